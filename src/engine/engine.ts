@@ -1,0 +1,24 @@
+import type { Duplex, Readable } from 'node:stream'
+
+/** Opens one connection to an engine's API socket. */
+export type Dial = () => Promise<Duplex>
+
+export interface EngineRequest {
+  readonly method?: 'GET' | 'POST' | 'DELETE' | 'HEAD'
+  /** Path without the API version, such as `/containers/json`. */
+  readonly path: string
+  /** Objects are sent as JSON, as the API wants for `filters`; undefined ones are left out. */
+  readonly query?: Readonly<Record<string, string | number | boolean | object | undefined>>
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A Docker engine behind any connection. Safe for concurrent use. A refusal by the
+ * engine is a `UserError` of kind `failed` that carries the engine's own words.
+ */
+export interface Engine extends AsyncDisposable {
+  /** One answer, parsed from JSON. */
+  json<T>(request: EngineRequest): Promise<T>
+  /** An answer that goes on: the body as it comes. Destroying it ends the request. */
+  stream(request: EngineRequest): Promise<{ readonly contentType: string; readonly body: Readable }>
+}

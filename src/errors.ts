@@ -1,0 +1,52 @@
+/** Exit codes of every command that does not pass a remote one through. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  'unknown-machine': 3,
+  inventory: 4,
+  unreachable: 5,
+  'host-key': 5,
+  credentials: 6,
+  locked: 7,
+  unsupported: 8,
+  bug: 70,
+  cancelled: 130,
+} as const
+
+/** What kind of trouble an error tells of; the `kind` of `--json` errors. */
+export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok' | 'bug'>
+
+interface Details {
+  /** The machine concerned. */
+  machine?: string | undefined
+  /** The next command or action for the person to take. */
+  hint?: string | undefined
+  cause?: unknown
+}
+
+/** A failure that the person can act on. Anything else that is thrown is a bug in fleet. */
+export class UserError extends Error {
+  override readonly name = 'UserError'
+  readonly kind: ErrorKind
+  readonly machine: string | undefined
+  readonly hint: string | undefined
+
+  constructor(kind: ErrorKind, message: string, details: Details = {}) {
+    super(message, { cause: details.cause })
+    this.kind = kind
+    this.machine = details.machine
+    this.hint = details.hint
+  }
+}
+
+/** The text of whatever was thrown. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown)
+
+/** The `code` of a Node.js system error (`ENOENT`), if it has one. */
+export function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { isMachineName, machineNamePattern } from './name.ts'
+
+const text = z.string().min(1)
+
+/** Labels and tags: short keys, values that survive a shell and a provider's tag. */
+const labels = z.record(
+  z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/),
+  z.string().max(255),
+)
+
+/** An OpenSSH public key without comment, `TYPE BASE64` (RFC 4253 6.6). */
+const publicKey = z.string().regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/)
+
+/** What fleet remembers of a host. fleet writes it; a person has no reason to. */
+export const hostRecord = z.strictObject({
+  phase: z.enum(['creating', 'ready', 'removing']).describe('How far the machine has come.'),
+  token: text.optional().describe('Names the creation: the same token gives the same host.'),
+  id: text.optional().describe("The provider's name for the host."),
+  address: text.optional().describe('Where the host was last seen. Absent: this computer.'),
+  port: z.int().min(1).max(65_535).optional().describe('SSH port; 22 unless told.'),
+  user: text.optional().describe('Who fleet logs in as.'),
+  hostKeys: z.array(publicKey).optional().describe('The only SSH host keys that fleet accepts.'),
+  key: z
+    .string()
+    .regex(/^SHA256:[A-Za-z0-9+/]{43}$/)
+    .optional()
+    .describe('Fingerprint of the login key; the private key is never in this file.'),
+  socket: text.optional().describe("The engine's socket, where it is not /var/run/docker.sock."),
+  os: text.optional().describe('Operating system, as last seen.'),
+  arch: text.optional().describe('Processor architecture, in Docker terms, as last seen.'),
+  engine: text.optional().describe('Engine version, as last seen.'),
+  resources: z.record(text, text).optional().describe("The driver's own notes."),
+  created: z.iso.datetime().optional().describe('When fleet first wrote the entry.'),
+})
+/** What fleet remembers of a host (`host:`). */
+export type HostRecord = z.infer<typeof hostRecord>
+
+/** One entry under `machines:`: what the person wants, and the record under `host:`. */
+export const machineEntry = z.strictObject({
+  driver: text.describe('How the host comes to be: one of `fleet drivers`.'),
+  labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
+  options: z.record(text, z.unknown()).optional().describe("The driver's options."),
+  via: z.string().regex(machineNamePattern).optional().describe('The machine to jump through.'),
+  engine: z
+    .literal('none')
+    .optional()
+    .describe('`none`: a host without Docker, such as a jump host.'),
+  protected: z.boolean().optional().describe('Removing asks for the name.'),
+  host: hostRecord.optional().describe('Written by fleet.'),
+})
+/** One entry under `machines:`. */
+export type MachineEntry = z.infer<typeof machineEntry>
+
+/** The whole of machines.yaml. */
+export const inventoryFile = z.strictObject({
+  version: z.literal(1).describe('The format of this file.'),
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/)
+    .describe('Names this fleet; written by `fleet init`.'),
+  defaults: z
+    .record(text, z.record(text, z.unknown()))
+    .optional()
+    .describe('Options by driver, for machines that do not say otherwise.'),
+  machines: z
+    .record(z.string().refine(isMachineName), machineEntry)
+    .nullish()
+    .describe('The machines, by name.'),
+})
+/** The whole of machines.yaml. */
+export type InventoryFile = z.infer<typeof inventoryFile>

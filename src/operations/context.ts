@@ -1,0 +1,32 @@
+import type { DriverDefinition } from '../drivers/driver.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import type { ActiveMachine } from '../state/active.ts'
+import type { Keys } from '../state/keys.ts'
+import type { InventoryStore } from '../state/inventory.ts'
+import type { Transport } from '../transport/transport.ts'
+
+/** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
+export interface Context {
+  readonly signal: AbortSignal
+  /** The inventory that applies here. Throws kind `inventory` when there is none. */
+  inventory(): Promise<InventoryStore>
+  /** Which machine is active, for this person and inventory. */
+  active(): Promise<ActiveMachine>
+  keys(): Keys
+  /** A driver by name. Throws kind `usage` with the nearest known name. */
+  driver(name: string): DriverDefinition
+  /** The shared connection to a machine, opened when first asked for and closed at the end. */
+  connect(machine: Machine): Promise<Transport>
+  /** The engine of a machine, over the shared connection. */
+  engine(machine: Machine): Promise<Engine>
+  /** A local Unix socket that leads to the machine's engine, for other programs. Lives as long as the command. */
+  engineSocket(machine: Machine): Promise<string>
+}
+
+/** Reports what happens to one machine while it happens. */
+export type Progress = (step: string) => void
+
+/** The machine of that name. Throws kind `unknown-machine` with the nearest name. */
+export type FindMachine = (name: string) => Promise<Machine & { name: MachineName }>

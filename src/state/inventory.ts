@@ -1,0 +1,35 @@
+import type { Machine, MachineEntry } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+
+/** What an inventory says at one moment. */
+export interface Inventory {
+  /** Names this fleet in providers' tags. */
+  readonly id: string
+  /** Driver options that machines share, by driver. */
+  readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** In the order of the file. */
+  readonly machines: ReadonlyMap<MachineName, Machine>
+}
+
+/** Keeps an inventory. Safe for use by many processes at once. */
+export interface InventoryStore {
+  /** What a person would call it in a message: the file's path. */
+  readonly location: string
+  /** Throws `UserError` of kind `inventory` naming place and remedy when it cannot be read. */
+  read(): Promise<Inventory>
+  /**
+   * Replaces one machine's entry by what `change` makes of the newest one, under the lock;
+   * `undefined` stands for no entry. Nothing is written when `change` throws or changes nothing.
+   * Durable once resolved. Throws kind `locked` when others hold the lock for too long.
+   */
+  update(
+    name: MachineName,
+    change: (entry: MachineEntry | undefined, inventory: Inventory) => MachineEntry | undefined,
+  ): Promise<void>
+}
+
+/** The entry of `machine`, without the name it stands under. */
+export function entryOf(machine: Machine): MachineEntry {
+  const { name: _name, ...entry } = machine
+  return entry
+}

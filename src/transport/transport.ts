@@ -1,0 +1,51 @@
+import type { Duplex, Readable, Writable } from 'node:stream'
+
+/** A command line: words that reach the program unchanged, or a line for the login shell to interpret. */
+export type CommandLine = readonly string[] | { readonly shell: string }
+
+/** A terminal to give the command, in character cells. */
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+export interface ExecOptions {
+  /** Gives the command a terminal of this size and kind (`TERM`). */
+  readonly terminal?: TerminalSize & { readonly type: string }
+  /** Aborting ends the command: its channel is closed. */
+  readonly signal?: AbortSignal
+}
+
+/** How a command ended: its exit code, or the signal (`TERM`, no `SIG`) that killed it. */
+export type ExitStatus = { readonly code: number } | { readonly signal: string }
+
+/** A command that runs on a host. With a terminal, `stderr` stays empty. */
+export interface RunningCommand {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** Resolves once the command ended and its output was delivered; rejects when the link is lost. */
+  readonly exit: Promise<ExitStatus>
+  /** Tells a command with a terminal that its window changed. */
+  resize(size: TerminalSize): void
+  /** Sends a signal (`INT`, `TERM`, …; RFC 4254 6.9). */
+  kill(signal: string): void
+}
+
+/** A stream socket on the host, or one that the host can reach. */
+export type SocketAddress =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number }
+
+/**
+ * A way to a host. Safe for concurrent use. Every failure to reach the host is a
+ * `UserError` of kind `unreachable`, `host-key` or `credentials`.
+ */
+export interface Transport extends AsyncDisposable {
+  /** Starts a command. Resolves once it runs. */
+  exec(command: CommandLine, options?: ExecOptions): Promise<RunningCommand>
+  /** Opens a connection to a socket from the host. Rejects with code `REFUSED` when the host will not. */
+  dial(socket: SocketAddress): Promise<Duplex>
+  /** Rejects when the link is lost; never resolves. */
+  readonly lost: Promise<never>
+}
