@@ -1,7 +1,6 @@
 import type { DriverDefinition } from '../drivers/driver.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Machine } from '../machine/machine.ts'
-import type { MachineName } from '../machine/name.ts'
 import type { ActiveMachine } from '../state/active.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
@@ -10,6 +9,8 @@ import type { Transport } from '../transport/transport.ts'
 /** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
 export interface Context {
   readonly signal: AbortSignal
+  /** What `$FLEET_MACHINE` says. */
+  readonly machineFromEnvironment: string | undefined
   /** The inventory that applies here. Throws kind `inventory` when there is none. */
   inventory(): Promise<InventoryStore>
   /** Which machine is active, for this person and inventory. */
@@ -27,6 +28,3 @@ export interface Context {
 
 /** Reports what happens to one machine while it happens. */
 export type Progress = (step: string) => void
-
-/** The machine of that name. Throws kind `unknown-machine` with the nearest name. */
-export type FindMachine = (name: string) => Promise<Machine & { name: MachineName }>

@@ -1,0 +1,46 @@
+// Bundles the program into dist/, which runs without node_modules.
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { build } from 'esbuild'
+
+const require = createRequire(import.meta.url)
+const outdir = new URL('../dist/', import.meta.url).pathname
+
+/**
+ * ssh2 speeds its ciphers up with native code where that was built, and does without it
+ * elsewhere. The bundle looks for it beside itself under one fixed name.
+ */
+const nativeCiphers = {
+  name: 'native-ciphers',
+  setup({ onResolve }) {
+    onResolve({ filter: /sshcrypto\.node$/ }, () => ({ path: './sshcrypto.node', external: true }))
+    onResolve({ filter: /^cpu-features$/ }, () => ({ path: './cpu-features.node', external: true }))
+  },
+}
+
+await rm(outdir, { recursive: true, force: true })
+await mkdir(outdir, { recursive: true })
+const { metafile } = await build({
+  entryPoints: { main: 'src/main.ts' },
+  outdir,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  chunkNames: 'chunks/[name]-[hash]',
+  minify: true,
+  keepNames: true,
+  metafile: true,
+  legalComments: 'linked',
+  plugins: [nativeCiphers],
+  // Bundled CommonJS packages call require() for Node's own modules.
+  banner: {
+    js: "import{createRequire as fleetRequire}from'node:module';const require=fleetRequire(import.meta.url);",
+  },
+})
+await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
+await copyFile(
+  require.resolve('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node'),
+  `${outdir}/chunks/sshcrypto.node`,
+).catch(() => process.stderr.write('build: no native ciphers here; ssh2 does without them\n'))

@@ -1,0 +1,154 @@
+import type { Fleet } from '../fleet.ts'
+import type { Io } from '../ui/io.ts'
+
+/** What the shell can complete a word with. */
+export type Completes = 'machine' | 'driver' | 'shell' | 'file' | 'nothing'
+
+/** A positional argument. `T` is what the command receives. */
+export interface Argument<T> {
+  /** As shown in usage: `<name>`, `[name]`, `<names...>`. */
+  readonly usage: string
+  readonly description: string
+  readonly completes: Completes
+  readonly value?: T
+}
+
+/** An option. `T` is what the command receives. */
+export interface Option<T> {
+  /** As shown in help: `-a, --all-containers`, `--tail <lines>`. */
+  readonly flags: string
+  readonly description: string
+  readonly completes: Completes
+  /** May be given more than once. */
+  readonly many: boolean
+  /** Turns what was typed into a value; throws a usage `UserError`. */
+  readonly parse?: (text: string) => unknown
+  readonly value?: T
+}
+
+/** An argument that must be given. */
+export const required = (
+  name: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Argument<string> => ({ usage: `<${name}>`, description, completes })
+
+/** An argument that may be left out. */
+export const optional = (
+  name: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Argument<string | undefined> => ({ usage: `[${name}]`, description, completes })
+
+/** Any number of arguments, at least one. */
+export const several = (
+  name: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Argument<string[]> => ({ usage: `<${name}...>`, description, completes })
+
+/** Any number of arguments. */
+export const any = (
+  name: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Argument<string[]> => ({ usage: `[${name}...]`, description, completes })
+
+/** An option that is there or not. */
+export const flag = (flags: string, description: string): Option<boolean> => ({
+  flags,
+  description,
+  completes: 'nothing',
+  many: false,
+})
+
+/** An option with a text. */
+export const text = (
+  flags: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Option<string | undefined> => ({ flags, description, completes, many: false })
+
+/** An option whose text is parsed. */
+export const parsed = <T>(
+  flags: string,
+  description: string,
+  parse: (text: string) => T,
+): Option<T | undefined> => ({ flags, description, completes: 'nothing', many: false, parse })
+
+/** An option that may be given more than once. */
+export const texts = (
+  flags: string,
+  description: string,
+  completes: Completes = 'nothing',
+): Option<string[]> => ({ flags, description, completes, many: true })
+
+type Arguments = Readonly<Record<string, Argument<unknown>>>
+type Options = Readonly<Record<string, Option<unknown>>>
+type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unknown }>>> = {
+  readonly [Key in keyof Definitions]: Definitions[Key] extends Argument<infer T>
+    ? T
+    : Definitions[Key] extends Option<infer T>
+      ? T
+      : never
+}
+
+/** The machines that a person named on the command line. */
+export interface Targets {
+  readonly machine: string | undefined
+  readonly on: readonly string[]
+}
+
+/** How a person wants the answer. */
+export interface Format {
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** One run of a command. */
+export interface Invocation<A extends Arguments = Arguments, O extends Options = Options> {
+  readonly fleet: Fleet
+  readonly io: Io
+  readonly args: ValuesOf<A>
+  readonly options: ValuesOf<O>
+  readonly targets: Targets
+  readonly format: Format
+}
+
+/** Something a person can type, as data. */
+export interface Command<A extends Arguments = Arguments, O extends Options = Options> {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  readonly summary: string
+  /** More than the summary, for `--help`. */
+  readonly description?: string
+  readonly arguments?: A
+  readonly options?: O
+  /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
+  readonly moreOptions?: (argv: readonly string[]) => Promise<Options>
+  /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
+  readonly targets?: 'one' | 'many'
+  /** Whether it takes `--json`, or `--json` and `--quiet`. */
+  readonly answers?: 'json' | 'names'
+  /** Words after the name go to another program unread; the first argument takes them. */
+  readonly passesThrough?: boolean
+  /** The exit code of fleet's own failures, where the command gives back another program's. */
+  readonly failureCode?: number
+  readonly examples?: readonly string[]
+  /** Resolves to the exit code; nothing stands for 0. */
+  readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
+}
+
+/** Commands under one word, such as `container`. */
+export interface CommandGroup {
+  readonly name: string
+  readonly summary: string
+  readonly commands: readonly Command[]
+  /** Takes the words of verbs that are not among `commands`. */
+  readonly otherwise?: Command
+}
+
+/** Declares a command, keeping the types of its arguments and options. */
+export const defineCommand = <const A extends Arguments, const O extends Options>(
+  command: Command<A, O>,
+): Command => command as unknown as Command

@@ -1,0 +1,17 @@
+import { UserError } from '../../errors.ts'
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand } from '../definition.ts'
+
+export const active = defineCommand({
+  name: 'active',
+  summary: 'Print the active machine',
+  answers: 'json',
+  async run({ fleet, io, format }) {
+    const name = fleet.machineFromEnvironment ?? (await (await fleet.active()).current())
+    if (name === undefined) {
+      throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })
+    }
+    if (format.json) writeJson(io, { name })
+    else io.stdout.write(`${name}\n`)
+  },
+})

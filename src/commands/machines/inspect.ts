@@ -1,0 +1,23 @@
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, several } from '../definition.ts'
+
+export const inspect = defineCommand({
+  name: 'inspect',
+  summary: 'Print what the inventory says of machines',
+  description: 'Print what the inventory says of machines: as YAML, or with --json as an array.',
+  arguments: { names: several('names', 'the machines', 'machine') },
+  answers: 'json',
+  examples: ['fleet inspect web-1', 'fleet inspect web-1 --json | jq .[0].host.address'],
+  async run({ fleet, io, args, format }) {
+    const { findMachine } = await import('../../operations/choose-machines.ts')
+    const inventory = await (await fleet.inventory()).read()
+    const machines = args.names.map((name) => findMachine(inventory, name))
+    if (format.json) {
+      writeJson(io, machines)
+      return
+    }
+    const { stringify } = await import('yaml')
+    const entries = machines.map(({ name, ...entry }) => [name, entry])
+    io.stdout.write(stringify(Object.fromEntries(entries)))
+  },
+})

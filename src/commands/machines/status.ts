@@ -1,0 +1,62 @@
+import type { Observation } from '../../operations/observe-machines.ts'
+import { exitCodes } from '../../errors.ts'
+import { colorsOf } from '../../ui/color.ts'
+import { type Column, openTable, writeJson } from '../../ui/table.ts'
+import { any, defineCommand, parsed } from '../definition.ts'
+import { parseSeconds } from '../seconds.ts'
+
+/** An answer as `--json` gives it. */
+type Row = Omit<Observation, 'machine'> & { readonly machine: string }
+
+export const status = defineCommand({
+  name: 'status',
+  summary: 'Ask machines how they are now',
+  description:
+    'Ask machines how they are now. The exit code is 0 when all of them run, 5 when the only one asked does not, 1 when one of several does not.',
+  arguments: { names: any('names', 'the machines; the active one if none is named', 'machine') },
+  options: {
+    timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
+  },
+  targets: 'many',
+  answers: 'json',
+  async run({ fleet, io, args, options, targets, format }) {
+    const { namedMachines } = await import('../../operations/choose-machines.ts')
+    const { observeMachines } = await import('../../operations/observe-machines.ts')
+    const machines = await namedMachines(fleet, args.names, targets)
+    const colors = colorsOf(io, 'stdout')
+    const columns: readonly Column<Row>[] = [
+      {
+        title: 'MACHINE',
+        text: (row) => row.machine,
+        width: Math.max(...machines.map((machine) => machine.name.length)),
+      },
+      {
+        title: 'STATE',
+        text: (row) => (row.state === 'running' ? colors.green(row.state) : colors.red(row.state)),
+        width: 'unreachable'.length,
+      },
+      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 10 },
+      {
+        title: 'CONTAINERS',
+        text: ({ containers }) =>
+          containers === undefined ? '' : `${containers.running}/${containers.all}`,
+      },
+      { title: 'IMAGES', text: (row) => (row.images === undefined ? '' : String(row.images)) },
+      {
+        title: 'SYSTEM',
+        text: (row) => row.reason ?? (row.os === undefined ? '' : `${row.os} (${row.arch})`),
+      },
+    ]
+    const write = format.json ? undefined : openTable(io, columns)
+    const rows: Row[] = []
+    const timeoutMs = (options.timeout ?? 5) * 1000
+    for await (const { machine, ...rest } of observeMachines(fleet, machines, { timeoutMs })) {
+      const row = { machine: machine.name, ...rest }
+      rows.push(row)
+      write?.(row)
+    }
+    if (format.json) writeJson(io, rows)
+    if (rows.every((row) => row.state === 'running')) return exitCodes.ok
+    return rows.length === 1 ? exitCodes.unreachable : exitCodes.failed
+  },
+})

@@ -1,0 +1,19 @@
+import { UserError } from '../../errors.ts'
+import { defineCommand, required } from '../definition.ts'
+
+export const use = defineCommand({
+  name: 'use',
+  summary: 'Make a machine the active one',
+  description: 'Make a machine the one that plain commands use. "-" goes back to the one before.',
+  arguments: { name: required('name', 'the machine, or - for the one before', 'machine') },
+  examples: ['fleet use web-1', 'fleet use -'],
+  async run({ fleet, io, args }) {
+    const { findMachine } = await import('../../operations/choose-machines.ts')
+    const active = await fleet.active()
+    const name = args.name === '-' ? await active.previous() : args.name
+    if (name === undefined) throw new UserError('usage', 'no machine was active before')
+    const machine = findMachine(await (await fleet.inventory()).read(), name)
+    await active.use(machine.name)
+    io.stderr.write(`${machine.name} is active\n`)
+  },
+})

@@ -1,0 +1,51 @@
+import { UserError } from '../errors.ts'
+import type { MachineEntry } from '../machine/machine.ts'
+import type { Context } from './context.ts'
+import { findMachine } from './choose-machines.ts'
+
+/** Labels to set, and keys of labels to remove. */
+export interface LabelChange {
+  readonly set: ReadonlyMap<string, string>
+  readonly remove: ReadonlySet<string>
+}
+
+const keyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/
+
+/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+export function parseLabelChange(words: readonly string[]): LabelChange {
+  const set = new Map<string, string>()
+  const remove = new Set<string>()
+  for (const word of words) {
+    const [, key = '', value] = /^([^=]*?)(?:=(.*)|-)$/s.exec(word) ?? []
+    if (!keyPattern.test(key) || (value?.length ?? 0) > 255) {
+      throw new UserError('usage', `${JSON.stringify(word)} is not a label`, {
+        hint: 'write key=value to set a label and key- to remove one',
+      })
+    }
+    if (value === undefined) remove.add(key)
+    else set.set(key, value)
+  }
+  return { set, remove }
+}
+
+/** Sets and removes labels of one machine. Resolves to the labels it has then. */
+export async function labelMachine(
+  context: Context,
+  name: string,
+  change: LabelChange,
+): Promise<Readonly<Record<string, string>>> {
+  const store = await context.inventory()
+  const machine = findMachine(await store.read(), name)
+  let labels: Record<string, string> = {}
+  await store.update(machine.name, (entry): MachineEntry | undefined => {
+    if (entry === undefined) return undefined
+    const { labels: before = {}, ...rest } = entry
+    labels = Object.fromEntries(
+      [...new Map([...Object.entries(before), ...change.set])].filter(
+        ([key]) => !change.remove.has(key),
+      ),
+    )
+    return Object.keys(labels).length === 0 ? rest : { ...rest, labels }
+  })
+  return labels
+}

@@ -1,0 +1,33 @@
+const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
+
+/** A size in bytes as people read it: three digits and an SI unit, such as `12.3MB`. */
+export function humanSize(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${Number(value.toPrecision(3))}${units[unit]}`
+}
+
+const spans = [
+  ['year', 31_557_600],
+  ['month', 2_629_800],
+  ['week', 604_800],
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+/** A length of time in seconds as people read it: one unit, such as `3 hours`. */
+export function humanSpan(seconds: number): string {
+  const [name, length] = spans.find(([, length]) => seconds >= length) ?? ['second', 1]
+  const count = Math.max(0, Math.floor(seconds / length))
+  return `${count} ${name}${count === 1 ? '' : 's'}`
+}
+
+/** How long ago something was, from a Unix time in seconds. */
+export const humanAge = (unixSeconds: number, now = Date.now()): string =>
+  `${humanSpan(now / 1000 - unixSeconds)} ago`

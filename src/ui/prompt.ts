@@ -1,0 +1,33 @@
+import { UserError } from '../errors.ts'
+import type { Io } from './io.ts'
+
+/** Whether there is a person to ask. */
+export const canPrompt = (io: Io): boolean => io.stdin.isTTY === true && io.stderr.isTTY === true
+
+/** Asks on the terminal. Ctrl-C and the end of input count as "no answer": kind `cancelled`. */
+async function ask<T>(
+  io: Io,
+  prompt: (
+    prompts: typeof import('@inquirer/prompts'),
+    context: { input: Io['stdin']; output: Io['stderr']; signal: AbortSignal },
+  ) => Promise<T>,
+): Promise<T> {
+  const prompts = await import('@inquirer/prompts')
+  try {
+    return await prompt(prompts, { input: io.stdin, output: io.stderr, signal: io.signal })
+  } catch (error) {
+    throw new UserError('cancelled', 'cancelled: nothing was changed', { cause: error })
+  }
+}
+
+/** Asks a yes-or-no question; Enter means no. */
+export const confirm = (io: Io, question: string): Promise<boolean> =>
+  ask(io, (prompts, context) => prompts.confirm({ message: question, default: false }, context))
+
+/** Asks for a line of text. */
+export const askText = (io: Io, question: string): Promise<string> =>
+  ask(io, (prompts, context) => prompts.input({ message: question }, context))
+
+/** Asks for a secret; nothing of it is shown. */
+export const askSecret = (io: Io, question: string): Promise<string> =>
+  ask(io, (prompts, context) => prompts.password({ message: question }, context))
