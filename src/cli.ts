@@ -1,5 +1,6 @@
 import { Command as Program, CommanderError, Option as ProgramOption } from 'commander'
-import type { Command, CommandGroup, Format, Option, Targets } from './commands/definition.ts'
+import { type CommonOption, commonNamesOf, commonOptions } from './commands/common-options.ts'
+import { type Command, type Option, type Targets, isGroup } from './commands/definition.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
 import { openFleet } from './fleet.ts'
@@ -7,164 +8,151 @@ import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import type { Io } from './ui/io.ts'
 import { version } from './version.ts'
 
-const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
-
-const inventoryOption = new ProgramOption('--inventory <file>', 'the machines.yaml to use')
-const machineOption = new ProgramOption('-m, --machine <name>', 'the machine to use')
-const onOption = new ProgramOption(
-  '--on <selector>',
-  'the machines to use: web-*, role=web, driver=ssh, all (repeatable)',
-).argParser(collect)
-const allOption = new ProgramOption('--all', 'all machines: short for --on all')
-const jsonOption = new ProgramOption('--json', 'answer in JSON')
-const quietOption = new ProgramOption('-q, --quiet', 'names only')
-
-/** The options that mean the same for every command that takes them. */
-interface CommonOptions {
+/** The common options as they were typed. */
+interface CommonValues {
   readonly inventory?: string
   readonly machine?: string
-  readonly on?: string[]
-  readonly all?: true
-  readonly json?: true
-  readonly quiet?: true
+  readonly on?: readonly string[]
+  readonly all?: boolean
+  readonly json?: boolean
+  readonly quiet?: boolean
 }
 
-/** Which of the common options `command` takes. */
-function commonOptionsOf(command: Command): ProgramOption[] {
-  return [
-    inventoryOption,
-    ...(command.targets === undefined ? [] : [machineOption]),
-    ...(command.targets === 'many' ? [onOption, allOption] : []),
-    ...(command.answers === undefined ? [] : [jsonOption]),
-    ...(command.answers === 'names' ? [quietOption] : []),
-  ]
-}
-
-/** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
-function commonOptions(command: Command, program: Program, own: CommonOptions): CommonOptions {
-  const before = program.opts<CommonOptions>()
-  const taken = new Set(commonOptionsOf(command).map((option) => option.attributeName()))
-  for (const key of Object.keys(before)) {
-    if (!taken.has(key)) {
-      throw new UserError('usage', `fleet ${command.name} does not take --${key}`, {
-        hint: `fleet ${command.name} --help`,
-      })
-    }
-  }
-  return { ...before, ...own, on: [...(before.on ?? []), ...(own.on ?? [])] }
-}
-
-function targetsOf(options: CommonOptions): Targets {
-  const on = [...(options.on ?? []), ...(options.all ? ['all'] : [])]
-  if (on.length > 0 && options.machine !== undefined) {
-    throw new UserError('usage', '--machine names one machine and --on or --all many: use one')
-  }
-  return { machine: options.machine, on }
-}
-
-/**
- * Takes `--on` and `--machine` out of the front of the words meant for docker, which has
- * no flags of these names: people write them after the verb by habit.
- */
-function takeLeadingTargets(words: readonly string[]): { own: CommonOptions; rest: string[] } {
-  const rest = [...words]
-  const on: string[] = []
-  let machine: string | undefined
-  for (;;) {
-    const match = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '')
-    if (match === null) break
-    const value = match[2] ?? rest[1]
-    if (value === undefined) throw new UserError('usage', `${rest[0]} wants a value`)
-    rest.splice(0, match[2] === undefined ? 2 : 1)
-    if (match[1] === 'on') on.push(value)
-    else machine = value
-  }
-  return { own: { on, ...(machine === undefined ? {} : { machine }) }, rest }
-}
-
-function addOption(program: Program, key: string, option: Option<unknown>): string {
-  const added = new ProgramOption(option.flags, option.description)
-  const parse = option.parse
-  if (option.many) added.argParser(collect)
-  else if (parse !== undefined) added.argParser((text) => parse(text))
-  if (added.negate || added.attributeName() === key) program.addOption(added)
-  else program.addOption(added)
-  return added.attributeName()
-}
-
-/** What the end of `runCli` needs to know of the command that ran. */
+/** How a command ended, and what telling of its failure needs. */
 interface Ran {
   code: number
   json: boolean
   failureCode: number | undefined
 }
 
-/** Makes commander's form of a command. Its action runs the command and notes the outcome in `ran`. */
+const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
+
+function programOption(option: Option<unknown>): ProgramOption {
+  const made = new ProgramOption(option.flags, option.description)
+  const { parse } = option
+  if (option.many) made.argParser(collect)
+  else if (parse !== undefined) made.argParser((text) => parse(text))
+  return made
+}
+
+/** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
+function joinCommon(command: Command, before: CommonValues, after: CommonValues): CommonValues {
+  const taken = new Set<string>(commonNamesOf(command))
+  const refused = Object.keys(before).find((name) => !taken.has(name))
+  if (refused !== undefined) {
+    throw new UserError('usage', `fleet ${command.name} does not take --${refused}`, {
+      hint: `fleet ${command.name} --help`,
+    })
+  }
+  return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
+}
+
+function targetsOf({ machine, on = [], all }: CommonValues): Targets {
+  const selectors = all === true ? [...on, 'all'] : on
+  if (selectors.length > 0 && machine !== undefined) {
+    throw new UserError('usage', '--machine names one machine, --on and --all name many: use one')
+  }
+  return { machine, on: selectors }
+}
+
+/**
+ * Takes `--on` and `--machine` off the front of words meant for docker, which has no flags
+ * of these names: people write them after the verb by habit.
+ */
+function takeLeadingTargets(words: readonly string[]): { after: CommonValues; words: string[] } {
+  const rest = [...words]
+  const after: { on: string[]; machine?: string } = { on: [] }
+  for (;;) {
+    const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
+    if (name === undefined) return { after, words: rest }
+    const value = joined ?? rest[1]
+    if (value === undefined) throw new UserError('usage', `--${name} wants a value`)
+    rest.splice(0, joined === undefined ? 2 : 1)
+    if (name === 'on') after.on.push(value)
+    else after.machine = value
+  }
+}
+
+/** The options of a command, those of the driver that `argv` names among them. */
+async function optionsOf(
+  command: Command,
+  argv: readonly string[],
+): Promise<Record<string, Option<unknown>>> {
+  const more = argv.includes(command.name) ? await command.moreOptions?.(argv) : undefined
+  return { ...command.options, ...more }
+}
+
+/** Gives commander a command: its usage, its help, and the action that runs it. */
 async function addCommand(
   parent: Program,
   root: Program,
   command: Command,
-  io: Io,
-  argv: readonly string[],
-  ran: Ran,
+  { io, argv, ran }: { io: Io; argv: readonly string[]; ran: Ran },
 ): Promise<void> {
-  const program = parent.command(command.name).summary(command.summary)
-  program.description(command.description ?? command.summary)
-  program.allowExcessArguments(false)
-  if (command.aliases !== undefined) program.aliases([...command.aliases])
-  for (const argument of Object.values(command.arguments ?? {})) {
-    program.argument(argument.usage, argument.description)
+  const program = parent
+    .command(command.name, { hidden: command.hidden ?? false })
+    .aliases([...(command.aliases ?? [])])
+    .summary(command.summary)
+    .description(command.description ?? command.summary)
+    .allowExcessArguments(false)
+  const argumentNames = Object.keys(command.arguments ?? {})
+  for (const { usage, description } of Object.values(command.arguments ?? {})) {
+    program.argument(usage, description)
   }
-  const definitions = {
-    ...command.options,
-    ...(argv.includes(command.name) ? await command.moreOptions?.(argv) : undefined),
+  const options = await optionsOf(command, argv)
+  const attributes = new Map<string, string>()
+  for (const [key, option] of Object.entries(options)) {
+    const made = programOption(option)
+    program.addOption(made)
+    attributes.set(key, made.attributeName())
   }
-  const attributes = Object.entries(definitions).map(
-    ([key, option]) => [key, option, addOption(program, key, option)] as const,
-  )
   if (command.passesThrough === true) {
     program.allowUnknownOption().passThroughOptions().helpOption(false)
   } else {
-    for (const option of commonOptionsOf(command)) program.addOption(option)
+    for (const name of commonNamesOf(command)) program.addOption(programOption(commonOptions[name]))
   }
-  for (const example of command.examples ?? []) program.addHelpText('after', `\n  $ ${example}`)
+  const examples = (command.examples ?? []).map((example) => `  $ ${example}\n`)
+  if (examples.length > 0) program.addHelpText('after', `\nExamples:\n${examples.join('')}`)
 
   program.action(async (...received: unknown[]) => {
     ran.failureCode = command.failureCode
-    const words = received.slice(0, Object.keys(command.arguments ?? {}).length)
-    const leading =
-      command.passesThrough === true ? takeLeadingTargets(words[0] as string[]) : undefined
-    if (leading !== undefined) words[0] = leading.rest
-    const common = commonOptions(command, root, leading?.own ?? program.opts<CommonOptions>())
-    const format: Format = { json: common.json ?? false, quiet: common.quiet ?? false }
-    ran.json = format.json
     const typed = program.opts<Record<string, unknown>>()
+    const words = received.slice(0, argumentNames.length)
+    let after: CommonValues = typed
+    if (command.passesThrough === true) {
+      const taken = takeLeadingTargets(words[0] as string[])
+      words[0] = taken.words
+      after = taken.after
+    }
+    const common = joinCommon(command, root.opts(), after)
+    ran.json = common.json === true
     await using fleet = openFleet(io, common.inventory)
     const code = await command.run({
       fleet,
       io,
-      args: Object.fromEntries(
-        Object.keys(command.arguments ?? {}).map((key, index) => [key, words[index]]),
-      ),
+      args: Object.fromEntries(argumentNames.map((name, index) => [name, words[index]])),
       options: Object.fromEntries(
-        attributes.map(([key, option, attribute]) => [
+        Object.entries(options).map(([key, option]) => [
           key,
-          typed[attribute] ?? (option.many ? [] : undefined),
+          typed[attributes.get(key) ?? key] ?? (option.many ? [] : undefined),
         ]),
       ),
       targets: targetsOf(common),
-      format,
+      format: { json: ran.json, quiet: common.quiet === true },
     } as never)
     ran.code = code ?? exitCodes.ok
   })
 }
 
-const isGroup = (entry: Command | CommandGroup): entry is CommandGroup => 'commands' in entry
-
 /** Every command as commander knows it. */
-async function buildProgram(io: Io, argv: readonly string[], ran: Ran): Promise<Program> {
+async function buildProgram(surroundings: {
+  io: Io
+  argv: readonly string[]
+  ran: Ran
+}): Promise<Program> {
+  const { io } = surroundings
   const root = new Program('fleet')
-    .description('Docker hosts in one file: create, adopt, switch, and run containers on them')
+    .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
     .version(version, '-V, --version', 'the version of fleet')
     .helpOption('-h, --help', 'help for a command')
     .enablePositionalOptions()
@@ -174,35 +162,21 @@ async function buildProgram(io: Io, argv: readonly string[], ran: Ran): Promise<
       writeErr: () => {},
       getOutHelpWidth: () => io.stdout.columns ?? 100,
     })
-  for (const option of [
-    inventoryOption,
-    machineOption,
-    onOption,
-    allOption,
-    jsonOption,
-    quietOption,
-  ]) {
-    root.addOption(option)
+  for (const name of Object.keys(commonOptions) as CommonOption[]) {
+    root.addOption(programOption(commonOptions[name]))
   }
   for (const { title, entries } of commandList) {
     root.commandsGroup(`${title}:`)
     for (const entry of entries) {
       if (!isGroup(entry)) {
-        await addCommand(root, root, entry, io, argv, ran)
+        await addCommand(root, root, entry, surroundings)
         continue
       }
       const group = root.command(entry.name).description(entry.summary).enablePositionalOptions()
-      for (const command of entry.commands) {
-        await addCommand(group, root, command, io, argv, ran)
-      }
+      for (const command of entry.commands) await addCommand(group, root, command, surroundings)
     }
   }
   return root
-}
-
-/** A usage error as fleet tells it, from commander's. */
-function usageError(error: CommanderError): UserError {
-  return new UserError('usage', error.message.replace(/^error: /, ''), { hint: 'fleet --help' })
 }
 
 /**
@@ -212,12 +186,15 @@ function usageError(error: CommanderError): UserError {
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const ran: Ran = { code: exitCodes.ok, json: argv.includes('--json'), failureCode: undefined }
   try {
-    const program = await buildProgram(io, argv, ran)
+    const program = await buildProgram({ io, argv, ran })
     await program.parseAsync([...argv], { from: 'user' })
     return ran.code
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return exitCodes.ok
-    const error = thrown instanceof CommanderError ? usageError(thrown) : thrown
+    const error =
+      thrown instanceof CommanderError
+        ? new UserError('usage', thrown.message.replace(/^error: /, ''), { hint: 'fleet --help' })
+        : thrown
     writeFailure(io, error, ran.json)
     return failureCodeOf(error, ran.failureCode)
   }

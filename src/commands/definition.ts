@@ -135,6 +135,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   /** The exit code of fleet's own failures, where the command gives back another program's. */
   readonly failureCode?: number
   readonly examples?: readonly string[]
+  /** Not for people to type, so not in `--help`. */
+  readonly hidden?: boolean
   /** Resolves to the exit code; nothing stands for 0. */
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
 }
@@ -144,9 +146,15 @@ export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly commands: readonly Command[]
-  /** Takes the words of verbs that are not among `commands`. */
-  readonly otherwise?: Command
 }
+
+/** Commands as `fleet --help` lists them. */
+export interface CommandSection {
+  readonly title: string
+  readonly entries: readonly (Command | CommandGroup)[]
+}
+
+export const isGroup = (entry: Command | CommandGroup): entry is CommandGroup => 'commands' in entry
 
 /** Declares a command, keeping the types of its arguments and options. */
 export const defineCommand = <const A extends Arguments, const O extends Options>(

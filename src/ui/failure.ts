@@ -38,3 +38,26 @@ export function writeFailure(io: Io, thrown: unknown, json: boolean): void {
   if (json) io.stderr.write(`${JSON.stringify(failureJson(thrown))}\n`)
   else io.stderr.write(`${colorsOf(io, 'stderr').red('fleet:')} ${failureText(thrown)}\n`)
 }
+
+/** Tells which of many machines failed, and why; machines with the same reason share a line. */
+export function writeFailures(
+  io: Io,
+  failures: readonly { readonly machine: { readonly name: string }; readonly error: unknown }[],
+  { of, json }: { of: number; json: boolean },
+): void {
+  if (failures.length === 0) return
+  if (json) {
+    for (const { machine, error } of failures) {
+      io.stderr.write(`${JSON.stringify({ machine: machine.name, ...failureJson(error) })}\n`)
+    }
+    return
+  }
+  const byReason = new Map<string, string[]>()
+  for (const { machine, error } of failures) {
+    const reason = failureText(error).replace(`${machine.name}: `, '')
+    byReason.set(reason, [...(byReason.get(reason) ?? []), machine.name])
+  }
+  const { red } = colorsOf(io, 'stderr')
+  io.stderr.write(`${red('fleet:')} ${failures.length} of ${of} machines failed\n`)
+  for (const [reason, names] of byReason) io.stderr.write(`  ${names.join(', ')}: ${reason}\n`)
+}

@@ -1,0 +1,33 @@
+import { type Command, type Option, flag, text, texts } from './definition.ts'
+
+/** The options that mean the same for every command that takes them, by the property they set. */
+export const commonOptions = {
+  inventory: text('--inventory <file>', 'the machines.yaml to use', 'file'),
+  machine: text('-m, --machine <name>', 'the machine to use', 'machine'),
+  on: texts(
+    '--on <selector>',
+    'the machines to use: web-*, role=web, driver=ssh, all (repeatable)',
+    'machine',
+  ),
+  all: flag('--all', 'all machines: short for --on all'),
+  json: flag('--json', 'answer in JSON'),
+  quiet: flag('-q, --quiet', 'names only'),
+} as const
+
+/** The name of a common option. */
+export type CommonOption = keyof typeof commonOptions
+
+/** Which of the common options `command` takes. */
+export function commonNamesOf(command: Command): CommonOption[] {
+  return [
+    'inventory',
+    ...(command.targets === undefined ? [] : (['machine'] as const)),
+    ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
+    ...(command.answers === undefined ? [] : (['json'] as const)),
+    ...(command.answers === 'names' ? (['quiet'] as const) : []),
+  ]
+}
+
+/** The common options that `command` takes. */
+export const commonOptionsOf = (command: Command): Option<unknown>[] =>
+  commonNamesOf(command).map((name) => commonOptions[name])

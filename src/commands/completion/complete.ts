@@ -1,0 +1,15 @@
+import { any, defineCommand } from '../definition.ts'
+
+export const complete = defineCommand({
+  name: '__complete',
+  summary: 'Print what the last word can become',
+  arguments: { words: any('words', 'the words after fleet, the last one unfinished') },
+  passesThrough: true,
+  hidden: true,
+  run: async ({ fleet, io, args }) => {
+    const { completeWords } = await import('./candidates.ts')
+    for (const { word, description } of await completeWords(fleet, args.words)) {
+      io.stdout.write(`${word}\t${description}\n`)
+    }
+  },
+})

@@ -1,0 +1,27 @@
+import { UserError } from '../../errors.ts'
+import { defineCommand, required } from '../definition.ts'
+import { type Shell, completionScripts } from './scripts.ts'
+
+const shells = Object.keys(completionScripts) as Shell[]
+
+const isShell = (text: string): text is Shell => Object.hasOwn(completionScripts, text)
+
+export const completion = defineCommand({
+  name: 'completion',
+  summary: 'Print the script that makes a shell complete fleet',
+  arguments: { shell: required('shell', shells.join(', '), 'shell') },
+  examples: [
+    'source <(fleet completion bash)',
+    'fleet completion zsh > "${fpath[1]}/_fleet"',
+    'fleet completion fish > ~/.config/fish/completions/fleet.fish',
+    'fleet completion powershell | Out-String | Invoke-Expression',
+  ],
+  run: async ({ io, args }) => {
+    if (!isShell(args.shell)) {
+      throw new UserError('usage', `fleet cannot complete in ${JSON.stringify(args.shell)}`, {
+        hint: `it can in ${shells.join(', ')}`,
+      })
+    }
+    io.stdout.write(completionScripts[args.shell])
+  },
+})

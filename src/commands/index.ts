@@ -1,0 +1,85 @@
+import { complete } from './completion/complete.ts'
+import { completion } from './completion/completion.ts'
+import type { CommandSection } from './definition.ts'
+import { passThrough } from './docker/pass-through.ts'
+import { active } from './machines/active.ts'
+import { inspect } from './machines/inspect.ts'
+import { ip } from './machines/ip.ts'
+import { label } from './machines/label.ts'
+import { ls } from './machines/ls.ts'
+import { status } from './machines/status.ts'
+import { use } from './machines/use.ts'
+
+/** Verbs of `fleet container` that docker itself carries out. */
+const containerVerbs = [
+  ['run', 'Create and start a container'],
+  ['exec', 'Run a command in a container'],
+  ['create', 'Create a container'],
+  ['start', 'Start containers'],
+  ['stop', 'Stop containers'],
+  ['restart', 'Restart containers'],
+  ['kill', 'Kill containers'],
+  ['pause', 'Pause containers'],
+  ['unpause', 'Let paused containers go on'],
+  ['rm', 'Remove containers'],
+  ['prune', 'Remove stopped containers'],
+  ['rename', 'Rename a container'],
+  ['update', 'Change the limits of containers'],
+  ['attach', 'Attach to a container'],
+  ['wait', 'Wait until containers stop'],
+  ['top', 'Show the processes of a container'],
+  ['port', 'Show the ports of a container'],
+  ['diff', 'Show what a container changed in its files'],
+  ['cp', 'Copy files to or from a container'],
+  ['commit', 'Make an image of a container'],
+  ['export', 'Write the files of a container as a tar archive'],
+] as const
+
+/** Verbs of `fleet image` that docker itself carries out. */
+const imageVerbs = [
+  ['build', 'Build an image from a Dockerfile'],
+  ['pull', 'Pull an image from a registry'],
+  ['push', 'Push an image to a registry'],
+  ['tag', 'Give an image another name'],
+  ['rm', 'Remove images'],
+  ['prune', 'Remove unused images'],
+  ['save', 'Write images as a tar archive'],
+  ['load', 'Read images from a tar archive'],
+  ['import', 'Make an image of a tar archive of files'],
+] as const
+
+/** Everything a person can type, in the order of `fleet --help`. */
+export const commandList: readonly CommandSection[] = [
+  {
+    title: 'Machines',
+    entries: [ls, status, inspect, use, active, ip, label],
+  },
+  {
+    title: 'Containers and images',
+    entries: [
+      passThrough('run', ['run'], 'Create and start a container'),
+      passThrough('exec', ['exec'], 'Run a command in a container'),
+      passThrough('build', ['build'], 'Build an image from a Dockerfile'),
+      passThrough('pull', ['pull'], 'Pull an image from a registry'),
+      passThrough('push', ['push'], 'Push an image to a registry'),
+      {
+        name: 'container',
+        summary: 'Everything about containers',
+        commands: containerVerbs.map(([verb, summary]) =>
+          passThrough(verb, ['container', verb], summary),
+        ),
+      },
+      {
+        name: 'image',
+        summary: 'Everything about images',
+        commands: imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
+      },
+      passThrough('docker', [], 'Run any docker command'),
+      passThrough('compose', ['compose'], 'Run docker compose'),
+    ],
+  },
+  {
+    title: 'Set-up',
+    entries: [completion, complete],
+  },
+]

@@ -1,0 +1,29 @@
+import { colorsOf } from './color.ts'
+import type { Io } from './io.ts'
+
+/** Writes lines of several machines or containers, each behind the name of its source. */
+export interface PrefixedLines {
+  write(source: string, stream: 'stdout' | 'stderr', line: string): void
+}
+
+/** Names are padded to the longest of `sources` and coloured, a colour per source. */
+export function openPrefixedLines(io: Io, sources: readonly string[]): PrefixedLines {
+  const width = Math.max(0, ...sources.map((source) => source.length))
+  const order = new Map(sources.map((source, index) => [source, index]))
+  const palettes = {
+    stdout: paletteOf(io, 'stdout'),
+    stderr: paletteOf(io, 'stderr'),
+  }
+  return {
+    write(source, stream, line) {
+      const palette = palettes[stream]
+      const paint = palette[(order.get(source) ?? 0) % palette.length] ?? String
+      io[stream].write(`${paint(`${source.padEnd(width)} |`)} ${line}\n`)
+    },
+  }
+}
+
+function paletteOf(io: Io, stream: 'stdout' | 'stderr'): ((text: string) => string)[] {
+  const { cyan, yellow, green, magenta, blue } = colorsOf(io, stream)
+  return [cyan, yellow, green, magenta, blue]
+}

@@ -1,0 +1,66 @@
+import { readFile, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const root = path.join(import.meta.dirname, '../../src')
+
+/** What the files of each layer may import, besides their own folder. The top of src/ wires, so it is free. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  commands: ['operations', 'ui', 'machine', 'errors', 'fleet'],
+  ui: ['machine', 'errors'],
+  operations: ['drivers', 'provision', 'transport', 'engine', 'state', 'machine', 'errors'],
+  drivers: ['machine', 'errors'],
+  provision: ['machine', 'errors'],
+  transport: ['machine', 'errors'],
+  engine: ['machine', 'errors'],
+  state: ['machine', 'errors'],
+  machine: ['errors'],
+}
+
+/** Packages that one place alone may import. */
+const onlyIn: Readonly<Record<string, RegExp>> = {
+  ssh2: /^transport\/ssh/,
+  '@inquirer/prompts': /^ui\/prompt\.ts$/,
+  commander: /^cli\.ts$/,
+  yaml: /^(state\/|commands\/machines\/inspect\.ts)/,
+  zod: /^(machine|drivers|state)\//,
+}
+
+interface Import {
+  readonly file: string
+  readonly target: string
+}
+
+async function importsOf(file: string): Promise<Import[]> {
+  const source = await readFile(path.join(root, file), 'utf8')
+  const found = source.matchAll(/(?:\bfrom|\bimport\(|^import)\s*['"]([^'"]+)['"]/gm)
+  return [...found].map(([, target = '']) => ({ file, target }))
+}
+
+const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.ts'))
+const imports = (await Promise.all(files.map(importsOf))).flat()
+
+const layerOf = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? ''
+
+describe('imports look only down', () => {
+  test.each(Object.entries(allowed))('%s', (layer, below) => {
+    const wrong = imports
+      .filter(({ file, target }) => file.startsWith(`${layer}/`) && target.startsWith('.'))
+      .map(({ file, target }) => ({ file, to: path.join(path.dirname(file), target) }))
+      .filter(({ to }) => layerOf(to) !== layer && !below.includes(layerOf(to)))
+    expect(wrong).toEqual([])
+  })
+
+  test('every folder of src has a rule', () => {
+    const layers = files.filter((file) => file.includes('/')).map(layerOf)
+    expect([...new Set(layers)].filter((layer) => !(layer in allowed))).toEqual([])
+  })
+})
+
+test.each(Object.entries(onlyIn))('%s is imported in one place', (name, place) => {
+  const importers = imports.filter(
+    ({ target }) => target === name || target.startsWith(`${name}/`),
+  )
+  expect(importers.filter(({ file }) => !place.test(file))).toEqual([])
+  expect(importers.length).toBeGreaterThan(0)
+})
