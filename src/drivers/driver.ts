@@ -19,7 +19,7 @@ export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 's
  */
 export interface Driver<Options = Readonly<Record<string, unknown>>> {
   /** A host that exists already: says where it is. Changes nothing. */
-  readonly locate?: (name: MachineName, options: Options, call: Call) => Promise<HostFacts>
+  locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
   /** Asks the provider about many hosts in one call. A host that is gone is `absent`. */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,
@@ -34,10 +34,16 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly summary: string
   /** From this schema come the flags, the check of machines.yaml, the prompts and the documentation. */
   readonly options: z.ZodObject<Shape, z.core.$strict>
-  readonly load: () => Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
+  load(): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a driver, keeping the types of its options. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: DriverDefinition<Shape>,
 ): DriverDefinition<Shape> => definition
+
+/** The status of hosts that no provider can be asked about: only a connection can tell. */
+export const unknownStatus = (
+  hosts: ReadonlyMap<MachineName, HostRecord>,
+): ReadonlyMap<MachineName, HostStatus> =>
+  new Map([...hosts.keys()].map((name) => [name, { state: 'unknown' }]))

@@ -1,0 +1,16 @@
+import { z } from 'zod'
+import { defineDriver } from '../driver.ts'
+
+/** The engine of this computer. */
+export const local = defineDriver({
+  name: 'local',
+  summary: 'the Docker engine of this computer',
+  options: z.strictObject({
+    socket: z
+      .string()
+      .startsWith('/', 'expected an absolute path')
+      .optional()
+      .describe("Path of the engine's socket; found by itself unless told."),
+  }),
+  load: async () => (await import('./driver.ts')).localDriver(process.env),
+})

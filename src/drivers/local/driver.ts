@@ -1,0 +1,48 @@
+import { stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { type Driver, unknownStatus } from '../driver.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What machines.yaml need not say. */
+const defaultSocket = '/var/run/docker.sock'
+
+/** Sockets where an engine of this computer may listen, the likeliest first. */
+function candidateSockets(env: Environment): string[] {
+  const told = env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]
+  const runtime = env['XDG_RUNTIME_DIR']
+  return [
+    ...(told === undefined ? [] : [told]),
+    defaultSocket,
+    ...(runtime === undefined ? [] : [`${runtime}/docker.sock`]), // where a rootless engine listens
+  ]
+}
+
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+    socket.once('close', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+
+const isSocket = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isSocket() ?? false
+
+/** The first socket that lets us in, else the first there is, else Docker's own. */
+async function findSocket(env: Environment): Promise<string> {
+  const candidates = candidateSockets(env)
+  for (const path of candidates) if (await answers(path)) return path
+  for (const path of candidates) if (await isSocket(path)) return path
+  return defaultSocket
+}
+
+/** The driver of this computer, whose user has the environment `env`. */
+export const localDriver = (env: Environment): Driver<{ socket?: string | undefined }> => ({
+  async locate(_name, options) {
+    const socket = options.socket ?? (await findSocket(env))
+    return socket === defaultSocket ? {} : { socket }
+  },
+  observe: async (hosts) => unknownStatus(hosts),
+})

@@ -1,0 +1,188 @@
+/** What a look at a host told. Everything that provisioning decides by. */
+export interface HostProbe {
+  readonly os: {
+    /** `ID` of os-release(5), such as `debian`. */
+    readonly id: string
+    /** `ID_LIKE`: what it descends from, nearest first. */
+    readonly like: readonly string[]
+    readonly version?: string
+    /** For people: `Debian GNU/Linux 12 (bookworm)`. */
+    readonly name: string
+  }
+  /** In Docker's terms (GOARCH): `amd64`, `arm64`. */
+  readonly arch: string
+  readonly kernel: string
+  readonly init: 'systemd' | 'openrc' | 'none'
+  readonly user: string
+  readonly root: boolean
+  /** Whether the user becomes root without a password. */
+  readonly sudo: boolean
+  /** Whether the user is in the docker group, counting from the next login. */
+  readonly dockerGroup: boolean
+  /** The kernel enforces AppArmor, and the engine cannot load its profile. */
+  readonly appArmorMissing: boolean
+  readonly cloudInit: 'absent' | 'running' | 'done'
+  /** Alpine's community repository, where docker is, is switched on. */
+  readonly alpineCommunity: boolean
+  /** The docker CLI on the host. */
+  readonly cli: boolean
+  /** dockerd on the host, running or not. */
+  readonly daemon: boolean
+  /** The init system's docker service; absent where there is none. */
+  readonly service?: { readonly active: boolean; readonly enabled: boolean }
+  /** The engine's socket; absent where there is none. */
+  readonly engine?: {
+    readonly socket: string
+    /** What the engine itself said; absent when it did not answer, or nothing there could ask it. */
+    readonly version?: string
+    /** Whether the user may open the socket without becoming root. */
+    readonly direct: boolean
+  }
+}
+
+/** The socket that every Docker tool assumes. */
+export const defaultSocket = '/var/run/docker.sock'
+
+/**
+ * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s`, so that no
+ * login shell has to understand it; POSIX only, for dash, ash and bash alike.
+ */
+export const probeScript = String.raw`
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+has() { command -v "$1" >/dev/null 2>&1; }
+say() { printf 'fleet %s=%s\n' "$1" "$2"; }
+limit() { if has timeout; then timeout 10 "$@"; else "$@"; fi; }
+
+for file in /etc/os-release /usr/lib/os-release; do
+  [ -r "$file" ] && . "$file" && break
+done
+say os.id "$ID"; say os.like "$ID_LIKE"; say os.version "$VERSION_ID"; say os.name "$PRETTY_NAME"
+say machine "$(uname -m)"
+say kernel "$(uname -r)"
+
+uid=$(id -u)
+user=$(id -un)
+say uid "$uid"; say user "$user"
+sudo=
+if [ "$uid" != 0 ] && has sudo && sudo -n true </dev/null 2>/dev/null; then sudo='sudo -n'; fi
+say sudo "$sudo"
+say groups "$(id -nG "$user")"
+
+read -r apparmor 2>/dev/null </sys/module/apparmor/parameters/enabled
+say apparmor "$apparmor"
+has apparmor_parser && say apparmor.parser yes
+[ -r /etc/apk/repositories ] && grep -q '^[^#].*/community' /etc/apk/repositories && say apk.community yes
+
+if has cloud-init; then
+  if [ -e /run/cloud-init/result.json ]; then say cloud-init done
+  else say cloud-init "$(limit cloud-init status </dev/null 2>/dev/null | sed -n 's/^status: *//p')"; fi
+fi
+
+if [ -d /run/systemd/system ]; then
+  say init systemd
+  say service.enabled "$(systemctl is-enabled docker.service 2>/dev/null)"
+  say service.active "$(systemctl is-active docker.service 2>/dev/null)"
+elif [ -e /run/openrc/softlevel ]; then
+  say init openrc
+  if [ -e /etc/init.d/docker ]; then
+    if [ -e /etc/runlevels/default/docker ]; then say service.enabled enabled; else say service.enabled disabled; fi
+    rc-service docker status >/dev/null 2>&1 && say service.active active
+  fi
+fi
+
+has docker && say cli yes
+has dockerd && say daemon yes
+version() { # as root or not, and the socket
+  if has docker; then limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null
+  elif has curl; then
+    limit $1 curl -si --unix-socket "$2" http://engine/_ping </dev/null 2>/dev/null |
+      sed -n 's,^[Ss]erver: Docker/\([^ ]*\).*,\1,p'
+  fi
+}
+case $DOCKER_HOST in unix://*) told=${'$'}{DOCKER_HOST#unix://} ;; *) told= ;; esac
+found=
+for socket in $told ${defaultSocket} "${'$'}{XDG_RUNTIME_DIR:-/run/user/$uid}/docker.sock"; do
+  [ -S "$socket" ] || continue
+  if [ -w "$socket" ]; then direct=yes as=; else direct=no as=$sudo; fi
+  answer=
+  if [ $direct = yes ] || [ -n "$as" ]; then answer=$(version "$as" "$socket"); fi
+  if [ -z "$found" ] || [ -n "$answer" ]; then
+    say socket "$socket"; say socket.direct $direct; say engine "$answer"
+    found=yes
+  fi
+  [ -n "$answer" ] && break
+done
+:
+`
+
+/** Docker's names for what `uname -m` says (moby's platform normalization). */
+const architectures: Readonly<Record<string, string>> = {
+  x86_64: 'amd64',
+  aarch64: 'arm64',
+  armv8l: 'arm64',
+  armv7l: 'arm',
+  armv6l: 'arm',
+  i386: '386',
+  i686: '386',
+  loongarch64: 'loong64',
+}
+
+/** States of cloud-init in which it still changes the host ("not run" may last for ever). */
+const busyStates = new Set(['running', 'degraded running'])
+
+/** Reads what {@link probeScript} printed; lines of others, such as a shell's greeting, are skipped. */
+export function parseHostProbe(output: string): HostProbe {
+  const said = new Map<string, string>()
+  for (const line of output.split('\n')) {
+    const match = /^fleet ([a-z.-]+)=(.*)$/.exec(line)
+    if (match?.[1] !== undefined && match[2]) said.set(match[1], match[2].trim())
+  }
+  const get = (key: string): string => said.get(key) ?? ''
+  const machine = get('machine')
+  const id = get('os.id') || 'linux'
+  return {
+    os: {
+      id,
+      like: get('os.like').split(' ').filter(Boolean),
+      ...(said.has('os.version') && { version: get('os.version') }),
+      name: get('os.name') || id,
+    },
+    arch: architectures[machine] ?? machine,
+    kernel: get('kernel'),
+    init: get('init') === 'systemd' ? 'systemd' : get('init') === 'openrc' ? 'openrc' : 'none',
+    user: get('user'),
+    root: get('uid') === '0',
+    sudo: said.has('sudo'),
+    dockerGroup: get('groups').split(' ').includes('docker'),
+    appArmorMissing: get('apparmor') === 'Y' && !said.has('apparmor.parser'),
+    cloudInit: cloudInitOf(said.get('cloud-init')),
+    alpineCommunity: said.has('apk.community'),
+    cli: said.has('cli'),
+    daemon: said.has('daemon'),
+    ...serviceOf(get('service.enabled'), get('service.active')),
+    ...engineOf(said),
+  }
+}
+
+function cloudInitOf(status: string | undefined): HostProbe['cloudInit'] {
+  if (status === undefined) return 'absent'
+  return busyStates.has(status) ? 'running' : 'done'
+}
+
+function serviceOf(enabled: string, active: string): Pick<HostProbe, 'service'> {
+  if (enabled === '' || enabled === 'not-found') return {}
+  return {
+    service: {
+      active: active === 'active',
+      enabled: enabled !== 'disabled' && !enabled.startsWith('masked'),
+    },
+  }
+}
+
+function engineOf(said: ReadonlyMap<string, string>): Pick<HostProbe, 'engine'> {
+  const socket = said.get('socket')
+  if (socket === undefined) return {}
+  const version = said.get('engine')
+  const direct = said.get('socket.direct') === 'yes'
+  return { engine: { socket, direct, ...(version !== undefined && { version }) } }
+}

@@ -1,0 +1,42 @@
+import { UserError } from '../errors.ts'
+import { defaultSocket, type HostProbe } from './host-probe.ts'
+import { installPackages } from './packages.ts'
+import { startService } from './service.ts'
+import type { Step } from './step.ts'
+
+/** All that is to change on a host, in order. Empty: nothing. */
+export type Plan = readonly Step[]
+
+/**
+ * What it takes to have a Docker engine that runs, comes back after a reboot and lets the login
+ * user in. Settings of the engine, such as daemon.json, are never part of it.
+ * Throws kind `unsupported` for an unknown distribution, `credentials` when root is out of reach.
+ */
+export function planEngine(probe: HostProbe): Plan {
+  if (answersElsewhere(probe)) return []
+  const steps = [...installPackages(probe), ...startService(probe), ...joinDockerGroup(probe)]
+  if (steps.length === 0 || probe.root) return steps
+  if (!probe.sudo) {
+    const changes = steps.map((step) => step.why).join('; ')
+    throw new UserError('credentials', `${probe.user} cannot become root, needed to: ${changes}`, {
+      hint: `allow ${probe.user} to use sudo without a password, or log in as root`,
+    })
+  }
+  return steps.map(({ why, command }) => ({ why, command: ['sudo', '-n', ...command] }))
+}
+
+/** A rootless engine, or one that DOCKER_HOST names: somebody's own arrangement, which works. */
+const answersElsewhere = ({ engine }: HostProbe): boolean =>
+  engine?.version !== undefined && engine.socket !== defaultSocket
+
+function joinDockerGroup(probe: HostProbe): Step[] {
+  if (probe.root || probe.dockerGroup) return []
+  const { user } = probe
+  const busybox = probe.os.id === 'alpine'
+  return [
+    {
+      why: `add ${user} to the docker group, which makes ${user} as powerful as root there`,
+      command: busybox ? ['addgroup', user, 'docker'] : ['usermod', '-aG', 'docker', user],
+    },
+  ]
+}

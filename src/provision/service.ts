@@ -1,0 +1,64 @@
+import type { HostProbe } from './host-probe.ts'
+import type { Step } from './step.ts'
+
+/** Where dockerd writes when no init system keeps its output. */
+const logFile = '/var/log/dockerd.log'
+
+/** What makes the engine run now and, where there is an init system, after a reboot. */
+export function startService(probe: HostProbe): Step[] {
+  const running = probe.engine?.version !== undefined || isTakenToRun(probe)
+  const enabled = running ? (probe.service?.enabled ?? true) : probe.service?.enabled === true
+  if (running && enabled) return []
+  if (probe.init === 'none') return running ? [] : [startDaemon]
+  if (probe.init === 'systemd') return [systemdStep(running, enabled)]
+  return [...(enabled ? [] : [enableOpenRc]), ...(running ? [] : [startOpenRc])]
+}
+
+/** Without a program on the host that could ask the engine, the next best sign has to do. */
+function isTakenToRun(probe: HostProbe): boolean {
+  if (probe.cli || probe.engine === undefined) return false
+  return probe.service?.active ?? probe.daemon
+}
+
+/** `enable` alone leaves a stopped unit stopped, so that one command serves each case. */
+function systemdStep(running: boolean, enabled: boolean): Step {
+  const what = [...(enabled ? [] : ['enable']), ...(running ? [] : ['start'])].join(' and ')
+  const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'
+  return {
+    why: `${what} docker.service`,
+    command: [
+      'sh',
+      '-c',
+      `systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; exit 1; }`,
+    ],
+  }
+}
+
+const enableOpenRc: Step = {
+  why: 'start docker at boot (OpenRC, runlevel default)',
+  command: ['rc-update', 'add', 'docker', 'default'],
+}
+
+const startOpenRc: Step = {
+  why: 'start docker (OpenRC)',
+  command: ['rc-service', 'docker', 'start'],
+}
+
+/** A package's own script may have started it already, where it found no init system either. */
+const startDaemon: Step = {
+  why: `start dockerd, logging to ${logFile}; no init system runs here, so a reboot will end it`,
+  command: [
+    'sh',
+    '-c',
+    `export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+answers() { docker -H unix:///var/run/docker.sock version >/dev/null 2>&1; }
+answers && exit 0
+setsid dockerd >>${logFile} 2>&1 </dev/null &
+daemon=$! tries=0
+until answers; do
+  tries=$((tries + 1))
+  if [ $tries -gt 120 ] || ! kill -0 $daemon 2>/dev/null; then tail -n 20 ${logFile} >&2; exit 1; fi
+  sleep 0.5
+done`,
+  ],
+}
