@@ -1,0 +1,85 @@
+import type { Engine } from './engine.ts'
+
+/** A published or exposed port of a container. */
+export interface ContainerPort {
+  readonly IP?: string
+  readonly PrivatePort: number
+  readonly PublicPort?: number
+  readonly Type: string
+}
+
+/** A container in a list, with the names of the API (ContainerList); the engine gives more. */
+export interface ContainerSummary {
+  readonly Id: string
+  /** Each begins with a slash. */
+  readonly Names: readonly string[]
+  readonly Image: string
+  readonly ImageID: string
+  readonly Command: string
+  /** Unix seconds. */
+  readonly Created: number
+  readonly Ports: readonly ContainerPort[]
+  readonly Labels: Readonly<Record<string, string>>
+  /** `running`, `exited`, … */
+  readonly State: string
+  /** State in words: `Up 3 minutes (healthy)`. */
+  readonly Status: string
+  /** Bytes in the container's own, writable layer; only when `size` was asked for. */
+  readonly SizeRw?: number
+  /** Bytes of all its layers together; only when `size` was asked for. */
+  readonly SizeRootFs?: number
+}
+
+/** What the API's `filters` take: values by filter name, such as `{ status: ['exited'] }`. */
+export type Filters = Readonly<Record<string, readonly string[]>>
+
+export interface ListOptions {
+  /** Those that do not run, too. */
+  readonly all?: boolean
+  /** Measures the layers, which takes the engine a while. */
+  readonly size?: boolean
+  /** Only this many of the newest, running or not. */
+  readonly limit?: number
+  readonly filters?: Filters
+  readonly signal?: AbortSignal
+}
+
+/** The containers of an engine, newest first. */
+export async function listContainers(
+  engine: Engine,
+  { signal, ...query }: ListOptions = {},
+): Promise<readonly ContainerSummary[]> {
+  const containers = await engine.json<ContainerSummary[]>({
+    path: '/containers/json',
+    query,
+    ...(signal && { signal }),
+  })
+  if (query.size !== true) return containers
+  // The engine leaves out sizes that are zero.
+  return containers.map((container) => Object.assign({ SizeRw: 0, SizeRootFs: 0 }, container))
+}
+
+/** The name that people use for a container: the one without the names that links gave it. */
+export const containerName = ({ Id, Names }: ContainerSummary): string =>
+  Names.find((name) => name.lastIndexOf('/') === 0)?.slice(1) ?? Id.slice(0, 12)
+
+/** All about one container (ContainerInspect); what fleet reads of it is typed. */
+export interface ContainerDetails {
+  readonly Id: string
+  readonly Name: string
+  readonly Config: { readonly Tty: boolean; readonly Image: string }
+  readonly State: { readonly Status: string; readonly Running: boolean; readonly ExitCode: number }
+  readonly [part: string]: unknown
+}
+
+/** All about the container called, or with an id that begins with, `container`. */
+export const inspectContainer = (
+  engine: Engine,
+  container: string,
+  { size, signal }: { size?: boolean; signal?: AbortSignal } = {},
+): Promise<ContainerDetails> =>
+  engine.json({
+    path: `/containers/${encodeURIComponent(container)}/json`,
+    query: { size },
+    ...(signal && { signal }),
+  })

@@ -1,0 +1,97 @@
+import type { ContainerSummary } from './containers.ts'
+import type { Engine } from './engine.ts'
+import type { ImageSummary } from './images.ts'
+
+/** The answer of the API (SystemDataUsage). Sizes that the engine did not measure are -1 or absent. */
+export interface DiskUsage {
+  readonly LayersSize: number
+  readonly Images:
+    | readonly (ImageSummary & { readonly Containers: number; readonly SharedSize: number })[]
+    | null
+  readonly Containers: readonly ContainerSummary[] | null
+  readonly Volumes:
+    | readonly {
+        readonly Name: string
+        readonly UsageData?: { readonly Size: number; readonly RefCount: number } | null
+      }[]
+    | null
+  readonly BuildCache?:
+    | readonly { readonly Size: number; readonly InUse: boolean; readonly Shared: boolean }[]
+    | null
+}
+
+/** What one kind of thing takes on an engine's disk, in bytes. */
+export interface DiskUsageRow {
+  readonly kind: 'images' | 'containers' | 'volumes' | 'build cache'
+  readonly total: number
+  /** How many are in use. */
+  readonly active: number
+  readonly size: number
+  /** Bytes that removing all that is not in use would free. */
+  readonly reclaimable: number
+}
+
+/** What is on an engine's disk, in detail. The engine measures, which may take seconds. */
+export const readDiskUsage = (engine: Engine, signal?: AbortSignal): Promise<DiskUsage> =>
+  engine.json({ path: '/system/df', ...(signal && { signal }) })
+
+/** Adds up what an engine stores, counting as `docker system df` does. */
+export const summarizeDiskUsage = (usage: DiskUsage): DiskUsageRow[] => [
+  imagesRow(usage),
+  containersRow(usage.Containers ?? []),
+  volumesRow(usage.Volumes ?? []),
+  buildCacheRow(usage.BuildCache ?? []),
+]
+
+function imagesRow({ Images, LayersSize }: DiskUsage): DiskUsageRow {
+  const images = Images ?? []
+  const active = images.filter(({ Containers }) => Containers > 0)
+  const used = total(active, ({ Size, SharedSize }) => Size - Math.max(SharedSize, 0))
+  return {
+    kind: 'images',
+    total: images.length,
+    active: active.length,
+    size: LayersSize,
+    reclaimable: LayersSize - used,
+  }
+}
+
+function containersRow(containers: readonly ContainerSummary[]): DiskUsageRow {
+  const idle = containers.filter(({ State }) => !/running|paused|restarting/.test(State))
+  return {
+    kind: 'containers',
+    total: containers.length,
+    active: containers.length - idle.length,
+    size: total(containers, ({ SizeRw }) => SizeRw),
+    reclaimable: total(idle, ({ SizeRw }) => SizeRw),
+  }
+}
+
+function volumesRow(volumes: NonNullable<DiskUsage['Volumes']>): DiskUsageRow {
+  const idle = volumes.filter(({ UsageData }) => (UsageData?.RefCount ?? 0) <= 0)
+  return {
+    kind: 'volumes',
+    total: volumes.length,
+    active: volumes.length - idle.length,
+    size: total(volumes, ({ UsageData }) => UsageData?.Size),
+    reclaimable: total(idle, ({ UsageData }) => UsageData?.Size),
+  }
+}
+
+function buildCacheRow(records: NonNullable<DiskUsage['BuildCache']>): DiskUsageRow {
+  const own = records.filter(({ Shared }) => !Shared)
+  return {
+    kind: 'build cache',
+    total: records.length,
+    active: records.filter(({ InUse }) => InUse).length,
+    size: total(own, ({ Size }) => Size),
+    reclaimable: total(
+      own.filter(({ InUse }) => !InUse),
+      ({ Size }) => Size,
+    ),
+  }
+}
+
+/** Adds up sizes, leaving out those not known. */
+const total = <T>(things: readonly T[], size: (thing: T) => number | undefined): number =>
+  things.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)

@@ -1,0 +1,157 @@
+import { type IncomingMessage, request as startRequest } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { UserError, codeOf, messageOf } from '../errors.ts'
+import { commonVersion, isOlder, newestVersion } from './api-version.ts'
+import { DialAgent } from './dial-agent.ts'
+import type { Dial, Engine, EngineRequest } from './engine.ts'
+
+/**
+ * An engine's HTTP API (https://docs.docker.com/reference/api/engine/) over connections
+ * that `dial` opens. `label` is the machine that errors name.
+ *
+ * The first request is made in the newest API version that fleet knows, so that it costs one
+ * round trip; an engine that is older refuses it and says which version it speaks.
+ */
+export function openEngine(dial: Dial, { label }: { label: string }): Engine {
+  const agent = new DialAgent(dial)
+  let version = newestVersion
+
+  /** Sends a request and tells a broken connection as a `UserError`. */
+  async function send(target: string, { method, signal }: Sending): Promise<IncomingMessage> {
+    try {
+      return await exchange(agent, target, { method, signal })
+    } catch (thrown) {
+      throw failureOf(thrown, label, signal)
+    }
+  }
+
+  /** A 400 may be about the API version: gives the one to ask again in, if it differs from `asked`. */
+  async function otherVersion(refusal: IncomingMessage, asked: string, signal: Sending['signal']) {
+    const theirs =
+      refusal.headers['api-version'] ?? (await send('/_ping', { signal })).headers['api-version']
+    if (typeof theirs !== 'string') return undefined
+    const common = commonVersion(theirs, label)
+    if (isOlder(common, theirs)) await checkOldest(signal)
+    return common === asked ? undefined : common
+  }
+
+  /** Throws kind `unsupported` when the engine no longer speaks any version that fleet knows. */
+  async function checkOldest(signal: Sending['signal']): Promise<void> {
+    const answer = JSON.parse(await text(await send('/version', { signal }))) as {
+      MinAPIVersion?: string
+    }
+    const oldest = answer.MinAPIVersion
+    if (oldest === undefined || !isOlder(newestVersion, oldest)) return
+    throw new UserError(
+      'unsupported',
+      `the engine speaks API ${oldest} and later; this fleet knows ${newestVersion} and earlier`,
+      { machine: label, hint: 'upgrade fleet' },
+    )
+  }
+
+  async function ask(request: EngineRequest): Promise<IncomingMessage> {
+    const asked = version
+    const answer = await send(`/v${asked}${targetOf(request)}`, request)
+    const status = answer.statusCode ?? 0
+    if (status < 300 || status === 304) return answer
+    const words = await text(answer)
+    const other = status === 400 ? await otherVersion(answer, asked, request.signal) : undefined
+    if (other === undefined) throw refusal(answer, words, label)
+    version = other
+    return ask(request)
+  }
+
+  return {
+    async json<T>(request: EngineRequest): Promise<T> {
+      const answer = await ask(request)
+      const body = await text(answer).catch((thrown: unknown) => {
+        throw failureOf(thrown, label, request.signal)
+      })
+      return parseAnswer(body, request.path, label) as T
+    },
+
+    async stream(request) {
+      const answer = await ask(request)
+      const body = new PassThrough()
+      answer.on('error', (error) => body.destroy(failureOf(error, label, request.signal)))
+      body.on('close', () => answer.destroy())
+      answer.pipe(body)
+      return { contentType: answer.headers['content-type'] ?? '', body }
+    },
+
+    async [Symbol.asyncDispose]() {
+      agent.destroy()
+    },
+  }
+}
+
+type Sending = {
+  readonly method?: EngineRequest['method'] | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One HTTP exchange, up to the answer's headers. */
+function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
+  const { method = 'GET', signal } = sending
+  return new Promise((resolve, reject) => {
+    const host = 'docker'
+    const request = startRequest({ agent, host, path, method, ...(signal && { signal }) }, resolve)
+    request.on('error', (error) => {
+      // The engine may have closed a kept connection meanwhile, and each of the others too. A
+      // request that changes nothing is sent again, in the end over a connection made for it.
+      const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
+      if (stale && (method === 'GET' || method === 'HEAD')) {
+        resolve(exchange(agent, path, sending))
+      } else reject(error)
+    })
+    request.end()
+  })
+}
+
+/** The request target (RFC 9112 3.2) without the API version. */
+function targetOf({ path, query = {} }: EngineRequest): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue
+    parameters.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value))
+  }
+  return parameters.size === 0 ? path : `${path}?${parameters.toString()}`
+}
+
+function parseAnswer(body: string, path: string, machine: string): unknown {
+  if (body === '') return undefined
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    const start = body.slice(0, 200).trim()
+    throw new UserError('failed', `the engine's answer to ${path} is not JSON: ${start}`, {
+      machine,
+      cause,
+    })
+  }
+}
+
+/** A refusal in the engine's own words: `{"message": …}`, or plain text from before any handler. */
+function refusal(answer: IncomingMessage, body: string, machine: string): UserError {
+  const fallback = body.trim().slice(0, 1000) || `HTTP ${answer.statusCode} ${answer.statusMessage}`
+  return new UserError('failed', messageIn(body) ?? fallback, { machine })
+}
+
+function messageIn(body: string): string | undefined {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown }
+    return typeof message === 'string' && message !== '' ? message : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What to throw for `thrown`: the reason of an abort, or that the connection broke; a bug stays as it is. */
+function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
+  if (signal?.aborted === true) return signal.reason as Error
+  if (thrown instanceof UserError) return thrown
+  if (codeOf(thrown) === undefined) return thrown as Error
+  const message = `the connection to the engine broke: ${messageOf(thrown)}`
+  return new UserError('unreachable', message, { machine, cause: thrown })
+}

@@ -1,0 +1,73 @@
+import type { Filters } from './containers.ts'
+import type { Engine } from './engine.ts'
+
+/** An image in a list (ImageList); the engine gives more. */
+export interface ImageSummary {
+  readonly Id: string
+  readonly ParentId: string
+  readonly RepoTags: readonly string[] | null
+  readonly RepoDigests: readonly string[] | null
+  /** Unix seconds. */
+  readonly Created: number
+  /** Bytes of all its layers together. */
+  readonly Size: number
+  readonly Labels: Readonly<Record<string, string>> | null
+}
+
+export interface ListImagesOptions {
+  /** The layers in between, too. */
+  readonly all?: boolean
+  readonly digests?: boolean
+  readonly filters?: Filters
+  readonly signal?: AbortSignal
+}
+
+/** The images of an engine, newest first. */
+export const listImages = (
+  engine: Engine,
+  { signal, ...query }: ListImagesOptions = {},
+): Promise<readonly ImageSummary[]> =>
+  engine.json({ path: '/images/json', query, ...(signal && { signal }) })
+
+/** All about one image (ImageInspect); what fleet reads of it is typed. */
+export interface ImageDetails {
+  readonly Id: string
+  readonly RepoTags: readonly string[] | null
+  readonly Size: number
+  /** The layers from the lowest, each by the digest of its uncompressed tar (its DiffID). */
+  readonly RootFS: { readonly Layers?: readonly string[] | null }
+  readonly [part: string]: unknown
+}
+
+/** All about an image, named by reference or id. */
+export const inspectImage = (
+  engine: Engine,
+  image: string,
+  signal?: AbortSignal,
+): Promise<ImageDetails> =>
+  engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) })
+
+/** One step of how an image was made (ImageHistory). */
+export interface HistoryEntry {
+  /** The image after this step, or `<missing>` where another engine made it. */
+  readonly Id: string
+  /** Unix seconds. */
+  readonly Created: number
+  readonly CreatedBy: string
+  readonly Tags: readonly string[] | null
+  /** Bytes that the step added; 0 also where it made no layer. */
+  readonly Size: number
+  readonly Comment: string
+}
+
+/** How an image was made, the last step first. */
+export const readHistory = (
+  engine: Engine,
+  image: string,
+  signal?: AbortSignal,
+): Promise<readonly HistoryEntry[]> =>
+  engine.json({ path: `${imagePath(image)}/history`, ...(signal && { signal }) })
+
+/** The slashes of a reference stand as they are in the API's paths. */
+const imagePath = (image: string): string =>
+  `/images/${image.split('/').map(encodeURIComponent).join('/')}`

@@ -1,0 +1,102 @@
+import { inspectContainer } from './containers.ts'
+import type { Engine } from './engine.ts'
+import { type OutputStream, readFrames } from './frames.ts'
+import { type Bytes, splitLines } from './lines.ts'
+
+/** A line that a container printed. */
+export interface LogLine {
+  readonly stream: OutputStream
+  /** When the engine read its beginning: RFC 3339 with nine decimals, in UTC, so it sorts as text. */
+  readonly time: string
+  readonly line: string
+}
+
+export interface LogOptions {
+  readonly follow?: boolean
+  /** How many of the last lines to begin with; all when absent. */
+  readonly tail?: number
+  /** Unix times, as `unixTime` gives them. */
+  readonly since?: string
+  readonly until?: string
+  readonly signal?: AbortSignal
+}
+
+/** What a container printed, oldest first. Ends with the container's life when following. */
+export async function* streamLogs(
+  engine: Engine,
+  container: string,
+  { tail, signal, ...options }: LogOptions = {},
+): AsyncGenerator<LogLine, void> {
+  const { contentType, body } = await engine.stream({
+    path: `/containers/${encodeURIComponent(container)}/logs`,
+    query: { stdout: true, stderr: true, timestamps: true, tail: tail ?? 'all', ...options },
+    ...(signal && { signal }),
+  })
+  try {
+    const raw = await isRaw(engine, container, contentType)
+    yield* raw ? terminalLines(body) : outputLines(body)
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Whether the body lacks frames. Engines before API 1.42 do not say so in the content type. */
+async function isRaw(engine: Engine, container: string, contentType: string): Promise<boolean> {
+  if (contentType.endsWith('.raw-stream')) return true
+  if (contentType.endsWith('.multiplexed-stream')) return false
+  return (await inspectContainer(engine, container)).Config.Tty
+}
+
+const space = 0x20
+const newline = 0x0a
+
+/** A message of the engine: the time, a space, and what was printed. */
+function timed(message: Buffer): { time: string; printed: Buffer } {
+  const end = message.indexOf(space)
+  return { time: message.toString('latin1', 0, end), printed: message.subarray(end + 1) }
+}
+
+/** The engine cuts longer lines into messages of this many bytes, each with a time of its own. */
+const longestMessage = 16_384
+
+/** Lines of a container without a terminal: each frame is one message, a line or a part of one. */
+async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
+  const begun = new Map<OutputStream, { time: string; parts: Buffer[] }>()
+  for await (const { stream, payload } of readFrames(body)) {
+    const { time, printed } = timed(payload)
+    const line = begun.get(stream) ?? { time, parts: [] }
+    const ended = printed.at(-1) === newline
+    line.parts.push(ended ? printed.subarray(0, -1) : printed)
+    if (ended) {
+      begun.delete(stream)
+      yield { stream, time: line.time, line: Buffer.concat(line.parts).toString() }
+    } else begun.set(stream, line)
+  }
+  for (const [stream, { time, parts }] of begun) {
+    yield { stream, time, line: Buffer.concat(parts).toString() }
+  }
+}
+
+/** Lines of a container with a terminal: the messages follow each other without a boundary. */
+async function* terminalLines(body: Bytes): AsyncGenerator<LogLine, void> {
+  for await (const bytes of splitLines(body)) {
+    const { time, printed } = timed(bytes)
+    const line = joinMessages(printed, time.length + 1)
+    yield { stream: 'stdout', time, line: line.endsWith('\r') ? line.slice(0, -1) : line }
+  }
+}
+
+const timeAndSpace = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/
+
+/** Takes out the times that stand inside a line because it was longer than one message. */
+function joinMessages(printed: Buffer, timeLength: number): string {
+  const parts: Buffer[] = []
+  let rest = printed
+  for (;;) {
+    const time = rest.toString('latin1', longestMessage, longestMessage + timeLength)
+    if (!timeAndSpace.test(time)) break
+    parts.push(rest.subarray(0, longestMessage))
+    rest = rest.subarray(longestMessage + timeLength)
+  }
+  return Buffer.concat([...parts, rest]).toString()
+}

@@ -1,0 +1,112 @@
+import type { Engine } from './engine.ts'
+import { readJsonLines } from './lines.ts'
+
+/** What a container uses now. Bytes, and per cent as `docker stats` counts them. */
+export interface ContainerStats {
+  readonly id: string
+  readonly name: string
+  /** 100 is one whole processor. */
+  readonly cpuPercent: number
+  readonly memory: { readonly used: number; readonly limit: number; readonly percent: number }
+  /** Since the container started. */
+  readonly network: { readonly received: number; readonly sent: number }
+  /** Since the container started. */
+  readonly block: { readonly read: number; readonly written: number }
+  readonly pids: number
+}
+
+interface CpuReading {
+  readonly cpu_usage: {
+    readonly total_usage: number
+    readonly percpu_usage?: readonly number[] | null
+  }
+  readonly system_cpu_usage?: number
+  readonly online_cpus?: number
+}
+
+/** A reading of the API (ContainerStats). A container that does not run has most parts empty. */
+export interface StatsReading {
+  readonly id: string
+  readonly name: string
+  readonly cpu_stats: CpuReading
+  readonly precpu_stats: CpuReading
+  readonly memory_stats: {
+    readonly usage?: number
+    readonly limit?: number
+    readonly stats?: Readonly<Record<string, number>>
+  }
+  readonly networks?: Readonly<Record<string, { rx_bytes: number; tx_bytes: number }>>
+  readonly blkio_stats: {
+    readonly io_service_bytes_recursive?: readonly { op: string; value: number }[] | null
+  }
+  readonly pids_stats: { readonly current?: number }
+}
+
+/** What a container uses, measured once; the engine takes a second or two, to see the processor work. */
+export async function readStats(
+  engine: Engine,
+  container: string,
+  signal?: AbortSignal,
+): Promise<ContainerStats> {
+  return computeStats(await engine.json<StatsReading>(statsRequest(container, false, signal)))
+}
+
+/** What a container uses, about once a second, until it is removed. */
+export async function* streamStats(
+  engine: Engine,
+  container: string,
+  signal?: AbortSignal,
+): AsyncGenerator<ContainerStats, void> {
+  const { body } = await engine.stream(statsRequest(container, true, signal))
+  for await (const reading of readJsonLines<StatsReading>(body)) yield computeStats(reading)
+}
+
+const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) => ({
+  path: `/containers/${encodeURIComponent(container)}/stats`,
+  query: { stream },
+  ...(signal && { signal }),
+})
+
+/** Turns counters into what people read (API reference, ContainerStats: the formulas). */
+export function computeStats(reading: StatsReading): ContainerStats {
+  const used = usedMemory(reading.memory_stats)
+  const limit = reading.memory_stats.limit ?? 0
+  const networks = Object.values(reading.networks ?? {})
+  return {
+    id: reading.id,
+    name: reading.name.replace(/^\//, ''),
+    cpuPercent: cpuPercent(reading.cpu_stats, reading.precpu_stats),
+    memory: { used, limit, percent: limit === 0 ? 0 : (used / limit) * 100 },
+    network: {
+      received: sum(networks.map((network) => network.rx_bytes)),
+      sent: sum(networks.map((network) => network.tx_bytes)),
+    },
+    block: { read: blockBytes(reading, 'r'), written: blockBytes(reading, 'w') },
+    pids: reading.pids_stats.current ?? 0,
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+
+function cpuPercent(now: CpuReading, before: CpuReading): number {
+  if (now.system_cpu_usage === undefined || before.system_cpu_usage === undefined) return 0
+  const container = now.cpu_usage.total_usage - before.cpu_usage.total_usage
+  const system = now.system_cpu_usage - before.system_cpu_usage
+  // Older engines tell the processors only by listing each.
+  const processors = now.online_cpus ?? now.cpu_usage.percpu_usage?.length ?? 0
+  return system > 0 && container > 0 ? (container / system) * processors * 100 : 0
+}
+
+/** Memory without the file cache that the kernel would give back: named differently in cgroup v1 and v2. */
+function usedMemory({ usage = 0, stats = {} }: StatsReading['memory_stats']): number {
+  const cache = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0
+  return cache < usage ? usage - cache : usage
+}
+
+/** cgroup v1 writes `Read` and `Write`, v2 `read` and `write`. */
+const blockBytes = ({ blkio_stats }: StatsReading, initial: string): number =>
+  sum(
+    (blkio_stats.io_service_bytes_recursive ?? [])
+      .filter(({ op }) => op.toLowerCase().startsWith(initial))
+      .map(({ value }) => value),
+  )

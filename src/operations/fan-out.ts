@@ -1,0 +1,76 @@
+import { UserError, messageOf } from '../errors.ts'
+import { interleave } from './interleave.ts'
+
+/** What came of the work on one machine. */
+export type Outcome<Machine, Value> =
+  | { readonly machine: Machine; readonly value: Value }
+  | { readonly machine: Machine; readonly error: UserError }
+
+/** Work on one machine; `signal` tells it to stop. */
+export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Promise<Value>
+
+export interface FanOutOptions {
+  readonly signal: AbortSignal
+  /** How many machines are worked on at once. */
+  readonly concurrency?: number
+  /** How long the work on one machine may take. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Does the work on every machine, several at once, and yields each outcome as it comes. One
+ * machine's failure is its outcome and stops no other. Throws the signal's reason when aborted;
+ * leaving the loop tells the work under way to stop.
+ */
+export async function* fanOut<Machine extends { readonly name: string }, Value>(
+  machines: readonly Machine[],
+  work: Work<Machine, Value>,
+  { signal, concurrency = 32, timeoutMs }: FanOutOptions,
+): AsyncGenerator<Outcome<Machine, Value>, void> {
+  const left = new AbortController()
+  const stop = AbortSignal.any([signal, left.signal])
+  const waiting = machines.values()
+  async function* takeTurns() {
+    for (const machine of waiting) yield await attempt(machine, work, stop, timeoutMs)
+  }
+  try {
+    const workers = Array.from({ length: Math.min(concurrency, machines.length) }, takeTurns)
+    yield* interleave(workers, signal)
+  } finally {
+    left.abort()
+  }
+}
+
+/** The outcome of the work on one machine, at the latest when its time is up. */
+async function attempt<Machine extends { readonly name: string }, Value>(
+  machine: Machine,
+  work: Work<Machine, Value>,
+  stop: AbortSignal,
+  timeoutMs: number | undefined,
+): Promise<Outcome<Machine, Value>> {
+  const ending = new AbortController()
+  const end = () => ending.abort(stop.reason)
+  const expire = () => ending.abort(tooLate(machine.name, timeoutMs ?? 0))
+  const ended = new Promise<never>((_, reject) => {
+    ending.signal.addEventListener('abort', () => reject(ending.signal.reason as Error))
+  })
+  stop.addEventListener('abort', end)
+  const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs)
+  try {
+    return { machine, value: await Promise.race([work(machine, ending.signal), ended]) }
+  } catch (thrown) {
+    return { machine, error: asUserError(thrown, machine.name) }
+  } finally {
+    clearTimeout(timer)
+    stop.removeEventListener('abort', end)
+  }
+}
+
+const tooLate = (machine: string, timeoutMs: number): UserError =>
+  new UserError('unreachable', `no answer within ${timeoutMs / 1000} s`, { machine })
+
+/** What was thrown, as one machine's failure. A bug keeps its stack as the cause. */
+const asUserError = (thrown: unknown, machine: string): UserError =>
+  thrown instanceof UserError
+    ? thrown
+    : new UserError('failed', messageOf(thrown), { machine, cause: thrown })

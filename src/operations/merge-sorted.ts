@@ -1,0 +1,39 @@
+interface Head<T> {
+  readonly source: AsyncIterator<T>
+  readonly item: T
+}
+
+/**
+ * The items of sources that are each in order, in one order: that of `key`, a text that sorts.
+ * Holds one item of each source, however long the sources are.
+ */
+export async function* mergeSorted<T>(
+  sources: readonly AsyncIterable<T>[],
+  key: (item: T) => string,
+): AsyncGenerator<T, void> {
+  const iterators = sources.map((source) => source[Symbol.asyncIterator]())
+  try {
+    const heads = (await Promise.all(iterators.map(nextOf))).filter((head) => head !== undefined)
+    heads.sort((a, b) => compare(key(a.item), key(b.item)))
+    for (let head; (head = heads.shift()) !== undefined;) {
+      yield head.item
+      const next = await nextOf(head.source)
+      if (next !== undefined) heads.splice(placeOf(key(next.item), heads, key), 0, next)
+    }
+  } finally {
+    for (const iterator of iterators) iterator.return?.().catch(() => {})
+  }
+}
+
+async function nextOf<T>(source: AsyncIterator<T>): Promise<Head<T> | undefined> {
+  const { done, value } = await source.next()
+  return done === true ? undefined : { source, item: value }
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
+
+/** Where `wanted` belongs among sorted heads: before those that are equal, so that a source stays together. */
+function placeOf<T>(wanted: string, heads: readonly Head<T>[], key: (item: T) => string): number {
+  const place = heads.findIndex(({ item }) => key(item) >= wanted)
+  return place === -1 ? heads.length : place
+}

@@ -1,0 +1,97 @@
+import { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import type { Dial } from '../engine/engine.ts'
+import { UserError, codeOf } from '../errors.ts'
+import { type CommandResult, run } from '../transport/run.ts'
+import type { Transport } from '../transport/transport.ts'
+
+type Words = readonly string[]
+
+/**
+ * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or,
+ * where the host refuses that, through a docker command there, with sudo where it takes that.
+ * What worked is kept. Throws kind `failed`, saying what is in the way, when nothing works.
+ */
+export function dialEngine(transport: Transport, socketPath: string, machine: string): Dial {
+  let way: Dial = () => transport.dial({ path: socketPath })
+  let search: Promise<Dial> | undefined
+  return async () => {
+    try {
+      return await way()
+    } catch (error) {
+      if (codeOf(error) !== 'REFUSED') throw error
+    }
+    search ??= findCommand(transport, socketPath, machine).finally(() => (search = undefined))
+    way = await search
+    return way()
+  }
+}
+
+/** A docker command that passes its input and output on to an engine. */
+const dialCommand = (socketPath: string): Words => [
+  'env',
+  `DOCKER_HOST=unix://${socketPath}`,
+  ...['docker', 'system', 'dial-stdio'],
+]
+
+/** The way through a command on the host that reaches the engine. */
+async function findCommand(transport: Transport, path: string, machine: string): Promise<Dial> {
+  const asUser = dialCommand(path)
+  const asRoot = ['sudo', '-n', ...asUser]
+  const failures: CommandResult[] = []
+  for (const command of [asUser, asRoot]) {
+    const result = await run(transport, command, { input: 'GET /_ping HTTP/1.0\r\n\r\n' })
+    if (result.stdout.startsWith('HTTP/1.')) return () => startCommand(transport, command, machine)
+    failures.push(result)
+  }
+  throw explain(failures, path, machine)
+}
+
+/** Starts the command, as a connection to the engine. Ends the command when it is closed. */
+async function startCommand(
+  transport: Transport,
+  command: Words,
+  machine: string,
+): Promise<Duplex> {
+  const ending = new AbortController()
+  const running = await transport.exec(command, { signal: ending.signal })
+  const connection = Duplex.from({ readable: running.stdout, writable: running.stdin })
+  connection.once('close', () => ending.abort())
+  Promise.all([running.exit, text(running.stderr)]).then(
+    ([status, words]) => {
+      const ended = 'code' in status && status.code === 0
+      connection.destroy(ended ? undefined : new UserError('failed', words.trim(), { machine }))
+    },
+    (error: Error) => connection.destroy(error),
+  )
+  return connection
+}
+
+/** The exit code of a shell, and of env(1), where a command is not found. */
+const notFound = 127
+const notRunning = /connect: (?:no such file or directory|connection refused)|daemon running\?/
+const denied = /permission denied/
+
+/** Why neither the user nor sudo could reach the engine. */
+function explain([asUser, asRoot]: CommandResult[], path: string, machine: string): UserError {
+  const words = [asUser, asRoot].map((result) => result?.stderr.trim() ?? '')
+  if (words.some((text) => notRunning.test(text))) {
+    return new UserError('failed', `the engine is not running: nothing answers on ${path}`, {
+      machine,
+      hint: `fleet provision ${machine}`,
+    })
+  }
+  if (asUser?.code === notFound) {
+    return new UserError('failed', 'docker is not installed', {
+      machine,
+      hint: `fleet provision ${machine}`,
+    })
+  }
+  if (denied.test(words[0] ?? '')) {
+    return new UserError('failed', `this user may not use the engine's socket ${path}`, {
+      machine,
+      hint: 'put the user into the group docker of the host, or let it use sudo without a password',
+    })
+  }
+  return new UserError('failed', `the engine cannot be reached: ${words[0]}`, { machine })
+}
