@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const script = fileURLToPath(new URL('enter.sh', import.meta.url))
+
+/**
+ * Runs a command where a lab can be started, with this process's input and output, and gives its exit code.
+ * Ctrl-C, SIGTERM, even SIGKILL of this process end all that was started in there and remove what it left.
+ * In there, `FLEET_LAB_OUTSIDE` names the machine's own network namespace (for nsenter --net).
+ * @param {readonly string[]} command
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {Promise<number>}
+ */
+export function runInLab(command, env = process.env) {
+  const folder = mkdtempSync(join(tmpdir(), 'fleet-lab-'))
+  const child = spawn('unshare', ['--mount', 'sh', script, folder, ...command], {
+    env,
+    detached: true, // a session of its own: Ctrl-C reaches only this process
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+  })
+  let signalled = 0
+  const stop = (/** @type {NodeJS.Signals} */ _signal, /** @type {number} */ number) => {
+    signalled = 128 + number
+    child.stdio[3]?.destroy()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code) => {
+      child.stdio[3]?.destroy()
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, stop)
+      resolve(signalled || (code ?? 1))
+    })
+  })
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# PID 1 of a lab host, already in the host's own namespaces: gives it its disk, its network and its services.
+#   host-init.sh NAME ADDRESS FOLDER [DOCKERD-OPTION...]    no options: no engine
+# Goes on when its input ends, which says that eth0 is there. SIGTERM shuts the host down.
+set -eu
+name=$1 address=$2 folder=$3
+shift 3
+engine=
+
+shut_down() {
+  trap '' TERM
+  if [ -n "$engine" ] && kill "$engine"; then wait "$engine" || true; fi
+  exit 0
+}
+trap shut_down TERM
+
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/etc.work" /etc
+mount -t tmpfs -o mode=755 tmpfs /run
+mount --bind "$folder/log" /var/log
+mkdir -p /srv /var/lib/docker /run/sshd /run/lock
+mount --bind "$folder/home" /srv
+mount --bind "$folder/docker" /var/lib/docker
+rm -f /etc/docker/daemon.json
+
+cat >/dev/null
+hostname "$name"
+ip -batch - <<BATCH
+link set lo up
+addr add $address/24 dev eth0
+link set eth0 up
+BATCH
+
+cd /
+/usr/sbin/sshd -D -E /var/log/sshd.log &
+if [ $# -gt 0 ]; then
+  dockerd "$@" >>/var/log/dockerd.log 2>&1 &
+  engine=$!
+fi
+sleep infinity & # the host lives on when a service dies
+wait             # and orphans are reaped here

@@ -1,0 +1,113 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { baseImage, importBaseImage, makeBaseRoot } from './base-image.ts'
+import { removeControlGroups } from './control-groups.ts'
+import { type LabHost, startHost } from './host.ts'
+import { type Switch, addSwitch, removeSwitch } from './network.ts'
+import { type Registry, startRegistry } from './registry.ts'
+import { type Identity, makeKey } from './ssh-key.ts'
+
+export { accounts, password } from './accounts.ts'
+export type { HostSpawnOptions, LabHost } from './host.ts'
+export type { Identity } from './ssh-key.ts'
+export { baseImage }
+
+/**
+ * Whether this process runs where a lab can be started: in the namespaces of `enter.mjs`, which `npm test`
+ * and `scripts/run-ts.mjs --lab` provide. Nothing in there can reach the machine's own network, save through
+ * the namespace that `FLEET_LAB_OUTSIDE` names: `nsenter --net=$FLEET_LAB_OUTSIDE COMMAND`.
+ */
+export const labIsHere = process.env['FLEET_LAB_OUTSIDE'] !== undefined
+
+/** Which lab to start. */
+export interface LabOptions {
+  readonly hosts: number
+  /** Gives each host a Docker engine of its own. */
+  readonly engine?: boolean
+  /** Starts a registry that the hosts' engines may use. */
+  readonly registry?: boolean
+  /** Imports the image `bb:1`, a shell and its tools, on each host. Needs `engine`. */
+  readonly image?: boolean
+  /** Lines of sshd_config(5) for every host. */
+  readonly sshdOptions?: Readonly<Record<string, string>>
+}
+
+/** Hosts on one switch. Disposing of it leaves nothing behind; so does the end of the process in `enter.mjs`. */
+export interface Lab extends AsyncDisposable {
+  readonly hosts: readonly LabHost[]
+  /** The login key of every account on all hosts. */
+  readonly identity: Identity
+  /** `10.77.0.1:5000`, when asked for. */
+  readonly registry?: string
+}
+
+interface Parts {
+  readonly folder: string
+  readonly network: Switch
+  readonly controlGroup: string
+  readonly hosts: LabHost[]
+  registry?: Registry
+}
+
+const dockerdOptions = ({ network, controlGroup }: Parts, name: string) => [
+  ...['--host', 'unix:///var/run/docker.sock', '--pidfile', '/run/docker.pid'],
+  ...['--cgroup-parent', `/${controlGroup}/${name}`, '--exec-opt', 'native.cgroupdriver=cgroupfs'],
+  ...['--insecure-registry', `${network.prefix}.0/24`],
+  ...['--shutdown-timeout', '2'], // most test containers ignore SIGTERM
+]
+
+async function dispose({ folder, network, controlGroup, hosts, registry }: Parts): Promise<void> {
+  await Promise.all([registry?.[Symbol.asyncDispose](), ...hosts.map((host) => host.kill())])
+  await removeSwitch(network)
+  removeControlGroups(controlGroup)
+  await rm(folder, { recursive: true, force: true })
+}
+
+async function startHosts(parts: Parts, options: LabOptions, identity: Identity): Promise<void> {
+  const { folder, network } = parts
+  const root = join(folder, 'base-image')
+  const rootReady = options.image ? makeBaseRoot(root) : undefined
+  const startOne = async (number: number) => {
+    const name = `h${number}`
+    const host = await startHost({
+      name,
+      network,
+      address: `${network.prefix}.${10 + number}`,
+      folder: join(folder, name),
+      publicKey: identity.publicKey,
+      sshdOptions: options.sshdOptions ?? {},
+      engine: options.engine ? dockerdOptions(parts, name) : [],
+    })
+    parts.hosts[number - 1] = host
+    await rootReady
+    if (options.image) await importBaseImage(host.engineSocket, root)
+  }
+  const starts = Array.from({ length: options.hosts }, (_, index) => startOne(index + 1))
+  const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+/** Starts hosts, all at once, and waits until every one answers. At most 240. */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  if (!labIsHere)
+    throw new Error('no lab here: run this through `npm test` or scripts/run-ts.mjs --lab')
+  const folder = await mkdtemp(join(tmpdir(), 'lab-'))
+  const controlGroup = `${basename(tmpdir())}/${basename(folder)}`
+  const parts: Parts = { folder, network: await addSwitch(), controlGroup, hosts: [] }
+  try {
+    const identity = await makeKey(join(folder, 'id'), 'lab')
+    await mkdir(join(folder, 'registry'))
+    if (options.registry) parts.registry = await startRegistry(folder, parts.network.address)
+    await startHosts(parts, options, identity)
+    return {
+      hosts: parts.hosts,
+      identity,
+      ...(parts.registry && { registry: parts.registry.name }),
+      [Symbol.asyncDispose]: () => dispose(parts),
+    }
+  } catch (error) {
+    await dispose(parts)
+    throw error
+  }
+}

@@ -1,0 +1,76 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What a program printed and how it ended; a death by signal has code -1. */
+export interface Finished {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Starts a program that the kernel kills when this process ends, however it ends (prctl(2), PR_SET_PDEATHSIG). */
+export const spawnTied = (argv: readonly string[], options: SpawnOptions): ChildProcess =>
+  spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', '--', ...argv], options)
+
+/** Resolves when a process has ended. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+/** Collects what a process with piped output prints, until it ends. */
+export async function finish(child: ChildProcess): Promise<Finished> {
+  const [stdout, stderr, [code]] = await Promise.all([
+    child.stdout ? text(child.stdout) : '',
+    child.stderr ? text(child.stderr) : '',
+    once(child, 'close') as Promise<[number | null]>,
+  ])
+  return { code: code ?? -1, stdout, stderr }
+}
+
+/** Runs a program of this machine and gives its output; throws when it fails. */
+export async function runProgram(
+  argv: readonly [string, ...string[]],
+  input = '',
+): Promise<string> {
+  const [file, ...rest] = argv
+  const child = spawn(file, rest, { stdio: 'pipe' })
+  child.stdin.end(input)
+  const { code, stdout, stderr } = await finish(child)
+  if (code !== 0) throw new Error(`${argv.join(' ')} failed with code ${code}: ${stderr.trim()}`)
+  return stdout
+}
+
+/** The process ids of a process's children (proc(5), `/proc/PID/task/TID/children`); none when it is gone. */
+export function childrenOf(pid: number): number[] {
+  try {
+    const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return list.trim().split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** The process ids of everything below a process. */
+export const descendantsOf = (pid: number): number[] =>
+  childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
+
+/**
+ * Asks again and again until the answer is not `undefined`, and gives that answer.
+ * Throws when it does not come in time; `what` completes the sentence "waited 30 s for …".
+ */
+export async function until<T>(
+  what: string,
+  ask: () => T | undefined | Promise<T | undefined>,
+  timeout = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeout
+  for (;;) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    if (Date.now() > deadline) throw new Error(`waited ${timeout / 1000} s for ${what}`)
+    await sleep(10)
+  }
+}

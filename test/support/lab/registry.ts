@@ -1,0 +1,50 @@
+import { type ChildProcess } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { ended, spawnTied, until } from './process.ts'
+
+/** A registry that serves plain HTTP. */
+export interface Registry extends AsyncDisposable {
+  /** `10.77.0.1:5000`: the registry's part of an image's name. */
+  readonly name: string
+}
+
+const answers = (url: string) =>
+  new Promise<boolean>((resolve) => {
+    get(url, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    }).on('error', () => resolve(false))
+  })
+
+/** Starts Debian's docker-registry with its files in `folder`, and waits until it answers. */
+export async function startRegistry(folder: string, address: string): Promise<Registry> {
+  const name = `${address}:5000`
+  const config = {
+    version: 0.1,
+    log: { level: 'warn' },
+    storage: { filesystem: { rootdirectory: join(folder, 'registry') }, delete: { enabled: true } },
+    http: { addr: name },
+  }
+  const file = join(folder, 'registry.yml')
+  await writeFile(file, JSON.stringify(config)) // JSON is YAML
+  const log = openSync(join(folder, 'registry.log'), 'a')
+  const child: ChildProcess = spawnTied(['docker-registry', 'serve', file], {
+    env: { PATH: process.env['PATH'] },
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  await until(
+    'the registry to answer',
+    async () => (await answers(`http://${name}/v2/`)) || undefined,
+  )
+  return {
+    name,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended(child)
+    },
+  }
+}

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { runProgram } from './process.ts'
+
+/** A login key without passphrase. */
+export interface Identity {
+  /** The private key's file. */
+  readonly file: string
+  /** `ssh-ed25519 AAAA…`, without a comment. */
+  readonly publicKey: string
+  /** `SHA256:…`, as ssh-keygen -l prints it. */
+  readonly fingerprint: string
+}
+
+/** Makes an Ed25519 key pair in `file` and `file`.pub. */
+export async function makeKey(file: string, comment: string): Promise<Identity> {
+  await runProgram(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', file])
+  const [type = '', blob = ''] = (await readFile(`${file}.pub`, 'utf8')).split(' ')
+  const digest = createHash('sha256').update(blob, 'base64').digest('base64')
+  return {
+    file,
+    publicKey: `${type} ${blob}`,
+    fingerprint: `SHA256:${digest.replace(/=+$/, '')}`,
+  }
+}
