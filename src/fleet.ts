@@ -10,7 +10,9 @@ import type { Io } from './ui/io.ts'
 export interface Fleet extends Context, AsyncDisposable {}
 
 /** Remembers what `make` gives for a key, so that concurrent callers share one. */
-function shared<Key, Value>(make: (key: Key) => Promise<Value>): {
+function shared<Key, Value>(
+  make: (key: Key) => Promise<Value>,
+): {
   get(key: Key): Promise<Value>
   all(): Promise<Value>[]
 } {

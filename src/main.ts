@@ -1,18 +1,19 @@
 #!/usr/bin/env node
+import { constants } from 'node:os'
+import { UserError } from './errors.ts'
 import type { Io } from './ui/io.ts'
 
 const argv = process.argv.slice(2)
 
-/** What to do at Ctrl-C: the first asks the command to stop, the second does not ask. */
+/** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
 function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
-  const abort = (code: number) => () => {
-    if (controller.signal.aborted) process.exit(code)
-    controller.abort()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
+      controller.abort(new UserError('cancelled', 'cancelled', { cause: signal }))
+    })
   }
-  process.on('SIGINT', abort(130))
-  process.on('SIGTERM', abort(143))
-  process.on('SIGHUP', abort(129))
   return controller.signal
 }
 

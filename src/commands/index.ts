@@ -1,13 +1,24 @@
 import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
+import { df } from './docker/df.ts'
+import { events } from './docker/events.ts'
+import { history } from './docker/history.ts'
+import { images } from './docker/images.ts'
+import { inspectContainers, inspectImages } from './docker/inspect.ts'
+import { layers } from './docker/layers.ts'
+import { logs } from './docker/logs.ts'
 import { passThrough } from './docker/pass-through.ts'
+import { ps } from './docker/ps.ts'
+import { stats } from './docker/stats.ts'
 import { active } from './machines/active.ts'
+import { init } from './machines/init.ts'
 import { inspect } from './machines/inspect.ts'
 import { ip } from './machines/ip.ts'
 import { label } from './machines/label.ts'
 import { ls } from './machines/ls.ts'
 import { status } from './machines/status.ts'
+import { ssh } from './machines/ssh.ts'
 import { use } from './machines/use.ts'
 
 /** Verbs of `fleet container` that docker itself carries out. */
@@ -52,27 +63,46 @@ const imageVerbs = [
 export const commandList: readonly CommandSection[] = [
   {
     title: 'Machines',
-    entries: [ls, status, inspect, use, active, ip, label],
+    entries: [init, ls, status, inspect, use, active, ip, label, ssh],
   },
   {
     title: 'Containers and images',
     entries: [
+      ps,
       passThrough('run', ['run'], 'Create and start a container'),
       passThrough('exec', ['exec'], 'Run a command in a container'),
+      logs,
+      stats,
+      events,
+      images,
       passThrough('build', ['build'], 'Build an image from a Dockerfile'),
       passThrough('pull', ['pull'], 'Pull an image from a registry'),
       passThrough('push', ['push'], 'Push an image to a registry'),
+      history,
+      df,
       {
         name: 'container',
         summary: 'Everything about containers',
-        commands: containerVerbs.map(([verb, summary]) =>
-          passThrough(verb, ['container', verb], summary),
-        ),
+        commands: [
+          { ...ps, name: 'ls', aliases: ['ps', 'list'] },
+          inspectContainers,
+          logs,
+          stats,
+          ...containerVerbs.map(([verb, summary]) =>
+            passThrough(verb, ['container', verb], summary),
+          ),
+        ],
       },
       {
         name: 'image',
         summary: 'Everything about images',
-        commands: imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
+        commands: [
+          { ...images, name: 'ls', aliases: ['list'] },
+          inspectImages,
+          history,
+          layers,
+          ...imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
+        ],
       },
       passThrough('docker', [], 'Run any docker command'),
       passThrough('compose', ['compose'], 'Run docker compose'),

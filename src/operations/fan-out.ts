@@ -74,3 +74,14 @@ const asUserError = (thrown: unknown, machine: string): UserError =>
   thrown instanceof UserError
     ? thrown
     : new UserError('failed', messageOf(thrown), { machine, cause: thrown })
+
+/** All outcomes of {@link fanOut} at its end, in the order of `machines`. */
+export async function fanOutInOrder<Machine extends { readonly name: string }, Value>(
+  machines: readonly Machine[],
+  work: Work<Machine, Value>,
+  options: FanOutOptions,
+): Promise<Outcome<Machine, Value>[]> {
+  const outcomes: Outcome<Machine, Value>[] = []
+  for await (const outcome of fanOut(machines, work, options)) outcomes.push(outcome)
+  return outcomes.sort((a, b) => machines.indexOf(a.machine) - machines.indexOf(b.machine))
+}

@@ -31,10 +31,15 @@ interface EngineInfo {
 
 type Answer = Omit<Observation, 'machine' | 'took'>
 
-async function askMachine(context: Context, machine: Machine, signal: AbortSignal): Promise<Answer> {
+async function askMachine(
+  context: Context,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<Answer> {
   if (machine.host?.phase !== 'ready') return { state: 'not-created' }
   const transport = await context.connect(machine)
-  if (machine.engine === 'none') return { state: 'no-engine', reason: 'its entry says engine: none' }
+  if (machine.engine === 'none')
+    return { state: 'no-engine', reason: 'its entry says engine: none' }
   void transport
   const engine = await context.engine(machine)
   const info = await engine.json<EngineInfo>({ path: '/info', signal })

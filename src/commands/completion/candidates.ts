@@ -1,6 +1,12 @@
 import type { Fleet } from '../../fleet.ts'
 import { commonOptionsOf } from '../common-options.ts'
-import { type Command, type Completes, type Option, isGroup } from '../definition.ts'
+import {
+  type Command,
+  type CommandGroup,
+  type Completes,
+  type Option,
+  isGroup,
+} from '../definition.ts'
 import { commandList } from '../index.ts'
 import { completionScripts } from './scripts.ts'
 
@@ -34,7 +40,8 @@ async function candidatesFor(fleet: Fleet, completes: Completes): Promise<Candid
   }
 }
 
-const namesOf = (option: Option<unknown>): string[] => option.flags.match(/--?[a-zA-Z][\w-]*/g) ?? []
+const namesOf = (option: Option<unknown>): string[] =>
+  option.flags.match(/--?[a-zA-Z][\w-]*/g) ?? []
 
 const takesValue = (option: Option<unknown>): boolean => /[<[]/.test(option.flags)
 
@@ -69,7 +76,7 @@ async function candidatesOfCommand(
 /** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
-  let level: typeof entries = entries
+  let level: readonly (Command | CommandGroup)[] = entries
   let rest = [...words]
   let found: Candidate[] | undefined
   while (found === undefined) {

@@ -50,8 +50,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     failureCode: dockerFailure,
     async run(invocation) {
       const { fleet, io, args, targets } = invocation
-      const { chooseMachine, chooseMachines } =
-        await import('../../operations/choose-machines.ts')
+      const { chooseMachine, chooseMachines } = await import('../../operations/choose-machines.ts')
       const words = [...prefix, ...args.words]
       if (targets.on.length > 0) {
         return runEverywhere(invocation, await chooseMachines(fleet, targets), words)

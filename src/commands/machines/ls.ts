@@ -4,7 +4,7 @@ import { colorsOf } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
-import { parseSeconds } from '../seconds.ts'
+import { parseSeconds } from '../numbers.ts'
 
 /** A machine as `fleet ls` shows it. */
 interface Row {

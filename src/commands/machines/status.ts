@@ -3,7 +3,7 @@ import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
 import { any, defineCommand, parsed } from '../definition.ts'
-import { parseSeconds } from '../seconds.ts'
+import { parseSeconds } from '../numbers.ts'
 
 /** An answer as `--json` gives it. */
 type Row = Omit<Observation, 'machine'> & { readonly machine: string }

@@ -6,3 +6,9 @@ export function parseSeconds(text: string): number {
   if (text.trim() !== '' && seconds > 0 && Number.isFinite(seconds)) return seconds
   throw new UserError('usage', `${JSON.stringify(text)} is not a number of seconds`)
 }
+
+/** Reads a count that a person typed. */
+export function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new UserError('usage', `${JSON.stringify(text)} is not a count`)
+}

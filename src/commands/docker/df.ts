@@ -1,0 +1,27 @@
+import type { DiskUsageRow } from '../../engine/disk-usage.ts'
+import { humanSize } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { defineCommand } from '../definition.ts'
+import { listFromEngines } from './across.ts'
+
+const columns: readonly Column<DiskUsageRow>[] = [
+  { title: 'KIND', text: (row) => row.kind },
+  { title: 'TOTAL', text: (row) => String(row.total) },
+  { title: 'ACTIVE', text: (row) => String(row.active) },
+  { title: 'SIZE', text: (row) => humanSize(row.size) },
+  { title: 'RECLAIMABLE', text: (row) => humanSize(row.reclaimable) },
+]
+
+export const df = defineCommand({
+  name: 'df',
+  summary: 'Show what images, containers and volumes take on the disk',
+  targets: 'many',
+  answers: 'json',
+  async run(invocation) {
+    const { readDiskUsage, summarizeDiskUsage } = await import('../../engine/disk-usage.ts')
+    return listFromEngines(invocation, {
+      list: async (engine, signal) => summarizeDiskUsage(await readDiskUsage(engine, signal)),
+      columns,
+    })
+  },
+})

@@ -1,0 +1,60 @@
+import type { EngineEvent } from '../../engine/system.ts'
+import { exitCodes } from '../../errors.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import { defineCommand, text } from '../definition.ts'
+import { filterOption, parseFilters } from './filters.ts'
+
+/** An event as a line: time, what happened, to what. */
+function eventText({ time, Type, Action, Actor }: EngineEvent): string {
+  const name = Actor.Attributes['name']
+  const about = name === undefined ? Actor.ID : `${name} (${Actor.ID.slice(0, 12)})`
+  return `${new Date(time * 1000).toISOString()} ${Type} ${Action} ${about}`
+}
+
+export const events = defineCommand({
+  name: 'events',
+  summary: 'Show what happens on engines, as it happens',
+  options: {
+    since: text('--since <time>', 'from then on: 10m, 2026-11-23T10:00:00Z, Unix seconds'),
+    until: text('--until <time>', 'up to then, and end'),
+    filter: filterOption,
+  },
+  targets: 'many',
+  answers: 'json',
+  examples: ['fleet events --on role=web -f type=container'],
+  async run({ fleet, io, options, targets, format }) {
+    const { chooseMachines } = await import('../../operations/choose-machines.ts')
+    const { streamFromEngines } = await import('../../operations/stream-from-engines.ts')
+    const { streamEvents } = await import('../../engine/system.ts')
+    const { unixTime } = await import('../../engine/time.ts')
+    const query = {
+      filters: parseFilters(options.filter),
+      ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
+      ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
+    }
+    const machines = await chooseMachines(fleet, targets)
+    const many = targets.on.length > 0
+    const prefixed = openPrefixedLines(
+      io,
+      machines.map(({ name }) => name),
+    )
+    const failures: { machine: { name: string }; error: unknown }[] = []
+    const open = (engine: Parameters<typeof streamEvents>[0], signal: AbortSignal) =>
+      streamEvents(engine, { ...query, signal })
+    for await (const item of streamFromEngines(fleet, machines, open)) {
+      if ('error' in item) {
+        if (!many) throw item.error
+        failures.push(item)
+        continue
+      }
+      const { machine, value } = item
+      if (format.json) {
+        io.stdout.write(`${JSON.stringify({ machine: machine.name, ...value })}\n`)
+      } else if (many) prefixed.write(machine.name, 'stdout', eventText(value))
+      else io.stdout.write(`${eventText(value)}\n`)
+    }
+    writeFailures(io, failures, { of: machines.length, json: format.json })
+    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+  },
+})

@@ -1,0 +1,36 @@
+import type { Engine } from '../../engine/engine.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Command, defineCommand, several } from '../definition.ts'
+import { askEngines } from './across.ts'
+
+type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
+
+/** Prints all that the engines say of things, as one JSON array; of several machines, each with its name. */
+const inspectCommand = (what: string, load: () => Promise<Inspect>): Command =>
+  defineCommand({
+    name: 'inspect',
+    summary: `Print all about ${what}, as JSON`,
+    arguments: { names: several('names', `names or ids of ${what}`) },
+    targets: 'many',
+    async run({ args, ...invocation }) {
+      const inspect = await load()
+      const { answers, many, code } = await askEngines(invocation, (engine, signal) =>
+        Promise.all(args.names.map((name) => inspect(engine, name, signal))),
+      )
+      const found = answers.flatMap(({ machine, value }) =>
+        value.map((details) => (many ? { machine, ...details } : details)),
+      )
+      writeJson(invocation.io, found)
+      return code
+    },
+  })
+
+export const inspectContainers = inspectCommand('containers', async () => {
+  const { inspectContainer } = await import('../../engine/containers.ts')
+  return (engine, name, signal) => inspectContainer(engine, name, { signal })
+})
+
+export const inspectImages = inspectCommand(
+  'images',
+  async () => (await import('../../engine/images.ts')).inspectImage,
+)

@@ -1,0 +1,51 @@
+import { humanSize } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { any, defineCommand, flag } from '../definition.ts'
+import { listFromEngines } from './across.ts'
+
+/** A layer of an image, as `fleet image layers` shows it; size in bytes. */
+interface Row {
+  readonly image: string
+  readonly layer: string
+  readonly size?: number
+  readonly sharedWith: readonly string[]
+  readonly createdBy?: string
+}
+
+const columnsOf = (whole: boolean): Column<Row>[] => [
+  { title: 'IMAGE', text: (row) => row.image },
+  { title: 'LAYER', text: (row) => (whole ? row.layer : row.layer.slice('sha256:'.length, 19)) },
+  { title: 'SIZE', text: ({ size }) => (size === undefined ? '?' : humanSize(size)) },
+  { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-' },
+  {
+    title: 'CREATED BY',
+    text: ({ createdBy = '' }) =>
+      whole || createdBy.length <= 45 ? createdBy : `${createdBy.slice(0, 44)}…`,
+  },
+]
+
+export const layers = defineCommand({
+  name: 'layers',
+  summary: 'List the layers of images, their sizes, and which images share them',
+  arguments: { images: any('images', 'names or ids; all images if none is named') },
+  options: { trunc: flag('--no-trunc', 'whole ids and steps') },
+  targets: 'many',
+  answers: 'json',
+  async run({ args, options, ...invocation }) {
+    const { imageLayers } = await import('../../engine/image-layers.ts')
+    const query = args.images.length === 0 ? {} : { images: args.images }
+    return listFromEngines<Row>(invocation, {
+      async list(engine, signal) {
+        const layered = await imageLayers(engine, { ...query, signal })
+        return layered.flatMap(({ id, names, layers }) =>
+          layers.map(({ digest, ...layer }) => ({
+            image: names[0] ?? id.slice('sha256:'.length, 19),
+            layer: digest,
+            ...layer,
+          })),
+        )
+      },
+      columns: columnsOf(options.trunc === false),
+    })
+  },
+})

@@ -1,0 +1,59 @@
+import { exitCodes } from '../../errors.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import { defineCommand, flag, parsed, several, text } from '../definition.ts'
+import { parseCount } from '../numbers.ts'
+
+const parseTail = (text: string): number | undefined =>
+  text === 'all' ? undefined : parseCount(text)
+
+export const logs = defineCommand({
+  name: 'logs',
+  summary: 'Show what containers printed',
+  description:
+    'Show what containers printed. Lines of several containers or machines carry the name of their source and come in the order of time; with --follow, as they are printed.',
+  arguments: { containers: several('containers', 'names or ids') },
+  options: {
+    follow: flag('-f, --follow', 'go on with what they print from now'),
+    tail: parsed('-n, --tail <lines>', 'only the last lines of each (all)', parseTail),
+    since: text('--since <time>', 'from then on: 10m, 2026-11-23T10:00:00Z, Unix seconds'),
+    until: text('--until <time>', 'up to then'),
+    timestamps: flag('-t, --timestamps', 'the time of each line before it'),
+  },
+  targets: 'many',
+  answers: 'json',
+  examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const { chooseMachines } = await import('../../operations/choose-machines.ts')
+    const { findContainers } = await import('../../operations/find-containers.ts')
+    const { readLogs } = await import('../../operations/read-logs.ts')
+    const { unixTime } = await import('../../engine/time.ts')
+    const range = {
+      follow: options.follow === true,
+      ...(options.tail === undefined ? {} : { tail: options.tail }),
+      ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
+      ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
+    }
+    const machines = await chooseMachines(fleet, targets)
+    const many = targets.on.length > 0
+    const { found, failures: missing } = await findContainers(fleet, machines, args.containers)
+    const failures = [...missing]
+    if (!many && failures[0] !== undefined) throw failures[0].error
+    const nameOf = (source: { machine: string; container: string }): string =>
+      many ? `${source.machine} ${source.container}` : source.container
+    const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
+    for await (const entry of readLogs(found, { ...range, signal: fleet.signal })) {
+      if ('error' in entry) {
+        if (!many) throw entry.error
+        failures.push({ machine: { name: entry.machine }, error: entry.error })
+        continue
+      }
+      const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
+      if (format.json) io.stdout.write(`${JSON.stringify(entry)}\n`)
+      else if (prefixed === undefined) io[entry.stream].write(`${line}\n`)
+      else prefixed.write(nameOf(entry), entry.stream, line)
+    }
+    writeFailures(io, failures, { of: machines.length, json: format.json })
+    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+  },
+})

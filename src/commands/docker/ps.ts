@@ -1,0 +1,96 @@
+import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
+import { humanAge, humanSize } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { defineCommand, flag, parsed } from '../definition.ts'
+import { parseCount } from '../numbers.ts'
+import { listFromEngines } from './across.ts'
+import { filterOption, parseFilters } from './filters.ts'
+
+/** A container as `fleet ps` shows it; sizes in bytes. */
+interface Row {
+  readonly id: string
+  readonly name: string
+  readonly image: string
+  readonly command: string
+  readonly created: string
+  readonly state: string
+  readonly status: string
+  readonly ports: readonly ContainerPort[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly size?: { readonly writable: number; readonly virtual: number }
+}
+
+function portText({ IP, PublicPort, PrivatePort, Type }: ContainerPort): string {
+  if (PublicPort === undefined) return `${PrivatePort}/${Type}`
+  const host = IP?.includes(':') ? `[${IP}]` : IP
+  return `${host}:${PublicPort}->${PrivatePort}/${Type}`
+}
+
+const shorten = (text: string, length: number, whole: boolean): string =>
+  whole || text.length <= length ? text : `${text.slice(0, length - 1)}…`
+
+const columnsOf = (whole: boolean, withSize: boolean): Column<Row>[] => [
+  { title: 'CONTAINER ID', text: (row) => (whole ? row.id : row.id.slice(0, 12)) },
+  { title: 'IMAGE', text: (row) => row.image.replace(/^sha256:(.{12}).*/, whole ? '$&' : '$1') },
+  { title: 'COMMAND', text: (row) => shorten(row.command, 20, whole) },
+  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  { title: 'STATUS', text: (row) => row.status },
+  { title: 'PORTS', text: (row) => row.ports.map(portText).join(', ') },
+  { title: 'NAME', text: (row) => row.name },
+  ...(withSize ? [sizeColumn] : []),
+]
+
+const sizeColumn: Column<Row> = {
+  title: 'SIZE',
+  text: ({ size }) =>
+    size === undefined ? '' : `${humanSize(size.writable)} (virtual ${humanSize(size.virtual)})`,
+}
+
+function rowOf(container: ContainerSummary, name: string): Row {
+  const { SizeRw, SizeRootFs } = container
+  return {
+    id: container.Id,
+    name,
+    image: container.Image,
+    command: container.Command,
+    created: new Date(container.Created * 1000).toISOString(),
+    state: container.State,
+    status: container.Status,
+    ports: container.Ports,
+    labels: container.Labels,
+    ...(SizeRw !== undefined &&
+      SizeRootFs !== undefined && { size: { writable: SizeRw, virtual: SizeRootFs } }),
+  }
+}
+
+export const ps = defineCommand({
+  name: 'ps',
+  summary: 'List containers',
+  options: {
+    stopped: flag('-a, --all-containers', 'those that do not run, too'),
+    last: parsed('-n, --last <count>', 'only the last ones created', parseCount),
+    size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
+    filter: filterOption,
+    trunc: flag('--no-trunc', 'whole ids and commands'),
+  },
+  targets: 'many',
+  answers: 'names',
+  examples: ['fleet ps -a', 'fleet ps --on role=web', 'fleet ps --all --json'],
+  async run({ options, ...invocation }) {
+    const { containerName, listContainers } = await import('../../engine/containers.ts')
+    const query = {
+      all: options.stopped === true,
+      size: options.size === true,
+      filters: parseFilters(options.filter),
+      ...(options.last === undefined ? {} : { limit: options.last }),
+    }
+    return listFromEngines(invocation, {
+      async list(engine, signal) {
+        const containers = await listContainers(engine, { ...query, signal })
+        return containers.map((container) => rowOf(container, containerName(container)))
+      },
+      columns: columnsOf(options.trunc === false, options.size === true),
+      name: (row) => row.name,
+    })
+  },
+})
