@@ -16,6 +16,7 @@ export async function* interleave<T>(
   sources: readonly AsyncIterable<T>[],
   signal: AbortSignal,
 ): AsyncGenerator<T, void> {
+  signal.throwIfAborted()
   const iterators = sources.map((source) => source[Symbol.asyncIterator]())
   // Each read has a slot; whichever read ends first fills the first slot still open.
   const slots: Promise<Arrival<T>>[] = []

@@ -31,7 +31,9 @@ export function dialEngine(transport: Transport, socketPath: string, machine: st
 const dialCommand = (socketPath: string): Words => [
   'env',
   `DOCKER_HOST=unix://${socketPath}`,
-  ...['docker', 'system', 'dial-stdio'],
+  'docker',
+  'system',
+  'dial-stdio',
 ]
 
 /** The way through a command on the host that reaches the engine. */
