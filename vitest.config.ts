@@ -1,9 +1,15 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { summaryReporter } from './test/support/summary-reporter.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    // A process for each file: what a lab starts ends with the process that started it.
+    pool: 'forks',
+    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    reporters: ['default', summaryReporter],
   },
 })

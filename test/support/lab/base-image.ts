@@ -30,9 +30,13 @@ export async function importBaseImage(socketPath: string, root: string): Promise
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const answer = await new Promise<string>((resolve, reject) => {
-    const upload = request({ socketPath, method: 'POST', path: `/images/create?${query}` })
+    const upload = request({
+      socketPath,
+      method: 'POST',
+      path: `/images/create?${query.toString()}`,
+    })
     upload.on('error', reject)
-    upload.on('response', (response) => text(response).then(resolve, reject))
+    upload.on('response', (response) => void text(response).then(resolve, reject))
     tar.stdout.pipe(upload)
   })
   await ended(tar)

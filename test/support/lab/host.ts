@@ -88,14 +88,14 @@ const cableOf = (plan: HostPlan) => `${plan.network.bridge}${plan.name}`
 
 async function boot(plan: HostPlan): Promise<Running> {
   const log = openSync(join(plan.folder, 'init.log'), 'a')
-  const child = spawnTied(
-    [
-      ...['unshare', '--mount', '--net', '--pid', '--uts', '--ipc'],
-      ...['--fork', '--kill-child=KILL', '--mount-proc'],
-      ...['sh', initScript, plan.name, plan.address, plan.folder, ...plan.engine],
-    ],
-    { env: environment, stdio: ['pipe', log, log], cwd: '/' },
-  )
+  const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc']
+  const tied = ['--fork', '--kill-child=KILL', '--mount-proc']
+  const init = ['sh', initScript, plan.name, plan.address, plan.folder, ...plan.engine]
+  const child = spawnTied(['unshare', ...namespaces, ...tied, ...init], {
+    env: environment,
+    stdio: ['pipe', log, log],
+    cwd: '/',
+  })
   closeSync(log)
   const pid = await until(
     `${plan.name} to have a first process`,
@@ -198,9 +198,8 @@ export async function startHost(plan: HostPlan): Promise<LabHost> {
     await unplug(cableOf(plan))
   }
   const signalSshd = (signal: NodeJS.Signals) => {
-    for (const process_ of descendantsOf(pid()))
-      if (readFileSync(`/proc/${process_}/comm`, 'utf8').startsWith('sshd'))
-        process.kill(process_, signal)
+    for (const id of descendantsOf(pid()))
+      if (readFileSync(`/proc/${id}/comm`, 'utf8').startsWith('sshd')) process.kill(id, signal)
   }
 
   const host: LabHost = {

@@ -51,10 +51,12 @@ interface Parts {
 }
 
 const dockerdOptions = ({ network, controlGroup }: Parts, name: string) => [
-  ...['--host', 'unix:///var/run/docker.sock', '--pidfile', '/run/docker.pid'],
-  ...['--cgroup-parent', `/${controlGroup}/${name}`, '--exec-opt', 'native.cgroupdriver=cgroupfs'],
-  ...['--insecure-registry', `${network.prefix}.0/24`],
-  ...['--shutdown-timeout', '2'], // most test containers ignore SIGTERM
+  '--host=unix:///var/run/docker.sock',
+  '--pidfile=/run/docker.pid',
+  `--cgroup-parent=/${controlGroup}/${name}`,
+  '--exec-opt=native.cgroupdriver=cgroupfs',
+  `--insecure-registry=${network.prefix}.0/24`,
+  '--shutdown-timeout=2', // most test containers ignore SIGTERM
 ]
 
 async function dispose({ folder, network, controlGroup, hosts, registry }: Parts): Promise<void> {

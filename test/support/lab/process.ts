@@ -54,8 +54,10 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** The process ids of everything below a process. */
-export const descendantsOf = (pid: number): number[] =>
-  childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
+export function descendantsOf(pid: number): number[] {
+  const children = childrenOf(pid)
+  return children.concat(children.flatMap(descendantsOf))
+}
 
 /**
  * Asks again and again until the answer is not `undefined`, and gives that answer.

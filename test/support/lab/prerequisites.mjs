@@ -1,0 +1,88 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** The programs that a lab and its tests run, and the Debian packages that have them. */
+const packages = {
+  dockerd: 'docker.io',
+  docker: 'docker-cli',
+  'docker-registry': 'docker-registry',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  ip: 'iproute2',
+  iptables: 'iptables',
+  busybox: 'busybox-static',
+  sudo: 'sudo',
+  git: 'git',
+  apparmor_parser: 'apparmor', // without it, and on a kernel with AppArmor, no container starts
+}
+
+const folders = () =>
+  new Set([...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'])
+
+function isExecutable(/** @type {string} */ file) {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const isHere = (/** @type {string} */ program) =>
+  [...folders()].some((folder) => isExecutable(join(folder, program))) &&
+  // the base image holds nothing but busybox, so it has to be the static one
+  (program !== 'busybox' || spawnSync('ldd', ['/bin/busybox']).status !== 0)
+
+const missingPrograms = () => Object.keys(packages).filter((program) => !isHere(program))
+
+/**
+ * Installs packages without starting any service (policy-rc.d, Debian Policy 9.3.3) and without removing any other
+ * package. The names that this release of the distribution lacks are left out.
+ */
+const installScript = `
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+apt='apt-get -qq -o DPkg::Lock::Timeout=300'
+ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || $apt update
+guard=/usr/sbin/policy-rc.d
+if [ ! -e "$guard" ]; then
+  trap 'rm -f "$guard"' EXIT
+  trap 'exit 1' HUP INT TERM
+  printf '#!/bin/sh\\nexit 101\\n' >"$guard"
+  chmod 755 "$guard"
+fi
+known=
+for package; do
+  if apt-cache show "$package" >/dev/null 2>&1; then known="$known $package"; fi
+done
+install() { $apt install -y --no-install-recommends --no-remove $known; }
+install || { $apt update && install; }
+`
+
+function installPackages(/** @type {readonly string[]} */ names) {
+  console.error(`Installing for the lab: ${names.join(' ')}`)
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', installScript, 'sh', ...names], {
+    encoding: 'utf8',
+  })
+  if (status !== 0) console.error(`apt-get failed with code ${status}:\n${stdout}${stderr}`)
+}
+
+/**
+ * Makes this machine ready for a lab, as far as it can be: installs what is missing where apt is.
+ * @returns {string | undefined} why there can be no lab here; nothing when there can
+ */
+export function prepareLab() {
+  if (process.platform !== 'linux')
+    return `hosts are made of Linux namespaces, and this is ${process.platform}`
+  if (process.getuid?.() !== 0) return 'making network namespaces needs root'
+  const wanted = missingPrograms()
+  if (wanted.length > 0 && isHere('apt-get'))
+    installPackages(wanted.map((program) => packages[program]))
+  const missing = missingPrograms()
+  if (missing.length > 0) return `missing: ${missing.join(', ')}`
+  const { status, stderr } = spawnSync('unshare', ['--mount', '--net', '--pid', '--fork', 'true'], {
+    encoding: 'utf8',
+  })
+  return status === 0 ? undefined : `namespaces cannot be made: ${stderr.trim()}`
+}
