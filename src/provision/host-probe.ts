@@ -57,6 +57,7 @@ for file in /etc/os-release /usr/lib/os-release; do
   [ -r "$file" ] && . "$file" && break
 done
 say os.id "$ID"; say os.like "$ID_LIKE"; say os.version "$VERSION_ID"; say os.name "$PRETTY_NAME"
+say system "$(uname -s)"
 say machine "$(uname -m)"
 say kernel "$(uname -r)"
 
@@ -139,13 +140,13 @@ export function parseHostProbe(output: string): HostProbe {
   }
   const get = (key: string): string => said.get(key) ?? ''
   const machine = get('machine')
-  const id = get('os.id') || 'linux'
+  const system = get('system')
   return {
     os: {
-      id,
+      id: get('os.id') || system.toLowerCase(),
       like: get('os.like').split(' ').filter(Boolean),
       ...(said.has('os.version') && { version: get('os.version') }),
-      name: get('os.name') || id,
+      name: get('os.name') || system,
     },
     arch: architectures[machine] ?? machine,
     kernel: get('kernel'),

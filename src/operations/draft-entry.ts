@@ -1,0 +1,78 @@
+import { UserError } from '../errors.ts'
+import type { HostRecord, Machine, MachineEntry } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import type { Inventory } from '../state/inventory.ts'
+
+/** What a person says of a new machine. */
+export interface EntryRequest {
+  readonly name: MachineName
+  /** Absent: that of the entry which is there already. */
+  readonly driver?: string | undefined
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly via?: MachineName | undefined
+  readonly engine?: 'none' | undefined
+}
+
+/**
+ * The entry of a new machine, or of one that was written by hand and has no host yet, with what
+ * is said now laid over it. Throws kind `usage` when the name is taken.
+ */
+export function draftEntry(request: EntryRequest, entry: MachineEntry | undefined): MachineEntry {
+  const { name } = request
+  if (entry?.host !== undefined) {
+    throw new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
+      machine: name,
+      hint: `choose another name, or free this one: fleet rm ${name}`,
+    })
+  }
+  const driver = request.driver ?? entry?.driver
+  if (driver === undefined) {
+    throw new UserError('usage', `${name} needs a driver`, {
+      hint: `fleet create ${name} --driver ssh --address ADDRESS`,
+    })
+  }
+  if (entry !== undefined && entry.driver !== driver) {
+    throw new UserError('usage', `the entry of ${name} says driver: ${entry.driver}`, {
+      machine: name,
+      hint: `fleet create ${name}`,
+    })
+  }
+  const options = { ...entry?.options, ...request.options }
+  const labels = { ...entry?.labels, ...request.labels }
+  return {
+    ...entry,
+    driver,
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(Object.keys(options).length > 0 && { options }),
+    ...(request.via !== undefined && { via: request.via }),
+    ...(request.engine !== undefined && { engine: request.engine }),
+  }
+}
+
+/**
+ * Throws kind `usage` when another machine is the same host already: the same login at the same
+ * address by the same way, or the same engine of this computer.
+ */
+export function checkNotThere(
+  inventory: Inventory,
+  name: MachineName,
+  via: string | undefined,
+  facts: Pick<HostRecord, 'address' | 'port' | 'user' | 'socket'>,
+): void {
+  const same = ({ host, ...machine }: Machine): boolean =>
+    machine.name !== name &&
+    host?.phase === 'ready' &&
+    host.address === facts.address &&
+    (facts.address === undefined
+      ? host.socket === facts.socket
+      : machine.via === via && (host.port ?? 22) === (facts.port ?? 22) && host.user === facts.user)
+  const other = [...inventory.machines.values()].find(same)
+  if (other === undefined) return
+  const where =
+    facts.address === undefined ? 'the engine of this computer' : `${facts.user}@${facts.address}`
+  throw new UserError('usage', `${where} is already the machine ${other.name}`, {
+    machine: name,
+    hint: `use ${other.name}, or forget it first: fleet rm ${other.name}`,
+  })
+}

@@ -1,0 +1,24 @@
+import { UserError } from '../errors.ts'
+import type { MachineName } from '../machine/name.ts'
+import { type HostProbe, parseHostProbe, probeScript } from '../provision/host-probe.ts'
+import { run } from '../transport/run.ts'
+import type { Transport } from '../transport/transport.ts'
+
+/**
+ * Looks at a host, in one command that changes nothing on it.
+ * Throws kind `unsupported` where no POSIX shell answers.
+ */
+export async function probeHost(
+  transport: Transport,
+  machine: MachineName,
+  signal: AbortSignal,
+): Promise<HostProbe> {
+  const { code, stdout, stderr } = await run(transport, ['sh'], { input: probeScript, signal })
+  const probe = parseHostProbe(stdout)
+  if (code === 0 && probe.arch !== '') return probe
+  const why = stderr.trim().split('\n').at(-1) || `its shell gave exit code ${code}`
+  throw new UserError('unsupported', `${machine} could not be looked at: ${why}`, {
+    machine,
+    hint: 'the host must run Linux, and let the user run sh',
+  })
+}

@@ -1,0 +1,134 @@
+import { createInterface } from 'node:readline'
+import { UserError } from '../errors.ts'
+import type { MachineName } from '../machine/name.ts'
+import type { HostProbe } from '../provision/host-probe.ts'
+import { type Plan, planEngine } from '../provision/plan.ts'
+import type { Step } from '../provision/step.ts'
+import { shellLine } from '../transport/command-line.ts'
+import { exitCodeOf } from '../transport/exit-code.ts'
+import { run } from '../transport/run.ts'
+import type { RunningCommand, Transport } from '../transport/transport.ts'
+import type { Progress } from './context.ts'
+import { probeHost } from './probe-host.ts'
+
+/** How long a host may take to set itself up after its first boot, in seconds. */
+const cloudInitWait = 900
+
+/** How much of a failed step's output its error quotes. */
+const quotedLines = 15
+
+/** What provisioning asks and tells. */
+export interface ProvisionCalls {
+  readonly progress: Progress
+  /** Shown all that is to change, before any of it does. False: nothing changes. */
+  readonly approve: (plan: Plan) => Promise<boolean>
+}
+
+/** A host with an engine that answers, and what was changed to get there. */
+export interface ProvisionedHost {
+  readonly probe: HostProbe
+  readonly plan: Plan
+  /** What each step of the plan printed. */
+  readonly output: readonly string[]
+}
+
+/** A host to work on: the name to call it by, and the way to it. */
+interface Subject {
+  readonly machine: MachineName
+  readonly transport: Transport
+  readonly signal: AbortSignal
+}
+
+/**
+ * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again.
+ * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
+ * engine does not answer in the end.
+ */
+export async function provisionHost(
+  subject: Subject,
+  { progress, approve }: ProvisionCalls,
+): Promise<ProvisionedHost> {
+  const { machine } = subject
+  const before = await probeSettledHost(subject, progress)
+  const plan = planEngine(before)
+  if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
+  if (!(await approve(plan))) {
+    throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
+  }
+  const output: string[] = []
+  for (const step of plan) output.push(await runStep(subject, step, progress))
+  progress('check the engine')
+  const after = await probeHost(subject.transport, machine, subject.signal)
+  const rest = planEngine(after)
+  if (rest.length > 0) {
+    const left = rest.map((step) => step.why).join('; ')
+    throw new UserError('failed', `every step succeeded, and yet it remains to ${left}`, {
+      machine,
+    })
+  }
+  return { probe: checkEngine(machine, after), plan, output }
+}
+
+/** Looks at the host once cloud-init, which may be installing packages, is done with it. */
+async function probeSettledHost(subject: Subject, progress: Progress): Promise<HostProbe> {
+  const { machine, transport, signal } = subject
+  progress('look at the host')
+  const probe = await probeHost(transport, machine, signal)
+  if (probe.cloudInit !== 'running') return probe
+  progress('wait for cloud-init to finish setting up the host')
+  const wait = ['timeout', String(cloudInitWait), 'cloud-init', 'status', '--wait']
+  const { code } = await run(transport, wait, { signal })
+  if (code === 124) {
+    const minutes = cloudInitWait / 60
+    throw new UserError('failed', `cloud-init still runs after ${minutes} minutes`, {
+      machine,
+      hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
+    })
+  }
+  return probeHost(transport, machine, signal)
+}
+
+/** The probe, if it can be believed that the engine works. */
+function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
+  if (probe.engine?.version !== undefined || !probe.cli) return probe
+  throw new UserError('failed', 'dockerd runs, and does not answer on its socket', {
+    machine,
+    hint: `fleet ssh ${machine} -- docker version`,
+  })
+}
+
+/** Runs one step and gives back what it printed. The login shell sees nothing but `sh`. */
+async function runStep(
+  { machine, transport, signal }: Subject,
+  step: Step,
+  progress: Progress,
+): Promise<string> {
+  progress(step.why)
+  const running = await transport.exec(['sh'], { signal })
+  running.stdin.on('error', () => {}) // the exit code tells
+  running.stdin.end(`exec ${shellLine(step.command)} </dev/null\n`)
+  const lines: string[] = []
+  const [status] = await Promise.all([
+    running.exit,
+    readLines(running.stdout, lines, progress),
+    readLines(running.stderr, lines, progress),
+  ])
+  const code = exitCodeOf(status)
+  if (code === 0) return lines.join('\n')
+  const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
+  throw new UserError('failed', `could not ${step.why} (exit code ${code})${last.join('')}`, {
+    machine,
+    hint: `fleet provision ${machine} goes on from here`,
+  })
+}
+
+async function readLines(
+  stream: RunningCommand['stdout'],
+  lines: string[],
+  progress: Progress,
+): Promise<void> {
+  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    lines.push(line)
+    if (line.startsWith('Waiting')) progress(line)
+  }
+}

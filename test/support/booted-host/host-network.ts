@@ -1,0 +1,39 @@
+import { readlinkSync } from 'node:fs'
+import { type Switch, plugIn } from '../lab/network.ts'
+import { ended, runProgram, spawnTied, until } from '../lab/process.ts'
+import { findTools, outside } from './tools.ts'
+
+/** A network namespace of a host. */
+export interface HostNetwork extends AsyncDisposable {
+  readonly address: string
+  /** Its file. */
+  readonly namespace: string
+}
+
+const namespaceOf = (pid: number | 'self') => readlinkSync(`/proc/${pid}/ns/net`)
+
+/** Makes a network that has an address on the lab's switch and, through slirp4netns, a way to the packages. */
+export async function makeNetwork(network: Switch, address: string): Promise<HostNetwork> {
+  const holder = spawnTied(['unshare', '--net', 'sleep', 'infinity'], { stdio: 'ignore' })
+  const pid = holder.pid ?? 0
+  await until('a network namespace', () => namespaceOf(pid) !== namespaceOf('self') || undefined)
+  const namespace = `/proc/${pid}/ns/net`
+  await plugIn(network, `${network.bridge}b`, pid)
+  await runProgram(
+    ['nsenter', `--net=${namespace}`, 'ip', '-batch', '-'],
+    `link set lo up\naddr add ${address}/24 dev eth0\nlink set eth0 up\n`,
+  )
+  const { slirp } = await findTools()
+  const options = ['--configure', '--disable-host-loopback', '--mtu=1400']
+  const way = spawnTied(outside(slirp, ...options, String(pid), 'tap0'), { stdio: 'ignore' })
+  return {
+    address,
+    namespace,
+    async [Symbol.asyncDispose]() {
+      for (const child of [way, holder]) {
+        child.kill('SIGKILL')
+        await ended(child)
+      }
+    },
+  }
+}

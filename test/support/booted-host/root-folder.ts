@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { runProgram } from '../lab/process.ts'
+import { cachedFolder } from './cache.ts'
+import { ensureMmdebstrap, outside } from './tools.ts'
+
+const packages =
+  'systemd systemd-sysv dbus openssh-server cloud-init sudo apparmor iproute2 netbase procps curl libstdc++6'
+
+/** Files of the root folder that differ from what the packages bring. */
+const files: Readonly<Record<string, string>> = {
+  'etc/hostname': 'localhost\n',
+  'etc/fstab': '',
+  'etc/machine-id': '',
+  'etc/resolv.conf': 'nameserver 10.0.2.3\n', // slirp4netns(1)
+  'etc/apt/apt.conf.d/90lab':
+    'Acquire::Languages "none";\nAcquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n',
+  'etc/cloud/cloud.cfg.d/90_lab.cfg': `datasource_list: [NoCloud, None]
+network: {config: disabled}
+apt_preserve_sources_list: true
+disable_root: false
+cloud_init_modules: [bootcmd, write-files, set_hostname, users-groups, ssh]
+cloud_config_modules: [runcmd]
+cloud_final_modules: [scripts-user, final-message]
+`,
+  // On cgroup version 1 nspawn leaves the controllers read-only; an engine needs them.
+  'etc/systemd/system/lab-cgroup.service': `[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/lab-cgroup
+`,
+  'usr/local/sbin/lab-cgroup': `#!/bin/sh
+for folder in /sys/fs/cgroup/*/; do
+  case $folder in */systemd/ | */unified/) ;; *) mount -o remount,bind,rw,nosuid,nodev,noexec "$folder" ;; esac
+done
+exit 0
+`,
+}
+
+/** What a test host is better off without. */
+const masked = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'cloud-init-hotplugd.socket',
+  'console-getty.service',
+  'dev-hugepages.mount',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'getty@tty1.service',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'systemd-pstore.service',
+  'systemd-remount-fs.service',
+]
+
+/** The packages of this machine's own distribution and release. */
+function findSources(): { suite: string; file: string } {
+  const suite = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]
+  if (suite === undefined) throw new Error('this machine is no release of Debian')
+  const modern = '/etc/apt/sources.list.d/debian.sources'
+  try {
+    readFileSync(modern)
+    return { suite, file: modern }
+  } catch {
+    return { suite, file: '/etc/apt/sources.list' }
+  }
+}
+
+/** A path below `root`, and nowhere else: what is written here must never be the machine's own. */
+function below(root: string, path: string): string {
+  const full = resolve(root, path)
+  if (root.length < 5 || !full.startsWith(`${root}/`)) throw new Error(`${path} leaves ${root}`)
+  return full
+}
+
+async function customize(root: string): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    const file = below(root, path)
+    await mkdir(dirname(file), { recursive: true })
+    await rm(file, { force: true })
+    await writeFile(file, text, { mode: path.includes('/sbin/') ? 0o755 : 0o644 })
+  }
+  const units = below(root, 'etc/systemd/system')
+  await mkdir(join(units, 'sysinit.target.wants'), { recursive: true })
+  await symlink('../lab-cgroup.service', join(units, 'sysinit.target.wants/lab-cgroup.service'))
+  for (const unit of masked) {
+    await rm(join(units, unit), { force: true })
+    await symlink('/dev/null', join(units, unit))
+  }
+  for (const type of ['ecdsa', 'ed25519', 'rsa'])
+    for (const suffix of ['', '.pub'])
+      await rm(below(root, `etc/ssh/ssh_host_${type}_key${suffix}`), { force: true })
+}
+
+async function build(folder: string, suite: string, sources: string): Promise<void> {
+  await ensureMmdebstrap()
+  const root = join(folder, 'root')
+  const skipped = ['man', 'locale', 'doc']
+  const options = [
+    '--mode=root',
+    '--variant=apt',
+    `--include=${packages.replaceAll(' ', ',')}`,
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    '--aptopt=Acquire::Check-Date "false"',
+    ...skipped.map((part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`),
+  ]
+  await runProgram(outside('mmdebstrap', ...options, suite, root, sources))
+  await customize(root)
+}
+
+/** A root folder with Debian, systemd, sshd and cloud-init, and without Docker. Made once a recipe; takes a minute. */
+export async function findRootFolder(): Promise<string> {
+  const { suite, file } = findSources()
+  const recipe = [packages, files, masked, suite, await readFile(file, 'utf8')]
+  const folder = await cachedFolder('root', recipe, (folder) => build(folder, suite, file))
+  return join(folder, 'root')
+}

@@ -1,0 +1,43 @@
+import { access, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runProgram } from '../lab/process.ts'
+import { cachedFolder } from './cache.ts'
+
+/** Puts a command into the machine's own network, where its packages come from. */
+export function outside(...argv: string[]): [string, ...string[]] {
+  const namespace = process.env['FLEET_LAB_OUTSIDE']
+  if (namespace === undefined) throw new Error('no lab here: run this through `npm test`')
+  return ['nsenter', `--net=${namespace}`, '--', ...argv]
+}
+
+/** Unpacked and not installed, so that the machine's own systemd stays as it is. */
+const packages = ['systemd-container', 'slirp4netns']
+
+async function unpackTools(folder: string): Promise<void> {
+  const downloads = join(folder, 'downloads')
+  await mkdir(downloads)
+  await runProgram(
+    outside('sh', '-c', 'cd "$1" && shift && apt-get download "$@"', 'sh', downloads, ...packages),
+  )
+  for (const file of await readdir(downloads))
+    await runProgram(['dpkg-deb', '-x', join(downloads, file), folder])
+}
+
+/** Where systemd-nspawn and slirp4netns are, fetched when first asked for. */
+export async function findTools(): Promise<{ readonly nspawn: string; readonly slirp: string }> {
+  const folder = await cachedFolder('tools', packages, unpackTools)
+  return {
+    nspawn: join(folder, 'usr/bin/systemd-nspawn'),
+    slirp: join(folder, 'usr/bin/slirp4netns'),
+  }
+}
+
+/** Installs mmdebstrap, unless it is there. */
+export async function ensureMmdebstrap(): Promise<void> {
+  try {
+    await access('/usr/bin/mmdebstrap')
+  } catch {
+    const apt = 'apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends mmdebstrap'
+    await runProgram(outside('env', 'DEBIAN_FRONTEND=noninteractive', ...apt.split(' ')))
+  }
+}
