@@ -1,16 +1,27 @@
 import { z } from 'zod'
-import { isMachineName, machineNamePattern } from './name.ts'
+import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
+
+// A message here names what is expected: it completes "expected …".
 
 const text = z.string().min(1)
 
+const machineName = z.string().regex(machineNamePattern, machineNameRule)
+
 /** Labels and tags: short keys, values that survive a shell and a provider's tag. */
 const labels = z.record(
-  z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/),
+  z
+    .string()
+    .regex(
+      /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/,
+      '1 to 63 ASCII letters, digits, ".", "_", "/" and "-", with a letter or digit first and last',
+    ),
   z.string().max(255),
 )
 
 /** An OpenSSH public key without comment, `TYPE BASE64` (RFC 4253 6.6). */
-const publicKey = z.string().regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/)
+const publicKey = z
+  .string()
+  .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/, 'a public key without comment, TYPE BASE64')
 
 /** What fleet remembers of a host. fleet writes it; a person has no reason to. */
 export const hostRecord = z.strictObject({
@@ -23,7 +34,7 @@ export const hostRecord = z.strictObject({
   hostKeys: z.array(publicKey).optional().describe('The only SSH host keys that fleet accepts.'),
   key: z
     .string()
-    .regex(/^SHA256:[A-Za-z0-9+/]{43}$/)
+    .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'a fingerprint, SHA256:BASE64')
     .optional()
     .describe('Fingerprint of the login key; the private key is never in this file.'),
   socket: text.optional().describe("The engine's socket, where it is not /var/run/docker.sock."),
@@ -41,7 +52,7 @@ export const machineEntry = z.strictObject({
   driver: text.describe('How the host comes to be: one of `fleet drivers`.'),
   labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
   options: z.record(text, z.unknown()).optional().describe("The driver's options."),
-  via: z.string().regex(machineNamePattern).optional().describe('The machine to jump through.'),
+  via: machineName.optional().describe('The machine to jump through.'),
   engine: z
     .literal('none')
     .optional()
@@ -57,14 +68,17 @@ export const inventoryFile = z.strictObject({
   version: z.literal(1).describe('The format of this file.'),
   id: z
     .string()
-    .regex(/^[0-9a-f]{8}$/)
+    .regex(/^[0-9a-f]{8}$/, '8 hexadecimal digits')
     .describe('Names this fleet; written by `fleet init`.'),
   defaults: z
     .record(text, z.record(text, z.unknown()))
     .optional()
     .describe('Options by driver, for machines that do not say otherwise.'),
   machines: z
-    .record(z.string().refine(isMachineName), machineEntry)
+    .record(
+      machineName.refine(isMachineName, 'another name: "all" means every machine'),
+      machineEntry,
+    )
     .nullish()
     .describe('The machines, by name.'),
 })

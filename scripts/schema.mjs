@@ -1,0 +1,9 @@
+// Writes machines.schema.json, which editors use, from the schemas that fleet itself checks with.
+import { writeFile } from 'node:fs/promises'
+import { register } from 'node:module'
+
+register('./typescript-hook.mjs', import.meta.url)
+const { drivers } = await import('../src/drivers/index.ts')
+const { writeInventorySchema } = await import('../src/state/json-schema.ts')
+
+await writeFile(new URL('../machines.schema.json', import.meta.url), writeInventorySchema(drivers))

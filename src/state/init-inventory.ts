@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { access, appendFile, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { codeOf, UserError } from '../errors.ts'
+import { explainDiskError } from './disk-error.ts'
+
+/** What `fleet init` made. */
+export interface NewInventory {
+  /** Names the fleet. */
+  readonly id: string
+  /** The files that were written, the inventory first. */
+  readonly files: readonly string[]
+}
+
+const schemaFileName = 'machines.schema.json'
+
+/** The text of an inventory without machines. */
+export const writeNewInventory = (id: string): string => `\
+# yaml-language-server: $schema=./${schemaFileName}
+# The machines of this fleet. Share it through git: nothing secret is ever in it.
+version: 1
+id: ${id} # names this fleet for good, in the tags of what it creates
+machines: {}
+# A machine, as fleet writes it and as you can:
+#   web-1:
+#     driver: ssh
+#     labels: { role: web, env: prod }
+#     options: { address: web-1.example.com, user: admin }
+`
+
+/** Writes a file that must not exist yet. Resolves to whether it was written. */
+async function writeFresh(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'wx', flush: true })
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
+  }
+}
+
+async function isInWorkTree(folder: string): Promise<boolean> {
+  const found = await access(join(folder, '.git')).then(
+    () => true,
+    () => false,
+  )
+  const parent = dirname(folder)
+  return found || (parent !== folder && isInWorkTree(parent))
+}
+
+/** Keeps out of git what a fleet that is killed while writing leaves. Resolves to whether it had to. */
+async function ignoreLeftovers(inventory: string, file: string): Promise<boolean> {
+  const pattern = `/${basename(inventory)}.*`
+  try {
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return ''
+      throw error
+    })
+    if (text.split(/\r?\n/).includes(pattern)) return false
+    await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}${pattern}\n`)
+    return true
+  } catch (error) {
+    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
+  }
+}
+
+/**
+ * Creates an inventory at `path` with a new id, beside it the schema for editors unless there is one, and in a
+ * git work tree a line in .gitignore. Throws kind `inventory` when there is an inventory already.
+ */
+export async function initInventory(path: string, schema: string): Promise<NewInventory> {
+  const id = randomBytes(4).toString('hex')
+  if (!(await writeFresh(path, writeNewInventory(id)))) {
+    throw new UserError('inventory', `there is already an inventory ${path}`, { hint: 'fleet ls' })
+  }
+  const folder = dirname(path)
+  const schemaFile = join(folder, schemaFileName)
+  const ignoreFile = join(folder, '.gitignore')
+  const files = [path]
+  if (await writeFresh(schemaFile, schema)) files.push(schemaFile)
+  if ((await isInWorkTree(folder)) && (await ignoreLeftovers(path, ignoreFile)))
+    files.push(ignoreFile)
+  return { id, files }
+}

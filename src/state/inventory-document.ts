@@ -1,0 +1,126 @@
+import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
+import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
+import { inventoryError, type Problem } from './inventory-problem.ts'
+
+/** A parsed text: what it says, and where. */
+export interface InventoryDocument {
+  readonly text: string
+  readonly root: Document.Parsed
+  readonly data: unknown
+}
+
+/** A key and its value, with their places in the text. */
+export type ParsedPair = Pair<ParsedNode, ParsedNode | null>
+
+/** How often aliases may be expanded before they are taken for a bomb. */
+const mostAliases = 10_000
+
+/** By the parser's error code: what is wrong. The parser's own messages may quote a secret. */
+const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
+  ALIAS_PROPS: 'an alias cannot have an anchor or a tag',
+  BAD_ALIAS: 'unknown or malformed alias (quote a value that begins with * or &)',
+  BAD_COLLECTION_TYPE: 'the tag does not fit the value',
+  BAD_DIRECTIVE: 'malformed % directive',
+  BAD_DQ_ESCAPE: String.raw`unknown escape in double quotes (a backslash is written \\)`,
+  BAD_INDENT: 'the indentation does not fit the lines around',
+  BAD_PROP_ORDER: 'an anchor or tag in the wrong place',
+  BAD_SCALAR_START: 'a value cannot begin with this character (quote it)',
+  BLOCK_AS_IMPLICIT_KEY:
+    'a key and its value do not fit on this line (is a space missing, or a quote?)',
+  BLOCK_IN_FLOW: 'indented lines cannot stand inside { } or [ ]',
+  DUPLICATE_KEY: 'this key is there twice',
+  IMPOSSIBLE: 'malformed YAML',
+  KEY_OVER_1024_CHARS: 'a key can have 1,024 characters at most',
+  MISSING_CHAR: 'something is missing here: a ":", a comma, a bracket, a quote or a space',
+  MULTILINE_IMPLICIT_KEY: 'a key must be on one line (is a ":" missing?)',
+  MULTIPLE_ANCHORS: 'more than one anchor',
+  MULTIPLE_DOCS: 'a second document begins here (---); only one is allowed',
+  MULTIPLE_TAGS: 'more than one tag',
+  NON_STRING_KEY: 'a key must be a plain text',
+  RESOURCE_EXHAUSTION: 'too deeply nested',
+  TAB_AS_INDENT: 'a tab cannot indent; use spaces',
+  TAG_RESOLVE_FAILED: 'unknown tag, or one that does not fit (quote a value that begins with !)',
+  UNEXPECTED_TOKEN: 'this is not YAML here',
+}
+
+const asProblem = ({ pos, code }: YAMLError): Problem => ({
+  offset: pos[0],
+  message: syntaxMessages[code],
+})
+
+/** zod passes over this key, so that it would vanish unseen. */
+function findForbiddenKeys({ root, text }: Pick<InventoryDocument, 'root' | 'text'>): Problem[] {
+  if (!text.includes('proto')) return []
+  const problems: Problem[] = []
+  visit(root, {
+    Pair(_, { key }) {
+      if (isScalar(key) && key.value === '__proto__') {
+        problems.push({ offset: key.range?.[0] ?? 0, message: '__proto__ cannot be a key' })
+      }
+    },
+  })
+  return problems
+}
+
+/** Parses the text of `file`. Throws kind `inventory` with every syntax error. */
+export function parseInventoryDocument(text: string, file: string): InventoryDocument {
+  const root = parseDocument(text, { prettyErrors: false, stringKeys: true, merge: true })
+  const problems = [
+    ...[...root.errors, ...root.warnings].map(asProblem),
+    ...findForbiddenKeys({ root, text }),
+  ]
+  if (problems.length > 0) throw inventoryError(file, text, problems)
+  try {
+    return { text, root, data: root.toJS({ maxAliasCount: mostAliases }) }
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    throw inventoryError(file, text, [findBadAlias(root)])
+  }
+}
+
+/** Why aliases could not be followed. */
+function findBadAlias(root: Document.Parsed): Problem {
+  let problem = { offset: 0, message: 'aliases that stand for more than this file may hold' }
+  visit(root, {
+    Alias(_, alias) {
+      if (alias.resolve(root) !== undefined) return undefined
+      problem = { offset: alias.range?.[0] ?? 0, message: syntaxMessages.BAD_ALIAS }
+      return visit.BREAK
+    },
+  })
+  return problem
+}
+
+/** The pairs of a map that the parser made. */
+export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as ParsedPair[]
+
+/** The text of a pair's key. */
+export const keyOf = ({ key }: ParsedPair): string => (isScalar(key) ? String(key.value) : '')
+
+/** The pair of a map's own key: not one that a merge key (`<<`) brings in. */
+export const findPair = (map: YAMLMap, key: string): ParsedPair | undefined =>
+  pairsOf(map).find((pair) => keyOf(pair) === key)
+
+/** A value of the document: its node, and the place of the nearest key above it that is written out. */
+export interface Located {
+  readonly node: ParsedNode | null | undefined
+  readonly keyOffset: number
+}
+
+/** Finds what stands at a path, following aliases; `node` is undefined where nothing does. */
+export function locate(root: Document.Parsed, path: readonly PropertyKey[]): Located {
+  let node: ParsedNode | null | undefined = root.contents
+  let keyOffset = root.contents?.range[0] ?? 0
+  for (const key of path) {
+    if (isAlias(node)) node = node.resolve(root) as ParsedNode | undefined
+    if (isMap(node)) {
+      const pair = findPair(node, String(key))
+      keyOffset = pair?.key.range[0] ?? keyOffset
+      node = pair && pair.value
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)]
+      keyOffset = node?.range[0] ?? keyOffset
+    } else return { node: undefined, keyOffset }
+  }
+  return { node, keyOffset }
+}

@@ -1,0 +1,38 @@
+import { UserError } from '../errors.ts'
+
+/** Something wrong in an inventory's text. */
+export interface Problem {
+  /** Where, in UTF-16 units from the beginning. */
+  readonly offset: number
+  /** What, beginning with the place in the data where that is known. */
+  readonly message: string
+}
+
+const mostListed = 10
+
+/** `LINE:COLUMN` of an offset, both from 1. */
+export function placeOf(text: string, offset: number): string {
+  const before = text.slice(0, offset)
+  const lineStart = before.lastIndexOf('\n') + 1
+  return `${before.split('\n').length}:${offset - lineStart + 1}`
+}
+
+/** The problems as one error, a line each as `FILE:LINE:COLUMN: what`, in the order of the file. */
+export function inventoryError(
+  file: string,
+  text: string,
+  problems: readonly Problem[],
+  hint?: string,
+): UserError {
+  const distinct = new Map(problems.map((problem) => [Object.values(problem).join(), problem]))
+  const sorted = [...distinct.values()].sort((a, b) => a.offset - b.offset)
+  const listed = sorted
+    .slice(0, mostListed)
+    .map(({ offset, message }) => `${file}:${placeOf(text, offset)}: ${message}`)
+  const more = sorted.length - listed.length
+  return new UserError(
+    'inventory',
+    [...listed, ...(more > 0 ? [`and ${more} more like these`] : [])].join('\n'),
+    { hint },
+  )
+}

@@ -1,0 +1,108 @@
+import { isMap, isScalar } from 'yaml'
+import type { z } from 'zod'
+import { UserError } from '../errors.ts'
+import type { MachineName } from '../machine/name.ts'
+import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
+import { describeIssue } from './describe-issue.ts'
+import { locate, parseInventoryDocument, type InventoryDocument } from './inventory-document.ts'
+import { inventoryError, type Problem } from './inventory-problem.ts'
+import { checkInventoryText } from './inventory-text.ts'
+import type { Inventory } from './inventory.ts'
+
+/** The options that a driver takes; undefined for a driver that is not known here. */
+export type OptionsOf = (driver: string) => z.ZodObject | undefined
+
+/** An inventory's text, parsed and found right. */
+export interface ParsedInventory {
+  readonly document: InventoryDocument
+  readonly inventory: Inventory
+}
+
+function checkVersion({ text, data, root }: InventoryDocument, file: string): void {
+  if (data === null || data === undefined) {
+    throw new UserError('inventory', `${file} is empty`, {
+      hint: `remove it and run fleet init, or bring it back: git checkout -- ${file}`,
+    })
+  }
+  const version = (data as { readonly version?: unknown }).version
+  if (typeof version !== 'number' || version <= 1) return
+  const { node, keyOffset } = locate(root, ['version'])
+  const message = `version: ${version} is newer than this fleet, which knows version 1`
+  throw inventoryError(
+    file,
+    text,
+    [{ offset: node?.range[0] ?? keyOffset, message }],
+    'upgrade fleet',
+  )
+}
+
+/** Where each machine's options came from is told apart, so that shared ones are reported once. */
+function checkOptions(
+  file: InventoryFile,
+  document: InventoryDocument,
+  optionsOf: OptionsOf,
+): readonly Problem[] {
+  const defaults = new Map(Object.entries(file.defaults ?? {}))
+  const shared = [...defaults].flatMap(([driver, options]) => {
+    const schema = optionsOf(driver)?.partial()
+    const issues = schema?.safeParse(options).error?.issues ?? []
+    return issues.flatMap((issue) =>
+      schema ? describeIssue(issue, schema, document, ['defaults', driver]) : [],
+    )
+  })
+  const own = Object.entries(file.machines ?? {}).flatMap(([name, { driver, options = {} }]) => {
+    const schema = optionsOf(driver)
+    if (schema === undefined) return []
+    const inherited = defaults.get(driver) ?? {}
+    const issues = schema.safeParse({ ...inherited, ...options }).error?.issues ?? []
+    const isOwn = (key: PropertyKey | undefined): boolean =>
+      key === undefined || Object.hasOwn(options, key) || !Object.hasOwn(inherited, key)
+    return issues
+      .filter((issue) =>
+        issue.code === 'unrecognized_keys' ? issue.keys.some(isOwn) : isOwn(issue.path[0]),
+      )
+      .flatMap((issue) => describeIssue(issue, schema, document, ['machines', name, 'options']))
+  })
+  return [...shared, ...own]
+}
+
+/** The names in the order of the text: an object would put those that look like numbers first. */
+function namesInOrder({ root }: InventoryDocument, machines: object): readonly string[] {
+  const { node } = locate(root, ['machines'])
+  const written = isMap(node)
+    ? node.items.flatMap(({ key }) => (isScalar(key) ? String(key.value) : []))
+    : []
+  const known = Object.keys(machines)
+  return [...new Set([...written, ...known])].filter((name) => Object.hasOwn(machines, name))
+}
+
+/**
+ * Reads the text of `file`. Throws kind `inventory` listing what is wrong by line and column: first
+ * what is no YAML, then what does not fit the format and the options of the drivers that are known.
+ */
+export function parseInventory(text: string, file: string, optionsOf: OptionsOf): ParsedInventory {
+  checkInventoryText(text, file)
+  const document = parseInventoryDocument(text, file)
+  checkVersion(document, file)
+  const parsed = inventoryFile.safeParse(document.data)
+  const problems = parsed.success
+    ? checkOptions(parsed.data, document, optionsOf)
+    : parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
+  if (!parsed.success || problems.length > 0) throw inventoryError(file, text, problems)
+  const { id, defaults = {}, machines } = parsed.data
+  const entries = new Map(Object.entries(machines ?? {}))
+  return {
+    document,
+    inventory: {
+      id,
+      defaults,
+      machines: new Map(
+        namesInOrder(document, machines ?? {}).flatMap((text) => {
+          const entry = entries.get(text)
+          const name = text as MachineName
+          return entry ? [[name, { ...entry, name }] as const] : []
+        }),
+      ),
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { Stats } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Makes a rename durable (fsync(2): the folder's entry needs its own). Windows has no such call. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function writeNew(file: string, text: string, mode: number, old?: Stats): Promise<void> {
+  const handle = await open(file, 'wx', old ? 0o600 : mode)
+  try {
+    await handle.writeFile(text)
+    if (old) {
+      await handle.chown(old.uid, old.gid).catch(() => undefined)
+      await handle.chmod(old.mode & 0o7777)
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Replaces the whole of `file`, which is no link, in one step: at every moment, also after a crash,
+ * it holds either the old text or the new. Mode and, where permitted, owner are kept; a new file gets `mode`.
+ * `stillWanted` is asked at the last moment: false leaves everything as it was. Resolves, when the
+ * new text is durable, to whether it was written. Rejects with the system's error.
+ *
+ * write-file-atomic would not do: it takes a short write, which is how a disk fills up, for a whole one.
+ */
+export async function replaceFile(
+  file: string,
+  text: string,
+  {
+    mode = 0o644,
+    stillWanted = async () => true,
+  }: {
+    mode?: number
+    stillWanted?: () => Promise<boolean>
+  } = {},
+): Promise<boolean> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  const old = await stat(file).catch(() => undefined)
+  try {
+    await writeNew(temporary, text, mode, old)
+    if (!(await stillWanted())) return false
+    await rename(temporary, file)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+  await syncFolder(dirname(file))
+  return true
+}

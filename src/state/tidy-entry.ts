@@ -1,0 +1,55 @@
+import type { z } from 'zod'
+import { UserError } from '../errors.ts'
+import type { MachineEntry } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import { hostRecord, machineEntry } from '../machine/schema.ts'
+import { findSecrets } from '../machine/secrets.ts'
+import { expectation } from './expectation.ts'
+import type { Inventory } from './inventory.ts'
+import type { OptionsOf } from './parse-inventory.ts'
+
+/** The value without what is undefined, keys of `order` first and in its order. */
+function tidy(value: unknown, order: readonly string[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item) => tidy(item))
+  if (typeof value !== 'object' || value === null) return value
+  const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length)
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .sort(([a], [b]) => rank(a) - rank(b))
+      .map(([key, item]) => [key, tidy(item, key === 'host' ? Object.keys(hostRecord.shape) : [])]),
+  )
+}
+
+function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: string[]): void {
+  const issue = schema.safeParse(value).error?.issues[0]
+  if (!issue) return
+  const place = [name, ...at, ...issue.path].map(String).join('.')
+  throw new UserError('usage', `${place}: expected ${expectation(issue)}`, { machine: name })
+}
+
+/**
+ * An entry as it may be written: keys in the order of the schema, nothing undefined.
+ * Throws kind `usage` for one that could not be read back: it does not fit the schema or the options of
+ * its driver, or holds a secret.
+ */
+export function tidyEntry(
+  {
+    name,
+    entry,
+    defaults,
+  }: { name: MachineName; entry: MachineEntry; defaults: Inventory['defaults'] },
+  optionsOf: OptionsOf,
+): MachineEntry {
+  const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
+  check(machineEntry, tidied, name)
+  const inherited = new Map(Object.entries(defaults)).get(entry.driver)
+  const options = optionsOf(entry.driver)
+  if (options) check(options, { ...inherited, ...tidied.options }, name, 'options')
+  const [secret] = findSecrets(JSON.stringify(tidied))
+  if (!secret) return tidied
+  throw new UserError('usage', `${secret.kind} must not be written to the inventory`, {
+    machine: name,
+    hint: 'the inventory is shared through git; keep secrets in a key file or the environment',
+  })
+}

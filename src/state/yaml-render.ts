@@ -1,0 +1,72 @@
+import { Document } from 'yaml'
+
+/** Lines longer than this are broken up where they can be. */
+const widest = 100
+
+/** Keys whose value is never put on one line: it is long and grows. */
+const alwaysBlock = new Set(['host'])
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const style = { lineWidth: 0, blockQuote: false, flowCollectionPadding: false } as const
+
+function renderScalar(value: unknown, inFlow: boolean): string {
+  if (!inFlow) return new Document({ k: value }).toString(style).slice('k: '.length).trimEnd()
+  const document = new Document([value], { flow: true })
+  return document.toString(style).trimEnd().slice(1, -1)
+}
+
+/** A key as YAML, quoted where it would not be a text otherwise. */
+export const renderKey = (key: string): string => {
+  const document = new Document(new Map([[key, 0]]), { flow: true })
+  return document.toString(style).trimEnd().slice(1, -': 0}'.length)
+}
+
+/** A value on one line. `inFlow`: it will stand inside `{ }` or `[ ]`. */
+export function renderInline(value: unknown, inFlow = false): string {
+  if (Array.isArray(value)) return `[${value.map((item) => renderInline(item, true)).join(', ')}]`
+  if (!isObject(value)) return renderScalar(value, inFlow)
+  const pairs = Object.entries(value).map(([key, item]) => renderInlinePair(key, item))
+  return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`
+}
+
+/** `key: value` for the inside of `{ }`. */
+export const renderInlinePair = (key: string, value: unknown): string =>
+  `${renderKey(key)}: ${renderInline(value, true)}`
+
+const isCollection = (value: unknown): boolean =>
+  Array.isArray(value) ? value.length > 0 : isObject(value) && Object.keys(value).length > 0
+
+/** The lines of a list or of keys and values that are not empty, at `indent` spaces. */
+export function renderBlock(value: unknown, indent: number, unit: number): readonly string[] {
+  const margin = ' '.repeat(indent)
+  if (Array.isArray(value)) return value.map((item) => `${margin}- ${renderInline(item)}`)
+  return Object.entries(value as object).flatMap(([key, item]) =>
+    renderPair(key, item, indent, unit),
+  )
+}
+
+/** The lines of `key: value` at `indent` spaces, `unit` more for each level below. */
+export function renderPair(
+  key: string,
+  value: unknown,
+  indent: number,
+  unit: number,
+): readonly string[] {
+  const head = `${' '.repeat(indent)}${renderKey(key)}:`
+  const line = `${head} ${renderInline(value)}`
+  const breaks = isCollection(value) && (alwaysBlock.has(key) || line.length > widest)
+  return breaks ? [head, ...renderBlock(value, indent + unit, unit)] : [line]
+}
+
+/** The lines of a machine's entry: its own keys each on a line. */
+export const renderMachine = (
+  name: string,
+  entry: Readonly<Record<string, unknown>>,
+  indent: number,
+  unit: number,
+): readonly string[] => [
+  `${' '.repeat(indent)}${renderKey(name)}:`,
+  ...renderBlock(entry, indent + unit, unit),
+]
