@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process'
+import { access } from 'node:fs/promises'
+import { homedir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { UserError, codeOf, messageOf } from '../errors.ts'
+import { type Destination, parseDestination } from './destination.ts'
+
+/** How to log in to a host, after ~/.ssh/config had its say. */
+export interface SshConfig {
+  readonly address: string
+  readonly user: string
+  readonly port: number
+  /** Private keys that exist on this computer, best first. */
+  readonly identityFiles: readonly string[]
+  /** Hosts to jump through, nearest first, as `[user@]host[:port]`. */
+  readonly proxyJump?: readonly string[]
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const run = promisify(execFile)
+const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** ssh takes the account's home from the system and ignores $HOME; a $HOME of one's own brings its own file. */
+async function configFile(env: Environment): Promise<readonly string[]> {
+  if (homeOf(env) === userInfo().homedir) return []
+  const file = join(homeOf(env), '.ssh', 'config')
+  return ['-F', (await exists(file)) ? file : 'none']
+}
+
+/** Asks ssh what its configuration says, one `keyword value` per line. Undefined where there is no ssh. */
+async function askSsh({ host, user, port }: Destination, env: Environment) {
+  const options = [
+    ...(await configFile(env)),
+    ...(user === undefined ? [] : ['-l', user]),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+  ]
+  try {
+    const { stdout } = await run('ssh', ['-G', '-T', ...options, '--', host], {
+      env,
+    })
+    return stdout.split('\n')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    const { stderr } = error as { stderr?: string }
+    throw new UserError(
+      'usage',
+      `ssh cannot read its configuration for ${host}: ${stderr?.trim() || messageOf(error)}`,
+      {
+        hint: `ssh -G ${host}`,
+        cause: error,
+      },
+    )
+  }
+}
+
+/** `~` and the tokens of ssh_config(5) "TOKENS" that IdentityFile takes and that do not need the local host's name. */
+function expand(
+  file: string,
+  config: Omit<SshConfig, 'identityFiles'>,
+  host: string,
+  env: Environment,
+) {
+  const tokens: Readonly<Record<string, string>> = {
+    '%': '%',
+    d: homeOf(env),
+    h: config.address,
+    n: host,
+    p: String(config.port),
+    r: config.user,
+    u: userInfo().username,
+  }
+  return file
+    .replace(/^~(?=\/|$)/, homeOf(env))
+    .replaceAll(/%(.)/g, (whole, token: string) => tokens[token] ?? whole)
+}
+
+async function readAnswer(
+  lines: readonly string[],
+  { host }: Destination,
+  env: Environment,
+): Promise<SshConfig> {
+  const values = (keyword: string): string[] =>
+    lines
+      .filter((line) => line.startsWith(`${keyword} `))
+      .map((line) => line.slice(keyword.length + 1))
+  const value = (keyword: string): string | undefined =>
+    values(keyword).find((text) => text !== 'none')
+
+  if (value('proxycommand') !== undefined)
+    throw new UserError(
+      'unsupported',
+      `${host} is reached by a ProxyCommand of ssh's configuration, which fleet does not run`,
+      {
+        hint: 'use ProxyJump in ~/.ssh/config in its place, or adopt the jump host and name it with --via',
+      },
+    )
+  const config = {
+    address: value('hostname') ?? host,
+    user: value('user') ?? userInfo().username,
+    port: Number(value('port') ?? 22),
+  }
+  const files = values('identityfile').map((file) => expand(file, config, host, env))
+  const there = await Promise.all(files.map(exists))
+  const jump = value('proxyjump')
+  return {
+    ...config,
+    identityFiles: files.filter((_, index) => there[index]),
+    ...(jump !== undefined && { proxyJump: jump.split(',') }),
+  }
+}
+
+/**
+ * Finds how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), by asking
+ * `ssh -G` where ssh is installed. Throws `usage` for a malformed destination and `unsupported` where
+ * only a ProxyCommand leads to the host.
+ */
+export async function resolveSshConfig(destination: string, env: Environment): Promise<SshConfig> {
+  const parsed = parseDestination(destination)
+  const lines = await askSsh(parsed, env)
+  if (lines !== undefined) return await readAnswer(lines, parsed, env)
+  return {
+    address: parsed.host,
+    user: parsed.user ?? env['USER'] ?? userInfo().username,
+    port: parsed.port ?? 22,
+    identityFiles: [],
+  }
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events'
+import { PassThrough, type Readable } from 'node:stream'
+import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
+import { UserError } from '../errors.ts'
+import { outputDelivered } from './output.ts'
+import type { Link } from './ssh-link.ts'
+import type { ExecOptions, ExitStatus, RunningCommand } from './transport.ts'
+
+/** The server would not open another session. */
+export class SessionRefused extends UserError {}
+
+/** A command on a host, and when its session is over. */
+interface Session {
+  readonly command: RunningCommand
+  readonly closed: Promise<void>
+}
+
+function openSession(link: Link, line: string, options: SshExecOptions): Promise<ClientChannel> {
+  const { machine } = link.endpoint
+  return new Promise((resolve, reject) => {
+    const ended = link.ended()
+    if (ended) throw ended
+    link.client.exec(line, options, (error, channel) => {
+      if (!error) return resolve(channel)
+      reject(
+        link.ended() ??
+          new SessionRefused(
+            'failed',
+            `${machine} does not run commands over SSH: ${error.message}`,
+            {
+              machine,
+              hint: 'see MaxSessions, ForceCommand and PermitTTY in its sshd_config',
+              cause: error,
+            },
+          ),
+      )
+    })
+  })
+}
+
+/** What ssh2 keeps to itself of a channel. */
+interface ChannelInside {
+  readonly outgoing: { readonly id: number; readonly state: string }
+  readonly _client: {
+    readonly _protocol: {
+      signal(id: number, name: string): void
+      windowChange(id: number, rows: number, columns: number, height: number, width: number): void
+    }
+  }
+}
+
+/** The requests that RFC 4254 5.3 allows after the end of input too, where ssh2's own methods do nothing. */
+function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> {
+  const inside = channel as unknown as ChannelInside
+  const {
+    outgoing,
+    _client: { _protocol: protocol },
+  } = inside
+  const open = () => outgoing.state === 'open' || outgoing.state === 'eof'
+  return {
+    kill(signal) {
+      if (open()) protocol.signal(outgoing.id, signal)
+    },
+    resize({ rows, columns }) {
+      if (open()) protocol.windowChange(outgoing.id, rows, columns, 0, 0)
+    },
+  }
+}
+
+/** A stream of its own, whose reader may stop at any time without holding the channel up. */
+function outputOf(source: Readable): Readable {
+  const output = new PassThrough()
+  source.pipe(output)
+  output.once('close', () => source.resume())
+  return output
+}
+
+function exitStatusOf(channel: ClientChannel): () => ExitStatus | undefined {
+  let status: ExitStatus | undefined
+  channel.once('exit', (code: number | null, signal?: string) => {
+    status = code === null ? { signal: (signal ?? '').replace(/^SIG/, '') } : { code }
+  })
+  return () => status
+}
+
+/** Starts `line` in the login shell of the host. Rejects with {@link SessionRefused} when there are too many sessions. */
+export async function startCommand(
+  link: Link,
+  line: string,
+  { terminal, signal }: ExecOptions,
+): Promise<Session> {
+  const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
+  const channel = await openSession(link, line, pty ? { pty } : {})
+  const closed = Promise.all([once(channel, 'close'), once(channel.stderr, 'close')])
+  const status = exitStatusOf(channel)
+  const requests = requestsOf(channel)
+  const stdin = new PassThrough()
+  const stdout = outputOf(channel)
+  const stderr = outputOf(channel.stderr)
+  stdin.pipe(channel)
+  channel.on('error', () => stdin.destroy()) // the command ended while its input was written
+
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = () => {
+      requests.kill('TERM')
+      channel.close()
+      for (const stream of [stdin, stdout, stderr]) stream.destroy()
+      reject(signal?.reason)
+    }
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    void closed.then(() => signal?.removeEventListener('abort', abort))
+  })
+  const ended = async (): Promise<ExitStatus> => {
+    await closed
+    stdin.destroy()
+    await Promise.all([outputDelivered(stdout), outputDelivered(stderr)])
+    const known = status()
+    if (known) return known
+    throw (
+      link.ended() ??
+      new SessionRefused(
+        'failed',
+        `${link.endpoint.machine} ended the command without an exit code`,
+      )
+    )
+  }
+  const exit = Promise.race([ended(), aborted])
+  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  return {
+    command: { stdin, stdout, stderr, exit, ...requests },
+    closed: closed.then(() => {}),
+  }
+}

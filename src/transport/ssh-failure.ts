@@ -1,0 +1,221 @@
+import { type ErrorKind, UserError, codeOf, messageOf } from '../errors.ts'
+
+/** How far a connection had come when it failed. */
+export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
+
+/** An attempt to connect that failed, as the network or ssh2 told it. */
+export interface Failure {
+  readonly stage: Stage
+  readonly error: unknown
+}
+
+/** Who was to be reached, in words for messages. */
+export interface Endpoint {
+  readonly machine: string
+  readonly address: string
+  readonly port: number
+  readonly user: string
+}
+
+/** Thrown inside when the time to connect is over. */
+export class ConnectTimeout extends Error {
+  constructor(seconds: number) {
+    super(`no answer within ${seconds} s`)
+  }
+}
+
+/** Thrown inside when the other side closed the connection without a word. */
+export class ClosedEarly extends Error {}
+
+/** One way to fail: how it is recognised, what is said about it, and what to do next. */
+interface Rule {
+  readonly when: (failure: Failure) => boolean
+  readonly kind: ErrorKind
+  readonly why: (endpoint: Endpoint, error: unknown) => string
+  readonly hint: (endpoint: Endpoint) => string
+  /** Another attempt may well succeed. */
+  readonly passing?: true
+}
+
+const code =
+  (...codes: readonly string[]) =>
+  ({ error }: Failure) =>
+    codes.includes(codeOf(error) ?? '')
+const timeout =
+  (stage: Stage) =>
+  (failure: Failure): boolean =>
+    failure.stage === stage && failure.error instanceof ConnectTimeout
+const says =
+  (pattern: RegExp) =>
+  ({ error }: Failure) =>
+    pattern.test(messageOf(error))
+
+const at = ({ address, port }: Endpoint): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+const look = ({ machine }: Endpoint) => `see whether it runs: fleet status ${machine}`
+
+const rules: readonly Rule[] = [
+  {
+    when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
+    kind: 'unreachable',
+    why: ({ address }) => `the name ${address} is not known`,
+    hint: () => 'check the spelling of the address and the name server of this computer',
+  },
+  {
+    when: code('ECONNREFUSED'),
+    kind: 'unreachable',
+    why: () => 'nothing listens there (connection refused)',
+    hint: (endpoint) => `is sshd running on it, and on this port? ${look(endpoint)}`,
+  },
+  {
+    when: code('EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'),
+    kind: 'unreachable',
+    why: () => 'there is no route to it',
+    hint: (endpoint) => `is it running, and this computer in its network or VPN? ${look(endpoint)}`,
+  },
+  {
+    when: code('EACCES', 'EPERM'),
+    kind: 'unreachable',
+    why: () => 'this computer does not let fleet connect',
+    hint: () => 'check the firewall of this computer',
+  },
+  {
+    when: code('REFUSED'),
+    kind: 'unreachable',
+    why: (_, error) => `its jump host cannot connect to it: ${messageOf(error)}`,
+    hint: (endpoint) => `is it running, and seen from the jump host? ${look(endpoint)}`,
+  },
+  {
+    when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
+    kind: 'unreachable',
+    why: (_, error) => `it did not answer (${messageOf(error)})`,
+    hint: (endpoint) =>
+      `is it running, and does its firewall let this computer in? ${look(endpoint)}`,
+  },
+  {
+    when: timeout('greeting'),
+    kind: 'unreachable',
+    why: (_, error) => `it accepts connections, but sends no SSH greeting (${messageOf(error)})`,
+    hint: () => 'is it overloaded or still booting? Is this the port of its sshd?',
+  },
+  {
+    when: ({ error }) => error instanceof ConnectTimeout,
+    kind: 'unreachable',
+    why: (_, error) => `it stopped answering during the login (${messageOf(error)})`,
+    hint: () => 'it may be overloaded: try again, or look at its console',
+  },
+  {
+    when: says(/too many authentication failures/i),
+    kind: 'credentials',
+    why: ({ user }) => `it hung up on ${user} because too many keys were offered`,
+    hint: () =>
+      'name the one key for this host by IdentityFile in ~/.ssh/config, or unload others: ssh-add -d FILE',
+  },
+  {
+    when: says(/no matching (key exchange|host key|C->S|S->C)/),
+    kind: 'unreachable',
+    why: (_, error) =>
+      `its SSH server speaks no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
+    hint: () => 'its sshd is very old or set up narrowly: update it, or widen its sshd_config',
+  },
+  {
+    when: says(/header|identification string|greeting lines/i),
+    kind: 'unreachable',
+    why: () => 'what answers there is not an SSH server',
+    hint: () => 'check the port',
+  },
+  {
+    when: (failure) =>
+      failure.error instanceof ClosedEarly ||
+      code('ECONNRESET', 'EPIPE')(failure) ||
+      says(/lost before handshake/)(failure),
+    kind: 'unreachable',
+    why: () => 'it closed the connection during the handshake',
+    hint: () =>
+      'its sshd may be starting, be full (MaxStartups), or deny this address: try again, or read its log',
+    passing: true,
+  },
+]
+
+/** Puts a failed attempt into words. `passing` tells whether to try again. */
+export function explainFailure(
+  failure: Failure,
+  endpoint: Endpoint,
+): { readonly error: unknown; readonly passing: boolean } {
+  const { machine, user } = endpoint
+  const rule = rules.find(({ when }) => when(failure))
+  if (failure.error instanceof UserError) return { error: failure.error, passing: false }
+  const why = rule?.why(endpoint, failure.error) ?? messageOf(failure.error)
+  const details = {
+    machine,
+    hint: rule?.hint(endpoint) ?? `try again, or look closer: ssh -v ${user}@${endpoint.address}`,
+    cause: failure.error,
+  }
+  const message = `cannot reach ${machine} at ${at(endpoint)}: ${why}`
+  return {
+    error: new UserError(rule?.kind ?? 'unreachable', message, details),
+    passing: rule?.passing ?? false,
+  }
+}
+
+/** The link was there and is gone. */
+export const connectionLost = (
+  { machine }: Pick<Endpoint, 'machine'>,
+  cause?: unknown,
+): UserError =>
+  new UserError('unreachable', `the connection to ${machine} was lost`, {
+    machine,
+    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
+    cause,
+  })
+
+/** The host shows another key than the pinned ones. */
+export const hostKeyChanged = (
+  { machine, address }: Endpoint,
+  pinned: readonly string[],
+  shown: string,
+): UserError =>
+  new UserError(
+    'host-key',
+    `${machine} (${address}) shows another host key than the one pinned: ${shown} in place of ${pinned.join(' or ')}`,
+    {
+      machine,
+      hint: `somebody may be listening in. If the host was rebuilt on purpose: fleet rekey ${machine}`,
+    },
+  )
+
+/** No key is pinned, so nothing that answers could be trusted. */
+export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
+  new UserError('host-key', `no host key is pinned for ${machine} (${address})`, {
+    machine,
+    hint: `read and pin it: fleet rekey ${machine}`,
+  })
+
+/** What was tried to log in. */
+export interface LoginReport {
+  /** Keys the server turned down, such as `SHA256:… (~/.ssh/id_ed25519)`. */
+  readonly offered: readonly string[]
+  /** Keys that could not be tried, each with the reason. */
+  readonly skipped: readonly string[]
+}
+
+/** The server let in none of the keys. */
+export function loginRejected(endpoint: Endpoint, { offered, skipped }: LoginReport): UserError {
+  const { machine, user, address } = endpoint
+  const tried =
+    offered.length === 0
+      ? 'there is no key to offer'
+      : `it accepts none of what was offered: ${offered.join(', ')}`
+  const left = skipped.length === 0 ? '' : `; not tried: ${skipped.join(', ')}`
+  return new UserError(
+    'credentials',
+    `cannot log in to ${machine} as ${user}@${address}: ${tried}${left}`,
+    {
+      machine,
+      hint:
+        offered.length === 0
+          ? 'load a key that the host knows: ssh-add FILE'
+          : `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load one it knows: ssh-add FILE`,
+    },
+  )
+}

@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'ssh2'
+import { type Endpoint, connectionLost } from './ssh-failure.ts'
+
+/** How long a link may be silent, though it is probed every 4 s, before it counts as dead. */
+const silenceSeconds = 12
+/** How long a polite goodbye may take. */
+const goodbyeMs = 500
+
+/** An SSH connection that is logged in. */
+export interface Link extends AsyncDisposable {
+  readonly client: Client
+  readonly endpoint: Endpoint
+  /** Rejects when the link is lost; never resolves. */
+  readonly lost: Promise<never>
+  /** Why the link is no more; undefined while it is up. */
+  readonly ended: () => Error | undefined
+}
+
+/**
+ * Calls `dead` once nothing has come for {@link silenceSeconds}. Any byte counts, not only an answer to a
+ * probe, since that may wait behind a long upload. Ticks are counted and not the clock, so that a process
+ * that was suspended first gets to read what has come meanwhile.
+ */
+function listenForLife(stream: Duplex, dead: () => void): void {
+  let silent = 0
+  stream.on('data', () => (silent = 0))
+  const timer = setInterval(() => {
+    silent += 1
+    if (silent >= silenceSeconds) dead()
+  }, 1_000).unref()
+  stream.once('close', () => clearInterval(timer))
+}
+
+/** Watches over a connection until it is lost or disposed of. */
+export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): Link {
+  let ended: Error | undefined
+  let disposing = false
+  const lost = new Promise<never>((_resolve, reject) => {
+    const end = (cause?: unknown) => {
+      if (ended) return
+      ended = disposing
+        ? new Error(`the connection to ${endpoint.machine} is closed`)
+        : connectionLost(endpoint, cause)
+      if (!disposing) reject(ended)
+      stream.destroy()
+    }
+    client.prependListener('error', end).prependListener('close', () => end())
+    listenForLife(stream, () => end(new Error(`silent for ${silenceSeconds} s`)))
+  })
+  lost.catch(() => {}) // not every caller watches
+  return {
+    client,
+    endpoint,
+    lost,
+    ended: () => ended,
+    async [Symbol.asyncDispose]() {
+      disposing = true
+      if (stream.destroyed) return
+      const waiting = new AbortController()
+      const closed = once(stream, 'close', { signal: waiting.signal }).catch(() => {})
+      client.end()
+      await Promise.race([closed, sleep(goodbyeMs, undefined, { ref: false })])
+      waiting.abort()
+      stream.destroy()
+    },
+  }
+}

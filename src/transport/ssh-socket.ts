@@ -1,0 +1,100 @@
+import { Duplex } from 'node:stream'
+import type { Channel } from 'ssh2'
+import { refused } from './refused.ts'
+import type { Link } from './ssh-link.ts'
+import type { SocketAddress } from './transport.ts'
+
+type Done = (error?: Error | null) => void
+
+/**
+ * A forwarded connection that behaves as Node.js sockets do, so that node:http can use it. ssh2's channel
+ * does not: it never finishes a write once it is closed, and destroying it emits nothing.
+ */
+class ChannelSocket extends Duplex {
+  readonly #channel: Channel
+  #writing: Done | undefined
+
+  constructor(channel: Channel, link: Link) {
+    super({ allowHalfOpen: false }) // as net.connect does
+    this.#channel = channel
+    channel
+      .on('data', (chunk: Buffer) => {
+        if (!this.push(chunk)) channel.pause()
+      })
+      .on('end', () => this.push(null))
+      .on('error', (error: Error) => this.destroy(error))
+      .on('close', () => {
+        const lost = link.ended()
+        if (lost) this.destroy(lost)
+        this.#finishWrite(Object.assign(new Error('the connection is closed'), { code: 'EPIPE' }))
+      })
+  }
+
+  #finishWrite(error?: Error): void {
+    const done = this.#writing
+    this.#writing = undefined
+    done?.(error)
+  }
+
+  override _read(): void {
+    this.#channel.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#writing = done
+    this.#channel.write(chunk, (error) => this.#finishWrite(error ?? undefined))
+  }
+
+  override _final(done: Done): void {
+    this.#channel.end()
+    done()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#channel.close()
+    this.#channel.resume() // what is still under way goes nowhere
+    this.#finishWrite(error ?? undefined)
+    done(error)
+  }
+
+  destroySoon(): void {
+    if (this.writableFinished) this.destroy()
+    else this.end(() => this.destroy())
+  }
+
+  // What sockets have beside and node:http calls. The connection below them answers for all of it.
+  setKeepAlive(): this {
+    return this
+  }
+  setNoDelay(): this {
+    return this
+  }
+  setTimeout(): this {
+    return this
+  }
+  ref(): this {
+    return this
+  }
+  unref(): this {
+    return this
+  }
+}
+
+/** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not. */
+export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> {
+  const { client } = link
+  return new Promise((resolve, reject) => {
+    const ended = link.ended()
+    if (ended) throw ended
+    const opened = (error: Error | undefined, channel: Channel) => {
+      if (!error) return resolve(new ChannelSocket(channel, link))
+      const why = error.message.replace('(SSH) Channel open failure: ', '')
+      reject(link.ended() ?? refused(`${nameOf(address)}: ${why || 'refused'}`, error))
+    }
+    if ('path' in address) client.openssh_forwardOutStreamLocal(address.path, opened)
+    else client.forwardOut('127.0.0.1', 0, address.host, address.port, opened)
+  })
+}
+
+const nameOf = (address: SocketAddress): string =>
+  'path' in address ? address.path : `${address.host}:${address.port}`

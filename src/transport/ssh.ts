@@ -1,0 +1,132 @@
+import { shellLine } from './command-line.ts'
+import { startDeadline } from './connect-deadline.ts'
+import { fingerprint } from './host-keys.ts'
+import { createSessionSlots } from './session-slots.ts'
+import { type Prompt, logIn } from './ssh-authentication.ts'
+import { connectPatiently } from './ssh-connect.ts'
+import { SessionRefused, startCommand } from './ssh-exec.ts'
+import { hostKeyChanged, hostKeyMissing, loginRejected } from './ssh-failure.ts'
+import { HostKeyRefused, LoginRefused } from './ssh-handshake.ts'
+import { type Link, watchLink } from './ssh-link.ts'
+import { openSocket } from './ssh-socket.ts'
+import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'
+
+export type { Prompt } from './ssh-authentication.ts'
+
+/** A host to log in to. */
+export interface SshTarget {
+  /** What messages call it. */
+  readonly machine: string
+  readonly address: string
+  readonly port: number
+  readonly user: string
+  /** The only keys that the host may show, as `TYPE BASE64`. */
+  readonly hostKeys: readonly string[]
+  /** Key files to try first, in order: the machine's own, then those of the configuration. */
+  readonly identityFiles: readonly string[]
+  /** A jump host: its transport is left open. */
+  readonly via?: Transport | undefined
+}
+
+export interface SshOptions {
+  readonly signal?: AbortSignal | undefined
+  /** For all attempts together, without the time a person takes to answer. 10 s unless told. */
+  readonly connectTimeoutMs?: number | undefined
+  /** Absent: nobody is there to ask. */
+  readonly prompt?: Prompt | undefined
+  /** Where SSH_AUTH_SOCK and HOME are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** sshd's MaxSessions is 10; the rest is for others who share the connection. */
+const sessionLimit = 8
+const defaultConnectTimeoutMs = 10_000
+
+function openTransport(link: Link): Transport {
+  const slots = createSessionSlots(sessionLimit)
+
+  async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
+    await slots.take()
+    try {
+      options.signal?.throwIfAborted()
+      const session = await startCommand(link, shellLine(command), options)
+      void session.closed.then(() => slots.give())
+      return session.command
+    } catch (error) {
+      const fewer = error instanceof SessionRefused && slots.lower()
+      slots.give()
+      if (fewer) return await exec(command, options)
+      throw error
+    }
+  }
+
+  return {
+    exec,
+    dial: (address) => openSocket(link, address),
+    lost: link.lost,
+    [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
+  }
+}
+
+/**
+ * Connects and logs in. The host must show one of the pinned keys: another one, or none pinned, is
+ * `host-key`; a login that is turned down `credentials`; every other failure `unreachable`.
+ */
+export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Transport> {
+  const { hostKeys, user } = target
+  if (hostKeys.length === 0) throw hostKeyMissing(target)
+  const { prompt, signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  using deadline = startDeadline(connectTimeoutMs, caller)
+  const credentials = {
+    user,
+    host: target.address,
+    identityFiles: target.identityFiles,
+    env: options.env,
+    prompt:
+      prompt && (((question) => deadline.whileAsking(() => prompt(question))) satisfies Prompt),
+  }
+  let report = { offered: [] as string[], skipped: [] as string[] }
+  const handshake = () => {
+    report = { offered: [], skipped: [] }
+    const verify = (key: string) => hostKeys.includes(key)
+    return { user, pinned: hostKeys, verify, attempts: logIn(credentials, report) }
+  }
+  const judge = (error: unknown) => {
+    if (error instanceof LoginRefused) return loginRejected(target, report)
+    if (error instanceof HostKeyRefused)
+      return hostKeyChanged(target, hostKeys.map(fingerprint), fingerprint(error.hostKey))
+    return undefined
+  }
+  const attempt = { endpoint: target, via: target.via, handshake, judge, caller }
+  const { client, stream } = await connectPatiently(attempt, deadline.signal)
+  return openTransport(watchLink(client, stream, target))
+}
+
+async function* noAttempts() {}
+
+/** A handshake that ends where the host has shown its key. */
+const showKey = () => ({
+  user: '',
+  pinned: [],
+  verify: () => false,
+  attempts: noAttempts(),
+})
+const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : undefined)
+
+/** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
+export async function scanHostKey(
+  { address, port, via }: Pick<SshTarget, 'address' | 'port' | 'via'>,
+  options: Pick<SshOptions, 'signal' | 'connectTimeoutMs'> = {},
+): Promise<string> {
+  const { signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  using deadline = startDeadline(connectTimeoutMs, caller)
+  const endpoint = { machine: address, address, port, user: '' }
+  const attempt = { endpoint, via, handshake: showKey, judge: keyShown, caller }
+  try {
+    await connectPatiently(attempt, deadline.signal)
+  } catch (error) {
+    if (error instanceof HostKeyRefused) return error.hostKey
+    throw error
+  }
+  throw new Error(`${address} let an unverified login pass`)
+}
