@@ -31,6 +31,7 @@ link set eth0 up
 BATCH
 
 cd /
+/usr/sbin/sshd -t
 /usr/sbin/sshd -D -E /var/log/sshd.log &
 if [ $# -gt 0 ]; then
   dockerd "$@" >>/var/log/dockerd.log 2>&1 &

@@ -8,8 +8,9 @@ import { type Switch, addSwitch, removeSwitch } from './network.ts'
 import { type Registry, startRegistry } from './registry.ts'
 import { type Identity, makeKey } from './ssh-key.ts'
 
-export { accounts, password } from './accounts.ts'
-export type { HostSpawnOptions, LabHost } from './host.ts'
+export { type Account, accounts, password } from './accounts.ts'
+export type { HostSpawnOptions } from './host-processes.ts'
+export type { LabHost } from './host.ts'
 export type { Identity } from './ssh-key.ts'
 export { baseImage }
 
@@ -56,7 +57,6 @@ const dockerdOptions = ({ network, controlGroup }: Parts, name: string) => [
   `--cgroup-parent=/${controlGroup}/${name}`,
   '--exec-opt=native.cgroupdriver=cgroupfs',
   `--insecure-registry=${network.prefix}.0/24`,
-  '--shutdown-timeout=2', // most test containers ignore SIGTERM
 ]
 
 async function dispose({ folder, network, controlGroup, hosts, registry }: Parts): Promise<void> {

@@ -15,9 +15,22 @@ export interface Finished {
 export const spawnTied = (argv: readonly string[], options: SpawnOptions): ChildProcess =>
   spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', '--', ...argv], options)
 
+/** Whether a process has ended. */
+export const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null
+
 /** Resolves when a process has ended. */
 export async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  if (!hasEnded(child)) await once(child, 'exit')
+}
+
+/** Sends a signal to a process, if there still is one. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 /** Collects what a process with piped output prints, until it ends. */

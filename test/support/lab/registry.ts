@@ -1,8 +1,8 @@
-import { type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { get } from 'node:http'
 import { join } from 'node:path'
+import { answersHttp } from './probes.ts'
 import { ended, spawnTied, until } from './process.ts'
 
 /** A registry that serves plain HTTP. */
@@ -10,14 +10,6 @@ export interface Registry extends AsyncDisposable {
   /** `10.77.0.1:5000`: the registry's part of an image's name. */
   readonly name: string
 }
-
-const answers = (url: string) =>
-  new Promise<boolean>((resolve) => {
-    get(url, (response) => {
-      response.resume()
-      resolve(response.statusCode === 200)
-    }).on('error', () => resolve(false))
-  })
 
 /** Starts Debian's docker-registry with its files in `folder`, and waits until it answers. */
 export async function startRegistry(folder: string, address: string): Promise<Registry> {
@@ -36,10 +28,8 @@ export async function startRegistry(folder: string, address: string): Promise<Re
     stdio: ['ignore', log, log],
   })
   closeSync(log)
-  await until(
-    'the registry to answer',
-    async () => (await answers(`http://${name}/v2/`)) || undefined,
-  )
+  const url = `http://${name}/v2/`
+  await until('the registry to answer', async () => (await answersHttp(url)) || undefined)
   return {
     name,
     async [Symbol.asyncDispose]() {

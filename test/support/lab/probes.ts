@@ -1,0 +1,24 @@
+import { type RequestOptions, get } from 'node:http'
+import { connect } from 'node:net'
+
+/** Whether a server's first bytes are those of an SSH server (RFC 4253 4.2). */
+export const answersSsh = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port })
+    socket.setTimeout(1000, () => socket.destroy())
+    socket.once('data', (bytes) => {
+      resolve(bytes.toString('latin1').startsWith('SSH-'))
+      socket.destroy()
+    })
+    socket.on('error', () => {})
+    socket.once('close', () => resolve(false))
+  })
+
+/** Whether an HTTP server answers a request with 200. */
+export const answersHttp = (target: string | RequestOptions): Promise<boolean> =>
+  new Promise((resolve) => {
+    get(target, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    }).on('error', () => resolve(false))
+  })
