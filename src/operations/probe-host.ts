@@ -4,16 +4,28 @@ import { type HostProbe, parseHostProbe, probeScript } from '../provision/host-p
 import { run } from '../transport/run.ts'
 import type { Transport } from '../transport/transport.ts'
 
+/** A host to look at. */
+export interface ProbeTarget {
+  /** What messages call it. */
+  readonly machine: MachineName
+  readonly transport: Transport
+  /** The engine's socket, where it is told. */
+  readonly socket: string | undefined
+  readonly signal: AbortSignal
+}
+
 /**
  * Looks at a host, in one command that changes nothing on it.
  * Throws kind `unsupported` where no POSIX shell answers.
  */
-export async function probeHost(
-  transport: Transport,
-  machine: MachineName,
-  signal: AbortSignal,
-): Promise<HostProbe> {
-  const { code, stdout, stderr } = await run(transport, ['sh'], { input: probeScript, signal })
+export async function probeHost({
+  machine,
+  transport,
+  socket,
+  signal,
+}: ProbeTarget): Promise<HostProbe> {
+  const command = ['sh', '-s', ...(socket === undefined ? [] : [socket])]
+  const { code, stdout, stderr } = await run(transport, command, { input: probeScript, signal })
   const probe = parseHostProbe(stdout)
   if (code === 0 && probe.arch !== '') return probe
   const why = stderr.trim().split('\n').at(-1) || `its shell gave exit code ${code}`

@@ -7,9 +7,9 @@ import type { Step } from '../provision/step.ts'
 import { shellLine } from '../transport/command-line.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
 import { run } from '../transport/run.ts'
-import type { RunningCommand, Transport } from '../transport/transport.ts'
+import type { RunningCommand } from '../transport/transport.ts'
 import type { Progress } from './context.ts'
-import { probeHost } from './probe-host.ts'
+import { type ProbeTarget, probeHost } from './probe-host.ts'
 
 /** How long a host may take to set itself up after its first boot, in seconds. */
 const cloudInitWait = 900
@@ -32,33 +32,26 @@ export interface ProvisionedHost {
   readonly output: readonly string[]
 }
 
-/** A host to work on: the name to call it by, and the way to it. */
-interface Subject {
-  readonly machine: MachineName
-  readonly transport: Transport
-  readonly signal: AbortSignal
-}
-
 /**
  * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again.
  * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
  * engine does not answer in the end.
  */
 export async function provisionHost(
-  subject: Subject,
+  target: ProbeTarget,
   { progress, approve }: ProvisionCalls,
 ): Promise<ProvisionedHost> {
-  const { machine } = subject
-  const before = await probeSettledHost(subject, progress)
+  const { machine } = target
+  const before = await probeSettledHost(target, progress)
   const plan = planEngine(before)
   if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
   if (!(await approve(plan))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
   }
   const output: string[] = []
-  for (const step of plan) output.push(await runStep(subject, step, progress))
+  for (const step of plan) output.push(await runStep(target, step, progress))
   progress('check the engine')
-  const after = await probeHost(subject.transport, machine, subject.signal)
+  const after = await probeHost(target)
   const rest = planEngine(after)
   if (rest.length > 0) {
     const left = rest.map((step) => step.why).join('; ')
@@ -70,10 +63,10 @@ export async function provisionHost(
 }
 
 /** Looks at the host once cloud-init, which may be installing packages, is done with it. */
-async function probeSettledHost(subject: Subject, progress: Progress): Promise<HostProbe> {
-  const { machine, transport, signal } = subject
+async function probeSettledHost(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
+  const { machine, transport, signal } = target
   progress('look at the host')
-  const probe = await probeHost(transport, machine, signal)
+  const probe = await probeHost(target)
   if (probe.cloudInit !== 'running') return probe
   progress('wait for cloud-init to finish setting up the host')
   const wait = ['timeout', String(cloudInitWait), 'cloud-init', 'status', '--wait']
@@ -85,7 +78,7 @@ async function probeSettledHost(subject: Subject, progress: Progress): Promise<H
       hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
     })
   }
-  return probeHost(transport, machine, signal)
+  return probeHost(target)
 }
 
 /** The probe, if it can be believed that the engine works. */
@@ -99,7 +92,7 @@ function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
 
 /** Runs one step and gives back what it printed. The login shell sees nothing but `sh`. */
 async function runStep(
-  { machine, transport, signal }: Subject,
+  { machine, transport, signal }: ProbeTarget,
   step: Step,
   progress: Progress,
 ): Promise<string> {
@@ -118,7 +111,7 @@ async function runStep(
   const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
   throw new UserError('failed', `could not ${step.why} (exit code ${code})${last.join('')}`, {
     machine,
-    hint: `fleet provision ${machine} goes on from here`,
+    hint: 'run the same command again: it goes on from here',
   })
 }
 

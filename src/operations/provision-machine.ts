@@ -22,8 +22,8 @@ export async function provisionMachine(
     })
   }
   const transport = await context.connect(machine)
-  const subject = { machine: name, transport, signal: context.signal }
-  const provisioned = await provisionHost(subject, calls)
+  const target = { machine: name, transport, socket: machine.host?.socket, signal: context.signal }
+  const provisioned = await provisionHost(target, calls)
   const facts = observedFacts(provisioned.probe)
   await (
     await context.inventory()

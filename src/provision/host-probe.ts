@@ -44,8 +44,9 @@ export interface HostProbe {
 export const defaultSocket = '/var/run/docker.sock'
 
 /**
- * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s`, so that no
- * login shell has to understand it; POSIX only, for dash, ash and bash alike.
+ * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s [SOCKET]`, so that no
+ * login shell has to understand it; POSIX only, for dash, ash and bash alike. Without a socket
+ * it looks for the engine's: where DOCKER_HOST says, in the usual place, and where a rootless one is.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -101,8 +102,11 @@ version() { # as root or not, and the socket
   fi
 }
 case $DOCKER_HOST in unix://*) told=${'$'}{DOCKER_HOST#unix://} ;; *) told= ;; esac
+if [ $# -eq 0 ]; then
+  set -- ${'$'}{told:+"$told"} ${defaultSocket} "${'$'}{XDG_RUNTIME_DIR:-/run/user/$uid}/docker.sock"
+fi
 found=
-for socket in $told ${defaultSocket} "${'$'}{XDG_RUNTIME_DIR:-/run/user/$uid}/docker.sock"; do
+for socket; do
   [ -S "$socket" ] || continue
   if [ -w "$socket" ]; then direct=yes as=; else direct=no as=$sudo; fi
   answer=

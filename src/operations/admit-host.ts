@@ -1,0 +1,78 @@
+import type { HostFacts } from '../drivers/driver.ts'
+import { UserError } from '../errors.ts'
+import type { HostRecord, Machine } from '../machine/machine.ts'
+import type { HostProbe } from '../provision/host-probe.ts'
+import type { Transport } from '../transport/transport.ts'
+import { findMachine } from './choose-machines.ts'
+import type { Context } from './context.ts'
+import { logIn } from './log-in.ts'
+import { observedFacts } from './observed-facts.ts'
+import { probeHost } from './probe-host.ts'
+import { type ProvisionCalls, provisionHost } from './provision-host.ts'
+import { type HostKeyTrust, trustHostKey } from './trust-host-key.ts'
+
+/** How a host that fleet did not make is let in. */
+export interface AdmitRequest {
+  readonly trust: HostKeyTrust
+  /** Private keys to log in with before the usual ones. */
+  readonly identityFiles?: readonly string[]
+  /** Installs or repairs the engine where it does not answer. */
+  readonly installEngine?: boolean
+}
+
+/** What is remembered of the host, and all that was seen. */
+interface AdmittedHost {
+  readonly host: HostRecord
+  readonly probe: HostProbe
+}
+
+/** Gets to a host for the first time: pins its key, logs in and looks at it. Writes nothing here. */
+export async function admitHost(
+  context: Context,
+  machine: Machine,
+  facts: HostFacts,
+  request: AdmitRequest,
+  calls: ProvisionCalls,
+): Promise<AdmittedHost> {
+  const { name } = machine
+  const { address, port = 22, socket } = facts
+  const via = await connectJumpHost(context, machine)
+  calls.progress(address === undefined ? 'look at this computer' : `connect to ${address}`)
+  const pinned = address !== undefined && {
+    hostKeys: await trustHostKey(context, { name, address, port, via }, request.trust),
+  }
+  const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
+  const { identityFiles = [] } = request
+  const login = await logIn(context, { ...machine, host }, { via, identityFiles })
+  await using transport = login.transport
+  const target = { machine: name, transport, socket, signal: context.signal }
+  const probe = request.installEngine
+    ? (await provisionHost(target, calls)).probe
+    : await probeHost(target)
+  if (address === undefined) checkLocalEngine(machine, probe)
+  const created = new Date().toISOString()
+  return {
+    host: {
+      ...host,
+      ...(login.key !== undefined && { key: login.key }),
+      ...observedFacts(probe),
+      created,
+    },
+    probe,
+  }
+}
+
+async function connectJumpHost(context: Context, { via }: Machine): Promise<Transport | undefined> {
+  if (via === undefined) return undefined
+  const inventory = await (await context.inventory()).read()
+  return context.connect(findMachine(inventory, via))
+}
+
+/** A host elsewhere may get its engine later; this computer is of no use without one. */
+function checkLocalEngine({ name, engine }: Machine, probe: HostProbe): void {
+  if (engine === 'none' || probe.engine?.version !== undefined) return
+  throw new UserError('failed', 'no Docker engine answers on this computer', {
+    machine: name,
+    hint: `fleet create ${name} --driver local --install-engine`,
+  })
+}

@@ -1,0 +1,122 @@
+import { UserError } from '../errors.ts'
+import { isMachineName, type MachineName } from '../machine/name.ts'
+import { parseDestination } from '../transport/destination.ts'
+import { type SshConfig, resolveSshConfig } from '../transport/ssh-config.ts'
+import type { Context, Progress } from './context.ts'
+import { type CreatedMachine, createMachine } from './create-machine.ts'
+import type { HostKeyTrust } from './trust-host-key.ts'
+
+/** A host to take over as it is. */
+export interface AdoptRequest {
+  /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
+  readonly destination: string
+  /** Absent: the host part of the destination. */
+  readonly name?: MachineName | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Private key files to try before those of ~/.ssh/config. */
+  readonly identityFiles?: readonly string[]
+  /** The machine to jump through; else ~/.ssh/config says. */
+  readonly via?: MachineName | undefined
+  /** `none`: the host is not meant to have one. */
+  readonly engine?: 'none' | undefined
+  readonly trust: HostKeyTrust
+}
+
+/** A jump host that ~/.ssh/config names and that is no machine yet. */
+export interface JumpHost {
+  /** What it would be called. */
+  readonly name: MachineName
+  /** The host that is reached through it. */
+  readonly leadsTo: string
+}
+
+/** What adopting tells and asks. */
+export interface AdoptCalls {
+  readonly progress: Progress
+  /** Whether a jump host may become a machine (without an engine) too. */
+  readonly confirmJump: (jump: JumpHost) => Promise<boolean>
+}
+
+/**
+ * Puts a host that exists into the inventory, as ~/.ssh/config says it is reached. Nothing changes
+ * on the host. A jump host has to be a machine too: one with its address, or else it is adopted first.
+ */
+export async function adoptMachine(
+  context: Context,
+  request: AdoptRequest,
+  calls: AdoptCalls,
+): Promise<CreatedMachine> {
+  const config = await resolveSshConfig(request.destination, context.env)
+  const name = request.name ?? nameFrom(request.destination)
+  const store = await context.inventory()
+  if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
+  const via = request.via ?? (await findJump(context, name, config, request, calls))
+  const { address, user, port, identityFiles } = config
+  return createMachine(
+    context,
+    {
+      name,
+      driver: 'ssh',
+      options: { address, user, ...(port !== 22 && { port }) },
+      labels: request.labels,
+      via,
+      engine: request.engine,
+      trust: request.trust,
+      identityFiles: [...(request.identityFiles ?? []), ...identityFiles.filter(isChosen)],
+    },
+    { progress: calls.progress, approve: async () => false },
+  )
+}
+
+/** `ssh -G` also lists the keys that every login tries anyway (ssh_config(5), IdentityFile). */
+const isChosen = (file: string): boolean =>
+  !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
+
+const nameTaken = (name: MachineName): UserError =>
+  new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
+    machine: name,
+    hint: 'choose another name: --name NAME',
+  })
+
+function nameFrom(destination: string): MachineName {
+  const { host } = parseDestination(destination)
+  if (isMachineName(host)) return host
+  throw new UserError('usage', `${JSON.stringify(host)} cannot name a machine`, {
+    hint: 'give it a name: --name NAME',
+  })
+}
+
+/** The machine to jump through, by ~/.ssh/config. The last of several hosts is the one next to the target. */
+async function findJump(
+  context: Context,
+  leadsTo: string,
+  { proxyJump = [] }: SshConfig,
+  request: AdoptRequest,
+  calls: AdoptCalls,
+): Promise<MachineName | undefined> {
+  const [nearest, ...before] = proxyJump.toReversed()
+  if (nearest === undefined) return undefined
+  const { trust } = request
+  const jump = await resolveSshConfig(nearest, context.env)
+  const { machines } = await (await context.inventory()).read()
+  const there = [...machines.values()].find(
+    ({ host }) =>
+      host?.address === jump.address && (host.port ?? 22) === jump.port && host.user === jump.user,
+  )
+  if (there !== undefined) return there.name
+  const name = nameFrom(nearest)
+  if (!(await calls.confirmJump({ name, leadsTo }))) {
+    throw new UserError('cancelled', `${leadsTo} is reached through ${name}: nothing was changed`)
+  }
+  const via = await findJump(context, name, withJumps(jump, before.toReversed()), request, calls)
+  const adopted = await adoptMachine(
+    context,
+    { destination: nearest, name, engine: 'none', via, trust },
+    calls,
+  )
+  return adopted.machine.name
+}
+
+/** Hosts that the target's own configuration puts before a jump host; else the jump host's configuration says. */
+const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
+  before.length > 0 ? { ...config, proxyJump: before } : config
