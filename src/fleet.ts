@@ -1,43 +1,151 @@
-import type { Dial, Engine } from './engine/engine.ts'
+import { tmpdir } from 'node:os'
+import type { Engine } from './engine/engine.ts'
 import { UserError } from './errors.ts'
-import type { Machine } from './machine/machine.ts'
+import type { HostRecord, Machine } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
-import type { InventoryStore } from './state/inventory.ts'
+import type { ServedSocket } from './operations/engine-socket.ts'
+import { locateHome } from './state/home.ts'
+import { openKeys } from './state/keys.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
+import { askSecret, askText, canPrompt } from './ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
 export interface Fleet extends Context, AsyncDisposable {}
 
-/** Remembers what `make` gives for a key, so that concurrent callers share one. */
-function shared<Key, Value>(
-  make: (key: Key) => Promise<Value>,
-): {
-  get(key: Key): Promise<Value>
-  all(): Promise<Value>[]
-} {
-  const made = new Map<Key, Promise<Value>>()
+/** Makes a value when it is first asked for. */
+function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let value: Promise<Value> | undefined
+  return () => (value ??= make())
+}
+
+/**
+ * Makes a value for each machine when it is first asked for, and all who ask share it. One that
+ * could not be made is tried anew when it is asked for again.
+ */
+function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => Promise<Value>) {
+  const values = new Map<string, Promise<Value>>()
   return {
-    get(key) {
-      const known = made.get(key)
+    get(machine: Machine): Promise<Value> {
+      const known = values.get(machine.name)
       if (known !== undefined) return known
-      const value = make(key)
-      made.set(key, value)
+      const value = make(machine)
+      values.set(machine.name, value)
+      value.catch(() => values.delete(machine.name))
       return value
     },
-    all: () => [...made.values()],
+    async dispose(): Promise<void> {
+      const made = await Promise.allSettled(values.values())
+      const disposals = made.map((result) =>
+        result.status === 'fulfilled' ? result.value[Symbol.asyncDispose]() : undefined,
+      )
+      await Promise.all(disposals)
+    },
   }
 }
 
-/** Where the engine of a machine listens, on the machine. */
-const engineSocketOf = (machine: Machine): string => machine.host?.socket ?? '/var/run/docker.sock'
-
-/** What a record must have before its host can be reached. */
-function hostOf(machine: Machine): NonNullable<Machine['host']> {
-  if (machine.host?.phase === 'ready') return machine.host
-  const state = machine.host === undefined ? 'is not created yet' : `is ${machine.host.phase}`
-  throw new UserError('unreachable', `${machine.name} ${state}`, {
-    machine: machine.name,
-    hint: `fleet create ${machine.name}`,
+/** What fleet remembers of a machine's host. Throws where there is none to reach yet. */
+function hostOf({ name, host }: Machine): HostRecord {
+  if (host?.phase === 'ready') return host
+  throw new UserError('unreachable', `${name} is not created yet`, {
+    machine: name,
+    hint: `fleet create ${name}`,
   })
+}
+
+/** Where an engine listens on its machine. */
+const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
+
+/**
+ * Opens fleet for one command. No part is loaded, nothing read and no connection made until it
+ * is asked for. `inventoryFile` is the value of `--inventory`.
+ */
+export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
+  const { env, cwd } = io
+  const home = locateHome(env)
+  const keys = openKeys(home)
+  const closing = new AbortController()
+  const signal = AbortSignal.any([io.signal, closing.signal])
+
+  const locate = once(async () => {
+    const { findInventory } = await import('./state/find-inventory.ts')
+    return (await findInventory({ file: inventoryFile, env, cwd, home })).path
+  })
+
+  const inventory = once(async () => {
+    const { openFileInventory } = await import('./state/file-inventory.ts')
+    const { drivers } = await import('./drivers/index.ts')
+    const optionsOf = (name: string) => drivers.find((driver) => driver.name === name)?.options
+    return openFileInventory(await locate(), { optionsOf })
+  })
+
+  /** The machine that `machine` is reached through. */
+  async function jumpHostOf(machine: Machine): Promise<Transport | undefined> {
+    if (machine.via === undefined) return undefined
+    const { findMachine } = await import('./operations/choose-machines.ts')
+    return transports.get(findMachine(await (await inventory()).read(), machine.via))
+  }
+
+  const transports = perMachine(async (machine): Promise<Transport> => {
+    const { address, port = 22, user = '', hostKeys = [], key } = hostOf(machine)
+    if (address === undefined) {
+      const { openLocal } = await import('./transport/local.ts')
+      return openLocal(env)
+    }
+    const { connectSsh } = await import('./transport/ssh.ts')
+    const ownKey = key === undefined ? undefined : await keys.find(key)
+    const via = await jumpHostOf(machine)
+    const identityFiles = ownKey === undefined ? [] : [ownKey]
+    return connectSsh(
+      { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
+      { signal, env, prompt: fleet.prompt },
+    )
+  })
+
+  async function openDial(machine: Machine) {
+    const { dialEngine } = await import('./operations/reach-engine.ts')
+    return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
+  }
+
+  const engines = perMachine(async (machine): Promise<Engine> => {
+    const { openEngine } = await import('./engine/http-engine.ts')
+    return openEngine(await openDial(machine), { label: machine.name })
+  })
+
+  const engineSockets = perMachine(async (machine): Promise<ServedSocket> => {
+    const { serveEngineSocket } = await import('./operations/engine-socket.ts')
+    return serveEngineSocket(await openDial(machine), env['TMPDIR'] ?? tmpdir())
+  })
+
+  const fleet: Fleet = {
+    signal,
+    env,
+    machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
+    prompt: canPrompt(io)
+      ? ({ text, secret }) => (secret ? askSecret(io, text) : askText(io, text))
+      : undefined,
+    inventory,
+    active: once(async () => {
+      const { openActive } = await import('./state/active.ts')
+      return openActive(home, await locate())
+    }),
+    keys: () => keys,
+    async driver(name) {
+      const { findDriver } = await import('./drivers/index.ts')
+      return findDriver(name)
+    },
+    connect: (machine) => transports.get(machine),
+    engine: (machine) => engines.get(machine),
+    async engineSocket(machine) {
+      if (hostOf(machine).address === undefined) return socketOf(machine)
+      return (await engineSockets.get(machine)).path
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await engineSockets.dispose()
+      await engines.dispose()
+      await transports.dispose()
+    },
+  }
+  return fleet
 }

@@ -12,12 +12,17 @@ import { passThrough } from './docker/pass-through.ts'
 import { ps } from './docker/ps.ts'
 import { stats } from './docker/stats.ts'
 import { active } from './machines/active.ts'
+import { adopt } from './machines/adopt.ts'
+import { create } from './machines/create.ts'
 import { init } from './machines/init.ts'
 import { inspect } from './machines/inspect.ts'
 import { ip } from './machines/ip.ts'
 import { label } from './machines/label.ts'
 import { ls } from './machines/ls.ts'
 import { status } from './machines/status.ts'
+import { provision } from './machines/provision.ts'
+import { rekey } from './machines/rekey.ts'
+import { forget, rm } from './machines/rm.ts'
 import { ssh } from './machines/ssh.ts'
 import { use } from './machines/use.ts'
 
@@ -63,7 +68,23 @@ const imageVerbs = [
 export const commandList: readonly CommandSection[] = [
   {
     title: 'Machines',
-    entries: [init, ls, status, inspect, use, active, ip, label, ssh],
+    entries: [
+      init,
+      create,
+      adopt,
+      provision,
+      ls,
+      status,
+      inspect,
+      use,
+      active,
+      ip,
+      label,
+      ssh,
+      rekey,
+      rm,
+      forget,
+    ],
   },
   {
     title: 'Containers and images',

@@ -4,11 +4,13 @@ import type { Machine } from '../machine/machine.ts'
 import type { ActiveMachine } from '../state/active.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
+import type { Prompt } from '../transport/ssh.ts'
 import type { Transport } from '../transport/transport.ts'
 
 /** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
 export interface Context {
   readonly signal: AbortSignal
+  readonly env: Readonly<Record<string, string | undefined>>
   /** What `$FLEET_MACHINE` says. */
   readonly machineFromEnvironment: string | undefined
   /** The inventory that applies here. Throws kind `inventory` when there is none. */
@@ -16,8 +18,10 @@ export interface Context {
   /** Which machine is active, for this person and inventory. */
   active(): Promise<ActiveMachine>
   keys(): Keys
+  /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */
+  readonly prompt: Prompt | undefined
   /** A driver by name. Throws kind `usage` with the nearest known name. */
-  driver(name: string): DriverDefinition
+  driver(name: string): Promise<DriverDefinition>
   /** The shared connection to a machine, opened when first asked for and closed at the end. */
   connect(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */

@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts'
+import { parseLabel } from '../machine/labels.ts'
 import type { MachineEntry } from '../machine/machine.ts'
 import type { Context } from './context.ts'
 import { findMachine } from './choose-machines.ts'
@@ -9,23 +10,12 @@ export interface LabelChange {
   readonly remove: ReadonlySet<string>
 }
 
-const keyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/
-
 /** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
 export function parseLabelChange(words: readonly string[]): LabelChange {
-  const set = new Map<string, string>()
-  const remove = new Set<string>()
-  for (const word of words) {
-    const [, key = '', value] = /^([^=]*?)(?:=(.*)|-)$/s.exec(word) ?? []
-    if (!keyPattern.test(key) || (value?.length ?? 0) > 255) {
-      throw new UserError('usage', `${JSON.stringify(word)} is not a label`, {
-        hint: 'write key=value to set a label and key- to remove one',
-      })
-    }
-    if (value === undefined) remove.add(key)
-    else set.set(key, value)
-  }
-  return { set, remove }
+  const hint = 'write key=value to set a label and key- to remove one'
+  const removed = words.filter((word) => /^[^=]+-$/.test(word))
+  const set = words.filter((word) => !removed.includes(word)).map((word) => parseLabel(word, hint))
+  return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }
 }
 
 /** Sets and removes labels of one machine. Resolves to the labels it has then. */

@@ -1,0 +1,82 @@
+import { parseLabels } from '../../machine/labels.ts'
+import { parseMachineName } from '../../machine/name.ts'
+import { withProgress } from '../../ui/progress.ts'
+import { type Option, defineCommand, flag, parsed, required, text, texts } from '../definition.ts'
+import { yesOption } from './confirmation.ts'
+import { hostKeyOptions, trustFrom } from './host-key-options.ts'
+import { approvePlan } from './approve-plan.ts'
+import { reportMachine } from './report-machine.ts'
+
+/** The driver that a command line names, before it is parsed. */
+function driverIn(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((word) => word === '--driver' || word === '-d')
+  const joined = argv.find((word) => word.startsWith('--driver='))
+  return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
+}
+
+/** The options of the driver that the command line names, as flags. */
+async function driverOptions(argv: readonly string[]): Promise<Record<string, Option<unknown>>> {
+  const name = driverIn(argv)
+  if (name === undefined) return {}
+  const { findDriver } = await import('../../drivers/index.ts')
+  const { optionFlags } = await import('../../drivers/option-flags.ts')
+  return Object.fromEntries(
+    optionFlags(findDriver(name)).map(({ name, type, description, choices, required }) => {
+      const about = `${description}${choices === undefined ? '' : ` One of ${choices.join(', ')}.`}${required ? ' Needed.' : ''}`
+      const made =
+        type === 'boolean' ? flag(`--${name}`, about) : text(`--${name} <${type}>`, about)
+      return [name, made]
+    }),
+  )
+}
+
+export const create = defineCommand({
+  name: 'create',
+  summary: 'Create a machine',
+  description:
+    'Create a machine. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand needs its name only.',
+  arguments: { name: required('name', 'what to call it', 'machine') },
+  options: {
+    driver: text('-d, --driver <driver>', 'how the host comes to be', 'driver'),
+    label: texts('-l, --label <key=value>', 'a label (repeatable)'),
+    identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
+    via: parsed('--via <machine>', 'the machine to jump through', parseMachineName),
+    installEngine: flag('--install-engine', 'install or repair Docker where it does not answer'),
+    noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
+    ...hostKeyOptions,
+    yes: yesOption,
+  },
+  moreOptions: driverOptions,
+  answers: 'json',
+  examples: [
+    'fleet create laptop --driver local --install-engine',
+    'fleet create web-1 --driver ssh --address 203.0.113.7 --user ana',
+  ],
+  async run({ fleet, io, args, options, format }) {
+    const { createMachine } = await import('../../operations/create-machine.ts')
+    const name = parseMachineName(args.name)
+    const driver = options.driver === undefined ? undefined : await fleet.driver(options.driver)
+    const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+    const created = await withProgress(io, name, (progress) =>
+      createMachine(
+        fleet,
+        {
+          name,
+          driver: driver?.name,
+          options: driver === undefined ? {} : readOptionFlags(driver, options as never),
+          labels: parseLabels(options.label),
+          via: options.via,
+          engine: options.noEngine ? 'none' : undefined,
+          identityFiles: options.identity === undefined ? [] : [options.identity],
+          installEngine: options.installEngine === true,
+          trust: trustFrom(io, options, progress),
+        },
+        {
+          progress: progress.step,
+          approve: (plan) => approvePlan(io, progress, { name, plan, yes: options.yes }),
+        },
+      ),
+    )
+    await reportMachine({ fleet, io, format }, created)
+  },
+})

@@ -1,0 +1,32 @@
+import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
+import type { Io } from '../../ui/io.ts'
+import { canPrompt, confirm } from '../../ui/prompt.ts'
+import type { ProgressDisplay } from '../../ui/progress.ts'
+import { flag, text } from '../definition.ts'
+
+/** What a person can say of the key of a host that is new. */
+export const hostKeyOptions = {
+  hostKey: text('--host-key <fingerprint>', 'the SHA256:… that the host must show'),
+  acceptNew: flag('--accept-new', 'take the key that the host shows, without asking'),
+} as const
+
+/** What makes a new host's key believable: what was said by options, else the person at the terminal. */
+export function trustFrom(
+  io: Io,
+  options: { readonly hostKey: string | undefined; readonly acceptNew: boolean },
+  progress: ProgressDisplay,
+): HostKeyTrust {
+  return {
+    expected: options.hostKey,
+    acceptNew: options.acceptNew,
+    env: io.env,
+    confirm: canPrompt(io)
+      ? ({ address, type, fingerprint }) => {
+          progress.pause()
+          io.stderr.write(`${address} shows a new ${type} host key:\n  ${fingerprint}\n`)
+          io.stderr.write(`To compare, on its console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n`)
+          return confirm(io, 'Is this the right key?')
+        }
+      : undefined,
+  }
+}

@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** How one command of the built program went. */
+export interface Answer {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface RunOptions {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** Called with the process id once it runs. */
+  readonly started?: (pid: number) => void
+}
+
+/** Somebody at a computer of their own: a home with SSH keys, fleet's private files, and a working folder. */
+export interface Person extends AsyncDisposable {
+  readonly home: string
+  /** Where the inventory is. */
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+  /** Runs the built fleet and waits for its end. */
+  fleet(args: readonly string[], options?: RunOptions): Promise<Answer>
+  /** Runs it on a terminal of its own, which types `input` when the output matches `at`. */
+  fleetOnTerminal(
+    args: readonly string[],
+    typing: readonly { readonly at: string; readonly type: string }[],
+  ): Promise<{ readonly code: number; readonly screen: string }>
+  inventory(): Promise<string>
+}
+
+export const program = join(import.meta.dirname, '../../dist/main.js')
+const terminalScript = join(import.meta.dirname, 'terminal.py')
+
+async function collect(
+  command: string,
+  args: readonly string[],
+  { env, cwd, input = '', started }: RunOptions,
+): Promise<Answer> {
+  const child = spawn(command, args, { env, ...(cwd && { cwd }) })
+  if (child.pid !== undefined) started?.(child.pid)
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? (signal === null ? -1 : -2)))
+  })
+  return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }
+}
+
+/**
+ * Makes a person, with the SSH key in `identity` as their own default key and an empty inventory.
+ * Their fleet asks for no prompt, since it has no terminal, unless run by `fleetOnTerminal`.
+ */
+export async function makePerson({ identity }: { identity?: string } = {}): Promise<Person> {
+  const root = await mkdtemp(join(tmpdir(), 'fleet-person-'))
+  const home = join(root, 'home')
+  const folder = join(root, 'work')
+  await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 })
+  await mkdir(folder)
+  if (identity !== undefined) await cp(identity, join(home, '.ssh/id_ed25519'))
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    USER: 'root',
+    FLEET_HOME: join(home, 'fleet'),
+    TMPDIR: tmpdir(),
+    LANG: 'C.UTF-8',
+  }
+  const person: Person = {
+    home,
+    folder,
+    env,
+    fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
+      collect(process.execPath, [program, ...args], { ...options, cwd, env: { ...env, ...more } }),
+    async fleetOnTerminal(args, typing) {
+      const { code, stdout } = await collect(
+        '/usr/bin/python3',
+        [terminalScript, process.execPath, program, ...args],
+        { cwd: folder, env: { ...env, TERM: 'xterm' }, input: JSON.stringify(typing) },
+      )
+      return { code, screen: stdout }
+    },
+    inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+  }
+  await writeFile(join(folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
+  return person
+}

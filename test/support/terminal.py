@@ -1,0 +1,43 @@
+"""Runs a program on a pseudo-terminal, types when it prints what was expected, and passes its exit code on.
+
+Standard input: JSON, a list of {"at": text to wait for, "type": what to type then}. Standard output: the screen.
+"""
+
+import json
+import os
+import pty
+import select
+import sys
+import time
+
+typing = json.load(sys.stdin)
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+screen = b""
+seen = 0
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    ready, _, _ = select.select([master], [], [], 0.1)
+    if ready:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        screen += chunk
+    if typing:
+        found = screen.find(typing[0]["at"].encode(), seen)
+        if found >= 0:
+            seen = found + len(typing[0]["at"].encode())
+            time.sleep(0.1)
+            os.write(master, typing.pop(0)["type"].encode())
+else:
+    os.kill(pid, 9)
+
+_, status = os.waitpid(pid, 0)
+sys.stdout.buffer.write(screen)
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
