@@ -1,16 +1,24 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { connect } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { controlGroupFolders } from '../support/lab/control-groups.ts'
-import { type Lab, type LabHost, accounts, labIsHere, startLab } from '../support/lab/lab.ts'
+import {
+  type Account,
+  type Lab,
+  type LabHost,
+  accounts,
+  labIsHere,
+  password,
+  startLab,
+} from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 
 /** How a connection to a host's SSH server goes: what it says first, `silent` for a second, or the error's code. */
@@ -33,8 +41,15 @@ function knock(host: LabHost): Promise<string> {
 
 const execFileText = promisify(execFile)
 
-function ssh(lab: Lab, host: LabHost, command: string, user = 'root'): Promise<string> {
-  const options = ['-F', 'none', '-i', lab.identity.file, '-o', 'BatchMode=yes']
+/** Logs in with OpenSSH's client, by default with the lab's key. */
+function ssh(
+  lab: Lab,
+  host: LabHost,
+  command: string,
+  user: Account = 'root',
+  login = ['-i', lab.identity.file, '-o', 'BatchMode=yes'],
+): Promise<string> {
+  const options = ['-F', 'none', ...login]
   const knownHosts = ['-o', 'StrictHostKeyChecking=yes', '-o', 'UserKnownHostsFile=/dev/null']
   const pinned = ['-o', `KnownHostsCommand=/bin/echo ${host.address} ${host.hostKey}`]
   const argv = [...options, ...knownHosts, ...pinned, `${user}@${host.address}`, command]
@@ -70,7 +85,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
   afterAll(() => lab[Symbol.asyncDispose]())
 
   test('lets every account in over SSH, with the host key it says', async () => {
-    for (const user of Object.keys(accounts))
+    for (const user of Object.keys(accounts) as Account[])
       expect(await ssh(lab, first, 'whoami; hostname; pwd', user)).toBe(`${user}\nh1\n/srv/${user}`)
   })
 
@@ -193,6 +208,22 @@ describe.skipIf(!labIsHere)('a lab', () => {
     expect(stdout).not.toContain('lab')
     expect(readlinkSync(outside)).not.toBe(readlinkSync('/proc/self/ns/net'))
   })
+})
+
+test.skipIf(!labIsHere)('lets people in with a password where SSH options say so', async () => {
+  await using lab = await startLab({
+    hosts: 1,
+    sshdOptions: { UsePAM: 'yes', KbdInteractiveAuthentication: 'yes' },
+  })
+  const [host] = lab.hosts
+  if (!host) throw new Error('one host was asked for')
+  const answer = join(dirname(lab.identity.file), 'answer')
+  await writeFile(answer, `#!/bin/sh\necho ${password}\n`, { mode: 0o700 })
+  vi.stubEnv('SSH_ASKPASS', answer)
+  vi.stubEnv('SSH_ASKPASS_REQUIRE', 'force')
+  const login = ['-o', 'PreferredAuthentications=keyboard-interactive']
+  expect(await ssh(lab, host, 'whoami', 'ana', login)).toBe('ana')
+  vi.unstubAllEnvs()
 })
 
 describe.skipIf(!labIsHere)('what is left behind', () => {

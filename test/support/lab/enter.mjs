@@ -16,8 +16,8 @@ const script = fileURLToPath(new URL('enter.sh', import.meta.url))
  */
 export function runInLab(command, env = process.env) {
   const folder = mkdtempSync(join(tmpdir(), 'fleet-lab-'))
-  const child = spawn('unshare', ['--mount', 'sh', script, folder, ...command], {
-    env,
+  const child = spawn('/usr/bin/unshare', ['--mount', 'sh', script, folder, ...command], {
+    env: { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` }, // root's own may lack them
     detached: true, // a session of its own: Ctrl-C reaches only this process
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   })

@@ -34,10 +34,11 @@ const isHere = (/** @type {string} */ program) =>
   // the base image holds nothing but busybox, so it has to be the static one
   (program !== 'busybox' || spawnSync('ldd', ['/bin/busybox']).status !== 0)
 
-const missingPrograms = () => Object.keys(packages).filter((program) => !isHere(program))
+/** What is missing: programs, each with its package. */
+const findMissing = () => Object.entries(packages).filter(([program]) => !isHere(program))
 
 /**
- * Installs packages without starting any service (policy-rc.d, Debian Policy 9.3.3) and without removing any other
+ * Installs packages without starting any service (policy-rc.d, see invoke-rc.d(8)) and without removing any other
  * package. The names that this release of the distribution lacks are left out.
  */
 const installScript = `
@@ -76,10 +77,9 @@ export function prepareLab() {
   if (process.platform !== 'linux')
     return `hosts are made of Linux namespaces, and this is ${process.platform}`
   if (process.getuid?.() !== 0) return 'making network namespaces needs root'
-  const wanted = missingPrograms()
-  if (wanted.length > 0 && isHere('apt-get'))
-    installPackages(wanted.map((program) => packages[program]))
-  const missing = missingPrograms()
+  const wanted = findMissing().map(([_program, name]) => name)
+  if (wanted.length > 0 && isHere('apt-get')) installPackages(wanted)
+  const missing = findMissing().map(([program]) => program)
   if (missing.length > 0) return `missing: ${missing.join(', ')}`
   const { status, stderr } = spawnSync('unshare', ['--mount', '--net', '--pid', '--fork', 'true'], {
     encoding: 'utf8',
