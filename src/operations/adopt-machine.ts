@@ -96,7 +96,7 @@ async function findJump(
 ): Promise<MachineName | undefined> {
   const [nearest, ...before] = proxyJump.toReversed()
   if (nearest === undefined) return undefined
-  const { trust } = request
+  const { trust } = request // an expected fingerprint is the target's
   const jump = await resolveSshConfig(nearest, context.env)
   const { machines } = await (await context.inventory()).read()
   const there = [...machines.values()].find(
@@ -111,7 +111,7 @@ async function findJump(
   const via = await findJump(context, name, withJumps(jump, before.toReversed()), request, calls)
   const adopted = await adoptMachine(
     context,
-    { destination: nearest, name, engine: 'none', via, trust },
+    { destination: nearest, name, engine: 'none', via, trust: { ...trust, expected: undefined } },
     calls,
   )
   return adopted.machine.name
