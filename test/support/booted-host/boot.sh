@@ -23,6 +23,7 @@ case $1 in
   --boot) set -- --boot ;;
   *) set -- --as-pid2 "$@" ;;
 esac
+export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network # an engine switches forwarding on
 exec "$nspawn" --quiet --directory="$folder/root" --register=no --keep-unit --machine="$name" \
   --network-namespace-path="$network" --capability=all --system-call-filter='add_key keyctl bpf' \
   --bind="$folder/docker:/var/lib/docker" --link-journal=no --resolv-conf=off --timezone=off --console=pipe "$@"

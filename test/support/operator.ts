@@ -1,0 +1,47 @@
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { type Fleet, openFleet } from '../../src/fleet.ts'
+import type { Machine } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+
+/** Somebody at a computer of their own, whose operations run in this process. */
+export interface Operator extends AsyncDisposable {
+  readonly home: string
+  readonly env: Readonly<Record<string, string>>
+  /** The parts, as one command has them: dispose of it, and open another for the next one. */
+  open(): Fleet
+  inventory(): Promise<string>
+  machine(name: string): Promise<Machine | undefined>
+}
+
+/** Makes an operator with the inventory `text` and, as their default key, the one in `identity`. */
+export async function makeOperator({
+  identity,
+  inventory: text = 'version: 1\nid: 0123abcd\nmachines: {}\n',
+}: { identity?: string; inventory?: string } = {}): Promise<Operator> {
+  const root = await mkdtemp(join(tmpdir(), 'fleet-operator-'))
+  const home = join(root, 'home')
+  const file = join(root, 'machines.yaml')
+  await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 })
+  await writeFile(file, text)
+  if (identity !== undefined) await copyFile(identity, join(home, '.ssh/id_ed25519'))
+  const env = { PATH: process.env['PATH'] ?? '', HOME: home, FLEET_HOME: join(home, 'fleet') }
+  const open = () => {
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+    const { signal } = new AbortController()
+    return openFleet({ stdin, stdout, stderr, env, cwd: root, signal }, file)
+  }
+  return {
+    home,
+    env,
+    open,
+    inventory: () => readFile(file, 'utf8'),
+    async machine(name) {
+      await using fleet = open()
+      return (await (await fleet.inventory()).read()).machines.get(name as MachineName)
+    },
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+  }
+}
