@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein'
 
 /**
  * The candidate that a person most likely meant by a mistyped `word`, or none: at most one edit
- * for each three letters of the longer word (never less than one) counts as mistyped.
+ * for each three letters, or part of three, of the longer word counts as mistyped.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = word.toLowerCase()
@@ -10,7 +10,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let fewest = Infinity
   for (const candidate of candidates) {
     const edits = distance(wanted, candidate.toLowerCase())
-    const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3))
+    const allowed = Math.ceil(Math.max(word.length, candidate.length) / 3)
     if (edits <= allowed && edits < fewest && edits < candidate.length) {
       best = candidate
       fewest = edits

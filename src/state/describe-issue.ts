@@ -37,8 +37,10 @@ function describeValue(value: unknown, source: string | undefined, key: string):
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'keys and values'
-  if (typeof value !== 'string') return source ?? JSON.stringify(value)
-  return value.length > 40 || looksSecret(value, key) ? 'another text' : quote(value)
+  if (typeof value === 'string') {
+    return value.length > 40 || looksSecret(value, key) ? 'another text' : quote(value)
+  }
+  return source === undefined || looksSecret(source, key) ? `a ${typeof value}` : source
 }
 
 /** `machines.web-1.labels.role`, with `[0]` for items of lists. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { access, appendFile, readFile, writeFile } from 'node:fs/promises'
+import { access, appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UserError } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
@@ -31,6 +31,7 @@ machines: {}
 /** Writes a file that must not exist yet. Resolves to whether it was written. */
 async function writeFresh(file: string, text: string): Promise<boolean> {
   try {
+    await mkdir(dirname(file), { recursive: true })
     await writeFile(file, text, { flag: 'wx', flush: true })
     return true
   } catch (error) {
@@ -65,7 +66,7 @@ async function ignoreLeftovers(inventory: string, file: string): Promise<boolean
 }
 
 /**
- * Creates an inventory at `path` with a new id, beside it the schema for editors unless there is one, and in a
+ * Creates an inventory at `path`, and the folder where need be, with a new id, beside it the schema for editors unless there is one, and in a
  * git work tree a line in .gitignore. Throws kind `inventory` when there is an inventory already.
  */
 export async function initInventory(path: string, schema: string): Promise<NewInventory> {

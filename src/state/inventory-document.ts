@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
+import { messageOf } from '../errors.ts'
 import { inventoryError, type Problem } from './inventory-problem.ts'
 
 /** A parsed text: what it says, and where. */
@@ -73,17 +74,26 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
   try {
     return { text, root, data: root.toJS({ maxAliasCount: mostAliases }) }
   } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error
-    throw inventoryError(file, text, [findBadAlias(root)])
+    const problem = explainExpansion(root, error)
+    throw problem ? inventoryError(file, text, [problem]) : error
   }
 }
 
-/** Why aliases could not be followed. */
-function findBadAlias(root: Document.Parsed): Problem {
-  let problem = { offset: 0, message: 'aliases that stand for more than this file may hold' }
+/** Why the parser could not follow the aliases or merge keys of a text; undefined for other errors. */
+function explainExpansion(root: Document.Parsed, error: unknown): Problem | undefined {
+  const isMerge = messageOf(error).startsWith('Merge sources')
+  if (!isMerge && !(error instanceof ReferenceError)) return undefined
+  let problem = isMerge
+    ? { offset: 0, message: '<< takes keys and values, or an alias of some' }
+    : { offset: 0, message: 'aliases that stand for more than this file may hold' }
   visit(root, {
+    Pair(_, pair) {
+      if (!isMerge || keyOf(pair as ParsedPair) !== mergeKey) return undefined
+      problem = { ...problem, offset: (pair as ParsedPair).key.range[0] }
+      return visit.BREAK
+    },
     Alias(_, alias) {
-      if (alias.resolve(root) !== undefined) return undefined
+      if (isMerge || alias.resolve(root) !== undefined) return undefined
       problem = { offset: alias.range?.[0] ?? 0, message: syntaxMessages.BAD_ALIAS }
       return visit.BREAK
     },
@@ -91,11 +101,17 @@ function findBadAlias(root: Document.Parsed): Problem {
   return problem
 }
 
+/** The key under which a map takes over the keys of another (YAML 1.1, Merge Key). */
+export const mergeKey = '<<'
+
 /** The pairs of a map that the parser made. */
 export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as ParsedPair[]
 
-/** The text of a pair's key. */
-export const keyOf = ({ key }: ParsedPair): string => (isScalar(key) ? String(key.value) : '')
+/** The text of a pair's key; `<<` for one that merges others. */
+export const keyOf = ({ key }: ParsedPair): string => {
+  if (!isScalar(key)) return ''
+  return typeof key.value === 'string' ? key.value : mergeKey
+}
 
 /** The pair of a map's own key: not one that a merge key (`<<`) brings in. */
 export const findPair = (map: YAMLMap, key: string): ParsedPair | undefined =>

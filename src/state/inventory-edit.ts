@@ -29,7 +29,7 @@ import {
   nextLine,
   startOfLines,
 } from './yaml-layout.ts'
-import { renderInlinePair, renderMachine } from './yaml-render.ts'
+import { renderMachine } from './yaml-render.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -86,10 +86,6 @@ function placeFirstMachine(
   const heading = findPair(root, 'machines')
   const last = pairsOf(root).at(-1)
   const lines = renderMachine(name, entry, unit, unit)
-  if (root.flow) {
-    const at = last ? endOfPair(text, last) : 0
-    return [{ start: at, end: at, text: `, machines: { ${renderInlinePair(name, entry)} }` }]
-  }
   if (!heading)
     return [addLinesAfter(text, last ? endOfPair(text, last) : 0, ['machines:', ...lines])]
   const end = endOfPair(text, heading)
@@ -116,6 +112,13 @@ function editsFor(
 ): readonly Edit[] {
   if (!isMap(root.contents)) return []
   const contents = root.contents as YAMLMap
+  if (contents.flow)
+    return changeMap(
+      { text, unit: usualUnit },
+      contents,
+      data as Values,
+      dataWith(data, name, entry),
+    )
   const heading = findPair(contents, 'machines')
   const map = isMap(heading?.value) ? (heading.value as YAMLMap) : undefined
   const layout = { text, unit: unitOf(text, map) }

@@ -43,10 +43,12 @@ export function tidyEntry(
 ): MachineEntry {
   const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
   check(machineEntry, tidied, name)
+  const text = JSON.stringify(tidied)
+  if (text.includes('"__proto__":')) throw new UserError('usage', '__proto__ cannot be a key')
   const inherited = new Map(Object.entries(defaults)).get(entry.driver)
   const options = optionsOf(entry.driver)
   if (options) check(options, { ...inherited, ...tidied.options }, name, 'options')
-  const [secret] = findSecrets(JSON.stringify(tidied))
+  const [secret] = findSecrets(text)
   if (!secret) return tidied
   throw new UserError('usage', `${secret.kind} must not be written to the inventory`, {
     machine: name,

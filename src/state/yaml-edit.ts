@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isCollection, isMap, isScalar } from 'yaml'
+import { isCollection, isMap } from 'yaml'
 import type { ParsedNode, YAMLMap } from 'yaml'
-import { findPair, keyOf, pairsOf, type ParsedPair } from './inventory-document.ts'
+import { findPair, keyOf, mergeKey, pairsOf, type ParsedPair } from './inventory-document.ts'
 import {
   columnOf,
   endOfLines,
@@ -12,6 +12,7 @@ import {
   lineStart,
   nextLine,
   startOfLines,
+  visible,
 } from './yaml-layout.ts'
 import { isObject, renderBlock, renderInline, renderInlinePair, renderPair } from './yaml-render.ts'
 
@@ -53,7 +54,7 @@ export function removeLines(text: string, pair: ParsedPair): Edit {
   let start = startOfLines(text, pair)
   let end = nextLine(text, endOfLines(text, pair))
   const gapAbove = start > 0 && isBlankLine(text, lineStart(text, start - 1))
-  if (gapAbove && text.slice(end).trim() === '') {
+  if (gapAbove && !visible.test(text.slice(end))) {
     while (start > 0 && isBlankLine(text, lineStart(text, start - 1)))
       start = lineStart(text, start - 1)
   } else if (gapAbove || !startsAfterSibling(text, start, pair)) {
@@ -66,7 +67,7 @@ export function removeLines(text: string, pair: ParsedPair): Edit {
 /** Whether the line above is as deep as the pair, or deeper: then it is no parent's. */
 function startsAfterSibling(text: string, start: number, { key }: ParsedPair): boolean {
   const above = lineStart(text, start - 1)
-  return text.slice(above, start).search(/\S/) >= columnOf(text, key.range[0])
+  return text.slice(above, start).search(visible) >= columnOf(text, key.range[0])
 }
 
 /** The new text of a value, written as the old one was: on the line, or as lines below its key. */
@@ -78,7 +79,7 @@ function replaceValue(
 ): Edit {
   const node = pair.value
   const end = endOfPair(text, pair)
-  if (node === null || (isScalar(node) && node.source === '')) {
+  if (node === null || node.range[0] === node.range[1]) {
     return { start: end, end, text: ` ${renderInline(value, inFlow)}` }
   }
   const start = node.range[0]
@@ -103,13 +104,16 @@ function changeValue(
 ): readonly Edit[] {
   if (isDeepStrictEqual(before, after)) return []
   const { value: node } = pair
-  const isKept = (values: Values): boolean =>
-    isMap(node) && Object.keys(values).some((key) => findPair(node, key) !== undefined)
-  if (isMap(node) && isObject(before) && isObject(after) && isKept(after)) {
+  const areObjects = isMap(node) && isObject(before) && isObject(after)
+  if (areObjects && (node.flow || pairsOf(node).some((kept) => isKept(kept, after)))) {
     return changeMap(layout, node, before, after)
   }
   return [replaceValue(layout, pair, after, inFlow)]
 }
+
+/** What merges others stays: taking it out could change keys that it brings in. */
+const isKept = (pair: ParsedPair, after: Values): boolean =>
+  keyOf(pair) === mergeKey || Object.hasOwn(after, keyOf(pair))
 
 function changeFlowMap(
   { text }: Layout,
@@ -118,11 +122,10 @@ function changeFlowMap(
   added: readonly string[],
 ): readonly Edit[] {
   const pairs = pairsOf(map)
-  const isKept = (pair: ParsedPair): boolean => Object.hasOwn(after, keyOf(pair))
-  const lastKept = pairs.findLastIndex(isKept)
+  const lastKept = pairs.findLastIndex((pair) => isKept(pair, after))
   const removed = pairs.slice(0, lastKept).flatMap((pair, index): Edit[] => {
     const next = pairs[index + 1]
-    if (isKept(pair) || next === undefined) return []
+    if (isKept(pair, after) || next === undefined) return []
     return [{ start: pair.key.range[0], end: next.key.range[0], text: '' }]
   })
   const last = pairs.at(-1)
@@ -149,7 +152,7 @@ function changeBlockMap(
   const [first] = pairs
   const indent = first ? columnOf(text, first.key.range[0]) : 0
   const removed = pairs
-    .filter((pair) => !Object.hasOwn(after, keyOf(pair)))
+    .filter((pair) => !isKept(pair, after))
     .map((pair) => removeLines(text, pair))
   const inserted = added.map((key) => {
     const earlier = order.slice(0, order.indexOf(key))
@@ -183,7 +186,7 @@ export function changeMap(
   const added = Object.keys(after).filter(
     (key) => findPair(map, key) === undefined && !isDeepStrictEqual(before[key], after[key]),
   )
-  const removes = pairsOf(map).some((pair) => !Object.hasOwn(after, keyOf(pair)))
+  const removes = pairsOf(map).some((pair) => !isKept(pair, after))
   if (added.length === 0 && !removes) return changed
   const reshape = inFlow ? changeFlowMap : changeBlockMap
   return [...changed, ...reshape(layout, map, after, added)]

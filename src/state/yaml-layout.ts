@@ -2,6 +2,9 @@ import { isMap, isPair, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 import type { ParsedPair } from './inventory-document.ts'
 
+/** What YAML sees (YAML 1.2, 5.4 and 5.5): JavaScript counts more characters as white space. */
+export const visible = /[^ \t\r\n]/
+
 /** Where the line of `offset` begins. */
 export const lineStart = (text: string, offset: number): number =>
   text.lastIndexOf('\n', offset - 1) + 1
@@ -29,11 +32,11 @@ const lineAt = (text: string, start: number): string => text.slice(start, lineEn
 
 /** Whether the line that begins at `start` has nothing on it. */
 export const isBlankLine = (text: string, start: number): boolean =>
-  start < text.length && lineAt(text, start).trim() === ''
+  start < text.length && !visible.test(lineAt(text, start))
 
 /** The column of a line that is a comment only. */
 function commentColumn(text: string, start: number): number | undefined {
-  const column = lineAt(text, start).search(/\S/)
+  const column = lineAt(text, start).search(visible)
   return column >= 0 && text[start + column] === '#' ? column : undefined
 }
 
@@ -44,13 +47,13 @@ function endOfNode(text: string, node: ParsedNode): number {
     if (last !== undefined) return isPair(last) ? endOfPair(text, last) : endOfNode(text, last)
   }
   const [start, end] = node.range
-  return start + text.slice(start, end).trimEnd().length
+  return start + text.slice(start, end).replace(/[ \t\r\n]+$/, '').length
 }
 
 /** Where a pair ends: before the comment and the line break after it. */
 export function endOfPair(text: string, { key, value }: ParsedPair): number {
   const end = value === null ? key.range[1] : endOfNode(text, value)
-  const colon = text.slice(key.range[1]).search(/\S/) + key.range[1]
+  const colon = text.slice(key.range[1]).search(visible) + key.range[1]
   return text[colon] === ':' ? Math.max(end, colon + 1) : end
 }
 

@@ -12,15 +12,15 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 const style = { lineWidth: 0, blockQuote: false, flowCollectionPadding: false } as const
 
 function renderScalar(value: unknown, inFlow: boolean): string {
-  if (!inFlow) return new Document({ k: value }).toString(style).slice('k: '.length).trimEnd()
+  if (!inFlow) return new Document({ k: value }).toString(style).slice('k: '.length, -1)
   const document = new Document([value], { flow: true })
-  return document.toString(style).trimEnd().slice(1, -1)
+  return document.toString(style).slice(1, -2)
 }
 
 /** A key as YAML, quoted where it would not be a text otherwise. */
 export const renderKey = (key: string): string => {
   const document = new Document(new Map([[key, 0]]), { flow: true })
-  return document.toString(style).trimEnd().slice(1, -': 0}'.length)
+  return document.toString(style).slice(1, -': 0}\n'.length)
 }
 
 /** A value on one line. `inFlow`: it will stand inside `{ }` or `[ ]`. */

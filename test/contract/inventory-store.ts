@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest'
+import type { MachineEntry } from '../../src/machine/machine.ts'
+import { parseMachineName } from '../../src/machine/name.ts'
+import { entryOf, type InventoryStore } from '../../src/state/inventory.ts'
+
+const web: MachineEntry = {
+  driver: 'ssh',
+  labels: { role: 'web', rack: '12' },
+  options: { address: 'web.example.com', port: 2222 },
+  host: { phase: 'ready', address: '203.0.113.7', hostKeys: ['ssh-ed25519 AAAA'] },
+}
+const [a, b] = [parseMachineName('web-1'), parseMachineName('web-2')]
+
+const entryIn = async (store: InventoryStore, name = a): Promise<MachineEntry | undefined> => {
+  const machine = (await store.read()).machines.get(name)
+  return machine && entryOf(machine)
+}
+
+const count = (entry: MachineEntry | undefined): MachineEntry => ({
+  driver: 'local',
+  labels: { count: String(Number(entry?.labels?.['count'] ?? 0) + 1) },
+})
+
+/** What every keeper of an inventory must do. `open` gives a new one without machines. */
+export function describeInventoryStore(kind: string, open: () => Promise<InventoryStore>): void {
+  describe(`the inventory ${kind}`, () => {
+    it('begins without machines', async () => {
+      const { machines, id } = await (await open()).read()
+      expect(machines.size).toBe(0)
+      expect(id).toMatch(/^[0-9a-f]{8}$/)
+    })
+
+    it('gives back what was written, under its name', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      expect(await entryIn(store)).toEqual(web)
+      expect((await store.read()).machines.get(a)?.name).toBe('web-1')
+    })
+
+    it('hands the newest entry and inventory to a change', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      await store.update(b, (entry, inventory) => {
+        expect(entry).toBeUndefined()
+        expect([...inventory.machines.keys()]).toEqual(['web-1'])
+        return { driver: 'local' }
+      })
+      await store.update(a, (entry) => entry && { ...entry, protected: true })
+      expect(await entryIn(store)).toEqual({ ...web, protected: true })
+      expect(await entryIn(store, b)).toEqual({ driver: 'local' })
+    })
+
+    it('removes an entry, and what was removed comes back as new', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      await store.update(b, () => web)
+      await store.update(a, () => undefined)
+      expect([...(await store.read()).machines.keys()]).toEqual(['web-2'])
+      await store.update(a, () => ({ driver: 'local' }))
+      expect(await entryIn(store)).toEqual({ driver: 'local' })
+    })
+
+    it('removing what is not there changes nothing', async () => {
+      const store = await open()
+      await store.update(a, () => undefined)
+      expect((await store.read()).machines.size).toBe(0)
+    })
+
+    it('drops what is undefined', async () => {
+      const store = await open()
+      await store.update(a, () => ({ ...web, labels: undefined, via: undefined }))
+      expect(await entryIn(store)).toStrictEqual({
+        driver: web.driver,
+        options: web.options,
+        host: web.host,
+      })
+    })
+
+    it('keeps what it has when a change throws, and goes on working', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      const failure = new Error('changed my mind')
+      const failed = store.update(a, () => {
+        throw failure
+      })
+      await expect(failed).rejects.toBe(failure)
+      await store.update(b, () => web)
+      expect(await entryIn(store)).toEqual(web)
+    })
+
+    it('is not changed through what it handed out', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      await store.update(a, (entry) => {
+        if (entry?.labels) entry.labels['role'] = 'db'
+        return entry && structuredClone({ ...entry, labels: { ...web.labels } })
+      })
+      expect((await entryIn(store))?.labels).toEqual(web.labels)
+    })
+
+    it('loses nothing of many changes at once', async () => {
+      const store = await open()
+      const names = Array.from({ length: 20 }, (_, index) => parseMachineName(`m-${index}`))
+      await Promise.all(names.map((name) => store.update(name, () => ({ driver: 'local' }))))
+      await Promise.all(names.map(() => store.update(a, count)))
+      expect(new Set((await store.read()).machines.keys())).toEqual(new Set([...names, a]))
+      expect((await entryIn(store))?.labels).toEqual({ count: '20' })
+    })
+
+    it.each(['constructor', 'toString', 'hasOwnProperty', '0', 'a', 'true', 'null', '1e3', 'a.b'])(
+      'takes %s for a name like any other',
+      async (text) => {
+        const store = await open()
+        const name = parseMachineName(text)
+        expect((await store.read()).machines.has(name)).toBe(false)
+        await store.update(name, (entry) => {
+          expect(entry).toBeUndefined()
+          return web
+        })
+        await store.update(a, () => web)
+        expect(await entryIn(store, name)).toEqual(web)
+        await store.update(name, () => undefined)
+        expect([...(await store.read()).machines.keys()]).toEqual(['web-1'])
+      },
+    )
+
+    it.each([
+      ['an unknown phase', { ...web, host: { phase: 'gone' } }],
+      ['a label that is no text', { ...web, labels: { rack: 12 } }],
+      ['an unknown key', { ...web, lables: {} }],
+      ['a private key', { ...web, options: { key: '-----BEGIN OPENSSH PRIVATE KEY-----\nx' } }],
+      ['a token', { ...web, labels: { note: `ghp_${'a'.repeat(36)}` } }],
+    ])('refuses %s and keeps what it has', async (_, entry) => {
+      const store = await open()
+      const refused = store.update(a, () => entry as MachineEntry)
+      await expect(refused).rejects.toMatchObject({ name: 'UserError', kind: 'usage' })
+      expect((await store.read()).machines.size).toBe(0)
+    })
+
+    it('keeps texts that look like something else as texts', async () => {
+      const store = await open()
+      const labels = Object.fromEntries(
+        [
+          'true',
+          'no',
+          '3',
+          '1.10',
+          'null',
+          '~',
+          '',
+          ' x ',
+          '# x',
+          'a: b',
+          '[x]',
+          '"',
+          "'",
+          '*a',
+          '&a',
+          '!t',
+          '@x',
+          '`',
+          '%',
+          '- x',
+          '? x',
+          '{',
+          'é',
+          '\u2028',
+          '😀',
+          'a, b',
+          '0x10',
+          '2026-11-23',
+        ].map((value, index) => [`l${index}`, value]),
+      )
+      const options = {
+        text: 'two\nlines\n',
+        empty: {},
+        list: [],
+        nested: { deep: [1, { x: null }] },
+      }
+      await store.update(a, () => ({ ...web, labels, options }))
+      expect(await entryIn(store)).toEqual({ ...web, labels, options })
+      await store.update(a, (entry) => entry && { ...entry, labels: { ...labels, last: 'a\tb' } })
+      expect((await entryIn(store))?.labels).toEqual({ ...labels, last: 'a\tb' })
+    })
+  })
+}

@@ -1,0 +1,36 @@
+import type { MachineEntry } from '../../src/machine/machine.ts'
+import { parseMachineName } from '../../src/machine/name.ts'
+import { parseInventoryDocument } from '../../src/state/inventory-document.ts'
+import { editInventory } from '../../src/state/inventory-edit.ts'
+import { tidyEntry } from '../../src/state/tidy-entry.ts'
+
+/** What becomes of an entry; undefined: it goes. */
+export type Change = (entry: MachineEntry) => MachineEntry | undefined
+
+/** The text after one machine is made what `change` makes of it; of none, it makes a new one. */
+export function editText(text: string, name: string, change: Change): string {
+  const document = parseInventoryDocument(text, 'machines.yaml')
+  const { machines } = document.data as { machines?: Record<string, MachineEntry> | null }
+  const changed = change(structuredClone(machines?.[name] ?? { driver: 'new' }))
+  const parsed = parseMachineName(name)
+  const entry =
+    changed && tidyEntry({ name: parsed, entry: changed, defaults: {} }, () => undefined)
+  return editInventory(document, parsed, entry, 'machines.yaml')
+}
+
+/** The lines before the machines. */
+export const head = 'version: 1\nid: 4f0c2f6e\n'
+export const keep: Change = (entry) => entry
+export const remove: Change = () => undefined
+export const label =
+  (labels: Record<string, string>): Change =>
+  (entry) => ({ ...entry, labels: { ...entry.labels, ...labels } })
+export const ready: Change = (entry) => ({
+  ...entry,
+  host: { phase: 'ready', address: '10.0.0.1' },
+})
+
+const long = (name: string, n: number): string =>
+  `  ${name}:\n    driver: ssh\n    options: { address: 10.0.0.${n} }\n    host:\n      phase: ready\n      address: 10.0.0.${n}\n`
+/** Three machines, apart by blank lines. */
+export const fleet = `${head}machines:\n${['api-1', 'db-1', 'web-1'].map(long).join('\n')}`

@@ -1,0 +1,19 @@
+// A process that writes to an inventory: FILE NAME adds one machine; FILE alone labels machines without end.
+import { argv, stdout } from 'node:process'
+import { parseMachineName } from '../../src/machine/name.ts'
+import { openFileInventory } from '../../src/state/file-inventory.ts'
+
+const [file = '', name] = argv.slice(2)
+const store = openFileInventory(file, { optionsOf: () => undefined })
+
+if (name !== undefined) {
+  await store.update(parseMachineName(name), () => ({ driver: 'ssh', labels: { by: name } }))
+} else {
+  for (let count = 0; ; count++) {
+    await store.update(parseMachineName(`m-${count % 7}`), () => ({
+      driver: 'ssh',
+      labels: { count: String(count) },
+    }))
+    stdout.write('.')
+  }
+}

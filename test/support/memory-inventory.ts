@@ -1,0 +1,38 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { MachineEntry } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+import { entryOf, type Inventory, type InventoryStore } from '../../src/state/inventory.ts'
+import type { OptionsOf } from '../../src/state/parse-inventory.ts'
+import { tidyEntry } from '../../src/state/tidy-entry.ts'
+
+/** An inventory that lives as long as the test; for operations that need a store and no file. */
+export function openMemoryInventory(
+  entries: Readonly<Record<string, MachineEntry>> = {},
+  {
+    id = '4f0c2f6e',
+    defaults = {},
+    optionsOf = () => undefined,
+  }: Partial<Pick<Inventory, 'id' | 'defaults'> & { optionsOf: OptionsOf }> = {},
+): InventoryStore {
+  const machines = new Map(
+    Object.entries(entries).map(([text, entry]) => {
+      const name = text as MachineName
+      return [name, { ...structuredClone(entry), name }] as const
+    }),
+  )
+  const snapshot = (): Inventory => ({ id, defaults, machines: structuredClone(machines) })
+  return {
+    location: 'memory',
+    read: async () => snapshot(),
+    update: async (name, change) => {
+      const inventory = snapshot()
+      const machine = inventory.machines.get(name)
+      const before = machine && entryOf(machine)
+      const changed = change(before, inventory)
+      const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
+      if (isDeepStrictEqual(before, after)) return
+      if (after) machines.set(name, { ...after, name })
+      else machines.delete(name)
+    },
+  }
+}
