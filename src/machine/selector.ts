@@ -91,7 +91,10 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
   const texts = terms.map(({ key, value }) =>
     key === 'name' || key === 'all' ? value : `${key}=${value}`,
   )
-  const meant = terms.map((term) => nearestTerm(machines, term)).find((text) => text !== undefined)
+  const meant = terms
+    .filter((term) => !machines.some(term.matches))
+    .map((term) => nearestTerm(machines, term))
+    .find((text) => text !== undefined)
   const [only] = terms
   const message =
     terms.length === 1 && only?.key === 'name' && !isGlob(only.value)
