@@ -1,0 +1,81 @@
+/** One word of a docker command line, as docker's flag parser (pflag) reads it. */
+export type Word =
+  | { readonly kind: 'flag'; readonly name: string; readonly value?: string }
+  | { readonly kind: 'operand'; readonly value: string }
+  | { readonly kind: 'end of flags' }
+
+/** How a command's flags are read. Flags that are not booleans take a value. */
+export interface Syntax {
+  readonly booleans: readonly string[]
+  /** Long names of short flags: `-f` is read as `--file`. */
+  readonly shorts?: Readonly<Record<string, string>>
+  /** Flags end at the first operand, as in `docker run IMAGE ls -l`. */
+  readonly flagsFirst?: boolean
+}
+
+const operand = (value: string): Word => ({ kind: 'operand', value })
+
+/** Reads `-abc`, `-fvalue` and `-f value`; `next` gives the word after this one. */
+function readShorts(letters: string, syntax: Syntax, next: () => string | undefined): Word[] {
+  const name = syntax.shorts?.[`-${letters.charAt(0)}`] ?? `-${letters.charAt(0)}`
+  const rest = letters.slice(1)
+  if (rest.startsWith('=')) return [{ kind: 'flag', name, value: rest.slice(1) }]
+  if (!syntax.booleans.includes(name)) return [flagWith(name, rest === '' ? next() : rest)]
+  const flag: Word = { kind: 'flag', name }
+  return rest === '' ? [flag] : [flag, ...readShorts(rest, syntax, next)]
+}
+
+const flagWith = (name: string, value: string | undefined): Word =>
+  value === undefined ? { kind: 'flag', name } : { kind: 'flag', name, value }
+
+/** Reads the words after a docker verb. */
+export function parseWords(args: readonly string[], syntax: Syntax): Word[] {
+  const words: Word[] = []
+  const left = [...args]
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    if (arg === '--') return [...words, { kind: 'end of flags' }, ...left.map(operand)]
+    const equals = arg.indexOf('=')
+    if (arg === '-' || !arg.startsWith('-')) {
+      words.push(operand(arg))
+      if (syntax.flagsFirst === true) return [...words, ...left.map(operand)]
+    } else if (!arg.startsWith('--')) {
+      words.push(...readShorts(arg.slice(1), syntax, () => left.shift()))
+    } else if (equals > 0) {
+      words.push({ kind: 'flag', name: arg.slice(0, equals), value: arg.slice(equals + 1) })
+    } else {
+      words.push(flagWith(arg, syntax.booleans.includes(arg) ? undefined : left.shift()))
+    }
+  }
+  return words
+}
+
+/** The arguments that mean `words`. */
+export const formatWords = (words: readonly Word[]): string[] =>
+  words.map((word) => {
+    if (word.kind === 'operand') return word.value
+    if (word.kind === 'end of flags') return '--'
+    return word.value === undefined ? word.name : `${word.name}=${word.value}`
+  })
+
+/** The operands among `words`. */
+export const operandsOf = (words: readonly Word[]): string[] =>
+  words.flatMap((word) => (word.kind === 'operand' ? [word.value] : []))
+
+/** The values given to the flag `name`, in order. */
+export const valuesOf = (words: readonly Word[], name: string): string[] =>
+  words.flatMap((word) =>
+    word.kind === 'flag' && word.name === name && word.value !== undefined ? [word.value] : [],
+  )
+
+/** `words` without the flags of these names. */
+export const withoutFlags = (words: readonly Word[], names: readonly string[]): Word[] =>
+  words.filter((word) => word.kind !== 'flag' || !names.includes(word.name))
+
+/** `words` with its operand number `index` replaced. */
+export function replaceOperand(words: readonly Word[], index: number, value: string): Word[] {
+  let seen = -1
+  return words.map((word) => {
+    if (word.kind === 'operand') seen += 1
+    return word.kind === 'operand' && seen === index ? operand(value) : word
+  })
+}

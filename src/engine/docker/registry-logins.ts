@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { findProgram } from './find-program.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** A login as docker's config.json keeps it under `auths`. Secret. */
+interface Login {
+  readonly auth?: string
+  readonly username?: string
+  readonly password?: string
+  readonly identitytoken?: string
+  readonly registrytoken?: string
+}
+
+/** The part of docker's config.json that concerns logins. */
+interface DockerConfig {
+  readonly auths?: Readonly<Record<string, Login>>
+  readonly credsStore?: string
+  readonly credHelpers?: Readonly<Record<string, string>>
+}
+
+/** Where this person's docker configuration is. */
+const configFolder = (env: Env): string =>
+  env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
+
+async function readConfig(env: Env): Promise<DockerConfig> {
+  const file = join(configFolder(env), 'config.json')
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as DockerConfig
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return {}
+    const why = error instanceof SyntaxError ? 'it is not valid JSON' : messageOf(error)
+    throw new UserError('credentials', `Cannot read docker's configuration ${file}: ${why}`)
+  }
+}
+
+/** The host of a key under `auths`, which older versions of docker wrote as URLs. */
+const hostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+
+const basic = (user: string, secret: string): Login => ({
+  auth: Buffer.from(`${user}:${secret}`).toString('base64'),
+})
+
+/** What a login in the file says, in the one form that every docker reads. */
+function keptLogin(config: DockerConfig, registry: string): Login | undefined {
+  const { auths = {} } = config
+  const similar = Object.keys(auths).find((key) => hostOf(key) === hostOf(registry))
+  const login = auths[registry] ?? (similar === undefined ? undefined : auths[similar])
+  if (login?.auth) {
+    const { auth, identitytoken } = login
+    return identitytoken ? { auth, identitytoken } : { auth }
+  }
+  if (login?.username && login.password) return basic(login.username, login.password)
+  if (login?.registrytoken) return { registrytoken: login.registrytoken }
+  return undefined
+}
+
+/** Asks `docker-credential-NAME get`. What it prints is secret, so errors carry none of it. */
+async function askHelper(name: string, registry: string, env: Env): Promise<Login | undefined> {
+  const program = `docker-credential-${name}`
+  const path = await findProgram(program, env)
+  if (path === undefined) {
+    throw new UserError(
+      'credentials',
+      `${program} is not installed, but holds the login of ${registry}`,
+      {
+        hint: `Install ${program}, or remove it from docker's config.json`,
+      },
+    )
+  }
+  const { code, stdout } = await new Promise<{ code: number; stdout: string }>((resolve) => {
+    const child = execFile(path, ['get'], { env: { ...env } }, (error, stdout) =>
+      resolve({ code: error === null ? 0 : 1, stdout }),
+    )
+    child.stdin?.on('error', () => {}) // it may end without reading
+    child.stdin?.end(registry)
+  })
+  if (code !== 0) {
+    if (/credentials not found/i.test(stdout)) return undefined
+    throw new UserError('credentials', `${program} could not give the login of ${registry}`, {
+      hint: `echo ${registry} | ${program} get`,
+    })
+  }
+  return loginOf(stdout, program)
+}
+
+/** Reads a helper's answer. Source: docker-credential-helpers, the protocol of `get`. */
+function loginOf(answer: string, program: string): Login | undefined {
+  let parsed: { Username?: string; Secret?: string }
+  try {
+    parsed = JSON.parse(answer) as typeof parsed
+  } catch {
+    throw new UserError('credentials', `${program} gave an answer that is not JSON`)
+  }
+  const { Username: user, Secret: secret } = parsed
+  if (!secret) return undefined
+  return user === '<token>' ? { identitytoken: secret } : basic(user ?? '', secret)
+}
+
+/**
+ * A config.json that holds this person's logins to `registries` and nothing else, or nothing
+ * when there are none: docker's file, its credential store and its helpers are asked as docker
+ * itself would. The result is secret. Throws kind `credentials` when they cannot be read.
+ */
+export async function configWithLogins(
+  registries: ReadonlySet<string>,
+  env: Env,
+): Promise<string | undefined> {
+  const config = await readConfig(env)
+  const auths: Record<string, Login> = {}
+  for (const registry of registries) {
+    const helper = config.credHelpers?.[registry] ?? config.credsStore
+    const login =
+      (helper ? await askHelper(helper, registry, env) : undefined) ?? keptLogin(config, registry)
+    if (login !== undefined) auths[registry] = login
+  }
+  return Object.keys(auths).length === 0 ? undefined : JSON.stringify({ auths })
+}

@@ -1,0 +1,88 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { UserError } from '../errors.ts'
+import type { ExitStatus, Transport } from '../transport/transport.ts'
+
+/** In one language, for its complaints are read. */
+const tar = ['env', 'LC_ALL=C', 'tar']
+
+/** What tar complained of, without its name and its last words. */
+const reasonOf = (complaint: string): string =>
+  complaint
+    .split('\n')
+    .map((line) => line.replace(/^\S*tar: /, '').trim())
+    .filter((line) => line !== '' && !/^(?:Exiting with|Error is not recoverable)/.test(line))
+    .slice(0, 3)
+    .join('; ') || 'tar failed'
+
+/** GNU tar's code 1 when a file was written to while it was packed; it was sent as it was. */
+const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
+  'code' in status &&
+  (status.code === 0 || (status.code === 1 && complaint.includes('file changed as we read it')))
+
+async function* readArchive(
+  transport: Transport,
+  words: readonly string[],
+): AsyncGenerator<Buffer, void> {
+  const channel = new AbortController()
+  const running = await transport.exec(words, { signal: channel.signal })
+  running.exit.catch(() => {}) // told by the output, or by the await below
+  try {
+    running.stdin.end()
+    const complaint = text(running.stderr)
+    for await (const chunk of running.stdout) yield chunk as Buffer
+    const status = await running.exit
+    const said = await complaint
+    if (!isWholeArchive(status, said)) throw new UserError('failed', reasonOf(said))
+  } finally {
+    channel.abort()
+  }
+}
+
+/**
+ * Packs the path `name` of a host's folder, with modes, times and symbolic links. The archive
+ * ends only when all of it was read; else it fails, with kind `failed` in the host's words.
+ */
+export const packOnHost = (
+  transport: Transport,
+  folder: string,
+  name: string,
+  become: readonly string[] = [],
+): Readable =>
+  Readable.from(
+    readArchive(transport, [...become, ...tar, '-cf', '-', '-C', folder, '--', `./${name}`]),
+    { objectMode: false },
+  )
+
+/**
+ * Unpacks an archive into a folder of a host, keeping modes, times and links; the files are those
+ * of the user there, unless owners are kept (which takes root). Rejects when the archive fails, and with kind `failed` in the host's words when the host could not write it.
+ */
+export async function unpackOnHost(
+  transport: Transport,
+  archive: Readable,
+  folder: string,
+  { become = [], keepOwners = false }: { become?: readonly string[]; keepOwners?: boolean } = {},
+): Promise<void> {
+  const channel = new AbortController()
+  const words = [...become, ...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
+  const running = await transport.exec(words, { signal: channel.signal })
+  const complaint = text(running.stderr)
+  let failure: { error: unknown } | undefined
+  archive.once('error', (error) => {
+    failure = { error }
+    channel.abort()
+  })
+  running.stdout.resume()
+  const sending = pipeline(archive, running.stdin).catch(() => {}) // told by the archive, or by tar
+  const status = await running.exit.catch((error: unknown) => {
+    throw failure === undefined ? error : failure.error
+  })
+  archive.destroy() // tar may end before it has read all
+  await sending
+  if (failure !== undefined) throw failure.error
+  if (!('code' in status) || status.code !== 0) {
+    throw new UserError('failed', reasonOf(await complaint))
+  }
+}

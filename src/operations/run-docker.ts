@@ -1,0 +1,157 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { openSync, closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { type Readable, type Stream, Writable, Readable as Source } from 'node:stream'
+import { findProgram } from '../engine/docker/find-program.ts'
+import { UserError } from '../errors.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { Context } from './context.ts'
+import { type Streams, signalBehind } from './streams.ts'
+
+type Env = Streams['env']
+
+/** What would lead docker away from the machine's socket. */
+const misleading = /^DOCKER_(?:CONTEXT|TLS|TLS_VERIFY|CERT_PATH|API_VERSION)$/
+
+/** The environment in which docker finds the engine behind `socket`. */
+function environmentFor(socket: string, env: Env): Record<string, string | undefined> {
+  const kept = Object.entries(env).filter(([name]) => !misleading.test(name))
+  return { ...Object.fromEntries(kept), DOCKER_HOST: `unix://${socket}` }
+}
+
+/** The number of a standard stream of this very process, which docker can be given as it is. */
+function standardDescriptor(stream: Stream): number | undefined {
+  const descriptor: unknown = 'fd' in stream ? stream.fd : undefined
+  return typeof descriptor === 'number' && descriptor <= 2 ? descriptor : undefined
+}
+
+/** Whether a terminal is there whose Ctrl-C reaches every program in the foreground. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Connects the streams that docker could not simply be given. */
+function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): () => void {
+  child.stdout?.pipe(stdout, { end: false })
+  child.stderr?.pipe(stderr, { end: false })
+  const input = child.stdin
+  if (input === null) return () => {}
+  input.on('error', () => {}) // docker may end without reading its input
+  stdin.pipe(input)
+  return () => {
+    stdin.unpipe(input)
+    stdin.pause()
+  }
+}
+
+/** Runs a program of this computer to its end; resolves to its exit code, as a shell tells it. */
+async function runHere(
+  program: string,
+  args: readonly string[],
+  streams: Streams,
+  env: Env,
+): Promise<number> {
+  const { stdin, stdout, stderr, signal, cwd } = streams
+  const stdio = [stdin, stdout, stderr].map((stream) => standardDescriptor(stream) ?? 'pipe')
+  const child = spawn(program, args, { cwd, env: { ...env }, stdio })
+  const leaveStreams = joinStreams(child, streams)
+  const forward = (): void => {
+    const name = signalBehind(signal)
+    if (name !== 'SIGINT' || !hasTerminal()) child.kill(name)
+  }
+  signal.addEventListener('abort', forward)
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, killedBy) =>
+        resolve(code ?? 128 + (killedBy === null ? 0 : constants.signals[killedBy])),
+      )
+      if (signal.aborted) forward()
+    })
+  } finally {
+    signal.removeEventListener('abort', forward)
+    leaveStreams()
+  }
+}
+
+/** Refuses `docker compose` where docker lacks that plugin, for docker's own words mislead. */
+async function requireCompose(docker: string, env: Env): Promise<void> {
+  const missing = await new Promise<boolean>((resolve) => {
+    execFile(docker, ['compose', 'version'], { env: { ...env } }, (error) =>
+      resolve(error !== null),
+    )
+  })
+  if (missing) {
+    throw new UserError('unsupported', 'The docker of this computer has no compose plugin', {
+      hint: 'Install docker-compose-plugin (or docker-compose-v2), then try again',
+    })
+  }
+}
+
+/**
+ * Runs `docker ARGS` against a machine's engine and resolves to docker's exit code (128 plus
+ * the number when a signal killed it). With a docker on this computer's PATH that one runs, so
+ * that local files, logins and plugins work; without one, docker runs on the host.
+ * Rejects with a `UserError` only when docker could not be run.
+ */
+export async function runDocker(
+  context: Context,
+  machine: Machine,
+  args: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const docker = await findProgram('docker', streams.env)
+  if (docker === undefined) {
+    const { runDockerOnHost } = await import('./run-docker-on-host.ts')
+    return runDockerOnHost(context, machine, args, streams)
+  }
+  if (args[0] === 'compose') await requireCompose(docker, streams.env)
+  const env = environmentFor(await context.engineSocket(machine), streams.env)
+  return runHere(docker, args, streams, env)
+}
+
+/** A stream that gives each line it is written, the last one also when it is not ended. */
+function writeLines(onLine: (line: string) => void): Writable {
+  const decoder = new TextDecoder()
+  let rest = ''
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n/)
+      rest = lines.pop() ?? ''
+      for (const line of lines) onLine(line)
+      done()
+    },
+    final(done) {
+      if (rest !== '') onLine(rest)
+      done()
+    },
+  })
+}
+
+/**
+ * {@link runDocker} without input and terminal, its output given line by line: for running on
+ * many machines at once.
+ */
+export async function runDockerLines(
+  context: Context,
+  machine: Machine,
+  args: readonly string[],
+  surroundings: Pick<Streams, 'env' | 'cwd' | 'signal'>,
+  onLine: (stream: 'stdout' | 'stderr', line: string) => void,
+): Promise<number> {
+  const stdin: Readable = Source.from([])
+  const stdout = writeLines((line) => onLine('stdout', line))
+  const stderr = writeLines((line) => onLine('stderr', line))
+  const { env, cwd, signal } = surroundings
+  try {
+    return await runDocker(context, machine, args, { stdin, stdout, stderr, env, cwd, signal })
+  } finally {
+    stdout.end()
+    stderr.end()
+  }
+}
