@@ -34,9 +34,14 @@ const { metafile } = await build({
   metafile: true,
   legalComments: 'linked',
   plugins: [nativeCiphers],
-  // Bundled CommonJS packages call require() for Node's own modules.
+  // Bundled CommonJS packages count on what CommonJS offers.
   banner: {
-    js: "import{createRequire as fleetRequire}from'node:module';const require=fleetRequire(import.meta.url);",
+    js: [
+      "import{createRequire as fleetRequire}from'node:module';",
+      'const require=fleetRequire(import.meta.url),',
+      '__filename=process.getBuiltinModule("url").fileURLToPath(import.meta.url),',
+      '__dirname=process.getBuiltinModule("path").dirname(__filename);',
+    ].join(''),
   },
 })
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))

@@ -4,6 +4,20 @@ import type { Io } from './io.ts'
 /** Whether there is a person to ask. */
 export const canPrompt = (io: Io): boolean => io.stdin.isTTY === true && io.stderr.isTTY === true
 
+/** Aborts at Ctrl-D and when the terminal goes away, at which a prompt would wait for ever. */
+function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  const watchKey = (_text: string, key: { ctrl?: boolean; name?: string } | undefined) => {
+    if (key?.ctrl === true && key.name === 'd') end()
+  }
+  stdin.on('keypress', watchKey).once('end', end)
+  return {
+    signal: ended.signal,
+    [Symbol.dispose]: () => void stdin.off('keypress', watchKey).off('end', end),
+  }
+}
+
 /** Asks on the terminal. Ctrl-C and the end of input count as "no answer": kind `cancelled`. */
 async function ask<T>(
   io: Io,
@@ -13,8 +27,10 @@ async function ask<T>(
   ) => Promise<T>,
 ): Promise<T> {
   const prompts = await import('@inquirer/prompts')
+  using ended = endOfInput(io.stdin)
+  const signal = AbortSignal.any([io.signal, ended.signal])
   try {
-    return await prompt(prompts, { input: io.stdin, output: io.stderr, signal: io.signal })
+    return await prompt(prompts, { input: io.stdin, output: io.stderr, signal })
   } catch (error) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { cause: error })
   }

@@ -3,16 +3,20 @@
 Standard input: JSON, a list of {"at": text to wait for, "type": what to type then}. Standard output: the screen.
 """
 
+import fcntl
 import json
 import os
 import pty
 import select
+import struct
 import sys
+import termios
 import time
 
 typing = json.load(sys.stdin)
 pid, master = pty.fork()
 if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     os.execvp(sys.argv[1], sys.argv[1:])
 
 screen = b""

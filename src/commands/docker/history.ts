@@ -1,7 +1,8 @@
-import { humanAge, humanSize } from '../../ui/human.ts'
+import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
-import { defineCommand, flag, required } from '../definition.ts'
+import { defineCommand, required } from '../definition.ts'
 import { listFromEngines } from './across.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from './wholeness.ts'
 
 /** A step of how an image was made, as `fleet history` shows it; size in bytes. */
 interface Row {
@@ -12,16 +13,15 @@ interface Row {
   readonly comment: string
 }
 
-const columnsOf = (whole: boolean): Column<Row>[] => [
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
   {
     title: 'IMAGE',
-    text: (row) => (whole ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
+    text: (row) => (wholeIds ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
   },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   {
     title: 'CREATED BY',
-    text: ({ createdBy }) =>
-      whole || createdBy.length <= 45 ? createdBy : `${createdBy.slice(0, 44)}…`,
+    text: ({ createdBy }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
   },
   { title: 'SIZE', text: (row) => humanSize(row.size) },
   { title: 'COMMENT', text: (row) => row.comment },
@@ -31,7 +31,7 @@ export const history = defineCommand({
   name: 'history',
   summary: 'Show how an image was made, step by step',
   arguments: { image: required('image', 'name or id of the image') },
-  options: { trunc: flag('--no-trunc', 'whole ids and steps') },
+  options: { trunc: noTruncOption },
   targets: 'many',
   answers: 'json',
   async run({ args, options, ...invocation }) {
@@ -45,7 +45,7 @@ export const history = defineCommand({
           size: step.Size,
           comment: step.Comment,
         })),
-      columns: columnsOf(options.trunc === false),
+      columns: columnsOf(wholenessOf(invocation.io, options)),
     })
   },
 })

@@ -4,6 +4,7 @@ import type { Column } from '../../ui/table.ts'
 import { defineCommand, flag } from '../definition.ts'
 import { listFromEngines } from './across.ts'
 import { filterOption, parseFilters } from './filters.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from './wholeness.ts'
 
 /** A name of an image, as `fleet images` shows it; size in bytes. */
 interface Row {
@@ -43,11 +44,11 @@ function rowsOf(image: ImageSummary): Row[] {
 
 const repositoryOf = (digest: string | undefined): string => digest?.split('@')[0] ?? none
 
-const columnsOf = (whole: boolean, withDigests: boolean): Column<Row>[] => [
+const columnsOf = ({ wholeIds }: Wholeness, withDigests: boolean): Column<Row>[] => [
   { title: 'REPOSITORY', text: (row) => row.repository },
   { title: 'TAG', text: (row) => row.tag },
   ...(withDigests ? [{ title: 'DIGEST', text: (row: Row) => row.digest ?? none }] : []),
-  { title: 'IMAGE ID', text: (row) => (whole ? row.id : row.id.slice('sha256:'.length, 19)) },
+  { title: 'IMAGE ID', text: (row) => (wholeIds ? row.id : row.id.slice('sha256:'.length, 19)) },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   { title: 'SIZE', text: (row) => humanSize(row.size) },
 ]
@@ -59,7 +60,7 @@ export const images = defineCommand({
     all: flag('-a, --all-images', 'the layers in between, too'),
     digests: flag('--digests', 'the digests by which registries know them'),
     filter: filterOption,
-    trunc: flag('--no-trunc', 'whole ids'),
+    trunc: noTruncOption,
   },
   targets: 'many',
   answers: 'names',
@@ -74,7 +75,7 @@ export const images = defineCommand({
     return listFromEngines(invocation, {
       list: async (engine, signal) =>
         (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
-      columns: columnsOf(options.trunc === false, options.digests === true),
+      columns: columnsOf(wholenessOf(invocation.io, options), options.digests === true),
       name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),
     })
   },

@@ -1,7 +1,8 @@
-import { humanSize } from '../../ui/human.ts'
+import { humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
-import { any, defineCommand, flag } from '../definition.ts'
+import { any, defineCommand } from '../definition.ts'
 import { listFromEngines } from './across.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from './wholeness.ts'
 
 /** A layer of an image, as `fleet image layers` shows it; size in bytes. */
 interface Row {
@@ -12,15 +13,14 @@ interface Row {
   readonly createdBy?: string
 }
 
-const columnsOf = (whole: boolean): Column<Row>[] => [
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
   { title: 'IMAGE', text: (row) => row.image },
-  { title: 'LAYER', text: (row) => (whole ? row.layer : row.layer.slice('sha256:'.length, 19)) },
+  { title: 'LAYER', text: (row) => (wholeIds ? row.layer : row.layer.slice('sha256:'.length, 19)) },
   { title: 'SIZE', text: ({ size }) => (size === undefined ? '?' : humanSize(size)) },
   { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-' },
   {
     title: 'CREATED BY',
-    text: ({ createdBy = '' }) =>
-      whole || createdBy.length <= 45 ? createdBy : `${createdBy.slice(0, 44)}…`,
+    text: ({ createdBy = '' }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
   },
 ]
 
@@ -28,7 +28,7 @@ export const layers = defineCommand({
   name: 'layers',
   summary: 'List the layers of images, their sizes, and which images share them',
   arguments: { images: any('images', 'names or ids; all images if none is named') },
-  options: { trunc: flag('--no-trunc', 'whole ids and steps') },
+  options: { trunc: noTruncOption },
   targets: 'many',
   answers: 'json',
   async run({ args, options, ...invocation }) {
@@ -45,7 +45,7 @@ export const layers = defineCommand({
           })),
         )
       },
-      columns: columnsOf(options.trunc === false),
+      columns: columnsOf(wholenessOf(invocation.io, options)),
     })
   },
 })

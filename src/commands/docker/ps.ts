@@ -1,10 +1,11 @@
 import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
-import { humanAge, humanSize } from '../../ui/human.ts'
+import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
 import { parseCount } from '../numbers.ts'
 import { listFromEngines } from './across.ts'
 import { filterOption, parseFilters } from './filters.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from './wholeness.ts'
 
 /** A container as `fleet ps` shows it; sizes in bytes. */
 interface Row {
@@ -26,13 +27,13 @@ function portText({ IP, PublicPort, PrivatePort, Type }: ContainerPort): string 
   return `${host}:${PublicPort}->${PrivatePort}/${Type}`
 }
 
-const shorten = (text: string, length: number, whole: boolean): string =>
-  whole || text.length <= length ? text : `${text.slice(0, length - 1)}…`
-
-const columnsOf = (whole: boolean, withSize: boolean): Column<Row>[] => [
-  { title: 'CONTAINER ID', text: (row) => (whole ? row.id : row.id.slice(0, 12)) },
-  { title: 'IMAGE', text: (row) => row.image.replace(/^sha256:(.{12}).*/, whole ? '$&' : '$1') },
-  { title: 'COMMAND', text: (row) => shorten(row.command, 20, whole) },
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness, withSize: boolean): Column<Row>[] => [
+  { title: 'CONTAINER ID', text: (row) => (wholeIds ? row.id : row.id.slice(0, 12)) },
+  {
+    title: 'IMAGE',
+    text: (row) => row.image.replace(/^sha256:(.{12}).*/, wholeIds ? '$&' : '$1'),
+  },
+  { title: 'COMMAND', text: (row) => (wholeCommands ? row.command : shorten(row.command, 20)) },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   { title: 'STATUS', text: (row) => row.status },
   { title: 'PORTS', text: (row) => row.ports.map(portText).join(', ') },
@@ -71,7 +72,7 @@ export const ps = defineCommand({
     last: parsed('-n, --last <count>', 'only the last ones created', parseCount),
     size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
     filter: filterOption,
-    trunc: flag('--no-trunc', 'whole ids and commands'),
+    trunc: noTruncOption,
   },
   targets: 'many',
   answers: 'names',
@@ -89,7 +90,7 @@ export const ps = defineCommand({
         const containers = await listContainers(engine, { ...query, signal })
         return containers.map((container) => rowOf(container, containerName(container)))
       },
-      columns: columnsOf(options.trunc === false, options.size === true),
+      columns: columnsOf(wholenessOf(invocation.io, options), options.size === true),
       name: (row) => row.name,
     })
   },

@@ -19,7 +19,6 @@ export function trustFrom(
   return {
     expected: options.hostKey,
     acceptNew: options.acceptNew,
-    env: io.env,
     confirm: canPrompt(io)
       ? ({ address, type, fingerprint }) => {
           progress.pause()

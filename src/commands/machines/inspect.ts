@@ -13,11 +13,13 @@ export const inspect = defineCommand({
     const inventory = await (await fleet.inventory()).read()
     const machines = args.names.map((name) => findMachine(inventory, name))
     if (format.json) {
-      writeJson(io, machines)
+      writeJson(
+        io,
+        machines.map(({ name, ...entry }) => ({ name, ...entry })),
+      )
       return
     }
-    const { stringify } = await import('yaml')
-    const entries = machines.map(({ name, ...entry }) => [name, entry])
-    io.stdout.write(stringify(Object.fromEntries(entries)))
+    const { formatMachines } = await import('../../state/format-machines.ts')
+    io.stdout.write(formatMachines(machines))
   },
 })
