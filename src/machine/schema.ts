@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { labelKeyPattern, longestLabelValue } from './labels.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
 
 // A message here names what is expected: it completes "expected …".
@@ -12,10 +13,10 @@ const labels = z.record(
   z
     .string()
     .regex(
-      /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/,
+      labelKeyPattern,
       '1 to 63 ASCII letters, digits, ".", "_", "/" and "-", with a letter or digit first and last',
     ),
-  z.string().max(255),
+  z.string().max(longestLabelValue),
 )
 
 /** An OpenSSH public key without comment, `TYPE BASE64` (RFC 4253 6.6). */

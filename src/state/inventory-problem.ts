@@ -11,7 +11,7 @@ export interface Problem {
 const mostListed = 10
 
 /** `LINE:COLUMN` of an offset, both from 1. */
-export function placeOf(text: string, offset: number): string {
+function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf('\n') + 1
   return `${before.split('\n').length}:${offset - lineStart + 1}`
