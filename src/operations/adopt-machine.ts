@@ -23,7 +23,7 @@ export interface AdoptRequest {
 }
 
 /** A jump host that ~/.ssh/config names and that is no machine yet. */
-export interface JumpHost {
+interface JumpHost {
   /** What it would be called. */
   readonly name: MachineName
   /** The host that is reached through it. */

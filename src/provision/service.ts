@@ -14,10 +14,12 @@ export function startService(probe: HostProbe): Step[] {
   return [...(enabled ? [] : [enableOpenRc]), ...(running ? [] : [startOpenRc])]
 }
 
-/** Without a program on the host that could ask the engine, the next best sign has to do. */
-function isTakenToRun(probe: HostProbe): boolean {
-  if (probe.cli || probe.engine === undefined) return false
-  return probe.service?.active ?? probe.daemon
+/** An engine that did not answer may run all the same: it hangs, or nobody there could ask it. */
+function isTakenToRun({ service, engine, cli, sudo }: HostProbe): boolean {
+  if (service !== undefined) return service.active
+  if (engine === undefined) return false
+  const asked = cli && (engine.direct || sudo)
+  return !asked
 }
 
 /** `enable` alone leaves a stopped unit stopped, so that one command serves each case. */

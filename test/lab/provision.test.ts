@@ -182,6 +182,17 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 240_000 }, () => {
     await provision(operator)
   })
 
+  test('an engine that hangs is told of and not restarted: its containers would go with it', async () => {
+    const { stdout: pid } = await host.exec('pidof dockerd')
+    await host.exec('kill -STOP $(pidof dockerd)')
+    await expect(provision(operator)).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('does not answer'),
+    })
+    await host.exec('kill -CONT $(pidof dockerd)')
+    expect((await host.exec('pidof dockerd')).stdout).toBe(pid)
+  })
+
   test('a user who cannot become root is told so, and what for', async () => {
     await host.exec(
       'systemctl stop docker.service docker.socket; rm /etc/sudoers.d/90-cloud-init-users',

@@ -106,6 +106,17 @@ describe('repairs', () => {
     expect(change).toContain('a reboot will end it')
   })
 
+  test('restarts no engine that hangs: its containers would go with it', () => {
+    const engine = { socket: '/var/run/docker.sock', direct: true }
+    expect(changes({ ...healthy, engine })).toEqual([])
+  })
+
+  test('starts a daemon that left its socket behind', () => {
+    const { service: _service, ...bare } = { ...healthy, init: 'none' as const }
+    const engine = { socket: '/var/run/docker.sock', direct: true }
+    expect(changes({ ...bare, engine })).toHaveLength(1)
+  })
+
   test('trusts the service where nothing on the host can ask the engine', () => {
     const engine = { socket: '/var/run/docker.sock', direct: true }
     expect(changes({ ...healthy, cli: false, engine })).toEqual([])
@@ -184,4 +195,11 @@ test('without root nothing can be done, and the error says what that would have 
   expect(error.message).toContain('ana cannot become root')
   expect(error.message).toContain('install docker.io')
   expect(error.hint).toContain('sudo')
+})
+
+test('whoever may not ask the engine is not told that it is stopped', () => {
+  const engine = { socket: '/var/run/docker.sock', direct: false }
+  const error = failureOf({ ...healthy, ...ana, sudo: false, engine })
+  expect(error.message).toContain('add ana to the docker group')
+  expect(error.message).not.toContain('start')
 })

@@ -21,6 +21,8 @@ export interface BootedHost extends AsyncDisposable {
   readonly hostKey: string
   /** The login key of root and of debian, who may use sudo. */
   readonly identity: Identity
+  /** Its root folder, as this process sees it. */
+  readonly root: string
   /** Runs a shell command on the host, as root, not through SSH. */
   exec(command: string): Promise<Finished>
 }
@@ -151,7 +153,8 @@ export async function bootHost(options: BootOptions = {}): Promise<BootedHost> {
     undo.push(() => kill(child))
     await waitUntilReady(folder, host, child)
     const exec = (command: string) => enter(child, command)
-    return { ...keys, address: host.address, exec, [Symbol.asyncDispose]: dispose }
+    const root = `/proc/${firstProcess(child)}/root`
+    return { ...keys, address: host.address, root, exec, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error
@@ -177,9 +180,14 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended(child)
 }
 
-function enter(child: ChildProcess, command: string): Promise<Finished> {
+function firstProcess(child: ChildProcess): number {
   const pid = childrenOf(child.pid ?? 0)[0]
   if (pid === undefined) throw new Error('the booted host is not running')
+  return pid
+}
+
+function enter(child: ChildProcess, command: string): Promise<Finished> {
+  const pid = firstProcess(child)
   const argv = [`--target=${pid}`, '--all', '--', '/bin/sh', '-c', command]
   return finish(spawn('/usr/bin/nsenter', argv, { stdio: ['ignore', 'pipe', 'pipe'] }))
 }

@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs'
-import { type Switch, plugIn } from '../lab/network.ts'
+import { type Switch, plugIn, unplug } from '../lab/network.ts'
 import { ended, runProgram, spawnTied, until } from '../lab/process.ts'
 import { findTools, outside } from './tools.ts'
 
@@ -18,7 +18,8 @@ export async function makeNetwork(network: Switch, address: string): Promise<Hos
   const pid = holder.pid ?? 0
   await until('a network namespace', () => namespaceOf(pid) !== namespaceOf('self') || undefined)
   const namespace = `/proc/${pid}/ns/net`
-  await plugIn(network, `${network.bridge}b`, pid)
+  const cable = `${network.bridge}b`
+  await plugIn(network, cable, pid)
   await runProgram(
     ['nsenter', `--net=${namespace}`, 'ip', '-batch', '-'],
     `link set lo up\naddr add ${address}/24 dev eth0\nlink set eth0 up\n`,
@@ -34,6 +35,7 @@ export async function makeNetwork(network: Switch, address: string): Promise<Hos
         child.kill('SIGKILL')
         await ended(child)
       }
+      await unplug(cable)
     },
   }
 }
