@@ -1,5 +1,5 @@
 import { inspectContainer } from '../engine/containers.ts'
-import { UserError } from '../errors.ts'
+import type { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
 import { fanOutInOrder } from './fan-out.ts'

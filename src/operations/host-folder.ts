@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { buffer, text } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 import { UserError } from '../errors.ts'
-import type { RunningCommand, Transport } from '../transport/transport.ts'
+import type { RunningCommand } from '../transport/transport.ts'
+import type { Host } from './host-tree.ts'
 
 /**
  * Makes a folder, fills it from an archive of `size` bytes, prints its path and a NUL, and holds
@@ -55,13 +56,11 @@ async function readToNul({ stdout }: RunningCommand): Promise<string | undefined
 /**
  * Opens a private folder on a host, holding `files` (name to content).
  * - `where`: `memory` (never written to a disk, if the host can), `disk`, or the folder to make it in.
- * - `become`: the words that make a command run as the user who may use the engine.
  */
 export async function openHostFolder(
-  transport: Transport,
+  { name: machine, transport, become = [] }: Host,
   where: 'memory' | 'disk' | { readonly under: string },
   files: Readonly<Record<string, string>> = {},
-  become: readonly string[] = [],
 ): Promise<HostFolder> {
   const archive = await archiveOf(files)
   const name = `.fleet-${randomUUID()}`
@@ -78,7 +77,8 @@ export async function openHostFolder(
   const path = await readToNul(running)
   if (path === undefined) {
     await running.exit
-    throw new UserError('failed', (await complaint).trim() || 'no temporary folder could be made')
+    const reason = (await complaint).trim() || 'the command ended early'
+    throw new UserError('failed', `no temporary folder could be made: ${reason}`, { machine })
   }
   return {
     path,

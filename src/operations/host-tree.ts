@@ -4,6 +4,15 @@ import { pipeline } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 import type { ExitStatus, Transport } from '../transport/transport.ts'
 
+/** A host that commands run on. */
+export interface Host {
+  /** Its machine's name. */
+  readonly name: string
+  readonly transport: Transport
+  /** The words that make a command run as another user. */
+  readonly become?: readonly string[]
+}
+
 /** In one language, for its complaints are read. */
 const tar = ['env', 'LC_ALL=C', 'tar']
 
@@ -22,9 +31,11 @@ const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
   (status.code === 0 || (status.code === 1 && complaint.includes('file changed as we read it')))
 
 async function* readArchive(
-  transport: Transport,
-  words: readonly string[],
+  { name: machine, transport, become = [] }: Host,
+  folder: string,
+  name: string,
 ): AsyncGenerator<Buffer, void> {
+  const words = [...become, ...tar, '-cf', '-', '-C', folder, '--', `./${name}`]
   const channel = new AbortController()
   const running = await transport.exec(words, { signal: channel.signal })
   running.exit.catch(() => {}) // told by the output, or by the await below
@@ -34,7 +45,9 @@ async function* readArchive(
     for await (const chunk of running.stdout) yield chunk as Buffer
     const status = await running.exit
     const said = await complaint
-    if (!isWholeArchive(status, said)) throw new UserError('failed', reasonOf(said))
+    if (!isWholeArchive(status, said)) {
+      throw new UserError('failed', `cannot read ${folder}/${name}: ${reasonOf(said)}`, { machine })
+    }
   } finally {
     channel.abort()
   }
@@ -44,26 +57,18 @@ async function* readArchive(
  * Packs the path `name` of a host's folder, with modes, times and symbolic links. The archive
  * ends only when all of it was read; else it fails, with kind `failed` in the host's words.
  */
-export const packOnHost = (
-  transport: Transport,
-  folder: string,
-  name: string,
-  become: readonly string[] = [],
-): Readable =>
-  Readable.from(
-    readArchive(transport, [...become, ...tar, '-cf', '-', '-C', folder, '--', `./${name}`]),
-    { objectMode: false },
-  )
+export const packOnHost = (host: Host, folder: string, name: string): Readable =>
+  Readable.from(readArchive(host, folder, name), { objectMode: false })
 
 /**
  * Unpacks an archive into a folder of a host, keeping modes, times and links; the files are those
  * of the user there, unless owners are kept (which takes root). Rejects when the archive fails, and with kind `failed` in the host's words when the host could not write it.
  */
 export async function unpackOnHost(
-  transport: Transport,
+  { name: machine, transport, become = [] }: Host,
   archive: Readable,
   folder: string,
-  { become = [], keepOwners = false }: { become?: readonly string[]; keepOwners?: boolean } = {},
+  { keepOwners = false } = {},
 ): Promise<void> {
   const channel = new AbortController()
   const words = [...become, ...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
@@ -83,6 +88,6 @@ export async function unpackOnHost(
   await sending
   if (failure !== undefined) throw failure.error
   if (!('code' in status) || status.code !== 0) {
-    throw new UserError('failed', reasonOf(await complaint))
+    throw new UserError('failed', `cannot write: ${reasonOf(await complaint)}`, { machine })
   }
 }

@@ -1,4 +1,3 @@
-import { UserError } from '../errors.ts'
 import { parseLabel } from '../machine/labels.ts'
 import type { MachineEntry } from '../machine/machine.ts'
 import type { Context } from './context.ts'

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import type { Dial } from '../engine/engine.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { type CommandResult, run } from '../transport/run.ts'
-import type { Transport } from '../transport/transport.ts'
+import type { RunningCommand, Transport } from '../transport/transport.ts'
 
 type Words = readonly string[]
 
@@ -56,9 +56,12 @@ async function startCommand(
   machine: string,
 ): Promise<Duplex> {
   const ending = new AbortController()
-  const running = await transport.exec(command, { signal: ending.signal })
-  const connection = Duplex.from({ readable: running.stdout, writable: running.stdin })
-  connection.once('close', () => ending.abort())
+  const running = await inTime(transport.exec(command, { signal: ending.signal }), () => {
+    const busy = sessionsBusy(machine)
+    ending.abort(busy)
+    return busy
+  })
+  const connection = joinStreams(running, () => ending.abort())
   Promise.all([running.exit, text(running.stderr)]).then(
     ([status, words]) => {
       const ended = 'code' in status && status.code === 0
@@ -68,6 +71,44 @@ async function startCommand(
   )
   return connection
 }
+
+/** A command's input and output as one connection; `close` is called when it is closed. */
+function joinStreams({ stdin, stdout }: RunningCommand, close: () => void): Duplex {
+  const connection = new Duplex({
+    allowHalfOpen: false,
+    read: () => void stdout.resume(),
+    write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, done),
+    final: (done) => void stdin.end(done),
+    destroy(error, done) {
+      close()
+      done(error)
+    },
+  })
+  const fail = (error: Error) => connection.destroy(error)
+  stdin.on('error', fail)
+  stdout
+    .on('data', (chunk) => connection.push(chunk) || stdout.pause())
+    .on('end', () => connection.push(null))
+    .on('error', fail)
+  return connection
+}
+
+/** Commands wait for each other where the SSH server allows few at once; streams that never end would for ever. */
+const patienceMs = 10_000
+
+async function inTime<T>(work: Promise<T>, expire: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(expire()), patienceMs)
+  })
+  return Promise.race([work, expired]).finally(() => clearTimeout(timer))
+}
+
+const sessionsBusy = (machine: string): UserError =>
+  new UserError('failed', 'the SSH server allows no more streams at once', {
+    machine,
+    hint: 'ask for fewer containers, or let the user forward to the engine: group docker on the host',
+  })
 
 /** The exit code of a shell, and of env(1), where a command is not found. */
 const notFound = 127

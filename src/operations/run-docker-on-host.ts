@@ -20,15 +20,11 @@ const pullOnHost: Handler = (host, { start, words }, streams) => {
 }
 
 /** `docker login` would leave this person's password on the host. */
-const refuseLogin: Handler = ({ machine }, { spelling }) => {
-  throw new UserError(
-    'unsupported',
-    `${spelling} would change the logins of ${machine.name}, not yours`,
-    {
-      machine: machine.name,
-      hint: "Log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
-    },
-  )
+const refuseLogin: Handler = ({ name }, { spelling }) => {
+  throw new UserError('unsupported', `${spelling} would change the logins of ${name}, not yours`, {
+    machine: name,
+    hint: "Log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
+  })
 }
 
 /** The verbs that need something of this computer, and how they get it. */

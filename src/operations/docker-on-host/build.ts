@@ -62,7 +62,7 @@ export async function buildOnHost(
   { start, words: typed }: ReadCommand,
   streams: Streams,
 ): Promise<number> {
-  refuseLocalFiles(typed, host.machine.name)
+  refuseLocalFiles(typed, host.name)
   const words = fillArguments(typed, streams.env)
   const variables = pickVariables(buildVariables, streams.env)
   const tags = valuesOf(words, '--push').length > 0 ? valuesOf(words, '--tag') : []

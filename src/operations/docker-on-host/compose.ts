@@ -112,14 +112,14 @@ mkdir -p -- "$folder" && printf %s "$folder"
 `
 
 async function prepareFolder(host: HostDocker, { folder }: Project): Promise<string> {
-  const { transport, docker, machine } = host
+  const { transport, docker } = host
   const name = basename(folder) || 'root'
   const words = ['sh', '-c', prepare, 'fleet', name, ...docker]
   const { code, stdout, stderr } = await run(transport, words)
   if (code === 0) return stdout
-  if (code === 44) throw needsDockerHere(machine.name, 'compose (the host has no compose plugin)')
+  if (code === 44) throw needsDockerHere(host.name, 'compose (the host has no compose plugin)')
   throw new UserError('failed', `No project folder could be made: ${stderr.trim()}`, {
-    machine: machine.name,
+    machine: host.name,
   })
 }
 
@@ -151,7 +151,7 @@ export async function composeOnHost(
 ): Promise<number> {
   const { start, words } = command
   const [subcommand] = operandsOf(words)
-  if (subcommand === 'cp') throw needsDockerHere(host.machine.name, 'compose cp')
+  if (subcommand === 'cp') throw needsDockerHere(host.name, 'compose cp')
   if (subcommand === undefined || withoutProject.has(subcommand)) {
     const args = [...start, ...formatWords(words)]
     return runHostDocker(host, { args: () => args }, streams)
@@ -161,7 +161,7 @@ export async function composeOnHost(
   const flags = flagsThere(words, project, streams.cwd)
   const folder = await prepareFolder(host, project)
   const archive = packTree(project.folder, { paths: pathsBelow(project.folder, '.') })
-  await unpackOnHost(host.transport, archive, folder)
+  await unpackOnHost(host, archive, folder)
   const variables = variablesFile(content, streams.env)
   const ownFile = flags.some((flag) => flag.startsWith('--env-file='))
   const dotEnv = !ownFile && (await isFile(join(project.folder, '.env'))) ? ['--env-file=.env'] : []

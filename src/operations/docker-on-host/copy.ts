@@ -45,9 +45,8 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     paths: pathsBelow(dirname(path), basename(path)),
     rename: (sent) => `${name}${sent.slice(basename(path).length)}`,
   })
-  const { transport, become } = host
-  await using stage = await openHostFolder(transport, 'disk', {}, become)
-  await unpackOnHost(transport, archive, stage.path, { become, keepOwners: true })
+  await using stage = await openHostFolder(host, 'disk')
+  await unpackOnHost(host, archive, stage.path, { keepOwners: true })
   const staged = `${stage.path}/${name}${endingOf(source)}`
   const args = [...start, ...formatWords(replaceOperand(words, 0, staged))]
   return await copyThere(host, args, streams, { path: `${stage.path}/${name}`, behind: typed })
@@ -67,14 +66,14 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
   const name = intoFolder ? '' : basename(path)
   if (!intoFolder && endingOf(target) !== '') throw noFolder(target)
   if ((await stat(parent).catch(() => undefined))?.isDirectory() !== true) throw noFolder(parent)
-  const { transport, become } = host
-  await using stage = await openHostFolder(transport, 'disk', {}, become)
+  const { transport, become = [] } = host
+  await using stage = await openHostFolder(host, 'disk')
   const staged = `${stage.path}/${name}`
   if (found !== undefined && !intoFolder) await run(transport, [...become, 'touch', '--', staged])
   const args = [...start, ...formatWords(replaceOperand(words, 1, staged))]
   const code = await copyThere(host, args, streams, { path: staged, behind: path })
   if (code !== 0) return code
-  const archive = packOnHost(transport, stage.path, intoFolder ? '.' : name, become)
+  const archive = packOnHost(host, stage.path, intoFolder ? '.' : name)
   await (intoFolder ? unpackTree(archive, path) : unpackBeside(archive, parent, name))
   return code
 }

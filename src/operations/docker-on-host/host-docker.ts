@@ -3,18 +3,14 @@ import { configWithLogins } from '../../engine/docker/registry-logins.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
-import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import { openHostFolder } from '../host-folder.ts'
+import type { Host } from '../host-tree.ts'
 import { runOnHost } from '../run-on-host.ts'
 import type { Streams } from '../streams.ts'
 
 /** The docker command of a host. */
-export interface HostDocker {
-  readonly machine: Machine
-  readonly transport: Transport
-  /** The words that make a command run as a user who may use the engine. */
-  readonly become: readonly string[]
+export interface HostDocker extends Host {
   /** The words that run docker, without its arguments. */
   readonly docker: readonly string[]
 }
@@ -51,7 +47,7 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   }
   const become = access === 'sudo' ? ['sudo', '-n'] : []
   return {
-    machine,
+    name,
     transport,
     become,
     docker: [...become, 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
@@ -82,7 +78,7 @@ export async function runHostDocker(
   { args, files = {}, images = [], variables = {}, folder }: HostRun,
   streams: Streams,
 ): Promise<number> {
-  const { transport, become, docker } = host
+  const { transport, docker } = host
   const config = await configWithLogins(new Set(images.map(registryOf)), streams.env)
   const staged = { ...files, ...(config === undefined ? {} : { 'config.json': config }) }
   const start = folder === undefined ? [] : ['sh', '-c', 'cd -- "$0" && exec "$@"', folder]
@@ -91,7 +87,7 @@ export async function runHostDocker(
     return [...start, ...docker.slice(0, -1), ...settings, 'docker', ...args(path)]
   }
   if (Object.keys(staged).length === 0) return runOnHost(transport, command('', []), streams)
-  await using here = await openHostFolder(transport, 'memory', staged, become)
+  await using here = await openHostFolder(host, 'memory', staged)
   const login = config === undefined ? [] : [`DOCKER_CONFIG=${here.path}`]
   return await runOnHost(transport, command(here.path, login), streams)
 }

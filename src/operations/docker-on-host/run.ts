@@ -81,7 +81,7 @@ export async function runContainerOnHost(
   streams: Streams,
 ): Promise<number> {
   if (valuesOf(words, '--cidfile').length > 0) {
-    throw needsDockerHere(host.machine.name, `${spelling} --cidfile`)
+    throw needsDockerHere(host.name, `${spelling} --cidfile`)
   }
   const { files, flags, left } = await carry(words, streams)
   const rest = formatWords(left)
