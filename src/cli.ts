@@ -25,12 +25,15 @@ interface Ran {
   failureCode: number | undefined
 }
 
+/** What a command receives for an option that was not given. */
+const absent = { flag: false, text: undefined, texts: [] } as const
+
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
 function programOption(option: Option<unknown>): ProgramOption {
   const made = new ProgramOption(option.flags, option.description)
   const { parse } = option
-  if (option.many) made.argParser(collect)
+  if (option.kind === 'texts') made.argParser(collect)
   else if (parse !== undefined) made.argParser((text) => parse(text))
   return made
 }
@@ -134,12 +137,12 @@ async function addCommand(
       options: Object.fromEntries(
         Object.entries(options).map(([key, option]) => [
           key,
-          typed[attributes.get(key) ?? key] ?? (option.many ? [] : undefined),
+          typed[attributes.get(key) ?? key] ?? absent[option.kind],
         ]),
       ),
       targets: targetsOf(common),
       format: { json: ran.json, quiet: common.quiet === true },
-    } as never)
+    })
     ran.code = code ?? exitCodes.ok
   })
 }

@@ -36,10 +36,11 @@ function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => P
     },
     async dispose(): Promise<void> {
       const made = await Promise.allSettled(values.values())
-      const disposals = made.map((result) =>
-        result.status === 'fulfilled' ? result.value[Symbol.asyncDispose]() : undefined,
+      await Promise.all(
+        made
+          .filter((result) => result.status === 'fulfilled')
+          .map(({ value }) => value[Symbol.asyncDispose]()),
       )
-      await Promise.all(disposals)
     },
   }
 }

@@ -19,8 +19,8 @@ export interface Option<T> {
   readonly flags: string
   readonly description: string
   readonly completes: Completes
-  /** May be given more than once. */
-  readonly many: boolean
+  /** There or not; with a text; with a text and more than once. */
+  readonly kind: 'flag' | 'text' | 'texts'
   /** Turns what was typed into a value; throws a usage `UserError`. */
   readonly parse?: (text: string) => unknown
   readonly value?: T
@@ -59,7 +59,7 @@ export const flag = (flags: string, description: string): Option<boolean> => ({
   flags,
   description,
   completes: 'nothing',
-  many: false,
+  kind: 'flag',
 })
 
 /** An option with a text. */
@@ -67,21 +67,21 @@ export const text = (
   flags: string,
   description: string,
   completes: Completes = 'nothing',
-): Option<string | undefined> => ({ flags, description, completes, many: false })
+): Option<string | undefined> => ({ flags, description, completes, kind: 'text' })
 
 /** An option whose text is parsed. */
 export const parsed = <T>(
   flags: string,
   description: string,
   parse: (text: string) => T,
-): Option<T | undefined> => ({ flags, description, completes: 'nothing', many: false, parse })
+): Option<T | undefined> => ({ flags, description, completes: 'nothing', kind: 'text', parse })
 
 /** An option that may be given more than once. */
 export const texts = (
   flags: string,
   description: string,
   completes: Completes = 'nothing',
-): Option<string[]> => ({ flags, description, completes, many: true })
+): Option<string[]> => ({ flags, description, completes, kind: 'texts' })
 
 type Arguments = Readonly<Record<string, Argument<unknown>>>
 type Options = Readonly<Record<string, Option<unknown>>>

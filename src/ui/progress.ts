@@ -4,9 +4,9 @@ import type { Io } from './io.ts'
 /** Shows the steps of one piece of work. */
 export interface ProgressDisplay extends Disposable {
   /** Ends the step before and begins this one. */
-  step(text: string): void
+  step: (text: string) => void
   /** Takes the display away, for a prompt or an answer; the next step brings it back. */
-  pause(): void
+  pause: () => void
 }
 
 /** A plain line a step, for logs and pipes. */
@@ -22,7 +22,7 @@ function plainProgress(io: Io, subject: string): ProgressDisplay {
 async function liveProgress(io: Io, subject: string): Promise<ProgressDisplay> {
   const { default: yoctoSpinner } = await import('yocto-spinner')
   const colors = colorsOf(io, 'stderr')
-  const spinner = yoctoSpinner({ stream: io.stderr as NodeJS.WriteStream })
+  const spinner = yoctoSpinner({ stream: io.stderr })
   let current: { text: string; since: number } | undefined
   const line = () => {
     const seconds = Math.floor((Date.now() - (current?.since ?? 0)) / 1000)

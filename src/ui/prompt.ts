@@ -1,3 +1,4 @@
+import type * as Prompts from '@inquirer/prompts'
 import { UserError } from '../errors.ts'
 import type { Io } from './io.ts'
 
@@ -22,7 +23,7 @@ function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
 async function ask<T>(
   io: Io,
   prompt: (
-    prompts: typeof import('@inquirer/prompts'),
+    prompts: typeof Prompts,
     context: { input: Io['stdin']; output: Io['stderr']; signal: AbortSignal },
   ) => Promise<T>,
 ): Promise<T> {

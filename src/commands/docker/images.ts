@@ -68,14 +68,14 @@ export const images = defineCommand({
   async run({ options, ...invocation }) {
     const { listImages } = await import('../../engine/images.ts')
     const query = {
-      all: options.all === true,
-      digests: options.digests === true,
+      all: options.all,
+      digests: options.digests,
       filters: parseFilters(options.filter),
     }
     return listFromEngines(invocation, {
       list: async (engine, signal) =>
         (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
-      columns: columnsOf(wholenessOf(invocation.io, options), options.digests === true),
+      columns: columnsOf(wholenessOf(invocation.io, options), options.digests),
       name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),
     })
   },

@@ -29,7 +29,7 @@ export const logs = defineCommand({
     const { readLogs } = await import('../../operations/read-logs.ts')
     const { unixTime } = await import('../../engine/time.ts')
     const range = {
-      follow: options.follow === true,
+      follow: options.follow,
       ...(options.tail === undefined ? {} : { tail: options.tail }),
       ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),

@@ -80,8 +80,8 @@ export const ps = defineCommand({
   async run({ options, ...invocation }) {
     const { containerName, listContainers } = await import('../../engine/containers.ts')
     const query = {
-      all: options.stopped === true,
-      size: options.size === true,
+      all: options.stopped,
+      size: options.size,
       filters: parseFilters(options.filter),
       ...(options.last === undefined ? {} : { limit: options.last }),
     }
@@ -90,7 +90,7 @@ export const ps = defineCommand({
         const containers = await listContainers(engine, { ...query, signal })
         return containers.map((container) => rowOf(container, containerName(container)))
       },
-      columns: columnsOf(wholenessOf(invocation.io, options), options.size === true),
+      columns: columnsOf(wholenessOf(invocation.io, options), options.size),
       name: (row) => row.name,
     })
   },

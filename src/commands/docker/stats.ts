@@ -50,7 +50,7 @@ export const stats = defineCommand({
           : (await listContainers(engine, { signal })).map(({ Id }) => Id)
       return Promise.all(names.map((name) => readStats(engine, name, signal)))
     }
-    const live = options.stream === true && io.stdout.isTTY === true && !invocation.format.json
+    const live = options.stream && io.stdout.isTTY === true && !invocation.format.json
     if (!live) return listFromEngines(invocation, { list, columns })
     for (;;) {
       const { held, show } = holdOutput(io)

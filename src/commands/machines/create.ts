@@ -68,7 +68,7 @@ export const create = defineCommand({
           via: options.via,
           engine: options.noEngine ? 'none' : undefined,
           identityFiles: options.identity === undefined ? [] : [options.identity],
-          installEngine: options.installEngine === true,
+          installEngine: options.installEngine,
           trust: trustFrom(io, options, progress),
         },
         {
