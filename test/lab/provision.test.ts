@@ -141,7 +141,6 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 240_000 }, () => {
   test('runs containers', async () => {
     const answer = await host.exec(`
       mkdir -p /tmp/image/bin && cp /bin/dash /tmp/image/bin/sh
-      mkdir -p /tmp/image/lib/x86_64-linux-gnu /tmp/image/lib64
       ldd /bin/dash | grep -o '/[^ ]*' | xargs -I{} cp --parents -L {} /tmp/image
       tar -C /tmp/image -c . | docker import - shell:1 >/dev/null && docker run --rm shell:1 sh -c 'echo works'`)
     expect(answer).toMatchObject({ code: 0, stdout: 'works\n' })
