@@ -88,7 +88,7 @@ export function spawnInHost(
 ): ChildProcess {
   const child = spawn(
     '/usr/bin/nsenter',
-    [`--target=${pid}`, '--all', `--wdns=${cwd}`, '--', ...argv],
+    [`--target=${pid}`, '--all', '--root', `--wdns=${cwd}`, '--', ...argv],
     { env: { ...environment, ...env }, stdio: 'pipe' },
   )
   // nsenter waits for the program, which is its child, and ends as it ends
