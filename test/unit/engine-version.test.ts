@@ -136,3 +136,15 @@ test('queries are encoded, objects as JSON', async () => {
     filters: '{"label":["a=b c"]}',
   })
 })
+
+test('a kept connection that the engine closed is replaced, for requests that change nothing', async () => {
+  const used = new WeakSet<object>()
+  const { engine } = await serve(({ socket, url }, response) => {
+    if (used.has(socket)) socket.destroy()
+    else response.end(JSON.stringify({ url }))
+    used.add(socket)
+  })
+  const ask = () => Promise.all(Array.from({ length: 5 }, () => engine.json(info)))
+  await ask()
+  expect(await ask()).toHaveLength(5)
+})
