@@ -15,13 +15,30 @@ interface Session {
   readonly closed: Promise<void>
 }
 
-function openSession(link: Link, line: string, options: SshExecOptions): Promise<ClientChannel> {
+/** A session's channel, listened to from its first moment: a short command is over before a promise is awaited. */
+interface OpenSession {
+  readonly channel: ClientChannel
+  readonly closed: Promise<void>
+  /** Undefined until the host has told it. */
+  readonly status: () => ExitStatus | undefined
+}
+
+function listen(channel: ClientChannel): OpenSession {
+  let status: ExitStatus | undefined
+  channel.once('exit', (code: number | null, signal?: string) => {
+    status = code === null ? { signal: (signal ?? '').replace(/^SIG/, '') } : { code }
+  })
+  const closed = Promise.all([once(channel, 'close'), once(channel.stderr, 'close')])
+  return { channel, closed: closed.then(() => {}), status: () => status }
+}
+
+function openSession(link: Link, line: string, options: SshExecOptions): Promise<OpenSession> {
   const { machine } = link.endpoint
   return new Promise((resolve, reject) => {
     const ended = link.ended()
     if (ended) throw ended
     link.client.exec(line, options, (error, channel) => {
-      if (!error) return resolve(channel)
+      if (!error) return resolve(listen(channel))
       reject(
         link.ended() ??
           new SessionRefused(
@@ -75,14 +92,6 @@ function outputOf(source: Readable): Readable {
   return output
 }
 
-function exitStatusOf(channel: ClientChannel): () => ExitStatus | undefined {
-  let status: ExitStatus | undefined
-  channel.once('exit', (code: number | null, signal?: string) => {
-    status = code === null ? { signal: (signal ?? '').replace(/^SIG/, '') } : { code }
-  })
-  return () => status
-}
-
 /** Starts `line` in the login shell of the host. Rejects with {@link SessionRefused} when there are too many sessions. */
 export async function startCommand(
   link: Link,
@@ -90,9 +99,7 @@ export async function startCommand(
   { terminal, signal }: ExecOptions,
 ): Promise<Session> {
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
-  const channel = await openSession(link, line, pty ? { pty } : {})
-  const closed = Promise.all([once(channel, 'close'), once(channel.stderr, 'close')])
-  const status = exitStatusOf(channel)
+  const { channel, closed, status } = await openSession(link, line, pty ? { pty } : {})
   const requests = requestsOf(channel)
   const stdin = new PassThrough()
   const stdout = outputOf(channel)
@@ -129,6 +136,6 @@ export async function startCommand(
   exit.catch(() => {}) // a caller may be busy with the output, or have no interest
   return {
     command: { stdin, stdout, stderr, exit, ...requests },
-    closed: closed.then(() => {}),
+    closed,
   }
 }

@@ -12,6 +12,8 @@ const goodbyeMs = 500
 /** An SSH connection that is logged in. */
 export interface Link extends AsyncDisposable {
   readonly client: Client
+  /** What the connection runs over. */
+  readonly stream: Duplex
   readonly endpoint: Endpoint
   /** Rejects when the link is lost; never resolves. */
   readonly lost: Promise<never>
@@ -53,6 +55,7 @@ export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): L
   lost.catch(() => {}) // not every caller watches
   return {
     client,
+    stream,
     endpoint,
     lost,
     ended: () => ended,

@@ -7,6 +7,7 @@ import { connectPatiently } from './ssh-connect.ts'
 import { SessionRefused, startCommand } from './ssh-exec.ts'
 import { hostKeyChanged, hostKeyMissing, loginRejected } from './ssh-failure.ts'
 import { HostKeyRefused, LoginRefused } from './ssh-handshake.ts'
+import { answerEagerly } from './ssh-eagerness.ts'
 import { type Link, watchLink } from './ssh-link.ts'
 import { openSocket } from './ssh-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'
@@ -44,12 +45,14 @@ const defaultConnectTimeoutMs = 10_000
 
 function openTransport(link: Link): Transport {
   const slots = createSessionSlots(sessionLimit)
+  const eagerness = answerEagerly(link)
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
     await slots.take()
     try {
       options.signal?.throwIfAborted()
       const session = await startCommand(link, shellLine(command), options)
+      eagerness.end()
       void session.closed.then(() => slots.give())
       return session.command
     } catch (error) {
@@ -62,7 +65,10 @@ function openTransport(link: Link): Transport {
 
   return {
     exec,
-    dial: (address) => openSocket(link, address),
+    async dial(address) {
+      if (eagerness.begin()) exec(['true']).catch(() => {}) // a host without sessions may still forward
+      return await openSocket(link, address)
+    },
     lost: link.lost,
     [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
   }

@@ -1,0 +1,36 @@
+import type { Link } from './ssh-link.ts'
+
+/** Keeps sshd from waiting for acknowledgements. */
+export interface Eagerness {
+  /** Whether a command is needed to end the waiting; true once at most. */
+  begin(): boolean
+  /** A command runs: sshd waits no longer. */
+  end(): void
+}
+
+/**
+ * sshd leaves Nagle's algorithm on until a connection runs its first command (`set_nodelay` of OpenSSH's
+ * packet.c). Until then a small answer may be held back for 40 ms, until all before it is acknowledged.
+ * So everything received is answered at once with a request that does nothing (to cancel a forwarding
+ * that is not, without a reply), which carries the acknowledgement; and a connection that begins with a
+ * forwarded socket runs `true` beside it. Measured: the first HTTP request over a new connection takes
+ * 3 ms, and 45 ms without; with `true` alone still 45 ms in half of the cases.
+ */
+export function answerEagerly({ client, stream, ended }: Link): Eagerness {
+  let begun = false
+  const answer = () => {
+    if (ended() === undefined && stream.writable) client.unforwardIn('127.0.0.1', 1)
+  }
+  stream.on('data', answer)
+  return {
+    begin() {
+      const first = !begun
+      begun = true
+      return first
+    },
+    end() {
+      begun = true
+      stream.off('data', answer)
+    },
+  }
+}
