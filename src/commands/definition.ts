@@ -100,7 +100,7 @@ export interface Targets {
 }
 
 /** How a person wants the answer. */
-export interface Format {
+interface Format {
   readonly json: boolean
   readonly quiet: boolean
 }

@@ -13,6 +13,7 @@ import { ps } from './docker/ps.ts'
 import { stats } from './docker/stats.ts'
 import { active } from './machines/active.ts'
 import { adopt } from './machines/adopt.ts'
+import { cp } from './machines/cp.ts'
 import { create } from './machines/create.ts'
 import { init } from './machines/init.ts'
 import { inspect } from './machines/inspect.ts'
@@ -81,6 +82,7 @@ export const commandList: readonly CommandSection[] = [
       ip,
       label,
       ssh,
+      cp,
       rekey,
       rm,
       forget,

@@ -10,7 +10,7 @@ export function failureCodeOf(thrown: unknown, failureCode?: number): number {
 }
 
 /** The JSON form of a failure. */
-export const failureJson = (thrown: unknown): object =>
+const failureJson = (thrown: unknown): object =>
   thrown instanceof UserError
     ? {
         error: {
@@ -23,7 +23,7 @@ export const failureJson = (thrown: unknown): object =>
     : { error: { kind: 'bug', message: thrown instanceof Error ? thrown.stack : String(thrown) } }
 
 /** One line on what went wrong, and one on what to do. */
-export function failureText(thrown: unknown): string {
+function failureText(thrown: unknown): string {
   if (!(thrown instanceof UserError)) {
     const what = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
     return `this is a bug in fleet; please report it with the lines below\n${what}`

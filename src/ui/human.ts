@@ -22,7 +22,7 @@ const spans = [
 ] as const
 
 /** A length of time in seconds as people read it: one unit, such as `3 hours`. */
-export function humanSpan(seconds: number): string {
+function humanSpan(seconds: number): string {
   const [name, length] = spans.find(([, length]) => seconds >= length) ?? ['second', 1]
   const count = Math.max(0, Math.floor(seconds / length))
   return `${count} ${name}${count === 1 ? '' : 's'}`

@@ -5,14 +5,27 @@ import type { Io } from './io.ts'
 export interface ProgressDisplay extends Disposable {
   /** Ends the step before and begins this one. */
   step: (text: string) => void
+  /** Renews the text of the step that is under way. */
+  update: (text: string) => void
   /** Takes the display away, for a prompt or an answer; the next step brings it back. */
   pause: () => void
 }
 
+/** How often a plain log is told of a step that goes on, in milliseconds. */
+const plainInterval = 10_000
+
 /** A plain line a step, for logs and pipes. */
 function plainProgress(io: Io, subject: string): ProgressDisplay {
+  let lastLine = 0
+  const step = (text: string) => {
+    lastLine = Date.now()
+    io.stderr.write(`${subject}: ${text}\n`)
+  }
   return {
-    step: (text) => void io.stderr.write(`${subject}: ${text}\n`),
+    step,
+    update(text) {
+      if (Date.now() - lastLine >= plainInterval) step(text)
+    },
     pause: () => {},
     [Symbol.dispose]: () => {},
   }
@@ -41,6 +54,11 @@ async function liveProgress(io: Io, subject: string): Promise<ProgressDisplay> {
       finish()
       current = { text, since: Date.now() }
       spinner.start(line())
+    },
+    update(text) {
+      if (current === undefined) return
+      current.text = text
+      spinner.text = line()
     },
     pause: finish,
     [Symbol.dispose]() {

@@ -56,7 +56,7 @@ export function openTable<Row>(
 }
 
 /** Writes a whole table. */
-export function writeTable<Row>(
+function writeTable<Row>(
   io: Io,
   columns: readonly Column<Row>[],
   rows: readonly Row[],

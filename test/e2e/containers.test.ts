@@ -78,7 +78,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
 
   test('one dead machine leaves the answers of the others, and exit code 1', async () => {
     const host = lab.hosts[2]
-    await host?.stop()
+    await host?.kill()
     const { code, stdout, stderr } = await ana.fleet(['images', '--all', '--json'])
     const pulled = await ana.fleet(['--all', 'run', '--rm', 'bb:1', 'true'])
     await host?.start()

@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('machines', () => {
 
   test('ls --live waits for no dead host, and says why it is dead', async () => {
     const [first, second] = lab.hosts
-    await second?.stop()
+    await second?.kill()
     const began = performance.now()
     const { code, stdout } = await ana.fleet(['ls', '--live', '--json'])
     expect(performance.now() - began).toBeLessThan(7000)
@@ -117,7 +117,7 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test('a stopped host is exit code 5, with the reason', async () => {
-    await lab.hosts[1]?.stop()
+    await lab.hosts[1]?.kill()
     const { code, stderr } = await ana.fleet(['-m', 'h2', 'ps'])
     const status = await ana.fleet(['status', 'h2'])
     await lab.hosts[1]?.start()

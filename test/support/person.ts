@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** How one command of the built program went. */
-export interface Answer {
+interface Answer {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
