@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { ended, runProgram } from './process.ts'
 
 /** The image that `importBaseImage` makes: a shell and its tools, from busybox-static. */
-export const baseImage = 'bb:1'
+const baseImage = 'bb:1'
 
 /** Makes a root folder that holds busybox under all its names. */
 export async function makeBaseRoot(folder: string): Promise<void> {

@@ -14,6 +14,7 @@ if ! grep -q ' /sys/fs/cgroup[ /]' /proc/mounts; then
     mkdir "/sys/fs/cgroup/$controller"
     mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
   done
+  [ -n "$(ls /sys/fs/cgroup)" ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 
 exec 9</proc/self/ns/net # the way back to the machine's network, for those who ask for it by name
@@ -22,7 +23,11 @@ TMPDIR=$folder FLEET_LAB_OUTSIDE=/proc/1/fd/9 unshare --net --pid --fork --kill-
   sh -c 'ip link set lo up; (exec 3<&- 9<&-; exec "$@"); exit $?' sh "$@" <&0 &
 inside=$!
 exec 9<&-
-{ cat <&3 >/dev/null; kill -KILL "$inside"; } 2>/dev/null &
+{
+  cat <&3 >/dev/null
+  # unshare waits for its child, PID 1 inside, and that one's end for the end of all others
+  kill -KILL $(cat "/proc/$inside/task/$inside/children") || kill -KILL "$inside"
+} 2>/dev/null &
 wait "$inside" 2>/dev/null
 status=$?
 

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { baseImage, importBaseImage, makeBaseRoot } from './base-image.ts'
+import { importBaseImage, makeBaseRoot } from './base-image.ts'
 import { removeControlGroups } from './control-groups.ts'
 import { type LabHost, startHost } from './host.ts'
 import { type Switch, addSwitch, removeSwitch } from './network.ts'
@@ -9,10 +9,7 @@ import { type Registry, startRegistry } from './registry.ts'
 import { type Identity, makeKey } from './ssh-key.ts'
 
 export { type Account, accounts, password } from './accounts.ts'
-export type { HostSpawnOptions } from './host-processes.ts'
 export type { LabHost } from './host.ts'
-export type { Identity } from './ssh-key.ts'
-export { baseImage }
 
 /**
  * Whether this process runs where a lab can be started: in the namespaces of `enter.mjs`, which `npm test`
