@@ -27,24 +27,15 @@ export async function* streamLogs(
   container: string,
   { tail, signal, ...options }: LogOptions = {},
 ): AsyncGenerator<LogLine, void> {
-  const { contentType, body } = await engine.stream({
+  // Asked first: engines before API 1.42 do not tell by the content type, and where every
+  // connection takes one of few sessions, an open log must not wait for another connection.
+  const { Config } = await inspectContainer(engine, container, signal ? { signal } : {})
+  const { body } = await engine.stream({
     path: `/containers/${encodeURIComponent(container)}/logs`,
     query: { stdout: true, stderr: true, timestamps: true, tail: tail ?? 'all', ...options },
     ...(signal && { signal }),
   })
-  try {
-    const raw = await isRaw(engine, container, contentType)
-    yield* raw ? terminalLines(body) : outputLines(body)
-  } finally {
-    body.destroy()
-  }
-}
-
-/** Whether the body lacks frames. Engines before API 1.42 do not say so in the content type. */
-async function isRaw(engine: Engine, container: string, contentType: string): Promise<boolean> {
-  if (contentType.endsWith('.raw-stream')) return true
-  if (contentType.endsWith('.multiplexed-stream')) return false
-  return (await inspectContainer(engine, container)).Config.Tty
+  yield* Config.Tty ? terminalLines(body) : outputLines(body)
 }
 
 const space = 0x20
