@@ -1,24 +1,24 @@
 import stringWidth from 'string-width'
 import type { Io } from './io.ts'
 
-/** A column of a table: its title, and the text of a row in it. */
+/** A column of a table. */
 export interface Column<Row> {
   readonly title: string
   readonly text: (row: Row) => string
-  /** Cells that a row is wide at least, where rows are written before all are known. */
+  /** Colours the text, once it is aligned. */
+  readonly paint?: (text: string, row: Row) => string
+  /** Cells that it is wide at least, where rows are written before all are known. */
   readonly width?: number
 }
 
-/** A tab or a line end inside a cell would break the rows of a pipe. */
+/** A tab, a line end or an escape sequence inside a cell would break the rows. */
 // oxlint-disable-next-line no-control-regex
 const oneLine = (text: string): string => text.replaceAll(/[\t\r\n\u001B]+/g, ' ')
 
-function alignedLine(cells: readonly string[], widths: readonly number[]): string {
-  return cells
-    .map((cell, index) => cell + ' '.repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(cell))))
-    .join('   ')
-    .trimEnd()
-}
+const columnGap = '   '
+
+const pad = (text: string, width: number): string =>
+  text + ' '.repeat(Math.max(0, width - stringWidth(text)))
 
 /**
  * Writes rows one by one: aligned under a header on a terminal, tab-separated without
@@ -40,27 +40,18 @@ export function openTable<Row>(
       ...known.map((row) => stringWidth(oneLine(column.text(row)))),
     ),
   )
-  io.stdout.write(
-    `${alignedLine(
-      columns.map((column) => column.title),
-      widths,
-    )}\n`,
-  )
-  return (row) =>
-    void io.stdout.write(
-      `${alignedLine(
-        columns.map((column) => oneLine(column.text(row))),
-        widths,
-      )}\n`,
+  const line = (cells: readonly string[]) => `${cells.join(columnGap).trimEnd()}\n`
+  io.stdout.write(line(columns.map(({ title }, index) => pad(title, widths[index] ?? 0))))
+  return (row) => {
+    const cells = columns.map(({ text, paint = String }, index) =>
+      paint(pad(oneLine(text(row)), widths[index] ?? 0), row),
     )
+    io.stdout.write(line(cells))
+  }
 }
 
 /** Writes a whole table. */
-function writeTable<Row>(
-  io: Io,
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
-): void {
+function writeTable<Row>(io: Io, columns: readonly Column<Row>[], rows: readonly Row[]): void {
   const write = openTable(io, columns, rows)
   for (const row of rows) write(row)
 }

@@ -1,3 +1,4 @@
+import type { OptionFlag } from '../../drivers/option-flags.ts'
 import { parseLabels } from '../../machine/labels.ts'
 import { parseMachineName } from '../../machine/name.ts'
 import { withProgress } from '../../ui/progress.ts'
@@ -14,20 +15,29 @@ function driverIn(argv: readonly string[]): string | undefined {
   return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
 }
 
-/** The options of the driver that the command line names, as flags. */
+const driverOption = (names: string): Option<string | undefined> =>
+  text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')
+
+function driverFlag({ name, type, description, choices, required }: OptionFlag): Option<unknown> {
+  const about = [
+    description,
+    ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
+    ...(required ? ['Needed.'] : []),
+  ].join(' ')
+  return type === 'boolean' ? flag(`--${name}`, about) : text(`--${name} <${type}>`, about)
+}
+
+/** What the options are once drivers are known: their names, and the flags of the one that `argv` names. */
 async function driverOptions(argv: readonly string[]): Promise<Record<string, Option<unknown>>> {
-  const name = driverIn(argv)
-  if (name === undefined) return {}
-  const { findDriver } = await import('../../drivers/index.ts')
+  const { drivers, findDriver } = await import('../../drivers/index.ts')
   const { optionFlags } = await import('../../drivers/option-flags.ts')
-  return Object.fromEntries(
-    optionFlags(findDriver(name)).map(({ name, type, description, choices, required }) => {
-      const about = `${description}${choices === undefined ? '' : ` One of ${choices.join(', ')}.`}${required ? ' Needed.' : ''}`
-      const made =
-        type === 'boolean' ? flag(`--${name}`, about) : text(`--${name} <${type}>`, about)
-      return [name, made]
-    }),
-  )
+  const names = drivers.map(({ name }) => name).join(', ')
+  const driver = driverIn(argv)
+  const flags = driver === undefined ? [] : optionFlags(findDriver(driver))
+  return {
+    driver: driverOption(`: ${names}`),
+    ...Object.fromEntries(flags.map((flag) => [flag.name, driverFlag(flag)])),
+  }
 }
 
 export const create = defineCommand({
@@ -37,7 +47,7 @@ export const create = defineCommand({
     'Create a machine. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand needs its name only.',
   arguments: { name: required('name', 'what to call it', 'machine') },
   options: {
-    driver: text('-d, --driver <driver>', 'how the host comes to be', 'driver'),
+    driver: driverOption(''),
     label: texts('-l, --label <key=value>', 'a label (repeatable)'),
     identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
     via: parsed('--via <machine>', 'the machine to jump through', parseMachineName),

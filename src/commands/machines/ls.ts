@@ -34,13 +34,13 @@ const staticColumns: readonly Column<Row>[] = [
 const phaseColumn: Column<Row> = { title: 'PHASE', text: (row) => row.phase }
 
 const liveColumns = (io: Io): readonly Column<Row>[] => {
-  const colors = colorsOf(io, 'stdout')
+  const { green, red } = colorsOf(io, 'stdout')
   return [
     {
       title: 'STATE',
       width: 'unreachable'.length,
-      text: ({ live }) =>
-        live?.state === 'running' ? colors.green('running') : colors.red(live?.state ?? ''),
+      text: ({ live }) => live?.state ?? '',
+      paint: (text, { live }) => (live?.state === 'running' ? green(text) : red(text)),
     },
     { title: 'ENGINE', width: 10, text: ({ live }) => live?.engine ?? '' },
     {

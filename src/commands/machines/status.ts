@@ -23,7 +23,7 @@ export const status = defineCommand({
     const { namedMachines } = await import('../../operations/choose-machines.ts')
     const { observeMachines } = await import('../../operations/observe-machines.ts')
     const machines = await namedMachines(fleet, args.names, targets)
-    const colors = colorsOf(io, 'stdout')
+    const { green, red } = colorsOf(io, 'stdout')
     const columns: readonly Column<Row>[] = [
       {
         title: 'MACHINE',
@@ -32,8 +32,9 @@ export const status = defineCommand({
       },
       {
         title: 'STATE',
-        text: (row) => (row.state === 'running' ? colors.green(row.state) : colors.red(row.state)),
         width: 'unreachable'.length,
+        text: (row) => row.state,
+        paint: (text, { state }) => (state === 'running' ? green(text) : red(text)),
       },
       { title: 'ENGINE', text: (row) => row.engine ?? '', width: 10 },
       {
