@@ -15,7 +15,8 @@ export interface Column<Row> {
 // oxlint-disable-next-line no-control-regex
 const oneLine = (text: string): string => text.replaceAll(/[\t\r\n\u001B]+/g, ' ')
 
-const columnGap = '   '
+/** Cells side by side. */
+const lineOf = (cells: readonly string[]): string => `${cells.join('   ').trimEnd()}\n`
 
 const pad = (text: string, width: number): string =>
   text + ' '.repeat(Math.max(0, width - stringWidth(text)))
@@ -40,13 +41,12 @@ export function openTable<Row>(
       ...known.map((row) => stringWidth(oneLine(column.text(row)))),
     ),
   )
-  const line = (cells: readonly string[]) => `${cells.join(columnGap).trimEnd()}\n`
-  io.stdout.write(line(columns.map(({ title }, index) => pad(title, widths[index] ?? 0))))
+  io.stdout.write(lineOf(columns.map(({ title }, index) => pad(title, widths[index] ?? 0))))
   return (row) => {
     const cells = columns.map(({ text, paint = String }, index) =>
       paint(pad(oneLine(text(row)), widths[index] ?? 0), row),
     )
-    io.stdout.write(line(cells))
+    io.stdout.write(lineOf(cells))
   }
 }
 
