@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { type Socket, createServer } from 'node:net'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import type { Duplex } from 'node:stream'
 import type { Dial } from '../engine/engine.ts'
 import { UserError } from '../errors.ts'
 
@@ -13,6 +13,16 @@ export interface ServedSocket extends AsyncDisposable {
   readonly path: string
 }
 
+/** Passes on what `from` says until it ends; when it breaks off, so does `to`. */
+function passOn(from: Duplex, to: Duplex): void {
+  from.pipe(to)
+  from.on('error', () => {}) // told by its close
+  from.once('close', () => {
+    const isDone = from.readableEnded && from.writableFinished
+    if (!isDone) to.destroy()
+  })
+}
+
 /**
  * Connects one client to a fresh `dial()`. Each way ends by itself, for a hijacked `attach` or
  * `exec` goes on talking after its input has ended. A failure ends this connection only.
@@ -21,7 +31,9 @@ async function connect(client: Socket, dial: Dial): Promise<void> {
   client.on('error', () => {}) // it may go away while the engine is dialled
   try {
     const engine = await dial()
-    await Promise.all([pipeline(client, engine), pipeline(engine, client)])
+    passOn(client, engine)
+    passOn(engine, client)
+    if (client.destroyed) engine.destroy()
   } catch {
     client.destroy()
   }
