@@ -1,10 +1,9 @@
 // Bundles the program into dist/, which runs without node_modules.
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const require = createRequire(import.meta.url)
-const outdir = new URL('../dist/', import.meta.url).pathname
+const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
  * ssh2 speeds its ciphers up with native code where that was built, and does without it
@@ -46,6 +45,6 @@ const { metafile } = await build({
 })
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
 await copyFile(
-  require.resolve('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node'),
+  new URL('../node_modules/ssh2/lib/protocol/crypto/build/Release/sshcrypto.node', import.meta.url),
   `${outdir}/chunks/sshcrypto.node`,
 ).catch(() => process.stderr.write('build: no native ciphers here; ssh2 does without them\n'))

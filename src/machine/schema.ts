@@ -50,7 +50,7 @@ export type HostRecord = z.infer<typeof hostRecord>
 
 /** One entry under `machines:`: what the person wants, and the record under `host:`. */
 export const machineEntry = z.strictObject({
-  driver: text.describe('How the host comes to be: one of `fleet drivers`.'),
+  driver: text.describe('How the host comes to be: see `fleet create --help`.'),
   labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
   options: z.record(text, z.unknown()).optional().describe("The driver's options."),
   via: machineName.optional().describe('The machine to jump through.'),

@@ -60,7 +60,7 @@ async function locateHost(
   if (driver.locate === undefined) {
     throw new UserError('unsupported', `the driver ${machine.driver} finds no existing hosts`, {
       machine: machine.name,
-      hint: 'fleet drivers',
+      hint: 'fleet create --help',
     })
   }
   return driver.locate(machine.name, options, { signal: context.signal, progress })
