@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
 import { UserError } from '../errors.ts'
+import { shellLine } from './command-line.ts'
 import { outputDelivered } from './output.ts'
 import type { Link } from './ssh-link.ts'
-import type { ExecOptions, ExitStatus, RunningCommand } from './transport.ts'
+import { markCommand } from './ssh-signal.ts'
+import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from './transport.ts'
 
 /** The server would not open another session. */
 export class SessionRefused extends UserError {}
@@ -68,11 +70,10 @@ interface ChannelInside {
 
 /** The requests that RFC 4254 5.3 allows after the end of input too, where ssh2's own methods do nothing. */
 function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> {
-  const inside = channel as unknown as ChannelInside
   const {
     outgoing,
     _client: { _protocol: protocol },
-  } = inside
+  } = channel as unknown as ChannelInside
   const open = () => outgoing.state === 'open' || outgoing.state === 'eof'
   return {
     kill(signal) {
@@ -84,6 +85,11 @@ function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
   }
 }
 
+/** Runs a line beside, outside the limit on sessions, and cares for nothing of it. */
+function runAside({ client, ended }: Link, line: string): void {
+  if (ended() === undefined) client.exec(line, (error, channel) => error ?? channel.resume())
+}
+
 /** A stream of its own, whose reader may stop at any time without holding the channel up. */
 function outputOf(source: Readable): Readable {
   const output = new PassThrough()
@@ -92,15 +98,18 @@ function outputOf(source: Readable): Readable {
   return output
 }
 
-/** Starts `line` in the login shell of the host. Rejects with {@link SessionRefused} when there are too many sessions. */
+/** Starts a command. Rejects with {@link SessionRefused} when there are too many sessions. */
 export async function startCommand(
   link: Link,
-  line: string,
+  command: CommandLine,
   { terminal, signal }: ExecOptions,
 ): Promise<Session> {
+  const marked = link.endpoint.user === 'root' ? markCommand(command) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
+  const line = marked?.line ?? shellLine(command)
   const { channel, closed, status } = await openSession(link, line, pty ? { pty } : {})
-  const requests = requestsOf(channel)
+  const { kill: request, resize } = requestsOf(channel)
+  const kill = marked ? (name: string) => runAside(link, marked.signalLine(name)) : request
   const stdin = new PassThrough()
   const stdout = outputOf(channel)
   const stderr = outputOf(channel.stderr)
@@ -109,7 +118,7 @@ export async function startCommand(
 
   const aborted = new Promise<never>((_resolve, reject) => {
     const abort = () => {
-      requests.kill('TERM')
+      kill('TERM')
       channel.close()
       for (const stream of [stdin, stdout, stderr]) stream.destroy()
       reject(signal?.reason)
@@ -135,7 +144,7 @@ export async function startCommand(
   const exit = Promise.race([ended(), aborted])
   exit.catch(() => {}) // a caller may be busy with the output, or have no interest
   return {
-    command: { stdin, stdout, stderr, exit, ...requests },
+    command: { stdin, stdout, stderr, exit, kill, resize },
     closed,
   }
 }

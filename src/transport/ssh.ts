@@ -1,4 +1,3 @@
-import { shellLine } from './command-line.ts'
 import { startDeadline } from './connect-deadline.ts'
 import { fingerprint } from './host-keys.ts'
 import { createSessionSlots } from './session-slots.ts'
@@ -51,7 +50,7 @@ function openTransport(link: Link): Transport {
     await slots.take()
     try {
       options.signal?.throwIfAborted()
-      const session = await startCommand(link, shellLine(command), options)
+      const session = await startCommand(link, command, options)
       eagerness.end()
       void session.closed.then(() => slots.give())
       return session.command

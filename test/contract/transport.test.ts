@@ -1,0 +1,36 @@
+import { describe } from 'vitest'
+import { openLocal } from '../../src/transport/local.ts'
+import { connectSsh } from '../../src/transport/ssh.ts'
+import { labIsHere, startLab } from '../support/lab/lab.ts'
+import { transportContract } from './transport.ts'
+
+describe.skipIf(process.platform !== 'linux')('on this computer', () => {
+  transportContract('this computer', async () => {
+    const transport = openLocal(process.env)
+    return { transport, [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() }
+  })
+})
+
+describe.skipIf(!labIsHere)('on a lab host', () => {
+  transportContract('SSH', async () => {
+    const lab = await startLab({ hosts: 1 })
+    const [host] = lab.hosts
+    if (!host) throw new Error('one host was asked for')
+    const target = {
+      machine: host.name,
+      address: host.address,
+      port: host.port,
+      user: host.user,
+      hostKeys: [host.hostKey],
+      identityFiles: [lab.identity.file],
+    }
+    const transport = await connectSsh(target, { env: {} })
+    return {
+      transport,
+      async [Symbol.asyncDispose]() {
+        await transport[Symbol.asyncDispose]()
+        await lab[Symbol.asyncDispose]()
+      },
+    }
+  })
+})
