@@ -14,6 +14,7 @@ interface CommonValues {
   readonly machine?: string
   readonly on?: readonly string[]
   readonly all?: boolean
+  readonly parallel?: number
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -24,6 +25,9 @@ interface Ran {
   json: boolean
   failureCode: number | undefined
 }
+
+/** How many machines are worked on at once unless told. */
+const defaultParallel = 32
 
 /** What a command receives for an option that was not given. */
 const absent = { flag: false, text: undefined, texts: [] } as const
@@ -50,12 +54,12 @@ function joinCommon(command: Command, before: CommonValues, after: CommonValues)
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-function targetsOf({ machine, on = [], all }: CommonValues): Targets {
+function targetsOf({ machine, on = [], all, parallel = defaultParallel }: CommonValues): Targets {
   const selectors = all === true ? [...on, 'all'] : on
   if (selectors.length > 0 && machine !== undefined) {
     throw new UserError('usage', '--machine names one machine, --on and --all name many: use one')
   }
-  return { machine, on: selectors }
+  return { machine, on: selectors, parallel }
 }
 
 /**

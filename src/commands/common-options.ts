@@ -1,4 +1,5 @@
-import { type Command, type Option, flag, text, texts } from './definition.ts'
+import { type Command, type Option, flag, parsed, text, texts } from './definition.ts'
+import { parseCount } from './numbers.ts'
 
 /** The options that mean the same for every command that takes them, by the property they set. */
 export const commonOptions = {
@@ -10,6 +11,9 @@ export const commonOptions = {
     'machine',
   ),
   all: flag('--all', 'all machines: short for --on all'),
+  parallel: parsed('--parallel <count>', 'how many machines to work on at once (32)', (count) =>
+    parseCount(count, 1),
+  ),
   json: flag('--json', 'answer in JSON'),
   quiet: flag('-q, --quiet', 'names only'),
 } as const
@@ -22,7 +26,7 @@ export function commonNamesOf(command: Command): CommonOption[] {
   return [
     'inventory',
     ...(command.targets === undefined ? [] : (['machine'] as const)),
-    ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
+    ...(command.targets === 'many' ? (['on', 'all', 'parallel'] as const) : []),
     ...(command.answers === undefined ? [] : (['json'] as const)),
     ...(command.answers === 'names' ? (['quiet'] as const) : []),
   ]

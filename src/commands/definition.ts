@@ -97,6 +97,8 @@ type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unk
 export interface Targets {
   readonly machine: string | undefined
   readonly on: readonly string[]
+  /** How many of them to work on at once. */
+  readonly parallel: number
 }
 
 /** How a person wants the answer. */

@@ -7,8 +7,8 @@ export function parseSeconds(text: string): number {
   throw new UserError('usage', `${JSON.stringify(text)} is not a number of seconds`)
 }
 
-/** Reads a count that a person typed. */
-export function parseCount(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new UserError('usage', `${JSON.stringify(text)} is not a count`)
+/** Reads a count that a person typed, at least `least`. */
+export function parseCount(text: string, least = 0): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
+  throw new UserError('usage', `${JSON.stringify(text)} is not a count of at least ${least}`)
 }

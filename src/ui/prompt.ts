@@ -48,3 +48,11 @@ export const askText = (io: Io, question: string): Promise<string> =>
 /** Asks for a secret; nothing of it is shown. */
 export const askSecret = (io: Io, question: string): Promise<string> =>
   ask(io, (prompts, context) => prompts.password({ message: question }, context))
+
+/** Asks to choose one of several. */
+export const choose = (
+  io: Io,
+  question: string,
+  choices: readonly { readonly value: string; readonly description?: string }[],
+): Promise<string> =>
+  ask(io, (prompts, context) => prompts.select({ message: question, choices }, context))

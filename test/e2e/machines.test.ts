@@ -176,6 +176,25 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['forget', 'again'])).code).toBe(0)
   })
 
+  test('create asks on a terminal for what is missing, and says how to type it', async () => {
+    const address = lab.hosts[0]?.address ?? ''
+    const { code, screen } = await ana.fleetOnTerminal(
+      ['create', '--user', 'ana', '--accept-new'],
+      [
+        { at: 'be called?', type: 'asked\r' },
+        { at: 'come to be?', type: '\u001B[B\r' },
+        { at: 'IP address.', type: `${address}\r` },
+      ],
+    )
+    expect(screen).toContain(`fleet create asked --driver ssh --address ${address}`)
+    expect({ code, screen }).toMatchObject({ code: 0 })
+    expect(await ana.fleet(['forget', 'asked'])).toMatchObject({ code: 0 })
+    const silent = await ana.fleet(['create', '--driver', 'ssh'])
+    expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a name') })
+    const missing = await ana.fleet(['create', 'x', '--driver', 'ssh'])
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--address') })
+  })
+
   test('a protected machine goes only when its name is typed', async () => {
     const file = join(ana.folder, 'machines.yaml')
     const before = await readFile(file, 'utf8')

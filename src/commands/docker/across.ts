@@ -32,7 +32,7 @@ export async function askEngines<Value>(
   const outcomes = await fanOutInOrder(
     machines,
     async (machine, signal) => ask(await fleet.engine(machine), signal),
-    { signal: fleet.signal },
+    { signal: fleet.signal, concurrency: targets.parallel },
   )
   const failures = outcomes.filter((outcome) => 'error' in outcome)
   writeFailures(io, failures, { of: machines.length, json: format.json })

@@ -9,7 +9,7 @@ const dockerFailure = 125
 
 /** Runs docker on every machine at once, each line of output behind the machine's name. */
 async function runEverywhere(
-  { fleet, io, format }: Invocation,
+  { fleet, io, format, targets }: Invocation,
   machines: readonly Machine[],
   words: readonly string[],
 ): Promise<number> {
@@ -29,7 +29,10 @@ async function runEverywhere(
     }
   }
   const failures: { machine: Machine; error: unknown }[] = []
-  for await (const outcome of fanOut(machines, work, { signal: fleet.signal })) {
+  for await (const outcome of fanOut(machines, work, {
+    signal: fleet.signal,
+    concurrency: targets.parallel,
+  })) {
     if ('error' in outcome) failures.push(outcome)
   }
   writeFailures(io, failures, { of: machines.length, json: format.json })

@@ -69,7 +69,9 @@ export const ps = defineCommand({
   summary: 'List containers',
   options: {
     stopped: flag('-a, --all-containers', 'those that do not run, too'),
-    last: parsed('-n, --last <count>', 'only the last ones created', parseCount),
+    last: parsed('-n, --last <count>', 'only the last ones created', (count) =>
+      parseCount(count, 1),
+    ),
     size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
     filter: filterOption,
     trunc: noTruncOption,

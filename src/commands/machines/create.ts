@@ -2,10 +2,11 @@ import type { OptionFlag } from '../../drivers/option-flags.ts'
 import { parseLabels } from '../../machine/labels.ts'
 import { parseMachineName } from '../../machine/name.ts'
 import { withProgress } from '../../ui/progress.ts'
-import { type Option, defineCommand, flag, parsed, required, text, texts } from '../definition.ts'
+import { type Option, defineCommand, flag, parsed, optional, text, texts } from '../definition.ts'
 import { yesOption } from './confirmation.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
 import { approvePlan } from './approve-plan.ts'
+import { askCreation } from './ask-creation.ts'
 import { reportMachine } from './report-machine.ts'
 
 /** The driver that a command line names, before it is parsed. */
@@ -45,7 +46,7 @@ export const create = defineCommand({
   summary: 'Create a machine',
   description:
     'Create a machine. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand needs its name only.',
-  arguments: { name: required('name', 'what to call it', 'machine') },
+  arguments: { name: optional('name', 'what to call it; asked for on a terminal', 'machine') },
   options: {
     driver: driverOption(''),
     label: texts('-l, --label <key=value>', 'a label (repeatable)'),
@@ -64,16 +65,19 @@ export const create = defineCommand({
   ],
   async run({ fleet, io, args, options, format }) {
     const { createMachine } = await import('../../operations/create-machine.ts')
-    const name = parseMachineName(args.name)
-    const driver = options.driver === undefined ? undefined : await fleet.driver(options.driver)
     const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+    const { name, driver, flags } = await askCreation(io, fleet, {
+      name: args.name,
+      driver: options.driver,
+      flags: options,
+    })
     const created = await withProgress(io, name, (progress) =>
       createMachine(
         fleet,
         {
           name,
           driver: driver?.name,
-          options: driver === undefined ? {} : readOptionFlags(driver, options as never),
+          options: driver === undefined ? {} : readOptionFlags(driver, flags as never),
           labels: parseLabels(options.label),
           via: options.via,
           engine: options.noEngine ? 'none' : undefined,
