@@ -1,0 +1,19 @@
+import type { SshTarget } from '../../src/transport/ssh.ts'
+import type { Lab, LabHost } from './lab/lab.ts'
+
+/** How to log in to a lab host as root with the lab's key. */
+export const targetOf = (lab: Lab, host: LabHost): SshTarget => ({
+  machine: host.name,
+  address: host.address,
+  port: host.port,
+  user: host.user,
+  hostKeys: [host.hostKey],
+  identityFiles: [lab.identity.file],
+})
+
+/** The host of that number, counted from 1. */
+export function hostOf(lab: Lab, number = 1): LabHost {
+  const host = lab.hosts[number - 1]
+  if (!host) throw new Error(`the lab has no host ${number}`)
+  return host
+}
