@@ -33,11 +33,13 @@ function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () 
 /**
  * Runs a command (the login shell when there is none) on a host as if it ran here: input, output,
  * terminal, window size, signals and exit code are carried. Rejects with kind `unreachable` when the link is lost.
+ * `kill` sends a signal, such as `TERM`.
  */
 export async function runOnHost(
   transport: Transport,
   command: CommandLine | undefined,
   streams: Streams,
+  kill = (running: RunningCommand, name: string): void => running.kill(name),
 ): Promise<number> {
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
@@ -47,7 +49,7 @@ export async function runOnHost(
     ...(terminal === undefined ? {} : { terminal }),
   })
   const leaveTerminal = terminal === undefined ? undefined : joinTerminals(streams, running)
-  const sendSignal = (): void => running.kill(signalBehind(signal).slice('SIG'.length))
+  const sendSignal = (): void => kill(running, signalBehind(signal).slice('SIG'.length))
   signal.addEventListener('abort', sendSignal)
   if (signal.aborted) sendSignal()
   running.stdin.on('error', () => {}) // a command may end without reading its input

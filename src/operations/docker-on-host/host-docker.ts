@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { registryOf } from '../../engine/docker/image-reference.ts'
 import { configWithLogins } from '../../engine/docker/registry-logins.ts'
 import { UserError } from '../../errors.ts'
@@ -54,6 +55,31 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   }
 }
 
+/** Signals the process that was started with a mark in its environment; it may be about to start. */
+const signalMarked = `
+find_first() {
+  first=
+  for file in /proc/[0-9]*/environ; do
+    grep -qaz "^FLEET_COMMAND=$1$" "$file" 2>/dev/null || continue
+    pid=\${file#/proc/} pid=\${pid%/environ}
+    [ -n "$first" ] && [ "$first" -lt "$pid" ] || first=$pid
+  done
+}
+for attempt in 1 2 3 4 5; do
+  find_first "$2"
+  [ -n "$first" ] && kill -s "$1" "$first" && break
+  sleep 0.2
+done
+`
+
+/**
+ * Signals docker by a command of its own: many SSH servers take no signals for root (OpenSSH
+ * before 9.8), and docker passes what it gets on to the container.
+ */
+function signalDocker({ transport, become = [] }: Host, mark: string, name: string): void {
+  run(transport, [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]).catch(() => {}) // told by the command's own end
+}
+
 /** One run of docker on a host. */
 export interface HostRun {
   /** docker's arguments; `folder` is where `files` are. */
@@ -81,15 +107,18 @@ export async function runHostDocker(
   const { transport, docker } = host
   const config = await configWithLogins(new Set(images.map(registryOf)), streams.env)
   const staged = { ...files, ...(config === undefined ? {} : { 'config.json': config }) }
+  const mark = randomUUID()
+  const kill = (_running: unknown, name: string): void => signalDocker(host, mark, name)
   const start = folder === undefined ? [] : ['sh', '-c', 'cd -- "$0" && exec "$@"', folder]
   const command = (path: string, more: readonly string[]): string[] => {
-    const settings = [...Object.entries(variables).map((pair) => pair.join('=')), ...more]
+    const assigned = Object.entries(variables).map((pair) => pair.join('='))
+    const settings = [`FLEET_COMMAND=${mark}`, ...assigned, ...more]
     return [...start, ...docker.slice(0, -1), ...settings, 'docker', ...args(path)]
   }
-  if (Object.keys(staged).length === 0) return runOnHost(transport, command('', []), streams)
+  if (Object.keys(staged).length === 0) return runOnHost(transport, command('', []), streams, kill)
   await using here = await openHostFolder(host, 'memory', staged)
   const login = config === undefined ? [] : [`DOCKER_CONFIG=${here.path}`]
-  return await runOnHost(transport, command(here.path, login), streams)
+  return await runOnHost(transport, command(here.path, login), streams, kill)
 }
 
 /** Those of the variables `names` that this computer's environment has. */

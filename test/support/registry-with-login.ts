@@ -1,0 +1,48 @@
+import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { answersHttp } from './lab/probes.ts'
+import { ended, spawnTied, until } from './lab/process.ts'
+
+/** Who may use the registry. */
+export const login = { user: 'ana', password: 'lab-password' }
+const passwordHash = '$2b$04$OiUthp1A5Op3I5NLyfVsJeK7SiiWsyNjniHc/8iOhcOYuXOhTabtC'
+
+/** A registry that lets nobody in without {@link login}. */
+export interface RegistryWithLogin extends AsyncDisposable {
+  readonly name: string
+}
+
+/** Starts Debian's docker-registry on a port of `address`, and waits until it answers. */
+export async function startRegistryWithLogin(address: string): Promise<RegistryWithLogin> {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-'))
+  const name = `${address}:5001`
+  const path = join(folder, 'users')
+  const config = {
+    version: 0.1,
+    log: { level: 'warn' },
+    storage: { filesystem: { rootdirectory: join(folder, 'data') } },
+    http: { addr: name },
+    auth: { htpasswd: { realm: 'lab', path } },
+  }
+  const file = join(folder, 'registry.yml')
+  await writeFile(path, `${login.user}:${passwordHash}\n`)
+  await writeFile(file, JSON.stringify(config)) // JSON is YAML
+  const log = openSync(join(folder, 'registry.log'), 'a')
+  const child = spawnTied(['docker-registry', 'serve', file], {
+    env: { PATH: process.env['PATH'] },
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  const at = { host: address, port: 5001, path: '/' }
+  await until('the registry to answer', async () => (await answersHttp(at)) || undefined)
+  return {
+    name,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended(child)
+      await rm(folder, { recursive: true })
+    },
+  }
+}
