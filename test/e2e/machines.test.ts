@@ -177,9 +177,10 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test('create asks on a terminal for what is missing, and says how to type it', async () => {
+    await using newcomer = await makePerson({ identity: lab.identity.file })
     const address = lab.hosts[0]?.address ?? ''
-    const { code, screen } = await ana.fleetOnTerminal(
-      ['create', '--user', 'ana', '--accept-new'],
+    const { code, screen } = await newcomer.fleetOnTerminal(
+      ['create', '--accept-new'],
       [
         { at: 'be called?', type: 'asked\r' },
         { at: 'come to be?', type: '\u001B[B\r' },
@@ -188,10 +189,9 @@ describe.skipIf(!labIsHere)('machines', () => {
     )
     expect(screen).toContain(`fleet create asked --driver ssh --address ${address}`)
     expect({ code, screen }).toMatchObject({ code: 0 })
-    expect(await ana.fleet(['forget', 'asked'])).toMatchObject({ code: 0 })
-    const silent = await ana.fleet(['create', '--driver', 'ssh'])
+    const silent = await newcomer.fleet(['create', '--driver', 'ssh'])
     expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a name') })
-    const missing = await ana.fleet(['create', 'x', '--driver', 'ssh'])
+    const missing = await newcomer.fleet(['create', 'x', '--driver', 'ssh'])
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--address') })
   })
 
