@@ -66,12 +66,15 @@ function targetsOf({ machine, on = [], all, parallel = defaultParallel }: Common
  * Takes `--on` and `--machine` off the front of words meant for docker, which has no flags
  * of these names: people write them after the verb by habit.
  */
-function takeLeadingTargets(words: readonly string[]): { after: CommonValues; words: string[] } {
-  const rest = [...words]
+function takeLeadingTargets(words: readonly unknown[]): {
+  after: CommonValues
+  words: readonly unknown[]
+} {
+  const rest = [...(words[0] as string[])]
   const after: { on: string[]; machine?: string } = { on: [] }
   for (;;) {
     const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
-    if (name === undefined) return { after, words: rest }
+    if (name === undefined) return { after, words: [rest] }
     const value = joined ?? rest[1]
     if (value === undefined) throw new UserError('usage', `--${name} wants a value`)
     rest.splice(0, joined === undefined ? 2 : 1)
@@ -80,13 +83,11 @@ function takeLeadingTargets(words: readonly string[]): { after: CommonValues; wo
   }
 }
 
-/** The options of a command, those of the driver that `argv` names among them. */
-async function optionsOf(
-  command: Command,
-  argv: readonly string[],
-): Promise<Record<string, Option<unknown>>> {
-  const more = argv.includes(command.name) ? await command.moreOptions?.(argv) : undefined
-  return { ...command.options, ...more }
+/** Where a command line runs, and what becomes of it. */
+interface Run {
+  readonly io: Io
+  readonly argv: readonly string[]
+  readonly ran: Ran
 }
 
 /** Gives commander a command: its usage, its help, and the action that runs it. */
@@ -94,7 +95,7 @@ async function addCommand(
   parent: Program,
   root: Program,
   command: Command,
-  { io, argv, ran }: { io: Io; argv: readonly string[]; ran: Ran },
+  run: Run,
 ): Promise<void> {
   const program = parent
     .command(command.name, { hidden: command.hidden ?? false })
@@ -102,17 +103,16 @@ async function addCommand(
     .summary(command.summary)
     .description(command.description ?? command.summary)
     .allowExcessArguments(false)
-  const argumentNames = Object.keys(command.arguments ?? {})
   for (const { usage, description } of Object.values(command.arguments ?? {})) {
     program.argument(usage, description)
   }
-  const options = await optionsOf(command, argv)
-  const attributes = new Map<string, string>()
-  for (const [key, option] of Object.entries(options)) {
+  const isTyped = run.argv.includes(command.name)
+  const more = isTyped ? await command.moreOptions?.(run.argv) : undefined
+  const options = Object.entries({ ...command.options, ...more }).map(([key, option]) => {
     const made = programOption(option)
     program.addOption(made)
-    attributes.set(key, made.attributeName())
-  }
+    return { key, kind: option.kind, attribute: made.attributeName() }
+  })
   if (command.passesThrough === true) {
     program.allowUnknownOption().passThroughOptions().helpOption(false)
   } else {
@@ -122,42 +122,51 @@ async function addCommand(
   if (examples.length > 0) program.addHelpText('after', `\nExamples:\n${examples.join('')}`)
 
   program.action(async (...received: unknown[]) => {
-    ran.failureCode = command.failureCode
     const typed = program.opts<Record<string, unknown>>()
-    const words = received.slice(0, argumentNames.length)
-    let after: CommonValues = typed
-    if (command.passesThrough === true) {
-      const taken = takeLeadingTargets(words[0] as string[])
-      words[0] = taken.words
-      after = taken.after
-    }
-    const common = joinCommon(command, root.opts(), after)
-    ran.json = common.json === true
-    await using fleet = openFleet(io, common.inventory)
-    const code = await command.run({
-      fleet,
-      io,
-      args: Object.fromEntries(argumentNames.map((name, index) => [name, words[index]])),
-      options: Object.fromEntries(
-        Object.entries(options).map(([key, option]) => [
-          key,
-          typed[attributes.get(key) ?? key] ?? absent[option.kind],
-        ]),
-      ),
-      targets: targetsOf(common),
-      format: { json: ran.json, quiet: common.quiet === true },
+    const given = options.map(({ key, kind, attribute }) => [key, typed[attribute] ?? absent[kind]])
+    await runCommand(command, root.opts(), run, {
+      words: received.slice(0, Object.keys(command.arguments ?? {}).length),
+      options: Object.fromEntries(given),
+      common: typed,
     })
-    ran.code = code ?? exitCodes.ok
   })
 }
 
+/** Runs a command with what was typed after its name; `before` was typed before it. */
+async function runCommand(
+  command: Command,
+  before: CommonValues,
+  { io, ran }: Run,
+  typed: {
+    readonly words: readonly unknown[]
+    readonly options: Readonly<Record<string, unknown>>
+    readonly common: CommonValues
+  },
+): Promise<void> {
+  ran.failureCode = command.failureCode
+  const { after, words } =
+    command.passesThrough === true
+      ? takeLeadingTargets(typed.words)
+      : { after: typed.common, words: typed.words }
+  const common = joinCommon(command, before, after)
+  ran.json = common.json === true
+  await using fleet = openFleet(io, common.inventory)
+  const names = Object.keys(command.arguments ?? {})
+  const code = await command.run({
+    fleet,
+    io,
+    args: Object.fromEntries(names.map((name, index) => [name, words[index]])),
+    options: typed.options,
+    targets: targetsOf(common),
+    format: { json: ran.json, quiet: common.quiet === true },
+  })
+  ran.code = code ?? exitCodes.ok
+}
+
 /** Every command as commander knows it. */
-async function buildProgram(surroundings: {
-  io: Io
-  argv: readonly string[]
-  ran: Ran
-}): Promise<Program> {
-  const { io } = surroundings
+async function buildProgram(run: Run): Promise<Program> {
+  const { stdout } = run.io
+  const write = (text: string) => void stdout.write(text)
   const root = new Program('fleet')
     .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
     .version(version, '-V, --version', 'the version of fleet')
@@ -165,9 +174,11 @@ async function buildProgram(surroundings: {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
-      writeErr: () => {},
-      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      writeOut: write,
+      writeErr: write, // help, where a verb is missing
+      outputError: () => {}, // told by runCli, as all errors
+      getOutHelpWidth: () => stdout.columns ?? 100,
+      getErrHelpWidth: () => stdout.columns ?? 100,
     })
   for (const name of Object.keys(commonOptions) as CommonOption[]) {
     root.addOption(programOption(commonOptions[name]))
@@ -176,14 +187,23 @@ async function buildProgram(surroundings: {
     root.commandsGroup(`${title}:`)
     for (const entry of entries) {
       if (!isGroup(entry)) {
-        await addCommand(root, root, entry, surroundings)
+        await addCommand(root, root, entry, run)
         continue
       }
       const group = root.command(entry.name).description(entry.summary).enablePositionalOptions()
-      for (const command of entry.commands) await addCommand(group, root, command, surroundings)
+      for (const command of entry.commands) await addCommand(group, root, command, run)
     }
   }
   return root
+}
+
+/** A wrong command line, told as fleet tells errors. */
+function usageError({ message }: CommanderError): UserError {
+  const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
+  const meant = /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
+  return new UserError('usage', what, {
+    hint: meant === undefined ? 'fleet --help' : `did you mean ${meant}?`,
+  })
 }
 
 /**
@@ -197,11 +217,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' })
     return ran.code
   } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return exitCodes.ok
-    const error =
-      thrown instanceof CommanderError
-        ? new UserError('usage', thrown.message.replace(/^error: /, ''), { hint: 'fleet --help' })
-        : thrown
+    const isUsage = thrown instanceof CommanderError
+    if (isUsage && (thrown.exitCode === 0 || thrown.code === 'commander.help')) return exitCodes.ok
+    const error = isUsage ? usageError(thrown) : thrown
     writeFailure(io, error, ran.json)
     return failureCodeOf(error, ran.failureCode)
   }
