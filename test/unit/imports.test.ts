@@ -60,9 +60,7 @@ describe('imports look only down', () => {
 })
 
 test.each(Object.entries(onlyIn))('%s is imported in one place', (name, place) => {
-  const importers = imports.filter(
-    ({ target }) => target === name || target.startsWith(`${name}/`),
-  )
+  const importers = imports.filter(({ target }) => target === name || target.startsWith(`${name}/`))
   expect(importers.filter(({ file }) => !place.test(file))).toEqual([])
   expect(importers.length).toBeGreaterThan(0)
 })
