@@ -1,37 +1,43 @@
-/** A limit on how many may run at once. */
-export interface SessionSlots {
-  /** Waits for a slot, in order. */
-  take(): Promise<void>
+/** The right to one session. */
+export interface SessionSlot {
+  /** The session is over. */
   give(): void
-  /** Lowers the limit to what is held beside the caller's own, who was refused. False when that is nothing. */
-  lower(): boolean
+  /**
+   * The server would not open the session: gives the slot back. Where others held a slot meanwhile, they
+   * are taken for the reason: the limit falls, and true says to try again.
+   */
+  refuse(): boolean
 }
 
-/** Counts sessions, `limit` at most at a time. */
-export function createSessionSlots(limit: number): SessionSlots {
+/** Gives slots for sessions in order, `limit` at most at a time. */
+export function createSessionSlots(limit: number): () => Promise<SessionSlot> {
   let held = 0
   let allowed = limit
-  const waiting: (() => void)[] = []
-  const admit = () => {
+  const waiting: ((slot: SessionSlot) => void)[] = []
+
+  function admit(): void {
     while (held < allowed && waiting.length > 0) {
       held += 1
-      waiting.shift()?.()
+      const crowded = held > 1
+      waiting.shift()?.({
+        give,
+        refuse() {
+          const others = crowded || held > 1
+          if (others) allowed = Math.max(1, Math.min(allowed, held - 1))
+          give()
+          return others
+        },
+      })
     }
   }
-  return {
-    take: () =>
-      new Promise((resolve) => {
-        waiting.push(resolve)
-        admit()
-      }),
-    give() {
-      held -= 1
-      admit()
-    },
-    lower() {
-      if (held < 2) return false
-      allowed = Math.min(allowed, held - 1)
-      return true
-    },
+  function give(): void {
+    held -= 1
+    admit()
   }
+
+  return () =>
+    new Promise((resolve) => {
+      waiting.push(resolve)
+      admit()
+    })
 }

@@ -9,19 +9,15 @@ export interface Eagerness {
 }
 
 /**
- * sshd leaves Nagle's algorithm on until a connection runs its first command (`set_nodelay` of OpenSSH's
+ * sshd leaves Nagle's algorithm on until a connection runs its first command (`set_nodelay` in OpenSSH's
  * packet.c). Until then a small answer may be held back for 40 ms, until all before it is acknowledged.
- * So everything received is answered at once with a request that does nothing (to cancel a forwarding
- * that is not, without a reply), which carries the acknowledgement; and a connection that begins with a
- * forwarded socket runs `true` beside it. Measured: the first HTTP request over a new connection takes
- * 3 ms, and 45 ms without; with `true` alone still 45 ms in half of the cases.
+ * So everything received is answered at once with a nudge, which carries the acknowledgement, and a
+ * connection that begins with a forwarded socket runs `true` beside it. Measured: the first HTTP request
+ * over a new connection takes 3 ms, and 45 ms without; with `true` alone still 45 ms in half of the cases.
  */
-export function answerEagerly({ client, stream, ended }: Link): Eagerness {
+export function answerEagerly({ stream, nudge }: Link): Eagerness {
   let begun = false
-  const answer = () => {
-    if (ended() === undefined && stream.writable) client.unforwardIn('127.0.0.1', 1)
-  }
-  stream.on('data', answer)
+  stream.on('data', nudge)
   return {
     begin() {
       const first = !begun
@@ -30,7 +26,7 @@ export function answerEagerly({ client, stream, ended }: Link): Eagerness {
     },
     end() {
       begun = true
-      stream.off('data', answer)
+      stream.off('data', nudge)
     },
   }
 }

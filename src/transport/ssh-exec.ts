@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
 import { UserError } from '../errors.ts'
@@ -11,10 +10,10 @@ import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from './tra
 /** The server would not open another session. */
 export class SessionRefused extends UserError {}
 
-/** A command on a host, and when its session is over. */
+/** A command on a host, and when another session can take the place of its own. */
 interface Session {
   readonly command: RunningCommand
-  readonly closed: Promise<void>
+  readonly over: Promise<void>
 }
 
 /** A session's channel, listened to from its first moment: a short command is over before a promise is awaited. */
@@ -30,8 +29,11 @@ function listen(channel: ClientChannel): OpenSession {
   channel.once('exit', (code: number | null, signal?: string) => {
     status = code === null ? { signal: (signal ?? '').replace(/^SIG/, '') } : { code }
   })
-  const closed = Promise.all([once(channel, 'close'), once(channel.stderr, 'close')])
-  return { channel, closed: closed.then(() => {}), status: () => status }
+  const closing = [channel, channel.stderr].map(
+    (stream) => new Promise<unknown>((resolve) => stream.once('close', resolve)),
+  )
+  const closed = Promise.all(closing).then(() => {})
+  return { channel, closed, status: () => status }
 }
 
 function openSession(link: Link, line: string, options: SshExecOptions): Promise<OpenSession> {
@@ -86,8 +88,8 @@ function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
 }
 
 /** Runs a line beside, outside the limit on sessions, and cares for nothing of it. */
-function runAside({ client, ended }: Link, line: string): void {
-  if (ended() === undefined) client.exec(line, (error, channel) => error ?? channel.resume())
+function runAside({ client, stream }: Link, line: string): void {
+  if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
 }
 
 /** A stream of its own, whose reader may stop at any time without holding the channel up. */
@@ -104,7 +106,8 @@ export async function startCommand(
   command: CommandLine,
   { terminal, signal }: ExecOptions,
 ): Promise<Session> {
-  const marked = link.endpoint.user === 'root' ? markCommand(command) : undefined
+  const { machine, user } = link.endpoint
+  const marked = user === 'root' ? markCommand(command) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
   const line = marked?.line ?? shellLine(command)
   const { channel, closed, status } = await openSession(link, line, pty ? { pty } : {})
@@ -135,16 +138,16 @@ export async function startCommand(
     if (known) return known
     throw (
       link.ended() ??
-      new SessionRefused(
-        'failed',
-        `${link.endpoint.machine} ended the command without an exit code`,
-      )
+      new UserError('failed', `${machine} ended the command without telling its exit code`, {
+        machine,
+        hint: `its sshd or its shell was ended: see its log, or try again`,
+      })
     )
   }
   const exit = Promise.race([ended(), aborted])
   exit.catch(() => {}) // a caller may be busy with the output, or have no interest
   return {
     command: { stdin, stdout, stderr, exit, kill, resize },
-    closed,
+    over: closed.then(() => link.settled()), // sshd counts a session until it has seen our side close
   }
 }

@@ -19,6 +19,10 @@ export interface Link extends AsyncDisposable {
   readonly lost: Promise<never>
   /** Why the link is no more; undefined while it is up. */
   readonly ended: () => Error | undefined
+  /** Sends a request that does nothing: to cancel a forwarding that is not (RFC 4254 7.1). */
+  readonly nudge: () => void
+  /** Resolves once the host has dealt with all that was sent before, or is lost. */
+  readonly settled: () => Promise<void>
 }
 
 /**
@@ -59,6 +63,14 @@ export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): L
     endpoint,
     lost,
     ended: () => ended,
+    nudge() {
+      if (!ended && stream.writable) client.unforwardIn('127.0.0.1', 1)
+    },
+    settled: () =>
+      new Promise((resolve) => {
+        if (ended || !stream.writable) resolve()
+        else client.unforwardIn('127.0.0.1', 1, () => resolve())
+      }),
     async [Symbol.asyncDispose]() {
       disposing = true
       if (stream.destroyed) return

@@ -43,21 +43,20 @@ const sessionLimit = 8
 const defaultConnectTimeoutMs = 10_000
 
 function openTransport(link: Link): Transport {
-  const slots = createSessionSlots(sessionLimit)
+  const takeSlot = createSessionSlots(sessionLimit)
   const eagerness = answerEagerly(link)
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
-    await slots.take()
+    const slot = await takeSlot()
     try {
       options.signal?.throwIfAborted()
       const session = await startCommand(link, command, options)
       eagerness.end()
-      void session.closed.then(() => slots.give())
+      void session.over.then(() => slot.give())
       return session.command
     } catch (error) {
-      const fewer = error instanceof SessionRefused && slots.lower()
-      slots.give()
-      if (fewer) return await exec(command, options)
+      if (!(error instanceof SessionRefused)) slot.give()
+      else if (slot.refuse()) return await exec(command, options)
       throw error
     }
   }

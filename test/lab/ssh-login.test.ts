@@ -1,0 +1,263 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
+import { run } from '../../src/transport/run.ts'
+import { type SshOptions, type SshTarget, connectSsh } from '../../src/transport/ssh.ts'
+import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
+import { hostOf, targetOf } from '../support/ssh-target.ts'
+
+const execute = promisify(execFile)
+
+/** Who one is on the host, once logged in. */
+async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
+  await using transport = await connectSsh(target, options)
+  return (await run(transport, ['whoami'])).stdout.trim()
+}
+
+/** A real ssh-agent; `add` loads a key file into it. */
+async function startAgent(folder: string) {
+  const socket = join(folder, `agent-${Math.random()}`)
+  const agent = spawn('ssh-agent', ['-D', '-a', socket])
+  await once(agent.stdout, 'data')
+  return {
+    socket,
+    add: (file: string) => execute('ssh-add', ['-q', file], { env: { SSH_AUTH_SOCK: socket } }),
+    [Symbol.dispose]: () => void agent.kill(),
+  }
+}
+
+/** Answers questions in order, and keeps them. */
+function answering(...answers: readonly string[]) {
+  const questions: { text: string; secret: boolean }[] = []
+  return {
+    questions,
+    prompt: (question: { text: string; secret: boolean }) => {
+      questions.push(question)
+      const answer = answers[questions.length - 1]
+      return answer === undefined
+        ? Promise.reject(new Error('asked once more'))
+        : Promise.resolve(answer)
+    },
+  }
+}
+
+describe.skipIf(!labIsHere)('a login over SSH', () => {
+  let lab: Lab
+  let host: LabHost
+  let target: SshTarget
+  let folder: string
+  let env: { HOME: string }
+
+  const makeKey = async (name: string, ...options: string[]) => {
+    const file = join(folder, name)
+    await execute('ssh-keygen', ['-q', '-N', '', '-C', name, '-f', file, ...options])
+    return file
+  }
+  const letIn = async (file: string) => {
+    const publicKey = await readFile(`${file}.pub`, 'utf8')
+    await host.exec(`echo '${publicKey.trim()}' >> ${host.home}/.ssh/authorized_keys`)
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'login-'))
+    lab = await startLab({
+      hosts: 1,
+      sshdOptions: {
+        UsePAM: 'yes',
+        KbdInteractiveAuthentication: 'yes',
+        PasswordAuthentication: 'yes',
+      },
+    })
+    host = hostOf(lab)
+    target = { ...targetOf(lab, host), identityFiles: [] }
+    env = { HOME: join(folder, 'home') }
+    await mkdir(join(env.HOME, '.ssh'), { recursive: true })
+  })
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+
+  test.each([
+    ['ed25519', []],
+    ['ecdsa', ['-b', '384']],
+    ['rsa', ['-b', '2048']],
+    ['rsa', ['-b', '2048', '-m', 'PEM']],
+  ])('with a key of type %s %j', async (type, options) => {
+    const file = await makeKey(`${type}${options.join('')}`, '-t', type, ...options)
+    await letIn(file)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+  })
+
+  test('with the second key, when the first is not let in', async () => {
+    const other = await makeKey('unknown')
+    const identityFiles = [other, lab.identity.file]
+    expect(await whoAmI({ ...target, identityFiles }, { env })).toBe('root')
+  })
+
+  test('with a default key of ~/.ssh', async () => {
+    await copyFile(lab.identity.file, join(env.HOME, '.ssh/id_ed25519'))
+    expect(await whoAmI(target, { env })).toBe('root')
+    await rm(join(env.HOME, '.ssh/id_ed25519'))
+  })
+
+  describe('with an encrypted key', () => {
+    let file: string
+    beforeAll(async () => {
+      file = await makeKey('locked')
+      await letIn(file)
+      await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'open sesame', '-f', file])
+    })
+
+    test('whose passphrase is asked for, three times at most', async () => {
+      const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
+      expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
+      const question = { text: `Passphrase of ${file}:`, secret: true }
+      expect(questions).toEqual([question, question, question])
+    })
+
+    test('but nobody is asked for a key that is not let in', async () => {
+      const stranger = await makeKey('stranger')
+      await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'secret', '-f', stranger])
+      const { prompt, questions } = answering()
+      const identityFiles = [stranger, lab.identity.file]
+      expect(await whoAmI({ ...target, identityFiles }, { env, prompt })).toBe('root')
+      expect(questions).toEqual([])
+    })
+
+    test('which is named when nobody can be asked', async () => {
+      const login = connectSsh({ ...target, identityFiles: [file] }, { env })
+      await expect(login).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining(`${file} (it needs a passphrase)`),
+      })
+    })
+
+    test('without a question when the agent holds it', async () => {
+      using agent = await startAgent(folder)
+      const open = join(folder, 'opened')
+      await copyFile(file, open)
+      await execute('ssh-keygen', ['-q', '-p', '-P', 'open sesame', '-N', '', '-f', open])
+      await agent.add(open)
+      const { prompt, questions } = answering()
+      const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket }, prompt }
+      expect(await whoAmI({ ...target, identityFiles: [file] }, options)).toBe('root')
+      expect(questions).toEqual([])
+    })
+
+    test('gives up at once when the person does, with the reason', async () => {
+      const cancelled = new UserError('cancelled', 'cancelled: nothing was changed')
+      const prompt = () => Promise.reject(cancelled)
+      const login = connectSsh({ ...target, identityFiles: [file] }, { env, prompt })
+      await expect(login).rejects.toBe(cancelled)
+    })
+  })
+
+  describe('with the agent', () => {
+    test.each(['ed25519', 'ecdsa', 'rsa'])('that holds a key of type %s', async (type) => {
+      using agent = await startAgent(folder)
+      const file = await makeKey(`agent-${type}`, '-t', type)
+      await letIn(file)
+      await agent.add(file)
+      expect(await whoAmI(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })).toBe('root')
+    })
+
+    test('that holds the private part of a .pub file, before its other keys', async () => {
+      using agent = await startAgent(folder)
+      for (let count = 0; count < 6; count += 1) await agent.add(await makeKey(`many-${count}`))
+      const file = await makeKey('wanted')
+      await letIn(file)
+      await agent.add(file)
+      const identityFiles = [`${file}.pub`]
+      const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+      expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
+    })
+
+    test('that holds more keys than the server lets one try', async () => {
+      using agent = await startAgent(folder)
+      for (let count = 0; count < 7; count += 1) await agent.add(await makeKey(`too-many-${count}`))
+      const login = connectSsh(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })
+      await expect(login).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('too many keys were offered'),
+        hint: expect.stringContaining('IdentityFile'),
+      })
+    })
+
+    test('that is not there: the other keys are tried, and it is named', async () => {
+      const options = { env: { ...env, SSH_AUTH_SOCK: '/nowhere/agent' } }
+      const identityFiles = [lab.identity.file]
+      expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
+      await expect(connectSsh(target, options)).rejects.toMatchObject({
+        message: expect.stringContaining("the agent's keys"),
+      })
+    })
+  })
+
+  test('offers no key twice', async () => {
+    using agent = await startAgent(folder)
+    const file = await makeKey('once')
+    await agent.add(file)
+    const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+    const failure = await connectSsh({ ...target, identityFiles: [file, file] }, options).catch(
+      (error: unknown) => error,
+    )
+    expect((failure as UserError).message.match(/SHA256:/g)).toHaveLength(1)
+  })
+
+  test('asks what the server wants to know', async () => {
+    const { prompt, questions } = answering('wrong', password)
+    expect(await whoAmI({ ...target, user: 'ana' }, { env, prompt })).toBe('ana')
+    expect(questions.map(({ secret }) => secret)).toEqual([true, true])
+    expect(questions[0]?.text).toContain('Password')
+  })
+
+  test('asks for the password where the server asks nothing', async () => {
+    await using plain = await startLab({
+      hosts: 1,
+      sshdOptions: { UsePAM: 'yes', PasswordAuthentication: 'yes' },
+    })
+    const user = { ...targetOf(plain, hostOf(plain)), identityFiles: [], user: 'ana' }
+    const { prompt, questions } = answering('wrong', password)
+    expect(await whoAmI(user, { env, prompt })).toBe('ana')
+    expect(questions[0]).toEqual({ text: `Password of ana@${user.address}:`, secret: true })
+  })
+
+  test('needs both where the server wants a key and a password', async () => {
+    await using strict = await startLab({
+      hosts: 1,
+      sshdOptions: {
+        UsePAM: 'yes',
+        KbdInteractiveAuthentication: 'yes',
+        AuthenticationMethods: 'publickey,keyboard-interactive',
+      },
+    })
+    const user = { ...targetOf(strict, hostOf(strict)), user: 'ana' }
+    const { prompt, questions } = answering(password)
+    expect(await whoAmI(user, { env, prompt })).toBe('ana')
+    expect(questions).toHaveLength(1)
+  })
+
+  test('takes as long as a person does', async () => {
+    const options = { env, prompt: () => sleep(800, password), connectTimeoutMs: 600 }
+    expect(await whoAmI({ ...target, user: 'ana' }, options)).toBe('ana')
+  })
+
+  test('tells nothing of a key that cannot be read', async () => {
+    const file = join(folder, 'broken')
+    await writeFile(
+      file,
+      '-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n',
+    )
+    const login = connectSsh({ ...target, identityFiles: [file] }, { env })
+    const failure = (await login.catch((error: unknown) => error)) as UserError
+    expect(failure.message).toContain(`${file} (`)
+    expect(failure.message).not.toContain('c2VjcmV0')
+  })
+})
