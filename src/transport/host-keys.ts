@@ -19,8 +19,7 @@ export function parsePublicKey(text: string): string | undefined {
 }
 
 /** The wire form of a key written as `TYPE BASE64`. */
-export const blobOf = (publicKey: string): Buffer =>
-  Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
+const blobOf = (publicKey: string): Buffer => Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
 
 /** `SHA256:…` of a key written as `TYPE BASE64`, as `ssh-keygen -l` prints it. */
 export const fingerprint = (publicKey: string): string =>

@@ -12,7 +12,7 @@ export interface TerminalSize {
 export interface ExecOptions {
   /** Gives the command a terminal of this size and kind (`TERM`). */
   readonly terminal?: TerminalSize & { readonly type: string }
-  /** Aborting ends the command: its channel is closed. */
+  /** Aborting ends the command (TERM) and rejects `exit` with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -24,11 +24,14 @@ export interface RunningCommand {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Resolves once the command ended and its output was delivered; rejects when the link is lost. */
+  /**
+   * Resolves once the command ended and whoever reads its output has it all; rejects when the link is lost
+   * or the signal aborts. Output that nobody reads holds a command back: read it, or destroy the stream.
+   */
   readonly exit: Promise<ExitStatus>
   /** Tells a command with a terminal that its window changed. */
   resize(size: TerminalSize): void
-  /** Sends a signal (`INT`, `TERM`, …; RFC 4254 6.9). */
+  /** Sends a signal (`INT`, `TERM`, …; RFC 4254 6.9) to the command and what it started. */
   kill(signal: string): void
 }
 
