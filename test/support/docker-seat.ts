@@ -12,7 +12,7 @@ import type { Account } from './lab/accounts.ts'
 import { type Operator, makeOperator } from './operator.ts'
 
 /** How a command went. */
-export interface Answer {
+interface Answer {
   readonly code: number
   readonly stdout: string
   readonly stderr: string

@@ -42,7 +42,7 @@ const liveColumns = (io: Io): readonly Column<Row>[] => {
       text: ({ live }) => live?.state ?? '',
       paint: (text, { live }) => (live?.state === 'running' ? green(text) : red(text)),
     },
-    { title: 'ENGINE', width: 10, text: ({ live }) => live?.engine ?? '' },
+    { title: 'ENGINE', width: 14, text: ({ live }) => live?.engine ?? '' },
     {
       title: 'CONTAINERS',
       text: ({ live }) =>

@@ -36,7 +36,7 @@ export const status = defineCommand({
         text: (row) => row.state,
         paint: (text, { state }) => (state === 'running' ? green(text) : red(text)),
       },
-      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 10 },
+      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 14 },
       {
         title: 'CONTAINERS',
         text: ({ containers }) =>
