@@ -73,12 +73,13 @@ export async function openHostFolder(
   running.exit.catch(() => {}) // a lost link is told by whatever uses the folder
   running.stdin.on('error', () => {})
   running.stdin.write(archive)
-  const complaint = text(running.stderr)
+  const complaint = text(running.stderr).catch(() => '')
   const path = await readToNul(running)
   if (path === undefined) {
     await running.exit
     const reason = (await complaint).trim() || 'the command ended early'
-    throw new UserError('failed', `no temporary folder could be made: ${reason}`, { machine })
+    const place = typeof where === 'string' ? 'a temporary folder' : where.under
+    throw new UserError('failed', `cannot write ${place}: ${reason}`, { machine })
   }
   return {
     path,

@@ -16,11 +16,19 @@ export interface Host {
 /** In one language, for its complaints are read. */
 const tar = ['env', 'LC_ALL=C', 'tar']
 
+/** GNU tar says only that less was written than it wanted. */
+const noSpace = 'No space left on device'
+
 /** What tar complained of, without its name and its last words. */
 const reasonOf = (complaint: string): string =>
   complaint
     .split('\n')
-    .map((line) => line.replace(/^\S*tar: /, '').trim())
+    .map((line) =>
+      line
+        .replace(/^\S*tar: /, '')
+        .replace(/Wrote only.*/, noSpace)
+        .trim(),
+    )
     .filter((line) => line !== '' && !/^(?:Exiting with|Error is not recoverable)/.test(line))
     .slice(0, 3)
     .join('; ') || 'tar failed'
@@ -41,7 +49,7 @@ async function* readArchive(
   running.exit.catch(() => {}) // told by the output, or by the await below
   try {
     running.stdin.end()
-    const complaint = text(running.stderr)
+    const complaint = text(running.stderr).catch(() => '')
     for await (const chunk of running.stdout) yield chunk as Buffer
     const status = await running.exit
     const said = await complaint
@@ -71,23 +79,23 @@ export async function unpackOnHost(
   { keepOwners = false } = {},
 ): Promise<void> {
   const channel = new AbortController()
-  const words = [...become, ...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
-  const running = await transport.exec(words, { signal: channel.signal })
-  const complaint = text(running.stderr)
   let failure: { error: unknown } | undefined
   archive.once('error', (error) => {
     failure = { error }
     channel.abort()
   })
-  running.stdout.resume()
-  const sending = pipeline(archive, running.stdin).catch(() => {}) // told by the archive, or by tar
-  const status = await running.exit.catch((error: unknown) => {
-    throw failure === undefined ? error : failure.error
-  })
-  archive.destroy() // tar may end before it has read all
-  await sending
-  if (failure !== undefined) throw failure.error
-  if (!('code' in status) || status.code !== 0) {
+  const words = [...become, ...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
+  try {
+    const running = await transport.exec(words, { signal: channel.signal })
+    const complaint = text(running.stderr).catch(() => '')
+    running.stdout.resume()
+    const sending = pipeline(archive, running.stdin).catch(() => {}) // told by the archive, or by tar
+    const status = await running.exit
+    archive.destroy() // tar may end before it has read all
+    await sending
+    if ('code' in status && status.code === 0) return
     throw new UserError('failed', `cannot write: ${reasonOf(await complaint)}`, { machine })
+  } catch (error) {
+    throw failure === undefined ? error : failure.error
   }
 }

@@ -113,18 +113,24 @@ async function unpackEntry(folder: string, header: Header, content: Readable): P
  * Nothing is written outside of the folder, whatever the archive says.
  */
 export async function unpackTree(archive: Readable, into: string): Promise<void> {
+  archive.on('error', () => {}) // it may break before it is read
   const folder = await realpath(into)
   const folders: Header[] = []
   const unpacking = extract()
+  let last: Promise<void> | undefined
   unpacking.on('entry', (header, entry, proceed) => {
     entry.on('error', () => {}) // told by the archive
     if (header.type === 'directory') folders.push(header)
-    unpackEntry(folder, header, Readable.from(entry)).then(() => {
+    last = unpackEntry(folder, header, Readable.from(entry)).then(() => {
       entry.resume()
       proceed()
     }, proceed)
   })
-  await pipeline(archive, unpacking)
+  try {
+    await pipeline(archive, unpacking)
+  } finally {
+    await last // so that nothing is written afterwards
+  }
   for (const { name, mode, mtime } of folders.reverse()) {
     const path = await placeOf(folder, name)
     if (path === folder) continue
