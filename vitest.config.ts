@@ -10,6 +10,7 @@ export default defineConfig({
     maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
     testTimeout: 60_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 10_000, interval: 100 } },
     reporters: ['default', summaryReporter],
   },
 })

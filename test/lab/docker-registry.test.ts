@@ -104,7 +104,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
     await seat.ok(['rmi', 'of-private', image])
 
     const machine = 'h2'
-    const running = seat.ok(['run', '--rm', '--name', 'private', image, 'sleep', '3'], {
+    const running = seat.ok(['run', '--rm', '--name', 'private', image, 'sleep', '8'], {
       ...withConfig(),
       machine,
     })
@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
 
   test('a login to another registry stays here', async () => {
     await config({ auths: { 'elsewhere.example': { auth } } })
-    const running = seat.ok(['run', '--rm', '--name', 'quiet', 'bb:1', 'sleep', '2'], withConfig())
+    const running = seat.ok(['run', '--rm', '--name', 'quiet', 'bb:1', 'sleep', '8'], withConfig())
     await expect.poll(() => seat.ok(['ps', '-q', '-f', 'name=quiet'])).not.toBe('')
     expect(await leftovers()).toBe('')
     await running

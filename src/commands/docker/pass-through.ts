@@ -1,4 +1,4 @@
-import { exitCodes } from '../../errors.ts'
+import { UserError, exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
@@ -13,9 +13,8 @@ async function runEverywhere(
   machines: readonly Machine[],
   words: readonly string[],
 ): Promise<number> {
-  const { fanOut } = await import('../../operations/fan-out.ts')
+  const { fanOutInOrder } = await import('../../operations/fan-out.ts')
   const { runDockerLines } = await import('../../operations/run-docker.ts')
-  const { UserError } = await import('../../errors.ts')
   const lines = openPrefixedLines(
     io,
     machines.map(({ name }) => name),
@@ -28,13 +27,11 @@ async function runEverywhere(
       throw new UserError('failed', `docker exited with ${code}`, { machine: machine.name })
     }
   }
-  const failures: { machine: Machine; error: unknown }[] = []
-  for await (const outcome of fanOut(machines, work, {
+  const outcomes = await fanOutInOrder(machines, work, {
     signal: fleet.signal,
     concurrency: targets.parallel,
-  })) {
-    if ('error' in outcome) failures.push(outcome)
-  }
+  })
+  const failures = outcomes.filter((outcome) => 'error' in outcome)
   writeFailures(io, failures, { of: machines.length, json: format.json })
   return failures.length === 0 ? exitCodes.ok : exitCodes.failed
 }

@@ -24,10 +24,13 @@ rm -f /etc/docker/daemon.json
 
 cat >/dev/null
 hostname "$name"
+# The same at every start, as a computer's is: others remember it.
+# shellcheck disable=SC2046
+hardware=$(printf '02:00:%02x:%02x:%02x:%02x' $(echo "$address" | tr . ' '))
 ip -batch - <<BATCH
 link set lo up
 addr add $address/24 dev eth0
-link set eth0 up
+link set eth0 address $hardware up
 BATCH
 
 cd /

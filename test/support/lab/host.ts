@@ -12,7 +12,15 @@ import {
   spawnInHost,
 } from './host-processes.ts'
 import { answersHttp, answersSsh } from './probes.ts'
-import { type Finished, descendantsOf, finish, hasEnded, signalProcess, until } from './process.ts'
+import {
+  type Finished,
+  commandOf,
+  descendantsOf,
+  finish,
+  hasEnded,
+  signalProcess,
+  until,
+} from './process.ts'
 
 /** A computer of the lab. Its methods act on it from outside, never through its SSH server. */
 export interface LabHost {
@@ -148,7 +156,7 @@ class Host implements LabHost {
 
   #signalSshd(signal: 'SIGSTOP' | 'SIGCONT'): void {
     for (const pid of descendantsOf(this.#running.pid))
-      if (readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('sshd')) signalProcess(pid, signal)
+      if (commandOf(pid).startsWith('sshd')) signalProcess(pid, signal)
   }
 
   async drop(on: boolean): Promise<void> {

@@ -50,6 +50,7 @@ export async function runProgram(
 ): Promise<string> {
   const [file, ...rest] = argv
   const child = spawn(file, rest, { stdio: 'pipe' })
+  child.stdin.on('error', () => {}) // the program may end without reading it
   child.stdin.end(input)
   const { code, stdout, stderr } = await finish(child)
   if (code !== 0) throw new Error(`${argv.join(' ')} failed with code ${code}: ${stderr.trim()}`)
@@ -87,5 +88,14 @@ export async function until<T>(
     if (answer !== undefined) return answer
     if (Date.now() > deadline) throw new Error(`waited ${timeout / 1000} s for ${what}`)
     await sleep(10)
+  }
+}
+
+/** The name of a process's program (proc(5), `/proc/PID/comm`); nothing when it is gone. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return ''
   }
 }
