@@ -18,6 +18,13 @@ interface RunOptions {
   readonly started?: (pid: number) => void
 }
 
+/** What a person types on a terminal once the screen shows `at`; `size` is what its window becomes before. */
+interface Typing {
+  readonly at: string
+  readonly type: string
+  readonly size?: readonly [rows: number, columns: number]
+}
+
 /** Somebody at a computer of their own: a home with SSH keys, fleet's private files, and a working folder. */
 export interface Person extends AsyncDisposable {
   readonly home: string
@@ -29,7 +36,8 @@ export interface Person extends AsyncDisposable {
   /** Runs it on a terminal of its own, which types `input` when the output matches `at`. */
   fleetOnTerminal(
     args: readonly string[],
-    typing: readonly { readonly at: string; readonly type: string }[],
+    typing: readonly Typing[],
+    options?: Pick<RunOptions, 'env'>,
   ): Promise<{ readonly code: number; readonly screen: string }>
   inventory(): Promise<string>
 }
@@ -82,11 +90,11 @@ export async function makePerson({ identity }: { identity?: string } = {}): Prom
     env,
     fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
       collect(process.execPath, [program, ...args], { ...options, cwd, env: { ...env, ...more } }),
-    async fleetOnTerminal(args, typing) {
+    async fleetOnTerminal(args, typing, { env: more } = {}) {
       const { code, stdout } = await collect(
         '/usr/bin/python3',
         [terminalScript, process.execPath, program, ...args],
-        { cwd: folder, env: { ...env, TERM: 'xterm' }, input: JSON.stringify(typing) },
+        { cwd: folder, env: { ...env, ...more, TERM: 'xterm' }, input: JSON.stringify(typing) },
       )
       return { code, screen: stdout }
     },

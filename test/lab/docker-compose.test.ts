@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
+import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
+
+/** The compose plugin: Debian has one since 13. `FLEET_COMPOSE_PLUGIN` names another. */
+const plugin = [
+  process.env['FLEET_COMPOSE_PLUGIN'],
+  '/usr/libexec/docker/cli-plugins/docker-compose',
+  '/usr/lib/docker/cli-plugins/docker-compose',
+  '/usr/local/lib/docker/cli-plugins/docker-compose',
+].find((path) => path !== undefined && existsSync(path))
+
+let lab: Lab
+let host: LabHost
+beforeAll(async () => {
+  if (!labIsHere) return
+  lab = await startLab({ hosts: 1, engine: true, image: true })
+  ;[host] = lab.hosts as [LabHost]
+})
+afterAll(() => lab?.[Symbol.asyncDispose]())
+
+const compose = `
+services:
+  web:
+    image: bb:\${TAG:-none}
+    command: sh -c 'cat /conf/greeting /vars; echo "$$SAID $$FROM_DOT"; sleep 600'
+    environment: [SAID, FROM_DOT]
+    volumes: ['./conf:/conf', './vars:/vars']
+  built:
+    build: app
+    command: cat /in
+`
+
+describe.skipIf(!labIsHere).each(modes)('compose $mode', ({ here }) => {
+  let seat: Seat
+  let project: string
+  beforeAll(async () => {
+    seat = await takeSeat(lab, { here })
+    project = join(seat.folder, 'Shop 1')
+    await mkdir(join(project, 'conf'), { recursive: true })
+    await mkdir(join(project, 'app'))
+    await writeFile(join(project, 'compose.yml'), compose)
+    await writeFile(join(project, 'conf/greeting'), 'good day\n')
+    await writeFile(join(project, 'vars'), 'file\n')
+    await writeFile(join(project, '.env'), 'FROM_DOT=dotted\nTAG=never\n')
+    await writeFile(join(project, 'app/Dockerfile'), 'FROM bb:1\nCOPY in /in\n')
+    await writeFile(join(project, 'app/in'), 'built in\n')
+    const folder = join(here ? seat.operator.home : '', '.docker/cli-plugins')
+    if (!here)
+      await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/`)
+    if (!here) return
+    await mkdir(folder, { recursive: true })
+    await symlink(plugin ?? '', join(folder, 'docker-compose'))
+  })
+  afterAll(() => seat?.[Symbol.asyncDispose]())
+
+  // a bind mount of a relative path is a folder of the host: with a docker here, that of this computer's name
+  test('a project comes up from any folder of it, with its files and variables, and goes', async ({
+    skip,
+  }) => {
+    skip(plugin === undefined, 'docker has no compose plugin here')
+    const env = { TAG: '1', SAID: `it's "said"`, DOCKER_BUILDKIT: '0' }
+    const inside = { cwd: join(project, 'app'), env }
+    const outside = { env }
+    await seat.ok(['compose', 'up', '-d', 'web'], inside)
+    const logs = async () =>
+      (
+        await seat.docker(
+          ['compose', '-f', 'Shop 1/compose.yml', 'logs', '--no-log-prefix', 'web'],
+          outside,
+        )
+      ).stdout
+    const said = here ? /it's "said" dotted/ : /good day[^]*file[^]*it's "said" dotted/
+    await expect.poll(logs, { timeout: 10_000 }).toMatch(said)
+    expect(
+      await seat.ok(['compose', 'exec', '-T', 'web', 'cat'], { ...inside, input: 'typed' }),
+    ).toBe('typed')
+    expect(
+      await seat.docker(['compose', 'exec', '-T', 'web', 'sh', '-c', 'exit 7'], inside),
+    ).toMatchObject({ code: 7 })
+    expect(await seat.ok(['compose', 'run', '--rm', '--build', 'built'], inside)).toContain(
+      'built in',
+    )
+    await seat.ok(['compose', 'down', '-t', '0'], inside)
+    expect(await seat.ok(['ps', '-aq'])).toBe('')
+  })
+})
+
+describe.skipIf(!labIsHere).each(modes)('compose $mode that lacks the plugin', ({ here }) => {
+  test('says what to install', async () => {
+    await using seat = await takeSeat(lab, { here })
+    await host.exec('rm -rf ~/.docker')
+    await writeFile(join(seat.folder, 'compose.yaml'), 'services: {}\n')
+    const env = { DOCKER_CONFIG: seat.folder }
+    await expect(seat.docker(['compose', 'up'], { env })).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: expect.stringContaining('compose'),
+      hint: expect.stringMatching(/^Install /),
+    })
+  })
+})
+
+describe.skipIf(!labIsHere)('compose without a docker CLI here', () => {
+  test('what lies outside of the project, and a project that is not there, are told', async () => {
+    await using seat = await takeSeat(lab, { here: false })
+    await expect(seat.docker(['compose', 'ps'])).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('no compose file'),
+    })
+    await mkdir(join(seat.folder, 'a'))
+    await writeFile(join(seat.folder, 'a/compose.yaml'), 'services: {}\n')
+    await writeFile(join(seat.folder, 'more.yaml'), 'services: {}\n')
+    await expect(
+      seat.docker(['compose', '-f', 'a/compose.yaml', '-f', 'more.yaml', 'ps']),
+    ).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: expect.stringContaining('more.yaml is outside'),
+    })
+    await expect(
+      seat.docker(['compose', 'cp', 'a:b', 'c'], { cwd: join(seat.folder, 'a') }),
+    ).rejects.toMatchObject({ kind: 'unsupported' })
+  })
+})
