@@ -49,7 +49,7 @@ export async function serveEngineSocket(dial: Dial, folder: string): Promise<Ser
   if (Buffer.byteLength(path) > longestPath) {
     await rm(home, { recursive: true })
     throw new UserError('failed', `${folder} is too long a path for a Unix socket`, {
-      hint: 'Set TMPDIR to a folder with a shorter path',
+      hint: 'set TMPDIR to a folder with a shorter path',
     })
   }
   const clients = new Set<Socket>()

@@ -75,7 +75,7 @@ async function addAll(archive: Pack, folder: string, packing: Packing): Promise<
 export function packTree(folder: string, packing: Packing): Readable {
   const archive = pack()
   addAll(archive, folder, packing).catch((cause: unknown) =>
-    archive.destroy(new UserError('failed', `Cannot read here: ${messageOf(cause)}`, { cause })),
+    archive.destroy(new UserError('failed', `cannot read here: ${messageOf(cause)}`, { cause })),
   )
   return Readable.from(archive)
 }
@@ -88,7 +88,7 @@ async function placeOf(folder: string, name: string): Promise<string> {
   await mkdir(parent, { recursive: true })
   const real = await realpath(parent)
   if (real !== folder && !real.startsWith(`${folder}${sep}`)) {
-    throw new UserError('failed', `The archive has ${JSON.stringify(name)} behind a symbolic link`)
+    throw new UserError('failed', `the archive has ${JSON.stringify(name)} behind a symbolic link`)
   }
   return path
 }

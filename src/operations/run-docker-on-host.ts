@@ -23,7 +23,7 @@ const pullOnHost: Handler = (host, { start, words }, streams) => {
 const refuseLogin: Handler = ({ name }, { spelling }) => {
   throw new UserError('unsupported', `${spelling} would change the logins of ${name}, not yours`, {
     machine: name,
-    hint: "Log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
+    hint: "log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
   })
 }
 

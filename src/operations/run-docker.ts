@@ -87,8 +87,8 @@ async function requireCompose(docker: string, env: Env): Promise<void> {
     )
   })
   if (missing) {
-    throw new UserError('unsupported', 'The docker of this computer has no compose plugin', {
-      hint: 'Install docker-compose-plugin (or docker-compose-v2), then try again',
+    throw new UserError('unsupported', 'the docker of this computer has no compose plugin', {
+      hint: 'install docker-compose-plugin (or docker-compose-v2), then try again',
     })
   }
 }

@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere).each(modes)('compose $mode that lacks the plugin', (
     await expect(seat.docker(['compose', 'up'], { env })).rejects.toMatchObject({
       kind: 'unsupported',
       message: expect.stringContaining('compose'),
-      hint: expect.stringMatching(/^Install /),
+      hint: expect.stringMatching(/^install /),
     })
   })
 })

@@ -34,7 +34,7 @@ async function readConfig(env: Env): Promise<DockerConfig> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return {}
     const why = error instanceof SyntaxError ? 'it is not valid JSON' : messageOf(error)
-    throw new UserError('credentials', `Cannot read docker's configuration ${file}: ${why}`)
+    throw new UserError('credentials', `cannot read docker's configuration ${file}: ${why}`)
   }
 }
 
@@ -68,7 +68,7 @@ async function askHelper(name: string, registry: string, env: Env): Promise<Logi
       'credentials',
       `${program} is not installed, but holds the login of ${registry}`,
       {
-        hint: `Install ${program}, or remove it from docker's config.json`,
+        hint: `install ${program}, or remove it from docker's config.json`,
       },
     )
   }

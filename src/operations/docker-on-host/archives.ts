@@ -27,7 +27,7 @@ async function runWithInput(
   try {
     await new Promise((resolve, reject) => stdin.once('open', resolve).once('error', reject))
   } catch (error) {
-    throw new UserError('failed', `Cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
   }
   return runHostDocker(host, { args: () => args }, { ...streams, stdin })
 }
@@ -60,7 +60,7 @@ export async function importOnHost(
 }
 
 const cannotWrite = (file: string, error: unknown): UserError =>
-  new UserError('failed', `Cannot write ${file}: ${messageOf(error)}`, { cause: error })
+  new UserError('failed', `cannot write ${file}: ${messageOf(error)}`, { cause: error })
 
 /** `docker save` and `docker export`: `--output` is a file of this computer, whole or not there. */
 export async function saveOnHost(

@@ -27,14 +27,14 @@ const readOptional = (path: string): Promise<string | undefined> =>
   })
 
 const unreadable = (path: string, error: unknown): UserError =>
-  new UserError('failed', `Cannot read ${path}: ${messageOf(error)}`, { cause: error })
+  new UserError('failed', `cannot read ${path}: ${messageOf(error)}`, { cause: error })
 
 async function readDockerfile(path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
     throw codeOf(error) === 'ENOENT'
-      ? new UserError('failed', `There is no Dockerfile ${path}`, { hint: 'Name it with --file' })
+      ? new UserError('failed', `there is no Dockerfile ${path}`, { hint: 'name it with --file' })
       : unreadable(path, error)
   }
 }

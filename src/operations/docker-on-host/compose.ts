@@ -44,8 +44,8 @@ async function findComposeFile(folder: string): Promise<string> {
     }
     if (dirname(here) === here) break
   }
-  throw new UserError('failed', `There is no compose file in ${folder} or above it`, {
-    hint: 'Name it: fleet compose -f FILE …',
+  throw new UserError('failed', `there is no compose file in ${folder} or above it`, {
+    hint: 'name it: fleet compose -f FILE …',
   })
 }
 
@@ -70,7 +70,7 @@ function inProject({ folder }: Project, file: string): string {
   const path = relative(folder, file)
   if (path !== '..' && !path.startsWith(`..${sep}`)) return path.replaceAll(sep, '/')
   throw new UserError('unsupported', `${file} is outside of the project folder ${folder}`, {
-    hint: 'Move it there, or install a docker CLI on this computer',
+    hint: 'move it there, or install a docker CLI on this computer',
   })
 }
 
@@ -79,7 +79,7 @@ async function readFiles({ files }: Project): Promise<string> {
   try {
     return (await Promise.all(paths.map((file) => readFile(file, 'utf8')))).join('\n')
   } catch (error) {
-    throw new UserError('failed', `Cannot read the compose file: ${messageOf(error)}`, {
+    throw new UserError('failed', `cannot read the compose file: ${messageOf(error)}`, {
       cause: error,
     })
   }
@@ -118,7 +118,7 @@ async function prepareFolder(host: HostDocker, { folder }: Project): Promise<str
   const { code, stdout, stderr } = await run(transport, words)
   if (code === 0) return stdout
   if (code === 44) throw needsDockerHere(host.name, 'compose (the host has no compose plugin)')
-  throw new UserError('failed', `No project folder could be made: ${stderr.trim()}`, {
+  throw new UserError('failed', `no project folder could be made: ${stderr.trim()}`, {
     machine: host.name,
   })
 }

@@ -37,7 +37,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
   const follow = endingOf(source) !== '' || words.some(isFollowLink)
   const path = await (follow ? realpath(typed) : lstat(typed).then(() => typed)).catch(
     (error: unknown) => {
-      throw new UserError('failed', `Cannot read ${source}: ${messageOf(error)}`, { cause: error })
+      throw new UserError('failed', `cannot read ${source}: ${messageOf(error)}`, { cause: error })
     },
   )
   const name = basename(typed) || 'root'
@@ -78,7 +78,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
   return code
 }
 
-const noFolder = (path: string): UserError => new UserError('failed', `There is no folder ${path}`)
+const noFolder = (path: string): UserError => new UserError('failed', `there is no folder ${path}`)
 
 /** Unpacks one file or folder into `parent`, where it appears when it is whole. */
 async function unpackBeside(

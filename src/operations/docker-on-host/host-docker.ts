@@ -31,18 +31,18 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   const { name } = machine
   const access = stdout.trim()
   if (access === 'none') {
-    throw new UserError('unsupported', `There is no docker command, neither here nor on ${name}`, {
+    throw new UserError('unsupported', `there is no docker command, neither here nor on ${name}`, {
       machine: name,
-      hint: `Install a docker CLI on this computer or on ${name}`,
+      hint: `install a docker CLI on this computer or on ${name}`,
     })
   }
   if (access === 'denied') {
     throw new UserError(
       'credentials',
-      `The user that fleet logs in as may not use ${socket} on ${name}`,
+      `the user that fleet logs in as may not use ${socket} on ${name}`,
       {
         machine: name,
-        hint: 'On the host: sudo usermod -aG docker USER',
+        hint: 'on the host: sudo usermod -aG docker USER',
       },
     )
   }
@@ -138,5 +138,5 @@ export function pickVariables(
 export const needsDockerHere = (machine: string, what: string): UserError =>
   new UserError('unsupported', `${what} needs a docker CLI on this computer`, {
     machine,
-    hint: 'Install docker-ce-cli (no engine is needed), then try again',
+    hint: 'install docker-ce-cli (no engine is needed), then try again',
   })

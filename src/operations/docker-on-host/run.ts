@@ -16,7 +16,7 @@ async function readHere(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new UserError('failed', `Cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
   }
 }
 
