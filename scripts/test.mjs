@@ -1,40 +1,17 @@
 // npm test: makes this machine ready, builds, and runs vitest with the arguments given. Needs Node.js alone to start.
 // The last line of its output is `N passed, N failed` or `N passed, N failed, N skipped`.
 // FLEET_TEST_REQUIRE=all makes skipped tests a failure.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { chdir, env, execPath, exit, pid } from 'node:process'
-import { fileURLToPath } from 'node:url'
+import { prepareComposePlugin } from '../test/support/lab/compose-plugin.mjs'
 import { runInLab } from '../test/support/lab/enter.mjs'
 import { prepareLab } from '../test/support/lab/prerequisites.mjs'
+import { buildProgram, checkout, installDependencies } from './checkout.mjs'
 
-chdir(fileURLToPath(new URL('..', import.meta.url)))
+chdir(checkout)
 
 /** @typedef {import('../test/support/summary-reporter.ts').TestSummary} TestSummary */
-
-function readJson(/** @type {string} */ file) {
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
-}
-
-/** Whether node_modules holds what package-lock.json says. */
-function isInstalled() {
-  const { packages: locked } = readJson('package-lock.json')
-  const installed = readJson('node_modules/.package-lock.json')?.packages ?? {}
-  return Object.entries(locked).every(
-    ([path, { version, optional }]) =>
-      path === '' || (installed[path] ? installed[path].version === version : optional),
-  )
-}
-
-/** Runs npm, silent unless it fails. Gives whether it succeeded. */
-function npm(/** @type {string[]} */ ...args) {
-  const { status, stdout, stderr } = spawnSync('npm', args, {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  })
-  if (status !== 0) console.error(`npm ${args.join(' ')} failed:\n${stdout}${stderr}`)
-  return status === 0
-}
 
 /** Runs a command on the machine as it is, and gives its exit code. */
 function runHere(/** @type {string[]} */ [file = '', ...args]) {
@@ -70,20 +47,22 @@ function finish(
   exit(code)
 }
 
-if (!isInstalled() && !npm('ci', '--no-audit', '--no-fund'))
-  finish({ passed: 0, failed: 1, skipped: [] }, 1)
-const isBuilt = npm('run', 'build') // without it, what needs no build is still worth testing
+if (!installDependencies()) finish({ passed: 0, failed: 1, skipped: [] }, 1)
+const isBuilt = buildProgram() // without it, what needs no build is still worth testing
 const obstacle = prepareLab()
+const composePlugin = obstacle === undefined ? prepareComposePlugin() : undefined
+if (composePlugin !== undefined) env['FLEET_COMPOSE_PLUGIN'] = composePlugin
 
 mkdirSync('node_modules/.cache', { recursive: true })
-env['FLEET_TEST_SUMMARY'] = fileURLToPath(
-  new URL(`../node_modules/.cache/tests-${pid}.json`, import.meta.url),
-)
+const summaryFile = `${checkout}node_modules/.cache/tests-${pid}.json`
+env['FLEET_TEST_SUMMARY'] = summaryFile
 const vitest = [execPath, 'node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)]
 const vitestCode = await (obstacle === undefined ? runInLab(vitest) : runHere(vitest))
 /** @type {TestSummary} */
-const summary = readJson(env['FLEET_TEST_SUMMARY']) ?? { passed: 0, failed: 0, skipped: [] }
-rmSync(env['FLEET_TEST_SUMMARY'], { force: true })
+const summary = existsSync(summaryFile)
+  ? JSON.parse(readFileSync(summaryFile, 'utf8'))
+  : { passed: 0, failed: 0, skipped: [] }
+rmSync(summaryFile, { force: true })
 
 explainSkipped(summary.skipped, obstacle)
 const isComplete = summary.skipped.length === 0 && obstacle === undefined

@@ -6,7 +6,6 @@ import { UserError, exitCodes } from './errors.ts'
 import { openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import type { Io } from './ui/io.ts'
-import { version } from './version.ts'
 
 /** The common options as they were typed. */
 interface CommonValues {
@@ -86,6 +85,8 @@ function takeLeadingTargets(words: readonly unknown[]): {
 /** Where a command line runs, and what becomes of it. */
 interface Run {
   readonly io: Io
+  /** That of fleet. */
+  readonly version: string
   readonly argv: readonly string[]
   readonly ran: Ran
 }
@@ -169,7 +170,7 @@ async function buildProgram(run: Run): Promise<Program> {
   const write = (text: string) => void stdout.write(text)
   const root = new Program('fleet')
     .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
-    .version(version, '-V, --version', 'the version of fleet')
+    .version(run.version, '-V, --version', 'the version of fleet')
     .helpOption('-h, --help', 'help for a command')
     .enablePositionalOptions()
     .exitOverride()
@@ -210,10 +211,13 @@ function usageError({ message }: CommanderError): UserError {
  * Runs one command line (without `node` and the program's name). Everything it says goes
  * to `io`; the exit code is the result. Never throws.
  */
-export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+export async function runCli(
+  argv: readonly string[],
+  { io, version }: { io: Io; version: string },
+): Promise<number> {
   const ran: Ran = { code: exitCodes.ok, json: argv.includes('--json'), failureCode: undefined }
   try {
-    const program = await buildProgram({ io, argv, ran })
+    const program = await buildProgram({ io, version, argv, ran })
     await program.parseAsync([...argv], { from: 'user' })
     return ran.code
   } catch (thrown) {

@@ -1,45 +1,12 @@
 #!/usr/bin/env node
-import { constants } from 'node:os'
-import { UserError } from './errors.ts'
-import type { Io } from './ui/io.ts'
+import manifest from '../package.json' with { type: 'json' }
 
-const argv = process.argv.slice(2)
+const { version } = manifest
 
-/** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
-      controller.abort(new UserError('cancelled', 'cancelled', { cause: signal }))
-    })
-  }
-  return controller.signal
-}
-
-/** Ends quietly when the reader of our output has gone, as `fleet ps | head` does. */
-function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-}
-
-if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-  const { version } = await import('./version.ts')
+// The version is what scripts and prompts ask for most: it waits for nothing to be loaded.
+if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? '')) {
   process.stdout.write(`${version}\n`)
 } else {
-  exitOnBrokenPipe(process.stdout)
-  exitOnBrokenPipe(process.stderr)
-  const io: Io = {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: process.env,
-    cwd: process.cwd(),
-    signal: abortOnSignals(),
-  }
-  const { runCli } = await import('./cli.ts')
-  const code = await runCli(argv, io)
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+  const { runProcess } = await import('./process.ts')
+  await runProcess(process.argv.slice(2), version)
 }

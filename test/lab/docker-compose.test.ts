@@ -1,17 +1,11 @@
-import { existsSync } from 'node:fs'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 
-/** The compose plugin: Debian has one since 13. `FLEET_COMPOSE_PLUGIN` names another. */
-const plugin = [
-  process.env['FLEET_COMPOSE_PLUGIN'],
-  '/usr/libexec/docker/cli-plugins/docker-compose',
-  '/usr/lib/docker/cli-plugins/docker-compose',
-  '/usr/local/lib/docker/cli-plugins/docker-compose',
-].find((path) => path !== undefined && existsSync(path))
+/** The compose plugin that `npm test` found or fetched. */
+const plugin = process.env['FLEET_COMPOSE_PLUGIN']
 
 let lab: Lab
 let host: LabHost

@@ -1,0 +1,124 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
+import { runProgram } from '../test/support/lab/process.ts'
+import { type Person, makePerson } from '../test/support/person.ts'
+
+/** Hosts, and a person at a computer on which fleet and its peers all know them. */
+export interface Ground extends AsyncDisposable {
+  readonly hosts: readonly LabHost[]
+  readonly person: Person
+  /** The person's environment, with an `ssh` that knows the hosts by name first on PATH. */
+  readonly env: Readonly<Record<string, string>>
+  /** The ssh_config(5) of that `ssh`. */
+  readonly sshConfig: string
+}
+
+const key = (host: LabHost): string => host.hostKey.split(' ').slice(0, 2).join(' ')
+
+/** An inventory's entry as fleet writes it. */
+const entry = (name: string, address: string, hostKey: string): string => `  ${name}:
+    driver: ssh
+    labels:
+      role: web
+    options:
+      address: ${address}
+      user: root
+    host:
+      phase: ready
+      address: ${address}
+      user: root
+      hostKeys:
+        - ${hostKey}
+      os: linux
+      arch: amd64
+      engine: 20.10.24
+      created: 2026-01-01T00:00:00.000Z
+`
+
+const knownHost = (host: LabHost): string => entry(host.name, host.address, key(host))
+
+const inventory = (entries: readonly string[]): string =>
+  `version: 1\nid: 0123abcd\nmachines:\n${entries.join('\n')}`
+
+/** Writes an inventory of `count` machines, which nobody connects to. Gives the file's path. */
+export async function writeInventory({ person, hosts }: Ground, count: number): Promise<string> {
+  const [host] = hosts
+  const file = join(person.folder, `${count}-machines.yaml`)
+  const entries = Array.from({ length: count }, (_, index) =>
+    entry(`web-${index}`, `10.${index >> 8}.${index & 255}.1`, host ? key(host) : ''),
+  )
+  await writeFile(file, inventory(entries))
+  return file
+}
+
+/**
+ * Each host under its name, and under NAME.curve25519 with the key exchange that costs least; by
+ * default ssh takes one that withstands quantum computers and costs more.
+ */
+const sshConfigOf = (hosts: readonly LabHost[], folder: string, identity: string): string =>
+  [
+    ...hosts.map(({ name, address }) =>
+      [`Host ${name} ${name}.curve25519`, `HostName ${address}`, `HostKeyAlias ${name}`].join('\n'),
+    ),
+    'Host *.curve25519\nKexAlgorithms curve25519-sha256',
+    `Host *\nUser root\nIdentityFile ${identity}\nIdentitiesOnly yes`,
+    `UserKnownHostsFile ${join(folder, 'known_hosts')}\nStrictHostKeyChecking yes\n`,
+  ].join('\n')
+
+/** Starts a container called `app` on a host. */
+async function runContainer(host: LabHost): Promise<void> {
+  const { code, stderr } = await host.exec('docker run -d --name app bb:1 sleep 1000000')
+  if (code !== 0) throw new Error(`no container on ${host.name}: ${stderr}`)
+}
+
+/** Starts hosts with one container each, and makes the person. */
+export async function prepareGround(hostCount: number): Promise<Ground> {
+  const lab: Lab = await startLab({ hosts: hostCount, engine: true, image: true })
+  const { hosts, identity } = lab
+  const person = await makePerson({ identity: identity.file })
+  const { folder, home } = person
+  const sshConfig = join(folder, 'ssh_config')
+  const programs = join(folder, 'bin')
+  await mkdir(programs)
+  await Promise.all([
+    ...hosts.map(runContainer),
+    writeFile(join(folder, 'machines.yaml'), inventory(hosts.map(knownHost))),
+    writeFile(join(folder, 'hosts'), hosts.map(({ name }) => `${name}\n`).join('')),
+    writeFile(join(folder, 'known_hosts'), hosts.map((h) => `${h.name} ${key(h)}\n`).join('')),
+    writeFile(sshConfig, sshConfigOf(hosts, folder, join(home, '.ssh/id_ed25519'))),
+    // ssh(1) takes its configuration from the account's home, whatever HOME says.
+    writeFile(join(programs, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${sshConfig} "$@"\n`, {
+      mode: 0o755,
+    }),
+  ])
+  return {
+    hosts,
+    person,
+    sshConfig,
+    env: { ...person.env, PATH: `${programs}:${person.env['PATH']}` },
+    async [Symbol.asyncDispose]() {
+      await person[Symbol.asyncDispose]()
+      await lab[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Makes a file of `megabytes` that no compression makes smaller. */
+export async function makeFile({ person }: Ground, megabytes: number): Promise<string> {
+  const file = join(person.folder, `${megabytes}-megabytes`)
+  await runProgram(['dd', 'if=/dev/urandom', `of=${file}`, 'bs=1M', `count=${megabytes}`])
+  return file
+}
+
+/** Makes an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. */
+export async function makeImage(ground: Ground, host: LabHost, megabytes: number): Promise<string> {
+  const { folder } = ground.person
+  const content = await makeFile(ground, megabytes)
+  const [layer, image] = [join(folder, 'layer.tar'), join(folder, 'image.tar')]
+  const docker = ['docker', '-H', `unix://${host.engineSocket}`] as const
+  await runProgram(['tar', '-C', folder, '-cf', layer, content.slice(folder.length + 1)])
+  await runProgram([...docker, 'import', layer, 'big:1'])
+  await runProgram([...docker, 'save', '-o', image, 'big:1'])
+  return image
+}

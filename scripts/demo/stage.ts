@@ -1,0 +1,58 @@
+import { dirname } from 'node:path'
+import { execPath } from 'node:process'
+import { fileURLToPath } from 'node:url'
+import type { HostSpawnOptions, Identity, LabHost } from '../../test/support/lab/lab.ts'
+
+/** Somebody at the console of a host. */
+export interface Seat {
+  readonly host: LabHost
+  /** The name of their computer, and how they log in to others, is all theirs. */
+  readonly surroundings: HostSpawnOptions
+}
+
+const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const project = fileURLToPath(new URL('hello', import.meta.url))
+
+/** Runs a shell script on a host, which has to succeed. Gives what it prints. */
+async function runOn(host: LabHost, script: string): Promise<string> {
+  const { code, stdout, stderr } = await host.exec(`set -e\n${script}`)
+  if (code !== 0) throw new Error(`${host.name}: setting the stage failed: ${stderr}`)
+  return stdout
+}
+
+/** The SHA256 fingerprint of a host's key, read on its console. */
+export async function readFingerprint(host: LabHost): Promise<string> {
+  const line = await runOn(host, 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub')
+  return line.split(' ')[1] ?? ''
+}
+
+/**
+ * Stops a host's engine, as if nobody had started it yet. Its settings stay, as daemon.json, so that an
+ * engine started later keeps to the control group that the lab removes in the end.
+ */
+export async function stopEngine(host: LabHost): Promise<void> {
+  await runOn(
+    host,
+    `engine=$(cat /run/docker.pid)
+    group=$(tr '\\0' '\\n' </proc/$engine/cmdline | sed -n 's/^--cgroup-parent=//p')
+    mkdir -p /etc/docker
+    printf '{"cgroup-parent": "%s", "exec-opts": ["native.cgroupdriver=cgroupfs"]}\\n' "$group" >/etc/docker/daemon.json
+    kill "$engine"
+    while kill -0 "$engine" 2>/dev/null; do sleep 0.1; done`,
+  )
+}
+
+/** Gives root of a host fleet on the PATH, the login key of the other hosts, and a project folder to work in. */
+export async function seatPerson(host: LabHost, identity: Identity): Promise<Seat> {
+  const { home } = host
+  await runOn(
+    host,
+    `install -m 600 '${identity.file}' ${home}/.ssh/id_ed25519
+    mkdir ${home}/bin
+    ln -s '${program}' ${home}/bin/fleet
+    cp -R '${project}' ${home}/hello
+    cp /bin/busybox ${home}/hello/`,
+  )
+  const path = [`${home}/bin`, dirname(execPath), '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']
+  return { host, surroundings: { cwd: `${home}/hello`, env: { PATH: path.join(':') } } }
+}

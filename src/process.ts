@@ -1,0 +1,41 @@
+import { constants } from 'node:os'
+import { runCli } from './cli.ts'
+import { UserError } from './errors.ts'
+import type { Io } from './ui/io.ts'
+
+/** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
+      controller.abort(new UserError('cancelled', 'cancelled', { cause: signal }))
+    })
+  }
+  return controller.signal
+}
+
+/** Ends quietly when the reader of our output has gone, as `fleet ps | head` does. */
+function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}
+
+/** Runs a command line on this process, and ends it with the command's exit code. */
+export async function runProcess(argv: readonly string[], version: string): Promise<void> {
+  exitOnBrokenPipe(process.stdout)
+  exitOnBrokenPipe(process.stderr)
+  const io: Io = {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: abortOnSignals(),
+  }
+  const code = await runCli(argv, { io, version })
+  // What was written has to be out before the process ends.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+}
