@@ -2,6 +2,7 @@
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
@@ -31,7 +32,7 @@ const { metafile } = await build({
   minify: true,
   keepNames: true,
   metafile: true,
-  legalComments: 'linked',
+  legalComments: 'none', // all of it is in THIRD-PARTY-LICENSES.txt
   plugins: [nativeCiphers],
   // Bundled CommonJS packages count on what CommonJS offers.
   banner: {
@@ -44,6 +45,10 @@ const { metafile } = await build({
   },
 })
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
+await writeFile(
+  `${outdir}/THIRD-PARTY-LICENSES.txt`,
+  await thirdPartyLicenses(Object.keys(metafile.inputs)),
+)
 await copyFile(
   new URL('../node_modules/ssh2/lib/protocol/crypto/build/Release/sshcrypto.node', import.meta.url),
   `${outdir}/chunks/sshcrypto.node`,

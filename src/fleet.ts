@@ -70,7 +70,7 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
 
   const locate = once(async () => {
     const { findInventory } = await import('./state/find-inventory.ts')
-    return (await findInventory({ file: inventoryFile, env, cwd, home })).path
+    return findInventory({ told: inventoryFile || env['FLEET_INVENTORY'], cwd, home })
   })
 
   const inventory = once(async () => {

@@ -1,12 +1,14 @@
 import { dirname } from 'node:path'
 import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import type { HostSpawnOptions, Identity, LabHost } from '../../test/support/lab/lab.ts'
+import type { HostSpawnOptions } from '../../test/support/lab/host-processes.ts'
+import type { LabHost } from '../../test/support/lab/lab.ts'
+import type { Identity } from '../../test/support/lab/ssh-key.ts'
 
 /** Somebody at the console of a host. */
 export interface Seat {
   readonly host: LabHost
-  /** The name of their computer, and how they log in to others, is all theirs. */
+  /** Where they work there, and what their shell finds. */
   readonly surroundings: HostSpawnOptions
 }
 

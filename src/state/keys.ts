@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { realpath, rename, rm, symlink } from 'node:fs/promises'
+import { readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 
 /** The private keys in home, by fingerprint. */
 export interface Keys {
-  /** The file of the private key with this `SHA256:…` fingerprint, if home has it. */
+  /**
+   * The file of the private key with this `SHA256:…` fingerprint, if home knows it. It may be gone since:
+   * who tries it says so.
+   */
   find(fingerprint: string): Promise<string | undefined>
   /** Remembers that the private key of this fingerprint is in `file`, which stays where it is. */
   remember(fingerprint: string, file: string): Promise<void>
@@ -28,8 +31,10 @@ function fileNameFor(fingerprint: string): string {
 export function openKeys(home: string): Keys {
   const folder = join(home, 'keys')
   return {
-    find: async (fingerprint) =>
-      realpath(join(folder, fileNameFor(fingerprint))).catch(() => undefined),
+    async find(fingerprint) {
+      const link = join(folder, fileNameFor(fingerprint))
+      return realpath(link).catch(() => readlink(link).catch(() => undefined))
+    },
     remember: async (fingerprint, file) => {
       const link = join(folder, fileNameFor(fingerprint))
       const fresh = `${link}.${randomBytes(6).toString('hex')}`

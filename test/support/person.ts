@@ -25,6 +25,12 @@ interface Typing {
   readonly size?: readonly [rows: number, columns: number]
 }
 
+/** What a terminal showed, and how the program on it ended. */
+interface Screen {
+  readonly code: number
+  readonly screen: string
+}
+
 /** Somebody at a computer of their own: a home with SSH keys, fleet's private files, and a working folder. */
 export interface Person extends AsyncDisposable {
   readonly home: string
@@ -38,7 +44,13 @@ export interface Person extends AsyncDisposable {
     args: readonly string[],
     typing: readonly Typing[],
     options?: Pick<RunOptions, 'env'>,
-  ): Promise<{ readonly code: number; readonly screen: string }>
+  ): Promise<Screen>
+  /** Runs any program on a terminal, as `fleetOnTerminal` does. */
+  onTerminal(
+    argv: readonly string[],
+    typing: readonly Typing[],
+    options?: Pick<RunOptions, 'env'>,
+  ): Promise<Screen>
   inventory(): Promise<string>
 }
 
@@ -90,12 +102,14 @@ export async function makePerson({ identity }: { identity?: string } = {}): Prom
     env,
     fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
       collect(process.execPath, [program, ...args], { ...options, cwd, env: { ...env, ...more } }),
-    async fleetOnTerminal(args, typing, { env: more } = {}) {
-      const { code, stdout } = await collect(
-        '/usr/bin/python3',
-        [terminalScript, process.execPath, program, ...args],
-        { cwd: folder, env: { ...env, ...more, TERM: 'xterm' }, input: JSON.stringify(typing) },
-      )
+    fleetOnTerminal: (args, typing, options) =>
+      person.onTerminal([process.execPath, program, ...args], typing, options),
+    async onTerminal(argv, typing, { env: more } = {}) {
+      const { code, stdout } = await collect('python3', [terminalScript, ...argv], {
+        cwd: folder,
+        env: { ...env, ...more, TERM: 'xterm' },
+        input: JSON.stringify(typing),
+      })
       return { code, screen: stdout }
     },
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),

@@ -28,8 +28,8 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
 
-const find = (file?: string, env = {}): ReturnType<typeof findInventory> =>
-  findInventory({ file, env, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') })
+const find = (told?: string): Promise<string> =>
+  findInventory({ told, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') })
 const openActiveIn = (inventory = 'machines.yaml'): ReturnType<typeof openActive> =>
   openActive(join(folder, 'home'), join(folder, inventory))
 const openKeysHere = (): ReturnType<typeof openKeys> => openKeys(join(folder, 'home'))
@@ -70,18 +70,14 @@ describe('home', () => {
 describe('the inventory that applies', () => {
   beforeEach(() => mkdir(join(folder, 'a', 'b'), { recursive: true }))
 
-  it('is the one told, else of the environment, else the nearest above, else the one in home', async () => {
-    expect(await find()).toEqual({ path: join(folder, 'home/machines.yaml'), exists: false })
+  it('is the one told, else the nearest above, else the one in home', async () => {
+    expect(await find()).toBe(join(folder, 'home/machines.yaml'))
     await writeFile(join(folder, 'machines.yaml'), '')
-    expect(await find()).toEqual({ path: join(folder, 'machines.yaml'), exists: true })
+    expect(await find()).toBe(join(folder, 'machines.yaml'))
     await writeFile(join(folder, 'a', 'machines.yaml'), '')
-    expect(await find()).toEqual({ path: join(folder, 'a/machines.yaml'), exists: true })
-    const env = { FLEET_INVENTORY: '../other.yaml' }
-    expect(await find(undefined, env)).toEqual({
-      path: join(folder, 'a/other.yaml'),
-      exists: false,
-    })
-    expect(await find('/told.yaml', env)).toEqual({ path: '/told.yaml', exists: false })
+    expect(await find()).toBe(join(folder, 'a/machines.yaml'))
+    expect(await find('../other.yaml')).toBe(join(folder, 'a/other.yaml'))
+    expect(await find('/told.yaml')).toBe('/told.yaml')
   })
 })
 
@@ -155,8 +151,14 @@ describe('keys', () => {
     expect(await openKeysHere().find(fingerprint)).toBe(second)
     expect(await modeOf(join(folder, 'home', 'keys'))).toBe(0o700)
     expect(await readdir(join(folder, 'home', 'keys'))).toHaveLength(1)
-    await rm(second)
-    expect(await openKeysHere().find(fingerprint)).toBeUndefined()
+  })
+
+  it('whose file is gone are still named by it, for the message that says so', async () => {
+    const file = join(folder, 'id_1')
+    await writeFile(file, 'one')
+    await openKeysHere().remember(fingerprint, file)
+    await rm(file)
+    expect(await openKeysHere().find(fingerprint)).toBe(file)
   })
 
   it.each(['', 'SHA256:', '../../x', `SHA256:${'/'.repeat(42)}..`])(

@@ -1,6 +1,7 @@
 import type { Fleet } from '../../fleet.ts'
-import { commonOptionsOf } from '../common-options.ts'
+import { commonOptions, commonOptionsOf } from '../common-options.ts'
 import {
+  type Argument,
   type Command,
   type CommandGroup,
   type Completes,
@@ -43,54 +44,90 @@ async function candidatesFor(fleet: Fleet, completes: Completes): Promise<Candid
 const namesOf = (option: Option<unknown>): string[] =>
   option.flags.match(/--?[a-zA-Z][\w-]*/g) ?? []
 
-const takesValue = (option: Option<unknown>): boolean => /[<[]/.test(option.flags)
+const takesValue = (option: Option<unknown>): boolean => option.kind !== 'flag'
 
+/** The option whose value comes after `word`: none when the value is joined to it. */
+const optionBefore = (
+  options: readonly Option<unknown>[],
+  word: string,
+): Option<unknown> | undefined =>
+  options.find((option) => takesValue(option) && namesOf(option).includes(word))
+
+const flagCandidates = (options: readonly Option<unknown>[]): Candidate[] =>
+  options.flatMap((option) =>
+    namesOf(option)
+      .filter((name) => name.startsWith('--'))
+      .map((word) => ({ word, description: option.description })),
+  )
+
+/** What the last of `words`, those after the command's name, can become. */
 async function candidatesOfCommand(
   fleet: Fleet,
   command: Command,
   words: readonly string[],
 ): Promise<Candidate[]> {
-  const current = words.at(-1) ?? ''
+  if (words.slice(0, -1).includes('--')) return []
   const options: Option<unknown>[] = [
-    ...Object.values({ ...command.options, ...(await command.moreOptions?.(words)) }),
+    ...Object.values({ ...command.options, ...(await command.moreOptions?.(words.slice(0, -1))) }),
     ...commonOptionsOf(command),
   ]
-  const before = words.at(-2) ?? ''
-  const unfinished = options.find((option) => namesOf(option).includes(before))
-  if (unfinished !== undefined && takesValue(unfinished)) {
-    return candidatesFor(fleet, unfinished.completes)
-  }
-  if (current.startsWith('-')) {
-    return options.flatMap((option) =>
-      namesOf(option)
-        .filter((name) => name.startsWith('--'))
-        .map((word) => ({ word, description: option.description })),
-    )
-  }
-  const definitions = Object.values(command.arguments ?? {})
-  const position = words.slice(0, -1).filter((word) => !word.startsWith('-')).length
-  const argument = definitions[Math.min(position, definitions.length - 1)]
+  const unfinished = optionBefore(options, words.at(-2) ?? '')
+  if (unfinished !== undefined) return candidatesFor(fleet, unfinished.completes)
+  if (words.at(-1)?.startsWith('-')) return flagCandidates(options)
+  const position = countOperands(options, words.slice(0, -1))
+  const argument = argumentAt(Object.values(command.arguments ?? {}), position)
   return argument === undefined ? [] : candidatesFor(fleet, argument.completes)
+}
+
+/** How many of `words` are neither options nor their values. */
+function countOperands(options: readonly Option<unknown>[], words: readonly string[]): number {
+  return words.filter(
+    (word, index) =>
+      !word.startsWith('-') && optionBefore(options, words[index - 1] ?? '') === undefined,
+  ).length
+}
+
+/** The argument that an operand is for: the last one takes the rest where it may be repeated. */
+function argumentAt(
+  definitions: readonly Argument<unknown>[],
+  position: number,
+): Argument<unknown> | undefined {
+  const last = definitions.at(-1)
+  return definitions[position] ?? (last?.usage.includes('...') ? last : undefined)
+}
+
+const verbCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[] =>
+  level
+    .filter((entry) => isGroup(entry) || entry.hidden !== true)
+    .map(({ name, summary }) => ({ word: name, description: summary }))
+
+/** What the last of `words` can become among the verbs of `level` and what follows them. */
+async function candidatesAmong(
+  fleet: Fleet,
+  level: readonly (Command | CommandGroup)[],
+  words: readonly string[],
+): Promise<Candidate[]> {
+  const [first = '', ...rest] = words
+  const common = Object.values(commonOptions)
+  if (rest.length === 0)
+    return first.startsWith('-') ? flagCandidates(common) : verbCandidates(level)
+  if (first.startsWith('-')) {
+    const option = optionBefore(common, first)
+    if (option !== undefined && rest.length === 1) return candidatesFor(fleet, option.completes)
+    return candidatesAmong(fleet, level, option === undefined ? rest : rest.slice(1))
+  }
+  const entry = level.find(({ name, ...entry }) =>
+    [name, ...('aliases' in entry ? (entry.aliases ?? []) : [])].includes(first),
+  )
+  if (entry === undefined) return []
+  return isGroup(entry)
+    ? candidatesAmong(fleet, entry.commands, rest)
+    : candidatesOfCommand(fleet, entry, rest)
 }
 
 /** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
-  let level: readonly (Command | CommandGroup)[] = entries
-  let rest = [...words]
-  let found: Candidate[] | undefined
-  while (found === undefined) {
-    const entry = rest.length > 1 ? level.find(({ name }) => name === rest[0]) : undefined
-    if (entry === undefined) {
-      found = level
-        .filter((entry) => isGroup(entry) || entry.hidden !== true)
-        .map(({ name, summary }) => ({ word: name, description: summary }))
-    } else if (isGroup(entry)) {
-      level = entry.commands
-      rest = rest.slice(1)
-    } else {
-      found = await candidatesOfCommand(fleet, entry, rest.slice(1)).catch(() => [])
-    }
-  }
+  const found = await candidatesAmong(fleet, entries, words).catch(() => [])
   return found.filter(({ word }) => word === files.word || word.startsWith(current))
 }

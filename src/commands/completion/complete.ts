@@ -9,7 +9,7 @@ export const complete = defineCommand({
   run: async ({ fleet, io, args }) => {
     const { completeWords } = await import('./candidates.ts')
     for (const { word, description } of await completeWords(fleet, args.words)) {
-      io.stdout.write(`${word}\t${description}\n`)
+      io.stdout.write(description === '' ? `${word}\n` : `${word}\t${description}\n`)
     }
   },
 })

@@ -14,6 +14,9 @@ const packages = {
   busybox: 'busybox-static',
   sudo: 'sudo',
   git: 'git',
+  python3: 'python3', // types on terminals
+  zsh: 'zsh', // completion is tested in the shells themselves
+  fish: 'fish',
   apparmor_parser: 'apparmor', // without it, and on a kernel with AppArmor, no container starts
 }
 

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+/** The part of esbuild's metafile that says what is in which file, and what each file imports. */
+interface Metafile {
+  readonly outputs: Readonly<
+    Record<
+      string,
+      {
+        readonly entryPoint?: string
+        readonly inputs: Readonly<Record<string, unknown>>
+        readonly imports: readonly { readonly path: string; readonly kind: string }[]
+      }
+    >
+  >
+}
+
+const root = join(import.meta.dirname, '../..')
+const { outputs } = JSON.parse(await readFile(join(root, 'dist/meta.json'), 'utf8')) as Metafile
+
+/** The output file whose entry point is `source`. */
+function outputOf(source: string): string {
+  const found = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === source)
+  if (found === undefined) throw new Error(`${source} is no entry point`)
+  return found[0]
+}
+
+/** Everything that is loaded with `output`, whether it is used or not. */
+function loadedWith(output: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(output)) return seen
+  seen.add(output)
+  for (const { path, kind } of outputs[output]?.imports ?? []) {
+    if (kind === 'import-statement' && path in outputs) loadedWith(path, seen)
+  }
+  return seen
+}
+
+const packagesIn = (files: Iterable<string>): Set<string> =>
+  new Set(
+    [...files]
+      .flatMap((file) => Object.keys(outputs[file]?.inputs ?? {}))
+      .flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []),
+  )
+
+describe('start-up loads', () => {
+  test('no package for --version', () => {
+    expect(packagesIn(loadedWith(outputOf('src/main.ts')))).toEqual(new Set())
+  })
+
+  test('only what parses the command line and lays out text for --help', () => {
+    expect(packagesIn(loadedWith(outputOf('src/process.ts')))).toEqual(
+      new Set([
+        'commander',
+        'picocolors',
+        'string-width',
+        'strip-ansi',
+        'ansi-regex',
+        'emoji-regex',
+        'get-east-asian-width',
+      ]),
+    )
+  })
+
+  test('every heavy package is in the bundle, where something loads it when it is used', () => {
+    const all = packagesIn(Object.keys(outputs))
+    for (const name of [
+      'ssh2',
+      '@inquirer/prompts',
+      'zod',
+      'yaml',
+      'proper-lockfile',
+      'tar-stream',
+    ])
+      expect(all).toContain(name)
+  })
+})
