@@ -1,5 +1,10 @@
 import { Command as Program, CommanderError, Option as ProgramOption } from 'commander'
-import { type CommonOption, commonNamesOf, commonOptions } from './commands/common-options.ts'
+import {
+  type CommonOption,
+  commonNamesOf,
+  commonOptions,
+  verbOf,
+} from './commands/common-options.ts'
 import { type Command, type Option, type Targets, isGroup } from './commands/definition.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
@@ -107,7 +112,7 @@ async function addCommand(
   for (const { usage, description } of Object.values(command.arguments ?? {})) {
     program.argument(usage, description)
   }
-  const isTyped = run.argv.includes(command.name)
+  const isTyped = parent === root && verbOf(run.argv) === command.name
   const more = isTyped ? await command.moreOptions?.(run.argv) : undefined
   const options = Object.entries({ ...command.options, ...more }).map(([key, option]) => {
     const made = programOption(option)

@@ -6,7 +6,7 @@ import type { Seat } from './stage.ts'
 
 type Typed = Extract<Step, { type: string }>
 
-const isTerminal = Boolean(stdout.isTTY)
+const isTerminal = stdout.isTTY
 const withColors = isTerminal && !env['NO_COLOR']
 const columns = isTerminal ? stdout.columns : 132
 

@@ -35,3 +35,13 @@ export function commonNamesOf(command: Command): CommonOption[] {
 /** The common options that `command` takes. */
 export const commonOptionsOf = (command: Command): Option<unknown>[] =>
   commonNamesOf(command).map((name) => commonOptions[name])
+
+const takesNextWord = (word: string): boolean =>
+  Object.values(commonOptions).some(
+    ({ flags, kind }) => kind !== 'flag' && flags.split(/[ ,]+/).includes(word),
+  )
+
+/** The verb of a command line: its first word that is neither a common option nor the value of one. */
+export function verbOf(argv: readonly string[]): string | undefined {
+  return argv.find((word, index) => !word.startsWith('-') && !takesNextWord(argv[index - 1] ?? ''))
+}

@@ -286,6 +286,21 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h9', 'run', 'bb:1'])).code).toBe(125)
   })
 
+  test('words meant for docker are not taken for fleet’s own', async () => {
+    const network = await ana.fleet([
+      '-m',
+      'h1',
+      'docker',
+      'network',
+      'create',
+      '-d',
+      'bridge',
+      'n',
+    ])
+    expect(network).toMatchObject({ code: 0 })
+    expect((await ana.fleet(['-m', 'h1', 'docker', 'network', 'rm', 'n'])).code).toBe(0)
+  })
+
   test('ssh has a terminal, its size, and Ctrl-C', async () => {
     const shell = await ana.fleetOnTerminal(
       ['ssh', 'h1', '--', 'stty size; cat'],
