@@ -104,10 +104,8 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
   })
 
   test('fish', async () => {
-    const complete = (line: string) =>
-      run('fish', `fleet completion fish | source; complete -C '${line}'`)
-    expect(await complete('fleet use web')).toEqual(['web-1\tssh', 'web-2\tssh'])
-    expect(await complete('fleet container unp')).toEqual(['unpause\tLet paused containers go on'])
+    const script = "fleet completion fish | source; complete -C 'fleet use web'"
+    expect(await run('fish', script)).toEqual(['web-1\tssh', 'web-2\tssh'])
   })
 
   test('zsh', async () => {

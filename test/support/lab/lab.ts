@@ -9,9 +9,7 @@ import { type Registry, startRegistry } from './registry.ts'
 import { type Identity, makeKey } from './ssh-key.ts'
 
 export { type Account, accounts, password } from './accounts.ts'
-export type { HostSpawnOptions } from './host-processes.ts'
 export type { LabHost } from './host.ts'
-export type { Identity } from './ssh-key.ts'
 
 /**
  * Whether this process runs where a lab can be started: in the namespaces of `enter.mjs`, which `npm test`
