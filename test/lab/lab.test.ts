@@ -253,11 +253,14 @@ describe.skipIf(!labIsHere)('what is left behind', () => {
   })
 
   test('nothing when a lab fails to start', async () => {
-    const before = readdirSync(tmpdir())
+    // Other tests use the common folder meanwhile. The name of this one is also that of control groups.
+    const folder = await mkdtemp(join(tmpdir(), 'failing-'))
+    vi.stubEnv('TMPDIR', folder)
     await expect(startLab({ hosts: 2, sshdOptions: { Nonsense: 'yes' } })).rejects.toThrow(
       'Nonsense',
     )
-    expect(readdirSync(tmpdir())).toEqual(before)
+    expect(readdirSync(folder)).toEqual([])
+    vi.unstubAllEnvs()
   })
 
   test('nothing when the process around it is killed', async () => {

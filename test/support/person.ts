@@ -105,7 +105,7 @@ export async function makePerson({ identity }: { identity?: string } = {}): Prom
     fleetOnTerminal: (args, typing, options) =>
       person.onTerminal([process.execPath, program, ...args], typing, options),
     async onTerminal(argv, typing, { env: more } = {}) {
-      const { code, stdout } = await collect('python3', [terminalScript, ...argv], {
+      const { code, stdout } = await collect('/usr/bin/python3', [terminalScript, ...argv], {
         cwd: folder,
         env: { ...env, ...more, TERM: 'xterm' },
         input: JSON.stringify(typing),
