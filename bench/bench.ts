@@ -49,7 +49,7 @@ const isChosen = (work: string): boolean =>
 
 await using ground = await prepareGround(hostCount)
 const rows: Row[] = []
-if (!values.json) print('WORK', 'FLEET', 'PEER', 'PEER', 'RATIO', 'WANTED')
+if (!values.json) print('WORK', 'FLEET ms', 'PEER', 'PEER ms', 'RATIO', 'WANTED')
 for (const { work, fleet, peers } of (await allCases(ground)).filter((one) => isChosen(one.work))) {
   const [took = 0, ...theirs] = await compare([fleet, ...peers])
   for (const [index, { name, wanted }] of peers.entries()) {
