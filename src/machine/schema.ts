@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { labelKeyPattern, longestLabelValue } from './labels.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
 

@@ -59,7 +59,10 @@ async function addPath(
     archive.entry({ ...header, type: 'symlink', linkname: await readlink(file) })
   } else if (found.isFile() && size === 0) archive.entry({ ...header, size }, '')
   else if (found.isFile()) {
-    await pipeline(createReadStream(file, { end: size - 1 }), archive.entry({ ...header, size }))
+    await pipeline(
+      createReadStream(file, { end: size - 1, highWaterMark: 1 << 18 }),
+      archive.entry({ ...header, size }),
+    )
   }
 }
 

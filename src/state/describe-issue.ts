@@ -1,5 +1,5 @@
 import { isScalar } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { suggest } from '../machine/nearest.ts'
 import { looksSecret } from '../machine/secrets.ts'
 import { expectation } from './expectation.ts'

@@ -5,7 +5,7 @@ import { explainDiskError } from './disk-error.ts'
 import { editInventory } from './inventory-edit.ts'
 import { decodeInventory } from './inventory-text.ts'
 import { entryOf, type InventoryStore } from './inventory.ts'
-import { withLock, type IsHeld } from './lock.ts'
+import type { IsHeld } from './lock.ts'
 import { parseInventory, type OptionsOf } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
 import { tidyEntry } from './tidy-entry.ts'
@@ -78,6 +78,7 @@ export function openFileInventory(
     const target = await realpath(location).catch((error: unknown) => {
       throw explain(error, 'read', location)
     })
+    const { withLock } = await import('./lock.ts') // readers do without its package
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
       const done = await withLock(target, (isHeld) => attempt(update, target, isHeld), lockWait)
       if (done) return

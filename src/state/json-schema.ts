@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { inventoryFile, machineEntry } from '../machine/schema.ts'
 
 /** What the schema needs to know of a driver. */

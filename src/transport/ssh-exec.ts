@@ -7,6 +7,9 @@ import type { Link } from './ssh-link.ts'
 import { markCommand } from './ssh-signal.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from './transport.ts'
 
+/** Bytes that wait for a slow reader or link: less stalls bulk transfers, which go 64 kB at a time. */
+const bufferSize = 1 << 20
+
 /** The server would not open another session. */
 export class SessionRefused extends UserError {}
 
@@ -94,7 +97,7 @@ function runAside({ client, stream }: Link, line: string): void {
 
 /** A stream of its own, whose reader may stop at any time without holding the channel up. */
 function outputOf(source: Readable): Readable {
-  const output = new PassThrough()
+  const output = new PassThrough({ highWaterMark: bufferSize })
   source.pipe(output)
   output.once('close', () => source.resume())
   return output
@@ -113,7 +116,7 @@ export async function startCommand(
   const { channel, closed, status } = await openSession(link, line, pty ? { pty } : {})
   const { kill: request, resize } = requestsOf(channel)
   const kill = marked ? (name: string) => runAside(link, marked.signalLine(name)) : request
-  const stdin = new PassThrough()
+  const stdin = new PassThrough({ highWaterMark: bufferSize })
   const stdout = outputOf(channel)
   const stderr = outputOf(channel.stderr)
   stdin.pipe(channel)

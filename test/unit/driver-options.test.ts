@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineDriver, unknownStatus } from '../../src/drivers/driver.ts'
 import { drivers } from '../../src/drivers/index.ts'
 import { checkOptions, optionFlags, readOptionFlags } from '../../src/drivers/option-flags.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { drivers } from '../../src/drivers/index.ts'
 import { hostRecord, inventoryFile, machineEntry } from '../../src/machine/schema.ts'
 import { describeInventoryFile, writeInventorySchema } from '../../src/state/json-schema.ts'

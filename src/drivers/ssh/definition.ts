@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineDriver } from '../driver.ts'
 
 /** A host that exists, and that fleet neither makes nor destroys. */
