@@ -151,7 +151,7 @@ async function runCommand(
 ): Promise<void> {
   ran.failureCode = command.failureCode
   const { after, words } =
-    command.passesThrough === true
+    command.passesThrough === true && command.targets !== undefined
       ? takeLeadingTargets(typed.words)
       : { after: typed.common, words: typed.words }
   const common = joinCommon(command, before, after)

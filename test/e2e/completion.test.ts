@@ -15,6 +15,9 @@ machines:
   laptop: { driver: local }
 `
 
+/** What bash and zsh print when their line editor waits for input: it turns on bracketed paste. */
+const lineEditorReady = '[?2004h'
+
 describe.skipIf(!labIsHere)('completion', () => {
   let ana: Person
   let env: Record<string, string>
@@ -22,6 +25,10 @@ describe.skipIf(!labIsHere)('completion', () => {
   beforeAll(async () => {
     ana = await makePerson()
     await writeFile(join(ana.folder, 'machines.yaml'), inventory)
+    await writeFile(
+      join(ana.folder, 'other.yaml'),
+      'version: 1\nid: 4567abcd\nmachines:\n  elsewhere: { driver: local }\n',
+    )
     const bin = join(ana.home, 'bin')
     await mkdir(bin)
     await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`)
@@ -44,9 +51,13 @@ describe.skipIf(!labIsHere)('completion', () => {
     run(
       'bash',
       `source <(fleet completion bash)
-COMP_WORDS=(fleet ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}
+COMP_LINE='fleet ${words.join(' ')}'; COMP_POINT=\${#COMP_LINE}
 _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     )
+
+  /** What fish offers at the end of `line`. */
+  const inFish = (line: string) =>
+    run('fish', `fleet completion fish | source; complete -C '${line}'`)
 
   test.each<[string[], string[]]>([
     [['us'], ['use']],
@@ -63,6 +74,18 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
       ['web-1', 'web-2', 'laptop'],
     ],
     [['ps', '--on', 'lap'], ['laptop']],
+    [['--on', 'lap'], ['laptop']],
+    [['run', '--on', 'lap'], ['laptop']],
+    [['run', '--m'], ['--machine']],
+    [['run', '-d', '--m'], []],
+    [['--inventory', 'other.yaml', 'use', ''], ['elsewhere']],
+    [['use', '--inventory=other.yaml', ''], ['elsewhere']],
+    [['--inventory', 'oth'], ['other.yaml']],
+    [['create', '--identity=oth'], ['other.yaml']],
+    [['build', '-f', 'oth'], ['other.yaml']],
+    [['create', '--driver=s'], ['ssh']],
+    [['ps', '--machine=l'], ['laptop']],
+    [['--mach'], ['--machine']],
     [['-m', 'web-1', 'pul'], ['pull']],
     [['--machine=web-1', 'pul'], ['pull']],
     [
@@ -103,23 +126,51 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(none).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
-  test('fish', async () => {
-    const script = "fleet completion fish | source; complete -C 'fleet use web'"
-    expect(await run('fish', script)).toEqual(['web-1\tssh', 'web-2\tssh'])
+  test('bash, at Tab', async () => {
+    const { screen } = await ana.onTerminal(
+      ['bash', '--norc', '--noprofile', '-i'],
+      [
+        { at: lineEditorReady, type: "source <(fleet completion bash); echo set'-'up\r" },
+        { at: 'set-up', type: 'fleet create --driver=s\t' },
+        { at: '--driver=ssh ', type: '--addr\t' },
+        { at: '--address ', type: '\u0015fleet ssh -m lap\t' },
+        { at: '-m laptop ', type: '\u0015fleet init --inventory=oth\t' },
+        { at: '--inventory=other.yaml ', type: '\u0015exit\r' },
+      ],
+      { env },
+    )
+    expect(screen).toContain('--inventory=other.yaml ')
+    expect(screen).not.toMatch(/fleet: |bash: /)
   })
 
-  test('zsh', async () => {
-    const ready = '[?2004h' // zsh's line editor waits for input
+  test('fish', async () => {
+    expect(await inFish('fleet use web')).toEqual(['web-1\tssh', 'web-2\tssh'])
+    expect(await inFish('fleet use ')).toEqual(['laptop\tlocal', 'web-1\tssh', 'web-2\tssh'])
+    expect(await inFish('fleet container unp')).toEqual(['unpause\tLet paused containers go on'])
+    expect(await inFish('fleet create --driver=l')).toEqual([
+      '--driver=local\tthe Docker engine of this computer',
+    ])
+    expect(await inFish('fleet build oth')).toEqual(['other.yaml'])
+    expect(await inFish('fleet create --identity=oth')).toEqual(['--identity=other.yaml'])
+    expect(await inFish('fleet no-such-verb ')).toEqual([])
+  })
+
+  test('zsh, at Tab', async () => {
     const setUp = `autoload -U compinit; compinit -u -D; source <(fleet completion zsh); echo set'-'up\r`
     const { screen } = await ana.onTerminal(
       ['zsh', '-f', '-i'],
       [
-        { at: ready, type: setUp },
+        { at: lineEditorReady, type: setUp },
         { at: 'set-up', type: 'fleet use lap\t' },
-        { at: 'fleet use laptop', type: '\u0015exit\r' },
+        { at: 'fleet use laptop', type: '\u0015fleet create --driver=s\t' },
+        { at: '--driver=ssh', type: ' --addr\t' },
+        { at: '--address', type: '\u0015fleet build oth\t' },
+        { at: 'fleet build other.yaml', type: '\u0015fleet adopt --identity=oth\t' },
+        { at: '--identity=other.yaml', type: '\u0015exit\r' },
       ],
       { env },
     )
-    expect(screen).toContain('fleet use laptop')
+    expect(screen).toContain('--identity=other.yaml')
+    expect(screen).not.toMatch(/fleet: |zsh: |_fleet:/)
   })
 })

@@ -46,19 +46,46 @@ const namesOf = (option: Option<unknown>): string[] =>
 
 const takesValue = (option: Option<unknown>): boolean => option.kind !== 'flag'
 
-/** The option whose value comes after `word`: none when the value is joined to it. */
-const optionBefore = (
+/** The option called `name`, when it takes a value. */
+const optionWithValue = (
+  options: readonly Option<unknown>[],
+  name: string,
+): Option<unknown> | undefined =>
+  options.find((option) => takesValue(option) && namesOf(option).includes(name))
+
+/** What an option is for that is not finished yet: `--driver=s` has its value in the same word. */
+async function candidatesOfOption(
+  fleet: Fleet,
   options: readonly Option<unknown>[],
   word: string,
-): Option<unknown> | undefined =>
-  options.find((option) => takesValue(option) && namesOf(option).includes(word))
-
-const flagCandidates = (options: readonly Option<unknown>[]): Candidate[] =>
-  options.flatMap((option) =>
-    namesOf(option)
-      .filter((name) => name.startsWith('--'))
-      .map((word) => ({ word, description: option.description })),
+): Promise<Candidate[]> {
+  const [, name] = /^(--[^=]+)=/.exec(word) ?? []
+  if (name === undefined) {
+    return options.flatMap((option) =>
+      namesOf(option)
+        .filter((name) => name.startsWith('--'))
+        .map((word) => ({ word, description: option.description })),
+    )
+  }
+  const option = optionWithValue(options, name)
+  const values = option === undefined ? [] : await candidatesFor(fleet, option.completes)
+  return values.map((value) =>
+    value === files ? files : { ...value, word: `${name}=${value.word}` },
   )
+}
+
+/** The options that can stand at the last of `words`. Docker's are not known here, and fleet's only come first. */
+async function optionsAt(
+  command: Command,
+  words: readonly string[],
+): Promise<readonly Option<unknown>[]> {
+  if (command.passesThrough === true) {
+    const isFirst = words.length === 1 || ['--machine', '--on'].includes(words[0] ?? '')
+    return isFirst ? [commonOptions.machine, commonOptions.on] : []
+  }
+  const more = await command.moreOptions?.(words.slice(0, -1))
+  return [...Object.values({ ...command.options, ...more }), ...commonOptionsOf(command)]
+}
 
 /** What the last of `words`, those after the command's name, can become. */
 async function candidatesOfCommand(
@@ -67,13 +94,11 @@ async function candidatesOfCommand(
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (words.slice(0, -1).includes('--')) return []
-  const options: Option<unknown>[] = [
-    ...Object.values({ ...command.options, ...(await command.moreOptions?.(words.slice(0, -1))) }),
-    ...commonOptionsOf(command),
-  ]
-  const unfinished = optionBefore(options, words.at(-2) ?? '')
+  const options = await optionsAt(command, words)
+  const unfinished = optionWithValue(options, words.at(-2) ?? '')
   if (unfinished !== undefined) return candidatesFor(fleet, unfinished.completes)
-  if (words.at(-1)?.startsWith('-')) return flagCandidates(options)
+  const current = words.at(-1) ?? ''
+  if (current.startsWith('-')) return candidatesOfOption(fleet, options, current)
   const position = countOperands(options, words.slice(0, -1))
   const argument = argumentAt(Object.values(command.arguments ?? {}), position)
   return argument === undefined ? [] : candidatesFor(fleet, argument.completes)
@@ -83,7 +108,7 @@ async function candidatesOfCommand(
 function countOperands(options: readonly Option<unknown>[], words: readonly string[]): number {
   return words.filter(
     (word, index) =>
-      !word.startsWith('-') && optionBefore(options, words[index - 1] ?? '') === undefined,
+      !word.startsWith('-') && optionWithValue(options, words[index - 1] ?? '') === undefined,
   ).length
 }
 
@@ -109,10 +134,11 @@ async function candidatesAmong(
 ): Promise<Candidate[]> {
   const [first = '', ...rest] = words
   const common = Object.values(commonOptions)
-  if (rest.length === 0)
-    return first.startsWith('-') ? flagCandidates(common) : verbCandidates(level)
+  if (rest.length === 0) {
+    return first.startsWith('-') ? candidatesOfOption(fleet, common, first) : verbCandidates(level)
+  }
   if (first.startsWith('-')) {
-    const option = optionBefore(common, first)
+    const option = optionWithValue(common, first)
     if (option !== undefined && rest.length === 1) return candidatesFor(fleet, option.completes)
     return candidatesAmong(fleet, level, option === undefined ? rest : rest.slice(1))
   }

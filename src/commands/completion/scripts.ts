@@ -4,16 +4,21 @@
  */
 export const completionScripts = {
   bash: `_fleet() {
-  local line IFS=$'\\n'
+  local line word part joined words IFS=$'\\n'
+  IFS=' ' read -r -a words <<<"\${COMP_LINE:0:COMP_POINT}x"
+  word=\${words[\${#words[@]} - 1]%x}
+  part=\${word##*[$COMP_WORDBREAKS]}
+  joined=\${word%"$part"}
   COMPREPLY=()
   while read -r line; do
     if [ "$line" = :files ]; then
       compopt -o filenames 2>/dev/null
-      COMPREPLY=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))
+      COMPREPLY=($(compgen -f -- "$part"))
       return
     fi
-    COMPREPLY+=("\${line%%$'\\t'*}")
-  done < <(fleet __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    line=\${line%%$'\\t'*}
+    COMPREPLY+=("\${line#"$joined"}")
+  done < <(fleet __complete "\${words[@]:1:\${#words[@]} - 2}" "$word" 2>/dev/null)
 }
 complete -F _fleet fleet
 `,
@@ -23,7 +28,7 @@ _fleet() {
   local -a found
   for line in "\${(@f)$(fleet __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
-    if [[ $line == :files ]]; then _files; return; fi
+    if [[ $line == :files ]]; then compset -P '--*='; _files; return; fi
     found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
   done
   _describe fleet found
@@ -31,10 +36,14 @@ _fleet() {
 if [[ $funcstack[1] == _fleet ]]; then _fleet "$@"; else compdef _fleet fleet; fi
 `,
   fish: `function __fleet_complete
-  set -l words (commandline -opc) (commandline -ct)
+  set -l word (commandline -ct)
+  set -l words (commandline -opc) $word
   for line in (fleet __complete $words[2..-1] 2>/dev/null)
     if test "$line" = :files
-      __fish_complete_path (commandline -ct)
+      set -l option (string match -r -- '^--[^=]*=' $word)
+      for path in (__fish_complete_path (string replace -r -- '^--[^=]*=' '' $word))
+        echo "$option$path"
+      end
     else
       echo $line
     end
@@ -45,7 +54,9 @@ complete -c fleet -f -a '(__fleet_complete)'
   powershell: `Register-ArgumentCompleter -Native -CommandName fleet -ScriptBlock {
   param($word, $ast, $cursor)
   $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.Extent.Text })
-  if ($word -eq '') { $words += '""' }
+  $version = $PSVersionTable.PSVersion
+  $keepsEmpty = $version.Major -gt 7 -or ($version.Major -eq 7 -and $version.Minor -ge 3)
+  if ($word -eq '') { $words += $(if ($keepsEmpty) { '' } else { '""' }) }
   fleet __complete @words 2>$null | ForEach-Object {
     $parts = $_ -split "\`t", 2
     if ($parts[0] -eq ':files') { return }

@@ -44,7 +44,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
   defineCommand({
     name,
     summary,
-    arguments: { words: any('words', 'as docker takes them') },
+    arguments: { words: any('words', 'as docker takes them', 'file') },
     passesThrough: true,
     targets: 'many',
     failureCode: dockerFailure,
