@@ -14,12 +14,12 @@ export interface NewInventory {
 
 const schemaFileName = 'machines.schema.json'
 
-/** The text of an inventory without machines. */
+/** The text of an inventory without machines. The id is quoted: 01234567 and 97598e81 would be numbers. */
 export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}
 # The machines of this fleet. Share it through git: nothing secret is ever in it.
 version: 1
-id: ${id} # names this fleet for good, in the tags of what it creates
+id: "${id}" # names this fleet for good, in the tags of what it creates
 machines: {}
 # A machine, as fleet writes it and as you can:
 #   web-1:

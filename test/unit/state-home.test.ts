@@ -17,8 +17,9 @@ import { openActive } from '../../src/state/active.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
 import { findInventory } from '../../src/state/find-inventory.ts'
 import { locateHome, preparePrivateFolder } from '../../src/state/home.ts'
-import { initInventory } from '../../src/state/init-inventory.ts'
+import { initInventory, writeNewInventory } from '../../src/state/init-inventory.ts'
 import { openKeys } from '../../src/state/keys.ts'
+import { parseInventory } from '../../src/state/parse-inventory.ts'
 
 let folder = ''
 beforeEach(async () => {
@@ -179,6 +180,10 @@ describe('a new inventory', () => {
     expect(await readFile(path(), 'utf8')).toContain(
       'machines:\n  a:\n    driver: local\n# A machine',
     )
+  })
+
+  it.each(['01234567', '97598e81', '4f0c2f6e'])('can be read with the id %s', (id) => {
+    expect(parseInventory(writeNewInventory(id), 'f', optionsOf).inventory).toMatchObject({ id })
   })
 
   it('overwrites nothing', async () => {
