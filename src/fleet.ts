@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os'
 import type { Engine } from './engine/engine.ts'
-import { UserError } from './errors.ts'
-import type { HostRecord, Machine } from './machine/machine.ts'
+import { type Machine, hostOf } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
 import { locateHome } from './state/home.ts'
@@ -11,7 +10,10 @@ import type { Io } from './ui/io.ts'
 import { askSecret, askText, canPrompt } from './ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
-export interface Fleet extends Context, AsyncDisposable {}
+export interface Fleet extends Context, AsyncDisposable {
+  /** Where `--inventory`, else `$FLEET_INVENTORY`, says that the inventory is. */
+  readonly inventoryFile: string | undefined
+}
 
 /** Makes a value when it is first asked for. */
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
@@ -45,15 +47,6 @@ function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => P
   }
 }
 
-/** What fleet remembers of a machine's host. Throws where there is none to reach yet. */
-function hostOf({ name, host }: Machine): HostRecord {
-  if (host?.phase === 'ready') return host
-  throw new UserError('unreachable', `${name} is not created yet`, {
-    machine: name,
-    hint: `fleet create ${name}`,
-  })
-}
-
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
@@ -65,12 +58,13 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
   const keys = openKeys(home)
+  const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
 
   const locate = once(async () => {
     const { findInventory } = await import('./state/find-inventory.ts')
-    return findInventory({ told: inventoryFile || env['FLEET_INVENTORY'], cwd, home })
+    return findInventory({ told, cwd, home })
   })
 
   const inventory = once(async () => {
@@ -80,13 +74,6 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
     return openFileInventory(await locate(), { optionsOf })
   })
 
-  /** The machine that `machine` is reached through. */
-  async function jumpHostOf(machine: Machine): Promise<Transport | undefined> {
-    if (machine.via === undefined) return undefined
-    const { findMachine } = await import('./operations/choose-machines.ts')
-    return transports.get(findMachine(await (await inventory()).read(), machine.via))
-  }
-
   const transports = perMachine(async (machine): Promise<Transport> => {
     const { address, port = 22, user = '', hostKeys = [], key } = hostOf(machine)
     if (address === undefined) {
@@ -94,8 +81,9 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
       return openLocal(env)
     }
     const { connectSsh } = await import('./transport/ssh.ts')
+    const { connectJumpHost } = await import('./operations/jump-host.ts')
     const ownKey = key === undefined ? undefined : await keys.find(key)
-    const via = await jumpHostOf(machine)
+    const via = await connectJumpHost(fleet, machine)
     const identityFiles = ownKey === undefined ? [] : [ownKey]
     return connectSsh(
       { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
@@ -121,6 +109,7 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
   const fleet: Fleet = {
     signal,
     env,
+    inventoryFile: told,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
     prompt: canPrompt(io)
       ? ({ text, secret }) => (secret ? askSecret(io, text) : askText(io, text))

@@ -1,3 +1,4 @@
+import { UserError } from '../errors.ts'
 import type { MachineName } from './name.ts'
 import type { HostRecord, MachineEntry } from './schema.ts'
 
@@ -8,3 +9,19 @@ export type Machine = Readonly<MachineEntry> & { readonly name: MachineName }
 
 /** A machine whose host exists as far as fleet remembers. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }
+
+/** What fleet remembers of a machine's host. Throws kind `unreachable` where there is none to reach. */
+export function hostOf({ name, host }: Machine): HostRecord {
+  if (host?.phase === 'ready') return host
+  if (host === undefined) {
+    throw new UserError('unreachable', `${name} is not created yet`, {
+      machine: name,
+      hint: `fleet create ${name}`,
+    })
+  }
+  const doing = host.phase === 'creating' ? 'created' : 'removed'
+  throw new UserError('unreachable', `${name} is being ${doing}, or that was cut short`, {
+    machine: name,
+    hint: `wait for it, or clear it away: fleet rm ${name}`,
+  })
+}

@@ -2,9 +2,8 @@ import type { HostFacts } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import type { HostRecord, Machine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
-import type { Transport } from '../transport/transport.ts'
-import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { connectJumpHost } from './jump-host.ts'
 import { logIn } from './log-in.ts'
 import { observedFacts } from './observed-facts.ts'
 import { probeHost } from './probe-host.ts'
@@ -60,12 +59,6 @@ export async function admitHost(
     },
     probe,
   }
-}
-
-async function connectJumpHost(context: Context, { via }: Machine): Promise<Transport | undefined> {
-  if (via === undefined) return undefined
-  const inventory = await (await context.inventory()).read()
-  return context.connect(findMachine(inventory, via))
 }
 
 /** A host elsewhere may get its engine later; this computer is of no use without one. */

@@ -50,7 +50,7 @@ export async function adoptMachine(
   const name = request.name ?? nameFrom(request.destination)
   const store = await context.inventory()
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
-  const via = request.via ?? (await findJump(context, name, config, request, calls))
+  const via = request.via ?? (await findJump(context, { name, config, after: [] }, request, calls))
   const { address, user, port, identityFiles } = config
   return createMachine(
     context,
@@ -86,18 +86,31 @@ function nameFrom(destination: string): MachineName {
   })
 }
 
+/** A host on the way to the target. */
+interface Stop {
+  readonly name: string
+  readonly config: SshConfig
+  /** What is reached through it, the target first. */
+  readonly after: readonly SshConfig[]
+}
+
+const isSameHost = (a: SshConfig, b: SshConfig): boolean =>
+  a.address === b.address && a.port === b.port && a.user === b.user
+
 /** The machine to jump through, by ~/.ssh/config. The last of several hosts is the one next to the target. */
 async function findJump(
   context: Context,
-  leadsTo: string,
-  { proxyJump = [] }: SshConfig,
+  stop: Stop,
   request: AdoptRequest,
   calls: AdoptCalls,
 ): Promise<MachineName | undefined> {
-  const [nearest, ...before] = proxyJump.toReversed()
+  const { name: leadsTo, config } = stop
+  const [nearest, ...before] = config.proxyJump?.toReversed() ?? []
   if (nearest === undefined) return undefined
   const { trust } = request // an expected fingerprint is the target's
   const jump = await resolveSshConfig(nearest, context.env)
+  const after = [...stop.after, config]
+  if (after.some((passed) => isSameHost(passed, jump))) throw goesInCircle(nearest)
   const { machines } = await (await context.inventory()).read()
   const there = [...machines.values()].find(
     ({ host }) =>
@@ -108,7 +121,8 @@ async function findJump(
   if (!(await calls.confirmJump({ name, leadsTo }))) {
     throw new UserError('cancelled', `${leadsTo} is reached through ${name}: nothing was changed`)
   }
-  const via = await findJump(context, name, withJumps(jump, before.toReversed()), request, calls)
+  const earlier = { name, config: withJumps(jump, before.toReversed()), after }
+  const via = await findJump(context, earlier, request, calls)
   const adopted = await adoptMachine(
     context,
     { destination: nearest, name, engine: 'none', via, trust: { ...trust, expected: undefined } },
@@ -120,3 +134,8 @@ async function findJump(
 /** Hosts that the target's own configuration puts before a jump host; else the jump host's configuration says. */
 const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
+
+const goesInCircle = (destination: string): UserError =>
+  new UserError('usage', `~/.ssh/config leads to ${destination} through itself`, {
+    hint: `see its ProxyJump: ssh -G ${destination} | grep -i proxyjump`,
+  })

@@ -35,6 +35,7 @@ export async function createMachine(
   const inventory = await store.read()
   const before = inventory.machines.get(name)
   const machine = { ...draftEntry(request, before && entryOf(before)), name }
+  checkEngineWish(machine, request)
   const facts = await locateHost(context, machine, inventory, calls.progress)
   checkNotThere(inventory, name, machine.via, facts)
   const { host, probe } = await admitHost(context, machine, facts, request, calls)
@@ -44,6 +45,14 @@ export async function createMachine(
   })
   const created = { ...machine, host }
   return { machine: created, probe, ...hintFor(created, probe) }
+}
+
+function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
+  if (engine !== 'none' || !installEngine) return
+  throw new UserError('usage', `${name} is meant to have no engine, and one is to be installed`, {
+    machine: name,
+    hint: 'leave out --install-engine, or else --engine-none and "engine: none" in its entry',
+  })
 }
 
 /** Asks the driver where the host is, with the options that the inventory sets for all of its machines. */

@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
 import { fingerprint } from '../transport/host-keys.ts'
 import { scanHostKey } from '../transport/ssh.ts'
-import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { connectJumpHost } from './jump-host.ts'
 
 /** A host's key as pinned, and as the host shows it now: fingerprints. */
 export interface KeyChange {
@@ -13,22 +15,22 @@ export interface KeyChange {
 
 /**
  * Pins the key that a host shows now in place of the one before, once `confirm` says so.
- * Throws kind `usage` when it is the same still, `cancelled` when it is not confirmed.
+ * Throws kind `usage` when it is the same still, `cancelled` when it is not confirmed,
+ * `failed` when the entry changed meanwhile.
  */
 export async function rekeyMachine(
   context: Context,
   machine: Machine,
   confirm: (change: KeyChange) => Promise<boolean>,
 ): Promise<KeyChange> {
-  const { name, host, via } = machine
+  const { name, host } = machine
   if (host?.address === undefined) {
     throw new UserError('usage', `${name} is not reached over SSH: it has no host key`, {
       machine: name,
     })
   }
-  const store = await context.inventory()
-  const jump = via && (await context.connect(findMachine(await store.read(), via)))
-  const endpoint = { address: host.address, port: host.port ?? 22, via: jump || undefined }
+  const via = await connectJumpHost(context, machine)
+  const endpoint = { address: host.address, port: host.port ?? 22, via }
   const shown = await scanHostKey(endpoint, { signal: context.signal })
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {
@@ -43,9 +45,17 @@ export async function rekeyMachine(
   if (!(await confirm(change))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine: name })
   }
-  await store.update(
-    name,
-    (entry) => entry?.host && { ...entry, host: { ...entry.host, hostKeys: [shown] } },
-  )
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry === undefined || !isDeepStrictEqual(entry.host, host)) throw changedMeanwhile(name)
+    return { ...entry, host: { ...host, hostKeys: [shown] } }
+  })
   return change
 }
+
+/** What was confirmed was the key of the host that the entry named then. */
+const changedMeanwhile = (name: MachineName): UserError =>
+  new UserError('failed', `the entry of ${name} changed meanwhile: the new key was not pinned`, {
+    machine: name,
+    hint: `look at it, and try again: fleet inspect ${name}`,
+  })

@@ -135,12 +135,16 @@ const architectures: Readonly<Record<string, string>> = {
 /** States of cloud-init in which it still changes the host ("not run" may last for ever). */
 const busyStates = new Set(['running', 'degraded running'])
 
-/** Reads what {@link probeScript} printed; lines of others, such as a shell's greeting, are skipped. */
+/**
+ * Reads what {@link probeScript} printed; lines of others, such as a shell's greeting, are skipped, and so are
+ * control characters: what a host says of itself ends up on a terminal.
+ */
 export function parseHostProbe(output: string): HostProbe {
   const said = new Map<string, string>()
   for (const line of output.split('\n')) {
     const match = /^fleet ([a-z.-]+)=(.*)$/.exec(line)
-    if (match?.[1] !== undefined && match[2]) said.set(match[1], match[2].trim())
+    if (match?.[1] !== undefined && match[2])
+      said.set(match[1], match[2].replaceAll(/\p{Cc}/gu, '').trim())
   }
   const get = (key: string): string => said.get(key) ?? ''
   const machine = get('machine')

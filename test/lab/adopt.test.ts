@@ -1,4 +1,4 @@
-import { appendFile, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
 import {
@@ -305,6 +305,68 @@ Host inner
       ).rejects.toMatchObject({ kind: 'cancelled' })
       expect(await operator.inventory()).toBe(before)
     })
+
+    test('but not in a circle', async () => {
+      await config(`Host a
+  HostName ${host.address}
+  ProxyJump b
+Host b
+  HostName ${other.address}
+  ProxyJump a
+`)
+      expect(await refused({ destination: 'a', ...acceptNew })).toMatchObject({
+        kind: 'usage',
+        message: expect.stringContaining('through itself'),
+      })
+    })
+  })
+
+  test('names the key file that later logins miss', async () => {
+    await operator[Symbol.asyncDispose]()
+    operator = await makeOperator() // no key in the usual place
+    const file = join(operator.home, 'deploy')
+    await copyFile(lab.identity.file, file)
+    const { machine } = await adopt({ ...plain(), identityFiles: [file], ...acceptNew })
+    await rm(file)
+    await using fleet = operator.open()
+    await expect(fleet.connect(machine)).rejects.toMatchObject({
+      kind: 'credentials',
+      message: expect.stringContaining(`${file} (there is no such file)`),
+    })
+  })
+
+  test('refuses to install the engine of a host that is to have none', async () => {
+    await using fleet = operator.open()
+    const request = { name: name('x'), driver: 'ssh', options: { address: host.address } }
+    await expect(
+      createMachine(
+        fleet,
+        { ...request, engine: 'none', installEngine: true, ...acceptNew },
+        calls,
+      ),
+    ).rejects.toMatchObject({ kind: 'usage', hint: expect.stringContaining('--install-engine') })
+  })
+
+  test.each([
+    ['over a machine that is none', 'gone', 'unknown-machine'],
+    ['through the machine itself', 'x', 'inventory'],
+    ['in a circle', 'y', 'inventory'],
+  ])('goes no way that leads %s', async (_, via, kind) => {
+    await operator[Symbol.asyncDispose]()
+    const entry = `driver: ssh, options: { address: ${host.address} }, host: { phase: ready, address: ${host.address}, user: root }`
+    operator = await makeOperator({
+      identity: lab.identity.file,
+      inventory: `version: 1
+id: 0123abcd
+machines:
+  x: { via: ${via}, ${entry} }
+  y: { via: x, ${entry} }
+`,
+    })
+    await using fleet = operator.open()
+    const machine = await operator.machine('x')
+    if (machine === undefined) throw new Error('no machine x')
+    await expect(fleet.connect(machine)).rejects.toMatchObject({ kind })
   })
 
   test('completes an entry that was written by hand, and keeps its words', async () => {

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createMachine } from '../../src/operations/create-machine.ts'
 import { type KeyChange, rekeyMachine } from '../../src/operations/rekey-machine.ts'
+import type { MachineEntry } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { fingerprint } from '../../src/transport/host-keys.ts'
 import { run } from '../../src/transport/run.ts'
@@ -24,6 +26,11 @@ async function whoAmI(): Promise<string> {
   if (machine === undefined) throw new Error('no machine m')
   return (await run(await fleet.connect(machine), ['whoami'])).stdout
 }
+
+const moved = ({ host, ...entry }: MachineEntry): MachineEntry => ({
+  ...entry,
+  ...(host && { host: { ...host, address: '10.77.0.250' } }),
+})
 
 const nobody = async () => {
   throw new Error('nobody was to be asked')
@@ -74,6 +81,22 @@ describe.skipIf(!labIsHere)('rekey', () => {
     expect(shown).toEqual([change])
     expect(await operator.inventory()).toBe(inventory)
     await expect(whoAmI()).rejects.toMatchObject({ kind: 'host-key' })
+  })
+
+  test('pins nothing when the entry was removed or changed while the person was asked', async () => {
+    const inventory = await operator.inventory()
+    const failed = { kind: 'failed', machine: 'm' }
+    const byAnother = async (change: (entry: MachineEntry) => MachineEntry | undefined) => {
+      await using fleet = operator.open()
+      const store = await fleet.inventory()
+      await store.update(parseMachineName('m'), (entry) => entry && change(entry))
+      return true
+    }
+    await expect(rekey(() => byAnother(moved))).rejects.toMatchObject(failed)
+    expect((await operator.machine('m'))?.host?.hostKeys).toEqual([before])
+    await writeFile(operator.inventoryFile, inventory)
+    await expect(rekey(() => byAnother(() => undefined))).rejects.toMatchObject(failed)
+    await writeFile(operator.inventoryFile, inventory)
   })
 
   test('pins the new key, and only that, once it is confirmed', async () => {

@@ -9,6 +9,7 @@ import type { MachineName } from '../../src/machine/name.ts'
 /** Somebody at a computer of their own, whose operations run in this process. */
 export interface Operator extends AsyncDisposable {
   readonly home: string
+  readonly inventoryFile: string
   readonly env: Readonly<Record<string, string>>
   /** The parts, as one command has them: dispose of it, and open another for the next one. */
   open(): Fleet
@@ -35,6 +36,7 @@ export async function makeOperator({
   }
   return {
     home,
+    inventoryFile: file,
     env,
     open,
     inventory: () => readFile(file, 'utf8'),

@@ -29,7 +29,9 @@ export const adopt = defineCommand({
   ],
   async run({ fleet, io, args, options, format }) {
     const { adoptMachine } = await import('../../operations/adopt-machine.ts')
+    const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
     const { destination } = args
+    const identityFiles = await namedIdentityFiles(options.identity)
     const created = await withProgress(io, options.name ?? destination, (progress) =>
       adoptMachine(
         fleet,
@@ -37,7 +39,7 @@ export const adopt = defineCommand({
           destination,
           name: options.name,
           labels: parseLabels(options.label),
-          identityFiles: options.identity === undefined ? [] : [options.identity],
+          identityFiles,
           via: options.via,
           engine: options.noEngine ? 'none' : undefined,
           trust: trustFrom(io, options, progress),

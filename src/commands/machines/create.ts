@@ -66,11 +66,13 @@ export const create = defineCommand({
   async run({ fleet, io, args, options, format }) {
     const { createMachine } = await import('../../operations/create-machine.ts')
     const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+    const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
     const { name, driver, flags } = await askCreation(io, fleet, {
       name: args.name,
       driver: options.driver,
       flags: options,
     })
+    const identityFiles = await namedIdentityFiles(options.identity)
     const created = await withProgress(io, name, (progress) =>
       createMachine(
         fleet,
@@ -81,7 +83,7 @@ export const create = defineCommand({
           labels: parseLabels(options.label),
           via: options.via,
           engine: options.noEngine ? 'none' : undefined,
-          identityFiles: options.identity === undefined ? [] : [options.identity],
+          identityFiles,
           installEngine: options.installEngine,
           trust: trustFrom(io, options, progress),
         },

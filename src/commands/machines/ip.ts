@@ -1,4 +1,4 @@
-import { UserError } from '../../errors.ts'
+import { hostOf } from '../../machine/machine.ts'
 import { writeRows } from '../../ui/table.ts'
 import { any, defineCommand } from '../definition.ts'
 
@@ -7,20 +7,16 @@ export const ip = defineCommand({
   summary: 'Print the address of a machine',
   arguments: { names: any('names', 'the machines; the active one if none is named', 'machine') },
   targets: 'many',
+  allAtOnce: true,
   answers: 'json',
   examples: ['fleet ip web-1', 'ping $(fleet ip)'],
   async run({ fleet, io, args, targets, format }) {
     const { namedMachines } = await import('../../operations/choose-machines.ts')
     const machines = await namedMachines(fleet, args.names, targets)
-    const rows = machines.map(({ name, host }) => {
-      if (host === undefined) {
-        throw new UserError('unreachable', `${name} is not created yet, so it has no address`, {
-          machine: name,
-          hint: `fleet create ${name}`,
-        })
-      }
-      return { name, address: host.address ?? '127.0.0.1' }
-    })
+    const rows = machines.map((machine) => ({
+      name: machine.name,
+      address: hostOf(machine).address ?? '127.0.0.1',
+    }))
     writeRows(io, format, {
       rows,
       columns: [{ title: 'ADDRESS', text: (row) => row.address }],

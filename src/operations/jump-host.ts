@@ -1,0 +1,47 @@
+import { UserError } from '../errors.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import type { Inventory } from '../state/inventory.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Context } from './context.ts'
+
+/** A machine that may have to be reached through another one. */
+type Reached = Pick<Machine, 'name' | 'via'>
+
+/**
+ * The machine to jump through, once the whole way is known to lead somewhere. Throws kind
+ * `unknown-machine` where the inventory lacks a jump host, `inventory` when the way is a circle.
+ */
+function findJumpHost(
+  inventory: Inventory,
+  { name, via }: Reached,
+  passed: readonly string[] = [],
+): Machine | undefined {
+  if (via === undefined) return undefined
+  const way = [...passed, name]
+  if (way.includes(via)) {
+    throw new UserError('inventory', `the way goes in a circle: ${[...way, via].join(' via ')}`, {
+      machine: name,
+      hint: 'change "via" in their entries',
+    })
+  }
+  const jump = inventory.machines.get(via as MachineName)
+  if (jump === undefined) {
+    throw new UserError('unknown-machine', `${name} is reached via ${via}, which is no machine`, {
+      machine: name,
+      hint: 'fleet ls shows the machines',
+    })
+  }
+  findJumpHost(inventory, jump, way)
+  return jump
+}
+
+/** The connection to the machine that another one is reached through, if any. */
+export async function connectJumpHost(
+  context: Context,
+  machine: Reached,
+): Promise<Transport | undefined> {
+  if (machine.via === undefined) return undefined
+  const jump = findJumpHost(await (await context.inventory()).read(), machine)
+  return jump && context.connect(jump)
+}
