@@ -8,11 +8,39 @@ import type { Context } from './context.ts'
 export type AskName = (machine: Machine) => Promise<string>
 
 /**
- * Forgets machines that fleet did not make: their entries go, and nothing on the hosts changes.
- * All is checked before the first goes. Throws kind `usage` when another machine is reached
- * through one of them, `cancelled` when the name of a protected one is not typed.
+ * Removes machines. Their drivers make no hosts, so this is forgetting them. Throws as
+ * {@link forgetMachines} does, and kind `unsupported` when a driver is not known here: another fleet may
+ * have made that host, and who takes away its entry alone leaves it running, unseen.
  */
 export async function removeMachines(
+  context: Context,
+  machines: readonly Machine[],
+  askName: AskName,
+): Promise<void> {
+  for (const machine of machines) await checkDriver(context, machine)
+  await forgetMachines(context, machines, askName)
+}
+
+async function checkDriver(context: Context, { name, driver }: Machine): Promise<void> {
+  await context.driver(driver).catch((error: unknown) => {
+    throw new UserError(
+      'unsupported',
+      `this fleet has no driver ${driver} to remove ${name} with`,
+      {
+        machine: name,
+        hint: `use a fleet that has it; or leave the host as it is: fleet forget ${name}`,
+        cause: error,
+      },
+    )
+  })
+}
+
+/**
+ * Forgets machines: their entries go, and nothing on the hosts changes. All is checked before the
+ * first goes. Throws kind `usage` when another machine is reached through one of them, `cancelled`
+ * when the name of a protected one is not typed.
+ */
+export async function forgetMachines(
   context: Context,
   machines: readonly Machine[],
   askName: AskName,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { removeMachines } from '../../src/operations/remove-machine.ts'
+import { forgetMachines, removeMachines } from '../../src/operations/remove-machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { type Operator, makeOperator } from '../support/operator.ts'
 
@@ -16,6 +16,7 @@ machines:
     protected: true
     host: { phase: ready }
   planned: { driver: ssh, options: { address: planned.invalid } } # not yet
+  cloudy: { driver: from-tomorrow, host: { phase: creating, token: '1' } }
 `
 
 let operator: Operator
@@ -31,11 +32,12 @@ const nobody = async () => {
 async function remove(
   names: readonly string[],
   askName: () => Promise<string> = nobody,
+  work = removeMachines,
 ): Promise<void> {
   await using fleet = operator.open()
   const { machines } = await (await fleet.inventory()).read()
   const found = names.map((name) => machines.get(parseMachineName(name)))
-  await removeMachines(
+  await work(
     fleet,
     found.filter((machine) => machine !== undefined),
     askName,
@@ -79,6 +81,17 @@ describe('removing', () => {
   test('takes none when one of them may not go', async () => {
     await expect(remove(['planned', 'jump'])).rejects.toMatchObject({ kind: 'usage' })
     expect(await operator.inventory()).toBe(inventory)
+  })
+
+  test('leaves a machine whose driver is unknown here, and says how to forget it', async () => {
+    await expect(remove(['planned', 'cloudy'])).rejects.toMatchObject({
+      kind: 'unsupported',
+      machine: 'cloudy',
+      hint: expect.stringContaining('fleet forget cloudy'),
+    })
+    expect(await operator.inventory()).toBe(inventory)
+    await remove(['cloudy'], nobody, forgetMachines)
+    expect(await operator.machine('cloudy')).toBeUndefined()
   })
 
   test('wants the name of a protected machine', async () => {

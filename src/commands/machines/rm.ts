@@ -1,5 +1,7 @@
 import { UserError } from '../../errors.ts'
+import type { Fleet } from '../../fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
+import type { forgetMachines } from '../../operations/remove-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 import { type Invocation, defineCommand, several } from '../definition.ts'
@@ -18,17 +20,20 @@ function askNameOf(io: Io, { name }: Machine): Promise<string> {
   return askText(io, `${name} is protected. Type its name to remove it:`)
 }
 
-async function remove(
-  { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
-  typed: readonly string[],
-  yes: boolean,
-): Promise<void> {
+type Surroundings = Pick<Invocation, 'fleet' | 'io'>
+
+async function machinesCalled(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
   const { namedMachines } = await import('../../operations/choose-machines.ts')
-  const { removeMachines } = await import('../../operations/remove-machine.ts')
-  const machines = await namedMachines(fleet, typed, { machine: undefined, on: [] })
-  const list = machines.map(({ name }) => name).join(', ')
-  await requireConsent(io, yes, `Take ${list} out of the inventory? Nothing changes on the hosts.`)
-  await removeMachines(fleet, machines, (machine) => askNameOf(io, machine))
+  return namedMachines(fleet, names, { machine: undefined, on: [] })
+}
+
+/** Has `work` take machines away, asking for the names of protected ones, and says which are gone. */
+async function take(
+  work: typeof forgetMachines,
+  { fleet, io }: Surroundings,
+  machines: readonly Machine[],
+): Promise<void> {
+  await work(fleet, machines, (machine) => askNameOf(io, machine))
   for (const { name } of machines) io.stderr.write(`${name} is no longer in the inventory\n`)
 }
 
@@ -39,12 +44,22 @@ export const rm = defineCommand({
     'Remove machines. Hosts that fleet did not make stay as they are: only the entries go.',
   arguments: names,
   options: { yes: yesOption },
-  run: (invocation) => remove(invocation, invocation.args.names, invocation.options.yes),
+  async run({ fleet, io, args, options }) {
+    const { removeMachines } = await import('../../operations/remove-machine.ts')
+    const machines = await machinesCalled(fleet, args.names)
+    const list = machines.map(({ name }) => name).join(', ')
+    const question = `Take ${list} out of the inventory? Nothing changes on the hosts.`
+    await requireConsent(io, options.yes, question)
+    await take(removeMachines, { fleet, io }, machines)
+  },
 })
 
 export const forget = defineCommand({
   name: 'forget',
   summary: 'Take machines out of the inventory and leave their hosts alone',
   arguments: names,
-  run: (invocation) => remove(invocation, invocation.args.names, true),
+  async run({ fleet, io, args }) {
+    const { forgetMachines } = await import('../../operations/remove-machine.ts')
+    await take(forgetMachines, { fleet, io }, await machinesCalled(fleet, args.names))
+  },
 })
