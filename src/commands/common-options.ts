@@ -11,8 +11,10 @@ export const commonOptions = {
     'machine',
   ),
   all: flag('--all', 'all machines: short for --on all'),
-  parallel: parsed('--parallel <count>', 'how many machines to work on at once (32)', (count) =>
-    parseCount(count, 1),
+  parallel: parsed(
+    '--parallel <count>',
+    'how many machines to work on at once (32; for ls and status 128)',
+    (count) => parseCount(count, 1),
   ),
   json: flag('--json', 'answer in JSON'),
   quiet: flag('-q, --quiet', 'names only'),
@@ -26,7 +28,8 @@ export function commonNamesOf(command: Command): CommonOption[] {
   return [
     'inventory',
     ...(command.targets === undefined ? [] : (['machine'] as const)),
-    ...(command.targets === 'many' ? (['on', 'all', 'parallel'] as const) : []),
+    ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
+    ...(command.targets === 'many' && !command.allAtOnce ? (['parallel'] as const) : []),
     ...(command.answers === undefined ? [] : (['json'] as const)),
     ...(command.answers === 'names' ? (['quiet'] as const) : []),
   ]

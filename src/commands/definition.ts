@@ -97,8 +97,8 @@ type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unk
 export interface Targets {
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** How many of them to work on at once. */
-  readonly parallel: number
+  /** How many of them to work on at once, if that was said. */
+  readonly parallel: number | undefined
 }
 
 /** How a person wants the answer. */
@@ -130,6 +130,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly moreOptions?: (argv: readonly string[]) => Promise<Options>
   /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
   readonly targets?: 'one' | 'many'
+  /** Of many machines, asks all at once, or none: takes no `--parallel`. */
+  readonly allAtOnce?: boolean
   /** Whether it takes `--json`, or `--json` and `--quiet`. */
   readonly answers?: 'json' | 'names'
   /** Words after the name go to another program unread; the first argument takes them. */

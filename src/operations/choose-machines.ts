@@ -16,18 +16,18 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   })
 }
 
+/** What plain commands mean: the name in $FLEET_MACHINE, else the active machine's, if any. */
+export const activeName = async (context: Context): Promise<string | undefined> =>
+  context.machineFromEnvironment ?? (await (await context.active()).current())
+
 /** The one machine that a command means: the named one, else $FLEET_MACHINE, else the active one. */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
-  const chosen = name ?? context.machineFromEnvironment
+  const chosen = name ?? (await activeName(context))
   if (chosen !== undefined) return findMachine(inventory, chosen)
-  const active = await (await context.active()).current()
-  if (active === undefined) {
-    throw new UserError('usage', 'no machine was named, and none is active', {
-      hint: 'name one with --machine NAME, or make one active: fleet use NAME',
-    })
-  }
-  return findMachine(inventory, active)
+  throw new UserError('usage', 'no machine was named, and none is active', {
+    hint: 'name one with --machine NAME, or make one active: fleet use NAME',
+  })
 }
 
 /**

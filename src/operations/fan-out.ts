@@ -11,8 +11,8 @@ export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Pr
 
 export interface FanOutOptions {
   readonly signal: AbortSignal
-  /** How many machines are worked on at once. */
-  readonly concurrency?: number
+  /** How many machines are worked on at once; 32 unless told. */
+  readonly concurrency?: number | undefined
   /** How long the work on one machine may take. */
   readonly timeoutMs?: number
 }

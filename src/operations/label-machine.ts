@@ -1,5 +1,6 @@
 import { parseLabel } from '../machine/labels.ts'
 import type { MachineEntry } from '../machine/machine.ts'
+import { entryOf } from '../state/inventory.ts'
 import type { Context } from './context.ts'
 import { findMachine } from './choose-machines.ts'
 
@@ -17,7 +18,10 @@ export function parseLabelChange(words: readonly string[]): LabelChange {
   return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }
 }
 
-/** Sets and removes labels of one machine. Resolves to the labels it has then. */
+/**
+ * Sets and removes labels of one machine, or only reads them where nothing is to change. Resolves to the
+ * labels it has then.
+ */
 export async function labelMachine(
   context: Context,
   name: string,
@@ -25,10 +29,10 @@ export async function labelMachine(
 ): Promise<Readonly<Record<string, string>>> {
   const store = await context.inventory()
   const machine = findMachine(await store.read(), name)
+  if (change.set.size === 0 && change.remove.size === 0) return machine.labels ?? {}
   let labels: Record<string, string> = {}
-  await store.update(machine.name, (entry): MachineEntry | undefined => {
-    if (entry === undefined) return undefined
-    const { labels: before = {}, ...rest } = entry
+  await store.update(machine.name, (_, newest): MachineEntry => {
+    const { labels: before = {}, ...rest } = entryOf(findMachine(newest, name))
     labels = Object.fromEntries(
       [...new Map([...Object.entries(before), ...change.set])].filter(
         ([key]) => !change.remove.has(key),

@@ -1,4 +1,3 @@
-import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
 import { fanOut } from './fan-out.ts'
@@ -6,7 +5,10 @@ import { fanOut } from './fan-out.ts'
 /** What the world says of a machine now. */
 export interface Observation {
   readonly machine: Machine
-  /** `no-engine`: the host answers and its engine does not. */
+  /**
+   * `running`: the host answers, and so does its engine, where it is to have one.
+   * `no-engine`: the host answers and its engine does not.
+   */
   readonly state: 'running' | 'no-engine' | 'unreachable' | 'not-created'
   /** Why it is not running. */
   readonly reason?: string
@@ -31,16 +33,29 @@ interface EngineInfo {
 
 type Answer = Omit<Observation, 'machine' | 'took'>
 
+/** How asking one machine went so far. */
+interface Question {
+  readonly began: number
+  /** Whether the host has let us in. */
+  reached: boolean
+}
+
+/**
+ * How many machines are asked at once unless told. A handshake takes about 10 ms of processor time: with many
+ * more, it would be this computer that keeps hosts from answering in time.
+ */
+const usualConcurrency = 128
+
 async function askMachine(
   context: Context,
   machine: Machine,
+  question: Question,
   signal: AbortSignal,
 ): Promise<Answer> {
   if (machine.host?.phase !== 'ready') return { state: 'not-created' }
-  const transport = await context.connect(machine)
-  if (machine.engine === 'none')
-    return { state: 'no-engine', reason: 'its entry says engine: none' }
-  void transport
+  await context.connect(machine)
+  question.reached = true
+  if (machine.engine === 'none') return { state: 'running' }
   const engine = await context.engine(machine)
   const info = await engine.json<EngineInfo>({ path: '/info', signal })
   return {
@@ -53,29 +68,32 @@ async function askMachine(
   }
 }
 
-function answerOf(error: unknown): Answer {
-  if (!(error instanceof UserError)) throw error
-  const reached = error.kind === 'failed' || error.kind === 'unsupported'
-  return { state: reached ? 'no-engine' : 'unreachable', reason: error.message }
-}
-
 /**
- * Asks every machine at once how it is, and yields the answers as they come. A machine
- * that has not answered after `timeoutMs` is unreachable; it delays no other.
+ * Asks machines how they are, many at once, and yields the answers as they come. What has not
+ * answered after `timeoutMs` is told as such; it delays no other.
  */
 export async function* observeMachines(
   context: Context,
   machines: readonly Machine[],
-  { timeoutMs }: { timeoutMs: number },
-): AsyncGenerator<Observation> {
-  const began = performance.now()
-  const work = (machine: Machine, signal: AbortSignal) => askMachine(context, machine, signal)
-  for await (const outcome of fanOut(machines, work, {
-    concurrency: machines.length,
-    signal: context.signal,
+  {
     timeoutMs,
-  })) {
-    const answer = 'error' in outcome ? answerOf(outcome.error) : outcome.value
-    yield { machine: outcome.machine, took: Math.round(performance.now() - began), ...answer }
+    concurrency = usualConcurrency,
+  }: { timeoutMs: number; concurrency?: number | undefined },
+): AsyncGenerator<Observation> {
+  const questions = new Map<Machine, Question>()
+  const ask = (machine: Machine, signal: AbortSignal): Promise<Answer> => {
+    const question = { began: performance.now(), reached: false }
+    questions.set(machine, question)
+    return askMachine(context, machine, question, signal)
+  }
+  const { signal } = context
+  for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeoutMs })) {
+    const { machine } = outcome
+    const { began = 0, reached = false } = questions.get(machine) ?? {}
+    const answer: Answer =
+      'error' in outcome
+        ? { state: reached ? 'no-engine' : 'unreachable', reason: outcome.error.message }
+        : outcome.value
+    yield { machine, took: Math.round(performance.now() - began), ...answer }
   }
 }

@@ -21,6 +21,7 @@ export const events = defineCommand({
     filter: filterOption,
   },
   targets: 'many',
+  allAtOnce: true,
   answers: 'json',
   examples: ['fleet events --on role=web -f type=container'],
   async run({ fleet, io, options, targets, format }) {

@@ -21,6 +21,7 @@ export const logs = defineCommand({
     timestamps: flag('-t, --timestamps', 'the time of each line before it'),
   },
   targets: 'many',
+  allAtOnce: true,
   answers: 'json',
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {

@@ -7,7 +7,8 @@ export const active = defineCommand({
   summary: 'Print the active machine',
   answers: 'json',
   async run({ fleet, io, format }) {
-    const name = fleet.machineFromEnvironment ?? (await (await fleet.active()).current())
+    const { activeName } = await import('../../operations/choose-machines.ts')
+    const name = await activeName(fleet)
     if (name === undefined) {
       throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })
     }

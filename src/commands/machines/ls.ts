@@ -1,3 +1,4 @@
+import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Observation } from '../../operations/observe-machines.ts'
 import { colorsOf } from '../../ui/color.ts'
@@ -65,7 +66,7 @@ function rowOf(machine: Machine, active: string | undefined): Row {
 
 function addressOf({ host }: Machine): string {
   if (host === undefined) return ''
-  if (host.address === undefined) return 'this computer'
+  if (host.address === undefined) return host.phase === 'ready' ? 'this computer' : ''
   return host.port === undefined ? host.address : `${host.address}:${host.port}`
 }
 
@@ -83,9 +84,16 @@ export const ls = defineCommand({
   answers: 'names',
   examples: ['fleet ls --on role=web', 'fleet ls --live', 'fleet ls -q | xargs -n1 fleet ip'],
   async run({ fleet, io, options, targets, format }) {
-    const { listMachines } = await import('../../operations/choose-machines.ts')
+    if (options.timeout !== undefined && !options.live) {
+      throw new UserError(
+        'usage',
+        '--timeout is how long hosts may take, and only --live asks them',
+        { hint: 'fleet ls --live' },
+      )
+    }
+    const { activeName, listMachines } = await import('../../operations/choose-machines.ts')
     const machines = await listMachines(fleet, targets)
-    const active = await (await fleet.active()).current()
+    const active = await activeName(fleet)
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name
     if (!options.live) {
@@ -98,7 +106,10 @@ export const ls = defineCommand({
       ? undefined
       : openTable(io, [...staticColumns, ...liveColumns(io)], rows)
     const answers: Row[] = []
-    for await (const { machine, ...live } of observeMachines(fleet, machines, { timeoutMs })) {
+    for await (const { machine, ...live } of observeMachines(fleet, machines, {
+      timeoutMs,
+      concurrency: targets.parallel,
+    })) {
       const row = { ...rowOf(machine, active), live }
       answers.push(row)
       if (format.quiet) io.stdout.write(`${row.name}\n`)

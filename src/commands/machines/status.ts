@@ -51,7 +51,10 @@ export const status = defineCommand({
     const write = format.json ? undefined : openTable(io, columns)
     const rows: Row[] = []
     const timeoutMs = (options.timeout ?? 5) * 1000
-    for await (const { machine, ...rest } of observeMachines(fleet, machines, { timeoutMs })) {
+    for await (const { machine, ...rest } of observeMachines(fleet, machines, {
+      timeoutMs,
+      concurrency: targets.parallel,
+    })) {
       const row = { machine: machine.name, ...rest }
       rows.push(row)
       write?.(row)
