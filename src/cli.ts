@@ -30,9 +30,6 @@ interface Ran {
   failureCode: number | undefined
 }
 
-/** How many machines are worked on at once unless told. */
-const defaultParallel = 32
-
 /** What a command receives for an option that was not given. */
 const absent = { flag: false, text: undefined, texts: [] } as const
 
@@ -58,7 +55,7 @@ function joinCommon(command: Command, before: CommonValues, after: CommonValues)
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-function targetsOf({ machine, on = [], all, parallel = defaultParallel }: CommonValues): Targets {
+function targetsOf({ machine, on = [], all, parallel }: CommonValues): Targets {
   const selectors = all === true ? [...on, 'all'] : on
   if (selectors.length > 0 && machine !== undefined) {
     throw new UserError('usage', '--machine names one machine, --on and --all name many: use one')
