@@ -282,6 +282,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(killed.code).toBe(143)
     const echoed = await ana.fleet(['ssh', 'h1', '--', 'cat'], { input: 'through\n' })
     expect(echoed.stdout).toBe('through\n')
+    expect((await ana.fleet(['-m', 'h1', 'ssh', 'echo', 'there'])).stdout).toBe('there\n')
     expect((await ana.fleet(['ssh', 'h9', '--', 'true'])).code).toBe(255)
     expect((await ana.fleet(['-m', 'h9', 'run', 'bb:1'])).code).toBe(125)
   })

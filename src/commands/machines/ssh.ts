@@ -18,12 +18,11 @@ export const ssh = defineCommand({
   async run({ fleet, io, args, targets }) {
     const { chooseMachine } = await import('../../operations/choose-machines.ts')
     const { runOnHost } = await import('../../operations/run-on-host.ts')
-    const machine = await chooseMachine(fleet, args.name ?? targets.machine)
-    const transport = await fleet.connect(machine)
-    return runOnHost(
-      transport,
-      args.command.length === 0 ? undefined : { shell: args.command.join(' ') },
-      io,
-    )
+    const [name, words] =
+      targets.machine === undefined || args.name === undefined
+        ? [args.name ?? targets.machine, args.command]
+        : [targets.machine, [args.name, ...args.command]]
+    const transport = await fleet.connect(await chooseMachine(fleet, name))
+    return runOnHost(transport, words.length === 0 ? undefined : { shell: words.join(' ') }, io)
   },
 })
