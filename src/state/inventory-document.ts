@@ -88,7 +88,7 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
     : { offset: 0, message: 'aliases that stand for more than this file may hold' }
   visit(root, {
     Pair(_, pair) {
-      if (!isMerge || keyOf(pair as ParsedPair) !== mergeKey) return undefined
+      if (!isMerge || !mergesKeys(pair as ParsedPair)) return undefined
       problem = { ...problem, offset: (pair as ParsedPair).key.range[0] }
       return visit.BREAK
     },
@@ -101,21 +101,19 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   return problem
 }
 
-/** The key under which a map takes over the keys of another (YAML 1.1, Merge Key). */
-export const mergeKey = '<<'
-
 /** The pairs of a map that the parser made. */
 export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as ParsedPair[]
 
-/** The text of a pair's key; `<<` for one that merges others. */
-export const keyOf = ({ key }: ParsedPair): string => {
-  if (!isScalar(key)) return ''
-  return typeof key.value === 'string' ? key.value : mergeKey
-}
+/** Whether a pair takes over the keys of another map (YAML 1.1, Merge Key). In quotes, `<<` is a key like others. */
+export const mergesKeys = ({ key }: ParsedPair): boolean =>
+  isScalar(key) && key.source === '<<' && key.type === 'PLAIN'
+
+/** The text of a pair's key. */
+export const keyOf = ({ key }: ParsedPair): string => (isScalar(key) ? String(key.value) : '')
 
 /** The pair of a map's own key: not one that a merge key (`<<`) brings in. */
 export const findPair = (map: YAMLMap, key: string): ParsedPair | undefined =>
-  pairsOf(map).find((pair) => keyOf(pair) === key)
+  pairsOf(map).find((pair) => keyOf(pair) === key && !mergesKeys(pair))
 
 /** A value of the document: its node, and the place of the nearest key above it that is written out. */
 export interface Located {

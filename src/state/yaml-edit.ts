@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isCollection, isMap } from 'yaml'
 import type { ParsedNode, YAMLMap } from 'yaml'
-import { findPair, keyOf, mergeKey, pairsOf, type ParsedPair } from './inventory-document.ts'
+import { findPair, keyOf, mergesKeys, pairsOf, type ParsedPair } from './inventory-document.ts'
 import {
   columnOf,
   endOfLines,
@@ -113,7 +113,7 @@ function changeValue(
 
 /** What merges others stays: taking it out could change keys that it brings in. */
 const isKept = (pair: ParsedPair, after: Values): boolean =>
-  keyOf(pair) === mergeKey || Object.hasOwn(after, keyOf(pair))
+  mergesKeys(pair) || Object.hasOwn(after, keyOf(pair))
 
 function changeFlowMap(
   { text }: Layout,

@@ -18,7 +18,7 @@ describe('any change', () => {
       labels: fc.dictionary(fc.constantFrom('role', 'env', 'rack', 'x'), text, {
         noNullPrototype: true,
       }),
-      options: fc.dictionary(fc.constantFrom('k', 'l'), anyJson, { noNullPrototype: true }),
+      options: fc.dictionary(fc.constantFrom('k', 'l', '<<'), anyJson, { noNullPrototype: true }),
       protected: fc.boolean(),
       host: fc.record(
         {
