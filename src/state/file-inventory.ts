@@ -6,7 +6,7 @@ import { editInventory } from './inventory-edit.ts'
 import { decodeInventory } from './inventory-text.ts'
 import { entryOf, type InventoryStore } from './inventory.ts'
 import type { IsHeld } from './lock.ts'
-import { parseInventory, type OptionsOf } from './parse-inventory.ts'
+import { parseInventory, type OptionsOf, type ParsedInventory } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
 import { tidyEntry } from './tidy-entry.ts'
 
@@ -55,13 +55,22 @@ export function openFileInventory(
   location: string,
   { optionsOf, lockWait }: FileInventoryOptions,
 ): InventoryStore {
+  let newest: ParsedInventory | undefined
+
+  /** Parses what the file says now, unless that is what it said before: one command reads it often. */
+  const parse = async (): Promise<ParsedInventory> => {
+    const text = await readText(location)
+    if (newest?.document.text !== text) newest = parseInventory(text, location, optionsOf)
+    return newest
+  }
+
   const attempt = async (
     [name, change]: Update,
     target: string,
     isHeld: IsHeld,
   ): Promise<boolean> => {
     const seen = await fingerprint(target)
-    const { document, inventory } = parseInventory(await readText(location), location, optionsOf)
+    const { document, inventory } = await parse()
     const machine = inventory.machines.get(name)
     const before = machine && entryOf(machine)
     const changed = change(before && structuredClone(before), inventory)
@@ -91,7 +100,7 @@ export function openFileInventory(
   let queue: Promise<unknown> = Promise.resolve()
   return {
     location,
-    read: async () => parseInventory(await readText(location), location, optionsOf).inventory,
+    read: async () => (await parse()).inventory,
     update: (...update) => {
       const written = queue.then(() =>
         write(update).catch((error: unknown) => {
