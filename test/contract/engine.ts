@@ -261,12 +261,12 @@ export function engineContract(
       const id = await docker('run -d bb:1 sh -c "echo first; sleep 1000"')
       const follow = streamLogs(engine, id, { follow: true })
       await follow.next()
-      const waiting = follow.next()
-      await host.exec('kill -KILL $(cat /run/docker.pid)')
-      await expect(waiting).rejects.toMatchObject({
+      const told = expect(follow.next()).rejects.toMatchObject({
         kind: 'unreachable',
         message: expect.stringContaining('the connection to the engine broke'),
       })
+      await host.exec('kill -KILL $(cat /run/docker.pid)')
+      await told
       await expect(readInfo(engine)).rejects.toBeInstanceOf(UserError)
     })
   })
