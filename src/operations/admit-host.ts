@@ -62,10 +62,15 @@ export async function admitHost(
 }
 
 /** A host elsewhere may get its engine later; this computer is of no use without one. */
-function checkLocalEngine({ name, engine }: Machine, probe: HostProbe): void {
+function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe): void {
   if (engine === 'none' || probe.engine?.version !== undefined) return
-  throw new UserError('failed', 'no Docker engine answers on this computer', {
+  const socket = options?.['socket']
+  const where = typeof socket === 'string' ? `at ${socket}` : 'on this computer'
+  throw new UserError('failed', `no Docker engine answers ${where}`, {
     machine: name,
-    hint: `fleet create ${name} --driver local --install-engine`,
+    hint:
+      socket === undefined
+        ? `fleet create ${name} --driver local --install-engine`
+        : 'check the path, or leave the socket out to have it found',
   })
 }
