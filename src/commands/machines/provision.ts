@@ -27,5 +27,9 @@ export const provision = defineCommand({
     )
     if (format.json) writeJson(io, { changed: plan.map(({ why }: Step) => why), ...probe })
     else if (plan.length === 0) io.stderr.write(`${machine.name}: nothing to change\n`)
+    else {
+      const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
+      io.stderr.write(`${machine.name} is ready${engine}\n`)
+    }
   },
 })
