@@ -11,14 +11,14 @@ import { program } from '../support/person.ts'
 const calls = { progress: () => {}, approve: async () => false }
 const name = parseMachineName('me')
 
-test('an engine that is not there is an error, says how to get one, and writes nothing', async () => {
+test('a socket that nobody answers on is an error that names it, and writes nothing', async () => {
   await using operator = await makeOperator()
   await using fleet = operator.open()
   const options = { socket: join(operator.home, 'no.sock') }
   const before = await operator.inventory()
   await expect(
     createMachine(fleet, { name, driver: 'local', options, trust: {} }, calls),
-  ).rejects.toMatchObject({ kind: 'failed', hint: expect.stringContaining('--install-engine') })
+  ).rejects.toMatchObject({ kind: 'failed', message: expect.stringContaining(options.socket) })
   expect(await operator.inventory()).toBe(before)
 })
 
