@@ -6,12 +6,106 @@ import type { HostStatus } from '../machine/status.ts'
 /** What every call to a driver carries. */
 export interface Call {
   readonly signal: AbortSignal
-  /** Tells the person the step that the call is at. */
-  readonly progress: (step: string) => void
+  /**
+   * Tells the person the step that the call is at. The same step again, with another detail, renews
+   * what is shown of it: what a wait waits for, or how far a download is.
+   */
+  readonly progress: (step: string, detail?: string) => void
 }
 
 /** Where a host is and how to log in: what transport needs to reach it. No address: this computer. */
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
+
+/** The driver's own notes on a host: ids, names, places. */
+export type Resources = Readonly<Record<string, string>>
+
+/** A host to make, or to go on making. */
+export interface HostWish {
+  readonly name: MachineName
+  /** Names the creation: whatever is asked for with the same token is the same host. */
+  readonly token: string
+  /** For every resource, set in the call that makes it. */
+  readonly tags: Readonly<Record<string, string>>
+  /** What an earlier attempt with this token recorded; empty at the first. */
+  readonly resources: Resources
+  /** What an earlier attempt recorded as the host's id. */
+  readonly id?: string | undefined
+}
+
+/** What a new host starts with, and where its maker notes what it made. */
+export interface HostSeed {
+  /** The login key, `ssh-ed25519 AAAA…`. */
+  readonly publicKey: string
+  /** For cloud-init. */
+  readonly userData: Uint8Array
+  /** Durable once resolved. Called after each thing that is made, before the next is asked for. */
+  record(made: { readonly id?: string; readonly resources?: Resources }): Promise<void>
+}
+
+/** A host that can be made as it was wished, as far as that can be known before. */
+export interface HostPlan {
+  /** What was decided (region, image, zone), recorded before anything is made so that all attempts ask for the same. */
+  readonly resources: Resources
+  /** Who fleet logs in as; the user-data creates this user. */
+  readonly user: string
+  readonly userData: {
+    /** How long it may be, in bytes, once packed. */
+    readonly maxBytes: number
+    /** Whether it may be compressed. */
+    readonly gzip: boolean
+  }
+  /** What was decided, in words for the person. */
+  readonly notes: readonly string[]
+  /** The host exists, by an earlier attempt: what it started with is settled. */
+  readonly exists: boolean
+  /** Makes what is not there yet, and waits until the host has an address. */
+  make(seed: HostSeed, call: Call): Promise<HostFacts>
+}
+
+/** The fleet whose hosts are looked for. */
+export interface FleetScope {
+  /** The inventory's, as in the tag `fleet:id`. */
+  readonly id: string
+  /** The driver's options of all machines and of the inventory's defaults: where hosts may be. */
+  readonly options: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** What exists at the provider under one token. */
+export interface FoundHost {
+  readonly token: string
+  /** The machine's name when it was made. */
+  readonly machine: string
+  /** Enough for `remove`. */
+  readonly record: HostRecord
+  /** What there is, for the person: `instance i-0abc (running)`. */
+  readonly parts: readonly string[]
+}
+
+/** Hosts that come and go at the driver's word. */
+export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
+  /**
+   * Checks all that can be checked before anything is made, and decides what was left open. Makes nothing.
+   * Throws kind `usage` for what the person can change, `credentials` where the provider lets nobody in.
+   */
+  plan(wish: HostWish, options: Options, call: Call): Promise<HostPlan>
+  /**
+   * Removes all that was made for a host, found by its record and its token, and nothing else. Resolves when
+   * it is gone already; what cannot be removed is named in the error.
+   */
+  remove(host: HostRecord, call: Call): Promise<void>
+  /** Finds by tag what exists of a fleet, whatever the inventory remembers. */
+  list(fleet: FleetScope, call: Call): Promise<readonly FoundHost[]>
+}
+
+/** Hosts that can be switched. Each resolves when the host is in that state, at once where it was before. */
+export interface Power {
+  start(host: HostRecord, call: Call): Promise<void>
+  /** Lets the host shut down. */
+  stop(host: HostRecord, call: Call): Promise<void>
+  restart(host: HostRecord, call: Call): Promise<void>
+  /** Switches off without asking the host. */
+  kill(host: HostRecord, call: Call): Promise<void>
+}
 
 /**
  * How hosts come to be. What every driver can do is required; a part that a provider
@@ -25,6 +119,8 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
     hosts: ReadonlyMap<MachineName, HostRecord>,
     call: Call,
   ): Promise<ReadonlyMap<MachineName, HostStatus>>
+  readonly lifecycle?: Lifecycle<Options>
+  readonly power?: Power
 }
 
 /** A driver as data; its code is loaded when it is used. */
@@ -34,12 +130,14 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly summary: string
   /** From this schema come the flags, the check of machines.yaml, the prompts and the documentation. */
   readonly options: z.ZodObject<Shape, z.core.$strict>
+  /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
+  readonly asks?: readonly string[]
   load(): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a driver, keeping the types of its options. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
-  definition: DriverDefinition<Shape>,
+  definition: DriverDefinition<Shape> & { readonly asks?: readonly (string & keyof Shape)[] },
 ): DriverDefinition<Shape> => definition
 
 /** The status of hosts that no provider can be asked about: only a connection can tell. */

@@ -30,5 +30,5 @@ export interface Context {
   engineSocket(machine: Machine): Promise<string>
 }
 
-/** Reports what happens to one machine while it happens. */
-export type Progress = (step: string) => void
+/** Reports what happens to one machine while it happens: the step, and what is new about one that goes on. */
+export type Progress = (step: string, detail?: string) => void
