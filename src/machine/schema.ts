@@ -24,6 +24,37 @@ const publicKey = z
   .string()
   .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/, 'a public key without comment, TYPE BASE64')
 
+/** A public key as a person keeps it: `TYPE BASE64`, with or without a comment. */
+const operatorKey = z
+  .string()
+  .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?: .*)?$/, 'a public key, TYPE BASE64 COMMENT')
+
+/** A file beside the inventory: one elsewhere would not travel with it. */
+const fileBeside = z
+  .string()
+  .regex(
+    /^(?![/\\~]|[A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$)).+$/,
+    'a file in the inventory\'s folder, without ".."',
+  )
+
+/** Which engine a new host gets: the distribution's package, or one of Docker's own repository. */
+const engineWish = z
+  .strictObject({
+    version: z
+      .string()
+      .regex(/^\d[\w.~+-]*$/, 'a version such as "28.2"')
+      .optional()
+      .describe('Its beginning is enough: 28.2 is the newest 28.2.x. Means channel stable.'),
+    channel: z
+      .enum(['distribution', 'stable', 'test'])
+      .optional()
+      .describe("The distribution's package, or a channel of Docker's own repository."),
+  })
+  .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
+    path: ['channel'],
+    message: '"stable" or "test" beside a version: a distribution has only one',
+  })
+
 /** What fleet remembers of a host. fleet writes it; a person has no reason to. */
 export const hostRecord = z.strictObject({
   phase: z.enum(['creating', 'ready', 'removing']).describe('How far the machine has come.'),
@@ -55,9 +86,12 @@ export const machineEntry = z.strictObject({
   options: z.record(text, z.unknown()).optional().describe("The driver's options."),
   via: machineName.optional().describe('The machine to jump through.'),
   engine: z
-    .literal('none')
+    .union([z.literal('none'), engineWish])
     .optional()
-    .describe('`none`: a host without Docker, such as a jump host.'),
+    .describe('Which engine a new host gets. `none`: a host without Docker, such as a jump host.'),
+  userData: fileBeside
+    .optional()
+    .describe("Your own cloud-init user-data for a new host: a file in the inventory's folder."),
   protected: z.boolean().optional().describe('Removing asks for the name.'),
   host: hostRecord.optional().describe('Written by fleet.'),
 })
@@ -75,6 +109,10 @@ export const inventoryFile = z.strictObject({
     .record(text, z.record(text, z.unknown()))
     .optional()
     .describe('Options by driver, for machines that do not say otherwise.'),
+  operators: z
+    .record(text, operatorKey)
+    .optional()
+    .describe('Public keys that every machine which fleet makes lets in, by name.'),
   machines: z
     .record(
       machineName.refine(isMachineName, 'another name: "all" means every machine'),

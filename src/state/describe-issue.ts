@@ -26,6 +26,10 @@ function keysAt(schema: unknown, [key, ...rest]: Path): readonly string[] {
     if (key === undefined) return Object.keys(shape)
     return Object.hasOwn(shape, key) ? keysAt(shape[key], rest) : []
   }
+  if (inner instanceof z.ZodUnion)
+    return inner.options.flatMap((option) =>
+      keysAt(option, key === undefined ? [] : [key, ...rest]),
+    )
   if (inner instanceof z.ZodRecord) return keysAt(inner.valueType, rest)
   return inner instanceof z.ZodArray ? keysAt(inner.element, rest) : []
 }
@@ -65,6 +69,14 @@ function describeUnknownKeys(
   }))
 }
 
+/** What is wrong by the branch of a union that takes the kind of value, and not what is in it. */
+const issuesWithin = (issue: Issue): readonly Issue[] | undefined =>
+  issue.code === 'invalid_union'
+    ? issue.errors.find((issues) =>
+        issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+      )
+    : undefined
+
 /**
  * What zod found wrong, in words and with places.
  *
@@ -77,6 +89,12 @@ export function describeIssue(
   at: Path = [],
 ): Problem[] {
   const path = [...at, ...issue.path]
+  const within = issuesWithin(issue)?.map((inner) => ({
+    ...inner,
+    path: [...issue.path, ...inner.path],
+  }))
+  if (within !== undefined)
+    return within.flatMap((inner) => describeIssue(inner, schema, document, at))
   if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue, path, schema, document)
   const { node, keyOffset } = locate(document.root, path)
   const where = path.length === 0 ? '' : `${showPath(path)}: `

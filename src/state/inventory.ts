@@ -7,6 +7,8 @@ export interface Inventory {
   readonly id: string
   /** Driver options that machines share, by driver. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Public keys that every machine lets in, by the name of whoever holds them. */
+  readonly operators: ReadonlyMap<string, string>
   /** In the order of the file. */
   readonly machines: ReadonlyMap<MachineName, Machine>
 }

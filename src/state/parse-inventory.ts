@@ -89,13 +89,14 @@ export function parseInventory(text: string, file: string, optionsOf: OptionsOf)
     ? checkOptions(parsed.data, document, optionsOf)
     : parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
   if (!parsed.success || problems.length > 0) throw inventoryError(file, text, problems)
-  const { id, defaults = {}, machines } = parsed.data
+  const { id, defaults = {}, operators = {}, machines } = parsed.data
   const entries = new Map(Object.entries(machines ?? {}))
   return {
     document,
     inventory: {
       id,
       defaults,
+      operators: new Map(Object.entries(operators)),
       machines: new Map(
         namesInOrder(document, machines ?? {}).flatMap((text) => {
           const entry = entries.get(text)

@@ -11,8 +11,9 @@ export function openMemoryInventory(
   {
     id = '4f0c2f6e',
     defaults = {},
+    operators = new Map(),
     optionsOf = () => undefined,
-  }: Partial<Pick<Inventory, 'id' | 'defaults'> & { optionsOf: OptionsOf }> = {},
+  }: Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'> & { optionsOf: OptionsOf }> = {},
 ): InventoryStore {
   const machines = new Map(
     Object.entries(entries).map(([text, entry]) => {
@@ -20,7 +21,12 @@ export function openMemoryInventory(
       return [name, { ...structuredClone(entry), name }] as const
     }),
   )
-  const snapshot = (): Inventory => ({ id, defaults, machines: structuredClone(machines) })
+  const snapshot = (): Inventory => ({
+    id,
+    defaults,
+    operators,
+    machines: structuredClone(machines),
+  })
   return {
     location: 'memory',
     read: async () => snapshot(),

@@ -8,6 +8,7 @@ const machines = ['web-1', 'a', 'db.x'].map(
 const inventory = {
   id: '0123abcd',
   defaults: {},
+  operators: new Map(),
   machines: new Map(machines.map((machine) => [machine.name, machine])),
 }
 const parse = (text: string, platform = 'linux') => {

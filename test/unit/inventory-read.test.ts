@@ -69,14 +69,37 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['lables: {}', '6:5: machines.web-1.lables: unknown key (did you mean "labels"?)'],
     [
       'zzz: 1',
-      '6:5: machines.web-1.zzz: unknown key (known: driver, labels, options, via, engine, protected, host)',
+      '6:5: machines.web-1.zzz: unknown key (known: driver, labels, options, via, engine, userData, protected, host)',
     ],
     [
       'constructor: 1',
-      '6:5: machines.web-1.constructor: unknown key (known: driver, labels, options, via, engine, protected, host)',
+      '6:5: machines.web-1.constructor: unknown key (known: driver, labels, options, via, engine, userData, protected, host)',
     ],
     ['protected: "yes"', '6:16: machines.web-1.protected: expected true or false, got "yes"'],
-    ['engine: docker', '6:13: machines.web-1.engine: expected "none", got "docker"'],
+    [
+      'engine: docker',
+      '6:13: machines.web-1.engine: expected "none" or keys and values, got "docker"',
+    ],
+    [
+      'engine: { chanel: test }',
+      '6:15: machines.web-1.engine.chanel: unknown key (did you mean "channel"?)',
+    ],
+    [
+      'engine: { channel: beta }',
+      '6:24: machines.web-1.engine.channel: expected "distribution", "stable" or "test", got "beta"',
+    ],
+    [
+      'engine: { version: 28.2 }',
+      '6:24: machines.web-1.engine.version: expected a string, got 28.2 (quote it: "28.2")',
+    ],
+    [
+      'engine: { version: "latest" }',
+      '6:24: machines.web-1.engine.version: expected a version such as "28.2", got "latest"',
+    ],
+    [
+      'engine: { version: "28", channel: distribution }',
+      '6:39: machines.web-1.engine.channel: expected "stable" or "test" beside a version: a distribution has only one, got "distribution"',
+    ],
     [
       'via: -x',
       '6:10: machines.web-1.via: expected 1 to 63 ASCII letters, digits, "-" and ".", with a letter or digit first and last, got "-x"',
@@ -125,7 +148,20 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     expect(problemsOf(inEntry(lines))).toContain(`machines.yaml:${problem}`)
   })
 
+  it.each(['/etc/x.yaml', '../x.yaml', 'a/../../x.yaml', 'C:/x.yaml', '~/x.yaml'])(
+    'userData: %s, which would not travel with the inventory',
+    (file) => {
+      expect(problemsOf(inEntry(`userData: ${file}`))).toContain(
+        `machines.yaml:6:15: machines.web-1.userData: expected a file in the inventory's folder, without "..", got "${file}"`,
+      )
+    },
+  )
+
   it.each([
+    [
+      'operators: { ana: AAAA }',
+      '3:19: operators.ana: expected a public key, TYPE BASE64 COMMENT, got "AAAA"',
+    ],
     ['machines: [1]', '3:11: machines: expected keys and values, got a list'],
     [
       'machines:\n  all: { driver: x }',
