@@ -1,9 +1,12 @@
 // Bundles the program into dist/, which runs without node_modules.
+import { execFileSync } from 'node:child_process'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
+const declarations = fileURLToPath(new URL('tsconfig.declarations.json', import.meta.url))
+const typescript = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
@@ -21,7 +24,12 @@ const nativeCiphers = {
 await rm(outdir, { recursive: true, force: true })
 await mkdir(outdir, { recursive: true })
 const { metafile } = await build({
-  entryPoints: { main: 'src/main.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    // What drivers outside the project import.
+    driver: 'src/drivers/kit.ts',
+    'driver-contract': 'src/drivers/conformance/index.ts',
+  },
   outdir,
   bundle: true,
   splitting: true,
@@ -49,6 +57,7 @@ await writeFile(
   `${outdir}/THIRD-PARTY-LICENSES.txt`,
   await thirdPartyLicenses(Object.keys(metafile.inputs)),
 )
+execFileSync(process.execPath, [typescript, '-p', declarations], { stdio: 'inherit' })
 await copyFile(
   new URL('../node_modules/ssh2/lib/protocol/crypto/build/Release/sshcrypto.node', import.meta.url),
   `${outdir}/chunks/sshcrypto.node`,

@@ -25,8 +25,15 @@ interface Details {
   cause?: unknown
 }
 
+/** Marks the errors of every copy of this class: a driver from outside brings its own. */
+const brand = Symbol.for('fleet.UserError')
+
 /** A failure that the person can act on. Anything else that is thrown is a bug in fleet. */
 export class UserError extends Error {
+  static override [Symbol.hasInstance](thrown: unknown): thrown is UserError {
+    return thrown instanceof Error && brand in thrown
+  }
+
   override readonly name = 'UserError'
   readonly kind: ErrorKind
   readonly machine: string | undefined
@@ -37,6 +44,10 @@ export class UserError extends Error {
     this.kind = kind
     this.machine = details.machine
     this.hint = details.hint
+  }
+
+  get [brand](): true {
+    return true
   }
 }
 

@@ -123,8 +123,13 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly power?: Power
 }
 
+/** The version of this contract. What a driver would have to follow raises it. */
+export const contractVersion = 1
+
 /** A driver as data; its code is loaded when it is used. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
+  /** The version of the contract that it was written for. `defineDriver` sets it. */
+  readonly contract: number
   readonly name: string
   /** One line for `fleet create --help`. */
   readonly summary: string
@@ -137,8 +142,10 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
 
 /** Declares a driver, keeping the types of its options. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
-  definition: DriverDefinition<Shape> & { readonly asks?: readonly (string & keyof Shape)[] },
-): DriverDefinition<Shape> => definition
+  definition: Omit<DriverDefinition<Shape>, 'contract'> & {
+    readonly asks?: readonly (string & keyof Shape)[]
+  },
+): DriverDefinition<Shape> => ({ contract: contractVersion, ...definition })
 
 /** The status of hosts that no provider can be asked about: only a connection can tell. */
 export const unknownStatus = (

@@ -6,7 +6,7 @@ import type { Io } from './io.ts'
 export function failureCodeOf(thrown: unknown, failureCode?: number): number {
   if (!(thrown instanceof UserError)) return exitCodes.bug
   if (thrown.kind === 'cancelled') return exitCodes.cancelled
-  return failureCode ?? exitCodes[thrown.kind]
+  return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // a driver from outside may know others
 }
 
 /** The JSON form of a failure. */

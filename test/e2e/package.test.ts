@@ -34,11 +34,14 @@ describe('the package', () => {
 
   test('has the program, the schema, and the texts that go with them', () => {
     const files = packed.files.map(({ path }) => path)
-    expect(files.filter((path) => !path.startsWith('dist/chunks/')).sort()).toEqual([
+    const parts = /^dist\/(?:chunks|types)\//
+    expect(files.filter((path) => !parts.test(path)).sort()).toEqual([
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
       'dist/THIRD-PARTY-LICENSES.txt',
+      'dist/driver-contract.js',
+      'dist/driver.js',
       'dist/main.js',
       'machines.example.yaml',
       'machines.schema.json',

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// EXAMPLE_CLOUD_TOKEN=… example-cloud [PORT]
+import { argv, env, exit } from 'node:process'
+import { startCloud } from './cloud.js'
+
+const token = env['EXAMPLE_CLOUD_TOKEN']
+if (!token) {
+  console.error('example-cloud: set EXAMPLE_CLOUD_TOKEN to what it shall ask for')
+  exit(2)
+}
+const { endpoint } = await startCloud({ token, port: Number(argv[2] ?? 4040) })
+console.log(`example-cloud answers at ${endpoint}`)

@@ -1,0 +1,91 @@
+import { UserError } from 'fleet/driver'
+
+/**
+ * @typedef {object} Server
+ * @property {string} id
+ * @property {string} name
+ * @property {'starting' | 'running' | 'stopping' | 'stopped'} state
+ * @property {string} [address] while it runs
+ * @property {number} [port] of SSH, where it is not 22
+ * @property {string} keyId
+ * @property {Record<string, string>} tags
+ */
+
+/** @typedef {{ id: string, tags: Record<string, string> }} Key */
+
+/** Where the API answers unless told. */
+export const usualEndpoint = 'http://127.0.0.1:4040'
+
+/** How long one answer may take, in milliseconds. */
+const patience = 30_000
+
+/** @param {string} tag @param {string} value */
+const tagged = (tag, value) => `?${new URLSearchParams({ tag, value })}`
+
+/**
+ * The provider's API, as far as the driver needs it. Every request ends when `signal` aborts.
+ *
+ * @param {{ endpoint: string, token: string | undefined, signal: AbortSignal }} access
+ */
+export function openApi({ endpoint, token, signal }) {
+  if (!token) {
+    throw new UserError('credentials', 'example-cloud wants a token', {
+      hint: 'set EXAMPLE_CLOUD_TOKEN',
+    })
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @returns {Promise<any>} the answer; undefined where there is no such thing
+   */
+  async function ask(method, path, body) {
+    const answer = await fetch(new URL(path, endpoint), {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    }).catch((error) => {
+      signal.throwIfAborted()
+      const why = error.cause?.message ?? error.message
+      throw new UserError('unreachable', `example-cloud at ${endpoint} does not answer: ${why}`, {
+        hint: 'check the network, and --endpoint',
+        cause: error,
+      })
+    })
+    if (answer.status === 404) return undefined
+    const text = await answer.text()
+    if (answer.ok) return text === '' ? {} : JSON.parse(text)
+    if (answer.status === 401) {
+      throw new UserError('credentials', 'example-cloud does not take this token', {
+        hint: 'set EXAMPLE_CLOUD_TOKEN to a valid one',
+      })
+    }
+    const kind = answer.status === 422 ? 'usage' : 'failed'
+    throw new UserError(kind, `example-cloud refuses: ${text || answer.statusText}`)
+  }
+
+  return {
+    /** @returns {Promise<{ zones: Record<string, { free: number }> }>} */
+    limits: () => ask('GET', '/limits'),
+    /** @param {string} tag @param {string} value @returns {Promise<Key[]>} */
+    findKeys: (tag, value) => ask('GET', `/keys${tagged(tag, value)}`),
+    /** @param {{ publicKey: string, tags: object }} wish @returns {Promise<Key>} */
+    createKey: (wish) => ask('POST', '/keys', wish),
+    /** @param {string} id */
+    removeKey: (id) => ask('DELETE', `/keys/${id}`),
+    /** @param {string} tag @param {string} value @returns {Promise<Server[]>} */
+    findServers: (tag, value) => ask('GET', `/servers${tagged(tag, value)}`),
+    /** @returns {Promise<Server[]>} */
+    allServers: () => ask('GET', '/servers'),
+    /** @param {string} id @returns {Promise<Server | undefined>} */
+    server: (id) => ask('GET', `/servers/${id}`),
+    /** @param {object} wish @returns {Promise<Server>} */
+    createServer: (wish) => ask('POST', '/servers', wish),
+    /** @param {string} id */
+    removeServer: (id) => ask('DELETE', `/servers/${id}`),
+    /** @param {string} id @param {'start' | 'stop' | 'kill'} action */
+    act: (id, action) => ask('POST', `/servers/${id}/${action}`),
+  }
+}

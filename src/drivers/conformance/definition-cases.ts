@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Call, contractVersion } from '../driver.ts'
+import { optionFlags } from '../option-flags.ts'
+import type { ContractCase, DriverSubject } from './subject.ts'
+
+const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
+
+/** What every driver promises: as data, and of hosts that it did not make. */
+export const definitionCases = (subject: DriverSubject): ContractCase[] => [
+  {
+    name: 'is data until it is loaded',
+    async run() {
+      const { contract, name, summary, asks = [] } = subject.definition
+      assert.equal(contract, contractVersion)
+      assert.match(name, /^[a-z][a-z0-9-]*$/)
+      assert.match(summary, /^[^\n]{10,}[^.\n]$/, 'the summary is one line without a full stop')
+      const flags = optionFlags(subject.definition)
+      const names = flags.map((flag) => flag.name)
+      assert.equal(new Set(names).size, names.length, `two options share a flag: ${names.join()}`)
+      for (const flag of flags) {
+        assert.match(flag.name, /^[a-z][a-z0-9-]*$/)
+        assert.match(flag.description, /\.$/, `--${flag.name} is described in sentences`)
+      }
+      const keys = new Set(flags.map(({ key }) => key))
+      for (const key of asks) assert.ok(keys.has(key), `asks for ${key}, which is no option`)
+    },
+  },
+  {
+    name: 'refuses options that it does not know',
+    async run() {
+      const result = subject.definition.options.safeParse({ 'no-such-option': 1 })
+      const codes = result.error?.issues.map(({ code }) => code)
+      assert.ok(codes?.includes('unrecognized_keys'), 'options is no strict object')
+    },
+  },
+  {
+    name: 'says what it can do, and is given what that is tested with',
+    async run() {
+      const driver = await subject.definition.load()
+      const makesHosts = driver.lifecycle !== undefined
+      const findsHosts = driver.locate !== undefined
+      assert.ok(makesHosts || findsHosts, 'a driver has locate or lifecycle')
+      if (driver.power !== undefined) assert.ok(makesHosts, 'power is for hosts that it makes')
+      assert.equal(subject.existing !== undefined, findsHosts, 'the subject has existing')
+      assert.equal(subject.lifecycle !== undefined, makesHosts, 'the subject has lifecycle')
+    },
+  },
+  {
+    name: 'says of no hosts nothing',
+    async run() {
+      const driver = await subject.definition.load()
+      assert.deepEqual(await driver.observe(new Map(), quietCall()), new Map())
+    },
+  },
+  ...(subject.existing === undefined ? [] : existingCases(subject, subject.existing)),
+]
+
+const existingCases = (
+  { definition }: DriverSubject,
+  { options, facts }: NonNullable<DriverSubject['existing']>,
+): ContractCase[] => [
+  {
+    name: 'finds a host that exists, twice the same',
+    async run() {
+      const driver = await definition.load()
+      const locate = () =>
+        driver.locate?.('m' as MachineName, definition.options.parse(options), quietCall())
+      assert.deepEqual(await locate(), facts)
+      assert.deepEqual(await locate(), facts)
+    },
+  },
+  {
+    name: 'answers for every host that it is asked about, and for no other',
+    async run() {
+      const driver = await definition.load()
+      const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }
+      const hosts = new Map(['a', 'b'].map((name) => [name as MachineName, record]))
+      const statuses = await driver.observe(hosts, quietCall())
+      assert.deepEqual([...statuses.keys()], ['a', 'b'])
+      for (const { state } of statuses.values()) assert.ok(['absent', 'unknown'].includes(state))
+    },
+  },
+]

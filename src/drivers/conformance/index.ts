@@ -1,0 +1,20 @@
+// What a driver outside the project tests itself with, as `fleet/driver-contract`.
+import { definitionCases } from './definition-cases.ts'
+import { interruptionCases } from './interruption-cases.ts'
+import { lifecycleCases } from './lifecycle-cases.ts'
+import { powerCases } from './power-cases.ts'
+import type { ContractCase, DriverSubject } from './subject.ts'
+
+export type { ContractCase, DriverSubject, LifecycleSubject, ProviderThing } from './subject.ts'
+
+/** All that a driver promises, a case each. Any test runner can run them, in this order. */
+export const driverContract = (subject: DriverSubject): readonly ContractCase[] => [
+  ...definitionCases(subject),
+  ...(subject.lifecycle === undefined
+    ? []
+    : [
+        ...lifecycleCases(subject.definition, subject.lifecycle),
+        ...interruptionCases(subject.definition, subject.lifecycle),
+        ...powerCases(subject.definition, subject.lifecycle),
+      ]),
+]
