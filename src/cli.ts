@@ -3,6 +3,7 @@ import {
   type CommonOption,
   commonNamesOf,
   commonOptions,
+  inventoryIn,
   verbOf,
 } from './commands/common-options.ts'
 import { type Command, type Option, type Targets, isGroup } from './commands/definition.ts'
@@ -93,6 +94,16 @@ interface Run {
   readonly ran: Ran
 }
 
+/** The options of a command that depend on what is typed. */
+async function moreOptionsOf(
+  command: Command,
+  { io, argv }: Run,
+): ReturnType<NonNullable<Command['moreOptions']>> {
+  if (command.moreOptions === undefined) return {}
+  await using fleet = openFleet(io, inventoryIn(argv))
+  return command.moreOptions(argv, fleet)
+}
+
 /** Gives commander a command: its usage, its help, and the action that runs it. */
 async function addCommand(
   parent: Program,
@@ -110,7 +121,7 @@ async function addCommand(
     program.argument(usage, description)
   }
   const isTyped = parent === root && verbOf(run.argv) === command.name
-  const more = isTyped ? await command.moreOptions?.(run.argv) : undefined
+  const more = isTyped ? await moreOptionsOf(command, run) : undefined
   const options = Object.entries({ ...command.options, ...more }).map(([key, option]) => {
     const made = programOption(option)
     program.addOption(made)

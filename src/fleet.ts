@@ -1,4 +1,6 @@
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
+import type { DriverDefinition } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
 import { type Machine, hostOf } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
@@ -50,11 +52,21 @@ function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => P
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
+/** How fleet is opened where nobody has asked for anything yet, as at a Tab. */
+interface Caution {
+  /** Runs no code of driver packages for reading the inventory: options of such drivers go unchecked. */
+  readonly readsOnly?: boolean
+}
+
 /**
  * Opens fleet for one command. No part is loaded, nothing read and no connection made until it
  * is asked for. `inventoryFile` is the value of `--inventory`.
  */
-export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
+export function openFleet(
+  io: Io,
+  inventoryFile: string | undefined,
+  { readsOnly = false }: Caution = {},
+): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
   const keys = openKeys(home)
@@ -70,9 +82,23 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
   const inventory = once(async () => {
     const { openFileInventory } = await import('./state/file-inventory.ts')
     const { drivers } = await import('./drivers/index.ts')
-    const optionsOf = (name: string) => drivers.find((driver) => driver.name === name)?.options
-    return openFileInventory(await locate(), { optionsOf })
+    const learnt = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
+    return openFileInventory(await locate(), {
+      optionsOf: (name) => learnt.get(name)?.options,
+      async learn(names) {
+        if (readsOnly) return
+        const found = await Promise.allSettled(names.map(findDriver))
+        for (const driver of found) {
+          if (driver.status === 'fulfilled') learnt.set(driver.value.name, driver.value)
+        }
+      },
+    })
   })
+
+  const findDriver = async (name: string): Promise<DriverDefinition> => {
+    const { findDriver } = await import('./drivers/index.ts')
+    return findDriver(name, { folder: dirname(await locate()), env })
+  }
 
   const transports = perMachine(async (machine): Promise<Transport> => {
     const { address, port = 22, user = '', hostKeys = [], key } = hostOf(machine)
@@ -120,10 +146,7 @@ export function openFleet(io: Io, inventoryFile: string | undefined): Fleet {
       return openActive(home, await locate())
     }),
     keys: () => keys,
-    async driver(name) {
-      const { findDriver } = await import('./drivers/index.ts')
-      return findDriver(name)
-    },
+    driver: findDriver,
     connect: (machine) => transports.get(machine),
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {

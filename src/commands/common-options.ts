@@ -20,6 +20,13 @@ export const commonOptions = {
   quiet: flag('-q, --quiet', 'names only'),
 } as const
 
+/** The inventory that the words of an unparsed command line name. */
+export function inventoryIn(words: readonly string[]): string | undefined {
+  const index = words.lastIndexOf('--inventory')
+  const joined = words.findLast((word) => word.startsWith('--inventory='))
+  return index >= 0 ? words[index + 1] : joined?.slice('--inventory='.length)
+}
+
 /** The name of a common option. */
 export type CommonOption = keyof typeof commonOptions
 

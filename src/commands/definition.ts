@@ -127,7 +127,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly arguments?: A
   readonly options?: O
   /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
-  readonly moreOptions?: (argv: readonly string[]) => Promise<Options>
+  readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
   /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
   readonly targets?: 'one' | 'many'
   /** Of many machines, asks all at once, or none: takes no `--parallel`. */

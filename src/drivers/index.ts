@@ -2,18 +2,32 @@ import { UserError } from '../errors.ts'
 import { nearest } from '../machine/nearest.ts'
 import type { DriverDefinition } from './driver.ts'
 import { local } from './local/definition.ts'
+import type { DriverPlace } from './outside/find-package.ts'
 import { ssh } from './ssh/definition.ts'
 
-/** Every driver, in the order that people are shown. */
+/** Every driver of fleet's own, in the order that people are shown. */
 export const drivers: readonly DriverDefinition[] = [local, ssh]
 
-/** The driver called `name`. Throws kind `usage`, with the nearest name. */
-export function findDriver(name: string): DriverDefinition {
+/**
+ * The driver called `name`: fleet's own, else that of the package `fleet-driver-NAME` as seen from
+ * `place`, whose code this runs. Throws kind `usage`, with the nearest name, where there is neither, and
+ * says what is wrong with a package that holds no driver for this fleet.
+ */
+export async function findDriver(name: string, place: DriverPlace): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
   if (found !== undefined) return found
+  const { findDriverPackage } = await import('./outside/find-package.ts')
+  const driverPackage = await findDriverPackage(name, place)
+  if (driverPackage !== undefined) {
+    const { loadDefinition } = await import('./outside/load-definition.ts')
+    return loadDefinition(name, driverPackage)
+  }
   const names = drivers.map((driver) => driver.name)
   const near = nearest(name, names)
   throw new UserError('usage', `there is no driver called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? `there are ${names.join(', ')}` : `did you mean ${near}?`,
+    hint:
+      near === undefined
+        ? `there are ${names.join(', ')}; others are npm packages, fleet-driver-NAME, installed in ${place.folder} or globally`
+        : `did you mean ${near}?`,
   })
 }

@@ -6,7 +6,12 @@ import { editInventory } from './inventory-edit.ts'
 import { decodeInventory } from './inventory-text.ts'
 import { entryOf, type InventoryStore } from './inventory.ts'
 import type { IsHeld } from './lock.ts'
-import { parseInventory, type OptionsOf, type ParsedInventory } from './parse-inventory.ts'
+import {
+  checkDriverOptions,
+  parseInventory,
+  type OptionsOf,
+  type ParsedInventory,
+} from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
 import { tidyEntry } from './tidy-entry.ts'
 
@@ -14,6 +19,8 @@ import { tidyEntry } from './tidy-entry.ts'
 export interface FileInventoryOptions {
   /** The options of the drivers that are known here. */
   readonly optionsOf: OptionsOf
+  /** Makes known to `optionsOf` what it can of drivers that an inventory uses and it does not know. */
+  readonly learn?: (drivers: readonly string[]) => Promise<void>
   /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
   readonly lockWait?: number
 }
@@ -53,15 +60,30 @@ async function fingerprint(file: string): Promise<string> {
  */
 export function openFileInventory(
   location: string,
-  { optionsOf, lockWait }: FileInventoryOptions,
+  { optionsOf, learn, lockWait }: FileInventoryOptions,
 ): InventoryStore {
   let newest: ParsedInventory | undefined
+
+  /** Checks the options of drivers that have to be learnt of first. An inventory without any does not wait. */
+  const checkStrangers = async (parsed: ParsedInventory): Promise<void> => {
+    const { machines, defaults } = parsed.inventory
+    const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
+    const strangers = new Set(used.filter((driver) => optionsOf(driver) === undefined))
+    if (learn === undefined || strangers.size === 0) return
+    await learn([...strangers])
+    const optionsOfStranger: OptionsOf = (driver) =>
+      strangers.has(driver) ? optionsOf(driver) : undefined
+    checkDriverOptions(parsed, location, optionsOfStranger)
+  }
 
   /** Parses what the file says now, unless that is what it said before: one command reads it often. */
   const parse = async (): Promise<ParsedInventory> => {
     const text = await readText(location)
-    if (newest?.document.text !== text) newest = parseInventory(text, location, optionsOf)
-    return newest
+    if (newest?.document.text === text) return newest
+    const parsed = parseInventory(text, location, optionsOf)
+    await checkStrangers(parsed)
+    newest = parsed
+    return parsed
   }
 
   const attempt = async (

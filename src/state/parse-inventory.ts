@@ -66,6 +66,16 @@ function checkOptions(
   return [...shared, ...own]
 }
 
+/** Checks the options of drivers that were not known when `parsed` was. Throws as {@link parseInventory} does. */
+export function checkDriverOptions(
+  { document }: ParsedInventory,
+  file: string,
+  optionsOf: OptionsOf,
+): void {
+  const problems = checkOptions(document.data as InventoryFile, document, optionsOf)
+  if (problems.length > 0) throw inventoryError(file, document.text, problems)
+}
+
 /** The names in the order of the text: an object would put those that look like numbers first. */
 function namesInOrder({ root }: InventoryDocument, machines: object): readonly string[] {
   const { node } = locate(root, ['machines'])

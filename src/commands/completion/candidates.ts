@@ -76,6 +76,7 @@ async function candidatesOfOption(
 
 /** The options that can stand at the last of `words`. Docker's are not known here, and fleet's only come first. */
 async function optionsAt(
+  fleet: Fleet,
   command: Command,
   words: readonly string[],
 ): Promise<readonly Option<unknown>[]> {
@@ -83,7 +84,7 @@ async function optionsAt(
     const isFirst = words.length === 1 || ['--machine', '--on'].includes(words[0] ?? '')
     return isFirst ? [commonOptions.machine, commonOptions.on] : []
   }
-  const more = await command.moreOptions?.(words.slice(0, -1))
+  const more = await command.moreOptions?.(words.slice(0, -1), fleet)
   return [...Object.values({ ...command.options, ...more }), ...commonOptionsOf(command)]
 }
 
@@ -94,7 +95,7 @@ async function candidatesOfCommand(
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (words.slice(0, -1).includes('--')) return []
-  const options = await optionsAt(command, words)
+  const options = await optionsAt(fleet, command, words)
   const unfinished = optionWithValue(options, words.at(-2) ?? '')
   if (unfinished !== undefined) return candidatesFor(fleet, unfinished.completes)
   const current = words.at(-1) ?? ''

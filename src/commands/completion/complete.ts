@@ -1,11 +1,5 @@
+import { inventoryIn } from '../common-options.ts'
 import { any, defineCommand } from '../definition.ts'
-
-/** The inventory that the words before the cursor name. */
-function inventoryIn(words: readonly string[]): string | undefined {
-  const index = words.lastIndexOf('--inventory', -3)
-  const joined = words.findLast((word) => word.startsWith('--inventory='))
-  return index >= 0 ? words[index + 1] : joined?.slice('--inventory='.length)
-}
 
 export const complete = defineCommand({
   name: '__complete',
@@ -16,7 +10,7 @@ export const complete = defineCommand({
   run: async ({ io, args }) => {
     const { openFleet } = await import('../../fleet.ts')
     const { completeWords } = await import('./candidates.ts')
-    await using fleet = openFleet(io, inventoryIn(args.words))
+    await using fleet = openFleet(io, inventoryIn(args.words.slice(0, -1)), { readsOnly: true })
     for (const { word, description } of await completeWords(fleet, args.words)) {
       io.stdout.write(description === '' ? `${word}\n` : `${word}\t${description}\n`)
     }

@@ -1,4 +1,5 @@
 import type { OptionFlag } from '../../drivers/option-flags.ts'
+import type { Fleet } from '../../fleet.ts'
 import { parseLabels } from '../../machine/labels.ts'
 import { parseMachineName } from '../../machine/name.ts'
 import { withProgress } from '../../ui/progress.ts'
@@ -29,12 +30,15 @@ function driverFlag({ name, type, description, choices, required }: OptionFlag):
 }
 
 /** What the options are once drivers are known: their names, and the flags of the one that `argv` names. */
-async function driverOptions(argv: readonly string[]): Promise<Record<string, Option<unknown>>> {
-  const { drivers, findDriver } = await import('../../drivers/index.ts')
+async function driverOptions(
+  argv: readonly string[],
+  fleet: Fleet,
+): Promise<Record<string, Option<unknown>>> {
+  const { drivers } = await import('../../drivers/index.ts')
   const { optionFlags } = await import('../../drivers/option-flags.ts')
   const names = drivers.map(({ name }) => name).join(', ')
   const driver = driverIn(argv)
-  const flags = driver === undefined ? [] : optionFlags(findDriver(driver))
+  const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
   return {
     driver: driverOption(`: ${names}`),
     ...Object.fromEntries(flags.map((flag) => [flag.name, driverFlag(flag)])),

@@ -1,0 +1,42 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Puts a copy of zod of its own under `folder`, as `npm install` does where a driver depends on it. */
+export const installZod = (folder: string): Promise<void> =>
+  cp(join(import.meta.dirname, '../../node_modules/zod'), join(folder, 'node_modules/zod'), {
+    recursive: true,
+  })
+
+/** Puts the package `fleet-driver-NAME`, whose one file has the text `code`, under `folder`. */
+export async function installDriver(folder: string, name: string, code: string): Promise<string> {
+  const place = join(folder, 'node_modules', `fleet-driver-${name}`)
+  await mkdir(place, { recursive: true })
+  const manifest = {
+    name: `fleet-driver-${name}`,
+    version: '1.2.3',
+    type: 'module',
+    exports: { import: './driver.js' },
+  }
+  await writeFile(join(place, 'package.json'), JSON.stringify(manifest))
+  await writeFile(join(place, 'driver.js'), code)
+  return place
+}
+
+/** The code of a driver that has a zone, a size and a user. */
+export const zoneDriver = (name: string): string => `
+import * as z from 'zod'
+export default {
+  contract: 1,
+  name: '${name}',
+  summary: 'hosts of a zone, for a test',
+  options: z.strictObject({
+    zone: z.string().describe('Where.'),
+    bootSize: z.int().min(1).default(3).describe('How much, in GB.'),
+    tier: z.enum(['small', 'large']).optional().describe('How big.'),
+  }),
+  load: async () => ({
+    locate: async (name, { zone }) => ({ address: name + '.' + zone + '.example', user: 'ops' }),
+    observe: async (hosts) => new Map([...hosts.keys()].map((name) => [name, { state: 'unknown' }])),
+  }),
+}
+`
