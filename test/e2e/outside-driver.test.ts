@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { finish } from '../support/lab/process.ts'
@@ -18,6 +18,7 @@ function pack(folder: string, into: string): string {
 
 describe('a driver package, installed next to the inventory', () => {
   let ana: Person
+  const fleet = (...args: string[]) => ana.fleet(args)
 
   beforeAll(async () => {
     ana = await makePerson()
@@ -65,5 +66,43 @@ describe('a driver package, installed next to the inventory', () => {
     )
     expect(await finish(tsc)).toMatchObject({ code: 0, stdout: '' })
     await rm(join(ana.folder, 'driver'), { recursive: true })
+  })
+
+  test('shows its options in --help and in completion', async () => {
+    const help = await fleet('create', '--driver', 'example', '--help')
+    expect(help).toMatchObject({ code: 0, stderr: '' })
+    expect(help.stdout).toMatch(/--zone <enum>\s+Where the server is to be\. One of north, south/)
+    const { stdout } = await fleet('__complete', 'create', '--driver', 'example', '--zo')
+    expect(stdout).toBe('--zone\tWhere the server is to be. One of north, south. Needed.\n')
+  })
+
+  test('has the options of its machines checked', async () => {
+    const before = await ana.inventory()
+    const write = (options: string) =>
+      writeFile(
+        join(ana.folder, 'machines.yaml'),
+        `version: 1\nid: 0123abcd\nmachines:\n  a: { driver: example, options: ${options} }\n`,
+      )
+    await write('{ zone: nort }')
+    const wrong = await fleet('ls')
+    expect(wrong.code).toBe(4)
+    expect(wrong.stderr).toMatch(
+      /machines\.yaml:4:\d+: machines\.a\.options\.zone: expected "north" or "south", got "nort" \(did you mean "north"\?\)/,
+    )
+    await write('{ zone: north }')
+    expect(await fleet('ls', '--quiet')).toMatchObject({ code: 0, stdout: 'a\n' })
+    await writeFile(join(ana.folder, 'machines.yaml'), before)
+  })
+
+  test('that is missing keeps no machine from being listed', async () => {
+    const text = await readFile(join(ana.folder, 'machines.yaml'), 'utf8')
+    const entry = '  b: { driver: elsewhere, options: { any: 1 } }\n'
+    await writeFile(join(ana.folder, 'machines.yaml'), text.replace(' {}\n', `\n${entry}`))
+    expect(await fleet('ls', '--quiet')).toMatchObject({ code: 0, stdout: 'b\n' })
+    expect(await fleet('rm', '-y', 'b')).toMatchObject({
+      code: 8,
+      stderr: expect.stringContaining('no driver elsewhere'),
+    })
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
   })
 })
