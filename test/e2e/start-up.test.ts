@@ -71,6 +71,7 @@ describe('start-up loads', () => {
       'yaml',
       'proper-lockfile',
       'tar-stream',
+      '@aws-sdk/client-ec2',
     ])
       expect(all).toContain(name)
   })

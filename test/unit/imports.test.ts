@@ -24,6 +24,7 @@ const onlyIn: Readonly<Record<string, RegExp>> = {
   '@inquirer/prompts': /^ui\/prompt\.ts$/,
   commander: /^cli\.ts$/,
   yaml: /^state\//,
+  '@aws-sdk': /^drivers\/aws\//,
   zod: /^(machine|drivers|state)\//,
 }
 

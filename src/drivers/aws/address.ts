@@ -1,0 +1,62 @@
+import {
+  type Address,
+  AllocateAddressCommand,
+  AssociateAddressCommand,
+  DescribeAddressesCommand,
+} from '@aws-sdk/client-ec2'
+import { retry } from './back-off.ts'
+import type { Ec2 } from './ec2-api.ts'
+import { isFailure, isPassing } from './failures.ts'
+import { ofToken, tagAll } from './tags.ts'
+
+async function findAddress(ec2: Ec2, token: string): Promise<Address | undefined> {
+  const ask = new DescribeAddressesCommand({ Filters: [ofToken(token)] })
+  return (await ec2.send(ask)).Addresses?.[0]
+}
+
+/**
+ * Allocates a host's Elastic IP, unless it is there. EC2 has no token for this call, and makes another address each time
+ * it is asked: so whenever it may have been asked before, what there is by tag is looked at first.
+ */
+export async function ensureAddress(
+  ec2: Ec2,
+  {
+    token,
+    tags,
+    isFirst,
+  }: {
+    readonly token: string
+    readonly tags: Readonly<Record<string, string>>
+    readonly isFirst: boolean
+  },
+): Promise<string> {
+  let mayExist = !isFirst
+  return retry(ec2.call, isPassing, async () => {
+    const found = mayExist ? await findAddress(ec2, token) : undefined
+    if (found?.AllocationId !== undefined) return found.AllocationId
+    mayExist = true
+    const { AllocationId = '' } = await ec2.sendOnce(
+      new AllocateAddressCommand({ Domain: 'vpc', TagSpecifications: tagAll(tags, 'elastic-ip') }),
+    )
+    return AllocationId
+  })
+}
+
+/** Gives an instance that runs its Elastic IP. */
+export async function associateAddress(
+  ec2: Ec2,
+  allocation: string,
+  instance: string,
+): Promise<void> {
+  const ask = new AssociateAddressCommand({ AllocationId: allocation, InstanceId: instance })
+  await retry(
+    ec2.call,
+    isFailure(
+      'InvalidAllocationID.NotFound',
+      'InvalidInstanceID.NotFound',
+      'IncorrectInstanceState',
+      'IncorrectState',
+    ),
+    () => ec2.send(ask),
+  )
+}

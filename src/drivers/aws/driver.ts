@@ -1,0 +1,177 @@
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
+import { type CallerAddress, findCallerAddress } from './caller-address.ts'
+import type { AwsOptions } from './options.ts'
+import { type Account, type Ec2, type Ec2Api, openEc2Api } from './ec2-api.ts'
+import type { Concern } from './failure-table.ts'
+import { explain } from './failures.ts'
+import { listHosts } from './list.ts'
+import { makeHost } from './make.ts'
+import { observeHosts } from './observe.ts'
+import { type AskCaller, decideOpenings } from './openings.ts'
+import { type Decision, decide, findEarlier } from './plan.ts'
+import { blameRegion } from './regions.ts'
+import { restartInstance, startInstance, stopInstance } from './power.ts'
+import { removeHost } from './remove.ts'
+import { checkWishes } from './wishes.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** EC2's limit, before base64 (EC2 user guide, "Run commands when you launch an EC2 instance with user data input"). */
+const longestUserData = 16_384
+
+/** Does `work`, and says what went wrong in words for the person. */
+async function explaining<Value>(concern: Concern, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw explain(error, concern)
+  }
+}
+
+/** Where a host is to be. Throws kind `usage` where nothing says so, or an earlier attempt began elsewhere. */
+async function decideAccount(
+  api: Ec2Api,
+  recorded: Resources,
+  options: AwsOptions,
+): Promise<Account> {
+  for (const key of ['region', 'profile'] as const) {
+    const [begun, wanted] = [recorded[key], options[key]]
+    if (begun === undefined || wanted === undefined || wanted === begun) continue
+    throw new UserError(
+      'usage',
+      `it was begun with ${key} ${begun}, and is now wanted with ${wanted}`,
+      {
+        hint: `say --${key} ${begun}, or remove what was begun first: fleet rm`,
+      },
+    )
+  }
+  const profile = recorded['profile'] ?? options.profile
+  const region = recorded['region'] ?? options.region
+  if (region !== undefined) return { region, profile }
+  return {
+    profile,
+    region: await api.usualRegion(profile).catch((error: unknown) => {
+      throw new UserError('usage', 'nothing says which AWS region to use', {
+        hint: 'say --region eu-west-1, or set AWS_REGION, or the region of your profile',
+        cause: error,
+      })
+    }),
+  }
+}
+
+/** What was decided of a host that is to be launched. */
+const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources => ({
+  image: order.image.id,
+  release: options.image,
+  ...(attempts[0] !== undefined && { vpc: attempts[0].place.vpc }),
+})
+
+const describe = ({ order, attempts: [first] }: Decision): string =>
+  `${order.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.place.zone} from ${order.image.name} (${order.image.id})`
+
+/** Asks each question once, however many hosts are planned. */
+function askOnce(ask: AskCaller): AskCaller {
+  const asked = new Map<4 | 6, Promise<CallerAddress>>()
+  return (family, call) => {
+    const answer = asked.get(family) ?? ask(family, call)
+    asked.set(family, answer)
+    answer.catch(() => asked.delete(family))
+    return answer
+  }
+}
+
+async function planHost(
+  api: Ec2Api,
+  askCaller: AskCaller,
+  wish: HostWish,
+  options: AwsOptions,
+  call: Call,
+): Promise<HostPlan> {
+  checkWishes(options)
+  const account = await decideAccount(api, wish.resources, options)
+  const { region, profile } = account
+  return explaining(account, async () => {
+    const ec2 = api.at(account, call)
+    const { alive, launch } = await findEarlier(ec2, wish)
+    const decision =
+      alive === undefined
+        ? await decide(ec2, wish, options, launch).catch(async (error: unknown) => {
+            throw await blameRegion(api, account, error, call)
+          })
+        : undefined
+    const places = decision?.attempts.map(({ place }) => place) ?? []
+    const families = {
+      ipv4: decision === undefined || places.some(({ ipv4 }) => ipv4),
+      ipv6: places.some(({ ipv6 }) => ipv6),
+    }
+    const { openings, notes } = await decideOpenings(options, families, askCaller, call)
+    const resources = {
+      ...wish.resources,
+      region,
+      access: options.privateOnly ? 'private' : 'public',
+      ...(profile !== undefined && { profile }),
+      ...(alive?.vpc !== undefined && { vpc: alive.vpc }),
+      ...(decision !== undefined && chosen(decision, options)),
+    }
+    return {
+      resources,
+      user: options.user,
+      userData: { maxBytes: longestUserData, gzip: true },
+      notes: [
+        decision === undefined ? `instance ${alive?.id} in ${region}` : describe(decision),
+        ...notes,
+      ],
+      exists: alive !== undefined,
+      make: (seed, making) => {
+        const start = alive ?? decision
+        if (start === undefined) throw new TypeError('nothing lives and nothing was decided')
+        const project = { wish, options, resources, openings, start }
+        return explaining(account, () => makeHost(api.at(account, making), project, seed))
+      },
+    }
+  })
+}
+
+/** EC2 where a host is, and its instance; nothing where it was never begun. */
+function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
+  const { region, profile } = resources
+  return region === undefined ? undefined : api.at({ region, profile }, call)
+}
+
+/** Does something to the instance of a host. */
+function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>) {
+  return async (host: HostRecord, call: Call): Promise<void> => {
+    const ec2 = placeOf(api, host, call)
+    const { id } = host
+    if (ec2 === undefined || id === undefined) {
+      throw new UserError('failed', 'it has no instance yet', { hint: 'fleet create finishes it' })
+    }
+    await explaining(ec2, () => work(ec2, id))
+  }
+}
+
+/** The driver of Amazon EC2, for a user with the environment `env`. */
+export function awsDriver(env: Environment): Driver<AwsOptions> {
+  const api = openEc2Api()
+  const askCaller = askOnce((family, call) => findCallerAddress(env, family, call))
+  return {
+    observe: (hosts, call) => observeHosts(api, hosts, call),
+    lifecycle: {
+      plan: (wish, options, call) => planHost(api, askCaller, wish, options, call),
+      async remove(host, call) {
+        const ec2 = placeOf(api, host, call)
+        if (ec2 === undefined) return // begun nowhere: a plan records the region before anything is made
+        await explaining(ec2, () => removeHost(ec2, host, host.resources ?? {}))
+      },
+      list: (fleet, call) => listHosts(api, fleet, call),
+    },
+    power: {
+      start: withInstance(api, startInstance),
+      stop: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: false })),
+      restart: withInstance(api, restartInstance),
+      kill: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: true })),
+    },
+  }
+}

@@ -1,0 +1,143 @@
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  CreateSecurityGroupCommand,
+  DescribeSecurityGroupsCommand,
+  type IpPermission,
+  type SecurityGroup,
+} from '@aws-sdk/client-ec2'
+import { isIPv6 } from 'node:net'
+import { UserError } from '../../errors.ts'
+import { retry } from './back-off.ts'
+import type { Ec2 } from './ec2-api.ts'
+import { isFailure } from './failures.ts'
+import type { PortRange } from './ports.ts'
+import { ofToken, tagAll } from './tags.ts'
+
+/** What the group of one host lets in. */
+export interface Openings {
+  readonly sshCidrs: readonly string[]
+  readonly ports: readonly PortRange[]
+}
+
+/** One opening for one range of addresses, so that two lists of them can be compared. */
+interface Rule extends PortRange {
+  readonly cidr: string
+}
+
+const everybody = ['0.0.0.0/0', '::/0']
+
+const rulesFor = ({ sshCidrs, ports }: Openings): readonly Rule[] => [
+  ...sshCidrs.map((cidr): Rule => ({ from: 22, to: 22, protocol: 'tcp', cidr })),
+  ...ports.flatMap((range) => everybody.map((cidr) => ({ ...range, cidr }))),
+]
+
+const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
+  FromPort: from,
+  ToPort: to,
+  IpProtocol: protocol,
+  ...(isIPv6(cidr.split('/')[0] ?? '')
+    ? { Ipv6Ranges: [{ CidrIpv6: cidr }] }
+    : { IpRanges: [{ CidrIp: cidr }] }),
+})
+
+/** Whether a group has a rule already. EC2 writes IPv6 ranges in its own way: where that differs it says so itself. */
+const hasRule = ({ IpPermissions = [] }: SecurityGroup, rule: Rule): boolean =>
+  IpPermissions.some(
+    ({ FromPort, ToPort, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) =>
+      FromPort === rule.from &&
+      ToPort === rule.to &&
+      IpProtocol === rule.protocol &&
+      (IpRanges.some(({ CidrIp }) => CidrIp === rule.cidr) ||
+        Ipv6Ranges.some(({ CidrIpv6 }) => CidrIpv6 === rule.cidr)),
+  )
+
+/** Opens what is not open yet. */
+async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise<void> {
+  const missing = rulesFor(openings).filter((rule) => !hasRule(group, rule))
+  if (missing.length === 0) return
+  const ask = new AuthorizeSecurityGroupIngressCommand({
+    GroupId: group.GroupId,
+    IpPermissions: missing.map(permissionOf),
+  })
+  await retry(ec2.call, isFailure('InvalidGroup.NotFound'), () => ec2.send(ask)).catch(
+    (error: unknown) => {
+      if (!isFailure('InvalidPermission.Duplicate')(error)) throw error
+    },
+  )
+}
+
+const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undefined> => {
+  const ask = new DescribeSecurityGroupsCommand({ Filters: [ofToken(token)] })
+  return (await ec2.send(ask)).SecurityGroups?.[0]
+}
+
+/** The group of one host: how it is called, and where it is. */
+export interface WantedGroup {
+  readonly name: string
+  readonly machine: string
+  readonly vpc: string
+  readonly token: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly openings: Openings
+}
+
+/** Makes a host's own group, unless it is there, and hands its id to `record` before anything else is asked for. */
+export async function ensureGroup(
+  ec2: Ec2,
+  wanted: WantedGroup,
+  record: (id: string) => Promise<void>,
+): Promise<string> {
+  const group = await createGroup(ec2, wanted)
+  const { GroupId: id = '' } = group
+  await record(id)
+  await open(ec2, group, wanted.openings)
+  return id
+}
+
+async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup> {
+  const ask = new CreateSecurityGroupCommand({
+    GroupName: wanted.name,
+    Description: `fleet machine ${wanted.machine}`,
+    VpcId: wanted.vpc,
+    TagSpecifications: tagAll(wanted.tags, 'security-group'),
+  })
+  try {
+    const { GroupId = '' } = await ec2.send(ask)
+    return { GroupId }
+  } catch (error) {
+    if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
+  }
+  // Made by an earlier attempt, so it has our token; a group that somebody else called so has not.
+  return retry(
+    ec2.call,
+    (error) => error instanceof UserError,
+    async () => {
+      const group = await findGroup(ec2, wanted.token)
+      if (group !== undefined) return group
+      throw new UserError(
+        'failed',
+        `a security group is called ${wanted.name}, and is not fleet's`,
+        {
+          hint: `remove it: aws ec2 delete-security-group --group-name ${wanted.name}`,
+        },
+      )
+    },
+    20_000,
+  )
+}
+
+/** Checks groups that a person brings. Throws kind `usage` where one is missing or in another VPC. */
+export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string): Promise<void> {
+  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [...ids] })
+  const { SecurityGroups = [] } = await ec2.know(ask)
+  for (const { GroupId, VpcId } of SecurityGroups) {
+    if (VpcId === vpc) continue
+    throw new UserError(
+      'usage',
+      `security group ${GroupId} is in ${VpcId}, and the host would be in ${vpc}`,
+      {
+        hint: `name a subnet of ${VpcId} with --subnet, or another group`,
+      },
+    )
+  }
+}

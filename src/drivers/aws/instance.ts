@@ -1,0 +1,107 @@
+import {
+  type DescribeInstancesCommandInput,
+  DescribeInstancesCommand,
+  type Filter,
+  type Instance as Ec2Instance,
+  type InstanceStateName,
+  type Tag,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../errors.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import { waitUntil } from './back-off.ts'
+import type { Ec2 } from './ec2-api.ts'
+
+/** An instance, as EC2 last said. */
+export interface Instance {
+  readonly id: string
+  readonly state: InstanceStateName
+  /** Why it is in that state, where EC2 says so. */
+  readonly reason: string | undefined
+  readonly publicAddress: string | undefined
+  readonly privateAddress: string | undefined
+  readonly vpc: string | undefined
+  readonly tags: readonly Tag[]
+  /** Of the RunInstances that made it. */
+  readonly clientToken: string | undefined
+}
+
+const readInstance = (instance: Ec2Instance): Instance => ({
+  id: instance.InstanceId ?? '',
+  state: instance.State?.Name ?? 'pending',
+  reason: instance.StateReason?.Message || undefined,
+  publicAddress: instance.PublicIpAddress || instance.Ipv6Address || undefined,
+  privateAddress: instance.PrivateIpAddress || instance.Ipv6Address || undefined,
+  vpc: instance.VpcId,
+  tags: instance.Tags ?? [],
+  clientToken: instance.ClientToken,
+})
+
+export const byId = (...ids: readonly string[]): Filter => ({
+  Name: 'instance-id',
+  Values: [...ids],
+})
+
+/**
+ * The instances that filters match, on as many pages as there are. Unlike asking for ids, it is no error that one is gone,
+ * or not known everywhere yet.
+ */
+export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
+  const found: Instance[] = []
+  const input: DescribeInstancesCommandInput = { Filters: [filter], MaxResults: 1000 }
+  do {
+    const { Reservations = [], NextToken } = await ec2.send(new DescribeInstancesCommand(input))
+    found.push(...Reservations.flatMap(({ Instances = [] }) => Instances.map(readInstance)))
+    input.NextToken = NextToken || undefined
+  } while (input.NextToken !== undefined)
+  return found
+}
+
+/** Whether an instance will ever run again. */
+export const isAlive = ({ state }: Instance): boolean =>
+  state !== 'shutting-down' && state !== 'terminated'
+
+const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
+  pending: 'starting',
+  running: 'running',
+  stopping: 'stopping',
+  stopped: 'stopped',
+  'shutting-down': 'absent',
+  terminated: 'absent',
+}
+
+/** Where fleet connects to: the private address where the host was made to have no other. */
+export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
+  access === 'private' ? instance.privateAddress : instance.publicAddress
+
+/** How a host is. `access`: as its resources say. */
+export function statusOf(instance: Instance | undefined, access: string | undefined): HostStatus {
+  if (instance === undefined) return { state: 'absent' }
+  const state = states[instance.state]
+  const address = state === 'absent' ? undefined : addressOf(instance, access)
+  return { state, ...(address !== undefined && { address }) }
+}
+
+/**
+ * Waits until an instance is in a state. Throws kind `failed` where it is terminated on the way, with EC2's reason.
+ */
+export async function waitForState(
+  ec2: Ec2,
+  id: string,
+  wanted: InstanceStateName,
+  isComplete: (instance: Instance) => boolean = () => true,
+): Promise<Instance> {
+  return waitUntil(ec2.call, `instance ${wanted}`, async () => {
+    const [instance] = await findInstances(ec2, byId(id))
+    if (instance === undefined) return { still: `${id} is not known everywhere yet` }
+    if (instance.state === wanted) {
+      return isComplete(instance) ? { done: instance } : { still: `${id} has no address yet` }
+    }
+    if (!isAlive(instance)) {
+      const why = instance.reason === undefined ? '' : `: ${instance.reason}`
+      throw new UserError('failed', `instance ${id} is ${instance.state}${why}`, {
+        hint: 'run it again: it is made anew',
+      })
+    }
+    return { still: `${id} is ${instance.state}` }
+  })
+}

@@ -1,0 +1,66 @@
+import type { HostRecord } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Call } from '../driver.ts'
+import type { Account, Ec2Api } from './ec2-api.ts'
+import { explain } from './failures.ts'
+import { byId, findInstances, statusOf } from './instance.ts'
+
+/** EC2 takes as many values in one filter. */
+const mostIds = 200
+
+/** Hosts of one account and region, by the instance that they are. */
+interface Neighbours {
+  readonly account: Account
+  readonly hosts: Map<string, { readonly name: MachineName; readonly access: string | undefined }>
+}
+
+/** Hosts that EC2 can be asked about, by account and region. */
+function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neighbours> {
+  const groups = new Map<string, Neighbours>()
+  for (const [name, { id, resources = {} }] of hosts) {
+    const { region, profile, access } = resources
+    if (id === undefined || region === undefined) continue
+    const key = `${region} ${profile}`
+    const group = groups.get(key) ?? { account: { region, profile }, hosts: new Map() }
+    group.hosts.set(id, { name, access })
+    groups.set(key, group)
+  }
+  return groups.values()
+}
+
+function* inChunks<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+}
+
+async function observeNeighbours(
+  api: Ec2Api,
+  { account, hosts }: Neighbours,
+  call: Call,
+): Promise<[MachineName, HostStatus][]> {
+  const ec2 = api.at(account, call)
+  const chunks = [...inChunks([...hosts.keys()], mostIds)]
+  const found = await Promise.all(chunks.map((ids) => findInstances(ec2, byId(...ids)))).catch(
+    (error: unknown) => {
+      throw explain(error, account)
+    },
+  )
+  const instances = new Map(found.flat().map((instance) => [instance.id, instance]))
+  return [...hosts].map(([id, { name, access }]) => [name, statusOf(instances.get(id), access)])
+}
+
+/**
+ * Asks EC2 about many hosts: one DescribeInstances for each region and profile and 200 hosts. A host that was never
+ * launched, as far as its record says, is `unknown`.
+ */
+export async function observeHosts(
+  api: Ec2Api,
+  hosts: ReadonlyMap<MachineName, HostRecord>,
+  call: Call,
+): Promise<ReadonlyMap<MachineName, HostStatus>> {
+  const groups = [...groupHosts(hosts)]
+  const seen = new Map(
+    (await Promise.all(groups.map((group) => observeNeighbours(api, group, call)))).flat(),
+  )
+  return new Map([...hosts.keys()].map((name) => [name, seen.get(name) ?? { state: 'unknown' }]))
+}

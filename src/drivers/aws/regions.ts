@@ -1,0 +1,54 @@
+import { DescribeRegionsCommand } from '@aws-sdk/client-ec2'
+import { UserError } from '../../errors.ts'
+import { suggest } from '../../machine/nearest.ts'
+import type { Call } from '../driver.ts'
+import type { Account, Ec2Api } from './ec2-api.ts'
+import { isFailure, isServerError } from './failures.ts'
+
+/** A region that every account has, to ask about the others. */
+export const homeRegion = 'us-east-1'
+
+/** What a region that does not exist, or is not enabled, may look like. */
+const doubtful = [
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'AuthFailure',
+  'OptInRequired',
+  'UnrecognizedClientException',
+]
+
+const isDoubtful = (error: unknown): boolean =>
+  isFailure(...doubtful)(error) || isServerError(error)
+
+/**
+ * Turns an error that a wrong region may have caused into one that says so, having asked AWS which regions there are. Other errors,
+ * and those that AWS cannot tell about, come back as they are.
+ */
+export async function blameRegion(
+  api: Ec2Api,
+  { region, profile }: Account,
+  error: unknown,
+  call: Call,
+): Promise<unknown> {
+  if (region === homeRegion || !isDoubtful(error)) return error
+  const ask = new DescribeRegionsCommand({ AllRegions: true })
+  const { Regions = [] } = await api
+    .at({ region: homeRegion, profile }, call)
+    .know(ask)
+    .catch(() => ({ Regions: [] }))
+  if (Regions.length === 0) return error
+  const names = Regions.flatMap(({ RegionName }) => RegionName ?? [])
+  const found = Regions.find(({ RegionName }) => RegionName === region)
+  if (found === undefined) {
+    const text = `there is no AWS region ${JSON.stringify(region)}${suggest(region, names)}`
+    return new UserError('usage', text, {
+      hint: 'aws ec2 describe-regions --all-regions lists them',
+      cause: error,
+    })
+  }
+  if (found.OptInStatus !== 'not-opted-in') return error
+  return new UserError('credentials', `AWS region ${region} is not enabled for the account`, {
+    hint: `enable it: aws account enable-region --region-name ${region}`,
+    cause: error,
+  })
+}

@@ -1,0 +1,35 @@
+import type { Filter, Tag, TagSpecification } from '@aws-sdk/client-ec2'
+
+type Tags = Readonly<Record<string, string>>
+
+/** Keys that are not for people: AWS refuses the first, and fleet finds its hosts by the second. */
+const reserved = /^(?:aws:|fleet(?:$|:))/i
+
+const isTag = (key: string, value: string): boolean =>
+  key.length >= 1 && key.length <= 128 && value.length <= 256 && !reserved.test(key)
+
+/** Reads `key=value,key=value`; nothing where that is no list of tags that a person may set. */
+export function parseTags(text: string): Tags | undefined {
+  const tags: Record<string, string> = {}
+  for (const part of text.split(',')) {
+    const [, key = '', value = ''] = /^\s*([^=]*?)\s*=(.*)$/.exec(part) ?? []
+    if (!isTag(key, value.trim())) return undefined
+    tags[key] = value.trim()
+  }
+  return tags
+}
+
+const listTags = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
+
+/** The same tags on each kind of resource that a call makes. */
+export const tagAll = (
+  tags: Tags,
+  ...types: NonNullable<TagSpecification['ResourceType']>[]
+): TagSpecification[] => types.map((ResourceType) => ({ ResourceType, Tags: listTags(tags) }))
+
+/** The value of a tag, where a resource has it. */
+export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | undefined =>
+  tags?.find(({ Key }) => Key === key)?.Value
+
+/** What belongs to one host. */
+export const ofToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })
