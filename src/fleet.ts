@@ -5,6 +5,7 @@ import type { Engine } from './engine/engine.ts'
 import { type Machine, hostOf } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
+import type { Broker } from './transport/broker/client.ts'
 import { locateHome } from './state/home.ts'
 import { openKeys } from './state/keys.ts'
 import type { Transport } from './transport/transport.ts'
@@ -15,6 +16,8 @@ import { askSecret, askText, canPrompt } from './ui/prompt.ts'
 export interface Fleet extends Context, AsyncDisposable {
   /** Where `--inventory`, else `$FLEET_INVENTORY`, says that the inventory is. */
   readonly inventoryFile: string | undefined
+  /** What keeps connections from one command to the next; undefined where every command makes its own. */
+  broker(): Promise<Broker | undefined>
 }
 
 /** Makes a value when it is first asked for. */
@@ -100,21 +103,40 @@ export function openFleet(
     return findDriver(name, { folder: dirname(await locate()), env })
   }
 
+  const broker = once(async () => {
+    const { program } = io
+    // Windows has pipes that cannot be ended one way and not the other; commands there connect by themselves.
+    if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
+      return undefined
+    }
+    const { openBroker } = await import('./transport/broker/client.ts')
+    const { placeOfSockets } = await import('./transport/broker/place.ts')
+    const { file, build } = program
+    return openBroker({ folder: placeOfSockets(home, env), program: file, build, env })
+  })
+
   const transports = perMachine(async (machine): Promise<Transport> => {
     const { address, port = 22, user = '', hostKeys = [], key } = hostOf(machine)
     if (address === undefined) {
       const { openLocal } = await import('./transport/local.ts')
       return openLocal(env)
     }
-    const { connectSsh } = await import('./transport/ssh.ts')
-    const { connectJumpHost } = await import('./operations/jump-host.ts')
-    const ownKey = key === undefined ? undefined : await keys.find(key)
-    const via = await connectJumpHost(fleet, machine)
-    const identityFiles = ownKey === undefined ? [] : [ownKey]
-    return connectSsh(
-      { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
-      { signal, env, prompt: fleet.prompt },
-    )
+    const options = { signal, env, prompt: fleet.prompt }
+    const connectDirectly = async () => {
+      const { connectSsh } = await import('./transport/ssh.ts')
+      const { connectJumpHost } = await import('./operations/jump-host.ts')
+      const ownKey = key === undefined ? undefined : await keys.find(key)
+      const via = await connectJumpHost(fleet, machine)
+      const identityFiles = ownKey === undefined ? [] : [ownKey]
+      return connectSsh(
+        { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
+        options,
+      )
+    }
+    const shared = await broker()
+    if (shared === undefined) return connectDirectly()
+    const { describeTarget } = await import('./operations/broker-target.ts')
+    return shared.connect(await describeTarget(fleet, machine), options, connectDirectly)
   })
 
   async function openDial(machine: Machine) {
@@ -147,6 +169,7 @@ export function openFleet(
     }),
     keys: () => keys,
     driver: findDriver,
+    broker,
     connect: (machine) => transports.get(machine),
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {

@@ -8,5 +8,5 @@ if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? ''
   process.stdout.write(`${version}\n`)
 } else {
   const { runProcess } = await import('./process.ts')
-  await runProcess(process.argv.slice(2), version)
+  await runProcess(process.argv.slice(2), version, import.meta.filename)
 }

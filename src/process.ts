@@ -24,7 +24,11 @@ function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
 }
 
 /** Runs a command line on this process, and ends it with the command's exit code. */
-export async function runProcess(argv: readonly string[], version: string): Promise<void> {
+export async function runProcess(
+  argv: readonly string[],
+  version: string,
+  file: string,
+): Promise<void> {
   exitOnBrokenPipe(process.stdout)
   exitOnBrokenPipe(process.stderr)
   const io: Io = {
@@ -33,6 +37,8 @@ export async function runProcess(argv: readonly string[], version: string): Prom
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
+    // The name of this very file has a hash of all that it leads to.
+    program: { file, build: import.meta.url },
     signal: abortOnSignals(),
   }
   const code = await runCli(argv, { io, version })

@@ -1,3 +1,6 @@
+import { brokerServe } from './broker/serve.ts'
+import { brokerStatus } from './broker/status.ts'
+import { brokerStop } from './broker/stop.ts'
 import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
@@ -133,6 +136,14 @@ export const commandList: readonly CommandSection[] = [
   },
   {
     title: 'Set-up',
-    entries: [completion, complete],
+    entries: [
+      {
+        name: 'broker',
+        summary: 'The background process that keeps connections warm',
+        commands: [brokerStatus, brokerStop, brokerServe],
+      },
+      completion,
+      complete,
+    ],
   },
 ]

@@ -45,3 +45,16 @@ export async function connectJumpHost(
   const jump = findJumpHost(await (await context.inventory()).read(), machine)
   return jump && context.connect(jump)
 }
+
+/**
+ * The machines to jump through, the nearest to this computer last. Each is connected to first, so that what the
+ * inventory says of it is what leads to it.
+ */
+export async function findJumpHosts(
+  context: Context,
+  machine: Reached,
+): Promise<readonly Machine[]> {
+  if ((await connectJumpHost(context, machine)) === undefined) return []
+  const jump = findJumpHost(await (await context.inventory()).read(), machine)
+  return jump === undefined ? [] : [jump, ...(await findJumpHosts(context, jump))]
+}

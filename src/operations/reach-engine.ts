@@ -7,53 +7,82 @@ import type { RunningCommand, Transport } from '../transport/transport.ts'
 
 type Words = readonly string[]
 
+/** How an engine was reached before: at its socket, or by a docker command on the host, as oneself or as root. */
+type EngineWay = 'socket' | CommandUser
+/** As whom docker is run on the host. */
+type CommandUser = 'user' | 'root'
+
+/** What is known of the way to an engine, from one connection to the next. */
+export interface EngineMemory {
+  way?: EngineWay | undefined
+}
+
 /**
  * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or,
  * where the host refuses that, through a docker command there, with sudo where it takes that.
- * What worked is kept. Throws kind `failed`, saying what is in the way, when nothing works.
+ * What worked is kept in `memory`. Throws kind `failed`, saying what is in the way, when nothing works.
  */
-export function dialEngine(transport: Transport, socketPath: string, machine: string): Dial {
-  let way: Dial = () => transport.dial({ path: socketPath })
-  let search: Promise<Dial> | undefined
+export function dialEngine(
+  transport: Transport,
+  socketPath: string,
+  machine: string,
+  memory: EngineMemory = {},
+): Dial {
+  if (transport.dialEngine) {
+    const direct = (own: Transport) => dialEngine(own, socketPath, machine, memory)()
+    return () => transport.dialEngine?.(socketPath, direct) ?? direct(transport)
+  }
+  let search: Promise<CommandUser> | undefined
+  const byCommand = async (way: CommandUser): Promise<Duplex> =>
+    startCommand(transport, commandOf(way, socketPath), machine, () => (memory.way = undefined))
   return async () => {
+    const { way = 'socket' } = memory
+    if (way !== 'socket') return byCommand(way)
     try {
-      return await way()
+      const connection = await transport.dial({ path: socketPath })
+      memory.way = 'socket'
+      return connection
     } catch (error) {
       if (codeOf(error) !== 'REFUSED') throw error
     }
     search ??= findCommand(transport, socketPath, machine).finally(() => (search = undefined))
-    way = await search
-    return way()
+    const found = await search
+    memory.way = found
+    return byCommand(found)
   }
 }
 
 /** A docker command that passes its input and output on to an engine. */
-const dialCommand = (socketPath: string): Words => [
-  'env',
-  `DOCKER_HOST=unix://${socketPath}`,
-  'docker',
-  'system',
-  'dial-stdio',
-]
+function commandOf(way: CommandUser, socketPath: string): Words {
+  const words = ['env', `DOCKER_HOST=unix://${socketPath}`, 'docker', 'system', 'dial-stdio']
+  return way === 'root' ? ['sudo', '-n', ...words] : words
+}
 
 /** The way through a command on the host that reaches the engine. */
-async function findCommand(transport: Transport, path: string, machine: string): Promise<Dial> {
-  const asUser = dialCommand(path)
-  const asRoot = ['sudo', '-n', ...asUser]
+async function findCommand(
+  transport: Transport,
+  path: string,
+  machine: string,
+): Promise<CommandUser> {
   const failures: CommandResult[] = []
-  for (const command of [asUser, asRoot]) {
-    const result = await run(transport, command, { input: 'GET /_ping HTTP/1.0\r\n\r\n' })
-    if (result.stdout.startsWith('HTTP/1.')) return () => startCommand(transport, command, machine)
+  for (const way of ['user', 'root'] as const) {
+    const input = 'GET /_ping HTTP/1.0\r\n\r\n'
+    const result = await run(transport, commandOf(way, path), { input })
+    if (result.stdout.startsWith('HTTP/1.')) return way
     failures.push(result)
   }
   throw explain(failures, path, machine)
 }
 
-/** Starts the command, as a connection to the engine. Ends the command when it is closed. */
+/**
+ * Starts the command, as a connection to the engine. Ends the command when it is closed; `failed` is called when
+ * it ends with a failure.
+ */
 async function startCommand(
   transport: Transport,
   command: Words,
   machine: string,
+  failed: () => void,
 ): Promise<Duplex> {
   const ending = new AbortController()
   const running = await inTime(transport.exec(command, { signal: ending.signal }), () => {
@@ -65,6 +94,7 @@ async function startCommand(
   Promise.all([running.exit, text(running.stderr)]).then(
     ([status, words]) => {
       const ended = 'code' in status && status.code === 0
+      if (!ended) failed()
       connection.destroy(ended ? undefined : new UserError('failed', words.trim(), { machine }))
     },
     (error: Error) => connection.destroy(error),

@@ -1,21 +1,22 @@
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { Channel } from 'ssh2'
 import { refused } from './refused.ts'
+import { SocketStream } from './socket-stream.ts'
 import type { Link } from './ssh-link.ts'
 import type { SocketAddress } from './transport.ts'
 
 type Done = (error?: Error | null) => void
 
 /**
- * A forwarded connection that behaves as Node.js sockets do, so that node:http can use it. ssh2's channel
- * does not: it never finishes a write once it is closed, and destroying it emits nothing.
+ * A forwarded connection that behaves as Node.js sockets do. ssh2's channel does not: it never finishes a
+ * write once it is closed, and destroying it emits nothing.
  */
-class ChannelSocket extends Duplex {
+class ChannelSocket extends SocketStream {
   readonly #channel: Channel
   #writing: Done | undefined
 
   constructor(channel: Channel, link: Link) {
-    super({ allowHalfOpen: false }) // as net.connect does
+    super()
     this.#channel = channel
     channel
       .on('data', (chunk: Buffer) => {
@@ -55,28 +56,6 @@ class ChannelSocket extends Duplex {
     this.#channel.resume() // what is still under way goes nowhere
     this.#finishWrite(error ?? undefined)
     done(error)
-  }
-
-  destroySoon(): void {
-    if (this.writableFinished) this.destroy()
-    else this.end(() => this.destroy())
-  }
-
-  // What sockets have beside and node:http calls. The connection below them answers for all of it.
-  setKeepAlive(): this {
-    return this
-  }
-  setNoDelay(): this {
-    return this
-  }
-  setTimeout(): this {
-    return this
-  }
-  ref(): this {
-    return this
-  }
-  unref(): this {
-    return this
   }
 }
 

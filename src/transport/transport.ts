@@ -49,6 +49,11 @@ export interface Transport extends AsyncDisposable {
   exec(command: CommandLine, options?: ExecOptions): Promise<RunningCommand>
   /** Opens a connection to a socket from the host. Rejects with code `REFUSED` when the host will not. */
   dial(socket: SocketAddress): Promise<Duplex>
+  /**
+   * There where another process keeps the link, and remembers how an engine is reached: opens a connection
+   * to the one that listens on `path` of the host. `otherwise` is for when that process is no more.
+   */
+  dialEngine?(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>
   /** Rejects when the link is lost; never resolves. */
   readonly lost: Promise<never>
 }

@@ -2,6 +2,8 @@ import { describe } from 'vitest'
 import { openLocal } from '../../src/transport/local.ts'
 import { connectSsh } from '../../src/transport/ssh.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
+import { hostOf, targetOf } from '../support/ssh-target.ts'
+import { noDirect, startKeeper } from '../support/keeper.ts'
 import { transportContract } from './transport.ts'
 
 describe.skipIf(process.platform !== 'linux')('on this computer', () => {
@@ -12,6 +14,25 @@ describe.skipIf(process.platform !== 'linux')('on this computer', () => {
 })
 
 describe.skipIf(!labIsHere)('on a lab host', () => {
+  transportContract('the broker', async () => {
+    const lab = await startLab({ hosts: 1 })
+    const keeper = await startKeeper()
+    const target = targetOf(lab, hostOf(lab))
+    const transport = await keeper.client.connect(
+      { ...target, via: undefined },
+      { env: {} },
+      noDirect,
+    )
+    return {
+      transport,
+      async [Symbol.asyncDispose]() {
+        await transport[Symbol.asyncDispose]()
+        await keeper[Symbol.asyncDispose]()
+        await lab[Symbol.asyncDispose]()
+      },
+    }
+  })
+
   transportContract('SSH', async () => {
     const lab = await startLab({ hosts: 1 })
     const [host] = lab.hosts

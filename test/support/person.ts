@@ -79,9 +79,13 @@ async function collect(
 
 /**
  * Makes a person, with the SSH key in `identity` as their own default key and an empty inventory.
- * Their fleet asks for no prompt, since it has no terminal, unless run by `fleetOnTerminal`.
+ * Their fleet asks for no prompt, since it has no terminal, unless run by `fleetOnTerminal`. With `broker` it
+ * keeps connections from one command to the next, else every command makes its own.
  */
-export async function makePerson({ identity }: { identity?: string } = {}): Promise<Person> {
+export async function makePerson({
+  identity,
+  broker = false,
+}: { identity?: string; broker?: boolean } = {}): Promise<Person> {
   const root = await mkdtemp(join(tmpdir(), 'fleet-person-'))
   const home = join(root, 'home')
   const folder = join(root, 'work')
@@ -95,6 +99,7 @@ export async function makePerson({ identity }: { identity?: string } = {}): Prom
     FLEET_HOME: join(home, 'fleet'),
     TMPDIR: tmpdir(),
     LANG: 'C.UTF-8',
+    ...(!broker && { FLEET_BROKER: 'off' }),
   }
   const person: Person = {
     home,
@@ -113,7 +118,10 @@ export async function makePerson({ identity }: { identity?: string } = {}): Prom
       return { code, screen: stdout }
     },
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
-    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      if (broker) await person.fleet(['broker', 'stop'])
+      await rm(root, { recursive: true, force: true })
+    },
   }
   await writeFile(join(folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
   return person

@@ -1,0 +1,20 @@
+import { type Machine, hostOf } from '../machine/machine.ts'
+import type { BrokerTarget } from '../transport/broker/protocol.ts'
+import type { Context } from './context.ts'
+import { findJumpHosts } from './jump-host.ts'
+
+/** What the broker is told of a host, which it knows nothing about otherwise. The host has an address. */
+export async function describeTarget(context: Context, machine: Machine): Promise<BrokerTarget> {
+  const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {
+    const { address = '', port = 22, user = '', hostKeys = [], key } = hostOf(one)
+    const ownKey = key === undefined ? undefined : await context.keys().find(key)
+    const identityFiles = ownKey === undefined ? [] : [ownKey]
+    return { machine: one.name, address, port, user, hostKeys, identityFiles, ...(via && { via }) }
+  }
+  let via: BrokerTarget | undefined
+  for (const jump of (await findJumpHosts(context, machine)).toReversed()) {
+    // This computer as a jump host is where the broker is anyway.
+    via = hostOf(jump).address === undefined ? undefined : await describe(jump, via)
+  }
+  return describe(machine, via)
+}

@@ -1,0 +1,71 @@
+import type { Duplex } from 'node:stream'
+import type { Dial } from '../engine/engine.ts'
+import type { Transport } from '../transport/transport.ts'
+import { type EngineMemory, dialEngine } from './reach-engine.ts'
+
+/** An engine, as one who keeps connections sees it. */
+export interface KeptEngine {
+  readonly path: string
+  readonly machine: string
+  /** Tells its host from every other, whatever connection leads there. */
+  readonly host: string
+}
+
+/** How long a spare connection may wait. Engines hang up on a silent one after 5 min (dockerd's ReadHeaderTimeout). */
+const spareMs = 120_000
+
+/** Keeps one connection ahead, so that whoever asks for one does not wait for the host. */
+function keepSpare(dial: Dial, memory: EngineMemory): Dial {
+  let spare: Duplex | undefined
+  let timer: NodeJS.Timeout | undefined
+  const drop = () => {
+    clearTimeout(timer)
+    spare?.destroy()
+    spare = undefined
+  }
+  /** The engine hung up on it, or its link is gone. */
+  const lose = () => drop()
+  const prepare = async () => {
+    // Through a command, a spare would take one of the few sessions that an SSH server gives.
+    if (memory.way !== 'socket' || spare) return
+    const connection = await dial()
+    if (spare) return void connection.destroy()
+    spare = connection
+    connection
+      .on('error', () => {})
+      .on('readable', lose)
+      .on('close', lose)
+    timer = setTimeout(() => {
+      drop()
+      void prepare().catch(() => {})
+    }, spareMs).unref()
+  }
+  return async () => {
+    clearTimeout(timer)
+    const ready = spare
+    spare = undefined
+    ready?.off('readable', lose).off('close', lose)
+    const connection = ready ?? (await dial())
+    void prepare().catch(() => {}) // whoever needs the next one will hear why
+    return connection
+  }
+}
+
+/**
+ * Opens connections to engines for as long as the process runs: remembers for each host how its engine is
+ * reached, and is one connection ahead on each link.
+ */
+export function keepEngines(): (transport: Transport, engine: KeptEngine) => Promise<Duplex> {
+  const memories = new Map<string, EngineMemory>()
+  const dials = new WeakMap<Transport, Map<string, Dial>>()
+  return (transport, { path, machine, host }) => {
+    const known = dials.get(transport) ?? new Map<string, Dial>()
+    dials.set(transport, known)
+    const place = `${host} ${path}`
+    const memory = memories.get(place) ?? {}
+    memories.set(place, memory)
+    const dial = known.get(path) ?? keepSpare(dialEngine(transport, path, machine, memory), memory)
+    known.set(path, dial)
+    return dial()
+  }
+}

@@ -1,0 +1,225 @@
+import type { Socket } from 'node:net'
+import { UserError } from '../../errors.ts'
+import type { SshOptions } from '../ssh.ts'
+import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
+import {
+  type Answer,
+  type BrokerStatus,
+  type BrokerTarget,
+  type Opening,
+  type Request,
+  protocolVersion,
+  unpackError,
+} from './protocol.ts'
+import { joinCommand } from './remote-command.ts'
+import { RemoteConnection } from './remote-connection.ts'
+import { type BrokerPlace, BrokerUnavailable, findBroker, reachBroker } from './start.ts'
+import { Wire } from './wire.ts'
+
+/** The broker, as one command sees it. */
+export interface Broker {
+  /**
+   * A way to a host over the connection that the broker keeps. Rejects as `connectSsh` does. Whenever no broker
+   * can be had, `direct` makes a connection of one's own.
+   */
+  connect(
+    target: BrokerTarget,
+    options: SshOptions,
+    direct: () => Promise<Transport>,
+  ): Promise<Transport>
+  /** What it is doing; undefined when it does not run. */
+  status(): Promise<BrokerStatus | undefined>
+  /** Ends it, and what runs through it. Gives what it was doing; undefined when it did not run. */
+  stop(): Promise<BrokerStatus | undefined>
+}
+
+export interface BrokerOptions extends BrokerPlace {
+  /** Tells this build of fleet from every other: a broker of another one is replaced. */
+  readonly build: string
+}
+
+/** How long the broker may take to say that it has heard. It says so before it does anything. */
+const hearingMs = 5_000
+/** How often one that was there and went, or is of another build, is replaced before doing without. */
+const tries = 3
+
+const brokerEnded = (machine: string): UserError =>
+  new UserError('unreachable', `the connection to ${machine} was lost: fleet's broker ended`, {
+    machine,
+    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
+  })
+
+/** Sends a request, and tells whether this broker takes it. Undefined: it did nothing, and is not to be used. */
+function introduce(socket: Socket, opening: Opening): Promise<Wire | undefined> {
+  const wire = new Wire(socket)
+  return new Promise((resolve, reject) => {
+    const settle = (result: Wire | undefined) => {
+      clearTimeout(timer)
+      wire.pause()
+      if (result === undefined) wire.destroy()
+      resolve(result)
+    }
+    const giveUp = () => {
+      reject(new BrokerUnavailable('the broker does not answer'))
+      wire.destroy()
+    }
+    const timer = setTimeout(giveUp, hearingMs)
+    wire.listen({
+      message: (answer: Answer) => settle('accepted' in answer ? wire : undefined),
+      closed: () => settle(undefined),
+    })
+    wire.send(opening)
+  })
+}
+
+/** Thrown inside when the broker ends before it has said what came of a request. */
+class BrokerGone extends Error {}
+
+/** Waits until what was asked for is there, and asks the person what there is to ask meanwhile. */
+function awaitOpened(
+  wire: Wire,
+  { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      signal?.removeEventListener('abort', abort)
+      reject(error)
+      wire.destroy()
+    }
+    const abort = () => fail(signal?.reason as Error)
+    signal?.addEventListener('abort', abort, { once: true })
+    wire.listen({
+      message(answer: Answer) {
+        if ('error' in answer) fail(unpackError(answer.error))
+        else if ('ask' in answer)
+          prompt?.(answer.ask).then((text) => wire.send({ answer: text }), fail)
+        else if ('opened' in answer) {
+          wire.pause()
+          signal?.removeEventListener('abort', abort)
+          resolve(answer.opened)
+        }
+      },
+      closed: () => fail(new BrokerGone()),
+    })
+    if (signal?.aborted) abort()
+  })
+}
+
+/** The broker of this user: found when it is first needed, and started where it does not run. */
+export function openBroker({ build, ...place }: BrokerOptions): Broker {
+  const identity = { protocol: protocolVersion, build }
+  let starting: Promise<Socket> | undefined
+  let unavailable: BrokerUnavailable | undefined
+
+  /** A connection to a broker that runs, or to the one that all who ask at this moment wait for. */
+  async function reach(): Promise<Socket> {
+    const there = await findBroker(place.folder)
+    if (there) return there
+    if (starting === undefined) {
+      starting = reachBroker(place)
+      void starting.catch(() => {}).then(() => (starting = undefined))
+      return await starting
+    }
+    await starting
+    return await reach()
+  }
+
+  /** Opens what is asked for. Rejects with `BrokerUnavailable` when nothing was done for want of a broker. */
+  async function open(request: Request, options: SshOptions, machine: string): Promise<Wire> {
+    if (unavailable) throw unavailable
+    for (let attempt = 0; attempt < tries; attempt += 1) {
+      options.signal?.throwIfAborted()
+      const wire = await introduce(await reach(), { ...request, ...identity })
+      if (wire === undefined) continue
+      try {
+        await awaitOpened(wire, options)
+        return wire
+      } catch (error) {
+        if (!(error instanceof BrokerGone)) throw error
+        // A command may have been started, and must not be twice.
+        if (request.open === 'exec') throw brokerEnded(machine)
+      }
+    }
+    throw new BrokerUnavailable('the broker does not answer')
+  }
+
+  async function ask(open: 'status' | 'stop'): Promise<BrokerStatus | undefined> {
+    const socket = await findBroker(place.folder)
+    const wire = socket && (await introduce(socket, { open, ...identity }))
+    if (wire === undefined) return undefined
+    const told = await awaitOpened(wire, {})
+    wire.destroy()
+    return told as BrokerStatus
+  }
+
+  return {
+    async connect(target, options, direct) {
+      const { machine } = target
+      const { SSH_AUTH_SOCK, HOME } = options.env
+      const onHost = { target, env: { SSH_AUTH_SOCK, HOME }, canAsk: options.prompt !== undefined }
+      let own: Promise<Transport> | undefined
+      const orDirectly = async <Value>(
+        throughBroker: () => Promise<Value>,
+        otherwise: (transport: Transport) => Promise<Value>,
+      ): Promise<Value> => {
+        try {
+          return await throughBroker()
+        } catch (error) {
+          if (!(error instanceof BrokerUnavailable)) throw error
+          unavailable = error
+          own ??= direct()
+          return await otherwise(await own)
+        }
+      }
+      const broken = () => brokerEnded(machine)
+      const exec = async (command: CommandLine, asked: ExecOptions): Promise<RunningCommand> => {
+        const { terminal, signal } = asked
+        const request = { ...onHost, open: 'exec', command, ...(terminal && { terminal }) } as const
+        const during = signal ? { ...options, signal } : options
+        return joinCommand(await open(request, during, machine), signal, broken)
+      }
+      const dial = async (request: Request) =>
+        new RemoteConnection(await open(request, options, machine), broken)
+
+      const watch = await orDirectly<Wire | Transport>(
+        () => open({ ...onHost, open: 'link' }, options, machine),
+        async (transport) => transport,
+      )
+      if (!(watch instanceof Wire)) return watch
+      return {
+        exec: (command, asked = {}) =>
+          orDirectly(
+            () => exec(command, asked),
+            (transport) => transport.exec(command, asked),
+          ),
+        dial: (socket) =>
+          orDirectly(
+            () => dial({ ...onHost, open: 'dial', socket }),
+            (transport) => transport.dial(socket),
+          ),
+        dialEngine: (path, otherwise) =>
+          orDirectly(() => dial({ ...onHost, open: 'engine', path }), otherwise),
+        lost: whenLost(watch, broken),
+        async [Symbol.asyncDispose]() {
+          watch.listen({})
+          watch.destroy()
+          await (await own?.catch(() => undefined))?.[Symbol.asyncDispose]()
+        },
+      }
+    },
+    status: () => ask('status'),
+    stop: () => ask('stop'),
+  }
+}
+
+/** Rejects when the broker tells that a link is lost, or ends. */
+function whenLost(watch: Wire, broken: () => Error): Promise<never> {
+  const lost = new Promise<never>((_resolve, reject) => {
+    watch.listen({
+      message: (answer: Answer) => 'error' in answer && reject(unpackError(answer.error)),
+      closed: () => reject(broken()),
+    })
+  })
+  lost.catch(() => {}) // not every caller watches
+  return lost
+}

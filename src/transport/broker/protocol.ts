@@ -1,0 +1,128 @@
+import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { refused } from '../refused.ts'
+import type { SshTarget } from '../ssh.ts'
+import type {
+  CommandLine,
+  ExecOptions,
+  ExitStatus,
+  SocketAddress,
+  TerminalSize,
+} from '../transport.ts'
+
+/*
+ * What commands and the broker say to each other, over a Unix socket.
+ *
+ * One connection carries one request. Both sides send frames (wire.ts): messages, which are JSON, bytes, and
+ * the end of bytes. The command begins with a `Request`. The broker answers
+ *   { accepted }         at once, before it does anything; or
+ *   { retired }          it is of another build: it listens no more, and the command starts another broker;
+ * then, as it comes,
+ *   { ask }              a question for the person at the command's terminal, who answers { answer };
+ *   { opened }           what was asked for is there; or
+ *   { error }            it is not: as the error that the broker met, for the command to throw.
+ * After { opened }, bytes flow both ways without further ado:
+ *   link                 nothing; { error } tells that the link was lost
+ *   dial, engine         the bytes of the connection; { error } when it breaks
+ *   exec                 from the command the program's input, { kill } and { resize }; from the broker its
+ *                        output, its errors, { taken } for each piece of input that the program has taken,
+ *                        and { exit } at the end, or { error }
+ *   socket               nothing: the engine socket is served as long as the connection lasts
+ * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
+ * broke. What a request may hold is free to change with every build; that a request has `protocol` and `build`,
+ * and what { retired } means, is not.
+ */
+
+/** The version of what never changes between builds. */
+export const protocolVersion = 1
+
+/** How much input of a program may be under way: the broker always reads, so that signals get through. */
+export const inputWindow = 1 << 20
+
+/** A host to log in to, and the hosts to jump through. */
+export type BrokerTarget = Omit<SshTarget, 'via'> & { readonly via?: BrokerTarget | undefined }
+
+/** As whom to log in: what the command's own surroundings offer. */
+export interface Login {
+  /** SSH_AUTH_SOCK and HOME. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Whether a person can be asked. */
+  readonly canAsk: boolean
+}
+
+interface OnHost extends Login {
+  readonly target: BrokerTarget
+}
+
+/** What a connection to the broker is for. */
+export type Request =
+  | (OnHost & { readonly open: 'link' })
+  | (OnHost & { readonly open: 'dial'; readonly socket: SocketAddress })
+  | (OnHost & { readonly open: 'engine'; readonly path: string })
+  | (OnHost & {
+      readonly open: 'exec'
+      readonly command: CommandLine
+      readonly terminal?: ExecOptions['terminal']
+    })
+  | { readonly open: 'status' }
+  | { readonly open: 'stop' }
+
+/** The first message of a connection. */
+export type Opening = Request & { readonly protocol: number; readonly build: string }
+
+/** An error on its way from one process to the other. */
+interface SentError {
+  readonly kind?: UserError['kind']
+  readonly code?: string | undefined
+  readonly message: string
+  readonly machine?: string | undefined
+  readonly hint?: string | undefined
+}
+
+/** What the broker says. */
+export type Answer =
+  | { readonly accepted: true }
+  | { readonly retired: true }
+  | { readonly ask: { readonly text: string; readonly secret: boolean } }
+  | { readonly opened: unknown }
+  | { readonly taken: number }
+  | { readonly exit: ExitStatus }
+  | { readonly error: SentError }
+
+/** What a command says after its request. */
+export type Word =
+  | { readonly answer: string }
+  | { readonly kill: string }
+  | { readonly resize: TerminalSize }
+
+/** A connection that the broker keeps, as `fleet broker status` shows it. */
+export interface HostStatus {
+  readonly machine: string
+  readonly user: string
+  readonly address: string
+  readonly port: number
+  readonly state: 'connected' | 'connecting' | 'closed'
+  /** Commands and connections that use it now. */
+  readonly uses: number
+}
+
+/** What the broker tells of itself. */
+export interface BrokerStatus {
+  readonly pid: number
+  /** When it was started, in ISO 8601. */
+  readonly started: string
+  readonly hosts: readonly HostStatus[]
+}
+
+export function packError(thrown: unknown): SentError {
+  if (thrown instanceof UserError) {
+    const { kind, message, machine, hint } = thrown
+    return { kind, message, machine, hint }
+  }
+  return { code: codeOf(thrown), message: messageOf(thrown) }
+}
+
+export function unpackError({ kind, code, message, machine, hint }: SentError): Error {
+  if (kind !== undefined) return new UserError(kind, message, { machine, hint })
+  if (code === 'REFUSED') return refused(message)
+  return Object.assign(new Error(message), code !== undefined && { code })
+}

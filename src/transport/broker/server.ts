@@ -1,0 +1,231 @@
+import { once } from 'node:events'
+import { chmod, rename, rm, stat } from 'node:fs/promises'
+import { type Socket, createServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { UserError } from '../../errors.ts'
+import type { Prompt } from '../ssh.ts'
+import type { Transport } from '../transport.ts'
+import { serveCommand, serveConnection } from './channels.ts'
+import { type HostsOptions, identityOf, openHosts } from './hosts.ts'
+import {
+  type BrokerStatus,
+  type Opening,
+  type Request,
+  type Word,
+  packError,
+  protocolVersion,
+} from './protocol.ts'
+import { Wire } from './wire.ts'
+
+/** What the broker is made of. */
+export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
+  /** Where it listens: `socketIn(folder)`. */
+  readonly socket: string
+  /** Tells this build of fleet from every other. */
+  readonly build: string
+  /** Opens a connection to the engine at a path of the host, on the way that was found before. */
+  readonly dialEngine: (
+    transport: Transport,
+    engine: { readonly path: string; readonly machine: string; readonly host: string },
+  ) => Promise<Duplex>
+  /** How long a connection that nobody uses is kept. 10 min unless told. */
+  readonly idleMs?: number
+  /** How long the broker stays without any connection. 15 min unless told. */
+  readonly restMs?: number
+}
+
+/** The broker, listening. */
+export interface Broker {
+  /** Resolves when it is over. */
+  readonly ended: Promise<void>
+  /** Listens no more, and ends when all that runs has. */
+  retire(): void
+  /** Ends now, and with it all that runs. */
+  stop(): Promise<void>
+}
+
+type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }>
+
+const minute = 60_000
+
+/** Serves one command's connection: its request, and what comes of it. */
+class Conversation {
+  readonly #wire: Wire
+  #answered: ((answer: string) => void) | undefined
+  #failed: ((error: Error) => void) | undefined
+  readonly #gone = new AbortController()
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  /** Waits for answers, and for the command to go away. */
+  listen(): void {
+    this.#wire.listen({
+      message: (word: Word) => 'answer' in word && this.#answered?.(word.answer),
+      closed: () => this.leave(),
+    })
+  }
+
+  leave(): void {
+    const reason = new UserError('cancelled', 'the command that asked is gone')
+    this.#gone.abort(reason)
+    this.#failed?.(reason)
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  /** Asks the person at the command's terminal. */
+  readonly ask: Prompt = (question) =>
+    new Promise((resolve, reject) => {
+      if (this.#gone.signal.aborted) throw this.#gone.signal.reason
+      this.#answered = resolve
+      this.#failed = reject
+      this.#wire.send({ ask: question })
+    })
+}
+
+/**
+ * Starts the broker: it keeps connections to hosts and lets this user's commands use them. Who may connect is told by
+ * the folder of the socket, which is this user's alone: Node.js cannot ask a socket who is at its other end.
+ */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const { socket, build, connect, idleMs = 10 * minute, restMs = 15 * minute } = options
+  const started = new Date().toISOString()
+  const clients = new Set<Socket>()
+  let isRetired = false
+  let rest: NodeJS.Timeout | undefined
+  const over = new AbortController()
+  const ended = once(over.signal, 'abort').then(() => {})
+  const hosts = openHosts({ connect, idleMs, onClosed: considerRest })
+
+  /** Ends the broker when there is nothing left to do: at once when it is retired. */
+  function considerRest(): void {
+    clearTimeout(rest)
+    if (isRetired && clients.size === 0) void stop()
+    if (clients.size === 0 && hosts.count() === 0) rest = setTimeout(() => void stop(), restMs)
+  }
+
+  const status = (): BrokerStatus => ({ pid: process.pid, started, hosts: hosts.status() })
+
+  const server = createServer({ noDelay: true }, (client) => {
+    clients.add(client)
+    considerRest()
+    client.once('close', () => {
+      clients.delete(client)
+      considerRest()
+    })
+    const wire = new Wire(client)
+    wire.listen({ message: (opening: Opening) => answer(wire, opening) })
+  })
+
+  function answer(wire: Wire, opening: Opening): void {
+    if (opening.protocol !== protocolVersion || opening.build !== build) {
+      wire.send({ retired: true })
+      wire.close()
+      return retire()
+    }
+    wire.send({ accepted: true })
+    const conversation = new Conversation(wire)
+    conversation.listen()
+    serve(wire, opening, conversation).catch((error: unknown) => {
+      wire.send({ error: packError(error) })
+      wire.close()
+    })
+  }
+
+  async function serve(wire: Wire, request: Request, conversation: Conversation): Promise<void> {
+    if (request.open === 'status') {
+      wire.send({ opened: status() })
+      return wire.close()
+    }
+    if (request.open === 'stop') {
+      wire.send({ opened: status() })
+      wire.close()
+      return stop()
+    }
+    const { target, env, canAsk } = request
+    const caller = { env, prompt: canAsk ? conversation.ask : undefined }
+    const { transport, release } = await hosts.use(target, caller, request.open === 'exec')
+    try {
+      conversation.gone.throwIfAborted()
+      await open[request.open](wire, transport, request as never, conversation)
+    } finally {
+      release()
+    }
+  }
+
+  const open = {
+    async link(wire: Wire, transport: Transport, _request: On<'link'>): Promise<void> {
+      wire.send({ opened: true })
+      const left = new Promise<void>((resolve) => wire.listen({ closed: resolve }))
+      await Promise.race([left, transport.lost])
+    },
+    async dial(wire: Wire, transport: Transport, { socket: address }: On<'dial'>): Promise<void> {
+      await serveConnection(wire, await transport.dial(address))
+    },
+    async engine(
+      wire: Wire,
+      transport: Transport,
+      { path, target, env }: On<'engine'>,
+    ): Promise<void> {
+      const engine = { path, machine: target.machine, host: identityOf(target, env) }
+      await serveConnection(wire, await options.dialEngine(transport, engine))
+    },
+    async exec(
+      wire: Wire,
+      transport: Transport,
+      { command, terminal }: On<'exec'>,
+      { gone }: Conversation,
+    ): Promise<void> {
+      const ending = new AbortController()
+      const abandon = () => ending.abort(gone.reason)
+      gone.addEventListener('abort', abandon)
+      const { signal } = ending
+      const running = await transport.exec(command, { signal, ...(terminal && { terminal }) })
+      await serveCommand(wire, running, abandon)
+    },
+  }
+
+  /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
+  const inode = await listenOn(server, socket)
+  const isOurs = async (): Promise<boolean> =>
+    (await stat(socket).catch(() => undefined))?.ino === inode
+  const watch = setInterval(() => void isOurs().then((ours) => ours || retire()), 10_000).unref()
+
+  let removed: Promise<unknown> | undefined
+  function retire(): void {
+    if (isRetired) return
+    isRetired = true
+    clearInterval(watch)
+    server.close()
+    removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
+    void removed.then(considerRest)
+  }
+
+  async function stop(): Promise<void> {
+    retire()
+    for (const client of clients) client.destroySoon()
+    await hosts[Symbol.asyncDispose]()
+    await removed
+    over.abort()
+  }
+
+  considerRest()
+  return { ended, retire, stop }
+}
+
+/** Listens on a Unix socket that only this user can connect to, in place of whatever is there. Gives its inode. */
+async function listenOn(server: ReturnType<typeof createServer>, path: string): Promise<number> {
+  const fresh = `${path}.${process.pid}`
+  await rm(fresh, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ path: fresh, backlog: 1_024 }, resolve)
+  })
+  await chmod(fresh, 0o600)
+  await rename(fresh, path) // so that Node.js, which removes what it listened on, removes nothing of a successor's
+  return (await stat(path)).ino
+}

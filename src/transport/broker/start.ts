@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { lstat, mkdir, open, rm, stat } from 'node:fs/promises'
+import { type Socket, connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf } from '../../errors.ts'
+import { socketIn } from './place.ts'
+
+/** Thrown inside when there is no broker to be had; a command does without. */
+export class BrokerUnavailable extends Error {}
+
+/** How the broker of this user is found and started. */
+export interface BrokerPlace {
+  /** Of {@link placeOfSockets}. */
+  readonly folder: string
+  /** The built program, which is the broker too. */
+  readonly program: string
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** How long a broker may take to start: a busy computer is slow. */
+const patienceMs = 10_000
+const pollMs = 5
+
+/** A connection to the broker. Undefined when none listens. */
+async function tryConnect(path: string): Promise<Socket | undefined> {
+  const socket = connect(path)
+  try {
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+    return socket
+  } catch (error) {
+    socket.destroy()
+    const code = codeOf(error) ?? ''
+    if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'].includes(code)) return undefined
+    throw new BrokerUnavailable(`cannot connect to ${path}`, { cause: error })
+  }
+}
+
+/** The folder, made where it is missing. One that others could write to is not used. */
+async function prepareFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { uid, mode } = await lstat(folder)
+  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) {
+    throw new BrokerUnavailable(`${folder} is not this user's alone`)
+  }
+}
+
+/** Takes the right to start the broker. False: somebody else is about to. */
+async function takeTurn(lock: string): Promise<boolean> {
+  try {
+    await (await open(lock, 'wx', 0o600)).close()
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    const since = await stat(lock).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
+    )
+    if (Date.now() - since > patienceMs) await rm(lock, { force: true }) // whoever it was has died
+    return false
+  }
+}
+
+/** Starts the program as the broker, on its own. What it has to say about trouble goes to a file. */
+function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
+  const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
+  const child = spawn(process.execPath, [program, 'broker', 'serve'], {
+    cwd: '/',
+    detached: true,
+    env: { ...env },
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  child.unref()
+  let hasEnded = false
+  child.once('exit', () => (hasEnded = true)).once('error', () => (hasEnded = true))
+  return { hasEnded: () => hasEnded }
+}
+
+/** Waits for the broker that this process or another one starts. */
+async function awaitBroker(place: BrokerPlace): Promise<Socket> {
+  const socket = socketIn(place.folder)
+  const lock = join(place.folder, 'starting')
+  const deadline = performance.now() + patienceMs
+  let started: ReturnType<typeof spawnBroker> | undefined
+  try {
+    while (performance.now() < deadline && !started?.hasEnded()) {
+      if (started === undefined && (await takeTurn(lock))) {
+        const there = await tryConnect(socket) // another one was started meanwhile
+        if (there) return there
+        started = spawnBroker(place)
+      }
+      await sleep(pollMs)
+      const connected = await tryConnect(socket)
+      if (connected) return connected
+    }
+  } finally {
+    if (started) await rm(lock, { force: true })
+  }
+  throw new BrokerUnavailable('the broker does not start')
+}
+
+/** Connects to the broker, and starts it where there is none. Rejects with {@link BrokerUnavailable}. */
+export async function reachBroker(place: BrokerPlace): Promise<Socket> {
+  const there = await findBroker(place.folder)
+  if (there) return there
+  try {
+    await prepareFolder(place.folder)
+    return await awaitBroker(place)
+  } catch (error) {
+    if (error instanceof BrokerUnavailable) throw error
+    throw new BrokerUnavailable('the broker cannot be started', { cause: error })
+  }
+}
+
+/** Connects to the broker, if one runs. */
+export const findBroker = (folder: string): Promise<Socket | undefined> =>
+  tryConnect(socketIn(folder))

@@ -1,0 +1,151 @@
+import type { Socket } from 'node:net'
+
+/** What a frame holds. */
+const kinds = { message: 0, bytes: 1, errors: 2, end: 3 } as const
+type Kind = (typeof kinds)[keyof typeof kinds]
+
+/** A byte of kind, and the length of the content as four bytes, the highest first. */
+const headerSize = 5
+/** A message is a request at most; what claims to be longer comes from no fleet. */
+const longestMessage = 1 << 24
+
+/** How long the other side may take to read what is left. */
+const goodbyeMs = 5_000
+
+/** What is done with what comes. */
+export interface Listener {
+  readonly message?: (message: never) => void
+  /** Bytes of a connection, of a program's input or of its output. */
+  readonly bytes?: (chunk: Buffer) => void
+  /** Bytes of a program's standard error. */
+  readonly errors?: (chunk: Buffer) => void
+  /** No more bytes come. */
+  readonly end?: () => void
+  /** The connection is no more. */
+  readonly closed?: (() => void) | undefined
+}
+
+/**
+ * A connection between a command and the broker, which carries messages and bytes in frames. Nothing is read
+ * before somebody listens; content that is long is passed on piece by piece and never copied.
+ */
+export class Wire {
+  readonly #socket: Socket
+  #listener: Listener = {}
+  #paused = true
+  #rest: Buffer | undefined
+  #kind: Kind = kinds.message
+  #left = 0
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket
+      .on('data', (chunk) => this.#read(chunk))
+      .on('error', () => {}) // told by its close
+      .on('close', () => this.#listener.closed?.())
+      .pause()
+  }
+
+  /** Hands all that comes from now on to `listener`. */
+  listen(listener: Listener): void {
+    this.#listener = listener
+    this.resume()
+    if (this.#socket.destroyed) listener.closed?.()
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#read(Buffer.alloc(0))
+    if (!this.#paused) this.#socket.resume()
+  }
+
+  #read(chunk: Buffer): void {
+    let rest = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
+    this.#rest = undefined
+    while (!this.#paused) {
+      const step = this.#left === 0 ? this.#begin(rest) : this.#pass(rest)
+      if (step === 0) break
+      rest = rest.subarray(step)
+    }
+    if (rest.length > 0) this.#rest = rest
+  }
+
+  /** Reads a header. Gives how many bytes that took. */
+  #begin(rest: Buffer): number {
+    if (rest.length < headerSize) return 0
+    this.#kind = rest[0] as Kind
+    this.#left = rest.readUInt32BE(1)
+    if (this.#kind === kinds.end) this.#listener.end?.()
+    if (this.#kind === kinds.message && this.#left > longestMessage) this.destroy()
+    return headerSize
+  }
+
+  /** Passes content on: bytes as far as they are there, a message once it is whole. */
+  #pass(rest: Buffer): number {
+    const size = Math.min(this.#left, rest.length)
+    const isMessage = this.#kind === kinds.message
+    if (size === 0 || (isMessage && size < this.#left)) return 0
+    this.#left -= size
+    const content = rest.subarray(0, size)
+    if (isMessage) this.#listener.message?.(JSON.parse(content.toString()) as never)
+    else if (this.#kind === kinds.errors) this.#listener.errors?.(content)
+    else this.#listener.bytes?.(content)
+    return size
+  }
+
+  #write(kind: Kind, content?: Buffer, done?: () => void): boolean {
+    if (!this.#socket.writable) {
+      done?.()
+      return true
+    }
+    const header = Buffer.allocUnsafe(headerSize)
+    header[0] = kind
+    header.writeUInt32BE(content?.length ?? 0, 1)
+    if (content === undefined) return this.#socket.write(header)
+    this.#socket.cork()
+    this.#socket.write(header)
+    const isRoomy = this.#socket.write(content, () => done?.())
+    this.#socket.uncork()
+    return isRoomy
+  }
+
+  send(message: object): void {
+    this.#write(kinds.message, Buffer.from(JSON.stringify(message)))
+  }
+
+  /** Sends bytes; `done` is called once they are on their way. False: better wait for `onceRoomy`. */
+  bytes(chunk: Buffer, done?: () => void): boolean {
+    return chunk.length === 0 ? (done?.(), true) : this.#write(kinds.bytes, chunk, done)
+  }
+
+  errors(chunk: Buffer): boolean {
+    return chunk.length === 0 || this.#write(kinds.errors, chunk)
+  }
+
+  end(): void {
+    this.#write(kinds.end)
+  }
+
+  onceRoomy(go: () => void): void {
+    this.#socket.once('drain', go)
+  }
+
+  /** Sends what is left and says goodbye. The other side is to close: else what it has not read could be lost. */
+  close(): void {
+    this.#listener = { closed: this.#listener.closed }
+    this.resume()
+    this.#socket.end()
+    const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs).unref()
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}

@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
+import { type Person, makePerson, program } from '../support/person.ts'
+import { hostOf } from '../support/ssh-target.ts'
+
+interface Status {
+  readonly pid?: number
+  readonly hosts: readonly { readonly machine: string; readonly state: string }[]
+}
+
+describe.skipIf(!labIsHere)('with the broker', () => {
+  let lab: Lab
+  let host: LabHost
+  let ana: Person
+
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 2, engine: true, image: true })
+    host = hostOf(lab)
+    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    for (const { name, address } of lab.hosts) {
+      const adopt = ['adopt', `root@${address}`, '--name', name, '--accept-new']
+      expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
+    }
+    expect(await ana.fleet(['use', 'h1'])).toMatchObject({ code: 0 })
+  })
+  afterAll(async () => {
+    await ana[Symbol.asyncDispose]()
+    await lab[Symbol.asyncDispose]()
+  })
+
+  const status = async (): Promise<Status> =>
+    JSON.parse((await ana.fleet(['broker', 'status', '--json'])).stdout) as Status
+  const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
+  const start = (...args: readonly string[]) =>
+    spawn(process.execPath, [program, ...args], { env: ana.env, cwd: ana.folder })
+
+  test('commands that begin at once start one, and share one connection', async () => {
+    await ana.fleet(['broker', 'stop'])
+    expect((await status()).pid).toBe(undefined)
+    const commands = Array.from({ length: 6 }, () => ana.fleet(['ssh', 'h1', 'echo', '$PPID']))
+    const answers = await Promise.all(commands)
+    expect(answers.map(({ code, stderr }) => [code, stderr])).toEqual(answers.map(() => [0, '']))
+    expect(new Set(answers.map(({ stdout }) => stdout)).size).toBe(1)
+    const { pid, hosts } = await status()
+    expect(pid).toBeGreaterThan(1)
+    expect(hosts).toMatchObject([{ machine: 'h1', state: 'connected' }])
+    expect(await logins()).toBe(1)
+  })
+
+  test('every kind of command goes through it', async () => {
+    const asked = { input: 'hello' }
+    expect(await ana.fleet(['ssh', 'h1', 'cat; exit 7'], asked)).toEqual({
+      code: 7,
+      stdout: 'hello',
+      stderr: '',
+    })
+    expect(await ana.fleet(['ps', '--all', '-q'])).toMatchObject({ code: 0, stdout: '' })
+    expect(await ana.fleet(['run', '-i', '--rm', 'bb:1', 'cat'], asked)).toMatchObject({
+      code: 0,
+      stdout: 'hello',
+    })
+    const without = { ...asked, env: { PATH: ana.folder } }
+    expect(await ana.fleet(['run', '-i', '--rm', 'bb:1', 'cat'], without)).toMatchObject({
+      code: 0,
+      stdout: 'hello',
+    })
+    expect(await ana.fleet(['cp', program, 'h1:/srv/copied'])).toMatchObject({ code: 0 })
+    expect(await ana.fleet(['cp', 'h1:/srv/copied', 'h2:/srv/copied'])).toMatchObject({ code: 0 })
+    expect(await logins()).toBe(1)
+  })
+
+  test('a terminal has its size, and Ctrl-C reaches the program', async () => {
+    const line =
+      "stty size; trap 'echo got it; exit 5' INT; echo ready; while :; do sleep 0.1; done"
+    const { code, screen } = await ana.fleetOnTerminal(
+      ['ssh', 'h1', line],
+      [{ at: 'ready', type: '\u0003' }],
+    )
+    expect(screen).toContain('got it')
+    expect(code).toBe(5)
+  })
+
+  test('killed, it breaks what runs with an error that says so, and the next command starts another', async () => {
+    const { pid = 0 } = await status()
+    const running = start('ssh', 'h1', 'echo ready; sleep 1000')
+    const logs = start(
+      'run',
+      '--rm',
+      '--name',
+      'long',
+      'bb:1',
+      'sh',
+      '-c',
+      'echo ready; sleep 1000',
+    )
+    await Promise.all([once(running.stdout, 'data'), once(logs.stdout, 'data')])
+    const said = text(running.stderr)
+    const ended = Promise.all([once(running, 'close'), once(logs, 'close')])
+    process.kill(pid, 'SIGKILL')
+    const [[code], [dockerCode]] = await ended
+    expect(code).toBe(255)
+    expect(await said).toContain("the connection to h1 was lost: fleet's broker ended")
+    expect(dockerCode).toBeGreaterThan(0)
+    expect(await ana.fleet(['ssh', 'h1', 'hostname'])).toMatchObject({ code: 0, stdout: 'h1\n' })
+    expect((await status()).pid).not.toBe(pid)
+  })
+
+  test('it can be left off', async () => {
+    await ana.fleet(['broker', 'stop'])
+    const env = { FLEET_BROKER: 'off' }
+    expect(await ana.fleet(['ssh', 'h1', 'hostname'], { env })).toMatchObject({ stdout: 'h1\n' })
+    expect(await ana.fleet(['broker', 'status'], { env })).toMatchObject({
+      stderr: 'the broker does not run\n',
+    })
+    expect((await status()).pid).toBe(undefined)
+  })
+
+  test('told to end, it closes its connections', async () => {
+    await ana.fleet(['ssh', 'h1', 'true'])
+    const { pid = 0 } = await status()
+    expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
+      code: 0,
+      stderr: `stopped process ${pid}\n`,
+    })
+    await vi.waitFor(async () => expect(await logins()).toBe(0))
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 5_000)
+  })
+})

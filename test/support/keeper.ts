@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { keepEngines } from '../../src/operations/engine-connections.ts'
+import { type Broker as Client, openBroker } from '../../src/transport/broker/client.ts'
+import { socketIn } from '../../src/transport/broker/place.ts'
+import { type Broker, type BrokerOptions, startBroker } from '../../src/transport/broker/server.ts'
+import { connectSsh } from '../../src/transport/ssh.ts'
+
+/** A broker in this process, and what commands talk to it with. */
+export interface Keeper extends AsyncDisposable {
+  readonly broker: Broker
+  readonly client: Client
+  /** What another command would have. */
+  readonly openClient: (build?: string) => Client
+  readonly folder: string
+}
+
+/** For tests in which the broker is there. */
+export const noDirect = () => Promise.reject(new Error('the broker is there'))
+
+/** Starts a broker of a folder of its own. A client never starts another one, for there is no program here. */
+export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise<Keeper> {
+  const folder = await mkdtemp(join(tmpdir(), 'keeper-'))
+  const broker = await startBroker({
+    socket: socketIn(folder),
+    build: 'this',
+    connect: connectSsh,
+    dialEngine: keepEngines(),
+    ...options,
+  })
+  const openClient = (build = 'this') =>
+    openBroker({ folder, build, program: join(folder, 'none.js'), env: {} })
+  return {
+    broker,
+    folder,
+    openClient,
+    client: openClient(),
+    async [Symbol.asyncDispose]() {
+      await broker.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
