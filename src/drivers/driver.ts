@@ -128,7 +128,7 @@ export const contractVersion = 1
 
 /** A driver as data; its code is loaded when it is used. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
-  /** The version of the contract that it was written for. `defineDriver` sets it. */
+  /** The version of the contract that it was written for. `defineDriver` sets it for fleet's own. */
   readonly contract: number
   readonly name: string
   /** One line for `fleet create --help`. */

@@ -1,10 +1,13 @@
 // What a driver outside the project imports as `fleet/driver`.
+import type { z } from 'zod'
+import type { DriverDefinition, contractVersion } from './driver.ts'
+
 export { UserError } from '../errors.ts'
 export type { ErrorKind } from '../errors.ts'
 export type { HostRecord } from '../machine/machine.ts'
 export type { MachineName } from '../machine/name.ts'
 export type { HostStatus } from '../machine/status.ts'
-export { contractVersion, defineDriver, unknownStatus } from './driver.ts'
+export { unknownStatus } from './driver.ts'
 export type {
   Call,
   Driver,
@@ -19,3 +22,14 @@ export type {
   Power,
   Resources,
 } from './driver.ts'
+
+/**
+ * Declares a driver, keeping the types of its options. `contract` is the version that it was written for, in
+ * the author's own hand: the fleet that it is imported from later may be a newer one.
+ */
+export const defineDriver = <Shape extends z.ZodRawShape>(
+  definition: DriverDefinition<Shape> & {
+    readonly contract: typeof contractVersion
+    readonly asks?: readonly (string & keyof Shape)[]
+  },
+): DriverDefinition<Shape> => definition

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { finish } from '../support/lab/process.ts'
+import { installDriver } from '../support/driver-package.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -74,6 +75,25 @@ describe('a driver package, installed next to the inventory', () => {
     expect(help.stdout).toMatch(/--zone <enum>\s+Where the server is to be\. One of north, south/)
     const { stdout } = await fleet('__complete', 'create', '--driver', 'example', '--zo')
     expect(stdout).toBe('--zone\tWhere the server is to be. One of north, south. Needed.\n')
+  })
+
+  test('of an entry is completed by name, and a Tab runs none of its code', async () => {
+    await using bob = await makePerson()
+    const ran = join(bob.folder, 'ran')
+    await installDriver(
+      bob.folder,
+      'trap',
+      `import { writeFileSync } from 'node:fs'\nwriteFileSync(${JSON.stringify(ran)}, '')`,
+    )
+    const text = (await bob.inventory()).replace(' {}', '\n  m: { driver: trap }')
+    await writeFile(join(bob.folder, 'machines.yaml'), text)
+    const complete = async (...words: string[]) =>
+      (await bob.fleet(['__complete', ...words])).stdout
+    expect(await complete('use', '')).toBe('m\ttrap\n')
+    expect(await complete('create', '--driver', 't')).toBe('trap\tfleet-driver-trap\n')
+    await expect(stat(ran)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await bob.fleet(['ls', '--quiet'])).toMatchObject({ code: 0, stdout: 'm\n' })
+    expect((await stat(ran)).size).toBe(0)
   })
 
   test('has the options of its machines checked', async () => {

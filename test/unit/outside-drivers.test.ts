@@ -2,8 +2,12 @@ import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { HostSeed, HostWish } from '../../src/drivers/driver.ts'
 import { findDriver } from '../../src/drivers/index.ts'
 import { checkOptions, optionFlags } from '../../src/drivers/option-flags.ts'
+import { UserError } from '../../src/errors.ts'
+import type { HostRecord } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
 import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
 
@@ -11,6 +15,8 @@ import { installDriver, installZod, zoneDriver } from '../support/driver-package
 const definitionWith = (wrong: string): string =>
   `import * as z from 'zod'\nexport default { contract: 1, name: 'it', summary: 'a driver',
   options: z.strictObject({}), load: async () => ({ observe: async () => new Map() }), ${wrong} }`
+
+const hosts = (name: string) => new Map([[name as MachineName, {} as HostRecord]])
 
 describe('a driver from outside', () => {
   let root: string
@@ -67,7 +73,7 @@ describe('a driver from outside', () => {
   test.each([
     ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
     ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
-    ['exports nothing', 'failed', 'export const x = 1', 'no driver made by defineDriver'],
+    ['exports nothing', 'failed', 'export const x = 1', 'no driver that names its contract'],
     ['is newer', 'unsupported', definitionWith('contract: 2'), 'version 2 of the driver contract'],
     ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is called "other"'],
     ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
@@ -102,6 +108,46 @@ describe('a driver from outside', () => {
       kind: 'failed',
       message: expect.stringContaining(why),
     })
+  })
+
+  test('is blamed for its own mistakes, and not for what its errors tell the person', async () => {
+    const place = join(root, 'mistaken')
+    await installDriver(
+      place,
+      'it',
+      definitionWith(`load: async () => Object.freeze({
+        // As a copy of fleet's class that came with the package.
+        fail: Object.assign(new Error('no such zone'), { kind: 'usage', [Symbol.for('fleet.UserError')]: true }),
+        async observe(hosts, { signal }) {
+          if (hosts.has('user')) throw this.fail
+          if (hosts.has('abort')) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+          return hosts.get('none').id
+        },
+        power: { start() { return null.id } },
+        lifecycle: { plan: async () => ({ user: 'u', make: async () => undefined.id }) },
+      })`),
+    )
+    const driver = await (await find('it', place)).load()
+    const { signal } = new AbortController()
+    const call = { signal, progress: () => {} }
+    const mistake = {
+      kind: 'failed',
+      message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a mistake: .*driver\.js:\d+/),
+      hint: 'tell its author',
+    }
+    await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
+    await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)
+    const plan = await driver.lifecycle?.plan({} as HostWish, {}, call)
+    expect(plan?.user).toBe('u')
+    await expect(plan?.make({} as HostSeed, call)).rejects.toMatchObject(mistake)
+    const told = await driver.observe(hosts('user'), call).catch((error: unknown) => error)
+    expect(told).toBeInstanceOf(UserError)
+    expect(told).toMatchObject({ kind: 'usage', message: 'no such zone' })
+    const aborting = { ...call, signal: AbortSignal.timeout(20) }
+    await expect(driver.observe(hosts('abort'), aborting)).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
+    expect('locate' in driver).toBe(false)
   })
 
   test.skipIf(process.getuid?.() !== 0)('of another user is not run', async () => {

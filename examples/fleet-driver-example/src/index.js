@@ -4,6 +4,7 @@ import { usualEndpoint } from './api.js'
 
 /** Hosts of example-cloud. What stands here is read at every `fleet create --help`, so it loads little. */
 export default defineDriver({
+  contract: 1,
   name: 'example',
   summary: 'servers of example-cloud, the provider in provider/',
   options: z.strictObject({

@@ -22,6 +22,16 @@ const files: Candidate = { word: ':files', description: '' }
 
 const entries = commandList.flatMap((section) => section.entries)
 
+/** Drivers that machines of the inventory use and that are not fleet's own; none of their code runs. */
+async function outsideDriversInUse(fleet: Fleet, own: ReadonlySet<string>): Promise<string[]> {
+  const inventory = await fleet.inventory().then(
+    (store) => store.read(),
+    () => undefined,
+  )
+  const used = [...(inventory?.machines.values() ?? [])].map(({ driver }) => driver)
+  return [...new Set(used)].filter((name) => !own.has(name))
+}
+
 async function candidatesFor(fleet: Fleet, completes: Completes): Promise<Candidate[]> {
   switch (completes) {
     case 'machine': {
@@ -30,7 +40,9 @@ async function candidatesFor(fleet: Fleet, completes: Completes): Promise<Candid
     }
     case 'driver': {
       const { drivers } = await import('../../drivers/index.ts')
-      return drivers.map(({ name, summary }) => ({ word: name, description: summary }))
+      const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
+      const others = await outsideDriversInUse(fleet, new Set(drivers.map(({ name }) => name)))
+      return [...own, ...others.map((word) => ({ word, description: `fleet-driver-${word}` }))]
     }
     case 'shell':
       return Object.keys(completionScripts).map((word) => ({ word, description: 'shell' }))

@@ -6,6 +6,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import { type Driver, type DriverDefinition, contractVersion } from '../driver.ts'
 import { optionFlags } from '../option-flags.ts'
 import type { DriverPackage } from './find-package.ts'
+import { guardDriver } from './guard-driver.ts'
 
 /** A package's name, version and place, for messages. */
 async function describePackage({ name, folder }: DriverPackage): Promise<string> {
@@ -79,7 +80,7 @@ export async function loadDefinition(
   const definition = (told ?? {}) as Partial<DriverDefinition>
   const { contract } = definition
   if (typeof contract !== 'number' || !Number.isInteger(contract)) {
-    throw brokenError(label, 'its default export is no driver made by defineDriver')
+    throw brokenError(label, 'its default export is no driver that names its contract')
   }
   if (contract !== contractVersion) throw contractError(label, { contract })
   const trouble = findTrouble(name, definition)
@@ -93,6 +94,6 @@ async function loadDriver(definition: DriverDefinition, label: string): Promise<
   const driver = await load().catch((error: unknown) => {
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })
-  if (typeof driver?.observe === 'function') return driver
+  if (typeof driver?.observe === 'function') return guardDriver(driver, label)
   throw brokenError(label, 'what it loads is no driver')
 }
