@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DriverDefinition } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
 import { type Machine, hostOf } from './machine/machine.ts'
@@ -84,17 +84,21 @@ export function openFleet(
 
   const inventory = once(async () => {
     const { openFileInventory } = await import('./state/file-inventory.ts')
-    const { drivers } = await import('./drivers/index.ts')
-    const learnt = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
+    const { openInventoryCache } = await import('./state/inventory-cache.ts')
     return openFileInventory(await locate(), {
-      optionsOf: (name) => learnt.get(name)?.options,
-      async learn(names) {
-        if (readsOnly) return
-        const found = await Promise.allSettled(names.map(findDriver))
+      async loadOptions(names) {
+        const { drivers } = await import('./drivers/index.ts')
+        const known = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
+        const strangers = names.filter((name) => !known.has(name))
+        const found = await Promise.allSettled(readsOnly ? [] : strangers.map(findDriver))
         for (const driver of found) {
-          if (driver.status === 'fulfilled') learnt.set(driver.value.name, driver.value)
+          if (driver.status === 'fulfilled') known.set(driver.value.name, driver.value)
         }
+        const optionsOf = (name: string) => known.get(name)?.options
+        return { optionsOf, isLasting: strangers.length === 0 }
       },
+      // The bundle's file names are digests of all that they load, so this names the build.
+      cache: openInventoryCache(join(home, 'cache', 'inventories'), import.meta.url),
     })
   })
 

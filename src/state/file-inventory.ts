@@ -2,25 +2,18 @@ import { readFile, realpath, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
-import { editInventory } from './inventory-edit.ts'
+import type { InventoryCache } from './inventory-cache.ts'
 import { decodeInventory } from './inventory-text.ts'
-import { entryOf, type InventoryStore } from './inventory.ts'
+import { entryOf, inventoryOf, type Inventory, type InventoryStore } from './inventory.ts'
 import type { IsHeld } from './lock.ts'
-import {
-  checkDriverOptions,
-  parseInventory,
-  type OptionsOf,
-  type ParsedInventory,
-} from './parse-inventory.ts'
+import type { LoadOptions } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
-import { tidyEntry } from './tidy-entry.ts'
 
 /** What the store needs to know of the world around it. */
 export interface FileInventoryOptions {
-  /** The options of the drivers that are known here. */
-  readonly optionsOf: OptionsOf
-  /** Makes known to `optionsOf` what it can of drivers that an inventory uses and it does not know. */
-  readonly learn?: (drivers: readonly string[]) => Promise<void>
+  readonly loadOptions: LoadOptions
+  /** Saves reading a text that was read before from being work. */
+  readonly cache?: InventoryCache
   /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
   readonly lockWait?: number
 }
@@ -53,6 +46,12 @@ async function fingerprint(file: string): Promise<string> {
   return [ino, size, mtimeNs].join()
 }
 
+/** An inventory's text, and what it says. */
+interface Read {
+  readonly text: string
+  readonly inventory: Inventory
+}
+
 /**
  * Keeps the inventory in the YAML file at `location`, which need not exist until it is read.
  * Writers in other processes are kept out by a lock and readers never see half a file; what a person's
@@ -60,30 +59,24 @@ async function fingerprint(file: string): Promise<string> {
  */
 export function openFileInventory(
   location: string,
-  { optionsOf, learn, lockWait }: FileInventoryOptions,
+  { loadOptions, cache, lockWait }: FileInventoryOptions,
 ): InventoryStore {
-  let newest: ParsedInventory | undefined
+  let newest: Read | undefined
 
-  /** Checks the options of drivers that have to be learnt of first. An inventory without any does not wait. */
-  const checkStrangers = async (parsed: ParsedInventory): Promise<void> => {
-    const { machines, defaults } = parsed.inventory
-    const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
-    const strangers = new Set(used.filter((driver) => optionsOf(driver) === undefined))
-    if (learn === undefined || strangers.size === 0) return
-    await learn([...strangers])
-    const optionsOfStranger: OptionsOf = (driver) =>
-      strangers.has(driver) ? optionsOf(driver) : undefined
-    checkDriverOptions(parsed, location, optionsOfStranger)
+  const understand = async (text: string): Promise<Inventory> => {
+    const known = await cache?.find(location, text)
+    if (known !== undefined) return inventoryOf(known)
+    const { readInventoryText } = await import('./read-inventory-text.ts')
+    const { valid, isLasting } = await readInventoryText(text, location, loadOptions)
+    if (isLasting) await cache?.keep(location, text, valid)
+    return inventoryOf(valid)
   }
 
   /** Parses what the file says now, unless that is what it said before: one command reads it often. */
-  const parse = async (): Promise<ParsedInventory> => {
+  const parse = async (): Promise<Read> => {
     const text = await readText(location)
-    if (newest?.document.text === text) return newest
-    const parsed = parseInventory(text, location, optionsOf)
-    await checkStrangers(parsed)
-    newest = parsed
-    return parsed
+    if (newest?.text !== text) newest = { text, inventory: await understand(text) }
+    return newest
   }
 
   const attempt = async (
@@ -91,18 +84,21 @@ export function openFileInventory(
     target: string,
     isHeld: IsHeld,
   ): Promise<boolean> => {
+    const { tidyEntry } = await import('./tidy-entry.ts')
     const seen = await fingerprint(target)
-    const { document, inventory } = await parse()
+    const { text, inventory } = await parse()
     const machine = inventory.machines.get(name)
     const before = machine && entryOf(machine)
     const changed = change(before && structuredClone(before), inventory)
-    const after =
-      changed && tidyEntry({ name, entry: changed, defaults: inventory.defaults }, optionsOf)
+    const { optionsOf } = await loadOptions(changed ? [changed.driver] : [])
+    const { defaults } = inventory
+    const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
     if (isDeepStrictEqual(before, after)) return true
-    const text = editInventory(document, name, after, location)
+    const { editInventoryText } = await import('./edit-inventory-text.ts')
+    const edited = editInventoryText(text, name, after, location)
     const stillWanted = async (): Promise<boolean> =>
       (await isHeld()) && (await fingerprint(target)) === seen
-    return replaceFile(target, text, { stillWanted })
+    return replaceFile(target, edited, { stillWanted })
   }
 
   const write = async (update: Update): Promise<void> => {

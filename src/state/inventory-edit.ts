@@ -36,7 +36,7 @@ type Values = Readonly<Record<string, unknown>>
 const usualUnit = 2
 
 /** `web-2` before `web-10`. */
-const { compare } = new Intl.Collator('en', { numeric: true })
+export const { compare: compareNames } = new Intl.Collator('en', { numeric: true })
 
 /** How far the text indents what is inside an entry, seen from the entry's name. */
 function unitOf(text: string, machines: YAMLMap | undefined): number {
@@ -63,8 +63,8 @@ function placeMachine(
   entry: Values,
 ): Edit {
   const pairs = pairsOf(machines)
-  const sorted = [...pairs].sort((a, b) => compare(keyOf(a), keyOf(b)))
-  const above = sorted.findLast((pair) => compare(keyOf(pair), name) < 0)
+  const sorted = [...pairs].sort((a, b) => compareNames(keyOf(a), keyOf(b)))
+  const above = sorted.findLast((pair) => compareNames(keyOf(pair), name) < 0)
   const [below] = sorted
   const indent = below ? columnOf(text, below.key.range[0]) : unit
   const lines = renderMachine(name, entry, indent, unit)
@@ -105,7 +105,8 @@ function removeMachine(
   return [{ start: colon, end: colon, text: ' {}' }, removeLines(text, pair)]
 }
 
-function editsFor(
+/** The edits that make one machine's entry `entry`, or remove it; none where the layout knows no way. */
+export function editsFor(
   { text, root, data }: InventoryDocument,
   name: MachineName,
   entry: MachineEntry | undefined,
@@ -144,7 +145,11 @@ function machinesOf(data: unknown): Readonly<Record<string, Values>> {
 }
 
 /** What the file says, with one machine's entry made `entry`. */
-function dataWith(data: unknown, name: MachineName, entry: MachineEntry | undefined): Values {
+export function dataWith(
+  data: unknown,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+): Values {
   const { [name]: _old, ...others } = machinesOf(data)
   return { ...(data as Values), machines: entry ? { ...others, [name]: entry } : others }
 }

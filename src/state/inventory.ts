@@ -1,5 +1,6 @@
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import type { InventoryFile } from '../machine/schema.ts'
 
 /** What an inventory says at one moment. */
 export interface Inventory {
@@ -11,6 +12,31 @@ export interface Inventory {
   readonly operators: ReadonlyMap<string, string>
   /** In the order of the file. */
   readonly machines: ReadonlyMap<MachineName, Machine>
+}
+
+/** An inventory's file, found right, and the names of its machines in the order of the text. */
+export interface ValidInventory {
+  readonly file: InventoryFile
+  /** An object's own order would put names that look like numbers first. */
+  readonly names: readonly string[]
+}
+
+/** What a file that was found right says. */
+export function inventoryOf({ file, names }: ValidInventory): Inventory {
+  const { id, defaults = {}, operators = {}, machines } = file
+  const entries = new Map(Object.entries(machines ?? {}))
+  return {
+    id,
+    defaults,
+    operators: new Map(Object.entries(operators)),
+    machines: new Map(
+      names.flatMap((text) => {
+        const entry = entries.get(text)
+        const name = text as MachineName
+        return entry ? [[name, { ...entry, name }] as const] : []
+      }),
+    ),
+  }
 }
 
 /** Keeps an inventory. Safe for use by many processes at once. */

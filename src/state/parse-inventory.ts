@@ -1,21 +1,30 @@
 import { isMap, isScalar } from 'yaml'
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
-import type { MachineName } from '../machine/name.ts'
 import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
 import { describeIssue } from './describe-issue.ts'
 import { locate, parseInventoryDocument, type InventoryDocument } from './inventory-document.ts'
 import { inventoryError, type Problem } from './inventory-problem.ts'
 import { checkInventoryText } from './inventory-text.ts'
-import type { Inventory } from './inventory.ts'
+import type { ValidInventory } from './inventory.ts'
 
 /** The options that a driver takes; undefined for a driver that is not known here. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined
 
+/** What is known of the options of drivers. */
+interface KnownOptions {
+  readonly optionsOf: OptionsOf
+  /** Whether another command will know the same: that holds for fleet's own drivers. */
+  readonly isLasting: boolean
+}
+
+/** Loads the options of these drivers, as far as they are to be had. */
+export type LoadOptions = (drivers: readonly string[]) => Promise<KnownOptions>
+
 /** An inventory's text, parsed and found right. */
 export interface ParsedInventory {
   readonly document: InventoryDocument
-  readonly inventory: Inventory
+  readonly valid: ValidInventory
 }
 
 function checkVersion({ text, data, root }: InventoryDocument, file: string): void {
@@ -66,7 +75,7 @@ function checkOptions(
   return [...shared, ...own]
 }
 
-/** Checks the options of drivers that were not known when `parsed` was. Throws as {@link parseInventory} does. */
+/** Checks the options of drivers, of a text that was parsed without. Throws as {@link parseInventory} does. */
 export function checkDriverOptions(
   { document }: ParsedInventory,
   file: string,
@@ -99,21 +108,6 @@ export function parseInventory(text: string, file: string, optionsOf: OptionsOf)
     ? checkOptions(parsed.data, document, optionsOf)
     : parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
   if (!parsed.success || problems.length > 0) throw inventoryError(file, text, problems)
-  const { id, defaults = {}, operators = {}, machines } = parsed.data
-  const entries = new Map(Object.entries(machines ?? {}))
-  return {
-    document,
-    inventory: {
-      id,
-      defaults,
-      operators: new Map(Object.entries(operators)),
-      machines: new Map(
-        namesInOrder(document, machines ?? {}).flatMap((text) => {
-          const entry = entries.get(text)
-          const name = text as MachineName
-          return entry ? [[name, { ...entry, name }] as const] : []
-        }),
-      ),
-    },
-  }
+  const names = namesInOrder(document, parsed.data.machines ?? {})
+  return { document, valid: { file: parsed.data, names } }
 }

@@ -18,7 +18,9 @@ const openIn = (text: string) => async () => {
   folders.push(folder)
   const file = join(folder, 'machines.yaml')
   await writeFile(file, text)
-  return openFileInventory(file, { optionsOf: () => undefined })
+  return openFileInventory(file, {
+    loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+  })
 }
 
 describeInventoryStore('in memory', async () => openMemoryInventory())

@@ -1,6 +1,8 @@
+import { expect } from 'vitest'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { parseInventoryDocument } from '../../src/state/inventory-document.ts'
+import { editInventoryText } from '../../src/state/edit-inventory-text.ts'
 import { editInventory } from '../../src/state/inventory-edit.ts'
 import { tidyEntry } from '../../src/state/tidy-entry.ts'
 
@@ -15,7 +17,9 @@ export function editText(text: string, name: string, change: Change): string {
   const parsed = parseMachineName(name)
   const entry =
     changed && tidyEntry({ name: parsed, entry: changed, defaults: {} }, () => undefined)
-  return editInventory(document, parsed, entry, 'machines.yaml')
+  const whole = editInventory(document, parsed, entry, 'machines.yaml')
+  expect(editInventoryText(text, parsed, entry, 'machines.yaml')).toBe(whole)
+  return whole
 }
 
 /** The lines before the machines. */

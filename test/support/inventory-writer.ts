@@ -4,7 +4,9 @@ import { parseMachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
 
 const [file = '', name] = argv.slice(2)
-const store = openFileInventory(file, { optionsOf: () => undefined })
+const store = openFileInventory(file, {
+  loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+})
 
 if (name !== undefined) {
   await store.update(parseMachineName(name), () => ({ driver: 'ssh', labels: { by: name } }))

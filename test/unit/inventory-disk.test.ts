@@ -32,7 +32,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 const store = (path = file): InventoryStore =>
-  openFileInventory(path, { optionsOf: () => undefined })
+  openFileInventory(path, {
+    loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+  })
 const add = (path = file): Promise<void> => store(path).update(name, () => ({ driver: 'ssh' }))
 
 describe('writing', () => {

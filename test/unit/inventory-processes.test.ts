@@ -12,7 +12,7 @@ import { parseMachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
 import { writeNewInventory } from '../../src/state/init-inventory.ts'
 
-const optionsOf = () => undefined
+const loadOptions = async () => ({ optionsOf: () => undefined, isLasting: true })
 let folder = ''
 let program = ''
 let file = ''
@@ -49,7 +49,7 @@ function start(...args: string[]): ChildProcess {
 }
 
 const store = (lockWait?: number) =>
-  openFileInventory(file, { optionsOf, ...(lockWait === undefined ? {} : { lockWait }) })
+  openFileInventory(file, { loadOptions, ...(lockWait === undefined ? {} : { lockWait }) })
 
 describe('many processes', () => {
   it('fifty that write at once lose nothing', async () => {

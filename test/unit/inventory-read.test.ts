@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { UserError } from '../../src/errors.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
+import { inventoryOf } from '../../src/state/inventory.ts'
 import { parseInventory, type OptionsOf } from '../../src/state/parse-inventory.ts'
 
 const options = z.strictObject({
@@ -286,7 +287,7 @@ describe('secrets', () => {
 describe('what is right is read', () => {
   it('keeps the order of the file, also of names that are numbers', () => {
     const text = `${head}machines:\n  z: { driver: x }\n  10: { driver: x }\n  2: { driver: x }\n  0x1: { driver: x }\n`
-    const { machines } = parseInventory(text, 'f', optionsOf).inventory
+    const { machines } = inventoryOf(parseInventory(text, 'f', optionsOf).valid)
     expect([...machines.keys()]).toEqual(['z', '10', '2', '0x1'])
   })
 
@@ -298,7 +299,7 @@ describe('what is right is read', () => {
   it('follows aliases and merge keys, a thousand of them too', () => {
     const many = Array.from({ length: 1000 }, (_, index) => `  m${index}: { <<: *d, via: a }`)
     const text = `${head}machines:\n  a: &d\n    driver: x\n    labels: { k: v }\n${many.join('\n')}\n`
-    const { machines } = parseInventory(text, 'f', optionsOf).inventory
+    const { machines } = inventoryOf(parseInventory(text, 'f', optionsOf).valid)
     expect(machines.get(parseMachineName('m999'))).toEqual({
       name: 'm999',
       driver: 'x',
@@ -320,7 +321,8 @@ describe('a file', () => {
     file = join(folder, 'machines.yaml')
   })
   afterAll(() => rm(folder, { recursive: true }))
-  const store = (path = file) => openFileInventory(path, { optionsOf })
+  const store = (path = file) =>
+    openFileInventory(path, { loadOptions: async () => ({ optionsOf, isLasting: true }) })
 
   it.each([
     ['a NUL', Buffer.from('version: 1\0'), 'NUL at byte 10'],

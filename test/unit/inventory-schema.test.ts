@@ -5,6 +5,7 @@ import * as z from 'zod'
 import { drivers } from '../../src/drivers/index.ts'
 import { hostRecord, inventoryFile, machineEntry } from '../../src/machine/schema.ts'
 import { describeInventoryFile, writeInventorySchema } from '../../src/state/json-schema.ts'
+import { inventoryOf } from '../../src/state/inventory.ts'
 import { parseInventory } from '../../src/state/parse-inventory.ts'
 
 const fileText = (name: string): Promise<string> =>
@@ -56,8 +57,8 @@ describe('machines.schema.json', () => {
 describe('machines.example.yaml', () => {
   it('is right, and shows every field', async () => {
     const text = await fileText('machines.example.yaml')
-    const { inventory, document } = parseInventory(text, 'machines.example.yaml', driverOptions)
-    const entries = [...inventory.machines.values()]
+    const { valid, document } = parseInventory(text, 'machines.example.yaml', driverOptions)
+    const entries = [...inventoryOf(valid).machines.values()]
     expect(shown([document.data as object])).toEqual(new Set(Object.keys(inventoryFile.shape)))
     expect(shown(entries)).toEqual(new Set(['name', ...Object.keys(machineEntry.shape)]))
     expect(shown(entries.map(({ host }) => host ?? {}))).toEqual(

@@ -179,13 +179,13 @@ describe('an inventory with drivers from outside', () => {
     const asked: string[] = []
     const known = new Map<string, Awaited<ReturnType<typeof findDriver>>>()
     const store = openFileInventory(file, {
-      optionsOf: (name) => known.get(name)?.options,
-      async learn(names) {
+      async loadOptions(names) {
         asked.push(...names)
         for (const name of names) {
           const driver = await findDriver(name, { folder: root, env: {} }).catch(() => undefined)
           if (driver !== undefined) known.set(name, driver)
         }
+        return { optionsOf: (name) => known.get(name)?.options, isLasting: false }
       },
     })
     await store.read()

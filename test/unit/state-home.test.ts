@@ -174,7 +174,9 @@ describe('a new inventory', () => {
   it('can be read, has an id of its own, and takes a first machine', async () => {
     const { id, files } = await initInventory(path(), '{}\n')
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
-    const store = openFileInventory(path(), { optionsOf })
+    const store = openFileInventory(path(), {
+      loadOptions: async () => ({ optionsOf, isLasting: true }),
+    })
     expect(await store.read()).toMatchObject({ id, machines: new Map() })
     await store.update(parseMachineName('a'), () => ({ driver: 'local' }))
     expect(await readFile(path(), 'utf8')).toContain(
@@ -183,7 +185,7 @@ describe('a new inventory', () => {
   })
 
   it.each(['01234567', '97598e81', '4f0c2f6e'])('can be read with the id %s', (id) => {
-    expect(parseInventory(writeNewInventory(id), 'f', optionsOf).inventory).toMatchObject({ id })
+    expect(parseInventory(writeNewInventory(id), 'f', optionsOf).valid.file).toMatchObject({ id })
   })
 
   it('overwrites nothing', async () => {

@@ -1,0 +1,66 @@
+import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
+import { checkInventoryText } from './inventory-text.ts'
+import type { ValidInventory } from './inventory.ts'
+import type { LoadOptions, OptionsOf } from './parse-inventory.ts'
+import { readPlainInventory } from './plain-yaml.ts'
+
+/** Whether the options in a file are as its drivers want them. */
+function fitsDrivers({ defaults = {}, machines }: InventoryFile, optionsOf: OptionsOf): boolean {
+  const shared = new Map(Object.entries(defaults))
+  return (
+    [...shared].every(
+      ([driver, options]) => optionsOf(driver)?.partial().safeParse(options).success ?? true,
+    ) &&
+    Object.values(machines ?? {}).every(
+      ({ driver, options }) =>
+        optionsOf(driver)?.safeParse({ ...shared.get(driver), ...options }).success ?? true,
+    )
+  )
+}
+
+/** The drivers whose options a file has. */
+const driversIn = ({ defaults = {}, machines }: InventoryFile): readonly string[] => [
+  ...new Set([
+    ...Object.keys(defaults),
+    ...Object.values(machines ?? {}).map(({ driver }) => driver),
+  ]),
+]
+
+/** What a text says, and whether that can be counted on as long as the text is the same. */
+interface ReadText {
+  readonly valid: ValidInventory
+  readonly isLasting: boolean
+}
+
+/** What a plain text says; undefined for one that is not plain, or not right. */
+async function readPlain(text: string, loadOptions: LoadOptions): Promise<ReadText | undefined> {
+  const plain = readPlainInventory(text)
+  const { data: file } = (plain && inventoryFile.safeParse(plain.data)) ?? {}
+  if (plain === undefined || file === undefined) return undefined
+  const { optionsOf, isLasting } = await loadOptions(driversIn(file))
+  if (!fitsDrivers(file, optionsOf)) return undefined
+  const names =
+    plain.entries.length > 0
+      ? plain.entries.map(({ name }) => name)
+      : Object.keys(file.machines ?? {})
+  return { valid: { file, names }, isLasting }
+}
+
+/**
+ * Reads the text of `file`, fast where it is plain and right. Anything else is left to the whole
+ * parser, which knows places: throws kind `inventory` listing what is wrong by line and column.
+ */
+export async function readInventoryText(
+  text: string,
+  file: string,
+  loadOptions: LoadOptions,
+): Promise<ReadText> {
+  checkInventoryText(text, file)
+  const plain = await readPlain(text, loadOptions)
+  if (plain !== undefined) return plain
+  const { checkDriverOptions, parseInventory } = await import('./parse-inventory.ts')
+  const parsed = parseInventory(text, file, () => undefined)
+  const { optionsOf, isLasting } = await loadOptions(driversIn(parsed.valid.file))
+  checkDriverOptions(parsed, file, optionsOf)
+  return { valid: parsed.valid, isLasting }
+}
