@@ -79,7 +79,7 @@ export function openEc2Api(): Ec2Api {
     httpAgent: agent,
     httpsAgent: agent as never,
     connectionTimeout: 10_000,
-    requestTimeout: 60_000,
+    requestTimeout: 30_000,
     throwOnRequestTimeout: true,
   })
   const clients = new Map<string, EC2Client>()

@@ -19,7 +19,7 @@ const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
 }
 
 /** All ways to ask for the instance, beginning with the one that an earlier attempt noted. */
-function attemptsFor(
+export function attemptsFor(
   spot: AwsOptions['spot'],
   places: readonly Place[],
   recorded: Resources,

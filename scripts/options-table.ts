@@ -1,0 +1,48 @@
+import type { DriverDefinition } from '../src/drivers/driver.ts'
+import { type OptionFlag, optionFlags } from '../src/drivers/option-flags.ts'
+
+const begin = '<!-- options: written by `npm run docs` -->'
+const end = '<!-- end of options -->'
+
+const cell = (text: string): string => text.replaceAll('|', String.raw`\|`)
+
+function rowOf({
+  key,
+  name,
+  description,
+  choices,
+  default: fallback,
+  required,
+}: OptionFlag): string {
+  const about = [
+    description,
+    ...(choices === undefined
+      ? []
+      : [`One of ${choices.map((choice) => `\`${choice}\``).join(', ')}.`]),
+    ...(required ? ['Needed.'] : []),
+  ].join(' ')
+  const cells = [
+    `\`${key}\``,
+    `\`--${name}\``,
+    fallback === undefined ? '' : `\`${fallback}\``,
+    about,
+  ]
+  return `| ${cells.map(cell).join(' | ')} |`
+}
+
+const writeOptionsTable = (driver: DriverDefinition): string =>
+  [
+    '| in machines.yaml | flag | unless told | what it is |',
+    '| --- | --- | --- | --- |',
+    ...optionFlags(driver).map(rowOf),
+  ].join('\n')
+
+/** A driver's page with the table of its options as they are now. Throws where the page has no place for it. */
+export function replaceOptionsTable(page: string, driver: DriverDefinition): string {
+  const [before, rest] = page.split(`${begin}\n`)
+  const after = rest?.split(end)[1]
+  if (before === undefined || after === undefined) {
+    throw new Error(`docs/drivers/${driver.name}.md has no lines ${begin} and ${end}`)
+  }
+  return `${before}${begin}\n\n${writeOptionsTable(driver)}\n\n${end}${after}`
+}
