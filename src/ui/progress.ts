@@ -1,85 +1,122 @@
-import { colorsOf } from './color.ts'
 import type { Io } from './io.ts'
 
-/** Shows the steps of one piece of work. */
+/** Tells the step that the work is at: a new one ends the one before, the same one with another detail renews it. */
+export type ReportStep = (step: string, detail?: string) => void
+
+/** A step that is under way. */
+interface Step {
+  readonly name: string
+  detail: string | undefined
+  /** As `performance.now()` tells it. */
+  readonly began: number
+}
+
+/** How far the work on one subject is, a machine for instance. */
+export interface Course {
+  readonly subject: string
+  readonly began: number
+  step: Step | undefined
+  readonly past: { readonly name: string; readonly seconds: number }[]
+}
+
+/** Shows courses on stderr, in one form. */
+export interface ProgressView extends Disposable {
+  /** A new step is under way. */
+  began(course: Course, step: Step): void
+  /** The step has another detail. */
+  renewed(course: Course): void
+  /** A step ended, after so many seconds. */
+  passed(course: Course, step: string, seconds: number): void
+  ended(course: Course): void
+  /** It failed at the step that is under way. */
+  failed(course: Course): void
+}
+
+/** Shows the work on one subject or on several at once. */
 export interface ProgressDisplay extends Disposable {
-  /** Ends the step before and begins this one. */
-  step: (text: string) => void
-  /** Renews the text of the step that is under way. */
-  update: (text: string) => void
-  /** Takes the display away, for a prompt or an answer; the next step brings it back. */
-  pause: () => void
+  /** Does the work on `subject` and shows its steps, until it ends or fails. */
+  track<T>(subject: string, work: (report: ReportStep) => Promise<T>): Promise<T>
 }
 
-/** How often a plain log is told of a step that goes on, in milliseconds. */
-const plainInterval = 10_000
+/** How long ago `began` was, in whole seconds. */
+export const secondsSince = (began: number): number =>
+  Math.floor((performance.now() - began) / 1000)
 
-/** A plain line a step, for logs and pipes. */
-function plainProgress(io: Io, subject: string): ProgressDisplay {
-  let lastLine = 0
-  const step = (text: string) => {
-    lastLine = Date.now()
-    io.stderr.write(`${subject}: ${text}\n`)
+async function follow<T>(
+  view: ProgressView,
+  subject: string,
+  work: (report: ReportStep) => Promise<T>,
+): Promise<T> {
+  const course: Course = { subject, began: performance.now(), step: undefined, past: [] }
+  let isOver = false
+  const endStep = () => {
+    const { step } = course
+    if (step === undefined) return
+    const seconds = secondsSince(step.began)
+    course.step = undefined
+    course.past.push({ name: step.name, seconds })
+    view.passed(course, step.name, seconds)
   }
-  return {
-    step,
-    update(text) {
-      if (Date.now() - lastLine >= plainInterval) step(text)
-    },
-    pause: () => {},
-    [Symbol.dispose]: () => {},
+  const report: ReportStep = (name, detail) => {
+    if (isOver) return // work that was told to stop may still speak
+    if (course.step?.name === name) {
+      if (course.step.detail === detail) return
+      course.step.detail = detail
+      view.renewed(course)
+      return
+    }
+    endStep()
+    course.step = { name, detail, began: performance.now() }
+    view.began(course, course.step)
+  }
+  try {
+    const result = await work(report)
+    endStep()
+    view.ended(course)
+    return result
+  } catch (error) {
+    view.failed(course)
+    throw error
+  } finally {
+    isOver = true
   }
 }
 
-/** A spinner with the seconds of the step; finished steps stay as lines. */
-async function liveProgress(io: Io, subject: string): Promise<ProgressDisplay> {
-  const { default: yoctoSpinner } = await import('yocto-spinner')
-  const colors = colorsOf(io, 'stderr')
-  const spinner = yoctoSpinner({ stream: io.stderr })
-  let current: { text: string; since: number } | undefined
-  const line = () => {
-    const seconds = Math.floor((Date.now() - (current?.since ?? 0)) / 1000)
-    return `${subject}: ${current?.text}${seconds < 1 ? '' : colors.dim(` ${seconds}s`)}`
+async function openView(
+  io: Io,
+  { json }: { readonly json: boolean },
+  subjects: readonly string[],
+): Promise<ProgressView> {
+  if (json) return (await import('./progress-events.ts')).openEvents(io)
+  if (io.stderr.isTTY === true && io.env['TERM'] !== 'dumb') {
+    return (await import('./progress-live.ts')).openLive(io, subjects)
   }
-  const clock = setInterval(() => {
-    if (spinner.isSpinning) spinner.text = line()
-  }, 1000)
-  clock.unref()
-  const finish = () => {
-    if (current !== undefined && spinner.isSpinning) spinner.success(line())
-    current = undefined
-  }
-  return {
-    step(text) {
-      finish()
-      current = { text, since: Date.now() }
-      spinner.start(line())
-    },
-    update(text) {
-      if (current === undefined) return
-      current.text = text
-      spinner.text = line()
-    },
-    pause: finish,
-    [Symbol.dispose]() {
-      clearInterval(clock)
-      if (spinner.isSpinning) spinner.stop()
-    },
-  }
+  return (await import('./progress-lines.ts')).openLines(io, { many: subjects.length > 1 })
 }
 
 /**
- * Runs `work` and shows its steps on stderr. A failed step's line is taken away:
- * the error that follows says more.
+ * Opens the display of the work on `subjects`: live on a terminal, a line for each step in a pipe,
+ * with --json an event a line.
  */
+export async function openProgress(
+  io: Io,
+  format: { readonly json: boolean },
+  subjects: readonly string[],
+): Promise<ProgressDisplay> {
+  const view = await openView(io, format, subjects)
+  return {
+    track: (subject, work) => follow(view, subject, work),
+    [Symbol.dispose]: () => view[Symbol.dispose](),
+  }
+}
+
+/** Does the work on one subject and shows its steps, as {@link openProgress} does. */
 export async function withProgress<T>(
   io: Io,
+  format: { readonly json: boolean },
   subject: string,
-  work: (progress: ProgressDisplay) => Promise<T>,
+  work: (report: ReportStep) => Promise<T>,
 ): Promise<T> {
-  using display =
-    io.stderr.isTTY === true ? await liveProgress(io, subject) : plainProgress(io, subject)
-  const result = await work(display)
-  display.pause()
-  return result
+  using display = await openProgress(io, format, [subject])
+  return await display.track(subject, work)
 }

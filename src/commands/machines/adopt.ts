@@ -32,7 +32,7 @@ export const adopt = defineCommand({
     const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
     const { destination } = args
     const identityFiles = await namedIdentityFiles(options.identity)
-    const created = await withProgress(io, options.name ?? destination, (progress) =>
+    const created = await withProgress(io, format, options.name ?? destination, (progress) =>
       adoptMachine(
         fleet,
         {
@@ -42,12 +42,11 @@ export const adopt = defineCommand({
           identityFiles,
           via: options.via,
           engine: options.noEngine ? 'none' : undefined,
-          trust: trustFrom(io, options, progress),
+          trust: trustFrom(io, options),
         },
         {
-          progress: progress.step,
+          progress,
           async confirmJump({ name, leadsTo }) {
-            progress.pause()
             const question = `${leadsTo} is reached through ${name}. Take in ${name} too?`
             return !canPrompt(io) || confirm(io, question)
           },

@@ -1,23 +1,31 @@
 import { UserError } from '../../errors.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
+import { takeScreen } from '../../ui/screen.ts'
 import { flag } from '../definition.ts'
 
 /** `--yes`, for commands that ask. */
 export const yesOption = flag('-y, --yes', 'do not ask')
 
 /**
- * Makes sure that the person wants it: by `--yes`, or by asking. Throws kind `cancelled` at a no,
- * and kind `usage` where there is nobody to ask.
+ * Tells in `preface` what is to happen, and makes sure that the person wants it: by `--yes`, or by
+ * asking. Throws kind `cancelled` at a no, and kind `usage` where there is nobody to ask.
  */
-export async function requireConsent(io: Io, yes: boolean, question: string): Promise<void> {
+export async function requireConsent(
+  io: Io,
+  yes: boolean,
+  question: string,
+  preface = '',
+): Promise<void> {
+  const asks = !yes && canPrompt(io)
+  if (!asks && preface !== '') await takeScreen(io, async () => io.stderr.write(preface))
   if (yes) return
-  if (!canPrompt(io)) {
+  if (!asks) {
     throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {
       hint: 'add --yes if you are sure',
     })
   }
-  if (!(await confirm(io, question))) {
+  if (!(await confirm(io, question, { preface }))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed')
   }
 }

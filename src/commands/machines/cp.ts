@@ -1,5 +1,6 @@
 import { humanSize } from '../../ui/human.ts'
 import { withProgress } from '../../ui/progress.ts'
+import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required } from '../definition.ts'
 
 const placeHelp = 'a path here, or MACHINE:PATH'
@@ -13,27 +14,32 @@ export const cp = defineCommand({
     from: required('from', placeHelp, 'file'),
     to: required('to', placeHelp, 'file'),
   },
+  answers: 'json',
   examples: [
     'fleet cp ./site web-1:/srv',
     'fleet cp web-1:/var/log/app.log .',
     'fleet cp web-1:/srv/site web-2:/srv/',
   ],
-  async run({ fleet, io, args }) {
+  async run({ fleet, io, args, format }) {
     const { copyFiles } = await import('../../operations/copy-files.ts')
     const { parsePlace } = await import('../../operations/place.ts')
     const inventory = await (await fleet.inventory()).read()
     const from = parsePlace(args.from, inventory, io)
     const to = parsePlace(args.to, inventory, io)
     const began = performance.now()
-    await withProgress(io, `${args.from} to ${args.to}`, async ({ step, update }) => {
-      step('connect')
-      let sent = 0
+    let sent = 0
+    await withProgress(io, format, `${args.from} to ${args.to}`, async (progress) => {
+      progress('connect')
       await copyFiles(fleet, from, to, (bytes) => {
         sent = bytes
-        update(`${humanSize(bytes)} sent`)
+        progress('copy', `${humanSize(bytes)} sent`)
       })
-      const seconds = (performance.now() - began) / 1000
-      update(`${humanSize(sent)} in ${seconds.toFixed(1)}s, ${humanSize(sent / seconds)}/s`)
     })
+    const seconds = (performance.now() - began) / 1000
+    if (format.json) writeJson(io, { from: args.from, to: args.to, bytes: sent, seconds })
+    else {
+      const speed = `${humanSize(sent / seconds)}/s`
+      io.stderr.write(`${humanSize(sent)} in ${seconds.toFixed(1)}s, ${speed}\n`)
+    }
   },
 })

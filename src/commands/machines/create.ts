@@ -77,7 +77,7 @@ export const create = defineCommand({
       flags: options,
     })
     const identityFiles = await namedIdentityFiles(options.identity)
-    const created = await withProgress(io, name, (progress) =>
+    const created = await withProgress(io, format, name, (progress) =>
       createMachine(
         fleet,
         {
@@ -89,11 +89,11 @@ export const create = defineCommand({
           engine: options.noEngine ? 'none' : undefined,
           identityFiles,
           installEngine: options.installEngine,
-          trust: trustFrom(io, options, progress),
+          trust: trustFrom(io, options),
         },
         {
-          progress: progress.step,
-          approve: (plan) => approvePlan(io, progress, { name, plan, yes: options.yes }),
+          progress,
+          approve: (plan) => approvePlan(io, { name, plan, yes: options.yes }),
         },
       ),
     )

@@ -1,7 +1,6 @@
 import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
-import type { ProgressDisplay } from '../../ui/progress.ts'
 import { flag, text } from '../definition.ts'
 
 /** What a person can say of the key of a host that is new. */
@@ -14,18 +13,18 @@ export const hostKeyOptions = {
 export function trustFrom(
   io: Io,
   options: { readonly hostKey: string | undefined; readonly acceptNew: boolean },
-  progress: ProgressDisplay,
 ): HostKeyTrust {
   return {
     expected: options.hostKey,
     acceptNew: options.acceptNew,
     confirm: canPrompt(io)
-      ? ({ address, type, fingerprint }) => {
-          progress.pause()
-          io.stderr.write(`${address} shows a new ${type} host key:\n  ${fingerprint}\n`)
-          io.stderr.write(`To compare, on its console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n`)
-          return confirm(io, 'Is this the right key?')
-        }
+      ? ({ address, type, fingerprint }) =>
+          confirm(io, 'Is this the right key?', {
+            preface: [
+              `${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
+              'To compare, on its console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n',
+            ].join(''),
+          })
       : undefined,
   }
 }

@@ -18,11 +18,10 @@ export const provision = defineCommand({
     const { chooseMachine } = await import('../../operations/choose-machines.ts')
     const { provisionMachine } = await import('../../operations/provision-machine.ts')
     const machine = await chooseMachine(fleet, args.name ?? targets.machine)
-    const { plan, probe } = await withProgress(io, machine.name, (progress) =>
+    const { plan, probe } = await withProgress(io, format, machine.name, (progress) =>
       provisionMachine(fleet, machine, {
-        progress: progress.step,
-        approve: (plan) =>
-          approvePlan(io, progress, { name: machine.name, plan, yes: options.yes }),
+        progress,
+        approve: (plan) => approvePlan(io, { name: machine.name, plan, yes: options.yes }),
       }),
     )
     if (format.json) writeJson(io, { changed: plan.map(({ why }: Step) => why), ...probe })

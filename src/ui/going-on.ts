@@ -1,0 +1,38 @@
+import type { Course } from './progress.ts'
+
+/** How long a step may go on before it is told again, in milliseconds. */
+const silence = 10_000
+
+/** How often a step with news may be told, in milliseconds. */
+const newsInterval = 1000
+
+/** Tells of steps that go on, for forms of output that tell and do not redraw. */
+export interface GoingOn extends Disposable {
+  /** The course has been told of just now. */
+  told(course: Course): void
+  over(course: Course): void
+}
+
+/**
+ * Calls `tell` for each course that nothing was told of for ten seconds, and where `news` are wanted for one whose
+ * detail is another, at most once a second.
+ */
+export function watchGoingOn(tell: (course: Course) => void, { news }: { news: boolean }): GoingOn {
+  const courses = new Map<Course, { at: number; detail: string | undefined }>()
+  const told = (course: Course) =>
+    void courses.set(course, { at: performance.now(), detail: course.step?.detail })
+  const timer = setInterval(() => {
+    for (const [course, last] of courses) {
+      const isDue = performance.now() - last.at >= silence
+      const isNews = news && course.step?.detail !== last.detail
+      if (course.step === undefined || (!isDue && !isNews)) continue
+      tell(course)
+      told(course)
+    }
+  }, newsInterval)
+  return {
+    told,
+    over: (course) => void courses.delete(course),
+    [Symbol.dispose]: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,35 @@
+import { watchGoingOn } from './going-on.ts'
+import type { Io } from './io.ts'
+import { type Course, type ProgressView, secondsSince } from './progress.ts'
+
+/** An event a line, for programs: `step` (also when one goes on), `ended`, `failed`. `seconds` are those of the step, at the end those of all. */
+export function openEvents({ stderr }: Io): ProgressView {
+  const write = (event: string, { subject, step }: Course, began: number) => {
+    const line = {
+      event,
+      machine: subject,
+      step: step?.name,
+      detail: step?.detail,
+      seconds: secondsSince(began),
+      time: new Date().toISOString(),
+    }
+    stderr.write(`${JSON.stringify(line)}\n`)
+  }
+  const writeStep = (course: Course) => write('step', course, course.step?.began ?? course.began)
+  const goingOn = watchGoingOn(writeStep, { news: true })
+  const close = (event: string, course: Course) => {
+    goingOn.over(course)
+    write(event, course, course.began)
+  }
+  return {
+    began(course) {
+      writeStep(course)
+      goingOn.told(course)
+    },
+    renewed: () => {},
+    passed: () => {},
+    ended: (course) => close('ended', course),
+    failed: (course) => close('failed', course),
+    [Symbol.dispose]: () => goingOn[Symbol.dispose](),
+  }
+}

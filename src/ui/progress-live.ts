@@ -1,0 +1,113 @@
+import cliTruncate from 'cli-truncate'
+import { createLogUpdate } from 'log-update'
+import stringWidth from 'string-width'
+import { colorsOf } from './color.ts'
+import type { Io } from './io.ts'
+import { type Course, type ProgressView, secondsSince } from './progress.ts'
+import { shareScreen } from './screen.ts'
+
+/** How often the lines are drawn, in milliseconds. */
+const drawInterval = 125
+
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
+
+/** A step of less than a second is told without its time. */
+const timeText = (seconds: number): string => (seconds < 1 ? '' : ` ${seconds}s`)
+
+/**
+ * A line for each subject at work, drawn in place. What is finished stays above: of one subject
+ * every step, of each of several one line.
+ */
+export function openLive(io: Io, subjects: readonly string[]): ProgressView {
+  const { stderr } = io
+  const { dim, green, red, cyan } = colorsOf(io, 'stderr')
+  const many = subjects.length > 1
+  const labelWidth = Math.max(...subjects.map((subject) => stringWidth(subject))) + 1
+  const draw = createLogUpdate(stderr as NodeJS.WriteStream)
+  const courses = new Set<Course>()
+  const kept: string[] = []
+  let isHidden = false
+  let frame = 0
+
+  /** One line that fits the window: its end is cut before its time is. */
+  function line(mark: string, subject: string, text: string, time: string): string {
+    const room = Math.max(1, (stderr.columns ?? 80) - 3 - time.length)
+    const label = `${subject}:${many ? ' '.repeat(labelWidth - stringWidth(subject) - 1) : ''}`
+    return `${mark} ${cliTruncate(`${label} ${text}`.trimEnd(), room)}${dim(time)}`
+  }
+
+  function lineOf({ subject, step }: Course): string[] {
+    if (step === undefined) return []
+    const detail = step.detail === undefined ? '' : dim(`: ${step.detail}`)
+    const mark = cyan(frames[frame % frames.length] ?? '')
+    return [line(mark, subject, `${step.name}${detail}`, timeText(secondsSince(step.began)))]
+  }
+
+  /** The lines that fit the window; of more machines than rows, how many are not shown. */
+  function liveLines(): string[] {
+    const lines = [...courses].flatMap(lineOf)
+    const rows = Math.max(2, (stderr.rows ?? 24) - 1)
+    if (lines.length <= rows) return lines
+    return [...lines.slice(0, rows - 1), dim(`… and ${lines.length - rows + 1} more`)]
+  }
+
+  function redraw(): void {
+    if (isHidden) return
+    for (const text of kept.splice(0)) draw.persist(text)
+    const lines = liveLines()
+    if (lines.length === 0) draw.clear()
+    else draw(lines.join('\n'))
+  }
+
+  function keep(...parts: Parameters<typeof line>): void {
+    kept.push(line(...parts))
+    redraw()
+  }
+
+  const timer = setInterval(() => {
+    frame += 1
+    redraw()
+  }, drawInterval)
+  const sharing = shareScreen(io, {
+    hide() {
+      isHidden = true
+      draw.clear()
+      draw.done()
+    },
+    show() {
+      isHidden = false
+      redraw()
+    },
+  })
+
+  return {
+    began(course) {
+      courses.add(course)
+      redraw()
+    },
+    renewed: redraw,
+    passed({ subject }, step, seconds) {
+      if (!many) keep(green('✔'), subject, step, timeText(seconds))
+    },
+    ended(course) {
+      courses.delete(course)
+      const steps = course.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
+      const time = timeText(secondsSince(course.began))
+      if (many) keep(green('✔'), course.subject, dim(steps.join(', ')), time)
+      else redraw()
+    },
+    failed(course) {
+      courses.delete(course)
+      const { subject, step } = course
+      if (step === undefined && !many) return
+      keep(red('✖'), subject, step?.name ?? '', timeText(secondsSince(step?.began ?? course.began)))
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer)
+      sharing[Symbol.dispose]()
+      redraw()
+      draw.clear()
+      draw.done()
+    },
+  }
+}

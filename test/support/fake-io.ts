@@ -1,0 +1,65 @@
+import { PassThrough, Writable } from 'node:stream'
+import xterm from '@xterm/headless'
+import type { Io } from '../../src/ui/io.ts'
+
+type IoChanges = Partial<Pick<Io, 'env' | 'signal'>>
+
+function makeIo(stderr: Io['stderr'], changes: IoChanges): Io {
+  const { signal } = new AbortController()
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
+  return { stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes }
+}
+
+/** Surroundings without a terminal, and what was said on stderr so far, line by line. */
+export function pipeIo(changes: IoChanges = {}): { io: Io; said: () => string[] } {
+  let text = ''
+  const stderr = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      text += chunk.toString()
+      done()
+    },
+  })
+  return {
+    io: makeIo(stderr, changes),
+    said: () => text.split('\n').slice(0, -1),
+  }
+}
+
+/** Surroundings whose stderr is a terminal that understands control sequences. */
+export interface Terminal {
+  readonly io: Io
+  /** The lines of the window and of what has scrolled out of it, without empty ones at the end. */
+  readonly screen: () => Promise<string[]>
+}
+
+/** Makes a terminal of that size. */
+export function terminalIo(
+  { rows = 24, columns = 80 }: { rows?: number; columns?: number } = {},
+  changes: IoChanges = {},
+): Terminal {
+  const terminal = new xterm.Terminal({ rows, cols: columns, allowProposedApi: true })
+  const written: Promise<void>[] = []
+  const stderr = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      // A terminal's driver makes line feeds go to the beginning of the line.
+      const text = chunk.toString().replaceAll('\n', '\r\n')
+      written.push(new Promise((resolve) => terminal.write(text, resolve)))
+      done()
+    },
+  })
+  return {
+    io: makeIo(Object.assign(stderr, { isTTY: true, rows, columns }), {
+      env: { NO_COLOR: '1' },
+      ...changes,
+    }),
+    async screen() {
+      await Promise.all(written)
+      const { active } = terminal.buffer
+      const lines = Array.from(
+        { length: active.length },
+        (_, index) => active.getLine(index)?.translateToString().trimEnd() ?? '',
+      )
+      return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1)
+    },
+  }
+}

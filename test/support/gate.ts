@@ -1,0 +1,15 @@
+/** A promise that the test settles. */
+export interface Gate {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** Makes a promise that is not settled yet. */
+export function makeGate(): Gate {
+  let settle: Omit<Gate, 'promise'> | undefined
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return { promise, resolve: () => settle?.resolve(), reject: (reason) => settle?.reject(reason) }
+}
