@@ -40,6 +40,7 @@ describe('the conformance suite', () => {
       'makes a host though it is aborted',
       'makes nothing and ends soon for a signal that is aborted already',
     ],
+    ['always wants a key', 'a host that exists needs no seed'],
     ['stops only what runs', 'switches a host, and leaves one alone that is in that state'],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)

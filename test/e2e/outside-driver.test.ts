@@ -1,13 +1,21 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { finish } from '../support/lab/process.ts'
 import { installDriver } from '../support/driver-package.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = join(root, 'examples/fleet-driver-example')
+
+const install = (folder: string, ...args: readonly string[]): Buffer =>
+  execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', ...args], {
+    cwd: folder,
+    stdio: 'pipe',
+  })
 
 /** Packs the package in `folder` into `into`, and gives the tarball's path. */
 function pack(folder: string, into: string): string {
@@ -17,17 +25,24 @@ function pack(folder: string, into: string): string {
   return join(into, packed.filename)
 }
 
+/** Fleet, the example, and the zod that it depends on, as npm would download them. */
+let tarballs: { readonly folder: string; readonly paths: readonly string[] }
+
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-tarballs-'))
+  const packages = [root, example, join(root, 'node_modules/zod')]
+  tarballs = { folder, paths: packages.map((from) => pack(from, folder)) }
+})
+
+afterAll(() => rm(tarballs.folder, { recursive: true, force: true }))
+
 describe('a driver package, installed next to the inventory', () => {
   let ana: Person
   const fleet = (...args: string[]) => ana.fleet(args)
 
   beforeAll(async () => {
     ana = await makePerson()
-    const tarballs = join(ana.home, 'tarballs')
-    await mkdir(tarballs)
-    const packed = [root, example, join(root, 'node_modules/zod')].map((it) => pack(it, tarballs))
-    const install = ['install', '--offline', '--no-audit', '--no-fund', ...packed]
-    execFileSync('npm', install, { cwd: ana.folder, stdio: 'pipe' })
+    install(ana.folder, ...tarballs.paths)
   })
 
   afterAll(() => ana[Symbol.asyncDispose]())
@@ -124,5 +139,36 @@ describe('a driver package, installed next to the inventory', () => {
       stderr: expect.stringContaining('no driver elsewhere'),
     })
     await writeFile(join(ana.folder, 'machines.yaml'), text)
+  })
+})
+
+test('a driver package, installed globally, is there for the fleet beside it', async () => {
+  await using ana = await makePerson()
+  const prefix = join(ana.home, 'npm')
+  install(ana.home, '--global', '--prefix', prefix, ...tarballs.paths)
+  const help = execFileSync(join(prefix, 'bin/fleet'), ['create', '-d', 'example', '--help'], {
+    cwd: ana.folder,
+    env: ana.env,
+    encoding: 'utf8',
+  })
+  expect(help).toContain('--zone <enum>')
+})
+
+describe.skipIf(!labIsHere)('a machine whose driver is not there', () => {
+  test('is listed, asked, and reached over SSH', async () => {
+    await using lab = await startLab({ hosts: 1 })
+    await using ana = await makePerson({ identity: lab.identity.file })
+    const [host] = lab.hosts
+    const adopt = ['adopt', `root@${host?.address}`, '--name', 'm', '--accept-new']
+    expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
+    const text = (await ana.inventory()).replace('driver: ssh', 'driver: elsewhere')
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    expect(await ana.fleet(['ssh', 'm', '--', 'echo', 'hello'])).toMatchObject({
+      code: 0,
+      stdout: 'hello\n',
+    })
+    const listed = await ana.fleet(['ls', '--live', '--json'])
+    expect(listed.stdout).toMatch(/"driver": ?"elsewhere"/)
+    expect(listed.stdout).not.toContain('unreachable')
   })
 })

@@ -28,6 +28,7 @@ export type Fault =
   | 'hangs when it is aborted'
   | 'makes a host though it is aborted'
   | 'stops only what runs'
+  | 'always wants a key'
 
 interface Thing extends ProviderThing {
   readonly kind: 'key' | 'server'
@@ -71,6 +72,7 @@ export function makeFaultyDriver(fault?: Fault): {
 
   async function makeHost(wish: HostWish, seed: HostSeed, call: Call) {
     const { signal } = call
+    if (has('always wants a key') && seed.publicKey === '') throw new Error('no public key')
     const known = has('looks for nothing before it makes')
       ? []
       : await find('fleet:token', wish.token, signal)

@@ -77,6 +77,14 @@ export function lifecycleCases(
       assert.deepEqual(await look(), made)
     }),
 
+    trialCase('a host that exists needs no seed', async ({ begin, look }) => {
+      const creation = begin('conformance-seed')
+      const { id } = await creation.make()
+      const made = await look()
+      assert.equal((await creation.make({ lacksSeed: true })).id, id)
+      assert.deepEqual(await look(), made)
+    }),
+
     trialCase('another token is another host', async ({ begin }) => {
       const one = begin('conformance-one')
       const two = begin('conformance-one', one.fleet)

@@ -23,6 +23,8 @@ export interface Disturbance {
   /** Before the `step`-th record is kept, from 1. What it throws, the driver gets; nothing is kept then. */
   readonly beforeRecord?: (step: number) => void
   readonly afterRecord?: (step: number) => void
+  /** As on a computer that does not have what the host was to start with. */
+  readonly lacksSeed?: boolean
 }
 
 /** One host of a fleet of its own, made as fleet's pipeline makes it: what was recorded outlives an attempt. */
@@ -73,6 +75,9 @@ function makePublicKey(): string {
   return `ssh-ed25519 ${Buffer.concat(parts).toString('base64')}`
 }
 
+/** What fleet hands over where another computer began a host that exists. */
+const emptySeed = { publicKey: '', userData: new Uint8Array() }
+
 async function makeSeed(
   subject: LifecycleSubject,
   plan: HostPlan,
@@ -107,7 +112,7 @@ function begin(
     tags,
     plan,
     record: () => record,
-    async make({ beforeRecord, afterRecord, ...disturbance } = {}) {
+    async make({ beforeRecord, afterRecord, lacksSeed, ...disturbance } = {}) {
       const call = callOf(disturbance)
       const planned = await plan(call)
       keep({ user: planned.user, resources: planned.resources })
@@ -115,7 +120,7 @@ function begin(
       let step = 0
       const facts = await planned.make(
         {
-          ...seed,
+          ...(lacksSeed ? emptySeed : seed),
           async record({ id, resources }) {
             step += 1
             beforeRecord?.(step)
