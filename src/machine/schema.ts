@@ -42,7 +42,7 @@ const engineWish = z
   .strictObject({
     version: z
       .string()
-      .regex(/^\d[\w.~+-]*$/, 'a version such as "28.2"')
+      .regex(/^\d(?:[\w.~+-]*\w)?$/, 'a version such as "28.2"')
       .optional()
       .describe('Its beginning is enough: 28.2 is the newest 28.2.x. Means channel stable.'),
     channel: z
@@ -54,6 +54,9 @@ const engineWish = z
     path: ['channel'],
     message: '"stable" or "test" beside a version: a distribution has only one',
   })
+
+/** Which engine a new host gets. Neither told: the distribution's. */
+export type EngineWish = z.infer<typeof engineWish>
 
 /** What fleet remembers of a host. fleet writes it; a person has no reason to. */
 export const hostRecord = z.strictObject({

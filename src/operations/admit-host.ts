@@ -33,7 +33,7 @@ export async function admitHost(
   request: AdmitRequest,
   calls: ProvisionCalls,
 ): Promise<AdmittedHost> {
-  const { name } = machine
+  const { name, engine } = machine
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
   calls.progress(address === undefined ? 'look at this computer' : `connect to ${address}`)
@@ -46,7 +46,7 @@ export async function admitHost(
   await using transport = login.transport
   const target = { machine: name, transport, socket, signal: context.signal }
   const probe = request.installEngine
-    ? (await provisionHost(target, calls)).probe
+    ? (await provisionHost(target, engine === 'none' ? undefined : engine, calls)).probe
     : await probeHost(target)
   if (address === undefined) checkLocalEngine(machine, probe)
   const created = new Date().toISOString()

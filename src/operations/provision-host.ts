@@ -1,18 +1,16 @@
 import { createInterface } from 'node:readline'
 import { UserError } from '../errors.ts'
 import type { MachineName } from '../machine/name.ts'
+import type { EngineWish } from '../machine/schema.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
 import { type Plan, planEngine } from '../provision/plan.ts'
 import type { Step } from '../provision/step.ts'
 import { shellLine } from '../transport/command-line.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
-import { run } from '../transport/run.ts'
 import type { RunningCommand } from '../transport/transport.ts'
 import type { Progress } from './context.ts'
 import { type ProbeTarget, probeHost } from './probe-host.ts'
-
-/** How long a host may take to set itself up after its first boot, in seconds. */
-const cloudInitWait = 900
+import { waitForFirstBoot } from './settle-host.ts'
 
 /** How much of a failed step's output its error quotes. */
 const quotedLines = 15
@@ -33,17 +31,19 @@ export interface ProvisionedHost {
 }
 
 /**
- * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again.
+ * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again. A host without one gets the
+ * one wished for.
  * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
  * engine does not answer in the end.
  */
 export async function provisionHost(
   target: ProbeTarget,
+  wish: EngineWish | undefined,
   { progress, approve }: ProvisionCalls,
 ): Promise<ProvisionedHost> {
   const { machine } = target
-  const before = await probeSettledHost(target, progress)
-  const plan = planEngine(before)
+  const { probe: before } = await waitForFirstBoot(target, progress)
+  const plan = planEngine(before, wish)
   if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
   if (!(await approve(plan))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
@@ -52,7 +52,7 @@ export async function provisionHost(
   for (const step of plan) output.push(await runStep(target, step, progress))
   progress('check the engine')
   const after = await probeHost(target)
-  const rest = planEngine(after)
+  const rest = planEngine(after, wish)
   if (rest.length > 0) {
     const left = rest.map((step) => step.why).join('; ')
     throw new UserError('failed', `every step succeeded, and yet it remains to ${left}`, {
@@ -60,25 +60,6 @@ export async function provisionHost(
     })
   }
   return { probe: checkEngine(machine, after), plan, output }
-}
-
-/** Looks at the host once cloud-init, which may be installing packages, is done with it. */
-async function probeSettledHost(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
-  const { machine, transport, signal } = target
-  progress('look at the host')
-  const probe = await probeHost(target)
-  if (probe.cloudInit !== 'running') return probe
-  progress('wait for cloud-init to finish setting up the host')
-  const wait = ['timeout', String(cloudInitWait), 'cloud-init', 'status', '--wait']
-  const { code } = await run(transport, wait, { signal })
-  if (code === 124) {
-    const minutes = cloudInitWait / 60
-    throw new UserError('failed', `cloud-init still runs after ${minutes} minutes`, {
-      machine,
-      hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
-    })
-  }
-  return probeHost(target)
 }
 
 /** The probe, if it can be believed that the engine works. */

@@ -23,7 +23,7 @@ export async function provisionMachine(
   }
   const transport = await context.connect(machine)
   const target = { machine: name, transport, socket: machine.host?.socket, signal: context.signal }
-  const provisioned = await provisionHost(target, calls)
+  const provisioned = await provisionHost(target, machine.engine, calls)
   const facts = observedFacts(provisioned.probe)
   await (
     await context.inventory()

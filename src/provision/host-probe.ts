@@ -77,6 +77,7 @@ has apparmor_parser && say apparmor.parser yes
 
 if has cloud-init; then
   if [ -e /run/cloud-init/result.json ]; then say cloud-init done
+  elif [ -e /run/cloud-init/status.json ]; then say cloud-init running # an early error is not its end
   else say cloud-init "$(limit cloud-init status </dev/null 2>/dev/null | sed -n 's/^status: *//p')"; fi
 fi
 

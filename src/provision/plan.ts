@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts'
+import type { EngineWish } from '../machine/schema.ts'
 import { defaultSocket, type HostProbe } from './host-probe.ts'
 import { installPackages } from './packages.ts'
 import { startService } from './service.ts'
@@ -9,12 +10,13 @@ export type Plan = readonly Step[]
 
 /**
  * What it takes to have a Docker engine that runs, comes back after a reboot and lets the login
- * user in. Settings of the engine, such as daemon.json, are never part of it.
+ * user in: where there is none, the one wished for. One that is there stays as it is, whatever the wish, and
+ * settings of the engine, such as daemon.json, are never part of it.
  * Throws kind `unsupported` for an unknown distribution, `credentials` when root is out of reach.
  */
-export function planEngine(probe: HostProbe): Plan {
+export function planEngine(probe: HostProbe, wish: EngineWish = {}): Plan {
   if (answersElsewhere(probe)) return []
-  const steps = [...installPackages(probe), ...startService(probe), ...joinDockerGroup(probe)]
+  const steps = [...installPackages(probe, wish), ...startService(probe), ...joinDockerGroup(probe)]
   if (steps.length === 0 || probe.root) return steps
   if (!probe.sudo) {
     const changes = steps.map((step) => step.why).join('; ')

@@ -28,13 +28,19 @@ function systemdStep(running: boolean, enabled: boolean): Step {
   const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'
   return {
     why: `${what} docker.service`,
-    command: [
-      'sh',
-      '-c',
-      `systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; exit 1; }`,
-    ],
+    command: ['sh', '-c', `${systemctl(verb)} || exit 1`],
   }
 }
+
+/** A shell command that tells, where it fails, what the engine said. */
+const systemctl = (verb: string): string =>
+  `{ systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; false; }; }`
+
+/** Has the engine run now and after a reboot, whatever its state is; its exit code tells whether it does. */
+export const runServiceScript = `if [ -d /run/systemd/system ]; then ${systemctl('enable --now')}
+elif [ -e /run/openrc/softlevel ]; then rc-update add docker default && rc-service docker start
+fi
+`
 
 const enableOpenRc: Step = {
   why: 'start docker at boot (OpenRC, runlevel default)',

@@ -152,7 +152,7 @@ describe('a fresh host', () => {
     ['rhel', 'rhel'],
   ])("%s gets Docker's repository for %s", (id, repository) => {
     expect(commands({ ...fresh, ...os(id) })[0]).toContain(
-      `https://download.docker.com/linux/${repository}/docker-ce.repo`,
+      `baseurl=https://download.docker.com/linux/${repository}/`,
     )
   })
 

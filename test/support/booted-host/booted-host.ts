@@ -33,7 +33,9 @@ export interface BootOptions {
   readonly init?: 'systemd' | 'none'
   /** Commands that cloud-init runs last, while it counts as running. */
   readonly runcmd?: readonly string[]
-  /** Files to put on its disk, by path. */
+  /** User-data in place of the host's own, which makes the user debian and the host key, and runs `runcmd`. */
+  readonly userData?: string | Uint8Array
+  /** Files to put on its disk, by path; those in a folder `bin` are programs. */
   readonly files?: Readonly<Record<string, string>>
 }
 
@@ -67,9 +69,10 @@ async function makeDisk(folder: string, options: BootOptions) {
   const host = await makeKey(join(folder, 'host-key'), 'booted')
   const key = readFileSync(host.file, 'utf8')
   const seed = 'var/lib/cloud/seed/nocloud'
+  const own = userData(key, host.publicKey, identity.publicKey, options.runcmd ?? [])
   const files = {
     [`${seed}/meta-data`]: `instance-id: ${basename(folder)}\nlocal-hostname: booted\n`,
-    [`${seed}/user-data`]: userData(key, host.publicKey, identity.publicKey, options.runcmd ?? []),
+    [`${seed}/user-data`]: options.userData ?? own,
     'root/.ssh/authorized_keys': `${identity.publicKey}\n`,
     ...(options.init === 'none' && { 'etc/ssh/ssh_host_ed25519_key': key }),
     ...options.files,
@@ -77,7 +80,7 @@ async function makeDisk(folder: string, options: BootOptions) {
   for (const [path, text] of Object.entries(files)) {
     const file = join(folder, 'disk', path)
     await mkdir(dirname(file), { recursive: true })
-    await writeFile(file, text, { mode: 0o600 })
+    await writeFile(file, text, { mode: path.includes('bin/') ? 0o755 : 0o600 })
   }
   return { identity, hostKey: host.publicKey }
 }

@@ -26,7 +26,7 @@ export async function makeNetwork(network: Switch, address: string): Promise<Hos
   )
   const { slirp } = await findTools()
   const options = ['--configure', '--disable-host-loopback', '--mtu=1400']
-  const way = spawnTied(outside(slirp, ...options, String(pid), 'tap0'), { stdio: 'ignore' })
+  const way = spawnTied(outside(...slirp, ...options, String(pid), 'tap0'), { stdio: 'ignore' })
   return {
     address,
     namespace,

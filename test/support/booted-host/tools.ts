@@ -11,7 +11,7 @@ export function outside(...argv: string[]): [string, ...string[]] {
 }
 
 /** Unpacked and not installed, so that the machine's own systemd stays as it is. */
-const packages = ['systemd-container', 'slirp4netns']
+const packages = ['systemd-container', 'slirp4netns', 'libslirp0']
 
 async function unpackTools(folder: string): Promise<void> {
   const downloads = join(folder, 'downloads')
@@ -23,12 +23,22 @@ async function unpackTools(folder: string): Promise<void> {
     await runProgram(['dpkg-deb', '-x', join(downloads, file), folder])
 }
 
-/** Where systemd-nspawn and slirp4netns are, fetched when first asked for. */
-export async function findTools(): Promise<{ readonly nspawn: string; readonly slirp: string }> {
+/** Where systemd-nspawn is, and how slirp4netns is run with its library. */
+interface Tools {
+  readonly nspawn: string
+  readonly slirp: readonly string[]
+}
+
+/** Finds the tools, which are fetched when first asked for. */
+export async function findTools(): Promise<Tools> {
   const folder = await cachedFolder('tools', packages, unpackTools)
+  const system = (await readdir(join(folder, 'usr/lib'))).find((name) =>
+    name.endsWith('-linux-gnu'),
+  )
+  const library = join(folder, 'usr/lib', system ?? '')
   return {
     nspawn: join(folder, 'usr/bin/systemd-nspawn'),
-    slirp: join(folder, 'usr/bin/slirp4netns'),
+    slirp: ['env', `LD_LIBRARY_PATH=${library}`, join(folder, 'usr/bin/slirp4netns')],
   }
 }
 

@@ -1,0 +1,89 @@
+import type { EngineWish } from '../machine/schema.ts'
+import { type Task, distributions, engineTasks, installTask } from './distributions.ts'
+import { defaultSocket } from './host-probe.ts'
+import { runServiceScript } from './service.ts'
+import { shellFunctions } from './shell-functions.ts'
+
+/** The script's name among those that cloud-init runs, in the order of their names: before anybody else's. */
+export const bootScriptName = '00-fleet-engine'
+
+/** Where the script keeps what it printed. */
+export const bootScriptLog = '/var/log/fleet-engine.log'
+
+/** Each task stops what follows it when it fails. */
+const taskLines = ({ why, script, words }: Task): string => `task() {
+${script}
+}
+say ${quote(why)} && task ${words.join(' ')} || return 1
+`
+
+const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
+
+/** How each family of distributions installs the engine. */
+function branches(wish: EngineWish): string {
+  return distributions
+    .map((distribution) => {
+      const { ids, appArmor, prepare, install } = distribution
+      const engine = engineTasks(distribution, wish)
+      const body =
+        engine === undefined
+          ? 'say "Docker has no repository for $PRETTY_NAME"; return 1\n'
+          : [...(prepare ? [prepare] : []), ...engine].map(taskLines).join('')
+      const confined =
+        engine !== undefined && appArmor !== undefined
+          ? `if apparmor_missing; then\n${taskLines(installTask(install, [appArmor]))}fi\n`
+          : ''
+      return `${ids.join(' | ')})\n${body}${confined}return ;;\n`
+    })
+    .join('')
+}
+
+/**
+ * A POSIX script for the first boot of any distribution: installs the engine where there is none, starts it, and lets
+ * `user` in. It tries again what a mirror refused; its exit code tells whether an engine answers in the end.
+ */
+export const writeBootScript = (wish: EngineWish, user: string): string => `#!/bin/sh
+# Written by fleet: gives this host its Docker engine.
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+${shellFunctions}
+say() { echo "fleet: $*"; }
+apparmor_missing() { [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && ! has apparmor_parser; }
+install_engine() {
+  . /etc/os-release
+  for id in "$ID" $ID_LIKE; do
+    case $id in
+${branches(wish)}
+    esac
+  done
+  say "fleet cannot install Docker on $PRETTY_NAME"
+  return 1
+}
+set_up() {
+  if ! has dockerd; then
+    for pause in 5 10 20 40 last; do
+      (install_engine) && break
+      [ $pause = last ] && return 1
+      say "trying again in $pause s"
+      sleep $pause
+    done
+  fi
+  say 'start docker' && start_engine || return 1
+  case " $(id -nG ${user}) " in
+    *' docker '*) ;;
+    *) say 'add ${user} to the docker group' && { usermod -aG docker ${user} || addgroup ${user} docker; } || return 1 ;;
+  esac
+  tries=0
+  until docker -H unix://${defaultSocket} version; do
+    tries=$((tries + 1))
+    [ $tries -le 60 ] || return 1
+    sleep 1
+  done
+}
+start_engine() {
+${runServiceScript}}
+code=$(mktemp)
+{ set_up; echo $? >"$code"; } 2>&1 | tee ${bootScriptLog}
+read -r ended <"$code"
+rm -f "$code"
+exit "$ended"
+`

@@ -1,0 +1,177 @@
+import type { EngineWish } from '../machine/schema.ts'
+import type { HostProbe } from './host-probe.ts'
+import { lockWait } from './shell-functions.ts'
+
+/** One change to a host, as POSIX shell after {@link shellFunctions}, run as root. */
+export interface Task {
+  /** Reads on from "fleet will …": `install docker.io`. */
+  readonly why: string
+  /** Its exit code tells whether it succeeded. */
+  readonly script: string
+  /** `"$@"` of the script. */
+  readonly words: readonly string[]
+}
+
+/** Docker's own packages for a family of distributions. */
+interface DockerRepository {
+  readonly add: (channel: 'stable' | 'test') => Task
+  /** Installs `"$@"`, of which the first is the version or its beginning. */
+  readonly installVersion: string
+}
+
+/** How a family of distributions gets packages. */
+export interface Distribution {
+  /** `ID`s of os-release(5); other distributions name one of them in `ID_LIKE`. */
+  readonly ids: readonly string[]
+  /** The distribution's engine, and what a container needs to run; absent where Docker's own has to do. */
+  readonly engine?: readonly string[]
+  /** The package with apparmor_parser, where the distribution has AppArmor. */
+  readonly appArmor?: string
+  /** What has to come before the packages. */
+  readonly prepare?: Task
+  /** Whether that is done already; absent: never. */
+  readonly isPrepared?: (probe: HostProbe) => boolean
+  /** Installs `"$@"`. */
+  readonly install: string
+  readonly docker?: DockerRepository
+}
+
+// Docker's own repository: docs.docker.com/engine/install tells the places and the keys' fingerprints.
+const repository = 'https://download.docker.com/linux'
+const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables']
+
+const aptRepository: DockerRepository = {
+  add: (channel) => ({
+    why: `add Docker's package repository, channel ${channel} (/etc/apt/sources.list.d/docker.list)`,
+    script: `. /etc/os-release
+case " $ID $ID_LIKE " in
+  *' ubuntu '*) system=ubuntu codename=\${UBUNTU_CODENAME:-$VERSION_CODENAME} ;;
+  *) system=debian codename=\${DEBIAN_CODENAME:-$VERSION_CODENAME} ;;
+esac
+key=/etc/apt/keyrings/docker.asc
+apt_install ca-certificates curl gpg &&
+  docker_key "${repository}/$system/gpg" 9DC858229FC7DD38854AE2D88D81803C0EBFCD88 "$key" &&
+  echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repository}/$system $codename $1" \\
+    >/etc/apt/sources.list.d/docker.list &&
+  apt update`,
+    words: [channel],
+  }),
+  installVersion: `version=$(apt-cache madison docker-ce | awk '{ print $3 }' | newest "$1") || exit 1
+shift
+for package; do
+  shift
+  case $package in docker-ce*) package=$package=$version ;; esac
+  set -- "$@" "$package"
+done
+apt_install "$@"`,
+}
+
+const dnfRepository = (system: 'centos' | 'fedora' | 'rhel'): DockerRepository => ({
+  add: (channel) => ({
+    why: `add Docker's package repository, channel ${channel} (/etc/yum.repos.d/docker-ce.repo)`,
+    script: `key=/etc/pki/rpm-gpg/docker.asc
+{ has gpg || dnf install gnupg2; } &&
+  docker_key ${repository}/${system}/gpg 060A61C51B558A7F742B77AAC52FEB6B621E9F35 $key &&
+  cat >/etc/yum.repos.d/docker-ce.repo <<END
+[docker-ce-$1]
+name=Docker CE $1
+baseurl=${repository}/${system}/\\$releasever/\\$basearch/$1
+gpgcheck=1
+gpgkey=file://$key
+END`,
+    words: [channel],
+  }),
+  installVersion: `version=$(dnf -q list --showduplicates docker-ce | awk '/^docker-ce[.]/ { print $2 }' | newest "$1") || exit 1
+version=\${version#*:}
+shift
+for package; do
+  shift
+  case $package in docker-ce*) package=$package-$version ;; esac
+  set -- "$@" "$package"
+done
+dnf install "$@"`,
+})
+
+const dnfInstall = 'dnf install "$@"'
+
+/** Refreshing the lists of Arch without upgrading all is not supported there, so only where it must be. */
+const pacmanInstall = `for lists in -S -Sy; do
+  while_locked 'unable to lock database' pacman $lists --noconfirm --needed "$@" && break
+done`
+
+export const distributions: readonly Distribution[] = [
+  {
+    ids: ['debian', 'ubuntu'],
+    engine: ['docker.io', 'iptables', 'ca-certificates'],
+    appArmor: 'apparmor',
+    prepare: {
+      why: 'refresh the package lists (apt-get update)',
+      script: 'apt update',
+      words: [],
+    },
+    // Newer releases have the docker CLI apart from docker.io, which only recommends it.
+    install: `case " $* " in *' docker.io '*) apt-cache show docker-cli >/dev/null 2>&1 && set -- "$@" docker-cli ;; esac
+apt_install "$@"`,
+    docker: aptRepository,
+  },
+  {
+    ids: ['fedora'],
+    engine: ['moby-engine'],
+    install: dnfInstall,
+    docker: dnfRepository('fedora'),
+  },
+  { ids: ['amzn'], engine: ['docker'], install: dnfInstall },
+  { ids: ['rhel'], install: dnfInstall, docker: dnfRepository('rhel') },
+  {
+    ids: ['centos', 'rocky', 'almalinux', 'ol'],
+    install: dnfInstall,
+    docker: dnfRepository('centos'),
+  },
+  {
+    ids: ['alpine'],
+    engine: ['docker', 'ca-certificates'],
+    appArmor: 'apparmor',
+    prepare: {
+      why: "switch on Alpine's community repository (/etc/apk/repositories)",
+      script: `grep -q '^[^#].*/community' /etc/apk/repositories ||
+  sed -n 's,^\\([^#].*\\)/main/*$,\\1/community,p' /etc/apk/repositories | head -n 1 >>/etc/apk/repositories`,
+      words: [],
+    },
+    isPrepared: ({ alpineCommunity }) => alpineCommunity,
+    install: `apk --wait ${lockWait} add "$@"`,
+  },
+  { ids: ['arch'], engine: ['docker'], appArmor: 'apparmor', install: pacmanInstall },
+  {
+    ids: ['opensuse', 'opensuse-leap', 'opensuse-tumbleweed', 'suse', 'sles'],
+    engine: ['docker'],
+    appArmor: 'apparmor-parser',
+    install: `ZYPP_LOCK_TIMEOUT=${lockWait} zypper --non-interactive install --no-recommends "$@"`,
+  },
+]
+
+/** The tasks that give a host its engine. Undefined where Docker has no repository for the distribution. */
+export function engineTasks(
+  { engine, install, docker }: Distribution,
+  { version, channel }: EngineWish,
+): readonly Task[] | undefined {
+  const own = channel === 'stable' || channel === 'test' || version !== undefined
+  if (engine !== undefined && !own) return [installTask(install, engine)]
+  if (docker === undefined) return undefined
+  return [
+    docker.add(channel === 'test' ? 'test' : 'stable'),
+    version === undefined
+      ? installTask(install, dockerPackages)
+      : {
+          why: `install ${dockerPackages.join(', ')} (the newest ${version})`,
+          script: docker.installVersion,
+          words: [version, ...dockerPackages],
+        },
+  ]
+}
+
+/** The task that installs packages. */
+export const installTask = (install: string, packages: readonly string[]): Task => ({
+  why: `install ${packages.join(', ')}`,
+  script: install,
+  words: packages,
+})

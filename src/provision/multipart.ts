@@ -1,0 +1,31 @@
+/** One part of a MIME message (RFC 2046). */
+export interface Part {
+  /** Lines before the body, such as `Content-Type: text/cloud-config`. */
+  readonly headers: readonly string[]
+  /** Bytes are encoded where they are no plain text, a text never: it may be a message itself. */
+  readonly body: string | Uint8Array
+}
+
+/** Text that every reader of MIME gives back as it was. */
+const isPlain = (text: string): boolean => /^[\t\n\x20-\x7e]*$/.test(text)
+
+const inLines = (base64: string): string => base64.replaceAll(/.{76}/g, '$&\n')
+
+function writePart({ headers, body }: Part): string {
+  const text = typeof body === 'string' ? body : Buffer.from(body).toString('latin1')
+  if (typeof body === 'string' || isPlain(text)) return `${headers.join('\n')}\n\n${text}`
+  const encoded = [...headers, 'Content-Transfer-Encoding: base64']
+  return `${encoded.join('\n')}\n\n${inLines(Buffer.from(body).toString('base64'))}`
+}
+
+/** A multipart message. */
+export function writeMultipart(parts: readonly Part[]): string {
+  const written = parts.map(writePart)
+  let boundary = 'fleet'
+  while (written.some((part) => part.includes(`--${boundary}`))) boundary += '-part'
+  return `MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="${boundary}"
+
+${written.map((part) => `--${boundary}\n${part}\n`).join('')}--${boundary}--
+`
+}

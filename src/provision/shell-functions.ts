@@ -1,0 +1,52 @@
+/** How long to wait, in seconds, while another program holds the package manager's lock. */
+export const lockWait = 600
+
+/**
+ * POSIX shell functions that what runs on a host as root is written with: package managers that ask nothing,
+ * wait for their locks and try a mirror again; what they say begins with `Waiting` while they wait.
+ */
+export const shellFunctions = String.raw`export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+has() { command -v "$1" >/dev/null 2>&1; }
+while_locked() { # REFUSAL COMMAND...: for one that gives up at once when another is at work
+  refusal=$1 tries=0
+  shift
+  until said=$("$@" 2>&1 </dev/null); do
+    case $said in
+      *"$refusal"*) ;;
+      *) printf '%s\n' "$said" >&2; return 1 ;;
+    esac
+    if [ $tries -ge ${lockWait} ]; then printf '%s\n' "$said" >&2; return 1; fi
+    [ $tries -gt 0 ] || echo "Waiting for another package manager: $(printf '%s' "$said" | grep -m 1 "$refusal")"
+    tries=$((tries + 1))
+    sleep 1
+  done
+  printf '%s\n' "$said"
+}
+apt() { while_locked 'Could not get lock' apt-get -o Acquire::Retries=3 "$@"; }
+apt_install() { apt -y --no-install-recommends -o Dpkg::Options::=--force-confold install "$@"; }
+dnf() { # waits for its lock by itself, with no end
+  "$(if [ -x /usr/bin/dnf ]; then echo /usr/bin/dnf; else echo /usr/bin/yum; fi)" -y "$@" </dev/null
+}
+docker_key() { # URL FINGERPRINT FILE: gets the key, and takes it only if it is that one and no other
+  mkdir -p "$(dirname "$3")" && curl -fsSL --retry 3 -o "$3.new" "$1" || return 1
+  keyring=$(mktemp -d)
+  found=$(gpg --homedir "$keyring" --batch --with-colons --show-keys "$3.new" |
+    awk -F: '$1 == "pub" { own = 1 } $1 == "fpr" && own { print $10; own = 0 }')
+  rm -rf "$keyring"
+  if [ "$found" != "$2" ]; then
+    rm -f "$3.new"
+    echo "the key at $1 is not Docker's: $found" >&2
+    return 1
+  fi
+  chmod 0644 "$3.new" && mv "$3.new" "$3"
+}
+newest() { # WISH: of the versions on standard input, the newest that begins with it
+  sort -rV | awk -v wish="$1" '{
+    plain = $1
+    sub(/^[0-9]+:/, "", plain)
+    if (index(plain, wish) == 1 && substr(plain, length(wish) + 1) !~ /^[0-9]/) { print $1; found = 1; exit }
+    shown = shown " " plain
+  }
+  END { if (!found) { print "there is no version " wish " of docker-ce for this system, only:" shown >"/dev/stderr"; exit 1 } }'
+}
+`

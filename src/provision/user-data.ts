@@ -1,0 +1,124 @@
+import { gzipSync } from 'node:zlib'
+import { UserError } from '../errors.ts'
+import type { EngineWish } from '../machine/schema.ts'
+import { bootScriptName, writeBootScript } from './boot-script.ts'
+import { type Part, writeMultipart } from './multipart.ts'
+import { type OwnUserData, partOf } from './own-user-data.ts'
+
+/** What a new host is to be at its first boot. */
+export interface FirstBoot {
+  readonly hostName: string
+  /** Who fleet logs in as: made by cloud-init unless the image has them, and never root. */
+  readonly user: string
+  /** Public keys that log in as `user`, with or without comment. */
+  readonly authorizedKeys: readonly string[]
+  /** The Ed25519 key that the host shows from its first connection on: OpenSSH's PEM, and `TYPE BASE64`. */
+  readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
+  /** Absent: the distribution's. */
+  readonly engine: EngineWish | 'none' | undefined
+  /** The person's own user-data, which is joined with fleet's. */
+  readonly own?: OwnUserData | undefined
+}
+
+/** A cloud-config (YAML, of which JSON is a part), and how it goes together with what came before it. */
+const cloudConfig = (config: Readonly<Record<string, unknown>>, merge: string): Part => ({
+  headers: ['Content-Type: text/cloud-config', `Merge-Type: ${merge}`],
+  body: `#cloud-config\n${Object.entries(config)
+    .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+    .join('')}`,
+})
+
+/** The settings that are fleet's to say, whatever else is said. */
+const settings = ({ hostName, hostKey }: FirstBoot): Part =>
+  cloudConfig(
+    {
+      hostname: hostName,
+      preserve_hostname: false,
+      manage_etc_hosts: 'localhost', // sudo looks the name up
+      disable_root: true,
+      ssh_pwauth: false,
+      ssh_deletekeys: true,
+      ssh_keys: { ed25519_private: hostKey.privateKey, ed25519_public: hostKey.publicKey },
+    },
+    'dict(replace)+list()+str()',
+  )
+
+/** The engine's packages would make the group too late for the user's first login, and cloud-init no system group. */
+const makeDockerGroup = 'getent group docker || groupadd --system docker || addgroup -S docker'
+
+/** Users whose shell nobody names get bash where there is one, as those of the images do. */
+const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
+
+/** What joins the lists that are there. */
+const additions = ({ user, authorizedKeys, engine }: FirstBoot): Part =>
+  cloudConfig(
+    {
+      bootcmd: engine === 'none' ? [preferBash] : [makeDockerGroup, preferBash],
+      users: [
+        {
+          name: user,
+          ...(engine !== 'none' && { groups: ['docker'] }),
+          sudo: 'ALL=(ALL) NOPASSWD:ALL',
+          lock_passwd: true,
+          ssh_authorized_keys: authorizedKeys,
+        },
+      ],
+    },
+    'dict(no_replace,recurse_list)+list(append)+str()',
+  )
+
+/** Whom cloud-init makes where nobody says so: naming one more user must not undo it. */
+const usualUsers = cloudConfig({ users: ['default'] }, 'dict(replace)+list()+str()')
+
+/**
+ * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order. The person's own goes
+ * first, as it would alone; fleet's lists are added to it, and fleet's settings win. The engine's script has a name
+ * before all others, so that theirs find an engine.
+ * Throws kind `usage` when the person's is nothing that cloud-init knows, or the user is root.
+ */
+export function writeUserData(boot: FirstBoot): string {
+  const { user, engine, own } = boot
+  if (user === 'root') {
+    throw new UserError('usage', 'root does not log in to hosts that fleet makes', {
+      hint: 'choose another user: it may use sudo without a password',
+    })
+  }
+  return writeMultipart([
+    ...(own === undefined ? [] : [usualUsers, partOf(own)]),
+    additions(boot),
+    settings(boot),
+    ...(engine === 'none' ? [] : [bootScript(engine ?? {}, user)]),
+  ])
+}
+
+const bootScript = (engine: EngineWish, user: string): Part => ({
+  headers: [
+    'Content-Type: text/x-shellscript',
+    `Content-Disposition: attachment; filename="${bootScriptName}"`,
+  ],
+  body: writeBootScript(engine, user),
+})
+
+/** What a provider takes. */
+interface UserDataLimit {
+  /** Before the provider's own encoding, such as base64. */
+  readonly maxBytes: number
+  /** Whether it hands bytes on as they are, so that cloud-init can unpack them. */
+  readonly gzip: boolean
+}
+
+const size = (bytes: number): string => `${bytes.toLocaleString('en')} bytes`
+
+/** User-data as a provider takes it: gzip'd only where it has to be. Throws kind `usage` when it is too long. */
+export function packUserData(text: string, { maxBytes, gzip }: UserDataLimit): Buffer {
+  const plain = Buffer.from(text)
+  if (plain.length <= maxBytes) return plain
+  const packed = gzip ? gzipSync(plain, { level: 9 }) : plain
+  if (packed.length <= maxBytes) return packed
+  const packedSize = gzip ? `, gzip'd ${size(packed.length)}` : ''
+  throw new UserError(
+    'usage',
+    `the user-data has ${size(plain.length)}${packedSize}; the provider takes ${size(maxBytes)}`,
+    { hint: 'shorten your own user-data, or have it fetch the rest: #include URL' },
+  )
+}

@@ -1,0 +1,174 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
+import { parseMachineName } from '../../src/machine/name.ts'
+import { settleHost } from '../../src/operations/settle-host.ts'
+import type { HostProbe } from '../../src/provision/host-probe.ts'
+import { type FirstBoot, packUserData, writeUserData } from '../../src/provision/user-data.ts'
+import { run } from '../../src/transport/run.ts'
+import { connectSsh } from '../../src/transport/ssh.ts'
+import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
+import type { Transport } from '../../src/transport/transport.ts'
+import { type BootedHost, type BootOptions, bootHost } from '../support/booted-host/booted-host.ts'
+import { labIsHere } from '../support/lab/lab.ts'
+
+const machine = parseMachineName('web-1')
+const { signal } = new AbortController()
+
+/** A host at its first boot, and who made it. */
+interface NewHost extends AsyncDisposable {
+  readonly host: BootedHost
+  readonly hostKey: KeyPair
+  connect(hostKeys?: readonly string[], user?: string): Promise<Transport>
+  settle(progress?: (step: string) => void): Promise<HostProbe>
+}
+
+async function createHost(
+  boot: Partial<FirstBoot>,
+  options: BootOptions = {},
+  maxBytes = 100_000,
+): Promise<NewHost> {
+  const folder = await mkdtemp(join(tmpdir(), 'first-boot-'))
+  const identityFile = join(folder, 'id')
+  const [hostKey, login] = [makeKeyPair('host'), makeKeyPair('login')]
+  await writeFile(identityFile, login.privateKey, { mode: 0o600 })
+  const text = writeUserData({
+    hostName: 'web-1',
+    user: 'ana',
+    authorizedKeys: [`${login.publicKey} fleet web-1`],
+    hostKey,
+    engine: undefined,
+    ...boot,
+  })
+  const host = await bootHost({
+    ...options,
+    userData: packUserData(text, { maxBytes, gzip: true }),
+  })
+  const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
+    connectSsh(
+      {
+        machine,
+        address: host.address,
+        port: 22,
+        user,
+        hostKeys,
+        identityFiles: [identityFile],
+      },
+      { env: {} },
+    )
+  return {
+    host,
+    hostKey,
+    connect,
+    async settle(progress = () => {}) {
+      await using transport = await connect()
+      return await settleHost({ machine, transport, socket: undefined, signal }, progress)
+    },
+    async [Symbol.asyncDispose]() {
+      await host[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Those of Debian that the settings speak to, besides the host's few. */
+const moreModules = `cloud_init_modules: [bootcmd, write-files, set_hostname, update_etc_hosts, users-groups, ssh]
+cloud_config_modules: [set-passwords, runcmd]
+`
+
+const ownUserData = `#cloud-config
+ssh_pwauth: true
+ssh_keys: { rsa_private: "no key" }
+bootcmd: [touch /run/own-bootcmd]
+users:
+  - default
+  - name: bob
+    ssh_authorized_keys: [ssh-ed25519 AAAA bob]
+runcmd:
+  - docker version >/root/own-runcmd 2>&1
+`
+
+describe.skipIf(!labIsHere)('a new host', { timeout: 240_000 }, () => {
+  let created: NewHost
+  const steps: { step: string; at: number }[] = []
+  const shell = async (command: string, user?: string) => {
+    await using transport = await created.connect(undefined, user)
+    return await run(transport, { shell: command })
+  }
+  const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
+
+  beforeAll(async () => {
+    created = await createHost(
+      { own: { file: 'own.yaml', content: Buffer.from(ownUserData) } },
+      { files: { 'etc/cloud/cloud.cfg.d/91_modules.cfg': moreModules } },
+      4000, // so that it has to be packed
+    )
+  }, 300_000)
+  afterAll(() => created[Symbol.asyncDispose]())
+
+  test('shows the key that was made for it from its first connection on, and lets its user in', async () => {
+    expect((await shell('id -un; sudo -n id -un; hostname')).stdout).toBe('ana\nroot\nweb-1\n')
+    expect(await onHost('ls /etc/ssh | grep ^ssh_host')).toBe(
+      'ssh_host_ed25519_key\nssh_host_ed25519_key.pub',
+    )
+  })
+
+  test('has its user in the docker group from the first login, and a shell that people like', async () => {
+    expect((await shell('id -nG')).stdout.split(/\s/)).toContain('docker')
+    expect(Number(await onHost('getent group docker | cut -d: -f3'))).toBeLessThan(1000)
+    expect(await onHost('getent passwd ana')).toMatch(/:\/bin\/bash$/)
+  })
+
+  test('is waited for, with a word of what happens at least every ten seconds', async () => {
+    const probe = await created.settle((step) => steps.push({ step, at: performance.now() }))
+    expect(probe.engine).toMatchObject({
+      version: expect.stringMatching(/^\d/) as string,
+      direct: true,
+    })
+    const waits = steps.filter(({ step }) => step.startsWith('wait for cloud-init (modules-final)'))
+    expect(waits.length).toBeGreaterThan(1)
+    expect(steps.some(({ step }) => /: (?:fleet: )?install docker\.io/.test(step))).toBe(true)
+    const gaps = steps.slice(1).map(({ at }, index) => at - (steps[index]?.at ?? 0))
+    expect(Math.max(...gaps)).toBeLessThan(10_000)
+  })
+
+  test("does what the person's own user-data says too, with an engine at hand; fleet's settings win", async () => {
+    expect(await onHost('id -un bob; id -un debian')).toBe('bob\ndebian')
+    expect(await onHost('ls /run/own-bootcmd')).toBe('/run/own-bootcmd')
+    expect(await onHost('cat /root/own-runcmd')).toContain('Server:')
+    expect(await onHost('ls /etc/ssh | grep -c rsa')).toBe('0')
+  })
+
+  test('lets neither root nor a password in', async () => {
+    await expect(created.connect(undefined, 'root')).rejects.toMatchObject({ kind: 'credentials' })
+    expect(await onHost('sshd -T | grep -i ^passwordauthentication')).toBe(
+      'passwordauthentication no',
+    )
+    expect(await onHost('passwd -S ana | cut -d" " -f2')).toBe('L')
+  })
+})
+
+describe.skipIf(!labIsHere)('a first boot that fails', { timeout: 240_000 }, () => {
+  test('where no package can be had is an error that quotes why, and names the next command', async () => {
+    await using created = await createHost(
+      {},
+      {
+        files: {
+          'etc/resolv.conf': 'nameserver 127.0.0.1\n',
+          'usr/local/bin/sleep': '#!/bin/sh\nexec /usr/bin/sleep 1\n', // between the tries
+        },
+      },
+    )
+    const failure = await created.settle().catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(UserError)
+    expect(failure).toMatchObject({
+      kind: 'failed',
+      hint: expect.stringContaining('fleet provision web-1'),
+    })
+    const { message } = failure as UserError
+    expect(message).toMatch(/module scripts.user: Runparts: 1 failures \(00-fleet-engine\)/)
+    expect(message).toMatch(/Unable to (?:locate|correct)|no installation candidate/i)
+  })
+})
