@@ -136,8 +136,6 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly answers?: 'json' | 'names'
   /** Words after the name go to another program unread; the first argument takes them. */
   readonly passesThrough?: boolean
-  /** Words after `--` are the last argument's, whatever stands before. */
-  readonly takesRest?: boolean
   /** The exit code of fleet's own failures, where the command gives back another program's. */
   readonly failureCode?: number
   readonly examples?: readonly string[]

@@ -72,6 +72,8 @@ describe('start-up loads', () => {
       'proper-lockfile',
       'tar-stream',
       '@aws-sdk/client-ec2',
+      '@azure/arm-compute',
+      '@azure/identity',
     ])
       expect(all).toContain(name)
   })

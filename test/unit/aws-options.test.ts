@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseCidrs } from '../../src/drivers/aws/cidrs.ts'
+import { parseCidrs } from '../../src/drivers/cidrs.ts'
 import { awsOptions } from '../../src/drivers/aws/options.ts'
-import { parsePorts } from '../../src/drivers/aws/ports.ts'
+import { parsePorts } from '../../src/drivers/ports.ts'
 import { parseTags } from '../../src/drivers/aws/tags.ts'
 import { checkWishes } from '../../src/drivers/aws/wishes.ts'
 

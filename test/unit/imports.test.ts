@@ -26,6 +26,7 @@ const onlyIn: Readonly<Record<string, RegExp>> = {
   commander: /^cli\.ts$/,
   yaml: /^state\//,
   '@aws-sdk': /^drivers\/aws\//,
+  '@azure': /^drivers\/azure\//,
   zod: /^(machine|drivers|state)\//,
 }
 

@@ -12,7 +12,6 @@ const inspectCommand = (what: string, load: () => Promise<Inspect>): Command =>
     summary: `Print all about ${what}, as JSON`,
     arguments: { names: several('names', `names or ids of ${what}`) },
     targets: 'many',
-    answers: 'json',
     async run({ args, ...invocation }) {
       const inspect = await load()
       const { answers, many, code } = await askEngines(invocation, (engine, signal) =>

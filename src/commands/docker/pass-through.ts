@@ -3,8 +3,6 @@ import type { Machine } from '../../machine/machine.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
-import { checkPlacement } from './misplaced-option.ts'
-import { checkForMany } from './one-machine-only.ts'
 
 /** Fleet's own failures, as docker's are: the command's codes go up to 124. */
 const dockerFailure = 125
@@ -54,9 +52,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       const { fleet, io, args, targets } = invocation
       const { chooseMachine, chooseMachines } = await import('../../operations/choose-machines.ts')
       const words = [...prefix, ...args.words]
-      checkPlacement(prefix, args.words)
       if (targets.on.length > 0) {
-        checkForMany(words)
         return runEverywhere(invocation, await chooseMachines(fleet, targets), words)
       }
       const { runDocker } = await import('../../operations/run-docker.ts')

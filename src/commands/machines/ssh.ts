@@ -13,13 +13,8 @@ export const ssh = defineCommand({
     command: any('command', 'what to run, after --'),
   },
   targets: 'one',
-  takesRest: true,
   failureCode: sshFailure,
-  examples: [
-    'fleet ssh web-1',
-    'fleet ssh -- uptime',
-    'fleet ssh web-1 -- journalctl -u docker -n 20',
-  ],
+  examples: ['fleet ssh web-1', 'fleet ssh web-1 -- journalctl -u docker -n 20'],
   async run({ fleet, io, args, targets }) {
     const { chooseMachine } = await import('../../operations/choose-machines.ts')
     const { runOnHost } = await import('../../operations/run-on-host.ts')

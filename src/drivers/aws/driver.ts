@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
-import { type CallerAddress, findCallerAddress } from './caller-address.ts'
+import { type AskCaller, askCallerOnce } from '../caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { type Account, type Ec2, type Ec2Api, openEc2Api } from './ec2-api.ts'
 import type { Concern } from './failure-table.ts'
@@ -9,7 +9,7 @@ import { explain } from './failures.ts'
 import { listHosts } from './list.ts'
 import { makeHost } from './make.ts'
 import { observeHosts } from './observe.ts'
-import { type AskCaller, decideOpenings } from './openings.ts'
+import { decideOpenings } from './openings.ts'
 import { type Decision, decide, findEarlier } from './plan.ts'
 import { blameRegion } from './regions.ts'
 import { restartInstance, startInstance, stopInstance } from './power.ts'
@@ -70,17 +70,6 @@ const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources =
 
 const describe = ({ order, attempts: [first] }: Decision): string =>
   `${order.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.place.zone} from ${order.image.name} (${order.image.id})`
-
-/** Asks each question once, however many hosts are planned. */
-function askOnce(ask: AskCaller): AskCaller {
-  const asked = new Map<4 | 6, Promise<CallerAddress>>()
-  return (family, call) => {
-    const answer = asked.get(family) ?? ask(family, call)
-    asked.set(family, answer)
-    answer.catch(() => asked.delete(family))
-    return answer
-  }
-}
 
 async function planHost(
   api: Ec2Api,
@@ -155,7 +144,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
 /** The driver of Amazon EC2, for a user with the environment `env`. */
 export function awsDriver(env: Environment): Driver<AwsOptions> {
   const api = openEc2Api()
-  const askCaller = askOnce((family, call) => findCallerAddress(env, family, call))
+  const askCaller = askCallerOnce(env)
   return {
     observe: (hosts, call) => observeHosts(api, hosts, call),
     lifecycle: {

@@ -10,7 +10,7 @@ import { UserError } from '../../errors.ts'
 import { retry } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
-import type { PortRange } from './ports.ts'
+import type { PortRange } from '../ports.ts'
 import { ofToken, tagAll } from './tags.ts'
 
 /** What the group of one host lets in. */

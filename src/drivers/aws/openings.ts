@@ -1,12 +1,9 @@
 import type { Call } from '../driver.ts'
-import type { CallerAddress } from './caller-address.ts'
-import { parseCidrs } from './cidrs.ts'
+import type { AskCaller, CallerAddress } from '../caller-address.ts'
+import { parseCidrs } from '../cidrs.ts'
 import type { AwsOptions } from './options.ts'
 import type { Openings } from './firewall.ts'
-import { parsePorts } from './ports.ts'
-
-/** Finds the address that this computer comes from, over IPv4 or IPv6. */
-export type AskCaller = (family: 4 | 6, call: Call) => Promise<CallerAddress>
+import { parsePorts } from '../ports.ts'
 
 /** Which kinds of addresses the host may have. */
 export interface Families {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { parseCidrs } from './cidrs.ts'
+import { parseCidrs } from '../cidrs.ts'
 import { imageNames } from './image-names.ts'
-import { parsePorts } from './ports.ts'
+import { parsePorts } from '../ports.ts'
 import { parseTags } from './tags.ts'
 
 const id = (prefix: string) =>

@@ -1,8 +1,8 @@
 import { get } from 'node:https'
 import { get as getPlain } from 'node:http'
 import { isIP } from 'node:net'
-import { UserError, messageOf } from '../../errors.ts'
-import type { Call } from '../driver.ts'
+import { UserError, messageOf } from '../errors.ts'
+import type { Call } from './driver.ts'
 import { proxyAgent } from './proxy.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -45,7 +45,7 @@ export interface CallerAddress {
  * Asks a service which address this computer comes from: FLEET_CHECKIP_URL, else AWS's own. Throws kind `unreachable`
  * where none answers.
  */
-export async function findCallerAddress(
+async function findCallerAddress(
   env: Environment,
   family: 4 | 6,
   { signal }: Call,
@@ -65,5 +65,19 @@ export async function findCallerAddress(
         cause: error,
       },
     )
+  }
+}
+
+/** Asks which address this computer has, over IPv4 or IPv6. */
+export type AskCaller = (family: 4 | 6, call: Call) => Promise<CallerAddress>
+
+/** Asks each question once, however many hosts are planned. */
+export function askCallerOnce(env: Environment): AskCaller {
+  const asked = new Map<4 | 6, Promise<CallerAddress>>()
+  return (family, call) => {
+    const answer = asked.get(family) ?? findCallerAddress(env, family, call)
+    asked.set(family, answer)
+    answer.catch(() => asked.delete(family))
+    return answer
   }
 }

@@ -1,0 +1,28 @@
+import { UserError } from '../../errors.ts'
+import type { Call } from '../driver.ts'
+import type { AzureApi } from './azure-api.ts'
+import type { Place } from './host-resources.ts'
+import { orGone } from './refusal.ts'
+
+/** Where a host is reached: its public address, or, for one without, that in its network. */
+export async function findAddress(
+  { network }: AzureApi,
+  { group, names, isPrivate }: Place,
+  { signal: abortSignal }: Call,
+): Promise<string | undefined> {
+  if (isPrivate) {
+    const found = network.networkInterfaces.get(group, names.networkInterface, { abortSignal })
+    return (await orGone(found))?.ipConfigurations?.[0]?.privateIPAddress
+  }
+  const found = network.publicIPAddresses.get(group, names.publicAddress, { abortSignal })
+  return (await orGone(found))?.ipAddress
+}
+
+/** As {@link findAddress}, for a host that must have one. */
+export async function requireAddress(api: AzureApi, place: Place, call: Call): Promise<string> {
+  const address = await findAddress(api, place, call)
+  if (address !== undefined) return address
+  throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {
+    hint: `look for ${place.names.publicAddress} in the resource group ${place.group}`,
+  })
+}

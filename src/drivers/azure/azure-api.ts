@@ -1,0 +1,129 @@
+import { ComputeManagementClient } from '@azure/arm-compute'
+import { NetworkManagementClient } from '@azure/arm-network'
+import { ResourceManagementClient } from '@azure/arm-resources'
+import { type PipelinePolicy, RestError } from '@azure/core-rest-pipeline'
+import type { TokenCredential } from '@azure/identity'
+import { setLogLevel } from '@azure/logger'
+import { UserError } from '../../errors.ts'
+import type { Call } from '../driver.ts'
+import { type CloudName, clouds } from './clouds.ts'
+import { type Environment, chooseCredential } from './login.ts'
+
+/** Whose hosts: one subscription of one cloud. */
+export interface Account {
+  readonly cloud: CloudName
+  readonly subscription: string
+  readonly tenant?: string | undefined
+}
+
+/** How long to wait for what; tests are quicker. */
+export interface Tempo {
+  /** For the answer to one request. */
+  readonly requestTimeoutMs: number
+  /** Between two questions whether something is done, where Azure does not say. */
+  readonly pollMs: number
+  /** How often a request that failed is repeated. */
+  readonly retries: number
+  /** Before the first repetition; later ones wait longer. */
+  readonly retryMs: number
+  /** The longest wait that Azure may ask for (`Retry-After`). */
+  readonly longestRetryAfterMs: number
+  /** How long another operation may keep a resource busy. */
+  readonly busyMs: number
+}
+
+/** The tempo of the real Azure. */
+export const azureTempo: Tempo = {
+  requestTimeoutMs: 60_000,
+  pollMs: 3000,
+  retries: 3,
+  retryMs: 1000,
+  longestRetryAfterMs: 120_000,
+  busyMs: 300_000,
+}
+
+/** Azure Resource Manager, as one account sees it. */
+export interface AzureApi {
+  readonly account: Account
+  readonly tempo: Tempo
+  readonly compute: ComputeManagementClient
+  readonly network: NetworkManagementClient
+  readonly resources: ResourceManagementClient
+}
+
+/** Gives the API of an account; the same one for the same account, so that one login serves all. */
+export type OpenApi = (account: Account, call: Call) => AzureApi
+
+/** A request that is never answered is made again, as one whose connection broke: none does harm twice. */
+const timeLimit = (milliseconds: number): PipelinePolicy => ({
+  name: 'fleetTimeLimit',
+  async sendRequest(request, next) {
+    request.timeout = milliseconds
+    try {
+      return await next(request)
+    } catch (error) {
+      const isLate = error instanceof Error && error.name === 'AbortError'
+      if (!isLate || request.abortSignal?.aborted) throw error
+      throw new RestError('Azure did not answer in time', { code: 'ETIMEDOUT', request })
+    }
+  },
+})
+
+/** Throttling for a moment is waited out by the SDK; Azure may also ask for an hour. */
+const waitLimit = (milliseconds: number): PipelinePolicy => ({
+  name: 'fleetWaitLimit',
+  async sendRequest(request, next) {
+    const response = await next(request)
+    const seconds = Number(response.headers.get('retry-after'))
+    if (response.status === 429 && seconds * 1000 > milliseconds) {
+      throw new UserError('failed', `Azure asks to wait ${seconds} s before the next request`, {
+        hint: 'the subscription makes too many requests; try again later',
+      })
+    }
+    return response
+  },
+})
+
+function open(account: Account, credential: TokenCredential, tempo: Tempo): AzureApi {
+  const { resourceManager: endpoint } = clouds[account.cloud]
+  const scopes = [`${endpoint}/.default`]
+  const options = {
+    endpoint,
+    userAgentOptions: { userAgentPrefix: 'fleet' },
+    retryOptions: { maxRetries: tempo.retries, retryDelayInMs: tempo.retryMs },
+    additionalPolicies: [
+      { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
+      { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
+    ],
+  }
+  const older = { ...options, credentialScopes: scopes }
+  const { subscription } = account
+  return {
+    account,
+    tempo,
+    compute: new ComputeManagementClient(credential, subscription, {
+      ...options,
+      credentials: { scopes },
+    }),
+    network: new NetworkManagementClient(credential, subscription, older),
+    resources: new ResourceManagementClient(credential, subscription, older),
+  }
+}
+
+/** Opens accounts of Azure with the logins that `env` leads to. */
+export function openAzure(env: Environment, tempo: Tempo): OpenApi {
+  // The SDK's log has the signed addresses of operations in it, whatever AZURE_LOG_LEVEL asks for.
+  setLogLevel()
+  const opened = new Map<string, AzureApi>()
+  const credentials = new Map<string, TokenCredential>()
+  return (account, call) => {
+    const { cloud, subscription, tenant } = account
+    const login = `${cloud}/${tenant}`
+    const credential = credentials.get(login) ?? chooseCredential(env, cloud, tenant, call)
+    credentials.set(login, credential)
+    const key = `${login}/${subscription}`
+    const api = opened.get(key) ?? open(account, credential, tempo)
+    opened.set(key, api)
+    return api
+  }
+}

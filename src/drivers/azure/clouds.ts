@@ -1,0 +1,26 @@
+/** Where one Azure is. Addresses as Microsoft documents them for national clouds. */
+interface Cloud {
+  readonly resourceManager: string
+  readonly authority: string
+}
+
+/** The Azure clouds, by the names that the option has. */
+export const clouds = {
+  public: {
+    resourceManager: 'https://management.azure.com',
+    authority: 'https://login.microsoftonline.com',
+  },
+  china: {
+    resourceManager: 'https://management.chinacloudapi.cn',
+    authority: 'https://login.chinacloudapi.cn',
+  },
+  usgov: {
+    resourceManager: 'https://management.usgovcloudapi.net',
+    authority: 'https://login.microsoftonline.us',
+  },
+} as const satisfies Record<string, Cloud>
+
+export type CloudName = keyof typeof clouds
+
+/** Whether `name`, from a record, names a cloud. */
+export const isCloudName = (name: string): name is CloudName => Object.hasOwn(clouds, name)

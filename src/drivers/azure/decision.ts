@@ -1,0 +1,132 @@
+import { UserError } from '../../errors.ts'
+import type { Call, HostWish, Resources } from '../driver.ts'
+import type { AzureApi } from './azure-api.ts'
+import type { AskCaller } from '../caller-address.ts'
+import { parseCidrs } from '../cidrs.ts'
+import type { AzureOptions } from './options.ts'
+import { type Place, recordPlace } from './host-resources.ts'
+import { type Image, findImage } from './images.ts'
+import { allSettled } from './patience.ts'
+import { checkGroup, findSubnet } from './placement.ts'
+import { type PortRange, parsePorts } from '../ports.ts'
+import { checkSubscription } from './providers.ts'
+import { checkQuota } from './quota.ts'
+import { type Size, findSize } from './sizes.ts'
+import { type Tags, parseTags } from './tags.ts'
+
+/** All that is decided about a host before anything of it is made. */
+export interface Decision {
+  readonly place: Place
+  readonly hostName: string
+  readonly location: string
+  readonly size: Size
+  readonly image: Image
+  /** The id of a subnet of yours. */
+  readonly subnet: string | undefined
+  readonly sshCidrs: readonly string[]
+  readonly ports: readonly PortRange[]
+  readonly tags: Tags
+  readonly options: AzureOptions
+}
+
+/** Who may connect by SSH: as said, or as decided before, or this computer. A private host: its network. */
+async function chooseSshCidrs(
+  { sshCidr, privateOnly }: AzureOptions,
+  decided: string | undefined,
+  askCaller: AskCaller,
+  call: Call,
+): Promise<readonly string[]> {
+  const told = sshCidr ?? decided
+  if (told !== undefined) return parseCidrs(told) ?? []
+  if (privateOnly) return []
+  const { address } = await askCaller(4, call)
+  return parseCidrs(address) ?? []
+}
+
+/**
+ * Checks a host's options against what Azure has and the subscription may, and decides what was left open; what an
+ * earlier attempt decided stays. Throws kind `usage`.
+ */
+export async function decide(
+  api: AzureApi,
+  place: Place,
+  wish: HostWish,
+  options: AzureOptions,
+  askCaller: AskCaller,
+  call: Call,
+): Promise<Decision> {
+  const { resources: earlier } = wish
+  const [location, sshCidrs] = await allSettled([
+    checkSubscription(
+      api,
+      earlier['location'] ?? options.location,
+      options.registerProviders,
+      call,
+    ),
+    chooseSshCidrs(options, earlier['sshCidr'], askCaller, call),
+    place.ownGroup ? undefined : checkGroup(api, place.group, call),
+  ])
+  const wantedSize = { ...options, location, size: earlier['size'] ?? options.size }
+  const wantedSubnet = earlier['subnet'] ?? options.subnet
+  const [size, subnet] = await allSettled([
+    findSize(api, wantedSize, call),
+    wantedSubnet && findSubnet(api, wantedSubnet, options.resourceGroup, location, call),
+  ])
+  if (options.diskType.startsWith('Premium') && !size.premiumDisks) {
+    throw new UserError('usage', `size ${size.name} takes no premium disk`, {
+      hint: 'choose another --disk-type or --size',
+    })
+  }
+  // What an earlier attempt made is counted already.
+  const publicAddress = !options.privateOnly && earlier['location'] === undefined
+  const demand = { location, size, spot: options.spot, publicAddress }
+  const [image] = await allSettled([
+    findImage(api, location, earlier['image'] ?? options.image, size, call),
+    checkQuota(api, demand, call),
+  ])
+  return {
+    place,
+    hostName: wish.name.replaceAll('.', '-'),
+    location,
+    size,
+    image,
+    subnet,
+    sshCidrs,
+    ports: parsePorts(options.ports ?? '') ?? [],
+    tags: { ...parseTags(options.tags ?? ''), ...wish.tags },
+    options,
+  }
+}
+
+/** What was decided, for the person. */
+export function describeDecision({
+  place,
+  location,
+  size,
+  image,
+  sshCidrs,
+  ports,
+  options,
+}: Decision): string[] {
+  const from = sshCidrs.length > 0 ? sshCidrs.join(', ') : 'its network'
+  const open = ports.map(
+    ({ from, to, protocol }) => `${from === to ? from : `${from}-${to}`}/${protocol}`,
+  )
+  return [
+    `size ${size.name}: ${size.cores} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
+    `image ${image.name}`,
+    `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${place.account.subscription}`,
+    `resource group ${place.group}${place.ownGroup ? ', made for it' : ', yours'}`,
+    `SSH from ${from}${open.length > 0 ? `; open to everybody: ${open.join(', ')}` : ''}`,
+  ]
+}
+
+/** What was decided, for the record, so that all attempts ask for the same. */
+export const recordDecision = (decision: Decision): Resources => ({
+  ...recordPlace(decision.place),
+  location: decision.location,
+  size: decision.size.name,
+  image: decision.image.name,
+  ...(decision.sshCidrs.length > 0 && { sshCidr: decision.sshCidrs.join(',') }),
+  ...(decision.subnet !== undefined && { subnet: decision.subnet }),
+})

@@ -1,0 +1,48 @@
+import { askCallerOnce } from '../caller-address.ts'
+import type { Call, Driver } from '../driver.ts'
+import { type Tempo, azureTempo, openAzure } from './azure-api.ts'
+import type { AzureOptions } from './options.ts'
+import { explainFailure } from './failures.ts'
+import { listHosts } from './list.ts'
+import type { Environment } from './login.ts'
+import { observeHosts } from './observe.ts'
+import { planHost } from './plan.ts'
+import { switchPower } from './power.ts'
+import { removeHost } from './remove.ts'
+
+/** Runs `work`; what the SDK throws is told in fleet's words. */
+async function explained<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
+  try {
+    signal.throwIfAborted()
+    return await work()
+  } catch (error) {
+    throw explainFailure(error, signal)
+  }
+}
+
+/** Hosts in Azure. The environment says who logs in, and to which subscription where no option does. */
+export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver<AzureOptions> {
+  const openApi = openAzure(env, tempo)
+  const askCaller = askCallerOnce(env)
+  const power = switchPower(openApi)
+  return {
+    observe: (hosts, call) => explained(call, () => observeHosts(openApi, hosts, call)),
+    lifecycle: {
+      plan: (wish, options, call) =>
+        explained(call, async () => {
+          const plan = await planHost({ openApi, env, askCaller }, wish, options, call)
+          const make: typeof plan.make = (seed, call) =>
+            explained(call, () => plan.make(seed, call))
+          return { ...plan, make }
+        }),
+      remove: (host, call) => explained(call, () => removeHost(openApi, host, call)),
+      list: (fleet, call) => explained(call, () => listHosts(openApi, env, fleet, call)),
+    },
+    power: {
+      start: (host, call) => explained(call, () => power.start(host, call)),
+      stop: (host, call) => explained(call, () => power.stop(host, call)),
+      restart: (host, call) => explained(call, () => power.restart(host, call)),
+      kill: (host, call) => explained(call, () => power.kill(host, call)),
+    },
+  }
+}

@@ -1,0 +1,53 @@
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { Resources } from '../driver.ts'
+import type { Account } from './azure-api.ts'
+import { isCloudName } from './clouds.ts'
+import { type Names, namesOf } from './names.ts'
+
+/** Where a host is, and what its parts are called: enough to find all of it. */
+export interface Place {
+  readonly account: Account
+  readonly group: string
+  /** The group is the host's own, made with it and removed with it. */
+  readonly ownGroup: boolean
+  /** It has no public address. */
+  readonly isPrivate: boolean
+  readonly names: Names
+}
+
+/** A place, as the record of a host keeps it. */
+export const recordPlace = ({ account, group, ownGroup, isPrivate, names }: Place): Resources => ({
+  ...(account.cloud !== 'public' && { cloud: account.cloud }),
+  ...(account.tenant !== undefined && { tenant: account.tenant }),
+  subscription: account.subscription,
+  group,
+  ...(!ownGroup && { groupOwner: 'you' }),
+  name: names.machine,
+  ...(isPrivate && { access: 'private' }),
+})
+
+/** The place that a record keeps; nothing where no attempt came as far as choosing one. */
+export function readPlace({ resources = {} }: HostRecord): Place | undefined {
+  const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
+  if (subscription === undefined || group === undefined || name === undefined) return undefined
+  if (!isCloudName(cloud)) {
+    throw new UserError('inventory', `the record names an unknown Azure cloud, ${cloud}`)
+  }
+  return {
+    account: { cloud, subscription, tenant },
+    group,
+    ownGroup: groupOwner !== 'you',
+    isPrivate: access === 'private',
+    names: namesOf(name),
+  }
+}
+
+/** As {@link readPlace}, for hosts that must have one. */
+export function requirePlace(host: HostRecord): Place {
+  const place = readPlace(host)
+  if (place !== undefined) return place
+  throw new UserError('inventory', 'the record does not say where in Azure the host is', {
+    hint: 'remove the machine and create it again',
+  })
+}

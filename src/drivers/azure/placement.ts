@@ -1,0 +1,72 @@
+import type { Subnet } from '@azure/arm-network'
+import type { Call } from '../driver.ts'
+import type { AzureApi } from './azure-api.ts'
+import { orGone } from './refusal.ts'
+import { usageError } from './usage-error.ts'
+
+/** Checks that a resource group of yours exists. Throws kind `usage`. */
+export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
+  const found = await orGone(api.resources.resourceGroups.get(group, { abortSignal: call.signal }))
+  if (found === undefined) {
+    throw usageError(
+      `there is no resource group ${group}`,
+      'check --resource-group and --subscription',
+    )
+  }
+  if (found.properties?.provisioningState === 'Deleting') {
+    throw usageError(
+      `the resource group ${group} is being deleted`,
+      'choose another --resource-group',
+    )
+  }
+}
+
+/** The parts of `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an id. */
+function parseSubnet(subnet: string, group: string | undefined): readonly string[] {
+  const id =
+    /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Network\/virtualNetworks\/([^/]+)\/subnets\/([^/]+)$/i.exec(
+      subnet,
+    )
+  if (id !== null) return id.slice(1)
+  const parts = subnet.split('/')
+  return parts.length === 3 ? parts : [group ?? '', ...parts]
+}
+
+/** Addresses that a network of this length has for hosts: Azure keeps five. */
+function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
+  const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
+  if (prefix === undefined) return Infinity
+  return 2 ** (32 - Number(prefix.split('/')[1])) - 5 - (ipConfigurations?.length ?? 0)
+}
+
+const missing = (what: string) => usageError(`there is no ${what}`, 'check --subnet')
+
+/**
+ * Finds a subnet of yours, and checks that a host in `location` can be in it. Gives its id. Throws kind `usage`.
+ */
+export async function findSubnet(
+  api: AzureApi,
+  wanted: string,
+  group: string | undefined,
+  location: string,
+  call: Call,
+): Promise<string> {
+  const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
+  if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
+  const options = { abortSignal: call.signal }
+  const found = await orGone(api.network.virtualNetworks.get(of, network, options))
+  if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
+  if (found.location !== location) {
+    throw usageError(
+      `the virtual network ${network} is in ${found.location}, not in ${location}`,
+      `--location ${found.location}, or another --subnet`,
+    )
+  }
+  const subnet = found.subnets?.find((one) => one.name?.toLowerCase() === name.toLowerCase())
+  if (subnet?.id === undefined) throw missing(`subnet ${name} in the virtual network ${network}`)
+  if ((subnet.delegations ?? []).length > 0) {
+    throw usageError(`the subnet ${name} is delegated to a service`, 'choose another --subnet')
+  }
+  if (roomIn(subnet) < 1) throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
+  return subnet.id
+}

@@ -1,0 +1,112 @@
+import type { Call, HostPlan, HostWish } from '../driver.ts'
+import type { AskCaller } from '../caller-address.ts'
+import type { Account, AzureApi, OpenApi } from './azure-api.ts'
+import { decide, describeDecision, recordDecision } from './decision.ts'
+import type { AzureOptions } from './options.ts'
+import { type Place, readPlace, recordPlace } from './host-resources.ts'
+import { type Environment, findSubscription } from './login.ts'
+import { makeHost, resumeHost } from './make.ts'
+import { baseName, namesOf, ownGroupName } from './names.ts'
+import { usageError } from './usage-error.ts'
+import { type FoundMachine, findMachine } from './virtual-machine.ts'
+
+/** Azure's limit for custom data, https://learn.microsoft.com/azure/virtual-machines/custom-data. */
+const longestUserData = 65_535
+
+/** What the options of a machine lead to, and else the environment. */
+export async function chooseAccount(
+  options: Pick<AzureOptions, 'cloud' | 'tenant' | 'subscription'>,
+  env: Environment,
+  { signal }: Call,
+): Promise<Account> {
+  const { cloud, tenant } = options
+  const subscription = options.subscription ?? (await findSubscription(env, signal))
+  return { cloud, subscription: subscription.toLowerCase(), tenant }
+}
+
+async function choosePlace(
+  wish: HostWish,
+  options: AzureOptions,
+  env: Environment,
+  call: Call,
+): Promise<Place> {
+  const decided = readPlace({ phase: 'creating', resources: wish.resources })
+  if (decided !== undefined) return decided
+  const base = baseName(wish.name, wish.token)
+  const ownGroup = options.resourceGroup === undefined
+  return {
+    account: await chooseAccount(options, env, call),
+    group: options.resourceGroup ?? ownGroupName(base),
+    ownGroup,
+    isPrivate: options.privateOnly,
+    names: namesOf(base),
+  }
+}
+
+function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
+  if (privateOnly && subnet === undefined) {
+    throw usageError(
+      'nothing could reach a private host in a network of its own',
+      'name yours by --subnet',
+    )
+  }
+  if (privateOnly && dnsLabel !== undefined) {
+    throw usageError(
+      'a DNS label needs a public address',
+      'leave --dns-label or --private-only out',
+    )
+  }
+}
+
+/** The part of {@link HostPlan} that is the same for all hosts. */
+const starting = (user: string) => ({
+  user,
+  userData: { maxBytes: longestUserData, gzip: true },
+})
+
+/** A host that an earlier attempt made, or is still being made: nothing is left to decide. */
+function planExisting(
+  api: AzureApi,
+  place: Place,
+  wish: HostWish,
+  machine: FoundMachine,
+): HostPlan {
+  return {
+    ...starting(machine.user),
+    resources: { ...wish.resources, ...recordPlace(place) },
+    notes: [`virtual machine ${place.names.machine} exists: ${machine.state}`],
+    exists: true,
+    make: (seed, call) => resumeHost(api, place, machine, seed, call),
+  }
+}
+
+/** What a plan is made with. */
+export interface PlanContext {
+  readonly openApi: OpenApi
+  readonly env: Environment
+  readonly askCaller: AskCaller
+}
+
+/** See `Lifecycle.plan`. */
+export async function planHost(
+  { openApi, env, askCaller }: PlanContext,
+  wish: HostWish,
+  options: AzureOptions,
+  call: Call,
+): Promise<HostPlan> {
+  checkTogether(options)
+  const place = await choosePlace(wish, options, env, call)
+  const api = openApi(place.account, call)
+  const machine = await findMachine(api, place, call)
+  if (machine !== undefined && machine.state !== 'Failed') {
+    return planExisting(api, place, wish, machine)
+  }
+  const decision = await decide(api, place, wish, options, askCaller, call)
+  return {
+    ...starting(options.user),
+    resources: recordDecision(decision),
+    notes: describeDecision(decision),
+    exists: false,
+    make: (seed, call) => makeHost(api, decision, machine, seed, call),
+  }
+}

@@ -1,0 +1,90 @@
+import type { ResourceSku } from '@azure/arm-compute'
+import { UserError } from '../../errors.ts'
+import { nearest } from '../../machine/nearest.ts'
+import type { Call } from '../driver.ts'
+import type { AzureApi } from './azure-api.ts'
+
+/** What a size of virtual machine is, in one location. */
+export interface Size {
+  readonly name: string
+  readonly architecture: 'x64' | 'Arm64'
+  /** Of firmware that it boots: `V1`, `V2`. */
+  readonly generations: readonly string[]
+  readonly cores: number
+  readonly memoryGb: string
+  /** What its quota is counted under. */
+  readonly family: string
+  readonly acceleratedNetworking: boolean
+  readonly premiumDisks: boolean
+}
+
+/** Which size is wanted where. */
+export interface SizeWish {
+  readonly location: string
+  readonly size: string
+  readonly zone?: string | undefined
+  readonly spot: boolean
+}
+
+const capabilityOf = (sku: ResourceSku, name: string): string | undefined =>
+  sku.capabilities?.find((capability) => capability.name === name)?.value
+
+const otherSize =
+  'choose another --size, --zone or --location: az vm list-skus --resource-type virtualMachines --location '
+
+function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeWish): void {
+  const refuse = (why: string) => {
+    throw new UserError('usage', `size ${size} ${why}`, { hint: `${otherSize}${location}` })
+  }
+  const restrictions = sku.restrictions ?? []
+  const whole = restrictions.find(({ type }) => type === 'Location')
+  if (whole !== undefined) {
+    const why = whole.reasonCode === 'QuotaId' ? 'by its kind of offer' : 'there'
+    refuse(`is not available to the subscription in ${location} (${why})`)
+  }
+  if (zone !== undefined) {
+    const zones = sku.locationInfo?.flatMap((info) => info.zones ?? []) ?? []
+    const closed = new Set(
+      restrictions.flatMap(({ restrictionInfo }) => restrictionInfo?.zones ?? []),
+    )
+    const open = zones.filter((one) => !closed.has(one)).sort()
+    if (!open.includes(zone)) {
+      refuse(
+        `is not available in zone ${zone} of ${location}, ${open.length > 0 ? `only in ${open.join(', ')}` : 'nor in any other'}`,
+      )
+    }
+  }
+  if (spot && capabilityOf(sku, 'LowPriorityCapable') === 'False') refuse('has no spot capacity')
+}
+
+function describe(sku: ResourceSku, name: string): Size {
+  const capability = (key: string) => capabilityOf(sku, key)
+  return {
+    name,
+    architecture: capability('CpuArchitectureType') === 'Arm64' ? 'Arm64' : 'x64',
+    generations: (capability('HyperVGenerations') ?? 'V1').split(','),
+    cores: Number(capability('vCPUsAvailable') ?? capability('vCPUs') ?? 1),
+    memoryGb: capability('MemoryGB') ?? '?',
+    family: sku.family ?? '',
+    acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
+    premiumDisks: capability('PremiumIO') !== 'False',
+  }
+}
+
+/** Finds a size, and checks that the subscription may use it where it is wanted. Throws kind `usage`. */
+export async function findSize({ compute }: AzureApi, wish: SizeWish, call: Call): Promise<Size> {
+  const { location, size } = wish
+  const names: string[] = []
+  const filter = `location eq '${location}'`
+  for await (const sku of compute.resourceSkus.list({ filter, abortSignal: call.signal })) {
+    if (sku.resourceType !== 'virtualMachines' || sku.name === undefined) continue
+    names.push(sku.name)
+    if (sku.name.toLowerCase() !== size.toLowerCase()) continue
+    checkOffer(sku, wish)
+    return describe(sku, sku.name)
+  }
+  const near = nearest(size, names)
+  throw new UserError('usage', `there is no size ${size} in ${location}`, {
+    hint: near === undefined ? `${otherSize}${location}` : `did you mean ${near}?`,
+  })
+}

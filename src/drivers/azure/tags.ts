@@ -1,0 +1,20 @@
+/** Tags of a resource, as Resource Manager has them. */
+export type Tags = Readonly<Record<string, string>>
+
+/** Azure keeps the first four for itself; by the last, fleet finds its hosts. */
+const reserved = /^(?:azure|microsoft|windows|hidden-|fleet(?:$|:))/i
+
+/** At most 512 characters for a name and 256 for a value, and none of `<>%&\?/` in a name. */
+const isTag = (name: string, value: string): boolean =>
+  /^[^<>%&\\?/]{1,512}$/.test(name) && value.length <= 256 && !reserved.test(name)
+
+/** Reads `key=value,key=value`; nothing where that is no list of tags that a person may set. */
+export function parseTags(text: string): Tags | undefined {
+  const tags: Record<string, string> = {}
+  for (const part of text.split(',')) {
+    const [, name = '', value = ''] = /^\s*([^=]*?)\s*=(.*)$/.exec(part) ?? []
+    if (!isTag(name, value.trim())) return undefined
+    tags[name] = value.trim()
+  }
+  return tags
+}

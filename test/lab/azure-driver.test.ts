@@ -1,0 +1,263 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { HostRecord } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+import { operationOf } from '../support/azure/azure.ts'
+import {
+  type DriverSeat,
+  fleetId,
+  newAttempt,
+  seatDriver,
+  userData,
+} from '../support/azure/driver-seat.ts'
+import type { Exchange } from '../support/azure/exchange.ts'
+import { judge, judgeIsMissing } from '../support/azure/judge.ts'
+
+let seat: DriverSeat
+/** All that was said in this file. */
+const exchanges: Exchange[] = []
+
+beforeEach(async () => {
+  seat = await seatDriver()
+})
+afterEach(async () => {
+  exchanges.push(...seat.azure.exchanges)
+  await seat[Symbol.asyncDispose]()
+})
+
+const typesOf = (ids: readonly string[]): string[] =>
+  ids.map((id) => /\/([^/]+)\/[^/]+$/.exec(id)?.[1] ?? '').sort()
+
+const web1 = 'web-1' as MachineName
+
+const statusOf = async (host: HostRecord) =>
+  (await seat.driver.observe(new Map([[web1, host]]), seat.call())).get(web1)
+
+const parts = [
+  'disks',
+  'networkInterfaces',
+  'networkSecurityGroups',
+  'publicIPAddresses',
+  'virtualMachines',
+  'virtualNetworks',
+]
+
+const callsOf = (method: string): string[] =>
+  seat.azure.exchanges
+    .map(({ request }) => operationOf(request))
+    .filter((operation) => operation.startsWith(`${method} `) && !operation.includes('login.'))
+
+/** The body of the last PUT of a kind. */
+const sent = (type: string): unknown =>
+  JSON.parse(
+    seat.azure.exchanges.findLast(
+      ({ request }) => request.method === 'PUT' && request.path.includes(`/${type}/`),
+    )?.request.text ?? 'null',
+  )
+
+describe('a host in a group of its own', () => {
+  test('is made, switched, listed and removed', async () => {
+    const { azure, driver } = seat
+    const host = await seat.attempt(newAttempt(seat.options()))
+    expect(host).toMatchObject({ user: 'fleet', address: '203.0.113.1' })
+    expect(host.id).toMatch(/\/virtualMachines\/web-1-[0-9a-f]{12}$/)
+    expect(typesOf(azure.remains())).toEqual([...parts, 'resourceGroups'].sort())
+    expect(await statusOf(host)).toEqual({ state: 'running', address: '203.0.113.1' })
+
+    await driver.power?.stop(host, seat.call())
+    expect(await statusOf(host)).toMatchObject({ state: 'stopped' })
+    expect(callsOf('POST')).toEqual(['POST Microsoft.Compute/virtualMachines/deallocate'])
+    await driver.power?.start(host, seat.call())
+    await driver.power?.restart(host, seat.call())
+    expect(await statusOf(host)).toMatchObject({ state: 'running' })
+    await driver.power?.kill(host, seat.call())
+    expect(await statusOf(host)).toMatchObject({ state: 'stopped' })
+    expect(seat.steps.at(-1)).toContain('Azure bills it on')
+    expect(callsOf('POST').at(-1)).toBe('POST Microsoft.Compute/virtualMachines/powerOff')
+
+    const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    expect(found).toMatchObject([{ machine: 'web-1', token: host.token }])
+    expect(found?.[0]?.parts).toHaveLength(parts.length + 1)
+    expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, seat.call())).toEqual([])
+
+    await driver.lifecycle?.remove(found?.[0]?.record ?? { phase: 'ready' }, seat.call())
+    expect(azure.remains()).toEqual([])
+    expect(await statusOf(host)).toEqual({ state: 'absent' })
+    await seat.remove(host)
+  })
+
+  test('is asked for with what the options say, all in one request each', async () => {
+    const given = {
+      size: 'standard_d2s_v5',
+      image: 'ubuntu-24.04',
+      disk: 64,
+      diskType: 'Premium_LRS',
+      zone: '2',
+      sshCidr: '192.0.2.0/24,198.51.100.7',
+      ports: '80,8000-8100/udp',
+      dnsLabel: 'web-1-label',
+      spot: true,
+      eviction: 'delete',
+      identity: 'system',
+      bootDiagnostics: false,
+      tags: 'owner=ana,cost=42',
+    }
+    const host = await seat.attempt(newAttempt(seat.options(given)))
+    expect(callsOf('PUT').sort()).toEqual([
+      'PUT Microsoft.Compute/virtualMachines',
+      'PUT Microsoft.Network/networkInterfaces',
+      'PUT Microsoft.Network/networkSecurityGroups',
+      'PUT Microsoft.Network/publicIPAddresses',
+      'PUT Microsoft.Network/virtualNetworks',
+      'PUT resourceGroup',
+    ])
+    const tags = { owner: 'ana', cost: '42', 'fleet:id': fleetId, 'fleet:token': host.token }
+    expect(sent('virtualMachines')).toMatchObject({
+      tags,
+      zones: ['2'],
+      identity: { type: 'SystemAssigned' },
+      properties: {
+        priority: 'Spot',
+        evictionPolicy: 'Delete',
+        hardwareProfile: { vmSize: 'Standard_D2s_v5' },
+        storageProfile: {
+          imageReference: { sku: 'server', version: '24.04.202611010' },
+          osDisk: { diskSizeGB: 64, deleteOption: 'Delete' },
+        },
+        osProfile: { customData: Buffer.from(userData).toString('base64') },
+        networkProfile: { networkInterfaces: [{ properties: { deleteOption: 'Delete' } }] },
+      },
+    })
+    expect(sent('networkSecurityGroups')).toMatchObject({
+      tags,
+      properties: {
+        securityRules: [
+          {
+            properties: {
+              destinationPortRange: '22',
+              sourceAddressPrefixes: ['192.0.2.0/24', '198.51.100.7/32'],
+            },
+          },
+          { properties: { destinationPortRange: '80', protocol: 'Tcp' } },
+          { properties: { destinationPortRange: '8000-8100', protocol: 'Udp' } },
+        ],
+      },
+    })
+    expect(host.resources).toMatchObject({
+      image: 'Canonical:ubuntu-24_04-lts:server:24.04.202611010',
+      size: 'Standard_D2s_v5',
+      location: 'westeurope',
+    })
+  })
+
+  test('lets in the address of this computer alone, unless told', async () => {
+    const host = await seat.attempt(newAttempt(seat.options()))
+    expect(host.resources).toMatchObject({ sshCidr: '198.51.100.7/32' })
+  })
+
+  test('takes the image for the architecture of the size', async () => {
+    const host = await seat.attempt(newAttempt(seat.options({ size: 'Standard_B2pls_v2' })))
+    expect(host.resources).toMatchObject({ image: 'Debian:debian-13:13-arm64:0.20261101.2300' })
+  })
+
+  test('is not removed with a group that is not the one fleet made, nor with what others put into it', async () => {
+    const { azure } = seat
+    const host = await seat.attempt(newAttempt(seat.options()))
+    const group = azure.store.groups.get(host.resources?.['group']?.toLowerCase() ?? '')
+    if (group === undefined) throw new Error('no group')
+    const { tags } = group
+    group.tags = {}
+    await expect(seat.remove(host)).rejects.toThrow('is not the one that fleet made')
+    group.tags = tags
+    const id = `${group.id}/providers/Microsoft.Storage/storageAccounts/theirs`
+    const type = 'Microsoft.Storage/storageAccounts'
+    azure.store.resources.set(id.toLowerCase(), {
+      body: { id, name: 'theirs', type, location: 'westeurope', properties: {} },
+      busy: false,
+      secrets: {},
+    })
+    await expect(seat.remove(host)).rejects.toThrow(
+      'also holds Microsoft.Storage/storageAccounts theirs',
+    )
+    expect(typesOf(azure.remains())).toEqual(['resourceGroups', 'storageAccounts'])
+    azure.store.resources.clear()
+    await seat.remove(host)
+    expect(azure.remains()).toEqual([])
+  })
+})
+
+describe('hosts in a group of yours', () => {
+  test('share it, and leave it as it was', async () => {
+    const { azure, driver } = seat
+    azure.addGroup('yours')
+    const options = seat.options({ resourceGroup: 'yours' })
+    const [one, two] = await Promise.all(
+      ['web-1', 'web-2'].map((name) => seat.attempt(newAttempt(options, name))),
+    )
+    if (one === undefined || two === undefined) throw new Error('two were asked for')
+    const before = azure.exchanges.length
+    const statuses = await driver.observe(
+      new Map([one, two].map((host, index) => [`web-${index + 1}` as MachineName, host])),
+      seat.call(),
+    )
+    expect([...statuses.values()].map(({ state }) => state)).toEqual(['running', 'running'])
+    const paths = azure.exchanges.slice(before).map(({ request }) => operationOf(request))
+    expect(paths.sort()).toEqual([
+      'GET Microsoft.Compute/virtualMachines',
+      'GET Microsoft.Network/publicIPAddresses',
+    ])
+    await seat.remove(one)
+    expect(typesOf(azure.remains())).toEqual([...parts, 'resourceGroups'].sort())
+    expect(
+      await driver.lifecycle?.list({ id: fleetId, options: [options] }, seat.call()),
+    ).toMatchObject([{ machine: 'web-2' }])
+    await seat.remove(two)
+    expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
+  })
+})
+
+describe("Microsoft's descriptions", () => {
+  test('allow all that was said above', { timeout: 300_000 }, async ({ skip }) => {
+    skip(judgeIsMissing !== undefined, judgeIsMissing)
+    const verdicts = await judge(exchanges)
+    expect(verdicts.length).toBeGreaterThan(50)
+    expect(verdicts.filter(({ troubles }) => troubles.length > 0)).toEqual([])
+    const undescribed = verdicts
+      .filter(({ isUnknown }) => isUnknown)
+      .map(({ operation }) => operation)
+    expect(
+      new Set(undescribed.map((operation) => operation.replace(/\/publishers.*/, '/images'))),
+    ).toEqual(
+      new Set([
+        'GET Microsoft.Compute/skus',
+        'GET Microsoft.Compute/locations/westeurope/images',
+        'GET Microsoft.Network/locations/westeurope/usages',
+        'DELETE Microsoft.Compute/disks',
+      ]),
+    )
+  })
+
+  test('would not allow a wrong word, an unknown property, or a secret in an answer', async ({
+    skip,
+  }) => {
+    skip(judgeIsMissing !== undefined, judgeIsMissing)
+    const put = exchanges.find(
+      ({ request }) => operationOf(request) === 'PUT Microsoft.Compute/virtualMachines',
+    )
+    if (put === undefined) throw new Error('no virtual machine was made')
+    const change = (from: string, to: string): Exchange => ({
+      ...put,
+      request: { ...put.request, text: put.request.text.replace(from, to) },
+    })
+    const secret = JSON.parse(JSON.stringify(put.answer.body)) as {
+      properties: { osProfile: Record<string, unknown> }
+    }
+    secret.properties.osProfile['adminPassword'] = 'hunter2'
+    const verdicts = await judge([
+      put,
+      change('StandardSSD_LRS', 'StandrdSSD_LRS'),
+      change('"deleteOption"', '"deleteOptoin"'),
+      { ...put, answer: { ...put.answer, body: secret } },
+    ])
+    expect(verdicts.map(({ troubles }) => troubles.length > 0)).toEqual([false, true, true, true])
+  })
+})

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** A server's certificate, and the authority that vouches for it. */
+export interface Certificates {
+  readonly key: string
+  readonly cert: string
+  /** For NODE_EXTRA_CA_CERTS. */
+  readonly caFile: string
+  readonly ca: string
+}
+
+const openssl = (folder: string, line: string, ...more: string[]) =>
+  run('openssl', [...line.split(' '), ...more], { cwd: folder })
+
+/** Makes an authority, and a certificate of its for `hosts`, in `folder`. */
+export async function makeCertificates(
+  folder: string,
+  hosts: readonly string[],
+): Promise<Certificates> {
+  const curve = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+  await openssl(
+    folder,
+    `req -x509 ${curve} -days 2 -keyout ca.key -out ca.pem -subj /CN=stand-in`,
+    '-addext',
+    'basicConstraints=critical,CA:TRUE',
+  )
+  await openssl(folder, `req ${curve} -keyout server.key -out server.csr -subj /CN=${hosts[0]}`)
+  const names = hosts.map((host) => `DNS:${host}`).join(',')
+  await writeFile(join(folder, 'names'), `subjectAltName=${names}\n`)
+  await openssl(
+    folder,
+    'x509 -req -days 2 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out server.pem',
+  )
+  const read = (name: string) => readFile(join(folder, name), 'utf8')
+  const [key, cert, ca] = await Promise.all(['server.key', 'server.pem', 'ca.pem'].map(read))
+  return { key: key ?? '', cert: cert ?? '', ca: ca ?? '', caFile: join(folder, 'ca.pem') }
+}
+
+/**
+ * Lets this process trust an authority, as NODE_EXTRA_CA_CERTS does for one that starts. Returns what undoes
+ * it.
+ */
+export function trustAuthority(ca: string): () => void {
+  const original = tls.createSecureContext
+  tls.createSecureContext = (options) => {
+    const made = original(options)
+    ;(made.context as { addCACert(pem: string): void }).addCACert(ca)
+    return made
+  }
+  return () => {
+    tls.createSecureContext = original
+  }
+}

@@ -1,0 +1,130 @@
+import type { Call, Driver, HostPlan, HostWish, Resources } from '../../../src/drivers/driver.ts'
+import { azureTempo, type Tempo } from '../../../src/drivers/azure/azure-api.ts'
+import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
+import { azureDriver } from '../../../src/drivers/azure/driver.ts'
+import type { HostRecord } from '../../../src/machine/machine.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
+import { trustAuthority } from './certificates.ts'
+
+/** Waits that suit a stand-in. */
+const quick: Tempo = {
+  ...azureTempo,
+  requestTimeoutMs: 5000,
+  pollMs: 10,
+  retryMs: 10,
+  busyMs: 2000,
+}
+
+type AzureDriver = Driver<AzureOptions>
+
+/** How an attempt is made, where not as usual. */
+interface How {
+  readonly driver?: AzureDriver
+  readonly signal?: AbortSignal
+  readonly onRecord?: () => void
+}
+
+/** The driver of Azure, in this process, with the stand-in as its only Azure. */
+export interface DriverSeat extends AsyncDisposable {
+  readonly azure: AzureStandIn
+  readonly driver: AzureDriver
+  /** Each step that was told, with its detail. */
+  readonly steps: string[]
+  call(signal?: AbortSignal): Call
+  options(given?: Partial<Record<string, unknown>>): AzureOptions
+  /** Another driver before the same stand-in. */
+  driverWith(tempo: Partial<Tempo>): AzureDriver
+  /** As the pipeline does: plan, record, make; what is recorded outlives a failure in `host`. */
+  attempt(host: Attempt, how?: How): Promise<HostRecord>
+  remove(host: HostRecord): Promise<void>
+}
+
+/** A host on its way; `record` is what the inventory has of it. */
+export interface Attempt {
+  readonly name: MachineName
+  readonly options: AzureOptions
+  record: HostRecord
+}
+
+let tokens = 0
+
+/** A token of the shape that the pipeline makes. */
+const newToken = (): string =>
+  `${String((tokens += 1)).padStart(8, '0')}-1c2d-4e3f-8a4b-5c6d7e8f9a0b`
+
+/** A host that nothing was done for yet. */
+export const newAttempt = (options: AzureOptions, name = 'web-1'): Attempt => ({
+  name: name as MachineName,
+  options,
+  record: { phase: 'creating', token: newToken() },
+})
+
+export const fleetId = '4f0c2f6e'
+const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
+export const userData = '#cloud-config\n# SECRET-USER-DATA\n'
+
+const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): HostWish => ({
+  name,
+  token,
+  tags: { fleet: 'machine', 'fleet:id': fleetId, 'fleet:machine': name, 'fleet:token': token },
+  resources,
+  id,
+})
+
+/** Seats the driver before a stand-in. The environment of this process leads to it until disposal. */
+export async function seatDriver(
+  options: StandInOptions = {},
+  tempo: Partial<Tempo> = {},
+): Promise<DriverSeat> {
+  const standIn = await startAzure(options)
+  const undoTrust = trustAuthority(standIn.ca)
+  const before = { ...process.env }
+  for (const name of Object.keys(process.env))
+    if (/^AZURE_|proxy$/i.test(name)) delete process.env[name]
+  Object.assign(process.env, standIn.env)
+  delete process.env['NODE_EXTRA_CA_CERTS']
+  const driverWith = (other: Partial<Tempo>) =>
+    azureDriver(process.env, { ...quick, ...tempo, ...other })
+  const driver = driverWith({})
+  const steps: string[] = []
+  const call = (signal = new AbortController().signal): Call => ({
+    signal,
+    progress: (step, detail) => steps.push(detail === undefined ? step : `${step}: ${detail}`),
+  })
+  const planOf = (host: Attempt, by: AzureDriver, signal?: AbortSignal): Promise<HostPlan> => {
+    if (by.lifecycle === undefined) throw new Error('no lifecycle')
+    return by.lifecycle.plan(wishOf(host), host.options, call(signal))
+  }
+
+  return {
+    azure: standIn,
+    driver,
+    steps,
+    call,
+    options: (given = {}) => azureOptions.parse({ location: 'westeurope', ...given }),
+    driverWith,
+    async attempt(host, { driver: by = driver, signal, onRecord } = {}) {
+      const plan = await planOf(host, by, signal)
+      host.record = { ...host.record, resources: plan.resources }
+      const record = async (made: { id?: string; resources?: Resources }) => {
+        onRecord?.()
+        signal?.throwIfAborted()
+        host.record = { ...host.record, ...made }
+      }
+      const seed = { publicKey, userData: Buffer.from(userData), record }
+      const facts = await plan.make(seed, call(signal))
+      host.record = { ...host.record, ...facts, phase: 'ready' }
+      return host.record
+    },
+    async remove(host) {
+      await driver.lifecycle?.remove(host, call())
+    },
+    async [Symbol.asyncDispose]() {
+      undoTrust()
+      for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
+      Object.assign(process.env, before)
+      await standIn[Symbol.asyncDispose]()
+    },
+  }
+}

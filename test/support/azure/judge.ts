@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { operationOf } from './azure.ts'
+import type { Exchange } from './exchange.ts'
+
+const specs = join(import.meta.dirname, '../../../../shared/azure-specs')
+
+/** Why exchanges cannot be judged here, if they cannot. */
+export const judgeIsMissing: string | undefined = existsSync(specs)
+  ? undefined
+  : "Microsoft's descriptions of Azure are not beside this checkout (../shared/azure-specs)"
+
+/** What Microsoft's descriptions say of one exchange. */
+export interface Verdict {
+  readonly operation: string
+  readonly status: number
+  /** They do not describe it. */
+  readonly isUnknown: boolean
+  readonly troubles: readonly string[]
+}
+
+const parse = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
+
+/** What of the traffic is described: neither logins nor questions after operations nor registrations. */
+const isJudged = (operation: string): boolean =>
+  !/^\S+ (?:operation|login\.|subscription$)/.test(operation) &&
+  !/ Microsoft\.\w+(?:\/register)?$/.test(operation)
+
+/** Holds exchanges against Microsoft's descriptions: requests, answers, and the bodies of PUT. */
+export async function judge(exchanges: readonly Exchange[]): Promise<Verdict[]> {
+  const judged = exchanges.filter(({ request }) => isJudged(operationOf(request)))
+  const folder = await mkdtemp(join(tmpdir(), 'judge-'))
+  const file = join(folder, 'verdicts.json')
+  try {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'judge.mjs'), specs, file], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    child.stdin.end(
+      JSON.stringify(
+        judged.map(({ request, answer }) => ({
+          method: request.method,
+          url: `https://${request.host}${request.rawUrl}`,
+          headers: { 'content-type': 'application/json' },
+          requestBody: parse(request.text),
+          status: answer.status,
+          answerHeaders: {
+            ...answer.headers,
+            ...(answer.body !== undefined && { 'content-type': 'application/json' }),
+          },
+          body: answer.body,
+        })),
+      ),
+    )
+    await once(child, 'exit')
+    const verdicts = JSON.parse(await readFile(file, 'utf8')) as Pick<
+      Verdict,
+      'isUnknown' | 'troubles'
+    >[]
+    return verdicts.map((verdict, index) => {
+      const { request, answer } = judged[index] as Exchange
+      return { ...verdict, operation: operationOf(request), status: answer.status }
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

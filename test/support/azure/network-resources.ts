@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto'
+import { type Answer, Refusal, type Request } from './exchange.ts'
+import type { Operations } from './operations.ts'
+import {
+  type Address,
+  type Body,
+  type Resource,
+  type Store,
+  findResource,
+  idOf,
+  requireGroup,
+  requireResource,
+  resourcesOf,
+} from './store.ts'
+
+interface Reference {
+  readonly id: string
+  readonly properties?: { readonly deleteOption?: string }
+}
+
+/** An interface's one configuration, as clients send it. */
+export interface IpConfiguration {
+  readonly name: string
+  readonly id?: string
+  readonly properties: {
+    readonly subnet?: Reference
+    readonly publicIPAddress?: Reference
+    readonly privateIPAddress?: string
+  }
+}
+
+export interface NetworkContext {
+  readonly store: Store
+  readonly operations: Operations
+  /** The next address that the Internet sees. */
+  readonly newPublicAddress: () => string
+}
+
+type Properties = Record<string, unknown>
+
+export const configurationsOf = ({ properties }: Body): readonly IpConfiguration[] =>
+  (properties['ipConfigurations'] ?? []) as IpConfiguration[]
+
+const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase()
+
+/** A child of a resource, as Azure answers it: with an id and a state of its own. */
+const child = (parent: string, kind: string, sent: Properties): Properties => ({
+  name: sent['name'],
+  id: `${parent}/${kind}/${String(sent['name'])}`,
+  properties: { provisioningState: 'Succeeded', ...(sent['properties'] as Properties) },
+})
+
+const children = (parent: string, kind: string, sent: unknown): Properties[] =>
+  ((sent ?? []) as Properties[]).map((one) => child(parent, kind, one))
+
+function requireReferenced(store: Store, id: string | undefined, what: string): void {
+  const parent = id?.replace(/\/subnets\/[^/]+$/, '')
+  if (id === undefined) return
+  const found = findResource(store, parent ?? '')
+  if (found !== undefined && !found.busy) return
+  throw new Refusal(
+    found === undefined ? 400 : 429,
+    found === undefined ? 'InvalidResourceReference' : 'ReferencedResourceNotProvisioned',
+    `Resource ${id} referenced by ${what} was not found or is not provisioned.`,
+  )
+}
+
+function checkInterface(store: Store, id: string, properties: Properties): void {
+  requireReferenced(store, (properties['networkSecurityGroup'] as Reference | undefined)?.id, id)
+  for (const { properties: configuration } of (properties['ipConfigurations'] ??
+    []) as IpConfiguration[]) {
+    requireReferenced(store, configuration.subnet?.id, id)
+    const address = configuration.publicIPAddress?.id
+    requireReferenced(store, address, id)
+    const user = resourcesOf(store, 'Microsoft.Network/networkInterfaces').find(
+      ({ body }) =>
+        !same(body.id, id) &&
+        configurationsOf(body).some((one) =>
+          same(one.properties.publicIPAddress?.id, address ?? '-'),
+        ),
+    )
+    if (user)
+      throw new Refusal(400, 'PublicIPAddressInUse', `${address} is used by ${user.body.id}`)
+  }
+}
+
+let privateAddresses = 3
+
+function checkPublicAddress(sent: Properties, properties: Properties): void {
+  const { name } = (sent['sku'] ?? {}) as { name?: string }
+  if (name === 'Standard' && properties['publicIPAllocationMethod'] === 'Static') return
+  throw new Refusal(
+    400,
+    'IPv4BasicSkuPublicIpCountLimitReached',
+    'Cannot create more than 0 IPv4 Basic SKU public IP addresses for this subscription.',
+  )
+}
+
+/** What Azure makes of what was sent, once it is provisioned. */
+function provision(
+  { newPublicAddress }: NetworkContext,
+  id: string,
+  type: string,
+  sent: Properties,
+  before: Properties,
+): Properties {
+  const guid = before['resourceGuid'] ?? randomUUID()
+  const base = { ...sent, provisioningState: 'Succeeded', resourceGuid: guid }
+  if (type === 'networkSecurityGroups') {
+    return { ...base, securityRules: children(id, 'securityRules', sent['securityRules']) }
+  }
+  if (type === 'virtualNetworks')
+    return { ...base, subnets: children(id, 'subnets', sent['subnets']) }
+  if (type === 'publicIPAddresses') {
+    const ipAddress = before['ipAddress'] ?? newPublicAddress()
+    return { ...base, ipAddress, idleTimeoutInMinutes: 4 }
+  }
+  const ipConfigurations = ((sent['ipConfigurations'] ?? []) as Properties[]).map((one) => {
+    const made = child(id, 'ipConfigurations', one)
+    const known = (before['ipConfigurations'] as IpConfiguration[] | undefined)?.[0]
+    const privateIPAddress =
+      known?.properties.privateIPAddress ?? `10.0.0.${(privateAddresses += 1)}`
+    return { ...made, properties: { ...(made['properties'] as Properties), privateIPAddress } }
+  })
+  const { virtualMachine } = before
+  return { ...base, ipConfigurations, ...(virtualMachine !== undefined && { virtualMachine }) }
+}
+
+function put(context: NetworkContext, address: Address, request: Request): Answer {
+  const { store, operations } = context
+  const { location: groupLocation } = requireGroup(store, address.group)
+  const sent = JSON.parse(request.text) as Properties
+  const properties = (sent['properties'] ?? {}) as Properties
+  const id = idOf(address)
+  const existing = findResource(store, id)
+  if (existing?.busy) {
+    throw new Refusal(
+      409,
+      'AnotherOperationInProgress',
+      `Another operation on ${id} is in progress.`,
+    )
+  }
+  if (address.type === 'publicIPAddresses') checkPublicAddress(sent, properties)
+  if (address.type === 'networkInterfaces') checkInterface(store, id, properties)
+  const before = existing?.body.properties ?? {}
+  const after = provision(context, id, address.type, properties, before)
+  const resource: Resource = {
+    body: {
+      ...sent,
+      id,
+      name: address.name,
+      type: `Microsoft.Network/${address.type}`,
+      location: (sent['location'] as string | undefined) ?? groupLocation,
+      etag: `W/"${randomUUID()}"`,
+      properties: { ...after, provisioningState: 'Updating' },
+    },
+    busy: true,
+    secrets: {},
+  }
+  store.resources.set(id.toLowerCase(), resource)
+  const links = operations.start(store.subscription, 'Microsoft.Network', 200, async () => {
+    resource.body = { ...resource.body, properties: after }
+    resource.busy = false
+  })
+  return {
+    status: existing === undefined ? 201 : 200,
+    headers: { 'azure-asyncoperation': links.asyncOperation },
+    body: resource.body,
+  }
+}
+
+/** What keeps a resource from being deleted: Azure's code, and who. */
+function holdersOf(store: Store, type: string, id: string): readonly [string, Body | undefined] {
+  const interfaces = resourcesOf(store, 'Microsoft.Network/networkInterfaces').map(
+    ({ body }) => body,
+  )
+  const referring = (refers: (one: IpConfiguration) => boolean) =>
+    interfaces.find((body) => configurationsOf(body).some(refers))
+  if (type === 'publicIPAddresses') {
+    return [
+      'PublicIPAddressCannotBeDeleted',
+      referring(({ properties }) => same(properties.publicIPAddress?.id, id)),
+    ]
+  }
+  if (type === 'virtualNetworks') {
+    const inside = `${id}/subnets/`.toLowerCase()
+    return [
+      'InUseSubnetCannotBeDeleted',
+      referring(
+        ({ properties }) => properties.subnet?.id.toLowerCase().startsWith(inside) ?? false,
+      ),
+    ]
+  }
+  if (type === 'networkSecurityGroups') {
+    return [
+      'InUseNetworkSecurityGroupCannotBeDeleted',
+      interfaces.find(({ properties }) =>
+        same((properties['networkSecurityGroup'] as Reference | undefined)?.id, id),
+      ),
+    ]
+  }
+  const attached = findResource(store, id)?.body.properties['virtualMachine'] as
+    | Reference
+    | undefined
+  return ['NicInUse', attached && findResource(store, attached.id)?.body]
+}
+
+function remove({ store, operations }: NetworkContext, address: Address): Answer {
+  requireGroup(store, address.group)
+  const id = idOf(address)
+  const existing = findResource(store, id)
+  if (existing === undefined) return { status: 204 }
+  if (existing.busy) {
+    throw new Refusal(
+      409,
+      'AnotherOperationInProgress',
+      `Another operation on ${id} is in progress.`,
+    )
+  }
+  const [code, holder] = holdersOf(store, address.type, id)
+  if (holder !== undefined) throw new Refusal(400, code, `${id} is in use by ${holder.id}.`)
+  existing.busy = true
+  existing.body = {
+    ...existing.body,
+    properties: { ...existing.body.properties, provisioningState: 'Deleting' },
+  }
+  const links = operations.start(store.subscription, 'Microsoft.Network', 204, async () => {
+    store.resources.delete(id.toLowerCase())
+  })
+  return {
+    status: 202,
+    headers: { location: links.location, 'azure-asyncoperation': links.asyncOperation },
+  }
+}
+
+/** Interfaces, addresses, security groups, virtual networks. */
+export function answerNetwork(
+  context: NetworkContext,
+  address: Address,
+  request: Request,
+): Answer | undefined {
+  const { method } = request
+  if (method === 'GET') return { status: 200, body: requireResource(context.store, address).body }
+  if (method === 'PUT') return put(context, address, request)
+  if (method === 'DELETE') return remove(context, address)
+  return undefined
+}

@@ -1,0 +1,95 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Answer, Refusal, type Request } from './exchange.ts'
+
+/** An operation that goes on after its request was answered. */
+interface Operation {
+  status: 'InProgress' | 'Succeeded' | 'Failed'
+  error?: { readonly code: string; readonly message: string }
+  /** What its `Location` answers in the end. */
+  readonly final: number
+}
+
+/** The signed addresses of an operation. */
+interface Links {
+  readonly asyncOperation: string
+  readonly location: string
+}
+
+/** Long-running operations, and the addresses where they are asked after. */
+export interface Operations {
+  /** Starts one; `work` is its effect, which ends it, or fails it by a {@link Refusal}. */
+  start(subscription: string, namespace: string, final: number, work: () => Promise<void>): Links
+  /** The answer to a question after an operation, if `request` is one. */
+  answer(request: Request): Answer | undefined
+  /** Resolves when none is going on. */
+  idle(): Promise<void>
+}
+
+/** An address with a signature over it, about 3 KB, as the real ones have. */
+function sign(path: string): string {
+  const claim = randomBytes(2150).toString('base64url')
+  const signature = createHash('sha256').update(path).update(claim).digest('base64url')
+  return `https://management.azure.com${path}&t=${Date.now()}&c=${claim}&s=${signature}&h=${randomUUID()}`
+}
+
+/** Keeps operations; each takes `settleMs` and what its work takes. */
+export function keepOperations(
+  settleMs: () => number,
+  retryAfter: () => string | undefined,
+): Operations {
+  const byUrl = new Map<string, { readonly operation: Operation; readonly isLocation: boolean }>()
+  const going = new Set<Promise<void>>()
+
+  async function carryOut(operation: Operation, work: () => Promise<void>): Promise<void> {
+    await sleep(settleMs(), undefined, { ref: false })
+    try {
+      await work()
+      operation.status = 'Succeeded'
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      operation.status = 'Failed'
+      operation.error = (error.answer.body as { error: { code: string; message: string } }).error
+    }
+  }
+
+  const pace = (): Record<string, string> => {
+    const seconds = retryAfter()
+    return seconds === undefined ? {} : { 'retry-after': seconds }
+  }
+
+  return {
+    start(subscription, namespace, final, work) {
+      const operation: Operation = { status: 'InProgress', final }
+      const base = `/subscriptions/${subscription}/providers/${namespace}/locations/westeurope`
+      const id = randomUUID()
+      const links = {
+        asyncOperation: sign(`${base}/operations/${id}?api-version=2024-07-01`),
+        location: sign(`${base}/operationresults/${id}?api-version=2024-07-01`),
+      }
+      byUrl.set(links.asyncOperation, { operation, isLocation: false })
+      byUrl.set(links.location, { operation, isLocation: true })
+      const carriedOut = carryOut(operation, work).finally(() => going.delete(carriedOut))
+      going.add(carriedOut)
+      return links
+    },
+    answer({ method, host, rawUrl, path }) {
+      if (!/\/(?:operations|operationresults)\//.test(path)) return undefined
+      const found = byUrl.get(`https://${host}${rawUrl}`)
+      if (method !== 'GET' || found === undefined) {
+        throw new Refusal(403, 'InvalidOperationSignature', 'The address was altered.')
+      }
+      const { operation, isLocation } = found
+      const { status, error, final } = operation
+      const headers = status === 'InProgress' ? pace() : {}
+      if (!isLocation) return { status: 200, headers, body: { status, ...(error && { error }) } }
+      if (status === 'InProgress') {
+        return { status: 202, headers: { ...headers, location: `https://${host}${rawUrl}` } }
+      }
+      return error ? { status: 409, body: { error } } : { status: final }
+    },
+    async idle() {
+      while (going.size > 0) await Promise.all(going)
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+
+/** An HTTP proxy on loopback that leads to one server, whichever of its hosts is asked for. */
+export interface CatchingProxy extends AsyncDisposable {
+  readonly url: string
+  /** Cuts every connection, as a network that goes away. */
+  cut(): void
+}
+
+/**
+ * Catches connections to `hosts`: a CONNECT to one of them ends in `server`, any other is refused. So the client
+ * believes that it speaks to the real host, and nothing can reach another.
+ */
+export async function startProxy(
+  hosts: readonly string[],
+  server: TlsServer,
+): Promise<CatchingProxy> {
+  const sockets = new Set<Socket>()
+  const proxy = createServer((_request, response) => response.writeHead(405).end())
+  proxy.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket)).on('error', () => {})
+  })
+  proxy.on('connect', ({ url = '' }, socket: Socket) => {
+    if (!hosts.includes(url.replace(/:443$/, ''))) {
+      socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
+      return
+    }
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    server.emit('connection', socket)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut()
+      proxy.close()
+      await once(proxy, 'close')
+    },
+  }
+}

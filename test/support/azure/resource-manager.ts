@@ -1,0 +1,109 @@
+import { type CatalogueContext, answerCatalogue } from './catalogue.ts'
+import { type Answer, Refusal, type Request } from './exchange.ts'
+import { type GroupsContext, answerGroups } from './groups.ts'
+import { answerNetwork } from './network-resources.ts'
+import { page } from './pages.ts'
+import { type Address, resourcesOf } from './store.ts'
+import { type ComputeContext, answerDisk, answerMachine, statusOf } from './virtual-machines.ts'
+
+export interface ResourceManagerContext extends ComputeContext, CatalogueContext, GroupsContext {
+  readonly tokens: ReadonlySet<string>
+}
+
+const networkTypes = new Map(
+  ['networkInterfaces', 'publicIPAddresses', 'networkSecurityGroups', 'virtualNetworks'].map(
+    (type) => [type.toLowerCase(), type],
+  ),
+)
+
+function authorize({ tokens }: ResourceManagerContext, { headers }: Request): void {
+  const token = /^Bearer (.+)$/.exec(headers['authorization'] ?? '')?.[1]
+  if (token !== undefined && tokens.has(token)) return
+  const code = token === undefined ? 'AuthenticationFailed' : 'InvalidAuthenticationToken'
+  throw new Refusal(401, code, 'The access token is invalid.')
+}
+
+/** `/resourceGroups/G/providers/N/T/NAME[/ACTION]`, what follows the subscription. */
+function parseAddress(subscription: string, path: string): Address | undefined {
+  const found =
+    /^\/resourceGroups\/([^/]+)\/providers\/([^/]+)\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/i.exec(path)
+  if (found === null) return undefined
+  const [, group = '', namespace = '', type = '', name = '', action] = found
+  return {
+    subscription,
+    group,
+    namespace,
+    type: networkTypes.get(type.toLowerCase()) ?? type,
+    name,
+    action,
+  }
+}
+
+function answerResource(
+  context: ResourceManagerContext,
+  request: Request,
+  path: string,
+): Answer | undefined {
+  const address = parseAddress(context.subscription, path)
+  if (address === undefined) return undefined
+  const { namespace, type } = address
+  if (context.registrations.get(namespace) !== 'Registered') {
+    throw new Refusal(
+      409,
+      'MissingSubscriptionRegistration',
+      `The subscription is not registered to use namespace '${namespace}'.`,
+    )
+  }
+  if (type.toLowerCase() === 'virtualmachines') return answerMachine(context, address, request)
+  if (type.toLowerCase() === 'disks') return answerDisk(context, address, request)
+  return networkTypes.has(type.toLowerCase()) ? answerNetwork(context, address, request) : undefined
+}
+
+/** Lists over the whole subscription. */
+function answerLists(
+  { store, pageSize }: ResourceManagerContext,
+  request: Request,
+  path: string,
+): Answer | undefined {
+  const [, type] = /^\/providers\/([^/]+\/[^/]+)$/.exec(path) ?? []
+  if (request.method !== 'GET' || type === undefined) return undefined
+  const isStatusOnly = request.query.get('statusOnly') === 'true'
+  const found = resourcesOf(store, type).map((resource) =>
+    isStatusOnly ? statusOf(resource) : resource.body,
+  )
+  return page(request, found, pageSize)
+}
+
+/** Azure Resource Manager for one subscription. Throws {@link Refusal}s. */
+export function answerResourceManager(context: ResourceManagerContext, request: Request): Answer {
+  authorize(context, request)
+  const { operations, subscription } = context
+  const [, asked = '', path = ''] = /^\/subscriptions\/([^/]+)(.*)$/i.exec(request.path) ?? []
+  if (asked !== subscription) {
+    throw new Refusal(
+      404,
+      'SubscriptionNotFound',
+      `The subscription '${asked}' could not be found.`,
+    )
+  }
+  const polled = operations.answer(request)
+  if (polled !== undefined) return polled
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(request.query.get('api-version') ?? '')) {
+    throw new Refusal(
+      400,
+      'MissingApiVersionParameter',
+      'The api-version query parameter is required.',
+    )
+  }
+  const answer =
+    answerResource(context, request, path) ??
+    answerGroups(context, request, path) ??
+    answerCatalogue(context, request, path) ??
+    answerLists(context, request, path)
+  if (answer !== undefined) return answer
+  throw new Refusal(
+    404,
+    'InvalidResourceType',
+    `The stand-in knows no ${request.method} ${request.path}.`,
+  )
+}
