@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../../../src/errors.ts'
 import { removeControlGroups } from '../lab/control-groups.ts'
-import { addSwitch, removeSwitch } from '../lab/network.ts'
+import { type Switch, addSwitch, removeSwitch } from '../lab/network.ts'
 import { type Finished, childrenOf, ended, finish, spawnTied, until } from '../lab/process.ts'
 import { type Identity, makeKey } from '../lab/ssh-key.ts'
 import { findRootFolder } from './root-folder.ts'
@@ -25,6 +25,10 @@ export interface BootedHost extends AsyncDisposable {
   readonly root: string
   /** Runs a shell command on the host, as root, not through SSH. */
   exec(command: string): Promise<Finished>
+  /** Shuts it down in good order, or pulls the plug. Its disk stays. */
+  stop(force: boolean): Promise<void>
+  /** Starts it again after `stop`, and waits until SSH answers. */
+  start(): Promise<void>
 }
 
 /** What is different about a host. */
@@ -37,6 +41,18 @@ export interface BootOptions {
   readonly userData?: string | Uint8Array
   /** Files to put on its disk, by path; those in a folder `bin` are programs. */
   readonly files?: Readonly<Record<string, string>>
+  /** Makes it an image of a provider, where root lets nobody in. */
+  readonly provider?: Provider
+  /** The place on a switch that there is already; by default the host has a switch of its own. */
+  readonly place?: { readonly network: Switch; readonly address: string }
+}
+
+/** What cloud-init is told beside user-data. All of its usual modules run then, the slow ones too. */
+interface Provider {
+  /** The name of the image's own account. */
+  readonly user: string
+  /** Login keys of that account. */
+  readonly publicKeys: readonly string[]
 }
 
 const bootScript = fileURLToPath(new URL('boot.sh', import.meta.url))
@@ -62,18 +78,45 @@ users:
 runcmd: ${JSON.stringify(runcmd)}
 `
 
+const seedFolder = 'var/lib/cloud/seed/nocloud'
+
+/** What cloud-init is and does on an image of a provider. */
+const providerConfig = (user: string) => `#cloud-config
+system_info:
+  default_user: { name: ${user}, groups: [adm, sudo], sudo: ["ALL=(ALL) NOPASSWD:ALL"], shell: /bin/bash, lock_passwd: true }
+users: [default]
+preserve_hostname: false
+cloud_init_modules: [bootcmd, write-files, set_hostname, update_hostname, update_etc_hosts, ca-certs, users-groups, ssh]
+cloud_config_modules: [ssh-import-id, set-passwords, apt-configure, timezone, runcmd]
+cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scripts-per-boot, scripts-per-instance, scripts-user, ssh-authkey-fingerprints, final-message, power-state-change]
+`
+
+/** What a provider's image has beside user-data. */
+const providerFiles = ({ publicKeys, user }: Provider, folder: string): Record<string, string> => ({
+  [`${seedFolder}/meta-data`]: JSON.stringify({
+    'instance-id': basename(folder),
+    'local-hostname': basename(folder).toLowerCase(),
+    'public-keys': publicKeys,
+  }),
+  'etc/cloud/cloud.cfg.d/95_provider.cfg': providerConfig(user),
+})
+
+/** What a host of nobody's has. */
+const ownFiles = (folder: string, { publicKey }: Identity): Record<string, string> => ({
+  [`${seedFolder}/meta-data`]: `instance-id: ${basename(folder)}\nlocal-hostname: booted\n`,
+  'root/.ssh/authorized_keys': `${publicKey}\n`,
+})
+
 /** Makes what the host's disk has over the root folder. Gives its keys. */
 async function makeDisk(folder: string, options: BootOptions) {
   for (const part of ['disk', 'work', 'root', 'docker']) await mkdir(join(folder, part))
   const identity = await makeKey(join(folder, 'id'), 'booted')
   const host = await makeKey(join(folder, 'host-key'), 'booted')
   const key = readFileSync(host.file, 'utf8')
-  const seed = 'var/lib/cloud/seed/nocloud'
   const own = userData(key, host.publicKey, identity.publicKey, options.runcmd ?? [])
   const files = {
-    [`${seed}/meta-data`]: `instance-id: ${basename(folder)}\nlocal-hostname: booted\n`,
-    [`${seed}/user-data`]: options.userData ?? own,
-    'root/.ssh/authorized_keys': `${identity.publicKey}\n`,
+    [`${seedFolder}/user-data`]: options.userData ?? own,
+    ...(options.provider ? providerFiles(options.provider, folder) : ownFiles(folder, identity)),
     ...(options.init === 'none' && { 'etc/ssh/ssh_host_ed25519_key': key }),
     ...options.files,
   }
@@ -147,21 +190,47 @@ export async function bootHost(options: BootOptions = {}): Promise<BootedHost> {
     const folder = await mkdtemp(join(tmpdir(), 'booted-'))
     undo.push(() => rm(folder, { recursive: true, force: true }))
     undo.push(() => removeWhenFree(groupOf(folder)))
-    const network = await addSwitch()
-    undo.push(() => removeSwitch(network))
+    const { network, address } = options.place ?? (await makePlace(undo))
     const keys = await makeDisk(folder, options)
-    const host = await makeNetwork(network, `${network.prefix}.11`)
+    const host = await makeNetwork(network, address)
     undo.push(() => host[Symbol.asyncDispose]())
-    const child = await start(folder, host, options)
-    undo.push(() => kill(child))
-    await waitUntilReady(folder, host, child)
-    const exec = (command: string) => enter(child, command)
-    const root = `/proc/${firstProcess(child)}/root`
-    return { ...keys, address: host.address, root, exec, [Symbol.asyncDispose]: dispose }
+    let child: ChildProcess | undefined
+    const run = () => {
+      if (child === undefined) throw new Error('the booted host is stopped')
+      return child
+    }
+    const begin = async () => {
+      child = await start(folder, host, options)
+      await waitUntilReady(folder, host, child)
+    }
+    const stop = async (force: boolean) => {
+      if (child) await (force ? kill(child) : shutDown(child))
+      child = undefined
+    }
+    undo.push(() => stop(true))
+    await begin()
+    return {
+      ...keys,
+      address: host.address,
+      get root() {
+        return `/proc/${firstProcess(run())}/root`
+      },
+      exec: (command) => enter(run(), command),
+      start: begin,
+      stop,
+      [Symbol.asyncDispose]: dispose,
+    }
   } catch (error) {
     await dispose()
     throw error
   }
+}
+
+/** A place on a switch of its own. */
+async function makePlace(undo: (() => unknown)[]): Promise<NonNullable<BootOptions['place']>> {
+  const network = await addSwitch()
+  undo.push(() => removeSwitch(network))
+  return { network, address: `${network.prefix}.11` }
 }
 
 /** A control group is busy until the last of its killed processes is reaped. */
@@ -180,6 +249,12 @@ const removeWhenFree = (group: string) =>
 async function kill(child: ChildProcess): Promise<void> {
   for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL')
   child.kill('SIGKILL')
+  await ended(child)
+}
+
+/** nspawn passes SIGTERM on as systemd's signal to power off (systemd-nspawn(1)). */
+async function shutDown(child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM')
   await ended(child)
 }
 

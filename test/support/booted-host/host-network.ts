@@ -1,7 +1,8 @@
 import { readlinkSync } from 'node:fs'
 import { type Switch, plugIn, unplug } from '../lab/network.ts'
+import { outside } from '../lab/outside.ts'
 import { ended, runProgram, spawnTied, until } from '../lab/process.ts'
-import { findTools, outside } from './tools.ts'
+import { findTools } from './tools.ts'
 
 /** A network namespace of a host. */
 export interface HostNetwork extends AsyncDisposable {
@@ -18,7 +19,7 @@ export async function makeNetwork(network: Switch, address: string): Promise<Hos
   const pid = holder.pid ?? 0
   await until('a network namespace', () => namespaceOf(pid) !== namespaceOf('self') || undefined)
   const namespace = `/proc/${pid}/ns/net`
-  const cable = `${network.bridge}b`
+  const cable = `${network.bridge}b${address.split('.').at(-1)}`
   await plugIn(network, cable, pid)
   await runProgram(
     ['nsenter', `--net=${namespace}`, 'ip', '-batch', '-'],

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { cachedFolder } from '../cached-folder.ts'
+import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
-import { cachedFolder } from './cache.ts'
-import { ensureMmdebstrap, outside } from './tools.ts'
+import { ensureMmdebstrap } from './tools.ts'
 
 const packages =
   'systemd systemd-sysv dbus openssh-server cloud-init sudo apparmor iproute2 netbase procps curl libstdc++6'
@@ -58,7 +59,7 @@ const masked = [
 ]
 
 /** The packages of this machine's own distribution and release. */
-function findSources(): { suite: string; file: string } {
+export function findSources(): { suite: string; file: string } {
   const suite = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]
   if (suite === undefined) throw new Error('this machine is no release of Debian')
   const modern = '/etc/apt/sources.list.d/debian.sources'
@@ -118,6 +119,6 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
 export async function findRootFolder(): Promise<string> {
   const { suite, file } = findSources()
   const recipe = [packages, files, masked, suite, await readFile(file, 'utf8')]
-  const folder = await cachedFolder('root', recipe, (folder) => build(folder, suite, file))
+  const folder = await cachedFolder('booted-root', recipe, (folder) => build(folder, suite, file))
   return join(folder, 'root')
 }

@@ -1,14 +1,8 @@
 import { access, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { cachedFolder } from '../cached-folder.ts'
+import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
-import { cachedFolder } from './cache.ts'
-
-/** Puts a command into the machine's own network, where its packages come from. */
-export function outside(...argv: string[]): [string, ...string[]] {
-  const namespace = process.env['FLEET_LAB_OUTSIDE']
-  if (namespace === undefined) throw new Error('no lab here: run this through `npm test`')
-  return ['nsenter', `--net=${namespace}`, '--', ...argv]
-}
 
 /** Unpacked and not installed, so that the machine's own systemd stays as it is. */
 const packages = ['systemd-container', 'slirp4netns', 'libslirp0']
@@ -31,7 +25,7 @@ interface Tools {
 
 /** Finds the tools, which are fetched when first asked for. */
 export async function findTools(): Promise<Tools> {
-  const folder = await cachedFolder('tools', packages, unpackTools)
+  const folder = await cachedFolder('booted-tools', packages, unpackTools)
   const system = (await readdir(join(folder, 'usr/lib'))).find((name) =>
     name.endsWith('-linux-gnu'),
   )

@@ -38,6 +38,9 @@ export interface Lab extends AsyncDisposable {
   readonly identity: Identity
   /** `10.77.0.1:5000`, when asked for. */
   readonly registry?: string
+  readonly network: Switch
+  /** Starts one more host like the others. */
+  add(): Promise<LabHost>
 }
 
 interface Parts {
@@ -63,11 +66,12 @@ async function dispose({ folder, network, controlGroup, hosts, registry }: Parts
   await rm(folder, { recursive: true, force: true })
 }
 
-async function startHosts(parts: Parts, options: LabOptions, identity: Identity): Promise<void> {
+/** How to start the host of a number. */
+function hostStarter(parts: Parts, options: LabOptions, identity: Identity) {
   const { folder, network } = parts
   const root = join(folder, 'base-image')
   const rootReady = options.image ? makeBaseRoot(root) : undefined
-  const startOne = async (number: number) => {
+  return async (number: number) => {
     const name = `h${number}`
     const host = await startHost({
       name,
@@ -81,10 +85,8 @@ async function startHosts(parts: Parts, options: LabOptions, identity: Identity)
     parts.hosts[number - 1] = host
     await rootReady
     if (options.image) await importBaseImage(host.engineSocket, root)
+    return host
   }
-  const starts = Array.from({ length: options.hosts }, (_, index) => startOne(index + 1))
-  const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
-  if (failed) throw failed.reason
 }
 
 /** Starts hosts, all at once, and waits until every one answers. At most 240. */
@@ -98,10 +100,16 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const identity = await makeKey(join(folder, 'id'), 'lab')
     await mkdir(join(folder, 'registry'))
     if (options.registry) parts.registry = await startRegistry(folder, parts.network.address)
-    await startHosts(parts, options, identity)
+    const startOne = hostStarter(parts, options, identity)
+    const starts = Array.from({ length: options.hosts }, (_, index) => startOne(index + 1))
+    const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
+    if (failed) throw failed.reason
+    let count = options.hosts
     return {
       hosts: parts.hosts,
       identity,
+      network: parts.network,
+      add: () => startOne(++count),
       ...(parts.registry && { registry: parts.registry.name }),
       [Symbol.asyncDispose]: () => dispose(parts),
     }

@@ -23,10 +23,10 @@ export async function cachedFolder(
   make: (folder: string) => Promise<void>,
 ): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 12)
-  const folder = join(cacheRoot, `fleet-booted-${kind}-${hash}`)
+  const folder = join(cacheRoot, `fleet-${kind}-${hash}`)
   if (await exists(folder)) return folder
   await mkdir(cacheRoot, { recursive: true })
-  const building = await mkdtemp(join(cacheRoot, `fleet-booted-${kind}-building-`))
+  const building = await mkdtemp(join(cacheRoot, `fleet-${kind}-building-`))
   try {
     await make(building)
     await rename(building, folder)

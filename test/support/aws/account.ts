@@ -1,0 +1,30 @@
+import type { Hidden } from './hidden.ts'
+import type { HostSource } from './hosts.ts'
+import type { Instance } from './instance.ts'
+import type { Moto } from './moto.ts'
+import type { Parameters } from './query.ts'
+import type { Settings } from './settings.ts'
+import type { Tree } from './xml.ts'
+
+/** What the front remembers beside moto. */
+export interface Account {
+  readonly moto: Moto
+  readonly hosts: HostSource
+  readonly settings: () => Settings
+  readonly hidden: Hidden
+  readonly instances: Map<string, Instance>
+  /** Public keys, in OpenSSH's form, by the name of the key pair. */
+  readonly publicKeys: Map<string, string>
+  /** Elastic addresses by the id of their allocation. */
+  readonly elastic: Map<string, string>
+  readonly onFailure: (error: unknown) => void
+}
+
+/** An EC2 call that is let through. */
+export interface Ec2Call {
+  readonly region: string
+  readonly parameters: Parameters
+}
+
+/** Answers the calls of one action; throws an Ec2Error to refuse one. */
+export type Handler = (account: Account, call: Ec2Call) => Promise<Tree>

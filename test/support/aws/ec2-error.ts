@@ -1,0 +1,60 @@
+import { writeXml } from './xml.ts'
+
+/** The status of the codes that are not sent with 400 (EC2's list of error codes, and what its servers send). */
+const statuses: Readonly<Record<string, number>> = {
+  AuthFailure: 401,
+  DryRunOperation: 412,
+  ExpiredToken: 403,
+  InsufficientInstanceCapacity: 500,
+  InternalError: 500,
+  InvalidClientTokenId: 403,
+  RequestLimitExceeded: 503,
+  ServiceUnavailable: 503,
+  Unavailable: 503,
+  UnauthorizedOperation: 403,
+}
+
+/** Messages of the errors that a test asks for by their code alone. */
+const messages: Readonly<Record<string, string>> = {
+  AuthFailure: 'AWS was not able to validate the provided access credentials',
+  DryRunOperation: 'Request would have succeeded, but DryRun flag is set.',
+  ExpiredToken: 'The security token included in the request is expired',
+  InternalError: 'An internal error has occurred',
+  InvalidClientTokenId: 'The security token included in the request is invalid.',
+  RequestExpired: 'Request has expired.',
+  RequestLimitExceeded: 'Request limit exceeded.',
+  ServiceUnavailable: 'Service Unavailable',
+  Unavailable: 'The service is unavailable. Please try again shortly.',
+  UnauthorizedOperation: 'You are not authorized to perform this operation.',
+}
+
+/** An answer that refuses. */
+export class Ec2Error extends Error {
+  readonly code: string
+  readonly status: number
+
+  constructor(code: string, message = messages[code] ?? code, status = statuses[code] ?? 400) {
+    super(message)
+    this.code = code
+    this.status = status
+  }
+}
+
+/** The body of a refusal as EC2 writes it. */
+export const writeError = ({ code, message }: Ec2Error, requestId: string): string =>
+  writeXml(
+    'Response',
+    { Errors: { Error: { Code: code, Message: message } }, RequestID: requestId },
+    '',
+  )
+
+/** The body of a refusal as STS writes it. */
+export const writeStsError = ({ code, message, status }: Ec2Error, requestId: string): string =>
+  writeXml(
+    'ErrorResponse',
+    {
+      Error: { Type: status < 500 ? 'Sender' : 'Receiver', Code: code, Message: message },
+      RequestId: requestId,
+    },
+    'https://sts.amazonaws.com/doc/2011-06-15/',
+  )

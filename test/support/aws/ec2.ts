@@ -1,0 +1,80 @@
+import type { Account, Ec2Call, Handler } from './account.ts'
+import type { ClientTokens } from './client-tokens.ts'
+import { Ec2Error } from './ec2-error.ts'
+import { elasticAddressHandlers } from './elastic-addresses.ts'
+import { images } from './images.ts'
+import { instanceHandlers } from './instances.ts'
+import { keyPairHandlers } from './key-pairs.ts'
+import { removeMadeUpAddresses } from './made-up-addresses.ts'
+import { tagSpecifications } from './query.ts'
+import { securityGroupHandlers } from './security-groups.ts'
+import { showInterfaces } from './show-instance.ts'
+import { type Tree, childOf, itemsOf } from './xml.ts'
+
+/** The kinds of resources that a creating call makes. */
+const creations: Readonly<Record<string, readonly string[]>> = {
+  RunInstances: ['instance', 'volume'],
+  CreateSecurityGroup: ['security-group'],
+  ImportKeyPair: ['key-pair'],
+  AllocateAddress: ['elastic-ip'],
+}
+
+function checkTags({ settings }: Account, { parameters }: Ec2Call): void {
+  const given = tagSpecifications(parameters)
+  for (const kind of creations[parameters['Action'] ?? ''] ?? [])
+    for (const key of settings().requiredTags)
+      if (!given.get(kind)?.has(key))
+        throw new Ec2Error(
+          'UnauthorizedOperation',
+          `You are not authorized to perform this operation. The policy asks for the tag ${key} on each new ${kind}.`,
+        )
+}
+
+/** The images with the root disk's size, of which moto knows nothing, and without an alias that they do not have. */
+const describeImages: Handler = async ({ moto }, { region, parameters }) => {
+  const answer = await moto.ec2(region, parameters)
+  for (const tree of itemsOf(answer, 'imagesSet')) {
+    const image = images.find(({ id }) => id === tree['imageId'])
+    const [disk] = itemsOf(tree, 'blockDeviceMapping')
+    const ebs = childOf(disk, 'ebs')
+    if (image && ebs)
+      Object.assign(ebs, {
+        volumeSize: String(image.rootSize),
+        volumeType: 'gp3',
+        deleteOnTermination: 'true',
+      })
+    for (const name of ['imageOwnerAlias', 'kernelId', 'ramdiskId']) delete tree[name]
+  }
+  return answer
+}
+
+const describeNetworkInterfaces: Handler = async ({ moto, instances }, { region, parameters }) => {
+  const answer = await moto.ec2(region, parameters)
+  showInterfaces(answer, instances)
+  return answer
+}
+
+/** Answers every EC2 call: what AWS does and moto does not is done here, the rest by moto. */
+export function makeEc2(
+  account: Account,
+  tokens: ClientTokens<Tree>,
+): (call: Ec2Call) => Promise<Tree> {
+  const handlers: Readonly<Record<string, Handler>> = {
+    ...instanceHandlers(tokens),
+    ...keyPairHandlers,
+    ...securityGroupHandlers,
+    ...elasticAddressHandlers,
+    DescribeImages: describeImages,
+    DescribeNetworkInterfaces: describeNetworkInterfaces,
+  }
+  return async (call) => {
+    const { region, parameters } = call
+    const action = parameters['Action'] ?? ''
+    account.hidden.check(action, parameters)
+    checkTags(account, call)
+    const handler = handlers[action]
+    const answer = await (handler ? handler(account, call) : account.moto.ec2(region, parameters))
+    removeMadeUpAddresses(account, answer)
+    return answer
+  }
+}

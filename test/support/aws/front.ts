@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Call, CallLog } from './call-log.ts'
+import { Ec2Error, writeError, writeStsError } from './ec2-error.ts'
+import type { FaultEffect, FaultList } from './faults.ts'
+import type { Answer } from './moto.ts'
+import type { Parameters } from './query.ts'
+
+/**
+ * Sees a call `before` it is executed, and `after` it was executed and before it is answered; both are waited for.
+ * `drop` closes the connection instead of going on: before, nothing is executed.
+ */
+export type CallHook = (phase: 'before' | 'after', call: Call) => Hooked | Promise<Hooked>
+type Hooked = 'drop' | undefined | void
+
+/** A call with what it came in. */
+export interface Request {
+  readonly call: Call
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** What a front serves. */
+export interface FrontParts {
+  readonly log: CallLog
+  readonly faults: FaultList
+  readonly hooks: ReadonlySet<CallHook>
+  /** Throws what a call is refused with whatever it asks for. */
+  readonly admit: (call: Call) => void
+  readonly execute: (request: Request) => Promise<Answer>
+}
+
+/** The service and region that a request was signed for (SigV4's credential scope). */
+function scopeOf({ headers }: IncomingMessage): { service: string; region: string } {
+  const scope = /Credential=[^/]*\/\d*\/([^/]*)\/([^/]*)\//.exec(headers.authorization ?? '')
+  return { region: scope?.[1] ?? 'us-east-1', service: scope?.[2] ?? 'ec2' }
+}
+
+function parametersOf(request: IncomingMessage, body: string): Parameters {
+  const target = request.headers['x-amz-target']
+  if (typeof target === 'string') return { Action: target.split('.').at(-1) ?? target }
+  return Object.fromEntries(new URLSearchParams(body))
+}
+
+const refuse = (error: Ec2Error, { service }: Call): Answer => {
+  const write = service === 'ec2' ? writeError : writeStsError
+  return { status: error.status, type: 'text/xml', body: write(error, randomUUID()) }
+}
+
+/** The answer to a call, or the refusal. */
+async function answer(parts: FrontParts, request: Request, fault: FaultEffect | undefined) {
+  const { call } = request
+  try {
+    if (fault?.kind === 'error') throw new Ec2Error(fault.code, fault.message, fault.status)
+    parts.admit(call)
+    const result = await parts.execute(request)
+    call.executed = true
+    return { result, outcome: 'ok' }
+  } catch (error) {
+    if (!(error instanceof Ec2Error)) throw error
+    return { result: refuse(error, call), outcome: error.code }
+  }
+}
+
+const send = (response: ServerResponse, { status, type, body }: Answer) => {
+  response.writeHead(status, { 'content-type': type, 'x-amzn-requestid': randomUUID() })
+  response.end(body)
+}
+
+/** Handles one call; gives what is to be sent, or nothing when the connection closes, or `hang`. */
+async function handle(parts: FrontParts, request: Request, isGone: () => boolean) {
+  const { call } = request
+  const runHooks = async (phase: 'before' | 'after') => {
+    for (const hook of parts.hooks) if ((await hook(phase, call)) === 'drop') return true
+    return isGone()
+  }
+  call.outcome = 'lost'
+  if (await runHooks('before')) return undefined
+  const fault = parts.faults.take(call)
+  if (fault?.kind === 'close') return undefined
+  if (fault?.kind === 'hang' && !fault.executed) return 'hang'
+  if (fault?.kind === 'status') {
+    call.outcome = String(fault.status)
+    return { status: fault.status, type: 'text/html', body: '<html>out of order</html>' }
+  }
+  if (fault?.kind === 'delay') await sleep(fault.ms)
+  const { result, outcome } = await answer(parts, request, fault)
+  if (await runHooks('after')) return undefined
+  if (fault?.kind === 'lose') return undefined
+  if (fault?.kind === 'hang') return 'hang'
+  call.outcome = outcome
+  return result
+}
+
+async function serve(parts: FrontParts, incoming: IncomingMessage, response: ServerResponse) {
+  const body = await text(incoming)
+  const { service, region } = scopeOf(incoming)
+  const call = parts.log.add(service, region, parametersOf(incoming, body))
+  const headers = Object.fromEntries(
+    Object.entries(incoming.headers).filter(
+      (entry): entry is [string, string] =>
+        typeof entry[1] === 'string' &&
+        !['host', 'connection', 'content-length', 'expect'].includes(entry[0]),
+    ),
+  )
+  const result = await handle(parts, { call, headers, body }, () => incoming.socket.destroyed)
+  if (result === undefined) incoming.socket.destroy()
+  else if (result !== 'hang') send(response, result)
+}
+
+/** Starts the server that stands before moto, on loopback. */
+export async function startFront(
+  parts: FrontParts,
+  onFailure: (error: unknown) => void,
+): Promise<{ readonly server: Server; readonly url: string }> {
+  const server = createServer((incoming, response) => {
+    serve(parts, incoming, response).catch((error: unknown) => {
+      onFailure(error)
+      incoming.socket.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  return { server, url: `http://127.0.0.1:${port}` }
+}

@@ -1,0 +1,81 @@
+/** A public image as its publisher offers it. */
+export interface Image {
+  readonly id: string
+  readonly name: string
+  readonly owner: string
+  readonly architecture: 'x86_64' | 'arm64'
+  readonly created: string
+  readonly rootDevice: string
+  /** GiB. */
+  readonly rootSize: number
+  /** The account that cloud-init makes when user-data says nothing about users. */
+  readonly user: string
+}
+
+interface Publisher {
+  readonly owner: string
+  readonly rootDevice: string
+  readonly user: string
+  readonly name: (release: string, architecture: string, date: string) => string
+}
+
+const debian: Publisher = {
+  owner: '136693071363',
+  rootDevice: '/dev/xvda',
+  user: 'admin',
+  name: (release, architecture, date) => `debian-${release}-${architecture}-${date}-2053`,
+}
+
+const canonical = (codename: string, bus: string): Publisher => ({
+  owner: '099720109477',
+  rootDevice: '/dev/sda1',
+  user: 'ubuntu',
+  name: (release, architecture, date) =>
+    `ubuntu/images/${bus}/ubuntu-${codename}-${release}-${architecture}-server-${date}`,
+})
+
+const releases: readonly (readonly [Publisher, string, readonly string[]])[] = [
+  [debian, '12', ['20250316', '20250814']],
+  [debian, '13', ['20250814', '20251006']],
+  [canonical('jammy', 'hvm-ssd'), '22.04', ['20250305', '20251015']],
+  [canonical('noble', 'hvm-ssd-gp3'), '24.04', ['20250305', '20251015']],
+]
+
+const architectures = { amd64: 'x86_64', arm64: 'arm64' } as const
+const dashed = (date: string) => `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`
+
+/** Every image, an older and a newer one of each kind; the newer one first, as nothing sorts them for who asks. */
+export const images: readonly Image[] = releases.flatMap(([publisher, release, dates], family) =>
+  Object.entries(architectures).flatMap(([name, architecture], kind) =>
+    dates.toReversed().map((date, index): Image => ({
+      id: `ami-0${family}${kind}${index}${'fee1'.repeat(3)}0`,
+      name: publisher.name(release, name, date),
+      owner: publisher.owner,
+      architecture,
+      created: `${dashed(date)}T20:55:13.000Z`,
+      rootDevice: publisher.rootDevice,
+      rootSize: 8,
+      user: publisher.user,
+    })),
+  ),
+)
+
+/** The images in moto's own form (MOTO_AMIS_PATH). */
+export const motoImages = () =>
+  images.map((image) => ({
+    ami_id: image.id,
+    name: image.name,
+    owner_id: image.owner,
+    architecture: image.architecture,
+    creation_date: image.created,
+    root_device_name: image.rootDevice,
+    root_device_type: 'ebs',
+    image_location: `amazon/${image.name}`,
+    description: image.name,
+    public: true,
+    state: 'available',
+    virtualization_type: 'hvm',
+    hypervisor: 'xen',
+    sriov: 'simple',
+    boot_mode: 'uefi-preferred',
+  }))

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host } from './hosts.ts'
+import type { Settings } from './settings.ts'
+
+/** States of an instance with their codes (InstanceState in EC2's API reference). */
+export const stateCodes = {
+  pending: '0',
+  running: '16',
+  'shutting-down': '32',
+  terminated: '48',
+  stopping: '64',
+  stopped: '80',
+} as const
+
+/** The name of a state. */
+export type StateName = keyof typeof stateCodes
+
+/** What an instance is made with. */
+export interface InstancePlan {
+  readonly id: string
+  readonly region: string
+  readonly token: string | undefined
+  readonly type: string
+  readonly zone: string
+  readonly groups: readonly string[]
+  readonly isSpot: boolean
+  /** Whether the provider gives it an address of its own each time that it starts. */
+  readonly isPublic: boolean
+  readonly host: Host
+}
+
+/** Where an instance's addresses and times come from. */
+export interface Surroundings {
+  readonly settings: () => Settings
+  readonly newAddress: () => Promise<string>
+  /** Told of what the host behind an instance could not do: the rig is broken then, not the product. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** An instance as AWS shows it: it changes slowly, while moto's does at once. */
+export class Instance {
+  readonly plan: InstancePlan
+  state: StateName = 'pending'
+  /** When it was terminated, in the clock of `performance.now()`. */
+  terminatedAt: number | undefined
+  /** An elastic address, in place of the one that comes and goes. */
+  elastic: string | undefined
+  #address: string | undefined
+  #showsAddress = false
+  #generation = 0
+  #work: Promise<unknown> = Promise.resolve()
+  readonly #surroundings: Surroundings
+
+  constructor(plan: InstancePlan, surroundings: Surroundings) {
+    this.plan = plan
+    this.#surroundings = surroundings
+  }
+
+  /** The public address that is shown now. */
+  get address(): string | undefined {
+    if (this.state !== 'running' || !this.#showsAddress) return undefined
+    return this.elastic ?? this.#address
+  }
+
+  /** Resolves when the host has done all that it was told to. */
+  get settled(): Promise<unknown> {
+    return this.#work
+  }
+
+  get #lags() {
+    return this.#surroundings.settings().lags
+  }
+
+  /**
+   * Boots the host: for the first time, or again. It counts as running, with its address, before it has booted,
+   * as it does at AWS.
+   */
+  async begin(boot: (host: Host, address: string | undefined) => Promise<void>): Promise<void> {
+    this.#enter('pending')
+    const generation = this.#generation
+    if (this.plan.isPublic) this.#address = await this.#surroundings.newAddress()
+    void this.#queue(() => boot(this.plan.host, this.elastic ?? this.#address))
+    void (async () => {
+      await sleep(this.#lags.pending)
+      if (generation !== this.#generation) return
+      this.state = 'running'
+      await sleep(this.#lags.address)
+      if (generation === this.#generation) this.#showsAddress = true
+    })()
+  }
+
+  stop(force: boolean): void {
+    this.#end('stopping', 'stopped', this.#lags.stopping, () => this.plan.host.stop(force))
+  }
+
+  terminate(): void {
+    this.elastic = undefined
+    this.#end('shutting-down', 'terminated', this.#lags.shuttingDown, () =>
+      this.plan.host.release(),
+    )
+  }
+
+  /** Restarts the host; nothing of it is seen from outside but that it does not answer. */
+  reboot(): void {
+    void this.#queue(async () => {
+      await this.plan.host.stop(false)
+      await this.plan.host.start(this.elastic ?? this.#address)
+    })
+  }
+
+  /** Takes an elastic address, or goes back to a new one of the provider's. */
+  async useElastic(address: string | undefined): Promise<void> {
+    this.elastic = address
+    if (address === undefined && this.plan.isPublic)
+      this.#address = await this.#surroundings.newAddress()
+    if (this.state === 'running')
+      await this.#queue(() => this.plan.host.answerOn(this.elastic ?? this.#address))
+  }
+
+  #queue(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work).catch(this.#surroundings.onFailure)
+    this.#work = done
+    return done
+  }
+
+  #enter(state: StateName): void {
+    this.#generation++
+    this.state = state
+    this.#showsAddress = false
+  }
+
+  #end(
+    through: 'stopping' | 'shutting-down',
+    to: 'stopped' | 'terminated',
+    lag: number,
+    work: () => Promise<void>,
+  ): void {
+    this.#enter(through)
+    const generation = this.#generation
+    const worked = this.#queue(work)
+    void (async () => {
+      await Promise.all([sleep(lag), worked])
+      if (generation !== this.#generation) return
+      this.state = to
+      if (to === 'terminated') this.terminatedAt = performance.now()
+    })()
+  }
+}

@@ -1,0 +1,257 @@
+import type { Account, Ec2Call, Handler } from './account.ts'
+import { admitLaunch, checkCapacity } from './admission.ts'
+import type { ClientTokens } from './client-tokens.ts'
+import { Ec2Error } from './ec2-error.ts'
+import { images } from './images.ts'
+import { Instance, type StateName, stateCodes } from './instance.ts'
+import { filtersOf, listParameter, withFilters } from './query.ts'
+import { showInstance, showState } from './show-instance.ts'
+import { type Tree, itemsOf, listOf, textOf } from './xml.ts'
+
+/** Filters that moto does not know, or answers by a state that has not come yet. */
+const ownFilters: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
+  'client-token': ({ plan }) => plan.token,
+  'instance-state-name': ({ state }) => state,
+  'instance-state-code': ({ state }) => stateCodes[state],
+  'ip-address': ({ address }) => address,
+  'private-ip-address': ({ plan }) => plan.host.privateAddress,
+}
+
+/** The call as moto can answer it, and what its answer must be filtered by. */
+function splitFilters({ parameters }: Ec2Call) {
+  const own: ((instance: Instance) => boolean)[] = []
+  const rest = new Map<string, string[]>()
+  for (const [name, values] of filtersOf(parameters)) {
+    const read = ownFilters[name]
+    if (read) own.push((instance) => values.includes(read(instance) ?? ''))
+    else rest.set(name, values)
+  }
+  return {
+    parameters: withFilters(parameters, rest),
+    admits: (instance: Instance) => own.every((admit) => admit(instance)),
+  }
+}
+
+/** Shows the instances of a list as they are now, without those that are hidden or not meant. */
+function showList(
+  { instances, hidden }: Account,
+  holder: Tree,
+  admits: (instance: Instance) => boolean,
+): boolean {
+  const shown = itemsOf(holder, 'instancesSet').filter((tree) => {
+    const instance = instances.get(textOf(tree, 'instanceId') ?? '')
+    if (!instance || hidden.has(instance.plan.id) || !admits(instance)) return false
+    showInstance(tree, instance)
+    return true
+  })
+  holder['instancesSet'] = listOf(shown)
+  return shown.length > 0
+}
+
+const describeInstances: Handler = async (account, call) => {
+  const { parameters, admits } = splitFilters(call)
+  const answer = await account.moto.ec2(call.region, parameters)
+  const reservations = itemsOf(answer, 'reservationSet')
+  answer['reservationSet'] = listOf(reservations.filter((one) => showList(account, one, admits)))
+  return answer
+}
+
+const describeInstanceStatus: Handler = async (account, call) => {
+  const { parameters, admits } = splitFilters(call)
+  const all = { ...parameters, IncludeAllInstances: 'true' }
+  const answer = await account.moto.ec2(call.region, all)
+  const isMeant = (instance: Instance) =>
+    admits(instance) &&
+    (parameters['IncludeAllInstances'] === 'true' || instance.state === 'running')
+  const shown = itemsOf(answer, 'instanceStatusSet').filter((tree) => {
+    const instance = account.instances.get(textOf(tree, 'instanceId') ?? '')
+    if (!instance || account.hidden.has(instance.plan.id) || !isMeant(instance)) return false
+    tree['instanceState'] = showState(instance.state)
+    return true
+  })
+  answer['instanceStatusSet'] = listOf(shown)
+  return answer
+}
+
+/** Gives a new instance its host and boots it. */
+async function bring(
+  account: Account,
+  call: Ec2Call,
+  tree: Tree,
+  plan: Pick<Instance['plan'], 'groups' | 'isSpot' | 'type' | 'zone'>,
+): Promise<Instance> {
+  const { parameters, region } = call
+  const id = textOf(tree, 'instanceId') ?? ''
+  const instance = new Instance(
+    {
+      ...plan,
+      id,
+      region,
+      token: parameters['ClientToken'],
+      isPublic: textOf(tree, 'ipAddress') !== undefined,
+      host: await account.hosts.lease(),
+    },
+    {
+      settings: account.settings,
+      newAddress: () => account.hosts.newAddress(),
+      onFailure: account.onFailure,
+    },
+  )
+  account.instances.set(id, instance)
+  account.hidden.hide('instance', id, account.settings().lags.hidden)
+  const seed = {
+    userData: Buffer.from(parameters['UserData'] ?? '', 'base64'),
+    user: images.find((image) => image.id === parameters['ImageId'])?.user ?? 'ec2-user',
+    publicKey: account.publicKeys.get(`${region}/${parameters['KeyName'] ?? ''}`),
+  }
+  await instance.begin((host, address) => host.boot(seed, address))
+  return instance
+}
+
+async function launch(account: Account, call: Ec2Call): Promise<Tree> {
+  const { parameters, ...plan } = await admitLaunch(account, call)
+  const answer = await account.moto.ec2(call.region, parameters)
+  answer['groupSet'] = ''
+  for (const tree of itemsOf(answer, 'instancesSet'))
+    showInstance(tree, await bring(account, call, tree, plan))
+  return answer
+}
+
+/** What a repeated RunInstances is told: the instances of the first, as they are now. */
+function repeat({ instances }: Account, first: Tree): Tree {
+  const answer = structuredClone(first)
+  for (const tree of itemsOf(answer, 'instancesSet')) {
+    const instance = instances.get(textOf(tree, 'instanceId') ?? '')
+    if (instance?.state === 'terminated')
+      throw new Ec2Error(
+        'IdempotentInstanceTerminated',
+        'The client token you have provided is associated with an instance that has been terminated.',
+      )
+    if (instance) showInstance(tree, instance)
+  }
+  return answer
+}
+
+/** RunInstances; it remembers its tokens. */
+function makeRunInstances(tokens: ClientTokens<Tree>): Handler {
+  return async (account, call) => {
+    if (!account.settings().clientTokens || call.parameters['DryRun'] === 'true')
+      return launch(account, call)
+    const { result, isRepeated } = await tokens.once(call.region, call.parameters, () =>
+      launch(account, call),
+    )
+    return isRepeated ? repeat(account, result) : structuredClone(result)
+  }
+}
+
+interface Change {
+  /** States in which the call does something. */
+  readonly from: readonly StateName[]
+  /** States in which there is nothing to do. */
+  readonly idle: readonly StateName[]
+  /** Completes "is not in a state from which it can be …". */
+  readonly verb: string
+  readonly act: (instance: Instance, account: Account, call: Ec2Call) => Promise<void> | void
+}
+
+const changes: Readonly<Record<string, Change>> = {
+  StartInstances: {
+    from: ['stopped'],
+    idle: ['pending', 'running'],
+    verb: 'started',
+    act: (instance) => instance.begin((host, address) => host.start(address)),
+  },
+  StopInstances: {
+    from: ['running'],
+    idle: ['stopping', 'stopped'],
+    verb: 'stopped',
+    act: (instance, _account, { parameters }) => instance.stop(parameters['Force'] === 'true'),
+  },
+  RebootInstances: {
+    from: ['running'],
+    idle: [],
+    verb: 'rebooted',
+    act: (instance) => instance.reboot(),
+  },
+  TerminateInstances: {
+    from: ['pending', 'running', 'stopping', 'stopped'],
+    idle: ['shutting-down', 'terminated'],
+    verb: 'terminated',
+    act: async (instance, account, { region }) => {
+      await freeElasticAddresses(account, region, instance.plan.id)
+      instance.terminate()
+    },
+  },
+}
+
+/** moto leaves an elastic address with an instance that is gone; AWS does not. */
+async function freeElasticAddresses({ moto }: Account, region: string, id: string): Promise<void> {
+  const answer = await moto.ec2(region, { Action: 'DescribeAddresses' })
+  for (const address of itemsOf(answer, 'addressesSet')) {
+    const association = textOf(address, 'associationId')
+    if (textOf(address, 'instanceId') === id && association !== undefined)
+      await moto.ec2(region, { Action: 'DisassociateAddress', AssociationId: association })
+  }
+}
+
+function checkState(instance: Instance, { from, idle, verb }: Change): void {
+  const { state, plan } = instance
+  if ([...from, ...idle].includes(state)) return
+  throw new Ec2Error(
+    'IncorrectInstanceState',
+    state === 'pending' && verb === 'stopped'
+      ? `Instance '${plan.id}' cannot be stopped as it has never reached the 'running' state.`
+      : `The instance '${plan.id}' is not in a state from which it can be ${verb}.`,
+  )
+}
+
+/** Start, stop, restart, terminate: several instances at once, and none of them if one cannot. */
+const changeInstances: Handler = async (account, call) => {
+  const { parameters, region } = call
+  const action = parameters['Action'] ?? ''
+  const change = changes[action]
+  if (!change) throw new Ec2Error('InvalidAction')
+  const ids = listParameter(parameters, 'InstanceId')
+  const instances = ids.map((id) => {
+    const instance = account.instances.get(id)
+    if (instance?.plan.region === region) return instance
+    throw /^i-[0-9a-f]{8,17}$/.test(id)
+      ? new Ec2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`)
+      : new Ec2Error('InvalidInstanceID.Malformed', `Invalid id: "${id}"`)
+  })
+  if (parameters['DryRun'] === 'true') throw new Ec2Error('DryRunOperation')
+  if (account.settings().stateChecks) for (const one of instances) checkState(one, change)
+  if (action === 'StartInstances')
+    for (const { plan } of instances) checkCapacity(account, plan.zone, plan.type, plan.isSpot)
+  const moving = instances.filter(({ state }) => change.from.includes(state))
+  const before = new Map(instances.map(({ plan, state }) => [plan.id, state]))
+  if (moving.length > 0) {
+    const some = Object.entries(parameters).filter(([name]) => !name.startsWith('InstanceId.'))
+    const meant = moving.map(({ plan }, index) => [`InstanceId.${index + 1}`, plan.id])
+    await account.moto.ec2(region, Object.fromEntries([...some, ...meant]) as Ec2Call['parameters'])
+  }
+  for (const instance of moving) await change.act(instance, account, call)
+  if (action === 'RebootInstances') return { return: 'true' }
+  const list = instances.map(({ plan, state }) => ({
+    instanceId: plan.id,
+    currentState: showState(state),
+    previousState: showState(before.get(plan.id) ?? state),
+  }))
+  return { instancesSet: listOf(list) }
+}
+
+/** The handlers of what acts on instances. */
+export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Handler> => ({
+  RunInstances: makeRunInstances(tokens),
+  DescribeInstances: describeInstances,
+  DescribeInstanceStatus: describeInstanceStatus,
+  ...Object.fromEntries(Object.keys(changes).map((action) => [action, changeInstances])),
+})
+
+/** The instances that hold a group, or held it a moment ago. */
+export const holdersOf = ({ instances, settings }: Account, group: string): Instance[] =>
+  [...instances.values()].filter(
+    ({ plan, terminatedAt }) =>
+      plan.groups.includes(group) &&
+      (terminatedAt === undefined || performance.now() - terminatedAt < settings().lags.groupHeld),
+  )

@@ -1,0 +1,126 @@
+import { Ec2Error } from './ec2-error.ts'
+
+/** How long things take, in milliseconds. */
+interface Lags {
+  /** From RunInstances or StartInstances to `running`. */
+  readonly pending: number
+  /** From `running` to the public address. */
+  readonly address: number
+  /** From StopInstances to `stopped`, at least: the host shuts down meanwhile. */
+  readonly stopping: number
+  /** From TerminateInstances to `terminated`. */
+  readonly shuttingDown: number
+  /** How long an instance, group, key pair or address allocation is not found after its creation. */
+  readonly hidden: number
+  /** How long a terminated instance still holds its groups. */
+  readonly groupHeld: number
+}
+
+/** What this account, its region and its quotas are like. Everything can be changed while a rig runs. */
+export interface Settings {
+  readonly lags: Lags
+  /** The same token and parameters give the same instance; other parameters IdempotentParameterMismatch. */
+  readonly clientTokens: boolean
+  /** DependencyViolation while an instance holds the group. */
+  readonly groupDependencies: boolean
+  /** IncorrectInstanceState where the state forbids the call. */
+  readonly stateChecks: boolean
+  /** Bytes of user-data after base64 is undone. */
+  readonly userDataLimit: number
+  /** Refuses an image of another architecture than the type's. */
+  readonly architectures: boolean
+  /** Whether each region has one. Once it has none, it has none until the rig is reset. */
+  readonly defaultVpc: boolean
+  /** Zones and instance types that have no capacity left: `eu-west-1a`, `t4g.small`, `eu-west-1a/t4g.small`. */
+  readonly noCapacity: readonly string[]
+  /** The same for spot instances alone; `all`: everywhere. */
+  readonly noSpotCapacity: readonly string[]
+  /** The spot price in USD an hour; a lower MaxPrice is refused with SpotMaxPriceTooLow. */
+  readonly spotPrice: number
+  /** Quotas. None by default. */
+  readonly instanceLimit: number
+  readonly vcpuLimit: number
+  readonly spotLimit: number
+  /** Tag keys that creating calls must give each resource, as a policy on aws:RequestTag would; else UnauthorizedOperation. */
+  readonly requiredTags: readonly string[]
+  /** Actions that the caller may not do: UnauthorizedOperation. With a DryRun too. */
+  readonly denied: readonly string[]
+  /** The code that answers every call, such as AuthFailure, RequestExpired, ExpiredToken; `valid`: none. */
+  readonly credentials: string
+  /** Calls in any second; what is more gets RequestLimitExceeded. */
+  readonly callsPerSecond: number
+  /** So many of the next calls of these actions (`all`: any) get RequestLimitExceeded. */
+  readonly throttled: { readonly times: number; readonly actions: readonly string[] | 'all' }
+}
+
+/** Changes of settings; lags change one by one. */
+export type SettingChanges = Partial<Omit<Settings, 'lags'>> & { readonly lags?: Partial<Lags> }
+
+const defaults: Settings = {
+  lags: {
+    pending: 150,
+    address: 100,
+    stopping: 100,
+    shuttingDown: 100,
+    hidden: 100,
+    groupHeld: 200,
+  },
+  clientTokens: true,
+  groupDependencies: true,
+  stateChecks: true,
+  userDataLimit: 16 * 1024,
+  architectures: true,
+  defaultVpc: true,
+  noCapacity: [],
+  noSpotCapacity: [],
+  spotPrice: 0.005,
+  instanceLimit: Number.POSITIVE_INFINITY,
+  vcpuLimit: Number.POSITIVE_INFINITY,
+  spotLimit: Number.POSITIVE_INFINITY,
+  requiredTags: [],
+  denied: [],
+  credentials: 'valid',
+  callsPerSecond: Number.POSITIVE_INFINITY,
+  throttled: { times: 0, actions: 'all' },
+}
+
+/** Settings that differ from `settings` in what `changes` says. */
+export const changeSettings = (changes: SettingChanges, settings = defaults): Settings => ({
+  ...settings,
+  ...changes,
+  lags: { ...settings.lags, ...changes.lags },
+})
+
+/** What refuses calls whatever they ask for: credentials, permissions, rates. */
+export class Gate {
+  #throttledLeft = 0
+  #recent: number[] = []
+  #settings: Settings
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+    this.change(settings)
+  }
+
+  change(settings: Settings): void {
+    if (settings.throttled !== this.#settings.throttled || this.#throttledLeft === 0)
+      this.#throttledLeft = settings.throttled.times
+    this.#recent = []
+    this.#settings = settings
+  }
+
+  /** Throws what the call is refused with before anybody looks at it. */
+  check(action: string, now: number): void {
+    const { credentials, denied, throttled, callsPerSecond } = this.#settings
+    if (credentials !== 'valid') throw new Ec2Error(credentials)
+    this.#recent = this.#recent.filter((at) => now - at < 1000)
+    if (this.#recent.length >= callsPerSecond) throw new Ec2Error('RequestLimitExceeded')
+    this.#recent.push(now)
+    const isMeant = throttled.actions === 'all' || throttled.actions.includes(action)
+    if (isMeant && this.#throttledLeft > 0) {
+      this.#throttledLeft--
+      throw new Ec2Error('RequestLimitExceeded')
+    }
+    if (denied.includes(action)) throw new Ec2Error('UnauthorizedOperation')
+  }
+}

@@ -1,0 +1,50 @@
+import { images } from './images.ts'
+import { type Instance, stateCodes, type StateName } from './instance.ts'
+import { type Tree, childOf, itemsOf, textOf } from './xml.ts'
+
+/** A state as EC2 writes it. */
+export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })
+
+/** Writes an association of a public address, or takes it away. */
+function associate(tree: Tree, address: string | undefined): void {
+  if (address === undefined) delete tree['association']
+  else tree['association'] = { publicIp: address, publicDnsName: '', ipOwnerId: 'amazon' }
+}
+
+function showInterface(tree: Tree, { plan }: Instance, address: string | undefined): void {
+  tree['privateIpAddress'] = plan.host.privateAddress
+  delete tree['privateDnsName']
+  associate(tree, address)
+  for (const entry of itemsOf(tree, 'privateIpAddressesSet')) {
+    entry['privateIpAddress'] = plan.host.privateAddress
+    delete entry['privateDnsName']
+    associate(entry, address)
+  }
+}
+
+/** Turns what moto says of an instance into what AWS would say now: the state that lags, its host's addresses. */
+export function showInstance(tree: Tree, instance: Instance): void {
+  const { plan, state } = instance
+  const isGone = state === 'terminated'
+  tree['instanceState'] = showState(state)
+  tree['clientToken'] = plan.token ?? ''
+  for (const name of ['dnsName', 'publicDnsName', 'privateDnsName']) tree[name] = ''
+  delete tree['ipAddress']
+  delete tree['privateIpAddress']
+  if (!isGone) tree['privateIpAddress'] = plan.host.privateAddress
+  if (instance.address !== undefined) tree['ipAddress'] = instance.address
+  if (isGone) tree['networkInterfaceSet'] = ''
+  for (const entry of itemsOf(tree, 'networkInterfaceSet'))
+    showInterface(entry, instance, instance.address)
+  const image = images.find(({ id }) => id === tree['imageId'])
+  if (image) tree['rootDeviceName'] = image.rootDevice
+  if (plan.isSpot) tree['instanceLifecycle'] = 'spot'
+}
+
+/** The same for DescribeNetworkInterfaces. */
+export function showInterfaces(answer: Tree, instances: ReadonlyMap<string, Instance>): void {
+  for (const entry of itemsOf(answer, 'networkInterfaceSet')) {
+    const instance = instances.get(textOf(childOf(entry, 'attachment'), 'instanceId') ?? '')
+    if (instance) showInterface(entry, instance, instance.address)
+  }
+}

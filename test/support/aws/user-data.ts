@@ -1,0 +1,91 @@
+import { gunzipSync } from 'node:zlib'
+import { parse } from 'yaml'
+import type { Seed } from './hosts.ts'
+
+/** An account as user-data asks for it. */
+interface WantedAccount {
+  readonly name: string
+  readonly keys: readonly string[]
+  readonly groups: readonly string[]
+  /** The rules of sudoers(5) that follow the name. */
+  readonly sudo: readonly string[]
+}
+
+/** What a lab host takes from user-data: who may log in, and how the host proves itself. */
+export interface WantedHost {
+  /** The Ed25519 host key, private part, if it is given. */
+  readonly hostKey: string | undefined
+  readonly hostname: string | undefined
+  readonly accounts: readonly WantedAccount[]
+}
+
+type Config = Readonly<Record<string, unknown>>
+
+/** Undoes gzip where it is, as cloud-init does. */
+const plain = (bytes: Buffer): Buffer =>
+  bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes
+
+/** The parts of a MIME message (RFC 2046 5.1), decoded; the text itself where it is none. */
+function partsOf(text: string): string[] {
+  const [head = '', ...rest] = text.split(/\r?\n\r?\n/)
+  const boundary = /^content-type:\s*multipart\/[^;]+;[^\n]*boundary="?([^"\s;]+)/im.exec(
+    head.replaceAll(/\r?\n[ \t]+/g, ' '),
+  )?.[1]
+  if (boundary === undefined) return [text]
+  const parts = rest.join('\n\n').split(`--${boundary}`).slice(1, -1)
+  return parts.flatMap((part) => {
+    const [header = '', ...body] = part.replace(/^\r?\n/, '').split(/\r?\n\r?\n/)
+    const content = body.join('\n\n')
+    if (/^content-type:\s*multipart\//im.test(header)) return partsOf(part.trimStart())
+    const isEncoded = /^content-transfer-encoding:\s*base64/im.test(header)
+    return [
+      isEncoded ? plain(Buffer.from(content, 'base64')).toString('utf8') : content.trimStart(),
+    ]
+  })
+}
+
+/** The cloud-configs in it, merged as cloud-init does by default: a later one's keys win. */
+function readConfig(userData: Buffer): Config {
+  const parts = partsOf(plain(userData).toString('utf8'))
+  const configs = parts.filter((part) => part.startsWith('#cloud-config'))
+  return Object.assign({}, ...configs.map((part) => parse(part) as Config | null)) as Config
+}
+
+const words = (value: unknown): string[] => {
+  if (typeof value === 'string') return value.split(/\s*,\s*/).filter(Boolean)
+  return Array.isArray(value) ? value.map(String) : []
+}
+
+const lines = (value: unknown): string[] =>
+  typeof value === 'string' ? [value] : Array.isArray(value) ? value.map(String) : []
+
+/** Reads what a lab host can do of user-data: plain, compressed or in several parts. */
+export function readUserData({ userData, user, publicKey }: Seed): WantedHost {
+  const config = readConfig(userData)
+  const users = Array.isArray(config['users']) ? (config['users'] as unknown[]) : ['default']
+  const topKeys = lines(config['ssh_authorized_keys'])
+  const image: WantedAccount = {
+    name: user,
+    keys: [...(publicKey === undefined ? [] : [publicKey]), ...topKeys],
+    groups: ['adm', 'sudo'],
+    sudo: ['ALL=(ALL) NOPASSWD:ALL'],
+  }
+  const accounts = users.map((entry): WantedAccount => {
+    if (entry === 'default') return image
+    const wanted = (typeof entry === 'string' ? { name: entry } : entry) as Config
+    return {
+      name: String(wanted['name']),
+      keys: lines(wanted['ssh_authorized_keys']),
+      groups: words(wanted['groups']),
+      sudo: lines(wanted['sudo']),
+    }
+  })
+  const keys = config['ssh_keys'] as Config | undefined
+  const hostKey = keys?.['ed25519_private']
+  const hostname = config['hostname']
+  return {
+    hostKey: typeof hostKey === 'string' ? `${hostKey.trim()}\n` : undefined,
+    hostname: typeof hostname === 'string' ? hostname : undefined,
+    accounts,
+  }
+}

@@ -1,0 +1,53 @@
+import { XMLBuilder, XMLParser } from 'fast-xml-parser'
+
+/** An element: what its children hold, by name. Lists are `{ item: [...] }`, as EC2 writes them. */
+export interface Tree {
+  [name: string]: string | Tree | Tree[] | undefined
+}
+
+const parser = new XMLParser({
+  ignoreDeclaration: true,
+  parseTagValue: false,
+  isArray: (name) => name === 'item',
+})
+const builder = new XMLBuilder({ ignoreAttributes: false, suppressEmptyNode: true })
+
+/** Parses an answer. Gives the root element's name and what it holds. */
+export function parseXml(text: string): { readonly root: string; readonly tree: Tree } {
+  const [[root, tree] = ['', {}]] = Object.entries(parser.parse(text) as Record<string, Tree>)
+  return { root, tree }
+}
+
+/** Writes a document with EC2's namespace. */
+export const writeXml = (root: string, tree: Tree, namespace = ec2Namespace): string =>
+  `<?xml version="1.0" encoding="UTF-8"?>\n${builder.build({ [root]: { ...(namespace && { '@_xmlns': namespace }), ...tree } })}`
+
+const ec2Namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/'
+
+/** The text of a child; nothing when there is none. */
+export function textOf(tree: Tree | undefined, name: string): string | undefined {
+  const child = tree?.[name]
+  return typeof child === 'string' && child !== '' ? child : undefined
+}
+
+/** A child that holds others. */
+export function childOf(tree: Tree | undefined, name: string): Tree | undefined {
+  const child = tree?.[name]
+  return typeof child === 'object' && !Array.isArray(child) ? child : undefined
+}
+
+/** The items of a list; none when it is empty or absent. */
+export function itemsOf(tree: Tree | undefined, name: string): Tree[] {
+  const items = childOf(tree, name)?.['item']
+  return Array.isArray(items) ? items : []
+}
+
+/** A list that holds `items`. */
+export const listOf = (items: readonly Tree[]): Tree | string =>
+  items.length > 0 ? { item: [...items] } : ''
+
+/** The tags of a resource. */
+export const tagsOf = (tree: Tree): Record<string, string> =>
+  Object.fromEntries(
+    itemsOf(tree, 'tagSet').map((tag) => [textOf(tag, 'key') ?? '', textOf(tag, 'value') ?? '']),
+  )

@@ -1,0 +1,35 @@
+import { type Tree, parseXml, textOf, childOf } from './aws/xml.ts'
+import type { Aws } from './aws/aws.ts'
+
+/** An EC2 answer, as it came. */
+export interface Ec2Answer {
+  readonly status: number
+  readonly body: string
+  /** What the root element holds. */
+  readonly tree: Tree
+  /** The error's code; nothing when the call succeeded. */
+  readonly code: string | undefined
+}
+
+/** Posts one call of EC2's Query protocol to a rig; throws when no answer comes. No SDK, no retries. */
+export async function callEc2(
+  { environment, region }: Aws,
+  action: string,
+  parameters: Readonly<Record<string, string>> = {},
+  where = region,
+): Promise<Ec2Answer> {
+  const scope = `AKIAMADEUP/20260101/${where}/ec2/aws4_request`
+  const response = await fetch(environment['AWS_ENDPOINT_URL'] ?? '', {
+    method: 'POST',
+    headers: {
+      authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=00`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: new URLSearchParams({ Version: '2016-11-15', Action: action, ...parameters }).toString(),
+  })
+  const body = await response.text()
+  const { root, tree } = parseXml(body)
+  const code =
+    root === 'Response' ? textOf(childOf(childOf(tree, 'Errors'), 'Error'), 'Code') : undefined
+  return { status: response.status, body, tree, code }
+}
