@@ -6,7 +6,13 @@ import {
   inventoryIn,
   verbOf,
 } from './commands/common-options.ts'
-import { type Command, type Option, type Targets, isGroup } from './commands/definition.ts'
+import {
+  type Command,
+  type CommandGroup,
+  type Option,
+  type Targets,
+  isGroup,
+} from './commands/definition.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
 import { openFleet } from './fleet.ts'
@@ -177,8 +183,12 @@ async function runCommand(
   ran.code = code ?? exitCodes.ok
 }
 
-/** Every command as commander knows it. */
-async function buildProgram(run: Run): Promise<Program> {
+const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
+  entry.name === verb || (!isGroup(entry) && (entry.aliases ?? []).some((name) => name === verb))
+
+/** The commands as commander knows them: those called `verb`, or all where none is. */
+async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
+  const isKnown = commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
   const { stdout } = run.io
   const write = (text: string) => void stdout.write(text)
   const root = new Program('fleet')
@@ -200,6 +210,7 @@ async function buildProgram(run: Run): Promise<Program> {
   for (const { title, entries } of commandList) {
     root.commandsGroup(`${title}:`)
     for (const entry of entries) {
+      if (isKnown && !isCalled(entry, verb)) continue
       if (!isGroup(entry)) {
         await addCommand(root, root, entry, run)
         continue
@@ -209,6 +220,17 @@ async function buildProgram(run: Run): Promise<Program> {
     }
   }
   return root
+}
+
+/** Parses a command line and runs it. Most need to know of one command alone, which is much sooner there. */
+async function parse(run: Run): Promise<void> {
+  const words = [...run.argv]
+  const typed = await buildProgram(run, verbOf(words))
+  await typed.parseAsync(words, { from: 'user' }).catch(async (error: unknown) => {
+    if (!(error instanceof CommanderError && error.code === 'commander.unknownCommand')) throw error
+    const whole = await buildProgram(run, undefined)
+    await whole.parseAsync(words, { from: 'user' })
+  })
 }
 
 /** A wrong command line, told as fleet tells errors. */
@@ -230,8 +252,7 @@ export async function runCli(
 ): Promise<number> {
   const ran: Ran = { code: exitCodes.ok, json: argv.includes('--json'), failureCode: undefined }
   try {
-    const program = await buildProgram({ io, version, argv, ran })
-    await program.parseAsync([...argv], { from: 'user' })
+    await parse({ io, version, argv, ran })
     return ran.code
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError

@@ -7,6 +7,12 @@ const { version } = manifest
 if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? '')) {
   process.stdout.write(`${version}\n`)
 } else {
+  void start()
+}
+
+async function start(): Promise<void> {
+  const { keepCompiledCode } = await import('./compile-cache.ts')
+  keepCompiledCode(process.env)
   const { runProcess } = await import('./process.ts')
   await runProcess(process.argv.slice(2), version, import.meta.filename)
 }

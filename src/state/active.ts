@@ -4,7 +4,6 @@ import { codeOf } from '../errors.ts'
 import { isMachineName, type MachineName } from '../machine/name.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { withLock } from './lock.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** Which machine plain commands mean: one per person and inventory, kept in home. */
@@ -69,6 +68,7 @@ export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const change = async (decide: (choice: Choice) => Choice): Promise<void> => {
     await preparePrivateFolder(home)
     const key = await findKey()
+    const { withLock } = await import('./lock.ts') // readers do without its package
     try {
       await withLock(file, async () => {
         const choices = new Map(await readChoices(file))

@@ -1,4 +1,3 @@
-import stringWidth from 'string-width'
 import type { Io } from './io.ts'
 
 /** A column of a table. */
@@ -18,41 +17,64 @@ const oneLine = (text: string): string => text.replaceAll(/[\t\r\n\u001B]+/g, ' 
 /** Cells side by side. */
 const lineOf = (cells: readonly string[]): string => `${cells.join('   ').trimEnd()}\n`
 
-const pad = (text: string, width: number): string =>
-  text + ' '.repeat(Math.max(0, width - stringWidth(text)))
+/** Cells that a text takes on a terminal. */
+type WidthOf = (text: string) => number
+
+const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
+
+/** Most tables are ASCII, whose width needs no knowledge of Unicode; that takes a while to load. */
+async function widthsFor(texts: readonly string[]): Promise<WidthOf> {
+  if (texts.every(isAscii)) return (text) => text.length
+  const { default: stringWidth } = await import('string-width')
+  return (text) => (isAscii(text) ? text.length : stringWidth(text))
+}
+
+/** A cell that is not known yet may have any text. */
+const unknownText = '…'
 
 /**
  * Writes rows one by one: aligned under a header on a terminal, tab-separated without
  * header in a pipe. Columns are as wide as `known` rows and titles need.
  */
-export function openTable<Row>(
+export const openTable = <Row>(
   io: Io,
   columns: readonly Column<Row>[],
   known: readonly Row[] = [],
-): (row: Row) => void {
+): Promise<(row: Row) => void> => layOut(io, columns, known, [unknownText])
+
+async function layOut<Row>(
+  io: Io,
+  columns: readonly Column<Row>[],
+  known: readonly Row[],
+  others: readonly string[],
+): Promise<(row: Row) => void> {
   if (io.stdout.isTTY !== true) {
     return (row) =>
       void io.stdout.write(`${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`)
   }
-  const widths = columns.map((column) =>
-    Math.max(
-      column.width ?? 0,
-      stringWidth(column.title),
-      ...known.map((row) => stringWidth(oneLine(column.text(row)))),
-    ),
+  const cells = columns.map(({ title, text }) => [title, ...known.map((row) => oneLine(text(row)))])
+  const widthOf = await widthsFor([...others, ...cells.flat()])
+  const widths = columns.map(({ width = 0 }, index) =>
+    (cells[index] ?? []).reduce((widest, text) => Math.max(widest, widthOf(text)), width),
   )
-  io.stdout.write(lineOf(columns.map(({ title }, index) => pad(title, widths[index] ?? 0))))
+  const pad = (text: string, index: number): string =>
+    text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - widthOf(text)))
+  io.stdout.write(lineOf(columns.map(({ title }, index) => pad(title, index))))
   return (row) => {
-    const cells = columns.map(({ text, paint = String }, index) =>
-      paint(pad(oneLine(text(row)), widths[index] ?? 0), row),
+    const painted = columns.map(({ text, paint = String }, index) =>
+      paint(pad(oneLine(text(row)), index), row),
     )
-    io.stdout.write(lineOf(cells))
+    io.stdout.write(lineOf(painted))
   }
 }
 
 /** Writes a whole table. */
-function writeTable<Row>(io: Io, columns: readonly Column<Row>[], rows: readonly Row[]): void {
-  const write = openTable(io, columns, rows)
+async function writeTable<Row>(
+  io: Io,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+): Promise<void> {
+  const write = await layOut(io, columns, rows, [])
   for (const row of rows) write(row)
 }
 
@@ -62,7 +84,7 @@ export function writeJson(io: Io, value: unknown): void {
 }
 
 /** Writes a table, or the rows as one JSON array, or their names, as the person asked. */
-export function writeRows<Row>(
+export async function writeRows<Row>(
   io: Io,
   format: { readonly json: boolean; readonly quiet?: boolean },
   {
@@ -74,9 +96,9 @@ export function writeRows<Row>(
     columns: readonly Column<Row>[]
     name?: (row: Row) => string
   },
-): void {
+): Promise<void> {
   if (format.json) writeJson(io, rows)
   else if (format.quiet === true && name !== undefined) {
     for (const row of rows) io.stdout.write(`${name(row)}\n`)
-  } else writeTable(io, columns, rows)
+  } else await writeTable(io, columns, rows)
 }

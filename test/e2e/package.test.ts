@@ -43,6 +43,7 @@ describe('the package', () => {
       'dist/driver-contract.js',
       'dist/driver.js',
       'dist/main.js',
+      'dist/package.json',
       'machines.example.yaml',
       'machines.schema.json',
       'package.json',

@@ -19,7 +19,7 @@ export const brokerStatus = defineCommand({
     if (status === undefined) io.stderr.write('the broker does not run\n')
     else {
       io.stderr.write(`the broker runs since ${status.started} as process ${status.pid}\n`)
-      writeRows(io, format, { rows: status.hosts, columns })
+      await writeRows(io, format, { rows: status.hosts, columns })
     }
   },
 })

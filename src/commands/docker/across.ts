@@ -65,7 +65,7 @@ export async function listFromEngines<Item extends object>(
     value.map((item) => Object.assign({ machine }, item)),
   )
   const machineColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.machine }
-  writeRows(invocation.io, invocation.format, {
+  await writeRows(invocation.io, invocation.format, {
     rows,
     columns: many ? [machineColumn, ...columns] : columns,
     ...(name === undefined ? {} : { name }),

@@ -17,7 +17,7 @@ export const ip = defineCommand({
       name: machine.name,
       address: hostOf(machine).address ?? '127.0.0.1',
     }))
-    writeRows(io, format, {
+    await writeRows(io, format, {
       rows,
       columns: [{ title: 'ADDRESS', text: (row) => row.address }],
     })

@@ -97,14 +97,14 @@ export const ls = defineCommand({
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name
     if (!options.live) {
-      writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn], name })
+      await writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn], name })
       return
     }
     const { observeMachines } = await import('../../operations/observe-machines.ts')
     const timeoutMs = (options.timeout ?? 5) * 1000
     const write = format.json
       ? undefined
-      : openTable(io, [...staticColumns, ...liveColumns(io)], rows)
+      : await openTable(io, [...staticColumns, ...liveColumns(io)], rows)
     const answers: Row[] = []
     for await (const { machine, ...live } of observeMachines(fleet, machines, {
       timeoutMs,

@@ -48,7 +48,7 @@ export const status = defineCommand({
         text: (row) => row.reason ?? (row.os === undefined ? '' : `${row.os} (${row.arch})`),
       },
     ]
-    const write = format.json ? undefined : openTable(io, columns)
+    const write = format.json ? undefined : await openTable(io, columns)
     const rows: Row[] = []
     const timeoutMs = (options.timeout ?? 5) * 1000
     for await (const { machine, ...rest } of observeMachines(fleet, machines, {
