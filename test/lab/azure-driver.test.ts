@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
@@ -212,6 +214,52 @@ describe('hosts in a group of yours', () => {
     ).toMatchObject([{ machine: 'web-2' }])
     await seat.remove(two)
     expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
+  })
+})
+
+/** The action that a call needs. */
+function actionOf(operation: string): string {
+  const [method = '', what = ''] = operation.split(' ')
+  const verb = { GET: 'read', PUT: 'write', DELETE: 'delete' }[method]
+  if (/^Microsoft\.\w+$/.test(what)) return `Microsoft.Resources/subscriptions/providers/${verb}`
+  if (what === 'resourceGroup') return `Microsoft.Resources/subscriptions/resourceGroups/${verb}`
+  if (what === 'resources')
+    return `Microsoft.Resources/subscriptions/resourceGroups/resources/${verb}`
+  if (what === 'subscription/resources')
+    return `Microsoft.Resources/subscriptions/resources/${verb}`
+  return `${what}/${verb ?? 'action'}`
+}
+
+describe('the role in docs/drivers/azure.md', async () => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/drivers/azure.md'), 'utf8')
+  const { Actions } = JSON.parse(/```json\n([^`]*)```/.exec(page)?.[1] ?? '') as {
+    Actions: string[]
+  }
+  const patterns = Actions.map((action) => ({
+    action,
+    pattern: new RegExp(`^${action.replaceAll('.', String.raw`\.`).replaceAll('*', '.+')}$`, 'i'),
+  }))
+  /** What Azure checks beside what was asked for: what a resource joins, and what it is made with. */
+  const implied = /\/join\/action$|^Microsoft\.Compute\/disks\//
+  /** Only for an image of yours. */
+  const ownImages = /^Microsoft\.Compute\/(?:images|galleries)\//
+
+  test('allows all that was done above, and nothing more', () => {
+    const operations = exchanges
+      .map(({ request }) => operationOf(request))
+      .filter((operation) => !/login\.|operation$/.test(operation))
+    const needed = new Set(operations.map(actionOf))
+    const forbidden = [...needed].filter(
+      (one) => !patterns.some(({ pattern }) => pattern.test(one)),
+    )
+    expect(forbidden).toEqual([])
+    const idle = patterns.filter(
+      ({ action, pattern }) =>
+        !implied.test(action) &&
+        !ownImages.test(action) &&
+        ![...needed].some((one) => pattern.test(one)),
+    )
+    expect(idle.map(({ action }) => action)).toEqual([])
   })
 })
 

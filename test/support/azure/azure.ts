@@ -93,18 +93,25 @@ const plentiful: Quotas = {
   PublicIPAddresses: [0, 10],
 }
 
-/** `PUT Microsoft.Network/networkInterfaces`, `POST Microsoft.Compute/virtualMachines/start`, `GET operation`. */
+/**
+ * `PUT Microsoft.Network/networkInterfaces`, `POST Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`,
+ * `GET resources` of one, `GET subscription/resources`; `GET operation` asks after one that goes on.
+ */
 export function operationOf({ method, host, path }: Request): string {
   if (!resourceManagers.includes(host)) return `${method} ${host}`
   if (/\/(?:operations|operationresults)\//.test(path)) return `${method} operation`
-  const [, group, resource] =
-    /^\/subscriptions\/[^/]+(?:\/resourcegroups\/([^/]+))?(?:\/providers)?(\/.*)?$/i.exec(path) ??
-    []
-  if (resource === undefined)
-    return `${method} ${group === undefined ? 'subscription' : 'resourceGroup'}`
-  const parts = resource.slice(1).split('/')
-  const kept = parts.filter((_, index) => index < 2 || index % 2 === 1 || parts.length <= 2)
-  return `${method} ${(group === undefined ? parts : kept).join('/')}`
+  const [, group, rest = ''] =
+    /^\/subscriptions\/[^/]+(?:\/resourcegroups(?:\/([^/]+))?)?(\/.*)?$/i.exec(path) ?? []
+  const parts = rest
+    .replace(/^\/providers/, '')
+    .split('/')
+    .filter(Boolean)
+  if (parts.length === 0) return `${method} resourceGroup`
+  if (group === undefined) {
+    return `${method} ${parts[0]?.startsWith('Microsoft.') ? '' : 'subscription/'}${parts.join('/')}`
+  }
+  // NAMESPACE/TYPE/NAME/ACTION without the name
+  return `${method} ${parts.filter((_, index) => index !== 2).join('/')}`
 }
 
 async function readRequest(message: IncomingMessage): Promise<Request> {

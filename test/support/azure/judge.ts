@@ -27,7 +27,7 @@ const parse = (text: string): unknown => (text === '' ? undefined : JSON.parse(t
 
 /** What of the traffic is described: neither logins nor questions after operations nor registrations. */
 const isJudged = (operation: string): boolean =>
-  !/^\S+ (?:operation|login\.|subscription$)/.test(operation) &&
+  !/^\S+ (?:operation|login\.)/.test(operation) &&
   !/ Microsoft\.\w+(?:\/register)?$/.test(operation)
 
 /** Holds exchanges against Microsoft's descriptions: requests, answers, and the bodies of PUT. */
