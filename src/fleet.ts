@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { DriverDefinition } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
+import { UserError } from './errors.ts'
 import { type Machine, hostOf } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
@@ -51,6 +52,15 @@ function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => P
     },
   }
 }
+
+const brokerMissing = (): UserError =>
+  new UserError(
+    'unsupported',
+    'other programs reach engines through the broker, and there is none',
+    {
+      hint: 'unset FLEET_BROKER; Windows has no broker yet: use fleet docker there',
+    },
+  )
 
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
@@ -116,7 +126,7 @@ export function openFleet(
     const { openBroker } = await import('./transport/broker/client.ts')
     const { placeOfSockets } = await import('./transport/broker/place.ts')
     const { file, build } = program
-    return openBroker({ folder: placeOfSockets(home, env), program: file, build, env })
+    return openBroker({ folder: await placeOfSockets(home, env), program: file, build, env })
   })
 
   const transports = perMachine(async (machine): Promise<Transport> => {
@@ -125,12 +135,12 @@ export function openFleet(
       const { openLocal } = await import('./transport/local.ts')
       return openLocal(env)
     }
+    const { connectJumpHost } = await import('./operations/jump-host.ts')
+    const via = await connectJumpHost(fleet, machine)
     const options = { signal, env, prompt: fleet.prompt }
     const connectDirectly = async () => {
       const { connectSsh } = await import('./transport/ssh.ts')
-      const { connectJumpHost } = await import('./operations/jump-host.ts')
       const ownKey = key === undefined ? undefined : await keys.find(key)
-      const via = await connectJumpHost(fleet, machine)
       const identityFiles = ownKey === undefined ? [] : [ownKey]
       return connectSsh(
         { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
@@ -154,6 +164,11 @@ export function openFleet(
   })
 
   const engineSockets = perMachine(async (machine): Promise<ServedSocket> => {
+    const { relay } = await transports.get(machine)
+    if (relay) {
+      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      return relay.serveEngine(socketOf(machine), await nameEngineSocket(fleet, machine))
+    }
     const { serveEngineSocket } = await import('./operations/engine-socket.ts')
     return serveEngineSocket(await openDial(machine), env['TMPDIR'] ?? tmpdir())
   })
@@ -179,6 +194,17 @@ export function openFleet(
     async engineSocket(machine) {
       if (hostOf(machine).address === undefined) return socketOf(machine)
       return (await engineSockets.get(machine)).path
+    },
+    async keepEngineSocket(machine, holder) {
+      if (hostOf(machine).address === undefined) return socketOf(machine)
+      const shared = await broker()
+      if (shared === undefined) throw brokerMissing()
+      const { describeTarget } = await import('./operations/broker-target.ts')
+      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      const target = await describeTarget(fleet, machine)
+      const file = await nameEngineSocket(fleet, machine)
+      const engine = { target, env, path: socketOf(machine), file }
+      return (await shared.serveEngine(engine, { env, signal }, holder)).path
     },
     async [Symbol.asyncDispose]() {
       closing.abort()

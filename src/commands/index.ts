@@ -5,6 +5,7 @@ import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
 import { df } from './docker/df.ts'
+import { env } from './docker/env.ts'
 import { events } from './docker/events.ts'
 import { history } from './docker/history.ts'
 import { images } from './docker/images.ts'
@@ -130,6 +131,7 @@ export const commandList: readonly CommandSection[] = [
           ...imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
         ],
       },
+      env,
       passThrough('docker', [], 'Run any docker command'),
       passThrough('compose', ['compose'], 'Run docker compose'),
     ],

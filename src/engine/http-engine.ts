@@ -95,8 +95,9 @@ type Sending = {
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
   const { method = 'GET', signal } = sending
   return new Promise((resolve, reject) => {
-    const host = 'docker'
-    const request = startRequest({ agent, host, path, method, ...(signal && { signal }) }, resolve)
+    // No server's name is told, for nothing here is TLS: else node:http would look whether `host` is an address.
+    const options = { agent, host: 'docker', servername: '', path, method }
+    const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
     request.on('error', (error) => {
       // The engine may have closed a kept connection meanwhile, and each of the others too. A
       // request that changes nothing is sent again, in the end over a connection made for it.

@@ -4,7 +4,10 @@ import type { Context } from './context.ts'
 import { findJumpHosts } from './jump-host.ts'
 
 /** What the broker is told of a host, which it knows nothing about otherwise. The host has an address. */
-export async function describeTarget(context: Context, machine: Machine): Promise<BrokerTarget> {
+export async function describeTarget(
+  context: Pick<Context, 'inventory' | 'keys'>,
+  machine: Machine,
+): Promise<BrokerTarget> {
   const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {
     const { address = '', port = 22, user = '', hostKeys = [], key } = hostOf(one)
     const ownKey = key === undefined ? undefined : await context.keys().find(key)

@@ -5,7 +5,7 @@ import type { ActiveMachine } from '../state/active.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Prompt } from '../transport/ssh.ts'
-import type { Transport } from '../transport/transport.ts'
+import type { Holder, Transport } from '../transport/transport.ts'
 
 /** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
 export interface Context {
@@ -28,6 +28,11 @@ export interface Context {
   engine(machine: Machine): Promise<Engine>
   /** A local Unix socket that leads to the machine's engine, for other programs. Lives as long as the command. */
   engineSocket(machine: Machine): Promise<string>
+  /**
+   * The same, which stays: as long as the process `holder`, or until contexts are taken away. Throws kind
+   * `unsupported` where nothing could serve it.
+   */
+  keepEngineSocket(machine: Machine, holder: Holder | 'context'): Promise<string>
 }
 
 /** Reports what happens to one machine while it happens: the step, and what is new about one that goes on. */

@@ -46,15 +46,12 @@ export async function connectJumpHost(
   return jump && context.connect(jump)
 }
 
-/**
- * The machines to jump through, the nearest to this computer last. Each is connected to first, so that what the
- * inventory says of it is what leads to it.
- */
+/** The machines to jump through, the nearest to this computer last. */
 export async function findJumpHosts(
-  context: Context,
+  context: Pick<Context, 'inventory'>,
   machine: Reached,
 ): Promise<readonly Machine[]> {
-  if ((await connectJumpHost(context, machine)) === undefined) return []
+  if (machine.via === undefined) return []
   const jump = findJumpHost(await (await context.inventory()).read(), machine)
   return jump === undefined ? [] : [jump, ...(await findJumpHosts(context, jump))]
 }

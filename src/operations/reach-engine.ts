@@ -28,9 +28,10 @@ export function dialEngine(
   machine: string,
   memory: EngineMemory = {},
 ): Dial {
-  if (transport.dialEngine) {
+  const { relay } = transport
+  if (relay) {
     const direct = (own: Transport) => dialEngine(own, socketPath, machine, memory)()
-    return () => transport.dialEngine?.(socketPath, direct) ?? direct(transport)
+    return () => relay.dialEngine(socketPath, direct)
   }
   let search: Promise<CommandUser> | undefined
   const byCommand = async (way: CommandUser): Promise<Duplex> =>

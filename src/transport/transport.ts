@@ -40,6 +40,23 @@ export type SocketAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number }
 
+/** A process that something is kept for, told from a later one of the same number by when it was started. */
+export interface Holder {
+  readonly pid: number
+  readonly since: string | undefined
+}
+
+/** What a process that keeps links from one command to the next does beside. */
+interface Relay {
+  /**
+   * Opens a connection to the engine that listens on `path` of the host, on the way that was found before.
+   * `otherwise` is for when that process is no more.
+   */
+  dialEngine(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>
+  /** Serves a Unix socket of this computer that leads to that engine, under the name `file`, until it is disposed of. */
+  serveEngine(path: string, file: string): Promise<{ readonly path: string } & AsyncDisposable>
+}
+
 /**
  * A way to a host. Safe for concurrent use. Every failure to reach the host is a
  * `UserError` of kind `unreachable`, `host-key` or `credentials`.
@@ -49,11 +66,8 @@ export interface Transport extends AsyncDisposable {
   exec(command: CommandLine, options?: ExecOptions): Promise<RunningCommand>
   /** Opens a connection to a socket from the host. Rejects with code `REFUSED` when the host will not. */
   dial(socket: SocketAddress): Promise<Duplex>
-  /**
-   * There where another process keeps the link, and remembers how an engine is reached: opens a connection
-   * to the one that listens on `path` of the host. `otherwise` is for when that process is no more.
-   */
-  dialEngine?(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>
+  /** There where another process keeps the link. */
+  readonly relay?: Relay
   /** Rejects when the link is lost; never resolves. */
   readonly lost: Promise<never>
 }

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keepEngines } from '../../src/operations/engine-connections.ts'
+import { serveSocketAt } from '../../src/operations/engine-socket.ts'
+import { isAlive } from '../../src/operations/processes.ts'
 import { type Broker as Client, openBroker } from '../../src/transport/broker/client.ts'
 import { socketIn } from '../../src/transport/broker/place.ts'
 import { type Broker, type BrokerOptions, startBroker } from '../../src/transport/broker/server.ts'
@@ -27,6 +29,8 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     build: 'this',
     connect: connectSsh,
     dialEngine: keepEngines(),
+    serveSocket: serveSocketAt,
+    isAlive,
     ...options,
   })
   const openClient = (build = 'this') =>

@@ -98,12 +98,13 @@ test('a connection that fails ends alone', async () => {
   expect(await text(living)).toBe('alive')
 })
 
-test('a failing dial closes the client; disposing closes the rest and removes the socket', async () => {
+test('a failing dial is told to the client as an engine would; disposing closes the rest and removes the socket', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'f-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const failing = await serveEngineSocket(refuseDial, folder)
   const refused = connect(failing.path)
-  await once(refused, 'close')
+  refused.write('GET /info HTTP/1.1\r\n\r\n')
+  expect(await text(refused)).toMatch(/^HTTP\/1.1 503 [^]*\r\n\r\n\{"message":"fleet: no"\}$/)
   await failing[Symbol.asyncDispose]()
   expect(await readdir(folder)).toEqual([])
 

@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { UserError } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
-import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
+import type { CommandLine, ExecOptions, Holder, RunningCommand, Transport } from '../transport.ts'
+import { BrokerUnavailable, findBroker } from './find.ts'
 import {
   type Answer,
   type BrokerStatus,
   type BrokerTarget,
+  type Login,
   type Opening,
   type Request,
   protocolVersion,
@@ -13,7 +16,8 @@ import {
 } from './protocol.ts'
 import { joinCommand } from './remote-command.ts'
 import { RemoteConnection } from './remote-connection.ts'
-import { type BrokerPlace, BrokerUnavailable, findBroker, reachBroker } from './start.ts'
+import type { BrokerPlace } from './start.ts'
+import type { ServedEngine } from './sockets.ts'
 import { Wire } from './wire.ts'
 
 /** The broker, as one command sees it. */
@@ -27,8 +31,19 @@ export interface Broker {
     options: SshOptions,
     direct: () => Promise<Transport>,
   ): Promise<Transport>
+  /**
+   * Serves a Unix socket of this computer that leads to an engine, under the name `file`. It is there until it is
+   * disposed of; with `holder`, as long as that process, and of a `context` until it is forgotten.
+   */
+  serveEngine(
+    engine: ServedEngine,
+    options: SshOptions,
+    holder?: Holder | 'context',
+  ): Promise<{ readonly path: string } & AsyncDisposable>
   /** What it is doing; undefined when it does not run. */
   status(): Promise<BrokerStatus | undefined>
+  /** Keeps the engine sockets of these names no longer for contexts. */
+  forget(files: readonly string[]): Promise<void>
   /** Ends it, and what runs through it. Gives what it was doing; undefined when it did not run. */
   stop(): Promise<BrokerStatus | undefined>
 }
@@ -105,6 +120,12 @@ function awaitOpened(
   })
 }
 
+/** What the broker is told of who asks. */
+const loginOf = ({ SSH_AUTH_SOCK, HOME }: Login['env'], { prompt }: SshOptions): Login => ({
+  env: { SSH_AUTH_SOCK, HOME },
+  canAsk: prompt !== undefined,
+})
+
 /** The broker of this user: found when it is first needed, and started where it does not run. */
 export function openBroker({ build, ...place }: BrokerOptions): Broker {
   const identity = { protocol: protocolVersion, build }
@@ -116,7 +137,7 @@ export function openBroker({ build, ...place }: BrokerOptions): Broker {
     const there = await findBroker(place.folder)
     if (there) return there
     if (starting === undefined) {
-      starting = reachBroker(place)
+      starting = import('./start.ts').then(({ startBroker }) => startBroker(place))
       void starting.catch(() => {}).then(() => (starting = undefined))
       return await starting
     }
@@ -143,20 +164,41 @@ export function openBroker({ build, ...place }: BrokerOptions): Broker {
     throw new BrokerUnavailable('the broker does not answer')
   }
 
-  async function ask(open: 'status' | 'stop'): Promise<BrokerStatus | undefined> {
+  /** What the broker that runs, if any, says to a question. */
+  async function ask(request: Request): Promise<BrokerStatus | undefined> {
     const socket = await findBroker(place.folder)
-    const wire = socket && (await introduce(socket, { open, ...identity }))
+    const wire = socket && (await introduce(socket, { ...request, ...identity }))
     if (wire === undefined) return undefined
     const told = await awaitOpened(wire, {})
     wire.destroy()
     return told as BrokerStatus
   }
 
+  const serveEngine: Broker['serveEngine'] = async (engine, options, holder) => {
+    const { env, ...where } = engine
+    const request = { ...where, ...loginOf(env, options), open: 'socket', holder } as const
+    try {
+      const wire = await open(request, options, engine.target.machine)
+      return {
+        path: join(place.folder, engine.file),
+        async [Symbol.asyncDispose]() {
+          wire.destroy()
+        },
+      }
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailable)) throw error
+      throw new UserError('failed', `no engine socket can be served: ${error.message}`, {
+        hint: `see ${join(place.folder, 'broker.log')}`,
+        cause: error,
+      })
+    }
+  }
+
   return {
+    serveEngine,
     async connect(target, options, direct) {
       const { machine } = target
-      const { SSH_AUTH_SOCK, HOME } = options.env
-      const onHost = { target, env: { SSH_AUTH_SOCK, HOME }, canAsk: options.prompt !== undefined }
+      const onHost = { target, ...loginOf(options.env, options) }
       let own: Promise<Transport> | undefined
       const orDirectly = async <Value>(
         throughBroker: () => Promise<Value>,
@@ -197,8 +239,11 @@ export function openBroker({ build, ...place }: BrokerOptions): Broker {
             () => dial({ ...onHost, open: 'dial', socket }),
             (transport) => transport.dial(socket),
           ),
-        dialEngine: (path, otherwise) =>
-          orDirectly(() => dial({ ...onHost, open: 'engine', path }), otherwise),
+        relay: {
+          dialEngine: (path, otherwise) =>
+            orDirectly(() => dial({ ...onHost, open: 'engine', path }), otherwise),
+          serveEngine: (path, file) => serveEngine({ ...onHost, path, file }, options),
+        },
         lost: whenLost(watch, broken),
         async [Symbol.asyncDispose]() {
           watch.listen({})
@@ -207,8 +252,11 @@ export function openBroker({ build, ...place }: BrokerOptions): Broker {
         },
       }
     },
-    status: () => ask('status'),
-    stop: () => ask('stop'),
+    status: () => ask({ open: 'status' }),
+    stop: () => ask({ open: 'stop' }),
+    async forget(files) {
+      if (files.length > 0) (await open({ open: 'forget', files }, { env: {} }, '')).destroy()
+    },
   }
 }
 

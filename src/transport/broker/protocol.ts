@@ -5,6 +5,7 @@ import type {
   CommandLine,
   ExecOptions,
   ExitStatus,
+  Holder,
   SocketAddress,
   TerminalSize,
 } from '../transport.ts'
@@ -26,7 +27,8 @@ import type {
  *   exec                 from the command the program's input, { kill } and { resize }; from the broker its
  *                        output, its errors, { taken } for each piece of input that the program has taken,
  *                        and { exit } at the end, or { error }
- *   socket               nothing: the engine socket is served as long as the connection lasts
+ *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder
+ *   forget, status, stop nothing
  * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
  * broke. What a request may hold is free to change with every build; that a request has `protocol` and `build`,
  * and what { retired } means, is not.
@@ -63,6 +65,13 @@ export type Request =
       readonly command: CommandLine
       readonly terminal?: ExecOptions['terminal']
     })
+  | (OnHost & {
+      readonly open: 'socket'
+      readonly path: string
+      readonly file: string
+      readonly holder?: Holder | 'context' | undefined
+    })
+  | { readonly open: 'forget'; readonly files: readonly string[] }
   | { readonly open: 'status' }
   | { readonly open: 'stop' }
 
@@ -111,6 +120,17 @@ export interface BrokerStatus {
   /** When it was started, in ISO 8601. */
   readonly started: string
   readonly hosts: readonly HostStatus[]
+  readonly sockets: readonly SocketStatus[]
+}
+
+/** An engine socket that the broker serves. */
+export interface SocketStatus {
+  readonly machine: string
+  readonly path: string
+  /** Whether a docker context names it. */
+  readonly context: boolean
+  /** The processes it is kept for. */
+  readonly holders: readonly number[]
 }
 
 export function packError(thrown: unknown): SentError {

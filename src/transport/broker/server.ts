@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { chmod, rename, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { type Socket, createServer } from 'node:net'
+import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Prompt } from '../ssh.ts'
 import type { Transport } from '../transport.ts'
+import { listenAt } from '../unix-socket.ts'
 import { serveCommand, serveConnection } from './channels.ts'
 import { type HostsOptions, identityOf, openHosts } from './hosts.ts'
 import {
@@ -15,6 +17,7 @@ import {
   packError,
   protocolVersion,
 } from './protocol.ts'
+import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from './wire.ts'
 
 /** What the broker is made of. */
@@ -28,6 +31,9 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
     transport: Transport,
     engine: { readonly path: string; readonly machine: string; readonly host: string },
   ) => Promise<Duplex>
+  /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
+  readonly serveSocket: SocketsOptions['serve']
+  readonly isAlive: SocketsOptions['isAlive']
   /** How long a connection that nobody uses is kept. 10 min unless told. */
   readonly idleMs?: number
   /** How long the broker stays without any connection. 15 min unless told. */
@@ -101,14 +107,42 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const ended = once(over.signal, 'abort').then(() => {})
   const hosts = openHosts({ connect, idleMs, onClosed: considerRest })
 
+  const sockets = openSockets({
+    folder: dirname(socket),
+    serve: options.serveSocket,
+    dial: dialFor,
+    isAlive: options.isAlive,
+    onClosed: considerRest,
+  })
+
+  /** Connects to an engine for a program that knows nothing of fleet, and can ask nobody. */
+  async function dialFor({ target, env, path }: ServedEngine): Promise<Duplex> {
+    const { transport, release } = await hosts.use(target, { env, prompt: undefined })
+    try {
+      const engine = { path, machine: target.machine, host: identityOf(target, env) }
+      const connection = await options.dialEngine(transport, engine)
+      return connection.once('close', release)
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
   /** Ends the broker when there is nothing left to do: at once when it is retired. */
   function considerRest(): void {
     clearTimeout(rest)
-    if (isRetired && clients.size === 0) void stop()
-    if (clients.size === 0 && hosts.count() === 0) rest = setTimeout(() => void stop(), restMs)
+    const isBusy = clients.size > 0 || sockets.connections() > 0
+    if (isRetired && !isBusy) void stop()
+    const mayRest = !isBusy && hosts.count() === 0 && sockets.status().length === 0
+    if (mayRest) rest = setTimeout(() => void stop(), restMs)
   }
 
-  const status = (): BrokerStatus => ({ pid: process.pid, started, hosts: hosts.status() })
+  const status = (): BrokerStatus => ({
+    pid: process.pid,
+    started,
+    hosts: hosts.status(),
+    sockets: sockets.status(),
+  })
 
   const server = createServer({ noDelay: true }, (client) => {
     clients.add(client)
@@ -146,6 +180,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       wire.close()
       return stop()
     }
+    if (request.open === 'forget') {
+      await sockets.forget(request.files)
+      wire.send({ opened: true })
+      return wire.close()
+    }
+    if (request.open === 'socket') return serveEngine(wire, request)
     const { target, env, canAsk } = request
     const caller = { env, prompt: canAsk ? conversation.ask : undefined }
     const { transport, release } = await hosts.use(target, caller, request.open === 'exec')
@@ -155,6 +195,21 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     } finally {
       release()
     }
+  }
+
+  async function serveEngine(
+    wire: Wire,
+    { target, env, path, file, holder }: On<'socket'>,
+  ): Promise<void> {
+    const engine = { target, env, path, file }
+    if (holder) {
+      await sockets.keep(engine, holder)
+      wire.send({ opened: true })
+      return wire.close()
+    }
+    const release = await sockets.hold(engine)
+    wire.listen({ closed: release })
+    wire.send({ opened: true })
   }
 
   const open = {
@@ -190,7 +245,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   }
 
   /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
-  const inode = await listenOn(server, socket)
+  const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
     (await stat(socket).catch(() => undefined))?.ino === inode
   const watch = setInterval(() => void isOurs().then((ours) => ours || retire()), 10_000).unref()
@@ -200,6 +255,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     if (isRetired) return
     isRetired = true
     clearInterval(watch)
+    sockets.retire()
     server.close()
     removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
     void removed.then(considerRest)
@@ -208,24 +264,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   async function stop(): Promise<void> {
     retire()
     for (const client of clients) client.destroySoon()
+    await sockets[Symbol.asyncDispose]()
     await hosts[Symbol.asyncDispose]()
     await removed
     over.abort()
   }
 
+  await sockets.restore()
   considerRest()
   return { ended, retire, stop }
-}
-
-/** Listens on a Unix socket that only this user can connect to, in place of whatever is there. Gives its inode. */
-async function listenOn(server: ReturnType<typeof createServer>, path: string): Promise<number> {
-  const fresh = `${path}.${process.pid}`
-  await rm(fresh, { force: true })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ path: fresh, backlog: 1_024 }, resolve)
-  })
-  await chmod(fresh, 0o600)
-  await rename(fresh, path) // so that Node.js, which removes what it listened on, removes nothing of a successor's
-  return (await stat(path)).ino
 }

@@ -1,14 +1,11 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { lstat, mkdir, open, rm, stat } from 'node:fs/promises'
-import { type Socket, connect } from 'node:net'
+import { mkdir, open, rm, stat } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../errors.ts'
-import { socketIn } from './place.ts'
-
-/** Thrown inside when there is no broker to be had; a command does without. */
-export class BrokerUnavailable extends Error {}
+import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
 
 /** How the broker of this user is found and started. */
 export interface BrokerPlace {
@@ -22,29 +19,6 @@ export interface BrokerPlace {
 /** How long a broker may take to start: a busy computer is slow. */
 const patienceMs = 10_000
 const pollMs = 5
-
-/** A connection to the broker. Undefined when none listens. */
-async function tryConnect(path: string): Promise<Socket | undefined> {
-  const socket = connect(path)
-  try {
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    return socket
-  } catch (error) {
-    socket.destroy()
-    const code = codeOf(error) ?? ''
-    if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'].includes(code)) return undefined
-    throw new BrokerUnavailable(`cannot connect to ${path}`, { cause: error })
-  }
-}
-
-/** The folder, made where it is missing. One that others could write to is not used. */
-async function prepareFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const { uid, mode } = await lstat(folder)
-  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) {
-    throw new BrokerUnavailable(`${folder} is not this user's alone`)
-  }
-}
 
 /** Takes the right to start the broker. False: somebody else is about to. */
 async function takeTurn(lock: string): Promise<boolean> {
@@ -80,19 +54,19 @@ function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => b
 
 /** Waits for the broker that this process or another one starts. */
 async function awaitBroker(place: BrokerPlace): Promise<Socket> {
-  const socket = socketIn(place.folder)
-  const lock = join(place.folder, 'starting')
+  const { folder } = place
+  const lock = join(folder, 'starting')
   const deadline = performance.now() + patienceMs
   let started: ReturnType<typeof spawnBroker> | undefined
   try {
     while (performance.now() < deadline && !started?.hasEnded()) {
       if (started === undefined && (await takeTurn(lock))) {
-        const there = await tryConnect(socket) // another one was started meanwhile
+        const there = await findBroker(folder) // another one was started meanwhile
         if (there) return there
         started = spawnBroker(place)
       }
       await sleep(pollMs)
-      const connected = await tryConnect(socket)
+      const connected = await findBroker(folder)
       if (connected) return connected
     }
   } finally {
@@ -101,19 +75,14 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
   throw new BrokerUnavailable('the broker does not start')
 }
 
-/** Connects to the broker, and starts it where there is none. Rejects with {@link BrokerUnavailable}. */
-export async function reachBroker(place: BrokerPlace): Promise<Socket> {
-  const there = await findBroker(place.folder)
-  if (there) return there
+/** Starts the broker, unless another command is about to, and connects to it. Rejects with {@link BrokerUnavailable}. */
+export async function startBroker(place: BrokerPlace): Promise<Socket> {
   try {
-    await prepareFolder(place.folder)
+    await mkdir(place.folder, { recursive: true, mode: 0o700 })
+    checkFolder(place.folder)
     return await awaitBroker(place)
   } catch (error) {
     if (error instanceof BrokerUnavailable) throw error
     throw new BrokerUnavailable('the broker cannot be started', { cause: error })
   }
 }
-
-/** Connects to the broker, if one runs. */
-export const findBroker = (folder: string): Promise<Socket | undefined> =>
-  tryConnect(socketIn(folder))

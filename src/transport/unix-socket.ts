@@ -1,0 +1,24 @@
+import { chmod, rename, rm, stat } from 'node:fs/promises'
+import type { Server } from 'node:net'
+import { dirname, join } from 'node:path'
+
+/** The longest path of a Unix socket, in bytes: that of macOS (Linux has 108). */
+export const longestSocketPath = 103
+
+let made = 0
+
+/**
+ * Listens on a Unix socket (mode 0600) at `path`, in place of whatever is there: whoever connects meets the old
+ * one or the new one. Gives its inode, which tells whether it is still there. Closing the server does not remove it.
+ */
+export async function listenAt(server: Server, path: string): Promise<number> {
+  const fresh = join(dirname(path), `.${process.pid}-${(made += 1)}`)
+  await rm(fresh, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ path: fresh, backlog: 1_024 }, resolve)
+  })
+  await chmod(fresh, 0o600)
+  await rename(fresh, path) // so that Node.js, which removes what it listened on, removes nothing of a successor's
+  return (await stat(path)).ino
+}
