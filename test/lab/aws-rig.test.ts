@@ -80,7 +80,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
   })
 
   test('shows an instance late, pending, then running, then with an address', async () => {
-    aws.change({ lags: { hidden: 800, pending: 2000, address: 1500 } })
+    aws.change({ lags: { hidden: 1500, pending: 4000, address: 2500 } })
     const id = await launch(aws, { ClientToken: 'one' })
     expect(await refused(aws, 'DescribeInstances', { 'InstanceId.1': id })).toBe(
       '400 InvalidInstanceID.NotFound',
@@ -93,6 +93,9 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     const address = await addressOf(aws, id)
     expect(address).toMatch(/^127\.64\./)
 
+    aws.change({
+      lags: { hidden: 0, pending: 1000, address: 0, stopping: 1000, shuttingDown: 1000 },
+    })
     const byToken = { 'Filter.1.Name': 'client-token', 'Filter.1.Value.1': 'one' }
     const found = await ok(aws, 'DescribeInstances', byToken)
     expect(itemsOf(found, 'reservationSet')).toHaveLength(1)
@@ -370,6 +373,20 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
       [4, 'RunInstances', false, true, 'lost'],
       [5, 'RunInstances', false, true, 'ok'],
     ])
+  })
+
+  test('keeps a client waiting for an answer: for a while, or for ever', async () => {
+    aws.inject({ kind: 'delay', ms: 700, action: 'DescribeVpcs' })
+    const start = performance.now()
+    await ok(aws, 'DescribeVpcs')
+    expect(performance.now() - start).toBeGreaterThan(690)
+    aws.inject({ kind: 'hang', executed: true, action: 'AllocateAddress' })
+    const allocated = callEc2(aws, 'AllocateAddress', { Domain: 'vpc' }).catch(() => 'no answer')
+    await until('the address', async () => (await aws.world()).addresses[0])
+    const later = new Promise((resolve) => {
+      setTimeout(resolve, 300, 'still waiting')
+    })
+    expect(await Promise.race([allocated, later])).toBe('still waiting')
   })
 
   test('shows a call to hooks before and after it is executed', async () => {

@@ -25,30 +25,60 @@ type Config = Readonly<Record<string, unknown>>
 const plain = (bytes: Buffer): Buffer =>
   bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes
 
+interface Part {
+  readonly header: string
+  readonly text: string
+}
+
 /** The parts of a MIME message (RFC 2046 5.1), decoded; the text itself where it is none. */
-function partsOf(text: string): string[] {
+function partsOf(text: string): Part[] {
   const [head = '', ...rest] = text.split(/\r?\n\r?\n/)
   const boundary = /^content-type:\s*multipart\/[^;]+;[^\n]*boundary="?([^"\s;]+)/im.exec(
     head.replaceAll(/\r?\n[ \t]+/g, ' '),
   )?.[1]
-  if (boundary === undefined) return [text]
+  if (boundary === undefined) return [{ header: '', text }]
   const parts = rest.join('\n\n').split(`--${boundary}`).slice(1, -1)
   return parts.flatMap((part) => {
     const [header = '', ...body] = part.replace(/^\r?\n/, '').split(/\r?\n\r?\n/)
     const content = body.join('\n\n')
     if (/^content-type:\s*multipart\//im.test(header)) return partsOf(part.trimStart())
     const isEncoded = /^content-transfer-encoding:\s*base64/im.test(header)
-    return [
-      isEncoded ? plain(Buffer.from(content, 'base64')).toString('utf8') : content.trimStart(),
-    ]
+    const bytes = isEncoded ? plain(Buffer.from(content, 'base64')) : content.trimStart()
+    return [{ header, text: bytes.toString() }]
   })
 }
 
-/** The cloud-configs in it, merged as cloud-init does by default: a later one's keys win. */
+/** Adds a cloud-config to what came before it, as its Merge-Type says; by default its keys win. */
+function merge(config: Config, { header, text }: Part): Config {
+  const how = /^merge-type:(.*)$/im.exec(header)?.[1] ?? ''
+  const merged: Record<string, unknown> = { ...config }
+  for (const [key, value] of Object.entries((parse(text) as Config | null) ?? {})) {
+    const before = merged[key]
+    if (Array.isArray(before) && Array.isArray(value) && how.includes('list(append)'))
+      merged[key] = [...(before as unknown[]), ...(value as unknown[])]
+    else if (before === undefined || !how.includes('dict(no_replace')) merged[key] = value
+  }
+  return merged
+}
+
 function readConfig(userData: Buffer): Config {
   const parts = partsOf(plain(userData).toString('utf8'))
-  const configs = parts.filter((part) => part.startsWith('#cloud-config'))
-  return Object.assign({}, ...configs.map((part) => parse(part) as Config | null)) as Config
+  return parts.filter(({ text }) => text.startsWith('#cloud-config')).reduce(merge, {} as Config)
+}
+
+/** One account for each name, with all that is said of it. */
+function joinAccounts(accounts: readonly WantedAccount[]): WantedAccount[] {
+  const joined = new Map<string, WantedAccount>()
+  for (const { name, keys, groups, sudo } of accounts) {
+    const before = joined.get(name)
+    joined.set(name, {
+      name,
+      keys: [...(before?.keys ?? []), ...keys],
+      groups: [...new Set([...(before?.groups ?? []), ...groups])],
+      sudo: [...(before?.sudo ?? []), ...sudo],
+    })
+  }
+  return [...joined.values()]
 }
 
 const words = (value: unknown): string[] => {
@@ -86,6 +116,6 @@ export function readUserData({ userData, user, publicKey }: Seed): WantedHost {
   return {
     hostKey: typeof hostKey === 'string' ? `${hostKey.trim()}\n` : undefined,
     hostname: typeof hostname === 'string' ? hostname : undefined,
-    accounts,
+    accounts: joinAccounts(accounts),
   }
 }
