@@ -242,6 +242,10 @@ function usageError({ message }: CommanderError): UserError {
   })
 }
 
+/** Whatever work that was told to stop ends with, the reason for that is what counts. */
+const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
+  signal.aborted && !(thrown instanceof UserError) ? signal.reason : thrown
+
 /**
  * Runs one command line (without `node` and the program's name). Everything it says goes
  * to `io`; the exit code is the result. Never throws.
@@ -257,7 +261,7 @@ export async function runCli(
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError
     if (isUsage && (thrown.exitCode === 0 || thrown.code === 'commander.help')) return exitCodes.ok
-    const error = isUsage ? usageError(thrown) : thrown
+    const error = isUsage ? usageError(thrown) : reasonFor(thrown, io.signal)
     writeFailure(io, error, ran.json)
     return failureCodeOf(error, ran.failureCode)
   }

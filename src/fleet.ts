@@ -1,14 +1,15 @@
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { DriverDefinition } from './drivers/driver.ts'
+import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
 import { UserError } from './errors.ts'
-import { type Machine, hostOf } from './machine/machine.ts'
+import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
-import type { Broker } from './transport/broker/client.ts'
+import { openCreations } from './state/creations.ts'
 import { locateHome } from './state/home.ts'
 import { openKeys } from './state/keys.ts'
+import type { Broker } from './transport/broker/client.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
 import { askSecret, askText, canPrompt } from './ui/prompt.ts'
@@ -28,20 +29,29 @@ function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
 }
 
 /**
- * Makes a value for each machine when it is first asked for, and all who ask share it. One that
+ * Makes a value for each name when it is first asked for, and all who ask share it. One that
  * could not be made is tried anew when it is asked for again.
  */
-function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => Promise<Value>) {
+function perName<Value>() {
   const values = new Map<string, Promise<Value>>()
   return {
-    get(machine: Machine): Promise<Value> {
-      const known = values.get(machine.name)
+    values: () => values.values(),
+    get(name: string, make: () => Promise<Value>): Promise<Value> {
+      const known = values.get(name)
       if (known !== undefined) return known
-      const value = make(machine)
-      values.set(machine.name, value)
-      value.catch(() => values.delete(machine.name))
+      const value = make()
+      values.set(name, value)
+      value.catch(() => values.delete(name))
       return value
     },
+  }
+}
+
+/** As {@link perName}, of what has to be closed in the end. */
+function perMachine<Value extends AsyncDisposable>(make: (machine: Machine) => Promise<Value>) {
+  const values = perName<Value>()
+  return {
+    get: (machine: Machine): Promise<Value> => values.get(machine.name, () => make(machine)),
     async dispose(): Promise<void> {
       const made = await Promise.allSettled(values.values())
       await Promise.all(
@@ -83,6 +93,7 @@ export function openFleet(
   const { env, cwd } = io
   const home = locateHome(env)
   const keys = openKeys(home)
+  const creations = openCreations(home)
   const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
@@ -129,8 +140,15 @@ export function openFleet(
     return openBroker({ folder: await placeOfSockets(home, env), program: file, build, env })
   })
 
+  const loadedDrivers = perName<Driver>()
+
   const transports = perMachine(async (machine): Promise<Transport> => {
-    const { address, port = 22, user = '', hostKeys = [], key } = hostOf(machine)
+    const { followHost } = await import('./operations/follow-host.ts')
+    return followHost(fleet, machine, connect)
+  })
+
+  async function connect({ host, ...machine }: ReadyMachine): Promise<Transport> {
+    const { address, port = 22, user = '', hostKeys = [], key } = host
     if (address === undefined) {
       const { openLocal } = await import('./transport/local.ts')
       return openLocal(env)
@@ -150,8 +168,12 @@ export function openFleet(
     const shared = await broker()
     if (shared === undefined) return connectDirectly()
     const { describeTarget } = await import('./operations/broker-target.ts')
-    return shared.connect(await describeTarget(fleet, machine), options, connectDirectly)
-  })
+    return shared.connect(
+      await describeTarget(fleet, { ...machine, host }),
+      options,
+      connectDirectly,
+    )
+  }
 
   async function openDial(machine: Machine) {
     const { dialEngine } = await import('./operations/reach-engine.ts')
@@ -187,7 +209,9 @@ export function openFleet(
       return openActive(home, await locate())
     }),
     keys: () => keys,
+    creations: () => creations,
     driver: findDriver,
+    loadDriver: (name) => loadedDrivers.get(name, async () => (await findDriver(name)).load()),
     broker,
     connect: (machine) => transports.get(machine),
     engine: (machine) => engines.get(machine),

@@ -19,9 +19,12 @@ export function hostOf({ name, host }: Machine): HostRecord {
       hint: `fleet create ${name}`,
     })
   }
-  const doing = host.phase === 'creating' ? 'created' : 'removed'
+  const isCreating = host.phase === 'creating'
+  const doing = isCreating ? 'created' : 'removed'
   throw new UserError('unreachable', `${name} is being ${doing}, or that was cut short`, {
     machine: name,
-    hint: `wait for it, or clear it away: fleet rm ${name}`,
+    hint: isCreating
+      ? `wait for it; or go on: fleet create ${name}; or undo: fleet rm ${name}`
+      : `wait for it, or go on: fleet rm ${name}`,
   })
 }

@@ -1,7 +1,8 @@
-import type { DriverDefinition } from '../drivers/driver.ts'
+import type { Driver, DriverDefinition } from '../drivers/driver.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { ActiveMachine } from '../state/active.ts'
+import type { Creations } from '../state/creations.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Prompt } from '../transport/ssh.ts'
@@ -18,10 +19,13 @@ export interface Context {
   /** Which machine is active, for this person and inventory. */
   active(): Promise<ActiveMachine>
   keys(): Keys
+  creations(): Creations
   /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */
   readonly prompt: Prompt | undefined
   /** A driver by name. Throws kind `usage` with the nearest known name. */
   driver(name: string): Promise<DriverDefinition>
+  /** Its code; loaded once, so that what it looked up for one machine serves the others. Throws as `driver` does. */
+  loadDriver(name: string): Promise<Driver>
   /** The shared connection to a machine, opened when first asked for and closed at the end. */
   connect(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */

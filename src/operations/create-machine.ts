@@ -1,29 +1,31 @@
+import type { Driver, HostFacts } from '../drivers/driver.ts'
 import { checkOptions } from '../drivers/option-flags.ts'
-import type { HostFacts } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
-import { type Inventory, entryOf } from '../state/inventory.ts'
+import { entryOf } from '../state/inventory.ts'
 import { type AdmitRequest, admitHost } from './admit-host.ts'
-import type { Context, Progress } from './context.ts'
+import type { Context } from './context.ts'
 import { type EntryRequest, checkNotThere, draftEntry } from './draft-entry.ts'
+import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from './provision-host.ts'
+import type { TakenOver } from './take-over-host.ts'
 
-/** A machine to make of a host that exists. */
+/** A machine to make. */
 export interface CreateRequest extends EntryRequest, AdmitRequest {}
 
 /** A machine that is in the inventory now. */
-export interface CreatedMachine {
-  readonly machine: ReadyMachine
-  readonly probe: HostProbe
+export interface CreatedMachine extends TakenOver {
   /** What to do next, where something is still to be done. */
   readonly hint?: string
 }
 
+type Options = Readonly<Record<string, unknown>>
+
 /**
- * Makes a machine of a host that exists, or completes an entry that a person wrote: finds the
- * host, pins its key, looks at it and writes the entry. The host stays as it is, unless
- * `installEngine`. When anything fails, nothing is written.
+ * Makes a machine, of a new host or of one that exists, as its driver does; or goes on with one whose creation was
+ * cut short. A new host's entry is there from before the provider hears of it, so that nothing can be lost. An
+ * existing host stays as it is, unless `installEngine`, and its entry is written when all has succeeded.
  */
 export async function createMachine(
   context: Context,
@@ -31,20 +33,26 @@ export async function createMachine(
   calls: ProvisionCalls,
 ): Promise<CreatedMachine> {
   const { name } = request
-  const store = await context.inventory()
-  const inventory = await store.read()
+  const inventory = await (await context.inventory()).read()
   const before = inventory.machines.get(name)
   const machine = { ...draftEntry(request, before && entryOf(before)), name }
   checkEngineWish(machine, request)
-  const facts = await locateHost(context, machine, inventory, calls.progress)
-  checkNotThere(inventory, name, machine.via, facts)
-  const { host, probe } = await admitHost(context, machine, facts, request, calls)
-  await store.update(name, (entry, newest) => {
-    checkNotThere(newest, name, machine.via, facts)
-    return { ...draftEntry(request, entry), host }
-  })
-  const created = { ...machine, host }
-  return { machine: created, probe, ...hintFor(created, probe) }
+  const definition = await context.driver(machine.driver)
+  const options = checkOptions(
+    definition,
+    machine.options ?? {},
+    inventory.defaults[machine.driver],
+  )
+  const driver = await context.loadDriver(machine.driver)
+  const { lifecycle } = driver
+  const taken =
+    lifecycle === undefined
+      ? await takeHost(context, machine, { driver, options, request, calls })
+      : await makeHost(context, machine, {
+          ...{ lifecycle, options, inventory, progress: calls.progress },
+          draft: (newest) => draftEntry(request, newest),
+        })
+  return { ...taken, ...hintFor(taken.machine, taken.probe) }
 }
 
 function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
@@ -55,24 +63,42 @@ function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequ
   })
 }
 
-/** Asks the driver where the host is, with the options that the inventory sets for all of its machines. */
-async function locateHost(
-  context: Context,
-  machine: Machine,
-  inventory: Inventory,
-  progress: Progress,
+/** How a host that exists is found and let in. */
+interface Taking {
+  readonly driver: Driver
+  readonly options: Options
+  readonly request: CreateRequest
+  readonly calls: ProvisionCalls
+}
+
+/** Takes in a host that exists: finds it, pins its key, looks at it and writes the entry, if nothing fails. */
+async function takeHost(context: Context, machine: Machine, taking: Taking): Promise<TakenOver> {
+  const { name, via } = machine
+  const { request, calls } = taking
+  const store = await context.inventory()
+  const facts = await locateHost(context, machine, taking)
+  checkNotThere(await store.read(), name, via, facts)
+  const { host, probe } = await admitHost(context, machine, facts, request, calls)
+  await store.update(name, (entry, newest) => {
+    checkNotThere(newest, name, via, facts)
+    return { ...draftEntry(request, entry), host }
+  })
+  return { machine: { ...machine, host }, probe }
+}
+
+/** Asks the driver where the host is. */
+function locateHost(
+  { signal }: Context,
+  { name, driver: driverName }: Machine,
+  { driver, options, calls }: Taking,
 ): Promise<HostFacts> {
-  const definition = await context.driver(machine.driver)
-  const defaults = inventory.defaults[machine.driver]
-  const options = checkOptions(definition, machine.options ?? {}, defaults)
-  const driver = await definition.load()
-  if (driver.locate === undefined) {
-    throw new UserError('unsupported', `the driver ${machine.driver} finds no existing hosts`, {
-      machine: machine.name,
-      hint: 'fleet create --help',
-    })
+  if (driver.locate !== undefined) {
+    return driver.locate(name, options, { signal, progress: calls.progress })
   }
-  return driver.locate(machine.name, options, { signal: context.signal, progress })
+  throw new UserError('unsupported', `the driver ${driverName} neither makes nor finds hosts`, {
+    machine: name,
+    hint: 'fleet create --help',
+  })
 }
 
 function hintFor(

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
@@ -11,21 +12,22 @@ export interface EntryRequest {
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly via?: MachineName | undefined
-  readonly engine?: 'none' | undefined
+  readonly engine?: MachineEntry['engine']
+  /** The person's own user-data: a file, relative to the inventory's folder. */
+  readonly userData?: string | undefined
+  readonly protected?: boolean | undefined
 }
 
 /**
- * The entry of a new machine, or of one that was written by hand and has no host yet, with what
- * is said now laid over it. Throws kind `usage` when the name is taken.
+ * The entry of a new machine, of one that was written by hand and has no host yet, or of one whose
+ * creation was cut short, with what is said now laid over it. Throws kind `usage` when the name is taken, or when
+ * a creation is to go on with something else than it began with.
  */
 export function draftEntry(request: EntryRequest, entry: MachineEntry | undefined): MachineEntry {
   const { name } = request
-  if (entry?.host !== undefined) {
-    throw new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
-      machine: name,
-      hint: `choose another name, or free this one: fleet rm ${name}`,
-    })
-  }
+  const phase = entry?.host?.phase
+  if (phase === 'ready') throw nameTaken(name)
+  if (phase === 'removing') throw beingRemoved(name)
   const driver = request.driver ?? entry?.driver
   if (driver === undefined) {
     throw new UserError('usage', `${name} needs a driver`, {
@@ -40,15 +42,37 @@ export function draftEntry(request: EntryRequest, entry: MachineEntry | undefine
   }
   const options = { ...entry?.options, ...request.options }
   const labels = { ...entry?.labels, ...request.labels }
-  return {
+  const drafted = {
     ...entry,
     driver,
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(Object.keys(options).length > 0 && { options }),
     ...(request.via !== undefined && { via: request.via }),
     ...(request.engine !== undefined && { engine: request.engine }),
+    ...(request.userData !== undefined && { userData: request.userData }),
+    ...(request.protected === true && { protected: true }),
   }
+  if (phase === 'creating' && !isDeepStrictEqual(drafted, entry)) throw begunOtherwise(name)
+  return drafted
 }
+
+const nameTaken = (name: MachineName): UserError =>
+  new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
+    machine: name,
+    hint: `choose another name, or free this one: fleet rm ${name}`,
+  })
+
+const beingRemoved = (name: MachineName): UserError =>
+  new UserError('usage', `the removal of ${name} was begun and has to be finished first`, {
+    machine: name,
+    hint: `fleet rm ${name}`,
+  })
+
+const begunOtherwise = (name: MachineName): UserError =>
+  new UserError('usage', `the creation of ${name} was begun, and with other options`, {
+    machine: name,
+    hint: `go on as it was begun: fleet create ${name}; or undo it: fleet rm ${name}`,
+  })
 
 /**
  * Throws kind `usage` when another machine is the same host already: the same login at the same

@@ -38,7 +38,7 @@ function findJumpHost(
 
 /** The connection to the machine that another one is reached through, if any. */
 export async function connectJumpHost(
-  context: Context,
+  context: Pick<Context, 'inventory' | 'connect'>,
   machine: Reached,
 ): Promise<Transport | undefined> {
   if (machine.via === undefined) return undefined

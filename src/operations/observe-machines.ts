@@ -1,4 +1,6 @@
-import type { Machine } from '../machine/machine.ts'
+import type { UserError } from '../errors.ts'
+import type { Machine, ReadyMachine } from '../machine/machine.ts'
+import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { Context } from './context.ts'
 import { fanOut } from './fan-out.ts'
 
@@ -7,9 +9,19 @@ export interface Observation {
   readonly machine: Machine
   /**
    * `running`: the host answers, and so does its engine, where it is to have one.
-   * `no-engine`: the host answers and its engine does not.
+   * `no-engine`: the host answers and its engine does not. From `stopped` on, the provider says so.
    */
-  readonly state: 'running' | 'no-engine' | 'unreachable' | 'not-created'
+  readonly state:
+    | 'running'
+    | 'no-engine'
+    | 'unreachable'
+    | 'not-created'
+    | 'creating'
+    | 'removing'
+    | 'stopped'
+    | 'starting'
+    | 'stopping'
+    | 'absent'
   /** Why it is not running. */
   readonly reason?: string
   readonly engine?: string
@@ -38,6 +50,14 @@ interface Question {
   readonly began: number
   /** Whether the host has let us in. */
   reached: boolean
+  /** What the provider said. */
+  provider?: ProviderAnswer
+}
+
+/** Why a machine did not answer, and why its provider could not be asked, if that is so. */
+function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
+  const why = provider?.state === 'unasked' ? provider.why : undefined
+  return why === undefined ? message : `${message} (${why})`
 }
 
 /**
@@ -46,17 +66,18 @@ interface Question {
  */
 const usualConcurrency = 128
 
+/** Connects to a machine, at the address that the provider gives now. */
 async function askMachine(
   context: Context,
-  machine: Machine,
-  question: Question,
-  signal: AbortSignal,
+  { host, ...machine }: ReadyMachine,
+  { address = host.address }: { readonly address?: string | undefined },
+  { question, signal }: { question: Question; signal: AbortSignal },
 ): Promise<Answer> {
-  if (machine.host?.phase !== 'ready') return { state: 'not-created' }
-  await context.connect(machine)
+  const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
+  await context.connect(now)
   question.reached = true
   if (machine.engine === 'none') return { state: 'running' }
-  const engine = await context.engine(machine)
+  const engine = await context.engine(now)
   const info = await engine.json<EngineInfo>({ path: '/info', signal })
   return {
     state: 'running',
@@ -68,9 +89,25 @@ async function askMachine(
   }
 }
 
+/** What can be said of a machine without a connection to it. */
+function settledAnswer(status: ProviderAnswer): Answer | undefined {
+  switch (status.state) {
+    case 'stopped':
+    case 'starting':
+    case 'stopping':
+    case 'absent':
+      return { state: status.state }
+    case 'running':
+    case 'unknown':
+    case 'unasked':
+      return undefined
+  }
+}
+
 /**
  * Asks machines how they are, many at once, and yields the answers as they come. What has not
- * answered after `timeoutMs` is told as such; it delays no other.
+ * answered after `timeoutMs` is told as such; it delays no other. Where there is a provider it is asked first, in one
+ * call for all of its machines.
  */
 export async function* observeMachines(
   context: Context,
@@ -81,18 +118,31 @@ export async function* observeMachines(
   }: { timeoutMs: number; concurrency?: number | undefined },
 ): AsyncGenerator<Observation> {
   const questions = new Map<Machine, Question>()
-  const ask = (machine: Machine, signal: AbortSignal): Promise<Answer> => {
-    const question = { began: performance.now(), reached: false }
+  const askProvider = askProviders(context, machines)
+  const ask = async (machine: Machine, signal: AbortSignal): Promise<Answer> => {
+    const question: Question = { began: performance.now(), reached: false }
     questions.set(machine, question)
-    return askMachine(context, machine, question, signal)
+    const { host } = machine
+    if (host === undefined) return { state: 'not-created' }
+    if (host.phase !== 'ready') return { state: host.phase }
+    const status = await askProvider(machine)
+    question.provider = status
+    const where = 'address' in status ? status : {}
+    return (
+      settledAnswer(status) ??
+      (await askMachine(context, { ...machine, host }, where, { question, signal }))
+    )
   }
   const { signal } = context
   for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeoutMs })) {
     const { machine } = outcome
-    const { began = 0, reached = false } = questions.get(machine) ?? {}
+    const { began = 0, reached = false, provider } = questions.get(machine) ?? {}
     const answer: Answer =
       'error' in outcome
-        ? { state: reached ? 'no-engine' : 'unreachable', reason: outcome.error.message }
+        ? {
+            state: reached ? 'no-engine' : 'unreachable',
+            reason: reasonOf(outcome.error, provider),
+          }
         : outcome.value
     yield { machine, took: Math.round(performance.now() - began), ...answer }
   }

@@ -1,63 +1,48 @@
+import type { Driver } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
-import type { Machine } from '../machine/machine.ts'
+import type { HostRecord, Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { Inventory } from '../state/inventory.ts'
-import type { Context } from './context.ts'
+import type { Context, Progress } from './context.ts'
+import { editRecord } from './edit-record.ts'
 
 /** Asks the person to type the name of a protected machine; resolves to what was typed. */
 export type AskName = (machine: Machine) => Promise<string>
 
+/** What a removal tells, and what stops it. */
+export interface RemoveCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+  /** The machines that go at the same time; they may be reached through each other. */
+  readonly leaving?: ReadonlySet<MachineName>
+}
+
 /**
- * Removes machines. Their drivers make no hosts, so this is forgetting them. Throws as
- * {@link forgetMachines} does, and kind `unsupported` when a driver is not known here: another fleet may
- * have made that host, and who takes away its entry alone leaves it running, unseen.
+ * Checks that machines can be removed, all before the first one is. Throws as {@link checkForgettable} does, and kind
+ * `unsupported` when a driver is not known here: who took away the entry alone would leave the host running, unseen.
  */
-export async function removeMachines(
+export async function checkRemovable(
   context: Context,
   machines: readonly Machine[],
   askName: AskName,
 ): Promise<void> {
-  for (const machine of machines) await checkDriver(context, machine)
-  await forgetMachines(context, machines, askName)
-}
-
-async function checkDriver(context: Context, { name, driver }: Machine): Promise<void> {
-  await context.driver(driver).catch((error: unknown) => {
-    throw new UserError(
-      'unsupported',
-      `this fleet has no driver ${driver} to remove ${name} with`,
-      {
-        machine: name,
-        hint: `use a fleet that has it; or leave the host as it is: fleet forget ${name}`,
-        cause: error,
-      },
-    )
-  })
+  for (const machine of machines) await loadDriver(context, machine)
+  await checkForgettable(context, machines, askName)
 }
 
 /**
- * Forgets machines: their entries go, and nothing on the hosts changes. All is checked before the
- * first goes. Throws kind `usage` when another machine is reached through one of them, `cancelled`
- * when the name of a protected one is not typed.
+ * Checks that entries may go, all before the first one does. Throws kind `usage` when another machine is reached
+ * through one of them, `cancelled` when the name of a protected one is not typed.
  */
-export async function forgetMachines(
+export async function checkForgettable(
   context: Context,
   machines: readonly Machine[],
   askName: AskName,
 ): Promise<void> {
-  const store = await context.inventory()
+  const inventory = await (await context.inventory()).read()
   const names = new Set(machines.map(({ name }) => name))
-  const inventory = await store.read()
   for (const name of names) checkUnused(inventory, name, names)
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
-  const active = await context.active()
-  for (const { name } of machines) {
-    await store.update(name, (_entry, newest) => {
-      checkUnused(newest, name, names)
-      return undefined
-    })
-    await active.drop(name)
-  }
 }
 
 async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
@@ -83,4 +68,65 @@ function checkUnused(
     machine: name,
     hint: `remove ${list} too, or change "via" there first`,
   })
+}
+
+/**
+ * Removes a machine: the host and all that was made for it, where fleet made it, and the entry. That the
+ * host is gone already is no failure. What cannot be removed is named in the error, and the entry stays until it is.
+ */
+export async function removeMachine(
+  context: Context,
+  machine: Machine,
+  calls: RemoveCalls,
+): Promise<void> {
+  const { lifecycle } = await loadDriver(context, machine)
+  const { name, host } = machine
+  const { leaving } = calls
+  if (lifecycle === undefined || host?.token === undefined) {
+    return forgetMachine(context, machine, leaving)
+  }
+  const { token } = host
+  await context.creations().hold(token, name, async () => {
+    const record = await editRecord(context, name, token, (newest) => ({
+      ...newest,
+      phase: 'removing',
+    }))
+    await lifecycle.remove(record, calls)
+    await forgetMachine(context, { ...machine, host: record }, leaving)
+  })
+}
+
+function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver> {
+  return context.loadDriver(driver).catch((error: unknown) => {
+    throw new UserError(
+      'unsupported',
+      `this fleet has no driver ${driver} to remove ${name} with`,
+      {
+        machine: name,
+        hint: `use a fleet that has it; or leave the host as it is: fleet forget ${name}`,
+        cause: error,
+      },
+    )
+  })
+}
+
+/** Forgets a machine: its entry goes, with what home keeps for it, and nothing on the host changes. */
+export async function forgetMachine(
+  context: Context,
+  { name, host }: Machine,
+  leaving: ReadonlySet<MachineName> = new Set([name]),
+): Promise<void> {
+  const store = await context.inventory()
+  await store.update(name, (_entry, newest) => {
+    checkUnused(newest, name, leaving)
+    return undefined
+  })
+  await (await context.active()).drop(name)
+  if (host?.token !== undefined) await dropSecrets(context, host)
+}
+
+/** A host that fleet made has a login key that fleet made for it. */
+async function dropSecrets(context: Context, { token, key }: HostRecord): Promise<void> {
+  if (key !== undefined) await context.keys().forget(key)
+  if (token !== undefined) await context.creations().drop(token)
 }

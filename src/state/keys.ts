@@ -3,6 +3,7 @@ import { readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** The private keys in home, by fingerprint. */
 export interface Keys {
@@ -13,6 +14,10 @@ export interface Keys {
   find(fingerprint: string): Promise<string | undefined>
   /** Remembers that the private key of this fingerprint is in `file`, which stays where it is. */
   remember(fingerprint: string, file: string): Promise<void>
+  /** Keeps a private key that fleet made. Durable once resolved. */
+  keep(fingerprint: string, privateKey: string): Promise<void>
+  /** Forgets a key. One that fleet made is gone then; a person's own file stays where it is. */
+  forget(fingerprint: string): Promise<void>
 }
 
 /** A SHA-256 fingerprint as OpenSSH shows it: base64 without padding. */
@@ -25,11 +30,15 @@ function fileNameFor(fingerprint: string): string {
 }
 
 /**
- * The keys in `home`: the folder `keys` of symbolic links to the person's own key files. Nothing is copied,
- * so a key that is replaced or taken away where it belongs is so for fleet too.
+ * The keys in `home`, in the folder `keys`: those that fleet made, and symbolic links to the person's own key files.
+ * A person's key is not copied, so that one replaced or taken away where it belongs is so for fleet too.
  */
 export function openKeys(home: string): Keys {
   const folder = join(home, 'keys')
+  const prepare = async (): Promise<void> => {
+    await preparePrivateFolder(home)
+    await preparePrivateFolder(folder)
+  }
   return {
     async find(fingerprint) {
       const link = join(folder, fileNameFor(fingerprint))
@@ -38,8 +47,7 @@ export function openKeys(home: string): Keys {
     remember: async (fingerprint, file) => {
       const link = join(folder, fileNameFor(fingerprint))
       const fresh = `${link}.${randomBytes(6).toString('hex')}`
-      await preparePrivateFolder(home)
-      await preparePrivateFolder(folder)
+      await prepare()
       try {
         await symlink(resolve(file), fresh)
         await rename(fresh, link)
@@ -48,5 +56,15 @@ export function openKeys(home: string): Keys {
         throw explainDiskError(error, { kind: 'failed', doing: 'write', file: link })
       }
     },
+    keep: async (fingerprint, privateKey) => {
+      const file = join(folder, fileNameFor(fingerprint))
+      await prepare()
+      try {
+        await replaceFile(file, privateKey, { mode: 0o600 })
+      } catch (error) {
+        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+      }
+    },
+    forget: (fingerprint) => rm(join(folder, fileNameFor(fingerprint)), { force: true }),
   }
 }

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { forgetMachines, removeMachines } from '../../src/operations/remove-machine.ts'
-import { parseMachineName } from '../../src/machine/name.ts'
+import type { Machine } from '../../src/machine/machine.ts'
+import { type MachineName, parseMachineName } from '../../src/machine/name.ts'
+import type { Context } from '../../src/operations/context.ts'
+import {
+  type AskName,
+  checkForgettable,
+  checkRemovable,
+  forgetMachine,
+  removeMachine,
+} from '../../src/operations/remove-machine.ts'
 import { type Operator, makeOperator } from '../support/operator.ts'
 
 /** Removing reaches no host: these are nowhere. */
@@ -29,19 +37,39 @@ const nobody = async () => {
   throw new Error('nobody was to be asked')
 }
 
+/** What a command does: checks all of them, then takes one after the other. */
+interface Removal {
+  readonly check: (
+    context: Context,
+    machines: readonly Machine[],
+    askName: AskName,
+  ) => Promise<void>
+  readonly take: (
+    context: Context,
+    machine: Machine,
+    leaving: ReadonlySet<MachineName>,
+  ) => Promise<void>
+}
+
+const { signal } = new AbortController()
+const removal: Removal = {
+  check: checkRemovable,
+  take: (context, machine, leaving) =>
+    removeMachine(context, machine, { progress: () => {}, signal, leaving }),
+}
+const forgetting: Removal = { check: checkForgettable, take: forgetMachine }
+
 async function remove(
   names: readonly string[],
   askName: () => Promise<string> = nobody,
-  work = removeMachines,
+  { check, take } = removal,
 ): Promise<void> {
   await using fleet = operator.open()
   const { machines } = await (await fleet.inventory()).read()
-  const found = names.map((name) => machines.get(parseMachineName(name)))
-  await work(
-    fleet,
-    found.filter((machine) => machine !== undefined),
-    askName,
-  )
+  const found = names.flatMap((name) => machines.get(parseMachineName(name)) ?? [])
+  await check(fleet, found, askName)
+  const leaving = new Set(found.map(({ name }) => name))
+  for (const machine of found) await take(fleet, machine, leaving)
 }
 
 describe('removing', () => {
@@ -90,7 +118,7 @@ describe('removing', () => {
       hint: expect.stringContaining('fleet forget cloudy'),
     })
     expect(await operator.inventory()).toBe(inventory)
-    await remove(['cloudy'], nobody, forgetMachines)
+    await remove(['cloudy'], nobody, forgetting)
     expect(await operator.machine('cloudy')).toBeUndefined()
   })
 

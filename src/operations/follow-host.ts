@@ -1,0 +1,59 @@
+import { UserError } from '../errors.ts'
+import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Context } from './context.ts'
+import { findAddress } from './find-address.ts'
+
+/** How long a provider may take to say where a host is, in milliseconds. */
+const lookUpTime = 15_000
+
+/** The host may be elsewhere, and another one answers, or none, at the address that is remembered. */
+const mayHaveMoved = (error: unknown): boolean =>
+  error instanceof UserError && (error.kind === 'unreachable' || error.kind === 'host-key')
+
+/**
+ * Connects to a machine. Where that fails at the address on record, the provider is asked once where the host is; the
+ * record is updated, and it goes on there. The error says what the provider said, where that explains it.
+ */
+export async function followHost(
+  context: Context,
+  machine: Machine,
+  connect: (machine: ReadyMachine) => Promise<Transport>,
+): Promise<Transport> {
+  const remembered = { ...machine, host: hostOf(machine) }
+  try {
+    return await connect(remembered)
+  } catch (error) {
+    if (remembered.host.id === undefined || !mayHaveMoved(error)) throw error
+    const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookUpTime)])
+    const found = await findAddress(context, remembered, { signal, progress: () => {} }).catch(
+      () => undefined, // that it cannot be reached says more
+    )
+    if (found === undefined) throw error
+    if (found.machine.host.address !== remembered.host.address) return connect(found.machine)
+    throw explain(machine, found.state) ?? error
+  }
+}
+
+function explain({ name }: Machine, state: string): UserError | undefined {
+  switch (state) {
+    case 'stopped':
+      return new UserError('unreachable', `${name} is stopped`, {
+        machine: name,
+        hint: `fleet start ${name}`,
+      })
+    case 'absent':
+      return new UserError('unreachable', `the host of ${name} does not exist any more`, {
+        machine: name,
+        hint: `take its entry away: fleet rm ${name}`,
+      })
+    case 'starting':
+    case 'stopping':
+      return new UserError('unreachable', `${name} is ${state}`, {
+        machine: name,
+        hint: 'wait a moment, and try again',
+      })
+    default:
+      return undefined
+  }
+}

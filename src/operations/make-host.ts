@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { HostPlan, HostSeed, Lifecycle } from '../drivers/driver.ts'
+import { UserError, messageOf } from '../errors.ts'
+import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
+import type { OwnUserData } from '../provision/own-user-data.ts'
+import { packUserData, writeUserData } from '../provision/user-data.ts'
+import type { CreationSecrets } from '../state/creations.ts'
+import type { Inventory } from '../state/inventory.ts'
+import { makeKeyPair } from '../transport/ssh-key-pair.ts'
+import type { Context, Progress } from './context.ts'
+import { editRecord } from './edit-record.ts'
+import { hostTags } from './host-tags.ts'
+import { type TakenOver, takeOverHost } from './take-over-host.ts'
+
+/** What a host is made with. */
+export interface Making {
+  readonly lifecycle: Lifecycle
+  /** The driver's, checked. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly inventory: Inventory
+  /** The entry as it is to be, made of the newest one. Throws when the name is taken meanwhile. */
+  readonly draft: (newest: MachineEntry | undefined) => MachineEntry
+  readonly progress: Progress
+}
+
+/** Secrets of a creation, and the private login key where they are new. */
+type Fresh = CreationSecrets & { readonly loginKey?: string }
+
+/**
+ * Makes a host and takes it over, or goes on with that where an earlier attempt stopped. Whatever is made is in
+ * the inventory before the next thing is asked for, and the same token always leads to the same host: so it can stop
+ * anywhere, and be finished by this or undone by `removeMachine`. Nothing is written before all is checked.
+ */
+export async function makeHost(
+  context: Context,
+  machine: Machine,
+  making: Making,
+): Promise<TakenOver> {
+  const { token = randomUUID() } = machine.host ?? {}
+  return context.creations().hold(token, machine.name, async () => {
+    const made = await make(context, machine, token, making)
+    return takeOverHost(context, made, making.progress)
+  })
+}
+
+async function make(
+  context: Context,
+  machine: Machine,
+  token: string,
+  making: Making,
+): Promise<ReadyMachine> {
+  const { name } = machine
+  const { lifecycle, options, inventory, progress } = making
+  const { resources = {}, id } = machine.host ?? {}
+  const call = { signal: context.signal, progress }
+  progress('check what is asked for')
+  const tags = hostTags(inventory.id, name, token)
+  const plan = await lifecycle.plan({ name, token, tags, resources, id }, options, call)
+  for (const note of plan.notes) progress(note)
+  const secrets = await findSecrets(context, machine, plan, { token, inventory })
+  await begin(context, machine, making, { token, plan, secrets })
+  const facts = await plan.make(seedOf(context, machine, token, secrets), call)
+  const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
+  return { ...machine, host }
+}
+
+/** Those of the earlier attempt, else new ones; none where the host exists and another computer has them. */
+async function findSecrets(
+  context: Context,
+  machine: Machine,
+  { user, userData, exists }: HostPlan,
+  { token, inventory }: { token: string; inventory: Inventory },
+): Promise<Fresh | undefined> {
+  const { name, engine } = machine
+  const known = await context.creations().find(token)
+  if (known !== undefined || exists) return known
+  const login = makeKeyPair(`fleet ${inventory.id} ${name}`)
+  const hostKey = makeKeyPair(name)
+  const text = writeUserData({
+    hostName: name,
+    user,
+    authorizedKeys: [login.publicKey, ...inventory.operators.values()],
+    hostKey,
+    engine,
+    ...(await readOwnUserData(context, machine)),
+  })
+  return {
+    publicKey: login.publicKey,
+    fingerprint: login.fingerprint,
+    hostKey: hostKey.publicKey,
+    userData: packUserData(text, userData),
+    loginKey: login.privateKey,
+  }
+}
+
+async function readOwnUserData(
+  context: Context,
+  { name, userData }: Machine,
+): Promise<{ own?: OwnUserData }> {
+  if (userData === undefined) return {}
+  const { location } = await context.inventory()
+  const file = resolve(dirname(location), userData)
+  const content = await readFile(file).catch((error: unknown) => {
+    throw new UserError('usage', `cannot read the user-data ${file}: ${messageOf(error)}`, {
+      machine: name,
+      hint: `check "userData" in the entry of ${name}`,
+      cause: error,
+    })
+  })
+  return { own: { file: userData, content } }
+}
+
+/** Writes that the creation begins, then what a second attempt needs, before the provider hears of it. */
+async function begin(
+  context: Context,
+  { name, host: before }: Machine,
+  { draft }: Making,
+  { token, plan, secrets }: { token: string; plan: HostPlan; secrets: Fresh | undefined },
+): Promise<void> {
+  const store = await context.inventory()
+  const isFresh = secrets?.loginKey !== undefined
+  await store.update(name, (newest) => {
+    const host: HostRecord = {
+      created: new Date().toISOString(),
+      ...newest?.host,
+      ...{ phase: 'creating', token, user: plan.user },
+      ...(isFresh && { hostKeys: [secrets.hostKey], key: secrets.fingerprint }),
+      resources: { ...newest?.host?.resources, ...plan.resources },
+    }
+    if (newest?.host?.token === token) return { ...newest, host }
+    return { ...draft(newest), host }
+  })
+  if (secrets?.loginKey === undefined) return
+  if (before?.key !== undefined) await context.keys().forget(before.key) // never used: its creation was not saved
+  const { loginKey, ...kept } = secrets
+  await context.keys().keep(secrets.fingerprint, loginKey)
+  await context.creations().save(token, kept)
+}
+
+/** A host that exists, and whose secrets another computer has, takes nothing from the seed any more. */
+function seedOf(
+  context: Context,
+  { name }: Machine,
+  token: string,
+  secrets: CreationSecrets | undefined,
+): HostSeed {
+  const { publicKey = '', userData = new Uint8Array() } = secrets ?? {}
+  return {
+    publicKey,
+    userData,
+    async record({ id, resources }) {
+      await editRecord(context, name, token, (host) => ({
+        ...host,
+        ...(id !== undefined && { id }),
+        resources: { ...host.resources, ...resources },
+      }))
+    },
+  }
+}

@@ -1,0 +1,69 @@
+/** Becomes root and runs the script on standard input, which gets the address and port that sshd was reached at. */
+export const asRoot: readonly string[] = [
+  'sh',
+  '-c',
+  'set -- $SSH_CONNECTION; [ "$(id -u)" = 0 ] || exec sudo -n sh -s "$3" "$4"; exec sh -s "$3" "$4"',
+]
+
+const functions = String.raw`set -eu
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+key=/etc/ssh/ssh_host_ed25519_key
+staged=/etc/ssh/.fleet_host_ed25519_key
+public() { ssh-keygen -y -f "$1" </dev/null | cut -d' ' -f1-2; }
+reload() { # connections stay; a sshd that is started for each of them has nothing to reload
+  if [ -d /run/systemd/system ]; then
+    for unit in ssh sshd; do
+      ! systemctl is-active --quiet $unit.service || systemctl reload $unit.service
+    done
+  elif [ -e /run/openrc/softlevel ]; then rc-service sshd reload
+  else kill -HUP "$(cat /run/sshd.pid)"
+  fi
+}
+shows() { # PUBLIC-KEY ADDRESS PORT: sshd shows it now; taken for true where nothing can ask
+  command -v ssh-keyscan >/dev/null 2>&1 || return 0
+  tries=0
+  until [ "$(ssh-keyscan -T 5 -t ed25519 -p "$3" "$2" 2>/dev/null | cut -d' ' -f2-3)" = "$1" ]; do
+    tries=$((tries + 1))
+    if [ $tries -gt 20 ]; then echo "sshd does not show the key in $key" >&2; return 1; fi
+    sleep 0.5
+  done
+}
+`
+
+/**
+ * Has the host make a key pair beside the one it shows, or takes the one of an attempt that was cut short. Prints
+ * both public keys; changes nothing else, save that sshd shows from then on what such an attempt left in place.
+ */
+export const stageHostKey = String.raw`${functions}
+reload
+shows "$(public $key)" "$@"
+if ! public $staged >/dev/null 2>&1; then
+  rm -f $staged $staged.pub
+  ssh-keygen -q -t ed25519 -N '' -C "$(uname -n)" -f $staged </dev/null
+fi
+echo "fleet old=$(public $key)"
+echo "fleet new=$(public $staged)"
+`
+
+/**
+ * Has the host show the new key, and no key of another kind; then overwrites what cloud-init keeps of the old one.
+ * Each step leaves a host that shows the old or the new key. The provider still has the old one: it is for nothing then.
+ */
+export const installHostKey = String.raw`${functions}
+new=$(public $staged)
+ssh-keygen -y -f $staged >$staged.pub </dev/null
+chmod 644 $staged.pub
+sync
+rm -f $key.pub # sshd refuses a private key beside the public one of another
+mv $staged $key
+mv $staged.pub $key.pub
+! command -v restorecon >/dev/null 2>&1 || restorecon $key $key.pub
+rm -f /etc/ssh/ssh_host_rsa_key* /etc/ssh/ssh_host_ecdsa_key* /etc/ssh/ssh_host_dsa_key*
+sync
+reload
+shows "$new" "$@"
+for kept in /var/lib/cloud/instances/*/user-data.txt* /var/lib/cloud/instances/*/cloud-config.txt; do
+  [ ! -f "$kept" ] || : >"$kept"
+done
+rm -f /var/lib/cloud/instances/*/obj.pkl # a cache of all that: cloud-init asks the provider anew
+`
