@@ -23,6 +23,7 @@ const resourceManagers = [
 const loginHosts = [
   'login.microsoftonline.com',
   'login.chinacloudapi.cn',
+  'login.partner.microsoftonline.cn',
   'login.microsoftonline.us',
 ]
 const callerAddressHost = 'checkip.amazonaws.com'
@@ -41,7 +42,7 @@ export type OnCall = (operation: string, request: Request) => Fault | undefined
 export interface AzureOptions {
   /** The computers behind the virtual machines; none unless told. */
   readonly computers?: Computers
-  readonly newPublicAddress?: () => string
+  readonly newPublicAddress?: () => Promise<string>
   readonly settleMs?: number
   readonly quotas?: Quotas
   readonly pageSize?: number
@@ -61,6 +62,8 @@ export interface AzureStandIn extends AsyncDisposable {
   remains(): readonly string[]
   /** Adds a resource group of somebody's. */
   addGroup(name: string): void
+  /** Gives the public address of a virtual machine another value, as when somebody made it anew. */
+  moveAddress(machine: string, address: string): void
   /** Removes all resources, and the groups that fleet made. */
   clear(): void
   /** Resolves when no operation is going on. */
@@ -79,9 +82,9 @@ const noComputers: Computers = {
 }
 
 /** Addresses that are nobody's, RFC 5737. */
-function documentationAddresses(): () => string {
+function documentationAddresses(): () => Promise<string> {
   let last = 0
-  return () => `203.0.113.${(last += 1)}`
+  return async () => `203.0.113.${(last += 1)}`
 }
 
 const plentiful: Quotas = {
@@ -164,7 +167,9 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     pageSize: options.pageSize ?? 2,
     newPublicAddress: options.newPublicAddress ?? documentationAddresses(),
     allocation: (name) => standIn.allocation(name),
-    onRemoved: async () => {},
+    onRemoved: async ({ type, name }) => {
+      if (type === 'Microsoft.Compute/virtualMachines') await computers.discard(name)
+    },
     get quotas() {
       return standIn.quotas
     },
@@ -234,6 +239,13 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
       const id = `/subscriptions/${store.subscription}/resourceGroups/${name}`
       const group: Group = { id, name, location: 'westeurope', tags: {}, state: 'Succeeded' }
       store.groups.set(name.toLowerCase(), group)
+    },
+    moveAddress(machine, address) {
+      for (const resource of resourcesOf(store, 'Microsoft.Network/publicIPAddresses')) {
+        const { body } = resource
+        if (body.name !== `${machine}-ip`) continue
+        resource.body = { ...body, properties: { ...body.properties, ipAddress: address } }
+      }
     },
     clear() {
       store.resources.clear()

@@ -23,6 +23,8 @@ interface How {
   readonly driver?: AzureDriver
   readonly signal?: AbortSignal
   readonly onRecord?: () => void
+  readonly userData?: string | Uint8Array
+  readonly publicKey?: string
 }
 
 /** The driver of Azure, in this process, with the stand-in as its only Azure. */
@@ -61,7 +63,7 @@ export const newAttempt = (options: AzureOptions, name = 'web-1'): Attempt => ({
 })
 
 export const fleetId = '4f0c2f6e'
-const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
+const loginKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 export const userData = '#cloud-config\n# SECRET-USER-DATA\n'
 
 const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): HostWish => ({
@@ -104,7 +106,9 @@ export async function seatDriver(
     call,
     options: (given = {}) => azureOptions.parse({ location: 'westeurope', ...given }),
     driverWith,
-    async attempt(host, { driver: by = driver, signal, onRecord } = {}) {
+    async attempt(host, how = {}) {
+      const { driver: by = driver, signal, onRecord } = how
+      const { userData: data = userData, publicKey = loginKey } = how
       const plan = await planOf(host, by, signal)
       host.record = { ...host.record, resources: plan.resources }
       const record = async (made: { id?: string; resources?: Resources }) => {
@@ -112,7 +116,7 @@ export async function seatDriver(
         signal?.throwIfAborted()
         host.record = { ...host.record, ...made }
       }
-      const seed = { publicKey, userData: Buffer.from(userData), record }
+      const seed = { publicKey, userData: Buffer.from(data), record }
       const facts = await plan.make(seed, call(signal))
       host.record = { ...host.record, ...facts, phase: 'ready' }
       return host.record

@@ -33,7 +33,7 @@ export interface NetworkContext {
   readonly store: Store
   readonly operations: Operations
   /** The next address that the Internet sees. */
-  readonly newPublicAddress: () => string
+  readonly newPublicAddress: () => Promise<string>
 }
 
 type Properties = Record<string, unknown>
@@ -97,13 +97,13 @@ function checkPublicAddress(sent: Properties, properties: Properties): void {
 }
 
 /** What Azure makes of what was sent, once it is provisioned. */
-function provision(
+async function provision(
   { newPublicAddress }: NetworkContext,
   id: string,
   type: string,
   sent: Properties,
   before: Properties,
-): Properties {
+): Promise<Properties> {
   const guid = before['resourceGuid'] ?? randomUUID()
   const base = { ...sent, provisioningState: 'Succeeded', resourceGuid: guid }
   if (type === 'networkSecurityGroups') {
@@ -112,7 +112,7 @@ function provision(
   if (type === 'virtualNetworks')
     return { ...base, subnets: children(id, 'subnets', sent['subnets']) }
   if (type === 'publicIPAddresses') {
-    const ipAddress = before['ipAddress'] ?? newPublicAddress()
+    const ipAddress = before['ipAddress'] ?? (await newPublicAddress())
     return { ...base, ipAddress, idleTimeoutInMinutes: 4 }
   }
   const ipConfigurations = ((sent['ipConfigurations'] ?? []) as Properties[]).map((one) => {
@@ -143,7 +143,6 @@ function put(context: NetworkContext, address: Address, request: Request): Answe
   if (address.type === 'publicIPAddresses') checkPublicAddress(sent, properties)
   if (address.type === 'networkInterfaces') checkInterface(store, id, properties)
   const before = existing?.body.properties ?? {}
-  const after = provision(context, id, address.type, properties, before)
   const resource: Resource = {
     body: {
       ...sent,
@@ -152,13 +151,14 @@ function put(context: NetworkContext, address: Address, request: Request): Answe
       type: `Microsoft.Network/${address.type}`,
       location: (sent['location'] as string | undefined) ?? groupLocation,
       etag: `W/"${randomUUID()}"`,
-      properties: { ...after, provisioningState: 'Updating' },
+      properties: { ...before, ...properties, provisioningState: 'Updating' },
     },
     busy: true,
     secrets: {},
   }
   store.resources.set(id.toLowerCase(), resource)
   const links = operations.start(store.subscription, 'Microsoft.Network', 200, async () => {
+    const after = await provision(context, id, address.type, properties, before)
     resource.body = { ...resource.body, properties: after }
     resource.busy = false
   })

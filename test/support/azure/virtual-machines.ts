@@ -29,7 +29,9 @@ interface Sent {
       readonly adminUsername?: string
       readonly adminPassword?: string
       readonly customData?: string
-      readonly linuxConfiguration?: { readonly ssh?: unknown }
+      readonly linuxConfiguration?: {
+        readonly ssh?: { readonly publicKeys: readonly { readonly keyData: string }[] }
+      }
     } & Properties
     readonly networkProfile: { readonly networkInterfaces: readonly NicReference[] }
   } & Properties
@@ -45,6 +47,8 @@ interface Boot {
   readonly name: string
   readonly address: string | undefined
   readonly user: string
+  /** The login key. */
+  readonly publicKey: string | undefined
   readonly customData: Uint8Array
 }
 
@@ -53,8 +57,8 @@ export interface Computers {
   /** `first`: with the user-data; later starts find the disk as it was. */
   boot(boot: Boot, first: boolean): Promise<void>
   /** Lets it shut down, or not. */
-  halt(boot: Boot, gracefully: boolean): Promise<void>
-  discard(boot: Boot): Promise<void>
+  halt(name: string, gracefully: boolean): Promise<void>
+  discard(name: string): Promise<void>
 }
 
 export interface ComputeContext extends NetworkContext {
@@ -78,6 +82,7 @@ function bootOf(store: Store, resource: Resource): Boot {
     name: body.name,
     address: typeof address === 'string' ? address : undefined,
     user: osProfile.adminUsername ?? '',
+    publicKey: osProfile.linuxConfiguration?.ssh?.publicKeys[0]?.keyData,
     customData: Buffer.from((secrets['customData'] as string | undefined) ?? '', 'base64'),
   }
 }
@@ -239,10 +244,9 @@ function remove({ store, operations, computers }: ComputeContext, address: Addre
   requireGroup(store, address.group)
   const existing = findResource(store, idOf(address))
   if (existing === undefined) return { status: 204 }
-  const boot = bootOf(store, existing)
   setState(existing, 'Deleting')
   const links = operations.start(store.subscription, 'Microsoft.Compute', 204, async () => {
-    await computers.discard(boot)
+    await computers.discard(existing.body.name)
     cascade(store, existing.body)
     store.resources.delete(existing.body.id.toLowerCase())
   })
@@ -308,10 +312,9 @@ function act(context: ComputeContext, address: Address, request: Request): Answe
     throw new Refusal(409, 'OperationNotAllowed', `Cannot restart a VM that is ${before}.`)
   }
   power.set(resource, meanwhile)
-  const boot = bootOf(store, resource)
   const gracefully = request.query.get('skipShutdown') !== 'true'
   const links = operations.start(store.subscription, 'Microsoft.Compute', 200, async () => {
-    if (before === 'running') await computers.halt(boot, gracefully)
+    if (before === 'running') await computers.halt(resource.body.name, gracefully)
     if (after === 'running') await computers.boot(bootOf(store, resource), false)
     power.set(resource, after)
   })

@@ -1,0 +1,374 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { setLogLevel } from '@azure/logger'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { UserError } from '../../src/errors.ts'
+import { operationOf } from '../support/azure/azure.ts'
+import { type DriverSeat, newAttempt, seatDriver, userData } from '../support/azure/driver-seat.ts'
+import { Refusal } from '../support/azure/exchange.ts'
+
+let seat: DriverSeat
+
+beforeEach(async () => {
+  seat = await seatDriver()
+})
+afterEach(() => seat[Symbol.asyncDispose]())
+
+const failureOf = async (work: Promise<unknown>): Promise<UserError> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (error instanceof UserError) return error
+  throw new Error(`expected a UserError, not ${String(error)}`)
+}
+
+const attempt = (given: Record<string, unknown> = {}) =>
+  seat.attempt(newAttempt(seat.options(given)))
+
+const puts = () => seat.azure.exchanges.filter(({ request }) => request.method === 'PUT')
+
+/** A network of yours, in a group of yours. */
+function addNetwork(location = 'westeurope', prefix = '10.1.0.0/24'): void {
+  const { azure } = seat
+  azure.addGroup('net')
+  const id = `/subscriptions/${azure.subscription}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/main`
+  const subnet = { name: 'hosts', id: `${id}/subnets/hosts`, properties: { addressPrefix: prefix } }
+  azure.store.resources.set(id.toLowerCase(), {
+    body: {
+      id,
+      name: 'main',
+      type: 'Microsoft.Network/virtualNetworks',
+      location,
+      properties: { addressSpace: { addressPrefixes: [prefix] }, subnets: [subnet] },
+    },
+    busy: false,
+    secrets: {},
+  })
+}
+
+describe('what cannot be made is refused before anything is', () => {
+  test.each<[string, Record<string, unknown>, RegExp, RegExp]>([
+    ['an unknown location', { location: 'westeurop' }, /no location westeurop/, /westeurope\?/],
+    [
+      'a location without the size',
+      { location: 'eastus2' },
+      /no size Standard_B2als_v2 in eastus2/,
+      /size/,
+    ],
+    ['a mistyped size', { size: 'Standard_B2als_v3' }, /no size/, /Standard_B2als_v2\?/],
+    ['a restricted size', { size: 'Standard_NC24' }, /not available to the subscription/, /--size/],
+    [
+      'a zone without the size',
+      { size: 'Standard_D2s_v5', zone: '3' },
+      /zone 3.*only in 1, 2/,
+      /--zone/,
+    ],
+    ['spot of a size that has none', { size: 'Standard_A1_v2', spot: true }, /no spot/, /--size/],
+    [
+      'a premium disk for a size that takes none',
+      { size: 'Standard_A1_v2', diskType: 'Premium_LRS' },
+      /premium/,
+      /--disk-type/,
+    ],
+    [
+      'an image that is not there',
+      { image: 'Debian:debian-99:99:latest' },
+      /no image Debian:debian-99/,
+      /az vm image/,
+    ],
+    [
+      'an image for another architecture',
+      { size: 'Standard_B2pls_v2', image: 'Debian:debian-13:13-gen2:latest' },
+      /for x64.*is Arm64/,
+      /--image/,
+    ],
+    [
+      'an image of another generation',
+      { size: 'Standard_A1_v2', image: 'Debian:debian-13:13-gen2:latest' },
+      /generation V2.*V1 only/,
+      /--image/,
+    ],
+    [
+      'an image of another subscription',
+      { image: '/subscriptions/x/resourceGroups/g/providers/Microsoft.Compute/images/i' },
+      /no image of this subscription/,
+      /galleries/,
+    ],
+    ['an image of yours that is gone', { image: 'OWN' }, /there is no image/, /--image/],
+    [
+      'more cores than the quota has',
+      { size: 'Standard_D64s_v5' },
+      /quota standardDSv5Family.*0 of 10 in use, 64 needed/,
+      /portal/,
+    ],
+    [
+      'a group that is not there',
+      { resourceGroup: 'nowhere' },
+      /no resource group nowhere/,
+      /--resource-group/,
+    ],
+    [
+      'a network that is not there',
+      { subnet: 'net/other/hosts' },
+      /no virtual network other/,
+      /--subnet/,
+    ],
+    ['a subnet that is not there', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
+    ['a subnet of no group', { subnet: 'main/hosts' }, /names no resource group/, /GROUP/],
+    [
+      'a private host that nothing could reach',
+      { privateOnly: true },
+      /nothing could reach/,
+      /--subnet/,
+    ],
+    [
+      'a DNS label without an address',
+      { privateOnly: true, subnet: 'net/main/hosts', dnsLabel: 'abc' },
+      /needs a public address/,
+      /--dns-label/,
+    ],
+    [
+      'another subscription',
+      { subscription: '00000000-0000-0000-0000-000000000000' },
+      /no such subscription/,
+      /--tenant/,
+    ],
+  ])('%s', async (_, given, message, hint) => {
+    addNetwork()
+    const own = `/subscriptions/${seat.azure.subscription}/resourceGroups/net/providers/Microsoft.Compute/images/i`
+    const error = await failureOf(attempt(given['image'] === 'OWN' ? { image: own } : given))
+    expect(error.kind).toBe('usage')
+    expect(error.message).toMatch(message)
+    expect(error.hint).toMatch(hint)
+    expect(puts()).toEqual([])
+  })
+
+  test.each<[string, string, string, RegExp]>([
+    ['in another location', 'northeurope', '10.1.0.0/24', /is in northeurope, not in westeurope/],
+    ['that is full', 'westeurope', '10.1.0.0/30', /is full/],
+  ])('a network %s', async (_, location, prefix, message) => {
+    addNetwork(location, prefix)
+    const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
+    expect(error.message).toMatch(message)
+    expect(puts()).toEqual([])
+  })
+})
+
+describe('what is yours is used', () => {
+  test('a subnet, without a public address', async () => {
+    addNetwork()
+    const host = await attempt({ subnet: 'net/main/hosts', privateOnly: true })
+    expect(host.address).toMatch(/^10\.0\.0\./)
+    expect(host.resources).toMatchObject({ access: 'private' })
+    const made = puts().map(({ request }) => operationOf(request))
+    expect(made).not.toContain('PUT Microsoft.Network/virtualNetworks')
+    expect(made).not.toContain('PUT Microsoft.Network/publicIPAddresses')
+    await seat.remove(host)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('a registration is asked for with consent alone', async () => {
+    seat.azure.registrations.set('Microsoft.Network', 'NotRegistered')
+    const error = await failureOf(attempt())
+    expect(error).toMatchObject({
+      kind: 'usage',
+      hint: expect.stringContaining('--register-providers') as string,
+    })
+    expect(seat.azure.registrations.get('Microsoft.Network')).toBe('NotRegistered')
+    await attempt({ registerProviders: true })
+    expect(seat.azure.registrations.get('Microsoft.Network')).toBe('Registered')
+    expect(seat.steps.join()).toContain('registering Microsoft.Network')
+  })
+})
+
+describe('a refusal of Azure tells what to do', () => {
+  test.each<[number, string, string, string, RegExp]>([
+    [409, 'SkuNotAvailable', 'not available', 'usage', /--zone/],
+    [409, 'OperationNotAllowed', 'exceeding approved quota', 'usage', /portal/],
+    [403, 'RequestDisallowedByPolicy', 'policy', 'usage', /exemption/],
+    [403, 'AuthorizationFailed', 'no authorization', 'credentials', /role/],
+    [403, 'LinkedAuthorizationFailed', 'no authorization', 'credentials', /role/],
+    [409, 'MissingSubscriptionRegistration', 'not registered', 'usage', /--register-providers/],
+    [409, 'ScopeLocked', 'locked', 'failed', /lock/],
+    [400, 'ResourcePurchaseValidationFailed', 'terms', 'usage', /terms accept/],
+    [409, 'SomethingElse', 'for no reason', 'failed', /^$/],
+  ])('%i %s (%s)', async (status, code, message, kind, hint) => {
+    const how = { status, body: { error: { code, message } } }
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT Microsoft.Compute/virtualMachines' ? { when: 'before', how } : undefined
+    const error = await failureOf(attempt())
+    expect(error.kind).toBe(kind)
+    expect(error.message).toContain(message)
+    expect(error.hint ?? '').toMatch(hint)
+  })
+
+  test.each(['AllocationFailed', 'ZonalAllocationFailed', 'OverconstrainedAllocationRequest'])(
+    '%s comes after the machine was accepted; a repetition makes it anew, with other user-data',
+    async (code) => {
+      const { azure } = seat
+      azure.allocation = () => new Refusal(409, code, 'No room. Try later.')
+      const host = newAttempt(seat.options())
+      const error = await failureOf(seat.attempt(host))
+      expect(error).toMatchObject({
+        kind: 'failed',
+        hint: expect.stringContaining('again later') as string,
+      })
+      expect(error.message).toContain('No room')
+      azure.allocation = () => undefined
+      await seat.attempt(host, { userData: `${userData}# another attempt\n` })
+      expect(azure.remains().filter((id) => id.includes('/virtualMachines/'))).toHaveLength(1)
+      await seat.remove(host.record)
+      expect(azure.remains()).toEqual([])
+    },
+  )
+})
+
+const throttled = (seconds: string) => ({
+  when: 'before' as const,
+  how: {
+    status: 429,
+    headers: { 'retry-after': seconds },
+    body: { error: { code: 'TooManyRequests', message: 'slow down' } },
+  },
+})
+
+describe('throttling', () => {
+  test('is waited out where Azure says for how long', async () => {
+    let left = 2
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT resourceGroup' && left-- > 0 ? throttled('1') : undefined
+    const start = performance.now()
+    await attempt()
+    expect(performance.now() - start).toBeGreaterThan(2000)
+  })
+
+  test('for an hour is told at once', async () => {
+    seat.azure.onCall = (operation) =>
+      operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
+    expect((await failureOf(attempt())).message).toContain('asks to wait 3600 s')
+  })
+})
+
+const without = (pattern: RegExp): void => {
+  for (const name of Object.keys(process.env)) if (pattern.test(name)) delete process.env[name]
+}
+const refusedLogin = () =>
+  failureOf(
+    seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call()) ??
+      Promise.resolve(),
+  )
+
+describe('the login', () => {
+  test('that is refused is told, without the secret', async () => {
+    process.env['AZURE_CLIENT_SECRET'] = 'wrong~secret'
+    const error = await refusedLogin()
+    expect(error.kind).toBe('credentials')
+    expect(error.hint).toContain('az login')
+    expect(error.message).not.toContain('wrong~secret')
+  })
+
+  test('that is not there is told', async () => {
+    without(/^AZURE_(?:CLIENT|TENANT)/)
+    process.env['AZURE_TOKEN_CREDENTIALS'] = 'EnvironmentCredential'
+    const error = await refusedLogin()
+    expect(error.kind).toBe('credentials')
+    expect(error.hint).toContain('az login')
+  })
+
+  test('is that of az, with its subscription, where the environment has none', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'az-'))
+    const token = 'TOKEN-OF-AZ'
+    seat.azure.login.tokens.add(token)
+    const answers = {
+      show: { id: seat.azure.subscription },
+      'get-access-token': {
+        accessToken: token,
+        expiresOn: '2099-01-01 00:00:00.000000',
+        expires_on: 4_070_908_800,
+      },
+    }
+    const cases = Object.entries(answers).map(
+      ([verb, answer]) => `${verb}) echo '${JSON.stringify(answer)}';;`,
+    )
+    await writeFile(join(folder, 'az'), `#!/bin/sh\ncase "$2" in ${cases.join(' ')} esac\n`)
+    await chmod(join(folder, 'az'), 0o755)
+    const { PATH } = process.env
+    try {
+      without(/^AZURE_/)
+      process.env['AZURE_TOKEN_CREDENTIALS'] = 'AzureCliCredential'
+      process.env['PATH'] = `${folder}:${PATH}`
+      const driver = seat.driverWith({})
+      expect(await driver.lifecycle?.list({ id: 'x', options: [{}] }, seat.call())).toEqual([])
+      expect(seat.azure.exchanges.at(-1)?.request.headers['authorization']).toBe(`Bearer ${token}`)
+    } finally {
+      process.env['PATH'] = PATH
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  test('by a code is told as progress, and only when it is asked for', async () => {
+    process.env['FLEET_AZURE_LOGIN'] = 'device-code'
+    try {
+      await seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call())
+      expect(seat.steps.join()).toContain('enter ABCD1234')
+    } finally {
+      delete process.env['FLEET_AZURE_LOGIN']
+    }
+  })
+
+  test.each([
+    ['china', /^(?:management\.chinacloudapi|login\..*)\.cn$/],
+    ['usgov', /^(?:management\.usgovcloudapi\.net|login\.microsoftonline\.us)$/],
+  ])('of cloud %s goes to its own hosts', async (cloud, own) => {
+    await seat.driver.lifecycle?.list({ id: 'x', options: [{ cloud }] }, seat.call())
+    const hosts = new Set(seat.azure.exchanges.map(({ request }) => request.host))
+    expect(hosts.size).toBeGreaterThan(1)
+    expect([...hosts].filter((host) => !own.test(host))).toEqual([])
+  })
+})
+
+test('nothing secret is in errors, records or steps, and the SDK logs nothing', async () => {
+  const { azure } = seat
+  const logged = vi.spyOn(process.stderr, 'write')
+  setLogLevel('verbose') // as AZURE_LOG_LEVEL does when the SDK is loaded
+  seat.driverWith({})
+  const host = newAttempt(seat.options())
+  azure.onCall = (operation) =>
+    operation === 'PUT Microsoft.Compute/virtualMachines'
+      ? {
+          when: 'before',
+          how: {
+            status: 400,
+            body: {
+              error: { code: 'InvalidParameter', message: 'see https://x.example/a?sig=SIGNED' },
+            },
+          },
+        }
+      : undefined
+  const error = await failureOf(seat.attempt(host))
+  azure.onCall = undefined
+  await seat.attempt(host)
+  const said = [
+    inspect(error, { depth: 9, showHidden: true }),
+    JSON.stringify(host.record),
+    ...seat.steps,
+  ].join('\n')
+  const signed = azure.exchanges
+    .flatMap(({ answer }) => Object.values(answer.headers ?? {}))
+    .filter((text) => text.includes('&c='))
+  expect(signed.length).toBeGreaterThan(0)
+  const secrets = [
+    ...azure.login.tokens,
+    azure.login.clientSecret,
+    'SECRET-USER-DATA',
+    Buffer.from(userData).toString('base64'),
+    'SIGNED',
+    ...signed.flatMap((url) => /&c=([^&]+)/.exec(url)?.[1] ?? []),
+  ]
+  for (const secret of secrets) expect(said).not.toContain(secret)
+  expect(logged).not.toHaveBeenCalled()
+  logged.mockRestore()
+})

@@ -1,0 +1,30 @@
+import type { Host, HostSource } from '../aws/hosts.ts'
+import type { AzureOptions } from './azure.ts'
+
+/** Puts hosts that can be logged in to behind virtual machines and public addresses. */
+export function hostsBehind(
+  source: HostSource,
+): Pick<AzureOptions, 'computers' | 'newPublicAddress'> {
+  const hosts = new Map<string, Host>()
+  const hostOf = (name: string): Host => {
+    const host = hosts.get(name)
+    if (host === undefined) throw new Error(`no host is behind ${name}`)
+    return host
+  }
+  return {
+    newPublicAddress: () => source.newAddress(),
+    computers: {
+      async boot({ name, address, user, publicKey, customData }, first) {
+        if (!first) return hostOf(name).start(address)
+        const host = await source.lease()
+        hosts.set(name, host)
+        await host.boot({ userData: Buffer.from(customData), user, publicKey }, address)
+      },
+      halt: (name, gracefully) => hostOf(name).stop(!gracefully),
+      async discard(name) {
+        await hosts.get(name)?.release()
+        hosts.delete(name)
+      },
+    },
+  }
+}
