@@ -37,7 +37,7 @@ shows() { # PUBLIC-KEY ADDRESS PORT: sshd shows it now; taken for true where not
 export const stageHostKey = String.raw`${functions}
 reload
 shows "$(public $key)" "$@"
-if ! public $staged >/dev/null 2>&1; then
+if [ -z "$(public $staged 2>/dev/null)" ]; then
   rm -f $staged $staged.pub
   ssh-keygen -q -t ed25519 -N '' -C "$(uname -n)" -f $staged </dev/null
 fi

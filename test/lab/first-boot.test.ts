@@ -4,15 +4,17 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
+import { replaceHostKey } from '../../src/operations/replace-host-key.ts'
 import { settleHost } from '../../src/operations/settle-host.ts'
 import type { HostProbe } from '../../src/provision/host-probe.ts'
 import { type FirstBoot, packUserData, writeUserData } from '../../src/provision/user-data.ts'
 import { run } from '../../src/transport/run.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { connectSsh, scanHostKey } from '../../src/transport/ssh.ts'
 import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { type BootedHost, type BootOptions, bootHost } from '../support/booted-host/booted-host.ts'
 import { labIsHere } from '../support/lab/lab.ts'
+import { until } from '../support/lab/process.ts'
 
 const machine = parseMachineName('web-1')
 const { signal } = new AbortController()
@@ -25,8 +27,10 @@ interface NewHost extends AsyncDisposable {
   settle(progress?: (step: string) => void): Promise<HostProbe>
 }
 
+const boot = { hostName: 'web-1', user: 'ana', authorizedKeys: [], engine: undefined } as const
+
 async function createHost(
-  boot: Partial<FirstBoot>,
+  different: Partial<FirstBoot>,
   options: BootOptions = {},
   maxBytes = 100_000,
 ): Promise<NewHost> {
@@ -34,14 +38,8 @@ async function createHost(
   const identityFile = join(folder, 'id')
   const [hostKey, login] = [makeKeyPair('host'), makeKeyPair('login')]
   await writeFile(identityFile, login.privateKey, { mode: 0o600 })
-  const text = writeUserData({
-    hostName: 'web-1',
-    user: 'ana',
-    authorizedKeys: [`${login.publicKey} fleet web-1`],
-    hostKey,
-    engine: undefined,
-    ...boot,
-  })
+  const authorizedKeys = [`${login.publicKey} fleet web-1`]
+  const text = writeUserData({ ...boot, authorizedKeys, hostKey, ...different })
   const host = await bootHost({
     ...options,
     userData: packUserData(text, { maxBytes, gzip: true }),
@@ -97,6 +95,7 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 240_000 }, () => {
     await using transport = await created.connect(undefined, user)
     return await run(transport, { shell: command })
   }
+  const shownKey = () => scanHostKey({ address: created.host.address, port: 22 })
   const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
 
   beforeAll(async () => {
@@ -147,6 +146,101 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 240_000 }, () => {
       'passwordauthentication no',
     )
     expect(await onHost('passwd -S ana | cut -d" " -f2')).toBe('L')
+  })
+
+  test("has user-data that cloud-init's own checker finds right, in parts and merged", async () => {
+    const { hostKey } = created
+    const text = writeUserData({ ...boot, hostKey, authorizedKeys: [hostKey.publicKey] })
+    const parts = text.split(/^--fleet.*$/m).filter((part) => part.includes('#cloud-config'))
+    expect(parts).toHaveLength(2)
+    const { root } = created.host
+    for (const [index, part] of parts.entries()) {
+      await writeFile(`${root}/root/part-${index}`, part.slice(part.indexOf('#cloud-config')))
+      expect(await onHost(`cloud-init schema --config-file /root/part-${index} 2>&1`)).toMatch(
+        /^Valid cloud-config/,
+      )
+    }
+    const merged = '/var/lib/cloud/instance/cloud-config.txt'
+    expect(await onHost(`cloud-init schema --config-file ${merged} 2>&1`)).toMatch(
+      /^Valid cloud-config/,
+    )
+  })
+
+  describe('gets another key, which only it knows', () => {
+    /** What was recorded, checked each time against what the host shows at that moment. */
+    let recorded: readonly string[] = []
+    const replace = async (dieAt?: number) => {
+      await using transport = await created.connect(recorded)
+      let calls = 0
+      return await replaceHostKey(transport, { machine, signal }, async (keys) => {
+        calls += 1
+        if (calls === dieAt) throw new Error('cut')
+        recorded = keys
+        expect(keys).toContain(await shownKey())
+      })
+    }
+    const canBeReached = async () => {
+      await using transport = await created.connect(recorded)
+      expect((await run(transport, ['id', '-un'])).stdout).toBe('ana\n')
+    }
+    beforeAll(() => {
+      recorded = [created.hostKey.publicKey]
+    })
+
+    test('cut before the keys were recorded, it is as it was', async () => {
+      await expect(replace(1)).rejects.toThrow('cut')
+      expect(await shownKey()).toBe(created.hostKey.publicKey)
+      await canBeReached()
+    })
+
+    test('cut before sshd was told of the change, it can be reached and finished', async () => {
+      await using transport = await created.connect(recorded)
+      const staged = '/etc/ssh/.fleet_host_ed25519_key'
+      const before = recorded[0] ?? ''
+      const after = await onHost(`ssh-keygen -y -f ${staged} | cut -d' ' -f1-2`)
+      recorded = [before, after]
+      await onHost(
+        `rm /etc/ssh/ssh_host_ed25519_key.pub; mv ${staged} /etc/ssh/ssh_host_ed25519_key`,
+      )
+      await canBeReached()
+      await replace()
+      expect(recorded).toEqual([await shownKey()])
+      expect([before, after]).not.toContain(recorded[0])
+      expect((await run(transport, ['echo', 'kept'])).stdout).toBe('kept\n')
+    })
+
+    test('cut before the old one was forgotten, it can be reached and finished', async () => {
+      await expect(replace(2)).rejects.toThrow('cut')
+      expect(recorded).toHaveLength(2)
+      await canBeReached()
+      await replace()
+      expect(recorded).toEqual([await shownKey()])
+    })
+
+    test('no copy of the old one is left in what cloud-init keeps, nor a key of another kind', async () => {
+      const body = created.hostKey.privateKey.split('\n')[2] ?? ''
+      expect(body.length).toBeGreaterThan(50)
+      expect(await onHost(`grep -rlF ${body} /etc /var/lib/cloud/instances`)).toBe('')
+      expect(await onHost('ls -A /etc/ssh | grep host')).toBe(
+        'ssh_host_ed25519_key\nssh_host_ed25519_key.pub',
+      )
+    })
+
+    test('and keeps it when it boots again', async () => {
+      await created.host.stop(false)
+      await created.host.start()
+      await until(
+        'cloud-init',
+        async () => {
+          const { code } = await created.host.exec('test -e /run/cloud-init/result.json')
+          return code === 0 || undefined
+        },
+        60_000,
+      )
+      expect(await shownKey()).toBe(recorded[0])
+      await canBeReached()
+      expect((await created.host.exec('cloud-init status')).stdout).toContain('done')
+    })
   })
 })
 
