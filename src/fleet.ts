@@ -10,6 +10,7 @@ import { openCreations } from './state/creations.ts'
 import { locateHome } from './state/home.ts'
 import { openKeys } from './state/keys.ts'
 import type { Broker } from './transport/broker/client.ts'
+import type { SshIncludes } from './state/ssh-includes.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
 import { askSecret, askText, canPrompt } from './ui/prompt.ts'
@@ -20,6 +21,8 @@ export interface Fleet extends Context, AsyncDisposable {
   readonly inventoryFile: string | undefined
   /** What keeps connections from one command to the next; undefined where every command makes its own. */
   broker(): Promise<Broker | undefined>
+  /** What plain ssh is told of this inventory's machines. */
+  sshIncludes(): Promise<SshIncludes>
 }
 
 /** Makes a value when it is first asked for. */
@@ -229,6 +232,11 @@ export function openFleet(
       const file = await nameEngineSocket(fleet, machine)
       const engine = { target, env, path: socketOf(machine), file }
       return (await shared.serveEngine(engine, { env, signal }, holder)).path
+    },
+    forgetEngineSockets: async (files) => (await broker())?.forget(files),
+    async sshIncludes() {
+      const { openSshIncludes } = await import('./state/ssh-includes.ts')
+      return openSshIncludes(home, (await (await inventory()).read()).id, env)
     },
     async [Symbol.asyncDispose]() {
       closing.abort()

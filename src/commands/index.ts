@@ -5,6 +5,7 @@ import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
 import { df } from './docker/df.ts'
+import { contextSync } from './docker/context.ts'
 import { env } from './docker/env.ts'
 import { events } from './docker/events.ts'
 import { history } from './docker/history.ts'
@@ -28,6 +29,7 @@ import { status } from './machines/status.ts'
 import { provision } from './machines/provision.ts'
 import { rekey } from './machines/rekey.ts'
 import { forget, rm } from './machines/rm.ts'
+import { sshConfig } from './machines/ssh-config.ts'
 import { ssh } from './machines/ssh.ts'
 import { use } from './machines/use.ts'
 
@@ -86,6 +88,7 @@ export const commandList: readonly CommandSection[] = [
       ip,
       label,
       ssh,
+      sshConfig,
       cp,
       rekey,
       rm,
@@ -132,6 +135,11 @@ export const commandList: readonly CommandSection[] = [
         ],
       },
       env,
+      {
+        name: 'context',
+        summary: 'Machines as contexts of docker',
+        commands: [contextSync],
+      },
       passThrough('docker', [], 'Run any docker command'),
       passThrough('compose', ['compose'], 'Run docker compose'),
     ],

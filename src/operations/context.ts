@@ -37,6 +37,8 @@ export interface Context {
    * `unsupported` where nothing could serve it.
    */
   keepEngineSocket(machine: Machine, holder: Holder | 'context'): Promise<string>
+  /** No context needs the engine sockets of these file names any more. */
+  forgetEngineSockets(files: readonly string[]): Promise<void>
 }
 
 /** Reports what happens to one machine while it happens: the step, and what is new about one that goes on. */

@@ -15,8 +15,8 @@ export const brokerStatus = defineCommand({
   answers: 'json',
   async run({ fleet, io, format }) {
     const status: BrokerStatus | undefined = await (await fleet.broker())?.status()
-    if (format.json) return writeJson(io, status ?? { hosts: [] })
-    if (status === undefined) io.stderr.write('the broker does not run\n')
+    if (format.json) writeJson(io, status ?? { hosts: [] })
+    else if (status === undefined) io.stderr.write('the broker does not run\n')
     else {
       io.stderr.write(`the broker runs since ${status.started} as process ${status.pid}\n`)
       await writeRows(io, format, { rows: status.hosts, columns })

@@ -1,0 +1,39 @@
+import { UserError } from '../../errors.ts'
+import { defineCommand, flag } from '../definition.ts'
+import { requireConsent, yesOption } from './confirmation.ts'
+
+export const sshConfig = defineCommand({
+  name: 'ssh-config',
+  summary: 'Print the machines for ssh’s own configuration',
+  description:
+    'Print the machines for ssh’s own configuration, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes it to fleet’s home and adds one line to ~/.ssh/config; type it again when machines have changed.',
+  options: {
+    include: flag('--include', 'have ssh read it: adds one line to ~/.ssh/config'),
+    remove: flag('--remove', 'take that line, and what it reads, away'),
+    yes: yesOption,
+  },
+  examples: ['fleet ssh-config', 'fleet ssh-config --include && ssh web-1'],
+  async run({ fleet, io, options }) {
+    if (options.include && options.remove) {
+      throw new UserError('usage', '--include and --remove: use one')
+    }
+    const includes = await fleet.sshIncludes()
+    if (options.remove) {
+      const was = await includes.exclude()
+      io.stderr.write(was ? `ssh reads it no more\n` : 'ssh did not read it\n')
+      return
+    }
+    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
+    if (options.include) {
+      const { line, configuration } = includes
+      await requireConsent(io, options.yes, `Add the line ${line} to ${configuration}?`)
+      await includes.writeKnownHosts(knownHosts)
+      await includes.include(config)
+      io.stderr.write(`ssh knows the machines; fleet ssh-config --remove takes that back\n`)
+    } else {
+      await includes.writeKnownHosts(knownHosts)
+      io.stdout.write(config)
+    }
+  },
+})

@@ -1,0 +1,91 @@
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { codeOf } from '../errors.ts'
+import { explainDiskError } from './disk-error.ts'
+import { type Environment, preparePrivateFolder } from './home.ts'
+import { replaceFile } from './replace-file.ts'
+
+/** What ssh(1) knows of one inventory's machines, in files of home that the person's own configuration includes. */
+export interface SshIncludes {
+  /** Where the host keys are kept that ssh is to accept. */
+  readonly knownHosts: string
+  /** The line that makes ssh read the files. */
+  readonly line: string
+  /** The person's own configuration. */
+  readonly configuration: string
+  /** Writes the host keys, for a configuration that is printed as well. */
+  writeKnownHosts(text: string): Promise<void>
+  /** Writes the configuration of the machines, and has ssh read it. */
+  include(text: string): Promise<void>
+  /** Takes both away. Gives whether something was there. */
+  exclude(): Promise<boolean>
+}
+
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw error
+  }
+}
+
+async function attempt<Value>(file: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+  }
+}
+
+/** Opens what `home` keeps for ssh of the inventory called `id`. Throws kind `failed` when a file cannot be written. */
+export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
+  const folder = join(home, 'ssh')
+  const [own, knownHosts] = [join(folder, `${id}.conf`), join(folder, `${id}.known_hosts`)]
+  const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
+  const line = `Include "${own}"`
+
+  /** Changes the person's own configuration, behind its link if it is one. */
+  const change = (decide: (text: string) => string) =>
+    attempt(configuration, async () => {
+      const file = await realpath(configuration).catch(() => configuration)
+      const before = await readIfThere(file)
+      const after = decide(before)
+      if (after === before) return false
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+      await replaceFile(file, after, { mode: 0o600 })
+      return true
+    })
+
+  const without = (text: string): string =>
+    text
+      .split('\n')
+      .filter((one) => one.trim() !== line)
+      .join('\n')
+
+  async function write(file: string, text: string): Promise<void> {
+    await preparePrivateFolder(home)
+    await preparePrivateFolder(folder)
+    await attempt(file, () => replaceFile(file, text, { mode: 0o600 }))
+  }
+
+  return {
+    knownHosts,
+    line,
+    configuration,
+    writeKnownHosts: (text) => write(knownHosts, text),
+    async include(text) {
+      await write(own, text)
+      // First: what stands below a Host line is for that host alone (ssh_config(5), Include).
+      await change((before) => (before.split('\n').includes(line) ? before : `${line}\n${before}`))
+    },
+    async exclude() {
+      const wasIncluded = await change(without)
+      const wasWritten = (await readIfThere(own)) !== ''
+      await rm(own, { force: true })
+      await rm(knownHosts, { force: true })
+      return wasIncluded || wasWritten
+    },
+  }
+}
