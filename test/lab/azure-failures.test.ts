@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import { setLogLevel } from '@azure/logger'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../src/errors.ts'
+import type { MachineName } from '../../src/machine/name.ts'
 import { operationOf } from '../support/azure/azure.ts'
 import { type DriverSeat, newAttempt, seatDriver, userData } from '../support/azure/driver-seat.ts'
 import { Refusal } from '../support/azure/exchange.ts'
@@ -260,6 +261,15 @@ const refusedLogin = () =>
     seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call()) ??
       Promise.resolve(),
   )
+
+test('a subscription that the login does not see is not taken for one without the host', async () => {
+  const host = await attempt()
+  const resources = { ...host.resources, subscription: '00000000-0000-0000-0000-000000000000' }
+  const elsewhere = { ...host, resources }
+  expect(await failureOf(seat.remove(elsewhere))).toMatchObject({ kind: 'usage' })
+  const hosts = new Map([['web-1' as MachineName, elsewhere]])
+  expect(await failureOf(seat.driver.observe(hosts, seat.call()))).toMatchObject({ kind: 'usage' })
+})
 
 describe('the login', () => {
   test('that is refused is told, without the secret', async () => {

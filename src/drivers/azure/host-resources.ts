@@ -16,6 +16,10 @@ export interface Place {
   readonly names: Names
 }
 
+/** The id of a host's virtual machine. Azure itself answers it in one spelling or another. */
+export const machineId = ({ account, group, names }: Place): string =>
+  `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
+
 /** A place, as the record of a host keeps it. */
 export const recordPlace = ({ account, group, ownGroup, isPrivate, names }: Place): Resources => ({
   ...(account.cloud !== 'public' && { cloud: account.cloud }),

@@ -2,7 +2,7 @@ import type { GenericResourceExpanded, ResourceGroup } from '@azure/arm-resource
 import type { Call, FleetScope, FoundHost } from '../driver.ts'
 import type { Account, AzureApi, OpenApi } from './azure-api.ts'
 import { azureOptions } from './options.ts'
-import { recordPlace } from './host-resources.ts'
+import { machineId, recordPlace } from './host-resources.ts'
 import type { Environment } from './login.ts'
 import { baseName, namesOf, ownGroupName } from './names.ts'
 import { allSettled } from './patience.ts'
@@ -36,18 +36,20 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   const machine = parts.find(({ tags }) => tags?.['fleet:machine'])?.tags?.['fleet:machine'] ?? ''
   const base = baseName(machine, token)
   const [first] = parts
-  const group = first === undefined ? '' : groupOf(first)
-  const ownGroup = group.toLowerCase() === ownGroupName(base).toLowerCase()
+  const found = first === undefined ? '' : groupOf(first)
+  const own = ownGroupName(base)
+  const ownGroup = found.toLowerCase() === own.toLowerCase()
   const isPrivate = !parts.some(({ type = '' }) => /publicIPAddresses$/i.test(type))
+  const group = ownGroup ? own : found
   const place = { account, group, ownGroup, isPrivate, names: namesOf(base) }
-  const virtualMachine = parts.find(({ type = '' }) => /virtualMachines$/i.test(type))
+  const hasMachine = parts.some(({ type = '' }) => /virtualMachines$/i.test(type))
   return {
     token,
     machine,
     record: {
       phase: 'ready',
       token,
-      ...(virtualMachine?.id !== undefined && { id: virtualMachine.id }),
+      ...(hasMachine && { id: machineId(place) }),
       resources: recordPlace(place),
     },
     parts: parts.map(describePart),

@@ -2,7 +2,7 @@ import type { Call, HostFacts, HostSeed } from '../driver.ts'
 import { requireAddress } from './addresses.ts'
 import type { AzureApi } from './azure-api.ts'
 import type { Decision } from './decision.ts'
-import type { Place } from './host-resources.ts'
+import { type Place, machineId } from './host-resources.ts'
 import { makeNetwork } from './network.ts'
 import { type FoundMachine, awaitMachine, makeMachine, removeMachine } from './virtual-machine.ts'
 
@@ -46,10 +46,11 @@ export async function makeHost(
 export async function resumeHost(
   api: AzureApi,
   place: Place,
-  { id, user }: FoundMachine,
+  { user }: FoundMachine,
   seed: HostSeed,
   call: Call,
 ): Promise<HostFacts> {
+  const id = machineId(place)
   await seed.record({ id })
   await awaitMachine(api, place, call)
   return { id, address: await requireAddress(api, place, call), user }

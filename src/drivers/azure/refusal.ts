@@ -31,8 +31,12 @@ export function wordsOfRefusal(error: Error): string {
     .replace(/\.$/, '')
 }
 
-/** Whether what was asked for does not exist, or no longer. */
-const isGone = (error: unknown): boolean => statusOfRefusal(error) === 404
+/**
+ * Whether what was asked for does not exist, or no longer. Of a subscription that the login does not see, nothing is
+ * known: what is in it may well exist.
+ */
+const isGone = (error: unknown): boolean =>
+  statusOfRefusal(error) === 404 && !/Subscription/.test(codeOfRefusal(error) ?? '')
 
 /** The answer, or `undefined` where what was asked for does not exist. */
 export async function orGone<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -98,7 +98,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   if (found === undefined) return
   if (found.tags?.['fleet:token'] !== token) {
     throw new UserError('failed', `the resource group ${group} is not the one that fleet made`, {
-      hint: 'see to it in the portal; fleet rm --forget removes the machine from the inventory alone',
+      hint: 'see to it in the portal; fleet forget takes the machine out of the inventory alone',
     })
   }
   call.progress('removing the resource group', group)

@@ -3,13 +3,12 @@ import type { VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
 import { UserError } from '../../errors.ts'
 import type { Call, HostSeed } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import type { Place } from './host-resources.ts'
+import { type Place, machineId } from './host-resources.ts'
 import type { Decision } from './decision.ts'
 import { orGone } from './refusal.ts'
 
 /** A host's virtual machine, as an earlier attempt left it. */
 export interface FoundMachine {
-  readonly id: string
   readonly user: string
   /** Of being made: `Creating`, `Succeeded`, `Failed` … */
   readonly state: string
@@ -23,9 +22,9 @@ export async function findMachine(
 ): Promise<FoundMachine | undefined> {
   const options = { abortSignal: signal }
   const found = await orGone(compute.virtualMachines.get(group, names.machine, options))
-  if (found?.id === undefined) return undefined
-  const { id, osProfile, provisioningState: state = 'Unknown' } = found
-  return { id, user: osProfile?.adminUsername ?? '', state }
+  if (found === undefined) return undefined
+  const { osProfile, provisioningState: state = 'Unknown' } = found
+  return { user: osProfile?.adminUsername ?? '', state }
 }
 
 function identityOf({ identity }: Decision['options']): { identity?: VirtualMachineIdentity } {
@@ -84,12 +83,9 @@ function virtualMachine(decision: Decision, nic: string, seed: HostSeed): Virtua
   }
 }
 
-const idOf = (account: string, { group, names }: Place): string =>
-  `/subscriptions/${account}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
-
 /** Makes the virtual machine. Its id is recorded as soon as Azure has accepted it. */
 export async function makeMachine(
-  { compute, tempo, account }: AzureApi,
+  { compute, tempo }: AzureApi,
   decision: Decision,
   nic: string,
   seed: HostSeed,
@@ -105,7 +101,7 @@ export async function makeMachine(
     options,
   )
   await poller.submitted()
-  const id = idOf(account.subscription, place)
+  const id = machineId(place)
   await seed.record({ id })
   await poller.pollUntilDone({ abortSignal: call.signal })
   return id

@@ -150,7 +150,8 @@ function setState(resource: Resource, provisioningState: string): void {
 function bodyOf(address: Address, sent: Sent): Body {
   const { adminPassword: _, customData: __, ...osProfile } = sent.properties.osProfile
   const { storageProfile } = sent.properties
-  const id = idOf(address)
+  // Azure answers the group of a virtual machine in capitals, whoever wrote it how.
+  const id = idOf({ ...address, group: address.group.toUpperCase() })
   const disk = id.replace(/\/virtualMachines\/.*/, `/disks/${storageProfile.osDisk.name}`)
   const managedDisk = { ...(storageProfile.osDisk['managedDisk'] as Properties), id: disk }
   return {
