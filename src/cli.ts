@@ -26,6 +26,10 @@ interface CommonValues {
   readonly on?: readonly string[]
   readonly all?: boolean
   readonly parallel?: number
+  readonly timeout?: number
+  readonly maxFail?: number
+  readonly retryFailed?: boolean
+  readonly fold?: boolean
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -50,24 +54,33 @@ function programOption(option: Option<unknown>): ProgramOption {
   return made
 }
 
+/** `--max-fail` of `maxFail`. */
+const longFlagOf = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
 /** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
 function joinCommon(command: Command, before: CommonValues, after: CommonValues): CommonValues {
   const taken = new Set<string>(commonNamesOf(command))
   const refused = Object.keys(before).find((name) => !taken.has(name))
   if (refused !== undefined) {
-    throw new UserError('usage', `fleet ${command.name} does not take --${refused}`, {
+    throw new UserError('usage', `fleet ${command.name} does not take ${longFlagOf(refused)}`, {
       hint: `fleet ${command.name} --help`,
     })
   }
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-function targetsOf({ machine, on = [], all, parallel }: CommonValues): Targets {
+function targetsOf({ machine, on = [], all, retryFailed = false, ...how }: CommonValues): Targets {
   const selectors = all === true ? [...on, 'all'] : on
-  if (selectors.length > 0 && machine !== undefined) {
-    throw new UserError('usage', '--machine names one machine, --on and --all name many: use one')
+  if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
+    throw new UserError(
+      'usage',
+      '--machine names one machine, --on, --all and --retry-failed name many: use one',
+    )
   }
-  return { machine, on: selectors, parallel }
+  const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000
+  const { parallel, maxFail } = how
+  return { machine, on: selectors, parallel, retryFailed, timeoutMs, maxFail }
 }
 
 /**
@@ -178,7 +191,7 @@ async function runCommand(
     args: Object.fromEntries(names.map((name, index) => [name, words[index]])),
     options: typed.options,
     targets: targetsOf(common),
-    format: { json: ran.json, quiet: common.quiet === true },
+    format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
   })
   ran.code = code ?? exitCodes.ok
 }

@@ -211,6 +211,10 @@ export function openFleet(
       const { openActive } = await import('./state/active.ts')
       return openActive(home, await locate())
     }),
+    failures: once(async () => {
+      const { openLastFailures } = await import('./state/last-failures.ts')
+      return openLastFailures(home, await locate())
+    }),
     keys: () => keys,
     creations: () => creations,
     driver: findDriver,

@@ -1,5 +1,5 @@
 import { type Command, type Option, flag, parsed, text, texts } from './definition.ts'
-import { parseCount } from './numbers.ts'
+import { parseCount, parseSeconds } from './numbers.ts'
 
 /** The options that mean the same for every command that takes them, by the property they set. */
 export const commonOptions = {
@@ -16,6 +16,14 @@ export const commonOptions = {
     'how many machines to work on at once (32; for ls and status 128)',
     (count) => parseCount(count, 1),
   ),
+  timeout: parsed('--timeout <seconds>', 'how long each machine may take', parseSeconds),
+  maxFail: parsed(
+    '--max-fail <count>',
+    'begin with no more machines after so many failures',
+    (count) => parseCount(count, 1),
+  ),
+  retryFailed: flag('--retry-failed', 'only the machines that failed the last time'),
+  fold: flag('--fold', 'what several machines answer alike, once'),
   json: flag('--json', 'answer in JSON'),
   quiet: flag('-q, --quiet', 'names only'),
 } as const
@@ -37,6 +45,7 @@ export function commonNamesOf(command: Command): CommonOption[] {
     ...(command.targets === undefined ? [] : (['machine'] as const)),
     ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
     ...(command.targets === 'many' && !command.allAtOnce ? (['parallel'] as const) : []),
+    ...(command.gathers === true ? (['timeout', 'maxFail', 'retryFailed', 'fold'] as const) : []),
     ...(command.answers === undefined ? [] : (['json'] as const)),
     ...(command.answers === 'names' ? (['quiet'] as const) : []),
   ]

@@ -99,12 +99,20 @@ export interface Targets {
   readonly on: readonly string[]
   /** How many of them to work on at once, if that was said. */
   readonly parallel: number | undefined
+  /** Only those on which the last command for several did not succeed. */
+  readonly retryFailed: boolean
+  /** How long the work on each may take. */
+  readonly timeoutMs: number | undefined
+  /** After how many failures no more are begun with. */
+  readonly maxFail: number | undefined
 }
 
 /** How a person wants the answer. */
-interface Format {
+export interface Format {
   readonly json: boolean
   readonly quiet: boolean
+  /** What several machines answer alike is to be told once. */
+  readonly fold: boolean
 }
 
 /** One run of a command. */
@@ -132,6 +140,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly targets?: 'one' | 'many'
   /** Of many machines, asks all at once, or none: takes no `--parallel`. */
   readonly allAtOnce?: boolean
+  /** Whether it gathers what many machines answer: takes `--timeout`, `--max-fail`, `--retry-failed` and `--fold`. */
+  readonly gathers?: boolean
   /** Whether it takes `--json`, or `--json` and `--quiet`. */
   readonly answers?: 'json' | 'names'
   /** Words after the name go to another program unread; the first argument takes them. */

@@ -30,17 +30,38 @@ export async function chooseMachine(context: Context, name: string | undefined):
   })
 }
 
+/** Which machines a person named. */
+interface Wanted {
+  readonly machine: string | undefined
+  readonly on: readonly string[]
+  /** Only those on which the last command for several did not succeed. */
+  readonly retryFailed?: boolean
+}
+
+/** Whether a person chose machines as many, be it one: then answers tell theirs. */
+export const choosesMany = ({ on, retryFailed = false }: Wanted): boolean =>
+  on.length > 0 || retryFailed
+
+/** Those of `machines` on which the last command for several did not succeed. */
+async function thatFailed(
+  context: Context,
+  machines: readonly Machine[],
+): Promise<readonly Machine[]> {
+  const names = new Set(await (await context.failures()).read())
+  const failed = machines.filter(({ name }) => names.has(name))
+  if (failed.length > 0) return failed
+  throw new UserError('unknown-machine', 'no machine failed the last time', {
+    hint: 'choose them with --on or --all',
+  })
+}
+
 /**
  * The machines that a command means: those that `selectors` choose, else the one that
  * `chooseMachine` finds. Hosts without an engine count only when they are named.
  */
-export async function chooseMachines(
-  context: Context,
-  { machine, on }: { machine: string | undefined; on: readonly string[] },
-): Promise<Machine[]> {
-  if (on.length === 0) return [await chooseMachine(context, machine)]
-  const inventory = await (await context.inventory()).read()
-  const chosen = select([...inventory.machines.values()], parseSelector(on))
+export async function chooseMachines(context: Context, wanted: Wanted): Promise<Machine[]> {
+  const chosen = await chooseHosts(context, wanted)
+  if (!choosesMany(wanted)) return [...chosen]
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
     throw new UserError('unknown-machine', 'the machines selected have no Docker engine', {
@@ -48,6 +69,16 @@ export async function chooseMachines(
     })
   }
   return withEngine
+}
+
+/** As {@link chooseMachines}, with hosts that have no engine. */
+export async function chooseHosts(context: Context, wanted: Wanted): Promise<readonly Machine[]> {
+  const { machine, on, retryFailed = false } = wanted
+  if (!choosesMany(wanted)) return [await chooseMachine(context, machine)]
+  const { machines } = await (await context.inventory()).read()
+  const all = [...machines.values()]
+  const selected = on.length === 0 ? all : select(all, parseSelector(on))
+  return retryFailed ? thatFailed(context, selected) : selected
 }
 
 /** The machines to list: those chosen, else all. Needs no active one. */

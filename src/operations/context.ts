@@ -3,6 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { ActiveMachine } from '../state/active.ts'
 import type { Creations } from '../state/creations.ts'
+import type { LastFailures } from '../state/last-failures.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Prompt } from '../transport/ssh.ts'
@@ -18,6 +19,8 @@ export interface Context {
   inventory(): Promise<InventoryStore>
   /** Which machine is active, for this person and inventory. */
   active(): Promise<ActiveMachine>
+  /** On which machines the last command for several did not succeed, for this person and inventory. */
+  failures(): Promise<LastFailures>
   keys(): Keys
   creations(): Creations
   /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */

@@ -14,7 +14,9 @@ export interface FanOutOptions {
   /** How many machines are worked on at once; 32 unless told. */
   readonly concurrency?: number | undefined
   /** How long the work on one machine may take. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
+  /** After this many failures no more machines are begun with; those under way go on. */
+  readonly maxFail?: number | undefined
 }
 
 /**
@@ -25,13 +27,20 @@ export interface FanOutOptions {
 export async function* fanOut<Machine extends { readonly name: string }, Value>(
   machines: readonly Machine[],
   work: Work<Machine, Value>,
-  { signal, concurrency = 32, timeoutMs }: FanOutOptions,
+  { signal, concurrency = 32, timeoutMs, maxFail = Infinity }: FanOutOptions,
 ): AsyncGenerator<Outcome<Machine, Value>, void> {
   const left = new AbortController()
   const stop = AbortSignal.any([signal, left.signal])
   const waiting = machines.values()
+  let failed = 0
   async function* takeTurns() {
-    for (const machine of waiting) yield await attempt(machine, work, stop, timeoutMs)
+    while (failed < maxFail) {
+      const { done, value: machine } = waiting.next()
+      if (done === true) return
+      const outcome = await attempt(machine, work, stop, timeoutMs)
+      if ('error' in outcome) failed += 1
+      yield outcome
+    }
   }
   try {
     const workers = Array.from({ length: Math.min(concurrency, machines.length) }, takeTurns)

@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { openSync, closeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { type Readable, type Stream, Writable, Readable as Source } from 'node:stream'
+import { PassThrough, type Readable, type Stream, Readable as Source } from 'node:stream'
 import { findProgram } from '../engine/docker/find-program.ts'
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
+import { type TakeLine, takeLines } from './run-lines.ts'
 import { type Streams, signalBehind } from './streams.ts'
 
 type Env = Streams['env']
@@ -115,24 +116,6 @@ export async function runDocker(
   return runHere(docker, args, streams, env)
 }
 
-/** A stream that gives each line it is written, the last one also when it is not ended. */
-function writeLines(onLine: (line: string) => void): Writable {
-  const decoder = new TextDecoder()
-  let rest = ''
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n/)
-      rest = lines.pop() ?? ''
-      for (const line of lines) onLine(line)
-      done()
-    },
-    final(done) {
-      if (rest !== '') onLine(rest)
-      done()
-    },
-  })
-}
-
 /**
  * {@link runDocker} without input and terminal, its output given line by line: for running on
  * many machines at once.
@@ -142,16 +125,20 @@ export async function runDockerLines(
   machine: Machine,
   args: readonly string[],
   surroundings: Pick<Streams, 'env' | 'cwd' | 'signal'>,
-  onLine: (stream: 'stdout' | 'stderr', line: string) => void,
+  onLine: TakeLine,
 ): Promise<number> {
   const stdin: Readable = Source.from([])
-  const stdout = writeLines((line) => onLine('stdout', line))
-  const stderr = writeLines((line) => onLine('stderr', line))
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const taken = Promise.all([
+    takeLines('stdout', stdout, onLine),
+    takeLines('stderr', stderr, onLine),
+  ])
   const { env, cwd, signal } = surroundings
   try {
     return await runDocker(context, machine, args, { stdin, stdout, stderr, env, cwd, signal })
   } finally {
     stdout.end()
     stderr.end()
+    await taken
   }
 }

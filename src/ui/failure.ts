@@ -1,5 +1,6 @@
 import { UserError, exitCodes } from '../errors.ts'
 import { colorsOf } from './color.ts'
+import { foldNames } from './fold-names.ts'
 import type { Io } from './io.ts'
 
 /** The exit code that tells of `thrown`; `failureCode` stands in where a command has its own. */
@@ -59,5 +60,39 @@ export function writeFailures(
   }
   const { red } = colorsOf(io, 'stderr')
   io.stderr.write(`${red('fleet:')} ${failures.length} of ${of} machines failed\n`)
-  for (const [reason, names] of byReason) io.stderr.write(`  ${names.join(', ')}: ${reason}\n`)
+  for (const [reason, names] of byReason) io.stderr.write(`  ${foldNames(names)}: ${reason}\n`)
+}
+
+interface Named {
+  readonly name: string
+}
+
+/** What came of work on several machines, as far as it can fail. */
+interface Gathered {
+  readonly outcomes: readonly ({ readonly machine: Named } & (
+    | { readonly error: UserError }
+    | object
+  ))[]
+  readonly rest: readonly Named[]
+  readonly cancelled: boolean
+}
+
+/** Tells which machines failed, and of which nothing came since the work was stopped. Gives the exit code. */
+export function writeGathered(
+  io: Io,
+  { outcomes, rest, cancelled }: Gathered,
+  { json }: { readonly json: boolean },
+): number {
+  const failures = outcomes.flatMap((outcome) =>
+    'error' in outcome ? [{ machine: outcome.machine, error: outcome.error }] : [],
+  )
+  writeFailures(io, failures, { of: outcomes.length + rest.length, json })
+  if (rest.length > 0) {
+    const why = cancelled ? 'cancelled' : `stopped after ${failures.length} failures`
+    const names = foldNames(rest.map(({ name }) => name))
+    const kind = cancelled ? 'cancelled' : 'failed'
+    writeFailure(io, new UserError(kind, `${why}: nothing of ${names}`), json)
+  }
+  if (cancelled) return exitCodes.cancelled
+  return failures.length === 0 ? exitCodes.ok : exitCodes.failed
 }

@@ -16,6 +16,7 @@ export const df = defineCommand({
   name: 'df',
   summary: 'Show what images, containers and volumes take on the disk',
   targets: 'many',
+  gathers: true,
   answers: 'json',
   async run(invocation) {
     const { readDiskUsage, summarizeDiskUsage } = await import('../../engine/disk-usage.ts')

@@ -33,6 +33,7 @@ export const history = defineCommand({
   arguments: { image: required('image', 'name or id of the image') },
   options: { trunc: noTruncOption },
   targets: 'many',
+  gathers: true,
   answers: 'json',
   async run({ args, options, ...invocation }) {
     const { readHistory } = await import('../../engine/images.ts')

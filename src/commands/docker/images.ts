@@ -63,6 +63,7 @@ export const images = defineCommand({
     trunc: noTruncOption,
   },
   targets: 'many',
+  gathers: true,
   answers: 'names',
   examples: ['fleet images --on role=web', 'fleet images -f dangling=true'],
   async run({ options, ...invocation }) {

@@ -12,16 +12,17 @@ const inspectCommand = (what: string, load: () => Promise<Inspect>): Command =>
     summary: `Print all about ${what}, as JSON`,
     arguments: { names: several('names', `names or ids of ${what}`) },
     targets: 'many',
+    gathers: true,
     async run({ args, ...invocation }) {
       const inspect = await load()
-      const { answers, many, code } = await askEngines(invocation, (engine, signal) =>
+      const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
         Promise.all(args.names.map((name) => inspect(engine, name, signal))),
       )
       const found = answers.flatMap(({ machine, value }) =>
         value.map((details) => (many ? { machine, ...details } : details)),
       )
       writeJson(invocation.io, found)
-      return code
+      return tellFailures()
     },
   })
 

@@ -30,6 +30,7 @@ export const layers = defineCommand({
   arguments: { images: any('images', 'names or ids; all images if none is named') },
   options: { trunc: noTruncOption },
   targets: 'many',
+  gathers: true,
   answers: 'json',
   async run({ args, options, ...invocation }) {
     const { imageLayers } = await import('../../engine/image-layers.ts')

@@ -77,6 +77,7 @@ export const ps = defineCommand({
     trunc: noTruncOption,
   },
   targets: 'many',
+  gathers: true,
   answers: 'names',
   examples: ['fleet ps -a', 'fleet ps --on role=web', 'fleet ps --all --json'],
   async run({ options, ...invocation }) {

@@ -38,6 +38,7 @@ export const stats = defineCommand({
   arguments: { containers: any('containers', 'names or ids; all that run if none is named') },
   options: { stream: flag('--no-stream', 'measure once') },
   targets: 'many',
+  gathers: true,
   answers: 'json',
   async run({ args, options, ...invocation }) {
     const { listContainers } = await import('../../engine/containers.ts')

@@ -1,4 +1,5 @@
-import { any, defineCommand, optional } from '../definition.ts'
+import { UserError } from '../../errors.ts'
+import { type Format, type Targets, any, defineCommand, optional } from '../definition.ts'
 
 /** As ssh's own (ssh(1), EXIT STATUS). */
 const sshFailure = 255
@@ -7,22 +8,54 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell on a machine, or run a command there',
   description:
-    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, the words of the command are joined by spaces and read by the shell on the machine.',
+    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, the words of the command are joined by spaces and read by the shell on the machine. On several machines, it has nothing to read, and its output comes by lines behind the names of the machines; the exit code is then 1 when it fails on some.',
   arguments: {
     name: optional('name', 'the machine; the active one if none is named', 'machine'),
     command: any('command', 'what to run, after --'),
   },
-  targets: 'one',
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
   failureCode: sshFailure,
-  examples: ['fleet ssh web-1', 'fleet ssh web-1 -- journalctl -u docker -n 20'],
-  async run({ fleet, io, args, targets }) {
-    const { chooseMachine } = await import('../../operations/choose-machines.ts')
-    const { runOnHost } = await import('../../operations/run-on-host.ts')
+  examples: [
+    'fleet ssh web-1',
+    'fleet ssh web-1 -- journalctl -u docker -n 20',
+    'fleet ssh --on role=web --fold -- uname -r',
+  ],
+  async run({ fleet, io, args, targets, format }) {
+    const { chooseHosts, choosesMany } = await import('../../operations/choose-machines.ts')
+    const isNamed = targets.machine === undefined && !choosesMany(targets)
     const [name, words] =
-      targets.machine === undefined || args.name === undefined
+      isNamed || args.name === undefined
         ? [args.name ?? targets.machine, args.command]
         : [targets.machine, [args.name, ...args.command]]
-    const transport = await fleet.connect(await chooseMachine(fleet, name))
-    return runOnHost(transport, words.length === 0 ? undefined : { shell: words.join(' ') }, io)
+    const command = words.length === 0 ? undefined : { shell: words.join(' ') }
+    const machines = await chooseHosts(fleet, { ...targets, machine: name })
+    if (choosesMany(targets)) {
+      if (command === undefined) throw new UserError('usage', 'say what to run, after --')
+      const { runEach } = await import('../run-each.ts')
+      const { runLines } = await import('../../operations/run-lines.ts')
+      return runEach(
+        { fleet, io, format, targets },
+        machines,
+        'it',
+        async (machine, signal, take) =>
+          runLines(await fleet.connect(machine), command, signal, take),
+      )
+    }
+    requireMany(targets, format)
+    const { runOnHost } = await import('../../operations/run-on-host.ts')
+    const [machine] = machines
+    return machine === undefined ? undefined : runOnHost(await fleet.connect(machine), command, io)
   },
 })
+
+/** One machine's command has the terminal to itself, as with ssh. */
+function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
+  if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
+  throw new UserError(
+    'usage',
+    '--json, --fold, --timeout and --max-fail are for running a command on several machines',
+    { hint: 'choose them with --on or --all' },
+  )
+}

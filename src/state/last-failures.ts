@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto'
+import { readFile, realpath, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { preparePrivateFolder } from './home.ts'
+import { replaceFile } from './replace-file.ts'
+
+/** The machines on which the last command for several of an inventory did not succeed, kept in home. */
+export interface LastFailures {
+  read(): Promise<readonly string[]>
+  /** Never rejects: who cannot remember says so when asked. */
+  keep(machines: readonly string[]): Promise<void>
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
+
+/** Keeps them in a file of `home` for the inventory at `inventoryPath`. */
+export function openLastFailures(home: string, inventoryPath: string): LastFailures {
+  const folder = join(home, 'failures')
+  const locate = async (): Promise<string> => {
+    const path = await realpath(inventoryPath).catch(() => resolve(inventoryPath))
+    return join(folder, `${createHash('sha256').update(path).digest('hex')}.json`)
+  }
+  return {
+    async read() {
+      try {
+        const machines: unknown = JSON.parse(await readFile(await locate(), 'utf8'))
+        return Array.isArray(machines) ? machines.filter(isText) : []
+      } catch {
+        return []
+      }
+    },
+    async keep(machines) {
+      try {
+        const file = await locate()
+        if (machines.length === 0) return await rm(file, { force: true })
+        await preparePrivateFolder(folder)
+        await replaceFile(file, `${JSON.stringify(machines)}\n`, { mode: 0o600 })
+      } catch {
+        // The command itself went as it went.
+      }
+    },
+  }
+}

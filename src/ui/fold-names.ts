@@ -1,0 +1,34 @@
+interface Numbered {
+  readonly name: string
+  readonly before: string
+  readonly digits: string
+  readonly after: string
+}
+
+function split(name: string): Numbered {
+  const [, before = name, digits = '', after = ''] = /^(.*?)(\d{1,9})(\D*)$/.exec(name) ?? []
+  return { name, before, digits, after }
+}
+
+/** Whether `next` is the name after `last`: the number one more, written alike. */
+function follows(last: Numbered, next: Numbered): boolean {
+  const isAlike = last.before === next.before && last.after === next.after && last.digits !== ''
+  return (
+    isAlike && next.digits === String(Number(last.digits) + 1).padStart(last.digits.length, '0')
+  )
+}
+
+/** Names as a person lists them: `db, web-1..web-3`. Three that follow each other are a range. */
+export function foldNames(names: readonly string[]): string {
+  const runs: Numbered[][] = []
+  for (const next of names.map(split)) {
+    const last = runs.at(-1)?.at(-1)
+    if (last !== undefined && follows(last, next)) runs.at(-1)?.push(next)
+    else runs.push([next])
+  }
+  return runs
+    .flatMap((run) =>
+      run.length < 3 ? run.map(({ name }) => name) : [`${run[0]?.name}..${run.at(-1)?.name}`],
+    )
+    .join(', ')
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { foldNames } from './fold-names.ts'
+import type { Io } from './io.ts'
+import { openPrefixedLines } from './prefixed-lines.ts'
+
+type Stream = 'stdout' | 'stderr'
+
+/** Writes what a command prints on several machines. */
+export interface MachineOutput {
+  /** Takes a line; resolves when there is room for more. */
+  line(machine: string, stream: Stream, text: string): Promise<void> | void
+  /** Tells that the command has ended on a machine. */
+  end(machine: string, code: number): void
+  /** Tells that it has ended everywhere. */
+  finish(): void
+}
+
+async function drained(stream: Io['stdout']): Promise<void> {
+  if (stream.writableNeedDrain) await once(stream, 'drain')
+}
+
+/** Each line as it comes, behind the name of its machine. */
+function prefixedOutput(io: Io, machines: readonly string[]): MachineOutput {
+  const lines = openPrefixedLines(io, machines)
+  return {
+    line(machine, stream, text) {
+      lines.write(machine, stream, text)
+      return io[stream].writableNeedDrain ? drained(io[stream]) : undefined
+    },
+    end: () => {},
+    finish: () => {},
+  }
+}
+
+/** What a machine has printed so far. */
+interface Printed {
+  readonly lines: { readonly stream: Stream; readonly text: string }[]
+}
+
+/** Holds what machines print until they end. */
+function holdOutput(whenEnded: (machine: string, code: number, printed: Printed) => void) {
+  const held = new Map<string, Printed>()
+  return {
+    line(machine: string, stream: Stream, text: string) {
+      const printed = held.get(machine) ?? { lines: [] }
+      held.set(machine, printed)
+      printed.lines.push({ stream, text })
+    },
+    end(machine: string, code: number) {
+      whenEnded(machine, code, held.get(machine) ?? { lines: [] })
+      held.delete(machine)
+    },
+  }
+}
+
+/** What a machine has printed on one of its streams. */
+const textOf = ({ lines }: Printed, wanted: Stream): string =>
+  lines
+    .filter(({ stream }) => stream === wanted)
+    .map(({ text }) => `${text}\n`)
+    .join('')
+
+/** One JSON object a machine, as each ends. */
+function jsonOutput(io: Io): MachineOutput {
+  const held = holdOutput((machine, code, printed) => {
+    const [stdout, stderr] = [textOf(printed, 'stdout'), textOf(printed, 'stderr')]
+    io.stdout.write(`${JSON.stringify({ machine, code, stdout, stderr })}\n`)
+  })
+  return { ...held, finish: () => {} }
+}
+
+/** Equal outputs once, behind the names of all their machines. */
+function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
+  const byOutput = new Map<string, { printed: Printed; machines: Set<string> }>()
+  const held = holdOutput((machine, code, printed) => {
+    const key = JSON.stringify([code, printed])
+    const group = byOutput.get(key) ?? { printed, machines: new Set() }
+    byOutput.set(key, group)
+    group.machines.add(machine)
+  })
+  return {
+    ...held,
+    finish() {
+      const groups = [...byOutput.values()].map(({ printed, machines: printers }) => ({
+        names: machines.filter((name) => printers.has(name)),
+        lines: printed.lines,
+      }))
+      const placeOf = (group: (typeof groups)[number]) => machines.indexOf(group.names[0] ?? '')
+      groups.sort((a, b) => placeOf(a) - placeOf(b))
+      for (const { names, lines } of groups) {
+        io.stdout.write(`${foldNames(names)} (${names.length}):\n`)
+        for (const { stream, text } of lines) io[stream].write(`${text}\n`)
+      }
+    },
+  }
+}
+
+/** Opens the output of several machines as the person asked for it. */
+export function openMachineOutput(
+  io: Io,
+  machines: readonly string[],
+  { json, fold }: { readonly json: boolean; readonly fold: boolean },
+): MachineOutput {
+  if (json) return jsonOutput(io)
+  return fold ? foldedOutput(io, machines) : prefixedOutput(io, machines)
+}

@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
+import { type Person, makePerson, program } from '../support/person.ts'
+
+const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'hostKey'>): string =>
+  `  ${name}:
+    driver: ssh
+    options: { address: ${address} }
+    host: { phase: ready, address: ${address}, user: root, hostKeys: [${hostKey.split(' ').slice(0, 2).join(' ')}] }
+`
+
+describe.skipIf(!labIsHere)('several machines at once', () => {
+  let lab: Lab
+  let ana: Person
+  const fleet = (...args: string[]) => ana.fleet(args)
+
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 3, engine: true, image: true })
+    ana = await makePerson({ identity: lab.identity.file })
+    const [first] = lab.hosts
+    // Nobody answers at the address of `gone`.
+    const gone = { name: 'z-gone', address: '10.77.0.250', hostKey: first?.hostKey ?? '' }
+    const entries = [...lab.hosts, gone].map(entry).join('')
+    await writeFile(
+      join(ana.folder, 'machines.yaml'),
+      `version: 1\nid: 0123abcd\nmachines:\n${entries}`,
+    )
+  })
+  afterAll(async () => {
+    await fleet('broker', 'stop')
+    await ana[Symbol.asyncDispose]()
+    await lab[Symbol.asyncDispose]()
+  })
+
+  test('ssh runs a command on each, its lines behind their names', async () => {
+    const { code, stdout, stderr } = await fleet(
+      'ssh',
+      '--on',
+      'h*',
+      '--',
+      'hostname; cat; echo no >&2',
+    )
+    expect(code).toBe(0)
+    expect(stdout.split('\n').sort()).toEqual(['', 'h1 | h1', 'h2 | h2', 'h3 | h3'])
+    expect(stderr.split('\n').sort()).toEqual(['', 'h1 | no', 'h2 | no', 'h3 | no'])
+  })
+
+  test('--fold tells equal output once', async () => {
+    const script = 'case $(hostname) in h2) echo other;; *) echo same;; esac'
+    const { code, stdout } = await fleet('ssh', '--on', 'h*', '--fold', '--', script)
+    expect(code).toBe(0)
+    expect(stdout).toContain('h1, h3 (2):\nsame\n')
+    expect(stdout).toContain('h2 (1):\nother\n')
+    expect(await fleet('ssh', '--on', 'h*', '--fold', '--', 'echo a; echo b')).toMatchObject({
+      stdout: 'h1..h3 (3):\na\nb\n',
+    })
+    const usage = await fleet('df', '--on', 'h*', '--fold')
+    expect(usage.stdout).toMatch(/^h1\.\.h3 \(3\):\n\w+\t/)
+    const json = await fleet('df', '--on', 'h*', '--fold', '--json')
+    expect(JSON.parse(json.stdout)).toEqual([
+      { machines: ['h1', 'h2', 'h3'], rows: expect.any(Array) as unknown[] },
+    ])
+  })
+
+  test('--json gives an object for each, with its exit code', async () => {
+    const { code, stdout, stderr } = await fleet(
+      'ssh',
+      '--on',
+      'h1',
+      '--json',
+      '--',
+      'echo a; exit 3',
+    )
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toEqual({ machine: 'h1', code: 3, stdout: 'a\n', stderr: '' })
+    expect(JSON.parse(stderr)).toMatchObject({
+      machine: 'h1',
+      error: { message: 'it exited with 3' },
+    })
+  })
+
+  test('--timeout holds for each, and rows of the others do not wait for a silent one', async () => {
+    const began = performance.now()
+    const { code, stdout, stderr } = await fleet('images', '--all', '--timeout', '6')
+    expect(performance.now() - began).toBeLessThan(20_000)
+    expect(code).toBe(1)
+    expect(stdout.trim().split('\n')).toHaveLength(3)
+    expect(stderr).toMatch(/1 of 4 machines failed\n {2}z-gone: /)
+  })
+
+  test('--retry-failed works on those that failed the last time', async () => {
+    const failing = 'test $(hostname) = h2'
+    const first = await fleet('ssh', '--on', 'h*', '--', failing)
+    expect(first).toMatchObject({ code: 1 })
+    expect(first.stderr).toContain('h1, h3: it exited with 1')
+    const second = await fleet('ssh', '--retry-failed', '--', 'hostname')
+    expect(second.code).toBe(0)
+    expect(second.stdout.split('\n').sort()).toEqual(['', 'h1 | h1', 'h3 | h3'])
+    const third = await fleet('ssh', '--retry-failed', '--', 'hostname')
+    expect(third).toMatchObject({ code: 255, stdout: '' })
+    expect(third.stderr).toContain('no machine failed the last time')
+  })
+
+  test('--max-fail begins with no more after so many failures', async () => {
+    const { code, stderr } = await fleet(
+      '--parallel',
+      '1',
+      '--max-fail',
+      '1',
+      'ssh',
+      '--on',
+      'h*',
+      '--',
+      'false',
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('h1: it exited with 1')
+    expect(stderr).toContain('stopped after 1 failures: nothing of h2, h3')
+    expect((await fleet('ssh', '--retry-failed', '--', 'true')).stderr).toBe('')
+  })
+
+  test('Ctrl-C keeps the rows that have come, and tells the rest', async () => {
+    const child = spawn(execPath, [program, 'images', '--all'], { env: ana.env, cwd: ana.folder })
+    const out = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].on('data', (chunk: Buffer) => (out[name] += chunk.toString()))
+    }
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    for (let waited = 0; waited < 100 && out.stdout.split('\n').length < 4; waited += 1) {
+      await sleep(100)
+    }
+    child.kill('SIGINT')
+    expect(await ended).toBe(130)
+    expect(out.stdout.trim().split('\n')).toHaveLength(3)
+    expect(out.stderr).toContain('cancelled: nothing of z-gone')
+  })
+
+  test('what is for several is refused for one', async () => {
+    const { code, stderr } = await fleet('ssh', 'h1', '--fold', '--', 'true')
+    expect(code).toBe(255)
+    expect(stderr).toContain('several machines')
+    expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('say what to run')
+  })
+})
