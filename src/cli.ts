@@ -13,6 +13,7 @@ import {
   type Targets,
   isGroup,
 } from './commands/definition.ts'
+import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
 import { openFleet } from './fleet.ts'
@@ -110,6 +111,8 @@ interface Run {
   /** That of fleet. */
   readonly version: string
   readonly argv: readonly string[]
+  /** What stood behind `--`, for commands that tell it apart. */
+  readonly rest: readonly string[]
   readonly ran: Ran
 }
 
@@ -169,7 +172,7 @@ async function addCommand(
 async function runCommand(
   command: Command,
   before: CommonValues,
-  { io, ran }: Run,
+  { io, ran, rest }: Run,
   typed: {
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
@@ -185,15 +188,33 @@ async function runCommand(
   ran.json = common.json === true
   await using fleet = openFleet(io, common.inventory)
   const names = Object.keys(command.arguments ?? {})
+  const received = command.takesRest === true ? withRest(words, rest) : words
   const code = await command.run({
     fleet,
     io,
-    args: Object.fromEntries(names.map((name, index) => [name, words[index]])),
+    args: Object.fromEntries(names.map((name, index) => [name, received[index]])),
     options: typed.options,
     targets: targetsOf(common),
     format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
   })
   ran.code = code ?? exitCodes.ok
+}
+
+/** The words of a command's arguments, the last of which takes `rest` too. */
+const withRest = (words: readonly unknown[], rest: readonly string[]): readonly unknown[] => [
+  ...words.slice(0, -1),
+  [...((words.at(-1) ?? []) as readonly string[]), ...rest],
+]
+
+/** Takes off what stands behind `--`, where the command tells it apart from its other words. */
+function splitRest(argv: readonly string[]): Pick<Run, 'argv' | 'rest'> {
+  const verb = verbOf(argv)
+  const dashes = argv.indexOf('--')
+  const command = commandList
+    .flatMap(({ entries }) => entries)
+    .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
+  if (command === undefined || dashes === -1) return { argv, rest: [] }
+  return { argv: argv.slice(0, dashes), rest: argv.slice(dashes + 1) }
 }
 
 const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
@@ -249,7 +270,10 @@ async function parse(run: Run): Promise<void> {
 /** A wrong command line, told as fleet tells errors. */
 function usageError({ message }: CommanderError): UserError {
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
-  const meant = /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
+  const word = /^unknown command '(.*)'$/.exec(what)?.[1]
+  const meant =
+    (word === undefined ? undefined : insteadOf(word, commandList)) ??
+    /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
   return new UserError('usage', what, {
     hint: meant === undefined ? 'fleet --help' : `did you mean ${meant}?`,
   })
@@ -267,9 +291,11 @@ export async function runCli(
   argv: readonly string[],
   { io, version }: { io: Io; version: string },
 ): Promise<number> {
-  const ran: Ran = { code: exitCodes.ok, json: argv.includes('--json'), failureCode: undefined }
+  const typed = splitRest(argv)
+  const json = typed.argv.includes('--json')
+  const ran: Ran = { code: exitCodes.ok, json, failureCode: undefined }
   try {
-    await parse({ io, version, argv, ran })
+    await parse({ io, version, ran, ...typed })
     return ran.code
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError

@@ -138,6 +138,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
   /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
   readonly targets?: 'one' | 'many'
+  /** Takes no `--on`, and works on several machines all the same: takes `--parallel`. */
+  readonly worksOnSeveral?: boolean
   /** Of many machines, asks all at once, or none: takes no `--parallel`. */
   readonly allAtOnce?: boolean
   /** Whether it gathers what many machines answer: takes `--timeout`, `--max-fail`, `--retry-failed` and `--fold`. */
@@ -146,6 +148,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly answers?: 'json' | 'names'
   /** Words after the name go to another program unread; the first argument takes them. */
   readonly passesThrough?: boolean
+  /** Words after `--` are the last argument's, whatever stands before. */
+  readonly takesRest?: boolean
   /** The exit code of fleet's own failures, where the command gives back another program's. */
   readonly failureCode?: number
   readonly examples?: readonly string[]

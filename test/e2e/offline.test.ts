@@ -82,3 +82,72 @@ test.each([
   expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
   expect(await ana.inventory()).toBe(inventory)
 })
+
+test.each([
+  [['rmi', 'nginx'], 'fleet image rm'],
+  [['top', 'web'], 'fleet container top'],
+  [['network', 'ls'], 'fleet docker network'],
+  [['image', 'rmi', 'nginx'], 'fleet image rm'],
+  [['sttus'], 'did you mean status'],
+])('%j is no command, and the one that is meant is named', async (args, named) => {
+  const { code, stderr } = await ana.fleet(args)
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
+})
+
+test.each([
+  [['--all', 'image', 'save', 'nginx'], 'one file'],
+  [['--on', 'all', 'container', 'export', '-o', 'c.tar', 'c'], 'one file'],
+  [['--all', 'image', 'load'], 'what you type'],
+  [['--all', 'exec', '-i', 'c', 'sh'], 'what you type'],
+  [['--all', 'run', '--rm', '-it', 'bb:1', 'sh'], 'what you type'],
+  [['--all', 'container', 'attach', 'c'], 'what you type'],
+  [['--all', 'container', 'cp', 'c:/etc/hosts', '.'], 'one file'],
+  [['--all', 'docker', 'login'], 'what you type'],
+  [['pull', '--all', 'nginx'], 'fleet --all pull'],
+  [['pull', 'nginx', '--all'], 'fleet --all pull'],
+  [['exec', '-m', 'here', 'c', 'sh'], 'fleet -m NAME exec'],
+])('%j cannot be meant so, and is refused with a hint', async (args, named) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stdout, stderr } = await ana.fleet(args)
+  expect({ code, stdout }).toEqual({ code: 125, stdout: '' })
+  expect(stderr).toContain(named)
+})
+
+test('what stands behind -- is the command, on the active machine where none is named', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  await ana.fleet(['use', 'here'])
+  for (const args of [
+    ['ssh', '--', 'echo', 'there', '--json'],
+    ['ssh', 'here', '--', 'echo', 'there', '--json'],
+    ['-m', 'here', 'ssh', '--', 'echo', 'there', '--json'],
+  ]) {
+    expect(await ana.fleet(args)).toMatchObject({ code: 0, stdout: 'there --json\n' })
+  }
+})
+
+test('with --json the answer is on stdout, whatever the command', async () => {
+  await rm(inFolder('machines.yaml'))
+  const file = inFolder('machines.yaml')
+  const answer = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await ana.fleet([...args, '--json'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return JSON.parse(stdout)
+  }
+  expect(await answer('init')).toMatchObject({ files: expect.arrayContaining([file]) })
+  await writeFile(file, inventory)
+  expect(await answer('use', 'here')).toEqual({ name: 'here' })
+  expect(await answer('ip', '--on', 'here,there')).toMatchObject([
+    { name: 'here' },
+    { name: 'there', address: 'there.invalid' },
+  ])
+  const statuses = await ana.fleet(['status', '--all', '--timeout', '1', '--json'])
+  const rows = JSON.parse(statuses.stdout) as { machine: string }[]
+  expect(rows.map(({ machine }) => machine)).toEqual(['half', 'here', 'there'])
+})
+
+test('ip tells the machine of each address where a selector chose them', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect((await ana.fleet(['ip', '--on', 'here,there'])).stdout).toBe(
+    'here\t127.0.0.1\nthere\tthere.invalid\n',
+  )
+})

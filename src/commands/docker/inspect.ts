@@ -13,6 +13,7 @@ const inspectCommand = (what: string, load: () => Promise<Inspect>): Command =>
     arguments: { names: several('names', `names or ids of ${what}`) },
     targets: 'many',
     gathers: true,
+    answers: 'json',
     async run({ args, ...invocation }) {
       const inspect = await load()
       const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>

@@ -1,4 +1,6 @@
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
+import { checkPlacement } from './misplaced-option.ts'
+import { checkForMany } from './one-machine-only.ts'
 
 /** Fleet's own failures, as docker's are: the command's codes go up to 124. */
 const dockerFailure = 125
@@ -34,7 +36,11 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       const { fleet, io, args, targets } = invocation
       const { chooseMachine, choosesMany } = await import('../../operations/choose-machines.ts')
       const words = [...prefix, ...args.words]
-      if (choosesMany(targets)) return runEverywhere(invocation, words)
+      checkPlacement(prefix, args.words)
+      if (choosesMany(targets)) {
+        checkForMany(words)
+        return runEverywhere(invocation, words)
+      }
       const { runDocker } = await import('../../operations/run-docker.ts')
       return runDocker(fleet, await chooseMachine(fleet, targets.machine), words, io)
     },

@@ -1,6 +1,14 @@
 import { hostOf } from '../../machine/machine.ts'
-import { writeRows } from '../../ui/table.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
 import { any, defineCommand } from '../definition.ts'
+
+interface Row {
+  readonly name: string
+  readonly address: string
+}
+
+const nameColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.name }
+const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.address }
 
 export const ip = defineCommand({
   name: 'ip',
@@ -13,13 +21,13 @@ export const ip = defineCommand({
   async run({ fleet, io, args, targets, format }) {
     const { namedMachines } = await import('../../operations/choose-machines.ts')
     const machines = await namedMachines(fleet, args.names, targets)
-    const rows = machines.map((machine) => ({
+    const rows: Row[] = machines.map((machine) => ({
       name: machine.name,
       address: hostOf(machine).address ?? '127.0.0.1',
     }))
     await writeRows(io, format, {
       rows,
-      columns: [{ title: 'ADDRESS', text: (row) => row.address }],
+      columns: targets.on.length > 0 ? [nameColumn, addressColumn] : [addressColumn],
     })
   },
 })

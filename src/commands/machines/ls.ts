@@ -5,6 +5,7 @@ import { colorsOf } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
+import { inOrderOf } from '../order.ts'
 import { parseSeconds } from '../numbers.ts'
 
 /** A machine as `fleet ls` shows it. */
@@ -115,6 +116,10 @@ export const ls = defineCommand({
       if (format.quiet) io.stdout.write(`${row.name}\n`)
       else write?.(row)
     }
-    if (format.json) writeJson(io, answers)
+    if (format.json)
+      writeJson(
+        io,
+        inOrderOf(machines, answers, ({ name }) => name),
+      )
   },
 })

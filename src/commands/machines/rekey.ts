@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { confirm, canPrompt } from '../../ui/prompt.ts'
+import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required } from '../definition.ts'
 import { yesOption } from './confirmation.ts'
 
@@ -10,13 +11,16 @@ export const rekey = defineCommand({
     'Accept the new host key of a machine, after its system was installed anew for instance. It shows both fingerprints and asks.',
   arguments: { name: required('name', 'the machine', 'machine') },
   options: { yes: yesOption },
-  async run({ fleet, io, args, options }) {
+  answers: 'json',
+  async run({ fleet, io, args, options, format }) {
     const { findMachine } = await import('../../operations/choose-machines.ts')
     const { rekeyMachine } = await import('../../operations/rekey-machine.ts')
     const machine = findMachine(await (await fleet.inventory()).read(), args.name)
-    const { after } = await rekeyMachine(fleet, machine, async (change) => {
-      io.stderr.write(`${machine.name} showed:  ${change.before.join(', ')}\n`)
-      io.stderr.write(`and shows now:  ${change.after}\n`)
+    const { before, after } = await rekeyMachine(fleet, machine, async (change) => {
+      if (!format.json || !options.yes) {
+        io.stderr.write(`${machine.name} showed:  ${change.before.join(', ')}\n`)
+        io.stderr.write(`and shows now:  ${change.after}\n`)
+      }
       if (options.yes) return true
       if (canPrompt(io)) return confirm(io, 'Accept the new key?')
       throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {
@@ -24,6 +28,7 @@ export const rekey = defineCommand({
         hint: 'compare the fingerprints, then add --yes',
       })
     })
-    io.stderr.write(`${machine.name}: ${after} is pinned\n`)
+    if (format.json) writeJson(io, { name: machine.name, before, after })
+    else io.stderr.write(`${machine.name}: ${after} is pinned\n`)
   },
 })

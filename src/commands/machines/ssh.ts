@@ -16,9 +16,11 @@ export const ssh = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'json',
+  takesRest: true,
   failureCode: sshFailure,
   examples: [
     'fleet ssh web-1',
+    'fleet ssh -- uptime',
     'fleet ssh web-1 -- journalctl -u docker -n 20',
     'fleet ssh --on role=web --fold -- uname -r',
   ],

@@ -3,6 +3,7 @@ import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
 import { any, defineCommand, parsed } from '../definition.ts'
+import { inOrderOf } from '../order.ts'
 import { parseSeconds } from '../numbers.ts'
 
 /** An answer as `--json` gives it. */
@@ -59,7 +60,11 @@ export const status = defineCommand({
       rows.push(row)
       write?.(row)
     }
-    if (format.json) writeJson(io, rows)
+    if (format.json)
+      writeJson(
+        io,
+        inOrderOf(machines, rows, ({ machine }) => machine),
+      )
     if (rows.every((row) => row.state === 'running')) return exitCodes.ok
     return rows.length === 1 ? exitCodes.unreachable : exitCodes.failed
   },

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts'
+import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required } from '../definition.ts'
 
 export const use = defineCommand({
@@ -6,14 +7,16 @@ export const use = defineCommand({
   summary: 'Make a machine the active one',
   description: 'Make a machine the one that plain commands use. "-" goes back to the one before.',
   arguments: { name: required('name', 'the machine, or - for the one before', 'machine') },
+  answers: 'json',
   examples: ['fleet use web-1', 'fleet use -'],
-  async run({ fleet, io, args }) {
+  async run({ fleet, io, args, format }) {
     const { findMachine } = await import('../../operations/choose-machines.ts')
     const active = await fleet.active()
     const name = args.name === '-' ? await active.previous() : args.name
     if (name === undefined) throw new UserError('usage', 'no machine was active before')
     const machine = findMachine(await (await fleet.inventory()).read(), name)
     await active.use(machine.name)
-    io.stderr.write(`${machine.name} is active\n`)
+    if (format.json) writeJson(io, { name: machine.name })
+    else io.stderr.write(`${machine.name} is active\n`)
   },
 })

@@ -1,0 +1,36 @@
+import { UserError } from '../../errors.ts'
+
+/** Verbs with a `-m` of docker's own: memory, or a message. */
+const takesM =
+  /^(?:run|create|build|(?:container )?(?:run|create|update|commit)|image (?:build|import))$/
+
+/** Verbs with an `--all` of docker's own. */
+const takesAll = /^image prune$/
+
+/** Verbs after whose first operand all words belong to a command in a container. */
+const runsCommand = /^(?:container )?(?:run|create|exec)$/
+
+/**
+ * Refuses fleet's `--all` and `-m` after a verb that docker carries out, where docker has no flag of that
+ * name and its own error would mislead. Throws kind `usage`.
+ */
+export function checkPlacement(prefix: readonly string[], words: readonly string[]): void {
+  const verb = prefix.join(' ')
+  if (verb === '' || verb === 'compose') return
+  const end = words.findIndex(
+    (word) => word === '--' || (runsCommand.test(verb) && !word.startsWith('-')),
+  )
+  const flags = end === -1 ? words : words.slice(0, end)
+  const misplaced = flags.find(
+    (word) => (word === '--all' && !takesAll.test(verb)) || (word === '-m' && !takesM.test(verb)),
+  )
+  if (misplaced === undefined) return
+  const example = misplaced === '-m' ? '-m NAME' : misplaced
+  throw new UserError(
+    'usage',
+    `docker ${verb} has no ${misplaced}, and fleet's goes before the verb`,
+    {
+      hint: `fleet ${example} ${verb} …`,
+    },
+  )
+}

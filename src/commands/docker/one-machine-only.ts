@@ -1,0 +1,57 @@
+import { type ReadCommand, readCommand } from '../../engine/docker/verbs.ts'
+import { operandsOf, valuesOf } from '../../engine/docker/command-line.ts'
+import { UserError } from '../../errors.ts'
+
+const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
+  words.some((word) => word.kind === 'flag' && names.includes(word.name) && word.value !== 'false')
+
+const inputReason = 'reads what you type, and only one machine can'
+const outputReason = 'writes one file, and each machine would write its own over it'
+
+/** Why a docker command works on one machine only, if it does. */
+function reasonFor(command: ReadCommand): string | undefined {
+  const operands = operandsOf(command.words)
+  switch (command.verb) {
+    case 'save':
+      return outputReason
+    case 'load':
+      return valuesOf(command.words, '--input').length === 0 ? inputReason : undefined
+    case 'import':
+      return operands[0] === '-' ? inputReason : undefined
+    case 'run':
+    case 'exec':
+      return hasFlag(command, '-i', '--interactive', '-t', '--tty') ? inputReason : undefined
+    case 'cp': {
+      const [from, to = ''] = operands
+      if (from === '-') return inputReason
+      return /^[^/.][^/]*:/.test(to) ? undefined : outputReason
+    }
+    case 'build':
+      return operands.includes('-') || valuesOf(command.words, '--file').includes('-')
+        ? inputReason
+        : undefined
+    case 'login':
+      return command.spelling === 'login' && !hasFlag(command, '-p', '--password')
+        ? inputReason
+        : undefined
+    case 'pull':
+    case 'compose':
+      return undefined
+  }
+}
+
+/** Refuses what cannot be done on several machines at once. Throws kind `usage`. */
+export function checkForMany(words: readonly string[]): void {
+  const command = readCommand(words)
+  const [spelling, reason] =
+    command === undefined
+      ? [
+          words.join(' '),
+          /^(?:container )?attach\b/.test(words.join(' ')) ? inputReason : undefined,
+        ]
+      : [command.spelling, reasonFor(command)]
+  if (reason === undefined) return
+  throw new UserError('usage', `docker ${spelling} ${reason}`, {
+    hint: `name one machine: fleet --machine NAME ${words[0]} …`,
+  })
+}
