@@ -13,7 +13,7 @@ export const commonOptions = {
   all: flag('--all', 'all machines: short for --on all'),
   parallel: parsed(
     '--parallel <count>',
-    'how many machines to work on at once (32; for ls and status 128)',
+    'how many machines to work on at once (32; for ls and status 128, where hosts are made or switched 8)',
     (count) => parseCount(count, 1),
   ),
   timeout: parsed('--timeout <seconds>', 'how long each machine may take', parseSeconds),
@@ -38,13 +38,16 @@ export function inventoryIn(words: readonly string[]): string | undefined {
 /** The name of a common option. */
 export type CommonOption = keyof typeof commonOptions
 
+const takesParallel = (command: Command): boolean =>
+  command.worksOnSeveral === true || (command.targets === 'many' && command.allAtOnce !== true)
+
 /** Which of the common options `command` takes. */
 export function commonNamesOf(command: Command): CommonOption[] {
   return [
     'inventory',
     ...(command.targets === undefined ? [] : (['machine'] as const)),
     ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
-    ...(command.targets === 'many' && !command.allAtOnce ? (['parallel'] as const) : []),
+    ...(takesParallel(command) ? (['parallel'] as const) : []),
     ...(command.gathers === true ? (['timeout', 'maxFail', 'retryFailed', 'fold'] as const) : []),
     ...(command.answers === undefined ? [] : (['json'] as const)),
     ...(command.answers === 'names' ? (['quiet'] as const) : []),

@@ -20,12 +20,14 @@ import { active } from './machines/active.ts'
 import { adopt } from './machines/adopt.ts'
 import { cp } from './machines/cp.ts'
 import { create } from './machines/create.ts'
+import { gc } from './machines/gc.ts'
 import { init } from './machines/init.ts'
 import { inspect } from './machines/inspect.ts'
 import { ip } from './machines/ip.ts'
 import { label } from './machines/label.ts'
 import { ls } from './machines/ls.ts'
 import { status } from './machines/status.ts'
+import { powerCommands } from './machines/power.ts'
 import { provision } from './machines/provision.ts'
 import { rekey } from './machines/rekey.ts'
 import { forget, rm } from './machines/rm.ts'
@@ -91,8 +93,10 @@ export const commandList: readonly CommandSection[] = [
       sshConfig,
       cp,
       rekey,
+      ...powerCommands,
       rm,
       forget,
+      gc,
     ],
   },
   {

@@ -98,6 +98,21 @@ function readFlag({ name, type }: OptionFlag, text: string | boolean): unknown {
   return text
 }
 
+/** What is wrong with `text` as the value of a flag, if anything. */
+export function troubleWith(
+  driver: DriverDefinition,
+  flag: OptionFlag,
+  text: string,
+): string | undefined {
+  try {
+    const result = (driver.options.shape[flag.key] as z.ZodType).safeParse(readFlag(flag, text))
+    return result.error?.issues[0]?.message
+  } catch (error) {
+    if (error instanceof UserError) return error.message
+    throw error
+  }
+}
+
 /**
  * Lays the options of one machine over those that the inventory sets for its driver, and checks
  * the whole. Throws kind `usage` naming each flag that is wrong, missing or unknown.

@@ -19,6 +19,7 @@ export function openEvents({ stderr }: Io): ProgressView {
   const goingOn = watchGoingOn(writeStep, { news: true })
   const close = (event: string, course: Course) => {
     goingOn.over(course)
+    if (course.step === undefined && course.past.length === 0) return
     write(event, course, course.began)
   }
   return {

@@ -148,7 +148,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     for (const type of ['\u0004', '\u0003']) {
       const { code, screen } = await ana.fleetOnTerminal(
         ['rm', 'h1'],
-        [{ at: 'out of the inventory?', type }],
+        [{ at: 'Remove all of this?', type }],
       )
       expect(screen).toContain('nothing was changed')
       expect(code).toBe(130)
@@ -182,12 +182,12 @@ describe.skipIf(!labIsHere)('machines', () => {
     const { code, screen } = await newcomer.fleetOnTerminal(
       ['create', '--accept-new'],
       [
-        { at: 'be called?', type: 'asked\r' },
         { at: 'come to be?', type: '\u001B[B\r' },
+        { at: 'be called?', type: 'asked\r' },
         { at: 'IP address.', type: `${address}\r` },
       ],
     )
-    expect(screen).toContain(`fleet create asked --driver ssh --address ${address}`)
+    expect(screen).toContain(`fleet create asked --driver ssh --address ${address} --accept-new`)
     expect({ code, screen }).toMatchObject({ code: 0 })
     const silent = await newcomer.fleet(['create', '--driver', 'ssh'])
     expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a name') })

@@ -16,6 +16,8 @@ interface RunOptions {
   readonly cwd?: string
   /** Called with the process id once it runs. */
   readonly started?: (pid: number) => void
+  /** Called with all that stderr has so far, each time that there is more. */
+  readonly said?: (stderr: string, pid: number) => void
 }
 
 /** What a person types on a terminal once the screen shows `at`; `size` is what its window becomes before. */
@@ -60,14 +62,17 @@ const terminalScript = join(import.meta.dirname, 'terminal.py')
 async function collect(
   command: string,
   args: readonly string[],
-  { env, cwd, input = '', started }: RunOptions,
+  { env, cwd, input = '', started, said }: RunOptions,
 ): Promise<Answer> {
   const child = spawn(command, args, { env, ...(cwd && { cwd }) })
   if (child.pid !== undefined) started?.(child.pid)
   const out: Buffer[] = []
   const err: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => {
+    err.push(chunk)
+    if (child.pid !== undefined) said?.(Buffer.concat(err).toString(), child.pid)
+  })
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const code = await new Promise<number>((resolve, reject) => {

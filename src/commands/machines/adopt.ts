@@ -4,7 +4,7 @@ import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { withProgress } from '../../ui/progress.ts'
 import { defineCommand, flag, parsed, required, text, texts } from '../definition.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
-import { reportMachine } from './report-machine.ts'
+import { reportMachines } from './report-machine.ts'
 
 export const adopt = defineCommand({
   name: 'adopt',
@@ -53,6 +53,6 @@ export const adopt = defineCommand({
         },
       ),
     )
-    await reportMachine({ fleet, io, format }, created)
+    await reportMachines({ fleet, io, format }, [created], { many: false })
   },
 })

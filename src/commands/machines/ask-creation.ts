@@ -2,68 +2,172 @@ import type { DriverDefinition } from '../../drivers/driver.ts'
 import type { OptionFlag } from '../../drivers/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { Fleet } from '../../fleet.ts'
-import { parseMachineName, type MachineName } from '../../machine/name.ts'
+import {
+  type MachineName,
+  isMachineName,
+  machineNameRule,
+  parseMachineName,
+} from '../../machine/name.ts'
+import type { Inventory } from '../../state/inventory.ts'
 import type { Io } from '../../ui/io.ts'
-import { askText, canPrompt, choose } from '../../ui/prompt.ts'
+import { askText, canPrompt, choose, confirm } from '../../ui/prompt.ts'
+import { creationOptions, optionWords } from './creation-options.ts'
 
-/** What a command line says of a machine to create: flags by name. */
+/** What a command line says of machines to create: options by key, a driver's by name. */
 interface Typed {
-  readonly name: string | undefined
+  readonly names: readonly string[]
   readonly driver: string | undefined
-  readonly flags: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, unknown>>
 }
 
-/** What is to be created. No driver: the entry in the inventory names it. */
+/** What is to be created. No driver: the entries in the inventory name it. */
 interface Creation {
-  readonly name: MachineName
+  readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
-  readonly flags: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, unknown>>
 }
 
-/** Asks for the value of a driver's option. */
-const askFlag = (io: Io, { name, description, choices }: OptionFlag): Promise<string> =>
-  choices === undefined
-    ? askText(io, `${name}: ${description}`)
-    : choose(
-        io,
-        `${name}: ${description}`,
-        choices.map((value) => ({ value })),
-      )
+/** What stands for an option that is left out. */
+const leaveOut = ''
 
-async function askDriver(io: Io): Promise<string> {
+/**
+ * Asks for an option of a driver. Undefined: it is left out, for it may be, or the answer is what holds anyway. `preset` is
+ * what the inventory sets for the driver's machines.
+ */
+async function askOption(
+  io: Io,
+  driver: DriverDefinition,
+  flag: OptionFlag,
+  preset: unknown,
+): Promise<string | true | undefined> {
+  const { troubleWith } = await import('../../drivers/option-flags.ts')
+  const { name, description, type, choices } = flag
+  const held = preset ?? flag.default
+  const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
+  const isNeeded = flag.required && fallback === undefined
+  const question = `${name}: ${description}`
+  if (type === 'boolean') {
+    return held === true || !(await confirm(io, question)) ? undefined : true
+  }
+  const answer =
+    choices === undefined
+      ? await askText(
+          io,
+          isNeeded || fallback !== undefined ? question : `${question} (optional)`,
+          {
+            fallback,
+            check(text) {
+              if (text === '') return isNeeded ? `${name} is needed` : undefined
+              return text === fallback ? undefined : troubleWith(driver, flag, text)
+            },
+          },
+        )
+      : await choose(
+          io,
+          question,
+          [
+            ...(isNeeded || fallback !== undefined
+              ? []
+              : [{ value: leaveOut, name: '(leave it out)' }]),
+            ...choices.map((value) => ({ value })),
+          ],
+          { fallback },
+        )
+  return answer === leaveOut || answer === fallback ? undefined : answer
+}
+
+/** Asks how the hosts come to be: by a driver of fleet's own, or by another that the inventory uses. */
+async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<string> {
   const { drivers } = await import('../../drivers/index.ts')
-  const choices = drivers.map(({ name, summary }) => ({ value: name, description: summary }))
+  const own = new Set(drivers.map(({ name }) => name))
+  const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
+  const others = [...new Set(used)].filter((name) => !own.has(name))
+  const choices = [
+    ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
+    ...others.map((name) => ({ value: name, description: `by fleet-driver-${name}` })),
+  ]
   return choose(io, 'How does the host come to be?', choices)
 }
 
+/** What is wrong with a name, if anything. */
+const troubleWithName = (text: string): string | undefined =>
+  isMachineName(text) ? undefined : `use ${machineNameRule}`
+
+const askName = async (io: Io): Promise<MachineName> =>
+  parseMachineName(await askText(io, 'What shall it be called?', { check: troubleWithName }))
+
+/** The flags to ask for: what is needed and nothing says yet, and what the driver asks for when the person is guided. */
+async function flagsToAsk(
+  driver: DriverDefinition,
+  {
+    options,
+    isGuided,
+    defaults,
+  }: Pick<Typed, 'options'> & {
+    isGuided: boolean
+    defaults: Readonly<Record<string, unknown>>
+  },
+): Promise<OptionFlag[]> {
+  const { optionFlags } = await import('../../drivers/option-flags.ts')
+  const open = optionFlags(driver).filter(({ name }) => options[name] === undefined)
+  const isMissing = ({ key, required }: OptionFlag) => required && defaults[key] === undefined
+  const asked = (isGuided ? (driver.asks ?? []) : []).flatMap(
+    (key) => open.find((flag) => flag.key === key) ?? [],
+  )
+  return [...new Set([...open.filter(isMissing), ...asked])]
+}
+
+const needsDriver = (names: readonly MachineName[]): UserError =>
+  new UserError('usage', `${names.join(', ')}: which driver is to create that?`, {
+    hint: `fleet create ${names.join(' ')} --driver DRIVER; or write the entries first`,
+  })
+
 /**
- * Takes what was typed, and on a terminal asks for what is missing: the name, the driver, and the
- * options that the driver cannot do without. Says how to type it all next time.
+ * Takes what was typed, and on a terminal asks for what is missing: the driver, the name, and the options that
+ * the driver cannot do without or wants asked. Says how to type it all next time.
  */
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const person = canPrompt(io)
-  if (typed.name === undefined && !person) {
+  if (typed.names.length === 0 && !person) {
     throw new UserError('usage', 'the machine needs a name', { hint: 'fleet create NAME' })
   }
-  const name = parseMachineName(typed.name ?? (await askText(io, 'What shall it be called?')))
-  const { machines, defaults } = await (await fleet.inventory()).read()
-  const isWritten = machines.has(name)
+  const given = typed.names.map(parseMachineName)
+  const inventory = await (await fleet.inventory()).read()
+  const isWritten = given.length > 0 && given.every((name) => inventory.machines.has(name))
   const asksDriver = typed.driver === undefined && !isWritten && person
-  const driverName = asksDriver ? await askDriver(io) : typed.driver
-  if (driverName === undefined) return { name, driver: undefined, flags: typed.flags }
+  if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given)
+  const driverName = asksDriver ? await askDriver(io, inventory) : typed.driver
+  const driver = driverName === undefined ? undefined : await fleet.driver(driverName)
+  const names = given.length > 0 ? given : [await askName(io)]
+  if (driver === undefined || isWritten || !person) return { ...typed, names, driver }
 
-  const driver = await fleet.driver(driverName)
-  if (isWritten || !person) return { name, driver, flags: typed.flags }
-  const { optionFlags } = await import('../../drivers/option-flags.ts')
-  const missing = optionFlags(driver).filter(
-    ({ name, key, required }) =>
-      required && typed.flags[name] === undefined && defaults[driver.name]?.[key] === undefined,
-  )
-  const answers: Record<string, string> = {}
-  for (const flag of missing) answers[flag.name] = await askFlag(io, flag)
-  if (asksDriver || missing.length > 0) {
-    const words = Object.entries(answers).map(([flag, value]) => ` --${flag} ${value}`)
-    io.stderr.write(`That is: fleet create ${name} --driver ${driver.name}${words.join('')}\n`)
+  const defaults = inventory.defaults[driver.name] ?? {}
+  const isGuided = asksDriver || given.length === 0
+  const asked = await flagsToAsk(driver, { options: typed.options, isGuided, defaults })
+  const answers: Record<string, string | true> = {}
+  for (const flag of asked) {
+    const answer = await askOption(io, driver, flag, defaults[flag.key])
+    if (answer !== undefined) answers[flag.name] = answer
   }
-  return { name, driver, flags: { ...typed.flags, ...answers } }
+  const options = { ...typed.options, ...answers }
+  if (isGuided || asked.length > 0) await tellCommand(io, { names, driver, options })
+  return { names, driver, options }
+}
+
+/** Says how to type what was asked. */
+async function tellCommand(
+  io: Io,
+  { names, driver, options }: Creation & { driver: DriverDefinition },
+): Promise<void> {
+  const { optionFlags } = await import('../../drivers/option-flags.ts')
+  const { shellLine } = await import('../../transport/command-line.ts')
+  const flags = Object.fromEntries(
+    optionFlags(driver).map(({ name }) => [name, { flags: `--${name}` }]),
+  )
+  const words = [
+    ...['fleet', 'create', ...names, '--driver', driver.name],
+    ...optionWords(flags, options),
+    ...optionWords(creationOptions, { ...options, driver: undefined }),
+  ]
+  io.stderr.write(`That is: ${shellLine(words)}\n`)
 }

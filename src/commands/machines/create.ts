@@ -1,102 +1,89 @@
-import type { OptionFlag } from '../../drivers/option-flags.ts'
-import type { Fleet } from '../../fleet.ts'
-import { parseLabels } from '../../machine/labels.ts'
-import { parseMachineName } from '../../machine/name.ts'
-import { withProgress } from '../../ui/progress.ts'
-import { type Option, defineCommand, flag, parsed, optional, text, texts } from '../definition.ts'
-import { yesOption } from './confirmation.ts'
-import { hostKeyOptions, trustFrom } from './host-key-options.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { CreatedMachine } from '../../operations/create-machine.ts'
+import type { Outcome } from '../../operations/fan-out.ts'
+import { type Invocation, any, defineCommand } from '../definition.ts'
 import { approvePlan } from './approve-plan.ts'
 import { askCreation } from './ask-creation.ts'
-import { reportMachine } from './report-machine.ts'
+import { creationOptions, driverOptions } from './creation-options.ts'
+import { type Wanted, checkDriver, numberNames, requestFor } from './creation-request.ts'
+import { explainUnfinished, rollBack, settleStopped, tellUnfinished } from './end-creation.ts'
+import { reportMachines } from './report-machine.ts'
+import { sumUp, workOnMachines } from './work-on-machines.ts'
 
-/** The driver that a command line names, before it is parsed. */
-function driverIn(argv: readonly string[]): string | undefined {
-  const index = argv.findIndex((word) => word === '--driver' || word === '-d')
-  const joined = argv.find((word) => word.startsWith('--driver='))
-  return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
-}
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-const driverOption = (names: string): Option<string | undefined> =>
-  text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')
-
-function driverFlag({ name, type, description, choices, required }: OptionFlag): Option<unknown> {
-  const about = [
-    description,
-    ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
-    ...(required ? ['Needed.'] : []),
-  ].join(' ')
-  return type === 'boolean' ? flag(`--${name}`, about) : text(`--${name} <${type}>`, about)
-}
-
-/** What the options are once drivers are known: their names, and the flags of the one that `argv` names. */
-async function driverOptions(
-  argv: readonly string[],
-  fleet: Fleet,
-): Promise<Record<string, Option<unknown>>> {
-  const { drivers } = await import('../../drivers/index.ts')
-  const { optionFlags } = await import('../../drivers/option-flags.ts')
-  const names = drivers.map(({ name }) => name).join(', ')
-  const driver = driverIn(argv)
-  const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
-  return {
-    driver: driverOption(`: ${names}`),
-    ...Object.fromEntries(flags.map((flag) => [flag.name, driverFlag(flag)])),
-  }
+/** Creates the machines, several at once. What fails or is stopped is undone at once where that was asked for. */
+async function createAll(
+  surroundings: Surroundings,
+  wanted: Wanted,
+  { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
+): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
+  const { fleet, io } = surroundings
+  const { createMachine } = await import('../../operations/create-machine.ts')
+  const { names, options } = wanted
+  const request = await requestFor(surroundings, wanted)
+  return workOnMachines(
+    surroundings,
+    names.map((name) => ({ name })),
+    async ({ name }, { progress, signal }) => {
+      try {
+        return await createMachine(
+          { ...fleet, signal },
+          { ...request, name },
+          { progress, approve: (plan) => approvePlan(io, { name, plan, yes: options.yes }) },
+        )
+      } catch (error) {
+        if (options.rollback) await rollBack(fleet, name, error, { written, progress })
+        throw error
+      }
+    },
+    parallel,
+  )
 }
 
 export const create = defineCommand({
   name: 'create',
-  summary: 'Create a machine',
+  summary: 'Create machines',
   description:
-    'Create a machine. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand needs its name only.',
-  arguments: { name: optional('name', 'what to call it; asked for on a terminal', 'machine') },
-  options: {
-    driver: driverOption(''),
-    label: texts('-l, --label <key=value>', 'a label (repeatable)'),
-    identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
-    via: parsed('--via <machine>', 'the machine to jump through', parseMachineName),
-    installEngine: flag('--install-engine', 'install or repair Docker where it does not answer'),
-    noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
-    ...hostKeyOptions,
-    yes: yesOption,
-  },
+    'Create machines. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand, or whose creation was cut short, needs its name only.',
+  arguments: { names: any('names', 'what to call them; asked for on a terminal', 'machine') },
+  options: creationOptions,
   moreOptions: driverOptions,
+  worksOnSeveral: true,
   answers: 'json',
   examples: [
     'fleet create laptop --driver local --install-engine',
     'fleet create web-1 --driver ssh --address 203.0.113.7 --user ana',
+    'fleet create web --count 3 --driver aws --region eu-west-1',
   ],
-  async run({ fleet, io, args, options, format }) {
-    const { createMachine } = await import('../../operations/create-machine.ts')
+  async run({ fleet, io, args, options, targets, format }) {
+    const surroundings = { fleet, io, format }
     const { readOptionFlags } = await import('../../drivers/option-flags.ts')
-    const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
-    const { name, driver, flags } = await askCreation(io, fleet, {
-      name: args.name,
+    const asked = await askCreation(io, fleet, {
+      names: args.names,
       driver: options.driver,
-      flags: options,
+      options,
     })
-    const identityFiles = await namedIdentityFiles(options.identity)
-    const created = await withProgress(io, format, name, (progress) =>
-      createMachine(
-        fleet,
-        {
-          name,
-          driver: driver?.name,
-          options: driver === undefined ? {} : readOptionFlags(driver, flags as never),
-          labels: parseLabels(options.label),
-          via: options.via,
-          engine: options.noEngine ? 'none' : undefined,
-          identityFiles,
-          installEngine: options.installEngine,
-          trust: trustFrom(io, options),
-        },
-        {
-          progress,
-          approve: (plan) => approvePlan(io, { name, plan, yes: options.yes }),
-        },
-      ),
-    )
-    await reportMachine({ fleet, io, format }, created)
+    const { driver } = asked
+    const names = numberNames(asked.names, options.count)
+    const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
+    const wanted: Wanted = { names, driver, driverOptions: given, options }
+    await checkDriver(fleet, wanted)
+    const { machines } = await (await fleet.inventory()).read()
+    const written = new Set(names.filter((name) => machines.has(name)))
+    try {
+      const outcomes = await createAll(surroundings, wanted, { written, ...targets })
+      const { values, failed, code } = sumUp(surroundings, outcomes)
+      await tellUnfinished(
+        surroundings,
+        failed.map(({ name }) => name),
+      )
+      const many = args.names.length > 1 || options.count !== undefined
+      await reportMachines(surroundings, values, { many })
+      return code
+    } catch (error) {
+      if (io.signal.aborted) return settleStopped(surroundings, { names, written })
+      throw await explainUnfinished(fleet, names, error)
+    }
   },
 })

@@ -1,0 +1,82 @@
+import { UserError } from '../../errors.ts'
+import type { Fleet } from '../../fleet.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { PowerVerb } from '../../operations/switch-power.ts'
+import { writeRows } from '../../ui/table.ts'
+import { type Command, type Targets, any, defineCommand } from '../definition.ts'
+import { sumUp, workOnMachines } from './work-on-machines.ts'
+
+/** The machines to switch. Never the active one by itself: a word forgotten must not switch a host off. */
+async function machinesToSwitch(
+  fleet: Fleet,
+  verb: PowerVerb,
+  names: readonly string[],
+  targets: Targets,
+): Promise<Machine[]> {
+  if (names.length === 0 && targets.on.length === 0 && targets.machine === undefined) {
+    throw new UserError('usage', `which machines are to ${verb}?`, {
+      hint: `fleet ${verb} NAME, or fleet ${verb} --on SELECTOR; a container: fleet container ${verb} NAME`,
+    })
+  }
+  const { namedMachines } = await import('../../operations/choose-machines.ts')
+  try {
+    return await namedMachines(fleet, names, targets)
+  } catch (error) {
+    if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
+    throw new UserError(error.kind, error.message, {
+      hint: `${error.hint}; a container: fleet container ${verb} ${names[0] ?? 'NAME'}`,
+      cause: error,
+    })
+  }
+}
+
+const powerCommand = (verb: PowerVerb, summary: string, description: string): Command =>
+  defineCommand({
+    name: verb,
+    summary,
+    description,
+    arguments: { names: any('names', 'the machines', 'machine') },
+    targets: 'many',
+    answers: 'names',
+    examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
+    async run({ fleet, io, args, targets, format }) {
+      const { switchPower } = await import('../../operations/switch-power.ts')
+      const machines = await machinesToSwitch(fleet, verb, args.names, targets)
+      const outcomes = await workOnMachines(
+        { fleet, io, format },
+        machines,
+        (machine, calls) => switchPower({ ...fleet, signal: calls.signal }, machine, verb, calls),
+        targets.parallel,
+      )
+      const { values, code } = sumUp({ io, format }, outcomes)
+      await writeRows<ReadyMachine>(io, format, {
+        rows: values,
+        columns: [
+          { title: 'MACHINE', text: ({ name }) => name },
+          { title: 'ADDRESS', text: ({ host }) => host.address ?? '' },
+        ],
+        name: ({ name }) => name,
+      })
+      return code
+    },
+  })
+
+/** Switching the hosts of machines, whatever they did before. */
+export const powerCommands: readonly Command[] = [
+  powerCommand(
+    'start',
+    'Start machines',
+    'Start machines, and wait until they let fleet in. An address that is another one then is remembered.',
+  ),
+  powerCommand('stop', 'Shut machines down', 'Let machines shut down, and wait until they have.'),
+  powerCommand(
+    'restart',
+    'Restart machines',
+    'Restart machines, and wait until they let fleet in again.',
+  ),
+  powerCommand(
+    'kill',
+    'Switch machines off at once',
+    'Switch machines off at once, without letting them shut down.',
+  ),
+]

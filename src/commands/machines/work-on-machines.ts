@@ -1,0 +1,74 @@
+import type { Progress } from '../../operations/context.ts'
+import type { Outcome } from '../../operations/fan-out.ts'
+import { exitCodes } from '../../errors.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { openProgress } from '../../ui/progress.ts'
+import { takeScreen } from '../../ui/screen.ts'
+import type { Invocation } from '../definition.ts'
+
+/** How many machines are worked on at once where providers do the work. */
+const usualConcurrency = 8
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** What the work on one machine tells, and what stops it. */
+interface WorkCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Works on machines, several at once, and shows the steps of each. One machine's failure is thrown; of
+ * several, each is an outcome. Once the person stops it, it waits until all work has stopped, and throws kind `cancelled`.
+ */
+export async function workOnMachines<Subject extends { readonly name: string }, Value>(
+  { fleet, io, format }: Surroundings,
+  subjects: readonly Subject[],
+  work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
+  concurrency = usualConcurrency,
+): Promise<Outcome<Subject, Value>[]> {
+  const { fanOutInOrder } = await import('../../operations/fan-out.ts')
+  const names = subjects.map(({ name }) => name)
+  using display = await openProgress(io, format, names)
+  const begun: Promise<Value>[] = []
+  const track = (subject: Subject, signal: AbortSignal): Promise<Value> => {
+    const working = display.track(subject.name, (progress) => work(subject, { progress, signal }))
+    begun.push(working)
+    return working
+  }
+  const [only] = subjects
+  const unhear = hearStop({ fleet, io, format })
+  try {
+    if (only !== undefined && subjects.length === 1) {
+      return [{ machine: only, value: await track(only, fleet.signal) }]
+    }
+    return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency })
+  } finally {
+    await Promise.allSettled(begun)
+    unhear()
+  }
+}
+
+/** Says that a Ctrl-C is heard, since stopping may take a while; until the function that it returns is called. */
+function hearStop({ fleet: { signal }, io, format }: Surroundings): () => void {
+  const say = () => {
+    if (format.json) return
+    void takeScreen(io, async () => io.stderr.write('stopping; Ctrl-C again leaves at once\n'))
+  }
+  signal.addEventListener('abort', say)
+  return () => signal.removeEventListener('abort', say)
+}
+
+/** What came of the work where it succeeded; the failures are told. Exit code 1 when there are any. */
+export function sumUp<Subject extends { readonly name: string }, Value>(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  outcomes: readonly Outcome<Subject, Value>[],
+): { readonly values: Value[]; readonly failed: Subject[]; readonly code: number } {
+  const failures = outcomes.filter((outcome) => 'error' in outcome)
+  writeFailures(io, failures, { of: outcomes.length, json: format.json })
+  return {
+    values: outcomes.filter((outcome) => 'value' in outcome).map(({ value }) => value),
+    failed: failures.map(({ machine }) => machine),
+    code: failures.length === 0 ? exitCodes.ok : exitCodes.failed,
+  }
+}

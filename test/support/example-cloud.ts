@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { cp, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { installZod } from './driver-package.ts'
+import type { Person } from './person.ts'
+
+const root = join(import.meta.dirname, '../..')
+const example = join(root, 'examples/fleet-driver-example')
+const token = 'a token of the tests'
+
+/** A provider whose servers start and go, and let nobody in. */
+export interface ExampleCloud extends Disposable {
+  readonly endpoint: string
+  /** What a person's commands need to use it. */
+  readonly env: Readonly<Record<string, string>>
+  /** All that there is, as the provider tells: servers and keys. */
+  things(): Promise<{ id: string; name?: string; state?: string }[]>
+}
+
+/** Puts the example driver next to a person's inventory. */
+export async function installExampleDriver({ folder }: Person): Promise<void> {
+  await installZod(folder)
+  await symlink(root, join(folder, 'node_modules/fleet'))
+  await cp(example, join(folder, 'node_modules/fleet-driver-example'), { recursive: true })
+}
+
+/** Starts the provider. */
+export async function startExampleCloud(): Promise<ExampleCloud> {
+  const env = { EXAMPLE_CLOUD_TOKEN: token }
+  const child = spawn(process.execPath, [join(example, 'provider/main.js'), '0'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const { value: line } = await createInterface(child.stdout)[Symbol.asyncIterator]().next()
+  const endpoint = /http:\S+/.exec(String(line))?.[0] ?? ''
+  const ask = async (path: string) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await fetch(`${endpoint}/${path}`, { headers })
+    return (await answer.json()) as { id: string }[]
+  }
+  return {
+    endpoint,
+    env,
+    things: async () => [...(await ask('servers')), ...(await ask('keys'))],
+    [Symbol.dispose]: () => void child.kill(),
+  }
+}
