@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Fault, OnCall } from '../support/azure/azure.ts'
+import { testDescribed } from '../support/azure/described.ts'
 import {
   type Attempt,
   type DriverSeat,
@@ -220,3 +221,5 @@ describe.each(groups)('crash table, %s', (_, given, whole) => {
     expect(typesLeft()).toEqual([])
   })
 })
+
+testDescribed(() => seat.azure.exchanges)

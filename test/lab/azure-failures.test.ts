@@ -8,14 +8,19 @@ import { UserError } from '../../src/errors.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { operationOf } from '../support/azure/azure.ts'
 import { type DriverSeat, newAttempt, seatDriver, userData } from '../support/azure/driver-seat.ts'
-import { Refusal } from '../support/azure/exchange.ts'
+import { testDescribed } from '../support/azure/described.ts'
+import { type Exchange, Refusal } from '../support/azure/exchange.ts'
 
 let seat: DriverSeat
+const exchanges: Exchange[] = []
 
 beforeEach(async () => {
   seat = await seatDriver()
 })
-afterEach(() => seat[Symbol.asyncDispose]())
+afterEach(async () => {
+  exchanges.push(...seat.azure.exchanges)
+  await seat[Symbol.asyncDispose]()
+})
 
 const failureOf = async (work: Promise<unknown>): Promise<UserError> => {
   const error = await work.then(
@@ -382,3 +387,5 @@ test('nothing secret is in errors, records or steps, and the SDK logs nothing', 
   expect(logged).not.toHaveBeenCalled()
   logged.mockRestore()
 })
+
+testDescribed(() => exchanges)

@@ -1,10 +1,14 @@
 import type { Host, HostSource } from '../aws/hosts.ts'
 import type { AzureOptions } from './azure.ts'
 
+/** Hosts behind virtual machines, for {@link startAzure}. */
+interface HostsBehind extends Required<Pick<AzureOptions, 'computers' | 'newPublicAddress'>> {
+  /** Lets the host behind a virtual machine answer on another address. */
+  answerOn(machine: string, address: string): Promise<void>
+}
+
 /** Puts hosts that can be logged in to behind virtual machines and public addresses. */
-export function hostsBehind(
-  source: HostSource,
-): Pick<AzureOptions, 'computers' | 'newPublicAddress'> {
+export function hostsBehind(source: HostSource): HostsBehind {
   const hosts = new Map<string, Host>()
   const hostOf = (name: string): Host => {
     const host = hosts.get(name)
@@ -13,6 +17,7 @@ export function hostsBehind(
   }
   return {
     newPublicAddress: () => source.newAddress(),
+    answerOn: (machine, address) => hostOf(machine).answerOn(address),
     computers: {
       async boot({ name, address, user, publicKey, customData }, first) {
         if (!first) return hostOf(name).start(address)

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { HostSource } from '../support/aws/hosts.ts'
+import { makeLabHosts } from '../support/aws/lab-hosts.ts'
+import { type AzureStandIn, type Fault, startAzure } from '../support/azure/azure.ts'
+import { hostsBehind } from '../support/azure/computers.ts'
+import { testDescribed } from '../support/azure/described.ts'
+import { labIsHere } from '../support/lab/lab.ts'
+import { type Person, makePerson } from '../support/person.ts'
+
+describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
+  let hosts: HostSource
+  let behind: ReturnType<typeof hostsBehind>
+  let azure: AzureStandIn
+  let ana: Person
+  /** All that fleet said or wrote. */
+  const said: string[] = []
+
+  beforeAll(async () => {
+    hosts = await makeLabHosts({ engine: true })
+    behind = hostsBehind(hosts)
+    azure = await startAzure(behind)
+    azure.retryAfter = '1'
+    ana = await makePerson()
+  })
+  afterAll(async () => {
+    await azure[Symbol.asyncDispose]()
+    await hosts[Symbol.asyncDispose]()
+    await ana[Symbol.asyncDispose]()
+  })
+
+  async function fleet(args: readonly string[], started: (pid: number) => void = () => {}) {
+    const answer = await ana.fleet(args, { env: azure.env, started })
+    said.push(answer.stdout, answer.stderr, await ana.inventory())
+    return answer
+  }
+  async function expectOk(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await fleet(args)
+    expect({ args, code, ...(code !== 0 && { stderr }) }).toEqual({ args, code: 0 })
+    return stdout
+  }
+  const create = ['create', 'web-1', '--driver', 'azure', '--location', 'westeurope']
+  const greet = () => expectOk('-m', 'web-1', 'run', '--rm', 'bb:1', 'echo', 'hello')
+
+  test('asked for what Azure has not, it exits with the code of wrong use, and leaves nothing', async () => {
+    const { code, stderr } = await fleet([...create.slice(0, -1), 'westeurop'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('did you mean westeurope?')
+    expect(azure.remains()).toEqual([])
+    expect(await ana.inventory()).not.toContain('web-1')
+  })
+
+  test(
+    'a host runs containers, is followed to another address, and is removed',
+    { timeout: 300_000 },
+    async () => {
+      await expectOk(...create)
+      expect(await greet()).toBe('hello\n')
+      expect(azure.remains()).toHaveLength(7)
+
+      const name = /name: (web-1-\S+?)[,\s}]/.exec(await ana.inventory())?.[1] ?? ''
+      const other = await hosts.newAddress()
+      azure.moveAddress(name, other)
+      await behind.answerOn(name, other)
+      expect(await greet()).toBe('hello\n')
+      expect(await ana.inventory()).toContain(other)
+
+      await expectOk('rm', '-y', 'web-1')
+      expect(azure.remains()).toEqual([])
+      expect(await ana.inventory()).not.toContain('web-1')
+    },
+  )
+
+  test.each<[string, Fault['when']]>([
+    ['PUT resourceGroup', 'after'],
+    ['PUT Microsoft.Network/networkSecurityGroups', 'after'],
+    ['PUT Microsoft.Network/publicIPAddresses', 'after'],
+    ['PUT Microsoft.Network/virtualNetworks', 'after'],
+    ['PUT Microsoft.Network/networkInterfaces', 'after'],
+    ['PUT Microsoft.Compute/virtualMachines', 'before'],
+    ['PUT Microsoft.Compute/virtualMachines', 'after'],
+  ])('killed at %s (%s), it goes on to one host', { timeout: 300_000 }, async (point, when) => {
+    let pid = 0
+    azure.onCall = (operation) => {
+      if (operation !== point) return undefined
+      process.kill(pid, 'SIGKILL')
+      azure.onCall = undefined
+      return { when, how: 'hang' }
+    }
+    const { code } = await fleet(create, (started) => {
+      pid = started
+    })
+    expect(code).toBe(-2)
+    await expectOk('create', 'web-1')
+    expect(await greet()).toBe('hello\n')
+    expect(azure.remains()).toHaveLength(7)
+    await expectOk('rm', '-y', 'web-1')
+    expect(azure.remains()).toEqual([])
+  })
+
+  test('nothing secret was said or written', () => {
+    const all = said.join('\n')
+    expect(all).toContain('web-1')
+    const signed = azure.exchanges.flatMap(({ answer }) => Object.values(answer.headers ?? {}))
+    const claims = signed.flatMap((url) => /&c=([^&]+)/.exec(url)?.[1] ?? [])
+    expect(claims.length).toBeGreaterThan(0)
+    const customData = azure.exchanges.flatMap(
+      ({ request }) => /"customData":"([^"]+)"/.exec(request.text)?.[1] ?? [],
+    )
+    expect(customData.length).toBeGreaterThan(0)
+    const { tokens, clientSecret } = azure.login
+    for (const secret of [...tokens, clientSecret, ...claims, ...customData, 'PRIVATE KEY']) {
+      expect(all).not.toContain(secret)
+    }
+  })
+
+  testDescribed(() => azure.exchanges)
+})

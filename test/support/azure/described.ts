@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import type { Exchange } from './exchange.ts'
+import { judge, judgeIsMissing } from './judge.ts'
+
+/** Exchanges that Microsoft's descriptions at hand say nothing of. */
+const undescribed =
+  /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE) Microsoft\.Compute\/disks$/
+
+/** A test, the last of its file: Microsoft's descriptions allow all that was said before it. */
+export function testDescribed(exchanges: () => readonly Exchange[]): void {
+  test(
+    "Microsoft's descriptions allow all that was said",
+    { timeout: 600_000 },
+    async ({ skip }) => {
+      skip(judgeIsMissing !== undefined, judgeIsMissing)
+      const verdicts = await judge(exchanges())
+      expect(verdicts.length).toBeGreaterThan(20)
+      expect(verdicts.filter(({ troubles }) => troubles.length > 0)).toEqual([])
+      const unknown = verdicts
+        .filter(({ isUnknown }) => isUnknown)
+        .map(({ operation }) => operation)
+      expect(unknown.filter((operation) => !undescribed.test(operation))).toEqual([])
+    },
+  )
+}
