@@ -4,6 +4,7 @@ import { brokerStop } from './broker/stop.ts'
 import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
+import { copyImageCommand } from './docker/copy-image.ts'
 import { df } from './docker/df.ts'
 import { contextSync } from './docker/context.ts'
 import { env } from './docker/env.ts'
@@ -135,6 +136,7 @@ export const commandList: readonly CommandSection[] = [
           inspectImages,
           history,
           layers,
+          copyImageCommand,
           ...imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
         ],
       },

@@ -1,3 +1,4 @@
+import { UserError } from '../errors.ts'
 import type { Filters } from './containers.ts'
 import type { Engine } from './engine.ts'
 
@@ -46,6 +47,37 @@ export const inspectImage = (
   signal?: AbortSignal,
 ): Promise<ImageDetails> =>
   engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) })
+
+/** As {@link inspectImage}; undefined where there is no such image. */
+export async function findImage(
+  engine: Engine,
+  image: string,
+  signal?: AbortSignal,
+): Promise<ImageDetails | undefined> {
+  try {
+    return await inspectImage(engine, image, signal)
+  } catch (error) {
+    if (error instanceof UserError && /no such image/i.test(error.message)) return undefined
+    throw error
+  }
+}
+
+/** Gives an image another name, `repository:tag`. */
+export async function tagImage(
+  engine: Engine,
+  image: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const colon = name.lastIndexOf(':')
+  const query = { repo: name.slice(0, colon), tag: name.slice(colon + 1) }
+  await engine.json({
+    method: 'POST',
+    path: `${imagePath(image)}/tag`,
+    query,
+    ...(signal && { signal }),
+  })
+}
 
 /** One step of how an image was made (ImageHistory). */
 export interface HistoryEntry {
