@@ -50,7 +50,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   })
 
   test(
-    'a host runs containers, is followed to another address, and is removed',
+    'a host runs containers, is followed to other addresses, is switched, and is removed',
     { timeout: 300_000 },
     async () => {
       await expectOk(...create)
@@ -64,11 +64,27 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
       expect(await greet()).toBe('hello\n')
       expect(await ana.inventory()).toContain(other)
 
+      await expectOk('stop', 'web-1')
+      const another = await hosts.newAddress()
+      azure.moveAddress(name, another)
+      await expectOk('start', 'web-1')
+      expect(await ana.inventory()).toContain(another)
+      expect(await greet()).toBe('hello\n')
+      expect(await expectOk('ls', '--live')).toMatch(/web-1.*running/)
+
       await expectOk('rm', '-y', 'web-1')
       expect(azure.remains()).toEqual([])
       expect(await ana.inventory()).not.toContain('web-1')
     },
   )
+
+  test('a host that no entry owns is found and removed', { timeout: 300_000 }, async () => {
+    await expectOk(...create)
+    await expectOk('forget', 'web-1')
+    expect(azure.remains()).toHaveLength(7)
+    expect(await expectOk('gc', '--driver', 'azure', '-y')).toContain('web-1')
+    expect(azure.remains()).toEqual([])
+  })
 
   test.each<[string, Fault['when']]>([
     ['PUT resourceGroup', 'after'],
