@@ -1,30 +1,25 @@
 import { keepEngines } from './operations/engine-connections.ts'
 import { serveSocketAt } from './operations/engine-socket.ts'
 import { isAlive } from './operations/processes.ts'
-import type { Environment } from './state/home.ts'
 import { locateHome } from './state/home.ts'
 import { placeOfSockets, socketIn } from './transport/broker/place.ts'
 import { startBroker } from './transport/broker/server.ts'
 
-interface BrokerProcess {
-  readonly env: Environment
-  /** Aborted when the process is told to end. */
-  readonly signal: AbortSignal
-  readonly build: string
-}
-
-/** Is the background process that keeps connections for this user's commands. Resolves when it is over. */
-export async function runBroker({ env, signal, build }: BrokerProcess): Promise<void> {
+/** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
+export async function runBroker(build: string): Promise<void> {
+  const { env } = process
   const ssh = import('./transport/ssh.ts') // loads while the first command is being listened to
   const broker = await startBroker({
-    socket: socketIn(await placeOfSockets(locateHome(env), env)),
+    socket: socketIn(placeOfSockets(locateHome(env), env)),
     build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
-    dialEngine: keepEngines(),
+    engines: keepEngines(),
     serveSocket: serveSocketAt,
     isAlive,
   })
-  signal.addEventListener('abort', () => void broker.stop())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void broker.stop())
+  process.on('SIGHUP', () => {}) // the terminal of the command that started it is gone
   // A bug must not cut what runs: those who come from now on get another broker.
   process.on('uncaughtException', (error) => {
     process.stderr.write(`${new Date().toISOString()} ${error.stack ?? error.message}\n`)

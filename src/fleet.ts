@@ -138,9 +138,9 @@ export function openFleet(
       return undefined
     }
     const { openBroker } = await import('./transport/broker/client.ts')
-    const { placeOfSockets } = await import('./transport/broker/place.ts')
-    const { file, build } = program
-    return openBroker({ folder: await placeOfSockets(home, env), program: file, build, env })
+    const { identifyBuild, placeOfSockets } = await import('./transport/broker/place.ts')
+    const folder = placeOfSockets(home, env)
+    return openBroker({ folder, program, build: await identifyBuild(program), env })
   })
 
   const loadedDrivers = perName<Driver>()

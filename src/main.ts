@@ -7,12 +7,18 @@ const { version } = manifest
 if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? '')) {
   process.stdout.write(`${version}\n`)
 } else {
-  void start()
+  void start(process.argv.slice(2))
 }
 
-async function start(): Promise<void> {
+async function start(argv: readonly string[]): Promise<void> {
   const { keepCompiledCode } = await import('./compile-cache.ts')
   keepCompiledCode(process.env)
+  const [, build] = argv[0] === '__broker' ? argv : []
+  if (build !== undefined) {
+    const { runBroker } = await import('./broker.ts')
+    await runBroker(build)
+    process.exit() // oxlint-disable-line unicorn/no-process-exit -- whatever a host may still hold open
+  }
   const { runProcess } = await import('./process.ts')
-  await runProcess(process.argv.slice(2), version, import.meta.filename)
+  await runProcess(argv, version, import.meta.filename)
 }

@@ -27,7 +27,7 @@ function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
 export async function runProcess(
   argv: readonly string[],
   version: string,
-  file: string,
+  program: string,
 ): Promise<void> {
   exitOnBrokenPipe(process.stdout)
   exitOnBrokenPipe(process.stderr)
@@ -37,8 +37,7 @@ export async function runProcess(
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
-    // The name of this very file has a hash of all that it leads to.
-    program: { file, build: import.meta.url },
+    program,
     signal: abortOnSignals(),
   }
   const code = await runCli(argv, { io, version })

@@ -1,4 +1,3 @@
-import { brokerServe } from './broker/serve.ts'
 import { brokerStatus } from './broker/status.ts'
 import { brokerStop } from './broker/stop.ts'
 import { complete } from './completion/complete.ts'
@@ -156,7 +155,7 @@ export const commandList: readonly CommandSection[] = [
       {
         name: 'broker',
         summary: 'The background process that keeps connections warm',
-        commands: [brokerStatus, brokerStop, brokerServe],
+        commands: [brokerStatus, brokerStop],
       },
       completion,
       complete,

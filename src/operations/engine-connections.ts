@@ -4,7 +4,7 @@ import type { Transport } from '../transport/transport.ts'
 import { type EngineMemory, dialEngine } from './reach-engine.ts'
 
 /** An engine, as one who keeps connections sees it. */
-export interface KeptEngine {
+interface KeptEngine {
   readonly path: string
   readonly machine: string
   /** Tells its host from every other, whatever connection leads there. */
@@ -51,21 +51,38 @@ function keepSpare(dial: Dial, memory: EngineMemory): Dial {
   }
 }
 
-/**
- * Opens connections to engines for as long as the process runs: remembers for each host how its engine is
- * reached, and is one connection ahead on each link.
- */
-export function keepEngines(): (transport: Transport, engine: KeptEngine) => Promise<Duplex> {
+/** The engines of all hosts, for as long as the process runs. */
+export interface KeptEngines {
+  /** Opens a connection, on the way that was found before, and one ahead. */
+  dial(transport: Transport, engine: KeptEngine): Promise<Duplex>
+  /** Whether a connection takes one of the few sessions that an SSH server gives, as far as is known. */
+  needsSession(engine: KeptEngine): boolean
+}
+
+/** Remembers for each host how its engine is reached, and is one connection ahead on each link. */
+export function keepEngines(): KeptEngines {
   const memories = new Map<string, EngineMemory>()
   const dials = new WeakMap<Transport, Map<string, Dial>>()
-  return (transport, { path, machine, host }) => {
-    const known = dials.get(transport) ?? new Map<string, Dial>()
-    dials.set(transport, known)
+  const memoryOf = ({ host, path }: KeptEngine): EngineMemory => {
     const place = `${host} ${path}`
     const memory = memories.get(place) ?? {}
     memories.set(place, memory)
-    const dial = known.get(path) ?? keepSpare(dialEngine(transport, path, machine, memory), memory)
-    known.set(path, dial)
-    return dial()
+    return memory
+  }
+  return {
+    needsSession(engine) {
+      const { way = 'socket' } = memoryOf(engine)
+      return way !== 'socket'
+    },
+    dial(transport, engine) {
+      const { path, machine } = engine
+      const known = dials.get(transport) ?? new Map<string, Dial>()
+      dials.set(transport, known)
+      const memory = memoryOf(engine)
+      const dial =
+        known.get(path) ?? keepSpare(dialEngine(transport, path, machine, memory), memory)
+      known.set(path, dial)
+      return dial()
+    },
   }
 }

@@ -10,12 +10,8 @@ export interface Io {
   readonly stderr: Writable & Terminal
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
-  /** The built program, where this is it: it can be started anew, as the broker. */
-  readonly program?: {
-    readonly file: string
-    /** Tells it from every other build. */
-    readonly build: string
-  }
+  /** The file of the built program, where this is it: it can be started anew, as the broker. */
+  readonly program?: string
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
 }

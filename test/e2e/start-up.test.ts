@@ -54,6 +54,13 @@ describe('start-up loads', () => {
     )
   })
 
+  test('only fleet’s own code to reach a machine through the broker, and to be the broker', () => {
+    const sources = ['src/transport/broker/client.ts', 'src/operations/broker-target.ts']
+    for (const source of [...sources, 'src/broker.ts']) {
+      expect(packagesIn(loadedWith(outputOf(source)))).toEqual(new Set())
+    }
+  })
+
   test('every heavy package is in the bundle, where something loads it when it is used', () => {
     const all = packagesIn(Object.keys(outputs))
     for (const name of [

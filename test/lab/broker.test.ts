@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { type Broker, openBroker } from '../../src/transport/broker/client.ts'
 import { socketIn } from '../../src/transport/broker/place.ts'
 import type { BrokerOptions } from '../../src/transport/broker/server.ts'
+import { openEngine } from '../../src/engine/http-engine.ts'
+import { readInfo } from '../../src/engine/system.ts'
+import { dialEngine } from '../../src/operations/reach-engine.ts'
 import { run } from '../../src/transport/run.ts'
 import {
   type Prompt,
@@ -254,6 +257,38 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect(await broken).toEqual([expect.objectContaining(ended)])
     expect((await run(way, ['hostname'])).stdout).toBe('h1\n')
   })
+
+  test.each([
+    { user: 'ana', sshdOptions: {}, relayed: false },
+    { user: 'ana', sshdOptions: { AllowStreamLocalForwarding: 'no' }, relayed: true },
+    { user: 'bob', sshdOptions: {}, relayed: true },
+  ])(
+    'finds the way to the engine for $user once, $sshdOptions',
+    async ({ user, sshdOptions, relayed }) => {
+      await using engines = await startLab({ hosts: 1, engine: true, image: true, sshdOptions })
+      const { client } = await keeper()
+      const far = hostOf(engines)
+      const to = { ...targetOf(engines, far), user }
+      const asks = async () => {
+        const way = await connect(client, { to })
+        const engine = openEngine(dialEngine(way, '/var/run/docker.sock', 'h1'), { label: 'h1' })
+        const { Name } = await readInfo(engine)
+        await engine[Symbol.asyncDispose]()
+        return Name
+      }
+      expect(await asks()).toBe('h1')
+      // More streams than one connection has sessions for, each of its own process where that is the way.
+      const way = await connect(client, { to })
+      const dial = dialEngine(way, '/var/run/docker.sock', 'h1')
+      const streams = await Promise.all(Array.from({ length: 20 }, dial))
+      for (const stream of streams) stream.write('GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n')
+      const answers = await Promise.all(streams.map((stream) => once(stream, 'data')))
+      expect(answers.every(([chunk]) => String(chunk).startsWith('HTTP/1.1 200'))).toBe(true)
+      const links = (await client.status())?.hosts.length ?? 0
+      expect(links > 1).toBe(relayed)
+      for (const stream of streams) stream.destroy()
+    },
+  )
 
   test('is done without where its folder is not one’s own', async () => {
     const { folder } = await keeper()

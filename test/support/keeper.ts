@@ -28,7 +28,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     socket: socketIn(folder),
     build: 'this',
     connect: connectSsh,
-    dialEngine: keepEngines(),
+    engines: keepEngines(),
     serveSocket: serveSocketAt,
     isAlive,
     ...options,

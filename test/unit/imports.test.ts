@@ -7,7 +7,7 @@ const root = path.join(import.meta.dirname, '../../src')
 /** What the files of each layer may import, besides their own folder. The top of src/ wires, so it is free. */
 const adapters = ['drivers', 'provision', 'transport', 'engine', 'state']
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  commands: ['fleet', 'broker', 'operations', 'ui', ...adapters, 'machine', 'errors'],
+  commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'errors'],
   ui: ['machine', 'errors'],
   operations: [...adapters, 'machine', 'errors'],
   drivers: ['machine', 'errors'],

@@ -48,11 +48,6 @@ export interface Broker {
   stop(): Promise<BrokerStatus | undefined>
 }
 
-export interface BrokerOptions extends BrokerPlace {
-  /** Tells this build of fleet from every other: a broker of another one is replaced. */
-  readonly build: string
-}
-
 /** How long the broker may take to say that it has heard. It says so before it does anything. */
 const hearingMs = 5_000
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
@@ -127,8 +122,8 @@ const loginOf = ({ SSH_AUTH_SOCK, HOME }: Login['env'], { prompt }: SshOptions):
 })
 
 /** The broker of this user: found when it is first needed, and started where it does not run. */
-export function openBroker({ build, ...place }: BrokerOptions): Broker {
-  const identity = { protocol: protocolVersion, build }
+export function openBroker(place: BrokerPlace): Broker {
+  const identity = { protocol: protocolVersion, build: place.build }
   let starting: Promise<Socket> | undefined
   let unavailable: BrokerUnavailable | undefined
 

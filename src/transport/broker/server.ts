@@ -20,17 +20,25 @@ import {
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from './wire.ts'
 
+/** An engine at a path of a host, which `host` tells from every other. */
+interface Engine {
+  readonly path: string
+  readonly machine: string
+  readonly host: string
+}
+
 /** What the broker is made of. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Where it listens: `socketIn(folder)`. */
   readonly socket: string
   /** Tells this build of fleet from every other. */
   readonly build: string
-  /** Opens a connection to the engine at a path of the host, on the way that was found before. */
-  readonly dialEngine: (
-    transport: Transport,
-    engine: { readonly path: string; readonly machine: string; readonly host: string },
-  ) => Promise<Duplex>
+  /** How engines are reached. */
+  readonly engines: {
+    dial(transport: Transport, engine: Engine): Promise<Duplex>
+    /** Whether a connection takes one of the few sessions that an SSH server gives. */
+    needsSession(engine: Engine): boolean
+  }
   /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
@@ -53,6 +61,16 @@ export interface Broker {
 type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }>
 
 const minute = 60_000
+
+const engineOf = ({
+  target,
+  env,
+  path,
+}: Pick<ServedEngine, 'target' | 'env' | 'path'>): Engine => ({
+  path,
+  machine: target.machine,
+  host: identityOf(target, env),
+})
 
 /** Serves one command's connection: its request, and what comes of it. */
 class Conversation {
@@ -98,7 +116,7 @@ class Conversation {
  * the folder of the socket, which is this user's alone: Node.js cannot ask a socket who is at its other end.
  */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const { socket, build, connect, idleMs = 10 * minute, restMs = 15 * minute } = options
+  const { socket, build, connect, engines, idleMs = 10 * minute, restMs = 15 * minute } = options
   const started = new Date().toISOString()
   const clients = new Set<Socket>()
   let isRetired = false
@@ -116,12 +134,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   })
 
   /** Connects to an engine for a program that knows nothing of fleet, and can ask nobody. */
-  async function dialFor({ target, env, path }: ServedEngine): Promise<Duplex> {
-    const { transport, release } = await hosts.use(target, { env, prompt: undefined })
+  async function dialFor(served: ServedEngine): Promise<Duplex> {
+    const engine = engineOf(served)
+    const caller = { env: served.env, prompt: undefined }
+    const needsSession = engines.needsSession(engine)
+    const { transport, release } = await hosts.use(served.target, caller, needsSession)
     try {
-      const engine = { path, machine: target.machine, host: identityOf(target, env) }
-      const connection = await options.dialEngine(transport, engine)
-      return connection.once('close', release)
+      return (await engines.dial(transport, engine)).once('close', release)
     } catch (error) {
       release()
       throw error
@@ -170,6 +189,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     })
   }
 
+  const needsSession = (request: Request): boolean =>
+    request.open === 'exec' ||
+    (request.open === 'engine' && engines.needsSession(engineOf(request)))
+
   async function serve(wire: Wire, request: Request, conversation: Conversation): Promise<void> {
     if (request.open === 'status') {
       wire.send({ opened: status() })
@@ -188,7 +211,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     if (request.open === 'socket') return serveEngine(wire, request)
     const { target, env, canAsk } = request
     const caller = { env, prompt: canAsk ? conversation.ask : undefined }
-    const { transport, release } = await hosts.use(target, caller, request.open === 'exec')
+    const { transport, release } = await hosts.use(target, caller, needsSession(request))
     try {
       conversation.gone.throwIfAborted()
       await open[request.open](wire, transport, request as never, conversation)
@@ -221,13 +244,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     async dial(wire: Wire, transport: Transport, { socket: address }: On<'dial'>): Promise<void> {
       await serveConnection(wire, await transport.dial(address))
     },
-    async engine(
-      wire: Wire,
-      transport: Transport,
-      { path, target, env }: On<'engine'>,
-    ): Promise<void> {
-      const engine = { path, machine: target.machine, host: identityOf(target, env) }
-      await serveConnection(wire, await options.dialEngine(transport, engine))
+    async engine(wire: Wire, transport: Transport, request: On<'engine'>): Promise<void> {
+      await serveConnection(wire, await engines.dial(transport, engineOf(request)))
     },
     async exec(
       wire: Wire,

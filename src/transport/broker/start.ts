@@ -13,6 +13,8 @@ export interface BrokerPlace {
   readonly folder: string
   /** The built program, which is the broker too. */
   readonly program: string
+  /** Tells that program from every other build: a broker of another one is replaced. */
+  readonly build: string
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -37,9 +39,9 @@ async function takeTurn(lock: string): Promise<boolean> {
 }
 
 /** Starts the program as the broker, on its own. What it has to say about trouble goes to a file. */
-function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
+function spawnBroker({ folder, program, build, env }: BrokerPlace): { hasEnded: () => boolean } {
   const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
-  const child = spawn(process.execPath, [program, 'broker', 'serve'], {
+  const child = spawn(process.execPath, [program, '__broker', build], {
     cwd: '/',
     detached: true,
     env: { ...env },
