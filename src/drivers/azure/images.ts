@@ -87,7 +87,7 @@ async function findMarketplaceImage(
 }
 
 const idParts =
-  /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/(images|galleries)\/([^/]+)(?:\/images\/([^/]+)(?:\/versions\/[^/]+)?)?$/i
+  /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/(?:images\/([^/]+)|galleries\/([^/]+)\/images\/([^/]+)(?:\/versions\/[^/]+)?)$/i
 
 /** An image of yours: a managed one, or one of a gallery; of a version, or the newest. */
 async function findOwnImage(
@@ -96,11 +96,11 @@ async function findOwnImage(
   size: Size,
   { signal: abortSignal }: Call,
 ): Promise<Image> {
-  const [, group = '', kind = '', name = '', definition] = idParts.exec(id) ?? []
+  const [, group = '', managed, gallery = '', definition = ''] = idParts.exec(id) ?? []
   const found = await orGone<Needs>(
-    kind.toLowerCase() === 'images'
-      ? compute.images.get(group, name, { abortSignal })
-      : compute.galleryImages.get(group, name, definition ?? '', { abortSignal }),
+    managed === undefined
+      ? compute.galleryImages.get(group, gallery, definition, { abortSignal })
+      : compute.images.get(group, managed, { abortSignal }),
   )
   if (found === undefined) throw usageError(`there is no image ${id}`, 'check --image')
   checkFit(id, size, found)
@@ -120,7 +120,7 @@ export async function findImage(
 ): Promise<Image> {
   if (!image.startsWith('/')) return findMarketplaceImage(api, location, image, size, call)
   const [, subscription] = image.split('/').filter((part) => part !== '')
-  if (!idParts.test(image) || subscription !== api.account.subscription) {
+  if (!idParts.test(image) || subscription?.toLowerCase() !== api.account.subscription) {
     throw usageError(
       `${image} is no image of this subscription`,
       'expected /subscriptions/…/images/NAME or …/galleries/GALLERY/images/NAME[/versions/VERSION]',

@@ -20,13 +20,20 @@ const inbound = (rule: SecurityRule): SecurityRule => ({
   ...rule,
 })
 
-function securityGroup({ location, tags, sshCidrs, ports }: Decision): NetworkSecurityGroup {
-  const ssh = inbound({
-    name: 'ssh',
-    priority: 100,
+const sshRule = (sourceAddressPrefixes: string[], isIPv6: boolean): SecurityRule =>
+  inbound({
+    name: isIPv6 ? 'ssh-ipv6' : 'ssh',
+    priority: isIPv6 ? 101 : 100,
     protocol: 'Tcp',
-    sourceAddressPrefixes: [...sshCidrs],
+    sourceAddressPrefixes,
     destinationPortRange: '22',
+  })
+
+function securityGroup({ location, tags, sshCidrs, ports }: Decision): NetworkSecurityGroup {
+  // A rule is for one version of IP.
+  const ssh = [false, true].flatMap((isIPv6) => {
+    const sources = sshCidrs.filter((cidr) => cidr.includes(':') === isIPv6)
+    return sources.length === 0 ? [] : [sshRule(sources, isIPv6)]
   })
   const open = ports.map(({ from, to, protocol }, index) =>
     inbound({
@@ -37,7 +44,7 @@ function securityGroup({ location, tags, sshCidrs, ports }: Decision): NetworkSe
       destinationPortRange: from === to ? String(from) : `${from}-${to}`,
     }),
   )
-  return { location, tags, securityRules: [...(sshCidrs.length > 0 ? [ssh] : []), ...open] }
+  return { location, tags, securityRules: [...ssh, ...open] }
 }
 
 /** A standard address is static: it stays when the host is stopped. */
