@@ -185,7 +185,10 @@ export function openFleet(
 
   const engines = perMachine(async (machine): Promise<Engine> => {
     const { openEngine } = await import('./engine/http-engine.ts')
-    return openEngine(await openDial(machine), { label: machine.name })
+    return openEngine(await openDial(machine), {
+      label: machine.name,
+      release: machine.host?.engine,
+    })
   })
 
   const engineSockets = perMachine(async (machine): Promise<ServedSocket> => {

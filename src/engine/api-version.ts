@@ -22,3 +22,26 @@ export function commonVersion(theirs: string, machine: string): string {
     { machine, hint: 'upgrade Docker on the host' },
   )
 }
+
+/** Releases of Docker from which on an API version is the newest, oldest first (docs.docker.com/reference/api/engine/#api-version-matrix). */
+const releases: readonly (readonly [release: string, api: string])[] = [
+  ['19.3', '1.40'],
+  ['20.10', '1.41'],
+  ['23.0', '1.42'],
+  ['24.0', '1.43'],
+  ['25.0', '1.44'],
+  ['26.0', '1.45'],
+  ['27.0', '1.46'],
+  ['27.2', '1.47'],
+  ['28.0', '1.48'],
+  ['28.1', '1.49'],
+  ['28.2', '1.50'],
+  ['28.3', newestVersion],
+]
+
+/** The version to ask an engine in first, whose release was `release` when it was last seen. */
+export function likelyVersion(release: string | undefined): string {
+  if (release === undefined) return newestVersion
+  const known = releases.findLast(([first]) => !isOlder(release, first))
+  return known?.[1] ?? newestVersion
+}

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as startRequest } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { UserError, codeOf, messageOf } from '../errors.ts'
-import { commonVersion, isOlder, newestVersion } from './api-version.ts'
+import { commonVersion, isOlder, likelyVersion, newestVersion } from './api-version.ts'
 import { DialAgent } from './dial-agent.ts'
 import type { Dial, Engine, EngineRequest } from './engine.ts'
 
@@ -10,12 +10,15 @@ import type { Dial, Engine, EngineRequest } from './engine.ts'
  * An engine's HTTP API (https://docs.docker.com/reference/api/engine/) over connections
  * that `dial` opens. `label` is the machine that errors name.
  *
- * The first request is made in the newest API version that fleet knows, so that it costs one
- * round trip; an engine that is older refuses it and says which version it speaks.
+ * The first request is made in the API version that goes with `release`, the engine's when it was last seen, or in the
+ * newest that fleet knows, so that it costs one round trip; an engine that is older refuses it and says which version it speaks.
  */
-export function openEngine(dial: Dial, { label }: { label: string }): Engine {
+export function openEngine(
+  dial: Dial,
+  { label, release }: { label: string; release?: string | undefined },
+): Engine {
   const agent = new DialAgent(dial)
-  let version = newestVersion
+  let version = likelyVersion(release)
 
   /** Sends a request and tells a broken connection as a `UserError`. */
   async function send(target: string, { method, signal }: Sending): Promise<IncomingMessage> {

@@ -7,7 +7,7 @@ import { commonVersion, isOlder, newestVersion } from '../../src/engine/api-vers
 import { openEngine } from '../../src/engine/http-engine.ts'
 
 /** Serves HTTP on loopback, the way an engine of some other version would, and opens it. */
-async function serve(answer: RequestListener) {
+async function serve(answer: RequestListener, release?: string) {
   const asked: string[] = []
   const server = createServer((request, response) => {
     asked.push(request.url ?? '')
@@ -17,7 +17,7 @@ async function serve(answer: RequestListener) {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const dial = async (): Promise<Duplex> => connect(port, '127.0.0.1')
-  const engine = openEngine(dial, { label: 'old' })
+  const engine = openEngine(dial, { label: 'old', release })
   onTestFinished(async () => {
     await engine[Symbol.asyncDispose]()
     server.close()
@@ -54,6 +54,23 @@ describe('the API version', () => {
     const { engine, asked } = await serve(speaking('1.24', '1.60'))
     await engine.json(info)
     expect(asked).toEqual([`/v${newestVersion}/info`])
+  })
+
+  test.each([
+    ['20.10.24', '1.41'],
+    ['27.5.1', '1.47'],
+    ['30.0.0', newestVersion],
+    ['4.9.4', newestVersion],
+  ])('is at first that of release %s as it was last seen', async (release, expected) => {
+    const { engine, asked } = await serve(speaking('1.12', expected), release)
+    await engine.json(info)
+    expect(asked).toEqual([`/v${expected}/info`])
+  })
+
+  test('is found out anew when the engine is another one by now', async () => {
+    const { engine, asked } = await serve(speaking('1.44', '1.60'), '20.10.24')
+    await engine.json(info)
+    expect([asked[0], asked.at(-1)]).toEqual(['/v1.41/info', `/v${newestVersion}/info`])
   })
 
   test('is that of an older engine, found out once', async () => {
