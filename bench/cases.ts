@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { program } from '../test/support/person.ts'
-import { type Ground, makeFile, makeImage, writeInventory } from './ground.ts'
+import { type Ground, makeFile, makeImage, type prepareGround, writeInventory } from './ground.ts'
 import type { Run } from './measure.ts'
 
 /** One piece of work, done by fleet and by its peers. */
@@ -15,6 +15,8 @@ interface Peer extends Run {
   readonly name: string
   /** The most that fleet's time is to be of the peer's, where that is agreed. */
   readonly wanted?: number
+  /** Added to the peer's time: what the line itself takes. */
+  readonly plusMs?: number
 }
 
 type Words = readonly [string, ...string[]]
@@ -27,7 +29,11 @@ function commandsOn({ person, env }: Ground) {
   })
   const peer = (argv: Words, name = argv.join(' ')): Peer => ({ name, argv, env })
   const node: Words = [execPath, '-e', '0']
-  return { fleet, peer, bareNode: peer(node, 'node -e 0') }
+  const withoutBroker = (...args: string[]): Run => {
+    const run = fleet(...args)
+    return { ...run, env: { ...run.env, FLEET_BROKER: 'off' } }
+  }
+  return { fleet, withoutBroker, peer, bareNode: peer(node, 'node -e 0') }
 }
 
 /** How soon fleet is there. */
@@ -59,100 +65,220 @@ async function listing(ground: Ground): Promise<Case[]> {
 }
 
 /** One host, no connection open before. */
-function oneHost(ground: Ground): Case[] {
-  const { fleet, peer } = commandsOn(ground)
+function coldHost(ground: Ground): Case[] {
+  const { withoutBroker, peer } = commandsOn(ground)
   return [
     {
       work: 'fleet ps, cold',
-      fleet: fleet('-m', 'h1', 'ps'),
+      fleet: withoutBroker('-m', 'h1', 'ps'),
       peers: [
         { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.7 },
-        peer(['docker', '-H', 'ssh://root@h1.curve25519', 'ps']),
+        peer(['docker', '-H', 'ssh://root@h1.fast', 'ps']),
         peer(['ssh', 'h1', 'docker', 'ps']),
-        peer(['ssh', 'h1.curve25519', 'docker', 'ps']),
+        peer(['ssh', 'h1.fast', 'docker', 'ps']),
       ],
     },
     {
       work: 'fleet exec app true, cold',
-      fleet: fleet('-m', 'h1', 'exec', 'app', 'true'),
+      fleet: withoutBroker('-m', 'h1', 'exec', 'app', 'true'),
       peers: [
         peer(['docker', '-H', 'ssh://root@h1', 'exec', 'app', 'true']),
-        peer(['docker', '-H', 'ssh://root@h1.curve25519', 'exec', 'app', 'true']),
+        peer(['docker', '-H', 'ssh://root@h1.fast', 'exec', 'app', 'true']),
       ],
     },
     {
       work: 'fleet ssh h1 true, cold',
-      fleet: fleet('ssh', 'h1', 'true'),
-      peers: [peer(['ssh', 'h1', 'true']), peer(['ssh', 'h1.curve25519', 'true'])],
+      fleet: withoutBroker('ssh', 'h1', 'true'),
+      peers: [peer(['ssh', 'h1', 'true']), peer(['ssh', 'h1.fast', 'true'])],
     },
   ]
 }
 
-/** All hosts at once. */
-function manyHosts(ground: Ground): Case[] {
+/** One host, its connection kept from the command before. */
+async function warmHost(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
-  const list = join(ground.person.folder, 'hosts')
-  const onEach = (suffix: string, ...words: string[]): Peer =>
-    peer(
-      ['xargs', '-a', list, '-P', '32', '-I{}', 'ssh', `{}${suffix}`, ...words],
-      `xargs -P 32 ssh {}${suffix} ${words.join(' ')}`,
-    )
-  const hosts = `${ground.hosts.length} hosts`
+  const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
+  const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'])
+  const socket = /DOCKER_HOST='?([^'\n;]+)/.exec(stdout)?.[1] ?? ''
+  const throughSocket = peer(['docker', 'ps'])
   return [
     {
-      work: `fleet ps --all, ${hosts}, cold`,
-      fleet: fleet('ps', '--all'),
-      peers: [onEach('', 'docker', 'ps'), onEach('.curve25519', 'docker', 'ps')],
+      work: 'fleet ps, warm',
+      fleet: fleet('-m', 'h1', 'ps'),
+      peers: [
+        fresh,
+        { ...peer(['docker', '-H', 'ssh://root@h1.warm', 'ps']), wanted: 1 },
+        peer(['ssh', 'h1.warm', 'docker', 'ps']),
+      ],
     },
     {
-      work: `fleet ls --live, ${hosts}, cold`,
-      fleet: fleet('ls', '--live'),
-      peers: [onEach('', 'docker', 'info'), onEach('.curve25519', 'docker', 'info')],
+      work: 'docker ps through fleet env',
+      fleet: { ...throughSocket, env: { ...throughSocket.env, DOCKER_HOST: socket } },
+      peers: [fresh],
+    },
+    {
+      work: 'fleet exec app true, warm',
+      fleet: fleet('-m', 'h1', 'exec', 'app', 'true'),
+      peers: [{ ...peer(['ssh', 'h1.warm', 'docker', 'exec', 'app', 'true']), wanted: 1.5 }],
+    },
+    {
+      work: 'fleet ssh h1 true, warm',
+      fleet: fleet('ssh', 'h1', 'true'),
+      peers: [{ ...peer(['ssh', 'h1.warm', 'true']), wanted: 1.5 }],
     },
   ]
 }
 
-/** Files and images. */
+/** The round trips that hosts are put away, in milliseconds. */
+const roundTrips = [50, 200]
+
+/** One host, far away. */
+function farHost(ground: Ground): Case[] {
+  const { fleet, withoutBroker, peer } = commandsOn(ground)
+  return roundTrips.flatMap((ms): Case[] => {
+    const far = `d${ms}`
+    return [
+      {
+        work: `fleet ps, cold, ${ms} ms away`,
+        fleet: withoutBroker('-m', far, 'ps'),
+        peers: [peer(['docker', '-H', `ssh://root@${far}`, 'ps'])],
+      },
+      {
+        work: `fleet ps, warm, ${ms} ms away`,
+        fleet: fleet('-m', far, 'ps'),
+        peers: [
+          peer(['docker', '-H', `ssh://root@${far}`, 'ps']),
+          peer(['docker', '-H', `ssh://root@${far}.warm`, 'ps']),
+          {
+            ...{ ...fleet('-m', 'h1', 'ps'), name: 'fleet ps, warm, near, and 1.2 round trips' },
+            ...{ plusMs: 1.2 * ms, wanted: 1 },
+          },
+        ],
+      },
+    ]
+  })
+}
+
+/** One command on all hosts at once. */
+function manyHosts(ground: Ground): Case[] {
+  const { fleet, withoutBroker, peer } = commandsOn(ground)
+  const { folder } = ground.person
+  const onAll = ['ssh', '--all', '--parallel', '64', '--fold', '--', 'true'] as const
+  const hosts = `${ground.hosts.length} hosts`
+  const peersOn = (suffix: string, wanted: number): Peer[] => {
+    const list = join(folder, `hosts${suffix}`)
+    const ssh = join(folder, 'bin/ssh')
+    const named = (words: Words, name: string) => ({ ...peer(words, name), wanted })
+    return [
+      named(
+        ['xargs', '-a', list, '-P', '64', '-I{}', 'ssh', '{}', 'true'],
+        `xargs -P 64 ssh, hosts${suffix}`,
+      ),
+      named(
+        [
+          'parallel-ssh',
+          '-h',
+          list,
+          '-p',
+          '64',
+          '-t',
+          '60',
+          '-x',
+          `-F ${ground.sshConfig}`,
+          'true',
+        ],
+        `parallel-ssh -p 64, hosts${suffix}`,
+      ),
+      named(
+        ['clush', '--hostfile', list, '-f', '64', '-o', `-F ${ground.sshConfig}`, 'true'],
+        `clush -f 64, hosts${suffix}`,
+      ),
+      named(
+        [
+          ...(['ansible', 'all', '-i', list, '-m', 'raw', '-a', 'true', '-f', '50'] as const),
+          ...['-e', `ansible_ssh_executable=${ssh} ansible_ssh_args=''`],
+        ],
+        `ansible -m raw -f 50, hosts${suffix}`,
+      ),
+    ]
+  }
+  return [
+    {
+      work: `one command, ${hosts}, cold`,
+      fleet: withoutBroker(...onAll),
+      peers: [...peersOn('', 1), ...peersOn('.fast', 1)],
+    },
+    { work: `one command, ${hosts}, warm`, fleet: fleet(...onAll), peers: peersOn('.warm', 0.2) },
+  ]
+}
+
+/** Files and images of 500 MB. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const { hosts, sshConfig, person } = ground
   const [host] = hosts
   if (host === undefined) return []
-  const file = await makeFile(ground, 200)
+  const file = await makeFile(ground, 500)
   const back = join(person.folder, 'back')
-  const image = await makeImage(ground, host, 100)
-  const scp = (from: string, to: string): Peer =>
-    peer(['scp', '-q', '-F', sshConfig, from, to], 'scp')
+  const image = await makeImage(ground, host, 500)
+  const scp = (from: string, to: string): Peer => ({
+    ...peer(['scp', '-q', '-F', sshConfig, from, to], 'scp'),
+    wanted: 1.25, // 0.8 of its throughput
+  })
   const afresh = { prepare: () => host.exec('docker rmi -f big:1') }
   return [
     {
-      work: 'fleet cp, 200 MB there',
+      work: 'fleet cp, 500 MB there',
       fleet: fleet('cp', file, 'h1:/srv/root/there'),
       peers: [scp(file, 'h1:/srv/root/there')],
     },
     {
-      work: 'fleet cp, 200 MB back',
+      work: 'fleet cp, 500 MB back',
       fleet: fleet('cp', 'h1:/srv/root/there', back),
       peers: [scp('h1:/srv/root/there', back)],
     },
     {
-      work: 'fleet docker load, 100 MB',
-      fleet: { ...fleet('-m', 'h1', 'docker', 'load', '-i', image), ...afresh },
+      work: 'fleet image load, 500 MB',
+      fleet: { ...fleet('-m', 'h1', 'image', 'load', '-i', image), ...afresh },
       peers: [
         {
           ...peer(['docker', '-H', 'ssh://root@h1', 'load', '-i', image], 'docker -H ssh:// load'),
-          ...afresh,
+          ...{ ...afresh, wanted: 1.25 },
         },
       ],
     },
   ]
 }
 
-/** Everything that is compared. Cases that follow each other may need what the one before left. */
-export const allCases = async (ground: Ground): Promise<Case[]> => [
-  ...startUp(ground),
-  ...(await listing(ground)),
-  ...oneHost(ground),
-  ...manyHosts(ground),
-  ...(await transfers(ground)),
+/** Work that is done on the same ground. */
+export interface Suite {
+  readonly name: string
+  readonly ground: Parameters<typeof prepareGround>[0]
+  readonly cases: (ground: Ground) => Case[] | Promise<Case[]>
+  /** Also tell what memory fleet takes for each host. */
+  readonly memory?: boolean
+  /** How many times each command runs at least. */
+  readonly rounds?: number
+}
+
+const nowhere = { hosts: 0, engine: false }
+const oneHost = { hosts: 1, engine: true }
+
+/** Everything that is compared. */
+export const suites: readonly Suite[] = [
+  { name: 'start-up', ground: nowhere, cases: startUp },
+  { name: 'ls', ground: { hosts: 1, engine: false }, cases: listing },
+  { name: 'cold', ground: oneHost, cases: coldHost },
+  { name: 'warm', ground: oneHost, cases: warmHost },
+  { name: 'far', ground: { ...oneHost, roundTrips }, cases: farHost },
+  { name: 'transfers', ground: oneHost, cases: transfers, rounds: 1 },
+  { name: '100', ground: { hosts: 100, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
+  { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
 ]
+
+/** One command on all hosts, cold, as `manyHosts` does it; and on one alone. */
+export function memoryRuns(ground: Ground): readonly [all: Run, one: Run] {
+  const { withoutBroker } = commandsOn(ground)
+  const words = ['--parallel', '64', '--fold', '--', 'true'] as const
+  return [withoutBroker('ssh', '--all', ...words), withoutBroker('ssh', '--on', 'h1', ...words)]
+}

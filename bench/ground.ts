@@ -1,8 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
 import { runProgram } from '../test/support/lab/process.ts'
 import { type Person, makePerson } from '../test/support/person.ts'
+import { delayHost } from './delay.ts'
 
 /** Hosts, and a person at a computer on which fleet and its peers all know them. */
 export interface Ground extends AsyncDisposable {
@@ -17,16 +19,18 @@ export interface Ground extends AsyncDisposable {
 const key = (host: LabHost): string => host.hostKey.split(' ').slice(0, 2).join(' ')
 
 /** An inventory's entry as fleet writes it. */
-const entry = (name: string, address: string, hostKey: string): string => `  ${name}:
+const entry = (name: string, address: string, hostKey: string, port = 22): string => `  ${name}:
     driver: ssh
     labels:
       role: web
     options:
       address: ${address}
+      port: ${port}
       user: root
     host:
       phase: ready
       address: ${address}
+      port: ${port}
       user: root
       hostKeys:
         - ${hostKey}
@@ -36,7 +40,7 @@ const entry = (name: string, address: string, hostKey: string): string => `  ${n
       created: 2026-01-01T00:00:00.000Z
 `
 
-const knownHost = (host: LabHost): string => entry(host.name, host.address, key(host))
+const named = (host: LabHost) => ({ name: host.name, address: host.address, key: key(host) })
 
 const inventory = (entries: readonly string[]): string =>
   `version: 1\nid: 0123abcd\nmachines:\n${entries.join('\n')}`
@@ -52,16 +56,28 @@ export async function writeInventory({ person, hosts }: Ground, count: number): 
   return file
 }
 
+/** A host as the ssh of the peers knows it. */
+interface Known {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly key: string
+}
+
 /**
- * Each host under its name, and under NAME.curve25519 with the key exchange that costs least; by
- * default ssh takes one that withstands quantum computers and costs more.
+ * Each host under its name; under NAME.fast with the key exchange that costs least, for by default ssh takes one that
+ * withstands quantum computers and costs more; and under NAME.warm over a connection that stays.
  */
-const sshConfigOf = (hosts: readonly LabHost[], folder: string, identity: string): string =>
+const sshConfigOf = (hosts: readonly Known[], folder: string, identity: string): string =>
   [
-    ...hosts.map(({ name, address }) =>
-      [`Host ${name} ${name}.curve25519`, `HostName ${address}`, `HostKeyAlias ${name}`].join('\n'),
+    ...hosts.map(({ name, address, port }) =>
+      [
+        `Host ${name} ${name}.fast ${name}.warm`,
+        `HostName ${address}\nPort ${port}\nHostKeyAlias ${name}`,
+      ].join('\n'),
     ),
-    'Host *.curve25519\nKexAlgorithms curve25519-sha256',
+    'Host *.fast\nKexAlgorithms curve25519-sha256',
+    `Host *.warm\nControlMaster auto\nControlPersist 600\nControlPath ${join(tmpdir(), 'c-%n')}`,
     `Host *\nUser root\nIdentityFile ${identity}\nIdentitiesOnly yes`,
     `UserKnownHostsFile ${join(folder, 'known_hosts')}\nStrictHostKeyChecking yes\n`,
   ].join('\n')
@@ -72,32 +88,67 @@ async function runContainer(host: LabHost): Promise<void> {
   if (code !== 0) throw new Error(`no container on ${host.name}: ${stderr}`)
 }
 
-/** Starts hosts with one container each, and makes the person. */
-export async function prepareGround(hostCount: number): Promise<Ground> {
-  const lab: Lab = await startLab({ hosts: hostCount, engine: true, image: true })
+/** Which hosts to start. */
+interface GroundOptions {
+  readonly hosts: number
+  /** Gives each an engine with one container, `app`. */
+  readonly engine: boolean
+  /** Round trips in milliseconds: the first host is also there as `dMS`, that far away. */
+  readonly roundTrips?: readonly number[]
+}
+
+/** Starts hosts, and makes the person. */
+export async function prepareGround({
+  hosts: hostCount,
+  engine,
+  roundTrips = [],
+}: GroundOptions): Promise<Ground> {
+  const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine })
   const { hosts, identity } = lab
-  const person = await makePerson({ identity: identity.file })
+  const person = await makePerson({ identity: identity.file, broker: true })
   const { folder, home } = person
+  const [first] = hosts
+  const delays = await Promise.all(
+    roundTrips.map((ms) => delayHost(first?.address ?? '', ms).then((delay) => ({ ms, delay }))),
+  )
+  const known: Known[] = [
+    ...hosts.map((host) => ({ ...named(host), port: 22 })),
+    ...delays.map(({ ms, delay }) => ({
+      ...{ name: `d${ms}`, address: '127.0.0.1', port: delay.port },
+      key: first === undefined ? '' : key(first),
+    })),
+  ]
   const sshConfig = join(folder, 'ssh_config')
   const programs = join(folder, 'bin')
   await mkdir(programs)
   await Promise.all([
-    ...hosts.map(runContainer),
-    writeFile(join(folder, 'machines.yaml'), inventory(hosts.map(knownHost))),
+    ...(engine ? hosts.map(runContainer) : []),
+    writeFile(
+      join(folder, 'machines.yaml'),
+      inventory(known.map((host) => entry(host.name, host.address, host.key, host.port))),
+    ),
     writeFile(join(folder, 'hosts'), hosts.map(({ name }) => `${name}\n`).join('')),
-    writeFile(join(folder, 'known_hosts'), hosts.map((h) => `${h.name} ${key(h)}\n`).join('')),
-    writeFile(sshConfig, sshConfigOf(hosts, folder, join(home, '.ssh/id_ed25519'))),
+    writeFile(join(folder, 'hosts.fast'), hosts.map(({ name }) => `${name}.fast\n`).join('')),
+    writeFile(join(folder, 'hosts.warm'), hosts.map(({ name }) => `${name}.warm\n`).join('')),
+    writeFile(join(folder, 'known_hosts'), known.map((h) => `${h.name} ${h.key}\n`).join('')),
+    writeFile(sshConfig, sshConfigOf(known, folder, join(home, '.ssh/id_ed25519'))),
     // ssh(1) takes its configuration from the account's home, whatever HOME says.
     writeFile(join(programs, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${sshConfig} "$@"\n`, {
       mode: 0o755,
     }),
   ])
+  const env = { ...person.env, PATH: `${programs}:${person.env['PATH']}` }
   return {
     hosts,
     person,
     sshConfig,
-    env: { ...person.env, PATH: `${programs}:${person.env['PATH']}` },
+    env,
     async [Symbol.asyncDispose]() {
+      await person.fleet(['broker', 'stop'])
+      const masters = known.map(({ name }) => `${name}.warm`)
+      const leave = 'for host; do ssh -O exit "$host" 2>/dev/null; done; true'
+      await runProgram(['env', `PATH=${env.PATH}`, 'sh', '-c', leave, 'sh', ...masters])
+      await Promise.all(delays.map(({ delay }) => delay[Symbol.asyncDispose]()))
       await person[Symbol.asyncDispose]()
       await lab[Symbol.asyncDispose]()
     },

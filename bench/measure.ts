@@ -12,7 +12,7 @@ export interface Run {
 }
 
 /** No run takes longer, so that a hanging one ends the benchmark. */
-const deadlineMs = 90_000
+const deadlineMs = 120_000
 
 /** Runs a command with its output thrown away and gives the milliseconds it took. Throws when it fails. */
 async function time({ argv: [program, ...args], env, prepare }: Run): Promise<number> {
@@ -52,13 +52,28 @@ function median(numbers: readonly number[]): number {
  * Times commands against each other: in turn, so that whatever else the computer does meets all of them,
  * after one round that only warms caches. Gives each one's median in milliseconds.
  */
-export async function compare(runs: readonly Run[]): Promise<number[]> {
+export async function compare(runs: readonly Run[], rounds = leastRounds): Promise<number[]> {
   for (const run of runs) await time(run)
   const times = runs.map((): number[] => [])
   const start = performance.now()
   for (let round = 0; round < mostRounds; round += 1) {
-    if (round >= leastRounds && performance.now() - start > enoughMs) break
+    if (round >= rounds && performance.now() - start > enoughMs) break
     for (const [index, run] of runs.entries()) times[index]?.push(await time(run))
   }
   return times.map(median)
+}
+
+/** Runs a command and gives the most memory that it took at once, in bytes. */
+export async function measureMemory({ argv, env }: Run): Promise<number> {
+  const script = [
+    'import resource, subprocess, sys',
+    'subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)',
+    'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)',
+  ].join('\n')
+  const child = spawn('python3', ['-c', script, ...argv], {
+    env: { ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: deadlineMs,
+  })
+  return Number(await text(child.stdout)) * 1024
 }

@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs'
+import { outside } from '../test/support/lab/outside.ts'
+import { runProgram } from '../test/support/lab/process.ts'
+
+/** What fleet is compared to on many hosts, and the Debian packages that have it. */
+const packages = {
+  '/usr/bin/parallel-ssh': 'pssh',
+  '/usr/bin/clush': 'clustershell',
+  '/usr/bin/ansible': 'ansible-core',
+}
+
+/** Installs the peers that are missing. They start nothing by themselves. */
+export async function installPeers(): Promise<void> {
+  const missing = Object.entries(packages).flatMap(([program, name]) =>
+    existsSync(program) ? [] : [name],
+  )
+  if (missing.length === 0) return
+  const install = ['apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', 'install', '-y']
+  await runProgram(
+    outside(
+      ...['env', 'DEBIAN_FRONTEND=noninteractive'],
+      ...[...install, '--no-install-recommends', '--no-remove', ...missing],
+    ),
+  )
+}
