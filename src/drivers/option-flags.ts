@@ -73,7 +73,7 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
 export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
   Object.entries(options.shape).map(flagOf)
 
-/** The values that flags stand for: `true` for a flag without text. Not validated yet. */
+/** The values that flags stand for: `true` for a flag without text, nothing for one that is not there. Not validated yet. */
 export function readOptionFlags(
   driver: DriverDefinition,
   given: Readonly<Record<string, string | boolean | undefined>>,
@@ -81,7 +81,7 @@ export function readOptionFlags(
   const options: Record<string, unknown> = {}
   for (const flag of optionFlags(driver)) {
     const text = given[flag.name]
-    if (text !== undefined) options[flag.key] = readFlag(flag, text)
+    if (text !== undefined && text !== false) options[flag.key] = readFlag(flag, text)
   }
   return options
 }

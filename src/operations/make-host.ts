@@ -5,9 +5,10 @@ import type { HostPlan, HostSeed, Lifecycle } from '../drivers/driver.ts'
 import { UserError, messageOf } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
+import type { MachineName } from '../machine/name.ts'
 import { packUserData, writeUserData } from '../provision/user-data.ts'
 import type { CreationSecrets } from '../state/creations.ts'
-import type { Inventory } from '../state/inventory.ts'
+import { type Inventory, entryOf } from '../state/inventory.ts'
 import { makeKeyPair } from '../transport/ssh-key-pair.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
@@ -61,9 +62,44 @@ async function make(
   for (const note of plan.notes) progress(note)
   const secrets = await findSecrets(context, machine, plan, { token, inventory })
   await begin(context, machine, making, { token, plan, secrets })
-  const facts = await plan.make(seedOf(context, machine, token, secrets), call)
-  const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
-  return { ...machine, host }
+  try {
+    const facts = await plan.make(seedOf(context, machine, token, secrets), call)
+    const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
+    return { ...machine, host }
+  } catch (error) {
+    if (machine.host === undefined && isRefusal(error)) {
+      await withdraw(context, name, token, making)
+    }
+    throw error
+  }
+}
+
+/** Whether another attempt would end the same way, as long as nobody changes anything. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof UserError && error.kind !== 'unreachable' && error.kind !== 'cancelled'
+
+/**
+ * Takes back a creation that the provider refused (for a quota, a policy) before there was a host: what was made for it goes, and
+ * the inventory is as it was. Where that fails too, all stays on record.
+ */
+async function withdraw(
+  context: Context,
+  name: MachineName,
+  token: string,
+  { lifecycle, inventory, progress }: Making,
+): Promise<void> {
+  const host = await editRecord(context, name, token, (host) => host)
+  if (host.id !== undefined) return
+  try {
+    progress('take back what was begun')
+    await lifecycle.remove(host, { signal: context.signal, progress })
+  } catch {
+    return // the refusal is what the person has to know; the entry tells of the rest
+  }
+  const before = inventory.machines.get(name)
+  await (await context.inventory()).update(name, () => before && entryOf(before))
+  if (host.key !== undefined) await context.keys().forget(host.key)
+  await context.creations().drop(token)
 }
 
 /** Those of the earlier attempt, else new ones; none where the host exists and another computer has them. */

@@ -1,6 +1,6 @@
 import type { Driver } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
-import type { HostRecord, Machine } from '../machine/machine.ts'
+import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Context, Progress } from './context.ts'
@@ -93,6 +93,7 @@ export async function removeMachine(
     }))
     await lifecycle.remove(record, calls)
     await forgetMachine(context, { ...machine, host: record }, leaving)
+    if (record.key !== undefined) await context.keys().forget(record.key)
   })
 }
 
@@ -110,7 +111,10 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
   })
 }
 
-/** Forgets a machine: its entry goes, with what home keeps for it, and nothing on the host changes. */
+/**
+ * Forgets a machine: its entry goes, and nothing on the host changes. The login key of a host that fleet made stays in home,
+ * since nothing else opens that host.
+ */
 export async function forgetMachine(
   context: Context,
   { name, host }: Machine,
@@ -122,11 +126,5 @@ export async function forgetMachine(
     return undefined
   })
   await (await context.active()).drop(name)
-  if (host?.token !== undefined) await dropSecrets(context, host)
-}
-
-/** A host that fleet made has a login key that fleet made for it. */
-async function dropSecrets(context: Context, { token, key }: HostRecord): Promise<void> {
-  if (key !== undefined) await context.keys().forget(key)
-  if (token !== undefined) await context.creations().drop(token)
+  if (host?.token !== undefined) await context.creations().drop(host.token)
 }

@@ -12,9 +12,6 @@ import { exitCodeOf } from '../transport/exit-code.ts'
 import type { Progress } from './context.ts'
 import { type ProbeTarget, probeHost } from './probe-host.ts'
 
-/** The longest that a wait says nothing new, in milliseconds. */
-const mostSilence = 6000
-
 /**
  * Looks at a host once its first boot is over, telling meanwhile what cloud-init does. Throws kind `failed` when
  * that takes more than a quarter of an hour, or when it was to bring an engine and none answers; what else went wrong
@@ -74,13 +71,13 @@ async function watchCloudInit(
   running.stdin.on('error', () => {}) // the exit code tells
   running.stdin.end(cloudInitScript)
   running.stderr.resume()
-  using waiting = tellOfWaiting(progress)
+  const tell = tellOfWaiting(progress)
   let end: CloudInitEnd | undefined
   const read = async () => {
     const lines = createInterface({ input: running.stdout, crlfDelay: Infinity })
     for await (const state of readCloudInit(lines)) {
       if ('end' in state) end = state.end
-      else waiting.tell(state)
+      else tell(state)
     }
   }
   const [status] = await Promise.all([running.exit, read()])
@@ -91,26 +88,14 @@ async function watchCloudInit(
   })
 }
 
-/** Tells what is new at once, and what is not new again and again: a link may be slow, and the host too. */
+/** Tells which stage cloud-init is at, and what it printed last. */
 function tellOfWaiting(progress: Progress) {
-  let stage = ''
-  let told = ''
-  const tell = (step: string): void => {
-    told = step
-    progress(step)
-    timer.refresh()
-  }
-  const timer = setInterval(() => tell(told || 'wait for cloud-init'), mostSilence)
-  return {
-    tell(state: { readonly stage: string } | { readonly line: string }): void {
-      if ('stage' in state) {
-        stage = state.stage
-        return
-      }
-      const where = stage === '' ? '' : ` (${stage})`
-      const step = `wait for cloud-init${where}${state.line === '' ? '' : `: ${state.line}`}`
-      if (step !== told) tell(step)
-    },
-    [Symbol.dispose]: () => clearInterval(timer),
+  let stage: string | undefined
+  return (state: { readonly stage: string } | { readonly line: string }): void => {
+    if ('stage' in state) stage = state.stage || undefined
+    else {
+      const parts = [stage, state.line || undefined].filter((part) => part !== undefined)
+      progress('wait for cloud-init', parts.join(': ') || undefined)
+    }
   }
 }

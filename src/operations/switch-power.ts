@@ -1,9 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Power } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import { run } from '../transport/run.ts'
+import type { Transport } from '../transport/transport.ts'
 import { awaitLogin } from './await-login.ts'
 import type { Context, Progress } from './context.ts'
 import { findAddress } from './find-address.ts'
+import { probeHost } from './probe-host.ts'
+
+/** How long a host that was switched on may take until its engine answers, in milliseconds. */
+const bootTime = 10 * 60_000
+
+/** Between looks at a host that boots, in milliseconds. */
+const pause = 500
 
 /** What can be done to a host's power. */
 export type PowerVerb = keyof Power
@@ -32,11 +42,75 @@ export async function switchPower(
       hint: `do it on the host itself: fleet ssh ${machine.name}`,
     })
   }
+  const before = verb === 'restart' ? await readBoot(context, machine) : undefined
   await power[verb](host, calls)
   const { machine: found } = await findAddress(context, { ...machine, host }, calls)
   if (verb === 'start' || verb === 'restart') {
-    const transport = await awaitLogin({ ...context, signal: calls.signal }, found, calls.progress)
-    await transport[Symbol.asyncDispose]()
+    await awaitBoot({ ...context, signal: calls.signal }, found, calls.progress, before)
   }
   return found
 }
+
+/** What differs from boot to boot: the kernel's own mark (random(4)), and in a container when its first process began. */
+const bootScript = 'cat /proc/sys/kernel/random/boot_id; cut -d" " -f22 /proc/1/stat'
+
+async function bootOf(transport: Transport, signal: AbortSignal): Promise<string> {
+  return (await run(transport, ['sh', '-c', bootScript], { signal })).stdout
+}
+
+/** Which boot a host is in, where it lets fleet in now. */
+const readBoot = (context: Context, machine: Machine): Promise<string | undefined> =>
+  context
+    .connect(machine)
+    .then((transport) => bootOf(transport, context.signal))
+    .catch(() => undefined)
+
+/**
+ * Waits until a host has booted, lets fleet in, and its engine answers where it had one. `before` is the boot that must be
+ * over: a host that is told to restart goes on answering for a while.
+ */
+async function awaitBoot(
+  context: Context,
+  machine: ReadyMachine,
+  progress: Progress,
+  before: string | undefined,
+): Promise<void> {
+  const deadline = Date.now() + bootTime
+  while (!(await hasBooted(context, machine, progress, before))) {
+    if (Date.now() > deadline) throw notReady(machine)
+    await sleep(pause, undefined, { signal: context.signal }).catch(() =>
+      context.signal.throwIfAborted(),
+    )
+  }
+}
+
+async function hasBooted(
+  context: Context,
+  machine: ReadyMachine,
+  progress: Progress,
+  before: string | undefined,
+): Promise<boolean> {
+  const { name, host, engine } = machine
+  const { signal } = context
+  try {
+    await using transport = await awaitLogin(context, machine, progress)
+    if (before !== undefined && (await bootOf(transport, signal)) === before) return false
+    if (engine === 'none' || host.engine === undefined) return true
+    progress('wait for the engine')
+    const target = { machine: name, transport, socket: host.socket, signal }
+    return (await probeHost(target)).engine?.version !== undefined
+  } catch (error) {
+    if (error instanceof UserError && error.kind === 'unreachable') return false
+    throw error
+  }
+}
+
+const notReady = ({ name }: ReadyMachine): UserError =>
+  new UserError(
+    'failed',
+    `${name} did not come back in ${bootTime / 60_000} minutes, or its engine did not`,
+    {
+      machine: name,
+      hint: `fleet provision ${name} repairs it; its log: fleet ssh ${name} -- sudo journalctl -u docker`,
+    },
+  )

@@ -17,7 +17,7 @@ if [ "$(id -u)" != 0 ] && sudo -n true </dev/null 2>/dev/null; then sudo='sudo -
 log=/var/log/cloud-init-output.log
 state=/run/cloud-init
 last() { # LINES FILE
-  $sudo tail -c 4096 "$2" 2>/dev/null | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n "$1"
+  $sudo tail -c 4096 "$2" 2>/dev/null | tr '\r' '\n' | grep -v -e '^[[:space:]]*$' -e '^ci-info:' | tail -n "$1"
 }
 json() { tr -d '\n' <"$1"; echo; }
 crashed() { systemctl is-failed --quiet cloud-final.service 2>/dev/null; }

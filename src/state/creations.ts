@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { UserError, codeOf } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 
 /** What another attempt needs to ask the provider for the very same host. Private: it holds a host key. */
 export interface CreationSecrets {
@@ -102,7 +102,7 @@ export function openCreations(home: string): Creations {
         throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
       }
     },
-    drop: (token) => rm(fileFor(token), { force: true }),
+    drop: (token) => removeWithLeftovers(fileFor(token)),
     async hold(token, machine, work) {
       await prepare()
       const path = socketFor(folder, token)

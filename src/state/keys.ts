@@ -3,7 +3,7 @@ import { readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 
 /** The private keys in home, by fingerprint. */
 export interface Keys {
@@ -65,6 +65,6 @@ export function openKeys(home: string): Keys {
         throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
       }
     },
-    forget: (fingerprint) => rm(join(folder, fileNameFor(fingerprint)), { force: true }),
+    forget: (fingerprint) => removeWithLeftovers(join(folder, fileNameFor(fingerprint))),
   }
 }

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /** Makes a rename durable (fsync(2): the folder's entry needs its own). Windows has no such call. */
 async function syncFolder(folder: string): Promise<void> {
@@ -58,4 +58,13 @@ export async function replaceFile(
   }
   await syncFolder(dirname(file))
   return true
+}
+
+/** Removes a file, if it is there, and what {@link replaceFile} left of it where it was killed. */
+export async function removeWithLeftovers(file: string): Promise<void> {
+  await rm(file, { force: true })
+  const [folder, name] = [dirname(file), basename(file)]
+  const others = await readdir(folder).catch((): string[] => [])
+  const leftovers = others.filter((other) => other.startsWith(`${name}.`) && other.endsWith('.tmp'))
+  for (const leftover of leftovers) await rm(join(folder, leftover), { force: true })
 }

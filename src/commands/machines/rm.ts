@@ -29,7 +29,7 @@ function whatGoes(machine: Machine, forget: boolean): string {
   if (!isMade(machine)) return `${name}: its entry; nothing changes on the host`
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   return forget
-    ? `${name}: its entry and its login key; the host stays (${where}), and fleet gc finds it`
+    ? `${name}: its entry; the host stays (${where}), and fleet gc finds it`
     : `${name}: the host (${where}), and all that fleet made for it`
 }
 

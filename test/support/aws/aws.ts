@@ -39,6 +39,8 @@ export interface Aws extends AsyncDisposable {
   readonly calls: readonly Call[]
   /** Makes something go wrong with calls to come. */
   inject(fault: Fault): void
+  /** Ends all that was injected and has not happened yet, and all hooks. */
+  mend(): void
   /** Has every call seen before and after its execution. Gives what ends that. */
   onCall(hook: CallHook): () => void
   /** Changes what the account is like from now on; the rest stays. */
@@ -125,6 +127,10 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
       return log.calls
     },
     inject: (fault) => faults.add(fault),
+    mend() {
+      faults.clear()
+      hooks.clear()
+    },
     onCall(hook) {
       hooks.add(hook)
       return () => hooks.delete(hook)

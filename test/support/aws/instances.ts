@@ -132,13 +132,19 @@ function repeat({ instances }: Account, first: Tree): Tree {
   return answer
 }
 
-/** RunInstances; it remembers its tokens. */
+/** RunInstances; it remembers its tokens. One launch after the other, since quotas count those before. */
 function makeRunInstances(tokens: ClientTokens<Tree>): Handler {
+  let last: Promise<unknown> = Promise.resolve()
+  const launchInTurn: Handler = (account, call) => {
+    const launched = last.then(() => launch(account, call))
+    last = launched.catch(() => {})
+    return launched
+  }
   return async (account, call) => {
     if (!account.settings().clientTokens || call.parameters['DryRun'] === 'true')
-      return launch(account, call)
+      return launchInTurn(account, call)
     const { result, isRepeated } = await tokens.once(call.region, call.parameters, () =>
-      launch(account, call),
+      launchInTurn(account, call),
     )
     return isRepeated ? repeat(account, result) : structuredClone(result)
   }

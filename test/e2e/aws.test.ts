@@ -1,0 +1,272 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Aws, startAws } from '../support/aws/aws.ts'
+import { callEc2 } from '../support/ec2-client.ts'
+import { makeBaseRoot } from '../support/lab/base-image.ts'
+import { labIsHere } from '../support/lab/lab.ts'
+import { runProgram, until } from '../support/lab/process.ts'
+import { type Person, makePerson } from '../support/person.ts'
+
+const nothing = { instances: [], groups: [], keyPairs: [], addresses: [], volumes: [] }
+
+interface Listed {
+  readonly name: string
+  readonly live: { readonly state: string }
+}
+
+describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
+  let aws: Aws
+  let ana: Person
+
+  beforeAll(async () => {
+    aws = await startAws({ hosts: 'lab', lab: { engine: true } })
+  })
+  beforeEach(async () => {
+    await aws.reset()
+    ana = await makePerson()
+  })
+  afterEach(() => ana[Symbol.asyncDispose]())
+  afterAll(() => aws[Symbol.asyncDispose]())
+
+  const fleet = (...args: string[]) => ana.fleet(args, { env: aws.environment })
+  const create = (name: string, ...more: string[]) =>
+    fleet('create', name, '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', ...more)
+  const isEmpty = async () => expect(await aws.world()).toEqual(nothing)
+
+  /** The id that EC2 knows the only instance by. */
+  async function instanceId(): Promise<string> {
+    const { instances } = await aws.world()
+    expect(instances).toHaveLength(1)
+    return instances[0]?.id ?? ''
+  }
+
+  const stateOf = async (): Promise<string | undefined> => {
+    const { stdout } = await fleet('ls', '--live', '--json')
+    return (JSON.parse(stdout) as Listed[])[0]?.live.state
+  }
+
+  test('live from create to rm, with a container in between', async () => {
+    aws.change({ lags: { hidden: 0 } }) // what is not found yet is asked for again
+    const created = await create('web-1', '--label', 'role=web', '--tags', 'team=blue')
+    expect(created).toMatchObject({ code: 0, stdout: '' })
+    expect(created.stderr).toContain('web-1 is ready')
+    expect(aws.calls.filter(({ polling }) => !polling).length).toBeLessThanOrEqual(12)
+    expect(aws.calls.map(({ outcome }) => outcome)).not.toContain('UnauthorizedOperation')
+
+    const logins = await fleet(
+      ...['ssh', 'web-1', '--', 'sudo grep -c "Accepted publickey" /var/log/sshd.log'],
+    )
+    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // but for the one that asks
+
+    const { instances, groups, keyPairs } = await aws.world()
+    for (const { tags } of [...instances, ...groups, ...keyPairs]) {
+      expect(tags).toMatchObject({
+        fleet: 'true',
+        'fleet:id': '0123abcd',
+        'fleet:machine': 'web-1',
+        team: 'blue',
+      })
+    }
+    const inventory = await ana.inventory()
+    expect(inventory).toContain('token:')
+    expect(inventory).not.toMatch(/PRIVATE KEY|AKIA|made-up/)
+    const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
+    const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
+    const [, pinned = ''] = /hostKeys: \[(ssh-ed25519 [^\]]+)\]/.exec(inventory) ?? []
+    expect(pinned).not.toBe('')
+    expect(sent).not.toContain(pinned)
+
+    const ran = await fleet('run', '--rm', 'bb:1', 'echo', 'hello from a container')
+    expect(ran).toMatchObject({ code: 0, stdout: 'hello from a container\n' })
+
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+    expect(await ana.inventory()).toContain('machines: {}')
+  })
+
+  test('stop, start, restart and kill, with another address every time', async () => {
+    expect((await create('web-1')).code).toBe(0)
+    const before = (await fleet('ip', 'web-1')).stdout
+    for (const _ of [1, 2]) expect((await fleet('stop', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('stopped')
+    const refused = await fleet('-m', 'web-1', 'ps')
+    expect(refused).toMatchObject({ code: 5 })
+    expect(refused.stderr).toContain('fleet start web-1')
+
+    for (const _ of [1, 2]) expect((await fleet('start', 'web-1')).code).toBe(0)
+    const after = (await fleet('ip', 'web-1')).stdout
+    expect(after).not.toBe(before)
+    expect((await fleet('-m', 'web-1', 'ps')).code).toBe(0)
+    expect((await fleet('restart', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('running')
+    for (const _ of [1, 2]) expect((await fleet('kill', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('stopped')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('are found where they are, when their address changed behind our back', async () => {
+    expect((await create('web-1')).code).toBe(0)
+    const before = (await fleet('ip', 'web-1')).stdout
+    const id = await instanceId()
+    for (const action of ['StopInstances', 'StartInstances']) {
+      await callEc2(aws, action, { 'InstanceId.1': id })
+      const state = action === 'StopInstances' ? 'stopped' : 'running'
+      await until(state, () => aws.instance(id).state === state || undefined)
+      await aws.instance(id).settled
+    }
+    expect(await fleet('-m', 'web-1', 'ps')).toMatchObject({ code: 0 })
+    expect((await fleet('ip', 'web-1')).stdout).not.toBe(before)
+  })
+
+  test('rm takes what the provider has lost already for removed', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    const id = await instanceId()
+    await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': id })
+    await until('its end', () => aws.instance(id).state === 'terminated' || undefined)
+    expect(await stateOf()).toBe('absent')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('several at once: the failure of one leaves the others', async () => {
+    aws.change({ instanceLimit: 2 })
+    const created = await create('web', '--count', '3', '--engine-none')
+    expect(created.code).toBe(1)
+    expect(created.stderr).toMatch(/1 of 3 machines failed/)
+    const world = await aws.world()
+    expect(world.instances).toHaveLength(2)
+    aws.change({ instanceLimit: 9 })
+    const names = ['web-1', 'web-2', 'web-3']
+    const left = names.filter((name) => !created.stderr.includes(`${name} is ready`))
+    expect(left).toHaveLength(1)
+    expect((await create(left[0] ?? '', '--engine-none')).code).toBe(0)
+    expect((await aws.world()).instances).toHaveLength(3)
+    expect((await fleet('rm', '-y', ...names)).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('gc finds and removes what no entry owns, and nothing else', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    const inventory = await ana.inventory()
+    expect((await create('web-2', '--engine-none')).code).toBe(0)
+    await writeFile(join(ana.folder, 'machines.yaml'), inventory) // as a git checkout would
+    const listed = await fleet('gc')
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
+    expect(listed.stdout).not.toContain('web-1')
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect((await fleet('gc', '--yes')).code).toBe(0)
+    expect((await aws.world()).instances.map(({ tags }) => tags['fleet:machine'])).toEqual([
+      'web-1',
+    ])
+    expect(await fleet('gc')).toMatchObject({ code: 0, stdout: '' })
+    expect(await fleet('-m', 'web-1', 'ssh', 'true')).toMatchObject({ code: 0 })
+  })
+
+  test('--rollback leaves nothing of a creation that fails', async () => {
+    aws.onCall((phase, { action }) =>
+      phase === 'before' && action === 'ImportKeyPair' ? 'drop' : undefined,
+    )
+    expect((await create('web-1', '--rollback')).code).toBe(5)
+    await isEmpty()
+    expect(await ana.inventory()).toContain('machines: {}')
+  })
+
+  test('Ctrl-C leaves what can be finished, says how, and is exit code 130', async () => {
+    let pid = 0
+    aws.onCall((phase, { action }) => {
+      if (phase === 'after' && action === 'ImportKeyPair') process.kill(pid, 'SIGINT')
+    })
+    const stopped = await ana.fleet(
+      ['create', 'web-1', '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', '--engine-none'],
+      { env: aws.environment, started: (started) => (pid = started) },
+    )
+    aws.mend()
+    expect(stopped.code).toBe(130)
+    expect(stopped.stderr).toContain('fleet create web-1')
+    expect(stopped.stderr).toContain('fleet rm web-1')
+    expect(await fleet('ls')).toMatchObject({ stdout: expect.stringContaining('creating') })
+    expect((await fleet('create', 'web-1')).code).toBe(0)
+    expect((await aws.world()).instances).toHaveLength(1)
+  })
+
+  test('what cannot be removed is named, and stays', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    aws.change({ denied: ['DeleteKeyPair'] })
+    const refused = await fleet('rm', '-y', 'web-1')
+    expect(refused.code).not.toBe(0)
+    expect(refused.stderr).toMatch(/key pair/)
+    expect(await ana.inventory()).toContain('phase: removing')
+    aws.change({ denied: [] })
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test.each([
+    ['a region that the account lacks', ['--region', 'xx-nowhere-1'], 6, /xx-nowhere-1 is enabled/],
+    ['an unknown type', ['--type', 'z9.tiny'], 2, /z9\.tiny/],
+    ['an unknown image', ['--image', 'ami-0123456789abcdef0'], 2, /ami-0123456789abcdef0/],
+    ['an image that is no name', ['--image', 'beos-5'], 2, /debian-13/],
+    ['an unknown subnet', ['--subnet', 'subnet-0123456789abcdef0'], 2, /subnet-0123456789abcdef0/],
+    ['a file that is not there', ['--user-data', 'no.yaml'], 2, /no\.yaml/],
+    ['a bad port', ['--ports', '99999'], 2, /ports/],
+  ])('%s is refused, and nothing is left', async (_, words, code, says) => {
+    const before = await ana.inventory()
+    const refused = await create('web-1', ...words)
+    expect(refused.stderr).toMatch(says)
+    expect(refused.code).toBe(code)
+    expect(await ana.inventory()).toBe(before)
+    await isEmpty()
+  })
+
+  test.each([
+    ['expired credentials', { credentials: 'ExpiredToken' }, 6, /expired/i],
+    ['no default VPC', { defaultVpc: false }, 2, /VPC/],
+    ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
+    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*the policy/],
+  ] as const)('%s is told, and nothing is left', async (_, settings, code, says) => {
+    aws.change(settings)
+    const before = await ana.inventory()
+    const refused = await create('web-1')
+    expect(refused.stderr).toMatch(says)
+    expect(refused.code).toBe(code)
+    expect(await ana.inventory()).toBe(before)
+    aws.change({ credentials: 'valid' })
+    await isEmpty()
+  })
+})
+
+describe.skipIf(!labIsHere)('a machine on AWS that boots', { timeout: 400_000 }, () => {
+  test('sets itself up by cloud-init, with what the person adds, and runs a container', async () => {
+    await using aws = await startAws({ hosts: 'booted' })
+    await using ana = await makePerson()
+    const env = aws.environment
+    const own = '#cloud-config\nwrite_files:\n  - path: /etc/of-ana\n    content: hers\n'
+    await writeFile(join(ana.folder, 'own.yaml'), own)
+    const created = await ana.fleet(
+      [
+        ...['create', 'web-1', '--driver', 'aws', '--image', 'debian-12'],
+        ...['--ssh-cidr', '10.77.0.0/16', '--user-data', 'own.yaml'],
+      ],
+      { env },
+    )
+    expect(created.stderr).toMatch(/web-1 is ready: Debian.*Docker \d/)
+    expect(created.code).toBe(0)
+    expect((await ana.fleet(['ssh', 'web-1', '--', 'cat', '/etc/of-ana'], { env })).stdout).toBe(
+      'hers',
+    )
+    const root = join(ana.folder, 'root')
+    await makeBaseRoot(root)
+    await runProgram(['tar', '-C', root, '-cf', `${root}.tar`, '.'])
+    const imported = await ana.fleet(['image', 'import', `${root}.tar`, 'bb:1'], { env })
+    expect(imported.code).toBe(0)
+    const ran = await ana.fleet(['run', '--rm', 'bb:1', 'echo', 'hello'], { env })
+    expect(ran).toMatchObject({ code: 0, stdout: 'hello\n' })
+    expect((await ana.fleet(['restart', 'web-1'], { env })).code).toBe(0)
+    expect((await ana.fleet(['-m', 'web-1', 'ps'], { env })).code).toBe(0)
+    expect((await ana.fleet(['rm', '-y', 'web-1'], { env })).code).toBe(0)
+    expect(await aws.world()).toEqual(nothing)
+    expect(await readFile(join(ana.folder, 'own.yaml'), 'utf8')).toBe(own)
+  })
+})

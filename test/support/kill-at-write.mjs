@@ -1,0 +1,34 @@
+// Loaded before a program (node --import): kills it, as kill -9 would, before or after its nth durable change of a file.
+//   FLEET_TEST_KILL_AT=before:3    unset: counts only
+//   FLEET_TEST_WRITES=FILE         gets a line for each change
+// What fleet keeps is renamed into place, linked or removed, so these three are all the changes that there are.
+import { appendFileSync } from 'node:fs'
+import promises from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { basename } from 'node:path'
+
+const [phase, number = '0'] = (process.env['FLEET_TEST_KILL_AT'] ?? '').split(':')
+const log = process.env['FLEET_TEST_WRITES']
+let count = 0
+
+const die = () => process.kill(process.pid, 'SIGKILL')
+
+/** Temporary files that never came to be renamed are no change. */
+const counts = (/** @type {unknown} */ target) => !String(target).endsWith('.tmp')
+
+for (const name of /** @type {const} */ (['rename', 'symlink', 'rm'])) {
+  const real = /** @type {(...args: unknown[]) => Promise<void>} */ (promises[name])
+  const patched = async (/** @type {unknown[]} */ ...args) => {
+    const target = name === 'rm' ? args[0] : args[1]
+    if (!counts(target)) return real(...args)
+    count += 1
+    const isChosen = count === Number(number)
+    if (log !== undefined) appendFileSync(log, `${name} ${basename(String(target))}\n`)
+    if (isChosen && phase === 'before') die()
+    const result = await real(...args)
+    if (isChosen && phase === 'after') die()
+    return result
+  }
+  Object.assign(promises, { [name]: patched })
+}
+syncBuiltinESMExports()
