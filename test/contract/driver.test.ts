@@ -1,6 +1,10 @@
 import { userInfo } from 'node:os'
+import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { aws } from '../../src/drivers/aws/definition.ts'
 import { local } from '../../src/drivers/local/definition.ts'
 import { ssh } from '../../src/drivers/ssh/definition.ts'
+import { type Aws, startAws } from '../support/aws/aws.ts'
+import { labIsHere } from '../support/lab/lab.ts'
 import { describeDriver } from './driver.ts'
 
 describeDriver({
@@ -14,4 +18,22 @@ describeDriver({
     options: { address: 'h1.example', port: 22 },
     facts: { address: 'h1.example', user: userInfo().username },
   },
+})
+
+describe.skipIf(!labIsHere)('at an AWS account', () => {
+  vi.setConfig({ testTimeout: 180_000 }) // a case makes a host for each thing that can be cut short
+  let account: Aws
+  beforeAll(async () => {
+    account = await startAws()
+    Object.assign(process.env, account.environment)
+  })
+  afterAll(() => account[Symbol.asyncDispose]())
+
+  describeDriver({
+    definition: aws,
+    lifecycle: {
+      options: aws.options.parse({ sshCidr: '203.0.113.9' }),
+      look: async () => Object.values(await account.world()).flat(),
+    },
+  })
 })

@@ -83,13 +83,10 @@ async function planHost(
   const { region, profile } = account
   return explaining(account, async () => {
     const ec2 = api.at(account, call)
-    const { alive, launch } = await findEarlier(ec2, wish)
-    const decision =
-      alive === undefined
-        ? await decide(ec2, wish, options, launch).catch(async (error: unknown) => {
-            throw await blameRegion(api, account, error, call)
-          })
-        : undefined
+    const { alive, launch } = await findEarlier(ec2, wish).catch(async (error: unknown) => {
+      throw await blameRegion(api, account, error, call)
+    })
+    const decision = alive === undefined ? await decide(ec2, wish, options, launch) : undefined
     const places = decision?.attempts.map(({ place }) => place) ?? []
     const families = {
       ipv4: decision === undefined || places.some(({ ipv4 }) => ipv4),

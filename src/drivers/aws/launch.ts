@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { RunInstancesCommand, type RunInstancesCommandInput } from '@aws-sdk/client-ec2'
-import { retry } from './back-off.ts'
+import { retry, waitUntil } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure, isPassing } from './failures.ts'
 import type { Image } from './images.ts'
@@ -147,6 +147,16 @@ async function run(ec2: Ec2, order: Order, attempt: Attempt): Promise<string> {
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, ofToken(token))).find(isAlive)
 
+/** The instance that an earlier attempt was granted, which asked for something else, such as other user-data. */
+const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> =>
+  waitUntil(ec2.call, 'instance', async () => {
+    const filter = { Name: 'client-token', Values: [tokenOf(order, attempt)] }
+    const [earlier] = await findInstances(ec2, filter)
+    return earlier === undefined
+      ? { still: 'one was launched by an earlier attempt, and is not known everywhere yet' }
+      : { done: earlier.id }
+  })
+
 /**
  * Asks for the instance, one way after the other until there is room, and gives its id. `record` notes each way before it is asked
  * for: so a later attempt begins with the only one that may have been granted without our knowing, and gets that very instance.
@@ -169,14 +179,7 @@ export async function launch(
     try {
       return await run(ec2, order, attempt)
     } catch (error) {
-      if (isFailure('IdempotentParameterMismatch')(error)) {
-        // Granted to an earlier attempt that asked for something else, such as other user-data.
-        const [earlier] = await findInstances(ec2, {
-          Name: 'client-token',
-          Values: [tokenOf(order, attempt)],
-        })
-        if (earlier !== undefined) return earlier.id
-      }
+      if (isFailure('IdempotentParameterMismatch')(error)) return findGranted(ec2, order, attempt)
       if (!hasNoRoom(error)) throw error
       refusal = error
     }

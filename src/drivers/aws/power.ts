@@ -27,10 +27,13 @@ async function bring(
 ): Promise<void> {
   const from = to === 'running' ? 'stopped' : 'running'
   let isAsked = false
+  let hasLeft = false
   const look = async (): Promise<Look<void>> => {
     const [instance] = await findInstances(ec2, byId(id))
     if (instance === undefined || !isAlive(instance)) throw gone(id, instance)
     if (instance.state === to) return { done: undefined }
+    if (instance.state !== from) hasLeft = isAsked
+    else if (hasLeft) throw turnedBack(id, from)
     if (instance.state === from && !isAsked) {
       isAsked = await ask().then(
         () => true,
@@ -44,6 +47,9 @@ async function bring(
   }
   await waitUntil(ec2.call, `instance ${to}`, look)
 }
+
+const turnedBack = (id: string, state: string): UserError =>
+  new UserError('failed', `instance ${id} is ${state} again: somebody else switched it meanwhile`)
 
 const gone = (id: string, instance: Instance | undefined): UserError =>
   new UserError('failed', `instance ${id} is ${instance?.state ?? 'gone'}: it cannot run again`, {

@@ -1,7 +1,7 @@
 import {
-  type Address,
   DeleteKeyPairCommand,
   DeleteSecurityGroupCommand,
+  DescribeAddressesCommand,
   DisassociateAddressCommand,
   type Filter,
   ModifyInstanceAttributeCommand,
@@ -38,32 +38,28 @@ async function look(ec2: Ec2, host: HostRecord, resources: Resources): Promise<P
   return mergeParts(named, tagged)
 }
 
-/** How long EC2 may take to show by tag what it has just made (usually a second or two), in milliseconds. */
-const shownWithin = 8_000
+/** How long EC2 may take to show everywhere what it has just made (usually a second or two), in milliseconds. */
+const shownWithin = 5_000
 
 /**
- * All there is of a host; where an instance was asked for and nothing is known of the answer, it is looked for until
- * EC2 would show it.
+ * All there is of a host. Where its instance is not to be seen, it and the rest are looked for until EC2 would show them: a creation
+ * may have been cut short a moment ago, with something asked for and nothing known of the answer.
  */
 async function findAll(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Parts> {
-  const isUnsure = resources['market'] !== undefined && host.id === undefined
-  const found = await look(ec2, host, resources)
-  if (!isUnsure || found.instances.length > 0) return found
-  ec2.call.progress('instance', 'making sure that none was launched')
-  const unseen = new Error('no instance is seen')
-  return retry(
-    ec2.call,
-    (error) => error === unseen,
-    async () => {
-      const later = await look(ec2, host, resources)
-      if (later.instances.length === 0) throw unseen
-      return later
-    },
-    shownWithin,
-  ).catch((error: unknown) => {
-    if (error === unseen) return found
-    throw error
+  const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
+  const unseen = new Error('the instance is not seen')
+  let found = await look(ec2, host, resources)
+  if (found.instances.some(isSeen)) return found
+  ec2.call.progress('instance', 'making sure that there is none')
+  const lookAgain = async (): Promise<void> => {
+    found = mergeParts(found, await look(ec2, host, resources))
+    if (!found.instances.some(isSeen)) throw unseen
+  }
+  const isUnseen = (error: unknown) => error === unseen
+  await retry(ec2.call, isUnseen, lookAgain, shownWithin).catch((error: unknown) => {
+    if (!isUnseen(error)) throw error
   })
+  return found
 }
 
 const allow =
@@ -104,17 +100,22 @@ async function terminateAndWait(ec2: Ec2, instance: Instance, resources: Resourc
   })
 }
 
-async function release(ec2: Ec2, { AllocationId, AssociationId }: Address): Promise<void> {
-  if (AssociationId !== undefined && AssociationId !== '') {
+/** Asks anew what it is associated with: EC2 takes an address from an instance that is terminated, sooner or later. */
+async function release(ec2: Ec2, AllocationId: string): Promise<void> {
+  const ask = new DescribeAddressesCommand({
+    Filters: [{ Name: 'allocation-id', Values: [AllocationId] }],
+  })
+  await retry(ec2.call, isFailure('InvalidIPAddress.InUse'), async () => {
+    const AssociationId = (await ec2.send(ask)).Addresses?.[0]?.AssociationId
+    if (AssociationId !== undefined && AssociationId !== '') {
+      await ec2
+        .send(new DisassociateAddressCommand({ AssociationId }))
+        .catch(allow('InvalidAssociationID.NotFound'))
+    }
     await ec2
-      .send(new DisassociateAddressCommand({ AssociationId }))
-      .catch(allow('InvalidAssociationID.NotFound'))
-  }
-  await retry(ec2.call, isFailure('InvalidIPAddress.InUse'), () =>
-    ec2
       .send(new ReleaseAddressCommand({ AllocationId }))
-      .catch(allow('InvalidAllocationID.NotFound')),
-  )
+      .catch(allow('InvalidAllocationID.NotFound'))
+  })
 }
 
 /** A group is in use for a while after its instance is gone. */
@@ -148,21 +149,23 @@ export async function removeHost(ec2: Ec2, host: HostRecord, resources: Resource
       leftovers.push({ what, why: explain(why, ec2) })
     })
   }
+  await each(instances, (instance) =>
+    attempt(`instance ${instance.id}`, terminateAndWait(ec2, instance, resources)),
+  )
+  // An instance that stays needs the rest, and EC2 would not give it up.
+  if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
+  if (groups.length > 0) ec2.call.progress('security group')
   await Promise.all([
-    each(instances, (instance) =>
-      attempt(`instance ${instance.id}`, terminateAndWait(ec2, instance, resources)),
-    ),
     each(keyPairs, ({ KeyName }) =>
       attempt(`key pair ${KeyName}`, ec2.send(new DeleteKeyPairCommand({ KeyName }))),
     ),
-    each(addresses, (address) =>
-      attempt(`elastic IP ${address.PublicIp} (${address.AllocationId})`, release(ec2, address)),
+    each(addresses, ({ AllocationId = '', PublicIp }) =>
+      attempt(`elastic IP ${PublicIp} (${AllocationId})`, release(ec2, AllocationId)),
+    ),
+    each(groups, ({ GroupId = '' }) =>
+      attempt(`security group ${GroupId}`, deleteGroup(ec2, GroupId)),
     ),
   ])
-  if (groups.length > 0) ec2.call.progress('security group')
-  await each(groups, ({ GroupId = '' }) =>
-    attempt(`security group ${GroupId}`, deleteGroup(ec2, GroupId)),
-  )
   if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
 }
 
