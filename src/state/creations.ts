@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, rm } from 'node:fs/promises'
-import { type Server, connect, createServer } from 'node:net'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError, codeOf } from '../errors.ts'
@@ -48,6 +48,7 @@ function socketFor(folder: string, token: string): string {
 }
 
 async function isHeld(path: string): Promise<boolean> {
+  const { connect } = await import('node:net') // most commands do without it
   const socket = connect(path)
   try {
     await once(socket, 'connect')
@@ -63,6 +64,7 @@ async function isHeld(path: string): Promise<boolean> {
 async function claim(path: string): Promise<Server | undefined> {
   if (await isHeld(path)) return undefined
   if (process.platform !== 'win32') await rm(path, { force: true })
+  const { createServer } = await import('node:net')
   const server = createServer((socket) => socket.destroy())
   server.listen(path)
   await once(server, 'listening')

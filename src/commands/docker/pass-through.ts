@@ -1,6 +1,5 @@
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
 import { checkPlacement } from './misplaced-option.ts'
-import { checkForMany } from './one-machine-only.ts'
 
 /** Fleet's own failures, as docker's are: the command's codes go up to 124. */
 const dockerFailure = 125
@@ -38,6 +37,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
       if (choosesMany(targets)) {
+        const { checkForMany } = await import('./one-machine-only.ts')
         checkForMany(words)
         return runEverywhere(invocation, words)
       }
