@@ -13,8 +13,8 @@ let count = 0
 
 const die = () => process.kill(process.pid, 'SIGKILL')
 
-/** Temporary files that never came to be renamed are no change. */
-const counts = (/** @type {unknown} */ target) => !String(target).endsWith('.tmp')
+/** Temporary files that never came to be renamed are no change; what is cached may be lost. */
+const counts = (/** @type {unknown} */ target) => !/\.tmp$|\/inventories\//.test(String(target))
 
 for (const name of /** @type {const} */ (['rename', 'symlink', 'rm'])) {
   const real = /** @type {(...args: unknown[]) => Promise<void>} */ (promises[name])
