@@ -2,7 +2,7 @@ import type { EngineWish } from '../machine/schema.ts'
 import { type Task, distributions, engineTasks, installTask } from './distributions.ts'
 import { defaultSocket } from './host-probe.ts'
 import { runServiceScript } from './service.ts'
-import { shellFunctions } from './shell-functions.ts'
+import { hopeless, shellFunctions } from './shell-functions.ts'
 
 /** The script's name among those that cloud-init runs, in the order of their names: before anybody else's. */
 export const bootScriptName = '00-fleet-engine'
@@ -14,7 +14,7 @@ export const bootScriptLog = '/var/log/fleet-engine.log'
 const taskLines = ({ why, script, words }: Task): string => `task() {
 ${script}
 }
-say ${quote(why)} && task ${words.join(' ')} || return 1
+say ${quote(why)} && task ${words.join(' ')} || return
 `
 
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
@@ -27,7 +27,7 @@ function branches(wish: EngineWish): string {
       const engine = engineTasks(distribution, wish)
       const body =
         engine === undefined
-          ? 'say "Docker has no repository for $PRETTY_NAME"; return 1\n'
+          ? `say "Docker has no repository for $PRETTY_NAME"; return ${hopeless}\n`
           : [...(prepare ? [prepare] : []), ...engine].map(taskLines).join('')
       const confined =
         engine !== undefined && appArmor !== undefined
@@ -40,7 +40,8 @@ function branches(wish: EngineWish): string {
 
 /**
  * A POSIX script for the first boot of any distribution: installs the engine where there is none, starts it, and lets
- * `user` in. It tries again what a mirror refused; its exit code tells whether an engine answers in the end.
+ * `user` in. It tries again what a mirror refused, and not what cannot succeed; its exit code tells whether an engine
+ * answers in the end.
  */
 export const writeBootScript = (wish: EngineWish, user: string): string => `#!/bin/sh
 # Written by fleet: gives this host its Docker engine.
@@ -56,12 +57,13 @@ ${branches(wish)}
     esac
   done
   say "fleet cannot install Docker on $PRETTY_NAME"
-  return 1
+  return ${hopeless}
 }
 set_up() {
   if ! has dockerd; then
     for pause in 5 10 20 40 last; do
-      (install_engine) && break
+      (install_engine)
+      case $? in 0) break ;; ${hopeless}) return 1 ;; esac
       [ $pause = last ] && return 1
       say "trying again in $pause s"
       sleep $pause

@@ -48,15 +48,15 @@ case " $ID $ID_LIKE " in
   *' ubuntu '*) system=ubuntu codename=\${UBUNTU_CODENAME:-$VERSION_CODENAME} ;;
   *) system=debian codename=\${DEBIAN_CODENAME:-$VERSION_CODENAME} ;;
 esac
-key=/etc/apt/keyrings/docker.asc
+key=/etc/apt/keyrings/docker.asc list=/etc/apt/sources.list.d/docker.list
 apt_install ca-certificates curl gpg &&
-  docker_key "${repository}/$system/gpg" 9DC858229FC7DD38854AE2D88D81803C0EBFCD88 "$key" &&
-  echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repository}/$system $codename $1" \\
-    >/etc/apt/sources.list.d/docker.list &&
-  apt update`,
+  docker_key "${repository}/$system/gpg" 9DC858229FC7DD38854AE2D88D81803C0EBFCD88 "$key" || exit
+echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repository}/$system $codename $1" >$list
+# apt calls lists that it could not get a success; those that it refuses would keep all others from being refreshed
+{ apt update && apt-cache show docker-ce >/dev/null; } || { rm -f $list; false; }`,
     words: [channel],
   }),
-  installVersion: `version=$(apt-cache madison docker-ce | awk '{ print $3 }' | newest "$1") || exit 1
+  installVersion: `version=$(apt-cache madison docker-ce | awk '{ print $3 }' | newest "$1") || exit
 shift
 for package; do
   shift
@@ -81,7 +81,7 @@ gpgkey=file://$key
 END`,
     words: [channel],
   }),
-  installVersion: `version=$(dnf -q list --showduplicates docker-ce | awk '/^docker-ce[.]/ { print $2 }' | newest "$1") || exit 1
+  installVersion: `version=$(dnf -q list --showduplicates docker-ce | awk '/^docker-ce[.]/ { print $2 }' | newest "$1") || exit
 version=\${version#*:}
 shift
 for package; do

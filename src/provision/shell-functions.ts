@@ -1,6 +1,9 @@
 /** How long to wait, in seconds, while another program holds the package manager's lock. */
 export const lockWait = 600
 
+/** The exit code where no second try can do better: EX_CONFIG of sysexits(3). */
+export const hopeless = 78
+
 /**
  * POSIX shell functions that what runs on a host as root is written with: package managers that ask nothing,
  * wait for their locks and try a mirror again; what they say begins with `Waiting` while they wait.
@@ -36,7 +39,7 @@ docker_key() { # URL FINGERPRINT FILE: gets the key, and takes it only if it is 
   if [ "$found" != "$2" ]; then
     rm -f "$3.new"
     echo "the key at $1 is not Docker's: $found" >&2
-    return 1
+    return ${hopeless}
   fi
   chmod 0644 "$3.new" && mv "$3.new" "$3"
 }
@@ -47,6 +50,10 @@ newest() { # WISH: of the versions on standard input, the newest that begins wit
     if (index(plain, wish) == 1 && substr(plain, length(wish) + 1) !~ /^[0-9]/) { print $1; found = 1; exit }
     shown = shown " " plain
   }
-  END { if (!found) { print "there is no version " wish " of docker-ce for this system, only:" shown >"/dev/stderr"; exit 1 } }'
+  END {
+    if (found) exit
+    print "there is no version " wish " of docker-ce for this system, " (shown ? "only:" shown : "nor any other") >"/dev/stderr"
+    exit shown ? ${hopeless} : 1
+  }'
 }
 `

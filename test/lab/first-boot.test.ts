@@ -1,76 +1,17 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { replaceHostKey } from '../../src/operations/replace-host-key.ts'
-import type { Progress } from '../../src/operations/context.ts'
-import { settleHost } from '../../src/operations/settle-host.ts'
-import type { HostProbe } from '../../src/provision/host-probe.ts'
-import { type FirstBoot, packUserData, writeUserData } from '../../src/provision/user-data.ts'
+import { writeUserData } from '../../src/provision/user-data.ts'
 import { run } from '../../src/transport/run.ts'
-import { connectSsh, scanHostKey } from '../../src/transport/ssh.ts'
-import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
-import type { Transport } from '../../src/transport/transport.ts'
-import { type BootedHost, type BootOptions, bootHost } from '../support/booted-host/booted-host.ts'
+import { scanHostKey } from '../../src/transport/ssh.ts'
+import { type NewHost, createHost, firstBoot } from '../support/booted-host/new-host.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 
 const machine = parseMachineName('web-1')
 const { signal } = new AbortController()
-
-/** A host at its first boot, and who made it. */
-interface NewHost extends AsyncDisposable {
-  readonly host: BootedHost
-  readonly hostKey: KeyPair
-  connect(hostKeys?: readonly string[], user?: string): Promise<Transport>
-  settle(progress?: Progress): Promise<HostProbe>
-}
-
-const boot = { hostName: 'web-1', user: 'ana', authorizedKeys: [], engine: undefined } as const
-
-async function createHost(
-  different: Partial<FirstBoot>,
-  options: BootOptions = {},
-  maxBytes = 100_000,
-): Promise<NewHost> {
-  const folder = await mkdtemp(join(tmpdir(), 'first-boot-'))
-  const identityFile = join(folder, 'id')
-  const [hostKey, login] = [makeKeyPair('host'), makeKeyPair('login')]
-  await writeFile(identityFile, login.privateKey, { mode: 0o600 })
-  const authorizedKeys = [`${login.publicKey} fleet web-1`]
-  const text = writeUserData({ ...boot, authorizedKeys, hostKey, ...different })
-  const host = await bootHost({
-    ...options,
-    userData: packUserData(text, { maxBytes, gzip: true }),
-  })
-  const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
-    connectSsh(
-      {
-        machine,
-        address: host.address,
-        port: 22,
-        user,
-        hostKeys,
-        identityFiles: [identityFile],
-      },
-      { env: {} },
-    )
-  return {
-    host,
-    hostKey,
-    connect,
-    async settle(progress: Progress = () => {}) {
-      await using transport = await connect()
-      return await settleHost({ machine, transport, socket: undefined, signal }, progress)
-    },
-    async [Symbol.asyncDispose]() {
-      await host[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
 
 /** Those of Debian that the settings speak to, besides the host's few. */
 const moreModules = `cloud_init_modules: [bootcmd, write-files, set_hostname, update_etc_hosts, users-groups, ssh]
@@ -151,7 +92,7 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 240_000 }, () => {
 
   test("has user-data that cloud-init's own checker finds right, in parts and merged", async () => {
     const { hostKey } = created
-    const text = writeUserData({ ...boot, hostKey, authorizedKeys: [hostKey.publicKey] })
+    const text = writeUserData({ ...firstBoot, hostKey, authorizedKeys: [hostKey.publicKey] })
     const parts = text.split(/^--fleet.*$/m).filter((part) => part.includes('#cloud-config'))
     expect(parts).toHaveLength(2)
     const { root } = created.host

@@ -5,7 +5,7 @@ import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
-import { trustAuthority } from './certificates.ts'
+import { trustAuthority } from '../certificates.ts'
 
 /** Waits that suit a stand-in. */
 const quick: Tempo = {

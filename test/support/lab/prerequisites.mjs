@@ -13,6 +13,8 @@ const packages = {
   iptables: 'iptables',
   busybox: 'busybox-static',
   sudo: 'sudo',
+  openssl: 'openssl',
+  'gpg-agent': 'gnupg', // signs a repository of packages
   git: 'git',
   python3: 'python3', // types on terminals
   zsh: 'zsh', // completion is tested in the shells themselves

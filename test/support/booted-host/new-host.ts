@@ -1,0 +1,74 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseMachineName } from '../../../src/machine/name.ts'
+import type { Progress } from '../../../src/operations/context.ts'
+import { settleHost } from '../../../src/operations/settle-host.ts'
+import type { HostProbe } from '../../../src/provision/host-probe.ts'
+import { type FirstBoot, packUserData, writeUserData } from '../../../src/provision/user-data.ts'
+import { connectSsh } from '../../../src/transport/ssh.ts'
+import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh-key-pair.ts'
+import type { Transport } from '../../../src/transport/transport.ts'
+import { type BootOptions, type BootedHost, bootHost } from './booted-host.ts'
+
+const machine = parseMachineName('web-1')
+const { signal } = new AbortController()
+
+/** A host at its first boot, and who made it. */
+export interface NewHost extends AsyncDisposable {
+  readonly host: BootedHost
+  readonly hostKey: KeyPair
+  connect(hostKeys?: readonly string[], user?: string): Promise<Transport>
+  settle(progress?: Progress): Promise<HostProbe>
+}
+
+/** What its user-data says, unless told otherwise. */
+export const firstBoot = {
+  hostName: 'web-1',
+  user: 'ana',
+  authorizedKeys: [],
+  engine: undefined,
+} as const
+
+/** Boots a host with user-data of fleet's. */
+export async function createHost(
+  different: Partial<FirstBoot>,
+  options: BootOptions = {},
+  maxBytes = 100_000,
+): Promise<NewHost> {
+  const folder = await mkdtemp(join(tmpdir(), 'first-boot-'))
+  const identityFile = join(folder, 'id')
+  const [hostKey, login] = [makeKeyPair('host'), makeKeyPair('login')]
+  await writeFile(identityFile, login.privateKey, { mode: 0o600 })
+  const authorizedKeys = [`${login.publicKey} fleet web-1`]
+  const text = writeUserData({ ...firstBoot, authorizedKeys, hostKey, ...different })
+  const host = await bootHost({
+    ...options,
+    userData: packUserData(text, { maxBytes, gzip: true }),
+  })
+  const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
+    connectSsh(
+      {
+        machine,
+        address: host.address,
+        port: 22,
+        user,
+        hostKeys,
+        identityFiles: [identityFile],
+      },
+      { env: {} },
+    )
+  return {
+    host,
+    hostKey,
+    connect,
+    async settle(progress: Progress = () => {}) {
+      await using transport = await connect()
+      return await settleHost({ machine, transport, socket: undefined, signal }, progress)
+    },
+    async [Symbol.asyncDispose]() {
+      await host[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
