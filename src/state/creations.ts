@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, readdir, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,7 +60,16 @@ async function isHeld(path: string): Promise<boolean> {
   }
 }
 
-/** Listens on `path`, in place of a socket that a dead process left. Undefined when a living one has it. */
+/** Removes the sockets that dead processes left in `folder`. */
+async function sweep(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const paths = (await readdir(folder))
+    .filter((name) => name.endsWith('.sock'))
+    .map((name) => join(folder, name))
+  for (const path of paths) if (!(await isHeld(path))) await rm(path, { force: true })
+}
+
+/** Listens on `path`. Undefined when a living process does already. */
 async function claim(path: string): Promise<Server | undefined> {
   if (await isHeld(path)) return undefined
   if (process.platform !== 'win32') await rm(path, { force: true })
@@ -109,7 +118,11 @@ export function openCreations(home: string): Creations {
       await prepare()
       const path = socketFor(folder, token)
       const { withLock } = await import('./lock.ts') // the start of most commands does without its package
-      const server = await withLock(fileFor(token), () => claim(path))
+      // One lock for all: a socket that another process is just binding must not look dead.
+      const server = await withLock(join(folder, 'hold'), async () => {
+        await sweep(folder)
+        return claim(path)
+      })
       if (server === undefined) {
         throw new UserError('locked', `another fleet is at work on ${machine}`, {
           machine,

@@ -204,7 +204,12 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
   })
 
   test.each([
-    ['a region that does not exist', ['--region', 'xx-nowhere-1'], 2, /no AWS region "xx-nowhere-1"/],
+    [
+      'a region that does not exist',
+      ['--region', 'xx-nowhere-1'],
+      2,
+      /no AWS region "xx-nowhere-1"/,
+    ],
     ['an unknown type', ['--type', 'z9.tiny'], 2, /z9\.tiny/],
     ['an unknown image', ['--image', 'ami-0123456789abcdef0'], 2, /ami-0123456789abcdef0/],
     ['an image that is no name', ['--image', 'beos-5'], 2, /debian-13/],

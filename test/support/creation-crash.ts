@@ -50,6 +50,9 @@ function describeWorld({ instances, groups, keyPairs, addresses }: World): strin
   return parts.join(', ') || 'nothing'
 }
 
+/** What says that a process is at work, and means nothing once it is dead: the next creation clears it away. */
+const isLock = /\.(lock|sock)$/
+
 /** What home keeps for hosts that fleet makes: nothing, once they are gone. */
 async function describeHome({ home }: Person): Promise<string> {
   const names = await Promise.all(
@@ -57,7 +60,7 @@ async function describeHome({ home }: Person): Promise<string> {
       readdir(join(home, 'fleet', folder)).catch((): string[] => []),
     ),
   )
-  const files = names.flat().filter((name) => !name.endsWith('.lock'))
+  const files = names.flat().filter((name) => !isLock.test(name))
   return files.length === 0 ? 'nothing' : files.join(' ')
 }
 

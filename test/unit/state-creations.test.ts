@@ -75,7 +75,7 @@ describe('holding a host', () => {
     expect((await Promise.all(refused)).filter((is) => !is)).toHaveLength(given)
   })
 
-  it('ends with the process that is killed, at once', async () => {
+  it('ends with the process that is killed, at once, and the next one clears up after it', async () => {
     const program = join(folder, 'holder.mjs')
     await build({
       entryPoints: [fileURLToPath(new URL('../support/creation-holder.ts', import.meta.url))],
@@ -92,7 +92,14 @@ describe('holding a host', () => {
     await expect(openCreations(folder).hold('t1', 'web-1', idle)).rejects.toMatchObject(locked)
     child.kill('SIGKILL')
     await once(child, 'exit')
-    await openCreations(folder).hold('t1', 'web-1', idle)
+    const sockets = async () =>
+      (await readdir(join(folder, 'creations'))).filter((name) => name.endsWith('.sock'))
+    expect(await sockets()).toHaveLength(1)
+    await openCreations(folder).hold('t2', 'web-2', async () => {
+      expect(await sockets()).toHaveLength(1)
+      await openCreations(folder).hold('t1', 'web-1', idle)
+    })
+    expect(await sockets()).toEqual([])
   })
 
   it('works in a home whose path is too long for a socket', async () => {

@@ -4,6 +4,7 @@ import {
   ImportKeyPairCommand,
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../errors.ts'
+import { retry } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
 import { tagAll, tagOf } from './tags.ts'
@@ -37,7 +38,8 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
     if (!isFailure('InvalidKeyPair.Duplicate')(error)) throw error
   }
   const ask = new DescribeKeyPairsCommand({ KeyNames: [wanted.name], IncludePublicKey: true })
-  const { KeyPairs: [found] = [] } = await ec2.send(ask)
+  const unseen = isFailure('InvalidKeyPair.NotFound') // its name is taken, so it is there, if not everywhere yet
+  const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
   if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
     throw new UserError('failed', `a key pair is called ${wanted.name}, and is not fleet's`, {
       hint: `remove it: aws ec2 delete-key-pair --key-name ${wanted.name}`,
