@@ -111,8 +111,8 @@ interface Run {
   /** That of fleet. */
   readonly version: string
   readonly argv: readonly string[]
-  /** What stood behind `--`, for commands that tell it apart. */
-  readonly rest: readonly string[]
+  /** What stood behind `--`, for commands that tell it apart; absent where there is no `--`. */
+  readonly rest: readonly string[] | undefined
   readonly ran: Ran
 }
 
@@ -188,23 +188,39 @@ async function runCommand(
   ran.json = common.json === true
   await using fleet = openFleet(io, common.inventory)
   const names = Object.keys(command.arguments ?? {})
-  const received = command.takesRest === true ? withRest(words, rest) : words
+  const targets = targetsOf(common)
+  const received = rest === undefined ? words : withRest(words, rest, targets)
   const code = await command.run({
     fleet,
     io,
     args: Object.fromEntries(names.map((name, index) => [name, received[index]])),
     options: typed.options,
-    targets: targetsOf(common),
+    targets,
     format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
   })
   ran.code = code ?? exitCodes.ok
 }
 
-/** The words of a command's arguments, the last of which takes `rest` too. */
-const withRest = (words: readonly unknown[], rest: readonly string[]): readonly unknown[] => [
-  ...words.slice(0, -1),
-  [...((words.at(-1) ?? []) as readonly string[]), ...rest],
-]
+/**
+ * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for words before `--` that
+ * would join it, or that name a machine where an option does.
+ */
+function withRest(
+  words: readonly unknown[],
+  rest: readonly string[],
+  { machine, on, retryFailed }: Targets,
+): readonly unknown[] {
+  const named = words.slice(0, -1)
+  const isChosen = machine !== undefined || on.length > 0 || retryFailed
+  const extra = [...(isChosen ? named : []), ...((words.at(-1) ?? []) as readonly string[])]
+  const stray = extra.find((word) => word !== undefined)
+  if (stray !== undefined) {
+    throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {
+      hint: 'one name stands there, or an option that says which machines; the command stands behind',
+    })
+  }
+  return [...named, [...rest]]
+}
 
 /** Takes off what stands behind `--`, where the command tells it apart from its other words. */
 function splitRest(argv: readonly string[]): Pick<Run, 'argv' | 'rest'> {
@@ -213,16 +229,20 @@ function splitRest(argv: readonly string[]): Pick<Run, 'argv' | 'rest'> {
   const command = commandList
     .flatMap(({ entries }) => entries)
     .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
-  if (command === undefined || dashes === -1) return { argv, rest: [] }
+  if (command === undefined || dashes === -1) return { argv, rest: undefined }
   return { argv: argv.slice(0, dashes), rest: argv.slice(dashes + 1) }
 }
 
 const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
   entry.name === verb || (!isGroup(entry) && (entry.aliases ?? []).some((name) => name === verb))
 
+/** Whether a command or a group is called `verb`. */
+const isKnown = (verb: string | undefined): boolean =>
+  commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
+
 /** The commands as commander knows them: those called `verb`, or all where none is. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
-  const isKnown = commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
+  const isTyped = isKnown(verb)
   const { stdout } = run.io
   const write = (text: string) => void stdout.write(text)
   const root = new Program('fleet')
@@ -244,7 +264,7 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   for (const { title, entries } of commandList) {
     root.commandsGroup(`${title}:`)
     for (const entry of entries) {
-      if (isKnown && !isCalled(entry, verb)) continue
+      if (isTyped && !isCalled(entry, verb)) continue
       if (!isGroup(entry)) {
         await addCommand(root, root, entry, run)
         continue
@@ -256,9 +276,21 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   return root
 }
 
+/** `fleet help WORD` and `fleet WORD --help` want the help of a command. Throws kind `usage` where there is none. */
+function checkHelp(words: readonly string[]): void {
+  const verb = verbOf(words)
+  const named = verb === 'help' ? words[words.indexOf('help') + 1] : verb
+  const asks = verb === 'help' || words.includes('--help') || words.includes('-h')
+  if (!asks || named === undefined || named.startsWith('-') || named === 'help') return
+  if (isKnown(named)) return
+  const hint = insteadOf(named, commandList) ?? 'fleet --help'
+  throw new UserError('usage', `unknown command '${named}'`, { hint })
+}
+
 /** Parses a command line and runs it. Most need to know of one command alone, which is much sooner there. */
 async function parse(run: Run): Promise<void> {
   const words = [...run.argv]
+  checkHelp(words)
   const typed = await buildProgram(run, verbOf(words))
   await typed.parseAsync(words, { from: 'user' }).catch(async (error: unknown) => {
     if (!(error instanceof CommanderError && error.code === 'commander.unknownCommand')) throw error
@@ -267,15 +299,19 @@ async function parse(run: Run): Promise<void> {
   })
 }
 
+/** The command that tells how a verb is used. */
+const helpFor = (verb: string | undefined): string =>
+  isKnown(verb) ? `fleet ${verb} --help` : 'fleet --help'
+
 /** A wrong command line, told as fleet tells errors. */
-function usageError({ message }: CommanderError): UserError {
+function usageError({ message }: CommanderError, argv: readonly string[]): UserError {
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
   const word = /^unknown command '(.*)'$/.exec(what)?.[1]
   const meant =
     (word === undefined ? undefined : insteadOf(word, commandList)) ??
     /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
   return new UserError('usage', what, {
-    hint: meant === undefined ? 'fleet --help' : `did you mean ${meant}?`,
+    hint: meant === undefined ? helpFor(verbOf(argv)) : `did you mean ${meant}?`,
   })
 }
 
@@ -300,7 +336,7 @@ export async function runCli(
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError
     if (isUsage && (thrown.exitCode === 0 || thrown.code === 'commander.help')) return exitCodes.ok
-    const error = isUsage ? usageError(thrown) : reasonFor(thrown, io.signal)
+    const error = isUsage ? usageError(thrown, typed.argv) : reasonFor(thrown, io.signal)
     writeFailure(io, error, ran.json)
     return failureCodeOf(error, ran.failureCode)
   }

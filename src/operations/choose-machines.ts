@@ -20,11 +20,28 @@ export function findMachine(inventory: Inventory, name: string): Machine {
 export const activeName = async (context: Context): Promise<string | undefined> =>
   context.machineFromEnvironment ?? (await (await context.active()).current())
 
+/** The machine that plain commands mean, if any. Throws kind `unknown-machine` where that is gone, and tells who named it. */
+export async function findActive(
+  context: Context,
+  inventory: Inventory,
+): Promise<Machine | undefined> {
+  const name = await activeName(context)
+  if (name === undefined) return undefined
+  const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
+  if (machine !== undefined) return machine
+  const [who, hint] =
+    context.machineFromEnvironment === undefined
+      ? ['the active machine is', 'choose another one: fleet use NAME']
+      : ['$FLEET_MACHINE says', 'unset it, or name a machine: fleet ls shows them']
+  throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
+}
+
 /** The one machine that a command means: the named one, else $FLEET_MACHINE, else the active one. */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
-  const chosen = name ?? (await activeName(context))
-  if (chosen !== undefined) return findMachine(inventory, chosen)
+  if (name !== undefined) return findMachine(inventory, name)
+  const active = await findActive(context, inventory)
+  if (active !== undefined) return active
   throw new UserError('usage', 'no machine was named, and none is active', {
     hint: 'name one with --machine NAME, or make one active: fleet use NAME',
   })

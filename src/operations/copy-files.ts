@@ -2,6 +2,7 @@ import { Readable, addAbortSignal } from 'node:stream'
 import { UserError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { here } from './copy-here.ts'
+import { countArchived } from './count-archived.ts'
 import type { Found, Side } from './copy-side.ts'
 import { openSideThere } from './copy-there.ts'
 import type { Place } from './place.ts'
@@ -73,15 +74,14 @@ function fit({ sort, folder, name }: Found, place: Place, source: Source): Targe
   throw refuse(place, `is a ${sort} already`)
 }
 
-/** Counts the bytes of an archive as they pass. */
+/** Tells how many bytes of files have passed. */
 async function* count(
   archive: Readable,
   progress: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
-  let bytes = 0
+  const countFiles = countArchived()
   for await (const chunk of archive) {
-    bytes += (chunk as Buffer).length
-    progress(bytes)
+    progress(countFiles(chunk as Buffer))
     yield chunk as Buffer
   }
 }
@@ -93,7 +93,7 @@ async function* count(
  * copies are the user's there. A folder is merged into one of its name.
  *
  * Files wait in a hidden folder beside the target until all have arrived: a copy that fails or is
- * interrupted leaves nothing under the target's name. `progress` is told the bytes sent so far.
+ * interrupted leaves nothing under the target's name. `progress` is told how many bytes of files were sent so far.
  */
 export async function copyFiles(
   context: Context,

@@ -7,6 +7,7 @@ import { entryOf } from '../state/inventory.ts'
 import { type AdmitRequest, admitHost } from './admit-host.ts'
 import type { Context } from './context.ts'
 import { type EntryRequest, checkNotThere, draftEntry } from './draft-entry.ts'
+import { checkWay } from './jump-host.ts'
 import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from './provision-host.ts'
 import type { TakenOver } from './take-over-host.ts'
@@ -37,6 +38,7 @@ export async function createMachine(
   const before = inventory.machines.get(name)
   const machine = { ...draftEntry(request, before && entryOf(before)), name }
   checkEngineWish(machine, request)
+  await checkWay(context, machine)
   const definition = await context.driver(machine.driver)
   const options = checkOptions(
     definition,

@@ -52,7 +52,7 @@ export function draftEntry(request: EntryRequest, entry: MachineEntry | undefine
     ...(request.userData !== undefined && { userData: request.userData }),
     ...(request.protected === true && { protected: true }),
   }
-  if (phase === 'creating' && !isDeepStrictEqual(drafted, entry)) throw begunOtherwise(name)
+  if (phase === 'creating') checkSame(name, drafted, entry)
   return drafted
 }
 
@@ -68,11 +68,28 @@ const beingRemoved = (name: MachineName): UserError =>
     hint: `fleet rm ${name}`,
   })
 
-const begunOtherwise = (name: MachineName): UserError =>
-  new UserError('usage', `the creation of ${name} was begun, and with other options`, {
-    machine: name,
-    hint: `go on as it was begun: fleet create ${name}; or undo it: fleet rm ${name}`,
-  })
+/** `type: t3.large, spot: true` of options; `nothing` where there is none. */
+const spoken = (value: unknown): string =>
+  value === undefined ? 'nothing' : JSON.stringify(value).replaceAll('"', '')
+
+/** Checks that a creation goes on with what it began with. */
+function checkSame(
+  name: MachineName,
+  { options: newOptions, ...drafted }: MachineEntry,
+  { options: oldOptions, ...entry }: Partial<MachineEntry> = {},
+): void {
+  const [now, before]: Record<string, unknown>[] = [
+    { ...drafted, ...newOptions },
+    { ...entry, ...oldOptions },
+  ]
+  const other = Object.keys({ ...now }).find((key) => !isDeepStrictEqual(now?.[key], before?.[key]))
+  if (other === undefined) return
+  throw new UserError(
+    'usage',
+    `the creation of ${name} was begun with other options: ${other} was ${spoken(before?.[other])}, and is ${spoken(now?.[other])} now`,
+    { machine: name },
+  )
+}
 
 /**
  * Throws kind `usage` when another machine is the same host already: the same login at the same
@@ -97,6 +114,6 @@ export function checkNotThere(
     facts.address === undefined ? 'the engine of this computer' : `${facts.user}@${facts.address}`
   throw new UserError('usage', `${where} is already the machine ${other.name}`, {
     machine: name,
-    hint: `use ${other.name}, or forget it first: fleet rm ${other.name}`,
+    hint: `use ${other.name}, or forget it first: fleet forget ${other.name}`,
   })
 }

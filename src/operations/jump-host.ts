@@ -36,6 +36,24 @@ function findJumpHost(
   return jump
 }
 
+/**
+ * Checks the way to a machine that is to be made, before anything is: it would never be reached. Throws as
+ * {@link findJumpHosts} does, and kind `usage` where a jump host has no host yet.
+ */
+export async function checkWay(
+  context: Pick<Context, 'inventory'>,
+  machine: Reached,
+): Promise<void> {
+  const jumps = await findJumpHosts(context, machine)
+  const unmade = jumps.find(({ host }) => host?.phase !== 'ready')
+  if (unmade === undefined) return
+  const { name } = unmade
+  throw new UserError('usage', `${machine.name} is reached via ${name}, which has no host yet`, {
+    machine: machine.name,
+    hint: `make that one first: fleet create ${name}`,
+  })
+}
+
 /** The connection to the machine that another one is reached through, if any. */
 export async function connectJumpHost(
   context: Pick<Context, 'inventory' | 'connect'>,

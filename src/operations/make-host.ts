@@ -58,12 +58,16 @@ async function make(
   const call = { signal: context.signal, progress }
   progress('check what is asked for')
   const tags = hostTags(inventory.id, name, token)
-  const plan = await lifecycle.plan({ name, token, tags, resources, id }, options, call)
+  const plan = await naming(name, () =>
+    lifecycle.plan({ name, token, tags, resources, id }, options, call),
+  )
   for (const note of plan.notes) progress(note)
+  progress('prepare what it starts with')
   const secrets = await findSecrets(context, machine, plan, { token, inventory })
   await begin(context, machine, making, { token, plan, secrets })
   try {
-    const facts = await plan.make(seedOf(context, machine, token, secrets), call)
+    const seed = seedOf(context, machine, token, secrets)
+    const facts = await naming(name, () => plan.make(seed, call))
     const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
     return { ...machine, host }
   } catch (error) {
@@ -71,6 +75,17 @@ async function make(
       await withdraw(context, name, token, making)
     }
     throw error
+  }
+}
+
+/** Does a driver's work; its errors, which need not know how the machine is called, tell. */
+async function naming<Result>(machine: MachineName, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof UserError) || error.machine !== undefined) throw error
+    const { kind, message, hint } = error
+    throw new UserError(kind, message, { machine, hint, cause: error })
   }
 }
 
@@ -141,7 +156,7 @@ async function readOwnUserData(
   const content = await readFile(file).catch((error: unknown) => {
     throw new UserError('usage', `cannot read the user-data ${file}: ${messageOf(error)}`, {
       machine: name,
-      hint: `check "userData" in the entry of ${name}`,
+      hint: `check --user-data, or userData in the entry of ${name}`,
       cause: error,
     })
   })

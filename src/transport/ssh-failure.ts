@@ -15,6 +15,8 @@ export interface Endpoint {
   readonly address: string
   readonly port: number
   readonly user: string
+  /** It is no machine yet, so no command can be told that looks at it. */
+  readonly isNew?: boolean
 }
 
 /** Thrown inside when the time to connect is over. */
@@ -52,7 +54,8 @@ const says =
 
 const at = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-const look = ({ machine }: Endpoint) => `see whether it runs: fleet status ${machine}`
+const look = ({ machine, isNew = false }: Endpoint): string =>
+  isNew ? '' : ` See whether it runs: fleet status ${machine}`
 
 const rules: readonly Rule[] = [
   {
@@ -65,13 +68,13 @@ const rules: readonly Rule[] = [
     when: code('ECONNREFUSED'),
     kind: 'unreachable',
     why: () => 'nothing listens there (connection refused)',
-    hint: (endpoint) => `is sshd running on it, and on this port? ${look(endpoint)}`,
+    hint: (endpoint) => `is sshd running on it, and on this port?${look(endpoint)}`,
   },
   {
     when: code('EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'),
     kind: 'unreachable',
     why: () => 'there is no route to it',
-    hint: (endpoint) => `is it running, and this computer in its network or VPN? ${look(endpoint)}`,
+    hint: (endpoint) => `is it running, and this computer in its network or VPN?${look(endpoint)}`,
   },
   {
     when: code('EACCES', 'EPERM'),
@@ -83,14 +86,14 @@ const rules: readonly Rule[] = [
     when: code('REFUSED'),
     kind: 'unreachable',
     why: (_, error) => `its jump host cannot connect to it: ${messageOf(error)}`,
-    hint: (endpoint) => `is it running, and seen from the jump host? ${look(endpoint)}`,
+    hint: (endpoint) => `is it running, and seen from the jump host?${look(endpoint)}`,
   },
   {
     when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
     kind: 'unreachable',
     why: (_, error) => `it did not answer (${messageOf(error)})`,
     hint: (endpoint) =>
-      `is it running, and does its firewall let this computer in? ${look(endpoint)}`,
+      `is it running, and does its firewall let this computer in?${look(endpoint)}`,
   },
   {
     when: timeout('greeting'),
@@ -151,7 +154,8 @@ export function explainFailure(
     hint: rule?.hint(endpoint) ?? `try again, or look closer: ssh -v ${user}@${endpoint.address}`,
     cause: failure.error,
   }
-  const message = `cannot reach ${machine} at ${at(endpoint)}: ${why}`
+  const who = endpoint.isNew === true ? at(endpoint) : `${machine} at ${at(endpoint)}`
+  const message = `cannot reach ${who}: ${why}`
   return {
     error: new UserError(rule?.kind ?? 'unreachable', message, details),
     passing: rule?.passing ?? false,

@@ -124,7 +124,7 @@ export async function scanHostKey(
 ): Promise<string> {
   const { signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
   using deadline = startDeadline(connectTimeoutMs, caller)
-  const endpoint = { machine: address, address, port, user: '' }
+  const endpoint = { machine: address, address, port, user: '', isNew: true }
   const attempt = { endpoint, via, handshake: showKey, judge: keyShown, caller }
   try {
     await connectPatiently(attempt, deadline.signal)

@@ -125,6 +125,60 @@ test('what stands behind -- is the command, on the active machine where none is 
   }
 })
 
+test.each([
+  [['-m', 'there', 'ssh', 'here', '--', 'hostname'], 'here'],
+  [['ssh', 'here', 'uname', '--', 'hostname'], 'uname'],
+  [['ssh', '--on', 'here', 'there', '--', 'hostname'], 'there'],
+])('%j would run something else than is meant', async (args, stray) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stderr } = await ana.fleet(args)
+  expect({ code, stderr }).toMatchObject({
+    code: 255,
+    stderr: expect.stringContaining(`"${stray}" stands before --`),
+  })
+})
+
+test('a way through what is no machine, or has no host, is refused before anything is written', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const words = ['create', 'new', '--driver', 'ssh', '--address', 'there.invalid', '--via']
+  for (const [via, says] of [
+    ['nope', 'nope, which is no machine'],
+    ['half', 'half, which has no host yet'],
+  ] as const) {
+    const { code, stderr } = await ana.fleet([...words, via])
+    expect({ code, stderr }).toMatchObject({ stderr: expect.stringContaining(says) })
+    expect(code).not.toBe(0)
+    expect(await ana.inventory()).toBe(inventory)
+  }
+})
+
+test('a machine that is gone is named, with who meant it', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  await ana.fleet(['use', 'here'])
+  await writeFile(inFolder('machines.yaml'), inventory.replace('here:', 'elsewhere:'))
+  for (const args of [['active'], ['ip']]) {
+    const { code, stderr } = await ana.fleet(args)
+    expect({ code, stderr }).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('the active machine is here, which is not in the inventory'),
+    })
+  }
+  const { code, stderr } = await ana.fleet(['ip'], { env: { FLEET_MACHINE: 'gone' } })
+  expect({ code, stderr }).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('$FLEET_MACHINE says gone'),
+  })
+})
+
+test('help needs no inventory, and none is given for what is no command', async () => {
+  await rm(inFolder('machines.yaml'))
+  const help = await ana.fleet(['run', '--help'])
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('docker run --help') })
+  const { code, stderr } = await ana.fleet(['help', 'nope'])
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('nope') })
+  expect((await ana.fleet(['ls', '--nope'])).stderr).toContain('fleet ls --help')
+})
+
 test('with --json the answer is on stdout, whatever the command', async () => {
   await rm(inFolder('machines.yaml'))
   const file = inFolder('machines.yaml')

@@ -1,3 +1,4 @@
+import { UserError } from '../../errors.ts'
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
 import { checkPlacement } from './misplaced-option.ts'
 
@@ -17,6 +18,13 @@ async function runEverywhere(
     runDockerLines(fleet, machine, words, { ...io, signal }, take),
   )
 }
+
+/** Help where there is no machine whose docker could give its own. */
+const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
+  `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [words...]
+
+${summary}. The words behind it are docker's: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
+`
 
 /**
  * A command that hands its words to docker unread, behind `prefix`: on one machine as if
@@ -42,6 +50,12 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
         return runEverywhere(invocation, words)
       }
       const { runDocker } = await import('../../operations/run-docker.ts')
-      return runDocker(fleet, await chooseMachine(fleet, targets.machine), words, io)
+      const machine = await chooseMachine(fleet, targets.machine).catch((error: unknown) => {
+        if (args.words[0] === '--help' && error instanceof UserError) return undefined
+        throw error
+      })
+      if (machine !== undefined) return runDocker(fleet, machine, words, io)
+      io.stdout.write(helpWithoutMachine(name, prefix, summary))
+      return undefined
     },
   })

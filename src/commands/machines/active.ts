@@ -7,11 +7,12 @@ export const active = defineCommand({
   summary: 'Print the active machine',
   answers: 'json',
   async run({ fleet, io, format }) {
-    const { activeName } = await import('../../operations/choose-machines.ts')
-    const name = await activeName(fleet)
-    if (name === undefined) {
+    const { findActive } = await import('../../operations/choose-machines.ts')
+    const machine = await findActive(fleet, await (await fleet.inventory()).read())
+    if (machine === undefined) {
       throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })
     }
+    const { name } = machine
     if (format.json) writeJson(io, { name })
     else io.stdout.write(`${name}\n`)
   },

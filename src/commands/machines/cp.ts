@@ -29,7 +29,7 @@ export const cp = defineCommand({
     const began = performance.now()
     let sent = 0
     await withProgress(io, format, `${args.from} to ${args.to}`, async (progress) => {
-      progress('connect')
+      progress('find the files')
       await copyFiles(fleet, from, to, (bytes) => {
         sent = bytes
         progress('copy', `${humanSize(bytes)} sent`)

@@ -1,6 +1,7 @@
 import type { MachineName } from '../../machine/name.ts'
 import type { CreatedMachine } from '../../operations/create-machine.ts'
 import type { Outcome } from '../../operations/fan-out.ts'
+import { foldNames } from '../../ui/fold-names.ts'
 import { type Invocation, any, defineCommand } from '../definition.ts'
 import { approvePlan } from './approve-plan.ts'
 import { askCreation } from './ask-creation.ts'
@@ -18,7 +19,7 @@ async function createAll(
   wanted: Wanted,
   { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
 ): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
-  const { fleet, io } = surroundings
+  const { fleet, io, format } = surroundings
   const { createMachine } = await import('../../operations/create-machine.ts')
   const { names, options } = wanted
   const request = await requestFor(surroundings, wanted)
@@ -30,7 +31,10 @@ async function createAll(
         return await createMachine(
           { ...fleet, signal },
           { ...request, name },
-          { progress, approve: (plan) => approvePlan(io, { name, plan, yes: options.yes }) },
+          {
+            progress,
+            approve: (plan) => approvePlan(io, { name, plan, yes: options.yes, json: format.json }),
+          },
         )
       } catch (error) {
         if (options.rollback) await rollBack(fleet, name, error, { written, progress })
@@ -65,11 +69,16 @@ export const create = defineCommand({
       options,
     })
     const { driver } = asked
-    const names = numberNames(asked.names, options.count)
+    const { machines } = await (await fleet.inventory()).read()
+    const numbered = numberNames(asked.names, options.count)
+    const isThere = (name: MachineName) => machines.get(name)?.host?.phase === 'ready'
+    const names = options.count === undefined ? numbered : numbered.filter((name) => !isThere(name))
+    if (names.length < numbered.length && !format.json) {
+      io.stderr.write(`${foldNames(numbered.filter(isThere))}: there already\n`)
+    }
     const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
     const wanted: Wanted = { names, driver, driverOptions: given, options }
     await checkDriver(fleet, wanted)
-    const { machines } = await (await fleet.inventory()).read()
     const written = new Set(names.filter((name) => machines.has(name)))
     try {
       const outcomes = await createAll(surroundings, wanted, { written, ...targets })

@@ -61,7 +61,7 @@ function rowOf(machine: Machine, active: string | undefined): Row {
     driver: machine.driver,
     address: addressOf(machine),
     labels: machine.labels ?? {},
-    phase: machine.host?.phase ?? 'not created',
+    phase: machine.host?.phase ?? 'not-created',
   }
 }
 
@@ -94,6 +94,9 @@ export const ls = defineCommand({
     }
     const { activeName, listMachines } = await import('../../operations/choose-machines.ts')
     const machines = await listMachines(fleet, targets)
+    if (machines.length === 0 && io.stderr.isTTY === true) {
+      io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
+    }
     const active = await activeName(fleet)
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name

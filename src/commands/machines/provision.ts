@@ -21,7 +21,8 @@ export const provision = defineCommand({
     const { plan, probe } = await withProgress(io, format, machine.name, (progress) =>
       provisionMachine(fleet, machine, {
         progress,
-        approve: (plan) => approvePlan(io, { name: machine.name, plan, yes: options.yes }),
+        approve: (plan) =>
+          approvePlan(io, { name: machine.name, plan, yes: options.yes, json: format.json }),
       }),
     )
     if (format.json) writeJson(io, { changed: plan.map(({ why }: Step) => why), ...probe })
