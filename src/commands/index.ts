@@ -26,6 +26,7 @@ import { inspect } from './machines/inspect.ts'
 import { ip } from './machines/ip.ts'
 import { label } from './machines/label.ts'
 import { ls } from './machines/ls.ts'
+import { merge } from './machines/merge.ts'
 import { status } from './machines/status.ts'
 import { powerCommands } from './machines/power.ts'
 import { provision } from './machines/provision.ts'
@@ -79,6 +80,7 @@ export const commandList: readonly CommandSection[] = [
     title: 'Machines',
     entries: [
       init,
+      merge,
       create,
       adopt,
       provision,

@@ -1,6 +1,7 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../errors.ts'
+import { findWaysLeftWrong } from './check-ways.ts'
 import { explainDiskError } from './disk-error.ts'
 import type { InventoryCache } from './inventory-cache.ts'
 import { decodeInventory } from './inventory-text.ts'
@@ -94,6 +95,11 @@ export function openFileInventory(
     const { defaults } = inventory
     const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
     if (isDeepStrictEqual(before, after)) return true
+    const wrong = findWaysLeftWrong(inventory, { name, before, after })
+    if (wrong.length > 0) {
+      const { wayError } = await import('./way-error.ts')
+      throw wayError(text, location, wrong)
+    }
     const { editInventoryText } = await import('./edit-inventory-text.ts')
     const edited = editInventoryText(text, name, after, location)
     const stillWanted = async (): Promise<boolean> =>

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { access, appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UserError } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
@@ -49,37 +49,36 @@ async function isInWorkTree(folder: string): Promise<boolean> {
   return found || (parent !== folder && isInWorkTree(parent))
 }
 
-/** Keeps out of git what a fleet that is killed while writing leaves. Resolves to whether it had to. */
-async function ignoreLeftovers(inventory: string, file: string): Promise<boolean> {
-  const pattern = `/${basename(inventory)}.*`
-  try {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return ''
-      throw error
-    })
-    if (text.split(/\r?\n/).includes(pattern)) return false
-    await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}${pattern}\n`)
-    return true
-  } catch (error) {
-    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
-  }
+/** Has git keep out what a fleet that is killed while writing leaves, and merge the inventory entry by entry. */
+async function prepareGit(
+  inventory: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<readonly string[]> {
+  const [folder, name] = [dirname(inventory), basename(inventory)]
+  if (!(await isInWorkTree(folder))) return []
+  const { addLine, installMergeDriver } = await import('./git-merge-driver.ts')
+  const ignore = join(folder, '.gitignore')
+  const isNew = await addLine(ignore, `/${name}.*`)
+  return [...(isNew ? [ignore] : []), ...(await installMergeDriver(folder, name, env))]
 }
 
 /**
  * Creates an inventory at `path`, and the folder where need be, with a new id, beside it the schema for editors unless there is one, and in a
- * git work tree a line in .gitignore. Throws kind `inventory` when there is an inventory already.
+ * git work tree lines in .gitignore and .gitattributes. Throws kind `inventory` when there is an inventory already.
  */
-export async function initInventory(path: string, schema: string): Promise<NewInventory> {
+export async function initInventory(
+  path: string,
+  schema: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<NewInventory> {
   const id = randomBytes(4).toString('hex')
   if (!(await writeFresh(path, writeNewInventory(id)))) {
     throw new UserError('inventory', `there is already an inventory ${path}`, { hint: 'fleet ls' })
   }
   const folder = dirname(path)
   const schemaFile = join(folder, schemaFileName)
-  const ignoreFile = join(folder, '.gitignore')
   const files = [path]
   if (await writeFresh(schemaFile, schema)) files.push(schemaFile)
-  if ((await isInWorkTree(folder)) && (await ignoreLeftovers(path, ignoreFile)))
-    files.push(ignoreFile)
+  files.push(...(await prepareGit(path, env)))
   return { id, files }
 }

@@ -29,7 +29,12 @@ export function checkInventoryText(text: string, file: string): void {
     message: 'unresolved git merge conflict',
   }))
   if (conflicts.length > 0) {
-    throw inventoryError(file, text, conflicts, 'keep the lines that are right, then git add it')
+    throw inventoryError(
+      file,
+      text,
+      conflicts,
+      'fleet merge does it entry by entry; or keep the lines that are right; then git add it',
+    )
   }
   const secrets = findSecrets(text).map(({ offset, kind }): Problem => ({
     offset,

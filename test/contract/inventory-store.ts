@@ -182,5 +182,41 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       await store.update(a, (entry) => entry && { ...entry, labels: { ...labels, last: 'a\tb' } })
       expect((await entryIn(store))?.labels).toEqual({ ...labels, last: 'a\tb' })
     })
+
+    describe('where a way (via) leads nowhere', () => {
+      const made = { ...web, host: { phase: 'creating', token: 't-1' } } as const
+
+      it('takes no machine whose own does, be it in a circle', async () => {
+        const store = await open()
+        await expect(store.update(a, () => ({ ...web, via: 'web-9' }))).rejects.toMatchObject({
+          kind: 'usage',
+          message: expect.stringContaining('web-1 is reached via web-9, which is no machine'),
+        })
+        await store.update(a, () => web)
+        await store.update(b, () => ({ ...web, via: 'web-1' }))
+        await expect(
+          store.update(a, (entry) => entry && { ...entry, via: 'web-2' }),
+        ).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('in a circle') })
+        expect(await entryIn(store)).toEqual(web)
+      })
+
+      it('changes no other machine, and lets go what needs it and note what can be billed', async () => {
+        const store = await open()
+        const c = parseMachineName('web-3')
+        await store.update(a, () => web)
+        await store.update(b, () => ({ ...web, via: 'web-1' }))
+        await store.update(c, () => made)
+        await store.update(a, () => undefined)
+        await expect(store.update(a, count)).resolves.toBeUndefined()
+        await store.update(a, () => undefined)
+        await expect(
+          store.update(b, (entry) => entry && { ...entry, labels: {} }),
+        ).rejects.toMatchObject({ kind: 'inventory' })
+        await store.update(c, (entry) => entry && { ...entry, host: { ...made.host, id: 'i-1' } })
+        expect((await entryIn(store, c))?.host?.id).toBe('i-1')
+        await store.update(b, () => undefined)
+        expect([...(await store.read()).machines.keys()]).toEqual(['web-3'])
+      })
+    })
   })
 }

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../src/errors.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
+import { findWaysLeftWrong } from '../../src/state/check-ways.ts'
 import { entryOf, type Inventory, type InventoryStore } from '../../src/state/inventory.ts'
 import type { OptionsOf } from '../../src/state/parse-inventory.ts'
 import { tidyEntry } from '../../src/state/tidy-entry.ts'
@@ -37,6 +39,8 @@ export function openMemoryInventory(
       const changed = change(before, inventory)
       const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
       if (isDeepStrictEqual(before, after)) return
+      const [wrong] = findWaysLeftWrong(inventory, { name, before, after })
+      if (wrong !== undefined) throw new UserError('inventory', wrong.message)
       if (after) machines.set(name, { ...after, name })
       else machines.delete(name)
     },

@@ -172,7 +172,7 @@ describe('keys', () => {
 
 describe('a new inventory', () => {
   it('can be read, has an id of its own, and takes a first machine', async () => {
-    const { id, files } = await initInventory(path(), '{}\n')
+    const { id, files } = await initInventory(path(), '{}\n', process.env)
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
     const store = openFileInventory(path(), {
       loadOptions: async () => ({ optionsOf, isLasting: true }),
@@ -189,9 +189,11 @@ describe('a new inventory', () => {
   })
 
   it('overwrites nothing', async () => {
-    await initInventory(path(), 'one')
+    await initInventory(path(), 'one', process.env)
     const text = await readFile(path(), 'utf8')
-    await expect(initInventory(path(), 'two')).rejects.toMatchObject({ kind: 'inventory' })
+    await expect(initInventory(path(), 'two', process.env)).rejects.toMatchObject({
+      kind: 'inventory',
+    })
     expect(await readFile(path(), 'utf8')).toBe(text)
     expect(await readFile(join(folder, 'ops', 'machines.schema.json'), 'utf8')).toBe('one')
   })
@@ -201,10 +203,10 @@ describe('a new inventory', () => {
     await mkdir(join(folder, 'ops'))
     const ignore = join(folder, 'ops', '.gitignore')
     await writeFile(ignore, 'dist')
-    expect((await initInventory(path(), '')).files).toContain(ignore)
+    expect((await initInventory(path(), '', process.env)).files).toContain(ignore)
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
     await rm(path())
-    expect((await initInventory(path(), '')).files).toEqual([path()])
+    expect((await initInventory(path(), '', process.env)).files).toEqual([path()])
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
   })
 })

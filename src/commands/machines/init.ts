@@ -32,7 +32,11 @@ export const init = defineCommand({
       with: { type: 'json' },
     })
     const path = await placeFor(fleet, io, args.folder)
-    const { files } = await initInventory(path, `${JSON.stringify(schema, undefined, 2)}\n`)
+    const { files } = await initInventory(
+      path,
+      `${JSON.stringify(schema, undefined, 2)}\n`,
+      fleet.env,
+    )
     if (format.json) {
       writeJson(io, { files })
       return

@@ -1,0 +1,18 @@
+import type { UserError } from '../errors.ts'
+import type { WayProblem } from '../machine/ways.ts'
+import { locate, parseInventoryDocument } from './inventory-document.ts'
+import { inventoryError } from './inventory-problem.ts'
+
+/** Ways that lead nowhere, told with their places in the text of `file`. */
+export function wayError(text: string, file: string, problems: readonly WayProblem[]): UserError {
+  const { root } = parseInventoryDocument(text, file)
+  return inventoryError(
+    file,
+    text,
+    problems.map(({ name, message }) => {
+      const { node, keyOffset } = locate(root, ['machines', name, 'via'])
+      return { offset: node?.range[0] ?? keyOffset, message }
+    }),
+    'change "via" there, or take it out',
+  )
+}

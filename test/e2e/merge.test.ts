@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { makePerson, program, type Person } from '../support/person.ts'
+
+const run = promisify(execFile)
+const entry = (n: number): string =>
+  `    driver: ssh\n    options: { address: 10.0.0.${n} }\n    host:\n      phase: ready\n      address: 10.0.0.${n}\n`
+
+/** Somebody in a git repository, with the built fleet on the PATH that git looks along. */
+async function makeRepository(person: Person) {
+  const bin = join(person.home, 'bin')
+  await mkdir(bin)
+  await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`)
+  await chmod(join(bin, 'fleet'), 0o755)
+  const env = {
+    ...person.env,
+    PATH: `${bin}:${person.env['PATH']}`,
+    GIT_AUTHOR_NAME: 'Ana',
+    GIT_AUTHOR_EMAIL: 'ana@example.com',
+    GIT_COMMITTER_NAME: 'Ana',
+    GIT_COMMITTER_EMAIL: 'ana@example.com',
+    GIT_EDITOR: 'true',
+  }
+  const folder = join(person.home, 'ops')
+  await mkdir(folder)
+  const file = join(folder, 'machines.yaml')
+  const git = (...args: string[]) => run('git', args, { cwd: folder, env })
+  await git('init', '-q', '-b', 'main')
+  return {
+    git,
+    fleet: (...args: string[]) => person.fleet(args, { env, cwd: folder }),
+    read: () => readFile(file, 'utf8'),
+    write: (text: string) => writeFile(file, text),
+    commit: (message: string) => git('commit', '-qam', message),
+  }
+}
+
+const add = (text: string, name: string, n: number): string => `${text}\n  ${name}:\n${entry(n)}`
+
+describe('two branches of an inventory', () => {
+  it('that add neighbours merge and rebase in git by themselves, in a clone of fleet init', async () => {
+    await using person = await makePerson()
+    const { git, fleet, read, write, commit } = await makeRepository(person)
+    expect((await fleet('init')).code).toBe(0)
+    const start = (await read()).replace(/machines: \{\}[^]*/, `machines:\n  web-1:\n${entry(1)}`)
+    await write(start)
+    await git('add', '-A')
+    await commit('start')
+    await git('checkout', '-qb', 'other')
+    await write(add(start, 'web-3', 3))
+    await commit('web-3')
+    await git('checkout', '-q', 'main')
+    await write(add(start, 'web-2', 2))
+    await commit('web-2')
+    const both = add(add(start, 'web-2', 2), 'web-3', 3)
+
+    await git('branch', 'again', 'other')
+    await git('merge', '-q', '--no-edit', 'other')
+    expect(await read()).toBe(both)
+
+    await git('checkout', '-q', 'again')
+    await git('rebase', '-q', 'main~1')
+    expect(await read()).toBe(both)
+  })
+
+  it('left in conflict by plain git are told of by name, and merged by fleet merge', async () => {
+    await using person = await makePerson()
+    const { git, fleet, read, write, commit } = await makeRepository(person)
+    const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
+    await write(start)
+    await git('add', '-A')
+    await commit('start')
+    await git('checkout', '-qb', 'other')
+    await write(add(start, 'web-3', 3))
+    await commit('web-3')
+    await git('checkout', '-q', 'main')
+    await write(add(start, 'web-2', 2))
+    await commit('web-2')
+    await expect(git('merge', '-q', 'other')).rejects.toThrow('git merge')
+    const refused = await fleet('ls')
+    expect(refused.code).toBe(4)
+    expect(refused.stderr).toContain('fleet merge')
+    expect(await fleet('merge')).toMatchObject({ code: 0 })
+    expect(await read()).toBe(add(add(start, 'web-2', 2), 'web-3', 3))
+  })
+})
