@@ -18,6 +18,7 @@ import { ps } from './docker/ps.ts'
 import { stats } from './docker/stats.ts'
 import { active } from './machines/active.ts'
 import { adopt } from './machines/adopt.ts'
+import { check } from './machines/check.ts'
 import { cp } from './machines/cp.ts'
 import { create } from './machines/create.ts'
 import { gc } from './machines/gc.ts'
@@ -80,6 +81,7 @@ export const commandList: readonly CommandSection[] = [
     title: 'Machines',
     entries: [
       init,
+      check,
       merge,
       create,
       adopt,

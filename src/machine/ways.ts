@@ -28,7 +28,10 @@ export function findWayProblems(machines: Machines): readonly WayProblem[] {
   return [...machines].flatMap(([name, { via }]): readonly WayProblem[] => {
     if (via === undefined) return []
     if (!machines.has(via as MachineName)) {
-      const meant = suggest(via, machines.keys())
+      const meant = suggest(
+        via,
+        [...machines.keys()].filter((other) => other !== name),
+      )
       return [{ name, message: `${name} is reached via ${via}, which is no machine${meant}` }]
     }
     const circle = circleOf(machines, name)

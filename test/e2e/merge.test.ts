@@ -87,4 +87,19 @@ describe('two branches of an inventory', () => {
     expect(await fleet('merge')).toMatchObject({ code: 0 })
     expect(await read()).toBe(add(add(start, 'web-2', 2), 'web-3', 3))
   })
+
+  it('are checked before a commit as the commit will have them', async () => {
+    await using person = await makePerson()
+    const { git, fleet, write } = await makeRepository(person)
+    const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
+    await write(start.replace('phase: ready', 'phase: creating'))
+    await git('add', '-A')
+    await write(start)
+    expect(await fleet('check')).toMatchObject({ code: 0, stdout: '' })
+    const staged = await fleet('check', '--staged')
+    expect(staged.code).toBe(4)
+    expect(staged.stderr).toContain('machines.yaml:8:14: web-1 is half made')
+    const create = await fleet('create', 'x', '--driver', 'ssh', '--address', 'h', '--via', 'nope')
+    expect(create.code).not.toBe(0)
+  })
 })

@@ -1,0 +1,92 @@
+import { findWayProblems } from '../machine/ways.ts'
+import { locate, parseInventoryDocument } from './inventory-document.ts'
+import { inventoryError } from './inventory-problem.ts'
+import { inventoryOf, type Inventory } from './inventory.ts'
+import type { LoadOptions } from './parse-inventory.ts'
+import { readInventoryText } from './read-inventory-text.ts'
+
+type Path = readonly PropertyKey[]
+
+/** A finding, and where in the document. */
+interface Finding {
+  readonly path: Path
+  readonly message: string
+}
+
+/** What is on one computer only: an absolute path, one of a home, or of a drive of Windows. Ids of Azure look alike. */
+const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
+
+/** The texts below a value that are paths of one computer. A socket is on the host, where it is the same for all. */
+function* findPaths(value: unknown, path: Path): Generator<Finding> {
+  if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
+    yield { path, message: `${path.map(String).join('.')}: a path of one computer` }
+  }
+  if (typeof value !== 'object' || value === null) return
+  const keyed = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+  for (const [key, item] of keyed) yield* findPaths(item, [...path, key])
+}
+
+function findHalfMade({ machines }: Inventory): readonly Finding[] {
+  return [...machines].flatMap(([name, { host }]) => {
+    if (host === undefined || host.phase === 'ready') return []
+    const remedy =
+      host.phase === 'creating'
+        ? `fleet create ${name} finishes it, fleet rm ${name} undoes it`
+        : `fleet rm ${name} finishes it`
+    return [
+      { path: ['machines', name, 'host', 'phase'], message: `${name} is half made: ${remedy}` },
+    ]
+  })
+}
+
+/** What is wrong with an inventory that can be read, seen by those who share it. */
+function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): Finding[] {
+  const { machines, defaults } = inventory
+  return [
+    ...findHalfMade(inventory),
+    ...findWayProblems(machines).map(({ name, message }) => ({
+      path: ['machines', name, 'via'],
+      message,
+    })),
+    ...[...machines].flatMap(([name, machine]) => [
+      ...(unknownDrivers.has(machine.driver)
+        ? [
+            {
+              path: ['machines', name, 'driver'],
+              message: `there is no driver called ${machine.driver} here`,
+            },
+          ]
+        : []),
+      ...findPaths(machine.options, ['machines', name, 'options']),
+      ...findPaths(machine.host, ['machines', name, 'host']),
+    ]),
+    ...findPaths(defaults, ['defaults']),
+  ]
+}
+
+/**
+ * Checks a text for what an inventory that is shared must not have: all that makes it unreadable, paths of one computer,
+ * entries half made, ways that lead nowhere, drivers that are not known. Throws kind `inventory` with all places.
+ */
+export async function checkInventory(
+  text: string,
+  file: string,
+  loadOptions: LoadOptions,
+): Promise<Inventory> {
+  const { valid } = await readInventoryText(text, file, loadOptions)
+  const inventory = inventoryOf(valid)
+  const names = [...new Set([...inventory.machines.values()].map(({ driver }) => driver))]
+  const { optionsOf } = await loadOptions(names)
+  const unknown = new Set(names.filter((name) => optionsOf(name) === undefined))
+  const findings = findWrongs(inventory, unknown)
+  if (findings.length === 0) return inventory
+  const { root } = parseInventoryDocument(text, file)
+  throw inventoryError(
+    file,
+    text,
+    findings.map(({ path, message }) => {
+      const { node, keyOffset } = locate(root, path)
+      return { offset: node?.range[0] ?? keyOffset, message }
+    }),
+  )
+}
