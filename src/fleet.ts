@@ -220,8 +220,14 @@ export function openFleet(
     }),
     keys: () => keys,
     creations: () => creations,
+    diskImages: once(async () => {
+      const { locateCache } = await import('./disk-images/cache-folder.ts')
+      const { openDiskImages } = await import('./disk-images/disk-images.ts')
+      return openDiskImages(locateCache(env))
+    }),
     driver: findDriver,
-    loadDriver: (name) => loadedDrivers.get(name, async () => (await findDriver(name)).load()),
+    loadDriver: (name) =>
+      loadedDrivers.get(name, async () => (await findDriver(name)).load(join(home, name))),
     broker,
     connect: (machine) => transports.get(machine),
     engine: (machine) => engines.get(machine),

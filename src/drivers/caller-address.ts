@@ -3,7 +3,7 @@ import { get as getPlain } from 'node:http'
 import { isIP } from 'node:net'
 import { UserError, messageOf } from '../errors.ts'
 import type { Call } from './driver.ts'
-import { proxyAgent } from './proxy.ts'
+import { proxyAgent } from '../proxy.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

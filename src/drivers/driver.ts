@@ -32,12 +32,35 @@ export interface HostWish {
   readonly id?: string | undefined
 }
 
+/** The disk that a host on this computer is to start from. */
+export interface DiskWish {
+  /** `NAME|PATH|URL[#sha256=…]`, as the person said it. */
+  readonly image: string
+  readonly arch: 'amd64' | 'arm64'
+  /** Of its network cards, where there are several: the seed has each get an address. */
+  readonly macAddresses?: readonly string[]
+}
+
+/** A disk that was asked for with a {@link DiskWish}, and what goes with it. */
+export interface SeedDisk {
+  /** Not to be written to, and perhaps gone after `make`: who needs it longer links or copies it. */
+  readonly path: string
+  /** Where the provider takes another one, the driver converts. */
+  readonly format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'
+  /** The same digest is the same disk. */
+  readonly digest: string
+  /** An ISO image for cloud-init's NoCloud: user-data, meta-data, network-config. Private, as the user-data is. */
+  readonly noCloud: Uint8Array
+}
+
 /** What a new host starts with, and where its maker notes what it made. */
 export interface HostSeed {
   /** The login key, `ssh-ed25519 AAAA…`. */
   readonly publicKey: string
   /** For cloud-init. */
   readonly userData: Uint8Array
+  /** What the plan asked for with `disk`; absent for a host that exists. */
+  readonly disk?: SeedDisk | undefined
   /** Durable once resolved. Called after each thing that is made, before the next is asked for. */
   record(made: { readonly id?: string; readonly resources?: Resources }): Promise<void>
 }
@@ -54,6 +77,8 @@ export interface HostPlan {
     /** Whether it may be compressed. */
     readonly gzip: boolean
   }
+  /** For a host that starts from an image of a disk: downloaded and checked before anything is made. */
+  readonly disk?: DiskWish | undefined
   /** What was decided, in words for the person. */
   readonly notes: readonly string[]
   /** The host exists, by an earlier attempt: what it started with is settled. */
@@ -107,6 +132,27 @@ export interface Power {
   kill(host: HostRecord, call: Call): Promise<void>
 }
 
+/** A state of a host that was kept. */
+export interface Snapshot {
+  readonly name: string
+  /** ISO 8601. */
+  readonly created: string
+  /** Whether the host ran, and will after `restore`. */
+  readonly isRunning: boolean
+}
+
+/** States of hosts that can be gone back to. They go with the host. */
+export interface Snapshots {
+  /** Keeps what is on the disk, and of a host that runs its memory. Throws kind `usage` where there is one of that name. */
+  save(host: HostRecord, snapshot: string, call: Call): Promise<void>
+  /** The host is as it was then, running or stopped; all since is lost. Throws kind `usage` where there is none of that name. */
+  restore(host: HostRecord, snapshot: string, call: Call): Promise<void>
+  /** The oldest first. */
+  list(host: HostRecord, call: Call): Promise<readonly Snapshot[]>
+  /** Throws kind `usage` where there is none of that name. */
+  remove(host: HostRecord, snapshot: string, call: Call): Promise<void>
+}
+
 /**
  * How hosts come to be. What every driver can do is required; a part that a provider
  * cannot do is absent, never a method that throws.
@@ -121,6 +167,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   ): Promise<ReadonlyMap<MachineName, HostStatus>>
   readonly lifecycle?: Lifecycle<Options>
   readonly power?: Power
+  readonly snapshots?: Snapshots
 }
 
 /** The version of this contract. What a driver would have to follow raises it. */
@@ -137,7 +184,8 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly options: z.ZodObject<Shape, z.core.$strict>
   /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
   readonly asks?: readonly string[]
-  load(): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
+  /** @param folder private to the person and the driver, for what a driver keeps on this computer; it need not exist */
+  load(folder: string): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a driver, keeping the types of its options. */

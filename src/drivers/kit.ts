@@ -10,6 +10,7 @@ export type { HostStatus } from '../machine/status.ts'
 export { unknownStatus } from './driver.ts'
 export type {
   Call,
+  DiskWish,
   Driver,
   DriverDefinition,
   FleetScope,
@@ -21,6 +22,9 @@ export type {
   Lifecycle,
   Power,
   Resources,
+  SeedDisk,
+  Snapshot,
+  Snapshots,
 } from './driver.ts'
 
 /**

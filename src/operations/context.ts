@@ -1,4 +1,5 @@
 import type { Driver, DriverDefinition } from '../drivers/driver.ts'
+import type { DiskImages } from '../disk-images/disk-images.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { ActiveMachine } from '../state/active.ts'
@@ -23,6 +24,8 @@ export interface Context {
   failures(): Promise<LastFailures>
   keys(): Keys
   creations(): Creations
+  /** Images of disks, and the cache of them. */
+  diskImages(): Promise<DiskImages>
   /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */
   readonly prompt: Prompt | undefined
   /** A driver by name. Throws kind `usage` with the nearest known name. */

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { HostPlan, HostSeed, Lifecycle } from '../drivers/driver.ts'
+import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../drivers/driver.ts'
 import { UserError, messageOf } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
 import type { MachineName } from '../machine/name.ts'
+import { writeNoCloudSeed } from '../provision/no-cloud.ts'
 import { packUserData, writeUserData } from '../provision/user-data.ts'
 import type { CreationSecrets } from '../state/creations.ts'
 import { type Inventory, entryOf } from '../state/inventory.ts'
@@ -64,9 +65,12 @@ async function make(
   for (const note of plan.notes) progress(note)
   progress('prepare what it starts with')
   const secrets = await findSecrets(context, machine, plan, { token, inventory })
+  const disk = await naming(name, () =>
+    findDisk(context, machine, plan, { token, secrets, progress }),
+  )
   await begin(context, machine, making, { token, plan, secrets })
   try {
-    const seed = seedOf(context, machine, token, secrets)
+    const seed = { ...seedOf(context, machine, token, secrets), disk }
     const facts = await naming(name, () => plan.make(seed, call))
     const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
     return { ...machine, host }
@@ -161,6 +165,27 @@ async function readOwnUserData(
     })
   })
   return { own: { file: userData, content } }
+}
+
+/** The disk that the plan asks for, and the medium that tells the host what it is to be. */
+async function findDisk(
+  context: Context,
+  { name }: Machine,
+  { disk, exists }: HostPlan,
+  {
+    token,
+    secrets,
+    progress,
+  }: { token: string; secrets: CreationSecrets | undefined; progress: Progress },
+): Promise<SeedDisk | undefined> {
+  if (disk === undefined || exists || secrets === undefined) return undefined
+  const { image, arch, macAddresses } = disk
+  const folder = dirname((await context.inventory()).location)
+  const call = { signal: context.signal, progress }
+  const found = await (await context.diskImages()).resolve(image, { arch, folder }, call)
+  const { userData } = secrets
+  const noCloud = writeNoCloudSeed({ instanceId: token, hostName: name, userData, macAddresses })
+  return { ...found, noCloud }
 }
 
 /** Writes that the creation begins, then what a second attempt needs, before the provider hears of it. */

@@ -117,7 +117,7 @@ export function openCreations(home: string): Creations {
     async hold(token, machine, work) {
       await prepare()
       const path = socketFor(folder, token)
-      const { withLock } = await import('./lock.ts') // the start of most commands does without its package
+      const { withLock } = await import('../lock.ts') // the start of most commands does without its package
       // One lock for all: a socket that another process is just binding must not look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await sweep(folder)

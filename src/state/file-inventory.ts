@@ -6,7 +6,7 @@ import { explainDiskError } from './disk-error.ts'
 import type { InventoryCache } from './inventory-cache.ts'
 import { decodeInventory } from './inventory-text.ts'
 import { entryOf, inventoryOf, type Inventory, type InventoryStore } from './inventory.ts'
-import type { IsHeld } from './lock.ts'
+import type { IsHeld } from '../lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
 
@@ -111,7 +111,7 @@ export function openFileInventory(
     const target = await realpath(location).catch((error: unknown) => {
       throw explain(error, 'read', location)
     })
-    const { withLock } = await import('./lock.ts') // readers do without its package
+    const { withLock } = await import('../lock.ts') // readers do without its package
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
       const done = await withLock(target, (isHeld) => attempt(update, target, isHeld), lockWait)
       if (done) return

@@ -5,16 +5,17 @@ import { describe, expect, test } from 'vitest'
 const root = path.join(import.meta.dirname, '../../src')
 
 /** What the files of each layer may import, besides their own folder. The top of src/ wires, so it is free. */
-const adapters = ['drivers', 'provision', 'transport', 'engine', 'state']
+const adapters = ['disk-images', 'drivers', 'provision', 'transport', 'engine', 'state']
 const allowed: Readonly<Record<string, readonly string[]>> = {
   commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'errors'],
   ui: ['machine', 'errors'],
   operations: [...adapters, 'machine', 'errors'],
-  drivers: ['machine', 'errors'],
+  'disk-images': ['machine', 'lock', 'proxy', 'errors'],
+  drivers: ['machine', 'lock', 'proxy', 'errors'],
   provision: ['machine', 'errors'],
   transport: ['machine', 'errors'],
   engine: ['machine', 'errors'],
-  state: ['machine', 'errors'],
+  state: ['machine', 'lock', 'proxy', 'errors'],
   machine: ['errors'],
 }
 

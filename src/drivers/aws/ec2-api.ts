@@ -7,7 +7,7 @@ import {
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Command } from '@smithy/types'
 import type { Call } from '../driver.ts'
-import { proxyAgent } from '../proxy.ts'
+import { proxyAgent } from '../../proxy.ts'
 
 /** Which credentials, and where. */
 export interface Account {

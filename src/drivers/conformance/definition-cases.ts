@@ -3,7 +3,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Call, contractVersion } from '../driver.ts'
 import { optionFlags } from '../option-flags.ts'
-import type { ContractCase, DriverSubject } from './subject.ts'
+import { type ContractCase, type DriverSubject, driverFolder } from './subject.ts'
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 
@@ -38,7 +38,7 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
   {
     name: 'says what it can do, and is given what that is tested with',
     async run() {
-      const driver = await subject.definition.load()
+      const driver = await subject.definition.load(driverFolder)
       const makesHosts = driver.lifecycle !== undefined
       const findsHosts = driver.locate !== undefined
       assert.ok(makesHosts || findsHosts, 'a driver has locate or lifecycle')
@@ -50,7 +50,7 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
   {
     name: 'says of no hosts nothing',
     async run() {
-      const driver = await subject.definition.load()
+      const driver = await subject.definition.load(driverFolder)
       assert.deepEqual(await driver.observe(new Map(), quietCall()), new Map())
     },
   },
@@ -64,7 +64,7 @@ const existingCases = (
   {
     name: 'finds a host that exists, twice the same',
     async run() {
-      const driver = await definition.load()
+      const driver = await definition.load(driverFolder)
       const locate = () =>
         driver.locate?.('m' as MachineName, definition.options.parse(options), quietCall())
       assert.deepEqual(await locate(), facts)
@@ -74,7 +74,7 @@ const existingCases = (
   {
     name: 'answers for every host that it is asked about, and for no other',
     async run() {
-      const driver = await definition.load()
+      const driver = await definition.load(driverFolder)
       const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }
       const hosts = new Map(['a', 'b'].map((name) => [name as MachineName, record]))
       const statuses = await driver.observe(hosts, quietCall())

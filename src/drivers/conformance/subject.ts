@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { DriverDefinition, HostPlan, HostSeed } from '../driver.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -16,7 +18,7 @@ export interface LifecycleSubject {
   /** All that there is at the provider, whoever made it, asked for without the driver. */
   look(): Promise<readonly ProviderThing[]>
   /** What a new host starts with, where the suite's own public key and cloud-config do not do. */
-  seed?(plan: HostPlan): Promise<Pick<HostSeed, 'publicKey' | 'userData'>>
+  seed?(plan: HostPlan): Promise<Pick<HostSeed, 'publicKey' | 'userData' | 'disk'>>
   /** How long a call may go on after it was aborted, in milliseconds; 5,000 unless told. */
   readonly settleTime?: number
 }
@@ -35,3 +37,6 @@ export interface ContractCase {
   readonly name: string
   readonly run: () => Promise<void>
 }
+
+/** What a driver is loaded with, as its folder for what it keeps. */
+export const driverFolder = join(tmpdir(), 'fleet-driver-contract')

@@ -14,7 +14,7 @@ import type {
   HostSeed,
   Lifecycle,
 } from '../driver.ts'
-import type { LifecycleSubject } from './subject.ts'
+import { type LifecycleSubject, driverFolder } from './subject.ts'
 
 /** What an attempt at making a host may be disturbed by. */
 export interface Disturbance {
@@ -75,13 +75,13 @@ function makePublicKey(): string {
   return `ssh-ed25519 ${Buffer.concat(parts).toString('base64')}`
 }
 
+/** What a host starts with. */
+type SeedParts = Pick<HostSeed, 'publicKey' | 'userData' | 'disk'>
+
 /** What fleet hands over where another computer began a host that exists. */
 const emptySeed = { publicKey: '', userData: new Uint8Array() }
 
-async function makeSeed(
-  subject: LifecycleSubject,
-  plan: HostPlan,
-): Promise<Pick<HostSeed, 'publicKey' | 'userData'>> {
+async function makeSeed(subject: LifecycleSubject, plan: HostPlan): Promise<SeedParts> {
   if (subject.seed !== undefined) return subject.seed(plan)
   const publicKey = makePublicKey()
   const config = { users: [{ name: plan.user, ssh_authorized_keys: [publicKey] }] }
@@ -97,7 +97,7 @@ function begin(
   const token = randomUUID()
   const fresh: HostRecord = { phase: 'creating', token }
   let record = fresh
-  let seed: Pick<HostSeed, 'publicKey' | 'userData'> | undefined
+  let seed: SeedParts | undefined
   const tags = { fleet: 'true', 'fleet:id': fleet, 'fleet:machine': name, 'fleet:token': token }
   const keep = ({ resources, ...rest }: Partial<HostRecord>): void => {
     record = { ...record, ...rest, resources: { ...record.resources, ...resources } }
@@ -147,7 +147,7 @@ export async function withTrial(
   subject: LifecycleSubject,
   work: (trial: Trial) => Promise<void>,
 ): Promise<void> {
-  const driver = await definition.load()
+  const driver = await definition.load(driverFolder)
   const { lifecycle } = driver
   assert.ok(lifecycle, 'the driver has no lifecycle')
   const begun: Creation[] = []

@@ -26,7 +26,9 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
 
 /** Whether a value of a driver's has methods of its own: the rest is data. */
 const hasMethods = (key: PropertyKey, value: unknown): value is object =>
-  (key === 'lifecycle' || key === 'power') && typeof value === 'object' && value !== null
+  (key === 'lifecycle' || key === 'power' || key === 'snapshots') &&
+  typeof value === 'object' &&
+  value !== null
 
 const isPlan = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && 'make' in value

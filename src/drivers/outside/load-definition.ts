@@ -86,11 +86,15 @@ export async function loadDefinition(
   const trouble = findTrouble(name, definition)
   if (trouble !== undefined) throw brokenError(label, trouble)
   const whole = definition as DriverDefinition
-  return { ...whole, load: () => loadDriver(whole, label) }
+  return { ...whole, load: (folder) => loadDriver(whole, label, folder) }
 }
 
-async function loadDriver(definition: DriverDefinition, label: string): Promise<Driver> {
-  const load = async (): Promise<Driver> => definition.load()
+async function loadDriver(
+  definition: DriverDefinition,
+  label: string,
+  folder: string,
+): Promise<Driver> {
+  const load = async (): Promise<Driver> => definition.load(folder)
   const driver = await load().catch((error: unknown) => {
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })

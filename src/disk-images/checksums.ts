@@ -1,0 +1,34 @@
+import { text } from 'node:stream/consumers'
+import { UserError } from '../errors.ts'
+import { fetchUrl } from './fetch-url.ts'
+import type { PublishedImage } from './named-images.ts'
+
+/** How long the list of checksums may take, in milliseconds: an image that is here already can do without. */
+const patience = 20_000
+
+/** The digest that is published for an image. Throws kind `unreachable` where the list cannot be had. */
+export async function fetchChecksum(
+  { url, checksums }: PublishedImage,
+  signal: AbortSignal,
+): Promise<string> {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(patience)])
+  const unreachable = (cause: unknown): UserError =>
+    new UserError('unreachable', `cannot fetch ${checksums.url}`, {
+      hint: 'check the network, and HTTPS_PROXY where there is a proxy',
+      cause,
+    })
+  const list = await fetchUrl(checksums.url, {}, limited)
+    .then(text)
+    .catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw error instanceof UserError ? error : unreachable(error)
+    })
+  const name = new URL(url).pathname.split('/').at(-1)
+  for (const line of list.split(/\r?\n/)) {
+    const [, digest, file] = /^([0-9a-f]{64,128}) [ *](.+)$/.exec(line) ?? []
+    if (file === name && digest !== undefined) return digest
+  }
+  throw new UserError('unreachable', `${checksums.url} has no checksum of ${name}`, {
+    hint: 'try again later: the images are perhaps just being renewed',
+  })
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '../errors.ts'
+import { fetchChecksum } from './checksums.ts'
+import { digestFile } from './digest-file.ts'
+import { type DiskFormat, readFormat } from './disk-format.ts'
+import type { DownloadCall } from './download.ts'
+import { type CachedImage, type Digest, type ImageCache, openImageCache } from './image-cache.ts'
+import { type ImageSource, parseImage } from './image-reference.ts'
+import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
+
+/** A disk that a host can start from. It is not to be written to, and may go any time later. */
+interface Disk {
+  readonly path: string
+  readonly format: DiskFormat
+  /** Of the image that it came from: the same digest is the same disk. */
+  readonly digest: string
+}
+
+/** Images of disks: fleet's by name, and people's own. */
+export interface DiskImages {
+  /**
+   * The disk that `NAME|PATH|URL[#sha256=…]` stands for, downloaded where it is not here. Throws kind `usage` for what is no
+   * image, `unreachable` where it cannot be had, `failed` for a wrong checksum.
+   */
+  resolve(
+    image: string,
+    at: { readonly arch: Architecture; readonly folder: string },
+    call: DownloadCall,
+  ): Promise<Disk>
+  list(): Promise<readonly CachedImage[]>
+  remove(key: string): Promise<void>
+}
+
+const keyOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 20)
+
+/** The newest image of a name, without the network. */
+async function findOffline(
+  cache: ImageCache,
+  label: string,
+  error: UserError,
+  call: DownloadCall,
+): Promise<CachedImage> {
+  for (const image of await cache.list()) {
+    if (image.label !== label || !(await cache.intact(image, call.signal))) continue
+    call.progress(`${error.message}: the image of ${image.since.slice(0, 10)} in the cache is used`)
+    return image
+  }
+  throw error
+}
+
+async function haveNamed(
+  cache: ImageCache,
+  { name, published }: Extract<ImageSource, { kind: 'named' }>,
+  arch: Architecture,
+  call: DownloadCall,
+): Promise<CachedImage> {
+  const label = `${name} ${arch}`
+  const { url, checksums } = published
+  try {
+    const digest: Digest = `${checksums.algorithm}:${await fetchChecksum(published, call.signal)}`
+    return await cache.have({ key: keyOf(digest), label, url, digest }, call)
+  } catch (error) {
+    if (!(error instanceof UserError) || error.kind !== 'unreachable') throw error
+    return findOffline(cache, label, error, call)
+  }
+}
+
+async function checkOwn(
+  { path, sha256 }: Extract<ImageSource, { kind: 'file' }>,
+  call: DownloadCall,
+): Promise<Pick<CachedImage, 'path' | 'digest'>> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) {
+    throw new UserError('usage', `there is no image ${path}`, {
+      hint: 'a path that is not absolute begins at the folder of machines.yaml',
+    })
+  }
+  call.progress('check the image')
+  const digest = await digestFile(path, 'sha256', call.signal)
+  if (sha256 !== undefined && digest !== sha256) {
+    throw new UserError('failed', `${path} is not what its checksum says: it has ${digest}`, {
+      hint: 'check the image, or the checksum',
+    })
+  }
+  return { path, digest: `sha256:${digest}` }
+}
+
+/** The images in the cache of one person, in `folder`. */
+export function openDiskImages(folder: string, catalogue: Catalogue = namedImages): DiskImages {
+  const cache = openImageCache(join(folder, 'images'))
+
+  async function have(
+    source: ImageSource,
+    arch: Architecture,
+    call: DownloadCall,
+  ): Promise<Pick<CachedImage, 'path' | 'digest'>> {
+    if (source.kind === 'file') return checkOwn(source, call)
+    if (source.kind === 'named') return haveNamed(cache, source, arch, call)
+    const { url, sha256 } = source
+    const digest: Digest | undefined = sha256 === undefined ? undefined : `sha256:${sha256}`
+    return cache.have({ key: keyOf(digest ?? url), label: url, url, digest }, call)
+  }
+
+  return {
+    list: () => cache.list(),
+    remove: (key) => cache.remove(key),
+    async resolve(image, { arch, folder }, call) {
+      const source = parseImage(image, arch, { catalogue, folder })
+      const { path, digest } = await have(source, arch, call)
+      const format = await readFormat(path)
+      if (format !== 'ova') return { path, format, digest }
+      const inside = await cache.fileFor(`${keyOf(digest)}.disk`)
+      call.progress('unpack the image')
+      const { unpackOva } = await import('./unpack-ova.ts')
+      await unpackOva(path, inside, call.signal)
+      const unpacked = await readFormat(inside)
+      if (unpacked === 'ova') throw new UserError('usage', `${path} holds no disk`)
+      return { path: inside, format: unpacked, digest }
+    },
+  }
+}

@@ -1,0 +1,113 @@
+import { createWriteStream } from 'node:fs'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../errors.ts'
+import { fetchUrl } from './fetch-url.ts'
+
+/** What tells of a download, and what stops it. */
+export interface DownloadCall {
+  readonly signal: AbortSignal
+  readonly progress: (step: string, detail?: string) => void
+}
+
+/** How often in a row a connection may break without a byte that is new. */
+const mostStalls = 4
+
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
+
+const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+
+/** Tells how far it is, once a second. */
+function count(from: number, total: number | undefined, tell: (detail: string) => void): Transform {
+  let have = from
+  let told = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      have += chunk.length
+      if (Date.now() - told >= 1000) {
+        told = Date.now()
+        tell(
+          total === undefined ? inMegabytes(have) : `${inMegabytes(have)} of ${inMegabytes(total)}`,
+        )
+      }
+      done(null, chunk)
+    },
+  })
+}
+
+/** Fetches what is missing of `file`. A server that has another version by now, or no ranges, begins anew. */
+async function fetchRest(
+  url: string,
+  file: string,
+  step: string,
+  call: DownloadCall,
+): Promise<void> {
+  const have = await sizeOf(file)
+  const mark = await readFile(`${file}.etag`, 'utf8').catch(() => '')
+  const ranged = have > 0 && mark !== ''
+  const headers: Record<string, string> = ranged
+    ? { Range: `bytes=${have}-`, 'If-Range': mark }
+    : {}
+  const response = await fetchUrl(url, headers, call.signal)
+  if (response.statusCode === 416) {
+    response.resume()
+    await rm(file, { force: true }) // longer than what there is: not what is wanted
+    return fetchRest(url, file, step, call)
+  }
+  const from = response.statusCode === 206 ? have : 0
+  const { etag, 'last-modified': modified, 'content-length': length } = response.headers
+  await writeFile(`${file}.etag`, (etag?.startsWith('W/') ? undefined : etag) ?? modified ?? '')
+  const total = length === undefined ? undefined : from + Number(length)
+  await pipeline(
+    response,
+    count(from, total, (detail) => call.progress(step, detail)),
+    createWriteStream(file, { flags: from > 0 ? 'a' : 'w' }),
+    { signal: call.signal },
+  )
+  if (total !== undefined && (await sizeOf(file)) !== total) throw new Error('it was cut short')
+}
+
+/**
+ * Downloads `url` to `file`, or the rest of it where an earlier attempt left a part. A connection that breaks
+ * is taken up where it broke.
+ */
+export async function download(
+  url: string,
+  file: string,
+  step: string,
+  call: DownloadCall,
+): Promise<void> {
+  call.progress(step)
+  for (let stalls = 0, before = await sizeOf(file); ; stalls++) {
+    try {
+      await fetchRest(url, file, step, call)
+      await rm(`${file}.etag`, { force: true })
+      return
+    } catch (error) {
+      call.signal.throwIfAborted()
+      if (error instanceof UserError && error.kind !== 'unreachable') throw error
+      const have = await sizeOf(file)
+      if (have > before) [stalls, before] = [0, have]
+      if (stalls >= mostStalls) {
+        throw error instanceof UserError
+          ? error
+          : new UserError(
+              'unreachable',
+              `the download of ${url} broke off at ${inMegabytes(have)}`,
+              {
+                hint: 'type the same command again: it goes on from there',
+                cause: error,
+              },
+            )
+      }
+      call.progress(step, `it broke off at ${inMegabytes(have)}; trying again`)
+      await sleep(500 * 2 ** stalls, undefined, { signal: call.signal })
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError, codeOf } from '../errors.ts'
+import { withLock } from '../lock.ts'
+import { digestFile } from './digest-file.ts'
+import { type DownloadCall, download } from './download.ts'
+
+/** An image that is here. */
+export interface CachedImage {
+  /** Its place in the cache, and what `remove` takes. */
+  readonly key: string
+  /** What it was asked for by: a name with its architecture, or a URL. */
+  readonly label: string
+  readonly url: string
+  readonly digest: Digest
+  readonly bytes: number
+  /** When it came, in ISO 8601. */
+  readonly since: string
+  readonly path: string
+}
+
+/** `sha256:…` or `sha512:…`. */
+export type Digest = `${'sha256' | 'sha512'}:${string}`
+
+/** An image to have. */
+interface Wanted {
+  readonly key: string
+  readonly label: string
+  readonly url: string
+  /** Absent: whatever the server has. */
+  readonly digest: Digest | undefined
+}
+
+/** Downloads of this and other processes, one of each image. */
+export interface ImageCache {
+  /** Newest first. */
+  list(): Promise<readonly CachedImage[]>
+  /** The image, downloaded where it is not here or not as it should be. Throws kind `failed` for a wrong checksum. */
+  have(wanted: Wanted, call: DownloadCall): Promise<CachedImage>
+  /** An image that is here, if it is as it was when it came. */
+  intact(image: CachedImage, signal: AbortSignal): Promise<boolean>
+  remove(key: string): Promise<void>
+  /** Where a file that is made of an image is kept. */
+  fileFor(name: string): Promise<string>
+}
+
+/** How long to wait for another download before telling of it again, in milliseconds. */
+const lockPause = 2000
+
+/** Waits for as long as another process has the lock, and says so. */
+async function locked<Value>(
+  file: string,
+  call: DownloadCall,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  for (;;) {
+    call.signal.throwIfAborted()
+    let begun = false
+    try {
+      return await withLock(
+        file,
+        async () => {
+          begun = true
+          return work()
+        },
+        lockPause,
+      )
+    } catch (error) {
+      if (begun || !(error instanceof UserError && error.kind === 'locked')) throw error
+      call.progress('download the image', 'another fleet is at it')
+    }
+  }
+}
+
+const mismatch = ({ url }: Wanted, expected: string, found: string): UserError =>
+  new UserError(
+    'failed',
+    `${url} is not what its checksum says: expected ${expected}, and it has ${found}`,
+    { hint: 'try again; if it stays so, do not use the image' },
+  )
+
+async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
+  const [algorithm, hex] = digest.split(':') as ['sha256' | 'sha512', string]
+  return (await digestFile(path, algorithm, signal)) === hex
+}
+
+/** The images in `folder`. */
+export function openImageCache(folder: string): ImageCache {
+  const place = (key: string, ending: string): string => join(folder, `${key}.${ending}`)
+
+  async function read(key: string): Promise<CachedImage | undefined> {
+    try {
+      const noted = JSON.parse(await readFile(place(key, 'json'), 'utf8')) as Omit<
+        CachedImage,
+        'key' | 'path' | 'bytes'
+      >
+      const { size } = await stat(place(key, 'img'))
+      return { ...noted, key, bytes: size, path: place(key, 'img') }
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined
+      throw error
+    }
+  }
+
+  async function fetchNew(wanted: Wanted, call: DownloadCall): Promise<CachedImage> {
+    const { key, label, url } = wanted
+    const [algorithm, expected] = (wanted.digest ?? 'sha256:').split(':') as [
+      'sha256' | 'sha512',
+      string,
+    ]
+    const part = place(key, 'part')
+    const resumed = (await stat(part).catch(() => undefined)) !== undefined
+    await download(url, part, `download ${label}`, call)
+    call.progress('check the image')
+    const found = await digestFile(part, algorithm, call.signal)
+    if (expected !== '' && found !== expected) {
+      await rm(part, { force: true })
+      if (resumed) return fetchNew(wanted, call) // the parts were perhaps of different versions
+      throw mismatch(wanted, expected, found)
+    }
+    const digest: Digest = `${algorithm}:${found}`
+    const note = { label, url, digest, since: new Date().toISOString() }
+    await rename(part, place(key, 'img'))
+    const draft = place(key, `${randomUUID()}.tmp`)
+    await writeFile(draft, JSON.stringify(note))
+    await rename(draft, place(key, 'json'))
+    const image = await read(key)
+    if (image === undefined) throw new TypeError(`the image ${key} vanished`)
+    return image
+  }
+
+  return {
+    intact,
+    async list() {
+      const names = await readdir(folder).catch(() => [])
+      const keys = names
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -'.json'.length))
+      const found = await Promise.all(keys.map(read))
+      return found
+        .filter((image) => image !== undefined)
+        .sort((a, b) => b.since.localeCompare(a.since))
+    },
+    async have(wanted, call) {
+      await mkdir(folder, { recursive: true })
+      return locked(place(wanted.key, 'img'), call, async () => {
+        const here = await read(wanted.key)
+        if (here !== undefined) {
+          call.progress('check the image')
+          const isRight = wanted.digest === undefined || wanted.digest === here.digest
+          if (isRight && (await intact(here, call.signal))) return here
+          call.progress('the image in the cache is damaged: download it again')
+          await rm(place(wanted.key, 'json'), { force: true })
+          await rm(here.path, { force: true })
+        }
+        return fetchNew(wanted, call)
+      })
+    },
+    async remove(key) {
+      await rm(place(key, 'json'), { force: true })
+      const names = await readdir(folder).catch(() => [])
+      const own = names.filter((name) => name.startsWith(`${key}.`) && !name.endsWith('.lock'))
+      for (const name of own) await rm(join(folder, name), { force: true })
+    },
+    async fileFor(name) {
+      await mkdir(folder, { recursive: true })
+      return join(folder, name)
+    },
+  }
+}

@@ -1,0 +1,52 @@
+import { resolve } from 'node:path'
+import { UserError } from '../errors.ts'
+import { nearest } from '../machine/nearest.ts'
+import type { Architecture, Catalogue, PublishedImage } from './named-images.ts'
+
+/** What a person's words for an image lead to. */
+export type ImageSource =
+  | { readonly kind: 'named'; readonly name: string; readonly published: PublishedImage }
+  | { readonly kind: 'url'; readonly url: string; readonly sha256: string | undefined }
+  | { readonly kind: 'file'; readonly path: string; readonly sha256: string | undefined }
+
+const usage = (message: string, hint: string): UserError =>
+  new UserError('usage', message, { hint })
+
+/** Takes `#sha256=…` off. */
+function splitChecksum(text: string): { readonly rest: string; readonly sha256?: string } {
+  const [, rest = '', said] = /^([^#]*)#(.*)$/.exec(text) ?? []
+  if (said === undefined) return { rest: text }
+  const [, sha256] = /^sha256=([0-9a-fA-F]{64})$/.exec(said) ?? []
+  if (sha256 !== undefined) return { rest, sha256: sha256.toLowerCase() }
+  throw usage(`${text}: expected #sha256= and 64 hexadecimal digits`, 'sha256sum FILE prints them')
+}
+
+const looksLikePath = (text: string): boolean =>
+  /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(text)
+
+/**
+ * Reads `NAME|PATH|URL[#sha256=…]`. A path that is not absolute begins at `folder`. Throws kind `usage`
+ * for what is none of them.
+ */
+export function parseImage(
+  text: string,
+  arch: Architecture,
+  { catalogue, folder }: { readonly catalogue: Catalogue; readonly folder: string },
+): ImageSource {
+  const published = catalogue[text]?.(arch)
+  if (published !== undefined) return { kind: 'named', name: text, published }
+  const { rest, sha256 } = splitChecksum(text)
+  if (/^https?:\/\//.test(rest)) {
+    if (!URL.canParse(rest)) throw usage(`${rest} is no URL`, 'check the image')
+    return { kind: 'url', url: rest, sha256 }
+  }
+  if (looksLikePath(rest)) return { kind: 'file', path: resolve(folder, rest), sha256 }
+  const names = Object.keys(catalogue)
+  const near = nearest(text, names)
+  throw usage(
+    `there is no image called ${JSON.stringify(text)}`,
+    near === undefined
+      ? `there are ${names.join(', ')}; your own: a path, or a URL`
+      : `did you mean ${near}?`,
+  )
+}
