@@ -16,6 +16,7 @@ import { logs } from './docker/logs.ts'
 import { passThrough } from './docker/pass-through.ts'
 import { ps } from './docker/ps.ts'
 import { stats } from './docker/stats.ts'
+import { importCommands } from './import/index.ts'
 import { active } from './machines/active.ts'
 import { adopt } from './machines/adopt.ts'
 import { check } from './machines/check.ts'
@@ -85,6 +86,7 @@ export const commandList: readonly CommandSection[] = [
       merge,
       create,
       adopt,
+      importCommands,
       provision,
       ls,
       status,

@@ -20,6 +20,8 @@ export interface AdoptRequest {
   /** `none`: the host is not meant to have one. */
   readonly engine?: 'none' | undefined
   readonly trust: HostKeyTrust
+  /** A file in place of ~/.ssh/config. */
+  readonly configuration?: string | undefined
 }
 
 /** A jump host that ~/.ssh/config names and that is no machine yet. */
@@ -46,7 +48,7 @@ export async function adoptMachine(
   request: AdoptRequest,
   calls: AdoptCalls,
 ): Promise<CreatedMachine> {
-  const config = await resolveSshConfig(request.destination, context.env)
+  const config = await resolveSshConfig(request.destination, context.env, request.configuration)
   const name = request.name ?? nameFrom(request.destination)
   const store = await context.inventory()
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
@@ -107,8 +109,8 @@ async function findJump(
   const { name: leadsTo, config } = stop
   const [nearest, ...before] = config.proxyJump?.toReversed() ?? []
   if (nearest === undefined) return undefined
-  const { trust } = request // an expected fingerprint is the target's
-  const jump = await resolveSshConfig(nearest, context.env)
+  const { trust, configuration } = request // an expected fingerprint is the target's
+  const jump = await resolveSshConfig(nearest, context.env, request.configuration)
   const after = [...stop.after, config]
   if (after.some((passed) => isSameHost(passed, jump))) throw goesInCircle(nearest)
   const { machines } = await (await context.inventory()).read()
@@ -125,7 +127,10 @@ async function findJump(
   const via = await findJump(context, earlier, request, calls)
   const adopted = await adoptMachine(
     context,
-    { destination: nearest, name, engine: 'none', via, trust: { ...trust, expected: undefined } },
+    {
+      ...{ destination: nearest, name, engine: 'none', via, configuration },
+      trust: { ...trust, expected: undefined },
+    },
     calls,
   )
   return adopted.machine.name

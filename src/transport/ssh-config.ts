@@ -32,16 +32,17 @@ async function exists(file: string): Promise<boolean> {
 }
 
 /** ssh takes the account's home from the system and ignores $HOME; a $HOME of one's own brings its own file. */
-async function configFile(env: Environment): Promise<readonly string[]> {
+async function configFile(env: Environment, told?: string): Promise<readonly string[]> {
+  if (told !== undefined) return ['-F', told]
   if (homeOf(env) === userInfo().homedir) return []
   const file = join(homeOf(env), '.ssh', 'config')
   return ['-F', (await exists(file)) ? file : 'none']
 }
 
 /** Asks ssh what its configuration says, one `keyword value` per line. Undefined where there is no ssh. */
-async function askSsh({ host, user, port }: Destination, env: Environment) {
+async function askSsh({ host, user, port }: Destination, env: Environment, told?: string) {
   const options = [
-    ...(await configFile(env)),
+    ...(await configFile(env, told)),
     ...(user === undefined ? [] : ['-l', user]),
     ...(port === undefined ? [] : ['-p', String(port)]),
   ]
@@ -124,10 +125,16 @@ async function readAnswer(
  * Finds how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), by asking
  * `ssh -G` where ssh is installed. Throws `usage` for a malformed destination and `unsupported` where
  * only a ProxyCommand leads to the host.
+ *
+ * @param configuration a file to read in place of ~/.ssh/config
  */
-export async function resolveSshConfig(destination: string, env: Environment): Promise<SshConfig> {
+export async function resolveSshConfig(
+  destination: string,
+  env: Environment,
+  configuration?: string,
+): Promise<SshConfig> {
   const parsed = parseDestination(destination)
-  const lines = await askSsh(parsed, env)
+  const lines = await askSsh(parsed, env, configuration)
   if (lines !== undefined) return await readAnswer(lines, parsed, env)
   return {
     address: parsed.host,

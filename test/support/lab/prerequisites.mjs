@@ -16,6 +16,7 @@ const packages = {
   openssl: 'openssl',
   'gpg-agent': 'gnupg', // signs a repository of packages
   git: 'git',
+  'ansible-inventory': 'ansible-core', // judges what is exported for it
   python3: 'python3', // types on terminals
   zsh: 'zsh', // completion is tested in the shells themselves
   fish: 'fish',

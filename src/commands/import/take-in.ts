@@ -1,0 +1,102 @@
+import { UserError } from '../../errors.ts'
+import { parseLabels } from '../../machine/labels.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { Progress } from '../../operations/context.ts'
+import type { CreatedMachine } from '../../operations/create-machine.ts'
+import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
+import type { ForeignHost, ForeignHosts } from '../../operations/taking-along/foreign-host.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { type Invocation, flag, text, texts } from '../definition.ts'
+import { trustFrom } from '../machines/host-key-options.ts'
+import { reportMachines } from '../machines/report-machine.ts'
+import { sumUp, workOnMachines } from '../machines/work-on-machines.ts'
+
+/** What every import takes. */
+export const importOptions = {
+  dryRun: flag('--dry-run', 'only show what there is'),
+  acceptNew: flag('--accept-new', 'take the key that each host shows, without asking'),
+  user: text('-u, --user <user>', 'who to log in as where nothing else says'),
+  label: texts('-l, --label <key=value>', 'a label for all of them (repeatable)'),
+} as const
+
+/** What was said of an import. */
+interface Said {
+  readonly acceptNew: boolean
+  readonly label: readonly string[]
+}
+
+/** A host that is to be taken in. */
+export interface Candidate {
+  readonly name: MachineName
+}
+
+/** How one of them is taken in. */
+interface Taking {
+  readonly trust: HostKeyTrust
+  readonly labels: Readonly<Record<string, string>>
+  readonly progress: Progress
+}
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** Takes in many hosts, those that are no machines yet, and says what became of them. */
+export async function takeIn<Host extends Candidate>(
+  { fleet, io, format }: Surroundings,
+  hosts: readonly Host[],
+  said: Said,
+  take: (host: Host, taking: Taking, fleet: Invocation['fleet']) => Promise<CreatedMachine>,
+): Promise<number> {
+  const { machines } = await (await fleet.inventory()).read()
+  const there = hosts.filter(({ name }) => machines.get(name)?.host !== undefined)
+  if (!format.json) for (const { name } of there) io.stderr.write(`${name}: there already\n`)
+  const fresh = hosts.filter((host) => !there.includes(host))
+  if (fresh.length === 0) {
+    if (there.length === 0) throw new UserError('usage', 'there are no hosts to take in')
+    return 0
+  }
+  const trust = trustFrom(io, { hostKey: undefined, acceptNew: said.acceptNew })
+  const labels = parseLabels(said.label)
+  const outcomes = await workOnMachines(
+    { fleet, io, format },
+    fresh,
+    (host, { progress, signal }) => take(host, { trust, labels, progress }, { ...fleet, signal }),
+    said.acceptNew ? undefined : 1, // one question at a time
+  )
+  const { values, code } = sumUp({ io, format }, outcomes)
+  await reportMachines({ fleet, io, format }, values, { many: true })
+  return code
+}
+
+/** Takes in, or only shows, the hosts that another tool keeps. */
+export async function takeInForeign(
+  surroundings: Surroundings,
+  { hosts, leftOut }: ForeignHosts,
+  said: Said & { readonly dryRun: boolean; readonly user: string | undefined },
+): Promise<number> {
+  const { io, format } = surroundings
+  for (const line of leftOut) io.stderr.write(`left out: ${line}\n`)
+  if (said.dryRun) {
+    await writeRows<ForeignHost>(io, format, { rows: hosts, columns })
+    return 0
+  }
+  const { importHost } = await import('../../operations/taking-along/import-host.ts')
+  return takeIn(surroundings, hosts, said, (host, taking, fleet) =>
+    importHost(fleet, host, { ...taking, user: said.user }),
+  )
+}
+
+const columns: readonly Column<ForeignHost>[] = [
+  { title: 'NAME', text: ({ name }) => name },
+  {
+    title: 'ADDRESS',
+    text: ({ address, port }) => (port === undefined ? address : `${address}:${port}`),
+  },
+  { title: 'USER', text: ({ user = '' }) => user },
+  {
+    title: 'LABELS',
+    text: ({ labels = {} }) =>
+      Object.entries(labels)
+        .map((pair) => pair.join('='))
+        .join(' '),
+  },
+]

@@ -1,0 +1,100 @@
+import { access, readdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { basename, join, win32 } from 'node:path'
+import { UserError, codeOf } from '../../errors.ts'
+import {
+  type ForeignHost,
+  type ForeignHosts,
+  machineNameFrom,
+  portOf,
+  readForeignJson,
+  textAt,
+  valueAt,
+} from './foreign-host.ts'
+
+/** Who Docker Machine's drivers log in as where the configuration does not say; root elsewhere. */
+const usualUsers: Readonly<Record<string, string>> = {
+  amazonec2: 'ubuntu',
+  azure: 'docker-user',
+  virtualbox: 'docker',
+  vmwarefusion: 'docker',
+  hyperv: 'docker',
+  google: 'docker-user',
+}
+
+/** The newest format (libmachine/version). */
+const newestVersion = 3
+
+const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
+
+/** The private key of a machine: beside its configuration, whatever computer the path in there is of. */
+async function findKey(folder: string, driver: unknown): Promise<string | undefined> {
+  const told = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
+  const names = told === undefined ? ['id_rsa'] : [basename(win32.basename(told)), 'id_rsa']
+  const files = [...names.map((name) => join(folder, name)), ...(told === undefined ? [] : [told])]
+  for (const file of files) if (await exists(file)) return file
+  return undefined
+}
+
+/** VirtualBox's VMs are reached through a port of this computer, which leads to them. */
+const isForwarded = (driverName: string): boolean => driverName === 'virtualbox'
+
+async function readMachine(folder: string): Promise<ForeignHost | string> {
+  const title = basename(folder)
+  const config = await readForeignJson(join(folder, 'config.json'))
+  const version = valueAt(config, 'ConfigVersion') ?? 0
+  if (typeof version !== 'number' || version > newestVersion) {
+    return `${title}: its configuration has version ${JSON.stringify(version)}, and ${newestVersion} is the newest known`
+  }
+  const outer = valueAt(config, 'Driver')
+  const driver: unknown = {
+    ...(valueAt(outer, 'BaseDriver') as object | undefined),
+    ...(outer as object),
+  }
+  const driverName = textAt(config, 'DriverName') ?? ''
+  const forwarded = isForwarded(driverName)
+  const address = forwarded ? '127.0.0.1' : textAt(driver, 'IPAddress')
+  const name = machineNameFrom(textAt(driver, 'MachineName') ?? title)
+  if (name === undefined) return `${title}: that cannot name a machine`
+  if (address === undefined) return `${title}: it has no address (driver ${driverName})`
+  const identityFile = await findKey(folder, driver)
+  return {
+    name,
+    address,
+    user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
+    port: portOf(valueAt(driver, 'SSHPort')),
+    identityFile,
+    keyIsItsOwn: identityFile?.startsWith(folder) ?? false,
+  }
+}
+
+/**
+ * Reads what Docker Machine and its forks keep in their store (versions 0 to 3 of their format): where each machine is
+ * and how to log in. Keys of clouds and certificates stay where they are.
+ */
+export async function readDockerMachine(
+  store: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ForeignHosts> {
+  const usual = env['MACHINE_STORAGE_PATH'] ?? join(env['HOME'] ?? homedir(), '.docker', 'machine')
+  const folder = join(store ?? usual, 'machines')
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw new UserError('usage', `there are no machines of Docker Machine in ${folder}`, {
+      hint: 'name its store: fleet import docker-machine DIR, such as ~/.docker/machine',
+      ...(codeOf(error) !== 'ENOENT' && { cause: error }),
+    })
+  })
+  const read = await Promise.all(
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => readMachine(join(folder, name))),
+  )
+  return {
+    hosts: read.filter((host) => typeof host !== 'string'),
+    leftOut: read.filter((host) => typeof host === 'string'),
+  }
+}

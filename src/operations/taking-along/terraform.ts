@@ -1,0 +1,81 @@
+import {
+  type ForeignHost,
+  type ForeignHosts,
+  machineNameFrom,
+  readForeignJson,
+  textAt,
+  valueAt,
+} from './foreign-host.ts'
+
+type Keys = readonly (string | number)[]
+
+/** Where a resource of Terraform has a host's address and name. */
+interface Shape {
+  readonly addresses: readonly Keys[]
+  readonly names: readonly Keys[]
+  readonly users?: readonly Keys[]
+}
+
+const plainShape: Shape = { addresses: [['ipv4_address']], names: [['name']] }
+const azureShape: Shape = {
+  addresses: [['public_ip_address'], ['private_ip_address']],
+  names: [['name']],
+  users: [['admin_username']],
+}
+
+/** The kinds of resources that are hosts. */
+const shapes: Readonly<Record<string, Shape>> = {
+  aws_instance: { addresses: [['public_ip'], ['private_ip']], names: [['tags', 'Name']] },
+  azurerm_linux_virtual_machine: azureShape,
+  azurerm_virtual_machine: azureShape,
+  google_compute_instance: {
+    addresses: [
+      ['network_interface', 0, 'access_config', 0, 'nat_ip'],
+      ['network_interface', 0, 'network_ip'],
+    ],
+    names: [['name']],
+  },
+  digitalocean_droplet: plainShape,
+  hcloud_server: plainShape,
+  openstack_compute_instance_v2: { addresses: [['access_ip_v4']], names: [['name']] },
+}
+
+const first = (value: unknown, paths: readonly Keys[] = []): string | undefined =>
+  paths.map((keys) => textAt(value, ...keys)).find((text) => text !== undefined)
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+function hostFrom(shape: Shape, title: string, attributes: unknown): ForeignHost | string {
+  const name = machineNameFrom(first(attributes, shape.names) ?? title)
+  const address = first(attributes, shape.addresses)
+  if (name === undefined) return `${title}: that cannot name a machine`
+  if (address === undefined) return `${title}: it has no address`
+  return { name, address, user: first(attributes, shape.users) }
+}
+
+/** Reads the hosts in a state of Terraform or OpenTofu (version 4 of the format). They stay Terraform's to make and destroy. */
+export async function readTerraformState(file: string): Promise<ForeignHosts> {
+  const state = await readForeignJson(file)
+  const version = valueAt(state, 'version')
+  if (version !== 4) {
+    return {
+      hosts: [],
+      leftOut: [`${file}: version ${JSON.stringify(version)} of the format; 4 is known`],
+    }
+  }
+  const found = listOf(valueAt(state, 'resources')).flatMap((resource) => {
+    const type = textAt(resource, 'type') ?? ''
+    const shape = shapes[type]
+    if (textAt(resource, 'mode') !== 'managed' || shape === undefined) return []
+    return listOf(valueAt(resource, 'instances')).map((instance) => {
+      const index = valueAt(instance, 'index_key')
+      const key = typeof index === 'string' || typeof index === 'number' ? `-${index}` : ''
+      const title = `${textAt(resource, 'name')}${key}`
+      return hostFrom(shape, title, valueAt(instance, 'attributes'))
+    })
+  })
+  return {
+    hosts: found.filter((host) => typeof host !== 'string'),
+    leftOut: found.filter((host) => typeof host === 'string'),
+  }
+}
