@@ -16,6 +16,7 @@ import { logs } from './docker/logs.ts'
 import { passThrough } from './docker/pass-through.ts'
 import { ps } from './docker/ps.ts'
 import { stats } from './docker/stats.ts'
+import { exportCommands } from './export/index.ts'
 import { importCommands } from './import/index.ts'
 import { active } from './machines/active.ts'
 import { adopt } from './machines/adopt.ts'
@@ -97,6 +98,7 @@ export const commandList: readonly CommandSection[] = [
       label,
       ssh,
       sshConfig,
+      exportCommands,
       cp,
       rekey,
       ...powerCommands,

@@ -16,6 +16,8 @@ export interface SshIncludes {
   readonly configuration: string
   /** Writes the host keys, for a configuration that is printed as well. */
   writeKnownHosts(text: string): Promise<void>
+  /** Writes the configuration of the machines for who names the file (`ssh -F FILE`), and gives the file. */
+  writeAlone(text: string): Promise<string>
   /** Writes the configuration of the machines, and has ssh read it. */
   include(text: string): Promise<void>
   /** Takes both away. Gives whether something was there. */
@@ -43,6 +45,7 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
   const [own, knownHosts] = [join(folder, `${id}.conf`), join(folder, `${id}.known_hosts`)]
+  const alone = join(folder, `${id}.alone.conf`)
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
   const line = `Include "${own}"`
 
@@ -75,6 +78,10 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
     line,
     configuration,
     writeKnownHosts: (text) => write(knownHosts, text),
+    async writeAlone(text) {
+      await write(alone, text)
+      return alone
+    },
     async include(text) {
       await write(own, text)
       // First: what stands below a Host line is for that host alone (ssh_config(5), Include).
@@ -84,6 +91,7 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       const wasIncluded = await change(without)
       const wasWritten = (await readIfThere(own)) !== ''
       await rm(own, { force: true })
+      await rm(alone, { force: true })
       await rm(knownHosts, { force: true })
       return wasIncluded || wasWritten
     },

@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
-import { makePerson } from '../support/person.ts'
+import { makePerson, program } from '../support/person.ts'
 import { hostOf } from '../support/ssh-target.ts'
 
+const run = promisify(execFile)
 let lab: Lab
 
 describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
@@ -56,5 +60,56 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect((await person.fleet(['ls', '-q'])).stdout).toBe('h0\nh1\n')
     const again = await person.fleet(args)
     expect(again).toMatchObject({ code: 0, stderr: 'h0: there already\nh1: there already\n' })
+  })
+
+  test('are handed over to Ansible, which reaches them the way fleet does, and come back from it', async () => {
+    await using person = await makePerson({ identity: lab.identity.file })
+    const { address, user } = hostOf(lab)
+    const adopt = ['adopt', `${user}@${address}`, '--name', 'web-1', '-i', lab.identity.file]
+    expect(await person.fleet([...adopt, '--accept-new', '-l', 'role=web'])).toMatchObject({
+      code: 0,
+    })
+    const bin = join(person.home, 'bin')
+    await mkdir(bin)
+    await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`, {
+      mode: 0o755,
+    })
+    const script = join(person.folder, 'inventory')
+    const { stdout } = await person.fleet(['export', 'ansible'])
+    await writeFile(script, stdout, { mode: 0o755 })
+    const env = {
+      ...person.env,
+      PATH: `${bin}:${person.env['PATH']}`,
+      ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp'),
+      ANSIBLE_SSH_CONTROL_PATH_DIR: join(person.home, 'cp'),
+      ANSIBLE_SSH_ARGS: '-o ControlMaster=no',
+    }
+    const ask = (command: string, ...args: string[]) =>
+      run(command, args, { env, cwd: '/' }).catch((error: { stdout: string; stderr: string }) => {
+        throw new Error(error.stdout + error.stderr)
+      })
+    const listed = JSON.parse(
+      (await ask('ansible-inventory', '-i', script, '--list')).stdout,
+    ) as Record<string, unknown>
+    expect(listed['role_web']).toEqual({ hosts: ['web-1'] })
+    expect(listed['driver_ssh']).toEqual({ hosts: ['web-1'] })
+    const one = await ask('ansible-inventory', '-i', script, '--host', 'web-1')
+    expect(JSON.parse(one.stdout)).toMatchObject({ fleet_address: address, ansible_user: user })
+    const raw = await ask('ansible', '-i', script, 'role_web', '-m', 'raw', '-a', 'echo reached')
+    expect(raw.stdout).toContain('reached')
+
+    const file = join(person.home, 'hosts.ini')
+    await writeFile(
+      file,
+      `[web]\nother_1 ansible_host=${hostOf(lab, 2).address} ansible_user=${user}\n[front:children]\nweb\n[winds]\nw ansible_connection=winrm\n`,
+    )
+    const args = ['import', 'ansible', file, '--accept-new', '--json']
+    const taken = await person.fleet(args, {
+      env: { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') },
+    })
+    expect(taken.stderr).toContain('left out: w: it is reached by winrm, not by ssh')
+    expect(JSON.parse(taken.stdout)).toMatchObject([
+      { name: 'other-1', labels: { web: 'true', front: 'true' } },
+    ])
   })
 })

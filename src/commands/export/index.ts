@@ -1,0 +1,119 @@
+import { UserError } from '../../errors.ts'
+import type { ReadyMachine } from '../../machine/machine.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import {
+  type CommandGroup,
+  type Invocation,
+  defineCommand,
+  flag,
+  parsed,
+  text,
+} from '../definition.ts'
+import { parseCount } from '../numbers.ts'
+
+type Chosen = Pick<Invocation, 'fleet' | 'targets'>
+
+/** The machines that were selected, all where none were, as far as they have hosts. */
+async function readyMachines({ fleet, targets }: Chosen): Promise<readonly ReadyMachine[]> {
+  const { listMachines } = await import('../../operations/choose-machines.ts')
+  const machines = await listMachines(fleet, targets)
+  return machines.flatMap((machine) =>
+    machine.host?.phase === 'ready' ? [{ ...machine, host: machine.host }] : [],
+  )
+}
+
+const ansible = defineCommand({
+  name: 'ansible',
+  summary: 'Print an inventory for Ansible',
+  description:
+    'Print an inventory for Ansible: a script that asks fleet each time, to be kept beside machines.yaml. With --list or --host it answers as such a script does. Labels and drivers become groups (role=web: role_web); ssh goes the way that fleet goes, with its pinned host keys.',
+  options: {
+    list: flag('--list', 'all machines, as Ansible asks for them'),
+    host: text('--host <machine>', 'one machine, as Ansible asks for it', 'nothing'),
+  },
+  targets: 'many',
+  examples: [
+    'fleet export ansible > inventory && chmod +x inventory',
+    'ansible -i inventory role_web -m ping',
+  ],
+  async run({ fleet, io, options, targets }) {
+    const { ansibleScript, describeForAnsible } =
+      await import('../../operations/handing-over/ansible.ts')
+    if (!options.list && options.host === undefined) {
+      io.stdout.write(ansibleScript)
+      return
+    }
+    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const includes = await fleet.sshIncludes()
+    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
+    await includes.writeKnownHosts(knownHosts)
+    const sshConfig = await includes.writeAlone(config)
+    const inventory = describeForAnsible(await readyMachines({ fleet, targets }), sshConfig)
+    const { host } = options
+    const vars = new Map(Object.entries((inventory['_meta'] as { hostvars: object }).hostvars))
+    const answer: unknown = host === undefined ? inventory : (vars.get(host) ?? {})
+    io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`)
+  },
+})
+
+const sshConfig = defineCommand({
+  name: 'ssh-config',
+  summary: 'Print the machines for ssh’s own configuration',
+  description: 'Print the machines for ssh’s own configuration, as fleet ssh-config does.',
+  examples: ['fleet export ssh-config > hosts.conf && ssh -F hosts.conf web-1'],
+  async run({ fleet, io }) {
+    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const includes = await fleet.sshIncludes()
+    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
+    await includes.writeKnownHosts(knownHosts)
+    io.stdout.write(config)
+  },
+})
+
+const terraformImport = defineCommand({
+  name: 'terraform-import',
+  summary: 'Print import blocks for Terraform',
+  description:
+    'Print import blocks for Terraform 1.5 or later, or OpenTofu: hosts that a provider knows by an id. terraform plan -generate-config-out=hosts.tf writes the rest.',
+  targets: 'many',
+  examples: ['fleet export terraform-import > import.tf'],
+  async run({ fleet, io, targets }) {
+    const { describeForTerraform } = await import('../../operations/handing-over/terraform.ts')
+    const { text, leftOut } = describeForTerraform(await readyMachines({ fleet, targets }))
+    io.stdout.write(text)
+    if (leftOut.length > 0) {
+      io.stderr.write(`left out, since no provider knows them by an id: ${foldNames(leftOut)}\n`)
+    }
+  },
+})
+
+/** That of Prometheus's node exporter. */
+const usualPort = 9100
+
+const prometheus = defineCommand({
+  name: 'prometheus',
+  summary: 'Print the machines as targets for Prometheus',
+  description:
+    'Print the machines as targets for Prometheus, for a file_sd_configs of it: each with its labels, and machine and driver.',
+  options: {
+    port: parsed('--port <port>', `where to scrape; ${usualPort} if not said`, (word) =>
+      parseCount(word),
+    ),
+  },
+  targets: 'many',
+  examples: ['fleet export prometheus --port 9323 > targets.json'],
+  async run({ fleet, io, options, targets }) {
+    const { port = usualPort } = options
+    if (port > 65_535) throw new UserError('usage', `${port} is no port`)
+    const { describeForPrometheus } = await import('../../operations/handing-over/prometheus.ts')
+    const groups = describeForPrometheus(await readyMachines({ fleet, targets }), port)
+    io.stdout.write(`${JSON.stringify(groups, undefined, 2)}\n`)
+  },
+})
+
+/** Handing the machines over to other tools. */
+export const exportCommands: CommandGroup = {
+  name: 'export',
+  summary: 'Hand the machines over to other tools',
+  commands: [ansible, sshConfig, terraformImport, prometheus],
+}

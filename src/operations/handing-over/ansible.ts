@@ -1,0 +1,64 @@
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+
+type Vars = Readonly<Record<string, string>>
+type Group = { readonly hosts: readonly string[] } | { readonly children: readonly string[] }
+
+/** An inventory of Ansible, as a script answers `--list` with. */
+type AnsibleInventory = Readonly<
+  Record<string, Group | { readonly hostvars: Readonly<Record<string, Vars>> }>
+>
+
+/** The name of a group: Ansible wants it to be one of a variable of Python. */
+const groupName = (text: string): string => text.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_')
+
+/** The groups that a machine is in: its driver, and each of its labels. */
+const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
+  [`driver=${driver}`, ...Object.entries(labels).map((pair) => pair.join('='))].map(groupName)
+
+/**
+ * How Ansible reaches a machine: by ssh with a configuration that fleet wrote, so that addresses, jump hosts, keys and pinned
+ * host keys are fleet's.
+ */
+function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: string): Vars {
+  const said = Object.entries(labels).map(([key, value]) => [`fleet_${groupName(key)}`, value])
+  return {
+    ...(host.address === undefined
+      ? { ansible_connection: 'local' }
+      : {
+          ansible_host: name,
+          ansible_ssh_common_args: `-F "${sshConfig}"`,
+          fleet_address: host.address,
+        }),
+    ...(host.user !== undefined && { ansible_user: host.user }),
+    fleet_driver: driver,
+    ...(Object.fromEntries(said) as Vars),
+  }
+}
+
+/** Describes machines for Ansible (docs.ansible.com, "Developing dynamic inventory"). */
+export function describeForAnsible(
+  machines: readonly ReadyMachine[],
+  sshConfig: string,
+): AnsibleInventory {
+  const groups = new Map<string, string[]>()
+  for (const machine of machines) {
+    for (const group of groupsOf(machine)) {
+      groups.set(group, [...(groups.get(group) ?? []), machine.name])
+    }
+  }
+  return {
+    _meta: {
+      hostvars: Object.fromEntries(
+        machines.map((machine) => [machine.name, varsOf(machine, sshConfig)]),
+      ),
+    },
+    all: { children: ['ungrouped', ...groups.keys()] },
+    ...Object.fromEntries([...groups].map(([group, hosts]) => [group, { hosts }])),
+  }
+}
+
+/** An inventory of Ansible that asks fleet each time: to be kept beside machines.yaml, executable. */
+export const ansibleScript = `#!/bin/sh
+# An inventory of Ansible: the machines of the machines.yaml beside it.
+cd "$(dirname "$0")" && exec fleet export ansible "$@"
+`
