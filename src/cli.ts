@@ -16,7 +16,7 @@ import {
 import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
-import { openFleet } from './fleet.ts'
+import { type Fleet, openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import type { Io } from './ui/io.ts'
 
@@ -172,7 +172,7 @@ async function addCommand(
 async function runCommand(
   command: Command,
   before: CommonValues,
-  { io, ran, rest }: Run,
+  { io, argv, ran, rest }: Run,
   typed: {
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
@@ -190,15 +190,32 @@ async function runCommand(
   const names = Object.keys(command.arguments ?? {})
   const targets = targetsOf(common)
   const received = rest === undefined ? words : withRest(words, rest, targets)
-  const code = await command.run({
-    fleet,
-    io,
-    args: Object.fromEntries(names.map((name, index) => [name, received[index]])),
-    options: typed.options,
-    targets,
-    format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
-  })
+  const code = await audited(fleet, io, verbOf(argv) ?? command.name, () =>
+    command.run({
+      fleet,
+      io,
+      args: Object.fromEntries(names.map((name, index) => [name, received[index]])),
+      options: typed.options,
+      targets,
+      format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
+    }),
+  )
   ran.code = code ?? exitCodes.ok
+}
+
+/** Runs a command; whatever became of it, what it wrote to the inventory is committed where that is wanted. */
+async function audited<Value>(
+  fleet: Fleet,
+  io: Io,
+  verb: string,
+  run: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await run()
+  } finally {
+    const trouble = await fleet.audit(verb).catch(() => undefined)
+    if (trouble !== undefined) io.stderr.write(`not committed (audit: git): ${trouble}\n`)
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
 import { UserError } from './errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
+import type { AuditedInventory } from './operations/audit-changes.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
 import { openCreations } from './state/creations.ts'
@@ -21,6 +22,8 @@ export interface Fleet extends Context, AsyncDisposable {
   readonly inventoryFile: string | undefined
   /** What keeps connections from one command to the next; undefined where every command makes its own. */
   broker(): Promise<Broker | undefined>
+  /** Commits what the command wrote, where the inventory wants that. Resolves to why it could not be, if so. */
+  audit(verb: string): Promise<string | undefined>
   /** What plain ssh is told of this inventory's machines. */
   sshIncludes(): Promise<SshIncludes>
 }
@@ -106,7 +109,16 @@ export function openFleet(
     return findInventory({ told, cwd, home })
   })
 
-  const inventory = once(async () => {
+  let audited: Promise<AuditedInventory> | undefined
+  const inventory = async () => {
+    audited ??= openStore().then(async (store) => {
+      const { auditInventory } = await import('./operations/audit-changes.ts')
+      return auditInventory(store, env)
+    })
+    return (await audited).store
+  }
+
+  const openStore = once(async () => {
     const { openFileInventory } = await import('./state/file-inventory.ts')
     const { openInventoryCache } = await import('./state/inventory-cache.ts')
     return openFileInventory(await locate(), {
@@ -247,6 +259,7 @@ export function openFleet(
       return (await shared.serveEngine(engine, { env, signal }, holder)).path
     },
     forgetEngineSockets: async (files) => (await broker())?.forget(files),
+    audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {
       const { openSshIncludes } = await import('./state/ssh-includes.ts')
       return openSshIncludes(home, (await (await inventory()).read()).id, env)

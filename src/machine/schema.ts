@@ -116,6 +116,10 @@ export const inventoryFile = z.strictObject({
     .record(text, operatorKey)
     .optional()
     .describe('Public keys that every machine which fleet makes lets in, by name.'),
+  audit: z
+    .literal('git')
+    .optional()
+    .describe('Every command that changes this file commits it, saying what was done.'),
   machines: z
     .record(
       machineName.refine(isMachineName, 'another name: "all" means every machine'),

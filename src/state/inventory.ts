@@ -10,6 +10,8 @@ export interface Inventory {
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Public keys that every machine lets in, by the name of whoever holds them. */
   readonly operators: ReadonlyMap<string, string>
+  /** Whether changes are committed. */
+  readonly audit?: 'git' | undefined
   /** In the order of the file. */
   readonly machines: ReadonlyMap<MachineName, Machine>
 }
@@ -23,12 +25,13 @@ export interface ValidInventory {
 
 /** What a file that was found right says. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
-  const { id, defaults = {}, operators = {}, machines } = file
+  const { id, defaults = {}, operators = {}, audit, machines } = file
   const entries = new Map(Object.entries(machines ?? {}))
   return {
     id,
     defaults,
     operators: new Map(Object.entries(operators)),
+    ...(audit !== undefined && { audit }),
     machines: new Map(
       names.flatMap((text) => {
         const entry = entries.get(text)

@@ -102,4 +102,35 @@ describe('two branches of an inventory', () => {
     const create = await fleet('create', 'x', '--driver', 'ssh', '--address', 'h', '--via', 'nope')
     expect(create.code).not.toBe(0)
   })
+
+  it('are committed by each change that an inventory with audit: git sees, and by nothing else', async () => {
+    await using person = await makePerson()
+    const { git, fleet, write } = await makeRepository(person)
+    const start = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
+    await write(start)
+    await git('add', '-A')
+    await git('commit', '-qm', 'start')
+    await writeFile(join(person.home, 'ops/other'), 'staged')
+    await git('add', 'other')
+    expect(await fleet('label', 'web-1', 'role=web')).toMatchObject({ code: 0, stderr: '' })
+    expect(await fleet('ls')).toMatchObject({ code: 0 })
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    const { stdout } = await git('log', '--format=%s', '--name-only')
+    expect(stdout).toBe(
+      'fleet rm: remove web-1\n\nmachines.yaml\nfleet label: change web-1\n\nmachines.yaml\nstart\n\nmachines.yaml\n',
+    )
+    expect((await git('status', '--porcelain')).stdout).toBe('A  other\n')
+    expect((await git('show', '--stat', '--format=')).stdout).not.toContain('other')
+  })
+
+  it('that cannot be committed are changed all the same, and said to be uncommitted', async () => {
+    await using person = await makePerson()
+    const text = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
+    await writeFile(join(person.folder, 'machines.yaml'), text)
+    const env = { GIT_CEILING_DIRECTORIES: person.home }
+    const answer = await person.fleet(['label', 'web-1', 'role=web'], { env })
+    expect(answer.code).toBe(0)
+    expect(answer.stderr).toContain('not committed (audit: git)')
+    expect(await person.inventory()).toContain('role: web')
+  })
 })
