@@ -19,8 +19,12 @@ import { stats } from './docker/stats.ts'
 import { exportCommands } from './export/index.ts'
 import { importCommands } from './import/index.ts'
 import { active } from './machines/active.ts'
+import { operatorAdd } from './operator/add.ts'
+import { operatorLs } from './operator/ls.ts'
+import { operatorRm } from './operator/rm.ts'
 import { adopt } from './machines/adopt.ts'
 import { check } from './machines/check.ts'
+import { apply } from './machines/apply.ts'
 import { cp } from './machines/cp.ts'
 import { create } from './machines/create.ts'
 import { gc } from './machines/gc.ts'
@@ -30,6 +34,10 @@ import { ip } from './machines/ip.ts'
 import { label } from './machines/label.ts'
 import { ls } from './machines/ls.ts'
 import { merge } from './machines/merge.ts'
+import { plan } from './machines/plan.ts'
+import { refresh } from './machines/refresh.ts'
+import { rename } from './machines/rename.ts'
+import { set } from './machines/set.ts'
 import { status } from './machines/status.ts'
 import { powerCommands } from './machines/power.ts'
 import { provision } from './machines/provision.ts'
@@ -96,6 +104,16 @@ export const commandList: readonly CommandSection[] = [
       active,
       ip,
       label,
+      set,
+      rename,
+      plan,
+      apply,
+      refresh,
+      {
+        name: 'operator',
+        summary: 'Who is let in on machines',
+        commands: [operatorAdd, operatorRm, operatorLs],
+      },
       ssh,
       sshConfig,
       exportCommands,

@@ -29,6 +29,31 @@ const operatorKey = z
   .string()
   .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?: .*)?$/, 'a public key, TYPE BASE64 COMMENT')
 
+/** The names of operators: fit for a comment in authorized_keys. */
+const operatorName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9](?:[\w.@-]{0,62})$/,
+    '1 to 63 ASCII letters, digits, "_", ".", "@" and "-", with a letter or digit first',
+  )
+
+/** What `--on` takes: terms with commas between, none empty and none that begins with "=". */
+const selectorTerm = /^\s*[^\s=,][^,]*(?:,\s*[^\s=,][^,]*)*$/
+
+/** A key that machines let in: all of them, or those that `on` selects. */
+const operatorEntry = z.union([
+  operatorKey,
+  z.strictObject({
+    key: operatorKey.describe('The public key.'),
+    on: z
+      .array(z.string().regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
+      .min(1)
+      .describe('Which machines let it in, as `--on` selects them: [web-*, role=web].'),
+  }),
+])
+/** A key that machines let in (`operators:`). */
+export type OperatorEntry = z.infer<typeof operatorEntry>
+
 /** A file beside the inventory: one elsewhere would not travel with it. */
 const fileBeside = z
   .string()
@@ -113,9 +138,9 @@ export const inventoryFile = z.strictObject({
     .optional()
     .describe('Options by driver, for machines that do not say otherwise.'),
   operators: z
-    .record(text, operatorKey)
+    .record(operatorName, operatorEntry)
     .optional()
-    .describe('Public keys that every machine which fleet makes lets in, by name.'),
+    .describe('Public keys that machines let in, by the name of who holds them.'),
   audit: z
     .literal('git')
     .optional()

@@ -112,6 +112,10 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
   )
 }
 
+/** Whether `selector` means this machine. */
+export const selects = ({ groups }: Selector, machine: Machine): boolean =>
+  groups.every((group) => group.some((term) => term.matches(machine)))
+
 /**
  * The machines that `selector` means, in their own order.
  * Throws kind `unknown-machine` when there are none, and for a plain name that does not exist
@@ -128,9 +132,7 @@ export function select<Selected extends Machine>(
     ({ key, value }) => key === 'name' && !isGlob(value) && !names.has(value),
   )
   if (unknown) throw nothingMatches(all, [unknown])
-  const selected = all.filter((machine) =>
-    selector.groups.every((group) => group.some((term) => term.matches(machine))),
-  )
+  const selected = all.filter((machine) => selects(selector, machine))
   if (selected.length === 0) throw nothingMatches(all, terms)
   return selected
 }

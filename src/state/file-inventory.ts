@@ -1,11 +1,18 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../errors.ts'
+import type { MachineName } from '../machine/name.ts'
 import { findWaysLeftWrong } from './check-ways.ts'
 import { explainDiskError } from './disk-error.ts'
 import type { InventoryCache } from './inventory-cache.ts'
 import { decodeInventory } from './inventory-text.ts'
-import { entryOf, inventoryOf, type Inventory, type InventoryStore } from './inventory.ts'
+import {
+  checkRename,
+  entryOf,
+  inventoryOf,
+  type Inventory,
+  type InventoryStore,
+} from './inventory.ts'
 import type { IsHeld } from '../lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
@@ -23,6 +30,9 @@ export interface FileInventoryOptions {
 const mostAttempts = 10
 
 type Update = Parameters<InventoryStore['update']>
+
+/** Makes the text that is to be written of the newest one; undefined where nothing changes. */
+type EditText = (read: Read) => Promise<string | undefined>
 
 function explain(error: unknown, doing: string, file: string): unknown {
   if (doing === 'read' && codeOf(error) === 'ENOENT') {
@@ -80,40 +90,68 @@ export function openFileInventory(
     return newest
   }
 
-  const attempt = async (
-    [name, change]: Update,
-    target: string,
-    isHeld: IsHeld,
-  ): Promise<boolean> => {
-    const { tidyEntry } = await import('./tidy-entry.ts')
+  const attempt = async (edit: EditText, target: string, isHeld: IsHeld): Promise<boolean> => {
     const seen = await fingerprint(target)
-    const { text, inventory } = await parse()
-    const machine = inventory.machines.get(name)
-    const before = machine && entryOf(machine)
-    const changed = change(before && structuredClone(before), inventory)
-    const { optionsOf } = await loadOptions(changed ? [changed.driver] : [])
-    const { defaults } = inventory
-    const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
-    if (isDeepStrictEqual(before, after)) return true
-    const wrong = findWaysLeftWrong(inventory, { name, before, after })
-    if (wrong.length > 0) {
-      const { wayError } = await import('./way-error.ts')
-      throw wayError(text, location, wrong)
-    }
-    const { editInventoryText } = await import('./edit-inventory-text.ts')
-    const edited = editInventoryText(text, name, after, location)
+    const read = await parse()
+    const edited = await edit(read)
+    if (edited === undefined || edited === read.text) return true
     const stillWanted = async (): Promise<boolean> =>
       (await isHeld()) && (await fingerprint(target)) === seen
     return replaceFile(target, edited, { stillWanted })
   }
 
-  const write = async (update: Update): Promise<void> => {
+  const editEntry =
+    (...[name, change]: Update): EditText =>
+    async ({ text, inventory }) => {
+      const { tidyEntry } = await import('./tidy-entry.ts')
+      const machine = inventory.machines.get(name)
+      const before = machine && entryOf(machine)
+      const changed = change(before && structuredClone(before), inventory)
+      const { optionsOf } = await loadOptions(changed ? [changed.driver] : [])
+      const { defaults } = inventory
+      const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
+      if (isDeepStrictEqual(before, after)) return undefined
+      const wrong = findWaysLeftWrong(inventory, { name, before, after })
+      if (wrong.length > 0) {
+        const { wayError } = await import('./way-error.ts')
+        throw wayError(text, location, wrong)
+      }
+      const { editInventoryText } = await import('./edit-inventory-text.ts')
+      return editInventoryText(text, name, after, location)
+    }
+
+  const editOperator =
+    (...[name, change]: Parameters<InventoryStore['updateOperator']>): EditText =>
+    async ({ text, inventory }) => {
+      const before = inventory.operators.get(name)
+      const changed = change(before, inventory)
+      if (isDeepStrictEqual(before, changed)) return undefined
+      const { editOperators, tidyOperator } = await import('./edit-operators.ts')
+      return editOperators(text, name, changed && tidyOperator(name, changed), location)
+    }
+
+  const editName =
+    (from: MachineName, to: MachineName): EditText =>
+    async ({ text, inventory }) => {
+      checkRename(inventory, from, to)
+      const { renameInText } = await import('./rename-in-text.ts')
+      const { editInventoryText } = await import('./edit-inventory-text.ts')
+      return [...inventory.machines.values()]
+        .filter(({ via }) => via === from)
+        .map(({ name, ...entry }) => [name === from ? to : name, { ...entry, via: to }] as const)
+        .reduce(
+          (edited, [name, entry]) => editInventoryText(edited, name, entry, location),
+          renameInText(text, from, to, location),
+        )
+    }
+
+  const write = async (edit: EditText): Promise<void> => {
     const target = await realpath(location).catch((error: unknown) => {
       throw explain(error, 'read', location)
     })
     const { withLock } = await import('../lock.ts') // readers do without its package
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
-      const done = await withLock(target, (isHeld) => attempt(update, target, isHeld), lockWait)
+      const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockWait)
       if (done) return
     }
     throw new UserError('locked', `${location} keeps changing while fleet writes to it`, {
@@ -122,17 +160,20 @@ export function openFileInventory(
   }
 
   let queue: Promise<unknown> = Promise.resolve()
+  const enqueue = (edit: EditText): Promise<void> => {
+    const written = queue.then(() =>
+      write(edit).catch((error: unknown) => {
+        throw explain(error, 'write', location)
+      }),
+    )
+    queue = written.catch(() => undefined)
+    return written
+  }
   return {
     location,
     read: async () => (await parse()).inventory,
-    update: (...update) => {
-      const written = queue.then(() =>
-        write(update).catch((error: unknown) => {
-          throw explain(error, 'write', location)
-        }),
-      )
-      queue = written.catch(() => undefined)
-      return written
-    },
+    update: (...update) => enqueue(editEntry(...update)),
+    updateOperator: (...update) => enqueue(editOperator(...update)),
+    rename: (from, to) => enqueue(editName(from, to)),
   }
 }

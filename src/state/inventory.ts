@@ -1,6 +1,8 @@
+import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import type { InventoryFile } from '../machine/schema.ts'
+import type { Operators } from '../machine/operators.ts'
+import type { InventoryFile, OperatorEntry } from '../machine/schema.ts'
 
 /** What an inventory says at one moment. */
 export interface Inventory {
@@ -8,8 +10,7 @@ export interface Inventory {
   readonly id: string
   /** Driver options that machines share, by driver. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  /** Public keys that every machine lets in, by the name of whoever holds them. */
-  readonly operators: ReadonlyMap<string, string>
+  readonly operators: Operators
   /** Whether changes are committed. */
   readonly audit?: 'git' | undefined
   /** In the order of the file. */
@@ -57,6 +58,30 @@ export interface InventoryStore {
     name: MachineName,
     change: (entry: MachineEntry | undefined, inventory: Inventory) => MachineEntry | undefined,
   ): Promise<void>
+  /** As `update`, for one operator's key. Throws kind `usage` for an entry that could not be read back. */
+  updateOperator(
+    name: string,
+    change: (entry: OperatorEntry | undefined, inventory: Inventory) => OperatorEntry | undefined,
+  ): Promise<void>
+  /**
+   * Gives a machine another name, and changes `via` of those that are reached through it, in one write.
+   * Throws kind `unknown-machine`, and `usage` when the new name is taken.
+   */
+  rename(from: MachineName, to: MachineName): Promise<void>
+}
+
+/** Checks that a machine can be renamed in what the inventory says. Throws as `rename` does. */
+export function checkRename({ machines }: Inventory, from: MachineName, to: MachineName): void {
+  if (!machines.has(from)) {
+    throw new UserError('unknown-machine', `there is no machine called "${from}"`, {
+      hint: 'fleet ls shows the machines',
+    })
+  }
+  if (!machines.has(to)) return
+  throw new UserError('usage', `there is already a machine called ${to}: nothing was changed`, {
+    machine: from,
+    hint: 'choose another name',
+  })
 }
 
 /** The entry of `machine`, without the name it stands under. */

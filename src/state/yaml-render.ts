@@ -18,7 +18,7 @@ function renderScalar(value: unknown, inFlow: boolean): string {
 }
 
 /** A key as YAML, quoted where it would not be a text otherwise, or merge other keys. */
-const renderKey = (key: string): string => {
+export const renderKey = (key: string): string => {
   if (key === '<<') return '"<<"'
   const document = new Document(new Map([[key, 0]]), { flow: true })
   return document.toString(style).slice(1, -': 0}\n'.length)

@@ -50,6 +50,39 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store, b)).toEqual({ driver: 'local' })
     })
 
+    it('keeps the keys of operators beside the machines', async () => {
+      const store = await open()
+      await store.update(a, () => web)
+      await store.updateOperator('ana', () => 'ssh-ed25519 AAAA ana')
+      await store.updateOperator('ben', () => ({ key: 'ssh-ed25519 BBBB', on: ['role=web'] }))
+      expect(Object.fromEntries((await store.read()).operators)).toEqual({
+        ana: 'ssh-ed25519 AAAA ana',
+        ben: { key: 'ssh-ed25519 BBBB', on: ['role=web'] },
+      })
+      await store.updateOperator('ana', () => undefined)
+      await store.updateOperator('ben', (entry) => {
+        expect(entry).toMatchObject({ on: ['role=web'] })
+        return undefined
+      })
+      expect((await store.read()).operators.size).toBe(0)
+      expect(await entryIn(store)).toEqual(web)
+      const wrong = store.updateOperator('ana', () => 'AAAA')
+      await expect(wrong).rejects.toMatchObject({ kind: 'usage' })
+    })
+
+    it('renames a machine, also where others are reached through it', async () => {
+      const store = await open()
+      const bastion = parseMachineName('bastion')
+      await store.update(a, () => web)
+      await store.update(b, () => ({ ...web, via: a }))
+      await store.rename(a, bastion)
+      expect(await entryIn(store)).toBeUndefined()
+      expect(await entryIn(store, bastion)).toEqual(web)
+      expect((await entryIn(store, b))?.via).toBe('bastion')
+      await expect(store.rename(b, bastion)).rejects.toMatchObject({ kind: 'usage' })
+      await expect(store.rename(a, b)).rejects.toMatchObject({ kind: 'unknown-machine' })
+    })
+
     it('removes an entry, and what was removed comes back as new', async () => {
       const store = await open()
       await store.update(a, () => web)

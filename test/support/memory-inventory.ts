@@ -3,7 +3,13 @@ import { UserError } from '../../src/errors.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { findWaysLeftWrong } from '../../src/state/check-ways.ts'
-import { entryOf, type Inventory, type InventoryStore } from '../../src/state/inventory.ts'
+import { tidyOperator } from '../../src/state/edit-operators.ts'
+import {
+  checkRename,
+  entryOf,
+  type Inventory,
+  type InventoryStore,
+} from '../../src/state/inventory.ts'
 import type { OptionsOf } from '../../src/state/parse-inventory.ts'
 import { tidyEntry } from '../../src/state/tidy-entry.ts'
 
@@ -23,14 +29,29 @@ export function openMemoryInventory(
       return [name, { ...structuredClone(entry), name }] as const
     }),
   )
+  const keys = new Map(operators)
   const snapshot = (): Inventory => ({
     id,
     defaults,
-    operators,
+    operators: new Map(keys),
     machines: structuredClone(machines),
   })
   return {
     location: 'memory',
+    updateOperator: async (name, change) => {
+      const entry = change(keys.get(name), snapshot())
+      if (entry === undefined) keys.delete(name)
+      else keys.set(name, tidyOperator(name, entry))
+    },
+    rename: async (from, to) => {
+      checkRename(snapshot(), from, to)
+      const all = [...machines.values()]
+      machines.clear()
+      for (const machine of all) {
+        const name = machine.name === from ? to : machine.name
+        machines.set(name, { ...machine, name, ...(machine.via === from && { via: to }) })
+      }
+    },
     read: async () => snapshot(),
     update: async (name, change) => {
       const inventory = snapshot()

@@ -9,7 +9,7 @@ const adapters = ['disk-images', 'drivers', 'provision', 'transport', 'engine', 
 const allowed: Readonly<Record<string, readonly string[]>> = {
   commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'errors'],
   ui: ['machine', 'errors'],
-  operations: [...adapters, 'machine', 'errors'],
+  operations: [...adapters, 'machine', 'proxy', 'errors'],
   'disk-images': ['machine', 'lock', 'proxy', 'errors'],
   drivers: ['machine', 'lock', 'proxy', 'errors'],
   provision: ['machine', 'errors'],

@@ -60,7 +60,7 @@ export async function takeIn<Host extends Candidate>(
     { fleet, io, format },
     fresh,
     (host, { progress, signal }) => take(host, { trust, labels, progress }, { ...fleet, signal }),
-    said.acceptNew ? undefined : 1, // one question at a time
+    { concurrency: said.acceptNew ? undefined : 1 }, // one question at a time
   )
   const { values, code } = sumUp({ io, format }, outcomes)
   await reportMachines({ fleet, io, format }, values, { many: true })

@@ -41,7 +41,7 @@ async function createAll(
         throw error
       }
     },
-    parallel,
+    { concurrency: parallel },
   )
 }
 

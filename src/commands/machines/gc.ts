@@ -61,7 +61,7 @@ export const gc = defineCommand({
         await removeOrphan({ ...fleet, signal: calls.signal }, orphan, calls)
         return rowOf(orphan)
       },
-      targets.parallel,
+      { concurrency: targets.parallel },
     )
     const { values, code } = sumUp({ io, format }, outcomes)
     if (format.json) writeJson(io, values)

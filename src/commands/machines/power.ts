@@ -46,7 +46,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
         { fleet, io, format },
         machines,
         (machine, calls) => switchPower({ ...fleet, signal: calls.signal }, machine, verb, calls),
-        targets.parallel,
+        { concurrency: targets.parallel },
       )
       const { values, code } = sumUp({ io, format }, outcomes)
       await writeRows<ReadyMachine>(io, format, {

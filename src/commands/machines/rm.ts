@@ -64,7 +64,7 @@ async function takeAway(
       else await removeMachine({ ...fleet, signal: calls.signal }, machine, { ...calls, leaving })
       return { name: machine.name, hostRemoved: isMade(machine) && !forget }
     },
-    parallel,
+    { concurrency: parallel },
   )
   const { values, code } = sumUp({ io, format }, outcomes)
   if (format.json) writeJson(io, values)

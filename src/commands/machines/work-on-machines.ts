@@ -17,6 +17,13 @@ interface WorkCalls {
   readonly signal: AbortSignal
 }
 
+/** How work on several machines is done. */
+interface WorkOptions {
+  readonly concurrency?: number | undefined
+  /** After this many failures no more machines are begun with. */
+  readonly maxFail?: number | undefined
+}
+
 /**
  * Works on machines, several at once, and shows the steps of each. One machine's failure is thrown; of
  * several, each is an outcome. Once the person stops it, it waits until all work has stopped, and throws kind `cancelled`.
@@ -25,7 +32,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   { fleet, io, format }: Surroundings,
   subjects: readonly Subject[],
   work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
-  concurrency = usualConcurrency,
+  { concurrency = usualConcurrency, maxFail }: WorkOptions = {},
 ): Promise<Outcome<Subject, Value>[]> {
   const { fanOutInOrder } = await import('../../operations/fan-out.ts')
   const names = subjects.map(({ name }) => name)
@@ -42,7 +49,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
     if (only !== undefined && subjects.length === 1) {
       return [{ machine: only, value: await track(only, fleet.signal) }]
     }
-    return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency })
+    return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency, maxFail })
   } finally {
     await Promise.allSettled(begun)
     unhear()

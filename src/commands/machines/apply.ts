@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { UserError, messageOf } from '../../errors.ts'
+import type { ChangePlan } from '../../operations/change-plan.ts'
+import { writeJson } from '../../ui/table.ts'
+import { commonOptions } from '../common-options.ts'
+import { type Invocation, defineCommand, text } from '../definition.ts'
+import { requireConsent, yesOption } from './confirmation.ts'
+import { hostKeyOptions, trustFrom } from './host-key-options.ts'
+import { lookAtWorld, lookOptions } from './plan.ts'
+import { describePlan, planCode } from './show-plan.ts'
+import { sumUp, workOnMachines } from './work-on-machines.ts'
+
+async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
+  const { parsePlan } = await import('../../operations/change-plan.ts')
+  const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
+    throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
+      hint: `fleet plan --out ${name}`,
+    })
+  })
+  return parsePlan(content, name)
+}
+
+export const apply = defineCommand({
+  name: 'apply',
+  summary: 'Do what fleet plan shows',
+  description:
+    'Do what fleet plan shows, several machines at once, once you have seen it. What is cut short the next apply goes on with. No machine is removed by it, save where a removal was begun before.',
+  options: {
+    plan: text(
+      '--plan <file>',
+      'do exactly what this plan says; refused when the inventory changed since',
+      'file',
+    ),
+    ...lookOptions,
+    ...hostKeyOptions,
+    maxFail: commonOptions.maxFail,
+    yes: yesOption,
+  },
+  worksOnSeveral: true,
+  answers: 'json',
+  examples: ['fleet apply', 'fleet apply --yes --accept-new', 'fleet apply --plan today.plan'],
+  async run({ fleet, io, options, targets, format }) {
+    const surroundings = { fleet, io, format }
+    const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
+    const { checkPlanned } = await import('../../operations/change-plan.ts')
+    const plan =
+      options.plan === undefined
+        ? await lookAtWorld(surroundings, options)
+        : await readPlan(surroundings, options.plan)
+    const store = await fleet.inventory()
+    checkPlanned(plan, await store.read())
+    if (plan.changes.length === 0) {
+      if (format.json) writeJson(io, [])
+      else io.stderr.write(describePlan(plan))
+      return planCode(plan)
+    }
+    await requireConsent(io, options.yes, 'Do all of this?', describePlan(plan))
+    const inventory = await store.read()
+    checkPlanned(plan, inventory)
+    const applyOne = applyTo(fleet, inventory)
+    const trust = trustFrom(io, options)
+    const machines = orderChanges(inventory, plan)
+    const outcomes = await workOnMachines(
+      surroundings,
+      machines,
+      (machine, calls) => applyOne(machine, { ...calls, trust }),
+      { concurrency: targets.parallel, maxFail: options.maxFail },
+    )
+    const { values, code } = sumUp({ io, format }, outcomes)
+    if (format.json) writeJson(io, values)
+    else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)
+    return code
+  },
+})

@@ -1,0 +1,25 @@
+import type { Drift } from '../../operations/change-plan.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { defineCommand } from '../definition.ts'
+import { lookAtWorld, lookOptions } from './plan.ts'
+
+const columns: readonly Column<Drift>[] = [
+  { title: 'MACHINE', text: ({ machine }) => machine },
+  { title: 'FIELD', text: ({ field }) => field },
+  { title: 'WAS', text: ({ remembered = '' }) => remembered },
+  { title: 'IS', text: ({ seen }) => seen },
+]
+
+export const refresh = defineCommand({
+  name: 'refresh',
+  summary: 'Have the records say what hosts are now',
+  description:
+    'Look at all hosts and write into the records what changed outside: addresses, systems, versions of engines. Changes no host.',
+  options: lookOptions,
+  answers: 'json',
+  async run({ fleet, io, options, format }) {
+    const { refreshRecords } = await import('../../operations/refresh-records.ts')
+    const { drift } = await lookAtWorld({ fleet, io, format }, options)
+    await writeRows(io, format, { rows: await refreshRecords(fleet, drift), columns })
+  },
+})

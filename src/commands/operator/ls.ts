@@ -1,0 +1,32 @@
+import { type Column, writeRows } from '../../ui/table.ts'
+import { defineCommand } from '../definition.ts'
+
+interface Row {
+  readonly name: string
+  /** The selectors of the machines that let the key in; none: all machines. */
+  readonly on: readonly string[]
+  readonly fingerprint: string
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'OPERATOR', text: ({ name }) => name },
+  { title: 'MACHINES', text: ({ on }) => (on.length === 0 ? 'all' : on.join(' ')) },
+  { title: 'KEY', text: ({ fingerprint }) => fingerprint },
+]
+
+export const operatorLs = defineCommand({
+  name: 'ls',
+  summary: 'List the operators, whose keys machines let in',
+  answers: 'names',
+  async run({ fleet, io, format }) {
+    const { operatorKey } = await import('../../machine/operators.ts')
+    const { fingerprint } = await import('../../transport/host-keys.ts')
+    const { operators } = await (await fleet.inventory()).read()
+    const rows = Array.from(operators, ([name, entry]): Row => ({
+      name,
+      on: typeof entry === 'string' ? [] : entry.on,
+      fingerprint: fingerprint(operatorKey(entry)),
+    }))
+    await writeRows(io, format, { rows, columns, name: ({ name }) => name })
+  },
+})

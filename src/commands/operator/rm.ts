@@ -1,0 +1,12 @@
+import { defineCommand, required } from '../definition.ts'
+
+export const operatorRm = defineCommand({
+  name: 'rm',
+  summary: 'Take an operator out of the inventory; fleet apply revokes the key',
+  arguments: { name: required('name', 'the operator') },
+  async run({ fleet, io, args }) {
+    const { removeOperator } = await import('../../operations/add-operator.ts')
+    await removeOperator(fleet, args.name)
+    io.stderr.write(`${args.name} is no operator any more; to revoke the key: fleet apply\n`)
+  },
+})

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { UserError, messageOf } from '../errors.ts'
+import type { Inventory } from '../state/inventory.ts'
+
+/** One thing that is to happen to a machine. */
+export interface Change {
+  readonly machine: string
+  /**
+   * `create`, `adopt`: make or take in the host that the entry wants, or go on with that. `start`: switch it on.
+   * `operators`: let in exactly those operators that the inventory names. `remove`: end a removal that was begun.
+   */
+  readonly action: 'create' | 'adopt' | 'start' | 'operators' | 'remove'
+  readonly why: string
+}
+
+/** Something that fleet remembers and is another way now. */
+export interface Drift {
+  readonly machine: string
+  readonly field: 'address' | 'os' | 'arch' | 'engine'
+  readonly remembered?: string
+  readonly seen: string
+}
+
+/** Something that fleet does not do by itself. */
+export interface Matter {
+  readonly machine: string
+  readonly why: string
+  readonly hint?: string
+}
+
+/** What the inventory wants and is not so yet, and what else was seen. */
+export interface ChangePlan {
+  readonly version: 1
+  /** The digest of the inventory that it was made of. */
+  readonly inventory: string
+  readonly changes: readonly Change[]
+  readonly drift: readonly Drift[]
+  readonly matters: readonly Matter[]
+}
+
+/** Tells what one inventory says from what another one does. Comments do not count. */
+export function digestInventory({ id, defaults, operators, machines }: Inventory): string {
+  const said = { id, defaults, operators: [...operators], machines: [...machines.values()] }
+  return createHash('sha256').update(JSON.stringify(said)).digest('base64url')
+}
+
+const changedSince = (): UserError =>
+  new UserError('usage', 'the inventory is another one than the plan was made of', {
+    hint: 'make a new plan: fleet plan',
+  })
+
+/** Throws kind `usage` when an inventory is another one than a plan was made of. */
+export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
+  if (plan.inventory !== digestInventory(inventory)) throw changedSince()
+}
+
+/** Reads a plan that `fleet plan --out` wrote. Throws kind `usage` for anything else. */
+export function parsePlan(text: string, file: string): ChangePlan {
+  const notPlan = (why: string): UserError =>
+    new UserError('usage', `${file} is no plan: ${why}`, { hint: `fleet plan --out ${file}` })
+  let plan: Partial<ChangePlan> | null
+  try {
+    plan = JSON.parse(text) as Partial<ChangePlan> | null
+  } catch (error) {
+    throw notPlan(messageOf(error))
+  }
+  if (plan?.version !== 1) throw notPlan('it has another format')
+  const { inventory, changes, drift, matters } = plan
+  if (inventory === undefined || !changes || !drift || !matters) throw notPlan('parts are missing')
+  return { version: 1, inventory, changes, drift, matters }
+}

@@ -1,0 +1,101 @@
+import { UserError } from '../errors.ts'
+import type { MachineEntry } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import { suggest } from '../machine/nearest.ts'
+import { entryOf } from '../state/inventory.ts'
+import { findMachine } from './choose-machines.ts'
+import type { Context } from './context.ts'
+
+/** One `key=value` word, or `key-`, which has no value. */
+interface Setting {
+  readonly key: string
+  readonly value: string | undefined
+}
+
+/** What can be set besides `label.KEY`. */
+const known = ['protected', 'engine', 'via', 'userData'] as const
+
+type Known = (typeof known)[number]
+
+/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+export function parseSettings(words: readonly string[]): readonly Setting[] {
+  return words.map((word) => {
+    const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
+    if (key === undefined || (!key.startsWith('label.') && !known.includes(key as Known))) {
+      const meant = key === undefined ? '' : suggest(key, [...known, 'label.'])
+      throw new UserError('usage', `${JSON.stringify(word)} sets nothing${meant}`, {
+        hint: `write key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
+      })
+    }
+    return { key, value }
+  })
+}
+
+function engineOf(value: string | undefined): MachineEntry['engine'] {
+  if (value === undefined || value === 'none') return value
+  return ['distribution', 'stable', 'test'].includes(value)
+    ? { channel: value as 'stable' }
+    : { version: value }
+}
+
+function protectionOf(value: string | undefined): boolean | undefined {
+  if (value === undefined || value === 'false') return undefined
+  if (value === 'true') return true
+  throw new UserError('usage', 'protected is true or false')
+}
+
+/** An entry with one setting laid over it; what is undefined is not written. */
+function withSetting(
+  { labels: before, ...entry }: MachineEntry,
+  { key, value }: Setting,
+): MachineEntry {
+  if (key.startsWith('label.')) {
+    const { [key.slice('label.'.length)]: _old, ...others } = before ?? {}
+    const added = value === undefined ? {} : { [key.slice('label.'.length)]: value }
+    const labels = { ...others, ...added }
+    return Object.keys(labels).length === 0 ? entry : { ...entry, labels }
+  }
+  const set =
+    key === 'protected'
+      ? protectionOf(value)
+      : key === 'engine'
+        ? engineOf(value)
+        : (value ?? undefined)
+  const { [key as Known]: _old, ...others } = entry
+  return {
+    ...others,
+    ...(before !== undefined && { labels: before }),
+    ...(set !== undefined && { [key]: set }),
+  }
+}
+
+/** Changes what the entry of a machine says. Its host stays as it is. Resolves to the entry. */
+export async function setMachine(
+  context: Context,
+  name: string,
+  settings: readonly Setting[],
+): Promise<MachineEntry> {
+  const store = await context.inventory()
+  const machine = findMachine(await store.read(), name)
+  let entry = entryOf(machine)
+  await store.update(machine.name, (_, newest) => {
+    entry = settings.reduce(withSetting, entryOf(findMachine(newest, name)))
+    if (entry.via !== undefined) findMachine(newest, entry.via)
+    return entry
+  })
+  return entry
+}
+
+/** Gives a machine another name. Its host, and the tags that it has at its provider, stay as they are. */
+export async function renameMachine(
+  context: Context,
+  from: string,
+  to: MachineName,
+): Promise<void> {
+  const store = await context.inventory()
+  const { name } = findMachine(await store.read(), from)
+  await store.rename(name, to)
+  const active = await context.active()
+  if ((await active.current()) === name) await active.use(to)
+  await active.drop(name)
+}

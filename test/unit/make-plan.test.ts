@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest'
+import type { Driver } from '../../src/drivers/driver.ts'
+import type { MachineEntry } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+import type { HostStatus } from '../../src/machine/status.ts'
+import { orderChanges } from '../../src/operations/apply-plan.ts'
+import { checkPlanned, parsePlan } from '../../src/operations/change-plan.ts'
+import type { Context } from '../../src/operations/context.ts'
+import { makePlan } from '../../src/operations/make-plan.ts'
+import { refreshRecords } from '../../src/operations/refresh-records.ts'
+import { openMemoryInventory } from '../support/memory-inventory.ts'
+
+const host = (token: string): NonNullable<MachineEntry['host']> => ({
+  phase: 'ready',
+  token,
+  address: '192.0.2.1',
+})
+
+/** Every tenth host is stopped, the first has moved, and the second is gone. */
+const statusAt = (index: number): HostStatus => {
+  if (index === 0) return { state: 'running', address: '192.0.2.9' }
+  if (index === 1) return { state: 'absent' }
+  return { state: index % 10 === 9 ? 'stopped' : 'running' }
+}
+
+/** A provider that is asked about hosts, and counts how often. */
+function providerOf(calls: number[]): Driver {
+  return {
+    observe: async (hosts) => {
+      calls.push(hosts.size)
+      return new Map(Array.from(hosts, ([name], index) => [name, statusAt(index)]))
+    },
+    lifecycle: {
+      plan: () => Promise.reject(new Error('a plan makes nothing')),
+      remove: () => Promise.reject(new Error('a plan removes nothing')),
+      list: async () => [
+        { token: 'lost', machine: 'lost-1', record: { phase: 'ready' }, parts: ['instance i-1'] },
+      ],
+    },
+    power: {} as NonNullable<Driver['power']>,
+  }
+}
+
+function contextOf(entries: Record<string, MachineEntry>, calls: number[] = []): Context {
+  const store = openMemoryInventory(entries)
+  const drivers: Record<string, Driver> = {
+    cloud: providerOf(calls),
+    ssh: { observe: async () => new Map() },
+  }
+  return {
+    signal: AbortSignal.any([]),
+    inventory: async () => store,
+    loadDriver: async (name: string) => drivers[name],
+  } as unknown as Context
+}
+
+const options = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+
+test('a thousand machines are planned in a second, with one question to each provider', async () => {
+  const calls: number[] = []
+  const names = Array.from({ length: 1000 }, (_, index) => `web-${index}`)
+  const context = contextOf(
+    Object.fromEntries(names.map((name) => [name, { driver: 'cloud', host: host(name) }])),
+    calls,
+  )
+  const began = performance.now()
+  const plan = await makePlan(context, options)
+  expect(performance.now() - began).toBeLessThan(1000)
+  expect(calls).toEqual([1000])
+  expect(plan.changes).toHaveLength(100)
+  expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
+  expect(plan.drift).toEqual([
+    { machine: 'web-0', field: 'address', remembered: '192.0.2.1', seen: '192.0.2.9' },
+  ])
+  expect(plan.matters.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
+})
+
+test('a plan goes on with what was cut short, and removes nothing that is protected', async () => {
+  const context = contextOf({
+    half: { driver: 'cloud', host: { ...host('a'), phase: 'creating' } },
+    fresh: { driver: 'cloud' },
+    taken: { driver: 'ssh', via: 'gone', options: { address: 'x' } },
+    gone: { driver: 'cloud', host: { ...host('b'), phase: 'removing' } },
+    kept: { driver: 'cloud', protected: true, host: { ...host('c'), phase: 'removing' } },
+  })
+  const plan = await makePlan(context, options)
+  expect(plan.changes.map(({ machine, action }) => [machine, action])).toEqual([
+    ['half', 'create'],
+    ['fresh', 'create'],
+    ['taken', 'adopt'],
+    ['gone', 'remove'],
+  ])
+  expect(plan.matters[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
+  const inventory = await (await context.inventory()).read()
+  const ordered = orderChanges(inventory, plan).map(({ name }) => name)
+  expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
+    ordered.indexOf('taken' as MachineName),
+  )
+})
+
+test('a plan is for one inventory, whatever its comments', async () => {
+  const context = contextOf({ a: { driver: 'cloud' } })
+  const store = await context.inventory()
+  const plan = parsePlan(JSON.stringify(await makePlan(context, options)), 'x')
+  checkPlanned(plan, await store.read())
+  await store.update('a' as MachineName, () => ({ driver: 'cloud', protected: true }))
+  const changed = await store.read()
+  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
+})
+
+test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no plan', (text) => {
+  expect(() => parsePlan(text, 'x')).toThrow('x is no plan')
+})
+
+test('a refresh leaves a record that somebody changed meanwhile', async () => {
+  const context = contextOf({ a: { driver: 'ssh', host: { phase: 'ready', engine: '2' } } })
+  const written = await refreshRecords(context, [
+    { machine: 'a', field: 'engine', remembered: '1', seen: '3' },
+    { machine: 'a', field: 'os', seen: 'Debian' },
+  ])
+  expect(written.map(({ field }) => field)).toEqual(['os'])
+  const { machines } = await (await context.inventory()).read()
+  expect(machines.get('a' as MachineName)?.host).toMatchObject({ engine: '2', os: 'Debian' })
+})
