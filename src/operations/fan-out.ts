@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { UserError, messageOf } from '../errors.ts'
 import { interleave } from './interleave.ts'
 
@@ -31,6 +32,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
 ): AsyncGenerator<Outcome<Machine, Value>, void> {
   const left = new AbortController()
   const stop = AbortSignal.any([signal, left.signal])
+  setMaxListeners(0, stop) // one for each machine that is worked on
   const waiting = machines.values()
   let failed = 0
   async function* takeTurns() {

@@ -22,8 +22,14 @@ export function nextLine(text: string, offset: number): number {
   return feed < 0 ? text.length : feed + 1
 }
 
-/** How far `offset` is from the beginning of its line. */
-export const columnOf = (text: string, offset: number): number => offset - lineStart(text, offset)
+const byteOrderMark = '\uFEFF'
+
+/** How far `offset` is from the beginning of its line; a byte order mark before it is no column. */
+export function columnOf(text: string, offset: number): number {
+  const start = lineStart(text, offset)
+  const mark = start === 0 && text.startsWith(byteOrderMark) ? 1 : 0
+  return Math.max(0, offset - start - mark)
+}
 
 /** The line break that the text uses. */
 export const lineBreakOf = (text: string): string => (/\r?\n/.exec(text) ?? ['\n'])[0]
