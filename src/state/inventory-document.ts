@@ -44,9 +44,25 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   UNEXPECTED_TOKEN: 'this is not YAML here',
 }
 
-const asProblem = ({ pos, code }: YAMLError): Problem => ({
-  offset: pos[0],
-  message: syntaxMessages[code],
+/** A machine that is there twice: two branches added it, at places that do not meet in a merge of lines. */
+function explainTwice(root: Document.Parsed, text: string, offset: number): string | undefined {
+  const machines = isMap(root.contents) && findPair(root.contents, 'machines')?.value
+  if (!isMap(machines)) return undefined
+  const second = pairsOf(machines).find(({ key }) => key.range[0] === offset)
+  if (second === undefined) return undefined
+  const name = keyOf(second)
+  const first = pairsOf(machines).find((pair) => keyOf(pair) === name)
+  const line = text.slice(0, first?.key.range[0]).split('\n').length
+  return `${name} is there twice, the first time in line ${line}: give one of them another name, or keep one entry (fleet gc finds a host that none owns)`
+}
+
+const asProblem = (
+  { pos: [offset], code }: YAMLError,
+  root: Document.Parsed,
+  text: string,
+): Problem => ({
+  offset,
+  message: (code === 'DUPLICATE_KEY' && explainTwice(root, text, offset)) || syntaxMessages[code],
 })
 
 /** zod passes over this key, so that it would vanish unseen. */
@@ -67,7 +83,7 @@ function findForbiddenKeys({ root, text }: Pick<InventoryDocument, 'root' | 'tex
 export function parseInventoryDocument(text: string, file: string): InventoryDocument {
   const root = parseDocument(text, { prettyErrors: false, stringKeys: true, merge: true })
   const problems = [
-    ...[...root.errors, ...root.warnings].map(asProblem),
+    ...[...root.errors, ...root.warnings].map((error) => asProblem(error, root, text)),
     ...findForbiddenKeys({ root, text }),
   ]
   if (problems.length > 0) throw inventoryError(file, text, problems)

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
 import { findSecrets } from '../machine/secrets.ts'
+import { findConflicts } from './merge-conflicts.ts'
 import { inventoryError, type Problem } from './inventory-problem.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -20,14 +21,9 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
   }
 }
 
-const conflictMarker = /^(?:<{7}|>{7})(?: |\r?$)/gm
-
 /** Throws for what must not be in the text whatever it means: conflict markers and secrets. */
 export function checkInventoryText(text: string, file: string): void {
-  const conflicts = Array.from(text.matchAll(conflictMarker), ({ index }): Problem => ({
-    offset: index,
-    message: 'unresolved git merge conflict',
-  }))
+  const conflicts = findConflicts(text)
   if (conflicts.length > 0) {
     throw inventoryError(
       file,

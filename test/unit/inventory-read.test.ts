@@ -194,6 +194,14 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       '3:26: defaults.ssh.port: expected a number, got "x"',
     ],
     ['---\nmachines: {}', '3:1: a second document begins here (---); only one is allowed'],
+    [
+      'machines:\n  a:\n    driver: ssh\n  b:\n    driver: ssh\n  a:\n    driver: ssh',
+      '8:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+    ],
+    [
+      'machines:\n  a:\n    driver: ssh\n<<<<<<< HEAD\n  b:\n    driver: ssh\n=======\n  c:\n    driver: ssh\n>>>>>>> theirs',
+      '6:1: unresolved git merge conflict about b, c',
+    ],
     ['<<<<<<< HEAD\nmachines: {}\n=======\n>>>>>>> theirs', '3:1: unresolved git merge conflict'],
     [
       'a: &a [x]\nb: &b [*a]\nmachines: *c',
