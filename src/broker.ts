@@ -5,15 +5,28 @@ import { locateHome } from './state/home.ts'
 import { placeOfSockets, socketIn } from './transport/broker/place.ts'
 import { startBroker } from './transport/broker/server.ts'
 
+/** Code that no first command needs is loaded after it was served, in milliseconds. */
+const hostedAfterMs = 1000
+
 /** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
-export async function runBroker(build: string): Promise<void> {
+export async function runBroker(
+  build: string,
+  { version, program }: { readonly version: string; readonly program: string },
+): Promise<void> {
   const { env } = process
   const ssh = import('./transport/ssh.ts') // loads while the first command is being listened to
+  const hosted = new Promise((resolve) => setTimeout(resolve, hostedAfterMs)).then(
+    () => import('./hosted-command.ts'),
+  )
   const broker = await startBroker({
     socket: socketIn(placeOfSockets(locateHome(env), env)),
     build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: keepEngines(),
+    async runCommand(command, isConnected) {
+      const { runHosted } = await hosted
+      return runHosted(command, { version, program, isConnected })
+    },
     serveSocket: serveSocketAt,
     isAlive,
   })

@@ -16,7 +16,7 @@ import {
 import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
 import { UserError, exitCodes } from './errors.ts'
-import { type Fleet, openFleet } from './fleet.ts'
+import { type Caution, type Fleet, openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import type { Io } from './ui/io.ts'
 
@@ -114,6 +114,7 @@ interface Run {
   /** What stood behind `--`, for commands that tell it apart; absent where there is no `--`. */
   readonly rest: readonly string[] | undefined
   readonly ran: Ran
+  readonly requireConnected: Caution['requireConnected']
 }
 
 /** The options of a command that depend on what is typed. */
@@ -172,7 +173,7 @@ async function addCommand(
 async function runCommand(
   command: Command,
   before: CommonValues,
-  { io, argv, ran, rest }: Run,
+  { io, argv, ran, rest, requireConnected }: Run,
   typed: {
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
@@ -186,7 +187,7 @@ async function runCommand(
       : { after: typed.common, words: typed.words }
   const common = joinCommon(command, before, after)
   ran.json = common.json === true
-  await using fleet = openFleet(io, common.inventory)
+  await using fleet = openFleet(io, common.inventory, { requireConnected })
   const names = Object.keys(command.arguments ?? {})
   const targets = targetsOf(common)
   const received = rest === undefined ? words : withRest(words, rest, targets)
@@ -342,13 +343,17 @@ const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
  */
 export async function runCli(
   argv: readonly string[],
-  { io, version }: { io: Io; version: string },
+  {
+    io,
+    version,
+    requireConnected,
+  }: { io: Io; version: string } & Pick<Caution, 'requireConnected'>,
 ): Promise<number> {
   const typed = splitRest(argv)
   const json = typed.argv.includes('--json')
   const ran: Ran = { code: exitCodes.ok, json, failureCode: undefined }
   try {
-    await parse({ io, version, ran, ...typed })
+    await parse({ io, version, ran, requireConnected, ...typed })
     return ran.code
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError

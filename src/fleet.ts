@@ -11,6 +11,7 @@ import { openCreations } from './state/creations.ts'
 import { locateHome } from './state/home.ts'
 import { openKeys } from './state/keys.ts'
 import type { Broker } from './transport/broker/client.ts'
+import type { BrokerTarget } from './transport/broker/protocol.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
@@ -81,10 +82,14 @@ const brokerMissing = (): UserError =>
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
-/** How fleet is opened where nobody has asked for anything yet, as at a Tab. */
-interface Caution {
+/** How fleet is opened where less may be done than a person's own process does: at a Tab, in the broker. */
+export interface Caution {
   /** Runs no code of driver packages for reading the inventory: options of such drivers go unchecked. */
   readonly readsOnly?: boolean
+  /** Throws where the broker has no connection to a host; no host is looked up or connected to otherwise. */
+  readonly requireConnected?:
+    | ((target: BrokerTarget, env: Readonly<Record<string, string | undefined>>) => void)
+    | undefined
 }
 
 /**
@@ -94,7 +99,7 @@ interface Caution {
 export function openFleet(
   io: Io,
   inventoryFile: string | undefined,
-  { readsOnly = false }: Caution = {},
+  { readsOnly = false, requireConnected }: Caution = {},
 ): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
@@ -158,6 +163,7 @@ export function openFleet(
   const loadedDrivers = perName<Driver>()
 
   const transports = perMachine(async (machine): Promise<Transport> => {
+    if (requireConnected !== undefined) return connect({ ...machine, host: hostOf(machine) })
     const { followHost } = await import('./operations/follow-host.ts')
     return followHost(fleet, machine, connect)
   })
@@ -183,11 +189,9 @@ export function openFleet(
     const shared = await broker()
     if (shared === undefined) return connectDirectly()
     const { describeTarget } = await import('./operations/broker-target.ts')
-    return shared.connect(
-      await describeTarget(fleet, { ...machine, host }),
-      options,
-      connectDirectly,
-    )
+    const target = await describeTarget(fleet, { ...machine, host })
+    requireConnected?.(target, env)
+    return shared.connect(target, options, connectDirectly)
   }
 
   async function openDial(machine: Machine) {

@@ -14,7 +14,7 @@ import {
 import { labIsHere } from '../support/lab/lab.ts'
 
 /** Creations that run at the same time, each in an account of its own. */
-const lanes = 4 // much of the time goes by waiting for the locks of the dead
+const lanes = 6 // much of the time goes by waiting for the locks of the dead
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../support/person.ts'
@@ -70,6 +73,55 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(await ana.fleet(['cp', program, 'h1:/srv/copied'])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['cp', 'h1:/srv/copied', 'h2:/srv/copied'])).toMatchObject({ code: 0 })
     expect(await logins()).toBe(1)
+  })
+
+  describe('what is asked for all the time is answered by the broker itself', () => {
+    /** Without what passes with time. */
+    const timeless = <Answer extends { readonly stdout: string }>(answer: Answer) => ({
+      ...answer,
+      stdout: answer.stdout.replaceAll(/\d+ seconds?/g, 'N seconds'),
+    })
+
+    /** Whether the process that was started parsed its command line itself, which the broker spares it. */
+    async function answersAlone(...args: readonly string[]) {
+      const file = join(ana.folder, 'loaded')
+      const hook = join(ana.folder, 'hook.cjs')
+      await writeFile(
+        hook,
+        `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(file)}, Object.keys(require.cache).join()))`,
+      )
+      const answer = await ana.fleet(args, { env: { NODE_OPTIONS: `--require ${hook}` } })
+      return { ...timeless(answer), alone: /process-[^,]*\.js/.test(await readFile(file, 'utf8')) }
+    }
+
+    beforeAll(async () => {
+      await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
+      await ana.fleet(['ps', '--all', '-q'])
+      await setTimeout(1500) // it loads the code for this once the first commands were served
+    })
+    afterAll(() => host.exec('docker rm -f sleeper'))
+
+    test('as the command itself would', async () => {
+      for (const args of [
+        ['ps'],
+        ['-m', 'h1', 'ps', '--json'],
+        ['--all', 'ps', '-q'],
+        ['ps', '--on', 'h1,h2'],
+        ['images'],
+      ]) {
+        const alone = timeless(await ana.fleet(args, { env: { FLEET_BROKER: 'off' } }))
+        expect(alone.code).toBe(0)
+        expect({ args, ...(await answersAlone(...args)) }).toEqual({ args, ...alone, alone: false })
+      }
+    })
+
+    test('but not what it cannot know better, and what fails is told by the command', async () => {
+      expect(await answersAlone('ps', '--nonsense')).toMatchObject({ code: 2, alone: true })
+      expect(await answersAlone('-m', 'nobody', 'ps')).toMatchObject({ code: 3, alone: true })
+      expect(await answersAlone('ls')).toMatchObject({ code: 0, alone: true })
+      const other = { FLEET_INVENTORY: join(ana.folder, 'no.yaml') }
+      expect(await ana.fleet(['ps'], { env: other })).toMatchObject({ code: 4 })
+    })
   })
 
   test('a terminal has its size, and Ctrl-C reaches the program', async () => {

@@ -31,6 +31,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     engines: keepEngines(),
     serveSocket: serveSocketAt,
     isAlive,
+    runCommand: () => Promise.reject(new Error('no program here')),
     ...options,
   })
   const openClient = (build = 'this') =>

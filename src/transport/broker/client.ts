@@ -4,6 +4,7 @@ import { UserError } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
 import type { CommandLine, ExecOptions, Holder, RunningCommand, Transport } from '../transport.ts'
 import { BrokerUnavailable, findBroker } from './find.ts'
+import { BrokerGone, awaitOpened, introduce } from './open.ts'
 import {
   type Answer,
   type BrokerStatus,
@@ -48,8 +49,6 @@ export interface Broker {
   stop(): Promise<BrokerStatus | undefined>
 }
 
-/** How long the broker may take to say that it has heard. It says so before it does anything. */
-const hearingMs = 5_000
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
 const tries = 3
 
@@ -58,62 +57,6 @@ const brokerEnded = (machine: string): UserError =>
     machine,
     hint: `what ran there may still run; see how it is: fleet status ${machine}`,
   })
-
-/** Sends a request, and tells whether this broker takes it. Undefined: it did nothing, and is not to be used. */
-function introduce(socket: Socket, opening: Opening): Promise<Wire | undefined> {
-  const wire = new Wire(socket)
-  return new Promise((resolve, reject) => {
-    const settle = (result: Wire | undefined) => {
-      clearTimeout(timer)
-      wire.pause()
-      if (result === undefined) wire.destroy()
-      resolve(result)
-    }
-    const giveUp = () => {
-      reject(new BrokerUnavailable('the broker does not answer'))
-      wire.destroy()
-    }
-    const timer = setTimeout(giveUp, hearingMs)
-    wire.listen({
-      message: (answer: Answer) => settle('accepted' in answer ? wire : undefined),
-      closed: () => settle(undefined),
-    })
-    wire.send(opening)
-  })
-}
-
-/** Thrown inside when the broker ends before it has said what came of a request. */
-class BrokerGone extends Error {}
-
-/** Waits until what was asked for is there, and asks the person what there is to ask meanwhile. */
-function awaitOpened(
-  wire: Wire,
-  { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,
-): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      signal?.removeEventListener('abort', abort)
-      reject(error)
-      wire.destroy()
-    }
-    const abort = () => fail(signal?.reason as Error)
-    signal?.addEventListener('abort', abort, { once: true })
-    wire.listen({
-      message(answer: Answer) {
-        if ('error' in answer) fail(unpackError(answer.error))
-        else if ('ask' in answer)
-          prompt?.(answer.ask).then((text) => wire.send({ answer: text }), fail)
-        else if ('opened' in answer) {
-          wire.pause()
-          signal?.removeEventListener('abort', abort)
-          resolve(answer.opened)
-        }
-      },
-      closed: () => fail(new BrokerGone()),
-    })
-    if (signal?.aborted) abort()
-  })
-}
 
 /** What the broker is told of who asks. */
 const loginOf = ({ SSH_AUTH_SOCK, HOME }: Login['env'], { prompt }: SshOptions): Login => ({

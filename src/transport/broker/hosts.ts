@@ -26,6 +26,8 @@ export interface Hosts extends AsyncDisposable {
    * another one where the first carries as many sessions already as one connection may.
    */
   use(target: BrokerTarget, caller: Caller, forSession?: boolean): Promise<Use>
+  /** Whether there is a connection to a host already. */
+  isConnected(target: BrokerTarget, env: Login['env']): boolean
   status(): HostStatus[]
   /** How many connections are up or on their way. */
   count(): number
@@ -201,6 +203,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   return {
     use,
     count: () => [...hosts.values()].filter(({ link, attempts }) => link || attempts > 0).length,
+    isConnected: (target, env) => hosts.get(identityOf(target, env))?.link !== undefined,
     status: () =>
       [...hosts.values()].map(({ target, link, attempts, uses }) => ({
         machine: target.machine,

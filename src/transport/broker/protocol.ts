@@ -27,6 +27,7 @@ import type {
  *   exec                 from the command the program's input, { kill } and { resize }; from the broker its
  *                        output, its errors, { taken } for each piece of input that the program has taken,
  *                        and { exit } at the end, or { error }
+ *   command              as exec, of a command of fleet's own that has no input
  *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder
  *   forget, status, stop nothing
  * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
@@ -55,6 +56,21 @@ interface OnHost extends Login {
   readonly target: BrokerTarget
 }
 
+/** How a stream of a command looks. */
+interface Look {
+  readonly isTTY: boolean
+  readonly columns?: number
+}
+
+/** A command line of fleet's own, for the broker to run: it has the connections, and all code is loaded there. */
+export interface HostedCommand {
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: Look
+  readonly stderr: Look
+}
+
 /** What a connection to the broker is for. */
 export type Request =
   | (OnHost & { readonly open: 'link' })
@@ -71,6 +87,7 @@ export type Request =
       readonly file: string
       readonly holder?: Holder | 'context' | undefined
     })
+  | (HostedCommand & { readonly open: 'command' })
   | { readonly open: 'forget'; readonly files: readonly string[] }
   | { readonly open: 'status' }
   | { readonly open: 'stop' }

@@ -5,12 +5,15 @@ import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Prompt } from '../ssh.ts'
-import type { Transport } from '../transport.ts'
+import type { RunningCommand, Transport } from '../transport.ts'
 import { listenAt } from '../unix-socket.ts'
 import { serveCommand, serveConnection } from './channels.ts'
 import { type HostsOptions, identityOf, openHosts } from './hosts.ts'
 import {
   type BrokerStatus,
+  type BrokerTarget,
+  type HostedCommand,
+  type Login,
   type Opening,
   type Request,
   type Word,
@@ -39,6 +42,11 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
     /** Whether a connection takes one of the few sessions that an SSH server gives. */
     needsSession(engine: Engine): boolean
   }
+  /** Runs a command of fleet's own. Rejects where that is better done by the process that asks. */
+  readonly runCommand: (
+    command: HostedCommand,
+    isConnected: (target: BrokerTarget, env: Login['env']) => boolean,
+  ) => Promise<RunningCommand>
   /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
@@ -207,6 +215,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       await sockets.forget(request.files)
       wire.send({ opened: true })
       return wire.close()
+    }
+    if (request.open === 'command') {
+      const running = await options.runCommand(request, hosts.isConnected)
+      return serveCommand(wire, running, () => running.kill('INT'))
     }
     if (request.open === 'socket') return serveEngine(wire, request)
     const { target, env, canAsk } = request

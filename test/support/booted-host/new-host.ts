@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UserError } from '../../../src/errors.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import type { Progress } from '../../../src/operations/context.ts'
 import { settleHost } from '../../../src/operations/settle-host.ts'
@@ -9,6 +10,7 @@ import { type FirstBoot, packUserData, writeUserData } from '../../../src/provis
 import { connectSsh } from '../../../src/transport/ssh.ts'
 import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh-key-pair.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
+import { until } from '../lab/process.ts'
 import { type BootOptions, type BootedHost, bootHost } from './booted-host.ts'
 
 const machine = parseMachineName('web-1')
@@ -46,7 +48,7 @@ export async function createHost(
     ...options,
     userData: packUserData(text, { maxBytes, gzip: true }),
   })
-  const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
+  const tryToConnect = (hostKeys: readonly string[], user: string) =>
     connectSsh(
       {
         machine,
@@ -57,6 +59,14 @@ export async function createHost(
         identityFiles: [identityFile],
       },
       { env: {} },
+    )
+  // cloud-init starts sshd anew where it changes how one may log in
+  const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
+    until('sshd to listen', () =>
+      tryToConnect(hostKeys, user).catch((error: unknown) => {
+        if (error instanceof UserError && error.kind === 'unreachable') return undefined
+        throw error
+      }),
     )
   return {
     host,

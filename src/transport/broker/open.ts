@@ -1,0 +1,64 @@
+import type { Socket } from 'node:net'
+import type { SshOptions } from '../ssh.ts'
+import { BrokerUnavailable } from './find.ts'
+import { type Answer, type Opening, unpackError } from './protocol.ts'
+import { Wire } from './wire.ts'
+
+/** How long the broker may take to say that it has heard. It says so before it does anything. */
+const hearingMs = 5_000
+
+/** Sends a request, and tells whether this broker takes it. Undefined: it did nothing, and is not to be used. */
+export function introduce(socket: Socket, opening: Opening): Promise<Wire | undefined> {
+  const wire = new Wire(socket)
+  return new Promise((resolve, reject) => {
+    const settle = (result: Wire | undefined) => {
+      clearTimeout(timer)
+      wire.pause()
+      if (result === undefined) wire.destroy()
+      resolve(result)
+    }
+    const giveUp = () => {
+      reject(new BrokerUnavailable('the broker does not answer'))
+      wire.destroy()
+    }
+    const timer = setTimeout(giveUp, hearingMs)
+    wire.listen({
+      message: (answer: Answer) => settle('accepted' in answer ? wire : undefined),
+      closed: () => settle(undefined),
+    })
+    wire.send(opening)
+  })
+}
+
+/** Thrown inside when the broker ends before it has said what came of a request. */
+export class BrokerGone extends Error {}
+
+/** Waits until what was asked for is there, and asks the person what there is to ask meanwhile. */
+export function awaitOpened(
+  wire: Wire,
+  { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      signal?.removeEventListener('abort', abort)
+      reject(error)
+      wire.destroy()
+    }
+    const abort = () => fail(signal?.reason as Error)
+    signal?.addEventListener('abort', abort, { once: true })
+    wire.listen({
+      message(answer: Answer) {
+        if ('error' in answer) fail(unpackError(answer.error))
+        else if ('ask' in answer)
+          prompt?.(answer.ask).then((text) => wire.send({ answer: text }), fail)
+        else if ('opened' in answer) {
+          wire.pause()
+          signal?.removeEventListener('abort', abort)
+          resolve(answer.opened)
+        }
+      },
+      closed: () => fail(new BrokerGone()),
+    })
+    if (signal?.aborted) abort()
+  })
+}
