@@ -1,4 +1,4 @@
-import { locateHome } from './state/home.ts'
+import { locateHome } from './state/locate-home.ts'
 import { askToRun } from './transport/broker/ask-to-run.ts'
 import { identifyBuild, placeOfSockets } from './transport/broker/place.ts'
 
@@ -13,7 +13,7 @@ export async function askBroker(argv: readonly string[], program: string): Promi
   const { env, stdout, stderr } = process
   const folder = placeOfSockets(locateHome(env), env)
   const command = { argv, cwd: process.cwd(), env, stdout: lookOf(stdout), stderr: lookOf(stderr) }
-  const running = await askToRun(folder, await identifyBuild(program), command)
+  const running = await askToRun(folder, identifyBuild(program), command)
   if (running === undefined) return false
   const cancel = () => {
     running.kill('INT')

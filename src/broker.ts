@@ -1,7 +1,7 @@
 import { keepEngines } from './operations/engine-connections.ts'
 import { serveSocketAt } from './operations/engine-socket.ts'
 import { isAlive } from './operations/processes.ts'
-import { locateHome } from './state/home.ts'
+import { locateHome } from './state/locate-home.ts'
 import { placeOfSockets, socketIn } from './transport/broker/place.ts'
 import { startBroker } from './transport/broker/server.ts'
 

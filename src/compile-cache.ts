@@ -1,6 +1,6 @@
 import nodeModule from 'node:module'
 import { join } from 'node:path'
-import { locateHome } from './state/home.ts'
+import { locateHome } from './state/locate-home.ts'
 
 /** What Node.js 22.1 and later have. */
 interface CompileCache {

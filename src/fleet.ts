@@ -8,7 +8,7 @@ import type { AuditedInventory } from './operations/audit-changes.ts'
 import type { Context } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
 import { openCreations } from './state/creations.ts'
-import { locateHome } from './state/home.ts'
+import { locateHome } from './state/locate-home.ts'
 import { openKeys } from './state/keys.ts'
 import type { Broker } from './transport/broker/client.ts'
 import type { BrokerTarget } from './transport/broker/protocol.ts'
@@ -157,7 +157,7 @@ export function openFleet(
     const { openBroker } = await import('./transport/broker/client.ts')
     const { identifyBuild, placeOfSockets } = await import('./transport/broker/place.ts')
     const folder = placeOfSockets(home, env)
-    return openBroker({ folder, program, build: await identifyBuild(program), env })
+    return openBroker({ folder, program, build: identifyBuild(program), env })
   })
 
   const loadedDrivers = perName<Driver>()

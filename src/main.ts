@@ -22,6 +22,10 @@ function mayBeHosted(argv: readonly string[]): boolean {
 }
 
 async function start(argv: readonly string[]): Promise<void> {
+  if (mayBeHosted(argv)) {
+    const { askBroker } = await import('./ask-broker.ts')
+    if (await askBroker(argv, import.meta.filename)) return
+  }
   const { keepCompiledCode } = await import('./compile-cache.ts')
   keepCompiledCode(process.env)
   const [, build] = argv[0] === '__broker' ? argv : []
@@ -29,10 +33,6 @@ async function start(argv: readonly string[]): Promise<void> {
     const { runBroker } = await import('./broker.ts')
     await runBroker(build, { version, program: import.meta.filename })
     process.exit() // oxlint-disable-line unicorn/no-process-exit -- whatever a host may still hold open
-  }
-  if (mayBeHosted(argv)) {
-    const { askBroker } = await import('./ask-broker.ts')
-    if (await askBroker(argv, import.meta.filename)) return
   }
   const { runProcess } = await import('./process.ts')
   await runProcess(argv, version, import.meta.filename)

@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
-import type { Environment } from './home.ts'
+import type { Environment } from './locate-home.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** A docker context, as fleet writes it. */

@@ -3,7 +3,8 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
-import { type Environment, preparePrivateFolder } from './home.ts'
+import { preparePrivateFolder } from './home.ts'
+import type { Environment } from './locate-home.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** What ssh(1) knows of one inventory's machines, in files of home that the person's own configuration includes. */

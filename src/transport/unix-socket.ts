@@ -2,9 +2,6 @@ import { chmod, rename, rm, stat } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
 
-/** The longest path of a Unix socket, in bytes: that of macOS (Linux has 108). */
-export const longestSocketPath = 103
-
 let made = 0
 
 /**

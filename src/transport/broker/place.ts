@@ -1,13 +1,17 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { longestSocketPath } from '../unix-socket.ts'
+import { longestSocketPath } from '../socket-path.ts'
+
+/*
+ * A warm command needs this before anything else: so neither node:crypto nor node:fs/promises, each of which takes
+ * milliseconds to load, is imported here.
+ */
 
 /** Room for the name of a socket. */
 const longestName = 40
 
-const digest = (content: string | Buffer): string =>
-  createHash('sha256').update(content).digest('hex')
+const digest = (content: string): string =>
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(content).digest('hex')
 
 /**
  * The folder of the broker's sockets, which is this user's alone: in home, or, where that is too long a path for
@@ -24,9 +28,11 @@ export function placeOfSockets(
   return join(folder.length <= longestSocketPath - 60 ? folder : '/tmp', `fleet-${name}`)
 }
 
-/** Tells a build from every other: in its file stand the names of all others, which are digests of what they hold. */
-export const identifyBuild = async (program: string): Promise<string> =>
-  digest(await readFile(program))
+/** Tells a build from every other: the names of the files that the program loads, which are digests of all that they hold. */
+export const identifyBuild = (program: string): string =>
+  [...readFileSync(program, 'latin1').matchAll(/chunks\/([\w-]+)\.js/g)]
+    .map(([, name]) => name)
+    .join(' ')
 
 /** Where the broker listens. */
 export const socketIn = (folder: string): string => join(folder, 'broker.sock')
