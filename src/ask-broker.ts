@@ -1,3 +1,4 @@
+import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { locateHome } from './state/locate-home.ts'
 import { askToRun } from './transport/broker/ask-to-run.ts'
 import { identifyBuild, placeOfSockets } from './transport/broker/place.ts'
@@ -20,12 +21,8 @@ export async function askBroker(argv: readonly string[], program: string): Promi
     process.once('SIGINT', () => process.exit(130))
   }
   process.once('SIGINT', cancel)
-  for (const stream of [stdout, stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0)
-      throw error
-    })
-  }
+  exitOnBrokenPipe(stdout)
+  exitOnBrokenPipe(stderr)
   running.stdout.pipe(stdout)
   running.stderr.pipe(stderr)
   const status = await running.exit

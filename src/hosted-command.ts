@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { PassThrough, Readable, Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,12 +36,12 @@ export async function runHosted(
   const cancel = () => {
     controller.abort(new UserError('cancelled', 'cancelled', { cause: 'SIGINT' }))
   }
-  let tellBegun = (): void => {}
-  const begun = new Promise<void>((resolve) => (tellBegun = resolve))
+  const first = new AbortController()
+  const begun = once(first.signal, 'abort')
   const stdout = new Transform({
     highWaterMark: longestAnswer,
     transform(chunk: Buffer, _encoding, done) {
-      tellBegun()
+      first.abort()
       done(undefined, chunk)
     },
   })

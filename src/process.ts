@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { runCli } from './cli.ts'
 import { UserError } from './errors.ts'
+import { exitOnBrokenPipe } from './broken-pipe.ts'
 import type { Io } from './ui/io.ts'
 
 /** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
@@ -13,14 +14,6 @@ function abortOnSignals(): AbortSignal {
     })
   }
   return controller.signal
-}
-
-/** Ends quietly when the reader of our output has gone, as `fleet ps | head` does. */
-function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
 }
 
 /** Runs a command line on this process, and ends it with the command's exit code. */

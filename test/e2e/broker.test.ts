@@ -14,6 +14,12 @@ interface Status {
   readonly hosts: readonly { readonly machine: string; readonly state: string }[]
 }
 
+/** Without what passes with time. */
+const timeless = <Answer extends { readonly stdout: string }>(answer: Answer) => ({
+  ...answer,
+  stdout: answer.stdout.replaceAll(/\d+ seconds?/g, 'N seconds'),
+})
+
 describe.skipIf(!labIsHere)('with the broker', () => {
   let lab: Lab
   let host: LabHost
@@ -39,6 +45,18 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
   const start = (...args: readonly string[]) =>
     spawn(process.execPath, [program, ...args], { env: ana.env, cwd: ana.folder })
+
+  /** Whether the process that was started parsed its command line itself, which the broker spares it. */
+  async function answersAlone(...args: readonly string[]) {
+    const file = join(ana.folder, 'loaded')
+    const hook = join(ana.folder, 'hook.cjs')
+    await writeFile(
+      hook,
+      `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(file)}, Object.keys(require.cache).join()))`,
+    )
+    const answer = await ana.fleet(args, { env: { NODE_OPTIONS: `--require ${hook}` } })
+    return { ...timeless(answer), alone: /process-[^,]*\.js/.test(await readFile(file, 'utf8')) }
+  }
 
   test('commands that begin at once start one, and share one connection', async () => {
     await ana.fleet(['broker', 'stop'])
@@ -76,24 +94,6 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   })
 
   describe('what is asked for all the time is answered by the broker itself', () => {
-    /** Without what passes with time. */
-    const timeless = <Answer extends { readonly stdout: string }>(answer: Answer) => ({
-      ...answer,
-      stdout: answer.stdout.replaceAll(/\d+ seconds?/g, 'N seconds'),
-    })
-
-    /** Whether the process that was started parsed its command line itself, which the broker spares it. */
-    async function answersAlone(...args: readonly string[]) {
-      const file = join(ana.folder, 'loaded')
-      const hook = join(ana.folder, 'hook.cjs')
-      await writeFile(
-        hook,
-        `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(file)}, Object.keys(require.cache).join()))`,
-      )
-      const answer = await ana.fleet(args, { env: { NODE_OPTIONS: `--require ${hook}` } })
-      return { ...timeless(answer), alone: /process-[^,]*\.js/.test(await readFile(file, 'utf8')) }
-    }
-
     beforeAll(async () => {
       await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
       await ana.fleet(['ps', '--all', '-q'])

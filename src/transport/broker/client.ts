@@ -10,7 +10,6 @@ import {
   type BrokerStatus,
   type BrokerTarget,
   type Login,
-  type Opening,
   type Request,
   protocolVersion,
   unpackError,

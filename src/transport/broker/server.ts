@@ -217,7 +217,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       return wire.close()
     }
     if (request.open === 'command') {
-      const running = await options.runCommand(request, hosts.isConnected)
+      const running = await options.runCommand(request, (...host) => hosts.isConnected(...host))
       return serveCommand(wire, running, () => running.kill('INT'))
     }
     if (request.open === 'socket') return serveEngine(wire, request)
