@@ -46,6 +46,28 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     return (JSON.parse(stdout) as Listed[])[0]?.live.state
   }
 
+  test('written into the file, it is made by apply, and started where it was stopped', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    const entry = '  web-1:\n    driver: aws\n    options: { sshCidr: 10.77.0.0/16 }\n'
+    const text = `version: 1\nid: 0123abcd\nmachines:\n${entry}`
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    const planned = await fleet('plan', '--json')
+    expect(planned.code).toBe(2)
+    expect(JSON.parse(planned.stdout)).toMatchObject({
+      changes: [{ machine: 'web-1', action: 'create' }],
+      matters: [],
+    })
+    await isEmpty()
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await fleet('stop', 'web-1')).toMatchObject({ code: 0 })
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await stateOf()).toBe('running')
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+  })
+
   test('live from create to rm, with a container in between', async () => {
     aws.change({ lags: { hidden: 0 } }) // what is not found yet is asked for again
     const created = await create('web-1', '--label', 'role=web', '--tags', 'team=blue')
