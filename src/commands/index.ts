@@ -1,5 +1,6 @@
 import { brokerStatus } from './broker/status.ts'
 import { brokerStop } from './broker/stop.ts'
+import { cache } from './cache/cache.ts'
 import { complete } from './completion/complete.ts'
 import { completion } from './completion/completion.ts'
 import type { CommandSection } from './definition.ts'
@@ -44,6 +45,7 @@ import { provision } from './machines/provision.ts'
 import { rekey } from './machines/rekey.ts'
 import { forget, rm } from './machines/rm.ts'
 import { sshConfig } from './machines/ssh-config.ts'
+import { snapshot } from './machines/snapshot.ts'
 import { ssh } from './machines/ssh.ts'
 import { use } from './machines/use.ts'
 
@@ -120,6 +122,7 @@ export const commandList: readonly CommandSection[] = [
       cp,
       rekey,
       ...powerCommands,
+      snapshot,
       rm,
       forget,
       gc,
@@ -183,6 +186,7 @@ export const commandList: readonly CommandSection[] = [
         summary: 'The background process that keeps connections warm',
         commands: [brokerStatus, brokerStop],
       },
+      cache,
       completion,
       complete,
     ],

@@ -20,6 +20,9 @@ const packages = {
   python3: 'python3', // types on terminals
   zsh: 'zsh', // completion is tested in the shells themselves
   fish: 'fish',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  'qemu-img': 'qemu-utils',
+  genisoimage: 'genisoimage', // the small guest is built with it
   apparmor_parser: 'apparmor', // without it, and on a kernel with AppArmor, no container starts
 }
 

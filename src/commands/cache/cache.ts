@@ -1,0 +1,61 @@
+import { UserError } from '../../errors.ts'
+import { writeRows } from '../../ui/table.ts'
+import { type CommandGroup, any, defineCommand, flag } from '../definition.ts'
+
+const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+
+const list = defineCommand({
+  name: 'ls',
+  summary: 'List the images of disks that were downloaded',
+  answers: 'names',
+  examples: ['fleet cache ls'],
+  async run({ fleet, io, format }) {
+    const images = await (await fleet.diskImages()).list()
+    await writeRows(io, format, {
+      rows: images,
+      columns: [
+        { title: 'KEY', text: ({ key }) => key },
+        { title: 'IMAGE', text: ({ label }) => label },
+        { title: 'SIZE', text: ({ bytes }) => inMegabytes(bytes) },
+        { title: 'SINCE', text: ({ since }) => since },
+      ],
+      name: ({ key }) => key,
+    })
+  },
+})
+
+const remove = defineCommand({
+  name: 'rm',
+  summary: 'Remove images from the cache; machines keep what they need',
+  arguments: { images: any('images', 'keys or names of images, as `fleet cache ls` has them') },
+  options: { all: flag('-a, --all', 'all of them') },
+  examples: ['fleet cache rm --all', "fleet cache rm 'debian-13 amd64'"],
+  async run({ fleet, io, args, options }) {
+    const cache = await fleet.diskImages()
+    const images = await cache.list()
+    const wanted = options.all
+      ? images
+      : images.filter(({ key, label }) => args.images.includes(key) || args.images.includes(label))
+    const unknown = args.images.find((word) =>
+      images.every(({ key, label }) => key !== word && label !== word),
+    )
+    if (unknown !== undefined || (args.images.length === 0 && !options.all)) {
+      throw new UserError(
+        'usage',
+        `there is no image ${unknown ?? 'without a name'} in the cache`,
+        {
+          hint: 'fleet cache ls; all of them: fleet cache rm --all',
+        },
+      )
+    }
+    for (const { key } of wanted) await cache.remove(key)
+    io.stderr.write(`removed ${wanted.length} images\n`)
+  },
+})
+
+/** What was downloaded, and can be had again. */
+export const cache: CommandGroup = {
+  name: 'cache',
+  summary: 'Images of disks that were downloaded',
+  commands: [list, remove],
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import type { DriverDefinition } from '../driver.ts'
+import type { ContractCase, LifecycleSubject } from './subject.ts'
+import { callOf, withTrial } from './trial.ts'
+
+const isUsage = (error: unknown): boolean =>
+  error instanceof Error && 'kind' in error && error.kind === 'usage'
+
+/** What a driver promises that keeps states of hosts. Passes for one that cannot do it. */
+export const snapshotCases = (
+  definition: DriverDefinition,
+  subject: LifecycleSubject,
+): ContractCase[] => [
+  {
+    name: 'keeps the state of a host, running or stopped, and goes back to it',
+    run: () =>
+      withTrial(definition, subject, async ({ begin, driver, look }) => {
+        const { snapshots, power } = driver
+        if (snapshots === undefined) return
+        const before = await look()
+        const creation = begin('conformance-snapshot')
+        await creation.make()
+        const host = creation.record()
+        const state = async (): Promise<string | undefined> => {
+          const hosts = new Map([[creation.name, host]])
+          return (await driver.observe(hosts, callOf())).get(creation.name)?.state
+        }
+        const names = async (): Promise<string[]> =>
+          (await snapshots.list(host, callOf())).map(({ name }) => name)
+        assert.deepEqual(await names(), [])
+        await snapshots.save(host, 'warm', callOf())
+        await assert.rejects(
+          snapshots.save(host, 'warm', callOf()),
+          isUsage,
+          'a name was taken twice',
+        )
+        await power?.kill(host, callOf())
+        await snapshots.save(host, 'cold', callOf())
+        const told = await snapshots.list(host, callOf())
+        const kept = told.map(({ name, isRunning }) => [name, isRunning])
+        const expected = [
+          ['warm', true],
+          ['cold', false],
+        ]
+        assert.deepEqual(kept, power === undefined ? kept : expected)
+        for (let times = 0; times < 2; times++) {
+          await snapshots.restore(host, 'warm', callOf())
+          assert.match((await state()) ?? '', /^(?:running|starting)$/, 'it ran, and does not')
+        }
+        if (power !== undefined) {
+          await snapshots.restore(host, 'cold', callOf())
+          assert.equal(await state(), 'stopped', 'it was stopped, and is not')
+        }
+        await assert.rejects(snapshots.restore(host, 'other', callOf()), isUsage)
+        await assert.rejects(snapshots.remove(host, 'other', callOf()), isUsage)
+        await snapshots.remove(host, 'warm', callOf())
+        assert.deepEqual(await names(), ['cold'])
+        await creation.remove()
+        assert.deepEqual(await look(), before, 'something is left behind')
+      }),
+  },
+]

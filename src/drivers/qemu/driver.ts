@@ -1,0 +1,145 @@
+import { readdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { UserError } from '../../errors.ts'
+import { withLock } from '../../lock.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Call, Driver, FoundHost, HostPlan, HostWish } from '../driver.ts'
+import { architectureHere, chooseAccelerator } from './accelerator.ts'
+import { type HostFile, type Places, idOf, placesIn, readHost, readHosts } from './host-file.ts'
+import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
+import { clearBases, isWhole, makeHost } from './make.ts'
+import type { QemuOptions } from './options.ts'
+import { emulatorOf, runProgram } from './programs.ts'
+import { snapshotsOf } from './snapshots.ts'
+
+/** cloud-init reads the medium whole; more than this is no user-data. */
+const longestUserData = 2 ** 20
+
+/** A machine of another person's computer, or of one that has another name by now. */
+function elsewhere({ resources }: HostRecord): string | undefined {
+  const computer = resources?.['computer']
+  return computer === undefined || computer === hostname() ? undefined : computer
+}
+
+const madeElsewhere = (computer: string): UserError =>
+  new UserError('unsupported', `it was made on the computer ${computer}, and exists there alone`, {
+    hint: `do this on ${computer}`,
+  })
+
+async function planHost(
+  places: Places,
+  wish: HostWish,
+  options: QemuOptions,
+  call: Call,
+): Promise<HostPlan> {
+  call.signal.throwIfAborted()
+  const { token, name, tags } = wish
+  const id = idOf(token)
+  const known = await readHost(places, id)
+  const computer = elsewhere({ phase: 'creating', resources: { ...wish.resources } })
+  if (known === undefined && computer !== undefined) throw madeElsewhere(computer)
+  const arch = known?.arch ?? options.arch ?? architectureHere()
+  const version = await runProgram(emulatorOf(arch), ['--version'], call.signal)
+  await runProgram('qemu-img', ['--version'], call.signal)
+  const accelerator =
+    known?.accelerator ?? (await chooseAccelerator(options.accelerator, arch, call.signal))
+  const { image, cpus, memory, user, sshPort: port } = options
+  const draft = { id, token, name, tags, user, arch, accelerator, cpus, memory, port }
+  const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
+  return {
+    resources: { ...wish.resources, computer: hostname(), accelerator },
+    user: known?.user ?? user,
+    userData: { maxBytes: longestUserData, gzip: true },
+    disk: { image, arch },
+    notes: [
+      `${image} with ${cpus} processors and ${memory} MiB, accelerator ${accelerator}${slow}, QEMU ${/\d[\d.]*\d/.exec(version)?.[0] ?? ''}`,
+    ],
+    exists: await isWhole(places, id),
+    make: (seed, making) => makeHost(places, draft, options.disk, { seed, call: making }),
+  }
+}
+
+async function removeHost(places: Places, record: HostRecord, call: Call): Promise<void> {
+  const { token } = record
+  if (token === undefined) return
+  const id = idOf(token)
+  const host = await readHost(places, id)
+  if (host === undefined) {
+    const computer = elsewhere(record)
+    if (computer !== undefined) throw madeElsewhere(computer)
+    return
+  }
+  await killMachine(host, places, call)
+  await withLock(places.lock, async () => {
+    const names = await readdir(places.folderOf(id))
+    const others = names.filter((name) => name !== 'host.json') // with which it is found again
+    for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
+    await rm(places.socketOf(id), { force: true })
+    await rm(places.folderOf(id), { recursive: true, force: true })
+    await clearBases(places)
+  })
+}
+
+async function statusOf(places: Places, record: HostRecord): Promise<HostStatus> {
+  const host = record.token === undefined ? undefined : await readHost(places, idOf(record.token))
+  if (host === undefined) return { state: elsewhere(record) === undefined ? 'absent' : 'unknown' }
+  return { state: (await isRunning(host, places)) ? 'running' : 'stopped' }
+}
+
+async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
+  const state = (await isRunning(host, places)) ? 'running' : 'stopped'
+  const { id, token, name, user, port } = host
+  const record: HostRecord = {
+    ...{ phase: 'ready', id, token, user, port, address: '127.0.0.1' },
+    resources: { computer: hostname() },
+  }
+  return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`] }
+}
+
+/** The driver of virtual machines run by QEMU, which keeps them in `folder`. */
+export function qemuDriver(folder: string): Driver<QemuOptions> {
+  const places = placesIn(folder)
+  const hostOf = async (record: HostRecord): Promise<HostFile> => {
+    const host = await readHost(places, idOf(record.token ?? ''))
+    if (host !== undefined) return host
+    const computer = elsewhere(record)
+    if (computer !== undefined) throw madeElsewhere(computer)
+    throw new UserError('failed', 'its virtual machine does not exist any more', {
+      hint: 'take its entry away: fleet rm NAME',
+    })
+  }
+  const power =
+    (work: (host: HostFile, places: Places, call: Call) => Promise<void>) =>
+    async (record: HostRecord, call: Call): Promise<void> =>
+      work(await hostOf(record), places, call)
+  return {
+    async observe(hosts) {
+      const pairs = [...hosts].map(async ([name, record]): Promise<[MachineName, HostStatus]> => [
+        name,
+        await statusOf(places, record),
+      ])
+      return new Map(await Promise.all(pairs))
+    },
+    lifecycle: {
+      plan: (wish, options, call) => planHost(places, wish, options, call),
+      remove: (record, call) => removeHost(places, record, call),
+      async list({ id }) {
+        const hosts = await readHosts(places)
+        const own = hosts.filter(({ tags }) => tags['fleet:id'] === id)
+        return Promise.all(own.map((host) => foundHost(places, host)))
+      },
+    },
+    power: {
+      start: power((host, _places, call) => startMachine(host, places, call)),
+      stop: power(stopMachine),
+      kill: power(killMachine),
+      restart: power(async (host, _places, call) => {
+        await stopMachine(host, places, call)
+        await startMachine(host, places, call)
+      }),
+    },
+    snapshots: snapshotsOf(places, hostOf),
+  }
+}

@@ -1,0 +1,83 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Processor architectures that hosts can have, in Docker's terms. */
+export type Architecture = 'amd64' | 'arm64'
+
+/** What runs a host's processor. */
+export type Accelerator = 'hvf' | 'kvm' | 'tcg'
+
+/** What a host is, as noted beside its disk: the record in the inventory may be lost. */
+export interface HostFile {
+  readonly id: string
+  readonly token: string
+  readonly name: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly user: string
+  readonly arch: Architecture
+  readonly accelerator: Accelerator
+  readonly cpus: number
+  /** MiB. */
+  readonly memory: number
+  /** On 127.0.0.1. */
+  readonly port: number
+  /** The file in `bases` that its disk is laid over. */
+  readonly base: string
+}
+
+/** The host's id: the same token is the same folder. */
+export const idOf = (token: string): string =>
+  createHash('sha256').update(token).digest('hex').slice(0, 16)
+
+/** Longer paths cannot be those of sockets everywhere (104 bytes with the final NUL on macOS). */
+const longestSocketPath = 103
+
+/** The files of hosts in the driver's folder. */
+export function placesIn(folder: string) {
+  const hosts = join(folder, 'hosts')
+  const of = (id: string, name: string): string => join(hosts, id, name)
+  return {
+    hosts,
+    bases: join(folder, 'bases'),
+    /** What the locks of the folder as a whole stand beside. */
+    lock: join(folder, 'hosts'),
+    of,
+    folderOf: (id: string): string => join(hosts, id),
+    socketOf(id: string): string {
+      const path = of(id, 'qmp.sock')
+      if (Buffer.byteLength(path) <= longestSocketPath) return path
+      const mark = createHash('sha256').update(path).digest('hex').slice(0, 16)
+      return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `fleet-qemu-${mark}.sock`)
+    },
+  }
+}
+export type Places = ReturnType<typeof placesIn>
+
+/** What is noted of a host; nothing where there is none. */
+export async function readHost(places: Places, id: string): Promise<HostFile | undefined> {
+  const text = await readFile(places.of(id, 'host.json'), 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : (JSON.parse(text) as HostFile)
+}
+
+/** All hosts that this person has here. */
+export async function readHosts(places: Places): Promise<HostFile[]> {
+  const ids = await readdir(places.hosts).catch(() => [])
+  const found = await Promise.all(
+    ids.filter((id) => /^[0-9a-f]{16}$/.test(id)).map((id) => readHost(places, id)),
+  )
+  return found.filter((host) => host !== undefined)
+}
+
+/** Makes the folder of a host, in one step: with its note in it, or not at all. */
+export async function noteHost(places: Places, host: HostFile): Promise<void> {
+  const draft = join(places.hosts, `.${host.id}.${randomUUID()}`)
+  await mkdir(draft, { recursive: true, mode: 0o700 })
+  try {
+    await writeFile(join(draft, 'host.json'), JSON.stringify(host), { mode: 0o600 })
+    await rename(draft, places.folderOf(host.id))
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,142 @@
+import { access, readFile, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../../errors.ts'
+import { withLock } from '../../lock.ts'
+import type { Call } from '../driver.ts'
+import { isPortFree } from '../loopback-port.ts'
+import { processorOf } from './accelerator.ts'
+import type { HostFile, Places } from './host-file.ts'
+import { emulatorOf, runProgram } from './programs.ts'
+import { answers, execute } from './qmp.ts'
+
+/** How long a host may take to shut down before it is switched off, in milliseconds. */
+const shutdownTime = 120_000
+
+/** A host that boots does not hear the power button yet: it is pressed again after this, in milliseconds. */
+const pressAgain = 3000
+
+/** Where distributions have the firmware that 64-bit ARM machines need. */
+const armFirmware = [
+  '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd',
+  '/usr/share/AAVMF/AAVMF_CODE.fd',
+  '/usr/share/edk2/aarch64/QEMU_EFI.fd',
+  '/usr/share/qemu/edk2-aarch64-code.fd',
+  '/opt/homebrew/share/qemu/edk2-aarch64-code.fd',
+  '/usr/local/share/qemu/edk2-aarch64-code.fd',
+]
+
+async function firmwareWords({ arch }: HostFile): Promise<string[]> {
+  if (arch === 'amd64') return []
+  for (const file of armFirmware) {
+    const isThere = await access(file).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return ['-bios', file]
+  }
+  throw new UserError('unsupported', 'there is no UEFI firmware for arm64 here', {
+    hint: 'install qemu-efi-aarch64 (Debian, Ubuntu) or edk2-aarch64 (Fedora)',
+  })
+}
+
+/** A comma is doubled in the value of an option (QEMU's manual, "Disk and CD images"). */
+const escaped = (path: string): string => path.replaceAll(',', ',,')
+
+/** The command line of a host. */
+const machineWords = (host: HostFile, places: Places): string[] => {
+  const of = (name: string): string => escaped(places.of(host.id, name))
+  const [uuid] = [host.token.match(/^[0-9a-f-]{36}$/)?.[0]]
+  return [
+    ...['-name', `fleet-${host.name}`, ...(uuid === undefined ? [] : ['-uuid', uuid])],
+    ...['-machine', host.arch === 'amd64' ? 'q35' : 'virt', '-accel', host.accelerator],
+    ...['-cpu', processorOf(host.accelerator), '-smp', `${host.cpus}`, '-m', `${host.memory}`],
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-drive', `file=${of('disk.qcow2')},if=virtio,format=qcow2,discard=unmap`],
+    ...['-drive', `file=${of('seed.iso')},if=virtio,format=raw,readonly=on`],
+    ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${host.port}-:22`],
+    ...['-device', 'virtio-net-pci,netdev=net', '-device', 'virtio-rng-pci'],
+    ...['-serial', `file:${of('serial.log')}`],
+    ...['-qmp', `unix:${escaped(places.socketOf(host.id))},server=on,wait=off`],
+    ...['-pidfile', places.of(host.id, 'pid'), '-daemonize'],
+  ]
+}
+
+/** Whether a host runs. */
+export const isRunning = (host: HostFile, places: Places): Promise<boolean> =>
+  answers(places.socketOf(host.id))
+
+/** Starts a host that does not run, from a kept state where one is named. It outlives this process. */
+export function startMachine(
+  host: HostFile,
+  places: Places,
+  call: Call,
+  snapshot?: string,
+): Promise<void> {
+  return withLock(places.of(host.id, 'disk.qcow2'), async () => {
+    if (await isRunning(host, places)) return
+    call.signal.throwIfAborted()
+    call.progress('start the virtual machine')
+    if (!(await isPortFree(host.port))) {
+      throw new UserError('failed', `another program listens on port ${host.port} of 127.0.0.1`, {
+        hint: 'end it: the port is the way to the machine, and stays the same',
+      })
+    }
+    await rm(places.socketOf(host.id), { force: true })
+    const words = [...machineWords(host, places), ...(await firmwareWords(host))]
+    const from = snapshot === undefined ? [] : ['-loadvm', snapshot]
+    await runProgram(emulatorOf(host.arch), [...words, ...from], call.signal)
+  })
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Waits until a host's process is gone; false where `ms` pass before. */
+async function isGoneWithin(
+  host: HostFile,
+  places: Places,
+  ms: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const pid = Number(await readFile(places.of(host.id, 'pid'), 'utf8').catch(() => ''))
+  for (const deadline = Date.now() + ms; Date.now() < deadline;) {
+    const runs = await isRunning(host, places)
+    if (!runs && !(pid > 0 && isAlive(pid))) return true
+    await sleep(200, undefined, { signal })
+  }
+  return false
+}
+
+/** Switches a host off at once. */
+export async function killMachine(host: HostFile, places: Places, call: Call): Promise<void> {
+  call.signal.throwIfAborted()
+  if (!(await isRunning(host, places))) return
+  call.progress('switch the virtual machine off')
+  await execute(places.socketOf(host.id), 'quit', call.signal)
+  if (await isGoneWithin(host, places, 30_000, call.signal)) return
+  throw new UserError('failed', 'QEMU does not end', {
+    hint: `end its process: kill -9 $(cat ${places.of(host.id, 'pid')})`,
+  })
+}
+
+/** Lets a host shut down; switches it off where it takes too long. */
+export async function stopMachine(host: HostFile, places: Places, call: Call): Promise<void> {
+  const deadline = Date.now() + shutdownTime
+  while (await isRunning(host, places)) {
+    if (Date.now() > deadline) return killMachine(host, places, call)
+    call.progress('wait for the shutdown')
+    await execute(places.socketOf(host.id), 'system_powerdown', call.signal).catch(
+      (error: unknown) => {
+        call.signal.throwIfAborted()
+        if (error instanceof UserError) throw error // else it has just ended
+      },
+    )
+    await isGoneWithin(host, places, pressAgain, call.signal)
+  }
+}

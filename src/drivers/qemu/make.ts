@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import {
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '../../errors.ts'
+import { withLock } from '../../lock.ts'
+import type { Call, HostFacts, HostSeed, SeedDisk } from '../driver.ts'
+import { chooseLoopbackPort } from '../loopback-port.ts'
+import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
+import { startMachine } from './machine.ts'
+import { runProgram } from './programs.ts'
+
+const isThere = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )
+
+/** Whether all is there that a host is made of. The seed comes last. */
+export const isWhole = (places: Places, id: string): Promise<boolean> =>
+  isThere(places.of(id, 'seed.iso'))
+
+/** What the disk of a host is laid over is the driver's own: a name of the same file where that can be, so that it costs no room. */
+async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<void> {
+  const base = join(places.bases, name)
+  if (await isThere(base)) return
+  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+  const draft = `${base}.${randomUUID()}.tmp`
+  await link(disk.path, draft).catch(() => copyFile(disk.path, draft, constants.COPYFILE_FICLONE))
+  await rename(draft, base)
+}
+
+/** Removes the bases that no host's disk is laid over. To be called under the folder's lock. */
+export async function clearBases(places: Places): Promise<void> {
+  const used = new Set((await readHosts(places)).map(({ base }) => base))
+  const names = await readdir(places.bases).catch(() => [])
+  for (const name of names) {
+    if (!used.has(name)) await rm(join(places.bases, name), { force: true })
+  }
+}
+
+const gigabyte = 2 ** 30
+
+/** An empty layer over the base, as large as was asked for. */
+async function makeDisk(
+  places: Places,
+  host: HostFile,
+  size: number,
+  { disk, call }: { disk: SeedDisk; call: Call },
+): Promise<void> {
+  const file = places.of(host.id, 'disk.qcow2')
+  const base = join(places.bases, host.base)
+  const told = await runProgram('qemu-img', ['info', '--output=json', base], call.signal)
+  const { 'virtual-size': least } = JSON.parse(told) as { 'virtual-size': number }
+  if (least > size * gigabyte) {
+    throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gigabyte)} GiB`, {
+      hint: `say --disk ${Math.ceil(least / gigabyte)}`,
+    })
+  }
+  const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]
+  const draft = `${file}.tmp`
+  await rm(draft, { force: true })
+  await runProgram('qemu-img', ['create', '-q', ...layer, draft, `${size}G`], call.signal)
+  await rename(draft, file)
+}
+
+/** What a host is to be, except for its port. */
+export type HostDraft = Omit<HostFile, 'port' | 'base'> & { readonly port: number | undefined }
+
+async function note(places: Places, draft: HostDraft, disk: SeedDisk): Promise<HostFile> {
+  await mkdir(places.hosts, { recursive: true, mode: 0o700 })
+  return withLock(places.lock, async () => {
+    const base = `${disk.digest.replace(/^.*:/, '').slice(0, 32)}.${disk.format}`
+    const known = await readHost(places, draft.id)
+    const others = await readHosts(places)
+    const taken = new Set(others.map(({ port }) => port))
+    const port = draft.port ?? (await chooseLoopbackPort(taken))
+    const host = known ?? { ...draft, port, base }
+    if (known === undefined && taken.has(port)) {
+      throw new UserError('usage', `another machine has the port ${port}`, {
+        hint: 'take another one with --ssh-port, or none to have one chosen',
+      })
+    }
+    if (known === undefined) await noteHost(places, host)
+    await keepBase(places, host.base, disk)
+    return host
+  })
+}
+
+/** Makes what is not there yet of a host, and starts it. */
+export async function makeHost(
+  places: Places,
+  draft: HostDraft,
+  size: number,
+  { seed, call }: { seed: HostSeed; call: Call },
+): Promise<HostFacts> {
+  const { id } = draft
+  call.signal.throwIfAborted()
+  let host = await readHost(places, id)
+  if (!(await isWhole(places, id))) {
+    const { disk } = seed
+    if (disk === undefined) throw new TypeError('a host that is not whole needs a disk')
+    call.progress('make the disk')
+    host = await note(places, draft, disk)
+    await seed.record({ id })
+    call.signal.throwIfAborted()
+    if (!(await isThere(places.of(id, 'disk.qcow2')))) {
+      await makeDisk(places, host, size, { disk, call })
+    }
+    const written = places.of(id, 'seed.iso.tmp')
+    await writeFile(written, disk.noCloud, { mode: 0o600 })
+    await rename(written, places.of(id, 'seed.iso'))
+  }
+  if (host === undefined) throw new TypeError('a host that is whole has a note')
+  await seed.record({ id })
+  await startMachine(host, places, call)
+  return { id, address: '127.0.0.1', port: host.port, user: host.user }
+}

@@ -1,0 +1,40 @@
+import * as z from 'zod'
+
+/** What a person can choose of a virtual machine. */
+export const qemuOptions = z.strictObject({
+  image: z
+    .string()
+    .min(1)
+    .default('debian-13')
+    .describe(
+      'Image: debian-12, debian-13 or ubuntu-24.04, or your own with cloud-init: PATH|URL[#sha256=…].',
+    ),
+  cpus: z.int().min(1).max(256).default(2).describe('Processors.'),
+  memory: z.int().min(64).default(2048).describe('Memory, in MiB.'),
+  disk: z
+    .int()
+    .min(1)
+    .default(20)
+    .describe('Size of the disk, in GiB; what is not used takes no room.'),
+  accelerator: z
+    .enum(['auto', 'kvm', 'hvf', 'tcg'])
+    .default('auto')
+    .describe('What runs the processor: auto tries KVM or HVF, and else takes tcg, which is slow.'),
+  arch: z
+    .enum(['amd64', 'arm64'])
+    .optional()
+    .describe("Processor architecture; this computer's unless told."),
+  sshPort: z
+    .int()
+    .min(1024)
+    .max(65_535)
+    .optional()
+    .describe('Port on 127.0.0.1 that leads to its SSH; a free one unless told.'),
+  user: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected a user name')
+    .default('fleet')
+    .describe('User that is made on the host, and logged in as.'),
+})
+/** What a person has chosen of a virtual machine. */
+export type QemuOptions = z.infer<typeof qemuOptions>

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { UserError, codeOf, messageOf } from '../../errors.ts'
+import type { Architecture } from './host-file.ts'
+
+/** What installs QEMU, by the distribution's id (os-release(5)). */
+const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
+  debian: (arch) =>
+    `sudo apt-get install qemu-utils ${arch === 'amd64' ? 'qemu-system-x86' : 'qemu-system-arm qemu-efi-aarch64'}`,
+  fedora: (arch) => `sudo dnf install qemu-img qemu-system-${arch === 'amd64' ? 'x86' : 'aarch64'}`,
+  rhel: () => 'sudo dnf install qemu-kvm qemu-img',
+  suse: (arch) => `sudo zypper install qemu-tools qemu-${arch === 'amd64' ? 'x86' : 'arm'}`,
+  arch: () => 'sudo pacman -S qemu-full',
+  alpine: (arch) => `sudo apk add qemu-img qemu-system-${arch === 'amd64' ? 'x86_64' : 'aarch64'}`,
+}
+
+/** How to install QEMU here, in words for the person. */
+export function howToInstall(
+  platform: NodeJS.Platform,
+  osRelease: string,
+  arch: Architecture,
+): string {
+  if (platform === 'darwin') return 'install it: brew install qemu'
+  if (platform === 'win32') {
+    return 'install it in WSL, and use fleet there (in a Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or take the driver virtualbox'
+  }
+  const words = /^ID(?:_LIKE)?=.*$/gm
+  const ids = (osRelease.match(words) ?? []).flatMap((line) => line.split(/[="\s']+/).slice(1))
+  const install = ids.map((id) => packages[id]).find((known) => known !== undefined)
+  return install === undefined
+    ? 'install QEMU with the package manager of your distribution, qemu-img too'
+    : `install it: ${install(arch)}`
+}
+
+/** The error for a computer without QEMU. */
+async function missing(program: string, cause: unknown): Promise<UserError> {
+  const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  const arch = program.endsWith('aarch64') || process.arch === 'arm64' ? 'arm64' : 'amd64'
+  return new UserError('unsupported', `QEMU is not installed here: there is no ${program}`, {
+    hint: howToInstall(process.platform, osRelease, arch),
+    cause,
+  })
+}
+
+/** How long a program may take that is not to run on, in milliseconds: copying a disk is the longest. */
+const patience = 10 * 60_000
+
+/**
+ * Runs a program of QEMU's and gives what it printed. Throws kind `unsupported` where it is not installed, `failed` with its
+ * own words when it fails.
+ */
+export async function runProgram(
+  program: string,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const env = { ...process.env, LC_ALL: 'C' }
+  const options = { signal, timeout: patience, maxBuffer: 2 ** 24, env }
+  try {
+    return (await promisify(execFile)(program, [...words], options)).stdout
+  } catch (error) {
+    signal.throwIfAborted()
+    if (codeOf(error) === 'ENOENT') throw await missing(program, error)
+    const { stderr = '' } = error as { readonly stderr?: string }
+    const said = stderr.trim().split('\n').at(-1) || messageOf(error)
+    throw new UserError('failed', `${program}: ${said}`, { cause: error })
+  }
+}
+
+/** The emulator of an architecture. */
+export const emulatorOf = (arch: Architecture): string =>
+  arch === 'amd64' ? 'qemu-system-x86_64' : 'qemu-system-aarch64'

@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { type Socket, connect } from 'node:net'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError, codeOf } from '../../errors.ts'
+
+/** How long QEMU may take for a command, in milliseconds: keeping the memory of a host takes the longest. */
+const patience = 5 * 60_000
+
+/** What connect(2) says on Linux where QEMU, which speaks with one at a time, has others waiting. */
+const queueIsFull = 'EAGAIN'
+
+/** Whether a QEMU listens on its socket: with the process goes the listener, whatever file is left. */
+export async function answers(path: string): Promise<boolean> {
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch (error) {
+    return codeOf(error) === queueIsFull
+  } finally {
+    socket.destroy()
+  }
+}
+
+interface Answer {
+  readonly return?: unknown
+  readonly error?: { readonly desc: string }
+  readonly event?: string
+  readonly QMP?: unknown
+}
+
+async function* readAnswers(socket: Socket): AsyncGenerator<Answer> {
+  for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as Answer
+}
+
+async function open(path: string, signal: AbortSignal): Promise<Socket> {
+  for (;;) {
+    const socket = connect(path)
+    try {
+      await once(socket, 'connect')
+      return socket
+    } catch (error) {
+      socket.destroy()
+      if (codeOf(error) !== queueIsFull) throw error
+      await sleep(50, undefined, { signal })
+    }
+  }
+}
+
+/**
+ * Has QEMU carry out a command over its monitor (QEMU's "QMP Reference Manual"), and gives what it returns. Nothing where
+ * it ends without an answer.
+ */
+export async function execute(
+  path: string,
+  command: string,
+  signal: AbortSignal,
+  args: Readonly<Record<string, unknown>> = {},
+): Promise<unknown> {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(patience)])
+  const socket = await open(path, limited)
+  const stop = (): void => void socket.destroy(new Error('stopped'))
+  limited.addEventListener('abort', stop)
+  try {
+    let isReady = false
+    for await (const { QMP, error, event, return: value } of readAnswers(socket)) {
+      if (QMP !== undefined) socket.write('{"execute":"qmp_capabilities"}\n')
+      else if (error !== undefined) throw new UserError('failed', `QEMU: ${error.desc}`)
+      else if (event !== undefined) continue
+      else if (isReady) return value
+      else {
+        isReady = true
+        socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`)
+      }
+    }
+    limited.throwIfAborted()
+    return undefined
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    limited.removeEventListener('abort', stop)
+    socket.destroy()
+  }
+}

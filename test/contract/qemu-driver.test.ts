@@ -1,0 +1,37 @@
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { qemu } from '../../src/drivers/qemu/definition.ts'
+import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
+import { guestBuildTime, guestIsHere, seedGuest, smallGuest } from '../support/small-guest.ts'
+import { describeDriver } from './driver.ts'
+
+describe.skipIf(!guestIsHere)('on this computer', () => {
+  vi.setConfig({ testTimeout: 180_000 })
+  let folder: string
+  let image: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
+    image = await smallGuest()
+  }, guestBuildTime)
+  afterAll(() => rm(folder, { recursive: true }))
+
+  describeDriver({
+    definition: { ...qemu, load: async () => qemuDriver(folder) },
+    lifecycle: {
+      options: qemu.options.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 }),
+      seed: async ({ user }) => seedGuest(image, user),
+      async look() {
+        const hosts = join(folder, 'hosts')
+        const ids = (await readdir(hosts).catch(() => [])).filter((id) => !id.endsWith('.lock'))
+        return Promise.all(
+          ids.map(async (id) => {
+            const text = await readFile(join(hosts, id, 'host.json'), 'utf8')
+            return { id, tags: (JSON.parse(text) as { tags: Record<string, string> }).tags }
+          }),
+        )
+      },
+    },
+  })
+})

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { SeedDisk } from '../../src/drivers/driver.ts'
+import { withLock } from '../../src/lock.ts'
+import { writeNoCloudSeed } from '../../src/provision/no-cloud.ts'
+import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
+import { labIsHere } from './lab/lab.ts'
+import { outside } from './lab/outside.ts'
+
+const rig = join(import.meta.dirname, '../../../shared/rigs/virtualbox/virtualbox.sh')
+
+/** Whether a guest can be had here: its rig is no part of the project. */
+export const guestIsHere = labIsHere && existsSync(rig)
+if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${rig}`)
+
+/** How long building it may take where nothing is there yet, in milliseconds. */
+export const guestBuildTime = 10 * 60_000
+
+/** A cloud image of 64 MB, which boots in seconds. Its sshd takes one session a connection, and no forwarding. */
+export async function smallGuest(): Promise<string> {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  const base = process.env['FLEET_RIG_BASE'] ?? join(cache, 'fleet-rigs', 'virtualbox')
+  const image = join(base, 'images', 'rig-cloud-amd64.qcow2')
+  if (existsSync(image)) return image
+  await mkdir(base, { recursive: true })
+  await withLock(
+    join(base, 'guest'),
+    async () => {
+      if (existsSync(image)) return
+      for (const word of ['up', 'guest']) {
+        const [program, ...words] = outside(rig, word)
+        await promisify(execFile)(program, words, { env: { ...process.env, TMPDIR: '/tmp' } })
+      }
+    },
+    guestBuildTime,
+  )
+  return image
+}
+
+/** What a guest starts with, and the keys to log in with. */
+export interface GuestSeed {
+  readonly login: KeyPair
+  readonly hostKey: KeyPair
+  readonly publicKey: string
+  readonly userData: Uint8Array
+  readonly disk: SeedDisk
+}
+
+/** A seed for a guest that lets `user` in. The guest reads no message of several parts, so this is a plain cloud-config. */
+export function seedGuest(image: string, user: string): GuestSeed {
+  const [login, hostKey] = [makeKeyPair('login'), makeKeyPair('host')]
+  const config = {
+    ssh_keys: { ed25519_private: hostKey.privateKey, ed25519_public: hostKey.publicKey },
+    users: [{ name: user, ssh_authorized_keys: [login.publicKey], sudo: 'ALL=(ALL) NOPASSWD:ALL' }],
+  }
+  const userData = Buffer.from(`#cloud-config\n${JSON.stringify(config)}\n`)
+  const noCloud = writeNoCloudSeed({ instanceId: login.fingerprint, hostName: 'guest', userData })
+  const disk: SeedDisk = { path: image, format: 'qcow2', digest: 'sha256:small-guest', noCloud }
+  return { login, hostKey, publicKey: login.publicKey, userData, disk }
+}
