@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Call, Driver, HostFacts } from '../../src/drivers/driver.ts'
+import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
+import { type QemuOptions, qemuOptions } from '../../src/drivers/qemu/options.ts'
+import { UserError } from '../../src/errors.ts'
+import type { HostRecord } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+import { run } from '../../src/transport/run.ts'
+import { connectSsh } from '../../src/transport/ssh.ts'
+import {
+  type GuestSeed,
+  guestBuildTime,
+  guestIsHere,
+  seedGuest,
+  smallGuest,
+} from '../support/small-guest.ts'
+
+const signal = new AbortController().signal
+const call: Call = { signal, progress: () => {} }
+const options = qemuOptions.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 })
+
+let folder: string
+let image: string
+let driver: Driver<QemuOptions>
+
+/** Makes a guest, and gives its record and what to log in with. */
+async function make(name: string, wished = options) {
+  const token = `token-${name}`
+  const tags = { 'fleet:id': '00000000', 'fleet:token': token }
+  const wish = { name: name as MachineName, token, tags, resources: {} }
+  const plan = await driver.lifecycle?.plan(wish, wished, call)
+  if (plan === undefined) throw new Error('no plan')
+  const seed = seedGuest(image, plan.user)
+  const facts = await plan.make({ ...seed, record: async () => {} }, call)
+  const record: HostRecord = { phase: 'ready', token, ...facts, resources: plan.resources }
+  return { record, seed, facts }
+}
+
+/** Runs one command on a connection of its own: the guest's sshd takes no second one. */
+async function on(
+  { facts, seed }: { facts: HostFacts; seed: GuestSeed },
+  ...command: string[]
+): Promise<string> {
+  const file = join(folder, `${facts.id}.key`)
+  await writeFile(file, seed.login.privateKey, { mode: 0o600 })
+  const { address = '', port = 0, user = '' } = facts
+  const login = { address, port, user, hostKeys: [seed.hostKey.publicKey], identityFiles: [file] }
+  for (const deadline = Date.now() + 90_000; ;) {
+    try {
+      await using transport = await connectSsh(
+        { machine: 'guest' as MachineName, ...login },
+        { signal, env: {}, connectTimeoutMs: 20_000 },
+      )
+      return (await run(transport, command, { signal })).stdout.trim()
+    } catch (error) {
+      const waits = error instanceof UserError && error.kind === 'unreachable'
+      if (!waits || Date.now() > deadline) throw error
+    }
+  }
+}
+
+const state = async (record: HostRecord): Promise<string | undefined> =>
+  (await driver.observe(new Map([['m' as MachineName, record]]), call)).get('m' as MachineName)
+    ?.state
+
+describe.skipIf(!guestIsHere)('a virtual machine', () => {
+  vi.setConfig({ testTimeout: 240_000 })
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
+    image = await smallGuest()
+    driver = qemuDriver(folder)
+  }, guestBuildTime)
+  afterAll(() => rm(folder, { recursive: true }))
+
+  test('lets in whom it was made for, keeps its port, its disk and its memory', async () => {
+    const guest = await make('life')
+    const { record } = guest
+    expect(await on(guest, 'sh', '-c', 'id -un; echo kept >kept; echo warm >/tmp/warm; sync')).toBe(
+      'fleet',
+    )
+    await driver.snapshots?.save(record, 'warm', call)
+    await driver.power?.stop(record, call)
+    expect(await state(record)).toBe('stopped')
+    await driver.power?.start(record, call)
+    expect(await on(guest, 'sh', '-c', 'cat kept; cat /tmp/warm || echo cold')).toBe('kept\ncold')
+    await driver.snapshots?.restore(record, 'warm', call)
+    expect(await on(guest, 'cat', '/tmp/warm')).toBe('warm')
+    await driver.power?.kill(record, call)
+    expect(await state(record)).toBe('stopped')
+    await driver.lifecycle?.remove(record, call)
+    expect(await state(record)).toBe('absent')
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+  })
+
+  test('is one of five that are made at once, each by itself', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const guests = await Promise.all(names.map((name) => make(`five-${name}`)))
+    expect(new Set(guests.map(({ facts }) => facts.port)).size).toBe(5)
+    const told = await Promise.all(guests.map((guest) => on(guest, 'id', '-un')))
+    expect(told).toEqual(names.map(() => 'fleet'))
+    await Promise.all(guests.map(({ record }) => driver.lifecycle?.remove(record, call)))
+    expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
+  })
+
+  test('of another computer is told to be there', async () => {
+    const record: HostRecord = {
+      ...{ phase: 'ready', token: 'far', id: 'x' },
+      resources: { computer: 'somewhere-else' },
+    }
+    expect(await state(record)).toBe('unknown')
+    const message = 'it was made on the computer somewhere-else, and exists there alone'
+    await expect(driver.power?.start(record, call)).rejects.toThrow(message)
+    await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow(message)
+  })
+
+  test('whose port another program has says so, and starts once it is free', async () => {
+    const { record, facts } = await make('port')
+    await driver.power?.kill(record, call)
+    const squatter: ChildProcess = spawn('python3', [
+      '-c',
+      `import socket,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1); s.bind(("127.0.0.1",${facts.port})); s.listen(); print(1,flush=True); time.sleep(60)`,
+    ])
+    if (squatter.stdout) await once(squatter.stdout, 'data')
+    await expect(driver.power?.start(record, call)).rejects.toThrow(`port ${facts.port}`)
+    squatter.kill('SIGKILL')
+    await once(squatter, 'exit')
+    await driver.power?.start(record, call)
+    expect(await state(record)).toBe('running')
+    await driver.lifecycle?.remove(record, call)
+  })
+})
