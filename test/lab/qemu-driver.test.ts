@@ -53,7 +53,7 @@ async function on(
   for (const deadline = Date.now() + 90_000; ;) {
     try {
       await using transport = await connectSsh(
-        { machine: 'guest' as MachineName, ...login },
+        { machine: 'guest', ...login },
         { signal, env: {}, connectTimeoutMs: 20_000 },
       )
       return (await run(transport, command, { signal })).stdout.trim()
@@ -63,6 +63,8 @@ async function on(
     }
   }
 }
+
+const remove = async (record: HostRecord): Promise<void> => driver.lifecycle?.remove(record, call)
 
 const state = async (record: HostRecord): Promise<string | undefined> =>
   (await driver.observe(new Map([['m' as MachineName, record]]), call)).get('m' as MachineName)
@@ -103,7 +105,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(new Set(guests.map(({ facts }) => facts.port)).size).toBe(5)
     const told = await Promise.all(guests.map((guest) => on(guest, 'id', '-un')))
     expect(told).toEqual(names.map(() => 'fleet'))
-    await Promise.all(guests.map(({ record }) => driver.lifecycle?.remove(record, call)))
+    await Promise.all(guests.map(({ record }) => remove(record)))
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
   })
 
