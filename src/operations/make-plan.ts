@@ -80,6 +80,19 @@ function findEngineMatter({ name, engine }: Machine, seen: string | undefined): 
   return [{ machine: name, why: `engine ${wanted} is wanted, and ${seen} is there` }]
 }
 
+/** Of a host that fleet did not make, the entry says where it is; somebody may have changed that since. */
+function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matter[] {
+  const said = options?.['address']
+  if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
+  return [
+    {
+      machine: name,
+      why: `its entry says address ${said}, and ${host.address} is on record`,
+      hint: 'if it is the same host, change the address under host: too',
+    },
+  ]
+}
+
 /** Looks at a host that should run, at the address that its provider gives now. */
 async function lookAt(
   context: Context,
@@ -139,7 +152,10 @@ async function examine(
     case 'unknown':
     case 'unasked': {
       const unasked = status.state === 'unasked' && status.why !== undefined ? status.why : ''
-      const matters = unasked === '' ? [] : [{ machine: name, why: unasked }]
+      const matters = [
+        ...(unasked === '' ? [] : [{ machine: name, why: unasked }]),
+        ...findAddressMatter({ ...machine, host }),
+      ]
       const address = 'address' in status ? status.address : undefined
       if (providersOnly) {
         const moved = address !== undefined && address !== host.address

@@ -98,6 +98,14 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
   )
 })
 
+test('an address that somebody changed in the entry of an adopted host is told', async () => {
+  const options = { address: '192.0.2.7' }
+  const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
+  const looking = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+  const { matters } = await makePlan(context, looking)
+  expect(matters[0]?.why).toBe('its entry says address 192.0.2.7, and 192.0.2.1 is on record')
+})
+
 test('a plan is for one inventory, whatever its comments', async () => {
   const context = contextOf({ a: { driver: 'cloud' } })
   const store = await context.inventory()

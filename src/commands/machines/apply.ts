@@ -55,7 +55,9 @@ export const apply = defineCommand({
       else io.stderr.write(describePlan(plan))
       return planCode(plan)
     }
-    await requireConsent(io, options.yes, 'Do all of this?', describePlan(plan))
+    if (format.json) io.stderr.write(`${JSON.stringify({ event: 'plan', ...plan })}\n`)
+    const preface = format.json ? '' : describePlan(plan)
+    await requireConsent(io, options.yes, 'Do all of this?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
     const applyOne = applyTo(fleet, inventory)
