@@ -160,6 +160,15 @@ export interface Snapshots {
 export interface Driver<Options = Readonly<Record<string, unknown>>> {
   /** A host that exists already: says where it is. Changes nothing. */
   locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
+  /**
+   * A host that somebody else made and that the provider knows by `id`: what there is to remember of it, so that it can be
+   * observed and switched like others. Changes nothing. Throws kind `usage` where there is none, or no way to it.
+   */
+  recall?(
+    id: string,
+    options: Options,
+    call: Call,
+  ): Promise<HostFacts & Pick<HostRecord, 'resources'>>
   /** Asks the provider about many hosts in one call. A host that is gone is `absent`. */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../support/aws/aws.ts'
@@ -66,6 +66,29 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(await stateOf()).toBe('running')
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
+  })
+
+  test('that somebody else made are taken in by their id, switched, and never removed', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1')).toMatchObject({ code: 0 })
+    const id = await instanceId()
+    const key = /key: (SHA256:\S+)/.exec(await ana.inventory())?.[1] ?? ''
+    const hex = Buffer.from(key.slice('SHA256:'.length), 'base64').toString('hex')
+    const identity = join(ana.home, 'theirs')
+    await copyFile(join(ana.env['FLEET_HOME'] ?? '', 'keys', hex), identity)
+    expect(await fleet('forget', 'web-1')).toMatchObject({ code: 0 })
+
+    const adopted = await fleet(
+      ...['adopt', '--driver', 'aws', id, '--name', 'theirs', '--accept-new', '-i', identity],
+    )
+    expect(adopted).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).not.toContain('token:')
+    expect(await stateOf()).toBe('running')
+    expect(await fleet('rm', '-y', 'theirs')).toMatchObject({ code: 0 })
+    expect(await instanceId()).toBe(id)
+    const none = await fleet('adopt', '--driver', 'aws', 'i-0aaaaaaaaaaaaaaaa', '--accept-new')
+    expect(none).toMatchObject({ code: 2 })
+    expect(none.stderr).toContain('there is no instance i-0aaaaaaaaaaaaaaaa')
   })
 
   test('live from create to rm, with a container in between', async () => {

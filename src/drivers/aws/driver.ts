@@ -1,11 +1,12 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
+import type { Call, Driver, HostFacts, HostPlan, HostWish, Resources } from '../driver.ts'
 import { type AskCaller, askCallerOnce } from '../caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { type Account, type Ec2, type Ec2Api, openEc2Api } from './ec2-api.ts'
 import type { Concern } from './failure-table.ts'
 import { explain } from './failures.ts'
+import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { listHosts } from './list.ts'
 import { makeHost } from './make.ts'
 import { observeHosts } from './observe.ts'
@@ -120,6 +121,34 @@ async function planHost(
   })
 }
 
+/** An instance that somebody else launched. */
+async function recallHost(
+  api: Ec2Api,
+  id: string,
+  options: AwsOptions,
+  call: Call,
+): Promise<HostFacts & Pick<HostRecord, 'resources'>> {
+  const account = await decideAccount(api, {}, options)
+  const { region, profile } = account
+  const access = options.privateOnly ? 'private' : 'public'
+  return explaining(account, async () => {
+    const [instance] = await findInstances(api.at(account, call), byId(id))
+    if (instance === undefined || !isAlive(instance)) {
+      throw new UserError('usage', `there is no instance ${id} in ${region}`, {
+        hint: 'check its id, and say --region and --profile where it is elsewhere',
+      })
+    }
+    const address = addressOf(instance, access)
+    if (address === undefined) {
+      throw new UserError('usage', `${id} has no ${access} address (it is ${instance.state})`, {
+        hint: options.privateOnly ? 'start it first' : 'start it first, or say --private-only',
+      })
+    }
+    const resources = { region, access, ...(profile !== undefined && { profile }) }
+    return { id, address, user: options.user, resources }
+  })
+}
+
 /** EC2 where a host is, and its instance; nothing where it was never begun. */
 function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const { region, profile } = resources
@@ -143,6 +172,7 @@ export function awsDriver(env: Environment): Driver<AwsOptions> {
   const api = openEc2Api()
   const askCaller = askCallerOnce(env)
   return {
+    recall: (id, options, call) => recallHost(api, id, options, call),
     observe: (hosts, call) => observeHosts(api, hosts, call),
     lifecycle: {
       plan: (wish, options, call) => planHost(api, askCaller, wish, options, call),
