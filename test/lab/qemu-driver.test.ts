@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Call, Driver, HostFacts } from '../../src/drivers/driver.ts'
 import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
@@ -107,6 +108,25 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(told).toEqual(names.map(() => 'fleet'))
     await Promise.all(guests.map(({ record }) => remove(record)))
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
+  })
+
+  test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
+    const script = fileURLToPath(new URL('../support/qemu-making.ts', import.meta.url))
+    const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
+    for (let step = 1, killed = true; killed; step++) {
+      const token = `token-crash-${step}`
+      const words = [runner, script, folder, image, token, `${step}`]
+      const child = spawn(process.execPath, words, { stdio: 'ignore' })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      killed = code !== 0
+      expect(killed || step > 5).toBe(true)
+      const { record } = await make(`crash-${step}`)
+      expect(await state(record)).toBe('running')
+      await remove({ phase: 'creating', token })
+    }
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+    const left = await readdir(join(folder, 'hosts'))
+    expect(left.filter((name) => !name.endsWith('.lock'))).toEqual([])
   })
 
   test('of another computer is told to be there', async () => {
