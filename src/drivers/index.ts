@@ -7,9 +7,10 @@ import { local } from './local/definition.ts'
 import type { DriverPlace } from './outside/find-package.ts'
 import { qemu } from './qemu/definition.ts'
 import { ssh } from './ssh/definition.ts'
+import { virtualbox } from './virtualbox/definition.ts'
 
 /** Every driver of fleet's own, in the order that people are shown. */
-export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, aws, azure]
+export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbox, aws, azure]
 
 /**
  * The driver called `name`: fleet's own, else that of the package `fleet-driver-NAME` as seen from

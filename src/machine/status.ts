@@ -1,7 +1,7 @@
 /** What the world says of a host now. Never stored. */
 export interface HostStatus {
   /** `unknown`: the driver has no provider to ask, so only a connection can tell. */
-  readonly state: 'running' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
+  readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
   /** Where the provider says the host is now. */
   readonly address?: string
 }

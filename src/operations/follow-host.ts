@@ -37,8 +37,9 @@ export async function followHost(
 
 function explain({ name }: Machine, state: string): UserError | undefined {
   switch (state) {
+    case 'paused':
     case 'stopped':
-      return new UserError('unreachable', `${name} is stopped`, {
+      return new UserError('unreachable', `${name} is ${state}`, {
         machine: name,
         hint: `fleet start ${name}`,
       })

@@ -131,10 +131,13 @@ async function examine(
   }
   const status = await ask(machine)
   switch (status.state) {
-    case 'stopped':
+    case 'paused':
+    case 'stopped': {
+      const why = `it is ${status.state}`
       return driver.power === undefined
-        ? { matters: [{ machine: name, why: 'it is stopped' }] }
-        : { changes: [{ machine: name, action: 'start', why: 'it is stopped' }] }
+        ? { matters: [{ machine: name, why }] }
+        : { changes: [{ machine: name, action: 'start', why }] }
+    }
     case 'absent':
       return {
         matters: [

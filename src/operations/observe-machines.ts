@@ -18,6 +18,7 @@ export interface Observation {
     | 'not-created'
     | 'creating'
     | 'removing'
+    | 'paused'
     | 'stopped'
     | 'starting'
     | 'stopping'
@@ -92,6 +93,7 @@ async function askMachine(
 /** What can be said of a machine without a connection to it. */
 function settledAnswer(status: ProviderAnswer): Answer | undefined {
   switch (status.state) {
+    case 'paused':
     case 'stopped':
     case 'starting':
     case 'stopping':

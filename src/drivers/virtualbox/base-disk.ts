@@ -1,0 +1,136 @@
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
+import { withLock } from '../../lock.ts'
+import type { Call, SeedDisk } from '../driver.ts'
+import { parseMedia } from './answers.ts'
+import { findMachine } from './machine.ts'
+import type { Base, Workshop } from './places.ts'
+import { unpackQcow2 } from './qcow2.ts'
+import { type VBoxManage, orMissing } from './vboxmanage.ts'
+
+/** How long another process may take to convert an image, in milliseconds. */
+const conversionTime = 30 * 60_000
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Makes a disk larger, up to `size` GiB. It is done before there are clones: VirtualBox does not grow these rightly. */
+async function grow(vbox: VBoxManage, disk: string, size: number, call: Call): Promise<void> {
+  const info = await vbox.run(['showmediuminfo', 'disk', disk], call)
+  const capacity = Number(/^Capacity: +(\d+)/m.exec(info)?.[1] ?? 0)
+  if (capacity < 1024 * size) {
+    await vbox.run(['modifymedium', 'disk', disk, '--resize', String(1024 * size)], call)
+  }
+}
+
+/** Makes the disk that clones start from, which comes to its place only when it is whole. */
+async function convert(
+  vbox: VBoxManage,
+  { path, format }: SeedDisk,
+  { base, size }: { readonly base: string; readonly size: number },
+  call: Call,
+): Promise<void> {
+  const [raw, draft] = [`${base}.raw`, `${base}.draft.vdi`]
+  await orMissing(vbox.run(['closemedium', 'disk', draft], call))
+  await rm(draft, { force: true })
+  try {
+    if (format === 'qcow2') await unpackQcow2(path, raw, call.signal)
+    if (format === 'qcow2' || format === 'raw') {
+      const source = format === 'raw' ? path : raw
+      await vbox.run(['convertfromraw', source, draft, '--format', 'VDI'], call)
+    } else {
+      await vbox.run(['clonemedium', 'disk', path, draft, '--format', 'VDI'], call)
+      await orMissing(vbox.run(['closemedium', 'disk', path], call))
+    }
+    await grow(vbox, draft, size, call)
+    await orMissing(vbox.run(['closemedium', 'disk', draft], call))
+  } finally {
+    await rm(raw, { force: true })
+  }
+  await rename(draft, base)
+}
+
+/**
+ * Registers a machine that is never started and holds the base disk: VirtualBox keeps a disk with the first machine
+ * that has it, and would drop it, with all clones, when that one goes. Only of a disk in a snapshot clones may be made.
+ */
+async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promise<void> {
+  const known = await findMachine(vbox, holder, call)
+  if (known?.fields.get('SnapshotName') === 'base') return
+  if (known !== undefined) await vbox.run(['unregistervm', holder], call)
+  const [name, folder] = [`fleet-base-${holder}`, dirname(disk)]
+  await rm(join(folder, name), { recursive: true, force: true })
+  const words = ['--name', name, '--uuid', holder, '--basefolder', folder, '--register']
+  await vbox.run(['createvm', ...words], call)
+  await vbox.run(['storagectl', holder, '--name', 'Base', '--add', 'sata'], call)
+  const place = ['--storagectl', 'Base', '--port', '0', '--device', '0']
+  await vbox.run(['storageattach', holder, ...place, '--type', 'hdd', '--medium', disk], call)
+  await vbox.run(['snapshot', holder, 'take', 'base'], call)
+}
+
+/** Makes the disk of a machine: a clone that takes room for what differs from the image, of `size` GiB. */
+export async function cloneDisk(
+  { vbox, places }: Workshop,
+  image: SeedDisk,
+  { to, size }: { readonly to: string; readonly size: number },
+  call: Call,
+): Promise<void> {
+  const base = places.baseOf(image.digest, size)
+  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+  const work = async (): Promise<void> => {
+    if (!(await exists(base.disk))) {
+      call.progress('convert the image')
+      await convert(vbox, image, { base: base.disk, size }, call)
+    }
+    call.progress('make the disk')
+    await hold(vbox, base, call)
+    const clone = ['--diffparent', base.disk, '--format', 'VDI', '--variant', 'Standard']
+    await vbox.run(['createmedium', 'disk', '--filename', to, ...clone], call)
+  }
+  await withLock(places.bases, work, conversionTime)
+}
+
+const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
+
+/** Removes from VirtualBox the disks below `folder`, clones before what they are clones of. */
+async function closeDisks(vbox: VBoxManage, folder: string, call: Call): Promise<void> {
+  const media = parseMedia(await vbox.run(['list', 'hdds'], call))
+  const parents = new Set(media.map(({ parent }) => parent))
+  const idle = media.filter(({ id, path }) => !parents.has(id) && isBelow(path, folder))
+  for (const { id } of idle) {
+    await orMissing(vbox.run(['closemedium', 'disk', id, '--delete'], call))
+  }
+  const isDeeper = media.filter(({ path }) => isBelow(path, folder)).length > idle.length
+  if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
+}
+
+/** Removes the base disks that no disk is a clone of any more. */
+async function removeBases({ vbox, places }: Workshop, call: Call): Promise<void> {
+  const media = parseMedia(await vbox.run(['list', 'hdds'], call))
+  const clones = media.filter(({ path }) => !isBelow(path, places.bases))
+  const parents = new Set(clones.map(({ parent }) => parent))
+  const needed = new Set(media.filter(({ id }) => parents.has(id)).map(({ path }) => path))
+  for (const file of await readdir(places.bases)) {
+    const disk = join(places.bases, file)
+    const holder = file.replace(/\.vdi$/, '')
+    if (holder === file || needed.has(disk)) continue
+    await orMissing(vbox.run(['unregistervm', holder], call))
+    await orMissing(vbox.run(['closemedium', 'disk', disk], call))
+    await rm(join(places.bases, `fleet-base-${holder}`), { recursive: true, force: true })
+    await rm(disk, { force: true })
+  }
+}
+
+/** Removes the disks below `folder` from VirtualBox and this computer, and what they alone were clones of. */
+export async function removeDisks(workshop: Workshop, folder: string, call: Call): Promise<void> {
+  const { vbox, places } = workshop
+  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+  const work = async (): Promise<void> => {
+    await closeDisks(vbox, folder, call)
+    await removeBases(workshop, call)
+  }
+  await withLock(places.bases, work, conversionTime)
+}

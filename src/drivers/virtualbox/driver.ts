@@ -1,0 +1,135 @@
+import { access } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Call, Driver, HostPlan, HostWish } from '../driver.ts'
+import { macAddressOf, withColons } from './host-only.ts'
+import { listMachines } from './list.ts'
+import { findMachine, stateOf } from './machine.ts'
+import { isWhole, makeMachine } from './make.ts'
+import type { VirtualBoxOptions } from './options.ts'
+import { type Workshop, placesIn } from './places.ts'
+import { killMachine, startMachine, stopMachine } from './power.ts'
+import { removeMachine } from './remove.ts'
+import { snapshotsOf } from './snapshots.ts'
+import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
+
+/** A CD-ROM takes more, and cloud-init reads all of it. */
+const longestUserData = 4 * 1024 * 1024
+
+/** The computer that a host lives on, where that is another one. */
+const elsewhere = ({ resources = {} }: HostRecord): string | undefined => {
+  const { computer } = resources
+  return computer === undefined || computer === hostname() ? undefined : computer
+}
+
+/** The id of a host that is made. */
+function idOf(host: HostRecord): string {
+  if (host.id !== undefined) return host.id
+  throw new UserError('failed', 'it has no machine yet', { hint: 'fleet create finishes it' })
+}
+
+async function planHost(
+  workshop: Workshop,
+  wish: HostWish,
+  options: VirtualBoxOptions,
+  call: Call,
+): Promise<HostPlan> {
+  const { vbox } = workshop
+  const { major, minor } = await vbox.program()
+  const exists = await isWhole(vbox, wish.token, call)
+  const other = elsewhere({ phase: 'creating', resources: wish.resources })
+  if (other !== undefined && !exists) {
+    throw new UserError(
+      'usage',
+      `it was begun on the computer ${other}, and can be finished there`,
+      {
+        hint: 'or undo it there: fleet rm',
+      },
+    )
+  }
+  const { cpus, memory, disk, image, hostOnly } = options
+  const cards = hostOnly ? [1, 2] : []
+  return {
+    resources: { ...wish.resources, computer: hostname() },
+    user: options.user,
+    userData: { maxBytes: longestUserData, gzip: false },
+    disk: {
+      image,
+      arch: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      macAddresses: cards.map((card) => withColons(macAddressOf(wish.token, card))),
+    },
+    notes: [
+      exists
+        ? `machine ${wish.token} is there`
+        : `${cpus} processors, ${memory} MiB, a disk of ${disk} GiB from ${image}, in VirtualBox ${major}.${minor}`,
+    ],
+    exists,
+    make: (seed, making) => explained(() => makeMachine(workshop, { wish, options }, seed, making)),
+  }
+}
+
+async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promise<HostStatus> {
+  const machine = host.id === undefined ? undefined : await findMachine(vbox, host.id, call)
+  if (machine !== undefined) return { state: stateOf(machine.state) }
+  return { state: elsewhere(host) === undefined ? 'absent' : 'unknown' }
+}
+
+/** Does something to the machine of a host. */
+const onMachine =
+  (vbox: VBoxManage, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
+  (host: HostRecord, call: Call): Promise<void> =>
+    explained(() => work(vbox, idOf(host), call))
+
+/** Machines in the VirtualBox of this computer; what the driver keeps for them is in `folder`. */
+export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
+  const vbox = openVBoxManage(process.env)
+  const workshop = { vbox, places: placesIn(folder) }
+  const snapshots = snapshotsOf(vbox, idOf)
+  return {
+    observe: (hosts, call) =>
+      explained(async () => {
+        const statuses = new Map<MachineName, HostStatus>()
+        for (const [name, host] of hosts) statuses.set(name, await observeOne(vbox, host, call))
+        return statuses
+      }),
+    lifecycle: {
+      plan: (wish, options, call) => explained(() => planHost(workshop, wish, options, call)),
+      remove: (host, call) => explained(() => removeHost(workshop, host, call)),
+      list: (fleet, call) => explained(() => listMachines(workshop, fleet, call)),
+    },
+    power: {
+      start: onMachine(vbox, startMachine),
+      stop: onMachine(vbox, stopMachine),
+      kill: onMachine(vbox, killMachine),
+      restart: onMachine(vbox, async (_, id, call) => {
+        await stopMachine(vbox, id, call)
+        await startMachine(vbox, id, call)
+      }),
+    },
+    snapshots: {
+      save: (host, name, call) => explained(() => snapshots.save(host, name, call)),
+      restore: (host, name, call) => explained(() => snapshots.restore(host, name, call)),
+      list: (host, call) => explained(() => snapshots.list(host, call)),
+      remove: (host, name, call) => explained(() => snapshots.remove(host, name, call)),
+    },
+  }
+}
+
+async function removeHost(workshop: Workshop, host: HostRecord, call: Call): Promise<void> {
+  const { token } = host
+  if (token === undefined) return
+  const other = elsewhere(host)
+  const isHere = await access(workshop.places.machine(token).folder).then(
+    () => true,
+    () => false,
+  )
+  if (other !== undefined && !isHere) {
+    throw new UserError('failed', `it lives on the computer ${other}, and can be removed there`, {
+      hint: 'where that computer is no more: fleet rm --forget',
+    })
+  }
+  await removeMachine(workshop, token, call)
+}

@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { UserError, codeOf } from '../../errors.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** VirtualBox's command line, and the version that it belongs to. */
+export interface Program {
+  readonly path: string
+  readonly major: number
+  readonly minor: number
+}
+
+/** How VirtualBox is installed, by platform. */
+const installation: Readonly<Record<string, string>> = {
+  darwin: 'install it: brew install --cask virtualbox, or the package from virtualbox.org',
+  win32: 'install it: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
+  linux:
+    'install it: sudo apt-get install virtualbox (Ubuntu; Debian: from virtualbox.org), sudo dnf install VirtualBox (Fedora with RPM Fusion), sudo pacman -S virtualbox (Arch); or the package from virtualbox.org',
+}
+
+/** Where VBoxManage may be, the likeliest first: a name alone is looked for along `PATH`. */
+export function likelyPlaces(env: Environment, platform: NodeJS.Platform): readonly string[] {
+  if (platform === 'win32') {
+    const folders = [
+      env['VBOX_MSI_INSTALL_PATH'],
+      env['VBOX_INSTALL_PATH'],
+      join(env['ProgramFiles'] ?? String.raw`C:\Program Files`, 'Oracle', 'VirtualBox'),
+    ].filter((folder): folder is string => folder !== undefined && folder !== '')
+    const [told, ...usual] = folders.map((folder) => join(folder, 'VBoxManage.exe'))
+    return [...(told === undefined ? [] : [told]), 'VBoxManage.exe', ...usual]
+  }
+  const usual =
+    platform === 'darwin'
+      ? ['/Applications/VirtualBox.app/Contents/MacOS/VBoxManage', '/usr/local/bin/VBoxManage']
+      : ['/usr/bin/VBoxManage', '/opt/VirtualBox/VBoxManage', '/usr/lib/virtualbox/VBoxManage']
+  return ['VBoxManage', ...usual]
+}
+
+/** The version in what `VBoxManage --version` prints, which warnings may precede. */
+export function parseVersion(
+  text: string,
+): { readonly major: number; readonly minor: number } | undefined {
+  const [, major, minor] = /^(\d+)\.(\d+)\.\d+/m.exec(text) ?? []
+  return major === undefined ? undefined : { major: Number(major), minor: Number(minor) }
+}
+
+/** What it prints; nothing where there is no such program. */
+const askVersion = (path: string): Promise<string | undefined> =>
+  new Promise((resolve, reject) => {
+    execFile(path, ['--version'], { timeout: 60_000 }, (error, stdout) => {
+      if (error === null) resolve(stdout)
+      else if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(codeOf(error) ?? '')) resolve(undefined)
+      else reject(error)
+    })
+  })
+
+/** Finds VBoxManage. Throws kind `unsupported`, with how to install it, where there is none or an old one. */
+export async function findVBoxManage(
+  env: Environment,
+  platform: NodeJS.Platform = process.platform,
+): Promise<Program> {
+  for (const path of likelyPlaces(env, platform)) {
+    const version = parseVersion((await askVersion(path)) ?? '')
+    if (version === undefined) continue
+    const { major, minor } = version
+    if (major > 6 || (major === 6 && minor >= 1)) return { path, major, minor }
+    throw new UserError('unsupported', `VirtualBox ${major}.${minor} is too old: 6.1 is needed`, {
+      hint: installation[platform] ?? 'see virtualbox.org',
+    })
+  }
+  throw new UserError('unsupported', 'there is no VirtualBox on this computer', {
+    hint: installation[platform] ?? 'see virtualbox.org',
+  })
+}

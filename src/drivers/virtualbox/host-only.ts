@@ -1,0 +1,82 @@
+import type { Call } from '../driver.ts'
+import type { VBoxManage } from './vboxmanage.ts'
+
+/** The network that fleet makes where there is none; within what VirtualBox allows unasked. */
+const network = {
+  name: 'fleet',
+  host: '192.168.56.1',
+  dhcp: '192.168.56.2',
+  mask: '255.255.255.0',
+  lower: '192.168.56.101',
+  upper: '192.168.56.254',
+}
+
+/** Whether VirtualBox has networks in place of interfaces: it does on macOS from 7.0 on. */
+export const hasNetworks = (platform: NodeJS.Platform, major: number): boolean =>
+  platform === 'darwin' && major >= 7
+
+/** The commands that make a network like `hostOnlyCards` joins, where it is missing. */
+export const networkCommands = (): readonly string[][] => [
+  [
+    ...['hostonlynet', 'add', `--name=${network.name}`, `--netmask=${network.mask}`],
+    ...[`--lower-ip=${network.lower}`, `--upper-ip=${network.upper}`, '--enable'],
+  ],
+]
+
+/** The commands that give a new interface its address, and machines on it theirs. */
+export const interfaceCommands = (name: string): readonly string[][] => [
+  ['hostonlyif', 'ipconfig', name, `--ip=${network.host}`, `--netmask=${network.mask}`],
+  [
+    ...['dhcpserver', 'add', `--interface=${name}`, `--server-ip=${network.dhcp}`],
+    ...[`--netmask=${network.mask}`, `--lower-ip=${network.lower}`],
+    ...[`--upper-ip=${network.upper}`, '--enable'],
+  ],
+]
+
+/** The first name in what `list hostonlyifs` or `list hostonlynets` prints. */
+export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?$/m.exec(text)?.[1]
+
+async function findOrMake(vbox: VBoxManage, call: Call): Promise<string> {
+  const known = firstName(await vbox.run(['list', 'hostonlyifs'], call))
+  if (known !== undefined) return known
+  call.progress('make a host-only network')
+  const made = await vbox.run(['hostonlyif', 'create'], call)
+  const name = /Interface '(.+?)' was successfully created/.exec(made)?.[1]
+  if (name === undefined) throw new TypeError(`hostonlyif create said: ${made}`)
+  const [address = [], dhcp = []] = interfaceCommands(name)
+  await vbox.run(address, call)
+  // Windows makes a DHCP server with the interface.
+  await vbox.run(dhcp, call).catch((error: unknown) => {
+    if (!String(error).includes('already exists')) throw error
+  })
+  return name
+}
+
+/** Options of `modifyvm` for a second card in a network with this computer, which is made when missing. */
+export async function hostOnlyCard(
+  vbox: VBoxManage,
+  call: Call,
+  platform: NodeJS.Platform = process.platform,
+): Promise<readonly string[]> {
+  const { major } = await vbox.program()
+  const card = ['--nictype2', 'virtio']
+  if (!hasNetworks(platform, major)) {
+    const name = await findOrMake(vbox, call)
+    return ['--nic2', 'hostonly', '--hostonlyadapter2', name, ...card]
+  }
+  const known = firstName(await vbox.run(['list', 'hostonlynets'], call))
+  if (known === undefined) {
+    for (const words of networkCommands()) await vbox.run(words, call)
+  }
+  return ['--nic2', 'hostonlynet', '--host-only-net2', known ?? network.name, ...card]
+}
+
+/** The hardware address of a machine's card, as the guest sees it. */
+export const macAddressOf = (token: string, card: number): string => {
+  const digits = token.replaceAll('-', '').slice(0, 5)
+  // VirtualBox's own prefix (OUI 08:00:27).
+  return `080027${digits}${card}`
+}
+
+/** `080027ABCDEF` as `08:00:27:ab:cd:ef`. */
+export const withColons = (mac: string): string => mac.toLowerCase().replaceAll(/..(?!$)/g, '$&:')

@@ -1,0 +1,37 @@
+import type { Call, FleetScope, FoundHost } from '../driver.ts'
+import { parseIds } from './answers.ts'
+import { findMachine, readExtraData } from './machine.ts'
+import type { Workshop } from './places.ts'
+import { type Note, readNotes } from './note.ts'
+
+/** What is there of one machine, in words. */
+async function partsOf({ vbox }: Workshop, token: string, call: Call): Promise<readonly string[]> {
+  const machine = await findMachine(vbox, token, call)
+  return machine === undefined
+    ? ['files of a machine that was begun']
+    : [`machine ${machine.name} (${machine.state})`]
+}
+
+/** The machines of a fleet on this computer: by what is noted of each, and by the tags in VirtualBox. */
+export async function listMachines(
+  workshop: Workshop,
+  { id: fleet }: FleetScope,
+  call: Call,
+): Promise<readonly FoundHost[]> {
+  const { vbox, places } = workshop
+  const notes = new Map<string, Note>(await readNotes(places))
+  for (const id of parseIds(await vbox.run(['list', 'vms'], call))) {
+    if (!notes.has(id)) notes.set(id, await readExtraData(vbox, id, call))
+  }
+  const found: FoundHost[] = []
+  for (const [token, tags] of notes) {
+    if (tags['fleet:id'] !== fleet) continue
+    found.push({
+      token,
+      machine: tags['fleet:machine'] ?? '',
+      record: { phase: 'ready', token, id: token },
+      parts: await partsOf(workshop, token, call),
+    })
+  }
+  return found
+}

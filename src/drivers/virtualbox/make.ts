@@ -1,0 +1,123 @@
+import { writeFile } from 'node:fs/promises'
+import type { Call, HostFacts, HostSeed, HostWish } from '../driver.ts'
+import { reservePort } from '../forwarded-port.ts'
+import { cloneDisk } from './base-disk.ts'
+import { hostOnlyCard, macAddressOf } from './host-only.ts'
+import { findMachine, readExtraData, wholeMark } from './machine.ts'
+import { writeNote } from './note.ts'
+import type { VirtualBoxOptions } from './options.ts'
+import type { Workshop } from './places.ts'
+import { startMachine } from './power.ts'
+import { removeMachine } from './remove.ts'
+import { parseShares } from './shared-folders.ts'
+import type { VBoxManage } from './vboxmanage.ts'
+
+type Wished = Pick<HostWish, 'name' | 'token' | 'tags'>
+
+const isArm = process.arch === 'arm64'
+
+/** The first eight digits of the token tell machines of one name apart. */
+const nameInVirtualBox = ({ name, token }: Pick<HostWish, 'name' | 'token'>): string =>
+  `${name}-${token.slice(0, 8)}`
+
+/** Options of `modifyvm` for the hardware that a cloud image expects. */
+export const hardware = (options: VirtualBoxOptions, token: string, port: number): string[] => [
+  ...['--cpus', String(options.cpus), '--memory', String(options.memory)],
+  ...['--ioapic', 'on', '--rtcuseutc', 'on', '--acpi', 'on'],
+  ...['--graphicscontroller', 'vmsvga', '--vram', '16'],
+  ...(isArm ? [] : ['--boot1', 'disk', '--boot2', 'none', '--boot3', 'none', '--boot4', 'none']),
+  ...['--nic1', 'nat', '--nictype1', 'virtio', '--macaddress1', macAddressOf(token, 1)],
+  ...['--natpf1', `ssh,tcp,127.0.0.1,${port},,22`],
+  ...['--defaultfrontend', options.gui ? 'gui' : 'headless'],
+]
+
+/** The commands that join a machine's parts, in this order. */
+export function assembly(
+  { name, token, tags }: Wished,
+  options: VirtualBoxOptions,
+  at: {
+    readonly folder: string
+    readonly disk: string
+    readonly seed: string
+    readonly port: number
+    readonly cards: readonly string[]
+  },
+): readonly (readonly string[])[] {
+  const controller = isArm
+    ? ['--add', 'virtio', '--controller', 'VirtIO']
+    : ['--add', 'sata', '--controller', 'IntelAhci']
+  const attach = (port: number, type: string, medium: string): string[] => [
+    ...['storageattach', token, '--storagectl', 'Disks', '--port', String(port), '--device', '0'],
+    ...['--type', type, '--medium', medium],
+  ]
+  return [
+    [
+      ...['createvm', '--name', nameInVirtualBox({ name, token }), '--uuid', token],
+      ...['--basefolder', at.folder, '--ostype', isArm ? 'Debian_arm64' : 'Debian_64'],
+      ...(isArm ? ['--platform-architecture', 'arm'] : []),
+      '--register',
+    ],
+    ...Object.entries(tags).map(([key, value]) => ['setextradata', token, key, value]),
+    ['modifyvm', token, ...hardware(options, token, at.port), ...at.cards],
+    ['storagectl', token, '--name', 'Disks', ...controller, '--portcount', '2', '--bootable', 'on'],
+    attach(0, 'hdd', at.disk),
+    attach(1, 'dvddrive', at.seed),
+    ...(parseShares(options.shares ?? '') ?? []).map((share) => [
+      ...['sharedfolder', 'add', token, '--name', share.name, '--hostpath', share.path],
+      '--automount',
+    ]),
+    ['setextradata', token, wholeMark, 'true'],
+  ]
+}
+
+/** Makes all of a machine that does not run yet. What an earlier attempt left half made goes first. */
+async function assemble(
+  { vbox, places }: Workshop,
+  { wish, options }: { readonly wish: Wished; readonly options: VirtualBoxOptions },
+  seed: HostSeed,
+  call: Call,
+): Promise<void> {
+  const { token } = wish
+  const { disk } = seed
+  if (disk === undefined) throw new TypeError('no disk was handed over for a machine that is new')
+  const own = places.machine(token)
+  await removeMachine({ vbox, places }, token, call, { keepsPort: true })
+  call.signal.throwIfAborted()
+  await writeNote(places, token, wish.tags)
+  const port = await reservePort(places.ports, token)
+  await seed.record({ resources: { sshPort: String(port) } })
+  await cloneDisk({ vbox, places }, disk, { to: own.disk, size: options.disk }, call)
+  await writeFile(own.seed, disk.noCloud, { mode: 0o600 })
+  const cards = options.hostOnly
+    ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
+    : []
+  call.progress('make the machine')
+  for (const words of assembly(wish, options, { ...own, port, cards })) {
+    await vbox.run(words, call)
+  }
+}
+
+/** Whether all of a machine is made, so that it only has to be switched on. */
+export async function isWhole(vbox: VBoxManage, token: string, call: Call): Promise<boolean> {
+  const machine = await findMachine(vbox, token, call)
+  return machine !== undefined && wholeMark in (await readExtraData(vbox, token, call))
+}
+
+/** Makes a machine, or what is missing of it, and switches it on. */
+export async function makeMachine(
+  workshop: Workshop,
+  project: { readonly wish: Wished; readonly options: VirtualBoxOptions },
+  seed: HostSeed,
+  call: Call,
+): Promise<HostFacts> {
+  const { vbox, places } = workshop
+  const { token } = project.wish
+  call.signal.throwIfAborted()
+  if (!(await isWhole(vbox, token, call))) {
+    await assemble(workshop, project, seed, call)
+  }
+  await seed.record({ id: token })
+  await startMachine(vbox, token, call)
+  const port = await reservePort(places.ports, token)
+  return { id: token, address: '127.0.0.1', port, user: project.options.user }
+}

@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../../errors.ts'
+import { isPortFree } from '../loopback-port.ts'
+import type { Call } from '../driver.ts'
+import { forwardedPorts } from './answers.ts'
+import { type VirtualMachine, findMachine, stateOf } from './machine.ts'
+import type { VBoxManage } from './vboxmanage.ts'
+
+/** How long a machine may take to shut down before it is switched off, and how often it is asked to, in milliseconds. */
+const shutDown = { within: 120_000, askEvery: 20_000 }
+
+/** How long VirtualBox may take to begin or end a machine, in milliseconds. */
+const settleTime = 60_000
+
+/** The machine. Throws kind `failed` where it is gone. */
+export async function requireMachine(
+  vbox: VBoxManage,
+  id: string,
+  call: Call,
+): Promise<VirtualMachine> {
+  const machine = await findMachine(vbox, id, call)
+  if (machine !== undefined) return machine
+  throw new UserError('failed', `there is no machine ${id} in this computer's VirtualBox`, {
+    hint: 'it lives on the computer that made it; where it was removed by hand: fleet rm',
+  })
+}
+
+/** Waits until the machine is neither beginning nor ending anything, for at most `ms`. */
+async function settled(
+  vbox: VBoxManage,
+  id: string,
+  call: Call,
+  ms: number = settleTime,
+): Promise<VirtualMachine> {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const machine = await requireMachine(vbox, id, call)
+    const isMoving = ['starting', 'stopping'].includes(stateOf(machine.state))
+    if (!isMoving || Date.now() > deadline) return machine
+    await sleep(300, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted())
+  }
+}
+
+/** VirtualBox starts a machine whose port is taken, without the way in. */
+async function requirePort(machine: VirtualMachine): Promise<void> {
+  for (const port of forwardedPorts(machine.fields)) {
+    if (await isPortFree(port)) continue
+    throw new UserError('failed', `port ${port} of this computer, which leads to it, is taken`, {
+      hint: `end what listens on 127.0.0.1:${port}, then type the same command again`,
+    })
+  }
+}
+
+/** Switches a machine on, wakes it, or lets it go on; in a window or without. */
+export async function startMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
+  const machine = await settled(vbox, id, call)
+  const state = stateOf(machine.state)
+  if (state === 'running') return
+  if (state === 'paused') {
+    await vbox.run(['controlvm', id, 'resume'], call)
+    return
+  }
+  await requirePort(machine)
+  call.progress('start the machine')
+  const type = machine.fields.get('defaultfrontend') === 'gui' ? 'gui' : 'headless'
+  await vbox.run(['startvm', id, '--type', type], call)
+  const { state: now } = await settled(vbox, id, call)
+  if (stateOf(now) === 'running') return
+  throw new UserError('failed', `the machine is ${now} after its start`, {
+    hint: 'look into Logs/VBox.log in its folder',
+  })
+}
+
+/** Switches a machine off as its power plug would. */
+export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
+  const { state } = await settled(vbox, id, call)
+  if (stateOf(state) === 'stopped') return
+  call.progress('switch the machine off')
+  try {
+    await vbox.run(['controlvm', id, 'poweroff'], call)
+  } catch (error) {
+    if (stateOf((await settled(vbox, id, call)).state) !== 'stopped') throw error
+  }
+  await settled(vbox, id, call)
+}
+
+/** Lets a machine shut down; switches it off where it does not within two minutes. */
+export async function stopMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
+  const { state } = await settled(vbox, id, call)
+  if (stateOf(state) === 'stopped') return
+  if (stateOf(state) === 'paused') await vbox.run(['controlvm', id, 'resume'], call)
+  const begin = Date.now()
+  let asked = 0
+  while (Date.now() - begin < shutDown.within) {
+    const since = Date.now() - begin
+    call.progress('shut down', `for ${Math.round(since / 1000)} s`)
+    const machine = await settled(vbox, id, call)
+    if (stateOf(machine.state) === 'stopped') return
+    if (since >= asked * shutDown.askEvery) {
+      asked += 1
+      // A machine that ends just now takes no button any more: the next look tells.
+      await vbox.run(['controlvm', id, 'acpipowerbutton'], call).catch(() => {})
+    }
+    await sleep(500, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted())
+  }
+  await killMachine(vbox, id, call)
+}

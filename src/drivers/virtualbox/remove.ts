@@ -1,0 +1,28 @@
+import { rm } from 'node:fs/promises'
+import type { Call } from '../driver.ts'
+import { releasePort } from '../forwarded-port.ts'
+import { removeDisks } from './base-disk.ts'
+import { findMachine } from './machine.ts'
+import type { Workshop } from './places.ts'
+import { killMachine } from './power.ts'
+import { orMissing } from './vboxmanage.ts'
+
+/** Removes a machine, its disks, its snapshots and its folder, from VirtualBox and from this computer; as far as they are there. */
+export async function removeMachine(
+  { vbox, places }: Workshop,
+  token: string,
+  call: Call,
+  { keepsPort = false } = {},
+): Promise<void> {
+  const { folder, seed } = places.machine(token)
+  const machine = await findMachine(vbox, token, call)
+  if (machine !== undefined) {
+    await killMachine(vbox, token, call)
+    call.progress('remove the machine')
+    await orMissing(vbox.run(['unregistervm', token], call))
+  }
+  await removeDisks({ vbox, places }, folder, call)
+  await orMissing(vbox.run(['closemedium', 'dvd', seed], call))
+  await rm(folder, { recursive: true, force: true })
+  if (!keepsPort) await releasePort(places.ports, token)
+}

@@ -1,0 +1,16 @@
+/** A folder of this computer that a machine sees. */
+export interface SharedFolder {
+  readonly name: string
+  readonly path: string
+}
+
+/** Reads `name=/absolute/path,…`; nothing where that is no list of folders with names of their own. */
+export function parseShares(text: string): readonly SharedFolder[] | undefined {
+  const shares = text.split(',').map((part) => {
+    const [, name = '', path = ''] =
+      /^\s*([\w-]{1,64})=((?:\/|[A-Za-z]:[\\/]).*?)\s*$/.exec(part) ?? []
+    return { name, path }
+  })
+  const names = new Set(shares.map(({ name }) => name))
+  return names.has('') || names.size < shares.length ? undefined : shares
+}

@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { UserError } from '../../errors.ts'
+import type { Call, Snapshot, Snapshots } from '../driver.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import { parseFields } from './answers.ts'
+import { stateOf } from './machine.ts'
+import { killMachine, requireMachine, startMachine } from './power.ts'
+import type { VBoxManage } from './vboxmanage.ts'
+
+interface Kept extends Snapshot {
+  readonly id: string
+}
+
+/** The snapshots in the text of a machine's settings; VBoxManage tells neither their time nor whether they have a memory. */
+export function readSnapshots(names: string, settings: string): readonly Kept[] {
+  const fields = parseFields(names)
+  const kept = [...fields].flatMap(([key, name]) => {
+    const [, place] = /^SnapshotName(.*)$/.exec(key) ?? []
+    const id = place === undefined ? undefined : fields.get(`SnapshotUUID${place}`)
+    if (id === undefined) return []
+    const tag =
+      new RegExp(`<Snapshot\\b[^>]*uuid="\\{${id}\\}"[^>]*>`, 'i').exec(settings)?.[0] ?? ''
+    const created = /\btimeStamp="([^"]+)"/.exec(tag)?.[1] ?? ''
+    return [{ id, name, created, isRunning: /\bstateFile="[^"]/.test(tag) }]
+  })
+  return kept.toSorted((a, b) => a.created.localeCompare(b.created))
+}
+
+async function list(vbox: VBoxManage, id: string, call: Call): Promise<readonly Kept[]> {
+  const machine = await requireMachine(vbox, id, call)
+  if (machine.fields.get('SnapshotName') === undefined) return []
+  const names = await vbox.run(['snapshot', id, 'list', '--machinereadable'], call)
+  return readSnapshots(names, await readFile(machine.settings, 'utf8'))
+}
+
+async function require(vbox: VBoxManage, id: string, snapshot: string, call: Call): Promise<Kept> {
+  const kept = await list(vbox, id, call)
+  const found = kept.find(({ name }) => name === snapshot)
+  if (found !== undefined) return found
+  const names = kept.map(({ name }) => name).join(', ')
+  throw new UserError('usage', `it has no snapshot called ${snapshot}`, {
+    hint: names === '' ? 'it has none' : `it has ${names}`,
+  })
+}
+
+/** The snapshots of machines in VirtualBox. */
+export const snapshotsOf = (vbox: VBoxManage, idOf: (host: HostRecord) => string): Snapshots => ({
+  async save(host, snapshot, call) {
+    const id = idOf(host)
+    const kept = await list(vbox, id, call)
+    if (kept.some(({ name }) => name === snapshot)) {
+      throw new UserError('usage', `it has a snapshot called ${snapshot} already`, {
+        hint: 'choose another name, or remove that one: fleet snapshot rm',
+      })
+    }
+    const { state } = await requireMachine(vbox, id, call)
+    const live = stateOf(state) === 'running' ? ['--live'] : []
+    await vbox.run(['snapshot', id, 'take', snapshot, ...live], call)
+  },
+  async restore(host, snapshot, call) {
+    const id = idOf(host)
+    const kept = await require(vbox, id, snapshot, call)
+    await killMachine(vbox, id, call)
+    await vbox.run(['snapshot', id, 'restore', kept.id], call)
+    if (kept.isRunning) await startMachine(vbox, id, call)
+  },
+  async list(host, call) {
+    const kept = await list(vbox, idOf(host), call)
+    return kept.map(({ name, created, isRunning }) => ({ name, created, isRunning }))
+  },
+  async remove(host, snapshot, call) {
+    const id = idOf(host)
+    await vbox.run(['snapshot', id, 'delete', (await require(vbox, id, snapshot, call)).id], call)
+  },
+})

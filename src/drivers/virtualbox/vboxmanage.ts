@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../../errors.ts'
+import type { Call } from '../driver.ts'
+import { type Program, findVBoxManage } from './find-vboxmanage.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Runs VirtualBox's command line. */
+export interface VBoxManage {
+  /** Throws kind `unsupported` where VirtualBox is not installed. */
+  program(): Promise<Program>
+  /** What it prints. Throws a {@link VBoxError} when it fails for good. */
+  run(words: readonly string[], call: Pick<Call, 'signal'>): Promise<string>
+}
+
+/** That VBoxManage turned something down. */
+export class VBoxError extends Error {
+  override readonly name = 'VBoxError'
+  /** Of VirtualBox: `VBOX_E_OBJECT_NOT_FOUND`; empty where it says none. */
+  readonly code: string
+
+  constructor(words: readonly string[], stderr: string) {
+    const said = stderr
+      .split('\n')
+      .flatMap((line) => /^VBoxManage(?:\.exe)?: error: (.*)$/.exec(line.trim())?.[1] ?? [])
+      .filter((line) => !/^(?:Details|Context): /.test(line))
+    const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
+    super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
+    this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
+    this.isPassing = passing.test(stderr)
+  }
+
+  /** Whether the same call may well succeed in a moment. */
+  readonly isPassing: boolean
+}
+
+/** What VirtualBox says while another process of it works on the same thing, or begins or ends. */
+const passing =
+  /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|RPC_E_|VERR_SHARING_VIOLATION/
+
+/** How long VirtualBox may say that it is busy, in milliseconds. */
+const patience = 20_000
+
+/** Whether it says that there is no such thing. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof VBoxError &&
+  (error.code === 'VBOX_E_OBJECT_NOT_FOUND' ||
+    /VBOX_E_OBJECT_NOT_FOUND|Could not find|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/.test(
+      error.message,
+    ))
+
+/** What it answers; nothing where there is no such thing. */
+export const orMissing = (answer: Promise<string>): Promise<string | undefined> =>
+  answer.catch((error: unknown) => {
+    if (isMissing(error)) return undefined
+    throw error
+  })
+
+/** A call that is under way is let end, which takes a moment, unless it takes longer than this, in milliseconds. */
+const graceOfCalls = 3000
+
+async function runOnce(
+  path: string,
+  words: readonly string[],
+  env: Environment,
+  signal: AbortSignal,
+): Promise<string> {
+  signal.throwIfAborted()
+  const child = spawn(path, words, {
+    env: { ...env, LC_ALL: 'C', LANGUAGE: 'C' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  })
+  const parts = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (part: string) => {
+      parts[name] += part
+    })
+  }
+  let timer: NodeJS.Timeout | undefined
+  const end = (): void => {
+    timer = setTimeout(() => child.kill(), graceOfCalls)
+  }
+  signal.addEventListener('abort', end)
+  try {
+    const [code] = (await once(child, 'close')) as [number | null]
+    if (code === 0) return parts.stdout
+    signal.throwIfAborted()
+    throw new VBoxError(words, parts.stderr)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
+  }
+}
+
+/** VBoxManage of a user with the environment `env`, looked for when it is first used. */
+export function openVBoxManage(env: Environment): VBoxManage {
+  let found: Promise<Program> | undefined
+  const program = (): Promise<Program> => {
+    found ??= findVBoxManage(env)
+    found.catch(() => (found = undefined))
+    return found
+  }
+  return {
+    program,
+    async run(words, { signal }) {
+      const { path } = await program()
+      const deadline = Date.now() + patience
+      for (let pause = 100; ; pause = Math.min(2 * pause, 2000)) {
+        try {
+          return await runOnce(path, words, env, signal)
+        } catch (error) {
+          const isWorthIt = error instanceof VBoxError && error.isPassing && Date.now() < deadline
+          if (!isWorthIt) throw error
+        }
+        await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+      }
+    },
+  }
+}
+
+/** Does `work`; what VirtualBox turned down is told as such. */
+export async function explained<Value>(work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof VBoxError)) throw error
+    throw new UserError('failed', error.message, { hint: adviceFor(error.message), cause: error })
+  }
+}
+
+/** What a person can do about it. */
+function adviceFor(message: string): string {
+  if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
+    return 'load its kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot the module must be signed'
+  }
+  if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
+    return 'switch virtualisation on in the firmware of this computer, and other hypervisors off'
+  }
+  if (/VERR_(?:NO_MEMORY|NO_LOW_MEMORY|NO_PHYS_MEMORY)/.test(message)) {
+    return 'there is not enough memory: say --memory with less, or stop other machines'
+  }
+  if (/VERR_DISK_FULL|No space left/i.test(message)) return 'make room on the disk'
+  return 'type the same command again; look at the machine in VirtualBox if it stays so'
+}
