@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve, sep } from 'node:path'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
@@ -46,6 +46,8 @@ export function openKeys(home: string): Keys {
     },
     remember: async (fingerprint, file) => {
       const link = join(folder, fileNameFor(fingerprint))
+      const own = await realpath(file).catch(() => undefined)
+      if (own === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
       const fresh = `${link}.${randomBytes(6).toString('hex')}`
       await prepare()
       try {

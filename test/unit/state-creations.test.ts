@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
@@ -118,6 +118,8 @@ describe('a key that fleet made', () => {
     const file = (await keys.find(fingerprint)) ?? ''
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     await writeFile(`${file}.0123456789ab.tmp`, 'private') // of a fleet that was killed as it wrote
+    await keys.remember(fingerprint, file) // a person who names it as their own
+    expect(await readFile(file, 'utf8')).toBe('private')
     await keys.forget(fingerprint)
     expect(await readdir(join(folder, 'keys'))).toEqual([])
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
