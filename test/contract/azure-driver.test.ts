@@ -13,7 +13,7 @@ afterAll(() => seat[Symbol.asyncDispose]())
 describeDriver({
   definition: { ...azure, load: async () => seat.driver },
   lifecycle: {
-    options: azure.options.parse({ location: 'westeurope' }),
+    options: { location: 'westeurope' },
     look: async () => {
       await seat.azure.idle()
       const { groups, resources } = seat.azure.store

@@ -32,7 +32,7 @@ describe.skipIf(!labIsHere)('at an AWS account', () => {
   describeDriver({
     definition: aws,
     lifecycle: {
-      options: aws.options.parse({ sshCidr: '203.0.113.9' }),
+      options: { sshCidr: '203.0.113.9' },
       look: async () => Object.values(await account.world()).flat(),
     },
   })

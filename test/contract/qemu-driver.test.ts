@@ -20,7 +20,7 @@ describe.skipIf(!guestIsHere)('on this computer', () => {
   describeDriver({
     definition: { ...qemu, load: async () => qemuDriver(folder) },
     lifecycle: {
-      options: qemu.options.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 }),
+      options: { accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 },
       seed: async ({ user }) => seedGuest(image, user),
       async look() {
         const hosts = join(folder, 'hosts')

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
+import { checkOptions } from '../option-flags.ts'
 import type {
   Call,
   Driver,
@@ -91,7 +92,11 @@ async function makeSeed(subject: LifecycleSubject, plan: HostPlan): Promise<Seed
 function begin(
   lifecycle: Lifecycle,
   subject: LifecycleSubject,
-  { name: text, fleet }: { name: string; fleet: string },
+  {
+    name: text,
+    fleet,
+    options,
+  }: { name: string; fleet: string; options: Readonly<Record<string, unknown>> },
 ): Creation {
   const name = text as MachineName
   const token = randomUUID()
@@ -104,7 +109,7 @@ function begin(
   }
   const plan = (call = callOf()): Promise<HostPlan> => {
     const { resources = {}, id } = record
-    return lifecycle.plan({ name, token, tags, resources, id }, subject.options, call)
+    return lifecycle.plan({ name, token, tags, resources, id }, options, call)
   }
   return {
     fleet,
@@ -150,13 +155,14 @@ export async function withTrial(
   const driver = await definition.load(driverFolder)
   const { lifecycle } = driver
   assert.ok(lifecycle, 'the driver has no lifecycle')
+  const options = checkOptions(definition, subject.options)
   const begun: Creation[] = []
   try {
     await work({
       driver,
       lifecycle,
       begin(name, fleet = randomBytes(4).toString('hex')) {
-        const creation = begin(lifecycle, subject, { name, fleet })
+        const creation = begin(lifecycle, subject, { name, fleet, options })
         begun.push(creation)
         return creation
       },

@@ -128,7 +128,7 @@ async function removeHost(workshop: Workshop, host: HostRecord, call: Call): Pro
   )
   if (other !== undefined && !isHere) {
     throw new UserError('failed', `it lives on the computer ${other}, and can be removed there`, {
-      hint: 'where that computer is no more: fleet rm --forget',
+      hint: 'where that computer is no more: fleet forget NAME',
     })
   }
   await removeMachine(workshop, token, call)

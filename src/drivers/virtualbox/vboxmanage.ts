@@ -58,8 +58,20 @@ export const orMissing = (answer: Promise<string>): Promise<string | undefined> 
     throw error
   })
 
+/** How long VirtualBox may say nothing at all, in milliseconds: what takes longer tells how far it is. */
+const longestSilence = 300_000
+
 /** A call that is under way is let end, which takes a moment, unless it takes longer than this, in milliseconds. */
 const graceOfCalls = 3000
+
+const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
+  new UserError(
+    'failed',
+    `VirtualBox does not answer: "VBoxManage ${verb}" said nothing for 5 minutes`,
+    {
+      hint: 'close VirtualBox, end the process VBoxSVC, and type the same command again',
+    },
+  )
 
 async function runOnce(
   path: string,
@@ -74,9 +86,15 @@ async function runOnce(
     windowsHide: true,
   })
   const parts = { stdout: '', stderr: '' }
+  let isSilent = false
+  const silence = setTimeout(() => {
+    isSilent = true
+    child.kill('SIGKILL')
+  }, longestSilence)
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (part: string) => {
       parts[name] += part
+      silence.refresh()
     })
   }
   let timer: NodeJS.Timeout | undefined
@@ -88,8 +106,10 @@ async function runOnce(
     const [code] = (await once(child, 'close')) as [number | null]
     if (code === 0) return parts.stdout
     signal.throwIfAborted()
+    if (isSilent) throw doesNotAnswer(words)
     throw new VBoxError(words, parts.stderr)
   } finally {
+    clearTimeout(silence)
     clearTimeout(timer)
     signal.removeEventListener('abort', end)
   }
