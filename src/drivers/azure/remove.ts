@@ -89,6 +89,21 @@ function belongsTo(
     .some((part) => names.has(part))
 }
 
+/** What is in the group of a host and not the host's. */
+async function listOthers(
+  { resources }: AzureApi,
+  place: Place,
+  token: string,
+  { signal }: Call,
+): Promise<readonly string[]> {
+  const others: string[] = []
+  const options = { abortSignal: signal }
+  for await (const resource of resources.resources.listByResourceGroup(place.group, options)) {
+    if (!belongsTo(resource, place, token)) others.push(`${resource.type} ${resource.name}`)
+  }
+  return others
+}
+
 /** Removes the group of one host, if nothing else is in it. */
 async function removeGroup(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
   const { resources, tempo } = api
@@ -102,10 +117,8 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
     })
   }
   call.progress('removing the resource group', group)
-  const others: string[] = []
-  for await (const resource of resources.resources.listByResourceGroup(group, options)) {
-    if (!belongsTo(resource, place, token)) others.push(`${resource.type} ${resource.name}`)
-  }
+  const others = await orGone(listOthers(api, place, token, call))
+  if (others === undefined) return // an earlier removal of it has come to its end meanwhile
   if (others.length > 0) {
     await removeParts(api, place, call)
     throw new UserError('failed', `the resource group ${group} also holds ${others.join(', ')}`, {
