@@ -96,11 +96,13 @@ export async function decide(
   launch: number,
 ): Promise<Decision> {
   const { resources } = wish
-  const [arch, places] = await Promise.all([
+  const asked = [
     architectureOf(ec2, options.type),
     findPlaces(ec2, options),
-    options.keyPair === undefined ? undefined : checkKeyPair(ec2, options.keyPair),
-  ])
+    options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
+  ] as const
+  await Promise.allSettled(asked) // of several errors the first in this order says most: no place offers an unknown type
+  const [arch, places] = await Promise.all(asked)
   // The newest of a release may be another one by now; all attempts ask for the same.
   const chosen = resources['release'] === options.image ? resources['image'] : undefined
   const image = await findImage(ec2, { ...options, image: chosen ?? options.image }, arch)
