@@ -1,3 +1,4 @@
+import type * as HostedCommand from './hosted-command.ts'
 import { keepEngines } from './operations/engine-connections.ts'
 import { serveSocketAt } from './operations/engine-socket.ts'
 import { isAlive } from './operations/processes.ts'
@@ -15,17 +16,19 @@ export async function runBroker(
 ): Promise<void> {
   const { env } = process
   const ssh = import('./transport/ssh.ts') // loads while the first command is being listened to
-  const hosted = new Promise((resolve) => setTimeout(resolve, hostedAfterMs)).then(
-    () => import('./hosted-command.ts'),
-  )
+  let hosted: typeof HostedCommand | undefined
+  setTimeout(() => {
+    void import('./hosted-command.ts').then((loaded) => (hosted = loaded))
+  }, hostedAfterMs).unref()
   const broker = await startBroker({
     socket: socketIn(placeOfSockets(locateHome(env), env)),
     build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: keepEngines(),
     async runCommand(command, isConnected) {
-      const { runHosted } = await hosted
-      return runHosted(command, { version, program, isConnected })
+      // By the time it was loaded, the command had long been done by its own process.
+      if (hosted === undefined) throw new Error('not loaded yet')
+      return hosted.runHosted(command, { version, program, isConnected })
     },
     serveSocket: serveSocketAt,
     isAlive,
