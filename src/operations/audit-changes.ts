@@ -1,7 +1,4 @@
-import { realpath } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { runGit } from '../state/git.ts'
 import type { Inventory, InventoryStore } from '../state/inventory.ts'
 import type { Context } from './context.ts'
 
@@ -32,31 +29,6 @@ function describeChanges(before: Inventory, after: Inventory): string {
   return said.length > 0 ? said.join('; ') : 'change the inventory'
 }
 
-async function commitFile(
-  location: string,
-  message: string,
-  env: Context['env'],
-): Promise<string | undefined> {
-  const file = await realpath(location)
-  const [folder, name] = [dirname(file), basename(file)]
-  const git = (...args: readonly string[]) => runGit(folder, args, env)
-  if ((await git('ls-files', '--error-unmatch', '--', name)).code !== 0) {
-    await git('add', '--intent-to-add', '--', name)
-  } else if ((await git('diff', '--quiet', 'HEAD', '--', name)).code === 0) return undefined
-  // --only: what else is staged stays staged. No hooks: they could refuse what has happened already.
-  const { code, stderr } = await git(
-    'commit',
-    '-q',
-    '--no-verify',
-    '-m',
-    message,
-    '--only',
-    '--',
-    name,
-  )
-  return code === 0 ? undefined : `git does not commit ${location}: ${stderr.trim()}`
-}
-
 /** Watches what is written to an inventory. Every part of a store but `read` and its place writes. */
 export function auditInventory(store: InventoryStore, env: Context['env']): AuditedInventory {
   let before: Promise<Inventory> | undefined
@@ -82,6 +54,7 @@ export function auditInventory(store: InventoryStore, env: Context['env']): Audi
       try {
         const [was, is] = [await before, await store.read()]
         if (is.audit !== 'git' || isDeepStrictEqual(was, is)) return undefined
+        const { commitFile } = await import('./commit-file.ts') // few commands write, and few of these commit
         return await commitFile(store.location, `fleet ${verb}: ${describeChanges(was, is)}`, env)
       } catch (error) {
         return error instanceof Error ? error.message : String(error)
