@@ -294,15 +294,18 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   return root
 }
 
-/** `fleet help WORD` and `fleet WORD --help` want the help of a command. Throws kind `usage` where there is none. */
+/** `fleet help WORD` and `fleet WORD --help` want the help of a command. Throws as commander does where there is none. */
 function checkHelp(words: readonly string[]): void {
   const verb = verbOf(words)
   const named = verb === 'help' ? words[words.indexOf('help') + 1] : verb
   const asks = verb === 'help' || words.includes('--help') || words.includes('-h')
   if (!asks || named === undefined || named.startsWith('-') || named === 'help') return
   if (isKnown(named)) return
-  const hint = insteadOf(named, commandList) ?? 'fleet --help'
-  throw new UserError('usage', `unknown command '${named}'`, { hint })
+  throw new CommanderError(
+    exitCodes.usage,
+    'commander.unknownCommand',
+    `unknown command '${named}'`,
+  )
 }
 
 /** Parses a command line and runs it. Most need to know of one command alone, which is much sooner there. */

@@ -169,8 +169,7 @@ export function openFleet(
   })
 
   async function connect({ host, ...machine }: ReadyMachine): Promise<Transport> {
-    const { address, port = 22, user = '', hostKeys = [], key } = host
-    if (address === undefined) {
+    if (host.address === undefined) {
       const { openLocal } = await import('./transport/local.ts')
       return openLocal(env)
     }
@@ -179,12 +178,8 @@ export function openFleet(
     const options = { signal, env, prompt: fleet.prompt }
     const connectDirectly = async () => {
       const { connectSsh } = await import('./transport/ssh.ts')
-      const ownKey = key === undefined ? undefined : await keys.find(key)
-      const identityFiles = ownKey === undefined ? [] : [ownKey]
-      return connectSsh(
-        { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
-        options,
-      )
+      const { describeLogin } = await import('./operations/describe-login.ts')
+      return connectSsh({ ...(await describeLogin(fleet, { ...machine, host })), via }, options)
     }
     const shared = await broker()
     if (shared === undefined) return connectDirectly()

@@ -2,10 +2,10 @@ import { checkOptions } from '../drivers/option-flags.ts'
 import { UserError } from '../errors.ts'
 import type { MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import { admitHost } from './admit-host.ts'
 import type { Context, Progress } from './context.ts'
 import type { CreatedMachine } from './create-machine.ts'
-import { checkNotThere, draftEntry } from './draft-entry.ts'
+import { draftEntry } from './draft-entry.ts'
+import { takeInHost } from './take-in-host.ts'
 import type { HostKeyTrust } from './trust-host-key.ts'
 
 /** A host of a provider that fleet did not make. */
@@ -31,12 +31,12 @@ export async function adoptKnownHost(
   known: KnownHost,
   progress: Progress,
 ): Promise<CreatedMachine> {
-  const { name, driver, id, via, trust, identityFiles, ...said } = known
-  const store = await context.inventory()
-  const { defaults, machines } = await store.read()
-  const draft = draftEntry({ ...said, name, driver, via }, machines.get(name))
+  const { id, ...request } = known
+  const { name, driver } = known
+  const { defaults, machines } = await (await context.inventory()).read()
+  const machine = { ...draftEntry(request, machines.get(name)), name }
   const definition = await context.driver(driver)
-  const options = checkOptions(definition, draft.options ?? {}, defaults[driver])
+  const options = checkOptions(definition, machine.options ?? {}, defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.recall === undefined) {
     throw new UserError('unsupported', `the driver ${driver} takes in no host by its id`, {
@@ -45,13 +45,5 @@ export async function adoptKnownHost(
   }
   progress(`ask ${driver} for ${id}`)
   const facts = await loaded.recall(id, options, { signal: context.signal, progress })
-  checkNotThere(await store.read(), name, via, facts)
-  const machine = { ...draft, name }
-  const calls = { progress, approve: async () => false }
-  const admitted = await admitHost(context, machine, facts, { trust, identityFiles }, calls)
-  await store.update(name, (entry, newest) => {
-    checkNotThere(newest, name, via, facts)
-    return { ...draftEntry({ ...said, name, driver, via }, entry), host: admitted.host }
-  })
-  return { machine: { ...machine, host: admitted.host }, probe: admitted.probe }
+  return takeInHost(context, machine, facts, request, { progress, approve: async () => false })
 }

@@ -4,6 +4,7 @@ import type { ReadyMachine } from '../machine/machine.ts'
 import { connectSsh } from '../transport/ssh.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Context, Progress } from './context.ts'
+import { describeLogin } from './describe-login.ts'
 import { connectJumpHost } from './jump-host.ts'
 
 /** How long a host may take from being switched on to letting fleet in, in milliseconds. */
@@ -36,13 +37,8 @@ export async function awaitLogin(
   progress: Progress,
 ): Promise<Transport> {
   const { signal, env } = context
-  const { address = '', port = 22, user = '', hostKeys = [], key } = machine.host
-  const ownKey = key === undefined ? undefined : await context.keys().find(key)
-  const target = {
-    ...{ machine: machine.name, address, port, user, hostKeys },
-    identityFiles: ownKey === undefined ? [] : [ownKey],
-    via: await connectJumpHost(context, machine),
-  }
+  const login = await describeLogin(context, machine)
+  const target = { ...login, via: await connectJumpHost(context, machine) }
   const deadline = Date.now() + bootTime
   for (let pause = firstPause; ; pause = Math.min(1.5 * pause, longestPause)) {
     progress('wait for SSH')

@@ -1,6 +1,7 @@
 import { type Machine, hostOf } from '../machine/machine.ts'
 import type { BrokerTarget } from '../transport/broker/protocol.ts'
 import type { Context } from './context.ts'
+import { describeLogin } from './describe-login.ts'
 import { findJumpHosts } from './jump-host.ts'
 
 /** What the broker is told of a host, which it knows nothing about otherwise. The host has an address. */
@@ -9,10 +10,8 @@ export async function describeTarget(
   machine: Machine,
 ): Promise<BrokerTarget> {
   const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {
-    const { address = '', port = 22, user = '', hostKeys = [], key } = hostOf(one)
-    const ownKey = key === undefined ? undefined : await context.keys().find(key)
-    const identityFiles = ownKey === undefined ? [] : [ownKey]
-    return { machine: one.name, address, port, user, hostKeys, identityFiles, ...(via && { via }) }
+    const login = await describeLogin(context, { ...one, host: hostOf(one) })
+    return { ...login, ...(via && { via }) }
   }
   let via: BrokerTarget | undefined
   for (const jump of (await findJumpHosts(context, machine)).toReversed()) {

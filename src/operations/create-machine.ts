@@ -4,12 +4,13 @@ import { UserError } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
 import { entryOf } from '../state/inventory.ts'
-import { type AdmitRequest, admitHost } from './admit-host.ts'
+import type { AdmitRequest } from './admit-host.ts'
 import type { Context } from './context.ts'
-import { type EntryRequest, checkNotThere, draftEntry } from './draft-entry.ts'
+import { type EntryRequest, draftEntry } from './draft-entry.ts'
 import { checkWay } from './jump-host.ts'
 import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from './provision-host.ts'
+import { takeInHost } from './take-in-host.ts'
 import type { TakenOver } from './take-over-host.ts'
 
 /** A machine to make. */
@@ -49,7 +50,13 @@ export async function createMachine(
   const { lifecycle } = driver
   const taken =
     lifecycle === undefined
-      ? await takeHost(context, machine, { driver, options, request, calls })
+      ? await takeInHost(
+          context,
+          machine,
+          await locateHost(context, machine, { driver, options, calls }),
+          request,
+          calls,
+        )
       : await makeHost(context, machine, {
           ...{ lifecycle, options, inventory, progress: calls.progress },
           draft: (newest) => draftEntry(request, newest),
@@ -65,34 +72,15 @@ function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequ
   })
 }
 
-/** How a host that exists is found and let in. */
-interface Taking {
-  readonly driver: Driver
-  readonly options: Options
-  readonly request: CreateRequest
-  readonly calls: ProvisionCalls
-}
-
-/** Takes in a host that exists: finds it, pins its key, looks at it and writes the entry, if nothing fails. */
-async function takeHost(context: Context, machine: Machine, taking: Taking): Promise<TakenOver> {
-  const { name, via } = machine
-  const { request, calls } = taking
-  const store = await context.inventory()
-  const facts = await locateHost(context, machine, taking)
-  checkNotThere(await store.read(), name, via, facts)
-  const { host, probe } = await admitHost(context, machine, facts, request, calls)
-  await store.update(name, (entry, newest) => {
-    checkNotThere(newest, name, via, facts)
-    return { ...draftEntry(request, entry), host }
-  })
-  return { machine: { ...machine, host }, probe }
-}
-
 /** Asks the driver where the host is. */
 function locateHost(
   { signal }: Context,
   { name, driver: driverName }: Machine,
-  { driver, options, calls }: Taking,
+  {
+    driver,
+    options,
+    calls,
+  }: { readonly driver: Driver; readonly options: Options; readonly calls: ProvisionCalls },
 ): Promise<HostFacts> {
   if (driver.locate !== undefined) {
     return driver.locate(name, options, { signal, progress: calls.progress })

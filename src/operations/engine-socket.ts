@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Dial } from '../engine/engine.ts'
 import { UserError, messageOf } from '../errors.ts'
-import { longestSocketPath } from '../transport/socket-path.ts'
+import { longestSocketPath } from '../socket-path.ts'
 import { listenAt } from '../transport/unix-socket.ts'
 
 /** A Unix socket of this computer that leads somewhere else. */

@@ -14,6 +14,7 @@ import { connectSsh } from '../transport/ssh.ts'
 import { run } from '../transport/run.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Context } from './context.ts'
+import { describeLogin } from './describe-login.ts'
 import { connectJumpHost } from './jump-host.ts'
 
 /** The fleet whose operators are let in, and the machine. */
@@ -78,12 +79,7 @@ async function logInAnew(
   machine: Machine,
   signal: AbortSignal,
 ): Promise<Transport> {
-  const { address = '', port = 22, user = '', hostKeys = [], key } = hostOf(machine)
-  const ownKey = key === undefined ? undefined : await context.keys().find(key)
-  const identityFiles = ownKey === undefined ? [] : [ownKey]
+  const login = await describeLogin(context, { ...machine, host: hostOf(machine) })
   const via = await connectJumpHost(context, machine)
-  return connectSsh(
-    { machine: machine.name, address, port, user, hostKeys, identityFiles, via },
-    { signal, env: context.env, prompt: context.prompt },
-  )
+  return connectSsh({ ...login, via }, { signal, env: context.env, prompt: context.prompt })
 }

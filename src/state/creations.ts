@@ -5,6 +5,7 @@ import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError, codeOf } from '../errors.ts'
+import { longestSocketPath } from '../socket-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
@@ -32,9 +33,6 @@ export interface Creations {
    */
   hold<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }
-
-/** The longest path that every platform takes for a socket (104 bytes with the final NUL on macOS). */
-const longestSocketPath = 103
 
 const digest = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)

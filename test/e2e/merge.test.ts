@@ -41,21 +41,30 @@ async function makeRepository(person: Person) {
 
 const add = (text: string, name: string, n: number): string => `${text}\n  ${name}:\n${entry(n)}`
 
+/** Commits `start`, and a neighbour of its machines on each of two branches. */
+async function addOnTwoBranches(
+  { git, write, commit }: Awaited<ReturnType<typeof makeRepository>>,
+  start: string,
+): Promise<void> {
+  await write(start)
+  await git('add', '-A')
+  await commit('start')
+  await git('checkout', '-qb', 'other')
+  await write(add(start, 'web-3', 3))
+  await commit('web-3')
+  await git('checkout', '-q', 'main')
+  await write(add(start, 'web-2', 2))
+  await commit('web-2')
+}
+
 describe('two branches of an inventory', () => {
   it('that add neighbours merge and rebase in git by themselves, in a clone of fleet init', async () => {
     await using person = await makePerson()
-    const { git, fleet, read, write, commit } = await makeRepository(person)
+    const repository = await makeRepository(person)
+    const { git, fleet, read } = repository
     expect((await fleet('init')).code).toBe(0)
     const start = (await read()).replace(/machines: \{\}[^]*/, `machines:\n  web-1:\n${entry(1)}`)
-    await write(start)
-    await git('add', '-A')
-    await commit('start')
-    await git('checkout', '-qb', 'other')
-    await write(add(start, 'web-3', 3))
-    await commit('web-3')
-    await git('checkout', '-q', 'main')
-    await write(add(start, 'web-2', 2))
-    await commit('web-2')
+    await addOnTwoBranches(repository, start)
     const both = add(add(start, 'web-2', 2), 'web-3', 3)
 
     await git('branch', 'again', 'other')
@@ -69,17 +78,10 @@ describe('two branches of an inventory', () => {
 
   it('left in conflict by plain git are told of by name, and merged by fleet merge', async () => {
     await using person = await makePerson()
-    const { git, fleet, read, write, commit } = await makeRepository(person)
+    const repository = await makeRepository(person)
+    const { git, fleet, read } = repository
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
-    await write(start)
-    await git('add', '-A')
-    await commit('start')
-    await git('checkout', '-qb', 'other')
-    await write(add(start, 'web-3', 3))
-    await commit('web-3')
-    await git('checkout', '-q', 'main')
-    await write(add(start, 'web-2', 2))
-    await commit('web-2')
+    await addOnTwoBranches(repository, start)
     await expect(git('merge', '-q', 'other')).rejects.toThrow('git merge')
     const refused = await fleet('ls')
     expect(refused.code).toBe(4)

@@ -9,13 +9,13 @@ const adapters = ['disk-images', 'drivers', 'provision', 'transport', 'engine', 
 const allowed: Readonly<Record<string, readonly string[]>> = {
   commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'errors'],
   ui: ['machine', 'errors'],
-  operations: [...adapters, 'machine', 'proxy', 'errors'],
+  operations: [...adapters, 'machine', 'proxy', 'socket-path', 'errors'],
   'disk-images': ['machine', 'lock', 'proxy', 'errors'],
   drivers: ['machine', 'lock', 'proxy', 'errors'],
   provision: ['machine', 'errors'],
-  transport: ['machine', 'errors'],
+  transport: ['machine', 'socket-path', 'errors'],
   engine: ['machine', 'errors'],
-  state: ['machine', 'lock', 'proxy', 'errors'],
+  state: ['machine', 'lock', 'proxy', 'socket-path', 'errors'],
   machine: ['errors'],
 }
 

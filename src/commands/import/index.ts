@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
-import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type CommandGroup, defineCommand, optional, required } from '../definition.ts'
+import { confirmJumpOn } from '../machines/confirmation.ts'
 import { importOptions, takeIn, takeInForeign } from './take-in.ts'
 
 const shared =
@@ -82,12 +82,7 @@ const sshConfig = defineCommand({
       adoptMachine(
         fleet,
         { ...host, ...taking, configuration },
-        {
-          progress: taking.progress,
-          confirmJump: async ({ name, leadsTo }) =>
-            !canPrompt(io) ||
-            confirm(io, `${leadsTo} is reached through ${name}. Take in ${name} too?`),
-        },
+        { progress: taking.progress, confirmJump: confirmJumpOn(io) },
       ),
     )
   },

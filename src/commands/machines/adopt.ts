@@ -1,8 +1,8 @@
 import { parseLabels } from '../../machine/labels.ts'
 import { parseMachineName } from '../../machine/name.ts'
-import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { withProgress } from '../../ui/progress.ts'
 import { defineCommand, flag, parsed, required, text, texts } from '../definition.ts'
+import { confirmJumpOn } from './confirmation.ts'
 import { driverOptions } from './creation-options.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
 import { reportMachines } from './report-machine.ts'
@@ -79,13 +79,7 @@ export const adopt = defineCommand({
             name: options.name,
             ...shared,
           },
-          {
-            progress,
-            async confirmJump({ name, leadsTo }) {
-              const question = `${leadsTo} is reached through ${name}. Take in ${name} too?`
-              return !canPrompt(io) || confirm(io, question)
-            },
-          },
+          { progress, confirmJump: confirmJumpOn(io) },
         )
       },
     )

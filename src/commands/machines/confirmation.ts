@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts'
+import type { AdoptCalls } from '../../operations/adopt-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { takeScreen } from '../../ui/screen.ts'
@@ -29,3 +30,9 @@ export async function requireConsent(
     throw new UserError('cancelled', 'cancelled: nothing was changed')
   }
 }
+
+/** Asks whether a jump host becomes a machine too, where there is somebody to ask; its key must be vouched for in any case. */
+export const confirmJumpOn =
+  (io: Io): AdoptCalls['confirmJump'] =>
+  async ({ name, leadsTo }) =>
+    !canPrompt(io) || confirm(io, `${leadsTo} is reached through ${name}. Take in ${name} too?`)

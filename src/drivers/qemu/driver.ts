@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call, Driver, FoundHost, HostPlan, HostWish } from '../driver.ts'
+import { onThisComputer, otherComputer } from '../this-computer.ts'
 import { architectureHere, chooseAccelerator } from './accelerator.ts'
 import { type HostFile, type Places, idOf, placesIn, readHost, readHosts } from './host-file.ts'
 import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
@@ -16,12 +16,6 @@ import { snapshotsOf } from './snapshots.ts'
 
 /** cloud-init reads the medium whole; more than this is no user-data. */
 const longestUserData = 2 ** 20
-
-/** A machine of another person's computer, or of one that has another name by now. */
-function elsewhere({ resources }: HostRecord): string | undefined {
-  const computer = resources?.['computer']
-  return computer === undefined || computer === hostname() ? undefined : computer
-}
 
 const madeElsewhere = (computer: string): UserError =>
   new UserError('unsupported', `it was made on the computer ${computer}, and exists there alone`, {
@@ -38,7 +32,7 @@ async function planHost(
   const { token, name, tags } = wish
   const id = idOf(token)
   const known = await readHost(places, id)
-  const computer = elsewhere({ phase: 'creating', resources: { ...wish.resources } })
+  const computer = otherComputer(wish)
   if (known === undefined && computer !== undefined) throw madeElsewhere(computer)
   const arch = known?.arch ?? options.arch ?? architectureHere()
   const version = await runProgram(emulatorOf(arch), ['--version'], call.signal)
@@ -49,7 +43,7 @@ async function planHost(
   const draft = { id, token, name, tags, user, arch, accelerator, cpus, memory, port }
   const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
   return {
-    resources: { ...wish.resources, computer: hostname(), accelerator },
+    resources: { ...wish.resources, ...onThisComputer(), accelerator },
     user: known?.user ?? user,
     userData: { maxBytes: longestUserData, gzip: true },
     disk: { image, arch },
@@ -67,7 +61,7 @@ async function removeHost(places: Places, record: HostRecord, call: Call): Promi
   const id = idOf(token)
   const host = await readHost(places, id)
   if (host === undefined) {
-    const computer = elsewhere(record)
+    const computer = otherComputer(record)
     if (computer !== undefined) throw madeElsewhere(computer)
     return
   }
@@ -84,7 +78,8 @@ async function removeHost(places: Places, record: HostRecord, call: Call): Promi
 
 async function statusOf(places: Places, record: HostRecord): Promise<HostStatus> {
   const host = record.token === undefined ? undefined : await readHost(places, idOf(record.token))
-  if (host === undefined) return { state: elsewhere(record) === undefined ? 'absent' : 'unknown' }
+  if (host === undefined)
+    return { state: otherComputer(record) === undefined ? 'absent' : 'unknown' }
   return { state: (await isRunning(host, places)) ? 'running' : 'stopped' }
 }
 
@@ -93,7 +88,7 @@ async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
   const { id, token, name, user, port } = host
   const record: HostRecord = {
     ...{ phase: 'ready', id, token, user, port, address: '127.0.0.1' },
-    resources: { computer: hostname() },
+    resources: onThisComputer(),
   }
   return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`] }
 }
@@ -104,7 +99,7 @@ export function qemuDriver(folder: string): Driver<QemuOptions> {
   const hostOf = async (record: HostRecord): Promise<HostFile> => {
     const host = await readHost(places, idOf(record.token ?? ''))
     if (host !== undefined) return host
-    const computer = elsewhere(record)
+    const computer = otherComputer(record)
     if (computer !== undefined) throw madeElsewhere(computer)
     throw new UserError('failed', 'its virtual machine does not exist any more', {
       hint: 'take its entry away: fleet rm NAME',

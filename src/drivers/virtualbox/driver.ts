@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call, Driver, HostPlan, HostWish } from '../driver.ts'
+import { onThisComputer, otherComputer } from '../this-computer.ts'
 import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
 import { findMachine, stateOf } from './machine.ts'
@@ -18,12 +18,6 @@ import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
 
 /** A CD-ROM takes more, and cloud-init reads all of it. */
 const longestUserData = 4 * 1024 * 1024
-
-/** The computer that a host lives on, where that is another one. */
-const elsewhere = ({ resources = {} }: HostRecord): string | undefined => {
-  const { computer } = resources
-  return computer === undefined || computer === hostname() ? undefined : computer
-}
 
 /** The id of a host that is made. */
 function idOf(host: HostRecord): string {
@@ -40,7 +34,7 @@ async function planHost(
   const { vbox } = workshop
   const { major, minor } = await vbox.program()
   const exists = await isWhole(vbox, wish.token, call)
-  const other = elsewhere({ phase: 'creating', resources: wish.resources })
+  const other = otherComputer(wish)
   if (other !== undefined && !exists) {
     throw new UserError(
       'usage',
@@ -53,7 +47,7 @@ async function planHost(
   const { cpus, memory, disk, image, hostOnly } = options
   const cards = hostOnly ? [1, 2] : []
   return {
-    resources: { ...wish.resources, computer: hostname() },
+    resources: { ...wish.resources, ...onThisComputer() },
     user: options.user,
     userData: { maxBytes: longestUserData, gzip: false },
     disk: {
@@ -74,7 +68,7 @@ async function planHost(
 async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promise<HostStatus> {
   const machine = host.id === undefined ? undefined : await findMachine(vbox, host.id, call)
   if (machine !== undefined) return { state: stateOf(machine.state) }
-  return { state: elsewhere(host) === undefined ? 'absent' : 'unknown' }
+  return { state: otherComputer(host) === undefined ? 'absent' : 'unknown' }
 }
 
 /** Does something to the machine of a host. */
@@ -121,7 +115,7 @@ export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
 async function removeHost(workshop: Workshop, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
   if (token === undefined) return
-  const other = elsewhere(host)
+  const other = otherComputer(host)
   const isHere = await access(workshop.places.machine(token).folder).then(
     () => true,
     () => false,
