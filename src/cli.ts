@@ -6,34 +6,22 @@ import {
   inventoryIn,
   verbOf,
 } from './commands/common-options.ts'
-import {
-  type Command,
-  type CommandGroup,
-  type Option,
-  type Targets,
-  isGroup,
-} from './commands/definition.ts'
+import { type Command, type CommandGroup, type Option, isGroup } from './commands/definition.ts'
 import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
+import {
+  type CommonValues,
+  type TypedWords,
+  joinCommon,
+  splitRest,
+  takeLeadingTargets,
+  targetsOf,
+  withRest,
+} from './commands/typed-words.ts'
 import { UserError, exitCodes } from './errors.ts'
 import { type Caution, type Fleet, openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import type { Io } from './ui/io.ts'
-
-/** The common options as they were typed. */
-interface CommonValues {
-  readonly inventory?: string
-  readonly machine?: string
-  readonly on?: readonly string[]
-  readonly all?: boolean
-  readonly parallel?: number
-  readonly timeout?: number
-  readonly maxFail?: number
-  readonly retryFailed?: boolean
-  readonly fold?: boolean
-  readonly json?: boolean
-  readonly quiet?: boolean
-}
 
 /** How a command ended, and what telling of its failure needs. */
 interface Ran {
@@ -55,64 +43,11 @@ function programOption(option: Option<unknown>): ProgramOption {
   return made
 }
 
-/** `--max-fail` of `maxFail`. */
-const longFlagOf = (name: string): string =>
-  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-
-/** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
-function joinCommon(command: Command, before: CommonValues, after: CommonValues): CommonValues {
-  const taken = new Set<string>(commonNamesOf(command))
-  const refused = Object.keys(before).find((name) => !taken.has(name))
-  if (refused !== undefined) {
-    throw new UserError('usage', `fleet ${command.name} does not take ${longFlagOf(refused)}`, {
-      hint: `fleet ${command.name} --help`,
-    })
-  }
-  return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
-}
-
-function targetsOf({ machine, on = [], all, retryFailed = false, ...how }: CommonValues): Targets {
-  const selectors = all === true ? [...on, 'all'] : on
-  if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
-    throw new UserError(
-      'usage',
-      '--machine names one machine, --on, --all and --retry-failed name many: use one',
-    )
-  }
-  const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000
-  const { parallel, maxFail } = how
-  return { machine, on: selectors, parallel, retryFailed, timeoutMs, maxFail }
-}
-
-/**
- * Takes `--on` and `--machine` off the front of words meant for docker, which has no flags
- * of these names: people write them after the verb by habit.
- */
-function takeLeadingTargets(words: readonly unknown[]): {
-  after: CommonValues
-  words: readonly unknown[]
-} {
-  const rest = [...(words[0] as string[])]
-  const after: { on: string[]; machine?: string } = { on: [] }
-  for (;;) {
-    const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
-    if (name === undefined) return { after, words: [rest] }
-    const value = joined ?? rest[1]
-    if (value === undefined) throw new UserError('usage', `--${name} wants a value`)
-    rest.splice(0, joined === undefined ? 2 : 1)
-    if (name === 'on') after.on.push(value)
-    else after.machine = value
-  }
-}
-
 /** Where a command line runs, and what becomes of it. */
-interface Run {
+interface Run extends TypedWords {
   readonly io: Io
   /** That of fleet. */
   readonly version: string
-  readonly argv: readonly string[]
-  /** What stood behind `--`, for commands that tell it apart; absent where there is no `--`. */
-  readonly rest: readonly string[] | undefined
   readonly ran: Ran
   readonly requireConnected: Caution['requireConnected']
 }
@@ -217,38 +152,6 @@ async function audited<Value>(
     const trouble = await fleet.audit(verb).catch(() => undefined)
     if (trouble !== undefined) io.stderr.write(`not committed (audit: git): ${trouble}\n`)
   }
-}
-
-/**
- * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for words before `--` that
- * would join it, or that name a machine where an option does.
- */
-function withRest(
-  words: readonly unknown[],
-  rest: readonly string[],
-  { machine, on, retryFailed }: Targets,
-): readonly unknown[] {
-  const named = words.slice(0, -1)
-  const isChosen = machine !== undefined || on.length > 0 || retryFailed
-  const extra = [...(isChosen ? named : []), ...((words.at(-1) ?? []) as readonly string[])]
-  const stray = extra.find((word) => word !== undefined)
-  if (stray !== undefined) {
-    throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {
-      hint: 'one name stands there, or an option that says which machines; the command stands behind',
-    })
-  }
-  return [...named, [...rest]]
-}
-
-/** Takes off what stands behind `--`, where the command tells it apart from its other words. */
-function splitRest(argv: readonly string[]): Pick<Run, 'argv' | 'rest'> {
-  const verb = verbOf(argv)
-  const dashes = argv.indexOf('--')
-  const command = commandList
-    .flatMap(({ entries }) => entries)
-    .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
-  if (command === undefined || dashes === -1) return { argv, rest: undefined }
-  return { argv: argv.slice(0, dashes), rest: argv.slice(dashes + 1) }
 }
 
 const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
