@@ -6,6 +6,7 @@ import { editInventoryText } from '../../src/state/edit-inventory-text.ts'
 import { parseInventoryDocument } from '../../src/state/inventory-document.ts'
 import { readPlainInventory } from '../../src/state/plain-yaml.ts'
 import { head } from '../support/edit-text.ts'
+import { processorTimeOf } from '../support/processor-time.ts'
 
 /** What the whole parser says; undefined where it refuses. */
 function parseWhole(text: string): unknown {
@@ -248,14 +249,16 @@ describe('an inventory of 10,000 machines', () => {
     (_, index) => `  # of ${index}\n${machine.replace('web-1', `web-${index}`)}`,
   ).join('\n')}`
 
-  it('is changed in one entry without a whole parse', () => {
-    const began = performance.now()
+  it('is changed in one entry without a whole parse', async () => {
     const name = parseMachineName('web-5000')
-    const after = editInventoryText(text, name, { driver: 'x' }, 'f')
-    const removed = editInventoryText(text, name, undefined, 'f')
-    const added = editInventoryText(removed, name, { driver: 'x' }, 'f')
+    let [after, removed, added] = ['', '', '']
+    const took = await processorTimeOf(() => {
+      after = editInventoryText(text, name, { driver: 'x' }, 'f')
+      removed = editInventoryText(text, name, undefined, 'f')
+      added = editInventoryText(removed, name, { driver: 'x' }, 'f')
+    })
     // A whole parse takes ten seconds; six of the plain reader well under two.
-    expect(performance.now() - began).toBeLessThan(5000)
+    expect(took).toBeLessThan(5000)
     const [before, rest] = text.split('  # of 5000\n')
     const [, behind] = text.split('  # of 5001\n')
     expect(after).toBe(
