@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { HostRecord } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
+import type { Reshape } from './reshape.ts'
 
 /** What every call to a driver carries. */
 export interface Call {
@@ -177,6 +178,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly lifecycle?: Lifecycle<Options>
   readonly power?: Power
   readonly snapshots?: Snapshots
+  readonly reshape?: Reshape<Options>
 }
 
 /** The version of this contract. What a driver would have to follow raises it. */

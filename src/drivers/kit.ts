@@ -26,6 +26,7 @@ export type {
   Snapshot,
   Snapshots,
 } from './driver.ts'
+export type { Difference, Reshape, ReshapeWish } from './reshape.ts'
 
 /**
  * Declares a driver, keeping the types of its options. `contract` is the version that it was written for, in

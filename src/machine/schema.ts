@@ -102,6 +102,10 @@ export const hostRecord = z.strictObject({
   arch: text.optional().describe('Processor architecture, in Docker terms, as last seen.'),
   engine: text.optional().describe('Engine version, as last seen.'),
   resources: z.record(text, text).optional().describe("The driver's own notes."),
+  renewing: z
+    .literal(true)
+    .optional()
+    .describe('It is being replaced: once its host is gone, another one is made.'),
   created: z.iso.datetime().optional().describe('When fleet first wrote the entry.'),
 })
 /** What fleet remembers of a host (`host:`). */
@@ -121,6 +125,10 @@ export const machineEntry = z.strictObject({
     .optional()
     .describe("Your own cloud-init user-data for a new host: a file in the inventory's folder."),
   protected: z.boolean().optional().describe('Removing asks for the name.'),
+  stopped: z
+    .literal(true)
+    .optional()
+    .describe('It is to be switched off. `fleet stop` writes it, `fleet start` takes it away.'),
   host: hostRecord.optional().describe('Written by fleet.'),
 })
 /** One entry under `machines:`. */

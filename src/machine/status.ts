@@ -4,4 +4,6 @@ export interface HostStatus {
   readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
   /** Where the provider says the host is now. */
   readonly address?: string
+  /** What it has of the driver's options, as far as the same answer of the provider says, in words of the driver's own. */
+  readonly options?: Readonly<Record<string, string>>
 }

@@ -2,12 +2,14 @@ import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { Inventory } from '../state/inventory.ts'
-import type { Change, ChangePlan } from './change-plan.ts'
+import type { Change } from './change-plan.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context, Progress } from './context.ts'
 import { createMachine } from './create-machine.ts'
 import { letOperatorsIn, operatorsOf } from './let-operators-in.ts'
 import { removeMachine } from './remove-machine.ts'
+import { replaceMachine } from './replace-machine.ts'
+import { reshapeMachine } from './reshape-machine.ts'
 import { switchPower } from './switch-power.ts'
 import type { HostKeyTrust } from './trust-host-key.ts'
 
@@ -34,23 +36,31 @@ function depthOf({ machines }: Inventory, { name, via }: Machine): number {
   return passed.size
 }
 
-/** The changes of a plan by machine; those first that others are reached through. */
-export function orderChanges(inventory: Inventory, plan: ChangePlan): readonly MachineChanges[] {
-  const names = [...new Set(plan.changes.map(({ machine }) => machine))]
+/** Changes by machine; those first that others are reached through. */
+export function orderChanges(
+  inventory: Inventory,
+  all: readonly Change[],
+): readonly MachineChanges[] {
+  const names = [...new Set(all.map(({ machine }) => machine))]
   return names
     .map((name) => findMachine(inventory, name))
     .toSorted((a, b) => depthOf(inventory, a) - depthOf(inventory, b))
     .map(({ name }) => ({
       name,
-      changes: plan.changes.filter(({ machine }) => machine === name),
+      changes: all.filter(({ machine }) => machine === name),
     }))
 }
 
 /**
  * Does the changes of machines, each machine's one after the other, and waits with a machine for those that it is reached
- * through. Each change is one that can be cut short anywhere: the next plan goes on with it.
+ * through. Each change is one that can be cut short anywhere: the next plan goes on with it. `leaving`: the machines that
+ * are taken away, which may be reached through each other.
  */
-export function applyTo(context: Context, inventory: Inventory) {
+export function applyTo(
+  context: Context,
+  inventory: Inventory,
+  leaving: ReadonlySet<string> = new Set(),
+) {
   const under = new Map<string, Promise<void>>()
   return async ({ name, changes }: MachineChanges, calls: ApplyCalls): Promise<MachineChanges> => {
     const { via } = findMachine(inventory, name)
@@ -62,7 +72,7 @@ export function applyTo(context: Context, inventory: Inventory) {
           throw new UserError('failed', `${via}, the way to ${name}, failed`, { machine: name })
         })
       }
-      for (const change of changes) await applyChange(context, change, calls)
+      for (const change of changes) await applyChange(context, change, { ...calls, leaving })
     })()
     under.set(name, work)
     await work
@@ -72,8 +82,8 @@ export function applyTo(context: Context, inventory: Inventory) {
 
 async function applyChange(
   context: Context,
-  { machine: name, action }: Change,
-  { progress, signal, trust }: ApplyCalls,
+  { machine: name, action, severe }: Change,
+  { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
   const stoppable: Context = { ...context, signal }
   const inventory = await (await context.inventory()).read()
@@ -87,8 +97,12 @@ async function applyChange(
         { progress, approve: async () => true },
       )
       return
+    case 'change':
+      await reshapeMachine(stoppable, machine, { progress, signal })
+      return
     case 'start':
-      await switchPower(stoppable, machine, 'start', { progress, signal })
+    case 'stop':
+      await switchPower(stoppable, machine, action, { progress, signal })
       return
     case 'operators':
       progress('see to the keys of operators')
@@ -98,13 +112,21 @@ async function applyChange(
         operatorsOf(inventory, machine),
       )
       return
+    case 'replace':
     case 'remove':
-      if (machine.host?.phase !== 'removing' || machine.protected) {
-        throw new UserError('failed', `the removal of ${name} was never begun: it stays`, {
-          machine: name,
-          hint: `fleet rm ${name}`,
-        })
-      }
-      await removeMachine(stoppable, machine, { progress, signal })
+      checkMayGo(machine, severe === true)
+      if (action === 'replace')
+        await replaceMachine(stoppable, machine, { progress, signal, trust })
+      else await removeMachine(stoppable, machine, { progress, signal, leaving })
   }
+}
+
+/** What was protected meanwhile stays, and so does what nobody has agreed to. */
+function checkMayGo({ name, host, protected: isProtected }: Machine, isAgreed: boolean): void {
+  if (!isProtected && (isAgreed || host?.phase === 'removing')) return
+  const why = isProtected ? 'is protected' : 'is not being removed any more'
+  throw new UserError('failed', `${name} ${why}: it stays`, {
+    machine: name,
+    hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,
+  })
 }

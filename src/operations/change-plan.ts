@@ -2,15 +2,38 @@ import { createHash } from 'node:crypto'
 import { UserError, messageOf } from '../errors.ts'
 import type { Inventory } from '../state/inventory.ts'
 
+/** An option of a host that is to be another one. */
+interface OptionChange {
+  readonly option: string
+  readonly from: string
+  readonly to: string
+}
+
 /** One thing that is to happen to a machine. */
 export interface Change {
   readonly machine: string
   /**
-   * `create`, `adopt`: make or take in the host that the entry wants, or go on with that. `start`: switch it on.
-   * `operators`: let in exactly those operators that the inventory names. `remove`: end a removal that was begun.
+   * `create`, `adopt`: make or take in the host that the entry wants, or go on with that. `change`: bring about options on the
+   * host that is there. `start`, `stop`: switch it. `operators`: let in exactly those operators that the inventory names.
+   * `replace`: remove the host and make another one under the same name, or go on with that. `remove`: take the machine away,
+   * host and entry, or go on with that.
    */
-  readonly action: 'create' | 'adopt' | 'start' | 'operators' | 'remove'
+  readonly action:
+    | 'create'
+    | 'adopt'
+    | 'change'
+    | 'start'
+    | 'stop'
+    | 'operators'
+    | 'replace'
+    | 'remove'
   readonly why: string
+  /** A host that is there goes, with all that is on it: only with a consent of its own. */
+  readonly severe?: true
+  /** The host does not run meanwhile. */
+  readonly stops?: true
+  /** Of `change` and `replace`. */
+  readonly options?: readonly OptionChange[]
 }
 
 /** Something that fleet remembers and is another way now. */
@@ -26,6 +49,13 @@ export interface Matter {
   readonly machine: string
   readonly why: string
   readonly hint?: string
+}
+
+/** What was found of one machine. */
+export interface Finding {
+  readonly changes?: readonly Change[]
+  readonly drift?: readonly Drift[]
+  readonly matters?: readonly Matter[]
 }
 
 /** What the inventory wants and is not so yet, and what else was seen. */

@@ -1,16 +1,15 @@
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
-import type { LetIn } from '../provision/authorized-keys.ts'
-import type { HostProbe } from '../provision/host-probe.ts'
+import type { HostStatus } from '../machine/status.ts'
 import type { Inventory } from '../state/inventory.ts'
-import { askProviders } from './ask-providers.ts'
-import type { Change, ChangePlan, Drift, Matter } from './change-plan.ts'
+import { type ProviderAnswer, askProviders } from './ask-providers.ts'
+import type { ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
 import { digestInventory } from './change-plan.ts'
 import { findOrphans } from './collect-garbage.ts'
+import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from './context.ts'
 import { fanOut } from './fan-out.ts'
-import { operatorsOf, readOperators } from './let-operators-in.ts'
-import { observedFacts } from './observed-facts.ts'
-import { probeHost } from './probe-host.ts'
+import { lookAtHost } from './look-at-host.ts'
+import { planUnready } from './plan-unready.ts'
 
 /** How a plan is made. */
 export interface PlanOptions {
@@ -21,64 +20,8 @@ export interface PlanOptions {
   readonly progress: Progress
 }
 
-/** What was found of one machine. */
-interface Finding {
-  readonly changes?: readonly Change[]
-  readonly drift?: readonly Drift[]
-  readonly matters?: readonly Matter[]
-}
-
 /** How many hosts are looked at once: with more, this computer would keep them from answering in time. */
 const concurrency = 128
-
-/** What is to be done where there is no host yet, or where that was cut short. */
-function planUnready(inventory: Inventory, machine: Machine, makesHosts: boolean): Finding {
-  const { name, host } = machine
-  if (host?.phase === 'removing') {
-    const why = 'its removal was begun and cut short'
-    if (!machine.protected) return { changes: [{ machine: name, action: 'remove', why }] }
-    return { matters: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
-  }
-  const why = host === undefined ? 'it is not there yet' : 'its creation was begun and cut short'
-  if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
-  const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
-  const letsIn = planOperators(machine, wanted, [])
-  return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
-}
-
-const lacks = (some: readonly LetIn[], key: string): boolean =>
-  !some.some((other) => other.key === key)
-
-/** The change that makes a host let in whom it should; none where it does. */
-function planOperators(
-  { name }: Machine,
-  wanted: readonly LetIn[],
-  there: readonly LetIn[],
-): readonly Change[] {
-  const added = wanted.filter(({ key }) => lacks(there, key)).map((one) => `let in ${one.name}`)
-  const revoked = there.filter(({ key }) => lacks(wanted, key)).map((one) => `revoke ${one.name}`)
-  const why = [...added, ...revoked].join(', ')
-  return why === '' ? [] : [{ machine: name, action: 'operators', why }]
-}
-
-/** What is remembered of a host and is another way now. */
-function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
-  const { os, arch, engine } = observedFacts(probe)
-  const seen = { address, os, arch, engine: engine ?? (host.engine && 'none answers') }
-  return (['address', 'os', 'arch', 'engine'] as const).flatMap((field): Drift[] => {
-    const [remembered, now] = [host[field], seen[field]]
-    if (now === undefined || now === remembered) return []
-    return [{ machine: name, field, ...(remembered !== undefined && { remembered }), seen: now }]
-  })
-}
-
-/** An engine that is there is never changed; that another one is wanted is told. */
-function findEngineMatter({ name, engine }: Machine, seen: string | undefined): readonly Matter[] {
-  const wanted = typeof engine === 'object' ? engine.version : undefined
-  if (wanted === undefined || seen === undefined) return []
-  if (seen === wanted || seen.startsWith(`${wanted}.`)) return []
-  return [{ machine: name, why: `engine ${wanted} is wanted, and ${seen} is there` }]
-}
 
 /** Of a host that fleet did not make, the entry says where it is; somebody may have changed that since. */
 function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matter[] {
@@ -93,50 +36,50 @@ function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matt
   ]
 }
 
-/** Looks at a host that should run, at the address that its provider gives now. */
-async function lookAt(
+/** All that several looks found, in their order. */
+const joinFindings = (...findings: readonly Finding[]): Required<Finding> => ({
+  changes: findings.flatMap(({ changes = [] }) => changes),
+  drift: findings.flatMap(({ drift = [] }) => drift),
+  matters: findings.flatMap(({ matters = [] }) => matters),
+})
+
+/** A host that is to be switched, where its driver can. */
+async function planPower(
   context: Context,
-  inventory: Inventory,
-  { host, ...machine }: ReadyMachine,
-  address: string | undefined,
+  { name, driver }: ReadyMachine,
+  action: 'start' | 'stop',
+  why: string,
 ): Promise<Finding> {
-  const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
-  const { signal } = context
-  const transport = await context.connect(now)
-  const target = { machine: machine.name, transport, socket: host.socket, signal }
-  const probe = await probeHost(target)
-  const place = { fleet: inventory.id, machine: now, signal }
-  const isRemote = now.host.address !== undefined
-  const there = isRemote ? await readOperators(transport, place) : []
-  const wanted = isRemote ? operatorsOf(inventory, now) : []
-  return {
-    changes: planOperators(now, wanted, there),
-    drift: findDrift({ ...machine, host }, now.host.address, probe),
-    matters: findEngineMatter(now, probe.engine?.version),
-  }
+  const { power } = await context.loadDriver(driver)
+  return power === undefined
+    ? { matters: [{ machine: name, why }] }
+    : { changes: [{ machine: name, action, why }] }
 }
 
-/** Compares the entry, the record and the world, for one machine. */
-async function examine(
+/** Where the provider says that a host is elsewhere than on record, and nobody connects to it. */
+function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
+  const { address: remembered } = host
+  if (address === undefined || address === remembered) return []
+  const drift: Drift = { machine: name, field: 'address', seen: address }
+  return [{ ...drift, ...(remembered !== undefined && { remembered }) }]
+}
+
+/** Compares the entry, the record and the world, for a machine whose host is there. */
+async function examineHost(
   context: Context,
   inventory: Inventory,
-  machine: Machine,
-  ask: ReturnType<typeof askProviders>,
+  machine: ReadyMachine,
+  status: ProviderAnswer,
   { providersOnly = false }: PlanOptions,
 ): Promise<Finding> {
-  const { name, host } = machine
-  const driver = await context.loadDriver(machine.driver)
-  if (host?.phase !== 'ready') {
-    return planUnready(inventory, machine, driver.lifecycle !== undefined)
-  }
-  const status = await ask(machine)
+  const { name, stopped = false } = machine
   switch (status.state) {
     case 'paused':
     case 'stopped': {
+      const options = await planOptions(context, inventory, machine, status)
+      if (stopped) return options
       const why = `it is ${status.state}`
-      return driver.power === undefined
-        ? { matters: [{ machine: name, why }] }
-        : { changes: [{ machine: name, action: 'start', why }] }
+      return joinFindings(options, await planPower(context, machine, 'start', why))
     }
     case 'absent':
       return {
@@ -151,28 +94,46 @@ async function examine(
     case 'starting':
     case 'stopping':
       return { matters: [{ machine: name, why: `it is ${status.state}` }] }
-    case 'running':
-    case 'unknown':
     case 'unasked': {
-      const unasked = status.state === 'unasked' && status.why !== undefined ? status.why : ''
+      const { why } = status
       const matters = [
-        ...(unasked === '' ? [] : [{ machine: name, why: unasked }]),
-        ...findAddressMatter({ ...machine, host }),
+        ...(why === undefined ? [] : [{ machine: name, why }]),
+        ...findAddressMatter(machine),
       ]
-      const address = 'address' in status ? status.address : undefined
-      if (providersOnly) {
-        const moved = address !== undefined && address !== host.address
-        const { address: remembered } = host
-        const drift: Drift = {
-          ...{ machine: name, field: 'address', seen: address ?? '' },
-          ...(remembered !== undefined && { remembered }),
-        }
-        return { matters, drift: moved ? [drift] : [] }
+      if (providersOnly) return { matters }
+      return joinFindings({ matters }, await lookAtHost(context, inventory, machine, undefined))
+    }
+    case 'running':
+    case 'unknown': {
+      const { address } = status
+      const options =
+        status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
+      const told = { matters: findAddressMatter(machine) }
+      if (stopped && status.state === 'running') {
+        const why = 'it is to be stopped, and runs'
+        return joinFindings(told, options, await planPower(context, machine, 'stop', why))
       }
-      const found = await lookAt(context, inventory, { ...machine, host }, address)
-      return { ...found, matters: [...matters, ...(found.matters ?? [])] }
+      if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
+      return joinFindings(told, options, await lookAtHost(context, inventory, machine, address))
     }
   }
+}
+
+/** Compares the entry, the record and the world, for one machine. */
+async function examine(
+  context: Context,
+  inventory: Inventory,
+  machine: Machine,
+  ask: ReturnType<typeof askProviders>,
+  options: PlanOptions,
+): Promise<Finding> {
+  const { host } = machine
+  if (host?.phase === 'ready') {
+    const ready = { ...machine, host }
+    return examineHost(context, inventory, ready, await ask(machine), options)
+  }
+  const { lifecycle } = await context.loadDriver(machine.driver)
+  return planUnready(inventory, machine, lifecycle !== undefined)
 }
 
 /** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
@@ -215,12 +176,11 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     )
     progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
   }
-  const all = machines.flatMap(({ name }) => findings.get(name) ?? [])
+  const all = joinFindings(...machines.flatMap(({ name }) => findings.get(name) ?? []))
   return {
     version: 1,
     inventory: digestInventory(inventory),
-    changes: all.flatMap(({ changes = [] }) => changes),
-    drift: all.flatMap(({ drift = [] }) => drift),
-    matters: [...all.flatMap(({ matters = [] }) => matters), ...(await orphans)],
+    ...all,
+    matters: [...all.matters, ...(await orphans)],
   }
 }

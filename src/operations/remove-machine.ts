@@ -14,7 +14,7 @@ export interface RemoveCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
   /** The machines that go at the same time; they may be reached through each other. */
-  readonly leaving?: ReadonlySet<MachineName>
+  readonly leaving?: ReadonlySet<string>
 }
 
 /**
@@ -54,11 +54,7 @@ async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
 }
 
 /** Machines that go together may be reached through each other. */
-function checkUnused(
-  inventory: Inventory,
-  name: MachineName,
-  leaving: ReadonlySet<MachineName>,
-): void {
+function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlySet<string>): void {
   const users = [...inventory.machines.values()].filter(
     (machine) => machine.via === name && !leaving.has(machine.name),
   )
@@ -118,7 +114,7 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
 export async function forgetMachine(
   context: Context,
   { name, host }: Machine,
-  leaving: ReadonlySet<MachineName> = new Set([name]),
+  leaving: ReadonlySet<string> = new Set([name]),
 ): Promise<void> {
   const store = await context.inventory()
   await store.update(name, (_entry, newest) => {

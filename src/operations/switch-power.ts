@@ -25,6 +25,38 @@ interface PowerCalls {
 }
 
 /**
+ * Switches a machine as {@link switchPower} does, and has its entry say that this is wanted: from then on a plan leaves one alone that is
+ * stopped, and switches it off again where it runs.
+ */
+export async function switchForGood(
+  context: Context,
+  machine: Machine,
+  verb: PowerVerb,
+  calls: PowerCalls,
+): Promise<ReadyMachine> {
+  hostOf(machine)
+  await powerOf(context, machine, verb)
+  const isOff = verb === 'stop' || verb === 'kill'
+  await (
+    await context.inventory()
+  ).update(machine.name, (entry) => {
+    if (entry === undefined) return entry
+    const { stopped: _before, ...others } = entry
+    return { ...others, ...(isOff && { stopped: true as const }) }
+  })
+  return switchPower(context, machine, verb, calls)
+}
+
+async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Promise<Power> {
+  const { power } = await context.loadDriver(machine.driver)
+  if (power !== undefined) return power
+  throw new UserError('unsupported', `machines of the driver ${machine.driver} cannot ${verb}`, {
+    machine: machine.name,
+    hint: `do it on the host itself: fleet ssh ${machine.name}`,
+  })
+}
+
+/**
  * Switches a machine, and looks its address up again, which may be another one then. One that is started or restarted lets
  * fleet in once this resolves. Throws kind `unsupported` where the driver cannot switch its hosts.
  */
@@ -35,13 +67,7 @@ export async function switchPower(
   calls: PowerCalls,
 ): Promise<ReadyMachine> {
   const host = hostOf(machine)
-  const { power } = await context.loadDriver(machine.driver)
-  if (power === undefined) {
-    throw new UserError('unsupported', `machines of the driver ${machine.driver} cannot ${verb}`, {
-      machine: machine.name,
-      hint: `do it on the host itself: fleet ssh ${machine.name}`,
-    })
-  }
+  const power = await powerOf(context, machine, verb)
   const before = verb === 'restart' ? await readBoot(context, machine) : undefined
   await power[verb](host, calls)
   const { machine: found } = await findAddress(context, { ...machine, host }, calls)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import * as z from 'zod'
 import type { Driver } from '../../src/drivers/driver.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
@@ -7,6 +8,7 @@ import { orderChanges } from '../../src/operations/apply-plan.ts'
 import { checkPlanned, parsePlan } from '../../src/operations/change-plan.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { makePlan } from '../../src/operations/make-plan.ts'
+import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 
@@ -41,16 +43,42 @@ function providerOf(calls: number[]): Driver {
   }
 }
 
+const sizedOptions = z.strictObject({
+  size: z.string().default('small'),
+  place: z.string().default('here'),
+})
+
+const allRun: (hosts: ReadonlyMap<MachineName, unknown>) => Map<MachineName, HostStatus> = (
+  hosts,
+) =>
+  new Map([...hosts.keys()].map((name) => [name, { state: 'running', options: { size: 'small' } }]))
+
+/** Hosts with a size that a stop changes, and a place that they keep. */
+const sizes: Pick<Driver, 'reshape'> = {
+  reshape: {
+    disks: [],
+    compare: async ({ resources = {} }, wanted, { options = {} }) =>
+      (['size', 'place'] as const).flatMap((option) => {
+        const [from = '', to] = [options[option] ?? resources[option], String(wanted[option])]
+        const how = option === 'size' ? 'stop' : 'replace'
+        return from === to ? [] : [{ option, from, to, how }]
+      }),
+    change: () => Promise.reject(new Error('a plan changes nothing')),
+  },
+}
+
 function contextOf(entries: Record<string, MachineEntry>, calls: number[] = []): Context {
   const store = openMemoryInventory(entries)
   const drivers: Record<string, Driver> = {
     cloud: providerOf(calls),
+    sized: { ...providerOf(calls), ...sizes, observe: async (hosts) => allRun(hosts) },
     ssh: { observe: async () => new Map() },
   }
   return {
     signal: AbortSignal.any([]),
     inventory: async () => store,
     loadDriver: async (name: string) => drivers[name],
+    driver: async (name: string) => ({ name, options: sizedOptions }),
   } as unknown as Context
 }
 
@@ -92,7 +120,7 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
   ])
   expect(plan.matters[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
   const inventory = await (await context.inventory()).read()
-  const ordered = orderChanges(inventory, plan).map(({ name }) => name)
+  const ordered = orderChanges(inventory, plan.changes).map(({ name }) => name)
   expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
     ordered.indexOf('taken' as MachineName),
   )
@@ -129,4 +157,72 @@ test('a refresh leaves a record that somebody changed meanwhile', async () => {
   expect(written.map(({ field }) => field)).toEqual(['os'])
   const { machines } = await (await context.inventory()).read()
   expect(machines.get('a' as MachineName)?.host).toMatchObject({ engine: '2', os: 'Debian' })
+})
+
+const sized = (
+  options: Record<string, unknown>,
+  rest: Partial<MachineEntry> = {},
+): MachineEntry => ({
+  driver: 'sized',
+  options,
+  host: { ...host('s'), resources: { place: 'there' } },
+  ...rest,
+})
+
+test('options are changed in place, by another host, or not at all', async () => {
+  const context = contextOf({
+    same: sized({}),
+    larger: sized({ size: 'large' }),
+    moved: sized({ size: 'large', place: 'here' }),
+    kept: sized({ place: 'here' }, { protected: true }),
+    foreign: sized({ place: 'here' }, { host: { phase: 'ready', resources: { place: 'there' } } }),
+  })
+  const { changes, matters } = await makePlan(context, options)
+  const size = { option: 'size', from: 'small', to: 'large' }
+  const change = { action: 'change', why: 'size small -> large', stops: true, options: [size] }
+  const place = { option: 'place', from: 'there', to: 'here' }
+  expect(changes).toEqual([
+    { machine: 'larger', ...change },
+    { machine: 'moved', ...change },
+    {
+      ...{ machine: 'moved', action: 'replace', why: 'place there -> here' },
+      ...{ severe: true, options: [place] },
+    },
+  ])
+  expect(matters.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
+    ['kept', 'it would have to be replaced, and is protected: place there -> here'],
+    ['foreign', 'only another host can have place there -> here'],
+  ])
+})
+
+test('of a host that may go nothing else is done, and of the others all but that', async () => {
+  const plan = await makePlan(
+    contextOf({
+      a: sized({ size: 'large', place: 'here' }),
+      b: sized({ size: 'large', place: 'here' }),
+    }),
+    options,
+  )
+  const agreed = agreedChanges(plan, new Set(['b']))
+  expect(agreed.map(({ machine, action }) => [machine, action])).toEqual([
+    ['a', 'change'],
+    ['b', 'replace'],
+  ])
+})
+
+test('a host that is stopped on purpose stays off, and one that was to be stopped goes off again', async () => {
+  const wanted = { driver: 'cloud', host: host('a'), stopped: true } as const
+  const ready = { driver: 'cloud', host: host('b') }
+  const running = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, ready]))
+  const others = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`d-${i}`, ready]))
+  const context = contextOf({ ...running, on: wanted, ...others, off: wanted })
+  const { changes } = await makePlan(context, options)
+  expect(changes).toEqual([{ machine: 'on', action: 'stop', why: 'it is to be stopped, and runs' }])
+})
+
+test('a replacement that was cut short goes on', async () => {
+  const renewing: MachineEntry['host'] = { ...host('a'), phase: 'removing', renewing: true }
+  const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
+  const why = 'its replacement was begun and cut short'
+  expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, exitCodes, messageOf } from '../../errors.ts'
 import type { ChangePlan } from '../../operations/change-plan.ts'
+import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { commonOptions } from '../common-options.ts'
 import { type Invocation, defineCommand, text } from '../definition.ts'
+import { agreeSevere, destroyOption, leftAsItIs } from './agree-severe.ts'
 import { requireConsent, yesOption } from './confirmation.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
 import { lookAtWorld, lookOptions } from './plan.ts'
@@ -25,7 +27,7 @@ export const apply = defineCommand({
   name: 'apply',
   summary: 'Do what fleet plan shows',
   description:
-    'Do what fleet plan shows, several machines at once, once you have seen it. What is cut short the next apply goes on with. No machine is removed by it, save where a removal was begun before.',
+    'Do what fleet plan shows, several machines at once, once you have seen it. What is cut short the next apply goes on with. A host that would have to go, with all that is on it, goes only where you say so: --yes does not stand for that, --destroy does. The exit code is 1 where something was left for that.',
   options: {
     plan: text(
       '--plan <file>',
@@ -36,10 +38,15 @@ export const apply = defineCommand({
     ...hostKeyOptions,
     maxFail: commonOptions.maxFail,
     yes: yesOption,
+    destroy: destroyOption,
   },
   worksOnSeveral: true,
   answers: 'json',
-  examples: ['fleet apply', 'fleet apply --yes --accept-new', 'fleet apply --plan today.plan'],
+  examples: [
+    'fleet apply',
+    'fleet apply --yes --accept-new',
+    'fleet apply --plan today.plan --destroy web-3',
+  ],
   async run({ fleet, io, options, targets, format }) {
     const surroundings = { fleet, io, format }
     const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
@@ -60,9 +67,14 @@ export const apply = defineCommand({
     await requireConsent(io, options.yes, 'Do all of this?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
-    const applyOne = applyTo(fleet, inventory)
+    const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
+    const { agreedChanges, severeIn } = await import('../../operations/severe-changes.ts')
+    const agreed = agreedChanges(plan, mayGo)
+    const leaving = agreed.filter(({ action }) => action === 'remove')
+    const left = severeIn(plan).filter(({ machine }) => !mayGo.has(machine))
+    const applyOne = applyTo(fleet, inventory, new Set(leaving.map(({ machine }) => machine)))
     const trust = trustFrom(io, options)
-    const machines = orderChanges(inventory, plan)
+    const machines = orderChanges(inventory, agreed)
     const outcomes = await workOnMachines(
       surroundings,
       machines,
@@ -70,8 +82,9 @@ export const apply = defineCommand({
       { concurrency: targets.parallel, maxFail: options.maxFail },
     )
     const { values, code } = sumUp({ io, format }, outcomes)
+    for (const change of left) writeFailure(io, leftAsItIs(change), format.json)
     if (format.json) writeJson(io, values)
     else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)
-    return code
+    return left.length > 0 ? exitCodes.failed : code
   },
 })

@@ -40,12 +40,12 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
     async run({ fleet, io, args, targets, format }) {
-      const { switchPower } = await import('../../operations/switch-power.ts')
+      const { switchForGood } = await import('../../operations/switch-power.ts')
       const machines = await machinesToSwitch(fleet, verb, args.names, targets)
       const outcomes = await workOnMachines(
         { fleet, io, format },
         machines,
-        (machine, calls) => switchPower({ ...fleet, signal: calls.signal }, machine, verb, calls),
+        (machine, calls) => switchForGood({ ...fleet, signal: calls.signal }, machine, verb, calls),
         { concurrency: targets.parallel },
       )
       const { values, code } = sumUp({ io, format }, outcomes)
@@ -68,7 +68,11 @@ export const powerCommands: readonly Command[] = [
     'Start machines',
     'Start machines, and wait until they let fleet in. An address that is another one then is remembered.',
   ),
-  powerCommand('stop', 'Shut machines down', 'Let machines shut down, and wait until they have.'),
+  powerCommand(
+    'stop',
+    'Shut machines down',
+    'Let machines shut down, and wait until they have. Their entries say stopped: true from then on, so that fleet apply leaves them off; fleet start takes that away.',
+  ),
   powerCommand(
     'restart',
     'Restart machines',

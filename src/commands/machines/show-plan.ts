@@ -7,8 +7,11 @@ const changesWait = 2
 const signs: Readonly<Record<Change['action'], string>> = {
   create: '+',
   adopt: '+',
+  change: '~',
   start: '~',
+  stop: '~',
   operators: '~',
+  replace: '-/+',
   remove: '-',
 }
 
@@ -21,13 +24,26 @@ const matterLine = ({ machine, why, hint }: Matter): string =>
 const part = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : `${title}\n${lines.join('')}`
 
+/** One change in words. */
+const changeLine = ({ machine, action, why, stops }: Change): string =>
+  `  ${signs[action]} ${machine}: ${action} (${why}${stops ? '; stops the host for a while' : ''})\n`
+
+/** Changes in words, a line each. */
+export const describeChanges = (changes: readonly Change[]): string =>
+  changes.map(changeLine).join('')
+
 /** A plan in words. */
 export function describePlan({ changes, drift, matters }: ChangePlan): string {
-  const lines = changes.map(
-    ({ machine, action, why }) => `  ${signs[action]} ${machine}: ${action} (${why})\n`,
-  )
+  const [severe, others] = [
+    changes.filter((one) => one.severe === true),
+    changes.filter((one) => one.severe !== true),
+  ]
   const all = [
-    part('To be done by fleet apply:', lines),
+    part('To be done by fleet apply:', others.map(changeLine)),
+    part(
+      'Hosts that would go, with all that is on them; fleet apply does it with a consent of its own:',
+      severe.map(changeLine),
+    ),
     part('Changed outside; fleet refresh takes it in:', drift.map(driftLine)),
     part('For you to settle:', matters.map(matterLine)),
   ].join('')

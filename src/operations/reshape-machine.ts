@@ -1,0 +1,69 @@
+import { UserError } from '../errors.ts'
+import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import { compareOptions } from './compare-options.ts'
+import type { Context, Progress } from './context.ts'
+import { growDisk } from './grow-disk.ts'
+import { switchPower } from './switch-power.ts'
+
+/** What changing tells, and what stops it. */
+interface ReshapeCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Brings about the options of a machine on the host that it has, as far as they do not take another one: stops it where one of them
+ * needs that, and starts it again unless it is to be stopped. What the driver wants remembered is recorded last: cut short
+ * anywhere, the next time goes on. Throws kind `unsupported` where the driver cannot change its hosts.
+ */
+export async function reshapeMachine(
+  context: Context,
+  machine: Machine,
+  calls: ReshapeCalls,
+): Promise<void> {
+  const { name, driver: driverName, stopped = false } = machine
+  const host = hostOf(machine)
+  const driver = await context.loadDriver(driverName)
+  const { reshape } = driver
+  if (reshape === undefined) {
+    throw new UserError('unsupported', `the driver ${driverName} changes no host in place`, {
+      machine: name,
+    })
+  }
+  const inventory = await (await context.inventory()).read()
+  const statuses = await driver.observe(new Map([[name, host]]), calls)
+  const status = statuses.get(name) ?? { state: 'unknown' }
+  const ready = { ...machine, host }
+  const { options, differences } = await compareOptions(context, inventory, ready, status)
+  const wanted = differences.filter(({ how }) => how !== 'replace')
+  if (wanted.length === 0) return
+  const stops = wanted.some(({ how }) => how === 'stop')
+  if (stops) await switchPower(context, machine, 'stop', calls)
+  const only = new Set(wanted.map(({ option }) => option))
+  const remembered = await reshape.change(host, { options, only }, calls)
+  const now: ReadyMachine =
+    stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready
+  const runs = stops ? !stopped : status.state === 'running'
+  if (runs && reshape.disks.some((option) => only.has(option))) {
+    await growDisk(context, now, calls.progress)
+  }
+  await remember(context, ready, remembered)
+}
+
+/** Lays what is to be remembered of a host over its resources. */
+async function remember(
+  context: Context,
+  { name, host: { token, id } }: ReadyMachine,
+  remembered: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry?.host === undefined || entry.host.token !== token || entry.host.id !== id)
+      return entry
+    const all = Object.entries({ ...entry.host.resources, ...remembered })
+    const resources = Object.fromEntries(
+      all.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+    )
+    return { ...entry, host: { ...entry.host, resources } }
+  })
+}

@@ -1,0 +1,40 @@
+import type { Machine } from '../machine/machine.ts'
+import type { Change, ChangePlan, Finding } from './change-plan.ts'
+
+/**
+ * A host that is there is to go. That of a protected machine never does by a plan: it is a matter for the person then.
+ */
+export function planSevere(
+  { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
+  change: Pick<Change, 'why' | 'options'> & { readonly action: 'replace' | 'remove' },
+): Finding {
+  if (!isProtected) return { changes: [{ machine: name, severe: true, ...change }] }
+  const { action, why } = change
+  return {
+    matters: [
+      {
+        machine: name,
+        why: `it would have to be ${action}d, and is protected: ${why}`,
+        hint: `take it off: fleet set ${name} protected-; or put its entry back as it was`,
+      },
+    ],
+  }
+}
+
+/** The changes of a plan that take away a host. */
+export const severeIn = ({ changes }: ChangePlan): readonly Change[] =>
+  changes.filter(({ severe = false }) => severe)
+
+/**
+ * What there is to do once a person has said which hosts may go: of a machine whose host goes nothing else, of the
+ * others all but that.
+ */
+export function agreedChanges(
+  { changes }: ChangePlan,
+  mayGo: ReadonlySet<string>,
+): readonly Change[] {
+  const going = new Set(
+    changes.filter(({ severe, machine }) => severe && mayGo.has(machine)).map((one) => one.machine),
+  )
+  return changes.filter(({ machine, severe = false }) => severe === going.has(machine))
+}

@@ -1,0 +1,24 @@
+/**
+ * Has the system take in the room that its disk has gained: the partition of `/`, then the file system on it. Prints what is left
+ * to a restart, at which cloud-init does the same. Does nothing where `/` is on no partition, or has all of it already.
+ */
+export const growDiskScript = `
+root=$(findmnt -no SOURCE / 2>/dev/null) || exit 0
+case $root in /dev/*) ;; *) exit 0 ;; esac
+name=\${root#/dev/}
+[ -r "/sys/class/block/$name/partition" ] || exit 0
+number=$(cat "/sys/class/block/$name/partition")
+disk=/dev/$(basename "$(dirname "$(readlink -f "/sys/class/block/$name")")")
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+if ! command -v growpart >/dev/null 2>&1 && ! as_root sh -c 'command -v growpart' >/dev/null 2>&1; then
+  echo 'growpart is missing'
+  exit 0
+fi
+grown=$(as_root growpart "$disk" "$number" 2>&1)
+case $? in 0) ;; *) case $grown in *NOCHANGE*) ;; *) echo "$grown" >&2; exit 1 ;; esac ;; esac
+case $(findmnt -no FSTYPE /) in
+  ext2 | ext3 | ext4) as_root resize2fs "$root" >/dev/null 2>&1 ;;
+  xfs) as_root xfs_growfs / >/dev/null ;;
+  btrfs) as_root btrfs filesystem resize max / >/dev/null ;;
+esac
+`
