@@ -1,7 +1,6 @@
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
-import type { MachineName } from '../machine/name.ts'
-import type { Inventory } from '../state/inventory.ts'
+import { followWay } from '../machine/ways.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Context } from './context.ts'
 
@@ -9,31 +8,24 @@ import type { Context } from './context.ts'
 type Reached = Pick<Machine, 'name' | 'via'>
 
 /**
- * The machine to jump through, once the whole way is known to lead somewhere. Throws kind
- * `unknown-machine` where the inventory lacks a jump host, `inventory` when the way is a circle.
+ * The machines to jump through, the nearest to the machine first, once the whole way is known to lead somewhere. Throws kind
+ * `unknown-machine` where the inventory lacks one, `inventory` when the way is a circle.
  */
-function findJumpHost(
-  inventory: Inventory,
-  { name, via }: Reached,
-  passed: readonly string[] = [],
-): Machine | undefined {
-  if (via === undefined) return undefined
-  const way = [...passed, name]
-  if (way.includes(via)) {
-    throw new UserError('inventory', `the way goes in a circle: ${[...way, via].join(' via ')}`, {
-      machine: name,
-      hint: 'change "via" in their entries',
-    })
-  }
-  const jump = inventory.machines.get(via as MachineName)
-  if (jump === undefined) {
-    throw new UserError('unknown-machine', `${name} is reached via ${via}, which is no machine`, {
-      machine: name,
-      hint: 'fleet ls shows the machines',
-    })
-  }
-  findJumpHost(inventory, jump, way)
-  return jump
+export async function findJumpHosts(
+  { inventory }: Pick<Context, 'inventory'>,
+  machine: Reached,
+): Promise<readonly Machine[]> {
+  if (machine.via === undefined) return []
+  const { machines } = await (await inventory()).read()
+  const { jumps, problem } = followWay(machines, machine)
+  if (problem === undefined) return jumps
+  const { kind, name, message } = problem
+  throw kind === 'circle'
+    ? new UserError('inventory', message, { machine: name, hint: 'change "via" in their entries' })
+    : new UserError('unknown-machine', message, {
+        machine: name,
+        hint: 'fleet ls shows the machines',
+      })
 }
 
 /**
@@ -59,17 +51,6 @@ export async function connectJumpHost(
   context: Pick<Context, 'inventory' | 'connect'>,
   machine: Reached,
 ): Promise<Transport | undefined> {
-  if (machine.via === undefined) return undefined
-  const jump = findJumpHost(await (await context.inventory()).read(), machine)
-  return jump && context.connect(jump)
-}
-
-/** The machines to jump through, the nearest to this computer last. */
-export async function findJumpHosts(
-  context: Pick<Context, 'inventory'>,
-  machine: Reached,
-): Promise<readonly Machine[]> {
-  if (machine.via === undefined) return []
-  const jump = findJumpHost(await (await context.inventory()).read(), machine)
-  return jump === undefined ? [] : [jump, ...(await findJumpHosts(context, jump))]
+  const [nearest] = await findJumpHosts(context, machine)
+  return nearest && context.connect(nearest)
 }
