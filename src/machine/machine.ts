@@ -2,10 +2,13 @@ import { UserError } from '../errors.ts'
 import type { MachineName } from './name.ts'
 import type { HostRecord, MachineEntry } from './schema.ts'
 
-export type { HostRecord, MachineEntry } from './schema.ts'
+export type { HostRecord, MachineEntry, ProfileEntry } from './schema.ts'
 
-/** A machine of the inventory: its entry, and the name it stands under. */
-export type Machine = Readonly<MachineEntry> & { readonly name: MachineName }
+/** A machine that the inventory wants: its entry with what profiles say for it, and its name. */
+export type Machine = Readonly<MachineEntry> & {
+  readonly name: MachineName
+  readonly driver: string
+}
 
 /** A machine whose host exists as far as fleet remembers. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }

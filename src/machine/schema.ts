@@ -111,9 +111,10 @@ export const hostRecord = z.strictObject({
 /** What fleet remembers of a host (`host:`). */
 export type HostRecord = z.infer<typeof hostRecord>
 
-/** One entry under `machines:`: what the person wants, and the record under `host:`. */
-export const machineEntry = z.strictObject({
-  driver: text.describe('How the host comes to be: see `fleet create --help`.'),
+/** What a person wants of a machine, or of all that extend a profile. */
+const spec = z.strictObject({
+  extends: machineName.optional().describe('The profile that says what this does not.'),
+  driver: text.optional().describe('How the host comes to be: see `fleet create --help`.'),
   labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
   options: z.record(text, z.unknown()).optional().describe("The driver's options."),
   via: machineName.optional().describe('The machine to jump through.'),
@@ -125,14 +126,33 @@ export const machineEntry = z.strictObject({
     .optional()
     .describe("Your own cloud-init user-data for a new host: a file in the inventory's folder."),
   protected: z.boolean().optional().describe('Removing asks for the name.'),
+})
+
+/** One entry under `machines:`: what the person wants, and the record under `host:`. */
+export const machineEntry = spec.extend({
   stopped: z
     .literal(true)
     .optional()
     .describe('It is to be switched off. `fleet stop` writes it, `fleet start` takes it away.'),
   host: hostRecord.optional().describe('Written by fleet.'),
 })
-/** One entry under `machines:`. */
+/** One entry under `machines:`, as it is written: what a profile says for it is not in here. */
 export type MachineEntry = z.infer<typeof machineEntry>
+
+/** As many machines as one profile may want. */
+const mostCounted = 10_000
+
+/** One entry under `profiles:`: what the machines that extend it have in common. */
+export const profileEntry = spec.extend({
+  count: z
+    .int()
+    .min(0)
+    .max(mostCounted)
+    .optional()
+    .describe('How many machines NAME-1, NAME-2 … are wanted. Not handed on to what extends it.'),
+})
+/** One entry under `profiles:`. */
+export type ProfileEntry = z.infer<typeof profileEntry>
 
 /** The whole of machines.yaml. */
 export const inventoryFile = z.strictObject({
@@ -149,6 +169,10 @@ export const inventoryFile = z.strictObject({
     .record(operatorName, operatorEntry)
     .optional()
     .describe('Public keys that machines let in, by the name of who holds them.'),
+  profiles: z
+    .record(machineName, profileEntry)
+    .nullish()
+    .describe('What machines have in common, by name, for `extends:`.'),
   audit: z
     .literal('git')
     .optional()

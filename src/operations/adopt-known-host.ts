@@ -2,6 +2,7 @@ import { checkOptions } from '../drivers/option-flags.ts'
 import { UserError } from '../errors.ts'
 import type { MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import { machineWith } from '../state/inventory.ts'
 import type { Context, Progress } from './context.ts'
 import type { CreatedMachine } from './create-machine.ts'
 import { draftEntry } from './draft-entry.ts'
@@ -33,10 +34,10 @@ export async function adoptKnownHost(
 ): Promise<CreatedMachine> {
   const { id, ...request } = known
   const { name, driver } = known
-  const { defaults, machines } = await (await context.inventory()).read()
-  const machine = { ...draftEntry(request, machines.get(name)), name }
+  const inventory = await (await context.inventory()).read()
+  const machine = machineWith(inventory, name, draftEntry(request, inventory))
   const definition = await context.driver(driver)
-  const options = checkOptions(definition, machine.options ?? {}, defaults[driver])
+  const options = checkOptions(definition, machine.options ?? {}, inventory.defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.recall === undefined) {
     throw new UserError('unsupported', `the driver ${driver} takes in no host by its id`, {

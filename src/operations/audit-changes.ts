@@ -14,14 +14,14 @@ export interface AuditedInventory {
 
 /** `add web-1, web-2; remove db-1` */
 function describeChanges(before: Inventory, after: Inventory): string {
-  const names = [...new Set([...before.machines.keys(), ...after.machines.keys()])]
+  const names = [...new Set([...before.entries.keys(), ...after.entries.keys()])]
   const parts = {
-    add: names.filter((name) => !before.machines.has(name)),
+    add: names.filter((name) => !before.entries.has(name)),
     change: names.filter((name) => {
-      const [was, is] = [before.machines.get(name), after.machines.get(name)]
+      const [was, is] = [before.entries.get(name), after.entries.get(name)]
       return was !== undefined && is !== undefined && !isDeepStrictEqual(was, is)
     }),
-    remove: names.filter((name) => !after.machines.has(name)),
+    remove: names.filter((name) => !after.entries.has(name)),
   }
   const said = Object.entries(parts)
     .filter(([, changed]) => changed.length > 0)

@@ -69,8 +69,19 @@ export interface ChangePlan {
 }
 
 /** Tells what one inventory says from what another one does. Comments do not count. */
-export function digestInventory({ id, defaults, operators, machines }: Inventory): string {
-  const said = { id, defaults, operators: [...operators], machines: [...machines.values()] }
+export function digestInventory({
+  id,
+  defaults,
+  operators,
+  profiles,
+  machines,
+}: Inventory): string {
+  const said = {
+    ...{ id, defaults },
+    operators: [...operators],
+    profiles: [...profiles],
+    machines: [...machines.values()],
+  }
   return createHash('sha256').update(JSON.stringify(said)).digest('base64url')
 }
 

@@ -3,7 +3,7 @@ import { checkOptions } from '../drivers/option-flags.ts'
 import { UserError } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
-import { entryOf } from '../state/inventory.ts'
+import { machineWith } from '../state/inventory.ts'
 import type { AdmitRequest } from './admit-host.ts'
 import type { Context } from './context.ts'
 import { type EntryRequest, draftEntry } from './draft-entry.ts'
@@ -36,8 +36,7 @@ export async function createMachine(
 ): Promise<CreatedMachine> {
   const { name } = request
   const inventory = await (await context.inventory()).read()
-  const before = inventory.machines.get(name)
-  const machine = { ...draftEntry(request, before && entryOf(before)), name }
+  const machine = machineWith(inventory, name, draftEntry(request, inventory))
   checkEngineWish(machine, request)
   await checkWay(context, machine)
   const definition = await context.driver(machine.driver)

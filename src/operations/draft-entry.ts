@@ -2,12 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import type { Inventory } from '../state/inventory.ts'
+import { type Inventory, checkExtends, entryFor, machineWith } from '../state/inventory.ts'
 
 /** What a person says of a new machine. */
 export interface EntryRequest {
   readonly name: MachineName
-  /** Absent: that of the entry which is there already. */
+  /** The profile to extend. Absent: that of the entry which is there already. */
+  readonly extends?: string | undefined
+  /** Absent: that of the entry which is there already, or of its profile. */
   readonly driver?: string | undefined
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -19,32 +21,24 @@ export interface EntryRequest {
 }
 
 /**
- * The entry of a new machine, of one that was written by hand and has no host yet, or of one whose
- * creation was cut short, with what is said now laid over it. Throws kind `usage` when the name is taken, or when
- * a creation is to go on with something else than it began with.
+ * The entry of a new machine, of one that was written by hand and has no host yet, of one that a profile counts, or of one whose
+ * creation was cut short, with what is said now laid over it; what a profile says stays there alone. Throws kind `usage` when the
+ * name is taken, or when a creation is to go on with something else than it began with.
  */
-export function draftEntry(request: EntryRequest, entry: MachineEntry | undefined): MachineEntry {
+export function draftEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request
+  const there = entryFor(inventory, name)
+  const entry = there ?? (request.extends === undefined ? undefined : { extends: request.extends })
   const phase = entry?.host?.phase
   if (phase === 'ready') throw nameTaken(name)
   if (phase === 'removing') throw beingRemoved(name)
-  const driver = request.driver ?? entry?.driver
-  if (driver === undefined) {
-    throw new UserError('usage', `${name} needs a driver`, {
-      hint: `fleet create ${name} --driver ssh --address ADDRESS`,
-    })
-  }
-  if (entry !== undefined && entry.driver !== driver) {
-    throw new UserError('usage', `the entry of ${name} says driver: ${entry.driver}`, {
-      machine: name,
-      hint: `fleet create ${name}`,
-    })
-  }
+  checkExtends(inventory, name, entry?.extends)
+  const said = entry && machineWith(inventory, name, entry)
   const options = { ...entry?.options, ...request.options }
   const labels = { ...entry?.labels, ...request.labels }
-  const drafted = {
+  const drafted: MachineEntry = {
     ...entry,
-    driver,
+    ...(!said?.driver && request.driver !== undefined && { driver: request.driver }),
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(Object.keys(options).length > 0 && { options }),
     ...(request.via !== undefined && { via: request.via }),
@@ -52,7 +46,33 @@ export function draftEntry(request: EntryRequest, entry: MachineEntry | undefine
     ...(request.userData !== undefined && { userData: request.userData }),
     ...(request.protected === true && { protected: true }),
   }
-  if (phase === 'creating') checkSame(name, drafted, entry)
+  const machine = machineWith(inventory, name, drafted)
+  if (request.extends !== undefined && request.extends !== machine.extends) {
+    throw new UserError(
+      'usage',
+      `the entry of ${name} extends ${machine.extends ?? 'no profile'}`,
+      {
+        machine: name,
+        hint: `fleet create ${name}`,
+      },
+    )
+  }
+  if (machine.driver === '') {
+    throw new UserError('usage', `${name} needs a driver`, {
+      hint: `fleet create ${name} --driver ssh --address ADDRESS`,
+    })
+  }
+  if (request.driver !== undefined && machine.driver !== request.driver) {
+    const who =
+      entry?.driver === undefined
+        ? `profile ${entry?.extends}, for ${name},`
+        : `the entry of ${name}`
+    throw new UserError('usage', `${who} says driver: ${machine.driver}`, {
+      machine: name,
+      hint: `fleet create ${name}`,
+    })
+  }
+  if (phase === 'creating') checkSame(name, machine, said)
   return drafted
 }
 

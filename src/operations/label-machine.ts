@@ -1,6 +1,7 @@
 import { parseLabel } from '../machine/labels.ts'
-import type { MachineEntry } from '../machine/machine.ts'
-import { entryOf } from '../state/inventory.ts'
+import type { Machine, MachineEntry } from '../machine/machine.ts'
+import { entryFor } from '../state/inventory.ts'
+import { checkSettable } from './check-settable.ts'
 import type { Context } from './context.ts'
 import { findMachine } from './choose-machines.ts'
 
@@ -30,15 +31,18 @@ export async function labelMachine(
   const store = await context.inventory()
   const machine = findMachine(await store.read(), name)
   if (change.set.size === 0 && change.remove.size === 0) return machine.labels ?? {}
-  let labels: Record<string, string> = {}
+  let labels: Machine['labels'] = {}
   await store.update(machine.name, (_, newest): MachineEntry => {
-    const { labels: before = {}, ...rest } = entryOf(findMachine(newest, name))
-    labels = Object.fromEntries(
+    const { labels: before = {}, ...rest } = entryFor(newest, findMachine(newest, name).name) ?? {}
+    const own = Object.fromEntries(
       [...new Map([...Object.entries(before), ...change.set])].filter(
         ([key]) => !change.remove.has(key),
       ),
     )
-    return Object.keys(labels).length === 0 ? rest : { ...rest, labels }
+    const entry = Object.keys(own).length === 0 ? rest : { ...rest, labels: own }
+    const removed = Array.from(change.remove, (key) => `label.${key}`)
+    ;({ labels = {} } = checkSettable(newest, machine.name, { entry, removed }))
+    return entry
   })
   return labels
 }

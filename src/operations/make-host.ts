@@ -10,7 +10,7 @@ import { writeNoCloudSeed } from '../provision/no-cloud.ts'
 import { operatorKeysOf } from '../machine/operators.ts'
 import { packUserData, writeUserData } from '../provision/user-data.ts'
 import type { CreationSecrets } from '../state/creations.ts'
-import { type Inventory, entryOf } from '../state/inventory.ts'
+import type { Inventory } from '../state/inventory.ts'
 import { makeKeyPair } from '../transport/ssh-key-pair.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
@@ -24,7 +24,7 @@ export interface Making {
   readonly options: Readonly<Record<string, unknown>>
   readonly inventory: Inventory
   /** The entry as it is to be, made of the newest one. Throws when the name is taken meanwhile. */
-  readonly draft: (newest: MachineEntry | undefined) => MachineEntry
+  readonly draft: (newest: Inventory) => MachineEntry
   readonly progress: Progress
 }
 
@@ -116,8 +116,7 @@ async function withdraw(
   } catch {
     return // the refusal is what the person has to know; the entry tells of the rest
   }
-  const before = inventory.machines.get(name)
-  await (await context.inventory()).update(name, () => before && entryOf(before))
+  await (await context.inventory()).update(name, () => inventory.entries.get(name))
   if (host.key !== undefined) await context.keys().forget(host.key)
   await context.creations().drop(token)
 }
@@ -198,7 +197,7 @@ async function begin(
 ): Promise<void> {
   const store = await context.inventory()
   const isFresh = secrets?.loginKey !== undefined
-  await store.update(name, (newest) => {
+  await store.update(name, (newest, inventory) => {
     const host: HostRecord = {
       created: new Date().toISOString(),
       ...newest?.host,
@@ -207,7 +206,7 @@ async function begin(
       resources: { ...newest?.host?.resources, ...plan.resources },
     }
     if (newest?.host?.token === token) return { ...newest, host }
-    return { ...draft(newest), host }
+    return { ...draft(inventory), host }
   })
   if (secrets?.loginKey === undefined) return
   if (before?.key !== undefined) await context.keys().forget(before.key) // never used: its creation was not saved

@@ -1,4 +1,5 @@
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
+import { surplusTo } from '../machine/profiles.ts'
 import type { HostStatus } from '../machine/status.ts'
 import type { Inventory } from '../state/inventory.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
@@ -10,6 +11,7 @@ import type { Context, Progress } from './context.ts'
 import { fanOut } from './fan-out.ts'
 import { lookAtHost } from './look-at-host.ts'
 import { planUnready } from './plan-unready.ts'
+import { planSevere } from './severe-changes.ts'
 
 /** How a plan is made. */
 export interface PlanOptions {
@@ -128,6 +130,12 @@ async function examine(
   options: PlanOptions,
 ): Promise<Finding> {
   const { host } = machine
+  const surplus = surplusTo(inventory.profiles, machine)
+  const isGoing = host?.phase === 'removing' && host.renewing !== true
+  if (surplus !== undefined && !isGoing) {
+    const why = `profile ${surplus.profile} has count: ${surplus.count}`
+    return planSevere(machine, { action: 'remove', why })
+  }
   if (host?.phase === 'ready') {
     const ready = { ...machine, host }
     return examineHost(context, inventory, ready, await ask(machine), options)

@@ -1,4 +1,5 @@
 import type { Machine } from '../machine/machine.ts'
+import { wantedBy } from '../machine/profiles.ts'
 import type { LetIn } from '../provision/authorized-keys.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
@@ -8,7 +9,11 @@ import { operatorsOf } from './let-operators-in.ts'
 export function planUnready(inventory: Inventory, machine: Machine, makesHosts: boolean): Finding {
   const { name, host } = machine
   if (host?.phase === 'removing') return endRemoval(machine)
-  const why = host === undefined ? 'it is not there yet' : 'its creation was begun and cut short'
+  const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
+  const isNew = counted
+    ? `profile ${counted.profile} has count: ${counted.count}`
+    : 'it is not there yet'
+  const why = host === undefined ? isNew : 'its creation was begun and cut short'
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
   const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
   const letsIn = planOperators(machine, wanted, [])

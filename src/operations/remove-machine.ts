@@ -2,6 +2,7 @@ import type { Driver } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import { wantedBy } from '../machine/profiles.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
@@ -41,8 +42,32 @@ export async function checkForgettable(
 ): Promise<void> {
   const inventory = await (await context.inventory()).read()
   const names = new Set(machines.map(({ name }) => name))
+  for (const machine of machines) checkWritten(inventory, machine)
   for (const name of names) checkUnused(inventory, name, names)
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
+}
+
+/** A machine that only a profile wants has nothing that could be taken away. */
+function checkWritten(inventory: Inventory, { name }: Machine): void {
+  if (inventory.entries.has(name)) return
+  throw new UserError('usage', `${name} is not created yet: there is nothing to remove`, {
+    machine: name,
+    hint: describeWish(inventory, name),
+  })
+}
+
+/** What would make a numbered machine anew once it is gone, and how to keep it away; undefined where nothing would. */
+export function describeWish(
+  { profiles }: Pick<Inventory, 'profiles'>,
+  name: string,
+): string | undefined {
+  const wanted = wantedBy(profiles, name)
+  if (wanted === undefined) return undefined
+  const { profile, count } = wanted
+  const last = `${profile}-${count}`
+  const change = `fleet set --profile ${profile} count=${count - 1}`
+  const keepAway = name === last ? change : `fleet rename ${last} ${name} && ${change}`
+  return `profile ${profile} has count: ${count}, so the next fleet apply makes ${name}; to keep it away: ${keepAway}`
 }
 
 async function checkTyped(machine: Machine, askName: AskName): Promise<void> {

@@ -1,13 +1,14 @@
 import { UserError } from '../errors.ts'
-import type { MachineEntry } from '../machine/machine.ts'
+import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { suggest } from '../machine/nearest.ts'
-import { entryOf } from '../state/inventory.ts'
+import { entryFor, machineWith } from '../state/inventory.ts'
+import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
 
 /** One `key=value` word, or `key-`, which has no value. */
-interface Setting {
+export interface Setting {
   readonly key: string
   readonly value: string | undefined
 }
@@ -17,14 +18,20 @@ const known = ['protected', 'engine', 'via', 'userData'] as const
 
 type Known = (typeof known)[number]
 
-/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
-export function parseSettings(words: readonly string[]): readonly Setting[] {
+/**
+ * Reads `key=value` and `key-` words; a profile has a count beside what a machine has. Throws kind `usage` for anything else.
+ */
+export function parseSettings(
+  words: readonly string[],
+  { ofProfile = false }: { readonly ofProfile?: boolean } = {},
+): readonly Setting[] {
+  const keys = [...(ofProfile ? ['count'] : []), ...known]
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
-    if (key === undefined || (!key.startsWith('label.') && !known.includes(key as Known))) {
-      const meant = key === undefined ? '' : suggest(key, [...known, 'label.'])
+    if (key === undefined || (!key.startsWith('label.') && !keys.includes(key))) {
+      const meant = key === undefined ? '' : suggest(key, [...keys, 'label.'])
       throw new UserError('usage', `${JSON.stringify(word)} sets nothing${meant}`, {
-        hint: `write key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
+        hint: `write key=value to set and key- to remove: label.KEY, ${keys.join(', ')}`,
       })
     }
     return { key, value }
@@ -39,13 +46,13 @@ function engineOf(value: string | undefined): MachineEntry['engine'] {
 }
 
 function protectionOf(value: string | undefined): boolean | undefined {
-  if (value === undefined || value === 'false') return undefined
-  if (value === 'true') return true
+  if (value === undefined) return undefined
+  if (value === 'true' || value === 'false') return value === 'true'
   throw new UserError('usage', 'protected is true or false')
 }
 
 /** An entry with one setting laid over it; what is undefined is not written. */
-function withSetting(
+export function withSetting(
   { labels: before, ...entry }: MachineEntry,
   { key, value }: Setting,
 ): MachineEntry {
@@ -69,21 +76,29 @@ function withSetting(
   }
 }
 
-/** Changes what the entry of a machine says. Its host stays as it is. Resolves to the entry. */
+/**
+ * Changes what the entry of a machine says; what a profile says is overridden there. Its host stays as it is. Resolves to what
+ * holds then.
+ */
 export async function setMachine(
   context: Context,
   name: string,
   settings: readonly Setting[],
-): Promise<MachineEntry> {
+): Promise<Machine> {
   const store = await context.inventory()
   const machine = findMachine(await store.read(), name)
-  let entry = entryOf(machine)
+  const removed = settings.filter(({ value }) => value === undefined).map(({ key }) => key)
+  let changed = machine
   await store.update(machine.name, (_, newest) => {
-    entry = settings.reduce(withSetting, entryOf(findMachine(newest, name)))
+    const before = entryFor(newest, findMachine(newest, name).name) ?? {}
+    const entry = settings.reduce(withSetting, before)
     if (entry.via !== undefined) findMachine(newest, entry.via)
-    return entry
+    changed = checkSettable(newest, machine.name, { entry, removed })
+    const { protected: isProtected, ...others } = entry
+    const isNews = isProtected !== false || machineWith(newest, machine.name, others).protected
+    return isNews ? entry : others
   })
-  return entry
+  return changed
 }
 
 /** Gives a machine another name. Its host, and the tags that it has at its provider, stay as they are. */

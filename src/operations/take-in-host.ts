@@ -18,9 +18,9 @@ export async function takeInHost(
   const store = await context.inventory()
   checkNotThere(await store.read(), name, via, facts)
   const { host, probe } = await admitHost(context, machine, facts, request, calls)
-  await store.update(name, (entry, newest) => {
+  await store.update(name, (_entry, newest) => {
     checkNotThere(newest, name, via, facts)
-    return { ...draftEntry(request, entry), host }
+    return { ...draftEntry(request, newest), host }
   })
   return { machine: { ...machine, host }, probe }
 }

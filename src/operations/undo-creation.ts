@@ -1,4 +1,3 @@
-import { entryOf } from '../state/inventory.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { Context } from './context.ts'
 import { type RemoveCalls, removeMachine } from './remove-machine.ts'
@@ -19,10 +18,11 @@ export async function undoCreation(
   calls: UndoCalls,
 ): Promise<boolean> {
   const store = await context.inventory()
-  const machine = (await store.read()).machines.get(name)
+  const { machines, entries } = await store.read()
+  const machine = machines.get(name)
   if (machine?.host?.phase !== 'creating') return false
   await removeMachine(context, machine, calls)
-  const { host: _host, ...written } = entryOf(machine)
+  const { host: _host, ...written } = entries.get(name) ?? {}
   if (calls.keepEntry) await store.update(name, (entry) => entry ?? written)
   return true
 }

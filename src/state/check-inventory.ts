@@ -3,6 +3,7 @@ import { locate, parseInventoryDocument } from './inventory-document.ts'
 import { inventoryError } from './inventory-problem.ts'
 import { inventoryOf, type Inventory } from './inventory.ts'
 import type { LoadOptions } from './parse-inventory.ts'
+import { placeOf } from './place-in-file.ts'
 import { readInventoryText } from './read-inventory-text.ts'
 
 type Path = readonly PropertyKey[]
@@ -41,24 +42,25 @@ function findHalfMade({ machines }: Inventory): readonly Finding[] {
 
 /** What is wrong with an inventory that can be read, seen by those who share it. */
 function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): Finding[] {
-  const { machines, defaults } = inventory
+  const { machines, entries, profiles, defaults } = inventory
   return [
     ...findHalfMade(inventory),
     ...findWayProblems(machines).map(({ name, message }) => ({
-      path: ['machines', name, 'via'],
+      path: placeOf(inventory, name, 'via'),
       message,
     })),
-    ...[...machines].flatMap(([name, machine]) => [
-      ...(unknownDrivers.has(machine.driver)
-        ? [
-            {
-              path: ['machines', name, 'driver'],
-              message: `there is no driver called ${machine.driver} here`,
-            },
-          ]
-        : []),
-      ...findPaths(machine.options, ['machines', name, 'options']),
-      ...findPaths(machine.host, ['machines', name, 'host']),
+    ...[...machines]
+      .filter(([, { driver }]) => unknownDrivers.has(driver))
+      .map(([name, { driver }]) => ({
+        path: placeOf(inventory, name, 'driver'),
+        message: `there is no driver called ${driver} here`,
+      })),
+    ...[...entries].flatMap(([name, { options, host }]) => [
+      ...findPaths(options, ['machines', name, 'options']),
+      ...findPaths(host, ['machines', name, 'host']),
+    ]),
+    ...[...profiles].flatMap(([name, { options }]) => [
+      ...findPaths(options, ['profiles', name, 'options']),
     ]),
     ...findPaths(defaults, ['defaults']),
   ]

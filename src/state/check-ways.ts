@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import type { MachineEntry } from '../machine/machine.ts'
+import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { findWayProblems, type WayProblem } from '../machine/ways.ts'
 import type { Inventory } from './inventory.ts'
@@ -7,8 +7,8 @@ import type { Inventory } from './inventory.ts'
 /** What a change makes of one machine. */
 interface Changed {
   readonly name: MachineName
-  readonly before: MachineEntry | undefined
-  readonly after: MachineEntry | undefined
+  readonly before: Machine | undefined
+  readonly after: Machine | undefined
 }
 
 /**

@@ -8,10 +8,10 @@ import type { InventoryCache } from './inventory-cache.ts'
 import { decodeInventory } from './inventory-text.ts'
 import {
   checkRename,
-  entryOf,
   inventoryOf,
   type Inventory,
   type InventoryStore,
+  machineWith,
 } from './inventory.ts'
 import type { IsHeld } from '../lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
@@ -103,18 +103,21 @@ export function openFileInventory(
   const editEntry =
     (...[name, change]: Update): EditText =>
     async ({ text, inventory }) => {
-      const { tidyEntry } = await import('./tidy-entry.ts')
-      const machine = inventory.machines.get(name)
-      const before = machine && entryOf(machine)
+      const { checkMachine, tidyEntry } = await import('./tidy-entry.ts')
+      const before = inventory.entries.get(name)
       const changed = change(before && structuredClone(before), inventory)
-      const { optionsOf } = await loadOptions(changed ? [changed.driver] : [])
-      const { defaults } = inventory
-      const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
+      const after = changed && tidyEntry(name, changed)
+      const machine = after && machineWith(inventory, name, after)
+      if (machine !== undefined) {
+        const { optionsOf } = await loadOptions([machine.driver])
+        checkMachine(machine, inventory, optionsOf)
+      }
       if (isDeepStrictEqual(before, after)) return undefined
-      const wrong = findWaysLeftWrong(inventory, { name, before, after })
+      const was = before && inventory.machines.get(name)
+      const wrong = findWaysLeftWrong(inventory, { name, before: was, after: machine })
       if (wrong.length > 0) {
         const { wayError } = await import('./way-error.ts')
-        throw wayError(text, location, wrong)
+        throw wayError({ text, inventory }, location, wrong)
       }
       const { editInventoryText } = await import('./edit-inventory-text.ts')
       return editInventoryText(text, name, after, location)
@@ -126,8 +129,22 @@ export function openFileInventory(
       const before = inventory.operators.get(name)
       const changed = change(before, inventory)
       if (isDeepStrictEqual(before, changed)) return undefined
-      const { editOperators, tidyOperator } = await import('./edit-operators.ts')
-      return editOperators(text, name, changed && tidyOperator(name, changed), location)
+      const { editShared, tidyShared } = await import('./edit-shared.ts')
+      const after = changed && tidyShared('operators', name, changed)
+      return editShared(text, ['operators', name, after], location)
+    }
+
+  const editProfile =
+    (...[name, change]: Parameters<InventoryStore['updateProfile']>): EditText =>
+    async ({ text, inventory }) => {
+      const before = inventory.profiles.get(name)
+      const changed = change(before && structuredClone(before), inventory)
+      if (isDeepStrictEqual(before, changed)) return undefined
+      const { editShared, tidyShared } = await import('./edit-shared.ts')
+      const after = changed && tidyShared('profiles', name, changed)
+      const edited = editShared(text, ['profiles', name, after], location)
+      await understand(edited) // machines may not be right with it
+      return edited
     }
 
   const editName =
@@ -136,12 +153,20 @@ export function openFileInventory(
       checkRename(inventory, from, to)
       const { renameInText } = await import('./rename-in-text.ts')
       const { editInventoryText } = await import('./edit-inventory-text.ts')
-      return [...inventory.machines.values()]
-        .filter(({ via }) => via === from)
-        .map(({ name, ...entry }) => [name === from ? to : name, { ...entry, via: to }] as const)
+      const { editShared } = await import('./edit-shared.ts')
+      const renamed = [...inventory.entries]
+        .filter(([, { via }]) => via === from)
+        .map(([name, entry]) => [name === from ? to : name, { ...entry, via: to }] as const)
         .reduce(
           (edited, [name, entry]) => editInventoryText(edited, name, entry, location),
           renameInText(text, from, to, location),
+        )
+      return [...inventory.profiles]
+        .filter(([, { via }]) => via === from)
+        .reduce(
+          (edited, [name, profile]) =>
+            editShared(edited, ['profiles', name, { ...profile, via: to }], location),
+          renamed,
         )
     }
 
@@ -174,6 +199,7 @@ export function openFileInventory(
     read: async () => (await parse()).inventory,
     update: (...update) => enqueue(editEntry(...update)),
     updateOperator: (...update) => enqueue(editOperator(...update)),
+    updateProfile: (...update) => enqueue(editProfile(...update)),
     rename: (from, to) => enqueue(editName(from, to)),
   }
 }

@@ -1,9 +1,8 @@
 import { stringify } from 'yaml'
 import type { Machine } from '../machine/machine.ts'
-import { entryOf } from './inventory.ts'
 
-/** Machines as YAML, as the inventory has them. */
+/** Machines as YAML, with what profiles say for them. */
 export const formatMachines = (machines: readonly Machine[]): string =>
-  stringify(Object.fromEntries(machines.map((machine) => [machine.name, entryOf(machine)])), {
+  stringify(Object.fromEntries(machines.map(({ name, ...entry }) => [name, entry])), {
     lineWidth: 0,
   })

@@ -44,16 +44,27 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   UNEXPECTED_TOKEN: 'this is not YAML here',
 }
 
-/** A machine that is there twice: two branches added it, at places that do not meet in a merge of lines. */
+/** What to do about an entry that is there twice. */
+const remedies = {
+  machines:
+    'give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+  profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
+  operators: 'keep one, or give one of them another name',
+} as const
+
+/** An entry that is there twice: two branches added it, at places that do not meet in a merge of lines. */
 function explainTwice(root: Document.Parsed, text: string, offset: number): string | undefined {
-  const machines = isMap(root.contents) && findPair(root.contents, 'machines')?.value
-  if (!isMap(machines)) return undefined
-  const second = pairsOf(machines).find(({ key }) => key.range[0] === offset)
-  if (second === undefined) return undefined
-  const name = keyOf(second)
-  const first = pairsOf(machines).find((pair) => keyOf(pair) === name)
-  const line = text.slice(0, first?.key.range[0]).split('\n').length
-  return `${name} is there twice, the first time in line ${line}: give one of them another name, or keep one entry (fleet gc finds a host that none owns)`
+  for (const [section, remedy] of Object.entries(remedies)) {
+    const map = isMap(root.contents) && findPair(root.contents, section)?.value
+    if (!isMap(map)) continue
+    const second = pairsOf(map).find(({ key }) => key.range[0] === offset)
+    if (second === undefined) continue
+    const name = keyOf(second)
+    const first = pairsOf(map).find((pair) => keyOf(pair) === name)
+    const line = text.slice(0, first?.key.range[0]).split('\n').length
+    return `${name} is there twice, the first time in line ${line}: ${remedy}`
+  }
+  return undefined
 }
 
 const asProblem = (

@@ -1,8 +1,16 @@
 import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import { suggest } from '../machine/nearest.ts'
 import type { Operators } from '../machine/operators.ts'
-import type { InventoryFile, OperatorEntry } from '../machine/schema.ts'
+import {
+  type Profiles,
+  machineOf,
+  mergeProfiles,
+  namesWanted,
+  wantedBy,
+} from '../machine/profiles.ts'
+import type { InventoryFile, OperatorEntry, ProfileEntry } from '../machine/schema.ts'
 
 /** What an inventory says at one moment. */
 export interface Inventory {
@@ -13,7 +21,10 @@ export interface Inventory {
   readonly operators: Operators
   /** Whether changes are committed. */
   readonly audit?: 'git' | undefined
-  /** In the order of the file. */
+  readonly profiles: Profiles
+  /** What the file says of each machine itself. In its order. */
+  readonly entries: ReadonlyMap<MachineName, MachineEntry>
+  /** All that are wanted, in the order of the file: with what profiles say, and those that a profile counts and no entry is of. */
   readonly machines: ReadonlyMap<MachineName, Machine>
 }
 
@@ -26,20 +37,30 @@ export interface ValidInventory {
 
 /** What a file that was found right says. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
-  const { id, defaults = {}, operators = {}, audit, machines } = file
-  const entries = new Map(Object.entries(machines ?? {}))
+  const { id, defaults = {}, operators = {}, audit } = file
+  const said = new Map(Object.entries(file.machines ?? {}))
+  const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
+  const merged = mergeProfiles(profiles)
+  const entries = new Map(
+    names.flatMap((text) => {
+      const entry = said.get(text)
+      const name = text as MachineName
+      return entry ? [[name, entry] as const] : []
+    }),
+  )
+  const machines = namesWanted(profiles, [...entries.keys()]).map((text) => {
+    const name = text as MachineName
+    const entry = entries.get(name) ?? { extends: wantedBy(profiles, name)?.profile }
+    return [name, machineOf(merged, name, entry)] as const
+  })
   return {
     id,
     defaults,
     operators: new Map(Object.entries(operators)),
     ...(audit !== undefined && { audit }),
-    machines: new Map(
-      names.flatMap((text) => {
-        const entry = entries.get(text)
-        const name = text as MachineName
-        return entry ? [[name, { ...entry, name }] as const] : []
-      }),
-    ),
+    profiles,
+    entries,
+    machines: new Map(machines),
   }
 }
 
@@ -63,6 +84,11 @@ export interface InventoryStore {
     name: string,
     change: (entry: OperatorEntry | undefined, inventory: Inventory) => OperatorEntry | undefined,
   ): Promise<void>
+  /** As `updateOperator`, for one profile. */
+  updateProfile(
+    name: string,
+    change: (entry: ProfileEntry | undefined, inventory: Inventory) => ProfileEntry | undefined,
+  ): Promise<void>
   /**
    * Gives a machine another name, and changes `via` of those that are reached through it, in one write.
    * Throws kind `unknown-machine`, and `usage` when the new name is taken.
@@ -71,21 +97,54 @@ export interface InventoryStore {
 }
 
 /** Checks that a machine can be renamed in what the inventory says. Throws as `rename` does. */
-export function checkRename({ machines }: Inventory, from: MachineName, to: MachineName): void {
+export function checkRename(
+  { machines, entries }: Inventory,
+  from: MachineName,
+  to: MachineName,
+): void {
   if (!machines.has(from)) {
     throw new UserError('unknown-machine', `there is no machine called "${from}"`, {
       hint: 'fleet ls shows the machines',
     })
   }
-  if (!machines.has(to)) return
+  if (!entries.has(from)) {
+    throw new UserError('usage', `${from} is not created yet: nothing was changed`, {
+      machine: from,
+      hint: `fleet create ${to} --extends ${machines.get(from)?.extends}`,
+    })
+  }
+  if (!entries.has(to)) return
   throw new UserError('usage', `there is already a machine called ${to}: nothing was changed`, {
     machine: from,
     hint: 'choose another name',
   })
 }
 
-/** The entry of `machine`, without the name it stands under. */
-export function entryOf(machine: Machine): MachineEntry {
-  const { name: _name, ...entry } = machine
-  return entry
+/**
+ * The entry that a machine has, or is begun with where a profile wants it; undefined for a name that stands for nothing.
+ */
+export const entryFor = (
+  { entries, profiles }: Pick<Inventory, 'entries' | 'profiles'>,
+  name: MachineName,
+): MachineEntry | undefined => {
+  const wanted = wantedBy(profiles, name)
+  return entries.get(name) ?? (wanted && { extends: wanted.profile })
 }
+
+/** Throws kind `usage`, with the nearest name, where an entry is to extend a profile that is not there. */
+export function checkExtends(
+  { profiles }: Pick<Inventory, 'profiles'>,
+  machine: MachineName,
+  extended: string | undefined,
+): void {
+  if (extended === undefined || profiles.has(extended)) return
+  const meant = suggest(extended, profiles.keys())
+  throw new UserError('usage', `there is no profile ${extended}${meant}`, { machine })
+}
+
+/** What an entry comes to with the profiles of an inventory. */
+export const machineWith = (
+  { profiles }: Pick<Inventory, 'profiles'>,
+  name: MachineName,
+  entry: MachineEntry,
+): Machine => machineOf(mergeProfiles(profiles), name, entry)

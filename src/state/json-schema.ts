@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { inventoryFile, machineEntry } from '../machine/schema.ts'
+import { inventoryFile, machineEntry, profileEntry } from '../machine/schema.ts'
 
 /** What the schema needs to know of a driver. */
 export interface DriverOptions {
@@ -9,7 +9,7 @@ export interface DriverOptions {
 
 type JsonSchema = z.core.JSONSchema.JSONSchema
 
-/** Options may be missing where they stand: a machine takes them from the defaults too. */
+/** Options may be missing where they stand: a machine takes them from profiles and the defaults too. */
 function describeOptions({ options }: DriverOptions): JsonSchema {
   const { $schema: _, ...schema } = z.toJSONSchema(options.partial(), { io: 'input' })
   return schema
@@ -24,8 +24,11 @@ export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSc
     io: 'input',
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema === machineEntry) {
+        jsonSchema.anyOf = [{ required: ['driver'] }, { required: ['extends'] }]
+      }
+      if (zodSchema === machineEntry || zodSchema === profileEntry) {
         jsonSchema.allOf = drivers.map((driver) => ({
-          if: { properties: { driver: { const: driver.name } } },
+          if: { properties: { driver: { const: driver.name } }, required: ['driver'] },
           // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
           then: { properties: { options: describeOptions(driver) } },
         }))

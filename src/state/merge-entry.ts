@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts'
 import type { MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { MergedLines, Versions } from './git.ts'
+import type { Section } from './inventory-blocks.ts'
 import { parseInventoryDocument } from './inventory-document.ts'
 import { editInventory } from './inventory-edit.ts'
 import { mergeValues, onlyLookedAgain } from './merge-values.ts'
@@ -19,6 +20,7 @@ export interface SaidEntry {
 
 /** An entry on all sides; undefined where it is not there. */
 export interface EntrySides {
+  readonly section: Section
   readonly base: SaidEntry | undefined
   readonly ours: SaidEntry | undefined
   readonly theirs: SaidEntry | undefined
@@ -77,13 +79,14 @@ const differingKeys = (ours: unknown, theirs: unknown): readonly string[] => {
 
 const commentsIn = (text: string): readonly string[] => text.match(/(?<=^|\s)#.*$/gm) ?? []
 
-/** Makes the lines of a machine's entry say `value`, leaving alone what says so already. */
-function editLines(text: string, name: string, value: unknown): string {
+/** Makes the lines of an entry say `value`, leaving alone what says so already. */
+function editLines(
+  text: string,
+  name: string,
+  { value, isMachine }: { readonly value: unknown; readonly isMachine: boolean },
+): string {
   const machine = name as MachineName
-  const entry = tidyEntry(
-    { name: machine, entry: value as MachineEntry, defaults: {} },
-    () => undefined,
-  )
+  const entry = isMachine ? tidyEntry(machine, value as MachineEntry) : (value as MachineEntry)
   const document = parseInventoryDocument(`${heading}${text}\n`, '')
   return editInventory(document, machine, entry, '').slice(heading.length).trimEnd()
 }
@@ -123,7 +126,7 @@ async function mergeBoth(
   if (!isDeepStrictEqual(commentsIn(theirs.text), commentsIn(base.text))) {
     return { text: markers, conflict: `both sides changed ${name}, and one its comments` }
   }
-  return { text: editLines(ours.text, name, value) }
+  return { text: editLines(ours.text, name, { value, isMachine: sides.section === 'machines' }) }
 }
 
 /**

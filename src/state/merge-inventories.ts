@@ -105,7 +105,7 @@ async function mergeSection(
     const [base, ours, theirs] = [sides.base, sides.ours, sides.theirs].map((side) =>
       entryIn(side, section, name),
     )
-    const merged = await mergeEntry(name, { base, ours, theirs }, mergeLines)
+    const merged = await mergeEntry(name, { section, base, ours, theirs }, mergeLines)
     if (merged.text === undefined) continue
     if ('conflict' in merged) conflicts.push(merged.conflict)
     const gap = gapFor(sides, section, name, blocks.length === 0)

@@ -2,11 +2,13 @@ import { isMap, isScalar } from 'yaml'
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
 import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
+import { findSpecProblems } from '../machine/spec-problems.ts'
 import { describeIssue } from './describe-issue.ts'
 import { locate, parseInventoryDocument, type InventoryDocument } from './inventory-document.ts'
 import { inventoryError, type Problem } from './inventory-problem.ts'
 import { checkInventoryText } from './inventory-text.ts'
 import type { ValidInventory } from './inventory.ts'
+import { optionsIn, schemaFor } from './options-in-file.ts'
 
 /** The options that a driver takes; undefined for a driver that is not known here. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined
@@ -45,35 +47,34 @@ function checkVersion({ text, data, root }: InventoryDocument, file: string): vo
   )
 }
 
-/** Where each machine's options came from is told apart, so that shared ones are reported once. */
+/** What stands in several places, such as the defaults and a machine, is reported where it is said, once. */
 function checkOptions(
   file: InventoryFile,
   document: InventoryDocument,
   optionsOf: OptionsOf,
 ): readonly Problem[] {
-  const defaults = new Map(Object.entries(file.defaults ?? {}))
-  const shared = [...defaults].flatMap(([driver, options]) => {
-    const schema = optionsOf(driver)?.partial()
-    const issues = schema?.safeParse(options).error?.issues ?? []
-    return issues.flatMap((issue) =>
-      schema ? describeIssue(issue, schema, document, ['defaults', driver]) : [],
-    )
-  })
-  const own = Object.entries(file.machines ?? {}).flatMap(([name, { driver, options = {} }]) => {
-    const schema = optionsOf(driver)
-    if (schema === undefined) return []
-    const inherited = defaults.get(driver) ?? {}
-    const issues = schema.safeParse({ ...inherited, ...options }).error?.issues ?? []
+  return [...optionsIn(file)].flatMap((place) => {
+    const { path, driver, own, inherited } = place
+    const options = optionsOf(driver)
+    if (options === undefined) return []
+    const schema = schemaFor(place, options)
+    const issues = schema.safeParse({ ...inherited, ...own }).error?.issues ?? []
     const isOwn = (key: PropertyKey | undefined): boolean =>
-      key === undefined || Object.hasOwn(options, key) || !Object.hasOwn(inherited, key)
+      key === undefined || Object.hasOwn(own, key) || !Object.hasOwn(inherited, key)
     return issues
       .filter((issue) =>
         issue.code === 'unrecognized_keys' ? issue.keys.some(isOwn) : isOwn(issue.path[0]),
       )
-      .flatMap((issue) => describeIssue(issue, schema, document, ['machines', name, 'options']))
+      .flatMap((issue) => describeIssue(issue, schema, document, path))
   })
-  return [...shared, ...own]
 }
+
+/** What profiles and entries do not make machines with. */
+const checkSpecs = (file: InventoryFile, { root }: InventoryDocument): readonly Problem[] =>
+  findSpecProblems(file).map(({ path, message }) => {
+    const { node, keyOffset } = locate(root, path)
+    return { offset: node?.range[0] ?? keyOffset, message }
+  })
 
 /** Checks the options of drivers, of a text that was parsed without. Throws as {@link parseInventory} does. */
 export function checkDriverOptions(
@@ -104,9 +105,12 @@ export function parseInventory(text: string, file: string, optionsOf: OptionsOf)
   const document = parseInventoryDocument(text, file)
   checkVersion(document, file)
   const parsed = inventoryFile.safeParse(document.data)
-  const problems = parsed.success
-    ? checkOptions(parsed.data, document, optionsOf)
-    : parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
+  const specProblems = parsed.success ? checkSpecs(parsed.data, document) : []
+  const problems = !parsed.success
+    ? parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
+    : specProblems.length > 0
+      ? specProblems
+      : checkOptions(parsed.data, document, optionsOf)
   if (!parsed.success || problems.length > 0) throw inventoryError(file, text, problems)
   const names = namesInOrder(document, parsed.data.machines ?? {})
   return { document, valid: { file: parsed.data, names } }

@@ -1,30 +1,20 @@
+import { findSpecProblems } from '../machine/spec-problems.ts'
 import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
 import { checkInventoryText } from './inventory-text.ts'
 import type { ValidInventory } from './inventory.ts'
+import { driversIn, optionsIn, schemaFor } from './options-in-file.ts'
 import type { LoadOptions, OptionsOf } from './parse-inventory.ts'
 import { readPlainInventory } from './plain-yaml.ts'
 
 /** Whether the options in a file are as its drivers want them. */
-function fitsDrivers({ defaults = {}, machines }: InventoryFile, optionsOf: OptionsOf): boolean {
-  const shared = new Map(Object.entries(defaults))
-  return (
-    [...shared].every(
-      ([driver, options]) => optionsOf(driver)?.partial().safeParse(options).success ?? true,
-    ) &&
-    Object.values(machines ?? {}).every(
-      ({ driver, options }) =>
-        optionsOf(driver)?.safeParse({ ...shared.get(driver), ...options }).success ?? true,
-    )
-  )
+function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
+  for (const place of optionsIn(file)) {
+    const options = optionsOf(place.driver)
+    const said = { ...place.inherited, ...place.own }
+    if (options && !schemaFor(place, options).safeParse(said).success) return false
+  }
+  return true
 }
-
-/** The drivers whose options a file has. */
-const driversIn = ({ defaults = {}, machines }: InventoryFile): readonly string[] => [
-  ...new Set([
-    ...Object.keys(defaults),
-    ...Object.values(machines ?? {}).map(({ driver }) => driver),
-  ]),
-]
 
 /** What a text says, and whether that can be counted on as long as the text is the same. */
 interface ReadText {
@@ -37,6 +27,7 @@ async function readPlain(text: string, loadOptions: LoadOptions): Promise<ReadTe
   const plain = readPlainInventory(text)
   const { data: file } = (plain && inventoryFile.safeParse(plain.data)) ?? {}
   if (plain === undefined || file === undefined) return undefined
+  if (findSpecProblems(file).length > 0) return undefined
   const { optionsOf, isLasting } = await loadOptions(driversIn(file))
   if (!fitsDrivers(file, optionsOf)) return undefined
   const names =

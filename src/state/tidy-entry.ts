@@ -1,11 +1,11 @@
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
-import type { MachineEntry } from '../machine/machine.ts'
+import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { hostRecord, machineEntry } from '../machine/schema.ts'
 import { findSecrets } from '../machine/secrets.ts'
 import { expectation } from './expectation.ts'
-import type { Inventory } from './inventory.ts'
+import { type Inventory, checkExtends } from './inventory.ts'
 import type { OptionsOf } from './parse-inventory.ts'
 
 /** The value without what is undefined, keys of `order` first and in its order. */
@@ -30,28 +30,30 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
 
 /**
  * An entry as it may be written: keys in the order of the schema, nothing undefined.
- * Throws kind `usage` for one that could not be read back: it does not fit the schema or the options of
- * its driver, or holds a secret.
+ * Throws kind `usage` for one that could not be read back: it does not fit the schema, or holds a secret.
  */
-export function tidyEntry(
-  {
-    name,
-    entry,
-    defaults,
-  }: { name: MachineName; entry: MachineEntry; defaults: Inventory['defaults'] },
-  optionsOf: OptionsOf,
-): MachineEntry {
+export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry {
   const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
   check(machineEntry, tidied, name)
   const text = JSON.stringify(tidied)
   if (text.includes('"__proto__":')) throw new UserError('usage', '__proto__ cannot be a key')
-  const inherited = new Map(Object.entries(defaults)).get(entry.driver)
-  const options = optionsOf(entry.driver)
-  if (options) check(options, { ...inherited, ...tidied.options }, name, 'options')
   const [secret] = findSecrets(text)
   if (!secret) return tidied
   throw new UserError('usage', `${secret.kind} must not be written to the inventory`, {
     machine: name,
     hint: 'the inventory is shared through git; keep secrets in a key file or the environment',
   })
+}
+
+/** Checks what an entry comes to with profiles and defaults. Throws kind `usage` for no driver, or options that it does not take. */
+export function checkMachine(
+  { name, driver, extends: extended, options: own }: Machine,
+  inventory: Pick<Inventory, 'defaults' | 'profiles'>,
+  optionsOf: OptionsOf,
+): void {
+  checkExtends(inventory, name, extended)
+  if (driver === '') throw new UserError('usage', `${name} needs a driver`, { machine: name })
+  const inherited = new Map(Object.entries(inventory.defaults)).get(driver)
+  const options = optionsOf(driver)
+  if (options) check(options, { ...inherited, ...own }, name, 'options')
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { entryOf, type InventoryStore } from '../../src/state/inventory.ts'
+import type { InventoryStore } from '../../src/state/inventory.ts'
 
 const web: MachineEntry = {
   driver: 'ssh',
@@ -11,10 +11,8 @@ const web: MachineEntry = {
 }
 const [a, b] = [parseMachineName('web-1'), parseMachineName('web-2')]
 
-const entryIn = async (store: InventoryStore, name = a): Promise<MachineEntry | undefined> => {
-  const machine = (await store.read()).machines.get(name)
-  return machine && entryOf(machine)
-}
+const entryIn = async (store: InventoryStore, name = a): Promise<MachineEntry | undefined> =>
+  (await store.read()).entries.get(name)
 
 const count = (entry: MachineEntry | undefined): MachineEntry => ({
   driver: 'local',

@@ -15,8 +15,7 @@ export function editText(text: string, name: string, change: Change): string {
   const { machines } = document.data as { machines?: Record<string, MachineEntry> | null }
   const changed = change(structuredClone(machines?.[name] ?? { driver: 'new' }))
   const parsed = parseMachineName(name)
-  const entry =
-    changed && tidyEntry({ name: parsed, entry: changed, defaults: {} }, () => undefined)
+  const entry = changed && tidyEntry(parsed, changed)
   const whole = editInventory(document, parsed, entry, 'machines.yaml')
   expect(editInventoryText(text, parsed, entry, 'machines.yaml')).toBe(whole)
   return whole

@@ -1,17 +1,33 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../src/errors.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
-import type { MachineName } from '../../src/machine/name.ts'
+import type { ProfileEntry } from '../../src/machine/schema.ts'
 import { findWaysLeftWrong } from '../../src/state/check-ways.ts'
-import { tidyOperator } from '../../src/state/edit-operators.ts'
+import { tidyShared } from '../../src/state/edit-shared.ts'
 import {
   checkRename,
-  entryOf,
+  inventoryOf,
+  machineWith,
   type Inventory,
   type InventoryStore,
 } from '../../src/state/inventory.ts'
 import type { OptionsOf } from '../../src/state/parse-inventory.ts'
-import { tidyEntry } from '../../src/state/tidy-entry.ts'
+import { checkMachine, tidyEntry } from '../../src/state/tidy-entry.ts'
+
+/** What a new inventory in memory has. */
+interface Beginning extends Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'>> {
+  readonly profiles?: Readonly<Record<string, ProfileEntry>>
+  readonly optionsOf?: OptionsOf
+}
+
+const setOrDelete = <Value>(
+  map: Map<string, Value>,
+  name: string,
+  value: Value | undefined,
+): void => {
+  if (value === undefined) map.delete(name)
+  else map.set(name, value)
+}
 
 /** An inventory that lives as long as the test; for operations that need a store and no file. */
 export function openMemoryInventory(
@@ -20,50 +36,56 @@ export function openMemoryInventory(
     id = '4f0c2f6e',
     defaults = {},
     operators = new Map(),
+    profiles = {},
     optionsOf = () => undefined,
-  }: Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'> & { optionsOf: OptionsOf }> = {},
+  }: Beginning = {},
 ): InventoryStore {
-  const machines = new Map(
-    Object.entries(entries).map(([text, entry]) => {
-      const name = text as MachineName
-      return [name, { ...structuredClone(entry), name }] as const
-    }),
-  )
+  const machines = new Map(Object.entries(structuredClone(entries)))
   const keys = new Map(operators)
-  const snapshot = (): Inventory => ({
-    id,
-    defaults,
-    operators: new Map(keys),
-    machines: structuredClone(machines),
-  })
+  const shared = new Map(Object.entries(profiles))
+  const snapshot = (): Inventory => {
+    const file = structuredClone({
+      ...{ version: 1 as const, id, defaults: { ...defaults } },
+      operators: Object.fromEntries(keys),
+      profiles: Object.fromEntries(shared),
+      machines: Object.fromEntries(machines),
+    })
+    return inventoryOf({ file, names: [...machines.keys()] })
+  }
   return {
     location: 'memory',
     updateOperator: async (name, change) => {
       const entry = change(keys.get(name), snapshot())
-      if (entry === undefined) keys.delete(name)
-      else keys.set(name, tidyOperator(name, entry))
+      setOrDelete(keys, name, entry && tidyShared('operators', name, entry))
+    },
+    updateProfile: async (name, change) => {
+      const entry = change(shared.get(name), snapshot())
+      setOrDelete(shared, name, entry && tidyShared('profiles', name, entry))
     },
     rename: async (from, to) => {
       checkRename(snapshot(), from, to)
-      const all = [...machines.values()]
+      const all = [...machines]
       machines.clear()
-      for (const machine of all) {
-        const name = machine.name === from ? to : machine.name
-        machines.set(name, { ...machine, name, ...(machine.via === from && { via: to }) })
+      for (const [name, entry] of all) {
+        machines.set(name === from ? to : name, {
+          ...entry,
+          ...(entry.via === from && { via: to }),
+        })
       }
     },
     read: async () => snapshot(),
     update: async (name, change) => {
       const inventory = snapshot()
-      const machine = inventory.machines.get(name)
-      const before = machine && entryOf(machine)
-      const changed = change(before, inventory)
-      const after = changed && tidyEntry({ name, entry: changed, defaults }, optionsOf)
+      const before = inventory.entries.get(name)
+      const changed = change(structuredClone(before), inventory)
+      const after = changed && tidyEntry(name, changed)
+      const machine = after && machineWith(inventory, name, after)
+      if (machine) checkMachine(machine, inventory, optionsOf)
       if (isDeepStrictEqual(before, after)) return
-      const [wrong] = findWaysLeftWrong(inventory, { name, before, after })
+      const was = before && inventory.machines.get(name)
+      const [wrong] = findWaysLeftWrong(inventory, { name, before: was, after: machine })
       if (wrong !== undefined) throw new UserError('inventory', wrong.message)
-      if (after) machines.set(name, { ...after, name })
-      else machines.delete(name)
+      setOrDelete(machines, name, after)
     },
   }
 }

@@ -9,6 +9,8 @@ const inventory = {
   id: '0123abcd',
   defaults: {},
   operators: new Map(),
+  profiles: new Map(),
+  entries: new Map(),
   machines: new Map(machines.map((machine) => [machine.name, machine])),
 }
 const parse = (text: string, platform = 'linux') => {

@@ -46,7 +46,10 @@ describe('machines.schema.json', () => {
     const conditions = machines.anyOf[0].additionalProperties.allOf
     expect(Object.keys(defaults.properties)).toEqual(drivers.map(({ name }) => name))
     expect(conditions.map((condition) => condition.if)).toEqual(
-      drivers.map(({ name }) => ({ properties: { driver: { const: name } } })),
+      drivers.map(({ name }) => ({
+        properties: { driver: { const: name } },
+        required: ['driver'],
+      })),
     )
     expect(conditions.map((condition) => condition.then)).toEqual(
       Object.values(defaults.properties).map((options) => ({ properties: { options } })),
@@ -58,8 +61,10 @@ describe('machines.example.yaml', () => {
   it('is right, and shows every field', async () => {
     const text = await fileText('machines.example.yaml')
     const { valid, document } = parseInventory(text, 'machines.example.yaml', driverOptions)
-    const entries = [...inventoryOf(valid).machines.values()]
+    const { machines, profiles } = inventoryOf(valid)
+    const entries = [...machines.values()]
     expect(shown([document.data as object])).toEqual(new Set(Object.keys(inventoryFile.shape)))
+    expect(shown([...profiles.values()])).toContain('count')
     expect(shown(entries)).toEqual(new Set(['name', ...Object.keys(machineEntry.shape)]))
     expect(shown(entries.map(({ host }) => host ?? {}))).toEqual(
       new Set(Object.keys(hostRecord.shape)),

@@ -117,10 +117,16 @@ async function flagsToAsk(
   return [...new Set([...open.filter(isMissing), ...asked])]
 }
 
-const needsDriver = (names: readonly MachineName[]): UserError =>
-  new UserError('usage', `${names.join(', ')}: which driver is to create that?`, {
-    hint: `fleet create ${names.join(' ')} --driver DRIVER; or write the entries first`,
-  })
+function needsDriver(names: readonly MachineName[], { profiles }: Inventory): UserError {
+  const numbered = names.find((name) => profiles.get(name)?.count !== undefined)
+  return numbered === undefined
+    ? new UserError('usage', `${names.join(', ')}: which driver is to create that?`, {
+        hint: `fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE; or write the entries first`,
+      })
+    : new UserError('usage', `${numbered} is a profile, whose machines have a number`, {
+        hint: `fleet create ${numbered}-1, or all that are wanted: fleet apply`,
+      })
+}
 
 /**
  * Takes what was typed, and on a terminal asks for what is missing: the driver, the name, and the options that
@@ -133,9 +139,11 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   }
   const given = typed.names.map(parseMachineName)
   const inventory = await (await fleet.inventory()).read()
-  const isWritten = given.length > 0 && given.every((name) => inventory.machines.has(name))
+  const isWritten =
+    given.length > 0 &&
+    (typed.options['extends'] !== undefined || given.every((name) => inventory.machines.has(name)))
   const asksDriver = typed.driver === undefined && !isWritten && person
-  if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given)
+  if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given, inventory)
   const driverName = asksDriver ? await askDriver(io, inventory) : typed.driver
   const driver = driverName === undefined ? undefined : await fleet.driver(driverName)
   const names = given.length > 0 ? given : [await askName(io)]

@@ -69,7 +69,7 @@ export const create = defineCommand({
       options,
     })
     const { driver } = asked
-    const { machines } = await (await fleet.inventory()).read()
+    const { machines, entries } = await (await fleet.inventory()).read()
     const numbered = numberNames(asked.names, options.count)
     const isThere = (name: MachineName) => machines.get(name)?.host?.phase === 'ready'
     const names = options.count === undefined ? numbered : numbered.filter((name) => !isThere(name))
@@ -79,7 +79,7 @@ export const create = defineCommand({
     const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
     const wanted: Wanted = { names, driver, driverOptions: given, options }
     await checkDriver(fleet, wanted)
-    const written = new Set(names.filter((name) => machines.has(name)))
+    const written = new Set(names.filter((name) => entries.has(name)))
     try {
       const outcomes = await createAll(surroundings, wanted, { written, ...targets })
       const { values, failed, code } = sumUp(surroundings, outcomes)

@@ -13,6 +13,7 @@ const driverOption = (names: string): Option<string | undefined> =>
 /** What `fleet create` takes whatever the driver. */
 export const creationOptions = {
   driver: driverOption(''),
+  extends: text('--extends <profile>', 'the profile that says what is not said here'),
   count: parsed('--count <count>', 'create NAME-1, NAME-2 … up to this number', (count) =>
     parseCount(count, 1),
   ),

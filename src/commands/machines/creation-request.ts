@@ -5,6 +5,7 @@ import type { Fleet } from '../../fleet.ts'
 import { parseLabels } from '../../machine/labels.ts'
 import type { MachineEntry } from '../../machine/machine.ts'
 import { type MachineName, parseMachineName } from '../../machine/name.ts'
+import { mergeProfiles } from '../../machine/profiles.ts'
 import type { CreateRequest } from '../../operations/create-machine.ts'
 import type { Invocation } from '../definition.ts'
 import { checkFitting, type creationOptions } from './creation-options.ts'
@@ -66,8 +67,9 @@ export async function checkDriver(
   fleet: Fleet,
   { names, driver, driverOptions, options }: Wanted,
 ): Promise<void> {
-  const { machines } = await (await fleet.inventory()).read()
-  const name = driver?.name ?? machines.get(names[0] as MachineName)?.driver
+  const { machines, profiles } = await (await fleet.inventory()).read()
+  const extended = mergeProfiles(profiles).get(options.extends ?? '')
+  const name = driver?.name ?? machines.get(names[0] as MachineName)?.driver ?? extended?.driver
   if (name === undefined) return
   const makesHosts = (await fleet.loadDriver(name)).lifecycle !== undefined
   checkFitting(options, { driver: name, makesHosts })
@@ -84,6 +86,7 @@ export async function requestFor(
 ): Promise<Omit<CreateRequest, 'name'>> {
   const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
   return {
+    extends: options.extends,
     driver: driver?.name,
     options: driverOptions,
     labels: parseLabels(options.label),

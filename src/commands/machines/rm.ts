@@ -48,7 +48,7 @@ async function takeAway(
   { names, forget, yes, parallel }: Removal,
 ): Promise<number> {
   const { namedMachines } = await import('../../operations/choose-machines.ts')
-  const { checkForgettable, checkRemovable, forgetMachine, removeMachine } =
+  const { checkForgettable, checkRemovable, describeWish, forgetMachine, removeMachine } =
     await import('../../operations/remove-machine.ts')
   const machines = await namedMachines(fleet, names, { machine: undefined, on: [] })
   const preface = machines.map((machine) => `  ${whatGoes(machine, forget)}\n`).join('')
@@ -68,7 +68,13 @@ async function takeAway(
   )
   const { values, code } = sumUp({ io, format }, outcomes)
   if (format.json) writeJson(io, values)
-  else for (const { name } of values) io.stderr.write(`${name} is no longer in the inventory\n`)
+  else {
+    const inventory = await (await fleet.inventory()).read()
+    for (const { name } of values) {
+      const wish = describeWish(inventory, name)
+      io.stderr.write(`${name} is no longer in the inventory\n${wish ? `  ${wish}\n` : ''}`)
+    }
+  }
   return code
 }
 

@@ -1,24 +1,35 @@
 import { writeJson } from '../../ui/table.ts'
-import { defineCommand, required, several } from '../definition.ts'
+import { defineCommand, flag, required, several } from '../definition.ts'
 
 export const set = defineCommand({
   name: 'set',
   summary: 'Change what the entry of a machine says',
   description:
-    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel, for when one is installed), via, userData. The host stays as it is.',
+    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel, for when one is installed), via, userData. The host stays as it is. With --profile, what a profile says, for all machines that extend it: also count.',
   arguments: {
     name: required('name', 'the machine', 'machine'),
     settings: several('settings', 'key=value sets, key- removes'),
   },
+  options: { profile: flag('--profile', 'the name is that of a profile') },
   answers: 'json',
   examples: [
     'fleet set web-1 protected=true label.role=web',
     'fleet set web-1 via=bastion engine-',
+    'fleet set --profile web count=7',
   ],
-  async run({ fleet, io, args, format }) {
+  async run({ fleet, io, args, options, format }) {
+    if (options.profile) {
+      const { parseSettings } = await import('../../operations/set-machine.ts')
+      const { setProfile } = await import('../../operations/set-profile.ts')
+      const settings = parseSettings(args.settings, { ofProfile: true })
+      const profile = await setProfile(fleet, args.name, settings)
+      if (format.json) writeJson(io, { name: args.name, ...profile })
+      else io.stderr.write(`the profile ${args.name} is changed\n`)
+      return
+    }
     const { parseSettings, setMachine } = await import('../../operations/set-machine.ts')
-    const entry = await setMachine(fleet, args.name, parseSettings(args.settings))
-    if (format.json) writeJson(io, { name: args.name, ...entry })
+    const machine = await setMachine(fleet, args.name, parseSettings(args.settings))
+    if (format.json) writeJson(io, { ...machine, name: args.name })
     else io.stderr.write(`the entry of ${args.name} is changed\n`)
   },
 })
