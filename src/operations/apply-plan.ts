@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import { followWay } from '../machine/ways.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Change } from './change-plan.ts'
 import { findMachine } from './choose-machines.ts'
@@ -26,15 +27,9 @@ interface ApplyCalls {
   readonly trust: HostKeyTrust
 }
 
-/** How many machines one is reached through. The check of the inventory has refused ways that lead in a circle. */
-function depthOf({ machines }: Inventory, { name, via }: Machine): number {
-  const passed = new Set<string>([name])
-  for (let next = via; next !== undefined && !passed.has(next);) {
-    passed.add(next)
-    next = machines.get(next as MachineName)?.via
-  }
-  return passed.size
-}
+/** How many machines one is reached through. */
+const depthOf = ({ machines }: Inventory, machine: Machine): number =>
+  followWay(machines, machine).jumps.length
 
 /** Changes by machine; those first that others are reached through. */
 export function orderChanges(
