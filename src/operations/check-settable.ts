@@ -3,22 +3,25 @@ import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { type Inventory, machineWith } from '../state/inventory.ts'
 
-/** What an entry is to be, and which keys were taken out: those of the entry, and `label.KEY`. */
+/** What an entry was and is to be, and which keys are to go: those of the entry, and `label.KEY`. */
 interface Edited {
+  readonly before: MachineEntry
   readonly entry: MachineEntry
   readonly removed: readonly string[]
 }
 
-/** What an edited entry comes to. Throws kind `usage` where a profile says still what was to be taken out. */
+const keysOf = ({ labels = {}, ...entry }: MachineEntry): ReadonlySet<string> =>
+  new Set([...Object.keys(entry), ...Object.keys(labels).map((key) => `label.${key}`)])
+
+/** What an edited entry comes to. Throws kind `usage` where only a profile says what is to go. */
 export function checkSettable(
   inventory: Inventory,
   name: MachineName,
-  { entry, removed }: Edited,
+  { before, entry, removed }: Edited,
 ): Machine {
   const machine = machineWith(inventory, name, entry)
-  const labels = Object.keys(machine.labels ?? {}).map((key) => `label.${key}`)
-  const said = new Set([...Object.keys(machine), ...labels])
-  const left = removed.find((key) => said.has(key))
+  const [own, said] = [keysOf(before), keysOf(machine)]
+  const left = removed.find((key) => said.has(key) && !own.has(key))
   if (left === undefined) return machine
   throw new UserError('usage', `${left} of ${name} comes from the profile ${entry.extends}`, {
     machine: name,

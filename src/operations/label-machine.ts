@@ -33,15 +33,16 @@ export async function labelMachine(
   if (change.set.size === 0 && change.remove.size === 0) return machine.labels ?? {}
   let labels: Machine['labels'] = {}
   await store.update(machine.name, (_, newest): MachineEntry => {
-    const { labels: before = {}, ...rest } = entryFor(newest, findMachine(newest, name).name) ?? {}
+    const before = entryFor(newest, findMachine(newest, name).name) ?? {}
+    const { labels: had = {}, ...rest } = before
     const own = Object.fromEntries(
-      [...new Map([...Object.entries(before), ...change.set])].filter(
+      [...new Map([...Object.entries(had), ...change.set])].filter(
         ([key]) => !change.remove.has(key),
       ),
     )
     const entry = Object.keys(own).length === 0 ? rest : { ...rest, labels: own }
     const removed = Array.from(change.remove, (key) => `label.${key}`)
-    ;({ labels = {} } = checkSettable(newest, machine.name, { entry, removed }))
+    ;({ labels = {} } = checkSettable(newest, machine.name, { before, entry, removed }))
     return entry
   })
   return labels

@@ -93,7 +93,7 @@ export async function setMachine(
     const before = entryFor(newest, findMachine(newest, name).name) ?? {}
     const entry = settings.reduce(withSetting, before)
     if (entry.via !== undefined) findMachine(newest, entry.via)
-    changed = checkSettable(newest, machine.name, { entry, removed })
+    changed = checkSettable(newest, machine.name, { before, entry, removed })
     const { protected: isProtected, ...others } = entry
     const isNews = isProtected !== false || machineWith(newest, machine.name, others).protected
     return isNews ? entry : others

@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import type { ProfileEntry } from '../machine/schema.ts'
 import { suggest } from '../machine/nearest.ts'
+import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
 import { type Setting, withSetting } from './set-machine.ts'
 
@@ -29,14 +30,17 @@ export async function setProfile(
   let changed: ProfileEntry = {}
   await (
     await context.inventory()
-  ).updateProfile(name, (profile, { profiles }) => {
+  ).updateProfile(name, (profile, inventory) => {
     if (profile === undefined) {
-      const meant = suggest(name, profiles.keys())
+      const meant = suggest(name, inventory.profiles.keys())
       throw new UserError('usage', `there is no profile ${name}${meant}`, {
         hint: 'they stand under `profiles:` in the inventory',
       })
     }
     changed = settings.reduce(withProfileSetting, profile)
+    if (changed.via !== profile.via && changed.via !== undefined) {
+      findMachine(inventory, changed.via)
+    }
     return changed
   })
   return changed

@@ -81,6 +81,36 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       await expect(store.rename(a, b)).rejects.toMatchObject({ kind: 'unknown-machine' })
     })
 
+    it('keeps profiles, and what an entry says itself apart from what holds', async () => {
+      const store = await open()
+      await store.updateProfile('base', () => ({ driver: 'ssh', labels: { role: 'web' } }))
+      await store.updateProfile('web', () => ({ extends: 'base', via: a, count: 2 }))
+      await store.update(a, () => ({ driver: 'local' }))
+      await store.update(b, () => ({ extends: 'web', labels: { rack: '1' } }))
+      const { machines, profiles } = await store.read()
+      expect(machines.get(b)).toEqual({
+        ...{ name: b, extends: 'web', driver: 'ssh', via: a },
+        labels: { role: 'web', rack: '1' },
+      })
+      expect([...profiles.keys()]).toEqual(['base', 'web'])
+      expect(await entryIn(store, b)).toEqual({ extends: 'web', labels: { rack: '1' } })
+      await store.rename(a, parseMachineName('bastion'))
+      const renamed = await store.read()
+      expect(renamed.profiles.get('web')).toEqual({ extends: 'base', via: 'bastion', count: 2 })
+      expect([...renamed.machines.keys()].toSorted()).toEqual(['bastion', 'web-1', 'web-2'])
+      expect(renamed.entries.has(a)).toBe(false)
+      const unwritten = store.rename(a, parseMachineName('x'))
+      await expect(unwritten).rejects.toMatchObject({ kind: 'usage' })
+      await store.updateProfile('web', (profile) => profile && { ...profile, count: 0 })
+      expect((await store.read()).machines.has(a)).toBe(false)
+    })
+
+    it('refuses an entry that extends what is not there', async () => {
+      const store = await open()
+      const refused = store.update(a, () => ({ extends: 'web' }))
+      await expect(refused).rejects.toMatchObject({ kind: 'usage', machine: a })
+    })
+
     it('removes an entry, and what was removed comes back as new', async () => {
       const store = await open()
       await store.update(a, () => web)

@@ -68,6 +68,47 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     await isEmpty()
   })
 
+  test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    const profiles = [
+      'profiles:',
+      '  base: { driver: aws, options: { sshCidr: 10.77.0.0/16 }, labels: { role: web } }',
+      '  web:',
+      '    extends: base',
+      '    count: 2 # as few as can be',
+    ].join('\n')
+    const text = `version: 1\nid: 0123abcd\n${profiles}\nmachines: {}\n`
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    expect((await fleet('ls', '-q', '--on', 'role=web')).stdout).toBe('web-1\nweb-2\n')
+    const unmade = await fleet('-m', 'web-2', 'ps')
+    expect(unmade.stderr).toContain('web-2 is not created yet')
+    expect((await fleet('rm', '-y', 'web-2')).stderr).toContain('there is nothing to remove')
+
+    expect(await fleet('create', 'web-2')).toMatchObject({ code: 0 })
+    const made = await ana.inventory()
+    expect(made).toContain(`${profiles}\nmachines:\n  web-2:\n    extends: web\n    host:\n`)
+    expect(made.match(/driver|sshCidr|role/g)).toHaveLength(3)
+    expect((await fleet('plan')).stdout).toContain('+ web-1: create (profile web has count: 2)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+
+    expect(await fleet('set', '--profile', 'web', 'count=1')).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).toContain('    count: 1 # as few as can be\n')
+    expect((await fleet('plan')).stdout).toContain('- web-2: remove (profile web has count: 1)')
+    const left = await fleet('apply', '--yes')
+    expect(left.code).toBe(1)
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect(await fleet('apply', '--yes', '--destroy', 'web-2')).toMatchObject({ code: 0 })
+    expect((await aws.world()).instances).toHaveLength(1)
+    expect((await fleet('ls', '-q')).stdout).toBe('web-1\n')
+
+    const gone = await fleet('rm', '-y', 'web-1')
+    expect(gone.code).toBe(0)
+    expect(gone.stderr).toContain('to keep it away: fleet set --profile web count=0')
+    expect(await ana.inventory()).toBe(text.replace('count: 2', 'count: 1'))
+    await isEmpty()
+  })
+
   test('that somebody else made are taken in by their id, switched, and never removed', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1')).toMatchObject({ code: 0 })

@@ -64,6 +64,9 @@ export function openMemoryInventory(
     },
     rename: async (from, to) => {
       checkRename(snapshot(), from, to)
+      for (const [name, profile] of shared) {
+        if (profile.via === from) shared.set(name, { ...profile, via: to })
+      }
       const all = [...machines]
       machines.clear()
       for (const [name, entry] of all) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import type { Driver } from '../../src/drivers/driver.ts'
-import type { MachineEntry } from '../../src/machine/machine.ts'
+import type { MachineEntry, ProfileEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import type { HostStatus } from '../../src/machine/status.ts'
 import { orderChanges } from '../../src/operations/apply-plan.ts'
@@ -67,8 +67,12 @@ const sizes: Pick<Driver, 'reshape'> = {
   },
 }
 
-function contextOf(entries: Record<string, MachineEntry>, calls: number[] = []): Context {
-  const store = openMemoryInventory(entries)
+function contextOf(
+  entries: Record<string, MachineEntry>,
+  calls: number[] = [],
+  profiles: Record<string, ProfileEntry> = {},
+): Context {
+  const store = openMemoryInventory(entries, { profiles })
   const drivers: Record<string, Driver> = {
     cloud: providerOf(calls),
     sized: { ...providerOf(calls), ...sizes, observe: async (hosts) => allRun(hosts) },
@@ -124,6 +128,36 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
   expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
     ordered.indexOf('taken' as MachineName),
   )
+})
+
+test('machines that a profile counts are made, and those too many go with a consent of their own', async () => {
+  const web = { extends: 'web' }
+  const context = contextOf(
+    {
+      'web-1': { ...web, host: host('a') },
+      'web-2': web,
+      'web-4': { ...web, host: host('b') },
+      'web-5': { ...web, protected: true, host: host('c') },
+      'web-6': { ...web, host: { ...host('d'), phase: 'removing' } },
+      'web-7': { driver: 'cloud' },
+    },
+    [],
+    { web: { driver: 'cloud', count: 3 } },
+  )
+  const plan = await makePlan(context, options)
+  const why = 'profile web has count: 3'
+  expect(plan.changes).toEqual([
+    { machine: 'web-2', action: 'create', why: 'it is not there yet' },
+    { machine: 'web-3', action: 'create', why },
+    { machine: 'web-4', action: 'remove', why, severe: true },
+    { machine: 'web-6', action: 'remove', why: 'its removal was begun and cut short' },
+    { machine: 'web-7', action: 'create', why: 'it is not there yet' },
+  ])
+  expect(plan.matters[0]).toMatchObject({ machine: 'web-5' })
+  const store = await context.inventory()
+  await store.updateProfile('web', (profile) => profile && { ...profile, count: 4 })
+  const changed = await store.read()
+  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
 })
 
 test('an address that somebody changed in the entry of an adopted host is told', async () => {

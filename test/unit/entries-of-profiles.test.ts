@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest'
+import type { MachineEntry } from '../../src/machine/machine.ts'
+import type { MachineName } from '../../src/machine/name.ts'
+import type { Context } from '../../src/operations/context.ts'
+import { draftEntry } from '../../src/operations/draft-entry.ts'
+import { labelMachine, parseLabelChange } from '../../src/operations/label-machine.ts'
+import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
+import { setProfile } from '../../src/operations/set-profile.ts'
+import { openMemoryInventory } from '../support/memory-inventory.ts'
+
+const name = 'web-2' as MachineName
+
+function open(entries: Record<string, MachineEntry> = {}) {
+  const store = openMemoryInventory(entries, {
+    profiles: {
+      base: { driver: 'cloud', labels: { role: 'web' }, protected: true },
+      web: { extends: 'base', options: { type: 'small' }, count: 3 },
+    },
+  })
+  const context = { inventory: async () => store } as unknown as Context
+  const entry = async () => (await store.read()).entries.get(name)
+  return { context, store, entry }
+}
+
+describe('the entry of a machine that a profile counts', () => {
+  it('is begun with what is its own alone', async () => {
+    const inventory = await open().store.read()
+    expect(draftEntry({ name, options: {}, labels: {} }, inventory)).toEqual({ extends: 'web' })
+    const own = { options: { disk: 9 }, labels: { rack: '1' } }
+    expect(draftEntry({ name, driver: 'cloud', ...own }, inventory)).toEqual({
+      extends: 'web',
+      ...own,
+    })
+  })
+
+  it.each([
+    [{ driver: 'ssh' }, 'profile web, for web-2, says driver: cloud'],
+    [{ extends: 'base' }, 'the entry of web-2 extends web'],
+  ])('is not begun with %j', async (request, why) => {
+    const inventory = await open().store.read()
+    expect(() => draftEntry({ name, ...request }, inventory)).toThrow(why)
+  })
+
+  it('is that of any name with --extends, and of no profile that is not there', async () => {
+    const inventory = await open().store.read()
+    const shop = 'shop' as MachineName
+    expect(draftEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
+    expect(() => draftEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
+      'there is no profile bse (did you mean "base"?)',
+    )
+    expect(() => draftEntry({ name: shop }, inventory)).toThrow('shop needs a driver')
+  })
+
+  it('goes on with what it was begun with, be that said again', async () => {
+    const { store } = open({ [name]: { extends: 'web', host: { phase: 'creating', token: 't' } } })
+    const inventory = await store.read()
+    const again = { name, options: { type: 'small' } }
+    expect(draftEntry(again, inventory)).toMatchObject({ host: { token: 't' } })
+    expect(() => draftEntry({ name, options: { type: 'large' } }, inventory)).toThrow(
+      'type was small, and is large now',
+    )
+  })
+
+  it('is written where something is set that its profile does not say', async () => {
+    const { context, entry } = open()
+    const changed = await setMachine(context, name, parseSettings(['protected=false', 'via=web-1']))
+    expect(changed).toMatchObject({ driver: 'cloud', protected: false, via: 'web-1' })
+    expect(await entry()).toEqual({ extends: 'web', via: 'web-1', protected: false })
+    const labels = await labelMachine(context, name, parseLabelChange(['rack=1']))
+    expect(labels).toEqual({ role: 'web', rack: '1' })
+    expect((await entry())?.labels).toEqual({ rack: '1' })
+    await setMachine(context, name, parseSettings(['protected-', 'via-', 'label.rack-']))
+    expect(await entry()).toEqual({ extends: 'web' })
+  })
+
+  it('cannot take out what its profile says', async () => {
+    const { context, entry } = open()
+    const why = { kind: 'usage', message: 'label.role of web-2 comes from the profile web' }
+    await expect(labelMachine(context, name, parseLabelChange(['role-']))).rejects.toMatchObject(
+      why,
+    )
+    await expect(setMachine(context, name, parseSettings(['label.role-']))).rejects.toMatchObject(
+      why,
+    )
+    expect(await entry()).toBeUndefined()
+  })
+})
+
+describe('setting what a profile says', () => {
+  it('changes all that extend it', async () => {
+    const { context, store } = open({ shop: { extends: 'web' } })
+    const settings = parseSettings(['count=1', 'label.env=prod'], { ofProfile: true })
+    await setProfile(context, 'web', settings)
+    const { machines } = await store.read()
+    expect([...machines.keys()]).toEqual(['shop', 'web-1'])
+    expect(machines.get('shop' as MachineName)?.labels).toEqual({ role: 'web', env: 'prod' })
+    await setProfile(context, 'web', parseSettings(['count-'], { ofProfile: true }))
+    expect((await store.read()).profiles.get('web')).not.toHaveProperty('count')
+  })
+
+  it.each([
+    ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
+    ['web', 'count=many', 'count is a number of machines, not "many"'],
+    ['web', 'via=nope', 'there is no machine called "nope"'],
+  ])('refuses %s %s', async (profile, word, why) => {
+    const settings = parseSettings([word], { ofProfile: true })
+    await expect(setProfile(open().context, profile, settings)).rejects.toThrow(why)
+  })
+
+  it('is the only thing that has a count', () => {
+    expect(() => parseSettings(['count=1'])).toThrow('"count=1" sets nothing')
+  })
+})
