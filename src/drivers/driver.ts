@@ -88,6 +88,12 @@ export interface HostPlan {
   make(seed: HostSeed, call: Call): Promise<HostFacts>
 }
 
+/** A host that somebody else made. */
+export interface RecalledHost extends HostFacts, Pick<HostRecord, 'resources'> {
+  /** What its entry says where the person said nothing: the options that it was made with, as far as they can be seen. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>
+}
+
 /** The fleet whose hosts are looked for. */
 export interface FleetScope {
   /** The inventory's, as in the tag `fleet:id`. */
@@ -163,13 +169,10 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
   /**
    * A host that somebody else made and that the provider knows by `id`: what there is to remember of it, so that it can be
-   * observed and switched like others. Changes nothing. Throws kind `usage` where there is none, or no way to it.
+   * observed and switched like others. `options` has what was said, and no defaults. Changes nothing. Throws kind `usage`
+   * where there is none, or no way to it.
    */
-  recall?(
-    id: string,
-    options: Options,
-    call: Call,
-  ): Promise<HostFacts & Pick<HostRecord, 'resources'>>
+  recall?(id: string, options: Partial<Options>, call: Call): Promise<RecalledHost>
   /** Asks the provider about many hosts in one call. A host that is gone is `absent`. */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,

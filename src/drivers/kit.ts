@@ -21,6 +21,7 @@ export type {
   HostWish,
   Lifecycle,
   Power,
+  RecalledHost,
   Resources,
   SeedDisk,
   Snapshot,

@@ -122,10 +122,27 @@ export function checkOptions(
   given: Options,
   defaults: Options = {},
 ): Options {
-  const merged = { ...defaults, ...given }
-  const result = driver.options.safeParse(merged)
+  return parseWith(driver.options, driver, { ...defaults, ...given })
+}
+
+/**
+ * As {@link checkOptions}, for a host that somebody else made: nothing is needed, and what was not said stays
+ * open.
+ */
+export function checkSaidOptions(
+  driver: DriverDefinition,
+  given: Options,
+  defaults: Options = {},
+): Options {
+  const said = { ...defaults, ...given }
+  const parsed = parseWith(driver.options.partial(), driver, said)
+  return Object.fromEntries(Object.entries(parsed).filter(([key]) => Object.hasOwn(said, key)))
+}
+
+function parseWith(schema: z.ZodObject, driver: DriverDefinition, options: Options): Options {
+  const result = schema.safeParse(options)
   if (result.success) return result.data
-  const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, merged))
+  const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, options))
   throw new UserError('usage', `driver ${driver.name}: ${troubles.join('; ')}`, {
     hint: `fleet create --driver ${driver.name} --help`,
   })

@@ -51,12 +51,21 @@ export async function findOrphans(
     const hosts = await lifecycle.list(scope, { signal: context.signal, progress })
     found.push(...hosts.map((host) => ({ ...host, driver })))
   }
-  const owned = tokensOf(await store.read()) // read last: what was begun meanwhile has its entry by now
-  return found.filter(({ token }) => !owned.has(token))
+  const hasEntry = entriesOf(await store.read()) // read last: what was begun meanwhile has its entry by now
+  return found.filter((host) => !hasEntry(host))
 }
 
-const tokensOf = ({ machines }: Inventory): ReadonlySet<string> =>
-  new Set([...machines.values()].flatMap(({ host }) => host?.token ?? []))
+/** Some providers answer an id in one spelling or another. */
+const idOf = (driver: string, id = ''): string => `${driver} ${id.toLowerCase()}`
+
+/** Whether an entry owns a host, by its token, or names one that it was adopted as, by its id. */
+function entriesOf({ machines }: Inventory): (orphan: Orphan) => boolean {
+  const all = [...machines.values()]
+  const tokens = new Set(all.map(({ host }) => host?.token))
+  const ids = new Set(all.map(({ driver, host }) => idOf(driver, host?.id)))
+  return ({ driver, token, record: { id } }) =>
+    tokens.has(token) || (id !== undefined && ids.has(idOf(driver, id)))
+}
 
 /**
  * Removes an orphan with all that belongs to it. Throws kind `failed` when an entry owns it by now, and as
@@ -64,12 +73,13 @@ const tokensOf = ({ machines }: Inventory): ReadonlySet<string> =>
  */
 export async function removeOrphan(
   context: Context,
-  { driver, machine, token, record }: Orphan,
+  orphan: Orphan,
   calls: RemoveCalls,
 ): Promise<void> {
+  const { driver, machine, token, record } = orphan
   await context.creations().hold(token, machine, async () => {
     const inventory = await (await context.inventory()).read()
-    if (tokensOf(inventory).has(token)) {
+    if (entriesOf(inventory)(orphan)) {
       throw new UserError('failed', `an entry owns what was made for ${machine} by now: it stays`)
     }
     await (await lifecycleOf(context, driver))?.remove(record, calls)

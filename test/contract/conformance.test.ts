@@ -41,6 +41,11 @@ describe('the conformance suite', () => {
       'makes nothing and ends soon for a signal that is aborted already',
     ],
     ['always wants a key', 'a host that exists needs no seed'],
+    ['recalls what is gone', 'recalls no host by an id that is gone'],
+    [
+      'removes what somebody else made',
+      'recalls a host by its id, to be observed and switched, and owns nothing of it',
+    ],
     ['stops only what runs', 'switches a host, and leaves one alone that is in that state'],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)

@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../support/aws/aws.ts'
@@ -125,7 +125,49 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(adopted).toMatchObject({ code: 0 })
     expect(await ana.inventory()).not.toContain('token:')
     expect(await stateOf()).toBe('running')
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     expect(await fleet('rm', '-y', 'theirs')).toMatchObject({ code: 0 })
+    expect(await instanceId()).toBe(id)
+
+    const region = aws.environment['AWS_REGION'] ?? ''
+    const store = join(ana.home, 'store')
+    const folder = join(store, 'machines/old')
+    await mkdir(folder, { recursive: true })
+    await copyFile(identity, join(folder, 'id_rsa'))
+    const machine = {
+      ...{ IPAddress: '192.0.2.1', MachineName: 'old', SSHUser: 'fleet', SSHPort: 22 },
+      ...{ InstanceId: id, Region: region, AccessKey: 'AKIA', SecretKey: 'hunter2' },
+    }
+    const config = { ConfigVersion: 3, DriverName: 'amazonec2', Driver: machine, Name: 'old' }
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+    expect(await fleet('import', 'docker-machine', store, '--accept-new')).toMatchObject({
+      code: 0,
+    })
+    await rm(store, { recursive: true })
+    const taken = await ana.inventory()
+    expect(taken).toMatch(/old:\n {4}driver: aws\n/)
+    expect(taken).not.toMatch(/token:|AKIA|hunter2|192\.0\.2\.1/)
+    expect(await fleet('stop', 'old')).toMatchObject({ code: 0 })
+    expect(await stateOf()).toBe('stopped')
+    expect(await fleet('start', 'old')).toMatchObject({ code: 0 })
+    expect(await fleet('ssh', 'old', '--', 'echo', 'in')).toMatchObject({ stdout: 'in\n' })
+    expect(await fleet('rm', '-y', 'old')).toMatchObject({ code: 0 })
+
+    const attributes = {
+      ...{ arn: `arn:aws:ec2:${region}:123456789012:instance/${id}`, id },
+      ...{ public_ip: '192.0.2.1', tags: { Name: 'formed' } },
+    }
+    const [mode, type, name] = ['managed', 'aws_instance', 'web']
+    const resources = [{ mode, type, name, instances: [{ schema_version: 1, attributes }] }]
+    const state = join(ana.home, 'terraform.tfstate')
+    await writeFile(state, JSON.stringify({ version: 4, resources }))
+    await mkdir(join(ana.home, '.ssh'), { recursive: true })
+    await copyFile(identity, join(ana.home, '.ssh/id_ed25519'))
+    const formed = await fleet('import', 'terraform', state, '--accept-new', '--user', 'fleet')
+    expect(formed).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).toMatch(/formed:\n {4}driver: aws\n/)
+    expect(await stateOf()).toBe('running')
+    expect(await fleet('rm', '-y', 'formed')).toMatchObject({ code: 0 })
     expect(await instanceId()).toBe(id)
     const none = await fleet('adopt', '--driver', 'aws', 'i-0aaaaaaaaaaaaaaaa', '--accept-new')
     expect(none).toMatchObject({ code: 2 })

@@ -1,3 +1,5 @@
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HostSource } from '../support/aws/hosts.ts'
 import { makeLabHosts } from '../support/aws/lab-hosts.ts'
@@ -75,6 +77,54 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
       await expectOk('rm', '-y', 'web-1')
       expect(azure.remains()).toEqual([])
       expect(await ana.inventory()).not.toContain('web-1')
+    },
+  )
+
+  test(
+    'one that somebody else made is taken in by its id, or from Docker Machine, and never removed',
+    { timeout: 300_000 },
+    async () => {
+      await expectOk(...create)
+      const inventory = await ana.inventory()
+      const key = /key: SHA256:(\S+)/.exec(inventory)?.[1] ?? ''
+      const [, group = '', machine = ''] =
+        /resourceGroups\/([^/]+)\/.*virtualMachines\/([\w-]+)/.exec(inventory) ?? []
+      const identity = join(ana.home, 'theirs')
+      const hex = Buffer.from(key, 'base64').toString('hex')
+      await copyFile(join(ana.env['FLEET_HOME'] ?? '', 'keys', hex), identity)
+      await expectOk('forget', 'web-1')
+      const there = azure.remains()
+
+      const id = `${group}/${machine}`
+      await expectOk('adopt', '--driver', 'azure', id, '--accept-new', '-i', identity)
+      expect(await ana.inventory()).not.toContain('token:')
+      expect(await expectOk('plan')).toBe('nothing to do\n')
+      await expectOk('rm', '-y', machine)
+
+      const folder = join(ana.home, 'store/machines', machine)
+      await mkdir(folder, { recursive: true })
+      await copyFile(identity, join(folder, 'id_rsa'))
+      // Docker Machine keeps no address of those in Azure.
+      const driver = {
+        ...{ IPAddress: '', MachineName: machine, SSHUser: 'fleet', SSHPort: 22 },
+        ...{ ResourceGroup: group, SubscriptionID: azure.subscription, ClientSecret: 'hunter2' },
+      }
+      const config = { ConfigVersion: 3, DriverName: 'azure', Driver: driver, Name: machine }
+      await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+      const taking = ['import', 'docker-machine', join(ana.home, 'store'), '--accept-new']
+      const alone = await ana.fleet(taking)
+      expect(alone.code).not.toBe(0)
+      expect(alone.stderr).toContain('only azure knows its address')
+      await expectOk(...taking)
+      await rm(join(ana.home, 'store'), { recursive: true })
+      expect(await ana.inventory()).not.toMatch(/token:|hunter2/)
+      await expectOk('stop', machine)
+      expect(await expectOk('ls', '--live')).toMatch(/stopped/)
+      await expectOk('start', machine)
+      expect(await expectOk('ssh', machine, '--', 'echo', 'in')).toBe('in\n')
+      await expectOk('rm', '-y', machine)
+      expect(azure.remains()).toEqual(there)
+      await expectOk('gc', '--driver', 'azure', '-y')
     },
   )
 

@@ -14,6 +14,7 @@ import {
 import type { Exchange } from '../support/azure/exchange.ts'
 import { testDescribed } from '../support/azure/described.ts'
 import { judge, judgeIsMissing } from '../support/azure/judge.ts'
+import { resourcesOf } from '../support/azure/store.ts'
 
 let seat: DriverSeat
 /** All that was said in this file. */
@@ -262,6 +263,86 @@ describe('the role in docs/drivers/azure.md', async () => {
         ![...needed].some((one) => pattern.test(one)),
     )
     expect(idle.map(({ action }) => action)).toEqual([])
+  })
+})
+
+/** A host that somebody else made: its public address is in another group, and nothing is called as fleet would. */
+async function makeTheirs(): Promise<{ id: string; name: string; group: string }> {
+  const { store } = seat.azure
+  const host = await seat.attempt(newAttempt(seat.options({ user: 'ana' })))
+  const [, group = '', name = ''] = /resourceGroups\/([^/]+)\/.*\/(.+)$/.exec(host.id ?? '') ?? []
+  seat.azure.addGroup('front')
+  const [theirs] = resourcesOf(store, 'Microsoft.Network/publicIPAddresses')
+  const [nic] = resourcesOf(store, 'Microsoft.Network/networkInterfaces')
+  if (theirs === undefined || nic === undefined) throw new Error('no host was made')
+  const { id } = theirs.body
+  const moved = id.replace(group, 'front').replace(`${name}-ip`, 'theirs')
+  store.resources.delete(id.toLowerCase())
+  theirs.body = { ...theirs.body, id: moved, name: 'theirs' }
+  store.resources.set(moved.toLowerCase(), theirs)
+  nic.body = JSON.parse(JSON.stringify(nic.body).replaceAll(id, moved)) as typeof nic.body
+  return { id: host.id ?? '', name, group }
+}
+
+/** Asks for a host by its id. */
+const recall = (id: string, options: Record<string, unknown> = {}) =>
+  seat.driver.recall?.(id, options, seat.call()) ?? Promise.reject(new Error('it cannot'))
+
+describe('a host that somebody else made', () => {
+  test('is found by its id, in any case, and by its group and name', async () => {
+    const { id, name, group } = await makeTheirs()
+    const recalled = await recall(`${group}/${name}`)
+    expect(recalled).toEqual({
+      ...{ id, address: '203.0.113.1', user: 'ana' },
+      resources: {
+        ...{ subscription: seat.azure.subscription, group, groupOwner: 'you', name },
+        addressedBy: 'front/theirs',
+      },
+      options: { location: 'westeurope', size: 'Standard_B2als_v2' },
+    })
+    expect(await recall(id.toUpperCase().replace('MICROSOFT.C', 'microsoft.c'))).toMatchObject({
+      address: '203.0.113.1',
+    })
+    const host: HostRecord = { phase: 'ready', ...recalled }
+    expect(await statusOf(host)).toEqual({ state: 'running', address: '203.0.113.1' })
+    const two = new Map([web1, 'web-2' as MachineName].map((one) => [one, host]))
+    expect((await seat.driver.observe(two, seat.call())).get(web1)).toEqual({
+      ...{ state: 'running', address: '203.0.113.1' },
+    })
+    const there = seat.azure.remains()
+    await seat.driver.lifecycle?.remove(host, seat.call())
+    expect(seat.azure.remains()).toEqual(there)
+    expect(callsOf('DELETE')).toEqual([])
+  })
+
+  test('is reached at its private address where that is said, and only then', async () => {
+    const { name, group } = await makeTheirs()
+    const [nic] = resourcesOf(seat.azure.store, 'Microsoft.Network/networkInterfaces')
+    if (nic === undefined) throw new Error('no host was made')
+    nic.body = JSON.parse(
+      JSON.stringify(nic.body).replace(/"publicIPAddress":\{.*?\}+,/, ''),
+    ) as typeof nic.body
+    await expect(recall(`${group}/${name}`)).rejects.toMatchObject({
+      kind: 'usage',
+      message: `${name} has no public address`,
+      hint: expect.stringMatching(/^say --private-only where 10\.0\.0\.\d+ can be/) as string,
+    })
+    const recalled = await recall(`${group}/${name}`, { privateOnly: true })
+    expect(recalled).toMatchObject({ address: expect.stringMatching(/^10\./) as string })
+    expect(await statusOf({ phase: 'ready', ...recalled })).toMatchObject({
+      address: recalled.address,
+    })
+  })
+
+  test.each([
+    ['front/nobody', 'there is no virtual machine nobody in the resource group front'],
+    ['nobody', 'nobody is no id of a virtual machine in Azure'],
+    ['/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s', /is no id of a virtual/],
+  ])('is told where %s leads to none', async (id, message) => {
+    await expect(recall(id)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(message) as string,
+    })
   })
 })
 

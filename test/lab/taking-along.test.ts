@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dockerMachineConfigsAt, secret } from '../support/docker-machine-configs.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { makePerson, program } from '../support/person.ts'
 import { hostOf } from '../support/ssh-target.ts'
@@ -13,38 +14,48 @@ let lab: Lab
 
 describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
   beforeAll(async () => {
-    lab = await startLab({ hosts: 2 })
+    lab = await startLab({ hosts: 15 })
   })
   afterAll(() => lab?.[Symbol.asyncDispose]())
 
   test('of Docker Machine come with their keys, on consent to their host keys, and nothing secret', async () => {
     await using person = await makePerson()
     const store = join(person.home, '.docker/machine')
-    const host = hostOf(lab)
-    const folder = join(store, 'machines/old')
-    await mkdir(folder, { recursive: true })
-    await copyFile(lab.identity.file, join(folder, 'id_rsa'))
-    const driver = {
-      ...{ IPAddress: host.address, SSHUser: host.user, SSHPort: host.port, MachineName: 'old' },
-      ...{ AccessKey: `AKIA${'A'.repeat(16)}`, SecretKey: 'hunter2' },
+    let taken = 0
+    const configs = dockerMachineConfigsAt(() => hostOf(lab, (taken += 1)))
+    const importing = ['import', 'docker-machine']
+    for (const [index, [name, config]] of Object.entries(configs).entries()) {
+      const folder = join(store, 'machines', name)
+      await mkdir(folder, { recursive: true })
+      await copyFile(lab.identity.file, join(folder, 'id_rsa'))
+      await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+      if (index > 0) continue
+      const refused = await person.fleet(importing)
+      expect(refused.code).toBe(5)
+      expect(refused.stderr).toContain('nothing vouches for the key')
+      expect(await person.inventory()).toContain('machines: {}')
     }
-    await writeFile(
-      join(folder, 'config.json'),
-      JSON.stringify({ ConfigVersion: 3, DriverName: 'amazonec2', Driver: driver, Name: 'old' }),
-    )
-    const refused = await person.fleet(['import', 'docker-machine'])
-    expect(refused.code).toBe(5)
-    expect(refused.stderr).toContain('nothing vouches for the key')
-    expect(await person.inventory()).not.toContain('old')
+    expect(JSON.stringify(configs)).toContain(secret)
 
-    const taken = await person.fleet(['import', 'docker-machine', '--accept-new', '-l', 'from=dm'])
-    expect(taken).toMatchObject({ code: 0 })
+    const answer = await person.fleet([...importing, '--accept-new', '-l', 'from=dm'])
+    expect(answer).toMatchObject({ code: 0 })
+    expect(answer.stderr).toMatch(/it became one of driver ssh, .* for aws gave no answer/)
     const inventory = await person.inventory()
-    expect(inventory).toContain(host.hostKey)
-    expect(inventory).not.toMatch(/AKIA|hunter2|PRIVATE/)
+    expect(inventory.match(/from: dm/g)).toHaveLength(Object.keys(configs).length)
+    expect(inventory).toContain(hostOf(lab).hostKey)
+    const kept = [inventory, answer.stdout, answer.stderr]
+    const home = person.env['FLEET_HOME'] ?? ''
+    for (const entry of await readdir(home, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) kept.push(await readFile(join(entry.parentPath, entry.name), 'latin1'))
+    }
+    const encoded = Buffer.from(secret).toString('base64').slice(0, 8)
+    for (const text of kept) expect(text).not.toMatch(new RegExp(`AKIA|${secret}|${encoded}`))
+    expect(inventory).not.toContain('PRIVATE')
     await rm(store, { recursive: true })
-    const answer = await person.fleet(['ssh', 'old', '--', 'echo', 'in'])
-    expect(answer).toMatchObject({ code: 0, stdout: 'in\n' })
+    for (const name of ['cloud-v1', 'iron-v2', 'vmwarevsphere-v3']) {
+      const ran = await person.fleet(['ssh', name, '--', 'echo', 'in'])
+      expect(ran).toMatchObject({ code: 0, stdout: 'in\n' })
+    }
   })
 
   test('of ssh come by their aliases, each once', async () => {

@@ -1,59 +1,187 @@
-/** What the drivers add to a machine's configuration, with secrets that must go nowhere. */
-const drivers: Readonly<Record<string, readonly [driver: string, fields: object]>> = {
-  cloud: [
-    'amazonec2',
-    {
-      ...{ IPAddress: '203.0.113.10', SSHUser: 'ubuntu', SSHPort: 22, Region: 'eu-west-1' },
-      ...{ AccessKey: `AKIA${'A'.repeat(16)}`, SecretKey: 'hunter2', InstanceId: 'i-0a1b2c3d' },
-    },
-  ],
-  sky: [
-    'azure',
-    {
-      ...{ IPAddress: '203.0.113.11', SSHUser: 'docker-user', SSHPort: 22 },
-      ...{ ClientID: 'x', ClientSecret: 'hunter2', SubscriptionID: 'y', ResourceGroup: 'g' },
-    },
-  ],
-  vm: [
-    'virtualbox',
-    { IPAddress: '192.168.99.100', SSHUser: 'docker', SSHPort: 50_858, CPU: 1, Memory: 1024 },
-  ],
-  iron: [
-    'generic',
-    { IPAddress: '203.0.113.12', SSHUser: 'ana', SSHPort: 2222, SSHKey: '/home/ana/.ssh/id_rsa' },
-  ],
-  drop: ['digitalocean', { IPAddress: '203.0.113.13', AccessToken: 'hunter2', DropletID: 7 }],
-  gone: ['none', { IPAddress: '', URL: 'tcp://203.0.113.9:2376' }],
+/** Stands in every field that Docker Machine keeps a secret in. */
+export const secret = 'hunter2'
+
+/** The versions of the format that Docker Machine 0.2 to 0.16 and its forks have written. */
+export type ConfigVersion = 1 | 2 | 3
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** A machine's driver, and what it keeps beside what all drivers do: since when with another shape, that one. */
+interface Kind {
+  readonly driver: string
+  readonly address: string
+  readonly fields: (version: ConfigVersion) => Fields
 }
 
-/**
- * The config.json of machines as Docker Machine wrote them in a version of its format: 1 names the authority's key
- * PrivateKeyPath, 2 nests what all drivers share in BaseDriver where a driver embeds it, 3 adds Name and StorePath.
- */
-export function dockerMachineConfigs(version: 1 | 2 | 3): Readonly<Record<string, object>> {
-  return Object.fromEntries(
-    Object.entries(drivers).map(([name, [driver, fields]]) => {
-      const place = `/Users/ana/.docker/machine/machines/${name}`
-      const base = { MachineName: name, SwarmMaster: false, SwarmHost: 'tcp://0.0.0.0:3376' }
-      const auth = {
-        CaCertPath: '/Users/ana/.docker/machine/certs/ca.pem',
-        [version === 1 ? 'PrivateKeyPath' : 'CaPrivateKeyPath']: '/Users/ana/certs/ca-key.pem',
+const awsFields = (version: ConfigVersion): Fields => ({
+  ...{ Id: '0f0e0d0c', AccessKey: `AKIA${'A'.repeat(16)}`, SecretKey: secret },
+  ...{ SessionToken: secret, Region: 'eu-west-1', AMI: 'ami-c60b90d1', SSHKeyID: 0 },
+  ...{ KeyName: 'cloud', InstanceId: 'i-0a1b2c3d4e5f60718', InstanceType: 't2.micro' },
+  ...{ SecurityGroupId: 'sg-1', SecurityGroupName: 'docker-machine', ReservationId: '' },
+  ...{ RootSize: 16, VpcId: 'vpc-1', SubnetId: 'subnet-1', Zone: 'a' },
+  ...(version === 3 && {
+    ...{ ExistingKey: false, PrivateIPAddress: '10.0.0.4', SecurityGroupIds: ['sg-1'] },
+    ...{ SecurityGroupNames: ['docker-machine'], OpenPorts: null, Tags: '', VolumeType: 'gp2' },
+    ...{ DeviceName: '/dev/sda1', IamInstanceProfile: '', SpotPrice: '0.50', RetryCount: 5 },
+    ...{ RequestSpotInstance: false, BlockDurationMinutes: 0, Monitoring: false, Endpoint: '' },
+    ...{ PrivateIPOnly: false, UsePrivateIP: false, UseEbsOptimizedInstance: false },
+    ...{ SSHPrivateKeyPath: '', DisableSSL: false, UserDataFile: '' },
+  }),
+})
+
+/** Up to 0.6 of Azure's classic deployments, which are gone; then of Resource Manager, which keeps no address. */
+const azureFields = (version: ConfigVersion): Fields =>
+  version < 3
+    ? {
+        ...{ SubscriptionID: '0a0b0c0d-0000-4000-8000-000000000001', SubscriptionCert: '/c.pem' },
+        ...{ PublishSettingsFilePath: '', Location: 'West US', Size: 'Small', UserName: 'ubuntu' },
+        ...{ UserPassword: secret, Image: 'b39f__Ubuntu-14_04', DockerPort: 2376 },
       }
-      const { IPAddress, ...rest } = fields as { IPAddress: string }
-      const own =
-        version === 2
-          ? { BaseDriver: { ...base, IPAddress }, ...rest }
-          : { ...base, ...fields, ...(version === 3 && { SSHKeyPath: `${place}/id_rsa` }) }
-      return [
-        name,
-        {
-          ConfigVersion: version,
-          DriverName: driver,
-          Driver: own,
-          HostOptions: { Driver: '', Memory: 0, Disk: 0, AuthOptions: auth, EngineOptions: {} },
-          ...(version === 3 ? { Name: name } : { StorePath: place }),
+    : {
+        ...{ ClientID: 'app', ClientSecret: secret, Environment: 'AzurePublicCloud' },
+        ...{ SubscriptionID: '0a0b0c0d-0000-4000-8000-000000000001', DockerPort: 2376 },
+        ...{ ResourceGroup: 'docker-machine', Location: 'westus', Size: 'Standard_A2' },
+        ...{
+          Image: 'canonical:UbuntuServer:16.04.0-LTS:latest',
+          AvailabilitySet: 'docker-machine',
         },
-      ]
+        ...{ VirtualNetwork: 'docker-machine-vnet', SubnetName: 'docker-machine' },
+        ...{ SubnetPrefix: '192.168.0.0/16', StorageType: 'Standard_LRS', OpenPorts: null },
+        ...{ PrivateIPAddr: '', UsePrivateIP: false, NoPublicIP: false, DNSLabel: '' },
+        ...{ StaticPublicIP: false, CustomDataFile: '' },
+      }
+
+const virtualBoxFields = (version: ConfigVersion): Fields => ({
+  ...{ CPU: 1, Memory: 1024, DiskSize: 20_000, Boot2DockerURL: '', Boot2DockerImportVM: '' },
+  HostOnlyCIDR: '192.168.99.1/24',
+  ...(version === 3 && {
+    ...{ VBoxManager: {}, HostInterfaces: {}, NatNicType: '82540EM', HostOnlyNicType: '82540EM' },
+    ...{ HostOnlyPromiscMode: 'deny', UIType: 'headless', HostOnlyNoDHCP: false, NoShare: false },
+    ...{ DNSProxy: true, NoVTXCheck: false, ShareFolder: '' },
+  }),
+})
+
+const kinds: Readonly<Record<string, Kind>> = {
+  cloud: { driver: 'amazonec2', address: '203.0.113.10', fields: awsFields },
+  sky: { driver: 'azure', address: '', fields: azureFields },
+  vm: { driver: 'virtualbox', address: '192.168.99.100', fields: virtualBoxFields },
+  iron: {
+    driver: 'generic',
+    address: '203.0.113.12',
+    fields: () => ({ EnginePort: 2376, SSHKey: '/home/ana/.ssh/id_rsa' }),
+  },
+  gone: { driver: 'none', address: '', fields: () => ({ URL: 'tcp://203.0.113.9:2376' }) },
+}
+
+/** Other drivers, of Docker Machine and of its forks, by the fields that have secrets in them. */
+const others: Readonly<Record<string, Fields>> = {
+  digitalocean: { AccessToken: secret, DropletID: 7, SSHKeyID: 1, Region: 'nyc3' },
+  exoscale: { URL: '', ApiKey: secret, ApiSecretKey: secret, InstanceProfile: 'Small' },
+  google: { Zone: 'us-central1-a', Project: 'p', MachineType: 'n1-standard-1', AuthTokenPath: '' },
+  hetzner: { AccessToken: secret, ServerID: 7, KeyID: 1 },
+  linode: { APIToken: secret, RootPassword: secret, InstanceID: 7 },
+  openstack: {
+    ...{ AuthUrl: 'https://o.example', Username: 'u', Password: secret, TenantName: 't' },
+    ...{ ApplicationCredentialSecret: secret, MachineId: 'm', PrivateKeyFile: '', UserData: null },
+  },
+  rackspace: { AuthUrl: '', Username: 'u', Password: secret, APIKey: secret, MachineId: 'm' },
+  softlayer: { Id: 7, Client: { User: 'u', ApiKey: secret, Endpoint: 'https://s.example' } },
+  vmwarevsphere: { IP: '10.0.0.1', Username: 'u', Password: secret, SSHPassword: secret },
+}
+
+const logins: Readonly<Record<string, Fields>> = {
+  amazonec2: { SSHUser: 'ubuntu', SSHPort: 22 },
+  azure: { SSHUser: 'docker-user', SSHPort: 22 },
+  virtualbox: { SSHUser: 'docker', SSHPort: 50_858 },
+  generic: { SSHUser: 'ana', SSHPort: 2222 },
+}
+
+/** What a driver writes of a machine in this version; all its fields stand side by side. */
+function driverOf(
+  name: string,
+  version: ConfigVersion,
+  { driver, address, fields }: Kind,
+  login: Fields = logins[driver] ?? {},
+): Fields {
+  const store = '/Users/ana/.docker/machine'
+  return {
+    ...{ IPAddress: address, MachineName: name, SSHUser: '', SSHPort: 0, ...login },
+    ...(version === 3
+      ? { SSHKeyPath: `${store}/machines/${name}/id_rsa`, StorePath: store }
+      : { CaCertPath: `${store}/certs/ca.pem`, PrivateKeyPath: `${store}/certs/ca-key.pem` }),
+    ...{ SwarmMaster: false, SwarmHost: 'tcp://0.0.0.0:3376', SwarmDiscovery: '' },
+    ...fields(version),
+  }
+}
+
+/** All of a config.json. Version 1 has no name in it; some releases of version 3 wrote the driver a second time, in base64. */
+function configOf(
+  name: string,
+  version: ConfigVersion,
+  driverName: string,
+  driver: Fields,
+): Fields {
+  const store = '/Users/ana/.docker/machine'
+  const place = `${store}/machines/${name}`
+  return {
+    ConfigVersion: version,
+    Driver: driver,
+    DriverName: driverName,
+    HostOptions: {
+      ...{ Driver: '', Memory: 0, Disk: 0 },
+      EngineOptions: {
+        ...{ ArbitraryFlags: [], Dns: null, GraphDir: '', Env: [], Ipv6: false, Labels: [] },
+        ...{ InsecureRegistry: [], LogLevel: '', StorageDriver: '', SelinuxEnabled: false },
+        ...{ TlsVerify: true, RegistryMirror: [], InstallURL: 'https://get.docker.com' },
+      },
+      SwarmOptions: {
+        ...{ IsSwarm: false, Address: '', Discovery: '', Master: false, Strategy: 'spread' },
+        ...{ Host: 'tcp://0.0.0.0:3376', Image: 'swarm:latest', Heartbeat: 0, Overcommit: 0 },
+      },
+      AuthOptions: {
+        ...(version > 1 && { CertDir: `${store}/certs` }),
+        CaCertPath: `${store}/certs/ca.pem`,
+        [version === 1 ? 'PrivateKeyPath' : 'CaPrivateKeyPath']: `${store}/certs/ca-key.pem`,
+        ...{ CaCertRemotePath: '', ServerCertPath: `${place}/server.pem` },
+        ...{ ServerKeyPath: `${place}/server-key.pem`, ClientKeyPath: `${store}/certs/key.pem` },
+        ...{ ServerCertRemotePath: '', ServerKeyRemotePath: '' },
+        ...{ ClientCertPath: `${store}/certs/cert.pem`, StorePath: version === 1 ? '' : place },
+      },
+    },
+    ...(version === 1 ? { StorePath: place } : { Name: name }),
+    ...(version === 3 && {
+      RawDriver: Buffer.from(JSON.stringify(driver)).toString('base64'),
+    }),
+  }
+}
+
+/** The config.json of machines, by name, as Docker Machine wrote them in a version of its format. */
+export const dockerMachineConfigs = (version: ConfigVersion): Readonly<Record<string, Fields>> =>
+  Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => [
+      name,
+      configOf(name, version, kind.driver, driverOf(name, version, kind)),
+    ]),
+  )
+
+/** The config.json of a machine of each driver that keeps an address, at the place that `next` gives, by name. */
+export function dockerMachineConfigsAt(
+  next: () => { readonly address: string; readonly user: string },
+): Readonly<Record<string, Fields>> {
+  const known = [1, 2, 3].flatMap((version) =>
+    ['cloud', 'iron'].map((name) => [name, version as ConfigVersion, kinds[name]] as const),
+  )
+  const rest = Object.entries(others).map(
+    ([driver, fields]) => [driver, 3, { driver, address: '', fields: () => fields }] as const,
+  )
+  return Object.fromEntries(
+    [...known, ...rest].map(([title, version, kind]) => {
+      const { address, user } = next()
+      const name = `${title}-v${version}`
+      const login = { SSHUser: user, SSHPort: 22 }
+      if (kind === undefined) throw new TypeError(`no machine ${title}`)
+      const driver = driverOf(name, version, { ...kind, address }, login)
+      return [name, configOf(name, version, kind.driver, driver)]
     }),
   )
 }

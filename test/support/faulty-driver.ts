@@ -8,6 +8,7 @@ import {
   type HostWish,
   defineDriver,
 } from '../../src/drivers/driver.ts'
+import { UserError } from '../../src/errors.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 
 /** What a driver can do wrong. */
@@ -29,6 +30,8 @@ export type Fault =
   | 'makes a host though it is aborted'
   | 'stops only what runs'
   | 'always wants a key'
+  | 'recalls what is gone'
+  | 'removes what somebody else made'
 
 interface Thing extends ProviderThing {
   readonly kind: 'key' | 'server'
@@ -95,8 +98,9 @@ export function makeFaultyDriver(fault?: Fault): {
     return { id: server.id, address: '192.0.2.1', user: 'u' }
   }
 
-  const serverOf = async ({ token = '' }: HostRecord, { signal }: Call): Promise<Thing> => {
-    const found = (await find('fleet:token', token, signal)).find(({ kind }) => kind === 'server')
+  const serverOf = async ({ id = '' }: HostRecord, { signal }: Call): Promise<Thing> => {
+    await ask(signal)
+    const found = things.get(id)
     if (found === undefined) throw new Error('gone')
     return found
   }
@@ -111,6 +115,11 @@ export function makeFaultyDriver(fault?: Fault): {
     summary: 'hosts that exist in memory alone',
     options: z.strictObject({}),
     load: async () => ({
+      async recall(id, _options, { signal }) {
+        await ask(signal)
+        if (!things.has(id) && !has('recalls what is gone')) throw new UserError('usage', 'gone')
+        return { id, address: '192.0.2.1', user: 'u' }
+      },
       lifecycle: {
         async plan(wish, _options, { signal }) {
           const found = await find('fleet:token', wish.token, signal)
@@ -124,7 +133,8 @@ export function makeFaultyDriver(fault?: Fault): {
             make: (seed, call) => makeHost(wish, seed, call),
           }
         },
-        async remove({ token = '' }, { signal }) {
+        async remove({ token = '', id }, { signal }) {
+          if (has('removes what somebody else made')) things.delete(id ?? '')
           const own = await find('fleet:token', token, signal)
           if (has('fails for what is gone') && own.length === 0) throw new Error('it is gone')
           const fleet = hidden.get(own[0]?.id ?? '')?.['fleet:id'] ?? ''

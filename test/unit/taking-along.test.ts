@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDockerMachine } from '../../src/operations/taking-along/docker-machine.ts'
 import { readSshAliases } from '../../src/operations/taking-along/ssh-config.ts'
 import { readTerraformState } from '../../src/operations/taking-along/terraform.ts'
-import { dockerMachineConfigs } from '../support/docker-machine-configs.ts'
+import { dockerMachineConfigs, secret } from '../support/docker-machine-configs.ts'
 
 let folder = ''
 beforeAll(async () => {
@@ -26,15 +26,39 @@ describe('what Docker Machine keeps', () => {
       identityFile: join(store, 'machines', name, 'id_rsa'),
       keyIsItsOwn: true,
     })
+    const id = 'i-0a1b2c3d4e5f60718'
+    const subscription = '0a0b0c0d-0000-4000-8000-000000000001'
+    const cloud = { driver: 'aws', id, options: { region: 'eu-west-1' } }
+    const sky = { driver: 'azure', id: 'docker-machine/sky', options: { subscription } }
+    const vm = { driver: 'virtualbox', id: 'vm', options: {} }
     expect(hosts).toEqual([
-      { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud') },
-      { name: 'drop', address: '203.0.113.13', user: 'root', ...key('drop') },
+      { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud'), known: cloud },
       { name: 'iron', address: '203.0.113.12', user: 'ana', port: 2222, ...key('iron') },
-      { name: 'sky', address: '203.0.113.11', user: 'docker-user', ...key('sky') },
-      { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm') },
+      ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
+      { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
     ])
-    expect(leftOut).toEqual(['gone: it has no address (driver none)'])
-    expect(JSON.stringify(hosts)).not.toMatch(/AKIA|hunter2|secret/i)
+    expect(leftOut).toEqual([
+      'gone: it has no address (driver none)',
+      ...(version < 3 ? ['sky: it has no address (driver azure)'] : []),
+    ])
+    expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
+  })
+
+  it.each([
+    [
+      { Environment: 'AzureChinaCloud', NoPublicIP: true },
+      { cloud: 'china', privateOnly: true },
+    ],
+    [{ Environment: 'AzureUSGovernmentCloud', SubscriptionID: '' }, { cloud: 'usgov' }],
+  ])('of Azure is asked for where it is: %j', async (fields, options) => {
+    const store = join(folder, JSON.stringify(options))
+    await mkdir(join(store, 'machines/x'), { recursive: true })
+    const Driver = { MachineName: 'x', ResourceGroup: 'g', ...fields }
+    const config = { ConfigVersion: 3, DriverName: 'azure', Driver }
+    await writeFile(join(store, 'machines/x/config.json'), JSON.stringify(config))
+    const { hosts } = await readDockerMachine(store, {})
+    expect(hosts).toMatchObject([{ known: { driver: 'azure', id: 'g/x' } }])
+    expect(hosts[0]?.known?.options).toEqual(options)
   })
 
   it('of a later version is left out', async () => {
@@ -60,6 +84,9 @@ const one = (type: string, name: string, ...instances: object[]) => ({
   instances: instances.map((instance) => ({ schema_version: 1, ...instance })),
 })
 
+const arn = 'arn:aws:ec2:eu-west-3:852350637351:instance'
+const azureId = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/db-1'
+
 it('the hosts of a state of Terraform are read', async () => {
   const file = join(folder, 'terraform.tfstate')
   await writeFile(
@@ -70,12 +97,31 @@ it('the hosts of a state of Terraform are read', async () => {
         one(
           'aws_instance',
           'web',
-          { index_key: 0, attributes: { public_ip: '203.0.113.1', tags: { Name: 'web_a' } } },
-          { index_key: 1, attributes: { public_ip: '', private_ip: '10.0.0.2', tags: null } },
+          {
+            index_key: 0,
+            attributes: {
+              ...{ ami: 'ami-00798d7180f25aac2', arn: `${arn}/i-1`, id: 'i-1' },
+              ...{ availability_zone: 'eu-west-3a', instance_type: 't3.micro' },
+              ...{ private_ip: '10.0.0.1', public_ip: '203.0.113.1', tags: { Name: 'web_a' } },
+              ...{ user_data: null, get_password_data: false, password_data: '' },
+            },
+            sensitive_attributes: [],
+            private: 'eyJzY2hlbWFfdmVyc2lvbiI6IjEifQ==',
+          },
+          {
+            index_key: 1,
+            attributes: { arn: `${arn}/i-2`, id: 'i-2', public_ip: '', private_ip: '10.0.0.2' },
+          },
         ),
         one('azurerm_linux_virtual_machine', 'db', {
-          attributes: { name: 'db-1', public_ip_address: '203.0.113.3', admin_username: 'ana' },
+          attributes: {
+            ...{ admin_password: 'hunter2', admin_username: 'ana', computer_name: 'db-1' },
+            ...{ custom_data: 'hunter2', id: azureId, location: 'westeurope', name: 'db-1' },
+            ...{ private_ip_address: '10.0.0.3', public_ip_address: '203.0.113.3' },
+            ...{ resource_group_name: 'g', size: 'Standard_B2s', zone: null },
+          },
         }),
+        one('azurerm_virtual_machine', 'old', { attributes: { name: 'old', id: azureId } }),
         one('google_compute_instance', 'g', {
           attributes: {
             name: 'g-1',
@@ -88,11 +134,15 @@ it('the hosts of a state of Terraform are read', async () => {
       ],
     }),
   )
+  const aws = { driver: 'aws', id: 'i-1', options: { region: 'eu-west-3' } }
+  const privately = { ...aws, id: 'i-2', options: { region: 'eu-west-3', privateOnly: true } }
+  const azure = { driver: 'azure', id: azureId, options: {} }
   expect(await readTerraformState(file)).toEqual({
     hosts: [
-      { name: 'web-a', address: '203.0.113.1', user: undefined },
-      { name: 'web-1', address: '10.0.0.2', user: undefined },
-      { name: 'db-1', address: '203.0.113.3', user: 'ana' },
+      { name: 'web-a', address: '203.0.113.1', user: undefined, known: aws },
+      { name: 'web-1', address: '10.0.0.2', user: undefined, known: privately },
+      { name: 'db-1', address: '203.0.113.3', user: 'ana', known: azure },
+      { name: 'old', user: undefined, known: azure },
       { name: 'g-1', address: '203.0.113.4', user: undefined },
     ],
     leftOut: ['h: it has no address'],

@@ -5,12 +5,12 @@ import { confirmJumpOn } from '../machines/confirmation.ts'
 import { importOptions, takeIn, takeInForeign } from './take-in.ts'
 
 const shared =
-  'Each host is looked at over SSH and nothing on it changes; fleet never owns it. Host keys that known_hosts does not have are asked about, or taken with --accept-new.'
+  'Each host is looked at over SSH and nothing on it changes; fleet never owns it. One of AWS, Azure or VirtualBox becomes a machine of that driver where the provider can be asked, so that it can be switched, else one of driver ssh. Host keys that known_hosts does not have are asked about, or taken with --accept-new.'
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',
   summary: 'Take along the machines of Docker Machine',
-  description: `Take along the machines of Docker Machine, as hosts of driver ssh. The login keys made for them are copied into fleet's home; keys of clouds and certificates stay where they are. ${shared}`,
+  description: `Take along the machines of Docker Machine. The login keys made for them are copied into fleet's home; keys of clouds and certificates stay where they are. ${shared}`,
   arguments: { store: optional('dir', 'its store; ~/.docker/machine if not said', 'file') },
   options: importOptions,
   answers: 'json',

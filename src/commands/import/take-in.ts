@@ -89,8 +89,9 @@ const columns: readonly Column<ForeignHost>[] = [
   { title: 'NAME', text: ({ name }) => name },
   {
     title: 'ADDRESS',
-    text: ({ address, port }) => (port === undefined ? address : `${address}:${port}`),
+    text: ({ address = '', port }) => (port === undefined ? address : `${address}:${port}`),
   },
+  { title: 'DRIVER', text: ({ known }) => known?.driver ?? 'ssh' },
   { title: 'USER', text: ({ user = '' }) => user },
   {
     title: 'LABELS',

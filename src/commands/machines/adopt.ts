@@ -25,7 +25,7 @@ export const adopt = defineCommand({
   name: 'adopt',
   summary: 'Take in a host that exists, over SSH',
   description:
-    'Take in a host that exists. The host is read over SSH and nothing on it changes. ~/.ssh/config is followed: aliases, user, port, keys and jump hosts. With --driver aws an instance is named by its id, then asked about and switched like those that fleet makes; fleet never removes it.',
+    'Take in a host that exists. The host is read over SSH and nothing on it changes. ~/.ssh/config is followed: aliases, user, port, keys and jump hosts. With --driver aws, azure or virtualbox a host is named by its id there, then asked about and switched like those that fleet makes; fleet never removes it.',
   arguments: {
     destination: required(
       'destination',
@@ -42,47 +42,48 @@ export const adopt = defineCommand({
     'fleet adopt ana@203.0.113.7 --name web-1 -l role=web',
     'fleet adopt bastion --engine-none',
     'fleet adopt --driver aws i-0a1b2c3d4e5f60718 --name web-1 --region eu-west-1 --user admin',
+    'fleet adopt --driver azure my-group/web-2',
+    'fleet adopt --driver virtualbox "dev box" --name dev --user ana',
   ],
-  async run({ fleet, io, args, options, format }) {
+  async run({ fleet, io, args, options: said, format }) {
     const { adoptMachine } = await import('../../operations/adopt-machine.ts')
     const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
     const { destination } = args
-    const identityFiles = await namedIdentityFiles(options.identity)
-    const { driver } = options
+    const identityFiles = await namedIdentityFiles(said.identity)
+    const { driver } = said
     const shared = {
-      labels: parseLabels(options.label),
+      labels: parseLabels(said.label),
       identityFiles,
-      via: options.via,
-      engine: options.noEngine ? ('none' as const) : undefined,
-      trust: trustFrom(io, options),
+      via: said.via,
+      engine: said.noEngine ? ('none' as const) : undefined,
+      trust: trustFrom(io, said),
     }
-    const created = await withProgress(
-      io,
-      format,
-      options.name ?? destination,
-      async (progress) => {
-        if (driver !== undefined && driver !== 'ssh') {
-          const { adoptKnownHost } = await import('../../operations/adopt-known-host.ts')
-          const { readOptionFlags } = await import('../../drivers/option-flags.ts')
-          const given = readOptionFlags(await fleet.driver(driver), options as never)
-          const name = options.name ?? parseMachineName(destination)
-          return adoptKnownHost(
-            fleet,
-            { ...shared, name, driver, id: destination, options: given },
-            progress,
-          )
-        }
-        return adoptMachine(
-          fleet,
-          {
-            destination,
-            name: options.name,
-            ...shared,
-          },
-          { progress, confirmJump: confirmJumpOn(io) },
+    const created = await withProgress(io, format, said.name ?? destination, async (progress) => {
+      if (driver !== undefined && driver !== 'ssh') {
+        const { adoptKnownHost } = await import('../../operations/adopt-known-host.ts')
+        const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+        const flags = Object.entries(said).filter(([key]) => !Object.hasOwn(options, key))
+        const given = readOptionFlags(
+          await fleet.driver(driver),
+          Object.fromEntries(flags) as never,
         )
-      },
-    )
+        const name = said.name ?? parseMachineName(destination.replace(/^.*\//, ''))
+        return adoptKnownHost(
+          fleet,
+          { ...shared, name, driver, id: destination, options: given },
+          progress,
+        )
+      }
+      return adoptMachine(
+        fleet,
+        {
+          destination,
+          name: said.name,
+          ...shared,
+        },
+        { progress, confirmJump: confirmJumpOn(io) },
+      )
+    })
     await reportMachines({ fleet, io, format }, [created], { many: false })
   },
 })

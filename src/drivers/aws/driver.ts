@@ -1,18 +1,18 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call, Driver, HostFacts, HostPlan, HostWish, Resources } from '../driver.ts'
+import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
 import { type AskCaller, askCallerOnce } from '../caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { type Account, type Ec2, type Ec2Api, openEc2Api } from './ec2-api.ts'
 import type { Concern } from './failure-table.ts'
 import { explain } from './failures.ts'
-import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { listHosts } from './list.ts'
 import { makeHost } from './make.ts'
 import { observeHosts } from './observe.ts'
 import { decideOpenings } from './openings.ts'
 import { type Decision, decide, findEarlier } from './plan.ts'
 import { blameRegion } from './regions.ts'
+import { recallHost } from './recall.ts'
 import { restartInstance, startInstance, stopInstance } from './power.ts'
 import { removeHost } from './remove.ts'
 import { checkWishes } from './wishes.ts'
@@ -35,7 +35,7 @@ async function explaining<Value>(concern: Concern, work: () => Promise<Value>): 
 async function decideAccount(
   api: Ec2Api,
   recorded: Resources,
-  options: AwsOptions,
+  options: Pick<Partial<AwsOptions>, 'region' | 'profile'>,
 ): Promise<Account> {
   for (const key of ['region', 'profile'] as const) {
     const [begun, wanted] = [recorded[key], options[key]]
@@ -121,34 +121,6 @@ async function planHost(
   })
 }
 
-/** An instance that somebody else launched. */
-async function recallHost(
-  api: Ec2Api,
-  id: string,
-  options: AwsOptions,
-  call: Call,
-): Promise<HostFacts & Pick<HostRecord, 'resources'>> {
-  const account = await decideAccount(api, {}, options)
-  const { region, profile } = account
-  const access = options.privateOnly ? 'private' : 'public'
-  return explaining(account, async () => {
-    const [instance] = await findInstances(api.at(account, call), byId(id))
-    if (instance === undefined || !isAlive(instance)) {
-      throw new UserError('usage', `there is no instance ${id} in ${region}`, {
-        hint: 'check its id, and say --region and --profile where it is elsewhere',
-      })
-    }
-    const address = addressOf(instance, access)
-    if (address === undefined) {
-      throw new UserError('usage', `${id} has no ${access} address (it is ${instance.state})`, {
-        hint: options.privateOnly ? 'start it first' : 'start it first, or say --private-only',
-      })
-    }
-    const resources = { region, access, ...(profile !== undefined && { profile }) }
-    return { id, address, user: options.user, resources }
-  })
-}
-
 /** EC2 where a host is, and its instance; nothing where it was never begun. */
 function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const { region, profile } = resources
@@ -172,11 +144,15 @@ export function awsDriver(env: Environment): Driver<AwsOptions> {
   const api = openEc2Api()
   const askCaller = askCallerOnce(env)
   return {
-    recall: (id, options, call) => recallHost(api, id, options, call),
+    recall: async (id, options, call) => {
+      const account = await decideAccount(api, {}, options)
+      return explaining(account, () => recallHost(api.at(account, call), id, options))
+    },
     observe: (hosts, call) => observeHosts(api, hosts, call),
     lifecycle: {
       plan: (wish, options, call) => planHost(api, askCaller, wish, options, call),
       async remove(host, call) {
+        if (host.token === undefined) return // somebody else's
         const ec2 = placeOf(api, host, call)
         if (ec2 === undefined) return // begun nowhere: a plan records the region before anything is made
         await explaining(ec2, () => removeHost(ec2, host, host.resources ?? {}))

@@ -19,6 +19,7 @@ export interface Instance {
   readonly reason: string | undefined
   readonly publicAddress: string | undefined
   readonly privateAddress: string | undefined
+  readonly type: string | undefined
   readonly vpc: string | undefined
   readonly tags: readonly Tag[]
   /** Of the RunInstances that made it. */
@@ -31,6 +32,7 @@ const readInstance = (instance: Ec2Instance): Instance => ({
   reason: instance.StateReason?.Message || undefined,
   publicAddress: instance.PublicIpAddress || instance.Ipv6Address || undefined,
   privateAddress: instance.PrivateIpAddress || instance.Ipv6Address || undefined,
+  type: instance.InstanceType,
   vpc: instance.VpcId,
   tags: instance.Tags ?? [],
   clientToken: instance.ClientToken,

@@ -2,12 +2,15 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
-import type { Account, Ec2Api } from './ec2-api.ts'
+import type { Account, Ec2, Ec2Api } from './ec2-api.ts'
 import { explain } from './failures.ts'
-import { byId, findInstances, statusOf } from './instance.ts'
+import { type Instance, byId, findInstances, statusOf } from './instance.ts'
 
 /** EC2 takes as many values in one filter. */
 const mostIds = 200
+
+/** What any fleet launched. */
+const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
 /** Hosts of one account and region, by the instance that they are. */
 interface Neighbours {
@@ -33,24 +36,36 @@ function* inChunks<Item>(items: readonly Item[], size: number): Generator<readon
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
 
+/**
+ * The instances with these ids. Many are looked for among all that fleet launched, which is one question, and only those that are
+ * not there (somebody else launched them, or they are long gone) by their ids.
+ */
+async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
+  const launched = ids.length > mostIds ? await findInstances(ec2, ofFleet) : []
+  const known = new Set(launched.map(({ id }) => id))
+  const rest = inChunks(
+    ids.filter((id) => !known.has(id)),
+    mostIds,
+  )
+  const found = await Promise.all([...rest].map((chunk) => findInstances(ec2, byId(...chunk))))
+  return [...launched, ...found.flat()]
+}
+
 async function observeNeighbours(
   api: Ec2Api,
   { account, hosts }: Neighbours,
   call: Call,
 ): Promise<[MachineName, HostStatus][]> {
   const ec2 = api.at(account, call)
-  const chunks = [...inChunks([...hosts.keys()], mostIds)]
-  const found = await Promise.all(chunks.map((ids) => findInstances(ec2, byId(...ids)))).catch(
-    (error: unknown) => {
-      throw explain(error, account)
-    },
-  )
-  const instances = new Map(found.flat().map((instance) => [instance.id, instance]))
+  const found = await findMany(ec2, [...hosts.keys()]).catch((error: unknown) => {
+    throw explain(error, account)
+  })
+  const instances = new Map(found.map((instance) => [instance.id, instance]))
   return [...hosts].map(([id, { name, access }]) => [name, statusOf(instances.get(id), access)])
 }
 
 /**
- * Asks EC2 about many hosts: one DescribeInstances for each region and profile and 200 hosts. A host that was never
+ * Asks EC2 about many hosts: one DescribeInstances for each region and profile, of up to 1000 instances a page. A host that was never
  * launched, as far as its record says, is `unknown`.
  */
 export async function observeHosts(

@@ -1,20 +1,21 @@
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import type { Place } from './host-resources.ts'
+import { type Place, addressPart } from './host-resources.ts'
 import { orGone } from './refusal.ts'
 
 /** Where a host is reached: its public address, or, for one without, that in its network. */
 export async function findAddress(
   { network }: AzureApi,
-  { group, names, isPrivate }: Place,
+  place: Place,
   { signal: abortSignal }: Call,
 ): Promise<string | undefined> {
-  if (isPrivate) {
-    const found = network.networkInterfaces.get(group, names.networkInterface, { abortSignal })
+  const { group, name } = addressPart(place)
+  if (place.isPrivate) {
+    const found = network.networkInterfaces.get(group, name, { abortSignal })
     return (await orGone(found))?.ipConfigurations?.[0]?.privateIPAddress
   }
-  const found = network.publicIPAddresses.get(group, names.publicAddress, { abortSignal })
+  const found = network.publicIPAddresses.get(group, name, { abortSignal })
   return (await orGone(found))?.ipAddress
 }
 

@@ -8,6 +8,7 @@ import type { Environment } from './login.ts'
 import { observeHosts } from './observe.ts'
 import { planHost } from './plan.ts'
 import { switchPower } from './power.ts'
+import { recallHost } from './recall.ts'
 import { removeHost } from './remove.ts'
 
 /** Runs `work`; what the SDK throws is told in fleet's words. */
@@ -26,6 +27,8 @@ export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver
   const askCaller = askCallerOnce(env)
   const power = switchPower(openApi)
   return {
+    recall: (id, options, call) =>
+      explained(call, () => recallHost({ openApi, env }, id, options, call)),
     observe: (hosts, call) => explained(call, () => observeHosts(openApi, hosts, call)),
     lifecycle: {
       plan: (wish, options, call) =>

@@ -5,7 +5,7 @@ import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
 import { findAddress } from './addresses.ts'
 import type { AzureApi, OpenApi } from './azure-api.ts'
-import { type Place, readPlace } from './host-resources.ts'
+import { type Place, addressPart, readPlace } from './host-resources.ts'
 import { allSettled } from './patience.ts'
 import { orGone } from './refusal.ts'
 
@@ -83,13 +83,14 @@ async function observeAll(
         : undefined,
     ),
   ])
-  const statusOf = ({ group, names, isPrivate }: Place): HostStatus => {
-    const machine = machines.get(keyOf(group, names.machine))
+  const statusOf = (place: Place): HostStatus => {
+    const machine = machines.get(keyOf(place.group, place.names.machine))
     if (machine === undefined) return { state: 'absent' }
-    const address = isPrivate
-      ? interfaces.get(keyOf(group, names.networkInterface))?.ipConfigurations?.[0]
-          ?.privateIPAddress
-      : addresses.get(keyOf(group, names.publicAddress))?.ipAddress
+    const { group, name } = addressPart(place)
+    const part = keyOf(group, name)
+    const address = place.isPrivate
+      ? interfaces.get(part)?.ipConfigurations?.[0]?.privateIPAddress
+      : addresses.get(part)?.ipAddress
     return withAddress(stateOf(machine), address)
   }
   return new Map([...places].map(([name, place]) => [name, statusOf(place)]))

@@ -131,10 +131,11 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
 
 /** See `Lifecycle.remove`. */
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
+  const { token } = host
   const place = readPlace(host)
-  // The place is recorded before anything is made.
-  if (place === undefined) return
+  // The place is recorded before anything is made; what has no token, somebody else made.
+  if (place === undefined || token === undefined) return
   const api = openApi(place.account, call)
-  if (place.ownGroup) await removeGroup(api, place, host.token ?? '', call)
+  if (place.ownGroup) await removeGroup(api, place, token, call)
   else await removeParts(api, place, call)
 }

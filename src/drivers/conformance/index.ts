@@ -3,6 +3,7 @@ import { definitionCases } from './definition-cases.ts'
 import { interruptionCases } from './interruption-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { powerCases } from './power-cases.ts'
+import { recallCases } from './recall-cases.ts'
 import { snapshotCases } from './snapshot-cases.ts'
 import type { ContractCase, DriverSubject } from './subject.ts'
 
@@ -17,6 +18,7 @@ export const driverContract = (subject: DriverSubject): readonly ContractCase[] 
         ...lifecycleCases(subject.definition, subject.lifecycle),
         ...interruptionCases(subject.definition, subject.lifecycle),
         ...powerCases(subject.definition, subject.lifecycle),
+        ...recallCases(subject.definition, subject.lifecycle),
         ...snapshotCases(subject.definition, subject.lifecycle),
       ]),
 ]

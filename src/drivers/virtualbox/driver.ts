@@ -12,6 +12,7 @@ import { isWhole, makeMachine } from './make.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { type Workshop, placesIn } from './places.ts'
 import { killMachine, startMachine, stopMachine } from './power.ts'
+import { recallMachine } from './recall.ts'
 import { removeMachine } from './remove.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
@@ -83,6 +84,7 @@ export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
   const workshop = { vbox, places: placesIn(folder) }
   const snapshots = snapshotsOf(vbox, idOf)
   return {
+    recall: (id, options, call) => explained(() => recallMachine(vbox, id, options, call)),
     observe: (hosts, call) =>
       explained(async () => {
         const statuses = new Map<MachineName, HostStatus>()

@@ -2,9 +2,11 @@ import { access, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join, win32 } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
+import type { HostId } from '../adopt-known-host.ts'
 import {
   type ForeignHost,
   type ForeignHosts,
+  isTrueAt,
   machineNameFrom,
   portOf,
   readForeignJson,
@@ -43,6 +45,41 @@ async function findKey(folder: string, driver: unknown): Promise<string | undefi
 /** VirtualBox's VMs are reached through a port of this computer, which leads to them. */
 const isForwarded = (driverName: string): boolean => driverName === 'virtualbox'
 
+/** What Docker Machine calls the clouds of Azure. */
+const azureClouds: Readonly<Record<string, string>> = {
+  AzureChinaCloud: 'china',
+  AzureUSGovernmentCloud: 'usgov',
+}
+
+/** What the provider of a machine knows it by. */
+function findId(driverName: string, driver: unknown): HostId | undefined {
+  const name = textAt(driver, 'MachineName')
+  if (driverName === 'amazonec2') {
+    const [id, region] = [textAt(driver, 'InstanceId'), textAt(driver, 'Region')]
+    const privateOnly = isTrueAt(driver, 'PrivateIPOnly') || isTrueAt(driver, 'UsePrivateIP')
+    if (id === undefined || region === undefined) return undefined
+    return { driver: 'aws', id, options: { region, ...(privateOnly && { privateOnly }) } }
+  }
+  if (driverName === 'azure') {
+    const group = textAt(driver, 'ResourceGroup')
+    const subscription = textAt(driver, 'SubscriptionID')
+    const cloud = azureClouds[textAt(driver, 'Environment') ?? '']
+    const privateOnly = isTrueAt(driver, 'UsePrivateIP') || isTrueAt(driver, 'NoPublicIP')
+    if (group === undefined || name === undefined) return undefined
+    return {
+      driver: 'azure',
+      id: `${group}/${name}`,
+      options: {
+        ...(subscription !== undefined && { subscription }),
+        ...(cloud !== undefined && { cloud }),
+        ...(privateOnly && { privateOnly }),
+      },
+    }
+  }
+  if (driverName !== 'virtualbox' || name === undefined) return undefined
+  return { driver: 'virtualbox', id: name, options: {} }
+}
+
 async function readMachine(folder: string): Promise<ForeignHost | string> {
   const title = basename(folder)
   const config = await readForeignJson(join(folder, 'config.json'))
@@ -50,25 +87,25 @@ async function readMachine(folder: string): Promise<ForeignHost | string> {
   if (typeof version !== 'number' || version > newestVersion) {
     return `${title}: its configuration has version ${JSON.stringify(version)}, and ${newestVersion} is the newest known`
   }
-  const outer = valueAt(config, 'Driver')
-  const driver: unknown = {
-    ...(valueAt(outer, 'BaseDriver') as object | undefined),
-    ...(outer as object),
-  }
+  const driver = valueAt(config, 'Driver')
   const driverName = textAt(config, 'DriverName') ?? ''
   const forwarded = isForwarded(driverName)
   const address = forwarded ? '127.0.0.1' : textAt(driver, 'IPAddress')
   const name = machineNameFrom(textAt(driver, 'MachineName') ?? title)
   if (name === undefined) return `${title}: that cannot name a machine`
-  if (address === undefined) return `${title}: it has no address (driver ${driverName})`
+  const known = findId(driverName, driver)
+  if (address === undefined && known === undefined) {
+    return `${title}: it has no address (driver ${driverName})`
+  }
   const identityFile = await findKey(folder, driver)
   return {
     name,
-    address,
+    ...(address !== undefined && { address }),
     user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
     port: portOf(valueAt(driver, 'SSHPort')),
     identityFile,
     keyIsItsOwn: identityFile?.startsWith(folder) ?? false,
+    ...(known && { known }),
   }
 }
 

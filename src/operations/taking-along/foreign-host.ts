@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { UserError, messageOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
+import type { HostId } from '../adopt-known-host.ts'
 
 /** A host that another tool keeps, as far as that tool knows it. */
 export interface ForeignHost {
   readonly name: MachineName
-  readonly address: string
+  /** Absent where only its provider knows. */
+  readonly address?: string | undefined
   readonly user?: string | undefined
   readonly port?: number | undefined
   readonly labels?: Readonly<Record<string, string>>
@@ -13,6 +15,8 @@ export interface ForeignHost {
   readonly identityFile?: string | undefined
   /** The key was made for this host alone, so that it is to be kept in home. */
   readonly keyIsItsOwn?: boolean
+  /** What a provider knows it by, where fleet has a driver for that. */
+  readonly known?: HostId
 }
 
 /** What another tool keeps. */
@@ -55,6 +59,9 @@ export function textAt(value: unknown, ...keys: readonly (string | number)[]): s
   const text = valueAt(value, ...keys)
   return typeof text === 'string' && text !== '' ? text : undefined
 }
+
+/** Whether a value of another tool is `true`. */
+export const isTrueAt = (value: unknown, key: string): boolean => valueAt(value, key) === true
 
 /** A port that is one. */
 export function portOf(value: unknown): number | undefined {

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import type { RecalledHost } from '../../drivers/driver.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
+import { type HostId, recallHost, takeInRecalled } from '../adopt-known-host.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create-machine.ts'
 import type { HostKeyTrust } from '../trust-host-key.ts'
@@ -24,30 +26,86 @@ async function keepKey(context: Context, file: string, key: string): Promise<voi
   await context.keys().keep(key, text)
 }
 
-/** Takes in a host that another tool keeps, as `adopt` does: it is looked at, and nothing on it changes. fleet never owns it. */
-export async function importHost(
+/** Asks the provider for a host; gives the failure where it cannot be asked, or knows of none. */
+async function askProvider(
   context: Context,
-  host: ForeignHost,
-  { trust, labels, user, progress }: Import,
+  known: HostId,
+  progress: Progress,
+): Promise<RecalledHost | UserError> {
+  try {
+    return await recallHost(context, known, progress)
+  } catch (error) {
+    context.signal.throwIfAborted()
+    if (error instanceof UserError) return error
+    throw error
+  }
+}
+
+/** The host of `driver: ssh`, by the address that the other tool knows. */
+function takeInByAddress(
+  context: Context,
+  { name, address, user, port, identityFile, labels = {} }: ForeignHost,
+  { trust, progress }: Import,
 ): Promise<CreatedMachine> {
-  const { name, address, port, identityFile, keyIsItsOwn } = host
-  const login = host.user ?? user
-  const created = await createMachine(
+  return createMachine(
     context,
     {
       name,
       driver: 'ssh',
       options: {
         address,
-        ...(login !== undefined && { user: login }),
+        ...(user !== undefined && { user }),
         ...(port !== undefined && { port }),
       },
-      labels: { ...host.labels, ...labels },
+      labels,
       identityFiles: identityFile === undefined ? [] : [identityFile],
       trust,
     },
     { progress, approve: async () => false },
   )
+}
+
+/** Takes a host in as its provider knows it, else by its address, and says why. */
+async function takeIn(
+  context: Context,
+  host: ForeignHost,
+  request: Import,
+): Promise<CreatedMachine> {
+  const { name, address, port, user, known, identityFile, labels = {} } = host
+  const { trust, progress } = request
+  if (known === undefined) return takeInByAddress(context, host, request)
+  const answer = await askProvider(context, known, progress)
+  if (!(answer instanceof UserError)) {
+    const facts = { ...answer, ...(user !== undefined && { user }) }
+    const way = facts.port === undefined && port !== undefined ? { port } : {}
+    const identityFiles = identityFile === undefined ? [] : [identityFile]
+    const request = { ...known, name, labels, identityFiles, trust }
+    return takeInRecalled(context, request, { ...facts, ...way }, progress)
+  }
+  if (address === undefined) {
+    throw new UserError(answer.kind, `only ${known.driver} knows its address: ${answer.message}`, {
+      machine: name,
+      hint: answer.hint,
+      cause: answer,
+    })
+  }
+  const taken = await takeInByAddress(context, host, request)
+  const why = `it became one of driver ssh, which cannot switch it, for ${known.driver} gave no answer: ${answer.message}`
+  return { ...taken, hint: [why, taken.hint].filter((line) => line !== undefined).join('; ') }
+}
+
+/**
+ * Takes in a host that another tool keeps: it is looked at, and nothing on it changes. Where its provider can be asked it becomes
+ * a machine of that driver, else one of driver ssh. fleet never owns it.
+ */
+export async function importHost(
+  context: Context,
+  host: ForeignHost,
+  request: Import,
+): Promise<CreatedMachine> {
+  const { identityFile, keyIsItsOwn, user = request.user } = host
+  const labels = { ...host.labels, ...request.labels }
+  const created = await takeIn(context, { ...host, user, labels }, request)
   const { key } = created.machine.host
   if (keyIsItsOwn && identityFile !== undefined && key !== undefined) {
     await keepKey(context, identityFile, key)

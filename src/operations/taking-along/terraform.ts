@@ -1,3 +1,4 @@
+import type { HostId } from '../adopt-known-host.ts'
 import {
   type ForeignHost,
   type ForeignHosts,
@@ -14,6 +15,8 @@ interface Shape {
   readonly addresses: readonly Keys[]
   readonly names: readonly Keys[]
   readonly users?: readonly Keys[]
+  /** What fleet's driver asks the provider for. */
+  readonly known?: (attributes: unknown) => HostId | undefined
 }
 
 const plainShape: Shape = { addresses: [['ipv4_address']], names: [['name']] }
@@ -21,11 +24,30 @@ const azureShape: Shape = {
   addresses: [['public_ip_address'], ['private_ip_address']],
   names: [['name']],
   users: [['admin_username']],
+  known(attributes) {
+    const id = textAt(attributes, 'id')
+    // The older kind of resource says nothing of addresses.
+    const isPrivate = textAt(attributes, 'public_ip_address') === undefined
+    const privateOnly = isPrivate && textAt(attributes, 'private_ip_address') !== undefined
+    if (id === undefined) return undefined
+    return { driver: 'azure', id, options: privateOnly ? { privateOnly } : {} }
+  },
+}
+const awsShape: Shape = {
+  addresses: [['public_ip'], ['private_ip']],
+  names: [['tags', 'Name']],
+  known(attributes) {
+    const id = textAt(attributes, 'id')
+    const region = /^arn:[^:]*:ec2:([^:]+):/.exec(textAt(attributes, 'arn') ?? '')?.[1]
+    const privateOnly = textAt(attributes, 'public_ip') === undefined
+    if (id === undefined || region === undefined) return undefined
+    return { driver: 'aws', id, options: { region, ...(privateOnly && { privateOnly }) } }
+  },
 }
 
 /** The kinds of resources that are hosts. */
 const shapes: Readonly<Record<string, Shape>> = {
-  aws_instance: { addresses: [['public_ip'], ['private_ip']], names: [['tags', 'Name']] },
+  aws_instance: awsShape,
   azurerm_linux_virtual_machine: azureShape,
   azurerm_virtual_machine: azureShape,
   google_compute_instance: {
@@ -48,9 +70,15 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 function hostFrom(shape: Shape, title: string, attributes: unknown): ForeignHost | string {
   const name = machineNameFrom(first(attributes, shape.names) ?? title)
   const address = first(attributes, shape.addresses)
+  const known = shape.known?.(attributes)
   if (name === undefined) return `${title}: that cannot name a machine`
-  if (address === undefined) return `${title}: it has no address`
-  return { name, address, user: first(attributes, shape.users) }
+  if (address === undefined && known === undefined) return `${title}: it has no address`
+  return {
+    name,
+    ...(address !== undefined && { address }),
+    user: first(attributes, shape.users),
+    ...(known && { known }),
+  }
 }
 
 /** Reads the hosts in a state of Terraform or OpenTofu (version 4 of the format). They stay Terraform's to make and destroy. */

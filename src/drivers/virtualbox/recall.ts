@@ -1,0 +1,79 @@
+import { UserError } from '../../errors.ts'
+import type { Call, HostFacts, RecalledHost } from '../driver.ts'
+import { onThisComputer } from '../this-computer.ts'
+import { type VirtualMachine, findMachine } from './machine.ts'
+import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
+import { type VBoxManage, orMissing } from './vboxmanage.ts'
+
+type Way = Pick<HostFacts, 'address' | 'port'>
+type Fields = VirtualMachine['fields']
+
+/** VirtualBox gives a machine up to 8 cards, 36 with the ICH9 chipset. */
+const mostCards = 36
+
+const isAnywhere = (address: string): boolean => address === '' || address === '0.0.0.0'
+
+/** The port of this computer that leads to the machine's port 22: `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`. */
+function findForwardedPort(fields: Fields): Way | undefined {
+  for (const [key, rule] of fields) {
+    if (!key.startsWith('Forwarding(')) continue
+    const [, protocol, host = '', port, , guestPort] = rule.split(',')
+    if (protocol !== 'tcp' || guestPort !== '22') continue
+    return { address: isAnywhere(host) ? '127.0.0.1' : host, port: Number(port) }
+  }
+  return undefined
+}
+
+/** The hardware addresses of the cards that this computer can reach by themselves, in capitals. */
+function reachableCards(fields: Fields): ReadonlySet<string> {
+  const cards = [...fields].flatMap(([key, kind]) => {
+    const index = /^nic(\d+)$/.exec(key)?.[1]
+    const isReachable = /^(?:hostonly|bridged)/.test(kind)
+    return index === undefined || !isReachable ? [] : [fields.get(`macaddress${index}`) ?? '']
+  })
+  return new Set(cards.map((mac) => mac.toUpperCase()))
+}
+
+/** What the guest additions in the machine say of its network cards. */
+async function findGuestAddress(
+  vbox: VBoxManage,
+  { id, fields }: VirtualMachine,
+  call: Call,
+): Promise<Way | undefined> {
+  const cards = reachableCards(fields)
+  const read = async (key: string): Promise<string | undefined> => {
+    const words = ['guestproperty', 'get', id, `/VirtualBox/GuestInfo/Net/${key}`]
+    return /^Value: (\S+)\r?$/m.exec((await orMissing(vbox.run(words, call))) ?? '')?.[1]
+  }
+  for (let index = 0; cards.size > 0 && index < mostCards; index += 1) {
+    const mac = await read(`${index}/MAC`)
+    if (mac === undefined) return undefined
+    const address = cards.has(mac.toUpperCase()) ? await read(`${index}/V4/IP`) : undefined
+    if (address !== undefined) return { address }
+  }
+  return undefined
+}
+
+/** See `Driver.recall`: a machine of this computer's VirtualBox, by its id or its name there. */
+export async function recallMachine(
+  vbox: VBoxManage,
+  id: string,
+  options: Partial<VirtualBoxOptions>,
+  call: Call,
+): Promise<RecalledHost> {
+  const found = await findMachine(vbox, id, call)
+  if (found === undefined) {
+    throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
+      hint: 'see what there is: VBoxManage list vms',
+    })
+  }
+  const machine = { ...found, id: found.fields.get('UUID') ?? id }
+  const way = findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
+  if (way === undefined) {
+    throw new UserError('usage', `no way into ${machine.name} is known (it is ${machine.state})`, {
+      hint: `forward a port to its SSH server: VBoxManage modifyvm ${machine.id} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${machine.id} natpf1 …)`,
+    })
+  }
+  const { user = virtualBoxOptions.shape.user.parse(undefined) } = options
+  return { id: machine.id, ...way, user, resources: onThisComputer() }
+}
