@@ -1,5 +1,6 @@
 // Bundles the program into dist/, which runs without node_modules.
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
@@ -18,6 +19,14 @@ const nativeCiphers = {
   setup({ onResolve }) {
     onResolve({ filter: /sshcrypto\.node$/ }, () => ({ path: './sshcrypto.node', external: true }))
     onResolve({ filter: /^cpu-features$/ }, () => ({ path: './cpu-features.node', external: true }))
+  },
+}
+
+/** What is asked of the broker is a file of its own, which `fleet --version` does not load. */
+const apart = {
+  name: 'apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/start\.ts$/ }, () => ({ path: './chunks/start.js', external: true }))
   },
 }
 
@@ -44,27 +53,44 @@ async function makeCommonJs(/** @type {string} */ file) {
   await writeFile(file, `${hashbang}"use strict";${needsUrl ? fileUrl : ''}${rest}`)
 }
 
+/** What stands in the program for the name of the build until that is known. */
+const buildMark = 'name of this build'
+
+/** Names the build by a digest of all that it holds: a broker, and what is kept compiled, belong to one build. */
+async function nameBuild(/** @type {string[]} */ files, /** @type {string} */ named) {
+  const digest = createHash('sha256')
+  for (const file of files.toSorted()) digest.update(await readFile(file))
+  const text = await readFile(named, 'utf8')
+  await writeFile(named, text.replaceAll(buildMark, digest.digest('hex').slice(0, 16)))
+}
+
 await rm(outdir, { recursive: true, force: true })
 await mkdir(outdir, { recursive: true })
-const { metafile } = await build({
-  entryPoints: {
-    main: 'src/main.ts',
-    // What drivers outside the project import.
-    driver: 'src/drivers/kit.ts',
-    'driver-contract': 'src/drivers/conformance/index.ts',
-  },
+/** @type {import('esbuild').BuildOptions & { metafile: true }} */
+const common = {
   outdir,
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  chunkNames: 'chunks/[name]-[hash]',
   minify: true,
   keepNames: true,
   metafile: true,
   legalComments: 'none', // all of it is in THIRD-PARTY-LICENSES.txt
   plugins: [nativeCiphers],
+}
+const parts = await build({
+  ...common,
+  entryPoints: {
+    // What main.ts loads.
+    'chunks/process': 'src/process.ts',
+    'chunks/broker': 'src/broker.ts',
+    // What drivers outside the project import.
+    driver: 'src/drivers/kit.ts',
+    'driver-contract': 'src/drivers/conformance/index.ts',
+  },
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
   // The files become CommonJS below, which has its own names for where a file is.
   define: {
     'import.meta.url': 'fleetFileUrl',
@@ -72,7 +98,20 @@ const { metafile } = await build({
     'import.meta.dirname': '__dirname',
   },
 })
-await Promise.all(Object.keys(metafile.outputs).map(makeCommonJs))
+// Two files and no more, since each takes a millisecond to load.
+const main = await build({
+  ...common,
+  entryPoints: { main: 'src/main.ts', 'chunks/start': 'src/start.ts' },
+  define: { fleetBuild: JSON.stringify(buildMark), 'import.meta.filename': '__filename' },
+  plugins: [apart],
+})
+const metafile = {
+  inputs: { ...parts.metafile.inputs, ...main.metafile.inputs },
+  outputs: { ...parts.metafile.outputs, ...main.metafile.outputs },
+}
+const files = Object.keys(metafile.outputs)
+await Promise.all(files.map(makeCommonJs))
+await nameBuild(files, `${outdir}/chunks/start.js`)
 await writeFile(`${outdir}/package.json`, '{ "type": "commonjs" }\n')
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
 await writeFile(

@@ -5,15 +5,13 @@ import { isAlive } from './operations/processes.ts'
 import { locateHome } from './state/locate-home.ts'
 import { placeOfSockets, socketIn } from './transport/broker/place.ts'
 import { startBroker } from './transport/broker/server.ts'
+import type { Program } from './ui/io.ts'
 
 /** Code that no first command needs is loaded after it was served, in milliseconds. */
 const hostedAfterMs = 1000
 
 /** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
-export async function runBroker(
-  build: string,
-  { version, program }: { readonly version: string; readonly program: string },
-): Promise<void> {
+export async function runBroker(program: Program): Promise<void> {
   const { env } = process
   const ssh = import('./transport/ssh.ts') // loads while the first command is being listened to
   let hosted: typeof HostedCommand | undefined
@@ -22,13 +20,13 @@ export async function runBroker(
   }, hostedAfterMs).unref()
   const broker = await startBroker({
     socket: socketIn(placeOfSockets(locateHome(env), env)),
-    build,
+    build: program.build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: keepEngines(),
-    async runCommand(command, isConnected) {
+    async runCommand(command, connections) {
       // By the time it was loaded, the command had long been done by its own process.
       if (hosted === undefined) throw new Error('not loaded yet')
-      return hosted.runHosted(command, { version, program, isConnected })
+      return hosted.runHosted(command, { program, connections })
     },
     serveSocket: serveSocketAt,
     isAlive,

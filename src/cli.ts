@@ -6,9 +6,10 @@ import {
   inventoryIn,
   verbOf,
 } from './commands/common-options.ts'
-import { type Command, type CommandGroup, type Option, isGroup } from './commands/definition.ts'
+import { type Command, type Option, isGroup } from './commands/definition.ts'
 import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
+import { isCalled, isKnown } from './commands/known.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -49,7 +50,7 @@ interface Run extends TypedWords {
   /** That of fleet. */
   readonly version: string
   readonly ran: Ran
-  readonly requireConnected: Caution['requireConnected']
+  readonly hosted: Caution['hosted']
 }
 
 /** The options of a command that depend on what is typed. */
@@ -108,7 +109,7 @@ async function addCommand(
 async function runCommand(
   command: Command,
   before: CommonValues,
-  { io, argv, ran, rest, requireConnected }: Run,
+  { io, argv, ran, rest, hosted }: Run,
   typed: {
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
@@ -122,7 +123,7 @@ async function runCommand(
       : { after: typed.common, words: typed.words }
   const common = joinCommon(command, before, after)
   ran.json = common.json === true
-  await using fleet = openFleet(io, common.inventory, { requireConnected })
+  await using fleet = openFleet(io, common.inventory, { hosted })
   const names = Object.keys(command.arguments ?? {})
   const targets = targetsOf(common)
   const received = rest === undefined ? words : withRest(words, rest, targets)
@@ -153,13 +154,6 @@ async function audited<Value>(
     if (trouble !== undefined) io.stderr.write(`not committed (audit: git): ${trouble}\n`)
   }
 }
-
-const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
-  entry.name === verb || (!isGroup(entry) && (entry.aliases ?? []).some((name) => name === verb))
-
-/** Whether a command or a group is called `verb`. */
-const isKnown = (verb: string | undefined): boolean =>
-  commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
 
 /** The commands as commander knows them: those called `verb`, or all where none is. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
@@ -249,17 +243,13 @@ const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
  */
 export async function runCli(
   argv: readonly string[],
-  {
-    io,
-    version,
-    requireConnected,
-  }: { io: Io; version: string } & Pick<Caution, 'requireConnected'>,
+  { io, version, hosted }: { io: Io; version: string } & Pick<Caution, 'hosted'>,
 ): Promise<number> {
   const typed = splitRest(argv)
   const json = typed.argv.includes('--json')
   const ran: Ran = { code: exitCodes.ok, json, failureCode: undefined }
   try {
-    await parse({ io, version, ran, requireConnected, ...typed })
+    await parse({ io, version, ran, hosted, ...typed })
     return ran.code
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError

@@ -5,7 +5,7 @@ import type { Engine } from './engine/engine.ts'
 import { UserError } from './errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
 import type { AuditedInventory } from './operations/audit-changes.ts'
-import type { Context } from './operations/context.ts'
+import type { Context, Hosted } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
 import { openCreations } from './state/creations.ts'
 import { locateHome } from './state/locate-home.ts'
@@ -82,14 +82,21 @@ const brokerMissing = (): UserError =>
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
+/** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
+interface HostedFleet extends Hosted {
+  /** The way to a host, undefined being this computer; throws where the command's own process is to connect. */
+  connect(
+    target: BrokerTarget | undefined,
+    env: Readonly<Record<string, string | undefined>>,
+  ): Promise<Transport>
+}
+
 /** How fleet is opened where less may be done than a person's own process does: at a Tab, in the broker. */
 export interface Caution {
   /** Runs no code of driver packages for reading the inventory: options of such drivers go unchecked. */
   readonly readsOnly?: boolean
-  /** Throws where the broker has no connection to a host; no host is looked up or connected to otherwise. */
-  readonly requireConnected?:
-    | ((target: BrokerTarget, env: Readonly<Record<string, string | undefined>>) => void)
-    | undefined
+  /** There where the broker runs the command. */
+  readonly hosted?: HostedFleet | undefined
 }
 
 /**
@@ -99,7 +106,7 @@ export interface Caution {
 export function openFleet(
   io: Io,
   inventoryFile: string | undefined,
-  { readsOnly = false, requireConnected }: Caution = {},
+  { readsOnly = false, hosted }: Caution = {},
 ): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
@@ -138,8 +145,10 @@ export function openFleet(
         const optionsOf = (name: string) => known.get(name)?.options
         return { optionsOf, isLasting: strangers.length === 0 }
       },
-      // The bundle's file names are digests of all that they load, so this names the build.
-      cache: openInventoryCache(join(home, 'cache', 'inventories'), import.meta.url),
+      cache: openInventoryCache(
+        join(home, 'cache', 'inventories'),
+        io.program?.build ?? import.meta.url,
+      ),
     })
   })
 
@@ -155,15 +164,19 @@ export function openFleet(
       return undefined
     }
     const { openBroker } = await import('./transport/broker/client.ts')
-    const { identifyBuild, placeOfSockets } = await import('./transport/broker/place.ts')
+    const { placeOfSockets } = await import('./transport/broker/place.ts')
     const folder = placeOfSockets(home, env)
-    return openBroker({ folder, program, build: identifyBuild(program), env })
+    return openBroker({ folder, program: program.file, build: program.build, env })
   })
 
   const loadedDrivers = perName<Driver>()
 
   const transports = perMachine(async (machine): Promise<Transport> => {
-    if (requireConnected !== undefined) return connect({ ...machine, host: hostOf(machine) })
+    if (hosted !== undefined) {
+      const { describeTarget } = await import('./operations/broker-target.ts')
+      const isHere = hostOf(machine).address === undefined
+      return hosted.connect(isHere ? undefined : await describeTarget(fleet, machine), env)
+    }
     const { followHost } = await import('./operations/follow-host.ts')
     return followHost(fleet, machine, connect)
   })
@@ -185,7 +198,6 @@ export function openFleet(
     if (shared === undefined) return connectDirectly()
     const { describeTarget } = await import('./operations/broker-target.ts')
     const target = await describeTarget(fleet, { ...machine, host })
-    requireConnected?.(target, env)
     return shared.connect(target, options, connectDirectly)
   }
 
@@ -215,6 +227,7 @@ export function openFleet(
   const fleet: Fleet = {
     signal,
     env,
+    hosted,
     inventoryFile: told,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
     prompt: canPrompt(io)

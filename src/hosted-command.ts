@@ -1,72 +1,123 @@
 import { once } from 'node:events'
-import { PassThrough, Readable, Transform } from 'node:stream'
+import { PassThrough, Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runCli } from './cli.ts'
+import { verbOf } from './commands/common-options.ts'
+import { findCommand } from './commands/known.ts'
 import { UserError } from './errors.ts'
-import type { BrokerTarget, HostedCommand, Login } from './transport/broker/protocol.ts'
-import type { RunningCommand } from './transport/transport.ts'
-import type { Io } from './ui/io.ts'
+import { openHostedInput } from './hosted-input.ts'
+import type { Hosted } from './operations/context.ts'
+import { brokerEnded } from './transport/broker/client.ts'
+import type { Connections } from './transport/broker/connections.ts'
+import type {
+  BrokerTarget,
+  HostedCommand,
+  HostedRun,
+  Login,
+  Loss,
+} from './transport/broker/protocol.ts'
+import type { Transport } from './transport/transport.ts'
+import { failureCodeOf, writeFailure } from './ui/failure.ts'
+import type { Io, Program } from './ui/io.ts'
 
 /** How long a command may answer before what it has answered so far is passed on, in milliseconds. */
 const patienceMs = 150
 /** How much of the answer is kept meanwhile, in bytes. */
 const longestAnswer = 1 << 18
 
-/** A connection is missing that only the command's own process may make: its environment and terminal are there. */
-class NotConnected extends Error {}
+/** The command's own process does better. */
+class LeftToProcess extends Error {}
 
-/** What the broker has for commands that it runs itself. */
-interface Host {
-  readonly version: string
-  readonly program: string
-  readonly isConnected: (target: BrokerTarget, env: Login['env']) => boolean
+/** How the process that asked ends where the broker does, which would be told then by nobody else. */
+function lossOf(io: Io, argv: readonly string[], machines: ReadonlySet<string>): Loss {
+  const [machine] = machines
+  const error = brokerEnded(machines.size === 1 ? machine : undefined)
+  let words = ''
+  const stderr = Object.assign(new PassThrough(), { isTTY: io.stderr.isTTY === true })
+  stderr.on('data', (chunk: Buffer) => (words += chunk.toString()))
+  writeFailure({ ...io, stderr }, error, argv.includes('--json'))
+  words += String(stderr.read() ?? '')
+  return { code: failureCodeOf(error, findCommand(verbOf(argv))?.failureCode), words }
 }
 
 /**
  * Runs a command line in the broker, where the connections are and all code is loaded. Resolves once it is sure that it
- * answers here. Rejects, with nothing said or done, where the command's own process does better: a host is not connected, or
- * the answer is a quick failure, which may be different there.
+ * answers here. Rejects, with nothing said or done, where the command's own process does better: a host is not connected,
+ * something of this computer is needed, or the answer is a quick failure, which may be different there.
  */
 export async function runHosted(
-  { argv, cwd, env, stdout: out, stderr: err }: HostedCommand,
-  { version, program, isConnected }: Host,
-): Promise<RunningCommand> {
+  { argv, cwd, env, stdin: looksIn, stdout: looksOut, stderr: looksErr }: HostedCommand,
+  { program, connections }: { readonly program: Program; readonly connections: Connections },
+): Promise<HostedRun> {
   const controller = new AbortController()
-  const cancel = () => {
-    controller.abort(new UserError('cancelled', 'cancelled', { cause: 'SIGINT' }))
+  const gone = new AbortController()
+  const cancel = (name: string) => {
+    controller.abort(new UserError('cancelled', 'cancelled', { cause: `SIG${name}` }))
   }
   const first = new AbortController()
-  const begun = once(first.signal, 'abort')
-  const stdout = new Transform({
-    highWaterMark: longestAnswer,
-    transform(chunk: Buffer, _encoding, done) {
-      first.abort()
-      done(undefined, chunk)
-    },
-  })
-  const stderr = new PassThrough({ highWaterMark: longestAnswer })
-  const stdin = Readable.from([])
+  const answering = once(first.signal, 'abort').then(() => sleep(patienceMs))
+  const stdout = Object.assign(
+    new Transform({
+      highWaterMark: longestAnswer,
+      transform(chunk: Buffer, _encoding, done) {
+        first.abort()
+        done(undefined, chunk)
+      },
+    }),
+    looksOut,
+  )
+  const stderr = Object.assign(new PassThrough({ highWaterMark: longestAnswer }), looksErr)
+  const input = openHostedInput(looksIn)
   const io: Io = {
-    ...{ stdin, stdout: Object.assign(stdout, out), stderr: Object.assign(stderr, err) },
+    ...{ stdin: input.stdin, stdout, stderr },
     ...{ env, cwd, program, signal: controller.signal },
   }
-  let isMissing = false
-  let isDecided = false
-  const requireConnected = (target: BrokerTarget): void => {
-    if (isDecided || isConnected(target, env)) return
-    isMissing = true
-    throw new NotConnected(target.machine)
+  const begun = new AbortController()
+  let isLeft = false
+  const hosted: Hosted = {
+    begin: () => {
+      if (isLeft) throw new LeftToProcess()
+      begun.abort()
+    },
+    leave() {
+      isLeft = true
+      throw new LeftToProcess()
+    },
+  }
+  const machines = new Set<string>()
+  const connect = async (
+    target: BrokerTarget | undefined,
+    own: Login['env'],
+  ): Promise<Transport> => {
+    if (target === undefined) return hosted.leave()
+    if (!begun.signal.aborted && !connections.has(target, own)) return hosted.leave()
+    machines.add(target.machine)
+    const transport = await connections.use(target, own)
+    return {
+      ...transport,
+      exec(command, { signal, ...options } = {}) {
+        hosted.begin()
+        const signals = signal ? [signal, gone.signal] : [gone.signal]
+        return transport.exec(command, { ...options, signal: AbortSignal.any(signals) })
+      },
+    }
   }
   const began = performance.now()
-  const ran = runCli(argv, { io, version, requireConnected })
-  const code = await Promise.race([ran, begun.then(() => sleep(patienceMs))])
-  isDecided = true
+  const ran = runCli(argv, { io, version: program.version, hosted: { ...hosted, connect } })
+  const code = await Promise.race([
+    ran,
+    answering,
+    once(begun.signal, 'abort').then(() => undefined),
+  ])
   const isQuick = performance.now() - began < 1000
-  if (isMissing || (code !== undefined && code !== 0 && isQuick)) {
-    controller.abort(new NotConnected())
-    throw new NotConnected('not here')
+  const failed = code !== undefined && code !== 0 && isQuick && !begun.signal.aborted
+  if (isLeft || failed) {
+    isLeft = true
+    controller.abort(new LeftToProcess())
+    throw new LeftToProcess('not here')
   }
+  begun.abort()
   const end = async () => {
     const exitCode = await ran
     stdout.end()
@@ -75,8 +126,18 @@ export async function runHosted(
     return { code: exitCode }
   }
   return {
-    ...{ stdin: new PassThrough().resume(), stdout, stderr, exit: end() },
-    resize: () => {},
+    ...{ stdin: input.taken, stdout, stderr, exit: end() },
+    loss: lossOf(io, argv, machines),
+    onWant: (take) => input.onWant(take),
+    resize(size) {
+      Object.assign(stdout, size)
+      stdout.emit('resize')
+    },
     kill: cancel,
+    abandon() {
+      gone.abort(new UserError('cancelled', 'the command that asked is gone'))
+      cancel('HUP')
+      for (const stream of [stdout, stderr]) stream.resume()
+    },
   }
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { runCli } from './cli.ts'
 import { UserError } from './errors.ts'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import type { Io } from './ui/io.ts'
+import type { Io, Program } from './ui/io.ts'
 
 /** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
 function abortOnSignals(): AbortSignal {
@@ -17,11 +17,7 @@ function abortOnSignals(): AbortSignal {
 }
 
 /** Runs a command line on this process, and ends it with the command's exit code. */
-export async function runProcess(
-  argv: readonly string[],
-  version: string,
-  program: string,
-): Promise<void> {
+export async function runProcess(argv: readonly string[], program: Program): Promise<void> {
   exitOnBrokenPipe(process.stdout)
   exitOnBrokenPipe(process.stderr)
   const io: Io = {
@@ -33,7 +29,7 @@ export async function runProcess(
     program,
     signal: abortOnSignals(),
   }
-  const code = await runCli(argv, { io, version })
+  const code = await runCli(argv, { io, version: program.version })
   // What was written has to be out before the process ends.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 }

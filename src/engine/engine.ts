@@ -9,6 +9,8 @@ export interface EngineRequest {
   readonly path: string
   /** Objects are sent as JSON, as the API wants for `filters`; undefined ones are left out. */
   readonly query?: Readonly<Record<string, string | number | boolean | object | undefined>>
+  /** Sent as JSON. */
+  readonly body?: object
   readonly signal?: AbortSignal
 }
 
@@ -21,4 +23,6 @@ export interface Engine extends AsyncDisposable {
   json<T>(request: EngineRequest): Promise<T>
   /** An answer that goes on: the body as it comes. Destroying it ends the request. */
   stream(request: EngineRequest): Promise<{ readonly contentType: string; readonly body: Readable }>
+  /** Turns the request's connection into one to a process: it carries input and outputs, until it ends. */
+  attach(request: EngineRequest): Promise<Duplex>
 }

@@ -1,5 +1,5 @@
 import { type IncomingMessage, request as startRequest } from 'node:http'
-import { PassThrough } from 'node:stream'
+import { type Duplex, PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { commonVersion, isOlder, likelyVersion, newestVersion } from './api-version.ts'
@@ -21,9 +21,10 @@ export function openEngine(
   let version = likelyVersion(release)
 
   /** Sends a request and tells a broken connection as a `UserError`. */
-  async function send(target: string, { method, signal }: Sending): Promise<IncomingMessage> {
+  async function send(target: string, sending: Sending): Promise<IncomingMessage> {
+    const { method, body, signal, upgraded } = sending
     try {
-      return await exchange(agent, target, { method, signal })
+      return await exchange(agent, target, { method, body, signal, upgraded })
     } catch (thrown) {
       throw failureOf(thrown, label, signal)
     }
@@ -53,11 +54,11 @@ export function openEngine(
     )
   }
 
-  async function ask(request: EngineRequest): Promise<IncomingMessage> {
+  async function ask(request: EngineRequest & Sending): Promise<IncomingMessage> {
     const asked = version
     const answer = await send(`/v${asked}${targetOf(request)}`, request)
     const status = answer.statusCode ?? 0
-    if (status < 300 || status === 304) return answer
+    if (status < 300 || status === 304) return answer // 101 where the connection was asked for
     const words = await text(answer)
     const other = status === 400 ? await otherVersion(answer, asked, request.signal) : undefined
     if (other === undefined) throw refusal(answer, words, label)
@@ -83,6 +84,16 @@ export function openEngine(
       return { contentType: answer.headers['content-type'] ?? '', body }
     },
 
+    async attach(request) {
+      let connection: Duplex | undefined
+      const answer = await ask({ ...request, upgraded: (socket) => (connection = socket) })
+      if (connection !== undefined) return connection
+      answer.destroy()
+      throw new UserError('unsupported', `the engine keeps its connection for ${request.path}`, {
+        machine: label,
+      })
+    },
+
     async [Symbol.asyncDispose]() {
       agent.destroy()
     },
@@ -91,15 +102,26 @@ export function openEngine(
 
 type Sending = {
   readonly method?: EngineRequest['method'] | undefined
+  readonly body?: object | undefined
   readonly signal?: AbortSignal | undefined
+  /** Asks for the connection itself, and takes it (RFC 9110 7.8). */
+  readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
 /** One HTTP exchange, up to the answer's headers. */
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
-  const { method = 'GET', signal } = sending
+  const { method = 'GET', body, signal, upgraded } = sending
+  const content = body && JSON.stringify(body)
+  const headers = {
+    ...(content !== undefined && {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(content),
+    }),
+    ...(upgraded && { Connection: 'Upgrade', Upgrade: 'tcp' }),
+  }
   return new Promise((resolve, reject) => {
     // No server's name is told, for nothing here is TLS: else node:http would look whether `host` is an address.
-    const options = { agent, host: 'docker', servername: '', path, method }
+    const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
     request.on('error', (error) => {
       // The engine may have closed a kept connection meanwhile, and each of the others too. A
@@ -109,7 +131,12 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
         resolve(exchange(agent, path, sending))
       } else reject(error)
     })
-    request.end()
+    request.once('upgrade', (answer, connection, head: Buffer) => {
+      if (head.length > 0) connection.unshift(head)
+      upgraded?.(connection)
+      resolve(answer)
+    })
+    request.end(content)
   })
 }
 

@@ -10,10 +10,20 @@ import type { InventoryStore } from '../state/inventory.ts'
 import type { Prompt } from '../transport/ssh.ts'
 import type { Holder, Transport } from '../transport/transport.ts'
 
+/** What an operation minds where the broker runs the command, and not the process that a person started. */
+export interface Hosted {
+  /** Called before what must not be done twice: from here on, the command is the broker's. */
+  begin(): void
+  /** Leaves the command to its own process, by throwing. Not after `begin`. */
+  leave(): never
+}
+
 /** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
 export interface Context {
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Absent where the command runs in a process of its own. */
+  readonly hosted?: Hosted | undefined
   /** What `$FLEET_MACHINE` says. */
   readonly machineFromEnvironment: string | undefined
   /** The inventory that applies here. Throws kind `inventory` when there is none. */

@@ -6,6 +6,7 @@ import { findProgram } from '../engine/docker/find-program.ts'
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
+import { execInContainer } from './exec-in-container.ts'
 import { type TakeLine, takeLines } from './run-lines.ts'
 import { type Streams, signalBehind } from './streams.ts'
 
@@ -106,6 +107,9 @@ export async function runDocker(
   args: readonly string[],
   streams: Streams,
 ): Promise<number> {
+  const code = await execInContainer(context, machine, args, streams)
+  if (code !== undefined) return code
+  context.hosted?.leave()
   const docker = await findProgram('docker', streams.env)
   if (docker === undefined) {
     const { runDockerOnHost } = await import('./run-docker-on-host.ts')

@@ -43,19 +43,22 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const status = async (): Promise<Status> =>
     JSON.parse((await ana.fleet(['broker', 'status', '--json'])).stdout) as Status
   const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
+  /** Waits until a command on the host finds nothing any more. */
+  const gone = (search: string) =>
+    vi.waitFor(async () => expect((await host.exec(search)).code).toBe(1), 5_000)
   const start = (...args: readonly string[]) =>
     spawn(process.execPath, [program, ...args], { env: ana.env, cwd: ana.folder })
 
   /** Whether the process that was started parsed its command line itself, which the broker spares it. */
-  async function answersAlone(...args: readonly string[]) {
+  async function answersAlone(args: readonly string[], input = '') {
     const file = join(ana.folder, 'loaded')
     const hook = join(ana.folder, 'hook.cjs')
     await writeFile(
       hook,
       `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(file)}, Object.keys(require.cache).join()))`,
     )
-    const answer = await ana.fleet(args, { env: { NODE_OPTIONS: `--require ${hook}` } })
-    return { ...timeless(answer), alone: /process-[^,]*\.js/.test(await readFile(file, 'utf8')) }
+    const answer = await ana.fleet(args, { input, env: { NODE_OPTIONS: `--require ${hook}` } })
+    return { ...timeless(answer), alone: /chunks\/process\.js/.test(await readFile(file, 'utf8')) }
   }
 
   test('commands that begin at once start one, and share one connection', async () => {
@@ -111,14 +114,85 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       ]) {
         const alone = timeless(await ana.fleet(args, { env: { FLEET_BROKER: 'off' } }))
         expect(alone.code).toBe(0)
-        expect({ args, ...(await answersAlone(...args)) }).toEqual({ args, ...alone, alone: false })
+        expect({ args, ...(await answersAlone(args)) }).toEqual({ args, ...alone, alone: false })
       }
     })
 
+    test('commands too, with their input, both outputs and their exit code', async () => {
+      const long = 'a line that is long enough\n'.repeat(200_000)
+      for (const [input, code, ...args] of [
+        ['some', 7, 'ssh', 'h1', 'cat; echo trouble >&2; exit 7'],
+        [long, 0, 'ssh', 'h1', 'sha256sum'],
+        ['', 0, 'ssh', 'h1', '--', 'seq', '300000'],
+        ['', 137, 'ssh', 'h1', 'kill -KILL $$'],
+        ['', 0, 'ssh', '--on', 'h1,h2', '--', 'hostname'],
+        ['', 1, 'ssh', '--all', '--json', '--', 'exit 3'],
+        ['some', 3, 'exec', '-i', 'sleeper', 'sh', '-c', 'cat; echo trouble >&2; exit 3'],
+        [long, 0, 'exec', '-i', 'sleeper', 'cat'],
+        ['', 126, 'exec', 'sleeper', 'no-such-program'],
+        ['', 0, '-m', 'h1', 'exec', '-u', '7', '-w/tmp', '-eA=b', 'sleeper', 'env'],
+      ] as const) {
+        const alone = await ana.fleet(args, { input, env: { FLEET_BROKER: 'off' } })
+        expect({ args, code: alone.code }).toEqual({ args, code })
+        const sorted = ({ stdout, ...rest }: typeof alone) => ({
+          ...rest,
+          stdout: /--on|--all/.test(String(args)) ? stdout.split('\n').sort().join('\n') : stdout,
+        })
+        const { alone: wasAlone, ...hosted } = await answersAlone(args, input)
+        expect({ args, ...sorted(hosted), wasAlone }).toEqual({
+          ...{ args, ...sorted(alone), wasAlone: false },
+        })
+      }
+    })
+
+    test('signals reach them, and they end with whoever asked', async () => {
+      const running = start('ssh', 'h1', "trap 'exit 5' TERM; echo ready; sleep 1000 & wait")
+      await once(running.stdout, 'data')
+      running.kill('SIGTERM')
+      expect(await once(running, 'close')).toEqual([5, null])
+      const left = start('ssh', 'h1', 'echo ready; exec sleep 54321')
+      await once(left.stdout, 'data')
+      left.kill('SIGKILL')
+      await gone("pgrep -f '^sleep 54321'")
+      const inside = start('exec', 'sleeper', 'sh', '-c', 'echo ready; sleep 5')
+      await once(inside.stdout, 'data')
+      inside.kill('SIGINT')
+      expect(await once(inside, 'close')).toEqual([130, null])
+    })
+
+    test('a reader that goes away ends them', async () => {
+      const running = start('ssh', 'h1', 'yes')
+      await once(running.stdout, 'data')
+      running.stdout.destroy()
+      expect(await once(running, 'close')).toEqual([0, null])
+      await gone('pgrep -x yes')
+    })
+
+    test('a terminal follows its window', async () => {
+      const typing = [
+        { at: '# ', type: 'PS1=$(echo ready)"> "\n' },
+        { at: 'ready> ', type: 'stty size\n' },
+        { at: 'ready> ', type: 'stty size\n', size: [31, 103] as const },
+        { at: 'ready> ', type: 'exit 3\n' },
+      ]
+      const { code, screen } = await ana.fleetOnTerminal(['ssh', 'h1', '--', 'sh'], typing)
+      expect(screen).toMatch(/\b24 80\r+\n/)
+      expect(screen).toMatch(/\b31 103\r+\n/)
+      expect(code).toBe(3)
+    })
+
     test('but not what it cannot know better, and what fails is told by the command', async () => {
-      expect(await answersAlone('ps', '--nonsense')).toMatchObject({ code: 2, alone: true })
-      expect(await answersAlone('-m', 'nobody', 'ps')).toMatchObject({ code: 3, alone: true })
-      expect(await answersAlone('ls')).toMatchObject({ code: 0, alone: true })
+      for (const [code, ...args] of [
+        [2, 'ps', '--nonsense'],
+        [3, '-m', 'nobody', 'ps'],
+        [0, 'ls'],
+        [1, 'exec', 'nobody', 'true'],
+        [0, 'exec', '-d', 'sleeper', 'true'],
+        [0, '--all', 'exec', '--help'],
+        [255, 'ssh', '--json', 'h1', 'true'],
+      ] as const) {
+        expect({ args, ...(await answersAlone(args)) }).toMatchObject({ args, code, alone: true })
+      }
       const other = { FLEET_INVENTORY: join(ana.folder, 'no.yaml') }
       expect(await ana.fleet(['ps'], { env: other })).toMatchObject({ code: 4 })
     })

@@ -48,6 +48,12 @@ describe('start-up loads', () => {
     expect(packagesIn(loadedWith(outputOf('src/main.ts')))).toEqual(new Set())
   })
 
+  test('one file, and no package, to ask the broker', () => {
+    const file = outputOf('src/start.ts')
+    expect([...loadedWith(file)]).toEqual([file])
+    expect(packagesIn([file])).toEqual(new Set())
+  })
+
   test('only what parses the command line and colours text for --help', () => {
     expect(packagesIn(loadedWith(outputOf('src/process.ts')))).toEqual(
       new Set(['commander', 'picocolors']),

@@ -45,6 +45,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
       if (choosesMany(targets)) {
+        fleet.hosted?.leave()
         const { checkForMany } = await import('./one-machine-only.ts')
         checkForMany(words)
         return runEverywhere(invocation, words)

@@ -35,6 +35,8 @@ export const ssh = defineCommand({
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
       if (command === undefined) throw new UserError('usage', 'say what to run, after --')
+      // All or none are the broker's: it could not leave those that it has no connection to.
+      if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../run-each.ts')
       const { runLines } = await import('../../operations/run-lines.ts')
       return runEach(

@@ -24,7 +24,7 @@ interface DockerConfig {
 }
 
 /** Where this person's docker configuration is. */
-const configFolder = (env: Env): string =>
+export const configFolder = (env: Env): string =>
   env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
 
 async function readConfig(env: Env): Promise<DockerConfig> {

@@ -1,6 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { RunningCommand } from '../transport.ts'
-import { type Word, packError } from './protocol.ts'
+import { type HostedRun, type Word, packError } from './protocol.ts'
 import type { Wire } from './wire.ts'
 
 /** Passes on what a stream says, no faster than it is taken. */
@@ -38,10 +38,22 @@ export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   })
 }
 
+/** Joins a command that the broker runs itself with the process that asked for it, until it ends. */
+export function serveHosted(wire: Wire, running: HostedRun): Promise<void> {
+  const served = serveCommand(wire, running, () => running.abandon(), running.loss)
+  running.onWant((want) => wire.send({ want }))
+  return served
+}
+
 /** Joins a command on a host with the one here that started it, until it ends. */
-export async function serveCommand(wire: Wire, running: RunningCommand, abandon: () => void) {
+export async function serveCommand(
+  wire: Wire,
+  running: RunningCommand,
+  abandon: () => void,
+  opened: unknown = true,
+): Promise<void> {
   const { stdin, stdout, stderr } = running
-  wire.send({ opened: true })
+  wire.send({ opened })
   passOn(stdout, wire, (chunk) => wire.bytes(chunk))
   passOn(stderr, wire, (chunk) => wire.errors(chunk))
   stdin.on('error', () => {}) // it may end without reading its input

@@ -51,11 +51,16 @@ export interface Broker {
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
 const tries = 3
 
-const brokerEnded = (machine: string): UserError =>
-  new UserError('unreachable', `the connection to ${machine} was lost: fleet's broker ended`, {
-    machine,
-    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
-  })
+/** Tells that the broker ended under a command on `machine`, or on several. */
+export const brokerEnded = (machine: string | undefined): UserError =>
+  new UserError(
+    'unreachable',
+    `the connection to ${machine ?? 'the machines'} was lost: fleet's broker ended`,
+    {
+      machine,
+      hint: `what ran there may still run; see how it is: fleet status ${machine ?? '--all'}`,
+    },
+  )
 
 /** What the broker is told of who asks. */
 const loginOf = ({ SSH_AUTH_SOCK, HOME }: Login['env'], { prompt }: SshOptions): Login => ({

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { longestSocketPath } from '../../socket-path.ts'
 
@@ -27,12 +26,6 @@ export function placeOfSockets(
   const folder = env['XDG_RUNTIME_DIR'] ?? '/tmp'
   return join(folder.length <= longestSocketPath - 60 ? folder : '/tmp', `fleet-${name}`)
 }
-
-/** Tells a build from every other: the names of the files that the program loads, which are digests of all that they hold. */
-export const identifyBuild = (program: string): string =>
-  [...readFileSync(program, 'latin1').matchAll(/chunks\/([\w-]+)\.js/g)]
-    .map(([, name]) => name)
-    .join(' ')
 
 /** Where the broker listens. */
 export const socketIn = (folder: string): string => join(folder, 'broker.sock')

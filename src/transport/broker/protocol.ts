@@ -6,6 +6,7 @@ import type {
   ExecOptions,
   ExitStatus,
   Holder,
+  RunningCommand,
   SocketAddress,
   TerminalSize,
 } from '../transport.ts'
@@ -27,7 +28,8 @@ import type {
  *   exec                 from the command the program's input, { kill } and { resize }; from the broker its
  *                        output, its errors, { taken } for each piece of input that the program has taken,
  *                        and { exit } at the end, or { error }
- *   command              as exec, of a command of fleet's own that has no input
+ *   command              as exec, of a command of fleet's own; { opened } holds what to say where the broker ends,
+ *                        and { want } tells when the command begins to read its input, or wants the terminal raw
  *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder
  *   forget, status, stop nothing
  * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
@@ -60,6 +62,7 @@ interface OnHost extends Login {
 interface Look {
   readonly isTTY: boolean
   readonly columns?: number
+  readonly rows?: number
 }
 
 /** A command line of fleet's own, for the broker to run: it has the connections, and all code is loaded there. */
@@ -67,8 +70,28 @@ export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdin: Look
   readonly stdout: Look
   readonly stderr: Look
+}
+
+/** What a hosted command wants of the process that asked. */
+export type Want = { readonly input: true } | { readonly raw: boolean }
+
+/** How the process that asked ends, where the broker does. */
+export interface Loss {
+  readonly code: number
+  /** For stderr. */
+  readonly words: string
+}
+
+/** A command of fleet's own that the broker runs. */
+export interface HostedRun extends RunningCommand {
+  readonly loss: Loss
+  /** Hands over what it has wanted so far, and what it wants from now on. */
+  onWant(take: (want: Want) => void): void
+  /** Whoever asked is gone: ends it, and what it runs. */
+  abandon(): void
 }
 
 /** What a connection to the broker is for. */
@@ -111,6 +134,7 @@ export type Answer =
   | { readonly ask: { readonly text: string; readonly secret: boolean } }
   | { readonly opened: unknown }
   | { readonly taken: number }
+  | { readonly want: Want }
   | { readonly exit: ExitStatus }
   | { readonly error: SentError }
 

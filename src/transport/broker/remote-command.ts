@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream'
 import { outputDelivered } from '../output.ts'
 import type { ExitStatus, RunningCommand } from '../transport.ts'
-import { type Answer, inputWindow, unpackError } from './protocol.ts'
+import { type Answer, type Want, inputWindow, unpackError } from './protocol.ts'
 import type { Wire } from './wire.ts'
 
 /** Bytes that wait for a slow reader: less stalls bulk transfers. */
@@ -73,6 +73,7 @@ export function joinCommand(
   wire: Wire,
   signal: AbortSignal | undefined,
   broken: () => Error,
+  wanted?: (want: Want) => void,
 ): RunningCommand {
   const { stdin, taken } = inputOver(wire)
   const { stdout, stderr, bytes, errors } = outputsOver(wire)
@@ -111,6 +112,7 @@ export function joinCommand(
       errors,
       message(answer: Answer) {
         if ('taken' in answer) taken(answer.taken)
+        else if ('want' in answer) wanted?.(answer.want)
         else if ('exit' in answer) void succeed(answer.exit)
         else if ('error' in answer) void fail(unpackError(answer.error))
       },

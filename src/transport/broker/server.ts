@@ -5,15 +5,16 @@ import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Prompt } from '../ssh.ts'
-import type { RunningCommand, Transport } from '../transport.ts'
+import type { Transport } from '../transport.ts'
 import { listenAt } from '../unix-socket.ts'
-import { serveCommand, serveConnection } from './channels.ts'
-import { type HostsOptions, identityOf, openHosts } from './hosts.ts'
+import { serveCommand, serveConnection, serveHosted } from './channels.ts'
+import { type Connections, shareConnections } from './connections.ts'
+import { type Engines, dialKept, engineOf } from './engines.ts'
+import { type HostsOptions, openHosts } from './hosts.ts'
 import {
   type BrokerStatus,
-  type BrokerTarget,
   type HostedCommand,
-  type Login,
+  type HostedRun,
   type Opening,
   type Request,
   type Word,
@@ -23,13 +24,6 @@ import {
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from './wire.ts'
 
-/** An engine at a path of a host, which `host` tells from every other. */
-interface Engine {
-  readonly path: string
-  readonly machine: string
-  readonly host: string
-}
-
 /** What the broker is made of. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Where it listens: `socketIn(folder)`. */
@@ -37,16 +31,9 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Tells this build of fleet from every other. */
   readonly build: string
   /** How engines are reached. */
-  readonly engines: {
-    dial(transport: Transport, engine: Engine): Promise<Duplex>
-    /** Whether a connection takes one of the few sessions that an SSH server gives. */
-    needsSession(engine: Engine): boolean
-  }
+  readonly engines: Engines
   /** Runs a command of fleet's own. Rejects where that is better done by the process that asks. */
-  readonly runCommand: (
-    command: HostedCommand,
-    isConnected: (target: BrokerTarget, env: Login['env']) => boolean,
-  ) => Promise<RunningCommand>
+  readonly runCommand: (command: HostedCommand, connections: Connections) => Promise<HostedRun>
   /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
@@ -69,16 +56,6 @@ export interface Broker {
 type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }>
 
 const minute = 60_000
-
-const engineOf = ({
-  target,
-  env,
-  path,
-}: Pick<ServedEngine, 'target' | 'env' | 'path'>): Engine => ({
-  path,
-  machine: target.machine,
-  host: identityOf(target, env),
-})
 
 /** Serves one command's connection: its request, and what comes of it. */
 class Conversation {
@@ -142,18 +119,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   })
 
   /** Connects to an engine for a program that knows nothing of fleet, and can ask nobody. */
-  async function dialFor(served: ServedEngine): Promise<Duplex> {
-    const engine = engineOf(served)
-    const caller = { env: served.env, prompt: undefined }
-    const needsSession = engines.needsSession(engine)
-    const { transport, release } = await hosts.use(served.target, caller, needsSession)
-    try {
-      return (await engines.dial(transport, engine)).once('close', release)
-    } catch (error) {
-      release()
-      throw error
-    }
+  function dialFor(served: ServedEngine): Promise<Duplex> {
+    return dialKept(hosts, engines, served)
   }
+
+  const connections = shareConnections(hosts, engines)
 
   /** Ends the broker when there is nothing left to do: at once when it is retired. */
   function considerRest(): void {
@@ -217,8 +187,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       return wire.close()
     }
     if (request.open === 'command') {
-      const running = await options.runCommand(request, (...host) => hosts.isConnected(...host))
-      return serveCommand(wire, running, () => running.kill('INT'))
+      const running = await options.runCommand(request, connections)
+      if (conversation.gone.aborted) return running.abandon()
+      return serveHosted(wire, running)
     }
     if (request.open === 'socket') return serveEngine(wire, request)
     const { target, env, canAsk } = request

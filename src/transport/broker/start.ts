@@ -39,9 +39,9 @@ async function takeTurn(lock: string): Promise<boolean> {
 }
 
 /** Starts the program as the broker, on its own. What it has to say about trouble goes to a file. */
-function spawnBroker({ folder, program, build, env }: BrokerPlace): { hasEnded: () => boolean } {
+function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
   const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
-  const child = spawn(process.execPath, [program, '__broker', build], {
+  const child = spawn(process.execPath, [program, '__broker'], {
     cwd: '/',
     detached: true,
     env: { ...env },

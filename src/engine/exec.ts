@@ -1,0 +1,50 @@
+import type { Duplex } from 'node:stream'
+import type { Engine } from './engine.ts'
+
+/** A command to run in a container. */
+export interface ExecRequest {
+  readonly container: string
+  readonly command: readonly string[]
+  /** `NAME=VALUE`. */
+  readonly env: readonly string[]
+  readonly user: string | undefined
+  /** The working directory. */
+  readonly folder: string | undefined
+  readonly privileged: boolean
+  /** Whether it has input. */
+  readonly input: boolean
+}
+
+/** Has the engine note a command for a running container (ContainerExec); gives its id. Nothing runs yet. */
+export async function createExec(
+  engine: Engine,
+  { container, command, env, user, folder, privileged, input }: ExecRequest,
+): Promise<string> {
+  const { Id } = await engine.json<{ readonly Id: string }>({
+    method: 'POST',
+    path: `/containers/${encodeURIComponent(container)}/exec`,
+    body: {
+      ...{ AttachStdin: input, AttachStdout: true, AttachStderr: true, Tty: false },
+      ...{ Cmd: command, Env: env, Privileged: privileged },
+      ...(user !== undefined && { User: user }),
+      ...(folder !== undefined && { WorkingDir: folder }),
+    },
+  })
+  return Id
+}
+
+/** Starts it (ExecStart). The connection takes its input, and gives its outputs in frames. */
+export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
+  engine.attach({
+    method: 'POST',
+    path: `/exec/${id}/start`,
+    body: { Detach: false, Tty: false },
+  })
+
+/** The exit code of one that has ended (ExecInspect). */
+export async function readExitCode(engine: Engine, id: string): Promise<number> {
+  const { ExitCode } = await engine.json<{ readonly ExitCode: number | null }>({
+    path: `/exec/${id}/json`,
+  })
+  return ExitCode ?? 0
+}

@@ -1,0 +1,137 @@
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import nodeModule from 'node:module'
+import { dirname, join } from 'node:path'
+import vm from 'node:vm'
+
+/** Larger files are compiled each time: they are the providers' SDKs, which wait for a network anyway. */
+const largestSource = 600_000
+/** Of how many builds, or releases of Node.js, the compiled code is kept. */
+const mostKept = 4
+
+/** A file of the bundle that was loaded. */
+interface Loaded {
+  readonly script: vm.Script
+  readonly isKept: boolean
+}
+
+/** Loads the bundle's files. */
+export interface Code {
+  /** What a file of the bundle exports. */
+  load(file: string): unknown
+}
+
+/** The compiled code in `file`, by the name of what it was made of; none where others than this user may have written it. */
+function readCompiled(file: string): Map<string, Buffer> {
+  const compiled = new Map<string, Buffer>()
+  try {
+    const descriptor = openSync(file, 'r')
+    try {
+      const { uid, mode } = fstatSync(descriptor)
+      if (process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o077) !== 0)) {
+        return compiled
+      }
+      const bytes = readFileSync(descriptor)
+      const end = bytes.indexOf('\n')
+      let at = end + 1
+      for (const [name, size] of JSON.parse(bytes.toString('utf8', 0, end)) as [string, number][]) {
+        compiled.set(name, bytes.subarray(at, (at += size)))
+      }
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch {
+    compiled.clear() // there is none, or half of one: it costs time and nothing else
+  }
+  return compiled
+}
+
+/** Puts compiled code in place of what `file` holds. Nothing fails: without it, all of it is compiled again. */
+function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): void {
+  const folder = dirname(file)
+  const temporary = `${file}.${process.pid}`
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const sizes = [...compiled].map(([name, { length }]) => [name, length])
+    const head = Buffer.from(`${JSON.stringify(sizes)}\n`)
+    writeFileSync(temporary, Buffer.concat([head, ...compiled.values()]), {
+      flag: 'wx',
+      mode: 0o600,
+    })
+    renameSync(temporary, file)
+    const dated = readdirSync(folder).map((name) => {
+      const path = join(folder, name)
+      return { path, written: statSync(path).mtimeMs }
+    })
+    dated.sort((a, b) => b.written - a.written)
+    for (const { path } of dated.slice(mostKept)) rmSync(path, { force: true })
+  } catch {
+    rmSync(temporary, { force: true })
+  }
+}
+
+/**
+ * Loads the bundle's files from `folder` sooner than Node.js would: their places are known, and what V8 made of them is kept
+ * in `cache`, a file of this user's alone for this build, since code from where others write would run as this user.
+ * When the process ends, whatever was compiled anew is added to it. Node.js has the like of its own only since 22.1.
+ */
+export function openCode(folder: string, cache: string): Code {
+  const compiled = readCompiled(cache)
+  const loaded = new Map<string, Loaded>()
+  const requireNode = nodeModule.createRequire(join(folder, 'main.js'))
+
+  function compile(file: string, source: string): vm.Script {
+    const name = file.slice(folder.length)
+    const cachedData = compiled.get(name)
+    const script = new vm.Script(nodeModule.wrap(source), {
+      filename: file,
+      ...(cachedData && { cachedData }),
+    })
+    if (source.length <= largestSource) {
+      const isKept = cachedData !== undefined && script.cachedDataRejected !== true
+      loaded.set(name, { script, isKept })
+    }
+    return script
+  }
+
+  function load(file: string): unknown {
+    const known = requireNode.cache[file]
+    if (known !== undefined) return known.exports
+    const source = readFileSync(file, 'utf8')
+    if (source.includes('import(')) return requireNode(file) // of what is not in the bundle; scripts may not
+    const own = new nodeModule(file)
+    own.filename = file
+    requireNode.cache[file] = own // whoever imports a driver's kit gets the very same
+    const here = dirname(file)
+    const require = (name: string): unknown => {
+      if (!name.startsWith('.')) return requireNode(name)
+      return name.endsWith('.js') ? load(join(here, name)) : requireNode(join(here, name))
+    }
+    const run = compile(file, source).runInThisContext() as (...names: unknown[]) => void
+    try {
+      run.call(own.exports, own.exports, require, own, file, here)
+    } catch (error) {
+      delete requireNode.cache[file]
+      throw error
+    }
+    own.loaded = true
+    return own.exports
+  }
+
+  process.once('exit', () => {
+    if ([...loaded.values()].every(({ isKept }) => isKept)) return
+    for (const [name, { script }] of loaded) compiled.set(name, script.createCachedData())
+    writeCompiled(cache, compiled)
+  })
+  return { load: (file) => load(join(folder, file)) }
+}

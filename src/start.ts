@@ -1,0 +1,44 @@
+import { dirname, join } from 'node:path'
+import { askBroker } from './ask-broker.ts'
+import type * as Broker from './broker.ts'
+import { openCode } from './load-code.ts'
+import type * as Process from './process.ts'
+import { locateHome } from './state/locate-home.ts'
+import type { Program } from './ui/io.ts'
+
+/** Tells this build from every other; the build puts it here. */
+declare const fleetBuild: string
+
+/** What the broker runs sooner than a new process can: what is asked for all the time. */
+const hosted: ReadonlySet<string | undefined> = new Set(['ps', 'images', 'exec', 'ssh'])
+
+/** Whether a command line is one that the broker may be asked to run. */
+function mayBeHosted(argv: readonly string[]): boolean {
+  if (process.platform === 'win32' || process.env['FLEET_BROKER'] === 'off') return false
+  const words = [...argv]
+  let word = words.shift()
+  while (word !== undefined && /^(?:-m|--(?:machine|on|all))(?:=|$)/.test(word)) {
+    if (!word.includes('=') && word !== '--all') words.shift()
+    word = words.shift()
+  }
+  return hosted.has(word)
+}
+
+/** Runs a command line: in the broker where that is sooner, else here. */
+export async function start(
+  argv: readonly string[],
+  main: Pick<Program, 'file' | 'version'>,
+): Promise<void> {
+  const program = { ...main, build: fleetBuild }
+  if (mayBeHosted(argv) && (await askBroker(argv, program.build))) return
+  const release = `${fleetBuild}-${process.version}-${process.arch}`
+  const cache = join(locateHome(process.env), 'cache', 'code', release)
+  const code = openCode(dirname(main.file), cache)
+  if (argv[0] === '__broker') {
+    const { runBroker } = code.load('chunks/broker.js') as typeof Broker
+    await runBroker(program)
+    process.exit() // oxlint-disable-line unicorn/no-process-exit -- whatever a host may still hold open
+  }
+  const { runProcess } = code.load('chunks/process.js') as typeof Process
+  await runProcess(argv, program)
+}
