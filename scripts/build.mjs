@@ -34,8 +34,8 @@ const fileUrl = 'const fleetFileUrl=require("node:url").pathToFileURL(__filename
 
 /**
  * Turns one file of the bundle into CommonJS, which Node.js starts sooner than ES modules. esbuild splits
- * only ES modules into files, hence this second step. What a file imports of the bundle it requires;
- * imports of anything else, such as drivers of others, stay imports.
+ * only ES modules into files, hence this second step. What a file imports of the bundle
+ * and of Node.js it requires; imports of anything else, such as drivers of others, stay imports.
  */
 async function makeCommonJs(/** @type {string} */ file) {
   const { code } = await transform(await readFile(file, 'utf8'), {
@@ -45,7 +45,7 @@ async function makeCommonJs(/** @type {string} */ file) {
     minify: true,
   })
   const required = code.replaceAll(
-    /\bimport\(("\.[^"]+")\)/g,
+    /\bimport\(("(?:\.|node:)[^"]+")\)/g,
     'Promise.resolve().then(()=>require($1))',
   )
   const [, hashbang = '', rest = ''] = /^(#!.*\n)?(.*)$/s.exec(required) ?? []
