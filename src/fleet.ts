@@ -201,6 +201,13 @@ export function openFleet(
     return shared.connect(target, options, connectDirectly)
   }
 
+  const apart = perMachine(async (machine): Promise<Transport> => {
+    const { connectSsh } = await import('./transport/ssh.ts')
+    const { describeLogin } = await import('./operations/describe-login.ts')
+    const target = await describeLogin(fleet, { ...machine, host: hostOf(machine) })
+    return connectSsh({ ...target, via: undefined }, { signal, env })
+  })
+
   async function openDial(machine: Machine) {
     const { dialEngine } = await import('./operations/reach-engine.ts')
     return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
@@ -254,6 +261,11 @@ export function openFleet(
       loadedDrivers.get(name, async () => (await findDriver(name)).load(join(home, name))),
     broker,
     connect: (machine) => transports.get(machine),
+    async connectApart(machine) {
+      const shared = await transports.get(machine)
+      if (shared.relay === undefined || machine.via !== undefined) return shared
+      return apart.get(machine).catch(() => shared)
+    },
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {
       if (hostOf(machine).address === undefined) return socketOf(machine)
@@ -280,6 +292,7 @@ export function openFleet(
       closing.abort()
       await engineSockets.dispose()
       await engines.dispose()
+      await apart.dispose()
       await transports.dispose()
     },
   }

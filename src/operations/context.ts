@@ -44,6 +44,11 @@ export interface Context {
   loadDriver(name: string): Promise<Driver>
   /** The shared connection to a machine, opened when first asked for and closed at the end. */
   connect(machine: Machine): Promise<Transport>
+  /**
+   * As `connect`, for what takes long enough to pay for a login: a connection that no other process stands in. It is the
+   * shared one where somebody would have to be asked, or where a jump host is on the way.
+   */
+  connectApart(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */
   engine(machine: Machine): Promise<Engine>
   /** A local Unix socket that leads to the machine's engine, for other programs. Lives as long as the command. */

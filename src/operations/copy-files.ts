@@ -14,9 +14,11 @@ const shown = ({ machine, path }: Place): string =>
 const refuse = (place: Place, what: string): UserError =>
   new UserError('failed', `${shown(place)} ${what}`, { machine: place.machine?.name })
 
-async function openSide(context: Context, { machine }: Place): Promise<Side> {
+/** One end of a copy; `apart`, over a connection of its own. */
+async function openSide(context: Context, { machine }: Place, apart = false): Promise<Side> {
   if (machine === undefined) return here
-  return openSideThere({ name: machine.name, transport: await context.connect(machine) })
+  const transport = await (apart ? context.connectApart(machine) : context.connect(machine))
+  return openSideThere({ name: machine.name, transport })
 }
 
 /** What is copied: the entry `name` of `folder`, under the name `as`. */
@@ -25,18 +27,19 @@ interface Source {
   readonly name: string
   readonly as: string
   readonly isFolder: boolean
+  readonly isLong: boolean
 }
 
 const endsAsFolder = (path: string): boolean => path.endsWith('/')
 
 async function findSource(side: Side, place: Place): Promise<Source> {
-  const { sort, folder, name, real } = await side.look(place.path)
+  const { sort, folder, name, real, isLong } = await side.look(place.path)
   const asFolder = endsAsFolder(place.path)
   if (sort === 'absent') throw refuse(place, 'is not there')
   if (sort === 'file' && asFolder) throw refuse(place, 'is not a folder')
   if (name === '') throw refuse(place, 'is the root of all files: name a folder below it')
   if (sort !== 'link to a folder' || !asFolder || real === undefined) {
-    return { folder, name, as: name, isFolder: sort === 'folder' }
+    return { folder, name, as: name, isFolder: sort === 'folder', isLong }
   }
   const slash = real.lastIndexOf('/') // the link leads there: it is followed
   return {
@@ -44,6 +47,7 @@ async function findSource(side: Side, place: Place): Promise<Source> {
     name: real.slice(slash + 1),
     as: name,
     isFolder: true,
+    isLong,
   }
 }
 
@@ -110,8 +114,11 @@ export async function copyFiles(
   if (isSame && `${target.folder}/`.startsWith(`${whole}/`)) {
     throw refuse(from, 'cannot be copied into itself')
   }
-  await using landing = await end.land(target.folder)
-  const archive = Readable.from(count(origin.read(source.folder, source.name), progress))
+  const [sender, receiver] = source.isLong
+    ? await Promise.all([openSide(context, from, true), openSide(context, to, true)])
+    : [origin, end]
+  await using landing = await receiver.land(target.folder)
+  const archive = Readable.from(count(sender.read(source.folder, source.name), progress))
   try {
     await landing.fill(addAbortSignal(signal, archive))
   } catch (error) {

@@ -1,7 +1,7 @@
 import { cp, lstat, mkdtemp, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UserError, messageOf } from '../errors.ts'
-import type { Found, Landing, Side } from './copy-side.ts'
+import { type Found, type Landing, type Side, longFile } from './copy-side.ts'
 import { packTree, pathsBelow, unpackTree } from './local-tree.ts'
 
 const cannotWrite = (path: string, cause: unknown): UserError =>
@@ -15,10 +15,12 @@ async function look(typed: string): Promise<Found> {
   const name = basename(path)
   const found = await lstat(path).catch(() => undefined)
   const target = await stat(path).catch(() => undefined)
-  if (found === undefined) return { sort: 'absent', folder, name, real: undefined }
-  if (target?.isDirectory() !== true) return { sort: 'file', folder, name, real: undefined }
+  const flat = { folder, name, real: undefined }
+  if (found === undefined) return { sort: 'absent', ...flat, isLong: false }
+  if (target?.isDirectory() !== true)
+    return { sort: 'file', ...flat, isLong: found.size > longFile }
   const sort = found.isSymbolicLink() ? 'link to a folder' : 'folder'
-  return { sort, folder, name, real: await realpath(path) }
+  return { sort, folder, name, real: await realpath(path), isLong: false }
 }
 
 async function land(folder: string): Promise<Landing> {

@@ -8,7 +8,12 @@ export interface Found {
   readonly name: string
   /** What it leads to, without links, when that is a folder. */
   readonly real: string | undefined
+  /** Whether it is a file of more than {@link longFile} bytes, as far as that can be told. */
+  readonly isLong: boolean
 }
+
+/** From this size on, in bytes, a connection of its own pays for a file. */
+export const longFile = 1 << 25
 
 /** A folder beside a target, where files wait until all have arrived. Disposing removes it. */
 export interface Landing extends AsyncDisposable {

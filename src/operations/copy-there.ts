@@ -1,14 +1,14 @@
 import { posix } from 'node:path'
 import { UserError } from '../errors.ts'
 import { run } from '../transport/run.ts'
-import type { Found, Side } from './copy-side.ts'
+import { type Found, type Side, longFile } from './copy-side.ts'
 import { openHostFolder } from './host-folder.ts'
 import { type Host, packOnHost, unpackOnHost } from './host-tree.ts'
 
-/** Prints what a path leads to: its sort, its folder without links, its name, what it is without links. */
+/** Prints what a path leads to: its sort, its folder without links, its name, what it is without links, whether it is long. */
 const lookAt = `
 physical() { (cd -- "$1" 2>/dev/null && pwd -P && printf .); }
-path=$1 name=$2
+path=$1 name=$2 long=
 folder=$(physical "$path") || exit 44
 folder=\${folder%??}
 case $name in
@@ -20,9 +20,11 @@ if [ -d "$path" ]; then
   sort=folder; [ -L "$path" ] && sort='link to a folder'
   real=$(physical "$path") || { echo "$path: Permission denied" >&2; exit 1; }
   real=\${real%??}
-elif [ -e "$path" ] || [ -L "$path" ]; then sort=file
+elif [ -e "$path" ] || [ -L "$path" ]; then
+  sort=file
+  long=$(find "$path" -prune -size +${longFile / 512} 2>/dev/null)
 else sort=absent; fi
-printf '%s\\0' "$sort" "\${folder:-/}" "$name" "$real"
+printf '%s\\0' "$sort" "\${folder:-/}" "$name" "$real" "\${long:+long}"
 `
 
 const noFolder = 44
@@ -54,8 +56,14 @@ export function openSideThere(host: Host): Side {
     const { code, stdout, stderr } = await run(transport, words)
     if (code === noFolder) throw failed(`there is no folder ${above}, or it may not be entered`)
     if (code !== 0) throw failed(stderr.trim())
-    const [sort, folder = '', name = '', real = ''] = stdout.split('\0')
-    return { sort: sort as Found['sort'], folder, name, real: real === '' ? undefined : real }
+    const [sort, folder = '', name = '', real = '', long = ''] = stdout.split('\0')
+    return {
+      sort: sort as Found['sort'],
+      folder,
+      name,
+      real: real === '' ? undefined : real,
+      isLong: long !== '',
+    }
   }
 
   return {

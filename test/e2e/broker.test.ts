@@ -46,6 +46,9 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   /** Waits until a command on the host finds nothing any more. */
   const gone = (search: string) =>
     vi.waitFor(async () => expect((await host.exec(search)).code).toBe(1), 5_000)
+  /** How many logins there ever were. */
+  const accepted = async () =>
+    Number((await host.exec("grep -c '^Accepted publickey' /var/log/sshd.log")).stdout)
   const start = (...args: readonly string[]) =>
     spawn(process.execPath, [program, ...args], { env: ana.env, cwd: ana.folder })
 
@@ -94,6 +97,17 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(await ana.fleet(['cp', program, 'h1:/srv/copied'])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['cp', 'h1:/srv/copied', 'h2:/srv/copied'])).toMatchObject({ code: 0 })
     expect(await logins()).toBe(1)
+  })
+
+  test('a long file goes over a connection of its own, which is closed then', async () => {
+    const content = Buffer.alloc(40_000_000, 'a long file ')
+    await writeFile(join(ana.folder, 'long'), content)
+    const before = await accepted()
+    expect(await ana.fleet(['cp', 'long', 'h1:/srv/long'])).toMatchObject({ code: 0 })
+    expect(await ana.fleet(['cp', 'h1:/srv/long', 'back'])).toMatchObject({ code: 0 })
+    expect(content.equals(await readFile(join(ana.folder, 'back')))).toBe(true)
+    expect(await accepted()).toBe(before + 2)
+    await vi.waitFor(async () => expect(await logins()).toBe(1))
   })
 
   describe('what is asked for all the time is answered by the broker itself', () => {

@@ -48,6 +48,13 @@ describe('start-up loads', () => {
     expect(packagesIn(loadedWith(outputOf('src/main.ts')))).toEqual(new Set())
   })
 
+  test('nothing by import(), which would keep it from being kept compiled', async () => {
+    for (const source of ['src/process.ts', 'src/broker.ts', 'src/transport/ssh.ts']) {
+      for (const file of loadedWith(outputOf(source)))
+        expect(await readFile(join(root, file), 'utf8')).not.toContain('import(')
+    }
+  })
+
   test('one file, and no package, to ask the broker', () => {
     const file = outputOf('src/start.ts')
     expect([...loadedWith(file)]).toEqual([file])
@@ -60,11 +67,14 @@ describe('start-up loads', () => {
     )
   })
 
-  test('only fleet’s own code to reach a machine through the broker, and to be the broker', () => {
-    const sources = ['src/transport/broker/client.ts', 'src/operations/broker-target.ts']
-    for (const source of [...sources, 'src/broker.ts']) {
-      expect(packagesIn(loadedWith(outputOf(source)))).toEqual(new Set())
-    }
+  test('only fleet’s own code, and what finds a near name, to reach a machine through the broker', () => {
+    expect(packagesIn(loadedWith(outputOf('src/transport/broker/client.ts')))).toEqual(new Set())
+    const describing = packagesIn(loadedWith(outputOf('src/operations/broker-target.ts')))
+    expect(describing).toEqual(new Set(['fastest-levenshtein']))
+  })
+
+  test('only fleet’s own code to be the broker', () => {
+    expect(packagesIn(loadedWith(outputOf('src/broker.ts')))).toEqual(new Set())
   })
 
   test('every heavy package is in the bundle, where something loads it when it is used', () => {
