@@ -14,6 +14,15 @@ function parseRange(text: string): PortRange | undefined {
   return { from, to, protocol: protocol === 'udp' ? 'udp' : 'tcp' }
 }
 
+/** A list of ports in one spelling: `443/tcp, 80/tcp`; `none` where it is empty. */
+export function sayPorts(text: string): string {
+  const ranges = text === '' ? [] : (parsePorts(text) ?? [])
+  const words = ranges.map(
+    ({ from, to, protocol }) => `${from === to ? from : `${from}-${to}`}/${protocol}`,
+  )
+  return words.length === 0 ? 'none' : [...new Set(words)].sort().join(', ')
+}
+
 /** Reads `80,443/tcp,8000-8100/udp`; nothing where that is no list of ports. */
 export function parsePorts(text: string): readonly PortRange[] | undefined {
   const ranges = text.split(',').map(parseRange)

@@ -32,7 +32,7 @@ export interface Reshape<Options = Readonly<Record<string, unknown>>> {
    * Says how a host differs from what the options say: by `status`, which `observe` gave for many hosts in one call, and by
    * what the record's resources remember. What is alike costs no call; what is not may cost one that serves many
    * hosts (whether a type exists). An option that was left to the driver when the host was made, and still is, is never a
-   * difference, whatever the driver would decide today. Throws nothing for values that the provider does not know: `change` does.
+   * difference, whatever the driver would decide today. Throws kind `usage` for a value that the provider does not know.
    */
   compare(
     host: HostRecord,

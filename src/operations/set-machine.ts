@@ -6,6 +6,7 @@ import { entryFor, machineWith } from '../state/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { checkMachineOptions, withOption } from './set-option.ts'
 
 /** One `key=value` word, or `key-`, which has no value. */
 export interface Setting {
@@ -13,13 +14,16 @@ export interface Setting {
   readonly value: string | undefined
 }
 
-/** What can be set besides `label.KEY`. */
+/** What can be set besides `label.KEY` and options of the driver. */
 const known = ['protected', 'engine', 'via', 'userData'] as const
 
 type Known = (typeof known)[number]
 
+const isKnown = (key: string): boolean => known.includes(key as Known) || key.startsWith('label.')
+
 /**
- * Reads `key=value` and `key-` words; a profile has a count beside what a machine has. Throws kind `usage` for anything else.
+ * Reads `key=value` and `key-` words; a profile has a count beside what a machine has, and no options of a driver. Throws kind `usage`
+ * for anything else.
  */
 export function parseSettings(
   words: readonly string[],
@@ -28,7 +32,7 @@ export function parseSettings(
   const keys = [...(ofProfile ? ['count'] : []), ...known]
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
-    if (key === undefined || (!key.startsWith('label.') && !keys.includes(key))) {
+    if (key === undefined || (ofProfile && !isKnown(key) && !keys.includes(key))) {
       const meant = key === undefined ? '' : suggest(key, [...keys, 'label.'])
       throw new UserError('usage', `${JSON.stringify(word)} sets nothing${meant}`, {
         hint: `write key=value to set and key- to remove: label.KEY, ${keys.join(', ')}`,
@@ -77,8 +81,9 @@ export function withSetting(
 }
 
 /**
- * Changes what the entry of a machine says; what a profile says is overridden there. Its host stays as it is. Resolves to what
- * holds then.
+ * Changes what the entry of a machine says; what a profile says is overridden there. Its host stays as it is until
+ * `fleet apply`. Resolves to what holds then. Throws kind `usage` for a key that is neither fleet's nor an option of the driver, and
+ * for options that the driver does not take.
  */
 export async function setMachine(
   context: Context,
@@ -87,13 +92,20 @@ export async function setMachine(
 ): Promise<Machine> {
   const store = await context.inventory()
   const machine = findMachine(await store.read(), name)
+  const definition = await context.driver(machine.driver)
+  const setsOption = settings.some(({ key }) => !isKnown(key))
+  const apply = (entry: MachineEntry, setting: Setting): MachineEntry =>
+    isKnown(setting.key)
+      ? withSetting(entry, setting)
+      : withOption(definition, entry, setting, known)
   const removed = settings.filter(({ value }) => value === undefined).map(({ key }) => key)
   let changed = machine
   await store.update(machine.name, (_, newest) => {
     const before = entryFor(newest, findMachine(newest, name).name) ?? {}
-    const entry = settings.reduce(withSetting, before)
+    const entry = settings.reduce(apply, before)
     if (entry.via !== undefined) findMachine(newest, entry.via)
     changed = checkSettable(newest, machine.name, { before, entry, removed })
+    if (setsOption) checkMachineOptions(definition, changed, newest)
     const { protected: isProtected, ...others } = entry
     const isNews = isProtected !== false || machineWith(newest, machine.name, others).protected
     return isNews ? entry : others

@@ -13,7 +13,11 @@ afterAll(() => seat[Symbol.asyncDispose]())
 describeDriver({
   definition: { ...azure, load: async () => seat.driver },
   lifecycle: {
-    options: { location: 'westeurope' },
+    options: { location: 'westeurope', tags: 'team=blue,left=1' },
+    changes: {
+      ...{ size: 'Standard_D2s_v5', disk: 64, tags: 'team=red', ports: '80,443' },
+      sshCidr: '203.0.113.10',
+    },
     look: async () => {
       await seat.azure.idle()
       const { groups, resources } = seat.azure.store

@@ -32,7 +32,11 @@ describe.skipIf(!labIsHere)('at an AWS account', () => {
   describeDriver({
     definition: aws,
     lifecycle: {
-      options: { sshCidr: '203.0.113.9' },
+      options: { sshCidr: '203.0.113.9', tags: 'team=blue,left=1' },
+      changes: {
+        ...{ type: 't3.medium', disk: 30, tags: 'team=red', ports: '80,443' },
+        ...{ sshCidr: '203.0.113.10', terminationProtection: true },
+      },
       look: async () => Object.values(await account.world()).flat(),
     },
   })

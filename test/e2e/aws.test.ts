@@ -61,6 +61,10 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     expect(await fleet('stop', 'web-1')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    const file = join(ana.folder, 'machines.yaml')
+    const stopped = await readFile(file, 'utf8')
+    await writeFile(file, stopped.replace('    stopped: true\n', ''))
     expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await stateOf()).toBe('running')
@@ -106,6 +110,55 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(gone.code).toBe(0)
     expect(gone.stderr).toContain('to keep it away: fleet set --profile web count=0')
     expect(await ana.inventory()).toBe(text.replace('count: 2', 'count: 1'))
+    await isEmpty()
+  })
+
+  test('changed in their entries, are changed in place by apply, and replaced only with a consent', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--tags', 'team=blue')).toMatchObject({ code: 0 })
+    const id = await instanceId()
+    const before = aws.calls.length
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    const looks = aws.calls.slice(before).map(({ action, region }) => `${action} ${region}`)
+    expect(looks.filter((look) => look === `DescribeInstances ${aws.region}`)).toHaveLength(2) // one for orphans
+    const words = ['type=t3.medium', 'disk=40', 'tags=team=red,tier=1', 'ports=80']
+    expect(await fleet('set', 'web-1', ...words)).toMatchObject({ code: 0 })
+    const { code, stdout } = await fleet('plan')
+    expect(code).toBe(2)
+    expect(stdout).toContain(
+      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; stops the host for a while)',
+    )
+
+    // Killed when EC2 is about to change the type: the host is stopped then.
+    await ana.fleet(['apply', '--yes'], {
+      env: aws.environment,
+      said: (stderr, pid) => {
+        if (stderr.includes('instance type')) process.kill(pid, 'SIGKILL')
+      },
+    })
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await instanceId()).toBe(id)
+    const { instances, volumes, groups } = await aws.world()
+    for (const { tags } of [...instances, ...volumes, ...groups]) {
+      expect(tags).toMatchObject({ team: 'red', tier: '1', 'fleet:id': '0123abcd' })
+    }
+    expect(await fleet('ps')).toMatchObject({ code: 0 })
+
+    expect(await fleet('set', 'web-1', 'disk=20', 'protected=true')).toMatchObject({ code: 0 })
+    expect((await fleet('plan')).stdout).toContain('it would have to be replaced, and is protected')
+    expect(await fleet('set', 'web-1', 'protected-')).toMatchObject({ code: 0 })
+    const severe = '-/+ web-1: replace (disk 40 -> 20: a disk does not shrink)'
+    expect((await fleet('plan')).stdout).toContain(severe)
+    const left = await fleet('apply', '--yes')
+    expect(left).toMatchObject({ code: 1 })
+    expect(left.stderr).toContain('fleet apply --destroy web-1')
+    expect(await instanceId()).toBe(id)
+    expect(await fleet('apply', '--yes', '--destroy', 'web-1')).toMatchObject({ code: 0 })
+    expect(await instanceId()).not.toBe(id)
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
   })
 

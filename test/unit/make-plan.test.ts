@@ -8,6 +8,7 @@ import { orderChanges } from '../../src/operations/apply-plan.ts'
 import { checkPlanned, parsePlan } from '../../src/operations/change-plan.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { makePlan } from '../../src/operations/make-plan.ts'
+import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
 import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
@@ -44,7 +45,7 @@ function providerOf(calls: number[]): Driver {
 }
 
 const sizedOptions = z.strictObject({
-  size: z.string().default('small'),
+  size: z.string().min(1).default('small'),
   place: z.string().default('here'),
 })
 
@@ -259,4 +260,19 @@ test('a replacement that was cut short goes on', async () => {
   const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
   const why = 'its replacement was begun and cut short'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
+})
+
+test('any option of the driver is set, once its schema has allowed it', async () => {
+  const context = contextOf({ a: sized({ size: 'small' }) })
+  const set = (...words: string[]) => setMachine(context, 'a', parseSettings(words))
+  expect(await set('place=here', 'size-', 'label.x=1')).toMatchObject({
+    options: { place: 'here' },
+    labels: { x: '1' },
+  })
+  expect(await set('size=large', 'place-')).toMatchObject({ options: { size: 'large' } })
+  await expect(set('sise=large')).rejects.toThrow('"sise" sets nothing (did you mean "size"?)')
+  await expect(set('size=')).rejects.toThrow('--size')
+  expect((await (await context.inventory()).read()).machines.get('a' as MachineName)).toMatchObject(
+    { options: { size: 'large' } },
+  )
 })

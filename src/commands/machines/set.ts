@@ -5,7 +5,7 @@ export const set = defineCommand({
   name: 'set',
   summary: 'Change what the entry of a machine says',
   description:
-    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel, for when one is installed), via, userData. The host stays as it is. With --profile, what a profile says, for all machines that extend it: also count.',
+    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host stays as it is until fleet apply, which changes it in place where its provider can. With --profile, what a profile says, for all machines that extend it: also count.',
   arguments: {
     name: required('name', 'the machine', 'machine'),
     settings: several('settings', 'key=value sets, key- removes'),
@@ -15,6 +15,7 @@ export const set = defineCommand({
   examples: [
     'fleet set web-1 protected=true label.role=web',
     'fleet set web-1 via=bastion engine-',
+    'fleet set web-1 type=t3.medium disk=60 && fleet apply',
     'fleet set --profile web count=7',
   ],
   async run({ fleet, io, args, options, format }) {
@@ -30,6 +31,6 @@ export const set = defineCommand({
     const { parseSettings, setMachine } = await import('../../operations/set-machine.ts')
     const machine = await setMachine(fleet, args.name, parseSettings(args.settings))
     if (format.json) writeJson(io, { ...machine, name: args.name })
-    else io.stderr.write(`the entry of ${args.name} is changed\n`)
+    else io.stderr.write(`the entry of ${args.name} is changed; fleet apply changes its host\n`)
   },
 })

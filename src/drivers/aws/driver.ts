@@ -9,7 +9,10 @@ import { explain } from './failures.ts'
 import { listHosts } from './list.ts'
 import { makeHost } from './make.ts'
 import { observeHosts } from './observe.ts'
+import type { Openings } from './firewall.ts'
 import { decideOpenings } from './openings.ts'
+import { changeHost } from './change.ts'
+import { compareHost } from './compare.ts'
 import { type Decision, decide, findEarlier } from './plan.ts'
 import { blameRegion } from './regions.ts'
 import { recallHost } from './recall.ts'
@@ -66,8 +69,17 @@ async function decideAccount(
 const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources => ({
   image: order.image.id,
   release: options.image,
+  disk: String(options.disk),
+  ...(options.tags !== undefined && { tags: options.tags }),
+  ...(options.shutdownBehaviour !== 'stop' && { shutdown: options.shutdownBehaviour }),
   ...(attempts[0] !== undefined && { vpc: attempts[0].place.vpc }),
 })
+
+/** What the group of a host lets in, for later: what is opened then, and what is closed. */
+const opened = (openings: Openings | undefined, { ports }: AwsOptions): Resources =>
+  openings === undefined
+    ? {}
+    : { sshCidr: openings.sshCidrs.join(','), ...(ports !== undefined && { ports }) }
 
 const describe = ({ order, attempts: [first] }: Decision): string =>
   `${order.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.place.zone} from ${order.image.name} (${order.image.id})`
@@ -101,6 +113,7 @@ async function planHost(
       ...(profile !== undefined && { profile }),
       ...(alive?.vpc !== undefined && { vpc: alive.vpc }),
       ...(decision !== undefined && chosen(decision, options)),
+      ...opened(openings, options),
     }
     return {
       resources,
@@ -158,6 +171,19 @@ export function awsDriver(env: Environment): Driver<AwsOptions> {
         await explaining(ec2, () => removeHost(ec2, host, host.resources ?? {}))
       },
       list: (fleet, call) => listHosts(api, fleet, call),
+    },
+    reshape: {
+      disks: ['disk'],
+      async compare(host, options, status, call) {
+        const ec2 = placeOf(api, host, call)
+        if (ec2 === undefined) return []
+        return explaining(ec2, () => compareHost(ec2, host, options, status))
+      },
+      async change(host, wish, call) {
+        const ec2 = placeOf(api, host, call)
+        if (ec2 === undefined) return {}
+        return explaining(ec2, () => changeHost(ec2, host, wish))
+      },
     },
     power: {
       start: withInstance(api, startInstance),

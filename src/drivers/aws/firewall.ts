@@ -3,6 +3,7 @@ import {
   CreateSecurityGroupCommand,
   DescribeSecurityGroupsCommand,
   type IpPermission,
+  RevokeSecurityGroupIngressCommand,
   type SecurityGroup,
 } from '@aws-sdk/client-ec2'
 import { isIPv6 } from 'node:net'
@@ -63,6 +64,32 @@ async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise
     (error: unknown) => {
       if (!isFailure('InvalidPermission.Duplicate')(error)) throw error
     },
+  )
+}
+
+const sameRule = (a: Rule, b: Rule): boolean =>
+  a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.cidr === b.cidr
+
+/** Opens what `after` has, and closes what `before` had and `after` has not; rules that are in neither stay. */
+export async function moveOpenings(
+  ec2: Ec2,
+  id: string,
+  before: Openings,
+  after: Openings,
+): Promise<void> {
+  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [id] })
+  const { SecurityGroups: [group = { GroupId: id }] = [] } = await ec2.send(ask)
+  await open(ec2, group, after)
+  const kept = rulesFor(after)
+  const closed = rulesFor(before).filter(
+    (rule) => hasRule(group, rule) && !kept.some((one) => sameRule(one, rule)),
+  )
+  if (closed.length === 0) return
+  await ec2.send(
+    new RevokeSecurityGroupIngressCommand({
+      GroupId: id,
+      IpPermissions: closed.map(permissionOf),
+    }),
   )
 }
 

@@ -21,6 +21,13 @@ export interface Instance {
   readonly privateAddress: string | undefined
   readonly type: string | undefined
   readonly vpc: string | undefined
+  readonly zone: string | undefined
+  readonly subnet: string | undefined
+  readonly groups: readonly string[]
+  readonly interfaces: readonly string[]
+  readonly rootVolume: string | undefined
+  /** The ARN. */
+  readonly profile: string | undefined
   readonly tags: readonly Tag[]
   /** Of the RunInstances that made it. */
   readonly clientToken: string | undefined
@@ -34,6 +41,16 @@ const readInstance = (instance: Ec2Instance): Instance => ({
   privateAddress: instance.PrivateIpAddress || instance.Ipv6Address || undefined,
   type: instance.InstanceType,
   vpc: instance.VpcId,
+  zone: instance.Placement?.AvailabilityZone,
+  subnet: instance.SubnetId,
+  groups: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => GroupId ?? []),
+  interfaces: (instance.NetworkInterfaces ?? []).flatMap(
+    ({ NetworkInterfaceId }) => NetworkInterfaceId ?? [],
+  ),
+  rootVolume: instance.BlockDeviceMappings?.find(
+    ({ DeviceName }) => DeviceName === instance.RootDeviceName,
+  )?.Ebs?.VolumeId,
+  profile: instance.IamInstanceProfile?.Arn,
   tags: instance.Tags ?? [],
   clientToken: instance.ClientToken,
 })
@@ -75,12 +92,33 @@ const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
 export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
   access === 'private' ? instance.privateAddress : instance.publicAddress
 
+/** What an instance has of the driver's options. */
+function optionsOf({
+  type,
+  zone,
+  subnet,
+  vpc,
+  groups,
+  profile,
+  tags,
+}: Instance): NonNullable<HostStatus['options']> {
+  const held = {
+    ...{ type, zone, subnet, vpc, groups: groups.join(',') || undefined },
+    instanceProfile: profile,
+    tags: JSON.stringify(Object.fromEntries(tags.map(({ Key = '', Value }) => [Key, Value]))),
+  }
+  return Object.fromEntries(
+    Object.entries(held).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  )
+}
+
 /** How a host is. `access`: as its resources say. */
 export function statusOf(instance: Instance | undefined, access: string | undefined): HostStatus {
   if (instance === undefined) return { state: 'absent' }
   const state = states[instance.state]
-  const address = state === 'absent' ? undefined : addressOf(instance, access)
-  return { state, ...(address !== undefined && { address }) }
+  if (state === 'absent') return { state }
+  const address = addressOf(instance, access)
+  return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }
 }
 
 /**

@@ -19,6 +19,30 @@ export function parseTags(text: string): Tags | undefined {
   return tags
 }
 
+/** Tags in words; `none` where there are none. */
+export const sayTags = (tags: Tags): string =>
+  Object.keys(tags).length === 0
+    ? 'none'
+    : Object.entries(tags)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(',')
+
+/** What is to be set and what is to go, so that of the tags a resource has `now` those that fleet set, `had`, become `wanted`. */
+export function changedTags(
+  had: string,
+  wanted: string,
+  now: Tags,
+): { readonly set: Tags; readonly gone: readonly string[] } {
+  const parse = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
+  const [before, after] = [parse(had), parse(wanted)]
+  return {
+    set: Object.fromEntries(Object.entries(after).filter(([key, value]) => now[key] !== value)),
+    gone: Object.entries(before).flatMap(([key, value]) =>
+      key in after || now[key] !== value ? [] : [key],
+    ),
+  }
+}
+
 const listTags = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
 
 /** The same tags on each kind of resource that a call makes. */

@@ -4,6 +4,7 @@ import type { AzureApi } from './azure-api.ts'
 import type { AskCaller } from '../caller-address.ts'
 import { parseCidrs } from '../cidrs.ts'
 import type { AzureOptions } from './options.ts'
+import { recordWishes } from './compare.ts'
 import { type Place, recordPlace } from './host-resources.ts'
 import { type Image, findImage } from './images.ts'
 import { allSettled } from './patience.ts'
@@ -124,6 +125,7 @@ export function describeDecision({
 /** What was decided, for the record, so that all attempts ask for the same. */
 export const recordDecision = (decision: Decision): Resources => ({
   ...recordPlace(decision.place),
+  ...recordWishes(decision.options),
   location: decision.location,
   size: decision.size.name,
   image: decision.image.name,

@@ -2,7 +2,10 @@ import { askCallerOnce } from '../caller-address.ts'
 import type { Call, Driver } from '../driver.ts'
 import { type Tempo, azureTempo, openAzure } from './azure-api.ts'
 import type { AzureOptions } from './options.ts'
+import { changeHost } from './change.ts'
+import { compareHost } from './compare.ts'
 import { explainFailure } from './failures.ts'
+import { requirePlace } from './host-resources.ts'
 import { listHosts } from './list.ts'
 import type { Environment } from './login.ts'
 import { observeHosts } from './observe.ts'
@@ -40,6 +43,17 @@ export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver
         }),
       remove: (host, call) => explained(call, () => removeHost(openApi, host, call)),
       list: (fleet, call) => explained(call, () => listHosts(openApi, env, fleet, call)),
+    },
+    reshape: {
+      disks: ['disk'],
+      compare: (host, options, _status, call) =>
+        explained(call, async () =>
+          compareHost(openApi(requirePlace(host).account, call), host, options, call),
+        ),
+      change: (host, wish, call) =>
+        explained(call, async () =>
+          changeHost(openApi(requirePlace(host).account, call), host, wish, call),
+        ),
     },
     power: {
       start: (host, call) => explained(call, () => power.start(host, call)),

@@ -29,7 +29,11 @@ const sshRule = (sourceAddressPrefixes: string[], isIPv6: boolean): SecurityRule
     destinationPortRange: '22',
   })
 
-function securityGroup({ location, tags, sshCidrs, ports }: Decision): NetworkSecurityGroup {
+/** What lets in whom: the rules of a host's security group that are fleet's. */
+export function rulesFor({
+  sshCidrs,
+  ports,
+}: Pick<Decision, 'sshCidrs' | 'ports'>): SecurityRule[] {
   // A rule is for one version of IP.
   const ssh = [false, true].flatMap((isIPv6) => {
     const sources = sshCidrs.filter((cidr) => cidr.includes(':') === isIPv6)
@@ -44,8 +48,14 @@ function securityGroup({ location, tags, sshCidrs, ports }: Decision): NetworkSe
       destinationPortRange: from === to ? String(from) : `${from}-${to}`,
     }),
   )
-  return { location, tags, securityRules: [...ssh, ...open] }
+  return [...ssh, ...open]
 }
+
+const securityGroup = (decision: Decision): NetworkSecurityGroup => ({
+  location: decision.location,
+  tags: decision.tags,
+  securityRules: rulesFor(decision),
+})
 
 /** A standard address is static: it stays when the host is stopped. */
 const publicAddress = ({ location, tags, options: { dnsLabel } }: Decision): PublicIPAddress => ({

@@ -18,3 +18,24 @@ export function parseTags(text: string): Tags | undefined {
   }
   return tags
 }
+
+/** Tags in words; `none` where there are none. */
+export const sayTags = (tags: Tags): string =>
+  Object.entries(tags)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',') || 'none'
+
+/** What is to be set and what is to go, so that the tags that fleet set, `had`, become `wanted`. */
+export function tagChange(
+  had: string,
+  wanted: string,
+): { readonly set: Tags; readonly gone: Tags } {
+  const parse = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
+  const [before, after] = [parse(had), parse(wanted)]
+  const pick = (tags: Tags, keep: (key: string, value: string) => boolean): Tags =>
+    Object.fromEntries(Object.entries(tags).filter(([key, value]) => keep(key, value)))
+  return {
+    set: pick(after, (key, value) => before[key] !== value),
+    gone: pick(before, (key) => !(key in after)),
+  }
+}

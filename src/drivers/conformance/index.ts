@@ -4,6 +4,7 @@ import { interruptionCases } from './interruption-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { powerCases } from './power-cases.ts'
 import { recallCases } from './recall-cases.ts'
+import { reshapeCases } from './reshape-cases.ts'
 import { snapshotCases } from './snapshot-cases.ts'
 import type { ContractCase, DriverSubject } from './subject.ts'
 
@@ -20,5 +21,6 @@ export const driverContract = (subject: DriverSubject): readonly ContractCase[] 
         ...powerCases(subject.definition, subject.lifecycle),
         ...recallCases(subject.definition, subject.lifecycle),
         ...snapshotCases(subject.definition, subject.lifecycle),
+        ...reshapeCases(subject.definition, subject.lifecycle),
       ]),
 ]

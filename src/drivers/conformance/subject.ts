@@ -15,6 +15,8 @@ export interface ProviderThing {
 export interface LifecycleSubject {
   /** Options to make hosts with, as machines.yaml has them. */
   readonly options: Options
+  /** Of a driver that has `reshape`: options that a host which was made with `options` can be changed to, none by another host. */
+  readonly changes?: Options
   /** All that there is at the provider, whoever made it, asked for without the driver. */
   look(): Promise<readonly ProviderThing[]>
   /** What a new host starts with, where the suite's own public key and cloud-config do not do. */

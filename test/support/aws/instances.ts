@@ -246,11 +246,23 @@ const changeInstances: Handler = async (account, call) => {
   return { instancesSet: listOf(list) }
 }
 
+/** What EC2 changes of an instance only while it is stopped. */
+const modifyInstanceAttribute: Handler = async (account, { region, parameters }) => {
+  const instance = account.instances.get(parameters['InstanceId'] ?? '')
+  if (parameters['InstanceType.Value'] !== undefined && instance?.state !== 'stopped')
+    throw new Ec2Error(
+      'IncorrectInstanceState',
+      `The instance '${parameters['InstanceId']}' is not in the 'stopped' state.`,
+    )
+  return account.moto.ec2(region, parameters)
+}
+
 /** The handlers of what acts on instances. */
 export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Handler> => ({
   RunInstances: makeRunInstances(tokens),
   DescribeInstances: describeInstances,
   DescribeInstanceStatus: describeInstanceStatus,
+  ModifyInstanceAttribute: modifyInstanceAttribute,
   ...Object.fromEntries(Object.keys(changes).map((action) => [action, changeInstances])),
 })
 

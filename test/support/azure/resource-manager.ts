@@ -3,7 +3,7 @@ import { type Answer, Refusal, type Request } from './exchange.ts'
 import { type GroupsContext, answerGroups } from './groups.ts'
 import { answerNetwork } from './network-resources.ts'
 import { page } from './pages.ts'
-import { type Address, resourcesOf } from './store.ts'
+import { type Address, findResource, resourcesOf } from './store.ts'
 import { type ComputeContext, answerDisk, answerMachine, statusOf } from './virtual-machines.ts'
 
 export interface ResourceManagerContext extends ComputeContext, CatalogueContext, GroupsContext {
@@ -59,6 +59,35 @@ function answerResource(
   return networkTypes.has(type.toLowerCase()) ? answerNetwork(context, address, request) : undefined
 }
 
+/** Tags of whatever bears some, merged or taken away key by key. */
+function answerTags(
+  { store, subscription }: ResourceManagerContext,
+  request: Request,
+): Answer | undefined {
+  const [, scope] =
+    /^(.*)\/providers\/Microsoft\.Resources\/tags\/default$/i.exec(request.path) ?? []
+  if (scope === undefined || request.method !== 'PATCH') return undefined
+  const { operation, properties } = JSON.parse(request.text) as {
+    operation: 'Merge' | 'Delete'
+    properties: { tags: Record<string, string> }
+  }
+  const group = /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)$/i.exec(scope)?.[1]
+  const bearer =
+    group === undefined ? findResource(store, scope)?.body : store.groups.get(group.toLowerCase())
+  if (bearer === undefined) throw new Refusal(404, 'ResourceNotFound', `${scope} was not found.`)
+  const now = bearer.tags ?? {}
+  const tags =
+    operation === 'Merge'
+      ? { ...now, ...properties.tags }
+      : Object.fromEntries(
+          Object.entries(now).filter(([key, value]) => properties.tags[key] !== value),
+        )
+  Object.assign(bearer, { tags })
+  const id = `/subscriptions/${subscription}/providers/Microsoft.Resources/tags/default`
+  const type = 'Microsoft.Resources/tags'
+  return { status: 200, body: { id, name: 'default', type, properties: { tags } } }
+}
+
 /** Lists over the whole subscription. */
 function answerLists(
   { store, pageSize }: ResourceManagerContext,
@@ -96,6 +125,7 @@ export function answerResourceManager(context: ResourceManagerContext, request: 
     )
   }
   const answer =
+    answerTags(context, request) ??
     answerResource(context, request, path) ??
     answerGroups(context, request, path) ??
     answerCatalogue(context, request, path) ??

@@ -122,7 +122,14 @@ function diskOf(body: Body): Body {
     location: body.location,
     ...(body.tags && { tags: body.tags }),
     managedBy: body.id,
-    properties: { provisioningState: 'Succeeded', diskState: 'Attached' },
+    properties: {
+      ...{
+        provisioningState: 'Succeeded',
+        diskState: 'Attached',
+        creationData: { createOption: 'FromImage' },
+      },
+      diskSizeGB: osDisk['diskSizeGB'] ?? 30,
+    },
   }
 }
 
@@ -222,6 +229,24 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
     headers: { 'azure-asyncoperation': links.asyncOperation },
     body: resource.body,
   }
+}
+
+/** Another size, for one that is given back: a running one Azure would restart by itself. */
+function resize({ store }: ComputeContext, address: Address, request: Request): Answer {
+  const resource = requireResource(store, address)
+  const { properties } = JSON.parse(request.text) as Pick<Sent, 'properties'>
+  const { hardwareProfile } = properties
+  if (!sizes.some(({ name }) => name === hardwareProfile.vmSize)) {
+    throw new Refusal(400, 'InvalidParameter', `The value ${hardwareProfile.vmSize} is not valid.`)
+  }
+  if (resource.busy || power.get(resource) !== 'deallocated') {
+    throw new Refusal(409, 'OperationNotAllowed', 'Unable to resize the VM unless deallocated.')
+  }
+  resource.body = {
+    ...resource.body,
+    properties: { ...resource.body.properties, hardwareProfile },
+  }
+  return { status: 200, body: resource.body }
 }
 
 /** Takes along what is set to go with the virtual machine, and lets go of the rest. */
@@ -345,6 +370,7 @@ export function answerMachine(
   if (method === 'POST') return act(context, address, request)
   if (method === 'PUT') return put(context, address, request)
   if (method === 'DELETE') return remove(context, address)
+  if (method === 'PATCH') return resize(context, address, request)
   if (method !== 'GET') return undefined
   const resource = requireResource(context.store, address)
   if (address.action?.toLowerCase() === 'instanceview') {
@@ -357,6 +383,26 @@ export function answerMachine(
   return { status: 200, body: { ...resource.body, properties } }
 }
 
+/** Azure refuses to shrink a disk, and to change that of a system which runs. */
+function enlarge(store: Store, address: Address, request: Request): Answer {
+  const disk = requireResource(store, address)
+  const { diskSizeGB } = (JSON.parse(request.text) as { properties: { diskSizeGB: number } })
+    .properties
+  const owner = findResource(store, String(disk.body['managedBy']))
+  if (owner !== undefined && power.get(owner) !== 'deallocated') {
+    throw new Refusal(
+      409,
+      'OperationNotAllowed',
+      'Cannot resize disk while attached to running VM.',
+    )
+  }
+  if (diskSizeGB < Number(disk.body.properties['diskSizeGB'])) {
+    throw new Refusal(400, 'OperationNotAllowed', 'Disk cannot be resized to a smaller size.')
+  }
+  disk.body = { ...disk.body, properties: { ...disk.body.properties, diskSizeGB } }
+  return { status: 200, body: disk.body }
+}
+
 /** A disk is made and removed with its virtual machine; left over, it is removed by itself. */
 export function answerDisk(
   { store, operations }: ComputeContext,
@@ -364,6 +410,7 @@ export function answerDisk(
   request: Request,
 ): Answer | undefined {
   if (request.method === 'GET') return { status: 200, body: requireResource(store, address).body }
+  if (request.method === 'PATCH') return enlarge(store, address, request)
   if (request.method !== 'DELETE') return undefined
   requireGroup(store, address.group)
   const existing = findResource(store, idOf(address))

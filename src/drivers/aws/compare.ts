@@ -1,0 +1,163 @@
+import type { HostRecord } from '../../machine/machine.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import { parseCidrs } from '../cidrs.ts'
+import { sayPorts } from '../ports.ts'
+import type { Difference } from '../reshape.ts'
+import type { Ec2 } from './ec2-api.ts'
+import { architectureOf } from './images.ts'
+import type { AwsOptions } from './options.ts'
+import { changedTags, sayTags } from './tags.ts'
+
+/** What is known of a host: its record, and what DescribeInstances said. */
+interface Known {
+  readonly host: HostRecord
+  readonly resources: Readonly<Record<string, string>>
+  readonly seen: Readonly<Record<string, string>>
+}
+
+const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no')
+
+/** Options that an instance keeps for its life, and what it has of them; nothing where that is not known. */
+const lasting: Readonly<Partial<Record<keyof AwsOptions, (known: Known) => string | undefined>>> = {
+  region: ({ resources }) => resources['region'],
+  zone: ({ seen }) => seen['zone'],
+  image: ({ resources: { release, image } }) => release ?? image,
+  vpc: ({ seen }) => seen['vpc'],
+  subnet: ({ seen }) => seen['subnet'],
+  securityGroups: ({ seen }) => seen['groups'],
+  instanceProfile: ({ seen }) => seen['instanceProfile'] ?? 'none',
+  keyPair: ({ resources }) => resources['keyPair'],
+  privateOnly: ({ resources: { access } }) => access && yesOrNo(access === 'private'),
+  elasticIp: ({ resources }) => yesOrNo(resources['elasticIp'] !== undefined),
+  user: ({ host }) => host.user,
+}
+
+const sorted = (list: string): string =>
+  list
+    .split(',')
+    .map((one) => one.trim())
+    .sort()
+    .join(',')
+
+/** Whether a host has what is wanted: names may stand for an ARN, an image's id for a release. */
+function isSame(option: string, wanted: string, has: string, { resources }: Known): boolean {
+  if (wanted === has) return true
+  if (option === 'securityGroups') return sorted(wanted) === sorted(has)
+  if (option === 'instanceProfile') return has.endsWith(`/${wanted}`)
+  return option === 'image' && wanted === resources['image']
+}
+
+function compareLasting(options: AwsOptions, known: Known): readonly Difference[] {
+  return Object.entries(lasting).flatMap(([option, read]): Difference[] => {
+    const value = options[option as keyof AwsOptions]
+    if (value === undefined) return []
+    const to = typeof value === 'boolean' ? yesOrNo(value) : String(value)
+    const from = read(known)
+    if (from === undefined || isSame(option, to, from, known)) return []
+    return [{ option, from, to, how: 'replace' }]
+  })
+}
+
+function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): Difference[] {
+  const fits = market === 'spot' ? spot !== 'never' : spot !== 'only'
+  if (market === undefined || fits) return []
+  return [{ option: 'spot', from: market, to: spot, how: 'replace' }]
+}
+
+/** Throws kind `usage` where there is no such type. */
+async function compareType(
+  ec2: Ec2,
+  { type }: AwsOptions,
+  { seen, resources }: Known,
+): Promise<Difference[]> {
+  const from = seen['type']
+  if (from === undefined || from === type) return []
+  const [before, after] = await Promise.all([architectureOf(ec2, from), architectureOf(ec2, type)])
+  const difference = { option: 'type', from, to: type }
+  if (before !== after) return [{ ...difference, how: 'replace', why: `${type} is ${after}` }]
+  return resources['market'] === 'spot'
+    ? [{ ...difference, how: 'replace', why: 'a spot instance is never stopped' }]
+    : [{ ...difference, how: 'stop' }]
+}
+
+function compareDisk({ disk }: AwsOptions, { resources }: Known): Difference[] {
+  const has = resources['disk']
+  if (has === String(disk)) return []
+  const difference = { option: 'disk', from: has ?? 'unknown', to: String(disk) }
+  return has !== undefined && disk < Number(has)
+    ? [{ ...difference, how: 'replace', why: 'a disk does not shrink' }]
+    : [{ ...difference, how: 'live' }]
+}
+
+function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Difference[] {
+  if (seen['tags'] === undefined) return []
+  const now = JSON.parse(seen['tags']) as Record<string, string>
+  const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
+  const keys = [...Object.keys(set), ...gone]
+  if (keys.length === 0) return []
+  const held = Object.fromEntries(
+    keys.flatMap((key) => (key in now ? [[key, now[key] ?? '']] : [])),
+  )
+  return [{ option: 'tags', from: sayTags(held), to: sayTags(set), how: 'live' }]
+}
+
+/** What the group that fleet made lets in. */
+function compareOpenings(
+  { ports = '', sshCidr, securityGroups }: AwsOptions,
+  { resources }: Known,
+): Difference[] {
+  if (securityGroups !== undefined || resources['securityGroup'] === undefined) return []
+  const [had, wanted] = [sayPorts(resources['ports'] ?? ''), sayPorts(ports)]
+  const open: Difference[] =
+    had === wanted ? [] : [{ option: 'ports', from: had, to: wanted, how: 'live' }]
+  const from = resources['sshCidr'] ?? 'unknown'
+  const to = sshCidr && parseCidrs(sshCidr)?.join(',')
+  if (to === undefined || sorted(to) === sorted(from)) return open
+  return [...open, { option: 'sshCidr', from, to, how: 'live' }]
+}
+
+/** Attributes of an instance that EC2 changes at any time. */
+function compareAttributes(
+  { terminationProtection, shutdownBehaviour }: AwsOptions,
+  { resources }: Known,
+): Difference[] {
+  const isKept = resources['protection'] === 'fleet'
+  const { shutdown = 'stop' } = resources
+  return [
+    ...(isKept === terminationProtection
+      ? []
+      : [
+          {
+            ...{ option: 'terminationProtection', how: 'live' as const },
+            ...{ from: yesOrNo(isKept), to: yesOrNo(terminationProtection) },
+          },
+        ]),
+    ...(shutdown === shutdownBehaviour
+      ? []
+      : [
+          {
+            ...{ option: 'shutdownBehaviour', how: 'live' as const },
+            ...{ from: shutdown, to: shutdownBehaviour },
+          },
+        ]),
+  ]
+}
+
+/** See `Reshape.compare`. Only another type costs a call, one for all hosts that are to have it. */
+export async function compareHost(
+  ec2: Ec2,
+  host: HostRecord,
+  options: AwsOptions,
+  { options: seen = {} }: HostStatus,
+): Promise<readonly Difference[]> {
+  const known = { host, resources: host.resources ?? {}, seen }
+  return [
+    ...compareLasting(options, known),
+    ...compareMarket(options, known),
+    ...(await compareType(ec2, options, known)),
+    ...compareDisk(options, known),
+    ...compareTags(options, known),
+    ...compareOpenings(options, known),
+    ...compareAttributes(options, known),
+  ]
+}
