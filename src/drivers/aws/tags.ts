@@ -27,14 +27,15 @@ export const sayTags = (tags: Tags): string =>
         .map(([key, value]) => `${key}=${value}`)
         .join(',')
 
+const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
+
 /** What is to be set and what is to go, so that of the tags a resource has `now` those that fleet set, `had`, become `wanted`. */
 export function changedTags(
   had: string,
   wanted: string,
   now: Tags,
 ): { readonly set: Tags; readonly gone: readonly string[] } {
-  const parse = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
-  const [before, after] = [parse(had), parse(wanted)]
+  const [before, after] = [tagsIn(had), tagsIn(wanted)]
   return {
     set: Object.fromEntries(Object.entries(after).filter(([key, value]) => now[key] !== value)),
     gone: Object.entries(before).flatMap(([key, value]) =>

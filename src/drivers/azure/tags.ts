@@ -25,13 +25,14 @@ export const sayTags = (tags: Tags): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(',') || 'none'
 
+const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
+
 /** What is to be set and what is to go, so that the tags that fleet set, `had`, become `wanted`. */
 export function tagChange(
   had: string,
   wanted: string,
 ): { readonly set: Tags; readonly gone: Tags } {
-  const parse = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
-  const [before, after] = [parse(had), parse(wanted)]
+  const [before, after] = [tagsIn(had), tagsIn(wanted)]
   const pick = (tags: Tags, keep: (key: string, value: string) => boolean): Tags =>
     Object.fromEntries(Object.entries(tags).filter(([key, value]) => keep(key, value)))
   return {
