@@ -40,11 +40,25 @@ function findHalfMade({ machines }: Inventory): readonly Finding[] {
   })
 }
 
+/** Entries with the record of one host: one branch gave it another name, and a merge of lines kept both. */
+function findSharedRecords({ entries }: Inventory): readonly Finding[] {
+  const owners = new Map<string, string>()
+  return [...entries].flatMap(([name, { host }]) => {
+    const token = host?.token
+    const owner = token === undefined ? undefined : owners.get(token)
+    if (token !== undefined && owner === undefined) owners.set(token, name)
+    if (owner === undefined) return []
+    const message = `${name} is the host of ${owner}, under another name: keep one of the two entries`
+    return [{ path: ['machines', name, 'host', 'token'], message }]
+  })
+}
+
 /** What is wrong with an inventory that can be read, seen by those who share it. */
 function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): Finding[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
     ...findHalfMade(inventory),
+    ...findSharedRecords(inventory),
     ...findWayProblems(machines).map(({ name, message }) => ({
       path: placeOf(inventory, name, 'via'),
       message,

@@ -72,6 +72,29 @@ export function splitInventory({ text, root }: InventoryDocument): SplitInventor
   return { skeleton: applyEdits(text, edits), blocks }
 }
 
+const plainHeading = (section: Section): string => `${section}:\n${placeholder(section)}\n`
+
+/** The lines around without the headings of sections that `known` lacks: two sides may each add another one at the same place. */
+export function withoutNewHeadings(
+  { skeleton }: SplitInventory,
+  known: ReadonlySet<Section>,
+): string {
+  return sections
+    .filter((section) => !known.has(section))
+    .reduce((text, section) => text.replace(plainHeading(section), ''), skeleton)
+}
+
+/** The lines around with a heading, above the machines, for each section that has entries and no heading. */
+export function withHeadings(skeleton: string, blocks: SplitInventory['blocks']): string {
+  const missing = sections.filter(
+    (section) => (blocks.get(section) ?? []).length > 0 && !skeleton.includes(placeholder(section)),
+  )
+  const headings = missing.map(plainHeading).join('')
+  const at = skeleton.search(/^machines:/m)
+  const above = at < 0 ? skeleton : skeleton.slice(0, at)
+  return `${above}${headings}${at < 0 ? '' : skeleton.slice(at)}`
+}
+
 /** Puts a text together again. */
 export function joinInventory({ skeleton, blocks }: SplitInventory): string {
   let text = skeleton

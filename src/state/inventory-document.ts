@@ -52,11 +52,19 @@ const remedies = {
   operators: 'keep one, or give one of them another name',
 } as const
 
-/** An entry that is there twice: two branches added it, at places that do not meet in a merge of lines. */
+/** An entry, or the record in it, that is there twice: two branches added it, at places that do not meet in a merge of lines. */
 function explainTwice(root: Document.Parsed, text: string, offset: number): string | undefined {
   for (const [section, remedy] of Object.entries(remedies)) {
     const map = isMap(root.contents) && findPair(root.contents, section)?.value
     if (!isMap(map)) continue
+    const twoRecords = pairsOf(map).find(
+      ({ value }) =>
+        isMap(value) &&
+        pairsOf(value).some((pair) => pair.key.range[0] === offset && keyOf(pair) === 'host'),
+    )
+    if (twoRecords !== undefined) {
+      return `${keyOf(twoRecords)} has the records of two hosts: keep one (fleet gc finds a host that none owns)`
+    }
     const second = pairsOf(map).find(({ key }) => key.range[0] === offset)
     if (second === undefined) continue
     const name = keyOf(second)

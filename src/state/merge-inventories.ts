@@ -5,6 +5,8 @@ import {
   joinInventory,
   sections,
   splitInventory,
+  withHeadings,
+  withoutNewHeadings,
   type Block,
   type Section,
   type SplitInventory,
@@ -12,6 +14,7 @@ import {
 import { parseInventoryDocument, type InventoryDocument } from './inventory-document.ts'
 import { compareNames } from './inventory-edit.ts'
 import { mergeEntry, type MergeLines, type SaidEntry } from './merge-entry.ts'
+import { lineBreakOf } from './yaml-layout.ts'
 
 /** An inventory that two sides have changed, merged. */
 export interface MergedInventory {
@@ -114,14 +117,33 @@ async function mergeSection(
   return { blocks, conflicts }
 }
 
+/** The line break of a merged text: that of ours, unless only theirs has another than both began with. */
+function mergeLineBreaks({ base, ours, theirs }: Versions): string {
+  const [before, mine, yours] = [base, ours, theirs].map(lineBreakOf)
+  return (mine === before ? yours : mine) ?? '\n'
+}
+
+const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
+
 /**
  * Merges what two sides made of an inventory, entry by entry: what each did to other machines never meets, wherever it
  * stands. The lines around are merged as git merges lines, and so is all of it where a side is no inventory in lines.
+ * Line breaks of Windows stay.
  */
 export async function mergeInventories(
   versions: Versions,
   mergeLines: MergeLines,
 ): Promise<MergedInventory> {
+  const { base, ours, theirs } = versions
+  const merged = await mergeTexts(
+    { base: withLineFeeds(base), ours: withLineFeeds(ours), theirs: withLineFeeds(theirs) },
+    mergeLines,
+  )
+  const lineBreak = mergeLineBreaks(versions)
+  return { ...merged, text: merged.text.replaceAll('\n', lineBreak) }
+}
+
+async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<MergedInventory> {
   const byLines = async (): Promise<MergedInventory> => {
     const { text, isClean } = await mergeLines(versions)
     return { text, conflicts: isClean ? [] : ['the lines differ'] }
@@ -129,10 +151,11 @@ export async function mergeInventories(
   const [base, ours, theirs] = [versions.base, versions.ours, versions.theirs].map(readSide)
   if (base === undefined || ours === undefined || theirs === undefined) return byLines()
   const sides = { base, ours, theirs }
+  const known = new Set(base.blocks.keys())
   const skeleton = await mergeLines({
     base: base.skeleton,
-    ours: ours.skeleton,
-    theirs: theirs.skeleton,
+    ours: withoutNewHeadings(ours, known),
+    theirs: withoutNewHeadings(theirs, known),
   })
   const merged = await Promise.all(
     sections.map(
@@ -140,7 +163,7 @@ export async function mergeInventories(
     ),
   )
   const blocks = new Map(merged.map(([section, { blocks }]) => [section, blocks]))
-  const text = joinInventory({ skeleton: skeleton.text, blocks })
+  const text = joinInventory({ skeleton: withHeadings(skeleton.text, blocks), blocks })
   const conflicts = [
     ...(skeleton.isClean ? [] : ['the lines around the machines differ']),
     ...merged.flatMap(([, { conflicts }]) => conflicts),

@@ -3,8 +3,8 @@ import { Document } from 'yaml'
 /** Lines longer than this are broken up where they can be. */
 const widest = 100
 
-/** Keys whose value is never put on one line: it is long and grows. */
-const alwaysBlock = new Set(['host'])
+/** Keys whose value is never put on one line: it is long and grows, or branches merge line by line in it. */
+const alwaysBlock = new Set(['host', 'operators', 'profiles'])
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,43 +1,11 @@
-import { execFile } from 'node:child_process'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
-import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { makePerson, program, type Person } from '../support/person.ts'
+import { makePerson } from '../support/person.ts'
+import { makeRepository } from '../support/repository.ts'
 
-const run = promisify(execFile)
 const entry = (n: number): string =>
   `    driver: ssh\n    options: { address: 10.0.0.${n} }\n    host:\n      phase: ready\n      address: 10.0.0.${n}\n`
-
-/** Somebody in a git repository, with the built fleet on the PATH that git looks along. */
-async function makeRepository(person: Person) {
-  const bin = join(person.home, 'bin')
-  await mkdir(bin)
-  await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`)
-  await chmod(join(bin, 'fleet'), 0o755)
-  const env = {
-    ...person.env,
-    PATH: `${bin}:${person.env['PATH']}`,
-    GIT_AUTHOR_NAME: 'Ana',
-    GIT_AUTHOR_EMAIL: 'ana@example.com',
-    GIT_COMMITTER_NAME: 'Ana',
-    GIT_COMMITTER_EMAIL: 'ana@example.com',
-    GIT_EDITOR: 'true',
-  }
-  const folder = join(person.home, 'ops')
-  await mkdir(folder)
-  const file = join(folder, 'machines.yaml')
-  const git = (...args: string[]) => run('git', args, { cwd: folder, env })
-  await git('init', '-q', '-b', 'main')
-  return {
-    git,
-    fleet: (...args: string[]) => person.fleet(args, { env, cwd: folder }),
-    read: () => readFile(file, 'utf8'),
-    write: (text: string) => writeFile(file, text),
-    commit: (message: string) => git('commit', '-qam', message),
-  }
-}
 
 const add = (text: string, name: string, n: number): string => `${text}\n  ${name}:\n${entry(n)}`
 

@@ -3,12 +3,14 @@ import * as z from 'zod'
 import { checkInventory } from '../../src/state/check-inventory.ts'
 import { head } from '../support/edit-text.ts'
 
+const loadOptions = async () => ({
+  optionsOf: (name: string) =>
+    name === 'ssh' ? z.strictObject({ k: z.string().optional() }) : undefined,
+  isLasting: false,
+})
+
 const check = (machines: string) =>
-  checkInventory(`${head}machines:\n${machines}`, 'm.yaml', async () => ({
-    optionsOf: (name) =>
-      name === 'ssh' ? z.strictObject({ k: z.string().optional() }) : undefined,
-    isLasting: false,
-  }))
+  checkInventory(`${head}machines:\n${machines}`, 'm.yaml', loadOptions)
 
 describe('checking an inventory that is shared', () => {
   it.each([
@@ -43,6 +45,26 @@ describe('checking an inventory that is shared', () => {
       '4:16: there is no driver called nope here',
     ],
     [
+      'one host under two names',
+      '  a: { driver: ssh, host: { phase: ready, token: t } }\n  b: { driver: ssh, host: { phase: ready, token: t } }\n',
+      '5:50: b is the host of a, under another name: keep one of the two entries',
+    ],
+    [
+      'two machines of one name',
+      '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
+      '6:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+    ],
+    [
+      'two records in one machine',
+      '  a:\n    driver: ssh\n    host: { phase: ready, id: i }\n    host: { phase: ready, id: j }\n',
+      '7:5: a has the records of two hosts: keep one (fleet gc finds a host that none owns)',
+    ],
+    [
+      'what git left',
+      '  a: { driver: ssh }\n<<<<<<< ours\n  b:\n    driver: ssh\n=======\n  b:\n    driver: aws\n>>>>>>> theirs\n',
+      '5:1: unresolved git merge conflict about b',
+    ],
+    [
       'a secret',
       '  a: { driver: ssh, options: { k: AKIAABCDEFGHIJKLMNOP } }\n',
       '4:35: an AWS access key must not be in this file',
@@ -52,6 +74,33 @@ describe('checking an inventory that is shared', () => {
       kind: 'inventory',
       message: `m.yaml:${message}`,
     })
+  })
+
+  it.each([
+    [
+      'a path',
+      'p: { driver: ssh, options: { k: /home/ana/key } }',
+      '4:35: profiles.p.options.k: a path of one computer',
+    ],
+    [
+      'a driver that is not known',
+      'p: { driver: nope, count: 2 }',
+      '4:16: there is no driver called nope here',
+    ],
+    [
+      'a way to no machine',
+      'p: { driver: ssh, via: zz, count: 1 }',
+      '4:26: p-1 is reached via zz, which is no machine',
+    ],
+    [
+      'two of one name',
+      'p: { driver: ssh }\n  p: { driver: aws }',
+      '5:3: p is there twice, the first time in line 4: keep one, or give one of them another name and change `extends` where it is meant',
+    ],
+  ])('finds in profiles %s', async (_, profiles, message) => {
+    const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`
+    const checked = checkInventory(text, 'm.yaml', loadOptions)
+    await expect(checked).rejects.toMatchObject({ message: `m.yaml:${message}` })
   })
 
   it('finds every machine of a circle', async () => {
