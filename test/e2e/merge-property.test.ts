@@ -72,6 +72,8 @@ function deedsOf(own: string): fc.Arbitrary<Deed> {
   )
 }
 
+const deeds = (own: string) => fc.array(deedsOf(own), { minLength: 1, maxLength: 6 })
+
 const openStore = (file: string): InventoryStore =>
   openFileInventory(file, {
     loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
@@ -116,8 +118,6 @@ it(
       await gitThere('fetch', '-q')
       await gitThere('reset', '-q', '--hard', 'origin/main')
     }
-    const deeds = (own: string) => fc.array(deedsOf(own), { minLength: 1, maxLength: 6 })
-
     await fc.assert(
       fc.asyncProperty(
         ...[fc.constantFrom(...starts), fc.boolean(), fc.boolean()],
