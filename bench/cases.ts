@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
+import { serveManyInstances } from '../test/support/aws/many-instances.ts'
 import { program } from '../test/support/person.ts'
 import { type Ground, makeFile, makeImage, type prepareGround, writeInventory } from './ground.ts'
 import type { Run } from './measure.ts'
@@ -62,6 +64,21 @@ async function listing(ground: Ground): Promise<Case[]> {
     },
     { work: 'fleet ls, 10,000 machines', fleet: tenThousand, peers: [{ ...ten, name }] },
   ]
+}
+
+/** Planning for hosts on EC2 in three regions, which answers at once. */
+async function planning(ground: Ground): Promise<Case[]> {
+  const { fleet } = commandsOn(ground)
+  const planFor = async (count: number): Promise<Peer> => {
+    const ec2 = await serveManyInstances(count)
+    const file = join(ground.person.folder, `${count}-on-aws.yaml`)
+    await writeFile(file, ec2.inventory)
+    const run = fleet('--inventory', file, 'plan', '--providers-only')
+    const name = `fleet plan, ${count} machines on AWS`
+    return { ...run, env: { ...run.env, ...ec2.environment }, name }
+  }
+  const thousand = await planFor(1000)
+  return [{ work: thousand.name, fleet: thousand, peers: [await planFor(3)] }]
 }
 
 /** One host, no connection open before. */
@@ -268,6 +285,7 @@ const oneHost = { hosts: 1, engine: true }
 export const suites: readonly Suite[] = [
   { name: 'start-up', ground: nowhere, cases: startUp },
   { name: 'ls', ground: { hosts: 1, engine: false }, cases: listing },
+  { name: 'plan', ground: nowhere, cases: planning },
   { name: 'cold', ground: oneHost, cases: coldHost },
   { name: 'warm', ground: oneHost, cases: warmHost },
   { name: 'far', ground: { ...oneHost, roundTrips }, cases: farHost },

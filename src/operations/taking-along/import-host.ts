@@ -65,22 +65,33 @@ function takeInByAddress(
   )
 }
 
+/** As its provider told of it. The other tool knows better who to log in as, and at which port where it is not a forwarded one. */
+function takeInKnown(
+  context: Context,
+  { name, port, user, identityFile, labels = {} }: ForeignHost,
+  recalled: RecalledHost,
+  { known, trust, progress }: Import & { readonly known: HostId },
+): Promise<CreatedMachine> {
+  const facts = {
+    ...(port !== undefined && { port }),
+    ...recalled,
+    ...(user !== undefined && { user }),
+  }
+  const identityFiles = identityFile === undefined ? [] : [identityFile]
+  return takeInRecalled(context, { ...known, name, labels, identityFiles, trust }, facts, progress)
+}
+
 /** Takes a host in as its provider knows it, else by its address, and says why. */
 async function takeIn(
   context: Context,
   host: ForeignHost,
   request: Import,
 ): Promise<CreatedMachine> {
-  const { name, address, port, user, known, identityFile, labels = {} } = host
-  const { trust, progress } = request
+  const { name, address, known } = host
   if (known === undefined) return takeInByAddress(context, host, request)
-  const answer = await askProvider(context, known, progress)
+  const answer = await askProvider(context, known, request.progress)
   if (!(answer instanceof UserError)) {
-    const facts = { ...answer, ...(user !== undefined && { user }) }
-    const way = facts.port === undefined && port !== undefined ? { port } : {}
-    const identityFiles = identityFile === undefined ? [] : [identityFile]
-    const request = { ...known, name, labels, identityFiles, trust }
-    return takeInRecalled(context, request, { ...facts, ...way }, progress)
+    return takeInKnown(context, host, answer, { ...request, known })
   }
   if (address === undefined) {
     throw new UserError(answer.kind, `only ${known.driver} knows its address: ${answer.message}`, {

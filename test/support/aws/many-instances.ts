@@ -112,6 +112,7 @@ export async function serveManyInstances(count: number): Promise<ManyInstances> 
       (error: unknown) => response.writeHead(400).end(String(error)),
     )
   })
+  server.unref()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

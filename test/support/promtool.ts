@@ -1,0 +1,21 @@
+import { join } from 'node:path'
+import { cachedFolder } from './cached-folder.ts'
+import { outside } from './lab/outside.ts'
+import { runProgram } from './lab/process.ts'
+
+/** Downloads and unpacks; nothing is installed. */
+const script = `
+set -eu
+cd "$1"
+apt-get download prometheus || { apt-get update && apt-get download prometheus; }
+dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+rm prometheus_*.deb
+`
+
+/** Where Prometheus's own checker is: of Debian's package, fetched when first asked for and kept between runs. */
+export async function findPromtool(): Promise<string> {
+  const folder = await cachedFolder('promtool', script, async (empty) => {
+    await runProgram(outside('sh', '-c', script, 'sh', empty))
+  })
+  return join(folder, 'usr/bin/promtool')
+}
