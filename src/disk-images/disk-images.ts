@@ -103,6 +103,22 @@ export function openDiskImages(folder: string, catalogue: Catalogue = namedImage
     return cache.have({ key: keyOf(digest ?? url), label: url, url, digest }, call)
   }
 
+  /** The disk in an OVA, which the cache keeps as an image of its own. */
+  async function unpack(
+    image: string,
+    { path, digest }: Pick<CachedImage, 'path' | 'digest'>,
+    call: DownloadCall,
+  ): Promise<string> {
+    const label = `disk of ${image}`
+    const make = async (file: string): Promise<void> => {
+      call.progress('unpack the image')
+      const { unpackOva } = await import('./unpack-ova.ts')
+      await unpackOva(path, file, call.signal)
+    }
+    const wanted = { key: keyOf(`disk of ${digest}`), label, url: image, digest: undefined, make }
+    return (await cache.have(wanted, call)).path
+  }
+
   return {
     list: () => cache.list(),
     remove: (key) => cache.remove(key),
@@ -111,10 +127,7 @@ export function openDiskImages(folder: string, catalogue: Catalogue = namedImage
       const { path, digest } = await have(source, arch, call)
       const format = await readFormat(path)
       if (format !== 'ova') return { path, format, digest }
-      const inside = await cache.fileFor(`${keyOf(digest)}.disk`)
-      call.progress('unpack the image')
-      const { unpackOva } = await import('./unpack-ova.ts')
-      await unpackOva(path, inside, call.signal)
+      const inside = await unpack(image, { path, digest }, call)
       const unpacked = await readFormat(inside)
       if (unpacked === 'ova') throw new UserError('usage', `${path} holds no disk`)
       return { path: inside, format: unpacked, digest }

@@ -10,7 +10,7 @@ import { type DownloadCall, download } from './download.ts'
 export interface CachedImage {
   /** Its place in the cache, and what `remove` takes. */
   readonly key: string
-  /** What it was asked for by: a name with its architecture, or a URL. */
+  /** What it was asked for by: a name with its architecture, or a URL; or what it was taken out of. */
   readonly label: string
   readonly url: string
   readonly digest: Digest
@@ -30,6 +30,8 @@ interface Wanted {
   readonly url: string
   /** Absent: whatever the server has. */
   readonly digest: Digest | undefined
+  /** Fills a file with it, in place of a download. */
+  readonly make?: (file: string) => Promise<void>
 }
 
 /** Downloads of this and other processes, one of each image. */
@@ -41,8 +43,6 @@ export interface ImageCache {
   /** An image that is here, if it is as it was when it came. */
   intact(image: CachedImage, signal: AbortSignal): Promise<boolean>
   remove(key: string): Promise<void>
-  /** Where a file that is made of an image is kept. */
-  fileFor(name: string): Promise<string>
 }
 
 /** How long to wait for another download before telling of it again, in milliseconds. */
@@ -111,7 +111,7 @@ export function openImageCache(folder: string): ImageCache {
     ]
     const part = place(key, 'part')
     const resumed = (await stat(part).catch(() => undefined)) !== undefined
-    await download(url, part, `download ${label}`, call)
+    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, call))
     call.progress('check the image')
     const found = await digestFile(part, algorithm, call.signal)
     if (expected !== '' && found !== expected) {
@@ -162,10 +162,6 @@ export function openImageCache(folder: string): ImageCache {
       const names = await readdir(folder).catch(() => [])
       const own = names.filter((name) => name.startsWith(`${key}.`) && !name.endsWith('.lock'))
       for (const name of own) await rm(join(folder, name), { force: true })
-    },
-    async fileFor(name) {
-      await mkdir(folder, { recursive: true })
-      return join(folder, name)
     },
   }
 }

@@ -1,12 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
 import { UserError } from '../errors.ts'
 
 /** Writes the first disk of an OVA, which is a tar archive of a description and disks (DSP0243), to `file`. */
 export async function unpackOva(ova: string, file: string, signal: AbortSignal): Promise<void> {
-  const part = `${file}.part`
   const entries = createReadStream(ova).pipe(extract(), { end: true })
   let found = false
   for await (const entry of entries) {
@@ -15,11 +13,9 @@ export async function unpackOva(ova: string, file: string, signal: AbortSignal):
       continue
     }
     found = true
-    await pipeline(entry, createWriteStream(part), { signal })
+    await pipeline(entry, createWriteStream(file), { signal })
   }
   if (!found) {
-    await rm(part, { force: true })
     throw new UserError('usage', `there is no disk in ${ova}`, { hint: 'check the image' })
   }
-  await rename(part, file)
 }

@@ -1,18 +1,23 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pack } from 'tar-stream'
-import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { buffer, text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { locateCache } from '../../src/disk-images/cache-folder.ts'
 import { openDiskImages } from '../../src/disk-images/disk-images.ts'
 import type { Catalogue } from '../../src/disk-images/named-images.ts'
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 const sha512 = (bytes: Uint8Array): string => createHash('sha512').update(bytes).digest('hex')
+
+const fetching = fileURLToPath(new URL('../support/fetching-image.ts', import.meta.url))
+const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
 
 let folder: string
 let server: Server
@@ -23,6 +28,8 @@ let published: Buffer
 let asked: (string | undefined)[]
 /** After how many bytes the next answer breaks off. */
 let breakAt: number | undefined
+/** After how many bytes the next answer says no more. */
+let stopAt: number | undefined
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fleet-images-'))
@@ -30,6 +37,7 @@ beforeEach(async () => {
   published = image
   asked = []
   breakAt = undefined
+  stopAt = undefined
   server = createServer((request, response) => {
     if (request.url === '/SUMS') {
       response.end(`${'0'.repeat(128)}  other.qcow2\n${sha512(published)}  disk.qcow2\n`)
@@ -46,7 +54,10 @@ beforeEach(async () => {
     const isPart = request.headers.range !== undefined && request.headers['if-range'] === etag
     const body = isPart ? rest : image
     response.writeHead(isPart ? 206 : 200, { etag, 'content-length': body.length })
-    if (breakAt === undefined) response.end(body)
+    if (stopAt !== undefined) {
+      response.write(body.subarray(0, stopAt))
+      stopAt = undefined
+    } else if (breakAt === undefined) response.end(body)
     else {
       response.write(body.subarray(0, breakAt), () => setTimeout(() => response.destroy(), 50))
       breakAt = undefined
@@ -98,6 +109,31 @@ describe('an image by name', () => {
     const disks = await Promise.all(Array.from({ length: 5 }, () => resolve('debian-13')))
     expect(new Set(disks.map(({ path }) => path)).size).toBe(1)
     expect(asked).toHaveLength(1)
+  })
+
+  test('is downloaded once for many processes, and gone on with when the first is killed', async () => {
+    const url = `${site}/disk.qcow2#sha256=${sha256(image)}`
+    const start = () => {
+      const words = [runner, fetching, folder, url]
+      return spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    }
+    stopAt = 1_000_000
+    const first = start()
+    await vi.waitFor(
+      async () => {
+        const names = (await readdir(join(folder, 'images'))).filter((one) => one.endsWith('.part'))
+        const [size] = await Promise.all(names.map((one) => stat(join(folder, 'images', one))))
+        expect(size?.size).toBeGreaterThan(500_000)
+      },
+      { timeout: 20_000 },
+    )
+    const others = [start(), start()]
+    const told = others.map(({ stdout }) => text(stdout))
+    first.kill('SIGKILL')
+    const [path = '', path2] = await Promise.all(told)
+    expect(path2).toBe(path)
+    expect((await readFile(path.trim())).equals(image)).toBe(true)
+    expect(asked).toEqual([undefined, expect.stringMatching(/^bytes=[1-9]\d*-$/)])
   })
 
   test('is replaced where its file was damaged', async () => {
@@ -164,6 +200,12 @@ describe("a person's own image", () => {
     const disk = await resolve('box.ova')
     expect(disk.format).toBe('vmdk')
     expect(await readFile(disk.path, 'utf8')).toBe('KDMV and so on')
+    expect((await resolve('box.ova')).path).toBe(disk.path)
+    const images = openDiskImages(folder)
+    const [inside, ...others] = await images.list()
+    expect([inside?.label, others]).toEqual(['disk of box.ova', []])
+    await images.remove(inside?.key ?? '')
+    await expect(readFile(disk.path)).rejects.toThrow('ENOENT')
   })
 })
 
