@@ -78,6 +78,8 @@ export interface HostPlan {
     /** Whether it may be compressed. */
     readonly gzip: boolean
   }
+  /** Shell commands that the host is to run at every boot, before its engine starts. */
+  readonly bootCommands?: readonly string[]
   /** For a host that starts from an image of a disk: downloaded and checked before anything is made. */
   readonly disk?: DiskWish | undefined
   /** What was decided, in words for the person. */

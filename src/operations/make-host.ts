@@ -125,7 +125,7 @@ async function withdraw(
 async function findSecrets(
   context: Context,
   machine: Machine,
-  { user, userData, exists }: HostPlan,
+  { user, userData, exists, bootCommands = [] }: HostPlan,
   { token, inventory }: { token: string; inventory: Inventory },
 ): Promise<Fresh | undefined> {
   const { name, engine } = machine
@@ -139,6 +139,7 @@ async function findSecrets(
     authorizedKeys: [login.publicKey, ...operatorKeysOf(inventory.operators, machine).values()],
     hostKey,
     engine,
+    bootCommands,
     ...(await readOwnUserData(context, machine)),
   })
   return {

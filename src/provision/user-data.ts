@@ -16,6 +16,8 @@ export interface FirstBoot {
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
   /** Absent: the distribution's. */
   readonly engine: EngineWish | 'none' | undefined
+  /** What it runs at every boot before its engine starts, in shell. */
+  readonly bootCommands?: readonly string[]
   /** The person's own user-data, which is joined with fleet's. */
   readonly own?: OwnUserData | undefined
 }
@@ -50,10 +52,10 @@ const makeDockerGroup = 'getent group docker || groupadd --system docker || addg
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
 /** What joins the lists that are there. */
-const additions = ({ user, authorizedKeys, engine }: FirstBoot): Part =>
+const additions = ({ user, authorizedKeys, engine, bootCommands = [] }: FirstBoot): Part =>
   cloudConfig(
     {
-      bootcmd: engine === 'none' ? [preferBash] : [makeDockerGroup, preferBash],
+      bootcmd: [...(engine === 'none' ? [] : [makeDockerGroup]), preferBash, ...bootCommands],
       users: [
         {
           name: user,

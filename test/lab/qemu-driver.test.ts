@@ -13,6 +13,8 @@ import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { run } from '../../src/transport/run.ts'
 import { connectSsh } from '../../src/transport/ssh.ts'
+import { makeDyingPrograms } from '../support/dying-programs.ts'
+import { emulatorsOn } from '../support/emulators.ts'
 import {
   type GuestSeed,
   guestBuildTime,
@@ -24,6 +26,9 @@ import {
 const signal = new AbortController().signal
 const call: Call = { signal, progress: () => {} }
 const options = qemuOptions.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 })
+
+const script = fileURLToPath(new URL('../support/qemu-making.ts', import.meta.url))
+const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
 
 let folder: string
 let image: string
@@ -111,8 +116,6 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
   })
 
   test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
-    const script = fileURLToPath(new URL('../support/qemu-making.ts', import.meta.url))
-    const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
     for (let step = 1, killed = true; killed; step++) {
       const token = `token-crash-${step}`
       const words = [runner, script, folder, image, token, `${step}`]
@@ -127,6 +130,57 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(await readdir(join(folder, 'bases'))).toEqual([])
     const left = await readdir(join(folder, 'hosts'))
     expect(left.filter((name) => !name.endsWith('.lock'))).toEqual([])
+  })
+
+  test('is one, or none, after a SIGKILL within any call of QEMU', async () => {
+    const programs = ['qemu-img', 'qemu-system-x86_64']
+    for (let call = 1, killed = true; killed; call++) {
+      const cases = (['before', 'after'] as const).flatMap((when) =>
+        (['finished', 'undone'] as const).map(async (end) => {
+          const name = `within-${call}-${when}-${end}`
+          const env = await makeDyingPrograms(join(folder, name), programs, { call, when })
+          const words = [runner, script, folder, image, `token-${name}`]
+          const child = spawn(process.execPath, words, { stdio: 'ignore', env })
+          const [code] = (await once(child, 'exit')) as [number | null]
+          const ran = end === 'finished' ? await state((await make(name)).record) : 'running'
+          await remove({ phase: 'creating', token: `token-${name}` })
+          return { ran, killed: code !== 0 }
+        }),
+      )
+      const outcomes = await Promise.all(cases)
+      expect(outcomes.map(({ ran }) => ran)).toEqual(Array(4).fill('running'))
+      killed = outcomes.some((outcome) => outcome.killed)
+      expect(killed || call > 5).toBe(true)
+    }
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+    expect(await readdir(join(folder, 'hosts'))).toEqual([])
+    expect(await emulatorsOn(folder)).toEqual([])
+  })
+
+  test('has other hardware once it was stopped, and a larger disk at once', async () => {
+    const guest = await make('reshape')
+    const { record } = guest
+    const script = 'grep -c "MemTotal: *2" /proc/meminfo; cat /sys/block/vda/size' // its kernel has one processor
+    const seen = () => on(guest, 'sh', '-c', script)
+    const wanted = { ...options, cpus: 2, memory: 256, disk: 2 }
+    const change = (only: readonly string[], to: QemuOptions) =>
+      driver.reshape?.change(record, { options: to, only: new Set(only) }, call)
+    const found = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+    expect(found).toEqual([
+      { option: 'cpus', from: '1', to: '2', how: 'stop' },
+      { option: 'memory', from: '128', to: '256', how: 'stop' },
+      { option: 'disk', from: '1', to: '2', how: 'live' },
+    ])
+    expect(await seen()).toBe('0\n2097152')
+    await change(['disk'], wanted)
+    expect(await seen()).toBe('0\n4194304')
+    await change(['cpus', 'memory', 'disk'], { ...wanted, disk: 3 })
+    expect(await state(record)).toBe('stopped')
+    await driver.power?.start(record, call)
+    expect(await seen()).toBe('1\n6291456')
+    const smaller = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+    expect(smaller).toMatchObject([{ option: 'disk', from: '3', to: '2', how: 'replace' }])
+    await remove(record)
   })
 
   test('of another computer is told to be there', async () => {

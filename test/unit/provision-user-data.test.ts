@@ -67,6 +67,11 @@ describe('the user-data of a new host', () => {
     expect(await partsOf(text)).toHaveLength(2)
   })
 
+  test("runs the driver's commands at every boot", async () => {
+    const [additions] = await partsOf(writeUserData({ ...boot, bootCommands: ['mount "it"'] }))
+    expect(configOf(additions?.body)['bootcmd']).toContain('mount "it"')
+  })
+
   test('refuses root, whose login stays closed', () => {
     expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root does not log in/)
   })

@@ -12,6 +12,8 @@ import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
 import { clearBases, isWhole, makeHost } from './make.ts'
 import type { QemuOptions } from './options.ts'
 import { emulatorOf, runProgram } from './programs.ts'
+import { reshapeOf } from './reshape.ts'
+import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
 
 /** cloud-init reads the medium whole; more than this is no user-data. */
@@ -39,20 +41,44 @@ async function planHost(
   await runProgram('qemu-img', ['--version'], call.signal)
   const accelerator =
     known?.accelerator ?? (await chooseAccelerator(options.accelerator, arch, call.signal))
-  const { image, cpus, memory, user, sshPort: port } = options
-  const draft = { id, token, name, tags, user, arch, accelerator, cpus, memory, port }
+  await checkShares(options.shares, arch, call.signal)
+  const { image, cpus, memory, user, shares, sshPort: port } = options
+  const draft = {
+    id,
+    token,
+    name,
+    tags,
+    image,
+    user,
+    arch,
+    accelerator,
+    cpus,
+    memory,
+    shares,
+    port,
+  }
   const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
   return {
     resources: { ...wish.resources, ...onThisComputer(), accelerator },
     user: known?.user ?? user,
     userData: { maxBytes: longestUserData, gzip: true },
     disk: { image, arch },
+    bootCommands: [mountShares],
     notes: [
       `${image} with ${cpus} processors and ${memory} MiB, accelerator ${accelerator}${slow}, QEMU ${/\d[\d.]*\d/.exec(version)?.[0] ?? ''}`,
     ],
     exists: await isWhole(places, id),
     make: (seed, making) => makeHost(places, draft, options.disk, { seed, call: making }),
   }
+}
+
+async function clearHost(places: Places, id: string): Promise<void> {
+  const names = await readdir(places.folderOf(id)).catch(() => [])
+  const others = names.filter((name) => name !== 'host.json') // with which it is found again
+  for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
+  await rm(places.socketOf(id), { force: true })
+  await rm(places.folderOf(id), { recursive: true, force: true })
+  await clearBases(places)
 }
 
 async function removeHost(places: Places, record: HostRecord, call: Call): Promise<void> {
@@ -65,14 +91,9 @@ async function removeHost(places: Places, record: HostRecord, call: Call): Promi
     if (computer !== undefined) throw madeElsewhere(computer)
     return
   }
-  await killMachine(host, places, call)
-  await withLock(places.lock, async () => {
-    const names = await readdir(places.folderOf(id))
-    const others = names.filter((name) => name !== 'host.json') // with which it is found again
-    for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
-    await rm(places.socketOf(id), { force: true })
-    await rm(places.folderOf(id), { recursive: true, force: true })
-    await clearBases(places)
+  await withLock(places.folderOf(id), async () => {
+    await killMachine(host, places, call) // a start that was cut short is over by now
+    await withLock(places.lock, () => clearHost(places, id))
   })
 }
 
@@ -136,5 +157,6 @@ export function qemuDriver(folder: string): Driver<QemuOptions> {
       }),
     },
     snapshots: snapshotsOf(places, hostOf),
+    reshape: reshapeOf(places, hostOf),
   }
 }

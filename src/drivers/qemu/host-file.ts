@@ -23,6 +23,10 @@ export interface HostFile {
   readonly memory: number
   /** On 127.0.0.1. */
   readonly port: number
+  /** As the person said it; the first hosts have no note of it. */
+  readonly image?: string
+  /** Folders of this computer that it sees, `name=/absolute/path,…`. */
+  readonly shares?: string | undefined
   /** The file in `bases` that its disk is laid over. */
   readonly base: string
 }
@@ -80,4 +84,11 @@ export async function noteHost(places: Places, host: HostFile): Promise<void> {
   } finally {
     await rm(draft, { recursive: true, force: true })
   }
+}
+
+/** Replaces the note of a host. To be called by whoever keeps others from starting it meanwhile. */
+export async function rewriteHost(places: Places, host: HostFile): Promise<void> {
+  const file = places.of(host.id, 'host.json')
+  await writeFile(`${file}.tmp`, JSON.stringify(host), { mode: 0o600 })
+  await rename(`${file}.tmp`, file)
 }

@@ -8,6 +8,7 @@ import { processorOf } from './accelerator.ts'
 import type { HostFile, Places } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { answers, execute } from './qmp.ts'
+import { shareWords } from './shares.ts'
 
 /** How long a host may take to shut down before it is switched off, in milliseconds. */
 const shutdownTime = 120_000
@@ -55,6 +56,7 @@ const machineWords = (host: HostFile, places: Places): string[] => {
     ...['-drive', `file=${of('seed.iso')},if=virtio,format=raw,readonly=on`],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${host.port}-:22`],
     ...['-device', 'virtio-net-pci,netdev=net', '-device', 'virtio-rng-pci'],
+    ...shareWords(host.shares),
     ...['-serial', `file:${of('serial.log')}`],
     ...['-qmp', `unix:${escaped(places.socketOf(host.id))},server=on,wait=off`],
     ...['-pidfile', places.of(host.id, 'pid'), '-daemonize'],
@@ -72,7 +74,7 @@ export function startMachine(
   call: Call,
   snapshot?: string,
 ): Promise<void> {
-  return withLock(places.of(host.id, 'disk.qcow2'), async () => {
+  return withLock(places.folderOf(host.id), async () => {
     if (await isRunning(host, places)) return
     call.signal.throwIfAborted()
     call.progress('start the virtual machine')

@@ -15,6 +15,7 @@ import { UserError } from '../../errors.ts'
 import { withLock } from '../../lock.ts'
 import type { Call, HostFacts, HostSeed, SeedDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../loopback-port.ts'
+import { gibibyte } from './disk.ts'
 import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
 import { startMachine } from './machine.ts'
 import { runProgram } from './programs.ts'
@@ -48,8 +49,6 @@ export async function clearBases(places: Places): Promise<void> {
   }
 }
 
-const gigabyte = 2 ** 30
-
 /** An empty layer over the base, as large as was asked for. */
 async function makeDisk(
   places: Places,
@@ -61,9 +60,9 @@ async function makeDisk(
   const base = join(places.bases, host.base)
   const told = await runProgram('qemu-img', ['info', '--output=json', base], call.signal)
   const { 'virtual-size': least } = JSON.parse(told) as { 'virtual-size': number }
-  if (least > size * gigabyte) {
-    throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gigabyte)} GiB`, {
-      hint: `say --disk ${Math.ceil(least / gigabyte)}`,
+  if (least > size * gibibyte) {
+    throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gibibyte)} GiB`, {
+      hint: `say --disk ${Math.ceil(least / gibibyte)}`,
     })
   }
   const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]

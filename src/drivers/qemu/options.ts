@@ -1,4 +1,9 @@
 import * as z from 'zod'
+import { parseShares } from '../shared-folders.ts'
+import { longestShareName } from './shares.ts'
+
+const areShares = (text: string): boolean =>
+  parseShares(text)?.every(({ name }) => name.length <= longestShareName) ?? false
 
 /** What a person can choose of a virtual machine. */
 export const qemuOptions = z.strictObject({
@@ -30,6 +35,14 @@ export const qemuOptions = z.strictObject({
     .max(65_535)
     .optional()
     .describe('Port on 127.0.0.1 that leads to its SSH; a free one unless told.'),
+  shares: z
+    .string()
+    .refine(
+      areShares,
+      `expected name=/absolute/path,…, names of at most ${longestShareName} letters`,
+    )
+    .optional()
+    .describe('Folders of this computer for the machine, name=/absolute/path,…; none unless told.'),
   user: z
     .string()
     .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected a user name')

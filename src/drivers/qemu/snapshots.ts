@@ -56,6 +56,24 @@ async function find(host: HostFile, places: Places, name: string, call: Call): P
   })
 }
 
+/** Keeps a host that runs; its memory only where the host has mounted none of its folders (QEMU's hw/9pfs/9p.c). */
+async function saveRunning(
+  host: HostFile,
+  places: Places,
+  name: string,
+  call: Call,
+): Promise<void> {
+  try {
+    await say(host, places, `savevm ${name}`, call)
+  } catch (error) {
+    if (!(error instanceof UserError && error.message.includes('VirtFS'))) throw error
+    throw new UserError('unsupported', 'no memory is kept of a machine with folders mounted', {
+      hint: 'stop it first, or unmount them in it',
+      cause: error,
+    })
+  }
+}
+
 /** The states of hosts, which are kept in their disks. */
 export const snapshotsOf = (
   places: Places,
@@ -74,7 +92,7 @@ export const snapshotsOf = (
         })
       }
       call.progress('save the snapshot')
-      if (await isRunning(host, places)) await say(host, places, `savevm ${name}`, call)
+      if (await isRunning(host, places)) await saveRunning(host, places, name, call)
       else await image(host, '-c', name, call)
     },
     async restore(record, name, call) {

@@ -9,7 +9,7 @@ import type { VirtualBoxOptions } from './options.ts'
 import type { Workshop } from './places.ts'
 import { startMachine } from './power.ts'
 import { removeMachine } from './remove.ts'
-import { parseShares } from './shared-folders.ts'
+import { parseShares } from '../shared-folders.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 type Wished = Pick<HostWish, 'name' | 'token' | 'tags'>

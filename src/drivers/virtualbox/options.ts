@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { parseShares } from './shared-folders.ts'
+import { parseShares } from '../shared-folders.ts'
 
 /** What a person can choose of a machine in VirtualBox. */
 export const virtualBoxOptions = z.strictObject({
