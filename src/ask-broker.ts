@@ -43,9 +43,11 @@ function serve(running: RunningCommand, want: Want): void {
  */
 export async function askBroker(argv: readonly string[], build: string): Promise<boolean> {
   const { env, stdout, stderr } = process
-  const folder = placeOfSockets(locateHome(env), env)
+  const home = locateHome(env)
+  const folder = placeOfSockets(home, env)
   const command = {
-    ...{ argv, cwd: process.cwd(), env },
+    // A relative path would mean another one in the broker, which works in no folder of the person's.
+    ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
     // Opening the input would take from it what is typed ahead for whoever reads it.
     ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf(stdout), stderr: lookOf(stderr) },
   }

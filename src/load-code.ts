@@ -31,6 +31,17 @@ export interface Code {
   load(file: string): unknown
 }
 
+/** The first line of what is kept. */
+interface Head {
+  /** Of all that follows: V8 checks little, and crashes over a single wrong bit. */
+  readonly digest: string
+  /** The names of the files, and how many bytes there are for each. */
+  readonly sizes: readonly (readonly [name: string, size: number])[]
+}
+
+const digest = (bytes: Buffer): string =>
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('base64url')
+
 /** The compiled code in `file`, by the name of what it was made of; none where others than this user may have written it. */
 function readCompiled(file: string): Map<string, Buffer> {
   const compiled = new Map<string, Buffer>()
@@ -44,9 +55,9 @@ function readCompiled(file: string): Map<string, Buffer> {
       const bytes = readFileSync(descriptor)
       const end = bytes.indexOf('\n')
       let at = end + 1
-      for (const [name, size] of JSON.parse(bytes.toString('utf8', 0, end)) as [string, number][]) {
-        compiled.set(name, bytes.subarray(at, (at += size)))
-      }
+      const head = JSON.parse(bytes.toString('utf8', 0, end)) as Head
+      if (head.digest !== digest(bytes.subarray(at))) return compiled
+      for (const [name, size] of head.sizes) compiled.set(name, bytes.subarray(at, (at += size)))
     } finally {
       closeSync(descriptor)
     }
@@ -62,12 +73,11 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
   const temporary = `${file}.${process.pid}`
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const sizes = [...compiled].map(([name, { length }]) => [name, length])
-    const head = Buffer.from(`${JSON.stringify(sizes)}\n`)
-    writeFileSync(temporary, Buffer.concat([head, ...compiled.values()]), {
-      flag: 'wx',
-      mode: 0o600,
-    })
+    const content = Buffer.concat([...compiled.values()])
+    const sizes = [...compiled].map(([name, { length }]) => [name, length] as const)
+    const head: Head = { digest: digest(content), sizes }
+    const bytes = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), content])
+    writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 })
     renameSync(temporary, file)
     const dated = readdirSync(folder).map((name) => {
       const path = join(folder, name)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import type { Duplex, Writable } from 'node:stream'
 import type { Engine } from '../engine/engine.ts'
 import { type ExecRequest, createExec, readExitCode, startExec } from '../engine/exec.ts'
@@ -47,10 +47,10 @@ function readExec(args: readonly string[]): ExecRequest | undefined {
 }
 
 /** Whether this person's docker would do with every engine what another program does. */
-async function isPlainDocker(env: Streams['env']): Promise<boolean> {
+async function isPlainDocker({ env, cwd }: Streams): Promise<boolean> {
   if (env['DOCKER_CUSTOM_HEADERS']) return false
   try {
-    const file = join(configFolder(env), 'config.json')
+    const file = resolve(cwd, configFolder(env), 'config.json')
     const config = JSON.parse(await readFile(file, 'utf8')) as object
     return !['detachKeys', 'HttpHeaders', 'plugins', 'aliases'].some((name) => name in config)
   } catch (error) {
@@ -100,7 +100,7 @@ export async function execInContainer(
   streams: Streams,
 ): Promise<number | undefined> {
   const request = readExec(args)
-  if (request === undefined || !(await isPlainDocker(streams.env))) return undefined
+  if (request === undefined || !(await isPlainDocker(streams))) return undefined
   const engine = await context.engine(machine)
   const id = await createExec(engine, request).catch((error: unknown) => {
     if (error instanceof UserError && error.kind === 'failed') return undefined // docker tells better

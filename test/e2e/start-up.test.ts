@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 /** The part of esbuild's metafile that says what is in which file, and what each file imports. */
 interface Metafile {
@@ -75,6 +77,35 @@ describe('start-up loads', () => {
 
   test('only fleet’s own code to be the broker', () => {
     expect(packagesIn(loadedWith(outputOf('src/broker.ts')))).toEqual(new Set())
+  })
+
+  test('what was kept compiled, unless that is damaged or of others', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'fleet-home-'))
+    onTestFinished(() => rm(home, { recursive: true }))
+    const main = join(root, 'dist/main.js')
+    const env = { ...process.env, FLEET_HOME: home, FLEET_BROKER: 'off' }
+    const help = () => execFileSync(process.execPath, [main, '--help'], { env, encoding: 'utf8' })
+    const first = help()
+    const folder = join(home, 'cache/code')
+    const [name = ''] = await readdir(folder)
+    const file = join(folder, name)
+    const state = async () => [
+      (await stat(file)).ino,
+      ((await stat(file)).mode & 0o777).toString(8),
+    ]
+    const kept = await state()
+    expect(kept[1]).toBe('600')
+    expect(help()).toBe(first)
+    expect(await state()).toEqual(kept)
+    const bytes = await readFile(file)
+    for (let at = bytes.indexOf('\n') + 1; at < bytes.length; at += 997) bytes[at] = 0x55
+    await writeFile(file, bytes)
+    expect(help()).toBe(first)
+    const anew = await state()
+    expect(anew).not.toEqual(kept)
+    await chmod(file, 0o666)
+    expect(help()).toBe(first)
+    expect(await state()).not.toEqual(anew)
   })
 
   test('every heavy package is in the bundle, where something loads it when it is used', () => {
