@@ -14,3 +14,10 @@ export function parseShares(text: string): readonly SharedFolder[] | undefined {
   const names = new Set(shares.map(({ name }) => name))
   return names.has('') || names.size < shares.length ? undefined : shares
 }
+
+/** Shared folders as {@link parseShares} reads them, in an order that says nothing. */
+export const formatShares = (shares: readonly SharedFolder[]): string =>
+  shares
+    .map(({ name, path }) => `${name}=${path}`)
+    .toSorted()
+    .join(',')

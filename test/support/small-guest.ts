@@ -11,11 +11,12 @@ import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
 import { labIsHere } from './lab/lab.ts'
 import { outside } from './lab/outside.ts'
 
-const rig = join(import.meta.dirname, '../../../shared/rigs/virtualbox/virtualbox.sh')
+/** What builds the guest, and VirtualBox. */
+export const guestRig = join(import.meta.dirname, '../../../shared/rigs/virtualbox/virtualbox.sh')
 
 /** Whether a guest can be had here: its rig is no part of the project. */
-export const guestIsHere = labIsHere && existsSync(rig)
-if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${rig}`)
+export const guestIsHere = labIsHere && existsSync(guestRig)
+if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${guestRig}`)
 
 /** How long building it may take where nothing is there yet, in milliseconds. */
 export const guestBuildTime = 10 * 60_000
@@ -32,7 +33,7 @@ export async function smallGuest(): Promise<string> {
     async () => {
       if (existsSync(image)) return
       for (const word of ['up', 'guest']) {
-        const [program, ...words] = outside(rig, word)
+        const [program, ...words] = outside(guestRig, word)
         await promisify(execFile)(program, words, { env: { ...process.env, TMPDIR: '/tmp' } })
       }
     },

@@ -29,6 +29,7 @@ import { stateOf } from '../../src/drivers/virtualbox/machine.ts'
 import { assembly, hardware } from '../../src/drivers/virtualbox/make.ts'
 import { virtualBoxOptions } from '../../src/drivers/virtualbox/options.ts'
 import { unpackQcow2 } from '../../src/drivers/virtualbox/qcow2.ts'
+import { compareMachine, optionsOf } from '../../src/drivers/virtualbox/reshape.ts'
 import { parseShares } from '../../src/drivers/shared-folders.ts'
 import { readSnapshots } from '../../src/drivers/virtualbox/snapshots.ts'
 import { VBoxError, isMissing } from '../../src/drivers/virtualbox/vboxmanage.ts'
@@ -138,17 +139,12 @@ describe('finding VBoxManage', () => {
   test('one that is too old is told', async () => {
     const path = join(folder, 'VBoxManage')
     await writeFile(path, '#!/bin/sh\necho 5.2.44r139111\n', { mode: 0o755 })
-    const before = process.env['PATH']
-    process.env['PATH'] = `${folder}:${before}`
-    try {
-      await expect(findVBoxManage({}, 'linux')).rejects.toMatchObject({
-        kind: 'unsupported',
-        message: 'VirtualBox 5.2 is too old: 6.1 is needed',
-      })
-    } finally {
-      process.env['PATH'] = before
-      await rm(path)
-    }
+    const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` }
+    await expect(findVBoxManage(env, 'linux')).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: 'VirtualBox 5.2 is too old: 6.1 is needed',
+    })
+    await rm(path)
   })
 
   test.each([
@@ -156,16 +152,10 @@ describe('finding VBoxManage', () => {
     ['darwin', 'brew'],
     ['win32', 'winget'],
   ] as const)('on %s without one, how to install it', async (platform, word) => {
-    const before = process.env['PATH']
-    process.env['PATH'] = folder
-    try {
-      await expect(findVBoxManage({}, platform)).rejects.toMatchObject({
-        kind: 'unsupported',
-        hint: expect.stringContaining(word) as string,
-      })
-    } finally {
-      process.env['PATH'] = before
-    }
+    await expect(findVBoxManage({ PATH: folder }, platform)).rejects.toMatchObject({
+      kind: 'unsupported',
+      hint: expect.stringContaining(word) as string,
+    })
   })
 })
 
@@ -214,6 +204,43 @@ describe('command lines', () => {
       undefined,
       undefined,
     ])
+  })
+})
+
+describe('what a machine has of its options', () => {
+  const fields = parseFields(
+    'cpus=2\nmemory=2048\ndefaultfrontend="headless"\nnic2="none"\nSharedFolderNameMachineMapping1="a"\nSharedFolderPathMachineMapping1="/x"\n',
+  )
+  const options = optionsOf({ id: token, name: 'dev', state: 'running', settings: '', fields })
+  const host = { phase: 'ready' as const, user: 'fleet', resources: { image: 'i', disk: '20' } }
+  const compare = (wished: Readonly<Record<string, unknown>>) =>
+    compareMachine(host, virtualBoxOptions.parse({ image: 'i', shares: 'a=/x', ...wished }), {
+      state: 'running',
+      options,
+    }).map(({ option, from, to, how }) => [option, from, to, how])
+
+  test('is no difference where they say the same', () => {
+    expect(compare({})).toEqual([])
+  })
+
+  test.each([
+    [{ cpus: 4 }, ['cpus', '2', '4', 'stop']],
+    [{ memory: 4096 }, ['memory', '2048', '4096', 'stop']],
+    [{ disk: 40 }, ['disk', '20', '40', 'stop']],
+    [{ disk: 10 }, ['disk', '20', '10', 'replace']],
+    [{ gui: true }, ['gui', 'false', 'true', 'stop']],
+    [{ shares: 'b=/y,a=/x' }, ['shares', 'a=/x', 'a=/x,b=/y', 'stop']],
+    [{ shares: undefined }, ['shares', 'a=/x', 'none', 'stop']],
+    [{ hostOnly: true }, ['hostOnly', 'false', 'true', 'replace']],
+    [{ image: 'j' }, ['image', 'i', 'j', 'replace']],
+    [{ user: 'me' }, ['user', 'fleet', 'me', 'replace']],
+  ])('%j is', (wished, difference) => {
+    expect(compare(wished)).toEqual([difference])
+  })
+
+  test('that nobody remembers is no difference', () => {
+    const told = { state: 'stopped' as const }
+    expect(compareMachine({ phase: 'ready' }, virtualBoxOptions.parse({}), told)).toEqual([])
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { withLock } from '../../lock.ts'
 import type { Call, SeedDisk } from '../driver.ts'
@@ -18,7 +18,12 @@ const exists = (path: string): Promise<boolean> =>
   )
 
 /** Makes a disk larger, up to `size` GiB. It is done before there are clones: VirtualBox does not grow these rightly. */
-async function grow(vbox: VBoxManage, disk: string, size: number, call: Call): Promise<void> {
+export async function growDisk(
+  vbox: VBoxManage,
+  disk: string,
+  size: number,
+  call: Call,
+): Promise<void> {
   const info = await vbox.run(['showmediuminfo', 'disk', disk], call)
   const capacity = Number(/^Capacity: +(\d+)/m.exec(info)?.[1] ?? 0)
   if (capacity < 1024 * size) {
@@ -26,31 +31,69 @@ async function grow(vbox: VBoxManage, disk: string, size: number, call: Call): P
   }
 }
 
+/** How long clearing drafts away may take, which is done for people who have had enough too, in milliseconds. */
+const clearingTime = 3000
+
+const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
+
+/** Removes from VirtualBox the disks below `folder`, clones before what they are clones of. */
+async function closeDisks(
+  vbox: VBoxManage,
+  folder: string,
+  call: Pick<Call, 'signal'>,
+): Promise<void> {
+  const media = parseMedia(await vbox.run(['list', 'hdds'], call))
+  const parents = new Set(media.map(({ parent }) => parent))
+  const idle = media.filter(({ id, path }) => !parents.has(id) && isBelow(path, folder))
+  for (const { id } of idle) {
+    await orMissing(vbox.run(['closemedium', 'disk', id, '--delete'], call))
+  }
+  const isDeeper = media.filter(({ path }) => isBelow(path, folder)).length > idle.length
+  if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
+}
+
+/** Removes what a conversion left that was cut short. */
+async function clearDrafts({ vbox, places }: Workshop, call: Pick<Call, 'signal'>): Promise<void> {
+  if (!(await exists(places.drafts))) return
+  await closeDisks(vbox, places.drafts, call)
+  await rm(places.drafts, { recursive: true, force: true })
+}
+
+/** Writes the disk of an image as a VDI. */
+async function writeVdi(
+  { vbox, places }: Workshop,
+  { path, format }: SeedDisk,
+  to: string,
+  call: Call,
+): Promise<void> {
+  const step = join(places.drafts, `image.${format === 'qcow2' ? 'raw' : format}`)
+  if (format === 'qcow2') await unpackQcow2(path, step, call.signal)
+  // VirtualBox notes what it reads in its registry: where that is ours, whoever comes after a crash clears it away.
+  else await link(path, step).catch(() => copyFile(path, step))
+  const words = step.endsWith('.raw') ? ['convertfromraw'] : ['clonemedium', 'disk']
+  await vbox.run([...words, step, to, '--format', 'VDI'], call)
+}
+
 /** Makes the disk that clones start from, which comes to its place only when it is whole. */
 async function convert(
-  vbox: VBoxManage,
-  { path, format }: SeedDisk,
+  workshop: Workshop,
+  image: SeedDisk,
   { base, size }: { readonly base: string; readonly size: number },
   call: Call,
 ): Promise<void> {
-  const [raw, draft] = [`${base}.raw`, `${base}.draft.vdi`]
-  await orMissing(vbox.run(['closemedium', 'disk', draft], call))
-  await rm(draft, { force: true })
+  const { vbox, places } = workshop
+  await clearDrafts(workshop, call)
+  await mkdir(places.drafts, { recursive: true, mode: 0o700 })
+  const draft = join(places.drafts, 'disk.vdi')
   try {
-    if (format === 'qcow2') await unpackQcow2(path, raw, call.signal)
-    if (format === 'qcow2' || format === 'raw') {
-      const source = format === 'raw' ? path : raw
-      await vbox.run(['convertfromraw', source, draft, '--format', 'VDI'], call)
-    } else {
-      await vbox.run(['clonemedium', 'disk', path, draft, '--format', 'VDI'], call)
-      await orMissing(vbox.run(['closemedium', 'disk', path], call))
-    }
-    await grow(vbox, draft, size, call)
+    await writeVdi(workshop, image, draft, call)
+    await growDisk(vbox, draft, size, call)
     await orMissing(vbox.run(['closemedium', 'disk', draft], call))
+    await rename(draft, base)
   } finally {
-    await rm(raw, { force: true })
+    const anyway = { signal: AbortSignal.timeout(clearingTime) }
+    await clearDrafts(workshop, anyway).catch(() => {}) // whoever comes next does it
   }
-  await rename(draft, base)
 }
 
 /**
@@ -83,7 +126,7 @@ export async function cloneDisk(
   const work = async (): Promise<void> => {
     if (!(await exists(base.disk))) {
       call.progress('convert the image')
-      await convert(vbox, image, { base: base.disk, size }, call)
+      await convert({ vbox, places }, image, { base: base.disk, size }, call)
     }
     call.progress('make the disk')
     await hold(vbox, base, call)
@@ -91,20 +134,6 @@ export async function cloneDisk(
     await vbox.run(['createmedium', 'disk', '--filename', to, ...clone], call)
   }
   await withLock(places.bases, work, conversionTime)
-}
-
-const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
-
-/** Removes from VirtualBox the disks below `folder`, clones before what they are clones of. */
-async function closeDisks(vbox: VBoxManage, folder: string, call: Call): Promise<void> {
-  const media = parseMedia(await vbox.run(['list', 'hdds'], call))
-  const parents = new Set(media.map(({ parent }) => parent))
-  const idle = media.filter(({ id, path }) => !parents.has(id) && isBelow(path, folder))
-  for (const { id } of idle) {
-    await orMissing(vbox.run(['closemedium', 'disk', id, '--delete'], call))
-  }
-  const isDeeper = media.filter(({ path }) => isBelow(path, folder)).length > idle.length
-  if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
 }
 
 /** Removes the base disks that no disk is a clone of any more. */
@@ -130,6 +159,7 @@ export async function removeDisks(workshop: Workshop, folder: string, call: Call
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {
     await closeDisks(vbox, folder, call)
+    await clearDrafts(workshop, call)
     await removeBases(workshop, call)
   }
   await withLock(places.bases, work, conversionTime)

@@ -11,9 +11,10 @@ import { findMachine, stateOf } from './machine.ts'
 import { isWhole, makeMachine } from './make.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { type Workshop, placesIn } from './places.ts'
-import { killMachine, startMachine, stopMachine } from './power.ts'
+import { killMachine, shutDownTime, startMachine, stopMachine } from './power.ts'
 import { recallMachine } from './recall.ts'
 import { removeMachine } from './remove.ts'
+import { optionsOf, reshapeIn } from './reshape.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
 
@@ -47,8 +48,9 @@ async function planHost(
   }
   const { cpus, memory, disk, image, hostOnly } = options
   const cards = hostOnly ? [1, 2] : []
+  const made = exists ? {} : { image, disk: String(disk) }
   return {
-    resources: { ...wish.resources, ...onThisComputer() },
+    resources: { ...wish.resources, ...onThisComputer(), ...made },
     user: options.user,
     userData: { maxBytes: longestUserData, gzip: false },
     disk: {
@@ -68,7 +70,9 @@ async function planHost(
 
 async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promise<HostStatus> {
   const machine = host.id === undefined ? undefined : await findMachine(vbox, host.id, call)
-  if (machine !== undefined) return { state: stateOf(machine.state) }
+  if (machine !== undefined) {
+    return { state: stateOf(machine.state), options: optionsOf(machine) }
+  }
   return { state: otherComputer(host) === undefined ? 'absent' : 'unknown' }
 }
 
@@ -78,11 +82,18 @@ const onMachine =
   (host: HostRecord, call: Call): Promise<void> =>
     explained(() => work(vbox, idOf(host), call))
 
-/** Machines in the VirtualBox of this computer; what the driver keeps for them is in `folder`. */
-export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
+/**
+ * Machines in the VirtualBox of this computer; what the driver keeps for them is in `folder`. One that does not shut down
+ * within so many milliseconds is switched off.
+ */
+export function virtualBoxDriver(
+  folder: string,
+  { shutDownWithin = shutDownTime } = {},
+): Driver<VirtualBoxOptions> {
   const vbox = openVBoxManage(process.env)
   const workshop = { vbox, places: placesIn(folder) }
   const snapshots = snapshotsOf(vbox, idOf)
+  const reshape = reshapeIn(workshop, idOf, shutDownWithin)
   return {
     recall: (id, options, call) => explained(() => recallMachine(vbox, id, options, call)),
     observe: (hosts, call) =>
@@ -98,10 +109,10 @@ export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
     },
     power: {
       start: onMachine(vbox, startMachine),
-      stop: onMachine(vbox, stopMachine),
+      stop: onMachine(vbox, (_, id, call) => stopMachine(vbox, id, shutDownWithin, call)),
       kill: onMachine(vbox, killMachine),
       restart: onMachine(vbox, async (_, id, call) => {
-        await stopMachine(vbox, id, call)
+        await stopMachine(vbox, id, shutDownWithin, call)
         await startMachine(vbox, id, call)
       }),
     },
@@ -110,6 +121,10 @@ export function virtualBoxDriver(folder: string): Driver<VirtualBoxOptions> {
       restore: (host, name, call) => explained(() => snapshots.restore(host, name, call)),
       list: (host, call) => explained(() => snapshots.list(host, call)),
       remove: (host, name, call) => explained(() => snapshots.remove(host, name, call)),
+    },
+    reshape: {
+      ...reshape,
+      change: (host, wish, call) => explained(() => reshape.change(host, wish, call)),
     },
   }
 }

@@ -46,9 +46,9 @@ export function parseVersion(
 }
 
 /** What it prints; nothing where there is no such program. */
-const askVersion = (path: string): Promise<string | undefined> =>
+const askVersion = (path: string, env: Environment): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
-    execFile(path, ['--version'], { timeout: 60_000 }, (error, stdout) => {
+    execFile(path, ['--version'], { env: { ...env }, timeout: 60_000 }, (error, stdout) => {
       if (error === null) resolve(stdout)
       else if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(codeOf(error) ?? '')) resolve(undefined)
       else reject(error)
@@ -61,7 +61,7 @@ export async function findVBoxManage(
   platform: NodeJS.Platform = process.platform,
 ): Promise<Program> {
   for (const path of likelyPlaces(env, platform)) {
-    const version = parseVersion((await askVersion(path)) ?? '')
+    const version = parseVersion((await askVersion(path, env)) ?? '')
     if (version === undefined) continue
     const { major, minor } = version
     if (major > 6 || (major === 6 && minor >= 1)) return { path, major, minor }

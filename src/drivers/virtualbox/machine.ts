@@ -1,6 +1,7 @@
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
 import { parseExtraData, parseFields } from './answers.ts'
+import type { SharedFolder } from '../shared-folders.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 
 /** A virtual machine as VirtualBox describes it now. */
@@ -58,3 +59,11 @@ const states: Readonly<Record<string, HostStatus['state']>> = {
 
 /** VirtualBox's word for a state in fleet's. */
 export const stateOf = (word: string): HostStatus['state'] => states[word] ?? 'unknown'
+
+/** The folders of this computer that a machine sees. */
+export const sharesOf = (fields: ReadonlyMap<string, string>): readonly SharedFolder[] =>
+  [...fields].flatMap(([key, name]) => {
+    const [, number] = /^SharedFolderNameMachineMapping(\d+)$/.exec(key) ?? []
+    const path = fields.get(`SharedFolderPathMachineMapping${number}`)
+    return number === undefined || path === undefined ? [] : [{ name, path }]
+  })

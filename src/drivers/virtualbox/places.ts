@@ -8,6 +8,8 @@ export interface Places {
   readonly ports: string
   /** Disks that machines are clones of. */
   readonly bases: string
+  /** What becomes such a disk. */
+  readonly drafts: string
   readonly machines: string
   /** The disk that all machines share that start from one image and have disks of one size, in GiB. */
   baseOf(digest: string, size: number): Base
@@ -41,6 +43,7 @@ export const placesIn = (folder: string): Places => {
   return {
     ports: join(folder, 'ports.json'),
     bases,
+    drafts: join(bases, 'drafts'),
     machines,
     baseOf: (digest, size) => {
       const hash = createHash('sha256').update(`${folder} ${digest} ${size}`).digest('hex')

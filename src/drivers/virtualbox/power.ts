@@ -6,8 +6,11 @@ import { forwardedPorts } from './answers.ts'
 import { type VirtualMachine, findMachine, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
-/** How long a machine may take to shut down before it is switched off, and how often it is asked to, in milliseconds. */
-const shutDown = { within: 120_000, askEvery: 20_000 }
+/** How long a machine may take to shut down before it is switched off, in milliseconds. */
+export const shutDownTime = 120_000
+
+/** How often it is asked to meanwhile, in milliseconds. */
+const askEvery = 20_000
 
 /** How long VirtualBox may take to begin or end a machine, in milliseconds. */
 const settleTime = 60_000
@@ -84,19 +87,24 @@ export async function killMachine(vbox: VBoxManage, id: string, call: Call): Pro
   await settled(vbox, id, call)
 }
 
-/** Lets a machine shut down; switches it off where it does not within two minutes. */
-export async function stopMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
+/** Lets a machine shut down; switches it off where it does not within so many milliseconds. */
+export async function stopMachine(
+  vbox: VBoxManage,
+  id: string,
+  within: number,
+  call: Call,
+): Promise<void> {
   const { state } = await settled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
   if (stateOf(state) === 'paused') await vbox.run(['controlvm', id, 'resume'], call)
   const begin = Date.now()
   let asked = 0
-  while (Date.now() - begin < shutDown.within) {
+  while (Date.now() - begin < within) {
     const since = Date.now() - begin
     call.progress('shut down', `for ${Math.round(since / 1000)} s`)
     const machine = await settled(vbox, id, call)
     if (stateOf(machine.state) === 'stopped') return
-    if (since >= asked * shutDown.askEvery) {
+    if (since >= asked * askEvery) {
       asked += 1
       // A machine that ends just now takes no button any more: the next look tells.
       await vbox.run(['controlvm', id, 'acpipowerbutton'], call).catch(() => {})

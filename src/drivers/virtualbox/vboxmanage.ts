@@ -153,6 +153,9 @@ export async function explained<Value>(work: () => Promise<Value>): Promise<Valu
 
 /** What a person can do about it. */
 function adviceFor(message: string): string {
+  if (/vboxnet(?:ctl|adp)/i.test(message)) {
+    return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or leave off --host-only'
+  }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
     return 'load its kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot the module must be signed'
   }

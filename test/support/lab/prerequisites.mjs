@@ -22,7 +22,10 @@ const packages = {
   fish: 'fish',
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
-  genisoimage: 'genisoimage', // the small guest is built with it
+  genisoimage: 'genisoimage', // the small guest is built with these
+  gcc: 'gcc',
+  gencat: 'libc6-dev',
+  debootstrap: 'debootstrap',
   apparmor_parser: 'apparmor', // without it, and on a kernel with AppArmor, no container starts
 }
 

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, vi } from 'vitest'
+import type { Driver } from '../../src/drivers/driver.ts'
+import { parseExtraData, parseIds } from '../../src/drivers/virtualbox/answers.ts'
+import { virtualbox } from '../../src/drivers/virtualbox/definition.ts'
+import { virtualBoxDriver } from '../../src/drivers/virtualbox/driver.ts'
+import type { VirtualBoxOptions } from '../../src/drivers/virtualbox/options.ts'
+import { guestBuildTime, guestIsHere, seedGuest } from '../support/small-guest.ts'
+import { makeGuest, quietCall, smallOptions } from '../support/virtualbox/make-guest.ts'
+import { type VirtualBox, startVirtualBox } from '../support/virtualbox/virtualbox.ts'
+import { describeDriver } from './driver.ts'
+
+describe.skipIf(!guestIsHere)('in VirtualBox', () => {
+  vi.setConfig({ testTimeout: 240_000 })
+  let box: VirtualBox
+  let image: string
+  let driver: Driver<VirtualBoxOptions>
+  beforeAll(async () => {
+    box = await startVirtualBox()
+    image = await box.image('qcow2')
+    Object.assign(process.env, box.env)
+    // No machine gets as far here as to see the power button.
+    driver = virtualBoxDriver(join(box.folder, 'driver'), { shutDownWithin: 1500 })
+    // Of another fleet: for its sake the image is converted once.
+    const { record } = await makeGuest(driver, box)
+    await driver.power?.kill(record, quietCall)
+  }, guestBuildTime)
+  afterAll(() => box[Symbol.asyncDispose]())
+
+  describeDriver({
+    definition: { ...virtualbox, load: async () => driver },
+    lifecycle: {
+      options: smallOptions,
+      seed: async ({ user }) => seedGuest(image, user),
+      async look() {
+        const list = await box.manage('list', 'vms')
+        const ids = parseIds(list.replaceAll(/^"fleet-base-.*$/gm, '')) // hold what all machines share
+        return Promise.all(
+          ids.map(async (id) => {
+            const tags = parseExtraData(await box.manage('getextradata', id, 'enumerate'))
+            return { id, tags }
+          }),
+        )
+      },
+    },
+  })
+})

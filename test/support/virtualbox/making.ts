@@ -1,0 +1,28 @@
+// Makes a machine in VirtualBox, and dies by SIGKILL at the step that it is told, if any: FOLDER IMAGE TOKEN STEP.
+// Then it pulls the plug, so that many can be made at once where each that runs takes a core.
+import { virtualBoxDriver } from '../../../src/drivers/virtualbox/driver.ts'
+import { makeGuest, quietCall } from './make-guest.ts'
+
+const [folder = '', image = '', token = '', fatal] = process.argv.slice(2)
+let step = 0
+const pass = (): void => {
+  step += 1
+  if (step === Number(fatal)) process.kill(process.pid, 'SIGKILL')
+}
+const driver = virtualBoxDriver(folder)
+const { facts, record } = await makeGuest(
+  driver,
+  { image: async () => image },
+  {
+    token,
+    format: 'vmdk',
+    call: { ...quietCall, progress: pass },
+    async record() {
+      pass()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      pass()
+    },
+  },
+)
+await driver.power?.kill(record, quietCall)
+console.log(facts.port)

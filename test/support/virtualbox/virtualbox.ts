@@ -1,0 +1,87 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { openVBoxManage } from '../../../src/drivers/virtualbox/vboxmanage.ts'
+import { withLock } from '../../../src/lock.ts'
+import { runProgram, signalProcess } from '../lab/process.ts'
+import { guestRig, smallGuest } from '../small-guest.ts'
+
+/** VirtualBox as one user of this machine has it, with nothing in it. */
+export interface VirtualBox extends AsyncDisposable {
+  /** Makes this VirtualBox the one that a program finds. */
+  readonly env: Readonly<Record<string, string>>
+  /** For what VirtualBox is to see: nothing outside the lab's temporary folder is there for it. */
+  readonly folder: string
+  /** The small guest as an image in a format. */
+  image(format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'): Promise<string>
+  /** Runs VBoxManage, again where VirtualBox is busy; gives what it prints. */
+  manage(...words: string[]): Promise<string>
+  /** Kills the process of a machine that runs. */
+  crash(id: string): void
+}
+
+/** Makes the lab's temporary folder visible to VirtualBox, which lives in a root folder of its own. Ends with the lab. */
+const mountScript = `
+set -e
+"$1" mounts
+mountpoint -q "$2/tmp" && exit
+mount -t tmpfs tmpfs "$2/tmp"
+mkdir -p "$2$3"
+mount --bind "$3" "$2$3"
+`
+
+/** The processes of a user's VirtualBox: VBoxSVC, and one for each machine that runs. */
+function processesOf(socketId: string): number[] {
+  const mark = `VBOX_IPC_SOCKETID=${socketId}\0`
+  return readdirSync('/proc').flatMap((entry) => {
+    try {
+      return /^\d+$/.test(entry) && readFileSync(`/proc/${entry}/environ`, 'latin1').includes(mark)
+        ? [Number(entry)]
+        : []
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
+}
+
+/** Makes a VirtualBox ready that is nobody else's: with no kernel driver, and machines that are interpreted. */
+export async function startVirtualBox(): Promise<VirtualBox> {
+  const images = dirname(await smallGuest())
+  const rig = dirname(images)
+  const root = join(rig, 'root')
+  await withLock(join(tmpdir(), 'virtualbox-mounts'), async () => {
+    await runProgram(['sh', '-c', mountScript, 'sh', guestRig, root, tmpdir()])
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'virtualbox-'))
+  const socketId = basename(folder)
+  const env = {
+    PATH: `${join(rig, 'bin')}:${process.env['PATH']}`,
+    VBOX_USER_HOME: join(folder, 'user'),
+    VBOX_IPC_SOCKETID: socketId,
+  }
+  await mkdir(env.VBOX_USER_HOME)
+  const client = openVBoxManage({ ...process.env, ...env })
+  const manage = (...words: string[]): Promise<string> => client.run(words, new AbortController())
+  await manage('setextradata', 'global', 'VBoxInternal/HM/FallbackToIEM', '1')
+  return {
+    env,
+    folder,
+    manage,
+    crash(id) {
+      for (const pid of processesOf(socketId)) {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+        if (command.includes(`--startvm\0${id}`)) signalProcess(pid, 'SIGKILL')
+      }
+    },
+    async image(format) {
+      const copy = join(folder, `guest.${format}`)
+      if (!existsSync(copy)) await copyFile(join(images, `rig-cloud-amd64.${format}`), copy)
+      return copy
+    },
+    async [Symbol.asyncDispose]() {
+      for (const pid of processesOf(socketId)) signalProcess(pid, 'SIGKILL')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
