@@ -102,19 +102,20 @@ async function awaitBoot(
   before: string | undefined,
 ): Promise<void> {
   const deadline = Date.now() + bootTime
-  while (!(await hasBooted(context, machine, progress, before))) {
+  while (!(await hasBooted(context, machine, progress, { before, deadline }))) {
     if (Date.now() > deadline) throw notReady(machine)
-    await sleep(pause, undefined, { signal: context.signal }).catch(() =>
-      context.signal.throwIfAborted(),
-    )
+    await rest(context.signal)
   }
 }
+
+const rest = (signal: AbortSignal): Promise<void> =>
+  sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
 
 async function hasBooted(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
-  before: string | undefined,
+  { before, deadline }: { readonly before: string | undefined; readonly deadline: number },
 ): Promise<boolean> {
   const { name, host, engine } = machine
   const { signal } = context
@@ -124,7 +125,12 @@ async function hasBooted(
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')
     const target = { machine: name, transport, socket: host.socket, signal }
-    return (await probeHost(target)).engine?.version !== undefined
+    // Over the same connection: a login costs a slow host that boots more than the look.
+    while ((await probeHost(target)).engine?.version === undefined) {
+      if (Date.now() > deadline) return false
+      await rest(signal)
+    }
+    return true
   } catch (error) {
     if (error instanceof UserError && error.kind === 'unreachable') return false
     throw error
