@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { appendFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -7,6 +7,7 @@ import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 import { makeKey } from '../support/lab/ssh-key.ts'
 import { type Person, makePerson, program } from '../support/person.ts'
+import { startAgent } from '../support/ssh-agent.ts'
 
 /** Runs a command in a git work tree of a person, who has fleet on the PATH. */
 const git = ({ folder, home, env }: Person, ...args: string[]): string =>
@@ -94,6 +95,22 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     const ran = await ben.fleet(['-m', 'web-1', 'run', '--rm', 'bb:1', 'echo', 'hello'])
     expect(ran).toMatchObject({ code: 0, stdout: 'hello\n' })
     expect(await ben.fleet(['plan'])).toMatchObject({ code: 0 })
+    expect(git(ben, 'ls-files').split('\n').filter(Boolean).sort()).toEqual([
+      ...['.gitattributes', '.gitignore', 'machines.yaml'],
+    ])
+  })
+
+  test('an agent that has their key is enough', async () => {
+    const key = join(ben.home, '.ssh/id_ed25519')
+    const away = join(ben.home, 'away')
+    await rename(key, away)
+    using agent = await startAgent(ben.home)
+    const env = { SSH_AUTH_SOCK: agent.socket, FLEET_BROKER: 'off' }
+    const look = () => ben.fleet(['ssh', 'web-2', '--', 'whoami'], { env })
+    expect(await look()).toMatchObject({ code: 255 })
+    await agent.add(away)
+    expect(await look()).toMatchObject({ code: 0, stdout: 'root\n' })
+    await rename(away, key)
   })
 
   test('both add neighbours on branches, which merge where fleet init told git how', async () => {

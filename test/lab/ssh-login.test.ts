@@ -1,5 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { UserError } from '../../src/errors.ts'
 import { run } from '../../src/transport/run.ts'
 import { type SshOptions, type SshTarget, connectSsh } from '../../src/transport/ssh.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
+import { startAgent } from '../support/ssh-agent.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'
 
 const execute = promisify(execFile)
@@ -18,18 +18,6 @@ const execute = promisify(execFile)
 async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
   await using transport = await connectSsh(target, options)
   return (await run(transport, ['whoami'])).stdout.trim()
-}
-
-/** A real ssh-agent; `add` loads a key file into it. */
-async function startAgent(folder: string) {
-  const socket = join(folder, `agent-${Math.random()}`)
-  const agent = spawn('ssh-agent', ['-D', '-a', socket])
-  await once(agent.stdout, 'data')
-  return {
-    socket,
-    add: (file: string) => execute('ssh-add', ['-q', file], { env: { SSH_AUTH_SOCK: socket } }),
-    [Symbol.dispose]: () => void agent.kill(),
-  }
 }
 
 /** Answers questions in order, and keeps them. */
