@@ -3,15 +3,19 @@ import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { type Inventory, machineWith } from '../state/inventory.ts'
 
-/** What an entry was and is to be, and which keys are to go: those of the entry, and `label.KEY`. */
+/** What an entry was and is to be, and which keys are to go: those of the entry, those of options, and `label.KEY`. */
 interface Edited {
   readonly before: MachineEntry
   readonly entry: MachineEntry
   readonly removed: readonly string[]
 }
 
-const keysOf = ({ labels = {}, ...entry }: MachineEntry): ReadonlySet<string> =>
-  new Set([...Object.keys(entry), ...Object.keys(labels).map((key) => `label.${key}`)])
+const keysOf = ({ labels = {}, options = {}, ...entry }: MachineEntry): ReadonlySet<string> =>
+  new Set([
+    ...Object.keys(entry),
+    ...Object.keys(options),
+    ...Object.keys(labels).map((key) => `label.${key}`),
+  ])
 
 /** What an edited entry comes to. Throws kind `usage` where only a profile says what is to go. */
 export function checkSettable(

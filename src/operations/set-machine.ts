@@ -1,7 +1,6 @@
 import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import { suggest } from '../machine/nearest.ts'
 import { entryFor, machineWith } from '../state/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
@@ -15,27 +14,20 @@ export interface Setting {
 }
 
 /** What can be set besides `label.KEY` and options of the driver. */
-const known = ['protected', 'engine', 'via', 'userData'] as const
+export const known = ['protected', 'engine', 'via', 'userData'] as const
 
 type Known = (typeof known)[number]
 
-const isKnown = (key: string): boolean => known.includes(key as Known) || key.startsWith('label.')
+export const isKnown = (key: string): boolean =>
+  known.includes(key as Known) || key.startsWith('label.')
 
-/**
- * Reads `key=value` and `key-` words; a profile has a count beside what a machine has, and no options of a driver. Throws kind `usage`
- * for anything else.
- */
-export function parseSettings(
-  words: readonly string[],
-  { ofProfile = false }: { readonly ofProfile?: boolean } = {},
-): readonly Setting[] {
-  const keys = [...(ofProfile ? ['count'] : []), ...known]
+/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+export function parseSettings(words: readonly string[]): readonly Setting[] {
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
-    if (key === undefined || (ofProfile && !isKnown(key) && !keys.includes(key))) {
-      const meant = key === undefined ? '' : suggest(key, [...keys, 'label.'])
-      throw new UserError('usage', `${JSON.stringify(word)} sets nothing${meant}`, {
-        hint: `write key=value to set and key- to remove: label.KEY, ${keys.join(', ')}`,
+    if (key === undefined) {
+      throw new UserError('usage', `${JSON.stringify(word)} sets nothing`, {
+        hint: `write key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
       })
     }
     return { key, value }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import type { DriverDefinition } from '../../src/drivers/driver.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import type { Context } from '../../src/operations/context.ts'
@@ -10,6 +12,19 @@ import { openMemoryInventory } from '../support/memory-inventory.ts'
 
 const name = 'web-2' as MachineName
 
+const cloud = {
+  contract: 1,
+  name: 'cloud',
+  summary: 'hosts of a test',
+  options: z.strictObject({
+    type: z.string().optional().describe('How big.'),
+    disk: z.int().optional().describe('In GiB.'),
+  }),
+  load: () => Promise.reject(new Error('nothing is asked of it')),
+} satisfies DriverDefinition
+
+const driver = async () => cloud
+
 function open(entries: Record<string, MachineEntry> = {}) {
   const store = openMemoryInventory(entries, {
     profiles: {
@@ -17,7 +32,7 @@ function open(entries: Record<string, MachineEntry> = {}) {
       web: { extends: 'base', options: { type: 'small' }, count: 3 },
     },
   })
-  const context = { inventory: async () => store } as unknown as Context
+  const context = { inventory: async () => store, driver } as unknown as Context
   const entry = async () => (await store.read()).entries.get(name)
   return { context, store, entry }
 }
@@ -82,6 +97,8 @@ describe('the entry of a machine that a profile counts', () => {
     await expect(setMachine(context, name, parseSettings(['label.role-']))).rejects.toMatchObject(
       why,
     )
+    const option = setMachine(context, name, parseSettings(['type-']))
+    await expect(option).rejects.toThrow('type of web-2 comes from the profile web')
     expect(await entry()).toBeUndefined()
   })
 })
@@ -89,25 +106,31 @@ describe('the entry of a machine that a profile counts', () => {
 describe('setting what a profile says', () => {
   it('changes all that extend it', async () => {
     const { context, store } = open({ shop: { extends: 'web' } })
-    const settings = parseSettings(['count=1', 'label.env=prod'], { ofProfile: true })
+    const settings = parseSettings(['count=1', 'label.env=prod', 'type=large', 'disk=9'])
     await setProfile(context, 'web', settings)
     const { machines } = await store.read()
     expect([...machines.keys()]).toEqual(['shop', 'web-1'])
-    expect(machines.get('shop' as MachineName)?.labels).toEqual({ role: 'web', env: 'prod' })
-    await setProfile(context, 'web', parseSettings(['count-'], { ofProfile: true }))
-    expect((await store.read()).profiles.get('web')).not.toHaveProperty('count')
+    expect(machines.get('shop' as MachineName)).toMatchObject({
+      ...{ labels: { role: 'web', env: 'prod' }, options: { type: 'large', disk: 9 } },
+    })
+    await setProfile(context, 'web', parseSettings(['count-', 'disk-']))
+    expect((await store.read()).profiles.get('web')).toEqual({
+      ...{ extends: 'base', labels: { env: 'prod' }, options: { type: 'large' } },
+    })
   })
 
   it.each([
     ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
     ['web', 'count=many', 'count is a number of machines, not "many"'],
+    ['web', 'typ=large', '"typ" sets nothing (did you mean "type"?)'],
     ['web', 'via=nope', 'there is no machine called "nope"'],
   ])('refuses %s %s', async (profile, word, why) => {
-    const settings = parseSettings([word], { ofProfile: true })
-    await expect(setProfile(open().context, profile, settings)).rejects.toThrow(why)
+    const changed = setProfile(open().context, profile, parseSettings([word]))
+    await expect(changed).rejects.toThrow(why)
   })
 
-  it('is the only thing that has a count', () => {
-    expect(() => parseSettings(['count=1'])).toThrow('"count=1" sets nothing')
+  it('is the only thing that has a count', async () => {
+    const changed = setMachine(open().context, name, parseSettings(['count=1']))
+    await expect(changed).rejects.toThrow('"count" sets nothing')
   })
 })

@@ -19,16 +19,14 @@ export const set = defineCommand({
     'fleet set --profile web count=7',
   ],
   async run({ fleet, io, args, options, format }) {
+    const { parseSettings, setMachine } = await import('../../operations/set-machine.ts')
     if (options.profile) {
-      const { parseSettings } = await import('../../operations/set-machine.ts')
       const { setProfile } = await import('../../operations/set-profile.ts')
-      const settings = parseSettings(args.settings, { ofProfile: true })
-      const profile = await setProfile(fleet, args.name, settings)
+      const profile = await setProfile(fleet, args.name, parseSettings(args.settings))
       if (format.json) writeJson(io, { name: args.name, ...profile })
-      else io.stderr.write(`the profile ${args.name} is changed\n`)
+      else io.stderr.write(`the profile ${args.name} is changed; fleet apply changes hosts\n`)
       return
     }
-    const { parseSettings, setMachine } = await import('../../operations/set-machine.ts')
     const machine = await setMachine(fleet, args.name, parseSettings(args.settings))
     if (format.json) writeJson(io, { ...machine, name: args.name })
     else io.stderr.write(`the entry of ${args.name} is changed; fleet apply changes its host\n`)
