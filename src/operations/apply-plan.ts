@@ -8,6 +8,7 @@ import { findMachine } from './choose-machines.ts'
 import type { Context, Progress } from './context.ts'
 import { createMachine } from './create-machine.ts'
 import { letOperatorsIn, operatorsOf } from './let-operators-in.ts'
+import { provisionMachine } from './provision-machine.ts'
 import { removeMachine } from './remove-machine.ts'
 import { replaceMachine } from './replace-machine.ts'
 import { reshapeMachine } from './reshape-machine.ts'
@@ -105,6 +106,14 @@ async function applyChange(
         stoppable,
         { fleet: inventory.id, machine, signal },
         operatorsOf(inventory, machine),
+      )
+      return
+    case 'engine':
+      await provisionMachine(
+        stoppable,
+        machine,
+        { progress, approve: async () => true },
+        { upgrades: true },
       )
       return
     case 'replace':

@@ -15,7 +15,7 @@ export interface Change {
   /**
    * `create`, `adopt`: make or take in the host that the entry wants, or go on with that. `change`: bring about options on the
    * host that is there. `start`, `stop`: switch it. `operators`: let in exactly those operators that the inventory names.
-   * `replace`: remove the host and make another one under the same name, or go on with that. `remove`: take the machine away,
+   * `engine`: bring the engine to the version wanted. `replace`: remove the host and make another one under the same name, or go on with that. `remove`: take the machine away,
    * host and entry, or go on with that.
    */
   readonly action:
@@ -25,6 +25,7 @@ export interface Change {
     | 'start'
     | 'stop'
     | 'operators'
+    | 'engine'
     | 'replace'
     | 'remove'
   readonly why: string

@@ -1,7 +1,8 @@
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
+import { judgeEngine } from '../provision/engine-upgrade.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
 import type { Inventory } from '../state/inventory.ts'
-import type { Drift, Finding, Matter } from './change-plan.ts'
+import type { Drift, Finding } from './change-plan.ts'
 import type { Context } from './context.ts'
 import { operatorsOf, readOperators } from './let-operators-in.ts'
 import { observedFacts } from './observed-facts.ts'
@@ -19,12 +20,19 @@ function findDrift({ name, host }: ReadyMachine, address: string | undefined, pr
   })
 }
 
-/** An engine that is there is never changed; that another one is wanted is told. */
-function findEngineMatter({ name, engine }: Machine, seen: string | undefined): readonly Matter[] {
-  const wanted = typeof engine === 'object' ? engine.version : undefined
-  if (wanted === undefined || seen === undefined) return []
-  if (seen === wanted || seen.startsWith(`${wanted}.`)) return []
-  return [{ machine: name, why: `engine ${wanted} is wanted, and ${seen} is there` }]
+/** Another engine is wanted than is there: an upgrade, or something for the person. */
+function planEngineWish({ name, engine }: Machine, probe: HostProbe): Finding {
+  const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
+  switch (judged.kind) {
+    case 'fits':
+      return {}
+    case 'upgrade': {
+      const why = `${judged.from} -> ${judged.to}; restarts the engine and its containers`
+      return { changes: [{ machine: name, action: 'engine', why }] }
+    }
+    case 'matter':
+      return { matters: [{ machine: name, why: judged.why, hint: judged.hint }] }
+  }
 }
 
 /** Looks at a host that should run, at the address that its provider gives now. */
@@ -43,9 +51,10 @@ export async function lookAtHost(
   const isRemote = now.host.address !== undefined
   const there = isRemote ? await readOperators(transport, place) : []
   const wanted = isRemote ? operatorsOf(inventory, now) : []
+  const engine = planEngineWish(now, probe)
   return {
-    changes: planOperators(now, wanted, there),
+    ...engine,
+    changes: [...planOperators(now, wanted, there), ...(engine.changes ?? [])],
     drift: findDrift({ ...machine, host }, now.host.address, probe),
-    matters: findEngineMatter(now, probe.engine?.version),
   }
 }

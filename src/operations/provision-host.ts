@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { EngineWish } from '../machine/schema.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
-import { type Plan, planEngine } from '../provision/plan.ts'
+import { type EngineAims, type Plan, planEngine } from '../provision/plan.ts'
 import type { Step } from '../provision/step.ts'
 import { shellLine } from '../transport/command-line.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
@@ -40,10 +40,11 @@ export async function provisionHost(
   target: ProbeTarget,
   wish: EngineWish | undefined,
   { progress, approve }: ProvisionCalls,
+  aims: EngineAims = {},
 ): Promise<ProvisionedHost> {
   const { machine } = target
   const { probe: before } = await waitForFirstBoot(target, progress)
-  const plan = planEngine(before, wish)
+  const plan = planEngine(before, wish, aims)
   if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
   if (!(await approve(plan))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
@@ -52,7 +53,7 @@ export async function provisionHost(
   for (const step of plan) output.push(await runStep(target, step, progress))
   progress('check the engine')
   const after = await probeHost(target)
-  const rest = planEngine(after, wish)
+  const rest = planEngine(after, wish, aims)
   if (rest.length > 0) {
     const left = rest.map((step) => step.why).join('; ')
     throw new UserError('failed', `every step succeeded, and yet it remains to ${left}`, {

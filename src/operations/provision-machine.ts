@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
+import type { EngineAims } from '../provision/plan.ts'
 import type { Context } from './context.ts'
 import { observedFacts } from './observed-facts.ts'
 import { type ProvisionCalls, type ProvisionedHost, provisionHost } from './provision-host.ts'
@@ -13,6 +14,7 @@ export async function provisionMachine(
   context: Context,
   machine: Machine,
   calls: ProvisionCalls,
+  aims: EngineAims = {},
 ): Promise<ProvisionedHost> {
   const { name } = machine
   if (machine.engine === 'none') {
@@ -23,7 +25,7 @@ export async function provisionMachine(
   }
   const transport = await context.connect(machine)
   const target = { machine: name, transport, socket: machine.host?.socket, signal: context.signal }
-  const provisioned = await provisionHost(target, machine.engine, calls)
+  const provisioned = await provisionHost(target, machine.engine, calls, aims)
   const facts = observedFacts(provisioned.probe)
   await (
     await context.inventory()

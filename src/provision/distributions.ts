@@ -169,6 +169,23 @@ export function engineTasks(
   ]
 }
 
+/** The tasks that bring an engine of Docker's repository to a version. Undefined where Docker has none for the distribution. */
+export function upgradeTasks(
+  { docker }: Distribution,
+  { version = '', channel }: EngineWish,
+): readonly Task[] | undefined {
+  return (
+    docker && [
+      docker.add(channel === 'test' ? 'test' : 'stable'),
+      {
+        why: `upgrade docker-ce to the newest ${version}, which restarts the engine and its containers`,
+        script: docker.installVersion,
+        words: [version, ...dockerPackages],
+      },
+    ]
+  )
+}
+
 /** The task that installs packages. */
 export const installTask = (install: string, packages: readonly string[]): Task => ({
   why: `install ${packages.join(', ')}`,

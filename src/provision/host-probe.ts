@@ -28,6 +28,8 @@ export interface HostProbe {
   readonly cli: boolean
   /** dockerd on the host, running or not. */
   readonly daemon: boolean
+  /** dockerd is a package of Docker's own repository. */
+  readonly engineFromDocker: boolean
   /** The init system's docker service; absent where there is none. */
   readonly service?: { readonly active: boolean; readonly enabled: boolean }
   /** The engine's socket; absent where there is none. */
@@ -95,6 +97,9 @@ fi
 
 has docker && say cli yes
 has dockerd && say daemon yes
+if dpkg-query -W -f '${'$'}{Status}' docker-ce 2>/dev/null | grep -q ' installed$' || rpm -q docker-ce >/dev/null 2>&1; then
+  say engine.docker yes
+fi
 version() { # as root or not, and the socket
   if has docker; then limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null
   elif has curl; then
@@ -169,6 +174,7 @@ export function parseHostProbe(output: string): HostProbe {
     alpineCommunity: said.has('apk.community'),
     cli: said.has('cli'),
     daemon: said.has('daemon'),
+    engineFromDocker: said.has('engine.docker'),
     ...serviceOf(get('service.enabled'), get('service.active')),
     ...engineOf(said),
   }

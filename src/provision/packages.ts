@@ -1,6 +1,14 @@
 import { UserError } from '../errors.ts'
 import type { EngineWish } from '../machine/schema.ts'
-import { type Distribution, distributions, engineTasks, installTask } from './distributions.ts'
+import {
+  type Distribution,
+  type Task,
+  distributions,
+  engineTasks,
+  installTask,
+  upgradeTasks,
+} from './distributions.ts'
+import { judgeEngine } from './engine-upgrade.ts'
 import type { HostProbe } from './host-probe.ts'
 import { shellFunctions } from './shell-functions.ts'
 import type { Step } from './step.ts'
@@ -36,8 +44,17 @@ export function installPackages(probe: HostProbe, wish: EngineWish): Step[] {
   const tasks = [...engine, ...(packages.length > 0 ? [installTask(install, packages)] : [])]
   if (tasks.length === 0) return []
   const first = prepare !== undefined && isPrepared?.(probe) !== true ? [prepare] : []
-  return [...first, ...tasks].map(({ why, script, words }) => ({
-    why,
-    command: ['sh', '-c', shellFunctions + script, 'sh', ...words],
-  }))
+  return [...first, ...tasks].map(stepOf)
+}
+
+const stepOf = ({ why, script, words }: Task): Step => ({
+  why,
+  command: ['sh', '-c', shellFunctions + script, 'sh', ...words],
+})
+
+/** What brings an engine of Docker's own repository to the version wished for; nothing where it has that. */
+export function upgradePackages(probe: HostProbe, wish: EngineWish): Step[] {
+  if (judgeEngine(probe, wish).kind !== 'upgrade') return []
+  const distribution = distributionOf(probe)
+  return ((distribution && upgradeTasks(distribution, wish)) ?? []).map(stepOf)
 }

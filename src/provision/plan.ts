@@ -1,22 +1,38 @@
 import { UserError } from '../errors.ts'
 import type { EngineWish } from '../machine/schema.ts'
 import { defaultSocket, type HostProbe } from './host-probe.ts'
-import { installPackages } from './packages.ts'
+import { installPackages, upgradePackages } from './packages.ts'
 import { startService } from './service.ts'
 import type { Step } from './step.ts'
 
 /** All that is to change on a host, in order. Empty: nothing. */
 export type Plan = readonly Step[]
 
+/** What may happen to an engine that is there. */
+export interface EngineAims {
+  /** One of Docker's own repository is brought to the version wished for, where that is a newer one. */
+  readonly upgrades?: boolean
+}
+
 /**
  * What it takes to have a Docker engine that runs, comes back after a reboot and lets the login
- * user in: where there is none, the one wished for. One that is there stays as it is, whatever the wish, and
+ * user in: where there is none, the one wished for. One that is there stays as it is, whatever the wish, unless `upgrades`, and
  * settings of the engine, such as daemon.json, are never part of it.
  * Throws kind `unsupported` for an unknown distribution, `credentials` when root is out of reach.
  */
-export function planEngine(probe: HostProbe, wish: EngineWish = {}): Plan {
+export function planEngine(
+  probe: HostProbe,
+  wish: EngineWish = {},
+  { upgrades = false }: EngineAims = {},
+): Plan {
   if (answersElsewhere(probe)) return []
-  const steps = [...installPackages(probe, wish), ...startService(probe), ...joinDockerGroup(probe)]
+  const newer = upgrades ? upgradePackages(probe, wish) : []
+  const steps = [
+    ...installPackages(probe, wish),
+    ...newer,
+    ...startService(probe),
+    ...joinDockerGroup(probe),
+  ]
   if (steps.length === 0 || probe.root) return steps
   if (!probe.sudo) {
     const changes = steps.map((step) => step.why).join('; ')

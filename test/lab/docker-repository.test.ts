@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EngineWish } from '../../src/machine/schema.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { type ProvisionedHost, provisionHost } from '../../src/operations/provision-host.ts'
+import type { EngineAims } from '../../src/provision/plan.ts'
 import { bootScriptName, writeBootScript } from '../../src/provision/boot-script.ts'
 import { type NewHost, createHost } from '../support/booted-host/new-host.ts'
 import {
@@ -37,20 +38,29 @@ describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 120_000 },
   const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
 
   /** What `fleet provision` does. */
-  async function provision(wish: EngineWish, edit = trusting): Promise<ProvisionedHost> {
+  async function provision(
+    wish: EngineWish,
+    edit = trusting,
+    aims: EngineAims = {},
+  ): Promise<ProvisionedHost> {
     await using transport = await created.connect()
     const target = { machine, transport, socket: undefined, signal }
-    return await provisionHost(target, wish, {
-      progress() {},
-      async approve(plan) {
-        for (const { command } of plan) {
-          const words = command as string[]
-          const at = words.findIndex((word) => word.includes(dockersKey))
-          if (at !== -1) words[at] = edit(words[at] ?? '')
-        }
-        return true
+    return await provisionHost(
+      target,
+      wish,
+      {
+        progress() {},
+        async approve(plan) {
+          for (const { command } of plan) {
+            const words = command as string[]
+            const at = words.findIndex((word) => word.includes(dockersKey))
+            if (at !== -1) words[at] = edit(words[at] ?? '')
+          }
+          return true
+        },
       },
-    })
+      aims,
+    )
   }
 
   /** Has cloud-init run a script of fleet's as it does at the first boot, and waits for it as `fleet create` does. */
@@ -137,6 +147,21 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     await onHost('touch /run/mark; sleep 0.1')
     expect(await provision({ version: '28.2' })).toMatchObject({ plan: [] })
     expect(await onHost('find /etc /usr /var/lib/dpkg /var/lib/apt -newer /run/mark')).toBe('')
+  })
+
+  test('upgrades an engine of its own to a newer version and restarts it, and never takes one back', async () => {
+    const started = 'systemctl show -p ExecMainStartTimestampMonotonic docker.service'
+    const before = await onHost(started)
+    const { plan } = await provision({ version: '28.20' }, trusting, { upgrades: true })
+    expect(plan.map(({ why }) => why)).toContain(
+      'upgrade docker-ce to the newest 28.20, which restarts the engine and its containers',
+    )
+    expect(await installed()).toEqual(both('28.20.1'))
+    expect(await onHost(started)).not.toBe(before)
+    for (const version of ['28.20', '28.2']) {
+      const again = await provision({ version }, trusting, { upgrades: true })
+      expect(again.plan).toEqual([])
+    }
   })
 
   test('gives the newest at the first boot where no version is wished for, once the locks of apt are free', async () => {

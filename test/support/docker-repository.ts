@@ -35,6 +35,14 @@ WantedBy=multi-user.target
 const engine = '/usr/libexec/lab-engine'
 const passOn = (program: string) => `#!/bin/sh\nexec ${engine}/${program} "$@"\n`
 
+/** The engine that runs is this machine's: what asks for its version is told the package's. */
+const tellVersion = (version: string) => `#!/bin/sh
+case "$*" in
+  *'version --format {{.Server.Version}}') ${engine}/docker "$@" >/dev/null && echo '${version}' ;;
+  *) exec ${engine}/docker "$@" ;;
+esac
+`
+
 const containerd: Package = {
   name: 'containerd.io',
   version: '1.7.27-1',
@@ -53,7 +61,7 @@ const enginePackages = (version: string): Package[] => [
   {
     name: 'docker-ce-cli',
     version,
-    programs: { 'usr/bin/docker': passOn('docker') },
+    programs: { 'usr/bin/docker': tellVersion(plainVersion(version)) },
   },
   {
     name: 'docker-ce',
@@ -65,14 +73,22 @@ const enginePackages = (version: string): Package[] => [
       postinst: `#!/bin/sh -e
 getent group docker >/dev/null || groupadd --system docker
 systemctl daemon-reload
-systemctl enable --now docker.service
+systemctl enable docker.service
+systemctl restart docker.service # as Docker's own packages do after an upgrade
 `,
-      prerm: '#!/bin/sh\nsystemctl disable --now docker.service\n',
+      prerm: '#!/bin/sh\n[ "$1" = upgrade ] || systemctl disable --now docker.service\n',
     },
   },
 ]
 
 const { suite } = findSources()
+
+/** `5:28.2.10-1~debian~bookworm` as an engine names it. */
+const plainVersion = (version: string): string =>
+  version
+    .replace(/^5:/, '')
+    .replace(/-1~debian~.*$/, '')
+    .replaceAll('~', '-')
 
 /** `28.2.10` as Docker names it. */
 export const packageVersion = (version: string): string => `5:${version}-1~debian~${suite}`

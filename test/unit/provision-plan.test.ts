@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
+import { judgeEngine } from '../../src/provision/engine-upgrade.ts'
 import { type HostProbe } from '../../src/provision/host-probe.ts'
 import { planEngine } from '../../src/provision/plan.ts'
 
@@ -18,6 +19,7 @@ const fresh: HostProbe = {
   alpineCommunity: false,
   cli: false,
   daemon: false,
+  engineFromDocker: false,
 }
 
 /** The same host once all is well. */
@@ -202,4 +204,47 @@ test('whoever may not ask the engine is not told that it is stopped', () => {
   const error = failureOf({ ...healthy, ...ana, sudo: false, engine })
   expect(error.message).toContain('add ana to the docker group')
   expect(error.message).not.toContain('start')
+})
+
+describe('an engine that is there, and another one is wished for', () => {
+  const seen = (version: string, engineFromDocker = true): HostProbe => ({
+    ...healthy,
+    engineFromDocker,
+    engine: { socket: '/var/run/docker.sock', version, direct: true },
+  })
+
+  test.each([
+    ['28.2.9', { version: '28.2' }, 'fits'],
+    ['29.1.0-rc.2', { version: '29.1.0~rc.2' }, 'fits'],
+    ['28.2.9', { version: '28.20' }, 'upgrade'],
+    ['28.2.9', { version: '28.2.10' }, 'upgrade'],
+    ['28.20.1', { version: '28.2' }, 'matter'],
+    ['29.0.0', { version: '28' }, 'matter'],
+    ['29.0.0', { channel: 'stable' as const }, 'fits'],
+    ['29.0.0', { channel: 'distribution' as const }, 'matter'],
+    ['29.0.0', {}, 'fits'],
+  ])('%s, where %j is wanted: %s', (version, wish, kind) => {
+    expect(judgeEngine(seen(version), wish)).toMatchObject({ kind })
+  })
+
+  test("a distribution's is never replaced by Docker's: that is told, with what to do", () => {
+    const judged = judgeEngine(seen('20.10.24', false), { version: '28.2' })
+    expect(judged).toMatchObject({
+      kind: 'matter',
+      hint: expect.stringContaining('by hand') as string,
+    })
+    expect(judgeEngine(seen('20.10.24', false), { channel: 'stable' })).toMatchObject({
+      kind: 'matter',
+    })
+  })
+
+  test('provisioning leaves it, and an upgrade goes to the newest of the version', () => {
+    const wish = { version: '28.2' }
+    expect(planEngine(seen('27.1.0'), wish)).toEqual([])
+    expect(planEngine(seen('27.1.0'), wish, { upgrades: true }).map(({ why }) => why)).toEqual([
+      expect.stringContaining("add Docker's package repository, channel stable"),
+      'upgrade docker-ce to the newest 28.2, which restarts the engine and its containers',
+    ])
+    expect(planEngine(seen('28.2.1'), wish, { upgrades: true })).toEqual([])
+  })
 })

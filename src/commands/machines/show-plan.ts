@@ -11,6 +11,7 @@ const signs: Readonly<Record<Change['action'], string>> = {
   start: '~',
   stop: '~',
   operators: '~',
+  engine: '~',
   replace: '-/+',
   remove: '-',
 }

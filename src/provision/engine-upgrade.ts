@@ -1,0 +1,54 @@
+import type { EngineWish } from '../machine/schema.ts'
+import type { HostProbe } from './host-probe.ts'
+
+/** What is to be done about an engine that is there. */
+export type EngineJudgement =
+  | { readonly kind: 'fits' }
+  | { readonly kind: 'upgrade'; readonly from: string; readonly to: string }
+  /** Something that a person has to settle. */
+  | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
+
+/** `29.1.0~rc.2` of a package is `29.1.0-rc.2` of an engine. */
+const isVersion = (seen: string, wanted: string): boolean => {
+  const plain = wanted.replaceAll('~', '-')
+  return seen === plain || seen.startsWith(`${plain}.`) || seen.startsWith(`${plain}-`)
+}
+
+/** Whether a version comes before another one, which may be only the beginning of one. */
+function isOlder(seen: string, wanted: string): boolean {
+  const [a, b] = [seen, wanted].map((version) => version.split(/[.~-]/).map(Number))
+  for (const [index, number] of (b ?? []).entries()) {
+    const has = a?.[index] ?? 0
+    if (has !== number) return has < number
+  }
+  return false
+}
+
+/**
+ * Compares the engine that is wished for with the one that answers. Only an engine of Docker's own repository is upgraded: in place of a
+ * distribution's, it would be another package with other files. A channel alone is a wish for no version: the engine that is there fits.
+ */
+export function judgeEngine(
+  { engine, engineFromDocker }: HostProbe,
+  { version, channel }: EngineWish,
+): EngineJudgement {
+  const seen = engine?.version
+  if (seen === undefined) return { kind: 'fits' }
+  const wantsDocker = version !== undefined || channel === 'stable' || channel === 'test'
+  if (version === undefined ? wantsDocker === engineFromDocker : isVersion(seen, version)) {
+    return { kind: 'fits' }
+  }
+  if (version === undefined && channel === undefined) return { kind: 'fits' }
+  const wanted = version === undefined ? `one of channel ${channel}` : version
+  const there = `engine ${wanted} is wanted, and ${seen} is there`
+  if (version !== undefined && !isOlder(seen, version)) {
+    const hint = `an engine is never taken back by fleet: wish for ${seen}, or install the older one by hand`
+    return { kind: 'matter', why: there, hint }
+  }
+  if (!engineFromDocker || version === undefined) {
+    const whose = `${engineFromDocker ? '' : 'not '}of Docker's own repository`
+    const hint = 'take it off the host by hand, then fleet provision installs the other one'
+    return { kind: 'matter', why: `${there}, which is ${whose}`, hint }
+  }
+  return { kind: 'upgrade', from: seen, to: version }
+}
