@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import type { ReadyMachine } from '../machine/machine.ts'
 import { growDiskScript } from '../provision/grow-disk.ts'
 import { run } from '../transport/run.ts'
+import { awaitLogin } from './await-login.ts'
 import type { Context, Progress } from './context.ts'
 
 /** Has the system of a host take in the room that its root disk has gained. Throws kind `failed` where it does not. */
@@ -10,9 +11,10 @@ export async function growDisk(
   machine: ReadyMachine,
   progress: Progress,
 ): Promise<void> {
-  progress('have the system take in the new room')
   const { name } = machine
-  const transport = await context.connect(machine)
+  // A connection of its own: the shared one may be from before a stop.
+  await using transport = await awaitLogin(context, machine, progress)
+  progress('have the system take in the new room')
   const { code, stdout, stderr } = await run(transport, ['sh'], {
     input: growDiskScript,
     signal: context.signal,

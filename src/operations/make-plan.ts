@@ -116,7 +116,8 @@ async function examineHost(
         return joinFindings(told, options, await planPower(context, machine, 'stop', why))
       }
       if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
-      return joinFindings(told, options, await lookAtHost(context, inventory, machine, address))
+      // First what needs a connection: options may stop the host.
+      return joinFindings(told, await lookAtHost(context, inventory, machine, address), options)
     }
   }
 }

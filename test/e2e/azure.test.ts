@@ -59,6 +59,16 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
       expect(await greet()).toBe('hello\n')
       expect(azure.remains()).toHaveLength(7)
 
+      expect(await expectOk('plan')).toBe('nothing to do\n')
+      await expectOk('set', 'web-1', 'size=Standard_D2s_v5', 'disk=64', 'tags=team=red', 'ports=80')
+      expect((await fleet(['plan'])).stdout).toContain(
+        '~ web-1: change (size Standard_B2als_v2 -> Standard_D2s_v5, disk unknown -> 64, tags none -> team=red, ports none -> 80/tcp; stops the host for a while)',
+      )
+      await expectOk('apply', '--yes')
+      expect(await expectOk('plan')).toBe('nothing to do\n')
+      expect(await greet()).toBe('hello\n')
+      expect(azure.remains()).toHaveLength(7)
+
       const name = /name: (web-1-\S+?)[,\s}]/.exec(await ana.inventory())?.[1] ?? ''
       const other = await hosts.newAddress()
       azure.moveAddress(name, other)

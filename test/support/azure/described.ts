@@ -4,7 +4,7 @@ import { judge, judgeIsMissing } from './judge.ts'
 
 /** Exchanges that Microsoft's descriptions at hand say nothing of. */
 const undescribed =
-  /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE) Microsoft\.Compute\/disks$/
+  /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
 
 /** A test, the last of its file: Microsoft's descriptions allow all that was said before it. */
 export function testDescribed(exchanges: () => readonly Exchange[]): void {
