@@ -206,13 +206,14 @@ test('whoever may not ask the engine is not told that it is stopped', () => {
   expect(error.message).not.toContain('start')
 })
 
-describe('an engine that is there, and another one is wished for', () => {
-  const seen = (version: string, engineFromDocker = true): HostProbe => ({
-    ...healthy,
-    engineFromDocker,
-    engine: { socket: '/var/run/docker.sock', version, direct: true },
-  })
+/** A healthy host whose engine tells this version. */
+const seen = (version: string, engineFromDocker = true): HostProbe => ({
+  ...healthy,
+  engineFromDocker,
+  engine: { socket: '/var/run/docker.sock', version, direct: true },
+})
 
+describe('an engine that is there, and another one is wished for', () => {
   test.each([
     ['28.2.9', { version: '28.2' }, 'fits'],
     ['29.1.0-rc.2', { version: '29.1.0~rc.2' }, 'fits'],
