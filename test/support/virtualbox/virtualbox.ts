@@ -81,7 +81,7 @@ export async function startVirtualBox(): Promise<VirtualBox> {
     },
     async [Symbol.asyncDispose]() {
       for (const pid of processesOf(socketId)) signalProcess(pid, 'SIGKILL')
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 }) // they end meanwhile
     },
   }
 }
