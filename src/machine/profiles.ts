@@ -53,8 +53,8 @@ export function mergeEntry(merged: Profiles, entry: MachineEntry): MachineEntry 
 
 /** The machine of an entry. `driver` is empty where nothing says it, which the check of an inventory refuses. */
 export function machineOf(merged: Profiles, name: MachineName, entry: MachineEntry): Machine {
-  const { driver = '', ...spec } = mergeEntry(merged, entry)
-  return { driver, ...spec, name }
+  const spec = mergeEntry(merged, entry)
+  return { ...spec, driver: spec.driver ?? '', name }
 }
 
 /** The wish that a name with a number belongs to, by the profile of the name before the number. */
@@ -82,6 +82,7 @@ export function surplusTo(
 
 /** The names of an inventory's machines: those written, and after each the counted ones that have no entry. */
 export function namesWanted(profiles: Profiles, written: readonly string[]): readonly string[] {
+  if (profiles.size === 0) return written
   const known = new Set(written)
   const following = new Map<string, string[]>()
   const first: string[] = []

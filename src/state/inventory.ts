@@ -41,18 +41,17 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
   const said = new Map(Object.entries(file.machines ?? {}))
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const merged = mergeProfiles(profiles)
-  const entries = new Map(
-    names.flatMap((text) => {
-      const entry = said.get(text)
-      const name = text as MachineName
-      return entry ? [[name, entry] as const] : []
-    }),
-  )
-  const machines = namesWanted(profiles, [...entries.keys()]).map((text) => {
+  const entries = new Map<MachineName, MachineEntry>()
+  for (const name of names) {
+    const entry = said.get(name)
+    if (entry !== undefined) entries.set(name as MachineName, entry)
+  }
+  const machines = new Map<MachineName, Machine>()
+  for (const text of namesWanted(profiles, [...entries.keys()])) {
     const name = text as MachineName
     const entry = entries.get(name) ?? { extends: wantedBy(profiles, name)?.profile }
-    return [name, machineOf(merged, name, entry)] as const
-  })
+    machines.set(name, machineOf(merged, name, entry))
+  }
   return {
     id,
     defaults,
@@ -60,7 +59,7 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
     ...(audit !== undefined && { audit }),
     profiles,
     entries,
-    machines: new Map(machines),
+    machines,
   }
 }
 
