@@ -38,7 +38,7 @@ export class VBoxError extends Error {
 
 /** What VirtualBox says while another process of it works on the same thing, or begins or ends. */
 const passing =
-  /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|RPC_E_|VERR_SHARING_VIOLATION/
+  /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
 
 /** How long VirtualBox may say that it is busy, in milliseconds. */
 const patience = 20_000
