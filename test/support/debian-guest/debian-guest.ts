@@ -1,0 +1,108 @@
+import { open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findSources } from '../booted-host/root-folder.ts'
+import { cachedFolder } from '../cached-folder.ts'
+import { outside } from '../lab/outside.ts'
+import { runProgram } from '../lab/process.ts'
+import { customizeRoot, initramfsHook, recipe } from './root-files.ts'
+
+const tools = [
+  'e2fsprogs',
+  'fdisk',
+  'grub-common',
+  'grub-pc-bin',
+  'mmdebstrap',
+  'qemu-system-x86',
+  'qemu-utils',
+]
+
+/** Installs what makes images and runs them, as far as it is missing. */
+async function ensureTools(): Promise<void> {
+  const isInstalled = await runProgram([
+    'dpkg-query',
+    '--show',
+    '--showformat=${db:Status-Abbrev}\n',
+    ...tools,
+  ]).then(
+    (told) => told.split('\n').filter((line) => line.startsWith('ii')).length === tools.length,
+    () => false,
+  )
+  if (isInstalled) return
+  const apt = 'apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends'.split(' ')
+  await runProgram(outside('env', 'DEBIAN_FRONTEND=noninteractive', ...apt, ...tools))
+}
+
+const mebibyte = 2 ** 20
+/** Where the one partition begins; before it lies GRUB. */
+const partitionStart = mebibyte
+
+const grubModules =
+  'biosdisk part_msdos ext2 normal linux search search_label serial terminal configfile'.split(' ')
+
+/** Writes bytes into a file that there is. */
+async function writeAt(file: string, bytes: Buffer, position: number): Promise<void> {
+  const handle = await open(file, 'r+')
+  try {
+    await handle.write(bytes, 0, bytes.length, position)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A disk of `size` bytes that boots by itself, made without mounting anything. */
+async function makeDisk(folder: string, root: string, size: number): Promise<void> {
+  const raw = join(folder, 'disk.raw')
+  await (await open(raw, 'w')).close()
+  await truncate(raw, size)
+  await runProgram(['sfdisk', '-q', raw], 'label: dos\nstart=2048, type=83, bootable\n')
+  const layout = `offset=${partitionStart},lazy_itable_init=1,lazy_journal_init=1`
+  const blocks = `${(size - partitionStart) / 1024}k`
+  const ext4 = ['-q', '-F', '-L', 'root', '-O', '^metadata_csum_seed,^orphan_file']
+  await runProgram(['mkfs.ext4', ...ext4, '-d', root, '-E', layout, raw, blocks])
+  const core = join(folder, 'core.img')
+  const prefix = '(hd0,msdos1)/boot/grub'
+  await runProgram(['grub-mkimage', '-O', 'i386-pc', '-o', core, '-p', prefix, ...grubModules])
+  const boot = await readFile('/usr/lib/grub/i386-pc/boot.img')
+  await writeAt(raw, boot.subarray(0, 440), 0) // the partition table follows
+  await writeAt(raw, await readFile(core), 512)
+  await runProgram(['qemu-img', 'convert', '-O', 'qcow2', raw, join(folder, 'draft.qcow2')])
+  await rename(join(folder, 'draft.qcow2'), join(folder, 'debian.qcow2'))
+  for (const file of [raw, core]) await rm(file)
+}
+
+async function build(folder: string, suite: string, sources: string): Promise<void> {
+  await ensureTools()
+  const root = join(folder, 'root')
+  const skipped = ['man', 'locale', 'doc']
+  const options = [
+    '--mode=root',
+    '--variant=apt',
+    `--include=${recipe.packages.join(',')}`,
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    '--aptopt=Acquire::Check-Date "false"',
+    ...skipped.map((part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`),
+    `--essential-hook=${initramfsHook}`,
+  ]
+  await runProgram(outside('mmdebstrap', ...options, suite, root, sources))
+  const kernel = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'))
+  await customizeRoot(root, kernel?.replace('vmlinuz-', '') ?? '')
+  await makeDisk(folder, root, 6 * 1024 * mebibyte)
+  await rm(root, { recursive: true })
+}
+
+/** How long building the image may take where it is not there yet, in milliseconds. */
+export const debianBuildTime = 10 * 60_000
+
+/**
+ * A disk image as a distribution hands it out, with an engine in it: Debian, its kernel, GRUB, cloud-init, no key, no user. qcow2,
+ * of 6 GiB. Made once a recipe; takes two minutes.
+ */
+export async function debianImage(): Promise<string> {
+  await ensureTools()
+  const { suite, file } = findSources()
+  const whole = [recipe, initramfsHook, suite, await readFile(file, 'utf8')]
+  const folder = await cachedFolder('debian-guest', whole, (folder) => build(folder, suite, file))
+  return join(folder, 'debian.qcow2')
+}
