@@ -121,6 +121,11 @@ describe('what VBoxManage prints', () => {
       ['showvminfo'],
       "VBoxManage: error: Could not find a registered machine named 'x'\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component VirtualBoxWrap\n",
     )
+    const going = new VBoxError(
+      ['showvminfo'],
+      "VBoxManage: error: The machine 'm' is not registered\n",
+    )
+    expect(isMissing(going)).toBe(true)
     expect([gone.isPassing, isMissing(gone), isMissing(locked)]).toEqual([false, true, false])
   })
 })

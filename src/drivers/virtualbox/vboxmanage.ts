@@ -47,7 +47,7 @@ const patience = 20_000
 export const isMissing = (error: unknown): boolean =>
   error instanceof VBoxError &&
   (error.code === 'VBOX_E_OBJECT_NOT_FOUND' ||
-    /VBOX_E_OBJECT_NOT_FOUND|Could not find|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/.test(
+    /VBOX_E_OBJECT_NOT_FOUND|Could not find|is not registered|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/.test(
       error.message,
     ))
 
