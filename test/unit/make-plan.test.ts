@@ -12,6 +12,7 @@ import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
 import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
+import { timeProcessor } from '../support/processor-time.ts'
 
 const host = (token: string): NonNullable<MachineEntry['host']> => ({
   phase: 'ready',
@@ -96,9 +97,8 @@ test('a thousand machines are planned in a second, with one question to each pro
     Object.fromEntries(names.map((name) => [name, { driver: 'cloud', host: host(name) }])),
     calls,
   )
-  const began = performance.now()
-  const plan = await makePlan(context, options)
-  expect(performance.now() - began).toBeLessThan(1000)
+  const { value: plan, took } = await timeProcessor(() => makePlan(context, options))
+  expect(took).toBeLessThan(1000)
   expect(calls).toEqual([1000])
   expect(plan.changes).toHaveLength(100)
   expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
