@@ -25,7 +25,7 @@ afterAll(async () => {
 async function plan() {
   const { io } = pipeIo({ env: { ...process.env, FLEET_HOME: join(folder, 'home') } })
   await using fleet = openFleet(io, join(folder, 'machines.yaml'))
-  return timeProcessor(() =>
+  return await timeProcessor(() =>
     makePlan(fleet, { providersOnly: true, timeoutMs: 60_000, progress: () => {} }),
   )
 }
