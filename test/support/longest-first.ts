@@ -1,0 +1,31 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Files that take minutes, the longest first: begun with last, they would run alone in the end. */
+const long = [
+  'e2e/qemu',
+  'lab/virtualbox-driver',
+  'e2e/aws-crash',
+  'lab/virtualbox-crash',
+  'lab/qemu-driver',
+  'contract/virtualbox-driver',
+  'e2e/virtualbox',
+  'lab/aws-driver',
+  'e2e/aws',
+  'e2e/azure',
+  'contract/driver',
+  'lab/azure-crash',
+  'contract/qemu-driver',
+]
+
+const rankOf = ({ moduleId }: TestSpecification): number => {
+  const rank = long.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`))
+  return rank === -1 ? long.length : rank
+}
+
+/** Begins with the files that take longest. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    return sorted.toSorted((a, b) => rankOf(a) - rankOf(b))
+  }
+}
