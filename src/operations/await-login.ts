@@ -13,8 +13,11 @@ const bootTime = 10 * 60_000
 /** Waits between attempts, in milliseconds: from the first to the longest. */
 const [firstPause, longestPause] = [250, 2000]
 
-/** A host that boots should answer an attempt within this time, in milliseconds; then comes the next. */
-const attemptTime = 10_000
+/** A host that boots should greet an attempt within this time, in milliseconds; then comes the next. */
+const greetingTime = 10_000
+
+/** How long it may take from there, in milliseconds: a virtual machine without the processor's help takes half a minute. */
+const loginTime = 60_000
 
 const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   new UserError(
@@ -43,7 +46,12 @@ export async function awaitLogin(
   for (let pause = firstPause; ; pause = Math.min(1.5 * pause, longestPause)) {
     progress('wait for SSH')
     try {
-      return await connectSsh(target, { signal, env, connectTimeoutMs: attemptTime })
+      return await connectSsh(target, {
+        signal,
+        env,
+        connectTimeoutMs: greetingTime,
+        loginTimeoutMs: loginTime,
+      })
     } catch (error) {
       if (!(error instanceof UserError && error.kind === 'unreachable')) throw error
       if (Date.now() > deadline) throw tooLate(machine, error)

@@ -4,6 +4,7 @@ import { UserError } from '../errors.ts'
 import { type Machine, hostOf } from '../machine/machine.ts'
 import { awaitLogin } from './await-login.ts'
 import type { Context, Progress } from './context.ts'
+import { wantPower } from './want-power.ts'
 
 /** What the work on snapshots tells. */
 interface SnapshotCalls {
@@ -59,7 +60,9 @@ export async function restoreSnapshot(
   const { snapshots, host } = await open(context, machine)
   await snapshots.restore(host, snapshot, calls)
   const all = await snapshots.list(host, calls)
-  if (!all.some(({ name, isRunning }) => name === snapshot && isRunning)) return
+  const runs = all.some(({ name, isRunning }) => name === snapshot && isRunning)
+  await wantPower(context, machine, { isOff: !runs })
+  if (!runs) return
   const at = { ...context, signal: calls.signal }
   await using _ = await awaitLogin(at, { ...machine, host }, calls.progress)
 }

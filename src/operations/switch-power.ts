@@ -8,6 +8,7 @@ import { awaitLogin } from './await-login.ts'
 import type { Context, Progress } from './context.ts'
 import { findAddress } from './find-address.ts'
 import { probeHost } from './probe-host.ts'
+import { wantPower } from './want-power.ts'
 
 /** How long a host that was switched on may take until its engine answers, in milliseconds. */
 const bootTime = 10 * 60_000
@@ -36,14 +37,7 @@ export async function switchForGood(
 ): Promise<ReadyMachine> {
   hostOf(machine)
   await powerOf(context, machine, verb)
-  const isOff = verb === 'stop' || verb === 'kill'
-  await (
-    await context.inventory()
-  ).update(machine.name, (entry) => {
-    if (entry === undefined) return entry
-    const { stopped: _before, ...others } = entry
-    return { ...others, ...(isOff && { stopped: true as const }) }
-  })
+  await wantPower(context, machine, { isOff: verb === 'stop' || verb === 'kill' })
   return switchPower(context, machine, verb, calls)
 }
 

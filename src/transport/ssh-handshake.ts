@@ -78,6 +78,8 @@ export interface Handshake {
   readonly pinned: readonly string[]
   /** Judges the host's key (`TYPE BASE64`) before anything is told to the host. */
   readonly verify: (hostKey: string) => boolean
+  /** Told once the host says what it is: there is an SSH server, however slow. */
+  readonly greeted?: () => void
   readonly attempts: Attempts
   readonly signal: AbortSignal
 }
@@ -95,7 +97,7 @@ export class HandshakeError extends Error implements Failure {
 
 /** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
 export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client> {
-  const { user, pinned, verify, attempts, signal } = handshake
+  const { user, pinned, verify, greeted, attempts, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'
   return new Promise<Client>((resolve, reject) => {
@@ -139,7 +141,11 @@ export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client
         keepaliveInterval: probeMs,
         keepaliveCountMax: Number.MAX_SAFE_INTEGER, // ssh-link.ts judges: to it any sign of life counts
       })
-    stream.once('data', () => (stage = 'agreeing')) // ssh2 has paused it, so nothing is lost
+    // ssh2 has paused it, so nothing is lost.
+    stream.once('data', () => {
+      stage = 'agreeing'
+      greeted?.()
+    })
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort, { once: true })
   })

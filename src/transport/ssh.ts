@@ -32,6 +32,8 @@ export interface SshOptions {
   readonly signal?: AbortSignal | undefined
   /** For all attempts together, without the time a person takes to answer. 10 s unless told. */
   readonly connectTimeoutMs?: number | undefined
+  /** From a host's greeting on, for the rest of an attempt; unless told, what is left of `connectTimeoutMs`. */
+  readonly loginTimeoutMs?: number | undefined
   /** Absent: nobody is there to ask. */
   readonly prompt?: Prompt | undefined
   /** Where SSH_AUTH_SOCK and HOME are looked up. */
@@ -80,6 +82,7 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
   const { hostKeys, user } = target
   if (hostKeys.length === 0) throw hostKeyMissing(target)
   const { prompt, signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  const { loginTimeoutMs } = options
   using deadline = startDeadline(connectTimeoutMs, caller)
   const credentials = {
     user,
@@ -89,11 +92,12 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     prompt:
       prompt && (((question) => deadline.whileAsking(() => prompt(question))) satisfies Prompt),
   }
+  const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
   let report = { offered: [] as string[], skipped: [] as string[] }
   const handshake = () => {
     report = { offered: [], skipped: [] }
     const verify = (key: string) => hostKeys.includes(key)
-    return { user, pinned: hostKeys, verify, attempts: logIn(credentials, report) }
+    return { user, pinned: hostKeys, verify, greeted, attempts: logIn(credentials, report) }
   }
   const judge = (error: unknown) => {
     if (error instanceof LoginRefused) return loginRejected(target, report)

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -33,6 +35,23 @@ function answering(...answers: readonly string[]) {
         : Promise.resolve(answer)
     },
   }
+}
+
+/** A way to sshd that lets the greeting through, and what follows it only after `ms` milliseconds. */
+async function greetAndDawdle(host: string, ms: number) {
+  const server = createServer((near) => {
+    const far = connect(22, host)
+    near.pipe(far)
+    far.once('data', (greeting) => {
+      far.pause()
+      near.write(greeting)
+      setTimeout(() => far.pipe(near), ms)
+    })
+    for (const socket of [near, far])
+      socket.on('error', () => [near, far].map((one) => one.destroy()))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return server
 }
 
 describe.skipIf(!labIsHere)('a login over SSH', () => {
@@ -235,6 +254,19 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
   test('takes as long as a person does', async () => {
     const options = { env, prompt: () => sleep(800, password), connectTimeoutMs: 600 }
     expect(await whoAmI({ ...target, user: 'ana' }, options)).toBe('ana')
+  })
+
+  test('waits longer for a host that has greeted, where that is told', async () => {
+    const near = await greetAndDawdle(host.address, 1_500)
+    const { port } = near.address() as AddressInfo
+    const slow = { ...target, user: 'ana', address: '127.0.0.1', port }
+    const options = { env, prompt: async () => password, connectTimeoutMs: 600 }
+    try {
+      await expect(whoAmI(slow, options)).rejects.toMatchObject({ kind: 'unreachable' })
+      expect(await whoAmI(slow, { ...options, loginTimeoutMs: 20_000 })).toBe('ana')
+    } finally {
+      near.close()
+    }
   })
 
   test('tells nothing of a key that cannot be read', async () => {
