@@ -97,7 +97,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(await fleet('create', 'web-2')).toMatchObject({ code: 0 })
     const made = await ana.inventory()
     expect(made).toContain(`${profiles}\nmachines:\n  web-2:\n    extends: web\n    host:\n`)
-    expect(made.match(/driver|sshCidr|role/g)).toHaveLength(3)
+    expect(made.match(/driver:|options:|labels:/g)).toHaveLength(3)
     expect((await fleet('plan')).stdout).toContain('+ web-1: create (profile web has count: 2)')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
@@ -108,7 +108,20 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     const left = await fleet('apply', '--yes')
     expect(left.code).toBe(1)
     expect((await aws.world()).instances).toHaveLength(2)
-    expect(await fleet('apply', '--yes', '--destroy', 'web-2')).toMatchObject({ code: 0 })
+    // On a terminal it is asked for, and only the name is a yes.
+    const applyTyping = (answer: string) =>
+      ana.fleetOnTerminal(
+        ['apply'],
+        [
+          { at: 'Do all of this?', type: 'y\r' },
+          { at: 'Type its name', type: `${answer}\r` },
+        ],
+        { env: aws.environment },
+      )
+    const spared = await applyTyping('y')
+    expect(spared).toMatchObject({ code: 1, screen: expect.stringContaining('left as it is') })
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect(await applyTyping('web-2')).toMatchObject({ code: 0 })
     expect((await aws.world()).instances).toHaveLength(1)
     expect((await fleet('ls', '-q')).stdout).toBe('web-1\n')
 
@@ -161,7 +174,15 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     expect(left).toMatchObject({ code: 1 })
     expect(left.stderr).toContain('fleet apply --destroy web-1')
     expect(await instanceId()).toBe(id)
-    expect(await fleet('apply', '--yes', '--destroy', 'web-1')).toMatchObject({ code: 0 })
+    // Killed with the old host half gone, the next apply ends it without being told again.
+    await ana.fleet(['apply', '--yes', '--destroy', 'web-1'], {
+      env: aws.environment,
+      said: (stderr, pid) => {
+        if (stderr.includes('remove its host')) process.kill(pid, 'SIGKILL')
+      },
+    })
+    expect((await fleet('plan')).stdout).toContain('its replacement was begun and cut short')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await instanceId()).not.toBe(id)
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
