@@ -21,6 +21,7 @@ describe.skipIf(!guestIsHere)('on this computer', () => {
     definition: { ...qemu, load: async () => qemuDriver(folder) },
     lifecycle: {
       options: { accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 },
+      changes: { memory: 192, disk: 2 },
       seed: async ({ user }) => seedGuest(image, user),
       async look() {
         const hosts = join(folder, 'hosts')

@@ -31,6 +31,7 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
     definition: { ...virtualbox, load: async () => driver },
     lifecycle: {
       options: smallOptions,
+      changes: { memory: 320, disk: 2 },
       seed: async ({ user }) => seedGuest(image, user),
       async look() {
         const list = await box.manage('list', 'vms')

@@ -301,7 +301,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
       '400 InvalidParameterValue',
     )
     const id = await launch(aws, words)
-    await reaches(aws, id, 'pending')
+    await reaches(aws, id, 'running')
     expect(await look(aws, id)).toMatchObject({ placement: { availabilityZone: 'eu-west-1b' } })
   })
 
