@@ -136,7 +136,7 @@ it(
           expect(merged.split('\r\n').length).toBe(isWindows ? merged.split('\n').length : 1)
         },
       ),
-      { numRuns: 25, endOnFailure: true },
+      { numRuns: 15, endOnFailure: true },
     )
   },
 )

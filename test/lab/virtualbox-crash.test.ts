@@ -19,7 +19,7 @@ const atOnce = 8
 
 /** Where the making of a machine dies, and whether another attempt follows before the removal. */
 interface CrashPoint {
-  /** `step 3`, or `before 7` and `after 7` of the calls of VBoxManage that change something. */
+  /** `step 3`, or `before 1` and `after 7` of the calls of VBoxManage that change something. */
   readonly place: string
   readonly again: boolean
 }
@@ -68,10 +68,8 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     const numbers = Array.from({ length: kill }, (_, index) => index + 1)
     const points: CrashPoint[] = [
       ...[1, 2, 3, 4, 5, 6, 7, 8].map((step) => ({ place: `step ${step}`, again: step % 2 === 0 })),
-      ...numbers.flatMap((number) => [
-        { place: `before ${number}`, again: number % 2 === 0 },
-        { place: `after ${number}`, again: number % 2 === 1 },
-      ]),
+      { place: 'before 1', again: true }, // before any other is soon after the one in front of it
+      ...numbers.map((number) => ({ place: `after ${number}`, again: number % 2 === 1 })),
     ]
     const rows: Awaited<ReturnType<typeof crash>>[] = []
     const work = async (): Promise<void> => {
@@ -83,6 +81,6 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     const isRight = (row: (typeof rows)[number]): boolean =>
       row.died && row.left.length === 0 && (row.made === 1 || !row.again)
     expect(rows.filter((row) => !isRight(row))).toEqual([])
-    expect(rows.length).toBeGreaterThan(40)
+    expect(rows.length).toBeGreaterThan(25)
   })
 })
