@@ -193,7 +193,7 @@ export function engineContract(
       const seen: string[] = []
       for await (const { line } of streamLogs(engine, id, { follow: true })) {
         seen.push(line)
-        if (line === 'first') await docker(`exec ${id} touch /go`)
+        if (line === 'first') await docker(`exec -d ${id} touch /go`)
       }
       expect(seen).toEqual(['first', 'last'])
     })
