@@ -26,7 +26,8 @@ function isOlder(seen: string, wanted: string): boolean {
 
 /**
  * Compares the engine that is wished for with the one that answers. Only an engine of Docker's own repository is upgraded: in place of a
- * distribution's, it would be another package with other files. A channel alone is a wish for no version: the engine that is there fits.
+ * distribution's, it would be another package with other files. A channel alone is a wish for no version: what
+ * comes from where it says fits.
  */
 export function judgeEngine(
   { engine, engineFromDocker }: HostProbe,
@@ -34,11 +35,8 @@ export function judgeEngine(
 ): EngineJudgement {
   const seen = engine?.version
   if (seen === undefined) return { kind: 'fits' }
-  const wantsDocker = version !== undefined || channel === 'stable' || channel === 'test'
-  if (version === undefined ? wantsDocker === engineFromDocker : isVersion(seen, version)) {
-    return { kind: 'fits' }
-  }
-  if (version === undefined && channel === undefined) return { kind: 'fits' }
+  const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
+  if (version === undefined ? isRightSource : isVersion(seen, version)) return { kind: 'fits' }
   const wanted = version === undefined ? `one of channel ${channel}` : version
   const there = `engine ${wanted} is wanted, and ${seen} is there`
   if (version !== undefined && !isOlder(seen, version)) {

@@ -1,12 +1,13 @@
 import type { HostRecord } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import { parseCidrs } from '../cidrs.ts'
-import { sayPorts } from '../ports.ts'
+import { type Lasting, compareDisk, compareLasting, comparePorts, yesOrNo } from '../differences.ts'
 import type { Difference } from '../reshape.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { architectureOf } from './images.ts'
 import type { AwsOptions } from './options.ts'
-import { changedTags, sayTags } from './tags.ts'
+import { sayTags } from '../tag-list.ts'
+import { changedTags } from './tags.ts'
 
 /** What is known of a host: its record, and what DescribeInstances said. */
 interface Known {
@@ -15,10 +16,8 @@ interface Known {
   readonly seen: Readonly<Record<string, string>>
 }
 
-const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no')
-
 /** Options that an instance keeps for its life, and what it has of them; nothing where that is not known. */
-const lasting: Readonly<Partial<Record<keyof AwsOptions, (known: Known) => string | undefined>>> = {
+const lasting: Lasting<AwsOptions, Known> = {
   region: ({ resources }) => resources['region'],
   zone: ({ seen }) => seen['zone'],
   image: ({ resources: { release, image } }) => release ?? image,
@@ -47,17 +46,6 @@ function isSame(option: string, wanted: string, has: string, { resources }: Know
   return option === 'image' && wanted === resources['image']
 }
 
-function compareLasting(options: AwsOptions, known: Known): readonly Difference[] {
-  return Object.entries(lasting).flatMap(([option, read]): Difference[] => {
-    const value = options[option as keyof AwsOptions]
-    if (value === undefined) return []
-    const to = typeof value === 'boolean' ? yesOrNo(value) : String(value)
-    const from = read(known)
-    if (from === undefined || isSame(option, to, from, known)) return []
-    return [{ option, from, to, how: 'replace' }]
-  })
-}
-
 function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): Difference[] {
   const fits = market === 'spot' ? spot !== 'never' : spot !== 'only'
   if (market === undefined || fits) return []
@@ -80,15 +68,6 @@ async function compareType(
     : [{ ...difference, how: 'stop' }]
 }
 
-function compareDisk({ disk }: AwsOptions, { resources }: Known): Difference[] {
-  const has = resources['disk']
-  if (has === String(disk)) return []
-  const difference = { option: 'disk', from: has ?? 'unknown', to: String(disk) }
-  return has !== undefined && disk < Number(has)
-    ? [{ ...difference, how: 'replace', why: 'a disk does not shrink' }]
-    : [{ ...difference, how: 'live' }]
-}
-
 function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Difference[] {
   if (seen['tags'] === undefined) return []
   const now = JSON.parse(seen['tags']) as Record<string, string>
@@ -103,13 +82,11 @@ function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Dif
 
 /** What the group that fleet made lets in. */
 function compareOpenings(
-  { ports = '', sshCidr, securityGroups }: AwsOptions,
+  { ports, sshCidr, securityGroups }: AwsOptions,
   { resources }: Known,
-): Difference[] {
+): readonly Difference[] {
   if (securityGroups !== undefined || resources['securityGroup'] === undefined) return []
-  const [had, wanted] = [sayPorts(resources['ports'] ?? ''), sayPorts(ports)]
-  const open: Difference[] =
-    had === wanted ? [] : [{ option: 'ports', from: had, to: wanted, how: 'live' }]
+  const open = comparePorts(resources['ports'], ports)
   const from = resources['sshCidr'] ?? 'unknown'
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
   if (to === undefined || sorted(to) === sorted(from)) return open
@@ -152,10 +129,10 @@ export async function compareHost(
 ): Promise<readonly Difference[]> {
   const known = { host, resources: host.resources ?? {}, seen }
   return [
-    ...compareLasting(options, known),
+    ...compareLasting(lasting, options, known, (...values) => isSame(...values, known)),
     ...compareMarket(options, known),
     ...(await compareType(ec2, options, known)),
-    ...compareDisk(options, known),
+    ...compareDisk(known.resources['disk'], options.disk, 'live'),
     ...compareTags(options, known),
     ...compareOpenings(options, known),
     ...compareAttributes(options, known),

@@ -1,6 +1,5 @@
 import type { Filter, Tag, TagSpecification } from '@aws-sdk/client-ec2'
-
-type Tags = Readonly<Record<string, string>>
+import { type Tags, parseTagList } from '../tag-list.ts'
 
 /** Keys that are not for people: AWS refuses the first, and fleet finds its hosts by the second. */
 const reserved = /^(?:aws:|fleet(?:$|:))/i
@@ -9,23 +8,7 @@ const isTag = (key: string, value: string): boolean =>
   key.length >= 1 && key.length <= 128 && value.length <= 256 && !reserved.test(key)
 
 /** Reads `key=value,key=value`; nothing where that is no list of tags that a person may set. */
-export function parseTags(text: string): Tags | undefined {
-  const tags: Record<string, string> = {}
-  for (const part of text.split(',')) {
-    const [, key = '', value = ''] = /^\s*([^=]*?)\s*=(.*)$/.exec(part) ?? []
-    if (!isTag(key, value.trim())) return undefined
-    tags[key] = value.trim()
-  }
-  return tags
-}
-
-/** Tags in words; `none` where there are none. */
-export const sayTags = (tags: Tags): string =>
-  Object.keys(tags).length === 0
-    ? 'none'
-    : Object.entries(tags)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(',')
+export const parseTags = (text: string): Tags | undefined => parseTagList(text, isTag)
 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 

@@ -1,14 +1,13 @@
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Resources } from '../driver.ts'
 import { parseCidrs } from '../cidrs.ts'
-import { sayPorts } from '../ports.ts'
+import { type Lasting, compareDisk, compareLasting, comparePorts, yesOrNo } from '../differences.ts'
 import type { Difference } from '../reshape.ts'
 import type { AzureApi } from './azure-api.ts'
 import type { AzureOptions } from './options.ts'
 import { findSize } from './sizes.ts'
-import { sayTags, tagChange } from './tags.ts'
-
-const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no')
+import { sayTags } from '../tag-list.ts'
+import { tagChange } from './tags.ts'
 
 /** What a host was asked for, as far as its record does not say that already: for later comparisons. */
 export const recordWishes = (options: AzureOptions): Resources => ({
@@ -23,10 +22,8 @@ export const recordWishes = (options: AzureOptions): Resources => ({
   ...(options.identity !== undefined && { identity: options.identity }),
 })
 
-type Read = (resources: Resources, host: HostRecord) => string | undefined
-
 /** Options that a virtual machine keeps for its life, and what it has of them; nothing where that is not known. */
-const lasting: Readonly<Partial<Record<keyof AzureOptions, Read>>> = {
+const lasting: Lasting<AzureOptions, Resources> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
   image: ({ release }) => release,
@@ -37,7 +34,7 @@ const lasting: Readonly<Partial<Record<keyof AzureOptions, Read>>> = {
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,
   identity: ({ identity = 'none' }) => identity,
-  user: (_resources, { user }) => user,
+  user: ({ user }) => user,
   subscription: ({ subscription }) => subscription,
   cloud: ({ cloud = 'public' }) => cloud,
 }
@@ -49,16 +46,6 @@ function isSame(option: string, wanted: string, has: string): boolean {
   if (option === 'location') return a.replaceAll(' ', '') === b.replaceAll(' ', '')
   const [subnet, network] = a.split('/').toReversed()
   return option === 'subnet' && b.endsWith(`/virtualnetworks/${network}/subnets/${subnet}`)
-}
-
-function compareLasting(options: AzureOptions, host: HostRecord): readonly Difference[] {
-  return Object.entries(lasting).flatMap(([option, read]): Difference[] => {
-    const value = options[option as keyof AzureOptions]
-    const from = read(host.resources ?? {}, host)
-    if (value === undefined || from === undefined) return []
-    const to = typeof value === 'boolean' ? yesOrNo(value) : String(value)
-    return isSame(option, to, from) ? [] : [{ option, from, to, how: 'replace' }]
-  })
 }
 
 /** Throws kind `usage` where there is no such size. */
@@ -78,14 +65,6 @@ async function compareSize(
     : [{ ...difference, how: 'replace', why: `${after.name} is ${after.architecture}` }]
 }
 
-function compareDisk({ disk }: AzureOptions, { disk: has }: Resources): Difference[] {
-  if (disk === undefined || has === String(disk)) return []
-  const difference = { option: 'disk', from: has ?? 'unknown', to: String(disk) }
-  return has !== undefined && disk < Number(has)
-    ? [{ ...difference, how: 'replace', why: 'a disk does not shrink' }]
-    : [{ ...difference, how: 'stop' }]
-}
-
 function compareTags({ tags = '' }: AzureOptions, resources: Resources): Difference[] {
   const { set, gone } = tagChange(resources['tags'] ?? '', tags)
   if (Object.keys({ ...set, ...gone }).length === 0) return []
@@ -94,14 +73,14 @@ function compareTags({ tags = '' }: AzureOptions, resources: Resources): Differe
   ]
 }
 
-function compareOpenings({ ports = '', sshCidr }: AzureOptions, resources: Resources) {
-  const found: Difference[] = []
-  const [had, wanted] = [sayPorts(resources['ports'] ?? ''), sayPorts(ports)]
-  if (had !== wanted) found.push({ option: 'ports', from: had, to: wanted, how: 'live' })
+function compareOpenings(
+  { ports, sshCidr }: AzureOptions,
+  resources: Resources,
+): readonly Difference[] {
+  const open = comparePorts(resources['ports'], ports)
   const from = resources['sshCidr'] ?? 'its network'
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
-  if (to && to !== from) found.push({ option: 'sshCidr', from, to, how: 'live' })
-  return found
+  return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
 /** See `Reshape.compare`: by what the record remembers. Only another size costs calls. */
@@ -111,11 +90,16 @@ export async function compareHost(
   options: AzureOptions,
   call: Call,
 ): Promise<readonly Difference[]> {
-  const { resources = {} } = host
+  const { resources = {}, user } = host
   return [
-    ...compareLasting(options, host),
+    ...compareLasting(
+      lasting,
+      options,
+      { ...resources, ...(user !== undefined && { user }) },
+      isSame,
+    ),
     ...(await compareSize(api, options, resources, call)),
-    ...compareDisk(options, resources),
+    ...(options.disk === undefined ? [] : compareDisk(resources['disk'], options.disk, 'stop')),
     ...compareTags(options, resources),
     ...compareOpenings(options, resources),
   ]

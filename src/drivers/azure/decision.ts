@@ -13,7 +13,8 @@ import { type PortRange, parsePorts } from '../ports.ts'
 import { checkSubscription } from './providers.ts'
 import { checkQuota } from './quota.ts'
 import { type Size, findSize } from './sizes.ts'
-import { type Tags, parseTags } from './tags.ts'
+import type { Tags } from '../tag-list.ts'
+import { parseTags } from './tags.ts'
 
 /** All that is decided about a host before anything of it is made. */
 export interface Decision {
