@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { cachedFolder } from '../cached-folder.ts'
-import { outside } from '../lab/outside.ts'
-import { runProgram } from '../lab/process.ts'
-import { ensureMmdebstrap } from './tools.ts'
+import { bootstrapDebian } from './bootstrap.ts'
+import { ensurePackages } from './tools.ts'
 
 const packages =
   'systemd systemd-sysv dbus openssh-server cloud-init sudo apparmor iproute2 netbase procps curl libstdc++6'
@@ -98,20 +97,9 @@ async function customize(root: string): Promise<void> {
 }
 
 async function build(folder: string, suite: string, sources: string): Promise<void> {
-  await ensureMmdebstrap()
+  await ensurePackages('mmdebstrap')
   const root = join(folder, 'root')
-  const skipped = ['man', 'locale', 'doc']
-  const options = [
-    '--mode=root',
-    '--variant=apt',
-    `--include=${packages.replaceAll(' ', ',')}`,
-    '--aptopt=APT::Install-Recommends "false"',
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    '--aptopt=Acquire::Check-Date "false"',
-    ...skipped.map((part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`),
-  ]
-  await runProgram(outside('mmdebstrap', ...options, suite, root, sources))
+  await bootstrapDebian({ root, packages: packages.split(' '), suite, sources })
   await customize(root)
 }
 

@@ -1,4 +1,4 @@
-import { access, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cachedFolder } from '../cached-folder.ts'
 import { outside } from '../lab/outside.ts'
@@ -36,12 +36,14 @@ export async function findTools(): Promise<Tools> {
   }
 }
 
-/** Installs mmdebstrap, unless it is there. */
-export async function ensureMmdebstrap(): Promise<void> {
-  try {
-    await access('/usr/bin/mmdebstrap')
-  } catch {
-    const apt = 'apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends mmdebstrap'
-    await runProgram(outside('env', 'DEBIAN_FRONTEND=noninteractive', ...apt.split(' ')))
-  }
+/** Installs packages on this machine, as far as they are missing. */
+export async function ensurePackages(...names: readonly string[]): Promise<void> {
+  const states = ['dpkg-query', '--show', '--showformat=${db:Status-Abbrev}\n', ...names] as const
+  const isInstalled = await runProgram(states).then(
+    (told) => told.split('\n').filter((line) => line.startsWith('ii')).length === names.length,
+    () => false,
+  )
+  if (isInstalled) return
+  const apt = 'apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends'.split(' ')
+  await runProgram(outside('env', 'DEBIAN_FRONTEND=noninteractive', ...apt, ...names))
 }

@@ -1,11 +1,13 @@
 import { open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bootstrapDebian } from '../booted-host/bootstrap.ts'
 import { findSources } from '../booted-host/root-folder.ts'
+import { ensurePackages } from '../booted-host/tools.ts'
 import { cachedFolder } from '../cached-folder.ts'
-import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 import { customizeRoot, initramfsHook, recipe } from './root-files.ts'
 
+/** What makes images and runs them. */
 const tools = [
   'e2fsprogs',
   'fdisk',
@@ -15,22 +17,6 @@ const tools = [
   'qemu-system-x86',
   'qemu-utils',
 ]
-
-/** Installs what makes images and runs them, as far as it is missing. */
-async function ensureTools(): Promise<void> {
-  const isInstalled = await runProgram([
-    'dpkg-query',
-    '--show',
-    '--showformat=${db:Status-Abbrev}\n',
-    ...tools,
-  ]).then(
-    (told) => told.split('\n').filter((line) => line.startsWith('ii')).length === tools.length,
-    () => false,
-  )
-  if (isInstalled) return
-  const apt = 'apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends'.split(' ')
-  await runProgram(outside('env', 'DEBIAN_FRONTEND=noninteractive', ...apt, ...tools))
-}
 
 const mebibyte = 2 ** 20
 /** Where the one partition begins; before it lies GRUB. */
@@ -71,21 +57,9 @@ async function makeDisk(folder: string, root: string, size: number): Promise<voi
 }
 
 async function build(folder: string, suite: string, sources: string): Promise<void> {
-  await ensureTools()
   const root = join(folder, 'root')
-  const skipped = ['man', 'locale', 'doc']
-  const options = [
-    '--mode=root',
-    '--variant=apt',
-    `--include=${recipe.packages.join(',')}`,
-    '--aptopt=APT::Install-Recommends "false"',
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    '--aptopt=Acquire::Check-Date "false"',
-    ...skipped.map((part) => `--dpkgopt=path-exclude=/usr/share/${part}/*`),
-    `--essential-hook=${initramfsHook}`,
-  ]
-  await runProgram(outside('mmdebstrap', ...options, suite, root, sources))
+  const more = [`--essential-hook=${initramfsHook}`]
+  await bootstrapDebian({ root, packages: recipe.packages, suite, sources, more })
   const kernel = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'))
   await customizeRoot(root, kernel?.replace('vmlinuz-', '') ?? '')
   await makeDisk(folder, root, 6 * 1024 * mebibyte)
@@ -100,7 +74,7 @@ export const debianBuildTime = 10 * 60_000
  * of 6 GiB. Made once a recipe; takes two minutes.
  */
 export async function debianImage(): Promise<string> {
-  await ensureTools()
+  await ensurePackages(...tools)
   const { suite, file } = findSources()
   const whole = [recipe, initramfsHook, suite, await readFile(file, 'utf8')]
   const folder = await cachedFolder('debian-guest', whole, (folder) => build(folder, suite, file))
