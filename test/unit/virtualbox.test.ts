@@ -117,6 +117,8 @@ describe('what VBoxManage prints', () => {
       "VBoxManage: error: The machine 'm' already has a lock request pending",
     ].map((said) => new VBoxError(['list'], said).isPassing)
     expect(passing).toEqual([true, true])
+    const silent = [['showvminfo'], ['list'], ['createvm']].map((words) => new VBoxError(words, ''))
+    expect(silent.map(({ isPassing }) => isPassing)).toEqual([true, true, false])
     const gone = new VBoxError(
       ['showvminfo'],
       "VBoxManage: error: Could not find a registered machine named 'x'\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component VirtualBoxWrap\n",

@@ -29,7 +29,8 @@ export class VBoxError extends Error {
     const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
-    this.isPassing = passing.test(stderr)
+    const isSilent = stderr.trim() === ''
+    this.isPassing = passing.test(stderr) || (isSilent && asking.test(words[0] ?? ''))
   }
 
   /** Whether the same call may well succeed in a moment. */
@@ -39,6 +40,9 @@ export class VBoxError extends Error {
 /** What VirtualBox says while another process of it works on the same thing, or begins or ends. */
 const passing =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
+
+/** What changes nothing, and fails without a word where VBoxSVC ends in the middle of it. */
+const asking = /^(?:list|show\w+|getextradata)$/
 
 /** How long VirtualBox may say that it is busy, in milliseconds. */
 const patience = 20_000
