@@ -22,11 +22,16 @@ const nativeCiphers = {
   },
 }
 
-/** What is asked of the broker is a file of its own, which `fleet --version` does not load. */
+/** What asks the broker, which `fleet --version` does not load, and what loads the rest are files of their own. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/start\.ts$/ }, () => ({ path: './chunks/start.js', external: true }))
+    onResolve({ filter: /^\.\/(?:start|load-code)\.ts$/ }, ({ path, importer }) => {
+      const folder = importer.endsWith('main.ts') ? './chunks/' : './'
+      return importer === ''
+        ? undefined
+        : { path: folder + path.slice(2, -2) + 'js', external: true }
+    })
   },
 }
 
@@ -98,10 +103,14 @@ const parts = await build({
     'import.meta.dirname': '__dirname',
   },
 })
-// Two files and no more, since each takes a millisecond to load.
+// Few files, since each takes its time to load.
 const main = await build({
   ...common,
-  entryPoints: { main: 'src/main.ts', 'chunks/start': 'src/start.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    'chunks/start': 'src/start.ts',
+    'chunks/load-code': 'src/load-code.ts',
+  },
   define: { fleetBuild: JSON.stringify(buildMark), 'import.meta.filename': '__filename' },
   plugins: [apart],
 })

@@ -2,39 +2,80 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { locateHome } from './state/locate-home.ts'
-import { askToRun } from './transport/broker/ask-to-run.ts'
+import { type AskedFor, askToRun } from './transport/broker/ask-to-run.ts'
+import { inputOver } from './transport/broker/input-over.ts'
 import { placeOfSockets } from './transport/broker/place.ts'
-import type { Want } from './transport/broker/protocol.ts'
-import type { RunningCommand } from './transport/transport.ts'
+import type { Answer, Look, Want } from './transport/broker/protocol.ts'
+import type { Wire } from './transport/broker/wire.ts'
 
-const lookOf = ({ isTTY, columns, rows }: NodeJS.WriteStream) =>
-  isTTY ? { isTTY, columns, rows } : { isTTY: false }
+/** How the output `name` looks. What is no terminal is opened only once there is something to write. */
+function lookOf(name: 'stdout' | 'stderr'): Look {
+  if (!isatty(name === 'stdout' ? 1 : 2)) return { isTTY: false }
+  const { columns, rows } = process[name]
+  return { isTTY: true, columns, rows }
+}
 
 /** Passes Ctrl-C and its like on; a second one ends the process. */
-function passSignals(running: RunningCommand): void {
+function passSignals(wire: Wire): void {
   let isTold = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (isTold) process.exit(128 + constants.signals[signal])
       isTold = true
-      running.kill(signal.slice('SIG'.length))
+      wire.send({ kill: signal.slice('SIG'.length) })
     })
   }
 }
 
-/** Gives the command what it wants of this process: its input, and its terminal as a mere wire. */
-function serve(running: RunningCommand, want: Want): void {
+/** Writes what comes to an output of this process, no faster than that takes it. */
+function pourInto(name: 'stdout' | 'stderr', wire: Wire): (chunk: Buffer) => void {
+  let output: NodeJS.WriteStream | undefined
+  return (chunk) => {
+    if (output === undefined) exitOnBrokenPipe((output = process[name]))
+    if (output.write(chunk)) return
+    wire.pause()
+    output.once('drain', () => wire.resume())
+  }
+}
+
+/** Makes the terminal a mere wire, or what it was. */
+function setRaw(on: boolean, wire: Wire): void {
   const { stdin, stdout } = process
-  if ('input' in want) {
-    running.stdin.on('error', () => {}) // it may end without reading its input
-    stdin.pipe(running.stdin)
-    return
-  }
-  stdin.setRawMode(want.raw)
+  stdin.setRawMode(on)
   stdout.removeAllListeners('resize')
-  if (want.raw) {
-    stdout.on('resize', () => running.resize({ columns: stdout.columns, rows: stdout.rows }))
+  if (!on) return
+  stdout.on('resize', () => wire.send({ resize: { columns: stdout.columns, rows: stdout.rows } }))
+}
+
+/** Passes on what the command says, and gives it what it wants of this process. Never returns: the process ends as the command does. */
+function serve({ wire, loss }: AskedFor): void {
+  let input: ReturnType<typeof inputOver> | undefined
+  const give = (want: Want): void => {
+    if ('raw' in want) return setRaw(want.raw, wire)
+    input = inputOver(wire)
+    process.stdin.pipe(input.stdin)
   }
+  const errors = pourInto('stderr', wire)
+  let code: number | undefined
+  const end = (ending: number): void => {
+    code = ending
+    // What was written has to be out before the process ends.
+    process.stdout.write('', () => process.stderr.write('', () => process.exit(ending)))
+  }
+  passSignals(wire)
+  wire.listen({
+    ...{ bytes: pourInto('stdout', wire), errors },
+    message(answer: Answer) {
+      if ('want' in answer) give(answer.want)
+      else if ('taken' in answer) input?.taken(answer.taken)
+      else if ('exit' in answer) end('code' in answer.exit ? answer.exit.code : 130)
+    },
+    closed() {
+      if (code !== undefined) return
+      errors(Buffer.from(loss.words))
+      end(loss.code)
+    },
+  })
 }
 
 /**
@@ -42,35 +83,15 @@ function serve(running: RunningCommand, want: Want): void {
  * said or done, where the broker does not run, or leaves it to this process.
  */
 export async function askBroker(argv: readonly string[], build: string): Promise<boolean> {
-  const { env, stdout, stderr } = process
+  const { env } = process
   const home = locateHome(env)
-  const folder = placeOfSockets(home, env)
-  const command = {
+  const asked = await askToRun(placeOfSockets(home, env), build, {
     // A relative path would mean another one in the broker, which works in no folder of the person's.
     ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
     // Opening the input would take from it what is typed ahead for whoever reads it.
-    ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf(stdout), stderr: lookOf(stderr) },
-  }
-  const wants: Want[] = []
-  let take = (want: Want): void => void wants.push(want)
-  const asked = await askToRun(folder, build, command, (want) => take(want))
+    ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf('stdout'), stderr: lookOf('stderr') },
+  })
   if (asked === undefined) return false
-  const { running, loss } = asked
-  take = (want) => serve(running, want)
-  for (const want of wants) take(want)
-  passSignals(running)
-  exitOnBrokenPipe(stdout)
-  exitOnBrokenPipe(stderr)
-  running.stdout.pipe(stdout)
-  running.stderr.pipe(stderr)
-  const code = await running.exit.then(
-    (status) => ('code' in status ? status.code : 130),
-    () => {
-      stderr.write(loss.words)
-      return loss.code
-    },
-  )
-  // What was written has to be out before the process ends.
-  stdout.write('', () => stderr.write('', () => process.exit(code)))
+  serve(asked)
   return true
 }

@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './broker.ts'
-import { openCode } from './load-code.ts'
 import type * as Process from './process.ts'
 import { locateHome } from './state/locate-home.ts'
 import type { Program } from './ui/io.ts'
@@ -33,6 +32,7 @@ export async function start(
   if (mayBeHosted(argv) && (await askBroker(argv, program.build))) return
   const release = `${fleetBuild}-${process.version}-${process.arch}`
   const cache = join(locateHome(process.env), 'cache', 'code', release)
+  const { openCode } = await import('./load-code.ts')
   const code = openCode(dirname(main.file), cache)
   if (argv[0] === '__broker') {
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker

@@ -1,36 +1,49 @@
-import type { RunningCommand } from '../transport.ts'
-import { findBroker } from './find.ts'
-import { awaitOpened, introduce } from './open.ts'
-import { type HostedCommand, type Loss, type Want, protocolVersion } from './protocol.ts'
-import { joinCommand } from './remote-command.ts'
+import { connect } from 'node:net'
+import { checkFolder } from './find.ts'
+import { hearingMs } from './open.ts'
+import { socketIn } from './place.ts'
+import { type Answer, type HostedCommand, type Loss, protocolVersion } from './protocol.ts'
+import { Wire } from './wire.ts'
 
-/** A command that the broker runs for this process. */
-interface Hosted {
-  readonly running: RunningCommand
-  /** How to end where the broker does, which `running.exit` rejects at. */
+/** A command of fleet's own that the broker runs. */
+export interface AskedFor {
+  /** Paused: what the command says comes once somebody listens. */
+  readonly wire: Wire
+  /** How to end where the broker does. */
   readonly loss: Loss
 }
 
-const brokerEnded = () => new Error('the broker ended')
-
 /**
  * Asks the broker of `folder` to run a command of fleet's own. Undefined, with nothing said or done, where it does not
- * run, is of another build, or leaves the command to the process that asks.
+ * run, is of another build, or leaves the command to the process that asks, which then finds out why by itself.
  */
-export async function askToRun(
+export function askToRun(
   folder: string,
   build: string,
   command: HostedCommand,
-  wanted: (want: Want) => void,
-): Promise<Hosted | undefined> {
-  try {
-    const socket = await findBroker(folder)
-    const opening = { ...command, open: 'command', protocol: protocolVersion, build } as const
-    const wire = socket && (await introduce(socket, opening))
-    if (wire === undefined) return undefined
-    const loss = (await awaitOpened(wire, {})) as Loss
-    return { loss, running: joinCommand(wire, undefined, brokerEnded, wanted) }
-  } catch {
-    return undefined // whatever it is: the process finds out by itself
-  }
+): Promise<AskedFor | undefined> {
+  return new Promise((resolve) => {
+    try {
+      checkFolder(folder)
+    } catch {
+      return resolve(undefined)
+    }
+    const wire = new Wire(connect(socketIn(folder)))
+    const leave = () => {
+      clearTimeout(timer)
+      resolve(undefined)
+      wire.destroy()
+    }
+    const timer = setTimeout(leave, hearingMs)
+    wire.listen({
+      message(answer: Answer) {
+        if ('accepted' in answer) return clearTimeout(timer)
+        if (!('opened' in answer)) return leave()
+        wire.pause()
+        resolve({ wire, loss: answer.opened as Loss })
+      },
+      closed: leave,
+    })
+    wire.send({ ...command, open: 'command', protocol: protocolVersion, build })
+  })
 }

@@ -5,7 +5,7 @@ import { type Answer, type Opening, unpackError } from './protocol.ts'
 import { Wire } from './wire.ts'
 
 /** How long the broker may take to say that it has heard. It says so before it does anything. */
-const hearingMs = 5_000
+export const hearingMs = 5_000
 
 /** Sends a request, and tells whether this broker takes it. Undefined: it did nothing, and is not to be used. */
 export function introduce(socket: Socket, opening: Opening): Promise<Wire | undefined> {

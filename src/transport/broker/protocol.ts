@@ -59,7 +59,7 @@ interface OnHost extends Login {
 }
 
 /** How a stream of a command looks. */
-interface Look {
+export interface Look {
   readonly isTTY: boolean
   readonly columns?: number
   readonly rows?: number

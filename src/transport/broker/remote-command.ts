@@ -1,46 +1,9 @@
-import { Readable, Writable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { outputDelivered } from '../output.ts'
 import type { ExitStatus, RunningCommand } from '../transport.ts'
-import { type Answer, type Want, inputWindow, unpackError } from './protocol.ts'
+import { bufferSize, inputOver } from './input-over.ts'
+import { type Answer, unpackError } from './protocol.ts'
 import type { Wire } from './wire.ts'
-
-/** Bytes that wait for a slow reader: less stalls bulk transfers. */
-const bufferSize = 1 << 20
-
-/** A program's input. A piece counts as written when the broker has room for the next one. */
-function inputOver(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
-  let underWay = 0
-  let waiting: (() => void) | undefined
-  const goOn = () => {
-    const done = waiting
-    waiting = undefined
-    done?.()
-  }
-  const stdin = new Writable({
-    highWaterMark: bufferSize,
-    write(chunk: Buffer, _encoding, done) {
-      underWay += chunk.length
-      wire.bytes(chunk)
-      if (underWay <= inputWindow) done()
-      else waiting = done
-    },
-    final(done) {
-      wire.end()
-      done()
-    },
-    destroy(error, done) {
-      goOn()
-      done(error)
-    },
-  })
-  return {
-    stdin,
-    taken(count) {
-      underWay -= count
-      if (underWay <= inputWindow) goOn()
-    },
-  }
-}
 
 /** A program's outputs, which share the connection: it waits while one of them is full that is still wanted. */
 function outputsOver(wire: Wire) {
@@ -73,7 +36,6 @@ export function joinCommand(
   wire: Wire,
   signal: AbortSignal | undefined,
   broken: () => Error,
-  wanted?: (want: Want) => void,
 ): RunningCommand {
   const { stdin, taken } = inputOver(wire)
   const { stdout, stderr, bytes, errors } = outputsOver(wire)
@@ -112,7 +74,6 @@ export function joinCommand(
       errors,
       message(answer: Answer) {
         if ('taken' in answer) taken(answer.taken)
-        else if ('want' in answer) wanted?.(answer.want)
         else if ('exit' in answer) void succeed(answer.exit)
         else if ('error' in answer) void fail(unpackError(answer.error))
       },
