@@ -22,16 +22,14 @@ const nativeCiphers = {
   },
 }
 
-/** What asks the broker, which `fleet --version` does not load, and what loads the rest are files of their own. */
+/** What loads the rest of the program is a file of its own, which nobody needs who asks the broker. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/(?:start|load-code)\.ts$/ }, ({ path, importer }) => {
-      const folder = importer.endsWith('main.ts') ? './chunks/' : './'
-      return importer === ''
-        ? undefined
-        : { path: folder + path.slice(2, -2) + 'js', external: true }
-    })
+    onResolve({ filter: /^\.\/load-code\.ts$/ }, () => ({
+      path: './chunks/load-code.js',
+      external: true,
+    }))
   },
 }
 
@@ -103,24 +101,26 @@ const parts = await build({
     'import.meta.dirname': '__dirname',
   },
 })
-// Few files, since each takes its time to load.
+// As CommonJS from the first, in one file: its modules are run, and load what they import, only when they are asked for.
 const main = await build({
   ...common,
-  entryPoints: {
-    main: 'src/main.ts',
-    'chunks/start': 'src/start.ts',
-    'chunks/load-code': 'src/load-code.ts',
-  },
+  format: 'cjs',
+  keepNames: false,
+  entryPoints: { main: 'src/main.ts' },
   define: { fleetBuild: JSON.stringify(buildMark), 'import.meta.filename': '__filename' },
   plugins: [apart],
 })
+const loader = await build({
+  ...common,
+  entryPoints: { 'chunks/load-code': 'src/load-code.ts' },
+})
 const metafile = {
-  inputs: { ...parts.metafile.inputs, ...main.metafile.inputs },
-  outputs: { ...parts.metafile.outputs, ...main.metafile.outputs },
+  inputs: { ...parts.metafile.inputs, ...main.metafile.inputs, ...loader.metafile.inputs },
+  outputs: { ...parts.metafile.outputs, ...main.metafile.outputs, ...loader.metafile.outputs },
 }
 const files = Object.keys(metafile.outputs)
 await Promise.all(files.map(makeCommonJs))
-await nameBuild(files, `${outdir}/chunks/start.js`)
+await nameBuild(files, `${outdir}/main.js`)
 await writeFile(`${outdir}/package.json`, '{ "type": "commonjs" }\n')
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
 await writeFile(

@@ -27,14 +27,27 @@ function passSignals(wire: Wire): void {
   }
 }
 
-/** Writes what comes to an output of this process, no faster than that takes it. */
-function pourInto(name: 'stdout' | 'stderr', wire: Wire): (chunk: Buffer) => void {
-  let output: NodeJS.WriteStream | undefined
-  return (chunk) => {
-    if (output === undefined) exitOnBrokenPipe((output = process[name]))
-    if (output.write(chunk)) return
+/** An output of this process, opened when something is written to it. */
+class Output {
+  readonly #name: 'stdout' | 'stderr'
+  #stream: NodeJS.WriteStream | undefined
+
+  constructor(name: 'stdout' | 'stderr') {
+    this.#name = name
+  }
+
+  /** Writes what comes, no faster than it is taken. */
+  pour(chunk: Buffer, wire: Wire): void {
+    if (this.#stream === undefined) exitOnBrokenPipe((this.#stream = process[this.#name]))
+    if (this.#stream.write(chunk)) return
     wire.pause()
-    output.once('drain', () => wire.resume())
+    this.#stream.once('drain', () => wire.resume())
+  }
+
+  /** Calls `done` once all that was written is out. */
+  flush(done: () => void): void {
+    if (this.#stream === undefined) done()
+    else this.#stream.write('', done)
   }
 }
 
@@ -47,32 +60,32 @@ function setRaw(on: boolean, wire: Wire): void {
   stdout.on('resize', () => wire.send({ resize: { columns: stdout.columns, rows: stdout.rows } }))
 }
 
-/** Passes on what the command says, and gives it what it wants of this process. Never returns: the process ends as the command does. */
+/** Passes on what the command says, and gives it what it wants of this process, which ends as the command does. */
 function serve({ wire, loss }: AskedFor): void {
+  const [stdout, stderr] = [new Output('stdout'), new Output('stderr')]
   let input: ReturnType<typeof inputOver> | undefined
+  let isOver = false
   const give = (want: Want): void => {
     if ('raw' in want) return setRaw(want.raw, wire)
     input = inputOver(wire)
     process.stdin.pipe(input.stdin)
   }
-  const errors = pourInto('stderr', wire)
-  let code: number | undefined
-  const end = (ending: number): void => {
-    code = ending
-    // What was written has to be out before the process ends.
-    process.stdout.write('', () => process.stderr.write('', () => process.exit(ending)))
+  const end = (code: number): void => {
+    isOver = true
+    stdout.flush(() => stderr.flush(() => process.exit(code)))
   }
   passSignals(wire)
   wire.listen({
-    ...{ bytes: pourInto('stdout', wire), errors },
+    bytes: (chunk) => stdout.pour(chunk, wire),
+    errors: (chunk) => stderr.pour(chunk, wire),
     message(answer: Answer) {
       if ('want' in answer) give(answer.want)
       else if ('taken' in answer) input?.taken(answer.taken)
       else if ('exit' in answer) end('code' in answer.exit ? answer.exit.code : 130)
     },
     closed() {
-      if (code !== undefined) return
-      errors(Buffer.from(loss.words))
+      if (isOver) return
+      stderr.pour(Buffer.from(loss.words), wire)
       end(loss.code)
     },
   })
@@ -85,12 +98,14 @@ function serve({ wire, loss }: AskedFor): void {
 export async function askBroker(argv: readonly string[], build: string): Promise<boolean> {
   const { env } = process
   const home = locateHome(env)
-  const asked = await askToRun(placeOfSockets(home, env), build, {
+  const asking = askToRun(placeOfSockets(home, env), build, {
     // A relative path would mean another one in the broker, which works in no folder of the person's.
     ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
     // Opening the input would take from it what is typed ahead for whoever reads it.
     ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf('stdout'), stderr: lookOf('stderr') },
   })
+  void process.stdout // takes a moment to open, while the broker is busy
+  const asked = await asking
   if (asked === undefined) return false
   serve(asked)
   return true

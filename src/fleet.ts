@@ -12,6 +12,7 @@ import { locateHome } from './state/locate-home.ts'
 import { openKeys } from './state/keys.ts'
 import type { Broker } from './transport/broker/client.ts'
 import type { BrokerTarget } from './transport/broker/protocol.ts'
+import type { ReadInventories } from './state/inventory-cache.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
@@ -84,6 +85,7 @@ const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/r
 
 /** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
 interface HostedFleet extends Hosted {
+  readonly inventories: ReadInventories
   /** The way to a host, undefined being this computer; throws where the command's own process is to connect. */
   connect(
     target: BrokerTarget | undefined,
@@ -148,6 +150,7 @@ export function openFleet(
       cache: openInventoryCache(
         join(home, 'cache', 'inventories'),
         io.program?.build ?? import.meta.url,
+        hosted?.inventories,
       ),
     })
   })

@@ -8,6 +8,7 @@ import { findCommand } from './commands/known.ts'
 import { UserError } from './errors.ts'
 import { openHostedInput } from './hosted-input.ts'
 import type { Hosted } from './operations/context.ts'
+import { rememberInventories } from './state/inventory-cache.ts'
 import { brokerEnded } from './transport/broker/client.ts'
 import type { Connections } from './transport/broker/connections.ts'
 import type {
@@ -25,6 +26,9 @@ import type { Io, Program } from './ui/io.ts'
 const patienceMs = 150
 /** How much of the answer is kept meanwhile, in bytes. */
 const longestAnswer = 1 << 18
+
+/** What the commands before have read. */
+const inventories = rememberInventories()
 
 /** The command's own process does better. */
 class LeftToProcess extends Error {}
@@ -104,7 +108,11 @@ export async function runHosted(
     }
   }
   const began = performance.now()
-  const ran = runCli(argv, { io, version: program.version, hosted: { ...hosted, connect } })
+  const ran = runCli(argv, {
+    io,
+    version: program.version,
+    hosted: { ...hosted, connect, inventories },
+  })
   const code = await Promise.race([
     ran,
     answering,

@@ -17,6 +17,8 @@ export interface InventoryCache {
 
 /** How many inventories are remembered, the last text of each. */
 const mostKept = 16
+/** How many of them a process remembers, and how long a text may be for that, in characters: some 2,500 machines. */
+const [mostRemembered, longestRemembered] = [4, 1 << 20]
 /** In bytes; some 40,000 machines. */
 const largest = 32 * 1024 * 1024
 
@@ -57,14 +59,44 @@ async function prune(folder: string): Promise<void> {
   )
 }
 
+/** The inventories that were read last, for a process that reads them again and again. */
+export interface ReadInventories {
+  find(file: string, text: string): ValidInventory | undefined
+  keep(file: string, text: string, valid: ValidInventory): void
+}
+
+/** Remembers the last text of each inventory, of as many and as long ones as take some megabytes of memory. */
+export function rememberInventories(): ReadInventories {
+  const last = new Map<string, { readonly text: string; readonly valid: ValidInventory }>()
+  return {
+    find(file, text) {
+      const known = last.get(file)
+      return known?.text === text ? known.valid : undefined
+    },
+    keep(file, text, valid) {
+      last.delete(file)
+      if (text.length > longestRemembered) return
+      last.set(file, { text, valid })
+      const [oldest] = last.keys()
+      if (last.size > mostRemembered && oldest !== undefined) last.delete(oldest)
+    },
+  }
+}
+
 /**
  * Keeps the cache in a folder of its own, which is private. `build` names the program: another one
- * may hold other texts for right.
+ * may hold other texts for right. What `read` remembers need not be looked up in the folder.
  */
-export function openInventoryCache(folder: string, build: string): InventoryCache {
+export function openInventoryCache(
+  folder: string,
+  build: string,
+  read?: ReadInventories,
+): InventoryCache {
   const placeOf = (file: string): string => join(folder, digest(resolve(file)))
   return {
     async find(file, text) {
+      const known = read?.find(file, text)
+      if (known !== undefined) return known
       try {
         const bytes = await readPrivate(placeOf(file))
         const lineEnd = bytes.indexOf('\n')
@@ -72,6 +104,7 @@ export function openInventoryCache(folder: string, build: string): InventoryCach
         if (bytes.toString('latin1', 0, lineEnd) !== digest(content)) return undefined
         const kept = JSON.parse(content.toString()) as Kept
         if (kept.build !== build || kept.text !== digest(text)) return undefined
+        read?.keep(file, text, kept)
         return kept
       } catch {
         return undefined

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,8 +46,22 @@ const packagesIn = (files: Iterable<string>): Set<string> =>
   )
 
 describe('start-up loads', () => {
-  test('no package for --version', () => {
-    expect(packagesIn(loadedWith(outputOf('src/main.ts')))).toEqual(new Set())
+  test('one file, and no package, for --version and to ask the broker', () => {
+    const file = outputOf('src/main.ts')
+    expect(Object.keys(outputs[file]?.inputs ?? {})).toContain('src/ask-broker.ts')
+    expect([...loadedWith(file)]).toEqual([file])
+    expect(packagesIn([file])).toEqual(new Set())
+  })
+
+  test('no module of Node.js for --version', () => {
+    const env = { ...process.env, NODE_DEBUG: 'module' }
+    const main = join(root, 'dist/main.js')
+    const { stdout, stderr } = spawnSync(process.execPath, [main, '--version'], {
+      env,
+      encoding: 'utf8',
+    })
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(stderr).not.toContain('node:')
   })
 
   test('nothing by import(), which would keep it from being kept compiled', async () => {
@@ -55,12 +69,6 @@ describe('start-up loads', () => {
       for (const file of loadedWith(outputOf(source)))
         expect(await readFile(join(root, file), 'utf8')).not.toContain('import(')
     }
-  })
-
-  test('one file, and no package, to ask the broker', () => {
-    const file = outputOf('src/start.ts')
-    expect([...loadedWith(file)]).toEqual([file])
-    expect(packagesIn([file])).toEqual(new Set())
   })
 
   test('only what parses the command line and colours text for --help', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
-import { openInventoryCache } from '../../src/state/inventory-cache.ts'
+import { openInventoryCache, rememberInventories } from '../../src/state/inventory-cache.ts'
 
 const text = 'version: 1\nid: 4f0c2f6e\nmachines:\n  10:\n    driver: x\n  2:\n    driver: x\n'
 let folder = ''
@@ -25,13 +25,13 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 /** What a command reads from an inventory. */
-const read = (path = file, build = 'one') =>
+const read = (path = file, build = 'one', remembered?: ReturnType<typeof rememberInventories>) =>
   openFileInventory(path, {
     async loadOptions() {
       parsed += 1
       return { optionsOf: () => undefined, isLasting }
     },
-    cache: openInventoryCache(cacheFolder, build),
+    cache: openInventoryCache(cacheFolder, build, remembered),
   }).read()
 
 const namesIn = async (...from: Parameters<typeof read>): Promise<string[]> => [
@@ -55,6 +55,17 @@ describe('a cached inventory', () => {
     const [first, second] = [await read(), await read()]
     expect(second).toStrictEqual(first)
     expect(second.machines.get(parseMachineName('10'))).toEqual({ name: '10', driver: 'x' })
+  })
+
+  it('that this process has read is not looked up again, until its text changes', async () => {
+    const remembered = rememberInventories()
+    const names = async () => [...(await read(file, 'one', remembered)).machines.keys()]
+    await names()
+    expect([await names(), parsed]).toEqual([['10', '2'], 1]) // from the folder
+    await rm(cacheFolder, { recursive: true })
+    expect([await names(), parsed]).toEqual([['10', '2'], 1])
+    await writeFile(file, text.replace('  2:', '  3:'))
+    expect([await names(), parsed]).toEqual([['10', '3'], 2])
   })
 
   it.each<[string, (place: string) => Promise<unknown>]>([
