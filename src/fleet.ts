@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Driver, DriverDefinition } from './drivers/driver.ts'
@@ -117,6 +118,7 @@ export function openFleet(
   const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
+  setMaxListeners(0, signal) // one for each machine that is connected to
 
   const locate = once(async () => {
     const { findInventory } = await import('./state/find-inventory.ts')

@@ -10,17 +10,19 @@ export interface MarkedCommand {
 }
 
 /**
- * Marks a command by a variable in its environment, which Linux shows in /proc. This is for root's
- * commands: sshd delivers signals (RFC 4254 6.9) to everybody else's, but refuses for root, whose session
- * runs without privilege separation (`session_signal_req` of OpenSSH's session.c).
+ * Marks a command by a variable in the environment of all that it starts, and the shell that reads it by its own words:
+ * Linux shows both in /proc. This is for root's commands: sshd delivers signals (RFC 4254 6.9) to everybody else's, but
+ * refuses for root, whose session runs without privilege separation (`session_signal_req` of OpenSSH's session.c).
+ * A variable that `env` sets would take two more programs, which costs a host as much as the rest of a short command.
  */
 export function markCommand(command: CommandLine): MarkedCommand {
-  const mark = `FLEET_COMMAND=${randomUUID()}`
-  const words = 'shell' in command ? `"$SHELL" -c ${quoteWord(command.shell)}` : shellLine(command)
+  const id = randomUUID()
+  const words = 'shell' in command ? command.shell : `exec ${shellLine(command)}`
   return {
-    line: `exec env ${mark} ${words}`,
+    line: `export FLEET_COMMAND=${id}; ${words}`,
+    // With brackets, so that it does not find itself.
     signalLine: (signal) =>
-      `for found in $(grep -ls ${mark} /proc/[0-9]*/environ); do ` +
-      `found=\${found#/proc/}; kill -s ${quoteWord(signal)} "\${found%/environ}"; done`,
+      `for found in $(grep -ls '[F]LEET_COMMAND=${id}' /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do ` +
+      `found=\${found#/proc/}; kill -s ${quoteWord(signal)} "\${found%/*}"; done`,
   }
 }

@@ -60,6 +60,21 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(stderr.split('\n').sort()).toEqual(['', 'h1 | no', 'h2 | no', 'h3 | no'])
   })
 
+  test('many begin at once without a word of their own', async () => {
+    const crowd = Array.from({ length: 24 }, (_, index) => {
+      const host = lab.hosts[index % lab.hosts.length]
+      return host === undefined ? '' : entry({ ...host, name: `c${index + 1}` })
+    })
+    const file = join(ana.folder, 'crowd.yaml')
+    await writeFile(file, `version: 1\nid: 0123abce\nmachines:\n${crowd.join('')}`)
+    const words = `--inventory ${file} ssh --all --parallel 24 --fold -- echo a`.split(' ')
+    const answer = { code: 0, stdout: 'c1..c24 (24):\na\n', stderr: '' }
+    for (const broker of ['off', 'on', 'on']) {
+      expect(await ana.fleet(words, { env: { FLEET_BROKER: broker } })).toEqual(answer)
+    }
+    await ana.fleet(['broker', 'stop'], { env: { FLEET_BROKER: 'on' } })
+  })
+
   test('--fold tells equal output once', async () => {
     const script = 'case $(hostname) in h2) echo other;; *) echo same;; esac'
     const { code, stdout } = await fleet('ssh', '--on', 'h*', '--fold', '--', script)
