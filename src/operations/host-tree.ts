@@ -13,8 +13,8 @@ export interface Host {
   readonly become?: readonly string[]
 }
 
-/** In one language, for its complaints are read. */
-const tar = ['env', 'LC_ALL=C', 'tar']
+/** In one language, for its complaints are read; GNU's in steps of 64 KiB, not of 10, which halves its time. Others know no such variable. */
+const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
 /** GNU tar says only that less was written than it wanted. */
 const noSpace = 'No space left on device'

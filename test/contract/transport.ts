@@ -179,13 +179,15 @@ export function transportContract(
 
     test('delivers signals, after the end of input too', async () => {
       const line = "trap 'echo got it; exit 9' INT; echo ready; while :; do sleep 0.02; done"
-      const command = await transport.exec(['sh', '-c', line])
-      command.stdin.end()
-      await shown(command.stdout, /ready/)
-      const answer = shown(command.stdout, /got it/)
-      command.kill('INT')
-      await answer
-      expect(await command.exit).toEqual({ code: 9 })
+      for (const words of [['sh', '-c', line] as const, { shell: line }]) {
+        const command = await transport.exec(words)
+        command.stdin.end()
+        await shown(command.stdout, /ready/)
+        const answer = shown(command.stdout, /got it/)
+        command.kill('INT')
+        await answer
+        expect(await command.exit).toEqual({ code: 9 })
+      }
     })
 
     test('gives a terminal of a size, and a new size later', async () => {
