@@ -1,0 +1,170 @@
+import { tmpdir } from 'node:os'
+import type { Engine } from './engine/engine.ts'
+import { UserError } from './errors.ts'
+import { once, perMachine } from './made-once.ts'
+import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
+import type { Context, Hosted } from './operations/context.ts'
+import type { ServedSocket } from './operations/engine-socket.ts'
+import type { ReadInventories } from './state/inventory-cache.ts'
+import type { Broker } from './transport/broker/client.ts'
+import type { BrokerTarget } from './transport/broker/protocol.ts'
+import type { SshOptions, SshTarget } from './transport/ssh.ts'
+import type { Transport } from './transport/transport.ts'
+import type { Io } from './ui/io.ts'
+
+/** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
+export interface HostedFleet extends Hosted {
+  readonly inventories: ReadInventories
+  /** The way to a host, undefined being this computer; throws where the command's own process is to connect. */
+  connect(
+    target: BrokerTarget | undefined,
+    env: Readonly<Record<string, string | undefined>>,
+  ): Promise<Transport>
+}
+
+/** The ways to machines and their engines, for one command. */
+export interface Reach extends Pick<
+  Context,
+  | 'connect'
+  | 'connectApart'
+  | 'engine'
+  | 'engineSocket'
+  | 'keepEngineSocket'
+  | 'forgetEngineSockets'
+> {
+  /** What keeps connections from one command to the next; undefined where every command makes its own. */
+  broker(): Promise<Broker | undefined>
+  /** Closes every connection that was opened. */
+  readonly dispose: () => Promise<void>
+}
+
+interface ReachOptions {
+  readonly io: Io
+  /** The folder of this person's private files. */
+  readonly home: string
+  readonly hosted: HostedFleet | undefined
+  /** The parts that this one is of, once they are made. */
+  readonly context: () => Context
+}
+
+const brokerMissing = (): UserError =>
+  new UserError(
+    'unsupported',
+    'other programs reach engines through the broker, and there is none',
+    {
+      hint: 'unset FLEET_BROKER; Windows has no broker yet: use fleet docker there',
+    },
+  )
+
+/** Where an engine listens on its machine. */
+const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
+
+/** Reaches machines: through the broker where there is one. Nothing is connected until it is asked for. */
+export function reachMachines({ io, home, hosted, context }: ReachOptions): Reach {
+  const { env } = io
+
+  const broker = once(async () => {
+    const { program } = io
+    // Windows has pipes that cannot be ended one way and not the other; commands there connect by themselves.
+    if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
+      return undefined
+    }
+    const { openBroker } = await import('./transport/broker/client.ts')
+    const { placeOfSockets } = await import('./transport/broker/place.ts')
+    const folder = placeOfSockets(home, env)
+    return openBroker({ folder, program: program.file, build: program.build, env })
+  })
+
+  async function describe(machine: Machine): Promise<BrokerTarget> {
+    const { describeTarget } = await import('./operations/broker-target.ts')
+    return describeTarget(context(), machine)
+  }
+
+  /** Logs in from this process. */
+  async function logIn(
+    machine: Machine,
+    { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
+  ): Promise<Transport> {
+    const { connectSsh } = await import('./transport/ssh.ts')
+    const { describeLogin } = await import('./operations/describe-login.ts')
+    const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
+    return connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
+  }
+
+  async function connect(machine: ReadyMachine): Promise<Transport> {
+    if (machine.host.address === undefined) {
+      const { openLocal } = await import('./transport/local.ts')
+      return openLocal(env)
+    }
+    const { connectJumpHost } = await import('./operations/jump-host.ts')
+    const via = await connectJumpHost(context(), machine)
+    const shared = await broker()
+    const { signal, prompt } = context()
+    const directly = () => logIn(machine, { via, prompt })
+    if (shared === undefined) return directly()
+    return shared.connect(await describe(machine), { signal, env, prompt }, directly)
+  }
+
+  const transports = perMachine(async (machine): Promise<Transport> => {
+    if (hosted !== undefined) {
+      const isHere = hostOf(machine).address === undefined
+      return hosted.connect(isHere ? undefined : await describe(machine), env)
+    }
+    const { followHost } = await import('./operations/follow-host.ts')
+    return followHost(context(), machine, connect)
+  })
+
+  const apart = perMachine((machine) => logIn(machine, {}))
+
+  async function openDial(machine: Machine) {
+    const { dialEngine } = await import('./operations/reach-engine.ts')
+    return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
+  }
+
+  const engines = perMachine(async (machine): Promise<Engine> => {
+    const { openEngine } = await import('./engine/http-engine.ts')
+    const { name: label, host } = machine
+    return openEngine(await openDial(machine), { label, release: host?.engine })
+  })
+
+  const engineSockets = perMachine(async (machine): Promise<ServedSocket> => {
+    const { relay } = await transports.get(machine)
+    if (relay) {
+      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      return relay.serveEngine(socketOf(machine), await nameEngineSocket(context(), machine))
+    }
+    const { serveEngineSocket } = await import('./operations/engine-socket.ts')
+    return serveEngineSocket(await openDial(machine), env['TMPDIR'] ?? tmpdir())
+  })
+
+  return {
+    broker,
+    connect: (machine) => transports.get(machine),
+    async connectApart(machine) {
+      const shared = await transports.get(machine)
+      if (shared.relay === undefined || machine.via !== undefined) return shared
+      return apart.get(machine).catch(() => shared)
+    },
+    engine: (machine) => engines.get(machine),
+    async engineSocket(machine) {
+      if (hostOf(machine).address === undefined) return socketOf(machine)
+      return (await engineSockets.get(machine)).path
+    },
+    async keepEngineSocket(machine, holder) {
+      if (hostOf(machine).address === undefined) return socketOf(machine)
+      const shared = await broker()
+      if (shared === undefined) throw brokerMissing()
+      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      const [target, file] = [await describe(machine), await nameEngineSocket(context(), machine)]
+      const engine = { target, env, path: socketOf(machine), file }
+      return (await shared.serveEngine(engine, { env, signal: context().signal }, holder)).path
+    },
+    forgetEngineSockets: async (files) => (await broker())?.forget(files),
+    async dispose() {
+      await engineSockets.dispose()
+      await engines.dispose()
+      await apart.dispose()
+      await transports.dispose()
+    },
+  }
+}
