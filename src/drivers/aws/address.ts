@@ -14,6 +14,23 @@ async function findAddress(ec2: Ec2, token: string): Promise<Address | undefined
   return (await ec2.send(ask)).Addresses?.[0]
 }
 
+/** How long EC2 may take to show an address that it has made, in milliseconds. */
+const longestLag = 5000
+
+/** The address that an earlier request may have made. */
+async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
+  const absent = new Error('no address yet')
+  const find = async (): Promise<Address> => {
+    const found = await findAddress(ec2, token)
+    if (found === undefined) throw absent
+    return found
+  }
+  return retry(ec2.call, (error) => error === absent, find, longestLag).catch((error: unknown) => {
+    if (error !== absent) throw error
+    return undefined
+  })
+}
+
 /**
  * Allocates a host's Elastic IP, unless it is there. EC2 has no token for this call, and makes another address each time
  * it is asked: so whenever it may have been asked before, what there is by tag is looked at first.
@@ -32,7 +49,7 @@ export async function ensureAddress(
 ): Promise<string> {
   let mayExist = !isFirst
   return retry(ec2.call, isPassing, async () => {
-    const found = mayExist ? await findAddress(ec2, token) : undefined
+    const found = mayExist ? await findEarlier(ec2, token) : undefined
     if (found?.AllocationId !== undefined) return found.AllocationId
     mayExist = true
     const { AllocationId = '' } = await ec2.sendOnce(

@@ -6,7 +6,7 @@ import {
   RevokeSecurityGroupIngressCommand,
   type SecurityGroup,
 } from '@aws-sdk/client-ec2'
-import { isIPv6 } from 'node:net'
+import { SocketAddress, isIPv6 } from 'node:net'
 import { UserError } from '../../errors.ts'
 import { retry } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
@@ -67,6 +67,38 @@ async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise
   )
 }
 
+/** Closes rules of a group that it is known to have. */
+async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void> {
+  if (rules.length === 0) return
+  const IpPermissions = rules.map(permissionOf)
+  await ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions }))
+}
+
+/** A single address as EC2 writes it; nothing for a range, which EC2 may write in another way than people do. */
+function singleAddress(cidr: string): string | undefined {
+  const [address = '', length] = cidr.split('/')
+  if (length !== (isIPv6(address) ? '128' : '32')) return undefined
+  const { address: plain } = new SocketAddress({
+    address,
+    family: isIPv6(address) ? 'ipv6' : 'ipv4',
+  })
+  return plain
+}
+
+/** The single addresses that may reach SSH, where an earlier attempt was made from, and that are not wanted now. */
+function leftByEarlier({ IpPermissions = [] }: SecurityGroup, { sshCidrs }: Openings): Rule[] {
+  const wanted = new Set(sshCidrs.map(singleAddress))
+  return IpPermissions.filter(
+    ({ FromPort, ToPort, IpProtocol }) => FromPort === 22 && ToPort === 22 && IpProtocol === 'tcp',
+  )
+    .flatMap(({ IpRanges = [], Ipv6Ranges = [] }) => [
+      ...IpRanges.map(({ CidrIp = '' }) => CidrIp),
+      ...Ipv6Ranges.map(({ CidrIpv6 = '' }) => CidrIpv6),
+    ])
+    .filter((cidr) => singleAddress(cidr) !== undefined && !wanted.has(singleAddress(cidr)))
+    .map((cidr) => ({ from: 22, to: 22, protocol: 'tcp', cidr }))
+}
+
 const sameRule = (a: Rule, b: Rule): boolean =>
   a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.cidr === b.cidr
 
@@ -84,13 +116,7 @@ export async function moveOpenings(
   const closed = rulesFor(before).filter(
     (rule) => hasRule(group, rule) && !kept.some((one) => sameRule(one, rule)),
   )
-  if (closed.length === 0) return
-  await ec2.send(
-    new RevokeSecurityGroupIngressCommand({
-      GroupId: id,
-      IpPermissions: closed.map(permissionOf),
-    }),
-  )
+  await close(ec2, id, closed)
 }
 
 const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undefined> => {
@@ -108,7 +134,10 @@ export interface WantedGroup {
   readonly openings: Openings
 }
 
-/** Makes a host's own group, unless it is there, and hands its id to `record` before anything else is asked for. */
+/**
+ * Makes a host's own group, unless it is there, and hands its id to `record` before anything else is asked for. Where an
+ * earlier attempt came from somewhere else, that place is let in no longer.
+ */
 export async function ensureGroup(
   ec2: Ec2,
   wanted: WantedGroup,
@@ -118,6 +147,7 @@ export async function ensureGroup(
   const { GroupId: id = '' } = group
   await record(id)
   await open(ec2, group, wanted.openings)
+  await close(ec2, id, leftByEarlier(group, wanted.openings))
   return id
 }
 
