@@ -37,6 +37,13 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
   const callsOf = (action: string) => aws.calls.filter((call) => call.action === action)
   const running = (trial: AwsTrial) => aws.instance(trial.record.id ?? '')
 
+  /** The IPv4 ranges that calls of a name had to do with. */
+  const cidrsOf = (name: string) =>
+    callsOf(name)
+      .filter(({ outcome }) => outcome === 'ok')
+      .flatMap(({ parameters }) => Object.entries(parameters))
+      .flatMap(([key, value]) => (key.endsWith('CidrIp') ? value : []))
+
   describe('creates', () => {
     test.each<[string, Record<string, unknown>, number]>([
       ['a host', {}, 0],
@@ -297,11 +304,6 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       const again = begin({}, { token: trial.record.token })
       again.record = trial.record
       await again.make()
-      const cidrsOf = (name: string) =>
-        callsOf(name)
-          .filter(({ outcome }) => outcome === 'ok')
-          .flatMap(({ parameters }) => Object.entries(parameters))
-          .flatMap(([key, value]) => (key.endsWith('CidrIp') ? value : []))
       expect(cidrsOf('AuthorizeSecurityGroupIngress')).toEqual([
         '203.0.113.9/32',
         '198.51.100.4/32',
