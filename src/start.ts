@@ -9,7 +9,9 @@ import type { Program } from './ui/io.ts'
 declare const fleetBuild: string
 
 /** What the broker runs sooner than a new process can: what is asked for all the time. */
-const hosted: ReadonlySet<string | undefined> = new Set(['ps', 'images', 'exec', 'ssh'])
+const hosted: ReadonlySet<string | undefined> = new Set(
+  'ps images logs df history exec ssh'.split(' '),
+)
 
 /** Whether a command line is one that the broker may be asked to run. */
 function mayBeHosted(argv: readonly string[]): boolean {

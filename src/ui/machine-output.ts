@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { drained } from './drained.ts'
 import { foldNames } from './fold-names.ts'
 import type { Io } from './io.ts'
 import { openPrefixedLines } from './prefixed-lines.ts'
@@ -13,10 +13,6 @@ export interface MachineOutput {
   end(machine: string, code: number): void
   /** Tells that it has ended everywhere. */
   finish(): void
-}
-
-async function drained(stream: Io['stdout']): Promise<void> {
-  if (stream.writableNeedDrain) await once(stream, 'drain')
 }
 
 /** Each line as it comes, behind the name of its machine. */

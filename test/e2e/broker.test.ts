@@ -113,10 +113,11 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   describe('what is asked for all the time is answered by the broker itself', () => {
     beforeAll(async () => {
       await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
+      await host.exec("docker run --name talker bb:1 sh -c 'seq 100000; echo trouble >&2'")
       await ana.fleet(['ps', '--all', '-q'])
       await setTimeout(1500) // it loads the code for this once the first commands were served
     })
-    afterAll(() => host.exec('docker rm -f sleeper'))
+    afterAll(() => host.exec('docker rm -f sleeper talker'))
 
     test('as the command itself would', async () => {
       for (const args of [
@@ -125,6 +126,10 @@ describe.skipIf(!labIsHere)('with the broker', () => {
         ['--all', 'ps', '-q'],
         ['ps', '--on', 'h1,h2'],
         ['images'],
+        ['logs', '--tail', '3', 'talker'],
+        ['logs', '--on', 'h1', '-t', 'talker'],
+        ['history', 'bb:1'],
+        ['df', '--all'],
       ]) {
         const alone = timeless(await ana.fleet(args, { env: { FLEET_BROKER: 'off' } }))
         expect(alone.code).toBe(0)
@@ -200,6 +205,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
         [2, 'ps', '--nonsense'],
         [3, '-m', 'nobody', 'ps'],
         [0, 'ls'],
+        [0, 'logs', '-f', '-n', '1', 'talker'],
         [1, 'exec', 'nobody', 'true'],
         [0, 'exec', '-d', 'sleeper', 'true'],
         [0, '--all', 'exec', '--help'],

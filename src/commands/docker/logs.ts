@@ -1,4 +1,5 @@
 import { exitCodes } from '../../errors.ts'
+import { drained } from '../../ui/drained.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import { defineCommand, flag, parsed, several, text } from '../definition.ts'
@@ -35,6 +36,7 @@ export const logs = defineCommand({
       ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
+    if (options.follow) fleet.hosted?.leave() // its lines are work for as long as it runs
     const machines = await chooseMachines(fleet, targets)
     const many = targets.on.length > 0
     const { found, failures: missing } = await findContainers(fleet, machines, args.containers)
@@ -53,6 +55,8 @@ export const logs = defineCommand({
       if (format.json) io.stdout.write(`${JSON.stringify(entry)}\n`)
       else if (prefixed === undefined) io[entry.stream].write(`${line}\n`)
       else prefixed.write(nameOf(entry), entry.stream, line)
+      const output = io[format.json ? 'stdout' : entry.stream]
+      if (output.writableNeedDrain) await drained(output)
     }
     writeFailures(io, failures, { of: machines.length, json: format.json })
     return failures.length === 0 ? exitCodes.ok : exitCodes.failed
