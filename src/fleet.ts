@@ -9,6 +9,7 @@ import { openCreations } from './state/creations.ts'
 import { openKeys } from './state/keys.ts'
 import { locateHome } from './state/locate-home.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
+import { shareAnswers } from './transport/share-answers.ts'
 import type { Io } from './ui/io.ts'
 import { askSecret, askText, canPrompt } from './ui/prompt.ts'
 
@@ -100,7 +101,7 @@ export function openFleet(
     inventoryFile: told,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
     prompt: canPrompt(io)
-      ? ({ text, secret }) => (secret ? askSecret(io, text) : askText(io, text))
+      ? shareAnswers(({ text, secret }) => (secret ? askSecret(io, text) : askText(io, text)))
       : undefined,
     inventory,
     active: once(async () => {

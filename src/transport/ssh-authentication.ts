@@ -6,11 +6,17 @@ import { fingerprint, formatPublicKey } from './host-keys.ts'
 import { type AgentKey, KeyHolder, type Sign, readAgent } from './ssh-agent.ts'
 import { type KeyFile, readKeyFile } from './ssh-key-file.ts'
 
-/** Asks the person; rejects when there is no answer. `secret`: what is typed is not shown. */
-export type Prompt = (question: {
+/** A question for the person. */
+export interface Question {
   readonly text: string
+  /** What is typed is not shown. */
   readonly secret: boolean
-}) => Promise<string>
+  /** Questions of one command that share this have one answer, whichever connections ask them. */
+  readonly sharedAs?: string
+}
+
+/** Asks the person; rejects when there is no answer. */
+export type Prompt = (question: Question) => Promise<string>
 
 /** What there is to log in with. */
 export interface Credentials {
@@ -54,7 +60,8 @@ function signAfterAsking(
 ): Sign {
   return async (data, hash) => {
     for (let asked = 0; asked < prompts; asked += 1) {
-      const key = unlock(await prompt({ text: `Passphrase of ${file}:`, secret: true }))
+      const text = `${asked === 0 ? '' : 'That did not open it. '}Passphrase of ${file}:`
+      const key = unlock(await prompt({ text, secret: true, sharedAs: `${file} ${asked}` }))
       if (key) return key.sign(data, hash)
     }
     throw new Error(`no passphrase opened ${file}`)

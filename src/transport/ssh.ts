@@ -11,7 +11,7 @@ import { type Link, watchLink } from './ssh-link.ts'
 import { openSocket } from './ssh-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'
 
-export type { Prompt } from './ssh-authentication.ts'
+export type { Prompt, Question } from './ssh-authentication.ts'
 
 /** A host to log in to. */
 export interface SshTarget {

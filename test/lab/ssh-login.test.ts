@@ -125,8 +125,10 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     test('whose passphrase is asked for, three times at most', async () => {
       const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
       expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
-      const question = { text: `Passphrase of ${file}:`, secret: true }
-      expect(questions).toEqual([question, question, question])
+      const question = `Passphrase of ${file}:`
+      const again = `That did not open it. ${question}`
+      expect(questions.map(({ text }) => text)).toEqual([question, again, again])
+      expect(questions.every(({ secret }) => secret)).toBe(true)
     })
 
     test('but nobody is asked for a key that is not let in', async () => {

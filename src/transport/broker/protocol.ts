@@ -1,6 +1,6 @@
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { refused } from '../refused.ts'
-import type { SshTarget } from '../ssh.ts'
+import type { Question, SshTarget } from '../ssh.ts'
 import type {
   CommandLine,
   ExecOptions,
@@ -131,7 +131,7 @@ interface SentError {
 export type Answer =
   | { readonly accepted: true }
   | { readonly retired: true }
-  | { readonly ask: { readonly text: string; readonly secret: boolean } }
+  | { readonly ask: Question }
   | { readonly opened: unknown }
   | { readonly taken: number }
   | { readonly want: Want }
