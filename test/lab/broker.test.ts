@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Broker, openBroker } from '../../src/transport/broker/client.ts'
 import { socketIn } from '../../src/transport/broker/place.ts'
+import type { HostStatus } from '../../src/transport/broker/protocol.ts'
 import type { BrokerOptions } from '../../src/transport/broker/server.ts'
 import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
@@ -34,6 +35,10 @@ async function keeper(options?: Partial<BrokerOptions>): Promise<Keeper> {
   const started = await startKeeper(options)
   onTestFinished(() => started[Symbol.asyncDispose]())
   return started
+}
+async function hostsOf(client: Broker): Promise<readonly HostStatus[]> {
+  const status = await client.status()
+  return typeof status === 'object' ? status.hosts : []
 }
 const silent = () => new Promise<string>(() => {})
 const refuse = () => Promise.reject(new Error('no answer'))
@@ -121,9 +126,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
       { env, prompt: silent, signal: leaving.signal },
       noDirect,
     )
-    await vi.waitFor(async () =>
-      expect((await client.status())?.hosts[0]?.state).toBe('connecting'),
-    )
+    await vi.waitFor(async () => expect((await hostsOf(client))[0]?.state).toBe('connecting'))
     const way = await connect(client, { to, prompt })
     expect((await run(way, ['whoami'])).stdout).toBe('ana\n')
     expect(asked).toEqual([`Password of ana@${host.address}:`])
@@ -137,7 +140,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     const { client } = await keeper()
     const to = { ...target, user: 'ana', identityFiles: [] }
     await expect(connect(client, { to, prompt: refuse })).rejects.toThrow('no answer')
-    await vi.waitFor(async () => expect((await client.status())?.hosts[0]?.state).toBe('closed'))
+    await vi.waitFor(async () => expect((await hostsOf(client))[0]?.state).toBe('closed'))
   })
 
   test('lends nobody the agent of another login', async () => {
@@ -172,7 +175,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect((await run(way, { shell: 'hostname; echo ${SSH_CONNECTION%% *}' })).stdout).toBe(
       `h2\n${host.address}\n`,
     )
-    expect((await client.status())?.hosts).toHaveLength(2)
+    expect(await hostsOf(client)).toHaveLength(2)
   })
 
   test('ends a command whose caller is gone', async () => {
@@ -233,9 +236,21 @@ describe.skipIf(!labIsHere)('the broker', () => {
     )
     expect((await run(other, ['hostname'])).stdout).toBe('h1\n')
     await expect(stat(socketIn(folder))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await openClient('other').status()).toBe(undefined)
     command.stdin.end('still here')
     expect(await text(command.stdout)).toBe('still here')
     expect(await command.exit).toEqual({ code: 0 })
+    await way[Symbol.asyncDispose]()
+    await broker.ended
+  })
+
+  test('tells whoever asks from another build how it is, but does not end under what runs', async () => {
+    const { client, openClient, broker } = await keeper()
+    const way = await connect(client)
+    const command = await way.exec(['cat'])
+    expect(await openClient('other').stop()).toBe('retired')
+    command.stdin.end('still here')
+    expect(await text(command.stdout)).toBe('still here')
     await way[Symbol.asyncDispose]()
     await broker.ended
   })
@@ -284,7 +299,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
       for (const stream of streams) stream.write('GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n')
       const answers = await Promise.all(streams.map((stream) => once(stream, 'data')))
       expect(answers.every(([chunk]) => String(chunk).startsWith('HTTP/1.1 200'))).toBe(true)
-      const links = (await client.status())?.hosts.length ?? 0
+      const links = (await hostsOf(client)).length
       expect(links > 1).toBe(relayed)
       for (const stream of streams) stream.destroy()
     },

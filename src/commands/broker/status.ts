@@ -1,4 +1,4 @@
-import type { BrokerStatus, HostStatus } from '../../transport/broker/protocol.ts'
+import type { HostStatus, SocketStatus } from '../../transport/broker/protocol.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../definition.ts'
 
@@ -9,17 +9,32 @@ const columns: readonly Column<HostStatus>[] = [
   { title: 'USES', text: ({ uses }) => String(uses) },
 ]
 
+/** What to say of a broker that another build of fleet has started. */
+export const otherBuild =
+  'a broker of another build of fleet was told to end: it does when what runs through it has\n'
+
+function describeSocket({ machine, path, context, holders }: SocketStatus): string {
+  const wanting = [
+    ...(context ? ['a docker context'] : []),
+    ...holders.map((pid) => `process ${pid}`),
+  ]
+  return `engine socket of ${machine} for ${wanting.join(', ') || 'a command'}: ${path}\n`
+}
+
 export const brokerStatus = defineCommand({
   name: 'status',
-  summary: 'Show the connections that are kept warm',
+  summary: 'Show the connections and engine sockets that are kept',
   answers: 'json',
   async run({ fleet, io, format }) {
-    const status: BrokerStatus | undefined = await (await fleet.broker())?.status()
-    if (format.json) writeJson(io, status ?? { hosts: [] })
+    const status = await (await fleet.broker())?.status()
+    const isThere = status !== undefined && status !== 'retired'
+    if (format.json) writeJson(io, isThere ? status : { hosts: [], sockets: [] })
     else if (status === undefined) io.stderr.write('the broker does not run\n')
+    else if (status === 'retired') io.stderr.write(otherBuild)
     else {
       io.stderr.write(`the broker runs since ${status.started} as process ${status.pid}\n`)
       await writeRows(io, format, { rows: status.hosts, columns })
+      for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
     }
   },
 })

@@ -40,12 +40,15 @@ export interface Broker {
     options: SshOptions,
     holder?: Holder | 'context',
   ): Promise<{ readonly path: string } & AsyncDisposable>
-  /** What it is doing; undefined when it does not run. */
-  status(): Promise<BrokerStatus | undefined>
+  /**
+   * What it is doing; undefined when it does not run. One of another build tells nothing, and is `retired`: it ends when
+   * what runs through it has.
+   */
+  status(): Promise<BrokerStatus | 'retired' | undefined>
   /** Keeps the engine sockets of these names no longer for contexts. */
   forget(files: readonly string[]): Promise<void>
-  /** Ends it, and what runs through it. Gives what it was doing; undefined when it did not run. */
-  stop(): Promise<BrokerStatus | undefined>
+  /** Ends it, and what runs through it. Gives what it was doing; else as `status`. */
+  stop(): Promise<BrokerStatus | 'retired' | undefined>
 }
 
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
@@ -93,7 +96,7 @@ export function openBroker(place: BrokerPlace): Broker {
     for (let attempt = 0; attempt < tries; attempt += 1) {
       options.signal?.throwIfAborted()
       const wire = await introduce(await reach(), { ...request, ...identity })
-      if (wire === undefined) continue
+      if (!(wire instanceof Wire)) continue
       try {
         await awaitOpened(wire, options)
         return wire
@@ -107,10 +110,10 @@ export function openBroker(place: BrokerPlace): Broker {
   }
 
   /** What the broker that runs, if any, says to a question. */
-  async function ask(request: Request): Promise<BrokerStatus | undefined> {
+  async function ask(request: Request): Promise<BrokerStatus | 'retired' | undefined> {
     const socket = await findBroker(place.folder)
     const wire = socket && (await introduce(socket, { ...request, ...identity }))
-    if (wire === undefined) return undefined
+    if (!(wire instanceof Wire)) return wire
     const told = await awaitOpened(wire, {})
     wire.destroy()
     return told as BrokerStatus

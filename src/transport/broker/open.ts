@@ -7,14 +7,17 @@ import { Wire } from './wire.ts'
 /** How long the broker may take to say that it has heard. It says so before it does anything. */
 export const hearingMs = 5_000
 
-/** Sends a request, and tells whether this broker takes it. Undefined: it did nothing, and is not to be used. */
-export function introduce(socket: Socket, opening: Opening): Promise<Wire | undefined> {
+/**
+ * Sends a request, and tells whether this broker takes it. Else it did nothing, and is not to be used: it is of another build
+ * and ends when what runs through it has (`retired`), or it went away.
+ */
+export function introduce(socket: Socket, opening: Opening): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)
   return new Promise((resolve, reject) => {
-    const settle = (result: Wire | undefined) => {
+    const settle = (result: Wire | 'retired' | undefined) => {
       clearTimeout(timer)
       wire.pause()
-      if (result === undefined) wire.destroy()
+      if (result !== wire) wire.destroy()
       resolve(result)
     }
     const giveUp = () => {
@@ -23,7 +26,7 @@ export function introduce(socket: Socket, opening: Opening): Promise<Wire | unde
     }
     const timer = setTimeout(giveUp, hearingMs)
     wire.listen({
-      message: (answer: Answer) => settle('accepted' in answer ? wire : undefined),
+      message: (answer: Answer) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),
     })
     wire.send(opening)
