@@ -90,12 +90,18 @@ function locateHost(
   })
 }
 
+/** The engine is there, and this user may neither open its socket nor become root. */
+const hintForStranger = (user: string, name: string): string =>
+  `${user} may not use Docker there: put it into the host's group docker, or let it use sudo without a password; then: fleet ps -m ${name}`
+
 function hintFor(
   { name, host, engine }: ReadyMachine,
   probe: HostProbe,
 ): Pick<CreatedMachine, 'hint'> {
   if (engine === 'none') return {}
   if (probe.engine?.version === undefined) {
+    const mayNot = probe.engine?.direct === false && !probe.root && !probe.sudo
+    if (mayNot) return { hint: hintForStranger(probe.user, name) }
     return { hint: `no Docker engine answers there; to install one: fleet provision ${name}` }
   }
   if (host.address === undefined && !probe.engine.direct) {

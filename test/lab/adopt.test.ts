@@ -234,6 +234,14 @@ describe.skipIf(!labIsHere)('adopting', () => {
     expect(hint).toContain('fleet provision bare')
   })
 
+  test('takes a host whose engine the user may not use, and says what is in the way', async () => {
+    await other.exec('mv /etc/sudoers.d/bob /root-of-bob')
+    const request = { destination: `bob@${other.address}`, name: name('locked'), ...acceptNew }
+    const { hint } = await adopt(request)
+    await other.exec('mv /root-of-bob /etc/sudoers.d/bob')
+    expect(hint).toContain('bob may not use Docker there')
+  })
+
   test('writes engine: none for a host that is to have none, and has nothing to say then', async () => {
     const request = { destination: `root@${host.address}`, name: name('jump'), ...acceptNew }
     expect(await adopt({ ...request, engine: 'none' })).not.toHaveProperty('hint')
