@@ -9,7 +9,7 @@ import {
 import { type Command, type Option, isGroup } from './commands/definition.ts'
 import { insteadOf } from './commands/docker/docker-words.ts'
 import { commandList } from './commands/index.ts'
-import { isCalled, isKnown } from './commands/known.ts'
+import { findGroup, isCalled, isKnown } from './commands/known.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -36,11 +36,21 @@ const absent = { flag: false, text: undefined, texts: [] } as const
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
+/** Reads the value of an option; what is wrong with it is told with the option's name. */
+function naming<Value>({ long }: ProgramOption, read: () => Value): Value {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(error.kind, `${long}: ${error.message}`, { hint: error.hint })
+  }
+}
+
 function programOption(option: Option<unknown>): ProgramOption {
   const made = new ProgramOption(option.flags, option.description)
   const { parse } = option
   if (option.kind === 'texts') made.argParser(collect)
-  else if (parse !== undefined) made.argParser((text) => parse(text))
+  else if (parse !== undefined) made.argParser((text) => naming(made, () => parse(text)))
   return made
 }
 
@@ -217,9 +227,14 @@ async function parse(run: Run): Promise<void> {
   })
 }
 
-/** The command that tells how a verb is used. */
-const helpFor = (verb: string | undefined): string =>
-  isKnown(verb) ? `fleet ${verb} --help` : 'fleet --help'
+/** The command that tells how what was typed is used. */
+function helpFor(argv: readonly string[]): string {
+  const verb = verbOf(argv)
+  if (verb === undefined || !isKnown(verb)) return 'fleet --help'
+  const next = argv[argv.indexOf(verb) + 1]
+  const isNamed = findGroup(verb)?.commands.some(({ name }) => name === next) === true
+  return `fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
+}
 
 /** A wrong command line, told as fleet tells errors. */
 function usageError({ message }: CommanderError, argv: readonly string[]): UserError {
@@ -229,7 +244,7 @@ function usageError({ message }: CommanderError, argv: readonly string[]): UserE
     (word === undefined ? undefined : insteadOf(word, commandList)) ??
     /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
   return new UserError('usage', what, {
-    hint: meant === undefined ? helpFor(verbOf(argv)) : `did you mean ${meant}?`,
+    hint: meant === undefined ? helpFor(argv) : `did you mean ${meant}?`,
   })
 }
 

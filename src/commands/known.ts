@@ -14,3 +14,10 @@ export function findCommand(verb: string | undefined): Command | undefined {
   const found = entries.find((entry) => isCalled(entry, verb))
   return found === undefined || isGroup(found) ? undefined : found
 }
+
+/** The group of commands called `verb`, where it is one. */
+export const findGroup = (verb: string): CommandGroup | undefined =>
+  commandList
+    .flatMap(({ entries }) => entries)
+    .filter(isGroup)
+    .find((group) => group.name === verb)

@@ -17,7 +17,7 @@ export interface GatherOptions<Machine, Value> {
 export interface Gathered<Machine, Value> {
   /** In the order of the machines. */
   readonly outcomes: readonly Outcome<Machine, Value>[]
-  /** The machines of which nothing came, since the work was stopped. */
+  /** The machines on which the work was not finished, or not begun, since it was stopped. */
   readonly rest: readonly Machine[]
   /** Whether the person stopped it. */
   readonly cancelled: boolean

@@ -104,9 +104,10 @@ export function shellOf(program: string): Shell | undefined {
 export function requireShell(name: string): Shell {
   const shell = shellOf(name)
   if (shell !== undefined) return shell
+  const all = `name one of these: ${shells.join(', ')}`
   const near = nearest(name, shells)
   throw new UserError('usage', `fleet knows no shell called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? `name one of these: ${shells.join(', ')}` : `did you mean ${near}?`,
+    hint: near === undefined ? all : `did you mean ${near}? Else ${all}`,
   })
 }
 

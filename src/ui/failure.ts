@@ -77,7 +77,7 @@ interface Gathered {
   readonly cancelled: boolean
 }
 
-/** Tells which machines failed, and of which nothing came since the work was stopped. Gives the exit code. */
+/** Tells which machines failed, and on which the work was not finished since it was stopped. Gives the exit code. */
 export function writeGathered(
   io: Io,
   { outcomes, rest, cancelled }: Gathered,
@@ -88,10 +88,11 @@ export function writeGathered(
   )
   writeFailures(io, failures, { of: outcomes.length + rest.length, json })
   if (rest.length > 0) {
-    const why = cancelled ? 'cancelled' : `stopped after ${failures.length} failures`
+    const count = failures.length === 1 ? '1 failure' : `${failures.length} failures`
+    const why = cancelled ? 'cancelled' : `stopped after ${count}`
     const names = foldNames(rest.map(({ name }) => name))
     const kind = cancelled ? 'cancelled' : 'failed'
-    writeFailure(io, new UserError(kind, `${why}: nothing of ${names}`), json)
+    writeFailure(io, new UserError(kind, `${why}: not finished on ${names}`), json)
   }
   if (cancelled) return exitCodes.cancelled
   return failures.length === 0 ? exitCodes.ok : exitCodes.failed

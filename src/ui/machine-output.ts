@@ -84,7 +84,8 @@ function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
       const placeOf = (group: (typeof groups)[number]) => machines.indexOf(group.names[0] ?? '')
       groups.sort((a, b) => placeOf(a) - placeOf(b))
       for (const { names, lines } of groups) {
-        io.stdout.write(`${foldNames(names)} (${names.length}):\n`)
+        const nothing = lines.length === 0 ? ' nothing' : ''
+        io.stdout.write(`${foldNames(names)} (${names.length}):${nothing}\n`)
         for (const { stream, text } of lines) io[stream].write(`${text}\n`)
       }
     },

@@ -94,7 +94,8 @@ export function foldRows<Row>(
       groups.sort((a, b) => placeOf(a) - placeOf(b))
       if (format.json) return writeJson(io, groups)
       for (const { machines, rows } of groups) {
-        io.stdout.write(`${foldNames(machines)} (${machines.length}):\n`)
+        const nothing = rows.length === 0 ? ' nothing' : ''
+        io.stdout.write(`${foldNames(machines)} (${machines.length}):${nothing}\n`)
         await writeRows(io, format, { ...options, rows })
       }
     },

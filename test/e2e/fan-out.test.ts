@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     )
     expect(code).toBe(1)
     expect(stderr).toContain('h1: it exited with 1')
-    expect(stderr).toContain('stopped after 1 failures: nothing of h2, h3')
+    expect(stderr).toContain('stopped after 1 failure: not finished on h2, h3')
     expect((await fleet('ssh', '--retry-failed', '--', 'true')).stderr).toBe('')
   })
 
@@ -162,7 +162,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     child.kill('SIGINT')
     expect({ code: await ended, ...out }).toMatchObject({ code: 130 })
     expect(out.stdout.trim().split('\n')).toHaveLength(3)
-    expect(out.stderr).toContain('cancelled: nothing of z-gone')
+    expect(out.stderr).toContain('cancelled: not finished on z-gone')
   })
 
   test('what is for several is refused for one', async () => {
