@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
 import type { DriverDefinition } from './driver.ts'
+import { takenFlags } from './taken-flags.ts'
 
 /** A driver's option, as a command-line flag. */
 export interface OptionFlag {
@@ -59,8 +60,10 @@ const isPlain = (value: unknown): value is string | number | boolean =>
 
 function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   const { inner, required, description = '', fallback } = unwrap(field)
+  const name = flagName(key)
+  if (takenFlags.has(name)) throw new TypeError(`option ${key}: --${name} is a flag of fleet's own`)
   return {
-    name: flagName(key),
+    name,
     key,
     description,
     ...typeOf(inner, key),

@@ -101,7 +101,7 @@ describe('a host in a group of its own', () => {
       dnsLabel: 'web-1-label',
       spot: true,
       eviction: 'delete',
-      identity: 'system',
+      managedIdentity: 'system',
       bootDiagnostics: false,
       tags: 'owner=ana,cost=42',
     }

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { commonOptions } from '../../src/commands/common-options.ts'
+import { adopt } from '../../src/commands/machines/adopt.ts'
+import { create } from '../../src/commands/machines/create.ts'
 import { defineDriver, unknownStatus } from '../../src/drivers/driver.ts'
 import { drivers } from '../../src/drivers/index.ts'
 import { checkOptions, optionFlags, readOptionFlags } from '../../src/drivers/option-flags.ts'
 import { ssh } from '../../src/drivers/ssh/definition.ts'
+import { takenFlags } from '../../src/drivers/taken-flags.ts'
 import { UserError } from '../../src/errors.ts'
 
 const sample = defineDriver({
@@ -49,6 +53,16 @@ test('a schema says which flags there are', () => {
       required: false,
     },
   ])
+})
+
+test('no option can have a flag of fleet’s own', () => {
+  const options = z.strictObject({ hostKey: z.string().describe('A key.') })
+  expect(() => optionFlags({ ...sample, options })).toThrow(
+    "hostKey: --host-key is a flag of fleet's",
+  )
+  const own = { ...create.options, ...adopt.options, ...commonOptions }
+  const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])
+  expect([...takenFlags].sort()).toEqual([...new Set([...names, 'help', 'version'])].sort())
 })
 
 test('flags become options of the right type, and those not given stay away', () => {

@@ -19,7 +19,7 @@ export const recordWishes = (options: AzureOptions): Resources => ({
   ...(options.ports !== undefined && { ports: options.ports }),
   ...(options.spot && { spot: 'yes' }),
   ...(options.dnsLabel !== undefined && { dnsLabel: options.dnsLabel }),
-  ...(options.identity !== undefined && { identity: options.identity }),
+  ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
 })
 
 /** Options that a virtual machine keeps for its life, and what it has of them; nothing where that is not known. */
@@ -33,7 +33,7 @@ const lasting: Lasting<AzureOptions, Resources> = {
   privateOnly: ({ access }) => yesOrNo(access === 'private'),
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,
-  identity: ({ identity = 'none' }) => identity,
+  managedIdentity: ({ identity = 'none' }) => identity,
   user: ({ user }) => user,
   subscription: ({ subscription }) => subscription,
   cloud: ({ cloud = 'public' }) => cloud,

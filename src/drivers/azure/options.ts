@@ -85,10 +85,10 @@ export const azureOptions = z.strictObject({
     .enum(['deallocate', 'delete'])
     .default('deallocate')
     .describe('What becomes of a spot host that is taken away.'),
-  identity: text(/^(?:system|\/subscriptions\/\S+)$/i, 'system, or an id, /subscriptions/…')
+  managedIdentity: text(/^(?:system|\/subscriptions\/\S+)$/i, 'system, or an id, /subscriptions/…')
     .optional()
     .describe(
-      'Managed identity, `system` or the id of one of yours: what programs on the host may do in Azure.',
+      'Identity of the host, `system` or the id of one of yours: what programs on it may do in Azure.',
     ),
   acceleratedNetworking: z
     .boolean()

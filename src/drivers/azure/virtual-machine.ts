@@ -27,10 +27,12 @@ export async function findMachine(
   return { user: osProfile?.adminUsername ?? '', state }
 }
 
-function identityOf({ identity }: Decision['options']): { identity?: VirtualMachineIdentity } {
-  if (identity === undefined) return {}
-  if (identity.toLowerCase() === 'system') return { identity: { type: 'SystemAssigned' } }
-  return { identity: { type: 'UserAssigned', userAssignedIdentities: { [identity]: {} } } }
+function identityOf({ managedIdentity: id }: Decision['options']): {
+  identity?: VirtualMachineIdentity
+} {
+  if (id === undefined) return {}
+  if (id.toLowerCase() === 'system') return { identity: { type: 'SystemAssigned' } }
+  return { identity: { type: 'UserAssigned', userAssignedIdentities: { [id]: {} } } }
 }
 
 /** `maxPrice: -1`: up to the price of a machine that stays. */
