@@ -48,7 +48,8 @@ function naming<Value>({ long }: ProgramOption, read: () => Value): Value {
 
 function programOption(option: Option<unknown>): ProgramOption {
   const made = new ProgramOption(option.flags, option.description)
-  const { parse } = option
+  const { parse, heading } = option
+  if (heading !== undefined) made.helpGroup(`${heading}:`)
   if (option.kind === 'texts') made.argParser(collect)
   else if (parse !== undefined) made.argParser((text) => naming(made, () => parse(text)))
   return made
@@ -165,6 +166,9 @@ async function audited<Value>(
   }
 }
 
+/** How help lists the verb for itself, and what it says of that. */
+const helpVerb = ['help [command]', 'Show how a command is typed'] as const
+
 /** The commands as commander knows them: those called `verb`, or all where none is. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
@@ -173,7 +177,7 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   const root = new Program('fleet')
     .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
     .version(run.version, '-V, --version', 'the version of fleet')
-    .helpOption('-h, --help', 'help for a command')
+    .helpOption('-h, --help', 'show this')
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
@@ -194,11 +198,15 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
         await addCommand(root, root, entry, run)
         continue
       }
-      const group = root.command(entry.name).description(entry.summary).enablePositionalOptions()
+      const group = root
+        .command(entry.name)
+        .description(entry.summary)
+        .helpCommand(...helpVerb)
+        .enablePositionalOptions()
       for (const command of entry.commands) await addCommand(group, root, command, run)
     }
   }
-  return root
+  return root.helpCommand(...helpVerb) // in the last section
 }
 
 /** `fleet help WORD` and `fleet WORD --help` want the help of a command. Throws as commander does where there is none. */

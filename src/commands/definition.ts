@@ -18,6 +18,8 @@ export interface Option<T> {
   /** As shown in help: `-a, --all-containers`, `--tail <lines>`. */
   readonly flags: string
   readonly description: string
+  /** What help lists it under, where that is not with all others. */
+  readonly heading?: string
   readonly completes: Completes
   /** There or not; with a text; with a text and more than once. */
   readonly kind: 'flag' | 'text' | 'texts'

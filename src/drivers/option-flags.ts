@@ -158,7 +158,7 @@ function troublesOf(driver: DriverDefinition, issue: z.core.$ZodIssue, options: 
   const flag = optionFlags(driver).find(({ key }) => key === issue.path[0])
   if (flag === undefined) return [issue.message]
   if (options[flag.key] === undefined) return [`--${flag.name} is needed`]
-  const choices = flag.choices?.join(', ')
+  const choices = (flag.type === 'boolean' ? ['true', 'false'] : flag.choices)?.join(', ')
   const why = choices === undefined ? issue.message : `expected one of ${choices}`
   return [`--${flag.name}: ${why.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
 }

@@ -87,7 +87,7 @@ describe('a driver package, installed next to the inventory', () => {
   test('shows its options in --help and in completion', async () => {
     const help = await fleet('create', '--driver', 'example', '--help')
     expect(help).toMatchObject({ code: 0, stderr: '' })
-    expect(help.stdout).toMatch(/--zone <enum>\s+Where the server is to be\. One of north, south/)
+    expect(help.stdout).toMatch(/--zone <choice>\s+Where the server is to be\. One of north, south/)
     const { stdout } = await fleet('__complete', 'create', '--driver', 'example', '--zo')
     expect(stdout).toBe('--zone\tWhere the server is to be. One of north, south. Needed.\n')
   })
@@ -151,7 +151,7 @@ test('a driver package, installed globally, is there for the fleet beside it', a
     env: ana.env,
     encoding: 'utf8',
   })
-  expect(help).toContain('--zone <enum>')
+  expect(help).toContain('--zone <choice>')
 })
 
 describe.skipIf(!labIsHere)('a machine whose driver is not there', () => {

@@ -98,6 +98,7 @@ describe('checking', () => {
     [{ region: 'n', diskSize: 0 }, '--disk-size: '],
     [{ region: 'n', diskSize: 'x' }, '--disk-size: '],
     [{ region: 'n', tier: 'huge' }, '--tier: expected one of small, large'],
+    [{ region: 'n', spot: 'maybe' }, '--spot: expected one of true, false'],
     [{ region: 'n', colour: 'red' }, 'no option "colour"'],
   ])('of %o says %s', (options, expected) => {
     const error = failureOf(() => checkOptions(sample, options))

@@ -34,7 +34,7 @@ export const adopt = defineCommand({
   },
   options,
   async moreOptions(argv, fleet) {
-    const more = Object.entries(await driverOptions(argv, fleet))
+    const more = Object.entries(await driverOptions(argv, fleet, { isNew: false }))
     return Object.fromEntries(more.filter(([key]) => !Object.hasOwn(options, key)))
   },
   answers: 'json',

@@ -52,7 +52,7 @@ export const create = defineCommand({
     'Create machines. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand, or whose creation was cut short, needs its name only.',
   arguments: { names: any('names', 'what to call them; asked for on a terminal', 'machine') },
   options: creationOptions,
-  moreOptions: driverOptions,
+  moreOptions: (argv, fleet) => driverOptions(argv, fleet),
   worksOnSeveral: true,
   answers: 'json',
   examples: [

@@ -62,19 +62,36 @@ function driverIn(argv: readonly string[]): string | undefined {
   return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
 }
 
-function driverFlag({ name, type, description, choices, required }: OptionFlag): Option<unknown> {
+/** What stands for the value of a flag in help; nothing where it takes none. */
+function placeholderOf({ type, default: fallback }: OptionFlag): string | undefined {
+  if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
+  return { string: '<text>', number: '<number>', enum: '<choice>' }[type]
+}
+
+/** `isNew`: for a host that is yet to be made, so that what is needed counts, and what holds unless told. */
+function driverFlag(driver: string, option: OptionFlag, isNew: boolean): Option<unknown> {
+  const { name, description, choices, default: fallback, required } = option
+  const holds = isNew && fallback !== undefined && fallback !== false
   const about = [
     description,
     ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
-    ...(required ? ['Needed.'] : []),
+    ...(holds ? [`${fallback} unless told.`] : []),
+    ...(isNew && required ? ['Needed.'] : []),
   ].join(' ')
-  return type === 'boolean' ? flag(`--${name}`, about) : text(`--${name} <${type}>`, about)
+  const placeholder = placeholderOf(option)
+  const made =
+    placeholder === undefined ? flag(`--${name}`, about) : text(`--${name} ${placeholder}`, about)
+  return { ...made, heading: `Options of the driver ${driver}` }
 }
 
-/** What the options are once drivers are known: their names, and the flags of the one that `argv` names. */
+/**
+ * What the options are once drivers are known: their names, and the flags of the one that `argv` names, for a new host
+ * or one that exists.
+ */
 export async function driverOptions(
   argv: readonly string[],
   fleet: Fleet,
+  { isNew = true }: { readonly isNew?: boolean } = {},
 ): Promise<Record<string, Option<unknown>>> {
   const { drivers } = await import('../../drivers/index.ts')
   const { optionFlags } = await import('../../drivers/option-flags.ts')
@@ -83,7 +100,9 @@ export async function driverOptions(
   const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
   return {
     driver: driverOption(`: ${names}`),
-    ...Object.fromEntries(flags.map((flag) => [flag.name, driverFlag(flag)])),
+    ...Object.fromEntries(
+      flags.map((option) => [option.name, driverFlag(driver ?? '', option, isNew)]),
+    ),
   }
 }
 
