@@ -14,8 +14,8 @@ export const exitCodes = {
   cancelled: 130,
 } as const
 
-/** What kind of trouble an error tells of; the `kind` of `--json` errors. */
-export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok' | 'bug'>
+/** What kind of trouble an error tells of; the `kind` of `--json` errors. `bug`: one of fleet's own, which is the cause. */
+export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok'>
 
 interface Details {
   /** The machine concerned. */

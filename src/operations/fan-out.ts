@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { UserError, messageOf } from '../errors.ts'
+import { UserError, codeOf, messageOf } from '../errors.ts'
 import { interleave } from './interleave.ts'
 
 /** What came of the work on one machine. */
@@ -70,7 +70,9 @@ async function attempt<Machine extends { readonly name: string }, Value>(
   try {
     return { machine, value: await Promise.race([work(machine, ending.signal), ended]) }
   } catch (thrown) {
-    return { machine, error: asUserError(thrown, machine.name) }
+    const { aborted, reason } = ending.signal
+    const why: unknown = aborted && !(thrown instanceof UserError) ? reason : thrown
+    return { machine, error: asUserError(why, machine.name) }
   } finally {
     clearTimeout(timer)
     stop.removeEventListener('abort', end)
@@ -80,11 +82,17 @@ async function attempt<Machine extends { readonly name: string }, Value>(
 const tooLate = (machine: string, timeoutMs: number): UserError =>
   new UserError('unreachable', `no answer within ${timeoutMs / 1000} s`, { machine })
 
-/** What was thrown, as one machine's failure. A bug keeps its stack as the cause. */
+/** Whether the system says why, as of a connection that broke or a full disk; a code of Node.js's own tells of wrong code. */
+const isTold = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false
+
+/** What was thrown, as one machine's failure. A bug is the cause, with its stack. */
 const asUserError = (thrown: unknown, machine: string): UserError =>
   thrown instanceof UserError
     ? thrown
-    : new UserError('failed', messageOf(thrown), { machine, cause: thrown })
+    : new UserError(isTold(thrown) ? 'failed' : 'bug', messageOf(thrown), {
+        machine,
+        cause: thrown,
+      })
 
 /** All outcomes of {@link fanOut} at its end, in the order of `machines`. */
 export async function fanOutInOrder<Machine extends { readonly name: string }, Value>(

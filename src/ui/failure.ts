@@ -3,35 +3,37 @@ import { colorsOf } from './color.ts'
 import { foldNames } from './fold-names.ts'
 import type { Io } from './io.ts'
 
+/** Where fleet is wrong, with the stack; nothing where `thrown` is a failure that a person can act on. */
+function bugIn(thrown: unknown): string | undefined {
+  if (thrown instanceof UserError && thrown.kind !== 'bug') return undefined
+  const bug = thrown instanceof UserError ? (thrown.cause ?? thrown) : thrown
+  return bug instanceof Error ? (bug.stack ?? bug.message) : String(bug)
+}
+
 /** The exit code that tells of `thrown`; `failureCode` stands in where a command has its own. */
 export function failureCodeOf(thrown: unknown, failureCode?: number): number {
-  if (!(thrown instanceof UserError)) return exitCodes.bug
+  if (!(thrown instanceof UserError) || thrown.kind === 'bug') return exitCodes.bug
   if (thrown.kind === 'cancelled') return exitCodes.cancelled
   return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // a driver from outside may know others
 }
 
 /** The JSON form of a failure. */
-const failureJson = (thrown: unknown): object =>
-  thrown instanceof UserError
-    ? {
-        error: {
-          kind: thrown.kind,
-          message: thrown.message,
-          machine: thrown.machine,
-          hint: thrown.hint,
-        },
-      }
-    : { error: { kind: 'bug', message: thrown instanceof Error ? thrown.stack : String(thrown) } }
+function failureJson(thrown: unknown): object {
+  const bug = bugIn(thrown)
+  const { kind, message, machine, hint } =
+    thrown instanceof UserError ? thrown : { kind: 'bug', message: bug }
+  return { error: { kind, message: bug ?? message, machine, hint } }
+}
 
 /** One line on what went wrong, and one on what to do. */
 function failureText(thrown: unknown): string {
-  if (!(thrown instanceof UserError)) {
-    const what = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-    return `this is a bug in fleet; please report it with the lines below\n${what}`
+  const bug = bugIn(thrown)
+  if (bug !== undefined) {
+    return `this is a bug in fleet; please report it with the lines below\n${bug}`
   }
-  const hint = thrown.hint === undefined ? '' : `\n  ${thrown.hint}`
-  const named = thrown.machine === undefined || thrown.message.startsWith(`${thrown.machine}:`)
-  return `${named ? '' : `${thrown.machine}: `}${thrown.message}${hint}`
+  const { message, machine, hint } = thrown as UserError
+  const isNamed = machine === undefined || message.startsWith(`${machine}:`)
+  return `${isNamed ? '' : `${machine}: `}${message}${hint === undefined ? '' : `\n  ${hint}`}`
 }
 
 /** Tells the person of a failure on stderr. */

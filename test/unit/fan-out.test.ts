@@ -56,7 +56,15 @@ describe('fanOut', () => {
     const [outcome] = await collect(
       fanOut(machines(1), () => Promise.reject(bug), { signal: never }),
     )
-    expect(outcome).toMatchObject({ error: { kind: 'failed', machine: 'm1', cause: bug } })
+    expect(outcome).toMatchObject({ error: { kind: 'bug', machine: 'm1', cause: bug } })
+  })
+
+  test('what the system says is no bug', async () => {
+    const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+    const [outcome] = await collect(
+      fanOut(machines(1), () => Promise.reject(reset), { signal: never }),
+    )
+    expect(outcome).toMatchObject({ error: { kind: 'failed', message: 'read ECONNRESET' } })
   })
 
   test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
