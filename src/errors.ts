@@ -55,6 +55,10 @@ export class UserError extends Error {
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown)
 
+/** Why the system refused to read or write a file, for a message that names the file itself. */
+export const fileTroubleOf = (thrown: unknown): string =>
+  messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')
+
 /** The `code` of a Node.js system error (`ENOENT`), if it has one. */
 export function codeOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'

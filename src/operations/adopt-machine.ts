@@ -75,7 +75,7 @@ const isChosen = (file: string): boolean =>
   !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
+  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
     machine: name,
     hint: 'choose another name: --name NAME',
   })

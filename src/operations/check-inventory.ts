@@ -1,6 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { UserError, messageOf } from '../errors.ts'
+import { UserError, fileTroubleOf } from '../errors.ts'
 import { checkInventory } from '../state/check-inventory.ts'
 import { runGit } from '../state/git.ts'
 import { decodeInventory } from '../state/inventory-text.ts'
@@ -26,14 +26,16 @@ async function readStaged(location: string, env: Context['env']): Promise<string
     env,
   )
   if (code === 0) return stdout
-  throw new UserError('inventory', `git has no staged ${location}: ${stderr.trim()}`, {
+  const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
+  const why = isUnknown ? '' : `: ${stderr.trim()}`
+  throw new UserError('inventory', `git has no staged ${location}${why}`, {
     hint: `git add ${location}`,
   })
 }
 
 async function readDisk(location: string): Promise<string> {
   const bytes = await readFile(location).catch((error: unknown) => {
-    throw new UserError('inventory', `cannot read ${location}: ${messageOf(error)}`, {
+    throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
       hint: 'fleet init',
       cause: error,
     })

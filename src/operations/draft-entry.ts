@@ -77,7 +77,7 @@ export function draftEntry(request: EntryRequest, inventory: Inventory): Machine
 }
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', `there is already a machine called ${name}: nothing was changed`, {
+  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
     machine: name,
     hint: `choose another name, or free this one: fleet rm ${name}`,
   })

@@ -34,13 +34,9 @@ export async function rekeyMachine(
   const shown = await scanHostKey(endpoint, { signal: context.signal })
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {
-    throw new UserError(
-      'usage',
-      `the key of ${name} is ${change.after} still: nothing was changed`,
-      {
-        machine: name,
-      },
-    )
+    throw new UserError('usage', `its key is ${change.after} still: nothing was changed`, {
+      machine: name,
+    })
   }
   if (!(await confirm(change))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine: name })

@@ -44,9 +44,12 @@ export async function switchForGood(
 async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Promise<Power> {
   const { power } = await context.loadDriver(machine.driver)
   if (power !== undefined) return power
-  throw new UserError('unsupported', `machines of the driver ${machine.driver} cannot ${verb}`, {
+  throw new UserError('unsupported', `the driver ${machine.driver} cannot ${verb} a host`, {
     machine: machine.name,
-    hint: `do it on the host itself: fleet ssh ${machine.name}`,
+    hint:
+      verb === 'start'
+        ? 'start it where it is kept: at its provider, or by hand'
+        : `do it on the host itself: fleet ssh ${machine.name}`,
   })
 }
 

@@ -20,6 +20,8 @@ export const refresh = defineCommand({
   async run({ fleet, io, options, format }) {
     const { refreshRecords } = await import('../../operations/refresh-records.ts')
     const { drift } = await lookAtWorld({ fleet, io, format }, options)
-    await writeRows(io, format, { rows: await refreshRecords(fleet, drift), columns })
+    const rows = await refreshRecords(fleet, drift)
+    if (rows.length === 0 && !format.json) io.stderr.write('nothing changed outside\n')
+    else await writeRows(io, format, { rows, columns })
   },
 })

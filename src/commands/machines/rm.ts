@@ -12,7 +12,7 @@ const names = { names: several('names', 'the machines', 'machine') }
 /** Asks for the name of a protected machine, which `--yes` does not stand for. */
 function askNameOf(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
-    throw new UserError('usage', `${name} is protected: its name must be typed on a terminal`, {
+    throw new UserError('usage', 'it is protected: its name must be typed on a terminal', {
       machine: name,
       hint: 'or take "protected: true" out of its entry',
     })

@@ -1,6 +1,12 @@
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, flag, required, several } from '../definition.ts'
 
+/** What follows from settings; nothing where they are notes of the inventory alone. */
+const sequelOf = (settings: readonly string[], whose: string): string =>
+  settings.every((setting) => /^(?:label\.|protected[-=])/.test(setting))
+    ? ''
+    : `; what that means for ${whose}: fleet plan`
+
 export const set = defineCommand({
   name: 'set',
   summary: 'Change what the entry of a machine says',
@@ -24,11 +30,17 @@ export const set = defineCommand({
       const { setProfile } = await import('../../operations/set-profile.ts')
       const profile = await setProfile(fleet, args.name, parseSettings(args.settings))
       if (format.json) writeJson(io, { name: args.name, ...profile })
-      else io.stderr.write(`the profile ${args.name} is changed; fleet apply changes hosts\n`)
+      else {
+        const sequel = sequelOf(args.settings, 'its machines')
+        io.stderr.write(`the profile ${args.name} is changed${sequel}\n`)
+      }
       return
     }
     const machine = await setMachine(fleet, args.name, parseSettings(args.settings))
     if (format.json) writeJson(io, { ...machine, name: args.name })
-    else io.stderr.write(`the entry of ${args.name} is changed; fleet apply changes its host\n`)
+    else {
+      const sequel = sequelOf(args.settings, 'its host')
+      io.stderr.write(`the entry of ${args.name} is changed${sequel}\n`)
+    }
   },
 })

@@ -12,7 +12,7 @@ import {
   withoutFlags,
 } from '../../engine/docker/command-line.ts'
 import type { ReadCommand } from '../../engine/docker/verbs.ts'
-import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { UserError, codeOf, fileTroubleOf, messageOf } from '../../errors.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
@@ -27,7 +27,7 @@ async function runWithInput(
   try {
     await new Promise((resolve, reject) => stdin.once('open', resolve).once('error', reject))
   } catch (error) {
-    throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
   }
   return runHostDocker(host, { args: () => args }, { ...streams, stdin })
 }

@@ -2,7 +2,7 @@ import { lstat, mkdtemp, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { formatWords, operandsOf, replaceOperand } from '../../engine/docker/command-line.ts'
 import type { ReadCommand } from '../../engine/docker/verbs.ts'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 import { run } from '../../transport/run.ts'
 import { openHostFolder } from '../host-folder.ts'
 import { packOnHost, unpackOnHost } from '../host-tree.ts'
@@ -37,7 +37,9 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
   const follow = endingOf(source) !== '' || words.some(isFollowLink)
   const path = await (follow ? realpath(typed) : lstat(typed).then(() => typed)).catch(
     (error: unknown) => {
-      throw new UserError('failed', `cannot read ${source}: ${messageOf(error)}`, { cause: error })
+      throw new UserError('failed', `cannot read ${source}: ${fileTroubleOf(error)}`, {
+        cause: error,
+      })
     },
   )
   const name = basename(typed) || 'root'

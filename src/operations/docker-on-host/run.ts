@@ -8,7 +8,7 @@ import {
   withoutFlags,
 } from '../../engine/docker/command-line.ts'
 import type { ReadCommand } from '../../engine/docker/verbs.ts'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, needsDockerHere, pickVariables, runHostDocker } from './host-docker.ts'
 
@@ -16,7 +16,7 @@ async function readHere(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
   }
 }
 

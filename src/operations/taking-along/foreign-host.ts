@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
 import type { HostId } from '../adopt-known-host.ts'
 
@@ -40,7 +40,7 @@ export async function readForeignJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as unknown
   } catch (error) {
-    throw new UserError('usage', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
   }
 }
 

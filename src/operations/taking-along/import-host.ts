@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { RecalledHost } from '../../drivers/driver.ts'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
 import { type HostId, recallHost, takeInRecalled } from '../adopt-known-host.ts'
 import type { Context, Progress } from '../context.ts'
@@ -21,7 +21,7 @@ export interface Import {
 async function keepKey(context: Context, file: string, key: string): Promise<void> {
   if ((await fingerprintKeyFile(file)) !== key) return
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
   })
   await context.keys().keep(key, text)
 }

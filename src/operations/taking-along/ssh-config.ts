@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, isAbsolute, join } from 'node:path'
-import { UserError, messageOf } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -64,7 +64,7 @@ export async function readSshAliases(
   const config = file ?? join(env['HOME'] ?? homedir(), '.ssh', 'config')
   const aliases = new Set<string>()
   await collect(config, env, aliases, 0).catch((error: unknown) => {
-    throw new UserError('usage', `cannot read ${config}: ${messageOf(error)}`, { cause: error })
+    throw new UserError('usage', `cannot read ${config}: ${fileTroubleOf(error)}`, { cause: error })
   })
   return [...aliases]
 }

@@ -1,0 +1,57 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runProgram } from '../support/lab/process.ts'
+import { type Person, makePerson } from '../support/person.ts'
+
+// What commands say that ask no host.
+
+let ana: Person
+
+beforeAll(async () => {
+  ana = await makePerson()
+  const entry = 'db: { driver: ssh, options: { address: 192.0.2.1 }, protected: true }'
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    `version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: aws }\nmachines:\n  ${entry}\n`,
+  )
+})
+afterAll(() => ana[Symbol.asyncDispose]())
+
+test('set speaks of hosts where they are concerned, and not where a note is', async () => {
+  const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
+  expect(await said('db', 'label.role=db')).toBe('the entry of db is changed\n')
+  expect(await said('db', 'protected=true', 'label.role-')).toBe('the entry of db is changed\n')
+  expect(await said('db', 'label.role=db', 'port=2222')).toBe(
+    'the entry of db is changed; what that means for its host: fleet plan\n',
+  )
+  expect(await said('--profile', 'web', 'count=0')).toContain('for its machines: fleet plan')
+})
+
+test('a machine is named once', async () => {
+  const refused = await ana.fleet(['rm', 'db', '--yes'])
+  expect(refused.code).toBe(2)
+  expect(refused.stderr).toContain('fleet: db: it is protected: its name must be typed')
+})
+
+test('a file that is not there is told without the words of the system call', async () => {
+  const { code, stderr } = await ana.fleet(['operator', 'add', 'ben', '--key', 'ben.pub'])
+  expect(code).toBe(2)
+  expect(stderr).toBe(
+    `fleet: cannot read ${join(ana.folder, 'ben.pub')}: no such file or directory\n`,
+  )
+})
+
+test('what git has not staged is told in one line, and how to stage it', async () => {
+  await runProgram(['git', 'init', '-q', ana.folder])
+  const { code, stderr } = await ana.fleet(['check', '--staged'])
+  expect(code).toBe(4)
+  const file = join(ana.folder, 'machines.yaml')
+  expect(stderr).toBe(`fleet: git has no staged ${file}\n  git add ${file}\n`)
+})
+
+test('each section of help has the verbs that it is about', async () => {
+  const { stdout } = await ana.fleet(['--help'])
+  expect(stdout).not.toContain('\nCommands:')
+  expect(stdout).toMatch(/ {2}help \[command\] +Show how a command is typed\n$/)
+})
