@@ -18,8 +18,9 @@ beforeAll(async () => {
 })
 afterAll(() => ana[Symbol.asyncDispose]())
 
+const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
+
 test('set speaks of hosts where they are concerned, and not where a note is', async () => {
-  const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
   expect(await said('db', 'label.role=db')).toBe('the entry of db is changed\n')
   expect(await said('db', 'protected=true', 'label.role-')).toBe('the entry of db is changed\n')
   expect(await said('db', 'label.role=db', 'port=2222')).toBe(
