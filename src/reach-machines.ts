@@ -6,6 +6,7 @@ import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
 import type { Context, Hosted } from './operations/context.ts'
 import type { ServedSocket } from './operations/engine-socket.ts'
 import type { ReadInventories } from './state/inventory-cache.ts'
+import { createGates, gateOf, handshakesAtOnce } from './transport/gates.ts'
 import type { Broker } from './transport/broker/client.ts'
 import type { BrokerTarget } from './transport/broker/protocol.ts'
 import type { SshOptions, SshTarget } from './transport/ssh.ts'
@@ -80,6 +81,8 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     return describeTarget(context(), machine)
   }
 
+  const enter = createGates(handshakesAtOnce)
+
   /** Logs in from this process. */
   async function logIn(
     machine: Machine,
@@ -88,7 +91,12 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     const { connectSsh } = await import('./transport/ssh.ts')
     const { describeLogin } = await import('./operations/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
-    return connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
+    const leave = await enter(via && machine.via ? `via ${machine.via}` : gateOf(login))
+    try {
+      return await connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
+    } finally {
+      leave()
+    }
   }
 
   async function connect(machine: ReadyMachine): Promise<Transport> {

@@ -165,6 +165,22 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(out.stderr).toContain('cancelled: not finished on z-gone')
   })
 
+  test('one sshd is not asked for more than ten logins at once, without the broker either', async () => {
+    const [first] = lab.hosts as [LabHost]
+    const log = '/var/log/sshd.log'
+    // Four more than ten, for sshd learns of the end of a login a moment after fleet.
+    await first.exec(
+      `echo MaxStartups 14:100:14 >>/etc/ssh/sshd_config; kill -HUP "$(cat /run/sshd.pid)"; >${log}`,
+    )
+    const names = Array.from({ length: 40 }, (_, index) => entry({ ...first, name: `n${index}` }))
+    const file = join(ana.folder, 'names.yaml')
+    await writeFile(file, `version: 1\nid: 0123abcd\nmachines:\n${names.join('')}`)
+    const options = ['--inventory', file, '--parallel', '40']
+    const { code, stdout } = await fleet(...options, 'ssh', '--all', '--', 'hostname')
+    expect({ code, lines: stdout.trim().split('\n').length }).toEqual({ code: 0, lines: 40 })
+    expect((await first.exec(`cat ${log}`)).stdout).not.toContain('MaxStartups')
+  })
+
   test('what is for several is refused for one', async () => {
     const { code, stderr } = await fleet('ssh', 'h1', '--fold', '--', 'true')
     expect(code).toBe(255)

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
+import { createGates, gateOf, handshakesAtOnce } from '../gates.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh.ts'
 import type { Transport } from '../transport.ts'
-import { createGates } from './gates.ts'
 import type { BrokerTarget, HostStatus, Login } from './protocol.ts'
 
 /** Who asks for a connection. */
@@ -41,9 +41,6 @@ export interface HostsOptions {
   readonly onClosed: () => void
 }
 
-/** sshd's MaxStartups (10:30:100) drops what exceeds ten handshakes at once. */
-const handshakesAtOnce = 10
-
 /** sshd's MaxSessions is 10, and each connection of ssh.ts opens no more than this. */
 const sessionsOnOne = 8
 
@@ -76,9 +73,6 @@ interface Host {
 export const identityOf = (target: BrokerTarget, { SSH_AUTH_SOCK, HOME }: Login['env']): string =>
   JSON.stringify([target, SSH_AUTH_SOCK, HOME])
 
-const gateOf = ({ via, address, port }: BrokerTarget): string =>
-  via === undefined ? `${address} ${port}` : `via ${via.address} ${via.port}`
-
 /** Keeps one connection to each host that is asked for. */
 export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   const hosts = new Map<string, Host>()
@@ -88,7 +82,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     const { target } = host
     await sleep(Math.max(0, host.failedAt + pauseMs(host.failures) - performance.now()))
     const via = target.via && (await use(target.via, caller))
-    const leave = await enter(gateOf(target))
+    const leave = await enter(target.via ? `via ${gateOf(target.via)}` : gateOf(target))
     try {
       const transport = await connect({ ...target, via: via?.transport }, caller)
       host.failures = 0

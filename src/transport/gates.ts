@@ -1,3 +1,14 @@
+/** sshd's MaxStartups (10:30:100) drops what exceeds ten handshakes at once. */
+export const handshakesAtOnce = 10
+
+interface Address {
+  readonly address: string
+  readonly port?: number | undefined
+}
+
+/** The name of the gate before an sshd. */
+export const gateOf = ({ address, port = 22 }: Address): string => `${address} ${port}`
+
 /** Lets a number of holders in at a time, for each name; the others wait in the order they came. */
 export function createGates(limit: number): (name: string) => Promise<() => void> {
   const gates = new Map<string, { held: number; readonly waiting: (() => void)[] }>()
