@@ -58,8 +58,10 @@ interface Entry {
 
 /** How often to see whether the processes still live that sockets are kept for. */
 const lookMs = 20_000
-/** How long a failure is told to whoever asks: programs ask several times at once. */
+/** How long a failure is told to whoever asks, where finding out takes long: programs ask several times in a row. */
 const failureMs = 2_000
+/** What fails within this time, all waits before included, may as well be tried again. */
+const quickMs = 3_000
 
 /** Serves engine sockets, and remembers in the folder those that outlast the commands that asked. */
 export function openSockets(options: SocketsOptions): Sockets {
@@ -73,6 +75,7 @@ export function openSockets(options: SocketsOptions): Sockets {
   async function connect(entry: Entry): Promise<Duplex> {
     const { failure } = entry
     if (failure && performance.now() - failure.at < failureMs) throw failure.error
+    const began = performance.now()
     connections += 1
     const leave = () => {
       connections -= 1
@@ -83,7 +86,8 @@ export function openSockets(options: SocketsOptions): Sockets {
       connection.once('close', leave)
       return connection
     } catch (error) {
-      entry.failure = { error, at: performance.now() }
+      const now = performance.now()
+      if (now - began > quickMs) entry.failure = { error, at: now }
       leave()
       throw error
     }
