@@ -40,13 +40,14 @@ export const events = defineCommand({
       io,
       machines.map(({ name }) => name),
     )
-    const failures: { machine: { name: string }; error: unknown }[] = []
+    let hasFailed = false
     const open = (engine: Parameters<typeof streamEvents>[0], signal: AbortSignal) =>
       streamEvents(engine, { ...query, signal })
     for await (const item of streamFromEngines(fleet, machines, open)) {
       if ('error' in item) {
         if (!many) throw item.error
-        failures.push(item)
+        hasFailed = true
+        writeFailures(io, [item], { of: machines.length, json: format.json }) // the others may never end
         continue
       }
       const { machine, value } = item
@@ -55,7 +56,6 @@ export const events = defineCommand({
       } else if (many) prefixed.write(machine.name, 'stdout', eventText(value))
       else io.stdout.write(`${eventText(value)}\n`)
     }
-    writeFailures(io, failures, { of: machines.length, json: format.json })
-    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+    return hasFailed ? exitCodes.failed : exitCodes.ok
   },
 })

@@ -41,14 +41,19 @@ export const logs = defineCommand({
     const many = targets.on.length > 0
     const { found, failures: missing } = await findContainers(fleet, machines, args.containers)
     const failures = [...missing]
+    const tell = (some: typeof failures) =>
+      writeFailures(io, some, { of: machines.length, json: format.json })
     if (!many && failures[0] !== undefined) throw failures[0].error
+    if (options.follow) tell(failures) // it may never come to an end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
     const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
     for await (const entry of readLogs(found, { ...range, signal: fleet.signal })) {
       if ('error' in entry) {
         if (!many) throw entry.error
-        failures.push({ machine: { name: entry.machine }, error: entry.error })
+        const failure = { machine: { name: entry.machine }, error: entry.error }
+        failures.push(failure)
+        if (options.follow) tell([failure])
         continue
       }
       const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
@@ -58,7 +63,7 @@ export const logs = defineCommand({
       const output = io[format.json ? 'stdout' : entry.stream]
       if (output.writableNeedDrain) await drained(output)
     }
-    writeFailures(io, failures, { of: machines.length, json: format.json })
+    if (!options.follow) tell(failures)
     return failures.length === 0 ? exitCodes.ok : exitCodes.failed
   },
 })
