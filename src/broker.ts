@@ -1,7 +1,7 @@
 import type * as HostedCommand from './hosted-command.ts'
 import { keepEngines } from './operations/engine-connections.ts'
 import { serveSocketAt } from './operations/engine-socket.ts'
-import { isAlive } from './operations/processes.ts'
+import { findProcess, isAlive } from './operations/processes.ts'
 import { locateHome } from './state/locate-home.ts'
 import { placeOfSockets, socketIn } from './transport/broker/place.ts'
 import { startBroker } from './transport/broker/server.ts'
@@ -30,6 +30,7 @@ export async function runBroker(program: Program): Promise<void> {
     },
     serveSocket: serveSocketAt,
     isAlive,
+    self: await findProcess(process.pid),
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void broker.stop())

@@ -73,7 +73,10 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     const { openBroker } = await import('./transport/broker/client.ts')
     const { placeOfSockets } = await import('./transport/broker/place.ts')
     const folder = placeOfSockets(home, env)
-    return openBroker({ folder, program: program.file, build: program.build, env })
+    return openBroker({
+      ...{ folder, program: program.file, build: program.build, env },
+      isAlive: async (holder) => (await import('./operations/processes.ts')).isAlive(holder),
+    })
   })
 
   async function describe(machine: Machine): Promise<BrokerTarget> {

@@ -37,7 +37,7 @@ async function askPs(pid: number): Promise<RunningProcess> {
 }
 
 /** A process by its number; undefined when there is none, or the system does not tell. */
-async function findProcess(pid: number): Promise<RunningProcess | undefined> {
+export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
   try {
     return await (process.platform === 'linux' ? readProc(pid) : askPs(pid))
   } catch {

@@ -35,7 +35,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     ...options,
   })
   const openClient = (build = 'this') =>
-    openBroker({ folder, build, program: join(folder, 'none.js'), env: {} })
+    openBroker({ folder, build, program: join(folder, 'none.js'), env: {}, isAlive })
   return {
     broker,
     folder,

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
 import type { CommandLine, ExecOptions, Holder, RunningCommand, Transport } from '../transport.ts'
 import { BrokerUnavailable, findBroker } from './find.ts'
-import { BrokerGone, awaitOpened, introduce } from './open.ts'
+import { BrokerGone, BrokerHung, awaitOpened, introduce } from './open.ts'
 import {
   type Answer,
   type BrokerStatus,
@@ -90,12 +90,25 @@ export function openBroker(place: BrokerPlace): Broker {
     return await reach()
   }
 
+  /** Lets the broker judge a request. Undefined where it is not to be used, or hung and is no more. */
+  async function present(socket: Socket, request: Request): Promise<Wire | 'retired' | undefined> {
+    const askedAt = Date.now()
+    try {
+      return await introduce(socket, { ...request, ...identity })
+    } catch (error) {
+      if (!(error instanceof BrokerHung)) throw error
+      const { endHungBroker } = await import('./hung.ts')
+      if (await endHungBroker(place.folder, askedAt, place.isAlive)) return undefined
+      throw error
+    }
+  }
+
   /** Opens what is asked for. Rejects with `BrokerUnavailable` when nothing was done for want of a broker. */
   async function open(request: Request, options: SshOptions, machine: string): Promise<Wire> {
     if (unavailable) throw unavailable
     for (let attempt = 0; attempt < tries; attempt += 1) {
       options.signal?.throwIfAborted()
-      const wire = await introduce(await reach(), { ...request, ...identity })
+      const wire = await present(await reach(), request)
       if (!(wire instanceof Wire)) continue
       try {
         await awaitOpened(wire, options)
@@ -109,10 +122,24 @@ export function openBroker(place: BrokerPlace): Broker {
     throw new BrokerUnavailable('the broker does not answer')
   }
 
+  /** As {@link present}, but only an order to stop ends what is hung. */
+  async function judged(socket: Socket, request: Request): Promise<Wire | 'retired' | undefined> {
+    try {
+      if (request.open === 'stop') return await present(socket, request)
+      return await introduce(socket, { ...request, ...identity })
+    } catch (error) {
+      if (!(error instanceof BrokerHung)) throw error
+      throw new UserError('failed', "fleet's broker runs and does not answer", {
+        hint: 'end it: fleet broker stop; the next command starts another one',
+        cause: error,
+      })
+    }
+  }
+
   /** What the broker that runs, if any, says to a question. */
   async function ask(request: Request): Promise<BrokerStatus | 'retired' | undefined> {
     const socket = await findBroker(place.folder)
-    const wire = socket && (await introduce(socket, { ...request, ...identity }))
+    const wire = socket && (await judged(socket, request))
     if (!(wire instanceof Wire)) return wire
     const told = await awaitOpened(wire, {})
     wire.destroy()

@@ -7,9 +7,15 @@ import { Wire } from './wire.ts'
 /** How long the broker may take to say that it has heard. It says so before it does anything. */
 export const hearingMs = 5_000
 
+/** How long, until the broker counts as hung: no work keeps it from hearing for so long. */
+const hungMs = 8_000
+
+/** Thrown inside when the broker is there and does not hear. */
+export class BrokerHung extends BrokerUnavailable {}
+
 /**
  * Sends a request, and tells whether this broker takes it. Else it did nothing, and is not to be used: it is of another build
- * and ends when what runs through it has (`retired`), or it went away.
+ * and ends when what runs through it has (`retired`), or it went away. Rejects with {@link BrokerHung}.
  */
 export function introduce(socket: Socket, opening: Opening): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)
@@ -21,10 +27,10 @@ export function introduce(socket: Socket, opening: Opening): Promise<Wire | 'ret
       resolve(result)
     }
     const giveUp = () => {
-      reject(new BrokerUnavailable('the broker does not answer'))
+      reject(new BrokerHung('the broker does not answer'))
       wire.destroy()
     }
-    const timer = setTimeout(giveUp, hearingMs)
+    const timer = setTimeout(giveUp, hungMs)
     wire.listen({
       message: (answer: Answer) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),

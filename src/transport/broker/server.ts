@@ -5,12 +5,13 @@ import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Prompt } from '../ssh.ts'
-import type { Transport } from '../transport.ts'
+import type { Holder, Transport } from '../transport.ts'
 import { listenAt } from '../unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
 import { type Connections, shareConnections } from './connections.ts'
 import { type Engines, dialKept, engineOf } from './engines.ts'
 import { type HostsOptions, openHosts } from './hosts.ts'
+import { noteBroker } from './hung.ts'
 import {
   type BrokerStatus,
   type HostedCommand,
@@ -37,6 +38,8 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
+  /** The process that it is, which may be killed where it hangs. */
+  readonly self?: Holder | undefined
   /** How long a connection that nobody uses is kept. 10 min unless told. */
   readonly idleMs?: number
   /** How long the broker stays without any connection. 15 min unless told. */
@@ -245,6 +248,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
   }
 
+  if (options.self) await noteBroker(dirname(socket), options.self)
   /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
