@@ -1,154 +1,237 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFile, readdir } from 'node:fs/promises'
-import { type IncomingMessage, request } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Followed, followBy, followBySdk } from '../support/followed.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../support/person.ts'
-import { hostOf } from '../support/ssh-target.ts'
+import { descriptorsOf, figuresOf } from '../support/process-figures.ts'
 
 /** How long the streams flow before anything happens to them: minutes, where somebody has them. */
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
+/** How often clients come and die. */
+const cycles = Math.max(5, Math.round(flowSeconds / 20))
+/** Within this every stream has ended once its link is silent: it counts as dead after 12 s. */
+const silenceMs = 20_000
 
-/** A stream that is followed. */
-interface Followed {
-  /** How much has come so far. */
-  readonly bytes: () => number
-  /** How it ended: what was said of it. */
-  readonly ended: Promise<string>
+const lost = /^code [15]: [^]*the connection to (?:h1|the engine) (?:was lost|broke)/
+
+/** Tells figures to whoever soaks by hand. */
+const tell = (what: string, figures: object) => {
+  if (process.env['FLEET_SOAK_SECONDS']) console.info(what, JSON.stringify(figures))
 }
 
-/** An engine's own log stream, as an SDK reads it. */
-async function followBySdk(socketPath: string): Promise<Followed> {
-  const path = '/containers/app/logs?follow=1&stdout=1&tail=1'
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ socketPath, path, agent: false }, resolve).on('error', reject).end()
-  })
-  let bytes = 0
-  answer.on('data', (chunk: Buffer) => (bytes += chunk.length))
-  const failed = once(answer, 'error').then(([error]) => String(error))
-  const closed = once(answer, 'close').then(() => 'closed')
-  return { bytes: () => bytes, ended: Promise.race([failed, closed]) }
+/** Waits until all streams have lines that they had not before. Gives what they miss. */
+async function flows(all: readonly Followed[]): Promise<readonly string[]> {
+  const before = all.map(({ lines }) => lines())
+  const haveGoneOn = () => all.every(({ lines }, index) => lines() > (before[index] ?? 0) + 5)
+  await expect.poll(haveGoneOn, { timeout: 20_000 }).toBe(true)
+  return all.flatMap(({ gaps }) => gaps)
 }
 
-const descriptors = async (pid: number) => (await readdir(`/proc/${pid}/fd`)).length
-const memory = async (pid: number) =>
-  Number(/VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1])
-
-/** The broker as it is when nothing runs through it but the engine's socket. */
-async function settled(pid: number, atMost: number): Promise<void> {
-  await expect.poll(() => descriptors(pid), { timeout: 20_000 }).toBeLessThanOrEqual(atMost)
+/** All streams end within the time, each with an error of its kind. */
+async function endClearly(
+  what: string,
+  all: readonly Followed[],
+  withinMs: number,
+  words = lost,
+): Promise<void> {
+  const began = performance.now()
+  const late = sleep(withinMs, 'still there' as const, { ref: false })
+  const ends = await Promise.all(all.map(({ ended }) => Promise.race([ended, late])))
+  const took: Record<string, number> = {}
+  const wanted: Readonly<Record<string, RegExp>> = {
+    fleet: words,
+    'fleet --all': /^code 1: [^]*h[12]: [^]*h[12]: /,
+    sdk: /^Error: /,
+  }
+  for (const [index, end] of ends.entries()) {
+    const { kind = '' } = all[index] ?? {}
+    if (end === 'still there') throw new Error(`${what}: ${kind} is still there`)
+    took[kind] = Math.max(took[kind] ?? 0, Math.round(end.at - began))
+    expect(end.said).toMatch(wanted[kind] ?? /^code [^0]/)
+  }
+  tell(`${what}: ended after ms`, took)
+  expect(all.flatMap(({ gaps }) => gaps)).toEqual([])
 }
 
-describe.skipIf(!labIsHere)('many streams through the broker', () => {
+describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_000 }, () => {
   let lab: Lab
-  let host: LabHost
+  let hosts: readonly LabHost[]
   let ana: Person
   let socket: string
 
   beforeAll(async () => {
-    lab = await startLab({ hosts: 1, engine: true, image: true })
-    host = hostOf(lab)
+    lab = await startLab({ hosts: 2, engine: true, image: true })
+    hosts = lab.hosts
     ana = await makePerson({ identity: lab.identity.file, broker: true })
-    const adopt = ['adopt', `root@${host.address}`, '--name', 'h1', '--accept-new']
-    expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
-    const talk = 'while :; do echo a line that is logged; sleep 0.05; done'
-    const run = await host.exec(`docker run -d --name app bb:1 sh -c '${talk}'`)
-    expect(run.code).toBe(0)
+    const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done'
+    for (const host of hosts) {
+      const adopt = ['adopt', `root@${host.address}`, '--name', host.name, '--accept-new']
+      expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
+      const run = await host.exec(`docker run -d --name app bb:1 sh -c '${talk}'`)
+      expect(run).toMatchObject({ code: 0 })
+    }
     const { stdout } = await ana.fleet(['context', 'sync', '--json'])
-    socket = (JSON.parse(stdout) as [{ host: string }])[0].host.replace('unix://', '')
-  })
+    const contexts = JSON.parse(stdout) as { name: string; host: string }[]
+    socket = contexts.find(({ name }) => name === 'h1')?.host.replace('unix://', '') ?? ''
+    expect(socket).not.toBe('')
+  }, 120_000)
   afterAll(async () => {
     await ana[Symbol.asyncDispose]()
     await lab[Symbol.asyncDispose]()
   })
 
-  const brokerPid = async (): Promise<number> =>
-    (JSON.parse((await ana.fleet(['broker', 'status', '--json'])).stdout) as { pid: number }).pid
-  function follow(command: string, ...args: readonly string[]): Followed {
-    const child = spawn(command, args, { env: ana.env, cwd: ana.folder })
-    let bytes = 0
-    child.stdout.on('data', (chunk: Buffer) => (bytes += chunk.length))
-    const ended = Promise.all([once(child, 'close'), text(child.stderr)])
-    return { bytes: () => bytes, ended: ended.then(([[code], said]) => `code ${code}: ${said}`) }
+  const onAll = (act: (host: LabHost) => Promise<unknown>) => Promise.all(hosts.map(act))
+
+  async function brokerPid(): Promise<number> {
+    expect(await ana.fleet(['ps', '--all'])).toMatchObject({ code: 0 })
+    const { stdout } = await ana.fleet(['broker', 'status', '--json'])
+    return (JSON.parse(stdout) as { pid: number }).pid
   }
 
-  /** 30 streams that flow: docker's, an SDK's, and fleet's own. */
-  async function followAll() {
-    const docker = Array.from({ length: 4 }, () =>
-      follow('docker', '-H', `unix://${socket}`, 'logs', '-f', '--tail', '1', 'app'),
-    )
-    const fleet = Array.from({ length: 4 }, () =>
-      follow(process.execPath, program, '-m', 'h1', 'logs', '-f', '--tail', '1', 'app'),
-    )
-    const sdk = await Promise.all(Array.from({ length: 22 }, () => followBySdk(socket)))
-    const all = [...docker, ...fleet, ...sdk]
-    await expect.poll(() => all.every(({ bytes }) => bytes() > 0), { timeout: 30_000 }).toBe(true)
-    return { all, fleet }
+  const by = (count: number, kind: string, argv: readonly string[]) =>
+    Array.from({ length: count }, () => followBy(kind, argv, { env: ana.env, cwd: ana.folder }))
+
+  /** 30 streams that flow: fleet's own, docker's by a socket and by a context, and an SDK's. */
+  async function followAll(): Promise<readonly Followed[]> {
+    const logs = ['logs', '-f', '--tail', '1', 'app']
+    const all = [
+      ...by(5, 'fleet', [process.execPath, program, '-m', 'h1', ...logs]),
+      ...by(3, 'fleet --all', [process.execPath, program, '--all', ...logs]),
+      ...by(4, 'docker -H', ['docker', '-H', `unix://${socket}`, ...logs]),
+      ...by(4, 'docker --context', ['docker', '--context', 'h1', ...logs]),
+      ...(await Promise.all(Array.from({ length: 14 }, () => followBySdk(socket, 'app')))),
+    ]
+    await expect.poll(() => all.every(({ lines }) => lines() > 1), { timeout: 30_000 }).toBe(true)
+    return all
   }
 
-  /** What becomes of 30 streams when `happen` does; all have ended after `withinMs`. */
-  async function breakAll(happen: () => Promise<unknown>, withinMs: number): Promise<string[]> {
-    const { all, fleet } = await followAll()
-    await happen()
-    const late = sleep(withinMs, 'still there', { ref: false })
-    const ends = await Promise.all(all.map(({ ended }) => Promise.race([ended, late])))
-    expect(ends).not.toContain('still there')
-    return await Promise.all(fleet.map(({ ended }) => ended))
+  /** Everything that a person types next works at once. */
+  async function worksAgain(): Promise<void> {
+    const [docker] = by(1, 'docker', ['docker', '--context', 'h1', 'ps', '-q'])
+    expect(await ana.fleet(['ssh', 'h1', 'hostname'])).toMatchObject({ code: 0, stdout: 'h1\n' })
+    expect(await ana.fleet(['ps', '--all'])).toMatchObject({ code: 0 })
+    expect((await docker?.ended)?.said).toBe('code 0: ')
   }
 
   test(
-    'each goes on, or ends with an error in time, and nothing is left of it',
-    { timeout: flowSeconds * 1000 + 240_000 },
+    'go on for long, and leave nothing behind, though clients die',
     async () => {
-      await ana.fleet(['ssh', 'h1', 'true'])
       const pid = await brokerPid()
-      await breakAll(() => host.exec("pkill -KILL -f '^sshd: root@'"), 5_000)
-      await ana.fleet(['ps', '-m', 'h1'])
+      const die = async () => {
+        const all = await followAll()
+        for (const { kill } of all) kill()
+        await Promise.all(all.map(({ ended }) => ended))
+      }
+      const breakOff = async () => {
+        const all = await followAll()
+        await onAll((host) => host.exec("pkill -KILL -f '^sshd: root@'"))
+        await endClearly('sessions killed', all, 10_000)
+        await worksAgain()
+      }
+      const settled = async (atMost: number) =>
+        expect.poll(() => descriptorsOf(pid), { timeout: 20_000 }).toBeLessThanOrEqual(atMost)
+      for (let warm = 0; warm < 2; warm += 1) {
+        await die()
+        await breakOff()
+      }
       await sleep(1_000)
-      const [fds, kilobytes] = [await descriptors(pid), await memory(pid)]
+      const before = await figuresOf(pid)
 
-      const { all } = await followAll()
-      const before = all.map(({ bytes }) => bytes())
+      const all = await followAll()
+      const during = await figuresOf(pid)
       await sleep(flowSeconds * 1000)
-      for (const [index, { bytes }] of all.entries())
-        expect(bytes()).toBeGreaterThan(before[index] ?? 0)
+      expect(await flows(all)).toEqual([])
+      tell('flow: at the start, at the end', [during, await figuresOf(pid)])
+      for (const { kill } of all) kill()
 
-      for (const end of await breakAll(() => host.exec("pkill -KILL -f '^sshd: root@'"), 5_000)) {
-        expect(end).toMatch(
-          /^code [15]: [^]*the connection to (?:h1|the engine) (?:was lost|broke)/,
-        )
+      for (let cycle = 0; cycle < cycles; cycle += 1) {
+        await (cycle % 2 === 0 ? die() : breakOff())
+        tell('cycle', await figuresOf(pid))
       }
-      await Promise.all(all.map(({ ended }) => ended))
-
-      for (const end of await breakAll(() => host.drop(true), 16_000)) {
-        expect(end).toMatch(
-          /^code [15]: [^]*the connection to (?:h1|the engine) (?:was lost|broke)/,
-        )
-      }
-      await host.drop(false)
-      expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
-      await sleep(1_000)
-      await settled(pid, fds)
-      expect(await memory(pid)).toBeLessThan(kilobytes + 60_000)
-
-      for (const end of await breakAll(async () => process.kill(pid, 'SIGKILL'), 5_000)) {
-        expect(end).toMatch(/^code [15]: [^]*(?:fleet's broker ended|broke)/)
-      }
-      expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
-      const { all: again } = await followAll()
-      expect(again).toHaveLength(30)
-
-      const next = await brokerPid()
-      process.kill(next, 'SIGSTOP') // it neither answers nor ends
-      const began = performance.now()
-      expect(await ana.fleet(['ssh', 'h1', 'hostname'])).toMatchObject({ code: 0, stdout: 'h1\n' })
-      expect(performance.now() - began).toBeLessThan(15_000)
-      process.kill(next, 'SIGCONT')
-      await ana.fleet(['broker', 'stop'])
-      await Promise.all(again.map(({ ended }) => ended))
+      await settled(before.descriptors)
+      const after = await figuresOf(pid)
+      tell('before, after', [before, after])
+      expect(after.memory).toBeLessThan(before.memory + 40_000)
     },
+    flowSeconds * 1000 + cycles * 20_000 + 120_000,
   )
+
+  test('of several machines go on without one, and tell at once which is lost', async () => {
+    const argv = [process.execPath, program, '--all', 'logs', '-f', '--tail', '1', 'app']
+    const logs = followBy('fleet --all', argv, { env: ana.env, cwd: ana.folder })
+    await expect.poll(() => logs.lines(), { timeout: 20_000 }).toBeGreaterThan(3)
+    await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'")
+    await expect
+      .poll(() => logs.said(), { timeout: 20_000 })
+      .toMatch(/1 of 2 machines failed\n  h1: /)
+    expect(await flows([logs])).toEqual([])
+    logs.kill()
+
+    const watch = [process.execPath, program, '--all', 'events']
+    const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
+    const lose = async () => {
+      await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // again, until it was connected
+      return events.said()
+    }
+    const told = /1 of 2 machines failed\n  h1: /
+    await expect.poll(lose, { timeout: 20_000, interval: 1_000 }).toMatch(told)
+    events.kill()
+  })
+
+  test('end while sshd is down, which is told at once, and work when it is back', async () => {
+    const all = await followAll()
+    await onAll((host) => host.killSshd())
+    await endClearly('sshd killed', all, 10_000)
+    for (let tries = 0; tries < 6; tries += 1) {
+      const began = performance.now()
+      const { code, stderr } = await ana.fleet(['logs', '-m', 'h1', 'app'])
+      tell('sshd is down: told after ms', { ms: Math.round(performance.now() - began) })
+      expect(code).toBe(5)
+      expect(stderr).toMatch(/h1[^]*refused/)
+      expect(performance.now() - began).toBeLessThan(5_000)
+    }
+    await expect(followBySdk(socket, 'app')).rejects.toThrow(/h1[^]*refused/)
+    await onAll((host) => host.startSshd())
+    const began = performance.now()
+    await worksAgain()
+    tell('sshd is back: works after ms', { ms: Math.round(performance.now() - began) })
+    const again = await followAll()
+    expect(await flows(again)).toEqual([])
+    for (const { kill } of again) kill()
+  })
+
+  test('go on without a gap after packets were dropped for a while, and end when it lasts', async () => {
+    const all = await followAll()
+    await onAll((host) => host.drop(true))
+    await sleep(5_000)
+    await onAll((host) => host.drop(false))
+    expect(await flows(all)).toEqual([])
+    await onAll((host) => host.drop(true))
+    await endClearly('link cut', all, silenceMs)
+    await onAll((host) => host.drop(false))
+    await worksAgain()
+  })
+
+  test.each([
+    {
+      how: 'is killed',
+      end: async (pid: number): Promise<unknown> => process.kill(pid, 'SIGKILL'),
+    },
+    { how: 'is stopped', end: () => ana.fleet(['broker', 'stop']) },
+    {
+      how: 'hangs, and the next command finds out',
+      end: async (pid: number) => {
+        process.kill(pid, 'SIGSTOP')
+        expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
+      },
+    },
+  ])('end when the broker $how, and the next one takes its place', async ({ how, end }) => {
+    const pid = await brokerPid()
+    const all = await followAll()
+    await end(pid)
+    await endClearly(`the broker ${how}`, all, 5_000, /^code [15]: [^]*(?:broker ended|broke)/)
+    expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
+    expect(await brokerPid()).not.toBe(pid)
+    await worksAgain()
+  })
 })

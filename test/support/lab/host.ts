@@ -48,6 +48,10 @@ export interface LabHost {
   pause(): void
   /** Ends `pause`. */
   resume(): void
+  /** Kills its SSH server and all sessions: connections are refused until `startSshd`. */
+  killSshd(): Promise<void>
+  /** Starts the SSH server that was killed and waits until it answers. */
+  startSshd(): Promise<void>
   /** Throws every packet to and from it away, without any notice to the other side; or ends that. */
   drop(on: boolean): Promise<void>
   /** Gives it a new host key and waits until its SSH server shows it. Gives the new key. */
@@ -154,9 +158,21 @@ class Host implements LabHost {
     this.#signalSshd('SIGCONT')
   }
 
-  #signalSshd(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  #signalSshd(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
     for (const pid of descendantsOf(this.#running.pid))
       if (commandOf(pid).startsWith('sshd')) signalProcess(pid, signal)
+  }
+
+  async killSshd(): Promise<void> {
+    this.#signalSshd('SIGKILL')
+    const isDown = async () => !(await answersSsh(this.address, this.port)) || undefined
+    await until(`${this.name} to refuse connections`, isDown)
+  }
+
+  async startSshd(): Promise<void> {
+    await this.exec('/usr/sbin/sshd -E /var/log/sshd.log')
+    const isUp = async () => (await answersSsh(this.address, this.port)) || undefined
+    await until(`${this.name} to accept connections`, isUp)
   }
 
   async drop(on: boolean): Promise<void> {
