@@ -151,7 +151,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
       await settled(before.descriptors)
       const after = await figuresOf(pid)
       tell('before, after', [before, after])
-      expect(after.memory).toBeLessThan(before.memory + 40_000)
+      expect(after.memory).toBeLessThan(before.memory + 25_000)
     },
     flowSeconds * 1000 + cycles * 20_000 + 120_000,
   )
