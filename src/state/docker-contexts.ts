@@ -66,7 +66,8 @@ export function openDockerContexts(env: Environment): DockerContexts {
   return {
     async list() {
       try {
-        return (await Promise.all((await readdir(all)).map(read))).flat()
+        const found = (await Promise.all((await readdir(all)).map(read))).flat()
+        return found.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return []
         throw explainDiskError(error, { kind: 'failed', doing: 'read', file: all })
