@@ -8,7 +8,7 @@ export const commonOptions = {
   on: texts(
     '--on <selector>',
     'the machines to use: web-*, role=web, driver=ssh, all (repeatable)',
-    'machine',
+    'selector',
   ),
   all: flag('--all', 'all machines: short for --on all'),
   parallel: parsed(

@@ -2,7 +2,18 @@ import type { Fleet } from '../fleet.ts'
 import type { Io } from '../ui/io.ts'
 
 /** What the shell can complete a word with. */
-export type Completes = 'machine' | 'driver' | 'shell' | 'file' | 'nothing'
+export type Completes =
+  | 'machine'
+  | 'selector'
+  | 'place'
+  | 'label'
+  | 'profile'
+  | 'operator'
+  | 'driver'
+  | 'shell'
+  | 'completed-shell'
+  | 'file'
+  | 'nothing'
 
 /** A positional argument. `T` is what the command receives. */
 export interface Argument<T> {
@@ -76,7 +87,8 @@ export const parsed = <T>(
   flags: string,
   description: string,
   parse: (text: string) => T,
-): Option<T | undefined> => ({ flags, description, completes: 'nothing', kind: 'text', parse })
+  completes: Completes = 'nothing',
+): Option<T | undefined> => ({ flags, description, completes, kind: 'text', parse })
 
 /** An option that may be given more than once. */
 export const texts = (

@@ -9,8 +9,10 @@ import { type Person, makePerson, program } from '../support/person.ts'
 const inventory = `\
 version: 1
 id: 0123abcd
+operators: { ben: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsi1nrMzty0ZbyMs5FimkOND052LvfLAi/wvUsRM2et }
+profiles: { base: { driver: aws } }
 machines:
-  web-1: { driver: ssh, options: { address: 192.0.2.1 } }
+  web-1: { driver: ssh, options: { address: 192.0.2.1 }, labels: { role: web } }
   web-2: { driver: ssh, options: { address: 192.0.2.2 } }
   laptop: { driver: local }
 `
@@ -97,6 +99,23 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     [['create', '--driver', 'ssh', '--addr'], ['--address']],
     [['create', '--driver=ssh', '--addr'], ['--address']],
     [['completion', 'f'], ['fish']],
+    [['env', '--shell', 'n'], ['nushell']],
+    [['ps', '--on', 'ro'], ['role=web']],
+    [['ps', '--on', 'driver=l'], ['local']],
+    [['--on', 'al'], ['all']],
+    [['label', 'laptop', 'ro'], ['role=web']],
+    [['create', '--extends', ''], ['base']],
+    [['create', '--via', 'lap'], ['laptop']],
+    [['operator', 'rm', ''], ['ben']],
+    [['help', 'us'], ['use']],
+    [['help', 'use', ''], []],
+    [['cp', 'other.yaml', 'lap'], ['laptop:']],
+    [['cp', 'oth'], ['other.yaml']],
+    [
+      ['cp', ''],
+      ['web-1:', 'web-2:', 'laptop:', 'machines.yaml', 'other.yaml'],
+    ],
+    [['cp', 'web-1:'], []],
     [['use', 'nothing-like-it'], []],
     [['no-such-verb', ''], []],
     [['ssh', 'web-1', '--', 'ca'], []],
@@ -131,7 +150,8 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
         { at: 'set-up', type: 'fleet create --driver=s\t' },
         { at: '--driver=ssh ', type: '--addr\t' },
         { at: '--address ', type: '\u0015fleet ssh -m lap\t' },
-        { at: '-m laptop ', type: '\u0015fleet init --inventory=oth\t' },
+        { at: '-m laptop ', type: '\u0015fleet cp oth\tlap\tsrv' },
+        { at: 'other.yaml laptop:srv', type: '\u0015fleet init --inventory=oth\t' },
         { at: '--inventory=other.yaml ', type: '\u0015exit\r' },
       ],
       { env },
@@ -149,6 +169,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     ])
     expect(await inFish('fleet build oth')).toEqual(['other.yaml'])
     expect(await inFish('fleet create --identity=oth')).toEqual(['--identity=other.yaml'])
+    expect(await inFish('fleet cp lap')).toEqual(['laptop:\tlocal'])
     expect(await inFish('fleet no-such-verb ')).toEqual([])
   })
 
@@ -162,7 +183,9 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
         { at: 'fleet use laptop', type: '\u0015fleet create --driver=s\t' },
         { at: '--driver=ssh', type: ' --addr\t' },
         { at: '--address', type: '\u0015fleet build oth\t' },
-        { at: 'fleet build other.yaml', type: '\u0015fleet adopt --identity=oth\t' },
+        { at: 'fleet build other.yaml', type: '\u0015fleet cp oth\t' },
+        { at: 'fleet cp other.yaml', type: 'lap\t' },
+        { at: 'top:', type: '\u0015fleet adopt --identity=oth\t' },
         { at: '--identity=other.yaml', type: '\u0015exit\r' },
       ],
       { env },

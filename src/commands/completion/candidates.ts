@@ -4,54 +4,13 @@ import {
   type Argument,
   type Command,
   type CommandGroup,
-  type Completes,
   type Option,
   isGroup,
 } from '../definition.ts'
 import { commandList } from '../index.ts'
-import { completionScripts } from './scripts.ts'
-
-/** A word that could stand at the cursor. */
-export interface Candidate {
-  readonly word: string
-  readonly description: string
-}
-
-/** Stands for "a file name", which the shell completes by itself. */
-const files: Candidate = { word: ':files', description: '' }
+import { type Candidate, files, knownWords } from './known-words.ts'
 
 const entries = commandList.flatMap((section) => section.entries)
-
-/** Drivers that machines of the inventory use and that are not fleet's own; none of their code runs. */
-async function outsideDriversInUse(fleet: Fleet, own: ReadonlySet<string>): Promise<string[]> {
-  const inventory = await fleet.inventory().then(
-    (store) => store.read(),
-    () => undefined,
-  )
-  const used = [...(inventory?.machines.values() ?? [])].map(({ driver }) => driver)
-  return [...new Set(used)].filter((name) => !own.has(name))
-}
-
-async function candidatesFor(fleet: Fleet, completes: Completes): Promise<Candidate[]> {
-  switch (completes) {
-    case 'machine': {
-      const { machines } = await (await fleet.inventory()).read()
-      return [...machines.values()].map(({ name, driver }) => ({ word: name, description: driver }))
-    }
-    case 'driver': {
-      const { drivers } = await import('../../drivers/index.ts')
-      const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
-      const others = await outsideDriversInUse(fleet, new Set(drivers.map(({ name }) => name)))
-      return [...own, ...others.map((word) => ({ word, description: `fleet-driver-${word}` }))]
-    }
-    case 'shell':
-      return Object.keys(completionScripts).map((word) => ({ word, description: 'shell' }))
-    case 'file':
-      return [files]
-    case 'nothing':
-      return []
-  }
-}
 
 const namesOf = (option: Option<unknown>): string[] =>
   option.flags.match(/--?[a-zA-Z][\w-]*/g) ?? []
@@ -80,7 +39,7 @@ async function candidatesOfOption(
     )
   }
   const option = optionWithValue(options, name)
-  const values = option === undefined ? [] : await candidatesFor(fleet, option.completes)
+  const values = option === undefined ? [] : await knownWords(fleet, option.completes)
   return values.map((value) =>
     value === files ? files : { ...value, word: `${name}=${value.word}` },
   )
@@ -109,12 +68,14 @@ async function candidatesOfCommand(
   if (words.slice(0, -1).includes('--')) return []
   const options = await optionsAt(fleet, command, words)
   const unfinished = optionWithValue(options, words.at(-2) ?? '')
-  if (unfinished !== undefined) return candidatesFor(fleet, unfinished.completes)
+  if (unfinished !== undefined) return knownWords(fleet, unfinished.completes)
   const current = words.at(-1) ?? ''
   if (current.startsWith('-')) return candidatesOfOption(fleet, options, current)
   const position = countOperands(options, words.slice(0, -1))
   const argument = argumentAt(Object.values(command.arguments ?? {}), position)
-  return argument === undefined ? [] : candidatesFor(fleet, argument.completes)
+  if (argument === undefined) return []
+  const isElsewhere = argument.completes === 'place' && current.includes(':')
+  return isElsewhere ? [] : knownWords(fleet, argument.completes)
 }
 
 /** How many of `words` are neither options nor their values. */
@@ -152,9 +113,10 @@ async function candidatesAmong(
   }
   if (first.startsWith('-')) {
     const option = optionWithValue(common, first)
-    if (option !== undefined && rest.length === 1) return candidatesFor(fleet, option.completes)
+    if (option !== undefined && rest.length === 1) return knownWords(fleet, option.completes)
     return candidatesAmong(fleet, level, option === undefined ? rest : rest.slice(1))
   }
+  if (first === 'help') return rest.length === 1 ? verbCandidates(level) : []
   const entry = level.find(({ name, ...entry }) =>
     [name, ...('aliases' in entry ? (entry.aliases ?? []) : [])].includes(first),
   )

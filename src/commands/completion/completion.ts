@@ -9,7 +9,7 @@ const isShell = (text: string): text is Shell => Object.hasOwn(completionScripts
 export const completion = defineCommand({
   name: 'completion',
   summary: 'Print the script that makes a shell complete fleet',
-  arguments: { shell: required('shell', shells.join(', '), 'shell') },
+  arguments: { shell: required('shell', shells.join(', '), 'completed-shell') },
   examples: [
     'source <(fleet completion bash)',
     'fleet completion zsh > "${fpath[1]}/_fleet"',

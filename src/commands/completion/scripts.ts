@@ -1,6 +1,7 @@
 /**
  * What each shell runs at Tab. All of them hand the words typed so far to `fleet __complete`,
- * which answers with `WORD<tab>DESCRIPTION` lines, or with `:files` where a file name belongs.
+ * which answers with `WORD<tab>DESCRIPTION` lines, and with `:files` where a file name belongs, last. A word that
+ * ends in a colon goes on, with no space behind it.
  */
 export const completionScripts = {
   bash: `_fleet() {
@@ -12,11 +13,19 @@ export const completionScripts = {
   COMPREPLY=()
   while read -r line; do
     if [ "$line" = :files ]; then
-      compopt -o filenames 2>/dev/null
-      COMPREPLY=($(compgen -f -- "$part"))
+      if [ \${#COMPREPLY[@]} = 0 ]; then
+        compopt -o filenames 2>/dev/null
+        COMPREPLY=($(compgen -f -- "$part"))
+        return
+      fi
+      while read -r line; do
+        [ -d "$line" ] && line=$line/
+        COMPREPLY+=("$(printf %q "$line")")
+      done < <(compgen -f -- "$part")
       return
     fi
     line=\${line%%$'\\t'*}
+    case $line in *:) compopt -o nospace 2>/dev/null ;; esac
     COMPREPLY+=("\${line#"$joined"}")
   done < <(fleet __complete "\${words[@]:1:\${#words[@]} - 2}" "$word" 2>/dev/null)
 }
@@ -25,11 +34,20 @@ complete -F _fleet fleet
   zsh: `#compdef fleet
 _fleet() {
   local line
-  local -a found
+  local -a found open
   for line in "\${(@f)$(fleet __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
-    if [[ $line == :files ]]; then compset -P '--*='; _files; return; fi
-    found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    if [[ $line == :files ]]; then
+      (( $#open )) && _describe fleet open -S ''
+      compset -P '--*='
+      _files
+      return
+    fi
+    if [[ \${line%%$'\\t'*} == *: ]]; then
+      open+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    else
+      found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    fi
   done
   _describe fleet found
 }

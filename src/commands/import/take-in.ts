@@ -16,7 +16,7 @@ export const importOptions = {
   dryRun: flag('--dry-run', 'only show what there is'),
   acceptNew: flag('--accept-new', 'take the key that each host shows, without asking'),
   user: text('-u, --user <user>', 'who to log in as where nothing else says'),
-  label: texts('-l, --label <key=value>', 'a label for all of them (repeatable)'),
+  label: texts('-l, --label <key=value>', 'a label for all of them (repeatable)', 'label'),
 } as const
 
 /** What was said of an import. */

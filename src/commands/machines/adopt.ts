@@ -14,9 +14,9 @@ const options = {
     'the driver of its provider, for a host named by its id',
     'driver',
   ),
-  label: texts('-l, --label <key=value>', 'a label (repeatable)'),
+  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
   identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
-  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName),
+  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
   noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
   ...hostKeyOptions,
 } as const

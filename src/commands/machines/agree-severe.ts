@@ -10,7 +10,7 @@ import { describeChanges } from './show-plan.ts'
 export const destroyOption = texts(
   '--destroy <selector>',
   'the machines whose hosts may be removed or replaced, as the plan says; -y does not stand for it (repeatable)',
-  'machine',
+  'selector',
 )
 
 /** Has the person type the one name, or how many hosts go. Anything else is a no. */

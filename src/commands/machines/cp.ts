@@ -11,8 +11,8 @@ export const cp = defineCommand({
   description:
     'Copy a file or a folder, as cp -R does. What is copied appears under its name when all of it has arrived, or not at all.',
   arguments: {
-    from: required('from', placeHelp, 'file'),
-    to: required('to', placeHelp, 'file'),
+    from: required('from', placeHelp, 'place'),
+    to: required('to', placeHelp, 'place'),
   },
   answers: 'json',
   examples: [

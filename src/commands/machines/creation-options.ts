@@ -13,18 +13,18 @@ const driverOption = (names: string): Option<string | undefined> =>
 /** What `fleet create` takes whatever the driver. */
 export const creationOptions = {
   driver: driverOption(''),
-  extends: text('--extends <profile>', 'the profile that says what is not said here'),
+  extends: text('--extends <profile>', 'the profile that says what is not said here', 'profile'),
   count: parsed('--count <count>', 'create NAME-1, NAME-2 … up to this number', (count) =>
     parseCount(count, 1),
   ),
-  label: texts('-l, --label <key=value>', 'a label (repeatable)'),
+  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
   protected: flag('--protected', 'removing it asks for its name'),
   engineVersion: text('--engine-version <version>', 'of a new host, such as 28.2; implies stable'),
   engineChannel: text('--engine-channel <channel>', 'distribution, stable or test, for a new host'),
   noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
   userData: text('--user-data <file>', 'your own cloud-init user-data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'the private key to log in to an existing host', 'file'),
-  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName),
+  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
   rollback: flag('--rollback', 'undo what was begun when it fails or is stopped'),

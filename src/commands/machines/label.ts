@@ -6,7 +6,7 @@ export const label = defineCommand({
   summary: 'Show, set or remove the labels of a machine',
   arguments: {
     name: required('name', 'the machine', 'machine'),
-    labels: any('labels', 'key=value sets a label, key- removes it'),
+    labels: any('labels', 'key=value sets a label, key- removes it', 'label'),
   },
   answers: 'json',
   examples: ['fleet label web-1 role=web env=prod', 'fleet label web-1 env-'],

@@ -12,7 +12,7 @@ export const operatorAdd = defineCommand({
     on: texts(
       '--on <selector>',
       'the machines that let the key in; all if not said (repeatable)',
-      'machine',
+      'selector',
     ),
   },
   answers: 'json',

@@ -3,7 +3,7 @@ import { defineCommand, required } from '../definition.ts'
 export const operatorRm = defineCommand({
   name: 'rm',
   summary: 'Take an operator out of the inventory; fleet apply revokes the key',
-  arguments: { name: required('name', 'the operator') },
+  arguments: { name: required('name', 'the operator', 'operator') },
   async run({ fleet, io, args }) {
     const { removeOperator } = await import('../../operations/add-operator.ts')
     await removeOperator(fleet, args.name)
