@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { chdir, env, execPath, exit, pid } from 'node:process'
-import { prepareComposePlugin } from '../test/support/lab/compose-plugin.mjs'
+import { prepareDockerPlugins } from '../test/support/lab/docker-plugins.mjs'
 import { runInLab } from '../test/support/lab/enter.mjs'
 import { prepareLab } from '../test/support/lab/prerequisites.mjs'
 import { buildProgram, checkout, installDependencies } from './checkout.mjs'
@@ -50,8 +50,7 @@ function finish(
 if (!installDependencies()) finish({ passed: 0, failed: 1, skipped: [] }, 1)
 const isBuilt = buildProgram() // without it, what needs no build is still worth testing
 const obstacle = prepareLab()
-const composePlugin = obstacle === undefined ? prepareComposePlugin() : undefined
-if (composePlugin !== undefined) env['FLEET_COMPOSE_PLUGIN'] = composePlugin
+if (obstacle === undefined) env['FLEET_DOCKER_PLUGINS'] = JSON.stringify(prepareDockerPlugins())
 
 mkdirSync('node_modules/.cache', { recursive: true })
 const summaryFile = `${checkout}node_modules/.cache/tests-${pid}.json`

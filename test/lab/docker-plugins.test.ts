@@ -4,8 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 
-/** The compose plugin that `npm test` found or fetched. */
-const plugin = process.env['FLEET_COMPOSE_PLUGIN']
+/** Those of docker's plugins that `npm test` found or fetched. */
+const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
+  Record<'docker-compose' | 'docker-buildx', string>
+>
+const plugin = plugins['docker-compose']
 
 let lab: Lab
 let host: LabHost
@@ -80,6 +83,31 @@ describe.skipIf(!labIsHere).each(modes)('compose $mode', ({ here }) => {
     )
     await seat.ok(['compose', 'down', '-t', '0'], inside)
     expect(await seat.ok(['ps', '-aq'])).toBe('')
+  })
+})
+
+describe.skipIf(!labIsHere)('buildx', () => {
+  test("builds over the engine's socket, and sends what a build needs of this computer", async ({
+    skip,
+  }) => {
+    const buildx = plugins['docker-buildx']
+    skip(buildx === undefined, 'docker has no buildx plugin here')
+    await using seat = await takeSeat(lab, { here: true })
+    const folder = join(seat.operator.home, '.docker/cli-plugins')
+    await mkdir(folder, { recursive: true })
+    await symlink(buildx ?? '', join(folder, 'docker-buildx'))
+    await mkdir(join(seat.folder, 'app'))
+    const steps = [
+      'FROM bb:1',
+      'COPY large /',
+      'RUN --mount=type=secret,id=word cat /run/secrets/word > /word',
+    ]
+    await writeFile(join(seat.folder, 'app/Dockerfile'), steps.join('\n'))
+    await writeFile(join(seat.folder, 'app/large'), Buffer.alloc(20_000_000, 'large '))
+    const build = ['buildx', 'build', '--secret', 'id=word,env=WORD', '-t', 'bx:1', 'app']
+    await seat.ok(build, { env: { WORD: 'between us' } })
+    expect(await seat.ok(['run', '--rm', 'bx:1', 'cat', '/word'])).toBe('between us')
+    expect(await seat.ok(['run', '--rm', 'bx:1', 'stat', '-c', '%s', '/large'])).toBe('20000000')
   })
 })
 
