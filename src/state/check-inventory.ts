@@ -1,3 +1,4 @@
+import type { Machine } from '../machine/machine.ts'
 import { findWayProblems } from '../machine/ways.ts'
 import { locate, parseInventoryDocument } from './inventory-document.ts'
 import { inventoryError } from './inventory-problem.ts'
@@ -40,16 +41,26 @@ function findHalfMade({ machines }: Inventory): readonly Finding[] {
   })
 }
 
+/** What tells a host from all others: the token of one that fleet made, else the login and the way to it. */
+function hostOf({ host, via = '' }: Machine): { key: string; field: string } | undefined {
+  const { token, address, port = 22, user } = host ?? {}
+  if (token !== undefined) return { key: token, field: 'token' }
+  if (address === undefined) return undefined
+  return { key: [user, address, port, via].join('\n'), field: 'address' }
+}
+
 /** Entries with the record of one host: one branch gave it another name, and a merge of lines kept both. */
-function findSharedRecords({ entries }: Inventory): readonly Finding[] {
+function findSharedRecords({ entries, machines }: Inventory): readonly Finding[] {
   const owners = new Map<string, string>()
-  return [...entries].flatMap(([name, { host }]) => {
-    const token = host?.token
-    const owner = token === undefined ? undefined : owners.get(token)
-    if (token !== undefined && owner === undefined) owners.set(token, name)
+  return [...entries.keys()].flatMap((name) => {
+    const machine = machines.get(name)
+    const host = machine && hostOf(machine)
+    if (host === undefined) return []
+    const owner = owners.get(host.key)
+    if (owner === undefined) owners.set(host.key, name)
     if (owner === undefined) return []
     const message = `${name} is the host of ${owner}, under another name: keep one of the two entries`
-    return [{ path: ['machines', name, 'host', 'token'], message }]
+    return [{ path: ['machines', name, 'host', host.field], message }]
   })
 }
 

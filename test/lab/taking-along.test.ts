@@ -81,6 +81,12 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(await person.fleet([...adopt, '--accept-new', '-l', 'role=web'])).toMatchObject({
       code: 0,
     })
+    const hosts = join(person.home, 'hosts.ini')
+    await writeFile(hosts, `[web]\n${address} ansible_user=${user}\n`)
+    expect(await person.fleet(['import', 'ansible', hosts])).toMatchObject({
+      code: 0,
+      stderr: `${address}: there already, as web-1\n`,
+    })
     const bin = join(person.home, 'bin')
     await mkdir(bin)
     await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`, {

@@ -50,6 +50,11 @@ describe('checking an inventory that is shared', () => {
       '5:50: b is the host of a, under another name: keep one of the two entries',
     ],
     [
+      'one host that was taken in under two names',
+      '  a: { driver: ssh, host: { phase: ready, address: h, user: u } }\n  b: { driver: ssh, host: { phase: ready, address: h, user: u, port: 22 } }\n',
+      '5:52: b is the host of a, under another name: keep one of the two entries',
+    ],
+    [
       'two machines of one name',
       '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
       '6:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',

@@ -1,10 +1,12 @@
 import { UserError } from '../../errors.ts'
 import { parseLabels } from '../../machine/labels.ts'
+import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Progress } from '../../operations/context.ts'
 import type { CreatedMachine } from '../../operations/create-machine.ts'
 import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
 import type { ForeignHost, ForeignHosts } from '../../operations/taking-along/foreign-host.ts'
+import type { Inventory } from '../../state/inventory.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../definition.ts'
 import { trustFrom } from '../machines/host-key-options.ts'
@@ -28,6 +30,26 @@ interface Said {
 /** A host that is to be taken in. */
 export interface Candidate {
   readonly name: MachineName
+  readonly address?: string | undefined
+  readonly port?: number | undefined
+  readonly user?: string | undefined
+}
+
+/** The machine that a host is already: the one of its name, or the one that the same login leads to. */
+function findThere(
+  machines: Inventory['machines'],
+  { name, address, port = 22, user }: Candidate,
+): Machine | undefined {
+  const named = machines.get(name)
+  if (named?.host !== undefined) return named
+  if (address === undefined || user === undefined) return undefined
+  return [...machines.values()].find(
+    ({ host, via }) =>
+      host?.address === address &&
+      (host.port ?? 22) === port &&
+      host.user === user &&
+      via === undefined,
+  )
 }
 
 /** How one of them is taken in. */
@@ -47,11 +69,17 @@ export async function takeIn<Host extends Candidate>(
   take: (host: Host, taking: Taking, fleet: Invocation['fleet']) => Promise<CreatedMachine>,
 ): Promise<number> {
   const { machines } = await (await fleet.inventory()).read()
-  const there = hosts.filter(({ name }) => machines.get(name)?.host !== undefined)
-  if (!format.json) for (const { name } of there) io.stderr.write(`${name}: there already\n`)
-  const fresh = hosts.filter((host) => !there.includes(host))
+  const fresh: Host[] = []
+  for (const host of hosts) {
+    const there = findThere(machines, host)
+    if (there === undefined) fresh.push(host)
+    else if (!format.json) {
+      const as = there.name === host.name ? '' : `, as ${there.name}`
+      io.stderr.write(`${host.name}: there already${as}\n`)
+    }
+  }
   if (fresh.length === 0) {
-    if (there.length === 0) throw new UserError('usage', 'there are no hosts to take in')
+    if (hosts.length === 0) throw new UserError('usage', 'there are no hosts to take in')
     return 0
   }
   const trust = trustFrom(io, { hostKey: undefined, acceptNew: said.acceptNew })
