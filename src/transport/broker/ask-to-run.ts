@@ -1,9 +1,11 @@
 import { connect } from 'node:net'
 import { checkFolder } from './find.ts'
-import { hearingMs } from './open.ts'
 import { socketIn } from './place.ts'
 import { type Answer, type HostedCommand, type Loss, protocolVersion } from './protocol.ts'
 import { Wire } from './wire.ts'
+
+/** How long the broker may take to say that it has heard: one so busy is no help. */
+const hearingMs = 2_000
 
 /** A command of fleet's own that the broker runs. */
 export interface AskedFor {

@@ -4,10 +4,7 @@ import { BrokerUnavailable } from './find.ts'
 import { type Answer, type Opening, unpackError } from './protocol.ts'
 import { Wire } from './wire.ts'
 
-/** How long the broker may take to say that it has heard. It says so before it does anything. */
-export const hearingMs = 5_000
-
-/** How long, until the broker counts as hung: no work keeps it from hearing for so long. */
+/** How long the broker may take to say that it has heard, which it does before anything else: no work takes it so long. */
 const hungMs = 8_000
 
 /** Thrown inside when the broker is there and does not hear. */
