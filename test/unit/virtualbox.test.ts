@@ -119,6 +119,10 @@ describe('what VBoxManage prints', () => {
     expect(passing).toEqual([true, true])
     const silent = [['showvminfo'], ['list'], ['createvm']].map((words) => new VBoxError(words, ''))
     expect(silent.map(({ isPassing }) => isPassing)).toEqual([true, true, false])
+    const ending =
+      'VBoxManage: error: Failed to get a console object from the direct session (VBOX_E_INVALID_OBJECT_STATE)\nVBoxManage: error: Details: code VBOX_E_VM_ERROR (0x80bb0003), component SessionMachine\n'
+    expect(new VBoxError(['showvminfo'], ending).isPassing).toBe(true)
+    expect(new VBoxError(['modifyvm'], ending).isPassing).toBe(false)
     const gone = new VBoxError(
       ['showvminfo'],
       "VBoxManage: error: Could not find a registered machine named 'x'\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component VirtualBoxWrap\n",

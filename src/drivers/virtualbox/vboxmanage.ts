@@ -29,8 +29,8 @@ export class VBoxError extends Error {
     const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
-    const isSilent = stderr.trim() === ''
-    this.isPassing = passing.test(stderr) || (isSilent && asking.test(words[0] ?? ''))
+    const isInBetween = stderr.trim() === '' || between.test(stderr)
+    this.isPassing = passing.test(stderr) || (isInBetween && asking.test(words[0] ?? ''))
   }
 
   /** Whether the same call may well succeed in a moment. */
@@ -41,8 +41,11 @@ export class VBoxError extends Error {
 const passing =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
 
-/** What changes nothing, and fails without a word where VBoxSVC ends in the middle of it. */
+/** What changes nothing. */
 const asking = /^(?:list|show\w+|getextradata)$/
+
+/** What a mere question is answered where the machine begins or ends in the middle of it, if anything is said at all. */
+const between = /from the direct session|VBOX_E_INVALID_(?:OBJECT|VM)_STATE|VBOX_E_VM_ERROR/
 
 /** How long VirtualBox may say that it is busy, in milliseconds. */
 const patience = 20_000
