@@ -5,6 +5,8 @@ import type { Inventory } from '../state/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
 import { operatorsOf } from './let-operators-in.ts'
 
+const adoptHint = (name: string): string => `fleet adopt USER@HOST --name ${name}`
+
 /** What is to be done where there is no host yet, or where that was cut short. */
 export function planUnready(inventory: Inventory, machine: Machine, makesHosts: boolean): Finding {
   const { name, host } = machine
@@ -14,6 +16,11 @@ export function planUnready(inventory: Inventory, machine: Machine, makesHosts: 
     ? `profile ${counted.profile} has count: ${counted.count}`
     : 'it is not there yet'
   const why = host === undefined ? isNew : 'its creation was begun and cut short'
+  if (machine.driver === 'ssh' && machine.options?.['address'] === undefined) {
+    return {
+      matters: [{ machine: name, why: `${why}: nothing says where`, hint: adoptHint(name) }],
+    }
+  }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
   const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
   const letsIn = planOperators(machine, wanted, [])

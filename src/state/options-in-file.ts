@@ -15,6 +15,9 @@ export interface OptionsPlace {
   readonly isWhole: boolean
 }
 
+/** A host that exists has an address of its own, which no profile can say: so a profile need not say all of it. */
+const takesInHosts = (driver: string): boolean => driver === 'ssh'
+
 /** Every place of a file that has options, with what they come to there. */
 export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
   const defaults = new Map(Object.entries(file.defaults ?? {}))
@@ -40,7 +43,8 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
     const counted = new Set(implied.map((name) => name.slice(0, name.lastIndexOf('-'))))
     for (const [name, { count: _count, ...profile }] of profiles) {
       const place = placeOf(['profiles', name, 'options'], profile, counted.has(name))
-      if (place !== undefined) yield place
+      if (place === undefined) continue
+      yield takesInHosts(place.driver) ? { ...place, isWhole: false } : place
     }
   }
   for (const [name, entry] of Object.entries(machines)) {

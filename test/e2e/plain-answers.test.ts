@@ -56,3 +56,17 @@ test('each section of help has the verbs that it is about', async () => {
   expect(stdout).not.toContain('\nCommands:')
   expect(stdout).toMatch(/ {2}help \[command\] +Show how a command is typed\n$/)
 })
+
+test('of hosts that exist, a profile can count those that are not taken in yet', async () => {
+  await using bob = await makePerson()
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: ssh, options: { user: ops }, count: 2 }\n' +
+      'machines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
+  )
+  expect(await bob.fleet(['forget', 'web-1'])).toMatchObject({ code: 0 })
+  expect((await bob.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\n')
+  const { code, stdout } = await bob.fleet(['plan'])
+  expect(code).toBe(1)
+  expect(stdout).toContain('fleet adopt USER@HOST --name web-2')
+})
