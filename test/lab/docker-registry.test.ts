@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import {
@@ -37,6 +37,9 @@ async function isOverheard(): Promise<boolean> {
   return found.some(({ stdout }) => stdout !== '')
 }
 
+/** What a container runs until a file says that it may go. */
+const untilTold = ['sh', '-c', 'until [ -e /go ]; do sleep 0.1; done']
+
 const leftovers = async (): Promise<string> => {
   const found = await Promise.all(
     lab.hosts.map((host) =>
@@ -65,7 +68,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   afterAll(async () => {
     await seat[Symbol.asyncDispose]()
     // What is held for a connection goes a moment after it.
-    await expect.poll(leftovers, { timeout: 10_000 }).toBe('')
+    await vi.waitFor(async () => expect(await leftovers()).toBe(''), 10_000)
   })
 
   test('an image goes through one with all its layers, from one machine to another', async () => {
@@ -105,21 +108,24 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
     await seat.ok(['rmi', 'of-private', image])
 
     const machine = 'h2'
-    const running = seat.ok(['run', '--rm', '--name', 'private', image, 'sleep', '8'], {
+    const running = seat.ok(['run', '--rm', '--name', 'private', image, ...untilTold], {
       ...withConfig(),
       machine,
     })
     await expect.poll(() => seat.ok(['ps', '-q', '-f', 'name=private'], { machine })).not.toBe('')
     expect(await isOverheard()).toBe(false)
+    await seat.ok(['exec', 'private', 'touch', '/go'], { machine })
     await running
     await seat.ok(['rmi', image], { machine })
   })
 
   test('a login to another registry stays here', async () => {
     await config({ auths: { 'elsewhere.example': { auth } } })
-    const running = seat.ok(['run', '--rm', '--name', 'quiet', 'bb:1', 'sleep', '8'], withConfig())
+    const words = ['run', '--rm', '--name', 'quiet', 'bb:1', ...untilTold]
+    const running = seat.ok(words, withConfig())
     await expect.poll(() => seat.ok(['ps', '-q', '-f', 'name=quiet'])).not.toBe('')
     expect(await leftovers()).toBe('')
+    await seat.ok(['exec', 'quiet', 'touch', '/go'])
     await running
   })
 })
