@@ -13,13 +13,24 @@ export type Machine = Readonly<MachineEntry> & {
 /** A machine whose host exists as far as fleet remembers. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
+/** Whether it is a host that exists, of which nothing says yet where: a profile counts it. */
+export const lacksAddress = ({ driver, options }: Machine): boolean =>
+  driver === 'ssh' && options?.['address'] === undefined
+
+/** The command that gives a machine without a host its host. */
+export const beginCommand = (machine: Machine): string =>
+  lacksAddress(machine)
+    ? `fleet adopt USER@HOST --name ${machine.name}`
+    : `fleet create ${machine.name}`
+
 /** What fleet remembers of a machine's host. Throws kind `unreachable` where there is none to reach. */
-export function hostOf({ name, host }: Machine): HostRecord {
+export function hostOf(machine: Machine): HostRecord {
+  const { name, host } = machine
   if (host?.phase === 'ready') return host
   if (host === undefined) {
-    throw new UserError('unreachable', `${name} is not created yet`, {
+    throw new UserError('unreachable', 'it is not created yet', {
       machine: name,
-      hint: `fleet create ${name}`,
+      hint: beginCommand(machine),
     })
   }
   const isCreating = host.phase === 'creating'

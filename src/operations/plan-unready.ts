@@ -1,11 +1,9 @@
-import type { Machine } from '../machine/machine.ts'
+import { type Machine, beginCommand, lacksAddress } from '../machine/machine.ts'
 import { wantedBy } from '../machine/profiles.ts'
 import type { LetIn } from '../provision/authorized-keys.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
 import { operatorsOf } from './let-operators-in.ts'
-
-const adoptHint = (name: string): string => `fleet adopt USER@HOST --name ${name}`
 
 /** What is to be done where there is no host yet, or where that was cut short. */
 export function planUnready(inventory: Inventory, machine: Machine, makesHosts: boolean): Finding {
@@ -16,9 +14,9 @@ export function planUnready(inventory: Inventory, machine: Machine, makesHosts: 
     ? `profile ${counted.profile} has count: ${counted.count}`
     : 'it is not there yet'
   const why = host === undefined ? isNew : 'its creation was begun and cut short'
-  if (machine.driver === 'ssh' && machine.options?.['address'] === undefined) {
+  if (lacksAddress(machine)) {
     return {
-      matters: [{ machine: name, why: `${why}: nothing says where`, hint: adoptHint(name) }],
+      matters: [{ machine: name, why: `${why}: nothing says where`, hint: beginCommand(machine) }],
     }
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }

@@ -37,7 +37,7 @@ type EditText = (read: Read) => Promise<string | undefined>
 function explain(error: unknown, doing: string, file: string): unknown {
   if (doing === 'read' && codeOf(error) === 'ENOENT') {
     return new UserError('inventory', `there is no inventory ${file}`, {
-      hint: 'fleet init',
+      hint: 'fleet init starts one in this folder, fleet init --inventory FILE elsewhere',
       cause: error,
     })
   }

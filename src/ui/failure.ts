@@ -62,7 +62,9 @@ export function writeFailures(
   }
   const { red } = colorsOf(io, 'stderr')
   io.stderr.write(`${red('fleet:')} ${failures.length} of ${of} machines failed\n`)
-  for (const [reason, names] of byReason) io.stderr.write(`  ${foldNames(names)}: ${reason}\n`)
+  for (const [reason, names] of byReason) {
+    io.stderr.write(`  ${foldNames(names)}: ${reason.replaceAll('\n  ', '\n    ')}\n`)
+  }
 }
 
 interface Named {

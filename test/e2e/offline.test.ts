@@ -27,7 +27,7 @@ test('without an inventory every command says how to begin', async () => {
     const { code, stderr } = await ana.fleet(args)
     expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
     expect(stderr).toContain('there is no inventory')
-    expect(stderr).toContain('fleet init')
+    expect(stderr).toContain('fleet init starts one in this folder')
   }
 })
 

@@ -66,6 +66,11 @@ test('of hosts that exist, a profile can count those that are not taken in yet',
   )
   expect(await bob.fleet(['forget', 'web-1'])).toMatchObject({ code: 0 })
   expect((await bob.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\n')
+  expect((await bob.fleet(['ps', '--all'])).stderr).toBe(
+    'fleet: 2 of 2 machines failed\n' +
+      '  web-1: it is not created yet\n    fleet adopt USER@HOST --name web-1\n' +
+      '  web-2: it is not created yet\n    fleet adopt USER@HOST --name web-2\n',
+  )
   const { code, stdout } = await bob.fleet(['plan'])
   expect(code).toBe(1)
   expect(stdout).toContain('fleet adopt USER@HOST --name web-2')

@@ -346,7 +346,7 @@ describe('a file', () => {
 
   it('that is missing, a folder, or a link to itself is an error with the next step', async () => {
     const missing = store(join(folder, 'none.yaml'))
-    const hint = { kind: 'inventory', hint: 'fleet init' }
+    const hint = { kind: 'inventory', hint: expect.stringContaining('fleet init') as string }
     await expect(missing.read()).rejects.toMatchObject(hint)
     await expect(missing.update(parseMachineName('a'), () => undefined)).rejects.toMatchObject(hint)
     await expect(store(folder).read()).rejects.toMatchObject({

@@ -6,7 +6,7 @@ import { defineCommand, flag } from '../definition.ts'
 const words: Readonly<Record<SyncedContext['state'], string>> = {
   written: 'written',
   removed: 'removed',
-  taken: 'left alone: not made by fleet',
+  taken: 'left alone: not made for this inventory',
   impossible: 'left out: docker takes no such name',
 }
 
