@@ -225,6 +225,15 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
         expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
       },
     },
+    {
+      how: 'hangs, and is told to stop',
+      end: async (pid: number) => {
+        process.kill(pid, 'SIGSTOP')
+        expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
+          ...{ code: 0, stderr: 'killed the broker, which did not answer\n' },
+        })
+      },
+    },
   ])('end when the broker $how, and the next one takes its place', async ({ how, end }) => {
     const pid = await brokerPid()
     const all = await followAll()

@@ -10,6 +10,7 @@ export const brokerStop = defineCommand({
     const status = await (await fleet.broker())?.stop()
     if (status === undefined) io.stderr.write('the broker does not run\n')
     else if (status === 'retired') io.stderr.write(otherBuild)
+    else if (status === 'killed') io.stderr.write('killed the broker, which did not answer\n')
     else {
       io.stderr.write(`stopped process ${status.pid}\n`)
       const kept = status.sockets.filter(({ context, holders }) => context || holders.length > 0)

@@ -47,8 +47,8 @@ export interface Broker {
   status(): Promise<BrokerStatus | 'retired' | undefined>
   /** Keeps the engine sockets of these names no longer for contexts. */
   forget(files: readonly string[]): Promise<void>
-  /** Ends it, and what runs through it. Gives what it was doing; else as `status`. */
-  stop(): Promise<BrokerStatus | 'retired' | undefined>
+  /** Ends it, and what runs through it. Gives what it was doing, or that it did not answer and was `killed`; else as `status`. */
+  stop(): Promise<BrokerStatus | 'retired' | 'killed' | undefined>
 }
 
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
@@ -90,15 +90,18 @@ export function openBroker(place: BrokerPlace): Broker {
     return await reach()
   }
 
-  /** Lets the broker judge a request. Undefined where it is not to be used, or hung and is no more. */
-  async function present(socket: Socket, request: Request): Promise<Wire | 'retired' | undefined> {
+  /** Lets the broker judge a request. Undefined where it went away; `killed` where it did not hear, and is no more. */
+  async function present(
+    socket: Socket,
+    request: Request,
+  ): Promise<Wire | 'retired' | 'killed' | undefined> {
     const askedAt = Date.now()
     try {
       return await introduce(socket, { ...request, ...identity })
     } catch (error) {
       if (!(error instanceof BrokerHung)) throw error
       const { endHungBroker } = await import('./hung.ts')
-      if (await endHungBroker(place.folder, askedAt, place.isAlive)) return undefined
+      if (await endHungBroker(place.folder, askedAt, place.isAlive)) return 'killed'
       throw error
     }
   }
@@ -122,24 +125,21 @@ export function openBroker(place: BrokerPlace): Broker {
     throw new BrokerUnavailable('the broker does not answer')
   }
 
-  /** As {@link present}, but only an order to stop ends what is hung. */
-  async function judged(socket: Socket, request: Request): Promise<Wire | 'retired' | undefined> {
-    try {
-      if (request.open === 'stop') return await present(socket, request)
-      return await introduce(socket, { ...request, ...identity })
-    } catch (error) {
-      if (!(error instanceof BrokerHung)) throw error
-      throw new UserError('failed', "fleet's broker runs and does not answer", {
-        hint: 'end it: fleet broker stop; the next command starts another one',
-        cause: error,
-      })
-    }
-  }
-
-  /** What the broker that runs, if any, says to a question. */
-  async function ask(request: Request): Promise<BrokerStatus | 'retired' | undefined> {
+  /** What the broker that runs, if any, says to a question that `put` puts to it. `advice` is for one that does not hear. */
+  async function ask<Else>(
+    put: (socket: Socket) => Promise<Wire | Else>,
+    advice: string,
+  ): Promise<BrokerStatus | Else | undefined> {
     const socket = await findBroker(place.folder)
-    const wire = socket && (await judged(socket, request))
+    const wire =
+      socket &&
+      (await put(socket).catch((cause: unknown) => {
+        if (!(cause instanceof BrokerHung)) throw cause
+        throw new UserError('failed', "fleet's broker runs and does not answer", {
+          hint: advice,
+          cause,
+        })
+      }))
     if (!(wire instanceof Wire)) return wire
     const told = await awaitOpened(wire, {})
     wire.destroy()
@@ -224,8 +224,13 @@ export function openBroker(place: BrokerPlace): Broker {
         },
       }
     },
-    status: () => ask({ open: 'status' }),
-    stop: () => ask({ open: 'stop' }),
+    status: () =>
+      ask(
+        (socket) => introduce(socket, { open: 'status', ...identity }),
+        'end it: fleet broker stop; the next command starts another one',
+      ),
+    stop: () =>
+      ask((socket) => present(socket, { open: 'stop' }), 'end its process: pkill -f __broker'),
     async forget(files) {
       if (files.length > 0) (await open({ open: 'forget', files }, { env: {} }, '')).destroy()
     },
