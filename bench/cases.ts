@@ -289,7 +289,7 @@ export const suites: readonly Suite[] = [
   { name: 'cold', ground: oneHost, cases: coldHost },
   { name: 'warm', ground: oneHost, cases: warmHost },
   { name: 'far', ground: { ...oneHost, roundTrips }, cases: farHost },
-  { name: 'transfers', ground: oneHost, cases: transfers, rounds: 1 },
+  { name: 'transfers', ground: oneHost, cases: transfers, rounds: 5 },
   { name: '100', ground: { hosts: 100, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
 ]
