@@ -3,7 +3,9 @@ import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { wantedBy } from '../machine/profiles.ts'
-import type { Inventory } from '../state/inventory.ts'
+import { type Inventory, machineWith } from '../state/inventory.ts'
+import { takesInHosts } from '../state/options-in-file.ts'
+import { checkMachine } from '../state/tidy-entry.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
 
@@ -44,6 +46,7 @@ export async function checkForgettable(
   const names = new Set(machines.map(({ name }) => name))
   for (const machine of machines) checkWritten(inventory, machine)
   for (const name of names) checkUnused(inventory, name, names)
+  for (const name of names) await checkStillWanted(context, inventory, name)
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
 }
 
@@ -89,6 +92,30 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
     machine: name,
     hint: `remove ${list} too, or change "via" there first`,
   })
+}
+
+/** A machine that its profile goes on wanting has to be right without its entry, or nothing could read the file any more. */
+async function checkStillWanted(
+  context: Context,
+  inventory: Inventory,
+  name: MachineName,
+): Promise<void> {
+  const wanted = wantedBy(inventory.profiles, name)
+  if (wanted === undefined) return
+  const bare = machineWith(inventory, name, { extends: wanted.profile })
+  if (takesInHosts(bare.driver)) return
+  const { options } = await context.driver(bare.driver)
+  try {
+    checkMachine(bare, inventory, () => options)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    const lacking = error.message.slice(`${name}.`.length)
+    throw new UserError(
+      'usage',
+      `${name} is wanted by profile ${wanted.profile}, which lacks what its entry has: ${lacking}`,
+      { machine: name, hint: describeWish(inventory, name), cause: error },
+    )
+  }
 }
 
 /**

@@ -16,7 +16,7 @@ export interface OptionsPlace {
 }
 
 /** A host that exists has an address of its own, which no profile can say: so a profile need not say all of it. */
-const takesInHosts = (driver: string): boolean => driver === 'ssh'
+export const takesInHosts = (driver: string): boolean => driver === 'ssh'
 
 /** Every place of a file that has options, with what they come to there. */
 export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {

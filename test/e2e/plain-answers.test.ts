@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../support/lab/process.ts'
@@ -74,4 +74,24 @@ test('of hosts that exist, a profile can count those that are not taken in yet',
   const { code, stdout } = await bob.fleet(['plan'])
   expect(code).toBe(1)
   expect(stdout).toContain('fleet adopt USER@HOST --name web-2')
+})
+
+test('an entry stays while its profile goes on wanting the machine, and cannot say all of it', async () => {
+  const file = join(ana.folder, 'counted.yaml')
+  const rest = '{ extends: web, options: { location: westeurope }, host: { phase: ready, id: x } }'
+  const entries = `  web-1: ${rest}\n  web-2: ${rest}\n`
+  const text = `version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: azure, count: 2 }\nmachines:\n${entries}`
+  await writeFile(file, text)
+  const words = ['--inventory', file, 'forget', 'web-2']
+  const { code, stderr } = await ana.fleet(words)
+  expect(code).toBe(2)
+  expect(stderr).toContain(
+    'web-2 is wanted by profile web, which lacks what its entry has: options.location',
+  )
+  expect(stderr).toContain('to keep it away: fleet set --profile web count=1')
+  expect(await readFile(file, 'utf8')).toBe(text)
+  expect(
+    await ana.fleet(['--inventory', file, 'set', '--profile', 'web', 'count=1']),
+  ).toMatchObject({ code: 0 })
+  expect(await ana.fleet(words)).toMatchObject({ code: 0 })
 })
