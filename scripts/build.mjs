@@ -8,6 +8,7 @@ import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
 const declarations = fileURLToPath(new URL('tsconfig.declarations.json', import.meta.url))
 const typescript = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
+const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'))
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
@@ -107,7 +108,11 @@ const main = await build({
   format: 'cjs',
   keepNames: false,
   entryPoints: { main: 'src/main.ts' },
-  define: { fleetBuild: JSON.stringify(buildMark), 'import.meta.filename': '__filename' },
+  define: {
+    fleetBuild: JSON.stringify(buildMark),
+    fleetVersion: JSON.stringify(version),
+    'import.meta.filename': '__filename',
+  },
   plugins: [apart],
 })
 const loader = await build({

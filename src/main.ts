@@ -1,13 +1,12 @@
 #!/usr/bin/env node
-import manifest from '../package.json' with { type: 'json' }
-
-const { version } = manifest
+/** The build puts it here, from package.json. */
+declare const fleetVersion: string
 
 // The version is what scripts and prompts ask for most: it waits for nothing to be loaded.
 if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? '')) {
-  process.stdout.write(`${version}\n`)
+  process.stdout.write(`${fleetVersion}\n`)
 } else {
   void import('./start.ts').then(({ start }) =>
-    start(process.argv.slice(2), { file: import.meta.filename, version }),
+    start(process.argv.slice(2), { file: import.meta.filename, version: fleetVersion }),
   )
 }

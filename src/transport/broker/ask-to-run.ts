@@ -1,6 +1,5 @@
 import { connect } from 'node:net'
-import { checkFolder } from './find.ts'
-import { socketIn } from './place.ts'
+import { isPrivate, socketIn } from './place.ts'
 import { type Answer, type HostedCommand, type Loss, protocolVersion } from './protocol.ts'
 import { Wire } from './wire.ts'
 
@@ -26,9 +25,9 @@ export function askToRun(
 ): Promise<AskedFor | undefined> {
   return new Promise((resolve) => {
     try {
-      checkFolder(folder)
+      if (!isPrivate(folder)) return resolve(undefined)
     } catch {
-      return resolve(undefined)
+      return resolve(undefined) // there is none
     }
     const wire = new Wire(connect(socketIn(folder)))
     const leave = () => {

@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { RunningCommand } from '../transport.ts'
-import { type HostedRun, type Word, packError } from './protocol.ts'
+import type { HostedRun, Word } from './protocol.ts'
+import { packError } from './sent-error.ts'
 import type { Wire } from './wire.ts'
 
 /** Passes on what a stream says, no faster than it is taken. */

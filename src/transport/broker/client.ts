@@ -12,9 +12,9 @@ import {
   type Login,
   type Request,
   protocolVersion,
-  unpackError,
 } from './protocol.ts'
 import { joinCommand } from './remote-command.ts'
+import { unpackError } from './sent-error.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerPlace } from './start.ts'
 import type { ServedEngine } from './sockets.ts'

@@ -1,21 +1,14 @@
 import { once } from 'node:events'
-import { lstatSync } from 'node:fs'
 import { type Socket, connect } from 'node:net'
 import { codeOf } from '../../errors.ts'
-import { socketIn } from './place.ts'
+import { isPrivate, socketIn } from './place.ts'
 
 /** Thrown inside when there is no broker to be had; a command does without. */
 export class BrokerUnavailable extends Error {}
 
-/**
- * Refuses a folder that others could put a socket into: whoever listens there is told secrets. Node.js cannot ask
- * who is at the other end of a socket, so this is the check.
- */
+/** Refuses a folder that is not {@link isPrivate}. */
 export function checkFolder(folder: string): void {
-  const { uid, mode } = lstatSync(folder)
-  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) {
-    throw new BrokerUnavailable(`${folder} is not this user's alone`)
-  }
+  if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is not this user's alone`)
 }
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { SshOptions } from '../ssh.ts'
 import { BrokerUnavailable } from './find.ts'
-import { type Answer, type Opening, unpackError } from './protocol.ts'
+import type { Answer, Opening } from './protocol.ts'
+import { unpackError } from './sent-error.ts'
 import { Wire } from './wire.ts'
 
 /** How long the broker may take to say that it has heard, which it does before anything else: no work takes it so long. */

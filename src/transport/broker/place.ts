@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { longestSocketPath } from '../../socket-path.ts'
 
@@ -25,6 +26,15 @@ export function placeOfSockets(
   const name = digest(home).slice(0, 12)
   const folder = env['XDG_RUNTIME_DIR'] ?? '/tmp'
   return join(folder.length <= longestSocketPath - 60 ? folder : '/tmp', `fleet-${name}`)
+}
+
+/**
+ * Whether nobody else could put a socket into a folder: whoever listens there is told secrets, and Node.js cannot ask who is
+ * at the other end of a socket. Throws where there is no such folder.
+ */
+export function isPrivate(folder: string): boolean {
+  const { uid, mode } = lstatSync(folder)
+  return uid === process.getuid?.() && (mode & 0o077) === 0
 }
 
 /** Where the broker listens. */

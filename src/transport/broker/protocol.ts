@@ -1,5 +1,4 @@
-import { UserError, codeOf, messageOf } from '../../errors.ts'
-import { refused } from '../refused.ts'
+import type { UserError } from '../../errors.ts'
 import type { Question, SshTarget } from '../ssh.ts'
 import type {
   CommandLine,
@@ -119,7 +118,7 @@ export type Request =
 export type Opening = Request & { readonly protocol: number; readonly build: string }
 
 /** An error on its way from one process to the other. */
-interface SentError {
+export interface SentError {
   readonly kind?: UserError['kind']
   readonly code?: string | undefined
   readonly message: string
@@ -172,18 +171,4 @@ export interface SocketStatus {
   readonly context: boolean
   /** The processes it is kept for. */
   readonly holders: readonly number[]
-}
-
-export function packError(thrown: unknown): SentError {
-  if (thrown instanceof UserError) {
-    const { kind, message, machine, hint } = thrown
-    return { kind, message, machine, hint }
-  }
-  return { code: codeOf(thrown), message: messageOf(thrown) }
-}
-
-export function unpackError({ kind, code, message, machine, hint }: SentError): Error {
-  if (kind !== undefined) return new UserError(kind, message, { machine, hint })
-  if (code === 'REFUSED') return refused(message)
-  return Object.assign(new Error(message), code !== undefined && { code })
 }

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import { outputDelivered } from '../output.ts'
 import type { ExitStatus, RunningCommand } from '../transport.ts'
 import { bufferSize, inputOver } from './input-over.ts'
-import { type Answer, unpackError } from './protocol.ts'
+import type { Answer } from './protocol.ts'
+import { unpackError } from './sent-error.ts'
 import type { Wire } from './wire.ts'
 
 /** A program's outputs, which share the connection: it waits while one of them is full that is still wanted. */

@@ -1,5 +1,6 @@
 import { SocketStream } from '../socket-stream.ts'
-import { type Answer, unpackError } from './protocol.ts'
+import type { Answer } from './protocol.ts'
+import { unpackError } from './sent-error.ts'
 import type { Wire } from './wire.ts'
 
 type Done = (error?: Error | null) => void

@@ -19,9 +19,9 @@ import {
   type Opening,
   type Request,
   type Word,
-  packError,
   protocolVersion,
 } from './protocol.ts'
+import { packError } from './sent-error.ts'
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from './wire.ts'
 
