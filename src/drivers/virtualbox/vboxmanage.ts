@@ -29,8 +29,7 @@ export class VBoxError extends Error {
     const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
-    const isInBetween = stderr.trim() === '' || between.test(stderr)
-    this.isPassing = passing.test(stderr) || (isInBetween && asking.test(words[0] ?? ''))
+    this.isPassing = passing.test(stderr) || (asking.test(words[0] ?? '') && !missing.test(stderr))
   }
 
   /** Whether the same call may well succeed in a moment. */
@@ -41,11 +40,14 @@ export class VBoxError extends Error {
 const passing =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
 
-/** What changes nothing. */
-const asking = /^(?:list|show\w+|getextradata)$/
+/**
+ * Mere questions about machines. While one begins or ends, VirtualBox answers them with whatever went wrong inside, or with
+ * nothing: so it is asked again unless it says that there is no such thing.
+ */
+const asking = /^(?:list|showvminfo|getextradata)$/
 
-/** What a mere question is answered where the machine begins or ends in the middle of it, if anything is said at all. */
-const between = /from the direct session|VBOX_E_INVALID_(?:OBJECT|VM)_STATE|VBOX_E_VM_ERROR/
+const missing =
+  /VBOX_E_OBJECT_NOT_FOUND|Could not find|is not registered|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/
 
 /** How long VirtualBox may say that it is busy, in milliseconds. */
 const patience = 20_000
@@ -53,10 +55,7 @@ const patience = 20_000
 /** Whether it says that there is no such thing. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof VBoxError &&
-  (error.code === 'VBOX_E_OBJECT_NOT_FOUND' ||
-    /VBOX_E_OBJECT_NOT_FOUND|Could not find|is not registered|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/.test(
-      error.message,
-    ))
+  (error.code === 'VBOX_E_OBJECT_NOT_FOUND' || missing.test(error.message))
 
 /** What it answers; nothing where there is no such thing. */
 export const orMissing = (answer: Promise<string>): Promise<string | undefined> =>
