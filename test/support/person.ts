@@ -125,7 +125,8 @@ export async function makePerson({
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
     async [Symbol.asyncDispose]() {
       if (broker) await person.fleet(['broker', 'stop'])
-      await rm(root, { recursive: true, force: true })
+      // A broker that ends writes what it has compiled at its very last.
+      await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     },
   }
   await writeFile(join(folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
