@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../support/person.ts'
@@ -115,7 +114,8 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
       await host.exec("docker run --name talker bb:1 sh -c 'seq 100000; echo trouble >&2'")
       await ana.fleet(['ps', '--all', '-q'])
-      await setTimeout(1500) // it loads the code for this once the first commands were served
+      // It loads the code for this once the first commands were served.
+      await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 20_000)
     })
     afterAll(() => host.exec('docker rm -f sleeper talker'))
 
