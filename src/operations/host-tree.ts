@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 import type { ExitStatus, Transport } from '../transport/transport.ts'
 
@@ -89,11 +89,15 @@ export async function unpackOnHost(
     const running = await transport.exec(words, { signal: channel.signal })
     const complaint = text(running.stderr).catch(() => '')
     running.stdout.resume()
-    const sending = pipeline(archive, running.stdin).catch(() => {}) // told by the archive, or by tar
+    running.stdin.on('error', () => {}) // tar may end before it has read all
+    archive.pipe(running.stdin)
     const status = await running.exit
-    archive.destroy() // tar may end before it has read all
-    await sending
-    if ('code' in status && status.code === 0) return
+    if ('code' in status && status.code === 0) {
+      // Only its end tells that the archive was whole, which tar does not wait for.
+      archive.unpipe().resume()
+      return await finished(archive)
+    }
+    archive.destroy()
     throw new UserError('failed', `cannot write: ${reasonOf(await complaint)}`, { machine })
   } catch (error) {
     throw failure === undefined ? error : failure.error
