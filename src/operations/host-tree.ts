@@ -97,9 +97,10 @@ export async function unpackOnHost(
       archive.unpipe().resume()
       return await finished(archive)
     }
-    archive.destroy()
     throw new UserError('failed', `cannot write: ${reasonOf(await complaint)}`, { machine })
   } catch (error) {
     throw failure === undefined ? error : failure.error
+  } finally {
+    archive.destroy() // whoever makes it is to stop, also where the link was lost
   }
 }
