@@ -20,9 +20,9 @@ export function markCommand(command: CommandLine): MarkedCommand {
   const words = 'shell' in command ? command.shell : `exec ${shellLine(command)}`
   return {
     line: `export FLEET_COMMAND=${id}; ${words}`,
-    // With brackets, so that it does not find itself.
+    // The shell first, which would go on or end by itself when what it waits for is gone. With brackets, so that it does not find itself.
     signalLine: (signal) =>
-      `for found in $(grep -ls '[F]LEET_COMMAND=${id}' /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do ` +
+      `for found in $(grep -ls '[F]LEET_COMMAND=${id}' /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +
       `found=\${found#/proc/}; kill -s ${quoteWord(signal)} "\${found%/*}"; done`,
   }
 }
