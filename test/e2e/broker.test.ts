@@ -116,6 +116,11 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await ana.fleet(['ps', '--all', '-q'])
       // It loads the code for this once the first commands were served.
       await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 20_000)
+      // In its first second a container tells its age in other words.
+      await vi.waitFor(
+        async () => expect((await ana.fleet(['ps'])).stdout).toMatch(/Up \d/),
+        20_000,
+      )
     })
     afterAll(() => host.exec('docker rm -f sleeper talker'))
 
