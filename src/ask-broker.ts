@@ -83,7 +83,7 @@ function serve({ wire, loss }: AskedFor): void {
       else if ('taken' in answer) input?.taken(answer.taken)
       else if ('exit' in answer) end('code' in answer.exit ? answer.exit.code : 130)
     },
-    closed() {
+    over() {
       if (isOver) return
       stderr.pour(Buffer.from(loss.words), wire)
       end(loss.code)

@@ -78,7 +78,7 @@ export function joinCommand(
         else if ('exit' in answer) void succeed(answer.exit)
         else if ('error' in answer) void fail(unpackError(answer.error))
       },
-      closed() {
+      over() {
         if (!isOver) void fail(broken())
       },
     })

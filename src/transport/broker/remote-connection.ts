@@ -22,7 +22,7 @@ export class RemoteConnection extends SocketStream {
         this.push(null)
       },
       message: (answer: Answer) => 'error' in answer && this.destroy(unpackError(answer.error)),
-      closed: () => this.#hasEnded || this.destroy(broken()), // what has come is still to be read
+      over: () => this.#hasEnded || this.destroy(broken()), // what has come is still to be read
     })
   }
 

@@ -14,7 +14,7 @@ const longestCopied = 8192
 
 const nothing = Buffer.alloc(0)
 
-/** How long the other side may take to read what is left. */
+/** How long the other side may take to close, once all is out. */
 const goodbyeMs = 5_000
 
 /** What is done with what comes. */
@@ -26,8 +26,10 @@ export interface Listener {
   readonly errors?: (chunk: Buffer) => void
   /** No more bytes come. */
   readonly end?: () => void
-  /** The connection is no more. */
+  /** The connection is no more; what came before may still be unread, where it is paused. */
   readonly closed?: (() => void) | undefined
+  /** The connection is no more, and all that came has been handed over. */
+  readonly over?: () => void
 }
 
 /**
@@ -47,14 +49,18 @@ export class Wire {
     socket
       .on('data', (chunk) => this.#read(chunk))
       .on('error', () => {}) // told by its close
-      .on('close', () => this.#listener.closed?.())
+      .on('close', () => {
+        this.#listener.closed?.()
+        this.#tellOver()
+      })
       .pause()
   }
 
   /** Hands all that comes from now on to `listener`. */
   listen(listener: Listener): void {
     this.#listener = listener
-    this.resume()
+    if (this.#paused) this.resume()
+    else this.#tellOver()
     if (this.#socket.destroyed) listener.closed?.()
   }
 
@@ -67,7 +73,13 @@ export class Wire {
     if (!this.#paused) return
     this.#paused = false
     this.#read(Buffer.alloc(0))
-    if (!this.#paused) this.#socket.resume()
+    if (this.#paused) return
+    this.#socket.resume()
+    this.#tellOver()
+  }
+
+  #tellOver(): void {
+    if (this.#socket.closed && !this.#paused) this.#listener.over?.()
   }
 
   #read(chunk: Buffer): void {
@@ -149,9 +161,11 @@ export class Wire {
   close(): void {
     this.#listener = { closed: this.#listener.closed }
     this.resume()
-    this.#socket.end()
-    const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs).unref()
-    this.#socket.once('close', () => clearTimeout(timer))
+    // What is out can be read after the end, too; until then the other side takes the time that its reader does.
+    this.#socket.end(() => {
+      const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs).unref()
+      this.#socket.once('close', () => clearTimeout(timer))
+    })
   }
 
   destroy(): void {
