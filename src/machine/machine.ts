@@ -13,9 +13,12 @@ export type Machine = Readonly<MachineEntry> & {
 /** A machine whose host exists as far as fleet remembers. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
+/** Whether its hosts exist: each has an address of its own, which no profile can say, so a profile need not say all. */
+export const takesInHosts = (driver: string): boolean => driver === 'ssh'
+
 /** Whether it is a host that exists, of which nothing says yet where: a profile counts it. */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
-  driver === 'ssh' && options?.['address'] === undefined
+  takesInHosts(driver) && options?.['address'] === undefined
 
 /** The command that gives a machine without a host its host. */
 export const beginCommand = (machine: Machine): string =>

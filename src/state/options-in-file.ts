@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { takesInHosts } from '../machine/machine.ts'
 import { mergeEntry, mergeProfiles, namesWanted, type Profiles } from '../machine/profiles.ts'
 import type { InventoryFile, MachineEntry } from '../machine/schema.ts'
 
@@ -14,9 +15,6 @@ export interface OptionsPlace {
   /** A machine has them: with what is inherited they must be all that the driver needs. */
   readonly isWhole: boolean
 }
-
-/** A host that exists has an address of its own, which no profile can say: so a profile need not say all of it. */
-export const takesInHosts = (driver: string): boolean => driver === 'ssh'
 
 /** Every place of a file that has options, with what they come to there. */
 export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
