@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
 import { type Machine, hostOf } from '../machine/machine.ts'
+import { checkHostName } from '../machine/ssh-config-text.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
 import { findAncestors } from './processes.ts'
@@ -68,7 +69,9 @@ export async function describeEnvironment(
     set: {
       DOCKER_HOST: `unix://${path}`,
       FLEET_MACHINE: name,
-      ...(bypassProxy && address !== undefined && withoutProxy(address, context.env)),
+      ...(bypassProxy &&
+        address !== undefined &&
+        withoutProxy(checkHostName(name, 'address', address), context.env)),
     },
     unset: misleading.filter((variable) => context.env[variable] !== undefined),
   }

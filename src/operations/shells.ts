@@ -30,6 +30,9 @@ const lines =
       .map((line) => `${line}\n`)
       .join('')
 
+const unsayable = (name: string, value: string, why: string): UserError =>
+  new UserError('unsupported', `${name} cannot be set to ${JSON.stringify(value)}: ${why}`)
+
 const posix: Syntax = {
   write: lines(
     (name, value) => `export ${name}='${value.replaceAll("'", String.raw`'\''`)}'`,
@@ -50,14 +53,18 @@ const syntaxes = {
   },
   powershell: {
     write: lines(
-      (name, value) => `$Env:${name} = '${value.replaceAll("'", "''")}'`,
+      // It takes typographic quotes for quotes too.
+      (name, value) => `$Env:${name} = '${value.replaceAll(/['\u2018-\u201b]/g, '$&$&')}'`,
       (name) => `Remove-Item Env:\\${name} -ErrorAction SilentlyContinue`,
     ),
     use: (command) => `${command} | Out-String | Invoke-Expression`,
   },
   cmd: {
     write: lines(
-      (name, value) => `@SET "${name}=${value.replaceAll('%', '%%')}"`,
+      (name, value) => {
+        if (/["%]/.test(value)) throw unsayable(name, value, 'cmd has no way to quote " and %')
+        return `@SET "${name}=${value}"`
+      },
       (name) => `@SET ${name}=`,
     ),
     use: (command) => `@FOR /f "tokens=*" %i IN ('${command}') DO @%i`,
@@ -111,9 +118,15 @@ export function requireShell(name: string): Shell {
   })
 }
 
-/** The text that makes the change when `shell` reads it. */
-export const writeChange = (shell: Shell, change: EnvironmentChange): string =>
-  syntaxes[shell].write(change)
+/** The text that makes the change when `shell` reads it. Throws kind `unsupported` on a value that a shell cannot be given. */
+export function writeChange(shell: Shell, change: EnvironmentChange): string {
+  for (const [name, value] of Object.entries(change.set)) {
+    if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) {
+      throw unsayable(name, value, 'it holds a line end or another control character')
+    }
+  }
+  return syntaxes[shell].write(change)
+}
 
 /** What to type for `shell` to take the change that `command` prints; `unset`: one that only takes away. */
 export function howToUse(shell: Shell, command: string, unset: boolean): string {

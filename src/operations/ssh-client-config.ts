@@ -1,4 +1,5 @@
 import { type HostRecord, type Machine } from '../machine/machine.ts'
+import { formatKnownHosts, formatSshConfig } from '../machine/ssh-config-text.ts'
 import type { Context } from './context.ts'
 
 /** What plain ssh needs to reach machines as fleet does. */
@@ -9,51 +10,50 @@ export interface SshClientConfig {
   readonly knownHosts: string
 }
 
-type Reachable = Machine & { readonly host: HostRecord & { readonly address: string } }
+/** A machine that ssh can be told of. */
+export type SshReachable = Machine & { readonly host: HostRecord & { readonly address: string } }
 
-const isReachable = (machine: Machine): machine is Reachable =>
+const isReachable = (machine: Machine): machine is SshReachable =>
   machine.host?.phase === 'ready' && machine.host.address !== undefined
 
-/** A value with spaces stands in quotes; ssh knows no other escape there. */
-const quoted = (value: string): string => (/\s/.test(value) ? `"${value}"` : value)
+/** The machines of the inventory that have an address. */
+export async function listSshReachable(context: Context): Promise<readonly SshReachable[]> {
+  const { machines } = await (await context.inventory()).read()
+  return [...machines.values()].filter(isReachable)
+}
 
 /**
- * Describes every machine that has an address: host keys go under a name of fleet's own, so that a changed address
- * changes nothing and the same machine name in another inventory is another host.
+ * Describes every machine that has an address. Each has a second name that no other host and no machine of another
+ * inventory has: its host keys and jump hosts go by that. `taken` are machines whose own names mean other hosts to this
+ * person, so that only the second name is given. Throws kind `inventory` on what ssh's configuration cannot hold.
  */
 export async function describeForSsh(
   context: Context,
   knownHostsFile: string,
+  taken: { has(name: string): boolean } = new Set(),
 ): Promise<SshClientConfig> {
-  const { id, machines } = await (await context.inventory()).read()
-  const reachable = [...machines.values()].filter(isReachable)
+  const { id } = await (await context.inventory()).read()
+  const reachable = await listSshReachable(context)
   const names = new Set<string>(reachable.map(({ name }) => name))
-  const aliasOf = ({ name }: Machine) => `fleet.${id}.${name}`
+  const aliasOf = (name: string) => `fleet.${id}.${name}`
   const blocks = await Promise.all(
-    reachable.map(async (machine) => {
-      const { address, user, port = 22, key } = machine.host
-      const identity = key === undefined ? undefined : await context.keys().find(key)
-      const jump = machine.via !== undefined && names.has(machine.via) ? machine.via : undefined
-      const lines: readonly (readonly [string, string | number | undefined])[] = [
-        ['HostName', address],
-        ['Port', port],
-        ['User', user],
-        ['IdentityFile', identity && quoted(identity)],
-        ['ProxyJump', jump],
-        ['HostKeyAlias', aliasOf(machine)],
-        ['UserKnownHostsFile', quoted(knownHostsFile)],
-        ['StrictHostKeyChecking', 'yes'],
-      ]
-      const told = lines.filter(([, value]) => value !== undefined && value !== '')
-      return [
-        `Host ${machine.name}`,
-        ...told.map(([name, value]) => `  ${name} ${value}`),
-        '',
-      ].join('\n')
+    reachable.map(async ({ name, via, host }) => {
+      const { address, user, port = 22, key } = host
+      const alias = aliasOf(name)
+      return {
+        machine: name,
+        names: taken.has(name) ? [alias] : [name, alias],
+        ...{ address, port, user: user || undefined },
+        identityFile: key === undefined ? undefined : await context.keys().find(key),
+        jump: via !== undefined && names.has(via) ? aliasOf(via) : undefined,
+        ...{ hostKeyAlias: alias, knownHostsFile },
+      }
     }),
   )
-  const keys = reachable.flatMap((machine) =>
-    (machine.host.hostKeys ?? []).map((key) => `${aliasOf(machine)} ${key}\n`),
-  )
-  return { config: blocks.join('\n'), knownHosts: keys.join('') }
+  const keys = reachable.map(({ name, host }) => ({
+    machine: name,
+    alias: aliasOf(name),
+    keys: host.hostKeys ?? [],
+  }))
+  return { config: formatSshConfig(blocks), knownHosts: formatKnownHosts(keys) }
 }

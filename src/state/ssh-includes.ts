@@ -2,6 +2,7 @@ import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
+import { formatInclude } from '../machine/ssh-config-text.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import type { Environment } from './locate-home.ts'
@@ -15,6 +16,11 @@ export interface SshIncludes {
   readonly line: string
   /** The person's own configuration. */
   readonly configuration: string
+  /**
+   * Gives the work a configuration file that says what ssh would know without this inventory's machines: the person's own,
+   * then the system's.
+   */
+  withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
   /** Writes the host keys, for a configuration that is printed as well. */
   writeKnownHosts(text: string): Promise<void>
   /** Writes the configuration of the machines for who names the file (`ssh -F FILE`), and gives the file. */
@@ -24,6 +30,9 @@ export interface SshIncludes {
   /** Takes both away. Gives whether something was there. */
   exclude(): Promise<boolean>
 }
+
+/** What ssh reads after the person's own configuration, where it does not exist too. */
+const systemConfiguration = '/etc/ssh/ssh_config'
 
 async function readIfThere(file: string): Promise<string> {
   try {
@@ -47,8 +56,9 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
   const folder = join(home, 'ssh')
   const [own, knownHosts] = [join(folder, `${id}.conf`), join(folder, `${id}.known_hosts`)]
   const alone = join(folder, `${id}.alone.conf`)
+  const others = join(folder, `${id}.others.${process.pid}.conf`)
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
-  const line = `Include "${own}"`
+  const includeLine = () => formatInclude(own)
 
   /** Changes the person's own configuration, behind its link if it is one. */
   const change = (decide: (text: string) => string) =>
@@ -62,11 +72,13 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       return true
     })
 
-  const without = (text: string): string =>
-    text
+  const without = (text: string): string => {
+    const line = includeLine()
+    return text
       .split('\n')
       .filter((one) => one.trim() !== line)
       .join('\n')
+  }
 
   async function write(file: string, text: string): Promise<void> {
     await preparePrivateFolder(home)
@@ -76,14 +88,26 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
 
   return {
     knownHosts,
-    line,
+    get line() {
+      return includeLine()
+    },
     configuration,
+    async withoutMachines(work) {
+      const rest = without(await readIfThere(configuration))
+      await write(others, `${rest}\nHost *\n  Include ${systemConfiguration}\n`)
+      try {
+        return await work(others)
+      } finally {
+        await rm(others, { force: true })
+      }
+    },
     writeKnownHosts: (text) => write(knownHosts, text),
     async writeAlone(text) {
       await write(alone, text)
       return alone
     },
     async include(text) {
+      const line = includeLine()
       await write(own, text)
       // First: what stands below a Host line is for that host alone (ssh_config(5), Include).
       await change((before) => (before.split('\n').includes(line) ? before : `${line}\n${before}`))

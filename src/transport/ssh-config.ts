@@ -39,8 +39,17 @@ async function configFile(env: Environment, told?: string): Promise<readonly str
   return ['-F', (await exists(file)) ? file : 'none']
 }
 
-/** Asks ssh what its configuration says, one `keyword value` per line. Undefined where there is no ssh. */
-async function askSsh({ host, user, port }: Destination, env: Environment, told?: string) {
+/**
+ * Asks ssh what its configuration says of a host, one `keyword value` per line. Undefined where there is no ssh. Throws
+ * kind `usage` when ssh cannot read its configuration.
+ *
+ * @param told a file to read in place of ~/.ssh/config
+ */
+export async function askSsh(
+  { host, user, port }: Destination,
+  env: Environment,
+  told?: string,
+): Promise<readonly string[] | undefined> {
   const options = [
     ...(await configFile(env, told)),
     ...(user === undefined ? [] : ['-l', user]),

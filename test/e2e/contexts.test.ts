@@ -87,4 +87,44 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
       stderr: 'ssh did not read it\n',
     })
   })
+
+  test('plain ssh is given no machine whose name is another host of this person’s', async () => {
+    await using bob = await makePerson()
+    const [own, other] = [
+      'AAAAC3NzaC1lZDI1NTE5AAAAIAGIiOy0XPiAAAz8HfBHYxjcDyqlt8KFHGaJJjEUOhTM',
+      'AAAAC3NzaC1lZDI1NTE5AAAAIHsi1nrMzty0ZbyMs5FimkOND052LvfLAi/wvUsRM2et',
+    ]
+    const names = ['github.com', 'web-1', 'db.corp', 'known.example', 'same.example', 'behind']
+    const entries = names.map(
+      (name, index) =>
+        `  ${name}: { driver: ssh, options: { address: 192.0.2.${index} }, ${name === 'behind' ? 'via: github.com, ' : ''}host: { phase: ready, address: 192.0.2.${index}, user: root, hostKeys: [ssh-ed25519 ${own}] } }\n`,
+    )
+    await writeFile(
+      join(bob.folder, 'machines.yaml'),
+      `version: 1\nid: 0123abcd\nmachines:\n${entries.join('')}`,
+    )
+    const ssh = (name: string) => join(bob.home, '.ssh', name)
+    const config = 'Include more\nHost web-*\n  User somebody\nHost *.corp\n  ProxyJump gate\n'
+    await writeFile(ssh('config'), config, { mode: 0o600 })
+    await writeFile(ssh('more'), 'Host github.com\n  User git\n')
+    await writeFile(
+      ssh('known_hosts'),
+      `known.example ssh-ed25519 ${other}\nsame.example ssh-ed25519 ${own}\n`,
+    )
+    for (const _ of ['once', 'and again']) {
+      const { code, stderr } = await bob.fleet(['ssh-config', '--include', '--yes'])
+      expect(code).toBe(0)
+      const leftOut = [...stderr.matchAll(/^left out: (\S+), since/gm)].map(([, name]) => name)
+      expect(leftOut.toSorted()).toEqual(['db.corp', 'github.com', 'known.example'])
+    }
+    const ask = async (name: string, keyword: string) =>
+      (await run('ssh', '-G', '-F', ssh('config'), name))
+        .split('\n')
+        .find((line) => line.startsWith(`${keyword} `))
+    expect(await ask('github.com', 'hostname')).toBe('hostname github.com')
+    expect(await ask('fleet.0123abcd.github.com', 'hostname')).toBe('hostname 192.0.2.0')
+    expect(await ask('web-1', 'hostname')).toBe('hostname 192.0.2.1')
+    expect(await ask('same.example', 'hostname')).toBe('hostname 192.0.2.4')
+    expect(await ask('behind', 'proxyjump')).toBe('proxyjump fleet.0123abcd.github.com')
+  })
 })

@@ -9,7 +9,7 @@ import {
   writeChange,
 } from '../../src/operations/shells.ts'
 
-const hostile = `it's "a" $HOME \`id\` %PATH% \\ ; é`
+const hostile = `it's "a" ‘b’ $HOME \`id\` %PATH% \\ ; é`
 const change = { set: { DOCKER_HOST: hostile, FLEET_MACHINE: 'web-1' }, unset: ['DOCKER_CONTEXT'] }
 const environment = { PATH: process.env['PATH'], DOCKER_CONTEXT: 'old', HOME: '/', LANG: 'C.UTF-8' }
 
@@ -40,6 +40,25 @@ test.each([
   ['elvish', "set-env A 'it''s \\'\nunset-env B\n"],
 ] as const)('is quoted for %s', (shell, text) => {
   expect(writeChange(shell, { set: { A: "it's \\" }, unset: ['B'] })).toBe(text)
+})
+
+test('powershell is given typographic quotes twice, which it takes for quotes', () => {
+  const text = writeChange('powershell', { set: { A: '’; calc; ‘' }, unset: [] })
+  expect(text).toBe("$Env:A = '’’; calc; ‘‘'\n")
+})
+
+test.each([
+  ['bash', 'two\nlines'],
+  ['fish', '\u001b[2J'],
+  ['cmd', 'a"&calc&"'],
+  ['cmd', '%PATH%'],
+] as const)('%s is not given %j, which it cannot hold', (shell, value) => {
+  expect(() => writeChange(shell, { set: { DOCKER_HOST: value }, unset: [] })).toThrow(
+    expect.objectContaining({
+      kind: 'unsupported',
+      message: expect.stringContaining('DOCKER_HOST'),
+    }),
+  )
 })
 
 test('nushell, which has no eval, is given data to hide', () => {

@@ -126,9 +126,14 @@ async function candidatesAmong(
     : candidatesOfCommand(fleet, entry, rest)
 }
 
+/** What would be another line of the answer, or would act on the terminal. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+
 /** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
   const found = await candidatesAmong(fleet, entries, words).catch(() => [])
-  return found.filter(({ word }) => word === files.word || word.startsWith(current))
+  return found
+    .filter(({ word }) => word === files.word || word.startsWith(current))
+    .filter(({ word, description }) => !unprintable.test(word + description))
 }

@@ -5,7 +5,7 @@
  */
 export const completionScripts = {
   bash: `_fleet() {
-  local line word part joined words IFS=$'\\n'
+  local line word part joined quoted words IFS=$'\\n'
   IFS=' ' read -r -a words <<<"\${COMP_LINE:0:COMP_POINT}x"
   word=\${words[\${#words[@]} - 1]%x}
   part=\${word##*[$COMP_WORDBREAKS]}
@@ -26,7 +26,8 @@ export const completionScripts = {
     fi
     line=\${line%%$'\\t'*}
     case $line in *:) compopt -o nospace 2>/dev/null ;; esac
-    COMPREPLY+=("\${line#"$joined"}")
+    printf -v quoted %q "\${line#"$joined"}"
+    COMPREPLY+=("$quoted")
   done < <(fleet __complete "\${words[@]:1:\${#words[@]} - 2}" "$word" 2>/dev/null)
 }
 complete -F _fleet fleet
@@ -79,7 +80,11 @@ complete -c fleet -f -a '(__fleet_complete)'
     $parts = $_ -split "\`t", 2
     if ($parts[0] -eq ':files') { return }
     $about = if ($parts[1]) { $parts[1] } else { $parts[0] }
-    [System.Management.Automation.CompletionResult]::new($parts[0], $parts[0], 'ParameterValue', $about)
+    $text = $parts[0]
+    if ($text -notmatch '^[\\w./:=+-][\\w./:=+@%-]*$') {
+      $text = "'" + ($text -replace '[\\u0027\\u2018-\\u201b]', '$0$0') + "'"
+    }
+    [System.Management.Automation.CompletionResult]::new($text, $parts[0], 'ParameterValue', $about)
   }
 }
 `,

@@ -24,14 +24,21 @@ export const sshConfig = defineCommand({
       return
     }
     const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
-    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
     if (options.include) {
       const { line, configuration } = includes
+      const { findTakenNames } = await import('../../operations/taken-host-names.ts')
+      const taken = await findTakenNames(fleet, includes)
+      const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts, taken)
+      for (const [name, why] of taken) {
+        const { id } = await (await fleet.inventory()).read()
+        io.stderr.write(`left out: ${name}, since ${why}; use ssh fleet.${id}.${name}\n`)
+      }
       await requireConsent(io, options.yes, `Add the line ${line} to ${configuration}?`)
       await includes.writeKnownHosts(knownHosts)
       await includes.include(config)
       io.stderr.write(`ssh knows the machines; fleet ssh-config --remove takes that back\n`)
     } else {
+      const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
       await includes.writeKnownHosts(knownHosts)
       io.stdout.write(config)
     }

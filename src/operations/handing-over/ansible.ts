@@ -1,4 +1,6 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import { checkHostName, checkUser, unwritable } from '../../machine/ssh-config-text.ts'
+import { quoteWord } from '../../transport/command-line.ts'
 
 type Vars = Readonly<Record<string, string>>
 type Group = { readonly hosts: readonly string[] } | { readonly children: readonly string[] }
@@ -15,27 +17,43 @@ const groupName = (text: string): string => text.replaceAll(/\W/g, '_').replace(
 const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
   [`driver=${driver}`, ...Object.entries(labels).map((pair) => pair.join('='))].map(groupName)
 
+/** Ansible takes text of an inventory for a template of Jinja, which can run commands on the computer of whoever uses it. */
+function literal(machine: string, field: string, value: string): string {
+  if (/\{[{%#]/.test(value)) {
+    throw unwritable(machine, field, value, 'Ansible would take it for a template')
+  }
+  return value
+}
+
 /**
  * How Ansible reaches a machine: by ssh with a configuration that fleet wrote, so that addresses, jump hosts, keys and pinned
  * host keys are fleet's.
  */
 function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: string): Vars {
-  const said = Object.entries(labels).map(([key, value]) => [`fleet_${groupName(key)}`, value])
+  const said = Object.entries(labels).map(([key, value]) => [
+    `fleet_${groupName(key)}`,
+    literal(name, `label ${key}`, value),
+  ])
   return {
     ...(host.address === undefined
       ? { ansible_connection: 'local' }
       : {
           ansible_host: name,
-          ansible_ssh_common_args: `-F "${sshConfig}"`,
-          fleet_address: host.address,
+          ansible_ssh_common_args: literal(name, 'ssh configuration', `-F ${quoteWord(sshConfig)}`),
+          fleet_address: checkHostName(name, 'address', host.address),
         }),
-    ...(host.user !== undefined && { ansible_user: host.user }),
-    fleet_driver: driver,
+    ...(host.user !== undefined && {
+      ansible_user: literal(name, 'user', checkUser(name, host.user)),
+    }),
+    fleet_driver: literal(name, 'driver', driver),
     ...(Object.fromEntries(said) as Vars),
   }
 }
 
-/** Describes machines for Ansible (docs.ansible.com, "Developing dynamic inventory"). */
+/**
+ * Describes machines for Ansible (docs.ansible.com, "Developing dynamic inventory"). Throws kind `inventory` on what
+ * Ansible would not take for the text that it is.
+ */
 export function describeForAnsible(
   machines: readonly ReadyMachine[],
   sshConfig: string,

@@ -1,4 +1,5 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
+import { checkHostName } from '../../machine/ssh-config-text.ts'
 
 /** What Prometheus is to scrape (its configuration, <file_sd_config>). */
 interface TargetGroup {
@@ -18,7 +19,7 @@ export const describeForPrometheus = (
   port: number,
 ): readonly TargetGroup[] =>
   machines.map(({ name, driver, host, labels = {} }) => ({
-    targets: [hostPort(host.address ?? 'localhost', port)],
+    targets: [hostPort(checkHostName(name, 'address', host.address ?? 'localhost'), port)],
     labels: {
       ...Object.fromEntries(Object.entries(labels).map(([key, value]) => [labelName(key), value])),
       machine: name,

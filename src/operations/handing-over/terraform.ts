@@ -1,4 +1,5 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
+import { unwritable } from '../../machine/ssh-config-text.ts'
 
 /** The kinds of resources that the hosts of drivers are. */
 const resources: Readonly<Record<string, string>> = {
@@ -9,17 +10,38 @@ const resources: Readonly<Record<string, string>> = {
 const resourceName = (name: string): string =>
   name.replaceAll(/[^A-Za-z0-9_-]/g, '_').replace(/^(?=[\d-])/, '_')
 
+/** A string of HCL, in which nothing is a template (developer.hashicorp.com/terraform/language/expressions/strings). */
+function hclString(machine: string, field: string, value: string): string {
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
+    throw unwritable(machine, field, value, 'it holds a control character')
+  }
+  return JSON.stringify(value).replaceAll(/[$%](?=\{)/g, '$&$&')
+}
+
+/** The name of each machine's resource, with a number behind where another of its kind has the name already. */
+function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
+  const taken = new Set<string>()
+  return machines.map(({ name, driver }) => {
+    const wanted = `${resources[driver]}.${resourceName(name)}`
+    let address = wanted
+    for (let number = 2; taken.has(address); number += 1) address = `${wanted}_${number}`
+    taken.add(address)
+    return address
+  })
+}
+
 /** Import blocks (Terraform 1.5 and OpenTofu) for machines that a provider knows by an id, and the names of the others. */
 export function describeForTerraform(machines: readonly ReadyMachine[]): {
   readonly text: string
   readonly leftOut: readonly string[]
 } {
   const known = machines.filter(
-    ({ driver, host }) => resources[driver] !== undefined && host.id !== undefined,
+    ({ driver, host }) => Object.hasOwn(resources, driver) && host.id !== undefined,
   )
+  const addresses = nameResources(known)
   const blocks = known.map(
-    ({ name, driver, host }) =>
-      `import {\n  to = ${resources[driver]}.${resourceName(name)}\n  id = ${JSON.stringify(host.id)}\n}\n`,
+    ({ name, host: { id = '' } }, index) =>
+      `import {\n  to = ${addresses[index]}\n  id = ${hclString(name, 'id', id)}\n}\n`,
   )
   return {
     text: blocks.join('\n'),
