@@ -58,11 +58,12 @@ async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable):
   return known.length > 0 && !known.some((key) => host.hostKeys?.includes(key))
 }
 
+const addresses = async (name: string): Promise<readonly string[]> =>
+  (await lookup(name, { all: true })).map(({ address }) => address)
+
 /** Whether a name with a dot is that of another host in the network. */
 async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean> {
   if (host.address.toLowerCase() === name.toLowerCase()) return false
-  const addresses = async (text: string) =>
-    (await lookup(text, { all: true })).map(({ address }) => address)
   const both = Promise.all([
     addresses(`${name}.`), // with no domain of this computer's added
     addresses(host.address).catch(() => [host.address]),

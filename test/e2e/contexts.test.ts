@@ -115,7 +115,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
       const { code, stderr } = await bob.fleet(['ssh-config', '--include', '--yes'])
       expect(code).toBe(0)
       const leftOut = [...stderr.matchAll(/^left out: (\S+), since/gm)].map(([, name]) => name)
-      expect(leftOut.toSorted()).toEqual(['db.corp', 'github.com', 'known.example'])
+      expect(new Set(leftOut)).toEqual(new Set(['db.corp', 'github.com', 'known.example']))
     }
     const ask = async (name: string, keyword: string) =>
       (await run('ssh', '-G', '-F', ssh('config'), name))
