@@ -26,7 +26,7 @@ type Words = readonly [string, ...string[]]
 /** What makes command lines on a ground. */
 function commandsOn({ person, env }: Ground) {
   const fleet = (...args: string[]): Run => ({
-    argv: [execPath, program, ...args],
+    argv: [program, ...args],
     env: { ...person.env, FLEET_INVENTORY: join(person.folder, 'machines.yaml') },
   })
   const peer = (argv: Words, name = argv.join(' ')): Peer => ({ name, argv, env })

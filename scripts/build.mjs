@@ -1,7 +1,7 @@
 // Bundles the program into dist/, which runs without node_modules.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
 import { thirdPartyLicenses } from './third-party-licenses.mjs'
@@ -52,9 +52,20 @@ async function makeCommonJs(/** @type {string} */ file) {
     /\bimport\(("(?:\.|node:)[^"]+")\)/g,
     'Promise.resolve().then(()=>require($1))',
   )
-  const [, hashbang = '', rest = ''] = /^(#!.*\n)?(.*)$/s.exec(required) ?? []
-  const needsUrl = /\bfleetFileUrl\b/.test(rest)
-  await writeFile(file, `${hashbang}"use strict";${needsUrl ? fileUrl : ''}${rest}`)
+  const needsUrl = /\bfleetFileUrl\b/.test(required)
+  await writeFile(file, `"use strict";${needsUrl ? fileUrl : ''}${required}`)
+}
+
+/**
+ * Makes a file of the bundle a program, which the launcher starts: to a shell the file is that script, and ends there; to
+ * Node.js the script is a comment. Its second line is read by both, and with `set -f` the shell takes no file name for the pattern.
+ */
+async function makeProgram(/** @type {string} */ file) {
+  const launcher = await readFile(new URL('launcher.sh', import.meta.url), 'utf8')
+  const [hashbang = '', ...script] = launcher.split('\n').filter((line) => !/^\s*#(?!!)/.test(line))
+  const lines = [hashbang, '":" //; set -f', '":" /* the launcher', ...script, 'exit */']
+  await writeFile(file, `${lines.join('\n')}\n${await readFile(file, 'utf8')}`)
+  await chmod(file, 0o755)
 }
 
 /** What stands in the program for the name of the build until that is known. */
@@ -126,6 +137,7 @@ const metafile = {
 const files = Object.keys(metafile.outputs)
 await Promise.all(files.map(makeCommonJs))
 await nameBuild(files, `${outdir}/main.js`)
+await makeProgram(`${outdir}/main.js`)
 await writeFile(`${outdir}/package.json`, '{ "type": "commonjs" }\n')
 await writeFile(`${outdir}/meta.json`, JSON.stringify(metafile))
 await writeFile(

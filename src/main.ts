@@ -1,12 +1,15 @@
-#!/usr/bin/env node
+import { typedWords } from './argv.ts'
+
 /** The build puts it here, from package.json. */
 declare const fleetVersion: string
 
+const argv = typedWords(process.argv.slice(2))
+
 // The version is what scripts and prompts ask for most: it waits for nothing to be loaded.
-if (process.argv.length === 3 && /^(?:--version|-V)$/.test(process.argv[2] ?? '')) {
+if (argv.length === 1 && /^(?:--version|-V)$/.test(argv[0] ?? '')) {
   process.stdout.write(`${fleetVersion}\n`)
 } else {
   void import('./start.ts').then(({ start }) =>
-    start(process.argv.slice(2), { file: import.meta.filename, version: fleetVersion }),
+    start(argv, { file: import.meta.filename, version: fleetVersion }),
   )
 }

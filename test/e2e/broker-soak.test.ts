@@ -95,8 +95,8 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
   async function followAll(): Promise<readonly Followed[]> {
     const logs = ['logs', '-f', '--tail', '1', 'app']
     const all = [
-      ...by(5, 'fleet', [process.execPath, program, '-m', 'h1', ...logs]),
-      ...by(3, 'fleet --all', [process.execPath, program, '--all', ...logs]),
+      ...by(5, 'fleet', [program, '-m', 'h1', ...logs]),
+      ...by(3, 'fleet --all', [program, '--all', ...logs]),
       ...by(4, 'docker -H', ['docker', '-H', `unix://${socket}`, ...logs]),
       ...by(4, 'docker --context', ['docker', '--context', 'h1', ...logs]),
       ...(await Promise.all(Array.from({ length: 14 }, () => followBySdk(socket, 'app')))),
@@ -157,7 +157,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
   )
 
   test('of several machines go on without one, and tell at once which is lost', async () => {
-    const argv = [process.execPath, program, '--all', 'logs', '-f', '--tail', '1', 'app']
+    const argv = [program, '--all', 'logs', '-f', '--tail', '1', 'app']
     const logs = followBy('fleet --all', argv, { env: ana.env, cwd: ana.folder })
     await expect.poll(() => logs.lines(), { timeout: 20_000 }).toBeGreaterThan(3)
     await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'")
@@ -167,7 +167,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
     expect(await flows([logs])).toEqual([])
     logs.kill()
 
-    const watch = [process.execPath, program, '--all', 'events']
+    const watch = [program, '--all', 'events']
     const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
     const lose = async () => {
       await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // again, until it was connected

@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const accepted = async () =>
     Number((await host.exec("grep -c '^Accepted publickey' /var/log/sshd.log")).stdout)
   const start = (...args: readonly string[]) =>
-    spawn(process.execPath, [program, ...args], { env: ana.env, cwd: ana.folder })
+    spawn(program, args, { env: ana.env, cwd: ana.folder })
 
   /** Whether the process that was started parsed its command line itself, which the broker spares it. */
   async function answersAlone(args: readonly string[], input = '') {

@@ -33,7 +33,7 @@ describe.skipIf(!labIsHere)('completion', () => {
     )
     const bin = join(ana.home, 'bin')
     await mkdir(bin)
-    await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`)
+    await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec '${program}' "$@"\n`)
     await chmod(join(bin, 'fleet'), 0o755)
     env = { ...ana.env, PATH: `${bin}:${ana.env['PATH']}` }
   })

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { type Person, makePerson } from '../support/person.ts'
@@ -38,6 +40,20 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     ])
     const after = await fleet('run', '--on', 'h3', '--rm', 'bb:1', 'echo', 'behind the verb')
     expect(after).toBe('h3 | behind the verb\n')
+  })
+
+  test('a file of variables is for the container alone, whatever it says to Node.js', async () => {
+    const file = join(ana.folder, 'app.env')
+    await writeFile(file, 'NODE_OPTIONS=--require=/nowhere.cjs\nGREETING=hello\n')
+    const words = ['-m', 'h1', 'run', '--rm', '--env-file', file, 'bb:1', 'env']
+    expect((await fleet(...words)).split('\n')).toEqual(
+      expect.arrayContaining(['NODE_OPTIONS=--require=/nowhere.cjs', 'GREETING=hello']),
+    )
+    const missing = ['-m', 'h1', 'run', '--rm', '--env-file', `${file}.not`, 'bb:1', 'env']
+    expect(await ana.fleet(missing)).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining(`${file}.not`),
+    })
   })
 
   test('ps merges machines, in the order of the inventory', async () => {

@@ -37,7 +37,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  const fleet = `${process.execPath} ${program}`
+  const fleet = program
 
   /** A shell in a session of its own, as in a new terminal window, with docker on h1. */
   function startShell(script: string, shell = 'bash'): ChildProcess {

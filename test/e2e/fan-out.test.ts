@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
@@ -150,7 +149,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
   })
 
   test('Ctrl-C keeps the rows that have come, and tells the rest', async () => {
-    const child = spawn(execPath, [program, 'images', '--all'], { env: ana.env, cwd: ana.folder })
+    const child = spawn(program, ['images', '--all'], { env: ana.env, cwd: ana.folder })
     const out = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].on('data', (chunk: Buffer) => (out[name] += chunk.toString()))

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,6 +47,7 @@ describe('the package', () => {
       'machines.example.yaml',
       'machines.schema.json',
       'package.json',
+      'scripts/windows-shims.mjs',
     ])
     expect(packed.size).toBeLessThan(1_600_000)
   })
@@ -60,6 +61,17 @@ describe('the package', () => {
     await expect(
       stat(join(folder, 'global/lib/node_modules/fleet/node_modules')),
     ).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('keeps from Node.js what the program is given', () => {
+    const { status, stderr } = spawnSync(bin(), ['use', '--env-file=missing', 'm'], {
+      env,
+      encoding: 'utf8',
+    })
+    expect({ status, stderr }).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^fleet: /),
+    })
   })
 
   test('works from there', () => {

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
@@ -20,7 +19,7 @@ const git = ({ folder, home, env }: Person, ...args: string[]): string =>
 
 async function installFleet({ home }: Person): Promise<void> {
   await mkdir(join(home, 'bin'))
-  const script = `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`
+  const script = `#!/bin/sh\nexec ${program} "$@"\n`
   await writeFile(join(home, 'bin/fleet'), script, { mode: 0o755 })
 }
 

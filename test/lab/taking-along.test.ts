@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dockerMachineConfigsAt, secret } from '../support/docker-machine-configs.ts'
@@ -89,7 +88,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     })
     const bin = join(person.home, 'bin')
     await mkdir(bin)
-    await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`, {
+    await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${program} "$@"\n`, {
       mode: 0o755,
     })
     const script = join(person.folder, 'inventory')

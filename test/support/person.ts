@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -106,18 +106,26 @@ export async function makePerson({
     LANG: 'C.UTF-8',
     ...(!broker && { FLEET_BROKER: 'off' }),
   }
+  const nodeOnly = join(root, 'node-only')
+  await mkdir(nodeOnly)
+  await symlink(process.execPath, join(nodeOnly, 'node'))
+  /** The environment with this test's Node.js on the PATH, whatever else is there. */
+  const withNode = (more: RunOptions['env']) => ({
+    ...{ ...env, ...more },
+    PATH: `${more?.['PATH'] ?? env.PATH}:${nodeOnly}`,
+  })
   const person: Person = {
     home,
     folder,
     env,
     fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
-      collect(process.execPath, [program, ...args], { ...options, cwd, env: { ...env, ...more } }),
+      collect(program, args, { ...options, cwd, env: withNode(more) }),
     fleetOnTerminal: (args, typing, options) =>
-      person.onTerminal([process.execPath, program, ...args], typing, options),
+      person.onTerminal([program, ...args], typing, options),
     async onTerminal(argv, typing, { env: more } = {}) {
       const { code, stdout } = await collect('/usr/bin/python3', [terminalScript, ...argv], {
         cwd: folder,
-        env: { ...env, ...more, TERM: 'xterm' },
+        env: { ...withNode(more), TERM: 'xterm' },
         input: JSON.stringify(typing),
       })
       return { code, screen: stdout }

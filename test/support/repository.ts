@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
 import { promisify } from 'node:util'
 import { program, type Person } from './person.ts'
 
@@ -11,7 +10,7 @@ const run = promisify(execFile)
 export async function makeRepository(person: Person) {
   const bin = join(person.home, 'bin')
   await mkdir(bin)
-  await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${execPath} ${program} "$@"\n`)
+  await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${program} "$@"\n`)
   await chmod(join(bin, 'fleet'), 0o755)
   const env = {
     ...person.env,
