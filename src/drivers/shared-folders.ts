@@ -8,7 +8,7 @@ export interface SharedFolder {
 export function parseShares(text: string): readonly SharedFolder[] | undefined {
   const shares = text.split(',').map((part) => {
     const [, name = '', path = ''] =
-      /^\s*([\w-]{1,64})=((?:\/|[A-Za-z]:[\\/]).*?)\s*$/.exec(part) ?? []
+      /^(\w[\w-]{0,63})=((?:\/|[A-Za-z]:[\\/]).*)$/.exec(part.trim()) ?? []
     return { name, path }
   })
   const names = new Set(shares.map(({ name }) => name))

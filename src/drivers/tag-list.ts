@@ -8,9 +8,11 @@ export function parseTagList(
 ): Tags | undefined {
   const tags: Record<string, string> = {}
   for (const part of text.split(',')) {
-    const [, key = '', value = ''] = /^\s*([^=]*?)\s*=(.*)$/.exec(part) ?? []
-    if (!isTag(key, value.trim())) return undefined
-    tags[key] = value.trim()
+    const equals = part.indexOf('=')
+    const key = part.slice(0, Math.max(0, equals)).trim()
+    const value = part.slice(equals + 1).trim()
+    if (!isTag(key, value)) return undefined
+    tags[key] = value
   }
   return tags
 }

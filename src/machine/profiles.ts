@@ -26,11 +26,18 @@ function layOver({ count: _count, ...below }: Layer, above: Layer): Layer {
   return { ...shared, ...above, ...(labels && { labels }), ...(options && { options }) }
 }
 
-/** The profiles from `name` on that extend each other, the nearest first; each once where they go in a circle. */
+/** So many profiles may extend each other in a row. */
+export const longestChain = 16
+
+/**
+ * The profiles from `name` on that extend each other, the nearest first; each once where they go in a circle, and one more than
+ * {@link longestChain} where there are too many.
+ */
 export function chainFrom(profiles: Profiles, name: string | undefined): readonly string[] {
   const chain: string[] = []
   for (let next = name; next !== undefined && profiles.has(next) && !chain.includes(next);) {
     chain.push(next)
+    if (chain.length > longestChain) break
     next = profiles.get(next)?.extends
   }
   return chain

@@ -1,10 +1,22 @@
 import * as z from 'zod'
+import {
+  commentedKey,
+  driverName,
+  hostAddress,
+  keyFingerprint,
+  lineOf,
+  loginName,
+  noteKey,
+  port,
+  providerId,
+  publicKey,
+  socketPath,
+  token,
+} from './fields.ts'
 import { labelKeyPattern, longestLabelValue } from './labels.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
 
 // A message here names what is expected: it completes "expected …".
-
-const text = z.string().min(1)
 
 const machineName = z.string().regex(machineNamePattern, machineNameRule)
 
@@ -16,18 +28,8 @@ const labels = z.record(
       labelKeyPattern,
       '1 to 63 ASCII letters, digits, ".", "_", "/" and "-", with a letter or digit first and last',
     ),
-  z.string().max(longestLabelValue),
+  lineOf(longestLabelValue, 0),
 )
-
-/** An OpenSSH public key without comment, `TYPE BASE64` (RFC 4253 6.6). */
-const publicKey = z
-  .string()
-  .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/, 'a public key without comment, TYPE BASE64')
-
-/** A public key as a person keeps it: `TYPE BASE64`, with or without a comment. */
-const operatorKey = z
-  .string()
-  .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?: .*)?$/, 'a public key, TYPE BASE64 COMMENT')
 
 /** The names of operators: fit for a comment in authorized_keys. */
 const operatorName = z
@@ -42,9 +44,9 @@ const selectorTerm = /^\s*[^\s=,][^,]*(?:,\s*[^\s=,][^,]*)*$/
 
 /** A key that machines let in: all of them, or those that `on` selects. */
 const operatorEntry = z.union([
-  operatorKey,
+  commentedKey,
   z.strictObject({
-    key: operatorKey.describe('The public key.'),
+    key: commentedKey.describe('The public key.'),
     on: z
       .array(z.string().regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
       .min(1)
@@ -83,25 +85,34 @@ const engineWish = z
 /** Which engine a new host gets. Neither told: the distribution's. */
 export type EngineWish = z.infer<typeof engineWish>
 
+/** What a host says of itself may have so many characters at most, and what a driver notes of it. */
+const [longestFact, longestNote] = [255, 4096]
+
 /** What fleet remembers of a host. fleet writes it; a person has no reason to. */
 export const hostRecord = z.strictObject({
   phase: z.enum(['creating', 'ready', 'removing']).describe('How far the machine has come.'),
-  token: text.optional().describe('Names the creation: the same token gives the same host.'),
-  id: text.optional().describe("The provider's name for the host."),
-  address: text.optional().describe('Where the host was last seen. Absent: this computer.'),
-  port: z.int().min(1).max(65_535).optional().describe('SSH port; 22 unless told.'),
-  user: text.optional().describe('Who fleet logs in as.'),
-  hostKeys: z.array(publicKey).optional().describe('The only SSH host keys that fleet accepts.'),
-  key: z
-    .string()
-    .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'a fingerprint, SHA256:BASE64')
+  token: token.optional().describe('Names the creation: the same token gives the same host.'),
+  id: providerId.optional().describe("The provider's name for the host."),
+  address: hostAddress.optional().describe('Where the host was last seen. Absent: this computer.'),
+  port: port.optional().describe('SSH port; 22 unless told.'),
+  user: loginName.optional().describe('Who fleet logs in as.'),
+  hostKeys: z
+    .array(publicKey)
+    .max(64)
+    .optional()
+    .describe('The only SSH host keys that fleet accepts.'),
+  key: keyFingerprint
     .optional()
     .describe('Fingerprint of the login key; the private key is never in this file.'),
-  socket: text.optional().describe("The engine's socket, where it is not /var/run/docker.sock."),
-  os: text.optional().describe('Operating system, as last seen.'),
-  arch: text.optional().describe('Processor architecture, in Docker terms, as last seen.'),
-  engine: text.optional().describe('Engine version, as last seen.'),
-  resources: z.record(text, text).optional().describe("The driver's own notes."),
+  socket: socketPath
+    .optional()
+    .describe("The engine's socket, where it is not /var/run/docker.sock."),
+  os: lineOf(longestFact).optional().describe('Operating system, as last seen.'),
+  arch: lineOf(longestFact)
+    .optional()
+    .describe('Processor architecture, in Docker terms, as last seen.'),
+  engine: lineOf(longestFact).optional().describe('Engine version, as last seen.'),
+  resources: z.record(noteKey, lineOf(longestNote)).optional().describe("The driver's own notes."),
   renewing: z
     .literal(true)
     .optional()
@@ -114,9 +125,9 @@ export type HostRecord = z.infer<typeof hostRecord>
 /** What a person wants of a machine, or of all that extend a profile. */
 const spec = z.strictObject({
   extends: machineName.optional().describe('The profile that says what this does not.'),
-  driver: text.optional().describe('How the host comes to be: see `fleet create --help`.'),
+  driver: driverName.optional().describe('How the host comes to be: see `fleet create --help`.'),
   labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
-  options: z.record(text, z.unknown()).optional().describe("The driver's options."),
+  options: z.record(noteKey, z.unknown()).optional().describe("The driver's options."),
   via: machineName.optional().describe('The machine to jump through.'),
   engine: z
     .union([z.literal('none'), engineWish])
@@ -162,7 +173,7 @@ export const inventoryFile = z.strictObject({
     .regex(/^[0-9a-f]{8}$/, '8 hexadecimal digits')
     .describe('Names this fleet; written by `fleet init`.'),
   defaults: z
-    .record(text, z.record(text, z.unknown()))
+    .record(driverName, z.record(noteKey, z.unknown()))
     .optional()
     .describe('Options by driver, for machines that do not say otherwise.'),
   operators: z

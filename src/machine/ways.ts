@@ -2,9 +2,12 @@ import type { Machine } from './machine.ts'
 import type { MachineName } from './name.ts'
 import { suggest } from './nearest.ts'
 
+/** So many machines may be passed on the way to one. */
+const mostJumps = 16
+
 /** A `via` that leads nowhere. */
 export interface WayProblem {
-  readonly kind: 'circle' | 'no-machine'
+  readonly kind: 'circle' | 'no-machine' | 'too-long'
   /** The machine whose `via` it is, or where the circle closes. */
   readonly name: MachineName
   readonly message: string
@@ -36,6 +39,10 @@ export function followWay<Jump extends Pick<Machine, 'via'>>(
       const message = `${from} is reached via ${to}, which is no machine${suggest(to, others)}`
       return { jumps, problem: { kind: 'no-machine', name: from, message } }
     }
+    if (jumps.length === mostJumps) {
+      const message = `${name} is reached via more than ${mostJumps} other machines`
+      return { jumps, problem: { kind: 'too-long', name, message } }
+    }
     jumps.push(jump)
     passed.push(to)
     from = to
@@ -44,12 +51,18 @@ export function followWay<Jump extends Pick<Machine, 'via'>>(
   return { jumps }
 }
 
-/** Finds every `via` that names no machine or is part of a circle. */
+/** As many problems as are looked for: each costs a look at all names. */
+const mostFound = 100
+
+/** Finds every `via` that names no machine, is part of a circle or leads too far; the first hundred of them. */
 export function findWayProblems(
   machines: ReadonlyMap<MachineName, Pick<Machine, 'via'>>,
 ): readonly WayProblem[] {
-  return [...machines].flatMap(([name, { via }]) => {
+  const found: WayProblem[] = []
+  for (const [name, { via }] of machines) {
     const { problem } = followWay(machines, { name, via })
-    return problem?.name === name ? [problem] : []
-  })
+    if (problem?.name === name) found.push(problem)
+    if (found.length === mostFound) break
+  }
+  return found
 }

@@ -1,9 +1,9 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { UserError, fileTroubleOf } from '../errors.ts'
 import { checkInventory } from '../state/check-inventory.ts'
 import { runGit } from '../state/git.ts'
-import { decodeInventory } from '../state/inventory-text.ts'
+import { decodeInventory, readInventoryFile } from '../state/inventory-text.ts'
 import type { Context } from './context.ts'
 
 /** Which state of the inventory is meant. */
@@ -34,7 +34,8 @@ async function readStaged(location: string, env: Context['env']): Promise<string
 }
 
 async function readDisk(location: string): Promise<string> {
-  const bytes = await readFile(location).catch((error: unknown) => {
+  const bytes = await readInventoryFile(location).catch((error: unknown) => {
+    if (error instanceof UserError) throw error
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
       hint: 'fleet init',
       cause: error,

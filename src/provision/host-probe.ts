@@ -1,3 +1,5 @@
+import { printable } from '../machine/hidden-characters.ts'
+
 /** What a look at a host told. Everything that provisioning decides by. */
 export interface HostProbe {
   readonly os: {
@@ -44,6 +46,9 @@ export interface HostProbe {
 
 /** The socket that every Docker tool assumes. */
 export const defaultSocket = '/var/run/docker.sock'
+
+/** The longest value that is believed, in characters; a record takes no longer one. */
+const longestFact = 255
 
 /**
  * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s [SOCKET]`, so that no
@@ -149,8 +154,7 @@ export function parseHostProbe(output: string): HostProbe {
   const said = new Map<string, string>()
   for (const line of output.split('\n')) {
     const match = /^fleet ([a-z.-]+)=(.*)$/.exec(line)
-    if (match?.[1] !== undefined && match[2])
-      said.set(match[1], match[2].replaceAll(/\p{Cc}/gu, '').trim())
+    if (match?.[1] !== undefined && match[2]) said.set(match[1], printable(match[2], longestFact))
   }
   const get = (key: string): string => said.get(key) ?? ''
   const machine = get('machine')

@@ -4,7 +4,7 @@ import { suggest } from '../machine/nearest.ts'
 import { looksSecret } from '../machine/secrets.ts'
 import { expectation } from './expectation.ts'
 import { locate, type InventoryDocument } from './inventory-document.ts'
-import type { Problem } from './inventory-problem.ts'
+import { mostFound, type Problem } from './inventory-problem.ts'
 
 type Path = readonly PropertyKey[]
 type Issue = z.core.$ZodIssue
@@ -61,7 +61,7 @@ function describeUnknownKeys(
   document: InventoryDocument,
 ): Problem[] {
   const known = keysAt(schema, issue.path)
-  return issue.keys.map((key) => ({
+  return issue.keys.slice(0, mostFound).map((key) => ({
     offset: locate(document.root, [...path, key]).keyOffset,
     message: `${showPath([...path, key])}: unknown key${
       suggest(key, known) || (known.length > 0 ? ` (known: ${known.join(', ')})` : '')

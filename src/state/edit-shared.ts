@@ -5,6 +5,7 @@ import { UserError } from '../errors.ts'
 import { inventoryFile, type OperatorEntry, type ProfileEntry } from '../machine/schema.ts'
 import { expectation } from './expectation.ts'
 import { findPair, parseInventoryDocument } from './inventory-document.ts'
+import { checkHidden } from './tidy-entry.ts'
 import { applyEdits, changeMap, removeLines } from './yaml-edit.ts'
 
 type Values = Readonly<Record<string, unknown>>
@@ -25,6 +26,7 @@ export function tidyShared<Section extends keyof Shared>(
   entry: Shared[Section],
 ): Shared[Section] {
   const issue = inventoryFile.shape[section].safeParse({ [name]: entry }).error?.issues[0]
+  checkHidden(entry, `${titles[section]} ${name}`)
   if (issue === undefined) return entry
   throw new UserError('usage', `${titles[section]} ${name}: expected ${expectation(issue)}`)
 }

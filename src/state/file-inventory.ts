@@ -1,11 +1,11 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../errors.ts'
 import type { MachineName } from '../machine/name.ts'
 import { findWaysLeftWrong } from './check-ways.ts'
 import { explainDiskError } from './disk-error.ts'
 import type { InventoryCache } from './inventory-cache.ts'
-import { decodeInventory } from './inventory-text.ts'
+import { decodeInventory, readInventoryFile } from './inventory-text.ts'
 import {
   checkRename,
   inventoryOf,
@@ -45,7 +45,7 @@ function explain(error: unknown, doing: string, file: string): unknown {
 }
 
 async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: unknown) => {
+  const bytes = await readInventoryFile(file).catch((error: unknown) => {
     throw explain(error, 'read', file)
   })
   return decodeInventory(bytes, file)

@@ -1,7 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
-import { messageOf } from '../errors.ts'
-import { inventoryError, type Problem } from './inventory-problem.ts'
+import { UserError, messageOf } from '../errors.ts'
+import { findHidden, hiddenCharacter } from '../machine/hidden-characters.ts'
+import { describeHidden, inventoryError, mostFound, type Problem } from './inventory-problem.ts'
 
 /** A parsed text: what it says, and where. */
 export interface InventoryDocument {
@@ -75,35 +76,60 @@ function explainTwice(root: Document.Parsed, text: string, offset: number): stri
   return undefined
 }
 
-const asProblem = (
-  { pos: [offset], code }: YAMLError,
-  root: Document.Parsed,
-  text: string,
-): Problem => ({
-  offset,
-  message: (code === 'DUPLICATE_KEY' && explainTwice(root, text, offset)) || syntaxMessages[code],
-})
-
-/** zod passes over this key, so that it would vanish unseen. */
-function findForbiddenKeys({ root, text }: Pick<InventoryDocument, 'root' | 'text'>): Problem[] {
-  if (!text.includes('proto')) return []
+/**
+ * What no inventory may have though YAML allows it: keys that are there twice, which the parser compares each with each;
+ * `__proto__`, which zod passes over, so that it would vanish unseen; and hidden characters, however they are written.
+ */
+function findForbidden(root: Document.Parsed, text: string): Problem[] {
   const problems: Problem[] = []
+  const add = (node: { readonly range?: readonly number[] | null }, message: string): void => {
+    problems.push({ offset: node.range?.[0] ?? 0, message })
+  }
   visit(root, {
-    Pair(_, { key }) {
-      if (isScalar(key) && key.value === '__proto__') {
-        problems.push({ offset: key.range?.[0] ?? 0, message: '__proto__ cannot be a key' })
+    Map(_, map) {
+      const known = new Set<string>()
+      for (const pair of pairsOf(map)) {
+        const key = keyOf(pair)
+        if (known.has(key) && problems.length < mostFound) {
+          const message = explainTwice(root, text, pair.key.range[0])
+          add(pair.key, message ?? syntaxMessages.DUPLICATE_KEY)
+        }
+        known.add(key)
+        if (key === '__proto__') add(pair.key, '__proto__ cannot be a key')
       }
+    },
+    Scalar(_, scalar) {
+      const { value } = scalar
+      if (typeof value !== 'string' || !hiddenCharacter.test(value)) return undefined
+      add(scalar, describeHidden(findHidden(value)))
+      return problems.length < mostFound ? undefined : visit.BREAK
     },
   })
   return problems
 }
 
+/** In characters, as long as a text may be that takes a whole YAML parser, which needs a second for two million. */
+const longest = 4 * 2 ** 20
+
 /** Parses the text of `file`. Throws kind `inventory` with every syntax error. */
 export function parseInventoryDocument(text: string, file: string): InventoryDocument {
-  const root = parseDocument(text, { prettyErrors: false, stringKeys: true, merge: true })
+  if (text.length > longest) {
+    throw new UserError(
+      'inventory',
+      `${file} is larger than ${longest / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
+      { hint: `undo the last change (git diff ${file}), or split it into several inventories` },
+    )
+  }
+  const root = parseDocument(text, {
+    prettyErrors: false,
+    stringKeys: true,
+    merge: true,
+    uniqueKeys: false,
+  })
+  const wrong = [...root.errors, ...root.warnings].slice(0, mostFound)
   const problems = [
-    ...[...root.errors, ...root.warnings].map((error) => asProblem(error, root, text)),
-    ...findForbiddenKeys({ root, text }),
+    ...wrong.map(({ pos: [offset], code }) => ({ offset, message: syntaxMessages[code] })),
+    ...findForbidden(root, text),
   ]
   if (problems.length > 0) throw inventoryError(file, text, problems)
   try {

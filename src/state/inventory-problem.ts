@@ -10,6 +10,13 @@ export interface Problem {
 
 const mostListed = 10
 
+/** So many problems are looked for: in a file that is wrong all over, each costs time, and the person reads the first ones. */
+export const mostFound = 100
+
+/** What is wrong with a hidden character, as `findHidden` names it. */
+export const describeHidden = (character = ''): string =>
+  `the character ${character} is not allowed here: it is invisible, or changes how the text around it is displayed`
+
 /** `LINE:COLUMN` of an offset, both from 1. */
 function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset)
@@ -32,7 +39,10 @@ export function inventoryError(
   const more = sorted.length - listed.length
   return new UserError(
     'inventory',
-    [...listed, ...(more > 0 ? [`and ${more} more like these`] : [])].join('\n'),
+    [
+      ...listed,
+      ...(more > 0 ? [`and ${sorted.length < mostFound ? more : 'many'} more like these`] : []),
+    ].join('\n'),
     { hint },
   )
 }

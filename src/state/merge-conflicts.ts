@@ -1,4 +1,4 @@
-import type { Problem } from './inventory-problem.ts'
+import { mostFound, type Problem } from './inventory-problem.ts'
 
 const marker = /^(?:<{7}|>{7})(?: |\r?$)/gm
 /** A line that only opens something: the name of an entry, where it is indented as names of entries are. */
@@ -33,6 +33,7 @@ export function findConflicts(text: string): readonly Problem[] {
   }))
   return markers
     .filter(({ opens }, at) => opens || markers[at - 1]?.opens !== true)
+    .slice(0, mostFound)
     .map(({ index, opens }) => {
       const end = markers.find((other) => !other.opens && other.index > index)?.index
       const names = opens ? namesIn(text, index, end ?? text.length) : []

@@ -5,7 +5,7 @@ import { inventoryFile, type InventoryFile } from '../machine/schema.ts'
 import { findSpecProblems } from '../machine/spec-problems.ts'
 import { describeIssue } from './describe-issue.ts'
 import { locate, parseInventoryDocument, type InventoryDocument } from './inventory-document.ts'
-import { inventoryError, type Problem } from './inventory-problem.ts'
+import { inventoryError, mostFound, type Problem } from './inventory-problem.ts'
 import { checkInventoryText } from './inventory-text.ts'
 import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './options-in-file.ts'
@@ -107,7 +107,9 @@ export function parseInventory(text: string, file: string, optionsOf: OptionsOf)
   const parsed = inventoryFile.safeParse(document.data)
   const specProblems = parsed.success ? checkSpecs(parsed.data, document) : []
   const problems = !parsed.success
-    ? parsed.error.issues.flatMap((issue) => describeIssue(issue, inventoryFile, document))
+    ? parsed.error.issues
+        .slice(0, mostFound)
+        .flatMap((issue) => describeIssue(issue, inventoryFile, document))
     : specProblems.length > 0
       ? specProblems
       : checkOptions(parsed.data, document, optionsOf)

@@ -3,6 +3,8 @@
 // as a whole YAML parser, and gives up at whatever it does not know for certain, so that what it does
 // read means the same to every parser of YAML 1.2 (core schema).
 
+import { hiddenCharacter } from '../machine/hidden-characters.ts'
+
 type Values = Record<string, unknown>
 
 /** An inventory's text that is plain YAML: what it says, and where its machines stand. */
@@ -22,7 +24,7 @@ const deepest = 16
 /** What makes a text one for a whole parser: tabs, control characters, odd spaces, and a key that no object may have. */
 const odd =
   // oxlint-disable-next-line no-control-regex
-  /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\uFEFF]|\r(?!\n)|__proto__/
+  /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\p{Cf}\p{Cs}]|\r(?!\n)|__proto__/u
 
 /** Stands on a line that is neither blank nor only a comment, or behind the last. */
 class Cursor {
@@ -78,12 +80,13 @@ function matchAt(pattern: RegExp, text: string, at: number): string | undefined 
   return pattern.exec(text)?.[0]
 }
 
-const unquote = (quoted: string): string =>
-  quoted.startsWith("'")
-    ? quoted.slice(1, -1).replaceAll("''", "'")
-    : quoted.includes('\\')
-      ? (JSON.parse(quoted) as string)
-      : quoted.slice(1, -1)
+function unquote(quoted: string): string {
+  if (quoted.startsWith("'")) return quoted.slice(1, -1).replaceAll("''", "'")
+  if (!quoted.includes('\\')) return quoted.slice(1, -1)
+  const text = JSON.parse(quoted) as string
+  if (hiddenCharacter.test(text)) throw new NotPlain()
+  return text
+}
 
 /** What plain words mean (YAML 1.2, 10.3.2), for the commonest. */
 function resolve(words: string): unknown {

@@ -3,8 +3,10 @@ import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { hostRecord, machineEntry } from '../machine/schema.ts'
+import { findHiddenIn } from '../machine/hidden-characters.ts'
 import { findSecrets } from '../machine/secrets.ts'
 import { expectation } from './expectation.ts'
+import { describeHidden } from './inventory-problem.ts'
 import { type Inventory, checkExtends } from './inventory.ts'
 import type { OptionsOf } from './parse-inventory.ts'
 
@@ -28,6 +30,17 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
   throw new UserError('usage', `${place}: expected ${expectation(issue)}`, { machine: name })
 }
 
+/** Throws kind `usage` for a value, or a key, with a hidden character in it: the file could not be read back. */
+export function checkHidden(value: unknown, name: string): void {
+  const found = findHiddenIn(value, [name])
+  if (found === undefined) return
+  throw new UserError(
+    'usage',
+    `${found.path.map(String).join('.')}: ${describeHidden(found.character)}`,
+    { hint: 'write it without that character' },
+  )
+}
+
 /**
  * An entry as it may be written: keys in the order of the schema, nothing undefined.
  * Throws kind `usage` for one that could not be read back: it does not fit the schema, or holds a secret.
@@ -35,6 +48,7 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
 export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry {
   const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
   check(machineEntry, tidied, name)
+  checkHidden(tidied, name)
   const text = JSON.stringify(tidied)
   if (text.includes('"__proto__":')) throw new UserError('usage', '__proto__ cannot be a key')
   const [secret] = findSecrets(text)

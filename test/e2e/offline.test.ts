@@ -16,7 +16,7 @@ const inFolder = (name: string): string => join(ana.folder, name)
 const inventory = `version: 1
 id: 0123abcd
 machines:
-  half: { driver: from-tomorrow, labels: { role: web }, host: { phase: creating, token: t } }
+  half: { driver: from-tomorrow, labels: { role: web }, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }
   here: { driver: local, host: { phase: ready } }
   there: { driver: ssh, options: { address: there.invalid }, host: { phase: ready, address: there.invalid } }
 `

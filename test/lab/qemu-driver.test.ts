@@ -22,6 +22,7 @@ import {
   seedGuest,
   smallGuest,
 } from '../support/small-guest.ts'
+import { tokenOf } from '../support/token-of.ts'
 
 const signal = new AbortController().signal
 const call: Call = { signal, progress: () => {} }
@@ -36,7 +37,7 @@ let driver: Driver<QemuOptions>
 
 /** Makes a guest, and gives its record and what to log in with. */
 async function make(name: string, wished = options) {
-  const token = `token-${name}`
+  const token = tokenOf(name)
   const tags = { 'fleet:id': '00000000', 'fleet:token': token }
   const wish = { name: name as MachineName, token, tags, resources: {} }
   const plan = await driver.lifecycle?.plan(wish, wished, call)
@@ -117,7 +118,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
 
   test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
     for (let step = 1, killed = true; killed; step++) {
-      const token = `token-crash-${step}`
+      const token = tokenOf(`crash-${step}`)
       const words = [runner, script, folder, image, token, `${step}`]
       const child = spawn(process.execPath, words, { stdio: 'ignore' })
       const [code] = (await once(child, 'exit')) as [number | null]
@@ -139,11 +140,11 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
         (['finished', 'undone'] as const).map(async (end) => {
           const name = `within-${call}-${when}-${end}`
           const env = await makeDyingPrograms(join(folder, name), programs, { call, when })
-          const words = [runner, script, folder, image, `token-${name}`]
+          const words = [runner, script, folder, image, tokenOf(name)]
           const child = spawn(process.execPath, words, { stdio: 'ignore', env })
           const [code] = (await once(child, 'exit')) as [number | null]
           const ran = end === 'finished' ? await state((await make(name)).record) : 'running'
-          await remove({ phase: 'creating', token: `token-${name}` })
+          await remove({ phase: 'creating', token: tokenOf(name) })
           return { ran, killed: code !== 0 }
         }),
       )
@@ -185,7 +186,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
 
   test('of another computer is told to be there', async () => {
     const record: HostRecord = {
-      ...{ phase: 'ready', token: 'far', id: 'x' },
+      ...{ phase: 'ready', token: tokenOf('far'), id: 'x' },
       resources: { computer: 'somewhere-else' },
     }
     expect(await state(record)).toBe('unknown')

@@ -24,7 +24,7 @@ machines:
     protected: true
     host: { phase: ready }
   planned: { driver: ssh, options: { address: planned.invalid } } # not yet
-  cloudy: { driver: from-tomorrow, host: { phase: creating, token: '1' } }
+  cloudy: { driver: from-tomorrow, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }
 `
 
 let operator: Operator

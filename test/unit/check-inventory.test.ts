@@ -26,12 +26,12 @@ describe('checking an inventory that is shared', () => {
     ],
     [
       'a machine half made',
-      '  a: { driver: ssh, host: { phase: creating, token: t } }\n',
+      '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
       '4:36: a is half made: fleet create a finishes it, fleet rm a undoes it',
     ],
     [
       'a removal half done',
-      '  a: { driver: ssh, host: { phase: removing, token: t } }\n',
+      '  a: { driver: ssh, host: { phase: removing, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
       '4:36: a is half made: fleet rm a finishes it',
     ],
     [
@@ -46,7 +46,7 @@ describe('checking an inventory that is shared', () => {
     ],
     [
       'one host under two names',
-      '  a: { driver: ssh, host: { phase: ready, token: t } }\n  b: { driver: ssh, host: { phase: ready, token: t } }\n',
+      '  a: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n  b: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
       '5:50: b is the host of a, under another name: keep one of the two entries',
     ],
     [

@@ -67,10 +67,17 @@ describe('the entry of a machine that a profile counts', () => {
   })
 
   it('goes on with what it was begun with, be that said again', async () => {
-    const { store } = open({ [name]: { extends: 'web', host: { phase: 'creating', token: 't' } } })
+    const { store } = open({
+      [name]: {
+        extends: 'web',
+        host: { phase: 'creating', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
+      },
+    })
     const inventory = await store.read()
     const again = { name, options: { type: 'small' } }
-    expect(draftEntry(again, inventory)).toMatchObject({ host: { token: 't' } })
+    expect(draftEntry(again, inventory)).toMatchObject({
+      host: { token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
+    })
     expect(() => draftEntry({ name, options: { type: 'large' } }, inventory)).toThrow(
       'type was small, and is large now',
     )

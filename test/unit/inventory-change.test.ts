@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { findHiddenIn } from '../../src/machine/hidden-characters.ts'
 import { editText, fleet, remove } from '../support/edit-text.ts'
 
 describe('any change', () => {
@@ -12,13 +13,21 @@ describe('any change', () => {
     .json({ maxDepth: 2 })
     .filter((json) => !json.includes('__proto__'))
     .map((json): unknown => JSON.parse(json))
+    .filter((value) => findHiddenIn(value) === undefined)
   const entries = fc.record(
     {
       driver: fc.constantFrom('ssh', 'local'),
       labels: fc.dictionary(fc.constantFrom('role', 'env', 'rack', 'x'), text, {
         noNullPrototype: true,
       }),
-      options: fc.dictionary(fc.constantFrom('k', 'l', '<<'), anyJson, { noNullPrototype: true }),
+      options: fc.dictionary(
+        fc.constantFrom('k', 'l'),
+        fc.oneof(
+          anyJson,
+          anyJson.map((value) => ({ '<<': value })),
+        ),
+        { noNullPrototype: true },
+      ),
       protected: fc.boolean(),
       host: fc.record(
         {

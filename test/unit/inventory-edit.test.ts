@@ -117,7 +117,7 @@ describe('editing the text of an inventory', () => {
     ],
     [
       'a text in lines',
-      'machines:\n  a:\n    driver: x\n    options:\n      note: |\n        one\n        two\n\n      k: v\n',
+      'machines:\n  a:\n    driver: x\n    options:\n      note: >-\n        one\n        two\n\n      k: v\n',
       'a',
       (entry) => ({ ...entry, options: { note: 'three', k: 'v' } }),
       'machines:\n  a:\n    driver: x\n    options:\n      note: three\n\n      k: v\n',

@@ -31,7 +31,7 @@ const machine = `  web-1: # ours
     labels: { role: web, "env": 'it''s', n: "1" }
     options:
       address: 10.0.0.1
-      user: "a\\tb"
+      user: "a\\\\b"
       port: 22
       share: 0.25
       tags: [a, b c, {d: e}, []]

@@ -13,10 +13,11 @@ import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 import { timeProcessor } from '../support/processor-time.ts'
+import { tokenOf } from '../support/token-of.ts'
 
-const host = (token: string): NonNullable<MachineEntry['host']> => ({
+const host = (name: string): NonNullable<MachineEntry['host']> => ({
   phase: 'ready',
-  token,
+  token: tokenOf(name),
   address: '192.0.2.1',
 })
 

@@ -71,8 +71,14 @@ describe('merging inventories', () => {
   it.each<[string, Change, Change, string]>([
     [
       'two hosts of one name',
-      (entry) => ({ ...entry, host: { phase: 'ready', token: 'a', id: 'i-1' } }),
-      (entry) => ({ ...entry, host: { phase: 'ready', token: 'b', id: 'i-2' } }),
+      (entry) => ({
+        ...entry,
+        host: { phase: 'ready', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11', id: 'i-1' },
+      }),
+      (entry) => ({
+        ...entry,
+        host: { phase: 'ready', token: '0b7d2f6e-3c1a-4d58-8e21-9f4a5c6b7d10', id: 'i-2' },
+      }),
       'web-9 is two hosts, i-1 and i-2: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
     ],
     [

@@ -11,6 +11,12 @@ const guid = text(
   'an id, 00000000-0000-0000-0000-000000000000',
 )
 
+/** One part of a resource's path, which is no `.` and no `..`. */
+const pathPart = String.raw`(?!\.{1,2}(?:/|$))[\w().-]{1,260}`
+
+/** A resource's whole id. */
+const resourceId = String.raw`/subscriptions/[\w-]{1,64}(?:/${pathPart}){1,20}`
+
 /** Azure refuses these as the administrator's name (https://learn.microsoft.com/azure/virtual-machines/linux/faq). */
 const forbiddenUsers = new Set(
   'admin administrator root user user1 user2 user3 user4 user5 test test1 test2 test3 guest actuser adm admin1 admin2 aspnet backup console david john owner server sql support support_388945a0 sys video a 1 123'.split(
@@ -31,7 +37,7 @@ export const azureOptions = z.strictObject({
     .describe('Size of the virtual machine; it also decides the architecture.'),
   image: text(
     new RegExp(
-      `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|[^:/\\s]+(?::[^:/\\s]+){3}|/subscriptions/\\S+)$`,
+      `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|[^:/\\s]+(?::[^:/\\s]+){3}|${resourceId})$`,
     ),
     `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an id, /subscriptions/…`,
   )
@@ -53,7 +59,10 @@ export const azureOptions = z.strictObject({
     .optional()
     .describe('Resource group of yours; never deleted. Each host gets one of its own unless told.'),
   subnet: text(
-    /^(?:(?:[\w().-]+\/)?[\w.-]+\/[\w.-]+|\/subscriptions\/\S+\/subnets\/[\w.-]+)$/i,
+    new RegExp(
+      `^(?:(?:${pathPart}/)?${pathPart}/${pathPart}|(?=.*/subnets/[^/]+$)${resourceId})$`,
+      'i',
+    ),
     'VNET/SUBNET, GROUP/VNET/SUBNET or an id, /subscriptions/…',
   )
     .optional()
@@ -85,7 +94,10 @@ export const azureOptions = z.strictObject({
     .enum(['deallocate', 'delete'])
     .default('deallocate')
     .describe('What becomes of a spot host that is taken away.'),
-  managedIdentity: text(/^(?:system|\/subscriptions\/\S+)$/i, 'system, or an id, /subscriptions/…')
+  managedIdentity: text(
+    new RegExp(`^(?:system|${resourceId})$`, 'i'),
+    'system, or an id, /subscriptions/…',
+  )
     .optional()
     .describe(
       'Identity of the host, `system` or the id of one of yours: what programs on it may do in Azure.',

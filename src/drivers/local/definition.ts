@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { socketPath } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 
 /** The engine of this computer. */
@@ -6,9 +7,7 @@ export const local = defineDriver({
   name: 'local',
   summary: 'the Docker engine of this computer',
   options: z.strictObject({
-    socket: z
-      .string()
-      .startsWith('/', 'expected an absolute path')
+    socket: socketPath
       .optional()
       .describe("Path of the engine's socket; found by itself unless told."),
   }),

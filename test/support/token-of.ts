@@ -1,0 +1,8 @@
+import { createHash } from 'node:crypto'
+
+/** The same UUID for the same name, fit for a record's token. */
+export const tokenOf = (name: string): string =>
+  createHash('sha256')
+    .update(name)
+    .digest('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
