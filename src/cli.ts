@@ -22,7 +22,7 @@ import {
 import { UserError, exitCodes } from './errors.ts'
 import { type Caution, type Fleet, openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
-import type { Io } from './ui/io.ts'
+import { type Io, type ProcessIo, openIo } from './ui/io.ts'
 
 /** How a command ended, and what telling of its failure needs. */
 interface Ran {
@@ -173,7 +173,7 @@ const helpVerb = ['help [command]', 'Show how a command is typed'] as const
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
   const { stdout } = run.io
-  const write = (text: string) => void stdout.write(text)
+  const write = (text: string) => stdout.write(text)
   const root = new Program('fleet')
     .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
     .version(run.version, '-V, --version', 'the version of fleet')
@@ -266,8 +266,9 @@ const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
  */
 export async function runCli(
   argv: readonly string[],
-  { io, version, hosted }: { io: Io; version: string } & Pick<Caution, 'hosted'>,
+  { io: process, version, hosted }: { io: ProcessIo; version: string } & Pick<Caution, 'hosted'>,
 ): Promise<number> {
+  const io = openIo(process)
   const typed = splitRest(argv)
   const json = typed.argv.includes('--json')
   const ran: Ran = { code: exitCodes.ok, json, failureCode: undefined }

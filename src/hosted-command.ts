@@ -20,7 +20,7 @@ import type {
 } from './transport/broker/protocol.ts'
 import type { Transport } from './transport/transport.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
-import type { Io, Program } from './ui/io.ts'
+import { type ProcessIo, type Program, openIo } from './ui/io.ts'
 
 /** How long a command may answer before what it has answered so far is passed on, in milliseconds. */
 const patienceMs = 150
@@ -34,13 +34,13 @@ const inventories = rememberInventories()
 class LeftToProcess extends Error {}
 
 /** How the process that asked ends where the broker does, which would be told then by nobody else. */
-function lossOf(io: Io, argv: readonly string[], machines: ReadonlySet<string>): Loss {
+function lossOf(io: ProcessIo, argv: readonly string[], machines: ReadonlySet<string>): Loss {
   const [machine] = machines
   const error = brokerEnded(machines.size === 1 ? machine : undefined)
   let words = ''
   const stderr = Object.assign(new PassThrough(), { isTTY: io.stderr.isTTY === true })
   stderr.on('data', (chunk: Buffer) => (words += chunk.toString()))
-  writeFailure({ ...io, stderr }, error, argv.includes('--json'))
+  writeFailure(openIo({ ...io, stderr }), error, argv.includes('--json'))
   words += String(stderr.read() ?? '')
   return { code: failureCodeOf(error, findCommand(verbOf(argv))?.failureCode), words }
 }
@@ -73,7 +73,7 @@ export async function runHosted(
   )
   const stderr = Object.assign(new PassThrough({ highWaterMark: longestAnswer }), looksErr)
   const input = openHostedInput(looksIn)
-  const io: Io = {
+  const io: ProcessIo = {
     ...{ stdin: input.stdin, stdout, stderr },
     ...{ env, cwd, program, signal: controller.signal },
   }

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { runCli } from './cli.ts'
 import { UserError } from './errors.ts'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import type { Io, Program } from './ui/io.ts'
+import type { ProcessIo, Program } from './ui/io.ts'
 
 /** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
 function abortOnSignals(): AbortSignal {
@@ -20,7 +20,7 @@ function abortOnSignals(): AbortSignal {
 export async function runProcess(argv: readonly string[], program: Program): Promise<void> {
   exitOnBrokenPipe(process.stdout)
   exitOnBrokenPipe(process.stderr)
-  const io: Io = {
+  const io: ProcessIo = {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,

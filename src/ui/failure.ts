@@ -1,7 +1,9 @@
 import { UserError, exitCodes } from '../errors.ts'
 import { colorsOf } from './color.ts'
 import { foldNames } from './fold-names.ts'
+import { shorten } from './human.ts'
 import type { Io } from './io.ts'
+import { compose } from './styled.ts'
 
 /** Where fleet is wrong, with the stack; nothing where `thrown` is a failure that a person can act on. */
 function bugIn(thrown: unknown): string | undefined {
@@ -25,7 +27,17 @@ function failureJson(thrown: unknown): object {
   return { error: { kind, message: bug ?? message, machine, hint } }
 }
 
-/** One line on what went wrong, and one on what to do. */
+/** How much of what went wrong is told to a person: some hosts and programs say much. */
+const longestReason = 4000
+
+/** Every line but the first is indented, so that none of somebody else's words looks like a message of its own. */
+const indented = (text: string): string => text.trimEnd().replaceAll(/\r?\n/g, '\n  ')
+
+/** What went wrong, and on further lines what to do. */
+const reasonText = ({ message, hint }: Pick<UserError, 'message' | 'hint'>): string =>
+  indented(shorten(message, longestReason)) + (hint === undefined ? '' : `\n  ${indented(hint)}`)
+
+/** What went wrong with which machine, and what to do. */
 function failureText(thrown: unknown): string {
   const bug = bugIn(thrown)
   if (bug !== undefined) {
@@ -33,19 +45,94 @@ function failureText(thrown: unknown): string {
   }
   const { message, machine, hint } = thrown as UserError
   const isNamed = machine === undefined || message.startsWith(`${machine}:`)
-  return `${isNamed ? '' : `${machine}: `}${message}${hint === undefined ? '' : `\n  ${hint}`}`
+  return `${isNamed ? '' : `${machine}: `}${reasonText({ message, hint })}`
 }
 
 /** Tells the person of a failure on stderr. */
 export function writeFailure(io: Io, thrown: unknown, json: boolean): void {
   if (json) io.stderr.write(`${JSON.stringify(failureJson(thrown))}\n`)
-  else io.stderr.write(`${colorsOf(io, 'stderr').red('fleet:')} ${failureText(thrown)}\n`)
+  else io.stderr.write(compose`${colorsOf(io, 'stderr').red('fleet:')} ${failureText(thrown)}\n`)
 }
 
-/** Tells which of many machines failed, and why; machines with the same reason share a line. */
+/** A machine that failed. */
+interface Failed {
+  readonly name: string
+  readonly host?: { readonly address?: string | undefined } | undefined
+}
+
+interface Failure {
+  readonly machine: Failed
+  readonly error: unknown
+}
+
+/** What stands for the machine's name in a reason that several share. Nothing that is told contains it. */
+const anyName = '\uFFFF'
+
+/** A pattern that matches the text and nothing else. */
+const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+
+/** The text as it would be said of any machine. */
+function generalize(text: string, { name, host }: Failed): string {
+  const address = host?.address === undefined ? [] : [`\\[?${quoted(host.address)}\\]?(?::\\d+)?`]
+  const [at = '(?!)'] = address
+  const edge = '(?<![\\w.-])'
+  return text
+    .replaceAll(new RegExp(`${edge}${quoted(name)} (?:at ${at}|\\(${at}\\))`, 'g'), anyName)
+    .replaceAll(new RegExp(`${edge}(?:${quoted(name)}|${at})(?![\\w-])`, 'g'), anyName)
+}
+
+/** The name that stands before a reason. */
+const atStart = new RegExp(`^${anyName}: `)
+
+/** How many machines a hint names at most. */
+const namedInHint = 5
+
+/** The commands in hints that take several machines by name. */
+const takesSeveral = new RegExp(`(fleet (?:status|start|rm|forget)) ${anyName}`, 'g')
+
+/** What several machines failed of alike: one line, and one hint for all. */
+function sharedReason(error: UserError, first: Failed, names: readonly string[]): string {
+  const message = generalize(error.message, first)
+    .replace(atStart, '')
+    .replaceAll(anyName, 'the host')
+  const general = error.hint && generalize(error.hint, first)
+  const hint = general
+    ?.replaceAll(takesSeveral, names.length <= namedInHint ? `$1 ${names.join(' ')}` : '$1 NAME')
+    .replaceAll(anyName, 'NAME')
+  return reasonText({ message, hint })
+}
+
+/** The failures that have the same cause together, in the order of the first of each. */
+function byCause(failures: readonly Failure[]): Failure[][] {
+  const groups = new Map<string, Failure[]>()
+  for (const failure of failures) {
+    const { machine, error } = failure
+    const cause = bugIn(error) ?? generalize(failureText(error), machine).replace(atStart, '')
+    const group = groups.get(cause) ?? []
+    groups.set(cause, group)
+    group.push(failure)
+  }
+  return [...groups.values()]
+}
+
+/** One cause, and the machines of which it is true. */
+function causeText(group: readonly Failure[], { of }: { of: number }): string {
+  const names = group.map(({ machine }) => machine.name)
+  const [{ machine, error } = { machine: { name: '' }, error: undefined }] = group
+  const isShared = group.length > 1 && bugIn(error) === undefined
+  if (!isShared) {
+    return `${foldNames(names)}: ${failureText(error).replace(`${machine.name}: `, '')}`
+  }
+  const [reason = '', ...more] = sharedReason(error as UserError, machine, names).split('\n')
+  const isAll = names.length === of
+  const who = isAll ? `all ${of} machines` : `${names.length} machines`
+  return [`${who}: ${reason}${isAll ? '' : `: ${foldNames(names)}`}`, ...more].join('\n')
+}
+
+/** Tells which of many machines failed, and why; machines that failed of the same cause share a line. */
 export function writeFailures(
   io: Io,
-  failures: readonly { readonly machine: { readonly name: string }; readonly error: unknown }[],
+  failures: readonly Failure[],
   { of, json }: { of: number; json: boolean },
 ): void {
   if (failures.length === 0) return
@@ -55,15 +142,10 @@ export function writeFailures(
     }
     return
   }
-  const byReason = new Map<string, string[]>()
-  for (const { machine, error } of failures) {
-    const reason = failureText(error).replace(`${machine.name}: `, '')
-    byReason.set(reason, [...(byReason.get(reason) ?? []), machine.name])
-  }
   const { red } = colorsOf(io, 'stderr')
-  io.stderr.write(`${red('fleet:')} ${failures.length} of ${of} machines failed\n`)
-  for (const [reason, names] of byReason) {
-    io.stderr.write(`  ${foldNames(names)}: ${reason.replaceAll('\n  ', '\n    ')}\n`)
+  io.stderr.write(compose`${red('fleet:')} ${failures.length} of ${of} machines failed\n`)
+  for (const group of byCause(failures)) {
+    io.stderr.write(`  ${causeText(group, { of }).replaceAll('\n  ', '\n    ')}\n`)
   }
 }
 
@@ -73,7 +155,7 @@ interface Named {
 
 /** What came of work on several machines, as far as it can fail. */
 interface Gathered {
-  readonly outcomes: readonly ({ readonly machine: Named } & (
+  readonly outcomes: readonly ({ readonly machine: Failed } & (
     | { readonly error: UserError }
     | object
   ))[]

@@ -32,3 +32,7 @@ export function foldNames(names: readonly string[]): string {
     )
     .join(', ')
 }
+
+/** The title of what several of `all` machines have in common: `web-1..web-3 (3)`, or `all 920 machines`. */
+export const namesOfGroup = (names: readonly string[], all: number): string =>
+  names.length === all && all > 1 ? `all ${all} machines` : `${foldNames(names)} (${names.length})`

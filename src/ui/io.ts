@@ -1,7 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
-
-/** A stream that may be a terminal. */
-type Terminal = { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+import { Output, type Terminal } from './output.ts'
+import { Screen } from './screen.ts'
 
 /** The built program: it can be started anew, as the broker. */
 export interface Program {
@@ -11,8 +10,8 @@ export interface Program {
   readonly version: string
 }
 
-/** A command's surroundings: what `process` offers, so that tests can run commands in-process. */
-export interface Io {
+/** What the process offers to a command, so that tests can run commands in-process. */
+export interface ProcessIo {
   readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
   readonly stdout: Writable & Terminal
   readonly stderr: Writable & Terminal
@@ -23,3 +22,30 @@ export interface Io {
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
 }
+
+/** A command's surroundings. */
+export interface Io extends Omit<ProcessIo, 'stdout' | 'stderr'> {
+  readonly stdout: Output
+  readonly stderr: Output
+  /** The terminal that both outputs share. */
+  readonly screen: Screen
+}
+
+/** The surroundings of a command that runs on `process`. */
+export function openIo(process: ProcessIo): Io {
+  const screen = new Screen()
+  const { stdout, stderr } = process
+  return {
+    ...process,
+    screen,
+    stdout: new Output(stdout, screen),
+    stderr: new Output(stderr, screen),
+  }
+}
+
+/** The streams themselves, for what passes through fleet as it is: what another program reads and prints. */
+export const passThroughStreams = ({ stdout, stderr, ...io }: Io): Omit<ProcessIo, 'program'> => ({
+  ...io,
+  stdout: stdout.raw,
+  stderr: stderr.raw,
+})

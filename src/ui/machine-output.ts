@@ -1,6 +1,6 @@
-import { drained } from './drained.ts'
-import { foldNames } from './fold-names.ts'
+import { namesOfGroup } from './fold-names.ts'
 import type { Io } from './io.ts'
+import { onlyColors } from './visible.ts'
 import { openPrefixedLines } from './prefixed-lines.ts'
 
 type Stream = 'stdout' | 'stderr'
@@ -21,7 +21,7 @@ function prefixedOutput(io: Io, machines: readonly string[]): MachineOutput {
   return {
     line(machine, stream, text) {
       lines.write(machine, stream, text)
-      return io[stream].writableNeedDrain ? drained(io[stream]) : undefined
+      return io[stream].needsDrain ? io[stream].drained() : undefined
     },
     end: () => {},
     finish: () => {},
@@ -85,8 +85,10 @@ function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
       groups.sort((a, b) => placeOf(a) - placeOf(b))
       for (const { names, lines } of groups) {
         const nothing = lines.length === 0 ? ' nothing' : ''
-        io.stdout.write(`${foldNames(names)} (${names.length}):${nothing}\n`)
-        for (const { stream, text } of lines) io[stream].write(`${text}\n`)
+        io.stdout.write(`${namesOfGroup(names, machines.length)}:${nothing}\n`)
+        for (const { stream, text } of lines) {
+          io[stream].pass(`${io[stream].isTTY ? onlyColors(text) : text}\n`)
+        }
       }
     },
   }

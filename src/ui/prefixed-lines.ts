@@ -1,5 +1,7 @@
-import { colorsOf } from './color.ts'
+import { type Paint, colorsOf } from './color.ts'
 import type { Io } from './io.ts'
+import { render, compose } from './styled.ts'
+import { onlyColors, oneLine } from './visible.ts'
 
 /** Writes lines of several machines or containers, each behind the name of its source. */
 export interface PrefixedLines {
@@ -18,12 +20,13 @@ export function openPrefixedLines(io: Io, sources: readonly string[]): PrefixedL
     write(source, stream, line) {
       const palette = palettes[stream]
       const paint = palette[(order.get(source) ?? 0) % palette.length] ?? String
-      io[stream].write(`${paint(`${source.padEnd(width)} |`)} ${line}\n`)
+      const prefix = render(compose`${paint(`${oneLine(source).padEnd(width)} |`)} `)
+      io[stream].pass(`${prefix}${io[stream].isTTY ? onlyColors(line) : line}\n`)
     },
   }
 }
 
-function paletteOf(io: Io, stream: 'stdout' | 'stderr'): ((text: string) => string)[] {
+function paletteOf(io: Io, stream: 'stdout' | 'stderr'): Paint[] {
   const { cyan, yellow, green, magenta, blue } = colorsOf(io, stream)
   return [cyan, yellow, green, magenta, blue]
 }

@@ -1,13 +1,14 @@
 import { watchGoingOn } from './going-on.ts'
 import type { Io } from './io.ts'
 import { type Course, type ProgressView, secondsSince } from './progress.ts'
+import { oneLine } from './visible.ts'
 
 const stepText = ({ subject, step }: Course): string =>
-  `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${step.detail}`}`
+  `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${oneLine(step.detail)}`}`
 
 /** A line for each step, for logs and pipes: none of them is silent for long. */
 export function openLines({ stderr }: Io, { many }: { many: boolean }): ProgressView {
-  const write = (line: string) => void stderr.write(`${line}\n`)
+  const write = (line: string) => stderr.write(`${line}\n`)
   const writeCurrent = (course: Course) =>
     write(`${stepText(course)} (${secondsSince(course.step?.began ?? course.began)}s)`)
   const goingOn = watchGoingOn(writeCurrent, { news: false })

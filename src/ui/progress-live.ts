@@ -4,7 +4,8 @@ import stringWidth from 'string-width'
 import { colorsOf } from './color.ts'
 import type { Io } from './io.ts'
 import { type Course, type ProgressView, secondsSince } from './progress.ts'
-import { shareScreen } from './screen.ts'
+import { type Text, render, compose } from './styled.ts'
+import { oneLine } from './visible.ts'
 
 /** How often the lines are drawn, in milliseconds. */
 const drawInterval = 125
@@ -23,24 +24,25 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const { dim, green, red, cyan } = colorsOf(io, 'stderr')
   const many = subjects.length > 1
   const labelWidth = Math.max(...subjects.map((subject) => stringWidth(subject))) + 1
-  const draw = createLogUpdate(stderr as NodeJS.WriteStream)
+  const draw = createLogUpdate(stderr.raw as NodeJS.WriteStream)
   const courses = new Set<Course>()
   const kept: string[] = []
   let isHidden = false
   let frame = 0
 
   /** One line that fits the window: its end is cut before its time is. */
-  function line(mark: string, subject: string, text: string, time: string): string {
+  function line(mark: Text, subject: string, text: Text, time: string): string {
     const room = Math.max(1, (stderr.columns ?? 80) - 3 - time.length)
-    const label = `${subject}:${many ? ' '.repeat(labelWidth - stringWidth(subject) - 1) : ''}`
-    return `${mark} ${cliTruncate(`${label} ${text}`.trimEnd(), room)}${dim(time)}`
+    const label = `${oneLine(subject)}:${many ? ' '.repeat(Math.max(0, labelWidth - stringWidth(subject) - 1)) : ''}`
+    const words = render(text) === '' ? label : render(compose`${label} ${text}`)
+    return `${render(mark)} ${cliTruncate(words, room)}${render(dim(time))}`
   }
 
   function lineOf({ subject, step }: Course): string[] {
     if (step === undefined) return []
-    const detail = step.detail === undefined ? '' : dim(`: ${step.detail}`)
+    const detail = step.detail === undefined ? '' : dim(`: ${oneLine(step.detail)}`)
     const mark = cyan(frames[frame % frames.length] ?? '')
-    return [line(mark, subject, `${step.name}${detail}`, timeText(secondsSince(step.began)))]
+    return [line(mark, subject, compose`${step.name}${detail}`, timeText(secondsSince(step.began)))]
   }
 
   /** The lines that fit the window; of more machines than rows, how many are not shown. */
@@ -48,7 +50,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     const lines = [...courses].flatMap(lineOf)
     const rows = Math.max(2, (stderr.rows ?? 24) - 1)
     if (lines.length <= rows) return lines
-    return [...lines.slice(0, rows - 1), dim(`… and ${lines.length - rows + 1} more`)]
+    return [...lines.slice(0, rows - 1), render(dim(`… and ${lines.length - rows + 1} more`))]
   }
 
   function redraw(): void {
@@ -68,7 +70,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     frame += 1
     redraw()
   }, drawInterval)
-  const sharing = shareScreen(io, {
+  const sharing = io.screen.share({
     hide() {
       isHidden = true
       draw.clear()
@@ -91,9 +93,12 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     },
     ended(course) {
       courses.delete(course)
-      const steps = course.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
-      const time = timeText(secondsSince(course.began))
-      if (many) keep(green('✔'), course.subject, dim(steps.join(', ')), time)
+      const [first, ...more] = course.past
+      const times = course.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
+      const steps = more.length === 0 ? (first?.name ?? '') : times.join(', ')
+      const total = timeText(secondsSince(course.began))
+      const time = total === '' || more.length === 0 ? total : `,${total} in all`
+      if (many) keep(green('✔'), course.subject, dim(steps), time)
       else redraw()
     },
     failed(course) {

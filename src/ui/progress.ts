@@ -88,7 +88,7 @@ async function openView(
   subjects: readonly string[],
 ): Promise<ProgressView> {
   if (json) return (await import('./progress-events.ts')).openEvents(io)
-  if (io.stderr.isTTY === true && io.env['TERM'] !== 'dumb') {
+  if (io.stderr.isTTY && io.env['TERM'] !== 'dumb') {
     return (await import('./progress-live.ts')).openLive(io, subjects)
   }
   return (await import('./progress-lines.ts')).openLines(io, { many: subjects.length > 1 })

@@ -1,6 +1,6 @@
-import { foldNames } from './fold-names.ts'
+import { namesOfGroup } from './fold-names.ts'
 import type { Io } from './io.ts'
-import { type Column, openTable, writeJson, writeRows } from './table.ts'
+import { type Column, openTable, writeJson, writeName, writeRows } from './table.ts'
 
 /** Writes rows that come from several machines. */
 export interface RowStream<Row> {
@@ -43,7 +43,7 @@ export function streamRows<Row>(
   const open = async (known: readonly Named[]): Promise<(row: Named) => void> => {
     const { name } = options
     if (!format.quiet || name === undefined) return openTable(io, options.columns, known)
-    return (row) => void io.stdout.write(`${name(row)}\n`)
+    return (row) => writeName(io, name(row))
   }
   const flush = async (): Promise<void> => {
     const rows = takeAll()
@@ -93,9 +93,9 @@ export function foldRows<Row>(
       const placeOf = (group: (typeof groups)[number]) => machines.indexOf(group.machines[0] ?? '')
       groups.sort((a, b) => placeOf(a) - placeOf(b))
       if (format.json) return writeJson(io, groups)
-      for (const { machines, rows } of groups) {
+      for (const { machines: names, rows } of groups) {
         const nothing = rows.length === 0 ? ' nothing' : ''
-        io.stdout.write(`${foldNames(machines)} (${machines.length}):${nothing}\n`)
+        io.stdout.write(`${namesOfGroup(names, machines.length)}:${nothing}\n`)
         await writeRows(io, format, { ...options, rows })
       }
     },

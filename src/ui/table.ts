@@ -1,21 +1,23 @@
 import type { Io } from './io.ts'
+import { type Styled, type Text, joinText, compose } from './styled.ts'
+import { oneLine, visible } from './visible.ts'
 
 /** A column of a table. */
 export interface Column<Row> {
   readonly title: string
   readonly text: (row: Row) => string
   /** Colours the text, once it is aligned. */
-  readonly paint?: (text: string, row: Row) => string
+  readonly paint?: (text: string, row: Row) => Text
   /** Cells that it is wide at least, where rows are written before all are known. */
   readonly width?: number
 }
 
-/** A tab, a line end or an escape sequence inside a cell would break the rows. */
-// oxlint-disable-next-line no-control-regex
-const oneLine = (text: string): string => text.replaceAll(/[\t\r\n\u001B]+/g, ' ')
-
 /** Cells side by side. */
-const lineOf = (cells: readonly string[]): string => `${cells.join('   ').trimEnd()}\n`
+const lineOf = (cells: readonly Text[]): Styled => {
+  const last = cells.at(-1) ?? ''
+  const ends = typeof last === 'string' ? last.trimEnd() : last
+  return compose`${joinText([...cells.slice(0, -1), ends], '   ')}\n`
+}
 
 /** Cells that a text takes on a terminal. */
 type WidthOf = (text: string) => number
@@ -31,6 +33,15 @@ async function widthsFor(texts: readonly string[]): Promise<WidthOf> {
 
 /** A cell that is not known yet may have any text. */
 const unknownText = '…'
+
+/** What a name or an id looks like: one word that no program would take for an option. */
+const nameLike = /^[^\s-]\S*$/
+
+/** Writes a name for programs to read. What does not look like one is left out and told: it could mean anything to them. */
+export function writeName(io: Io, name: string): void {
+  if (nameLike.test(name) && visible(name) === name) io.stdout.write(`${name}\n`)
+  else io.stderr.write(`left out, since it does not look like a name: ${JSON.stringify(name)}\n`)
+}
 
 /**
  * Writes rows one by one: aligned under a header on a terminal, tab-separated without
@@ -48,9 +59,9 @@ async function layOut<Row>(
   known: readonly Row[],
   others: readonly string[],
 ): Promise<(row: Row) => void> {
-  if (io.stdout.isTTY !== true) {
+  if (!io.stdout.isTTY) {
     return (row) =>
-      void io.stdout.write(`${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`)
+      io.stdout.write(`${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`)
   }
   const cells = columns.map(({ title, text }) => [title, ...known.map((row) => oneLine(text(row)))])
   const widthOf = await widthsFor([...others, ...cells.flat()])
@@ -61,7 +72,7 @@ async function layOut<Row>(
     text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - widthOf(text)))
   io.stdout.write(lineOf(columns.map(({ title }, index) => pad(title, index))))
   return (row) => {
-    const painted = columns.map(({ text, paint = String }, index) =>
+    const painted = columns.map(({ text, paint = (padded) => padded }, index) =>
       paint(pad(oneLine(text(row)), index), row),
     )
     io.stdout.write(lineOf(painted))
@@ -80,7 +91,7 @@ async function writeTable<Row>(
 
 /** Writes a value as JSON: indented on a terminal, on one line in a pipe. */
 export function writeJson(io: Io, value: unknown): void {
-  io.stdout.write(`${JSON.stringify(value, undefined, io.stdout.isTTY === true ? 2 : 0)}\n`)
+  io.stdout.write(`${JSON.stringify(value, undefined, io.stdout.isTTY ? 2 : 0)}\n`)
 }
 
 /** Writes a table, or the rows as one JSON array, or their names, as the person asked. */
@@ -99,6 +110,6 @@ export async function writeRows<Row>(
 ): Promise<void> {
   if (format.json) writeJson(io, rows)
   else if (format.quiet === true && name !== undefined) {
-    for (const row of rows) io.stdout.write(`${name(row)}\n`)
+    for (const row of rows) writeName(io, name(row))
   } else await writeTable(io, columns, rows)
 }

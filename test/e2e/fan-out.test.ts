@@ -81,7 +81,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(stdout).toContain('h1, h3 (2):\nsame\n')
     expect(stdout).toContain('h2 (1):\nother\n')
     expect(await fleet('ssh', '--on', 'h*', '--fold', '--', 'echo a; echo b')).toMatchObject({
-      stdout: 'h1..h3 (3):\na\nb\n',
+      stdout: 'all 3 machines:\na\nb\n',
     })
     const usage = await fleet('df', '--on', 'h*', '--fold')
     expect(usage.stdout).toMatch(/^h1\.\.h3 \(3\):\n\w+\t/)

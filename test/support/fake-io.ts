@@ -1,13 +1,13 @@
 import { PassThrough, Writable } from 'node:stream'
 import xterm from '@xterm/headless'
-import type { Io } from '../../src/ui/io.ts'
+import { type Io, type ProcessIo, openIo } from '../../src/ui/io.ts'
 
 type IoChanges = Partial<Pick<Io, 'env' | 'signal'>>
 
-function makeIo(stderr: Io['stderr'], changes: IoChanges): Io {
+function makeIo(stderr: ProcessIo['stderr'], changes: IoChanges): Io {
   const { signal } = new AbortController()
   const [stdin, stdout] = [new PassThrough(), new PassThrough()]
-  return { stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes }
+  return openIo({ stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes })
 }
 
 /** Surroundings without a terminal, and what was said on stderr so far, line by line. */
@@ -22,6 +22,33 @@ export function pipeIo(changes: IoChanges = {}): { io: Io; said: () => string[] 
   return {
     io: makeIo(stderr, changes),
     said: () => text.split('\n').slice(0, -1),
+  }
+}
+
+/** Surroundings whose outputs are kept as they are sent; both are terminals or neither is. */
+export function capturedIo({ isTTY, ...changes }: IoChanges & { isTTY: boolean }): {
+  readonly io: Io
+  readonly written: (name?: 'stdout' | 'stderr') => string
+} {
+  const kept: { name: string; text: string }[] = []
+  const collect = (name: string) => {
+    const stream = new Writable({
+      decodeStrings: false,
+      write(text: string, _encoding, done) {
+        kept.push({ name, text })
+        done()
+      },
+    })
+    return Object.assign(stream, { isTTY, columns: 80, rows: 24 })
+  }
+  const { signal } = new AbortController()
+  const [stdin, stdout, stderr] = [new PassThrough(), collect('stdout'), collect('stderr')]
+  return {
+    io: openIo({ stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes }),
+    written: (wanted) =>
+      kept
+        .flatMap(({ name, text }) => (wanted === undefined || name === wanted ? text : []))
+        .join(''),
   }
 }
 

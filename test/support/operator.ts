@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { type Fleet, openFleet } from '../../src/fleet.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
+import { openIo } from '../../src/ui/io.ts'
 
 /** Somebody at a computer of their own, whose operations run in this process. */
 export interface Operator extends AsyncDisposable {
@@ -32,7 +33,7 @@ export async function makeOperator({
   const open = () => {
     const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
     const { signal } = new AbortController()
-    return openFleet({ stdin, stdout, stderr, env, cwd: root, signal }, file)
+    return openFleet(openIo({ stdin, stdout, stderr, env, cwd: root, signal }), file)
   }
   return {
     home,

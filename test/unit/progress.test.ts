@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type ReportStep, openProgress, withProgress } from '../../src/ui/progress.ts'
-import { takeScreen } from '../../src/ui/screen.ts'
-
 import { type Terminal, pipeIo, terminalIo } from '../support/fake-io.ts'
 import { makeGate } from '../support/gate.ts'
 
@@ -152,7 +150,10 @@ describe('on a terminal', () => {
     await web?.fail()
     expect(await linesOf(terminal)).toEqual(['✖ web-1: boot 3s', '~ db:    boot 2s'])
     await db?.end()
-    expect(await linesOf(terminal)).toEqual(['✖ web-1: boot 3s', '✔ db:    check 1s, boot 2s 3s'])
+    expect(await linesOf(terminal)).toEqual([
+      '✖ web-1: boot 3s',
+      '✔ db:    check 1s, boot 2s, 3s in all',
+    ])
   })
 
   test('a narrow window cuts the text, not the time, and no line is drawn twice', async () => {
@@ -178,7 +179,7 @@ describe('on a terminal', () => {
     expect(seen).toHaveLength(5)
     expect(seen.slice(-2)).toEqual(['~ web-4: boot 3s', '… and 5 more'])
     for (const work of works) await work.end()
-    expect(await terminal.screen()).toEqual(names(9).map((name) => `✔ ${name}: boot 3s 3s`))
+    expect(await terminal.screen()).toEqual(names(9).map((name) => `✔ ${name}: boot 3s`))
   })
 
   test('it makes way for a question, and what ends meanwhile is told afterwards', async () => {
@@ -190,22 +191,18 @@ describe('on a terminal', () => {
     db?.step('boot')
     pass(1)
     const asked = makeGate()
-    const answer = takeScreen(io, () => {
-      io.stderr.write('Go on? ')
+    const answer = io.screen.ask(() => {
+      io.stderr.raw.write('Go on? ')
       return asked.promise
     })
     await vi.waitFor(async () => expect(await terminal.screen()).toEqual(['Go on?']))
     pass(5)
     await web?.end()
     expect(await terminal.screen()).toEqual(['Go on?'])
-    io.stderr.write('yes\n')
+    io.stderr.raw.write('yes\n')
     asked.resolve()
     await answer
-    expect(await linesOf(terminal)).toEqual([
-      'Go on? yes',
-      '✔ web-1: boot 6s 6s',
-      '~ db:    boot 6s',
-    ])
+    expect(await linesOf(terminal)).toEqual(['Go on? yes', '✔ web-1: boot 6s', '~ db:    boot 6s'])
   })
 })
 
@@ -214,12 +211,12 @@ test('questions are asked one after the other', async () => {
   const order: string[] = []
   const first = makeGate()
   const both = Promise.allSettled([
-    takeScreen(io, async () => {
+    io.screen.ask(async () => {
       order.push('first')
       await first.promise
       throw new Error('no answer')
     }),
-    takeScreen(io, async () => void order.push('second')),
+    io.screen.ask(async () => void order.push('second')),
   ])
   await Promise.resolve()
   first.resolve()

@@ -1,3 +1,4 @@
+import { oneLine } from '../../ui/visible.ts'
 import { inventoryIn } from '../common-options.ts'
 import { any, defineCommand } from '../definition.ts'
 
@@ -12,7 +13,8 @@ export const complete = defineCommand({
     const { completeWords } = await import('./candidates.ts')
     await using fleet = openFleet(io, inventoryIn(args.words.slice(0, -1)), { readsOnly: true })
     for (const { word, description } of await completeWords(fleet, args.words)) {
-      io.stdout.write(description === '' ? `${word}\n` : `${word}\t${description}\n`)
+      if (oneLine(word) !== word) continue // a shell would insert something else
+      io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)
     }
   },
 })

@@ -36,7 +36,7 @@ export const env = defineCommand({
           bypassProxy: options.bypassProxy,
         })
     io.stdout.write(writeChange(shell, change))
-    if (io.stdout.isTTY === true) {
+    if (io.stdout.isTTY) {
       const typed = ['fleet env', args.name, options.shell && `--shell ${options.shell}`]
       const command = [...typed, options.unset && '--unset'].filter(Boolean).join(' ')
       io.stderr.write(`to use it, type: ${howToUse(shell, command, options.unset)}\n`)

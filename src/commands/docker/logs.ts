@@ -1,5 +1,4 @@
 import { exitCodes } from '../../errors.ts'
-import { drained } from '../../ui/drained.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import { defineCommand, flag, parsed, several, text } from '../definition.ts'
@@ -58,10 +57,10 @@ export const logs = defineCommand({
       }
       const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
       if (format.json) io.stdout.write(`${JSON.stringify(entry)}\n`)
-      else if (prefixed === undefined) io[entry.stream].write(`${line}\n`)
+      else if (prefixed === undefined) io[entry.stream].pass(`${line}\n`)
       else prefixed.write(nameOf(entry), entry.stream, line)
       const output = io[format.json ? 'stdout' : entry.stream]
-      if (output.writableNeedDrain) await drained(output)
+      if (output.needsDrain) await output.drained()
     }
     if (!options.follow) tell(failures)
     return failures.length === 0 ? exitCodes.ok : exitCodes.failed

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts'
+import { passThroughStreams } from '../../ui/io.ts'
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
 import { checkPlacement } from './misplaced-option.ts'
 
@@ -15,7 +16,7 @@ async function runEverywhere(
   const { runEach } = await import('../run-each.ts')
   const machines = await chooseMachines(fleet, targets)
   return runEach({ fleet, io, format, targets }, machines, 'docker', (machine, signal, take) =>
-    runDockerLines(fleet, machine, words, { ...io, signal }, take),
+    runDockerLines(fleet, machine, words, { env: io.env, cwd: io.cwd, signal }, take),
   )
 }
 
@@ -55,7 +56,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
         if (args.words[0] === '--help' && error instanceof UserError) return undefined
         throw error
       })
-      if (machine !== undefined) return runDocker(fleet, machine, words, io)
+      if (machine !== undefined) return runDocker(fleet, machine, words, passThroughStreams(io))
       io.stdout.write(helpWithoutMachine(name, prefix, summary))
       return undefined
     },

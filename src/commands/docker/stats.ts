@@ -1,7 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import type { ContainerStats } from '../../engine/stats.ts'
 import { humanSize } from '../../ui/human.ts'
-import type { Io } from '../../ui/io.ts'
+import { holdPage } from '../../ui/page.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../definition.ts'
 import { listFromEngines } from './across.ts'
@@ -17,18 +17,6 @@ const columns: readonly Column<ContainerStats>[] = [
   { title: 'BLOCK IN / OUT', text: ({ block }) => pair(block.read, block.written) },
   { title: 'PIDS', text: (row) => String(row.pids) },
 ]
-
-/** Puts the cursor home and clears the screen (ECMA-48, CUP and ED). */
-const clearScreen = '\u001B[H\u001B[2J'
-
-/** Holds what is written back, so that a screen changes at once. */
-function holdOutput(io: Io): { held: Io; show: () => void } {
-  let text = ''
-  const stdout = Object.create(io.stdout, {
-    write: { value: (chunk: string) => ((text += chunk), true) },
-  }) as Io['stdout']
-  return { held: { ...io, stdout }, show: () => void io.stdout.write(`${clearScreen}${text}`) }
-}
 
 export const stats = defineCommand({
   name: 'stats',
@@ -51,10 +39,10 @@ export const stats = defineCommand({
           : (await listContainers(engine, { signal })).map(({ Id }) => Id)
       return Promise.all(names.map((name) => readStats(engine, name, signal)))
     }
-    const live = options.stream && io.stdout.isTTY === true && !invocation.format.json
+    const live = options.stream && io.stdout.isTTY && !invocation.format.json
     if (!live) return listFromEngines(invocation, { list, columns })
     for (;;) {
-      const { held, show } = holdOutput(io)
+      const { held, show } = holdPage(io)
       await listFromEngines({ ...invocation, io: held }, { list, columns })
       fleet.signal.throwIfAborted()
       show()

@@ -13,5 +13,5 @@ export interface Wholeness {
 /** Short ids are names that docker takes; a command cut short is of no use to a script. */
 export const wholenessOf = (io: Io, options: { readonly trunc: boolean }): Wholeness => ({
   wholeIds: !options.trunc,
-  wholeCommands: !options.trunc || io.stdout.isTTY !== true,
+  wholeCommands: !options.trunc || !io.stdout.isTTY,
 })

@@ -56,6 +56,7 @@ async function askOption(
           isNeeded || fallback !== undefined ? question : `${question} (optional)`,
           {
             fallback,
+            takesTypeAhead: true,
             check(text) {
               if (text === '') return isNeeded ? `${name} is needed` : undefined
               return text === fallback ? undefined : troubleWith(driver, flag, text)
@@ -71,7 +72,7 @@ async function askOption(
               : [{ value: leaveOut, name: '(leave it out)' }]),
             ...choices.map((value) => ({ value })),
           ],
-          { fallback },
+          { fallback, takesTypeAhead: true },
         )
   return answer === leaveOut || answer === fallback ? undefined : answer
 }
@@ -86,7 +87,7 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
     ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
     ...others.map((name) => ({ value: name, description: `by fleet-driver-${name}` })),
   ]
-  return choose(io, 'How does the host come to be?', choices)
+  return choose(io, 'How does the host come to be?', choices, { takesTypeAhead: true })
 }
 
 /** What is wrong with a name, if anything. */
@@ -94,7 +95,12 @@ const troubleWithName = (text: string): string | undefined =>
   isMachineName(text) ? undefined : `use ${machineNameRule}`
 
 const askName = async (io: Io): Promise<MachineName> =>
-  parseMachineName(await askText(io, 'What shall it be called?', { check: troubleWithName }))
+  parseMachineName(
+    await askText(io, 'What shall it be called?', {
+      check: troubleWithName,
+      takesTypeAhead: true,
+    }),
+  )
 
 /** The flags to ask for: what is needed and nothing says yet, and what the driver asks for when the person is guided. */
 async function flagsToAsk(

@@ -2,7 +2,6 @@ import { UserError } from '../../errors.ts'
 import type { AdoptCalls } from '../../operations/adopt-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
-import { takeScreen } from '../../ui/screen.ts'
 import { flag } from '../definition.ts'
 
 /** `--yes`, for commands that ask. */
@@ -19,7 +18,7 @@ export async function requireConsent(
   preface = '',
 ): Promise<void> {
   const asks = !yes && canPrompt(io)
-  if (!asks && preface !== '') await takeScreen(io, async () => io.stderr.write(preface))
+  if (!asks && preface !== '') io.stderr.write(preface)
   if (yes) return
   if (!asks) {
     throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {

@@ -94,7 +94,7 @@ export const ls = defineCommand({
     }
     const { activeName, listMachines } = await import('../../operations/choose-machines.ts')
     const machines = await listMachines(fleet, targets)
-    if (machines.length === 0 && io.stderr.isTTY === true) {
+    if (machines.length === 0 && io.stderr.isTTY) {
       io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
     }
     const active = await activeName(fleet)

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts'
+import { passThroughStreams } from '../../ui/io.ts'
 import { type Format, type Targets, any, defineCommand, optional } from '../definition.ts'
 
 /** As ssh's own (ssh(1), EXIT STATUS). */
@@ -50,7 +51,8 @@ export const ssh = defineCommand({
     requireMany(targets, format)
     const { runOnHost } = await import('../../operations/run-on-host.ts')
     const [machine] = machines
-    return machine === undefined ? undefined : runOnHost(await fleet.connect(machine), command, io)
+    if (machine === undefined) return undefined
+    return runOnHost(await fleet.connect(machine), command, passThroughStreams(io))
   },
 })
 

@@ -3,7 +3,6 @@ import type { Outcome } from '../../operations/fan-out.ts'
 import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress.ts'
-import { takeScreen } from '../../ui/screen.ts'
 import type { Invocation } from '../definition.ts'
 
 /** How many machines are worked on at once where providers do the work. */
@@ -59,8 +58,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
 /** Says that a Ctrl-C is heard, since stopping may take a while; until the function that it returns is called. */
 function hearStop({ fleet: { signal }, io, format }: Surroundings): () => void {
   const say = () => {
-    if (format.json) return
-    void takeScreen(io, async () => io.stderr.write('stopping; Ctrl-C again leaves at once\n'))
+    if (!format.json) io.stderr.write('stopping; press Ctrl-C again to leave at once\n')
   }
   signal.addEventListener('abort', say)
   return () => signal.removeEventListener('abort', say)

@@ -101,7 +101,7 @@ export async function stopMachine(
   let asked = 0
   while (Date.now() - begin < within) {
     const since = Date.now() - begin
-    call.progress('shut down', `for ${Math.round(since / 1000)} s`)
+    call.progress('shut down')
     const machine = await settled(vbox, id, call)
     if (stateOf(machine.state) === 'stopped') return
     if (since >= asked * askEvery) {
