@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { writeJson } from '../../ui/table.ts'
 import { type CommandGroup, defineCommand, optional, required } from '../definition.ts'
 import { confirmJumpOn } from '../machines/confirmation.ts'
-import { importOptions, takeIn, takeInForeign } from './take-in.ts'
+import { importOptions, takeIn, importHosts } from './import-hosts.ts'
 
 const shared =
   'Each host is looked at over SSH and nothing on it changes; fleet never owns it. One of AWS, Azure or VirtualBox becomes a machine of that driver where the provider can be asked, so that it can be switched, else one of driver ssh. Host keys that known_hosts does not have are asked about, or taken with --accept-new.'
@@ -16,10 +16,10 @@ const dockerMachine = defineCommand({
   answers: 'json',
   examples: ['fleet import docker-machine --dry-run', 'fleet import docker-machine --accept-new'],
   async run({ fleet, io, args, options, format }) {
-    const { readDockerMachine } = await import('../../operations/taking-along/docker-machine.ts')
+    const { readDockerMachine } = await import('../../operations/import/docker-machine.ts')
     const store = args.store === undefined ? undefined : resolve(io.cwd, args.store)
     const found = await readDockerMachine(store, fleet.env)
-    return takeInForeign({ fleet, io, format }, found, options)
+    return importHosts({ fleet, io, format }, found, options)
   },
 })
 
@@ -32,9 +32,9 @@ const terraform = defineCommand({
   answers: 'json',
   examples: ['fleet import terraform terraform.tfstate --user admin'],
   async run({ fleet, io, args, options, format }) {
-    const { readTerraformState } = await import('../../operations/taking-along/terraform.ts')
+    const { readTerraformState } = await import('../../operations/import/terraform.ts')
     const found = await readTerraformState(resolve(io.cwd, args.state))
-    return takeInForeign({ fleet, io, format }, found, options)
+    return importHosts({ fleet, io, format }, found, options)
   },
 })
 
@@ -47,9 +47,9 @@ const ansible = defineCommand({
   answers: 'json',
   examples: ['fleet import ansible hosts.ini'],
   async run({ fleet, io, args, options, format }) {
-    const { readAnsibleInventory } = await import('../../operations/taking-along/ansible.ts')
+    const { readAnsibleInventory } = await import('../../operations/import/ansible.ts')
     const found = await readAnsibleInventory(resolve(io.cwd, args.inventory), fleet.env)
-    return takeInForeign({ fleet, io, format }, found, options)
+    return importHosts({ fleet, io, format }, found, options)
   },
 })
 
@@ -64,8 +64,8 @@ const sshConfig = defineCommand({
   answers: 'json',
   examples: ['fleet import ssh-config --dry-run'],
   async run({ fleet, io, args, options, format }) {
-    const { readSshAliases } = await import('../../operations/taking-along/ssh-config.ts')
-    const { machineNameFrom } = await import('../../operations/taking-along/foreign-host.ts')
+    const { readSshAliases } = await import('../../operations/import/ssh-config.ts')
+    const { machineNameFrom } = await import('../../operations/import/imported-host.ts')
     const { adoptMachine } = await import('../../operations/adopt-machine.ts')
     const configuration = args.file === undefined ? undefined : resolve(io.cwd, args.file)
     const aliases = await readSshAliases(configuration, fleet.env)

@@ -3,13 +3,13 @@ import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { labelKeyPattern } from '../../machine/labels.ts'
 import {
-  type ForeignHost,
-  type ForeignHosts,
+  type ImportedHost,
+  type ImportedHosts,
   machineNameFrom,
   portOf,
   textAt,
   valueAt,
-} from './foreign-host.ts'
+} from './imported-host.ts'
 
 const run = promisify(execFile)
 
@@ -73,13 +73,13 @@ function labelsFor(host: string, members: ReadonlyMap<string, ReadonlySet<string
 export async function readAnsibleInventory(
   inventory: string,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<ForeignHosts> {
+): Promise<ImportedHosts> {
   const answer = await askAnsible(inventory, env)
   const groups = Object.keys(answer as object).filter(
     (group) => !general.has(group) && labelKeyPattern.test(group),
   )
   const members = new Map(groups.map((group) => [group, new Set(hostsOf(answer, group))]))
-  const found = [...new Set(hostsOf(answer, 'all'))].map((title): ForeignHost | string => {
+  const found = [...new Set(hostsOf(answer, 'all'))].map((title): ImportedHost | string => {
     const vars = valueAt(answer, '_meta', 'hostvars', title)
     const name = machineNameFrom(title)
     if (name === undefined) return `${title}: that cannot name a machine`
@@ -99,6 +99,6 @@ export async function readAnsibleInventory(
   })
   return {
     hosts: found.filter((host) => typeof host !== 'string'),
-    leftOut: found.filter((host) => typeof host === 'string'),
+    skipped: found.filter((host) => typeof host === 'string'),
   }
 }

@@ -4,7 +4,7 @@ import { type MachineName, isMachineName } from '../../machine/name.ts'
 import type { HostId } from '../adopt-known-host.ts'
 
 /** A host that another tool keeps, as far as that tool knows it. */
-export interface ForeignHost {
+export interface ImportedHost {
   readonly name: MachineName
   /** Absent where only its provider knows. */
   readonly address?: string | undefined
@@ -20,10 +20,10 @@ export interface ForeignHost {
 }
 
 /** What another tool keeps. */
-export interface ForeignHosts {
-  readonly hosts: readonly ForeignHost[]
+export interface ImportedHosts {
+  readonly hosts: readonly ImportedHost[]
   /** What was left out, and why, a line each. */
-  readonly leftOut: readonly string[]
+  readonly skipped: readonly string[]
 }
 
 /** A name of another tool as that of a machine: `_` and the like become `-`. Undefined where nothing is left. */
@@ -36,7 +36,7 @@ export function machineNameFrom(text: string): MachineName | undefined {
 }
 
 /** Reads a file of another tool as JSON. Throws kind `usage` where it is none. */
-export async function readForeignJson(file: string): Promise<unknown> {
+export async function readJsonFile(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as unknown
   } catch (error) {

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readDockerMachine } from '../../src/operations/taking-along/docker-machine.ts'
-import { readSshAliases } from '../../src/operations/taking-along/ssh-config.ts'
-import { readTerraformState } from '../../src/operations/taking-along/terraform.ts'
+import { readDockerMachine } from '../../src/operations/import/docker-machine.ts'
+import { readSshAliases } from '../../src/operations/import/ssh-config.ts'
+import { readTerraformState } from '../../src/operations/import/terraform.ts'
 import { dockerMachineConfigs, secret } from '../support/docker-machine-configs.ts'
 
 let folder = ''
@@ -21,7 +21,7 @@ describe('what Docker Machine keeps', () => {
       await writeFile(join(store, 'machines', name, 'config.json'), JSON.stringify(config))
       await writeFile(join(store, 'machines', name, 'id_rsa'), '')
     }
-    const { hosts, leftOut } = await readDockerMachine(store, {})
+    const { hosts, skipped } = await readDockerMachine(store, {})
     const key = (name: string) => ({
       identityFile: join(store, 'machines', name, 'id_rsa'),
       keyIsItsOwn: true,
@@ -37,7 +37,7 @@ describe('what Docker Machine keeps', () => {
       ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
       { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
     ])
-    expect(leftOut).toEqual([
+    expect(skipped).toEqual([
       'gone: it has no address (driver none)',
       ...(version < 3 ? ['sky: it has no address (driver azure)'] : []),
     ])
@@ -67,7 +67,7 @@ describe('what Docker Machine keeps', () => {
     await writeFile(join(store, 'machines/x/config.json'), '{"ConfigVersion": 9}')
     expect(await readDockerMachine(store, {})).toEqual({
       hosts: [],
-      leftOut: ['x: its configuration has version 9, and 3 is the newest known'],
+      skipped: ['x: its configuration has version 9, and 3 is the newest known'],
     })
   })
 
@@ -145,7 +145,7 @@ it('the hosts of a state of Terraform are read', async () => {
       { name: 'old', user: undefined, known: azure },
       { name: 'g-1', address: '203.0.113.4', user: undefined },
     ],
-    leftOut: ['h: it has no address'],
+    skipped: ['h: it has no address'],
   })
 })
 

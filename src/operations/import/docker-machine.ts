@@ -4,15 +4,15 @@ import { basename, join, win32 } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
 import type { HostId } from '../adopt-known-host.ts'
 import {
-  type ForeignHost,
-  type ForeignHosts,
+  type ImportedHost,
+  type ImportedHosts,
   isTrueAt,
   machineNameFrom,
   portOf,
-  readForeignJson,
+  readJsonFile,
   textAt,
   valueAt,
-} from './foreign-host.ts'
+} from './imported-host.ts'
 
 /** Who Docker Machine's drivers log in as where the configuration does not say; root elsewhere. */
 const usualUsers: Readonly<Record<string, string>> = {
@@ -80,9 +80,9 @@ function findId(driverName: string, driver: unknown): HostId | undefined {
   return { driver: 'virtualbox', id: name, options: {} }
 }
 
-async function readMachine(folder: string): Promise<ForeignHost | string> {
+async function readMachine(folder: string): Promise<ImportedHost | string> {
   const title = basename(folder)
-  const config = await readForeignJson(join(folder, 'config.json'))
+  const config = await readJsonFile(join(folder, 'config.json'))
   const version = valueAt(config, 'ConfigVersion') ?? 0
   if (typeof version !== 'number' || version > newestVersion) {
     return `${title}: its configuration has version ${JSON.stringify(version)}, and ${newestVersion} is the newest known`
@@ -116,7 +116,7 @@ async function readMachine(folder: string): Promise<ForeignHost | string> {
 export async function readDockerMachine(
   store: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<ForeignHosts> {
+): Promise<ImportedHosts> {
   const usual = env['MACHINE_STORAGE_PATH'] ?? join(env['HOME'] ?? homedir(), '.docker', 'machine')
   const folder = join(store ?? usual, 'machines')
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
@@ -132,6 +132,6 @@ export async function readDockerMachine(
   )
   return {
     hosts: read.filter((host) => typeof host !== 'string'),
-    leftOut: read.filter((host) => typeof host === 'string'),
+    skipped: read.filter((host) => typeof host === 'string'),
   }
 }

@@ -5,7 +5,7 @@ import type { MachineName } from '../../machine/name.ts'
 import type { Progress } from '../../operations/context.ts'
 import type { CreatedMachine } from '../../operations/create-machine.ts'
 import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
-import type { ForeignHost, ForeignHosts } from '../../operations/taking-along/foreign-host.ts'
+import type { ImportedHost, ImportedHosts } from '../../operations/import/imported-host.ts'
 import type { Inventory } from '../../state/inventory.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../definition.ts'
@@ -96,24 +96,24 @@ export async function takeIn<Host extends Candidate>(
 }
 
 /** Takes in, or only shows, the hosts that another tool keeps. */
-export async function takeInForeign(
+export async function importHosts(
   surroundings: Surroundings,
-  { hosts, leftOut }: ForeignHosts,
+  { hosts, skipped }: ImportedHosts,
   said: Said & { readonly dryRun: boolean; readonly user: string | undefined },
 ): Promise<number> {
   const { io, format } = surroundings
-  for (const line of leftOut) io.stderr.write(`left out: ${line}\n`)
+  for (const line of skipped) io.stderr.write(`left out: ${line}\n`)
   if (said.dryRun) {
-    await writeRows<ForeignHost>(io, format, { rows: hosts, columns })
+    await writeRows<ImportedHost>(io, format, { rows: hosts, columns })
     return 0
   }
-  const { importHost } = await import('../../operations/taking-along/import-host.ts')
+  const { importHost } = await import('../../operations/import/import-host.ts')
   return takeIn(surroundings, hosts, said, (host, taking, fleet) =>
     importHost(fleet, host, { ...taking, user: said.user }),
   )
 }
 
-const columns: readonly Column<ForeignHost>[] = [
+const columns: readonly Column<ImportedHost>[] = [
   { title: 'NAME', text: ({ name }) => name },
   {
     title: 'ADDRESS',

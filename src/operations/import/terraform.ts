@@ -1,12 +1,12 @@
 import type { HostId } from '../adopt-known-host.ts'
 import {
-  type ForeignHost,
-  type ForeignHosts,
+  type ImportedHost,
+  type ImportedHosts,
   machineNameFrom,
-  readForeignJson,
+  readJsonFile,
   textAt,
   valueAt,
-} from './foreign-host.ts'
+} from './imported-host.ts'
 
 type Keys = readonly (string | number)[]
 
@@ -67,7 +67,7 @@ const first = (value: unknown, paths: readonly Keys[] = []): string | undefined 
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
-function hostFrom(shape: Shape, title: string, attributes: unknown): ForeignHost | string {
+function hostFrom(shape: Shape, title: string, attributes: unknown): ImportedHost | string {
   const name = machineNameFrom(first(attributes, shape.names) ?? title)
   const address = first(attributes, shape.addresses)
   const known = shape.known?.(attributes)
@@ -82,13 +82,13 @@ function hostFrom(shape: Shape, title: string, attributes: unknown): ForeignHost
 }
 
 /** Reads the hosts in a state of Terraform or OpenTofu (version 4 of the format). They stay Terraform's to make and destroy. */
-export async function readTerraformState(file: string): Promise<ForeignHosts> {
-  const state = await readForeignJson(file)
+export async function readTerraformState(file: string): Promise<ImportedHosts> {
+  const state = await readJsonFile(file)
   const version = valueAt(state, 'version')
   if (version !== 4) {
     return {
       hosts: [],
-      leftOut: [`${file}: version ${JSON.stringify(version)} of the format; 4 is known`],
+      skipped: [`${file}: version ${JSON.stringify(version)} of the format; 4 is known`],
     }
   }
   const found = listOf(valueAt(state, 'resources')).flatMap((resource) => {
@@ -104,6 +104,6 @@ export async function readTerraformState(file: string): Promise<ForeignHosts> {
   })
   return {
     hosts: found.filter((host) => typeof host !== 'string'),
-    leftOut: found.filter((host) => typeof host === 'string'),
+    skipped: found.filter((host) => typeof host === 'string'),
   }
 }

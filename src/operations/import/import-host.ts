@@ -6,7 +6,7 @@ import { type HostId, recallHost, takeInRecalled } from '../adopt-known-host.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create-machine.ts'
 import type { HostKeyTrust } from '../trust-host-key.ts'
-import type { ForeignHost } from './foreign-host.ts'
+import type { ImportedHost } from './imported-host.ts'
 
 /** How hosts of another tool are taken in. */
 export interface Import {
@@ -44,7 +44,7 @@ async function askProvider(
 /** The host of `driver: ssh`, by the address that the other tool knows. */
 function takeInByAddress(
   context: Context,
-  { name, address, user, port, identityFile, labels = {} }: ForeignHost,
+  { name, address, user, port, identityFile, labels = {} }: ImportedHost,
   { trust, progress }: Import,
 ): Promise<CreatedMachine> {
   return createMachine(
@@ -68,7 +68,7 @@ function takeInByAddress(
 /** As its provider told of it. The other tool knows better who to log in as, and at which port where it is not a forwarded one. */
 function takeInKnown(
   context: Context,
-  { name, port, user, identityFile, labels = {} }: ForeignHost,
+  { name, port, user, identityFile, labels = {} }: ImportedHost,
   recalled: RecalledHost,
   { known, trust, progress }: Import & { readonly known: HostId },
 ): Promise<CreatedMachine> {
@@ -84,7 +84,7 @@ function takeInKnown(
 /** Takes a host in as its provider knows it, else by its address, and says why. */
 async function takeIn(
   context: Context,
-  host: ForeignHost,
+  host: ImportedHost,
   request: Import,
 ): Promise<CreatedMachine> {
   const { name, address, known } = host
@@ -111,7 +111,7 @@ async function takeIn(
  */
 export async function importHost(
   context: Context,
-  host: ForeignHost,
+  host: ImportedHost,
   request: Import,
 ): Promise<CreatedMachine> {
   const { identityFile, keyIsItsOwn, user = request.user } = host
