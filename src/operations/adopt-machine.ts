@@ -17,6 +17,8 @@ export interface AdoptRequest {
   readonly identityFiles?: readonly string[]
   /** The machine to jump through; else ~/.ssh/config says. */
   readonly via?: MachineName | undefined
+  /** Hosts to jump through in place of those that ~/.ssh/config names, the first to connect to first. */
+  readonly proxyJump?: readonly string[] | undefined
   /** `none`: the host is not meant to have one. */
   readonly engine?: 'none' | undefined
   readonly trust: HostKeyTrust
@@ -48,7 +50,10 @@ export async function adoptMachine(
   request: AdoptRequest,
   calls: AdoptCalls,
 ): Promise<CreatedMachine> {
-  const config = await resolveSshConfig(request.destination, context.env, request.configuration)
+  const config = withJumps(
+    await resolveSshConfig(request.destination, context.env, request.configuration),
+    request.proxyJump ?? [],
+  )
   const name = request.name ?? nameFrom(request.destination)
   const store = await context.inventory()
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)

@@ -7,6 +7,8 @@ import type { Context } from './context.ts'
 
 /** A key that a host shows and that nothing vouches for yet. */
 export interface UnknownHostKey {
+  /** The machine that the host is to become. */
+  readonly machine: MachineName
   readonly address: string
   /** `ssh-ed25519` */
   readonly type: string
@@ -75,7 +77,7 @@ async function confirmKey(
   { confirm }: HostKeyTrust,
   shown: string,
 ): Promise<void> {
-  const key = { address, type: typeOf(shown), fingerprint: fingerprint(shown) }
+  const key = { machine: name, address, type: typeOf(shown), fingerprint: fingerprint(shown) }
   if (confirm === undefined) {
     throw new UserError(
       'host-key',

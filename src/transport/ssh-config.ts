@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
-import { homedir, userInfo } from 'node:os'
+import { homedir, hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../errors.ts'
@@ -74,24 +75,42 @@ export async function askSsh(
   }
 }
 
-/** `~` and the tokens of ssh_config(5) "TOKENS" that IdentityFile takes and that do not need the local host's name. */
+/** What a value of ssh's configuration is expanded with. */
+interface Expansion extends Omit<SshConfig, 'identityFiles'> {
+  /** The host as it was typed. */
+  readonly host: string
+  readonly hostKeyAlias?: string | undefined
+}
+
+/**
+ * Expands `~`, `${NAME}` and the tokens of ssh_config(5) "TOKENS" in the name of a file. Tokens that are none stay, and so do
+ * variables that are not set, which ssh refuses: no file has such a name.
+ */
 function expand(
-  file: string,
-  config: Omit<SshConfig, 'identityFiles'>,
-  host: string,
+  text: string,
+  { host, address, user, port, proxyJump = [], hostKeyAlias = host }: Expansion,
   env: Environment,
-) {
+): string {
+  const local = hostname()
+  const jump = proxyJump.join(',')
   const tokens: Readonly<Record<string, string>> = {
     '%': '%',
+    C: createHash('sha1').update(`${local}${address}${port}${user}${jump}`).digest('hex'),
     d: homeOf(env),
-    h: config.address,
+    h: address,
+    i: String(userInfo().uid),
+    j: jump,
+    k: hostKeyAlias,
+    L: local.replace(/\..*$/, ''),
+    l: local,
     n: host,
-    p: String(config.port),
-    r: config.user,
+    p: String(port),
+    r: user,
     u: userInfo().username,
   }
-  return file
+  return text
     .replace(/^~(?=\/|$)/, homeOf(env))
+    .replaceAll(/\$\{([^}]*)\}/g, (whole, name: string) => env[name] ?? whole)
     .replaceAll(/%(.)/g, (whole, token: string) => tokens[token] ?? whole)
 }
 
@@ -120,14 +139,12 @@ async function readAnswer(
     user: value('user') ?? userInfo().username,
     port: Number(value('port') ?? 22),
   }
-  const files = values('identityfile').map((file) => expand(file, config, host, env))
-  const there = await Promise.all(files.map(exists))
   const jump = value('proxyjump')
-  return {
-    ...config,
-    identityFiles: files.filter((_, index) => there[index]),
-    ...(jump !== undefined && { proxyJump: jump.split(',') }),
-  }
+  const jumped = { ...config, ...(jump !== undefined && { proxyJump: jump.split(',') }) }
+  const expansion = { ...jumped, host, hostKeyAlias: value('hostkeyalias') }
+  const files = values('identityfile').map((file) => expand(file, expansion, env))
+  const there = await Promise.all(files.map(exists))
+  return { ...jumped, identityFiles: files.filter((_, index) => there[index]) }
 }
 
 /**

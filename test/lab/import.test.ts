@@ -12,6 +12,12 @@ import { hostOf } from '../support/ssh-target.ts'
 const run = promisify(execFile)
 let lab: Lab
 
+/** What to type at the question about a host's key. */
+const answerAt = (question: string, type: string) => [
+  { at: question, type: '' },
+  { at: '[y/n/all/skip]', type },
+]
+
 describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
   beforeAll(async () => {
     lab = await startLab({ hosts: 15 })
@@ -70,7 +76,105 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(await person.fleet(args)).toMatchObject({ code: 0 })
     expect((await person.fleet(['ls', '-q'])).stdout).toBe('h0\nh1\n')
     const again = await person.fleet(args)
-    expect(again).toMatchObject({ code: 0, stderr: 'h0: there already\nh1: there already\n' })
+    expect(again).toMatchObject({
+      code: 0,
+      stderr:
+        'h0: already in the inventory\nh1: already in the inventory\n0 imported, 2 already in the inventory\n',
+    })
+  })
+
+  test('of a file with commands are refused before ssh runs one, unless they are allowed', async () => {
+    await using person = await makePerson({ identity: lab.identity.file })
+    const { address, user } = hostOf(lab, 1)
+    const ran = join(person.home, 'ran')
+    const file = join(person.home, 'hosts.conf')
+    await writeFile(
+      file,
+      `Host h0\n  HostName ${address}\n  User ${user}\nMatch exec "touch ${ran}"\n  Compression yes\n`,
+    )
+    const args = ['import', 'ssh-config', file, '--accept-new']
+    expect(await person.fleet([...args, '--dry-run'])).toMatchObject({ code: 0, stdout: 'h0\n' })
+    const refused = await person.fleet(args)
+    expect(refused).toMatchObject({ code: 2, stdout: '' })
+    expect(refused.stderr).toContain(`hosts.conf:4\n  read the commands first`)
+    await expect(readFile(ran)).rejects.toThrow('ENOENT')
+    expect(await person.fleet([...args, '--allow-exec'])).toMatchObject({ code: 0 })
+    expect(await readFile(ran, 'utf8')).toBe('')
+  })
+
+  test('of Ansible come with what Ansible and ssh make of them: templates, aliases and jump hosts', async () => {
+    await using person = await makePerson({ identity: lab.identity.file })
+    const [gate, app, plain] = [hostOf(lab, 1), hostOf(lab, 2), hostOf(lab, 3)]
+    await writeFile(
+      join(person.home, '.ssh/config'),
+      `Host alias\n  HostName ${plain.address}\n  User ${plain.user}\n`,
+    )
+    const jump = `ansible_ssh_common_args='-o ProxyCommand="ssh -W %h:%p -q ${gate.user}@${gate.address}"'`
+    const net = app.address.replace(/\.\d+$/, '')
+    const hosts = join(person.home, 'hosts.ini')
+    await writeFile(
+      hosts,
+      [
+        `app ansible_host="{{ net }}.${app.address.slice(net.length + 1)}" ansible_user=${app.user} ${jump}`,
+        'alias',
+        'lost ansible_host="{{ nowhere }}"',
+        `socks ansible_host=${app.address} ansible_ssh_common_args='-o ProxyCommand="nc -x proxy:1080 %h %p"'`,
+        `[all:vars]\nnet=${net}\n`,
+      ].join('\n'),
+    )
+    const env = { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') }
+    const args = ['import', 'ansible', hosts, '--accept-new']
+    const done = await person.fleet(args, { env })
+    expect(done.code).toBe(1)
+    expect(done.stderr).toMatch(/^skipped: lost: its ansible_host is the template .*nowhere/m)
+    expect(done.stderr).toMatch(/^skipped: socks: Ansible reaches it by a ProxyCommand/m)
+    expect(done.stderr).toContain(`app is reached through ${gate.address}, so`)
+    expect(done.stderr).toMatch(/^2 imported, 2 skipped$/m)
+    expect(await person.inventory()).toMatch(
+      new RegExp(`  app:\n(?: {4}.*\n)*    via: ${gate.address}\n`),
+    )
+    for (const name of ['app', 'alias']) {
+      const echo = await person.fleet(['ssh', name, '--', 'echo', 'in'])
+      expect(echo).toMatchObject({ code: 0, stdout: 'in\n' })
+    }
+
+    const marker = join(person.home, 'looked-up')
+    await writeFile(hosts, `x ansible_host="{{ lookup('pipe', 'touch ${marker}') }}"\n`)
+    const lookup = await person.fleet(['import', 'ansible', hosts, '--dry-run'], { env })
+    expect(lookup).toMatchObject({ code: 1, stdout: '' })
+    await expect(readFile(marker)).rejects.toThrow('ENOENT')
+  })
+
+  test('are asked about by name and number, until one answer holds for all', async () => {
+    await using person = await makePerson({ identity: lab.identity.file })
+    const hosts = join(person.home, 'hosts.ini')
+    const lines = ['one', 'two', 'three', 'four'].map((name, index) => {
+      const { address, user } = hostOf(lab, index + 1)
+      return `${name} ansible_host=${address} ansible_user=${user}`
+    })
+    await writeFile(hosts, lines.join('\n'))
+    const env = { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') }
+    const { screen, code } = await person.fleetOnTerminal(
+      ['import', 'ansible', hosts],
+      [
+        ...answerAt('one (1 of 4)', 'perhaps\r'),
+        { at: 'do not import this host', type: `${'\u007F'.repeat(7)}n\r` },
+        ...answerAt('two (2 of 4)', 'y\r'),
+        ...answerAt('three (3 of 4)', 'all\r'),
+      ],
+      { env },
+    )
+    expect(code).toBe(0)
+    expect(screen).not.toContain('four (4 of 4)')
+    expect(screen).toContain('not imported, as you chose: one')
+    expect(screen).toContain('3 imported, 1 skipped')
+    expect((await person.fleet(['ls', '-q'])).stdout).toBe('four\nthree\ntwo\n')
+    const only = ['import', 'ansible', hosts, '--only', 'o*', '--accept-new', '--only', 'two']
+    const rest = await person.fleet(only, { env })
+    expect(rest).toMatchObject({ code: 0 })
+    expect(rest.stderr).toContain('two: already in the inventory')
+    const none = await person.fleet(['import', 'ansible', hosts, '--only', 'nope'], { env })
+    expect(none).toMatchObject({ code: 2, stdout: '' })
   })
 
   test('are handed over to Ansible, which reaches them the way fleet does, and come back from it', async () => {
@@ -84,7 +188,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     await writeFile(hosts, `[web]\n${address} ansible_user=${user}\n`)
     expect(await person.fleet(['import', 'ansible', hosts])).toMatchObject({
       code: 0,
-      stderr: `${address}: there already, as web-1\n`,
+      stderr: `${address}: already in the inventory as web-1\n0 imported, 1 already in the inventory\n`,
     })
     const bin = join(person.home, 'bin')
     await mkdir(bin)
@@ -144,7 +248,8 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     const taken = await person.fleet(args, {
       env: { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') },
     })
-    expect(taken.stderr).toContain('left out: w: it is reached by winrm, not by ssh')
+    expect(taken.code).toBe(1)
+    expect(taken.stderr).toContain('skipped: w: Ansible connects to it by winrm, not by ssh')
     expect(JSON.parse(taken.stdout)).toMatchObject([
       { name: 'other-1', labels: { web: 'true', front: 'true' } },
     ])

@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { array, assert, property, string } from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDockerMachine } from '../../src/operations/import/docker-machine.ts'
+import { nameHosts } from '../../src/operations/import/imported-host.ts'
 import { readSshAliases } from '../../src/operations/import/ssh-config.ts'
-import { readTerraformState } from '../../src/operations/import/terraform.ts'
 import { dockerMachineConfigs, secret } from '../support/docker-machine-configs.ts'
 
 let folder = ''
@@ -12,6 +13,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fleet-along-'))
 })
 afterAll(() => rm(folder, { recursive: true }))
+
+const noAddress = (title: string, driver: string) => ({
+  title,
+  reason: `its configuration has no address (driver ${driver})`,
+})
 
 describe('what Docker Machine keeps', () => {
   it.each([1, 2, 3] as const)('is read in version %s, for all drivers', async (version) => {
@@ -38,8 +44,8 @@ describe('what Docker Machine keeps', () => {
       { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
     ])
     expect(skipped).toEqual([
-      'gone: it has no address (driver none)',
-      ...(version < 3 ? ['sky: it has no address (driver azure)'] : []),
+      noAddress('gone', 'none'),
+      ...(version < 3 ? [noAddress('sky', 'azure')] : []),
     ])
     expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
   })
@@ -67,8 +73,46 @@ describe('what Docker Machine keeps', () => {
     await writeFile(join(store, 'machines/x/config.json'), '{"ConfigVersion": 9}')
     expect(await readDockerMachine(store, {})).toEqual({
       hosts: [],
-      skipped: ['x: its configuration has version 9, and 3 is the newest known'],
+      skipped: [
+        {
+          title: 'x',
+          reason: 'its configuration has version 9, and fleet reads versions up to 3',
+        },
+      ],
     })
+  })
+
+  it('takes the name of each machine from its folder, and skips broken folders', async () => {
+    const store = join(folder, 'folders')
+    const Driver = { MachineName: 'default', IPAddress: '203.0.113.1' }
+    const config = { ConfigVersion: 3, DriverName: 'generic', Driver }
+    for (const [name, text] of [
+      ['default', JSON.stringify(config)],
+      ['shop', JSON.stringify(config)],
+      ['half', '{"ConfigVersion"'],
+      ['null', 'null'],
+      ['.trash', '{}'],
+    ] as const) {
+      await mkdir(join(store, 'machines', name), { recursive: true })
+      await writeFile(join(store, 'machines', name, 'config.json'), text)
+    }
+    await mkdir(join(store, 'machines', 'empty'))
+    await writeFile(join(store, 'machines', 'README'), '')
+    const { hosts, skipped } = await readDockerMachine(store, {})
+    expect(hosts.map(({ name }) => name)).toEqual(['default', 'shop'])
+    expect(skipped.map(({ title }) => title)).toEqual(['empty', 'half', 'null'])
+    expect(skipped[0]?.reason).toBe('its folder has no config.json')
+  })
+
+  it('never takes a machine of VirtualBox without a port for this computer', async () => {
+    const store = join(folder, 'no-port')
+    await mkdir(join(store, 'machines/vm'), { recursive: true })
+    const Driver = { MachineName: 'vm', IPAddress: '192.168.99.100', SSHPort: 0 }
+    const config = { ConfigVersion: 3, DriverName: 'virtualbox', Driver }
+    await writeFile(join(store, 'machines/vm/config.json'), JSON.stringify(config))
+    const { hosts } = await readDockerMachine(store, {})
+    expect(hosts[0]).toMatchObject({ known: { driver: 'virtualbox', id: 'vm' } })
+    expect(hosts[0]?.address).toBeUndefined()
   })
 
   it('that is not there is said so', async () => {
@@ -78,89 +122,95 @@ describe('what Docker Machine keeps', () => {
   })
 })
 
-/** A resource of a state. */
-const one = (type: string, name: string, ...instances: object[]) => ({
-  ...{ mode: 'managed', type, name, provider: 'provider["registry/x"]' },
-  instances: instances.map((instance) => ({ schema_version: 1, ...instance })),
-})
+describe('the hosts that a configuration of ssh names', () => {
+  let home = ''
+  const write = async (files: Readonly<Record<string, string>>) => {
+    home = await mkdtemp(join(folder, 'home-'))
+    for (const [name, text] of Object.entries(files)) {
+      const file = join(home, '.ssh', name)
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, text)
+    }
+  }
+  const aliases = async (file?: string) =>
+    (await readSshAliases(file && join(home, '.ssh', file), { HOME: home, ZONE: 'eu' })).aliases
 
-const arn = 'arn:aws:ec2:eu-west-3:852350637351:instance'
-const azureId = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/db-1'
+  it.each([
+    ['Host web-1 "web-2" web-* !x', ['web-1', 'web-2']],
+    ['Host pi  # Raspberry Pi', ['pi']],
+    ['host=db\r\nHost = "two words" a#b', ['db', 'two words', 'a#b']],
+    ['  HOST\tone\n# Host two\nHostName three\nMatch host four\nHost *', ['one']],
+  ])('are read from %j', async (text, expected) => {
+    await write({ config: text })
+    expect(await aliases()).toEqual(expected)
+  })
 
-it('the hosts of a state of Terraform are read', async () => {
-  const file = join(folder, 'terraform.tfstate')
-  await writeFile(
-    file,
-    JSON.stringify({
-      ...{ version: 4, terraform_version: '1.9.5', serial: 3, lineage: 'x', outputs: {} },
-      resources: [
-        one(
-          'aws_instance',
-          'web',
-          {
-            index_key: 0,
-            attributes: {
-              ...{ ami: 'ami-00798d7180f25aac2', arn: `${arn}/i-1`, id: 'i-1' },
-              ...{ availability_zone: 'eu-west-3a', instance_type: 't3.micro' },
-              ...{ private_ip: '10.0.0.1', public_ip: '203.0.113.1', tags: { Name: 'web_a' } },
-              ...{ user_data: null, get_password_data: false, password_data: '' },
-            },
-            sensitive_attributes: [],
-            private: 'eyJzY2hlbWFfdmVyc2lvbiI6IjEifQ==',
-          },
-          {
-            index_key: 1,
-            attributes: { arn: `${arn}/i-2`, id: 'i-2', public_ip: '', private_ip: '10.0.0.2' },
-          },
-        ),
-        one('azurerm_linux_virtual_machine', 'db', {
-          attributes: {
-            ...{ admin_password: 'hunter2', admin_username: 'ana', computer_name: 'db-1' },
-            ...{ custom_data: 'hunter2', id: azureId, location: 'westeurope', name: 'db-1' },
-            ...{ private_ip_address: '10.0.0.3', public_ip_address: '203.0.113.3' },
-            ...{ resource_group_name: 'g', size: 'Standard_B2s', zone: null },
-          },
-        }),
-        one('azurerm_virtual_machine', 'old', { attributes: { name: 'old', id: azureId } }),
-        one('google_compute_instance', 'g', {
-          attributes: {
-            name: 'g-1',
-            network_interface: [{ access_config: [{ nat_ip: '203.0.113.4' }], network_ip: '10.1' }],
-          },
-        }),
-        one('hcloud_server', 'h', { attributes: { name: 'h-1', ipv4_address: '' } }),
-        one('aws_vpc', 'v', { attributes: { id: 'vpc-1' } }),
-        { mode: 'data', type: 'aws_instance', name: 'seen', instances: [{ attributes: {} }] },
-      ],
-    }),
-  )
-  const aws = { driver: 'aws', id: 'i-1', options: { region: 'eu-west-3' } }
-  const privately = { ...aws, id: 'i-2', options: { region: 'eu-west-3', privateOnly: true } }
-  const azure = { driver: 'azure', id: azureId, options: {} }
-  expect(await readTerraformState(file)).toEqual({
-    hosts: [
-      { name: 'web-a', address: '203.0.113.1', user: undefined, known: aws },
-      { name: 'web-1', address: '10.0.0.2', user: undefined, known: privately },
-      { name: 'db-1', address: '203.0.113.3', user: 'ana', known: azure },
-      { name: 'old', user: undefined, known: azure },
-      { name: 'g-1', address: '203.0.113.4', user: undefined },
-    ],
-    skipped: ['h: it has no address'],
+  it.each([
+    ['more/*', ['a', 'b']],
+    ['more/[a]', ['a']],
+    ['"~/.ssh/more/?" more/a', ['a', 'b']],
+    ['*/b', ['b']],
+    ['%d/.ssh/${ZONE}/*', ['c']],
+    ['config', []],
+    ['nowhere/*', []],
+  ])('are followed through Include %s', async (pattern, expected) => {
+    await write({
+      config: `Include ${pattern}\n`,
+      'more/a': 'Host a\n',
+      'more/b': 'Host b\n',
+      'more/.hidden': 'Host hidden\n',
+      'eu/c': 'Host c\n',
+    })
+    expect(await aliases()).toEqual(expected)
+  })
+
+  it.each([
+    ['Match exec "touch /tmp/x"', ['1']],
+    ['Host a\n match  ORIGINALHOST a !Exec="x"', ['2']],
+    ['Include inner', ['inner:1']],
+    ['Host a\nMatch host executive', ['2']], // a false alarm is the safe side
+    ['Host exec', []],
+  ])('come with the places of commands that ssh would run: %j', async (text, places) => {
+    await write({ theirs: `${text}\n`, inner: 'Match exec x\n' })
+    const file = join(home, '.ssh/theirs')
+    const { commands } = await readSshAliases(file, { HOME: home })
+    expect(commands).toEqual(
+      places.map((place) => (place.includes(':') ? `${home}/.ssh/${place}` : `${file}:${place}`)),
+    )
+  })
+
+  it("come with Includes that only ssh can follow, but for the person's own configuration", async () => {
+    const text = 'Include %h.conf\nMatch exec x\n'
+    await write({ config: text, theirs: text })
+    const found = await readSshAliases(join(home, '.ssh/theirs'), { HOME: home })
+    expect(found.unread).toEqual([`${home}/.ssh/theirs:1`])
+    const nothing = { aliases: [], commands: [], unread: [] }
+    expect(await readSshAliases(undefined, { HOME: home })).toEqual(nothing)
+    expect(await readSshAliases(join(home, '.ssh/config'), { HOME: home })).toEqual(nothing)
   })
 })
 
-it('the hosts that a configuration of ssh names are found, in files that it includes too', async () => {
-  const ssh = join(folder, '.ssh')
-  await mkdir(join(ssh, 'more'), { recursive: true })
-  await writeFile(
-    join(ssh, 'config'),
-    'Include more/*\nHost web-1 "web-2" web-*\n  User ana\nhost=db !x\nMatch all\nHost *\n',
-  )
-  await writeFile(join(ssh, 'more/a'), 'Host  api-1\n')
-  expect(await readSshAliases(undefined, { HOME: folder })).toEqual([
-    'api-1',
-    'web-1',
-    'web-2',
-    'db',
-  ])
+describe('two hosts of one name', () => {
+  const host = { address: '203.0.113.1' }
+
+  it('take their longer names, and numbers where those are the same too', () => {
+    const { hosts } = nameHosts([
+      { titles: ['web', 'web-0', 'a-web-0'], host },
+      { titles: ['web', 'web-0', 'b-web-0'], host },
+      { titles: ['b-web-0'], host },
+      { titles: ['db'], host },
+      { titles: ['db'], host },
+    ])
+    expect(hosts.map(({ name }) => name)).toEqual(['web-0', 'web', 'b-web-0', 'db', 'db-2'])
+  })
+
+  it('never share a machine name, whatever they are called', () => {
+    assert(
+      property(array(array(string(), { maxLength: 3 }), { maxLength: 12 }), (all) => {
+        const { hosts, skipped } = nameHosts(all.map((titles) => ({ titles, host })))
+        expect(hosts.length + skipped.length).toBe(all.length)
+        expect(new Set(hosts.map(({ name }) => name)).size).toBe(hosts.length)
+      }),
+    )
+  })
 })

@@ -53,9 +53,9 @@ describe("ssh's configuration", () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'ssh-config-'))
-    env = { HOME: home, PATH: process.env['PATH'] }
+    env = { HOME: home, PATH: process.env['PATH'], ZONE: 'eu' }
     await mkdir(join(home, '.ssh/keys'), { recursive: true })
-    for (const key of ['id_ecdsa', 'own', 'keys/ana@web.example'])
+    for (const key of ['id_ecdsa', 'own', 'keys/ana@web.example', 'keys/tokens-eu-alias-%-2200'])
       await writeFile(join(home, '.ssh', key), '')
     await writeFile(
       join(home, '.ssh/config'),
@@ -67,6 +67,11 @@ describe("ssh's configuration", () => {
         IdentityFile ~/.ssh/own
         IdentityFile ~/.ssh/absent
         IdentityFile %d/.ssh/keys/%r@%h
+      Host tokens
+        Port 2200
+        HostKeyAlias alias
+        IdentityFile ~/.ssh/keys/%n-\${ZONE}-%k-%%-%p
+        IdentityFile ~/.ssh/\${UNSET}own
       Host far
         ProxyJump me@jump:2022,[::1]:23
       Host none
@@ -78,6 +83,11 @@ describe("ssh's configuration", () => {
     )
   })
   afterAll(() => rm(home, { recursive: true }))
+
+  test('expands tokens and variables in the names of key files', async () => {
+    const { identityFiles } = await resolveSshConfig('tokens', env)
+    expect(identityFiles).toEqual([join(home, '.ssh/keys/tokens-eu-alias-%-2200')])
+  })
 
   test('gives address, user, port and the keys that exist', async () => {
     expect(await resolveSshConfig('web', env)).toEqual({

@@ -1,116 +1,163 @@
-import { UserError } from '../../errors.ts'
+import { UserError, exitCodes } from '../../errors.ts'
 import { parseLabels } from '../../machine/labels.ts'
-import type { Machine } from '../../machine/machine.ts'
-import type { MachineName } from '../../machine/name.ts'
 import type { Progress } from '../../operations/context.ts'
 import type { CreatedMachine } from '../../operations/create-machine.ts'
+import type { Outcome } from '../../operations/fan-out.ts'
+import type {
+  ImportedHost,
+  ImportedHosts,
+  SkippedHost,
+} from '../../operations/import/imported-host.ts'
 import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
-import type { ImportedHost, ImportedHosts } from '../../operations/import/imported-host.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import { foldNames } from '../../ui/fold-names.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../definition.ts'
-import { trustFrom } from '../machines/host-key-options.ts'
+import { confirmJumpOn } from '../machines/confirmation.ts'
 import { reportMachines } from '../machines/report-machine.ts'
 import { sumUp, workOnMachines } from '../machines/work-on-machines.ts'
+import { type Candidate, type Choice, chooseHosts, inTurns } from './choose-hosts.ts'
+import { openHostKeyQuestions } from './host-key-questions.ts'
 
 /** What every import takes. */
 export const importOptions = {
-  dryRun: flag('--dry-run', 'only show what there is'),
-  acceptNew: flag('--accept-new', 'take the key that each host shows, without asking'),
-  user: text('-u, --user <user>', 'who to log in as where nothing else says'),
-  label: texts('-l, --label <key=value>', 'a label for all of them (repeatable)', 'label'),
+  dryRun: flag('--dry-run', 'show what would be imported, and change nothing'),
+  only: texts('--only <selector>', 'import only hosts that match: web-*, role=web (repeatable)'),
+  acceptNew: flag('--accept-new', 'trust the key that each host shows, without asking'),
+  user: text('-u, --user <user>', 'user to log in as, where nothing else names one'),
+  label: texts('-l, --label <key=value>', 'label for all imported machines (repeatable)', 'label'),
 } as const
 
-/** What was said of an import. */
-interface Said {
+/** The values of {@link importOptions} that every import has. */
+interface ImportRequest {
+  readonly dryRun: boolean
+  readonly only: readonly string[]
   readonly acceptNew: boolean
   readonly label: readonly string[]
 }
 
-/** A host that is to be taken in. */
-export interface Candidate {
-  readonly name: MachineName
-  readonly address?: string | undefined
-  readonly port?: number | undefined
-  readonly user?: string | undefined
-}
-
-/** The machine that a host is already: the one of its name, or the one that the same login leads to. */
-function findThere(
-  machines: Inventory['machines'],
-  { name, address, port = 22, user }: Candidate,
-): Machine | undefined {
-  const named = machines.get(name)
-  if (named?.host !== undefined) return named
-  if (address === undefined || user === undefined) return undefined
-  return [...machines.values()].find(
-    ({ host, via }) =>
-      host?.address === address &&
-      (host.port ?? 22) === port &&
-      host.user === user &&
-      via === undefined,
-  )
-}
-
-/** How one of them is taken in. */
-interface Taking {
+/** How one host is imported. */
+interface HostRequest {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>
   readonly progress: Progress
 }
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type Environment = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** Takes in many hosts, those that are no machines yet, and says what became of them. */
-export async function takeIn<Host extends Candidate>(
-  { fleet, io, format }: Surroundings,
-  hosts: readonly Host[],
-  said: Said,
-  take: (host: Host, taking: Taking, fleet: Invocation['fleet']) => Promise<CreatedMachine>,
-): Promise<number> {
-  const { machines } = await (await fleet.inventory()).read()
-  const fresh: Host[] = []
-  for (const host of hosts) {
-    const there = findThere(machines, host)
-    if (there === undefined) fresh.push(host)
-    else if (!format.json) {
-      const as = there.name === host.name ? '' : `, as ${there.name}`
-      io.stderr.write(`${host.name}: there already${as}\n`)
-    }
-  }
-  if (fresh.length === 0) {
-    if (hosts.length === 0) throw new UserError('usage', 'there are no hosts to take in')
-    return 0
-  }
-  const trust = trustFrom(io, { hostKey: undefined, acceptNew: said.acceptNew })
-  const labels = parseLabels(said.label)
-  const outcomes = await workOnMachines(
-    { fleet, io, format },
-    fresh,
-    (host, { progress, signal }) => take(host, { trust, labels, progress }, { ...fleet, signal }),
-    { concurrency: said.acceptNew ? undefined : 1 }, // one question at a time
-  )
-  const { values, code } = sumUp({ io, format }, outcomes)
-  await reportMachines({ fleet, io, format }, values, { many: true })
-  return code
+/** What another tool keeps, and how to show and import it. */
+interface Source<Host> {
+  readonly hosts: readonly Host[]
+  readonly skipped: readonly SkippedHost[]
+  readonly columns: readonly Column<Host>[]
+  /** Only the names of hosts are known before they are imported. */
+  readonly onlyNames?: boolean
+  readonly importHost: (
+    host: Host,
+    request: HostRequest,
+    fleet: Invocation['fleet'],
+  ) => Promise<CreatedMachine>
 }
 
-/** Takes in, or only shows, the hosts that another tool keeps. */
-export async function importHosts(
-  surroundings: Surroundings,
-  { hosts, skipped }: ImportedHosts,
-  said: Said & { readonly dryRun: boolean; readonly user: string | undefined },
-): Promise<number> {
-  const { io, format } = surroundings
-  for (const line of skipped) io.stderr.write(`left out: ${line}\n`)
-  if (said.dryRun) {
-    await writeRows<ImportedHost>(io, format, { rows: hosts, columns })
-    return 0
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** Says on stderr what is not imported, and why. */
+function tellSkipped({ io }: Environment, skipped: readonly SkippedHost[]): void {
+  for (const { title, reason } of skipped) io.stderr.write(`skipped: ${title}: ${reason}\n`)
+}
+
+/** Says on stderr which hosts are machines already. */
+function tellPresent<Host extends Candidate>(
+  { io, format }: Environment,
+  present: Choice<Host>['present'],
+): void {
+  if (format.json) return
+  for (const { host, machine } of present) {
+    const as = machine === host.name ? '' : ` as ${machine}`
+    io.stderr.write(`${host.name}: already in the inventory${as}\n`)
   }
-  const { importHost } = await import('../../operations/import/import-host.ts')
-  return takeIn(surroundings, hosts, said, (host, taking, fleet) =>
-    importHost(fleet, host, { ...taking, user: said.user }),
+}
+
+/**
+ * Imports the hosts of another tool that are no machines yet, or only shows them. Says what is skipped and why, and how many were
+ * imported. Exit code 1 where a host was skipped for a reason, or could not be imported.
+ */
+export async function importFrom<Host extends Candidate>(
+  environment: Environment,
+  { hosts, skipped: unread, columns, importHost, onlyNames = false }: Source<Host>,
+  { dryRun, only, acceptNew, label }: ImportRequest,
+): Promise<number> {
+  const { fleet, io, format } = environment
+  if (hosts.length === 0 && unread.length === 0) {
+    throw new UserError('usage', 'there are no hosts to import')
+  }
+  const { machines } = await (await fleet.inventory()).read()
+  const choice = chooseHosts(machines, hosts, { only, keepsNames: onlyNames })
+  const { chosen, present } = choice
+  const skipped = [...unread, ...choice.skipped]
+  const skippedCode = skipped.length === 0 ? exitCodes.ok : exitCodes.failed
+  tellSkipped(environment, skipped)
+  tellPresent(environment, present)
+  if (dryRun) {
+    await writeRows(io, format, { rows: chosen, columns })
+    return skippedCode
+  }
+  if (!format.json && chosen.length > 0) {
+    io.stderr.write(
+      `importing ${plural(chosen.length, 'host')}: ${foldNames(chosen.map(({ name }) => name))}\n`,
+    )
+  }
+  const trustOf = openHostKeyQuestions(io, acceptNew)
+  const labels = parseLabels(label)
+  const outcomes: Outcome<Host, CreatedMachine>[] = []
+  for (const turn of inTurns(chosen)) {
+    const done = await workOnMachines(
+      environment,
+      turn,
+      (host, { progress, signal }) => {
+        const place = { number: chosen.indexOf(host) + 1, of: chosen.length }
+        return importHost(host, { trust: trustOf(place), labels, progress }, { ...fleet, signal })
+      },
+      { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // one question at a time
+    )
+    outcomes.push(...done)
+  }
+  const isDeclined = (outcome: Outcome<Host, CreatedMachine>): boolean =>
+    'error' in outcome && outcome.error.kind === 'cancelled'
+  const declined = outcomes.filter(isDeclined).map(({ machine }) => machine.name)
+  if (declined.length > 0) io.stderr.write(`not imported, as you chose: ${foldNames(declined)}\n`)
+  const { values, failed, code } = sumUp(
+    { io, format },
+    outcomes.filter((outcome) => !isDeclined(outcome)),
   )
+  await reportMachines({ fleet, io, format }, values, { many: true })
+  if (!format.json) {
+    const counts = [
+      [present.length, 'already in the inventory'],
+      [skipped.length + declined.length, 'skipped'],
+      [failed.length, 'failed'],
+    ] as const
+    const others = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+    io.stderr.write(`${[`${values.length} imported`, ...others].join(', ')}\n`)
+  }
+  return code === exitCodes.ok ? skippedCode : code
+}
+
+/** Imports, or only shows, the hosts that another tool keeps. */
+export async function importHosts(
+  environment: Environment,
+  { hosts, skipped }: ImportedHosts,
+  request: ImportRequest & { readonly user: string | undefined },
+): Promise<number> {
+  const confirmJump = confirmJumpOn(environment.io)
+  const { importHost } = await import('../../operations/import/import-host.ts')
+  const source: Source<ImportedHost> = {
+    hosts,
+    skipped,
+    columns,
+    importHost: (host, how, fleet) =>
+      importHost(fleet, host, { ...how, confirmJump, user: request.user }),
+  }
+  return importFrom(environment, source, request)
 }
 
 const columns: readonly Column<ImportedHost>[] = [
@@ -121,6 +168,7 @@ const columns: readonly Column<ImportedHost>[] = [
   },
   { title: 'DRIVER', text: ({ known }) => known?.driver ?? 'ssh' },
   { title: 'USER', text: ({ user = '' }) => user },
+  { title: 'VIA', text: ({ jumps = [] }) => jumps.join(',') },
   {
     title: 'LABELS',
     text: ({ labels = {} }) =>

@@ -1,17 +1,20 @@
 import { resolve } from 'node:path'
-import { writeJson } from '../../ui/table.ts'
-import { type CommandGroup, defineCommand, optional, required } from '../definition.ts'
+import { UserError } from '../../errors.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import { type CommandGroup, defineCommand, flag, optional, required } from '../definition.ts'
 import { confirmJumpOn } from '../machines/confirmation.ts'
-import { importOptions, takeIn, importHosts } from './import-hosts.ts'
+import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =
-  'Each host is looked at over SSH and nothing on it changes; fleet never owns it. One of AWS, Azure or VirtualBox becomes a machine of that driver where the provider can be asked, so that it can be switched, else one of driver ssh. Host keys that known_hosts does not have are asked about, or taken with --accept-new.'
+  'fleet connects to each host over SSH and changes nothing on it; hosts that are imported are never removed by fleet. A host on AWS, Azure or VirtualBox becomes a machine of that driver if the provider can be asked, so that fleet can start and stop it; otherwise its driver is ssh. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. Hosts that are skipped are named with the reason, and the exit code is 1.'
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',
-  summary: 'Take along the machines of Docker Machine',
-  description: `Take along the machines of Docker Machine. The login keys made for them are copied into fleet's home; keys of clouds and certificates stay where they are. ${shared}`,
-  arguments: { store: optional('dir', 'its store; ~/.docker/machine if not said', 'file') },
+  summary: 'Import machines from Docker Machine',
+  description: `Import machines from Docker Machine. Their login keys are copied into fleet's home; cloud credentials and certificates are not. ${shared}`,
+  arguments: {
+    store: optional('dir', 'storage path of Docker Machine (default: ~/.docker/machine)', 'file'),
+  },
   options: importOptions,
   answers: 'json',
   examples: ['fleet import docker-machine --dry-run', 'fleet import docker-machine --accept-new'],
@@ -25,14 +28,14 @@ const dockerMachine = defineCommand({
 
 const terraform = defineCommand({
   name: 'terraform',
-  summary: 'Take along the hosts of a Terraform state',
-  description: `Take along the hosts of a state of Terraform or OpenTofu, which goes on making and destroying them. ${shared}`,
-  arguments: { state: required('state', 'such as terraform.tfstate', 'file') },
+  summary: 'Import hosts from a Terraform state',
+  description: `Import hosts from a state of Terraform or OpenTofu: a state file, or the output of terraform show -json. Terraform keeps managing them. ${shared}`,
+  arguments: { state: required('state', 'state file, such as terraform.tfstate', 'file') },
   options: importOptions,
   answers: 'json',
   examples: ['fleet import terraform terraform.tfstate --user admin'],
   async run({ fleet, io, args, options, format }) {
-    const { readTerraformState } = await import('../../operations/import/terraform.ts')
+    const { readTerraformState } = await import('../../operations/import/terraform/read-hosts.ts')
     const found = await readTerraformState(resolve(io.cwd, args.state))
     return importHosts({ fleet, io, format }, found, options)
   },
@@ -40,57 +43,91 @@ const terraform = defineCommand({
 
 const ansible = defineCommand({
   name: 'ansible',
-  summary: 'Take along the hosts of an Ansible inventory',
-  description: `Take along the hosts of an inventory of Ansible, in any form that ansible-inventory reads. Each group becomes a label: web=true. ${shared}`,
-  arguments: { inventory: required('inventory', 'its file, folder or script', 'file') },
+  summary: 'Import hosts from an Ansible inventory',
+  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label: web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
+  arguments: { inventory: required('inventory', 'inventory file, folder or script', 'file') },
   options: importOptions,
   answers: 'json',
   examples: ['fleet import ansible hosts.ini'],
   async run({ fleet, io, args, options, format }) {
-    const { readAnsibleInventory } = await import('../../operations/import/ansible.ts')
+    const { readAnsibleInventory } = await import('../../operations/import/ansible/read-hosts.ts')
     const found = await readAnsibleInventory(resolve(io.cwd, args.inventory), fleet.env)
     return importHosts({ fleet, io, format }, found, options)
   },
 })
 
-const { user: _user, ...sshConfigOptions } = importOptions
+const { user: _user, ...sharedOptions } = importOptions
+const sshConfigOptions = {
+  ...sharedOptions,
+  allowExec: flag('--allow-exec', 'let ssh run the "Match exec" commands in the file'),
+} as const
+
+/** ssh runs the commands of a file that it reads: of somebody else's, only if the person allows it. */
+function checkCommands(
+  file: string,
+  {
+    commands,
+    unread,
+  }: { readonly commands: readonly string[]; readonly unread: readonly string[] },
+): void {
+  const places = [...commands, ...unread]
+  if (places.length === 0) return
+  const what =
+    commands.length > 0
+      ? `has "Match exec" commands, which ssh runs when it reads the file`
+      : 'includes files that fleet cannot check for "Match exec" commands'
+  throw new UserError('usage', `${file} ${what}: ${foldNames(places)}`, {
+    hint: 'read the commands first; to run them, add --allow-exec',
+  })
+}
 
 const sshConfig = defineCommand({
   name: 'ssh-config',
-  summary: 'Take along the hosts of ~/.ssh/config',
-  description: `Take along the hosts that a configuration of ssh names, without patterns, as adopt does with each. ${shared}`,
-  arguments: { file: optional('file', '~/.ssh/config if not said', 'file') },
+  summary: 'Import hosts from ~/.ssh/config',
+  description: `Import the hosts that an ssh configuration names without patterns, as fleet adopt does with each. A file other than ~/.ssh/config with "Match exec" commands is refused, unless you pass --allow-exec. ${shared}`,
+  arguments: { file: optional('file', 'ssh configuration (default: ~/.ssh/config)', 'file') },
   options: sshConfigOptions,
   answers: 'json',
-  examples: ['fleet import ssh-config --dry-run'],
+  examples: ['fleet import ssh-config --dry-run', "fleet import ssh-config --only 'web-*'"],
   async run({ fleet, io, args, options, format }) {
     const { readSshAliases } = await import('../../operations/import/ssh-config.ts')
     const { machineNameFrom } = await import('../../operations/import/imported-host.ts')
     const { adoptMachine } = await import('../../operations/adopt-machine.ts')
     const configuration = args.file === undefined ? undefined : resolve(io.cwd, args.file)
-    const aliases = await readSshAliases(configuration, fleet.env)
-    const hosts = aliases.flatMap((destination) => {
-      const name = machineNameFrom(destination)
-      return name === undefined ? [] : [{ name, destination }]
-    })
-    if (options.dryRun) {
-      if (format.json) writeJson(io, hosts)
-      else for (const { name } of hosts) io.stdout.write(`${name}\n`)
-      return 0
-    }
-    return takeIn({ fleet, io, format }, hosts, options, (host, taking, fleet) =>
-      adoptMachine(
-        fleet,
-        { ...host, ...taking, configuration },
-        { progress: taking.progress, confirmJump: confirmJumpOn(io) },
-      ),
+    const found = await readSshAliases(configuration, fleet.env)
+    const named = found.aliases.map((destination) => ({
+      destination,
+      name: machineNameFrom(destination),
+    }))
+    const hosts = named.flatMap(({ destination, name }) =>
+      name === undefined ? [] : [{ destination, name }],
+    )
+    const skipped = named
+      .filter(({ name }) => name === undefined)
+      .map(({ destination }) => ({
+        title: destination,
+        reason: 'its name cannot be the name of a machine',
+      }))
+    if (!options.dryRun && !options.allowExec) checkCommands(args.file ?? '', found)
+    const confirmJump = confirmJumpOn(io)
+    return importFrom(
+      { fleet, io, format },
+      {
+        hosts,
+        skipped,
+        onlyNames: true,
+        columns: [{ title: 'NAME', text: ({ name }) => name }],
+        importHost: (host, { progress, ...request }, fleet) =>
+          adoptMachine(fleet, { ...host, ...request, configuration }, { progress, confirmJump }),
+      },
+      options,
     )
   },
 })
 
-/** Taking along what other tools keep. */
+/** Importing what other tools keep. */
 export const importCommands: CommandGroup = {
   name: 'import',
-  summary: 'Take along hosts that other tools keep',
+  summary: 'Import hosts from other tools',
   commands: [dockerMachine, sshConfig, terraform, ansible],
 }

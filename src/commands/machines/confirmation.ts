@@ -30,8 +30,13 @@ export async function requireConsent(
   }
 }
 
-/** Asks whether a jump host becomes a machine too, where there is somebody to ask; its key must be vouched for in any case. */
+/** Asks whether a jump host becomes a machine too, where there is somebody to ask; else says that it does. Its key must be trusted in any case. */
 export const confirmJumpOn =
   (io: Io): AdoptCalls['confirmJump'] =>
-  async ({ name, leadsTo }) =>
-    !canPrompt(io) || confirm(io, `${leadsTo} is reached through ${name}. Take in ${name} too?`)
+  async ({ name, leadsTo }) => {
+    if (canPrompt(io)) {
+      return confirm(io, `${leadsTo} is reached through ${name}. Add ${name} as a machine too?`)
+    }
+    io.stderr.write(`${leadsTo} is reached through ${name}, so ${name} becomes a machine too.\n`)
+    return true
+  }

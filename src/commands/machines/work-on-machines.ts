@@ -21,6 +21,8 @@ interface WorkOptions {
   readonly concurrency?: number | undefined
   /** After this many failures no more machines are begun with. */
   readonly maxFail?: number | undefined
+  /** Whether the failure of the only one is thrown (default: true). */
+  readonly throwsAlone?: boolean
 }
 
 /**
@@ -31,7 +33,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   { fleet, io, format }: Surroundings,
   subjects: readonly Subject[],
   work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
-  { concurrency = usualConcurrency, maxFail }: WorkOptions = {},
+  { concurrency = usualConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
 ): Promise<Outcome<Subject, Value>[]> {
   const { fanOutInOrder } = await import('../../operations/fan-out.ts')
   const names = subjects.map(({ name }) => name)
@@ -45,7 +47,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   const [only] = subjects
   const unhear = hearStop({ fleet, io, format })
   try {
-    if (only !== undefined && subjects.length === 1) {
+    if (throwsAlone && only !== undefined && subjects.length === 1) {
       return [{ machine: only, value: await track(only, fleet.signal) }]
     }
     return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency, maxFail })

@@ -1,13 +1,14 @@
 import { access, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join, win32 } from 'node:path'
-import { UserError, codeOf } from '../../errors.ts'
+import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import type { HostId } from '../adopt-known-host.ts'
 import {
-  type ImportedHost,
   type ImportedHosts,
+  type ReadHost,
+  type SkippedHost,
   isTrueAt,
-  machineNameFrom,
+  nameHosts,
   portOf,
   readJsonFile,
   textAt,
@@ -41,9 +42,6 @@ async function findKey(folder: string, driver: unknown): Promise<string | undefi
   for (const file of files) if (await exists(file)) return file
   return undefined
 }
-
-/** VirtualBox's VMs are reached through a port of this computer, which leads to them. */
-const isForwarded = (driverName: string): boolean => driverName === 'virtualbox'
 
 /** What Docker Machine calls the clouds of Azure. */
 const azureClouds: Readonly<Record<string, string>> = {
@@ -80,34 +78,49 @@ function findId(driverName: string, driver: unknown): HostId | undefined {
   return { driver: 'virtualbox', id: name, options: {} }
 }
 
-async function readMachine(folder: string): Promise<ImportedHost | string> {
+/** Where the driver says that the host is. VirtualBox's are reached through a port of this computer, and not without one. */
+function addressOf(driverName: string, driver: unknown): string | undefined {
+  if (driverName !== 'virtualbox') return textAt(driver, 'IPAddress')
+  return portOf(valueAt(driver, 'SSHPort')) === undefined ? undefined : '127.0.0.1'
+}
+
+async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
   const title = basename(folder)
-  const config = await readJsonFile(join(folder, 'config.json'))
+  const file = join(folder, 'config.json')
+  if (!(await exists(file))) return { title, reason: 'its folder has no config.json' }
+  const config = await readJsonFile(file)
   const version = valueAt(config, 'ConfigVersion') ?? 0
   if (typeof version !== 'number' || version > newestVersion) {
-    return `${title}: its configuration has version ${JSON.stringify(version)}, and ${newestVersion} is the newest known`
+    const reason = `its configuration has version ${JSON.stringify(version)}, and fleet reads versions up to ${newestVersion}`
+    return { title, reason }
   }
   const driver = valueAt(config, 'Driver')
   const driverName = textAt(config, 'DriverName') ?? ''
-  const forwarded = isForwarded(driverName)
-  const address = forwarded ? '127.0.0.1' : textAt(driver, 'IPAddress')
-  const name = machineNameFrom(textAt(driver, 'MachineName') ?? title)
-  if (name === undefined) return `${title}: that cannot name a machine`
+  const address = addressOf(driverName, driver)
   const known = findId(driverName, driver)
   if (address === undefined && known === undefined) {
-    return `${title}: it has no address (driver ${driverName})`
+    return { title, reason: `its configuration has no address (driver ${driverName || 'unknown'})` }
   }
   const identityFile = await findKey(folder, driver)
   return {
-    name,
-    ...(address !== undefined && { address }),
-    user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
-    port: portOf(valueAt(driver, 'SSHPort')),
-    identityFile,
-    keyIsItsOwn: identityFile?.startsWith(folder) ?? false,
-    ...(known && { known }),
+    titles: [title], // what Docker Machine calls it, whatever the copied configuration says (libmachine/persist)
+    host: {
+      ...(address !== undefined && { address }),
+      user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
+      port: portOf(valueAt(driver, 'SSHPort')),
+      identityFile,
+      keyIsItsOwn: identityFile?.startsWith(folder) ?? false,
+      ...(known && { known }),
+    },
   }
 }
+
+/** As {@link readMachine}; a broken folder is skipped, and does not stop the others. */
+const readMachineOrWhyNot = (folder: string): Promise<ReadHost | SkippedHost> =>
+  readMachine(folder).catch((error: unknown) => {
+    if (error instanceof UserError) return { title: basename(folder), reason: error.message }
+    throw error
+  })
 
 /**
  * Reads what Docker Machine and its forks keep in their store (versions 0 to 3 of their format): where each machine is
@@ -120,18 +133,16 @@ export async function readDockerMachine(
   const usual = env['MACHINE_STORAGE_PATH'] ?? join(env['HOME'] ?? homedir(), '.docker', 'machine')
   const folder = join(store ?? usual, 'machines')
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    throw new UserError('usage', `there are no machines of Docker Machine in ${folder}`, {
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) {
+      const why = fileTroubleOf(error)
+      throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
+    }
+    throw new UserError('usage', `Docker Machine keeps no machines in ${folder}`, {
       hint: 'name its store: fleet import docker-machine DIR, such as ~/.docker/machine',
-      ...(codeOf(error) !== 'ENOENT' && { cause: error }),
     })
   })
-  const read = await Promise.all(
-    entries
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => readMachine(join(folder, name))),
+  const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
+  return nameHosts(
+    await Promise.all(folders.map(({ name }) => readMachineOrWhyNot(join(folder, name)))),
   )
-  return {
-    hosts: read.filter((host) => typeof host !== 'string'),
-    skipped: read.filter((host) => typeof host === 'string'),
-  }
 }

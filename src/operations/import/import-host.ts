@@ -3,18 +3,18 @@ import type { RecalledHost } from '../../drivers/driver.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
 import { type HostId, recallHost, takeInRecalled } from '../adopt-known-host.ts'
+import { type AdoptCalls, adoptMachine } from '../adopt-machine.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create-machine.ts'
 import type { HostKeyTrust } from '../trust-host-key.ts'
 import type { ImportedHost } from './imported-host.ts'
 
-/** How hosts of another tool are taken in. */
-export interface Import {
+/** How hosts of another tool are imported. */
+export interface Import extends AdoptCalls {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>
   /** Who to log in as where the other tool does not say. */
   readonly user: string | undefined
-  readonly progress: Progress
 }
 
 /** A key that was made for a host goes into home, so that the other tool's files can be removed. */
@@ -65,6 +65,31 @@ function takeInByAddress(
   )
 }
 
+/** `[user@]host[:port]`, as `fleet adopt` takes it. */
+const destinationOf = ({ address = '', user, port }: ImportedHost): string => {
+  const host = port !== undefined && address.includes(':') ? `[${address}]` : address
+  return `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`
+}
+
+/** As `fleet adopt` does: ~/.ssh/config is followed, and jump hosts become machines too. */
+const adoptHost = (
+  context: Context,
+  host: ImportedHost,
+  { trust, progress, confirmJump }: Import,
+): Promise<CreatedMachine> =>
+  adoptMachine(
+    context,
+    {
+      destination: destinationOf(host),
+      name: host.name,
+      labels: host.labels,
+      identityFiles: host.identityFile === undefined ? [] : [host.identityFile],
+      proxyJump: host.jumps,
+      trust,
+    },
+    { progress, confirmJump },
+  )
+
 /** As its provider told of it. The other tool knows better who to log in as, and at which port where it is not a forwarded one. */
 function takeInKnown(
   context: Context,
@@ -82,12 +107,13 @@ function takeInKnown(
 }
 
 /** Takes a host in as its provider knows it, else by its address, and says why. */
-async function takeIn(
+async function importByDriver(
   context: Context,
   host: ImportedHost,
   request: Import,
 ): Promise<CreatedMachine> {
   const { name, address, known } = host
+  if (host.followsSshConfig === true) return adoptHost(context, host, request)
   if (known === undefined) return takeInByAddress(context, host, request)
   const answer = await askProvider(context, known, request.progress)
   if (!(answer instanceof UserError)) {
@@ -116,7 +142,7 @@ export async function importHost(
 ): Promise<CreatedMachine> {
   const { identityFile, keyIsItsOwn, user = request.user } = host
   const labels = { ...host.labels, ...request.labels }
-  const created = await takeIn(context, { ...host, user, labels }, request)
+  const created = await importByDriver(context, { ...host, user, labels }, request)
   const { key } = created.machine.host
   if (keyIsItsOwn && identityFile !== undefined && key !== undefined) {
     await keepKey(context, identityFile, key)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
 import type { HostId } from '../adopt-known-host.ts'
 
@@ -17,30 +17,87 @@ export interface ImportedHost {
   readonly keyIsItsOwn?: boolean
   /** What a provider knows it by, where fleet has a driver for that. */
   readonly known?: HostId
+  /** The address is a name that ~/.ssh/config may have something to say of, since the other tool runs ssh. */
+  readonly followsSshConfig?: boolean
+  /** The hosts to jump through, as `[user@]host[:port]`, the first to connect to first (ssh_config(5), ProxyJump). */
+  readonly jumps?: readonly string[]
+}
+
+/** A host that is not imported. */
+export interface SkippedHost {
+  /** What the other tool calls it. */
+  readonly title: string
+  readonly reason: string
 }
 
 /** What another tool keeps. */
 export interface ImportedHosts {
   readonly hosts: readonly ImportedHost[]
-  /** What was left out, and why, a line each. */
-  readonly skipped: readonly string[]
+  readonly skipped: readonly SkippedHost[]
+}
+
+/** A host as it was read: by what the other tool calls it, and by longer names of it that tell it from others of that name. */
+export interface ReadHost {
+  readonly titles: readonly string[]
+  readonly host: Omit<ImportedHost, 'name'>
 }
 
 /** A name of another tool as that of a machine: `_` and the like become `-`. Undefined where nothing is left. */
 export function machineNameFrom(text: string): MachineName | undefined {
   const name = text
     .replaceAll(/[^A-Za-z0-9.-]+/g, '-')
-    .replaceAll(/^[.-]+|[.-]+$/g, '')
     .slice(0, 63)
+    .replace(/^[.-]+/, '')
+    .replace(/[.-]+$/, '')
   return isMachineName(name) ? name : undefined
+}
+
+/** The name that no other host of `taken` has: one of `names`, else the first with a number. */
+function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
+  const free = names.find((name) => !taken.has(name))
+  for (let number = 2, name = free; ; number += 1) {
+    if (name !== undefined || names[0] === undefined) return name
+    const numbered = machineNameFrom(`${names[0].slice(0, 58)}-${number}`)
+    if (numbered !== undefined && !taken.has(numbered)) name = numbered
+  }
+}
+
+/** Gives each host a machine name of its own: two hosts of one name take their longer names. */
+export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHosts {
+  const found = read.filter((one) => 'host' in one)
+  const skipped = read.filter((one) => 'reason' in one)
+  const firstNames = found.map(({ titles: [title = ''] }) => machineNameFrom(title))
+  const isShared = (name: MachineName): boolean =>
+    firstNames.indexOf(name) !== firstNames.lastIndexOf(name)
+  const taken = new Set<string>(
+    firstNames.filter((name) => name !== undefined).filter((name) => !isShared(name)),
+  )
+  const hosts: ImportedHost[] = []
+  for (const [index, { titles, host }] of found.entries()) {
+    const first = firstNames[index]
+    const names = titles.map(machineNameFrom).filter((name) => name !== undefined)
+    const wanted = first !== undefined && isShared(first) ? [...names.slice(1), first] : names
+    const name = first !== undefined && !isShared(first) ? first : freeName(wanted, taken)
+    if (name === undefined) {
+      skipped.push({ title: titles[0] ?? '', reason: 'its name cannot be the name of a machine' })
+      continue
+    }
+    taken.add(name)
+    hosts.push({ name, ...host })
+  }
+  return { hosts, skipped }
 }
 
 /** Reads a file of another tool as JSON. Throws kind `usage` where it is none. */
 export async function readJsonFile(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as unknown
-  } catch (error) {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+  })
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
+  } catch (error) {
+    const why = text.trim() === '' ? 'the file is empty' : messageOf(error)
+    throw new UserError('usage', `${file} is not JSON: ${why}`, { cause: error })
   }
 }
 
@@ -48,7 +105,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
 export function valueAt(value: unknown, ...keys: readonly (string | number)[]): unknown {
   let at = value
   for (const key of keys) {
-    if (typeof at !== 'object' || at === null) return undefined
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined
     at = (at as Readonly<Record<string, unknown>>)[key]
   }
   return at
@@ -62,6 +119,15 @@ export function textAt(value: unknown, ...keys: readonly (string | number)[]): s
 
 /** Whether a value of another tool is `true`. */
 export const isTrueAt = (value: unknown, key: string): boolean => valueAt(value, key) === true
+
+/** The elements of a value that is a list; none of any other. */
+export const listAt = (
+  value: unknown,
+  ...keys: readonly (string | number)[]
+): readonly unknown[] => {
+  const list = valueAt(value, ...keys)
+  return Array.isArray(list) ? list : []
+}
 
 /** A port that is one. */
 export function portOf(value: unknown): number | undefined {

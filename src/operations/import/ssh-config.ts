@@ -1,6 +1,6 @@
-import { readFile, readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { basename, dirname, isAbsolute, join } from 'node:path'
+import { readFile, realpath } from 'node:fs/promises'
+import { homedir, userInfo } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -8,63 +8,150 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** Includes in includes, at most (ssh itself stops there). */
 const deepest = 16
 
-/** The words of a line: keyword, with or without `=`, and arguments, with or without quotes (ssh_config(5)). */
-const wordsOf = (line: string): readonly string[] =>
-  [
-    ...line
-      .trim()
-      .replace(/^([A-Za-z]+)\s*=\s*/, '$1 ')
-      .matchAll(/"([^"]*)"|(\S+)/g),
-  ].map(([, quoted, plain]) => quoted ?? plain ?? '')
-
-/** The files that an Include names: relative ones are beside the person's configuration; `*` stands in file names. */
-async function findIncluded(pattern: string, env: Environment): Promise<readonly string[]> {
-  const home = env['HOME'] ?? homedir()
-  const told = pattern.replace(/^~(?=\/)/, home)
-  const file = isAbsolute(told) ? told : join(home, '.ssh', told)
-  if (!/[*?]/.test(basename(file))) return [file]
-  const matches = new RegExp(
-    `^${basename(file)
-      .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-  )
-  const names = await readdir(dirname(file)).catch((): string[] => [])
-  return names
-    .filter((name) => matches.test(name))
-    .sort()
-    .map((name) => join(dirname(file), name))
+/** The hosts that a configuration of ssh names, and what of it would run programs. */
+export interface SshAliases {
+  readonly aliases: readonly string[]
+  /** `FILE:LINE` of each `Match exec`, which ssh runs whenever it reads the configuration. */
+  readonly commands: readonly string[]
+  /** `FILE:LINE` of each Include that names files which only ssh can find. */
+  readonly unread: readonly string[]
 }
 
+const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
+
+/** The person's own configuration of ssh. */
+const ownConfig = (env: Environment): string => join(homeOf(env), '.ssh', 'config')
+
+/**
+ * The words of a line, as ssh splits them: quotes, backslashes before quotes and spaces, and a comment after the first word that
+ * begins with `#` (ssh_config(5); argv_split of OpenSSH). The keyword may end with `=`.
+ */
+function splitConfigLine(line: string): readonly string[] {
+  const [, keyword = '', rest = ''] = /^\s*([^\s="#]+)\s*=?\s*(.*)$/s.exec(line) ?? []
+  if (keyword === '') return []
+  const words = [keyword]
+  let word: string | undefined
+  let quote = ''
+  for (let at = 0; at < rest.length; at += 1) {
+    const character = rest[at] ?? ''
+    const next = rest[at + 1] ?? ''
+    if (character === '\\' && (/["'\\]/.test(next) || (quote === '' && next === ' '))) {
+      word = (word ?? '') + next
+      at += 1
+    } else if (character === quote) quote = ''
+    else if (quote === '' && (character === '"' || character === "'")) {
+      quote = character
+      word ??= ''
+    } else if (quote !== '' || !/\s/.test(character)) {
+      if (word === undefined && quote === '' && character === '#') break
+      word = (word ?? '') + character
+    } else if (word !== undefined) {
+      words.push(word)
+      word = undefined
+    }
+  }
+  return word === undefined ? words : [...words, word]
+}
+
+/** `~`, `${NAME}` and the tokens that do not depend on a host, in what an Include names; undefined where anything else stands in it. */
+function expandInclude(pattern: string, env: Environment): string | undefined {
+  const tokens: Readonly<Record<string, string>> = {
+    '%': '%',
+    d: homeOf(env),
+    u: userInfo().username,
+  }
+  let isWhole = true
+  const replace = (value: string | undefined): string => {
+    isWhole &&= value !== undefined
+    return value ?? ''
+  }
+  const expanded = pattern
+    .replace(/^~(?=\/)/, homeOf(env))
+    .replaceAll(/\$\{([^}]*)\}/g, (_, name: string) => replace(env[name]))
+    .replaceAll(/%(.?)/g, (_, token: string) => replace(tokens[token]))
+  if (!isWhole || expanded.startsWith('~')) return undefined
+  return isAbsolute(expanded) ? expanded : join(homeOf(env), '.ssh', expanded)
+}
+
+/** The files that an Include names, in order, with the wildcards of glob(7); undefined where only ssh can tell. */
+async function findIncluded(
+  pattern: string,
+  env: Environment,
+): Promise<readonly string[] | undefined> {
+  const expanded = expandInclude(pattern, env)
+  if (expanded === undefined) return undefined
+  const { glob } = await import('tinyglobby')
+  const found = await glob(expanded, {
+    absolute: true,
+    expandDirectories: false,
+    braceExpansion: false,
+    extglob: false,
+    globstar: false,
+  })
+  return found.sort()
+}
+
+/** Follows a configuration through its includes, and collects what it names. */
 async function collect(
   file: string,
   env: Environment,
-  aliases: Set<string>,
-  depth: number,
+  found: {
+    readonly aliases: Set<string>
+    readonly commands: string[]
+    readonly unread: string[]
+    /** Each file is read once: a file that includes itself twice would double the work at every depth. */
+    readonly files: Set<string>
+  },
+  depth = 0,
 ): Promise<void> {
+  if (found.files.has(file)) return
+  found.files.add(file)
   const text = await readFile(file, 'utf8')
-  for (const [keyword = '', ...words] of text.split('\n').map(wordsOf)) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const [keyword = '', ...words] = splitConfigLine(line)
+    const place = `${file}:${index + 1}`
+    // A wider net than ssh's: what could be an exec is taken for one.
+    if (/^match/i.test(keyword) && /exec/i.test(line)) found.commands.push(place)
     if (keyword.toLowerCase() === 'host') {
-      for (const word of words) if (!/[*?!]/.test(word)) aliases.add(word)
+      for (const word of words) if (!/[*?!]/.test(word)) found.aliases.add(word)
     }
     if (keyword.toLowerCase() !== 'include' || depth >= deepest) continue
     for (const pattern of words) {
-      for (const included of await findIncluded(pattern, env)) {
-        await collect(included, env, aliases, depth + 1).catch(() => undefined) // as ssh passes over what is not there
+      const included = await findIncluded(pattern, env)
+      if (included === undefined) found.unread.push(place)
+      for (const one of included ?? []) {
+        await collect(one, env, found, depth + 1).catch(() => undefined) // as ssh passes over what is not there
       }
     }
   }
+}
+
+const realPath = (file: string): Promise<string | undefined> =>
+  realpath(file).catch(() => undefined)
+
+/** Whether a file is the person's own configuration, which ssh reads at every login anyway. */
+async function isOwn(file: string | undefined, env: Environment): Promise<boolean> {
+  if (file === undefined) return true
+  const [told, own] = await Promise.all([realPath(file), realPath(ownConfig(env))])
+  return told !== undefined && told === own
 }
 
 /** The hosts that a configuration of ssh names one by one, without patterns; what it says of each, ssh itself is asked. */
 export async function readSshAliases(
   file: string | undefined,
   env: Environment,
-): Promise<readonly string[]> {
-  const config = file ?? join(env['HOME'] ?? homedir(), '.ssh', 'config')
-  const aliases = new Set<string>()
-  await collect(config, env, aliases, 0).catch((error: unknown) => {
+): Promise<SshAliases> {
+  const config = file ?? ownConfig(env)
+  const found = {
+    aliases: new Set<string>(),
+    files: new Set<string>(),
+    commands: [],
+    unread: [],
+  }
+  await collect(config, env, found).catch((error: unknown) => {
     throw new UserError('usage', `cannot read ${config}: ${fileTroubleOf(error)}`, { cause: error })
   })
-  return [...aliases]
+  const aliases = [...found.aliases]
+  if (await isOwn(file, env)) return { aliases, commands: [], unread: [] }
+  return { aliases, commands: found.commands, unread: found.unread }
 }

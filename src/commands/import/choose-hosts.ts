@@ -1,0 +1,92 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { parseSelector, selects } from '../../machine/selector.ts'
+import type { SkippedHost } from '../../operations/import/imported-host.ts'
+import type { Inventory } from '../../state/inventory.ts'
+
+/** A host that may be imported. */
+export interface Candidate {
+  readonly name: MachineName
+  readonly address?: string | undefined
+  readonly port?: number | undefined
+  readonly user?: string | undefined
+  readonly labels?: Readonly<Record<string, string>>
+  readonly jumps?: readonly string[]
+}
+
+/** What becomes of the hosts that another tool keeps. */
+export interface Choice<Host> {
+  readonly chosen: readonly Host[]
+  /** Machines already, by the name of the machine. */
+  readonly present: readonly { readonly host: Host; readonly machine: MachineName }[]
+  readonly skipped: readonly SkippedHost[]
+}
+
+/** Whether a host is the one that a machine has: the same address and login, as far as both are known. */
+function isSameHost({ host }: Machine, { address, port = 22, user }: Candidate): boolean {
+  if (host === undefined) return false
+  if (address === undefined) return true
+  const samePort = (host.port ?? 22) === port
+  return host.address === address && samePort && (user === undefined || host.user === user)
+}
+
+/**
+ * Chooses the hosts to import: those that `only` selects and that are no machines yet. A name that another host has in the
+ * inventory is skipped. Throws kind `usage` where `only` selects nothing.
+ *
+ * @param keepsNames hosts of a name that is taken are the machine of that name, since their addresses are not known
+ */
+export function chooseHosts<Host extends Candidate>(
+  machines: Inventory['machines'],
+  hosts: readonly Host[],
+  { only, keepsNames }: { readonly only: readonly string[]; readonly keepsNames: boolean },
+): Choice<Host> {
+  const selector = parseSelector(only)
+  const asMachine = ({ name, labels = {} }: Candidate): Machine => ({ name, labels, driver: '' })
+  const wanted =
+    only.length === 0 ? hosts : hosts.filter((host) => selects(selector, asMachine(host)))
+  if (wanted.length === 0 && hosts.length > 0) {
+    throw new UserError('usage', `--only ${only.join(' --only ')} selects none of the hosts`, {
+      hint: 'add --dry-run to see their names and labels',
+    })
+  }
+  const chosen: Host[] = []
+  const present: { host: Host; machine: MachineName }[] = []
+  const skipped: SkippedHost[] = []
+  for (const host of wanted) {
+    const named = machines.get(host.name)
+    const same = [...machines.values()].find(
+      (machine) =>
+        host.address !== undefined && host.user !== undefined && isSameHost(machine, host),
+    )
+    if (named?.host !== undefined && (keepsNames || isSameHost(named, host))) {
+      present.push({ host, machine: host.name })
+    } else if (same !== undefined) present.push({ host, machine: same.name })
+    else if (named?.host === undefined) chosen.push(host)
+    else {
+      const reason = `the machine ${host.name} is another host (${named.host.address ?? named.driver}); to free its name: fleet rename ${host.name} OTHER`
+      skipped.push({ title: host.name, reason })
+    }
+  }
+  return { chosen, present, skipped }
+}
+
+/**
+ * The hosts in turns, each of which may be worked on at once: hosts that others jump through come before those, and of each way
+ * through jump hosts one goes first, which makes machines of them.
+ */
+export function inTurns<Host extends Candidate>(
+  hosts: readonly Host[],
+): readonly (readonly Host[])[] {
+  const direct = hosts.filter(({ jumps = [] }) => jumps.length === 0)
+  const ways = new Map<string, Host[]>()
+  for (const host of hosts) {
+    const way = host.jumps?.join(',') ?? ''
+    if (way !== '') ways.set(way, [...(ways.get(way) ?? []), host])
+  }
+  const behind = [...ways.values()]
+  const firsts = behind.flatMap(([first]) => (first === undefined ? [] : [[first]]))
+  const others = behind.flatMap(([, ...rest]) => rest)
+  return [direct, ...firsts, others].filter((turn) => turn.length > 0)
+}

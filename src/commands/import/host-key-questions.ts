@@ -1,0 +1,63 @@
+import { UserError } from '../../errors.ts'
+import type { HostKeyTrust, UnknownHostKey } from '../../operations/trust-host-key.ts'
+import type { Io } from '../../ui/io.ts'
+import { askText, canPrompt } from '../../ui/prompt.ts'
+
+/** What a person can say of a host's key while many are imported. */
+const replies = {
+  y: 'trust this key',
+  n: 'do not import this host',
+  all: 'trust this key and those of all other hosts',
+  skip: 'do not import this host, nor others whose keys are unknown',
+} as const
+
+type Reply = keyof typeof replies
+
+const readReply = (text: string): Reply | undefined => {
+  const typed = text.trim().toLowerCase()
+  const full = { yes: 'y', no: 'n' }[typed] ?? typed
+  return Object.keys(replies).find((reply): reply is Reply => reply === full)
+}
+
+/** The question's place among all: `4 of 12`. */
+export interface Turn {
+  readonly number: number
+  readonly of: number
+}
+
+/**
+ * Asks about the key of one host after the other, until an answer holds for all that follow. Without a terminal nobody is asked,
+ * and unknown keys are refused unless `acceptNew`.
+ */
+export function openHostKeyQuestions(io: Io, acceptNew: boolean): (turn: Turn) => HostKeyTrust {
+  let forAll: 'all' | 'skip' | undefined
+  const ask = async ({ machine, address, type, fingerprint }: UnknownHostKey, turn: Turn) => {
+    const where = `${machine} (${turn.number} of ${turn.of})`
+    const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
+      preface: [
+        `${where}: ${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
+        'To compare it, run this on the console of the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n',
+      ].join(''),
+      check: (answer) =>
+        readReply(answer) === undefined
+          ? Object.entries(replies)
+              .map(([reply, meaning]) => `${reply}: ${meaning}`)
+              .join('; ')
+          : undefined,
+    })
+    const reply = readReply(text)
+    if (reply === 'all' || reply === 'skip') forAll = reply
+    return reply === 'y' || reply === 'all'
+  }
+  return (turn) => ({
+    acceptNew,
+    confirm: canPrompt(io)
+      ? async (key) => {
+          if (forAll === 'skip') {
+            throw new UserError('cancelled', `skipped: the key of ${key.address} is unknown`)
+          }
+          return forAll === 'all' || ask(key, turn)
+        }
+      : undefined,
+  })
+}

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process'
+import { access, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
+import { textAt } from '../imported-host.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const run = promisify(execFile)
+
+/** In bytes. */
+const longestAnswer = 256 * 1024 * 1024
+
+/** An inventory as Ansible reads it. */
+export interface AnsibleAnswer {
+  /** What `ansible-inventory --list` prints. */
+  readonly inventory: unknown
+  /** What it could not read, and went on without. */
+  readonly warnings: readonly string[]
+}
+
+/** `[WARNING]: …` lines, which Ansible wraps at the width of a terminal. */
+function warningsIn(stderr: string): readonly string[] {
+  const warnings: string[] = []
+  for (const line of stderr.split('\n')) {
+    const [, text] = /^\[WARNING\]:\s*(?:\*\s*)?(.*)$/.exec(line) ?? []
+    if (text !== undefined) warnings.push(text.trim())
+    else if (warnings.length > 0 && line.trim() !== '' && !line.startsWith('[')) {
+      warnings.push(`${warnings.pop()} ${line.trim()}`)
+    }
+  }
+  return warnings
+}
+
+/** Asks Ansible itself, which reads all its formats: INI, YAML, folders, plugins, scripts. */
+export async function askAnsible(inventory: string, env: Environment): Promise<AnsibleAnswer> {
+  await access(inventory).catch((error: unknown) => {
+    const why = fileTroubleOf(error)
+    throw new UserError('usage', `cannot read ${inventory}: ${why}`, { cause: error })
+  })
+  try {
+    const { stdout, stderr } = await run('ansible-inventory', ['-i', inventory, '--list'], {
+      env: { ...env, ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true', ANSIBLE_NOCOLOR: 'true' },
+      maxBuffer: longestAnswer,
+    })
+    return { inventory: JSON.parse(stdout) as unknown, warnings: warningsIn(stderr) }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') {
+      throw new UserError(
+        'unsupported',
+        'ansible-inventory, which reads inventories, is not installed',
+        {
+          hint: 'install ansible-core on this computer',
+          cause: error,
+        },
+      )
+    }
+    const { stderr = '' } = error as { readonly stderr?: string }
+    const [why] = warningsIn(stderr)
+    throw new UserError('usage', `Ansible cannot read ${inventory}: ${why ?? messageOf(error)}`, {
+      hint: `to see all that Ansible says: ansible-inventory -i ${inventory} --list`,
+      cause: error,
+    })
+  }
+}
+
+/** Whether a value is a Jinja2 template, which Ansible fills in for a task only. */
+export const isTemplate = (value: unknown): boolean =>
+  typeof value === 'string' && /\{\{|\{%/.test(value)
+
+/** Lookups can run programs and read files, so templates with them are not filled in for reading an inventory. */
+export function usesLookups(inventory: unknown): boolean {
+  return /\{[{%][^}]*\b(?:lookup|query|q)\s*\(/.test(JSON.stringify(inventory))
+}
+
+/** What a template of a host comes to, or why it comes to nothing. */
+export interface Filled {
+  readonly values?: Readonly<Record<string, unknown>>
+  readonly problem?: string
+}
+
+/**
+ * Has Ansible fill in the templates of variables, for each host: a debug task, which connects to nothing. Hosts that it says
+ * nothing of are absent.
+ */
+export async function fillTemplates(
+  inventory: string,
+  variables: readonly string[],
+  env: Environment,
+): Promise<ReadonlyMap<string, Filled>> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-ansible-'))
+  try {
+    const values = variables.map((name) => `"${name}": ${name}|default(none)`).join(', ')
+    const task = [
+      '-m',
+      'ansible.builtin.debug',
+      '-a',
+      `msg={{ {${values}} | to_json | b64encode }}`,
+    ]
+    const args = ['-i', inventory, 'all', ...task, '-f', '20', '-t', folder]
+    // It fails where any host's template does; what each came to is in the folder.
+    const { failed } = await run('ansible', args, { env, maxBuffer: longestAnswer }).then(
+      () => ({ failed: undefined }),
+      (error: unknown) => ({ failed: error }),
+    )
+    if (codeOf(failed) === 'ENOENT') return new Map()
+    return await readTree(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Reads what `ansible --tree` wrote: a file of JSON for each host. */
+async function readTree(folder: string): Promise<ReadonlyMap<string, Filled>> {
+  const filled = new Map<string, Filled>()
+  for (const host of await readdir(folder)) {
+    const answer = JSON.parse(await readFile(join(folder, host), 'utf8')) as unknown
+    const message = textAt(answer, 'msg') ?? ''
+    try {
+      const text = Buffer.from(message, 'base64').toString('utf8')
+      filled.set(host, { values: JSON.parse(text) as Readonly<Record<string, unknown>> })
+    } catch {
+      filled.set(host, { problem: message })
+    }
+  }
+  return filled
+}

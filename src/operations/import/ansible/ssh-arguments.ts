@@ -1,0 +1,126 @@
+import { basename } from 'node:path'
+
+/** What the arguments that Ansible gives to ssh say of the way to a host. */
+export interface SshArguments {
+  /** Hosts to jump through, the first to connect to first. */
+  readonly jumps?: readonly string[]
+  readonly user?: string
+  readonly port?: string
+  readonly identityFile?: string
+  /** Why fleet cannot connect as these arguments say. */
+  readonly obstacle?: string
+}
+
+/** Splits a text into words as Python's shlex and a POSIX shell do: quotes, and backslashes before characters. */
+export function splitWords(text: string): readonly string[] {
+  const words: string[] = []
+  let word: string | undefined
+  let quote = ''
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at] ?? ''
+    if (character === quote) quote = ''
+    else if (quote === "'" || (quote === '"' && character !== '\\')) word = (word ?? '') + character
+    else if (character === '\\') word = (word ?? '') + (text[(at += 1)] ?? '')
+    else if (quote === '' && (character === '"' || character === "'")) {
+      quote = character
+      word ??= ''
+    } else if (!/\s/.test(character)) word = (word ?? '') + character
+    else if (word !== undefined) {
+      words.push(word)
+      word = undefined
+    }
+  }
+  return word === undefined ? words : [...words, word]
+}
+
+/** Options of ssh(1) that take a value. */
+const withValue = new Set('BbcDEeFIiJLlmOoPpQRSWw')
+
+interface ParsedArguments {
+  /** `-o Key=Value` by the key in lower case; `-J`, `-l`, `-p` and `-i` as the keys that they stand for. The first of a key counts. */
+  readonly options: ReadonlyMap<string, string>
+  readonly letters: ReadonlyMap<string, string>
+  readonly rest: readonly string[]
+}
+
+const keyOfLetter: Readonly<Record<string, string>> = {
+  J: 'proxyjump',
+  l: 'user',
+  p: 'port',
+  i: 'identityfile',
+}
+
+/** Parses words as ssh(1) does with getopt: `-qW value`, `-oKey=Value`, `-o "Key Value"`. */
+function parseArguments(words: readonly string[]): ParsedArguments {
+  const options = new Map<string, string>()
+  const letters = new Map<string, string>()
+  const rest: string[] = []
+  const keep = (key: string, value: string) => {
+    if (!options.has(key)) options.set(key, value)
+  }
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ''
+    if (!word.startsWith('-') || word === '-') {
+      rest.push(word)
+      continue
+    }
+    for (let index = 1; index < word.length; index += 1) {
+      const letter = word[index] ?? ''
+      if (!withValue.has(letter)) {
+        letters.set(letter, '')
+        continue
+      }
+      const value = word.slice(index + 1) || (words[(at += 1)] ?? '')
+      letters.set(letter, value)
+      if (letter === 'o') {
+        const [, key = '', text = ''] = /^\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)$/s.exec(value) ?? []
+        keep(key.toLowerCase(), text.replace(/^"(.*)"$/s, '$1'))
+      } else if (keyOfLetter[letter] !== undefined) keep(keyOfLetter[letter], value)
+      break
+    }
+  }
+  return { options, letters, rest }
+}
+
+/** The host that a ProxyCommand of the form `ssh -W %h:%p [user@]host` goes through. */
+function jumpOfCommand(command: string): string | undefined {
+  const [program = '', ...words] = splitWords(command)
+  if (!/^ssh(?:\.exe)?$/.test(basename(program))) return undefined
+  const { options, letters, rest } = parseArguments(words)
+  const [host, ...more] = rest
+  if (letters.get('W') !== '%h:%p' || host === undefined || more.length > 0) return undefined
+  if (letters.has('F') || options.has('proxycommand') || options.has('proxyjump')) return undefined
+  const user = options.get('user')
+  const port = options.get('port')
+  const named = user === undefined || host.includes('@') ? host : `${user}@${host}`
+  return port === undefined ? named : `${named}:${port}`
+}
+
+/** Reads `ansible_ssh_common_args` and the like (ansible-doc -t connection ssh). */
+export function readSshArguments(text: string): SshArguments {
+  const { options, letters } = parseArguments(splitWords(text))
+  if (letters.has('F')) {
+    return {
+      obstacle: `Ansible reaches it with another ssh configuration (-F ${letters.get('F')})`,
+    }
+  }
+  const jump = options.get('proxyjump')
+  const command = options.get('proxycommand')
+  const jumped = command === undefined || command === 'none' ? undefined : jumpOfCommand(command)
+  if (command !== undefined && command !== 'none' && jumped === undefined && jump === undefined) {
+    return {
+      obstacle: `Ansible reaches it by a ProxyCommand, which fleet does not run (${command})`,
+    }
+  }
+  const list = jump === undefined || jump === 'none' ? jumped : jump
+  const jumps = list?.split(',')
+  const user = options.get('user')
+  const port = options.get('port')
+  const identityFile = options.get('identityfile')
+  return {
+    ...(jumps !== undefined && { jumps }),
+    ...(user !== undefined && { user }),
+    ...(port !== undefined && { port }),
+    ...(identityFile !== undefined && { identityFile }),
+  }
+}

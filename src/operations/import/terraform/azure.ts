@@ -1,0 +1,60 @@
+import { listAt, textAt } from '../imported-host.ts'
+import type { ProviderHost } from './resource-kinds.ts'
+import type { TerraformObject } from './state.ts'
+
+/** Resource ids differ in case between what was written and what Azure answers. */
+const isSameId = (a: string | undefined, b: string | undefined): boolean =>
+  a !== undefined && a.toLowerCase() === b?.toLowerCase()
+
+/** Whether the virtual machine has a public address by the state's network interfaces; undefined where they are not in the state. */
+function hasPublicAddress(
+  attributes: unknown,
+  objects: readonly TerraformObject[],
+): boolean | undefined {
+  const ids = listAt(attributes, 'network_interface_ids').map(String)
+  const interfaces = objects.filter(
+    ({ type, attributes: network }) =>
+      type === 'azurerm_network_interface' && ids.some((id) => isSameId(id, textAt(network, 'id'))),
+  )
+  if (interfaces.length === 0) return undefined
+  return interfaces.some(({ attributes: network }) =>
+    listAt(network, 'ip_configuration').some(
+      (configuration) => textAt(configuration, 'public_ip_address_id') !== undefined,
+    ),
+  )
+}
+
+/** The address of the public IP of a network interface, where the older resource type of machines says none. */
+function publicAddressOf(
+  attributes: unknown,
+  objects: readonly TerraformObject[],
+): string | undefined {
+  const ids = listAt(attributes, 'network_interface_ids').map(String)
+  const wanted = objects
+    .filter(({ type }) => type === 'azurerm_network_interface')
+    .filter(({ attributes: network }) => ids.some((id) => isSameId(id, textAt(network, 'id'))))
+    .flatMap(({ attributes: network }) => listAt(network, 'ip_configuration'))
+    .map((configuration) => textAt(configuration, 'public_ip_address_id'))
+  return objects
+    .filter(({ type }) => type === 'azurerm_public_ip')
+    .filter(({ attributes: address }) => wanted.some((id) => isSameId(id, textAt(address, 'id'))))
+    .map(({ attributes: address }) => textAt(address, 'ip_address'))
+    .find((address) => address !== undefined)
+}
+
+/**
+ * A virtual machine of Azure. A deallocated one with a dynamic address has none in the state: it is a private one only where the
+ * state shows that nothing public belongs to it.
+ */
+export function azureHost(attributes: unknown, objects: readonly TerraformObject[]): ProviderHost {
+  const id = textAt(attributes, 'id')
+  const publicAddress =
+    textAt(attributes, 'public_ip_address') ?? publicAddressOf(attributes, objects)
+  const privateAddress = textAt(attributes, 'private_ip_address')
+  const privateOnly = publicAddress === undefined && hasPublicAddress(attributes, objects) === false
+  const known =
+    id === undefined
+      ? undefined
+      : { driver: 'azure', id, options: privateOnly ? { privateOnly } : {} }
+  return { address: publicAddress ?? (privateOnly ? privateAddress : undefined), known }
+}

@@ -1,0 +1,109 @@
+import { UserError } from '../../../errors.ts'
+import { isTrueAt, listAt, readJsonFile, textAt, valueAt } from '../imported-host.ts'
+
+/** An object that Terraform manages: one instance of a resource. */
+export interface TerraformObject {
+  readonly type: string
+  /** The resource's name with its key: `web`, `web-0`. */
+  readonly name: string
+  /** The same with the modules that it is in: `shop-web-0`. */
+  readonly path: string
+  /** As Terraform writes it: `module.shop.aws_instance.web[0]`. */
+  readonly address: string
+  readonly attributes: unknown
+}
+
+const keyOf = (value: unknown): string | number | undefined =>
+  typeof value === 'string' || typeof value === 'number' ? value : undefined
+
+function objectFrom(
+  module: string,
+  { type, name, index }: { readonly type: string; readonly name: string; readonly index: unknown },
+  attributes: unknown,
+): TerraformObject {
+  const key = keyOf(index)
+  const keyed = key === undefined ? name : `${name}-${key}`
+  const modules = module.replaceAll(/(?:^|\.)module\./g, '-').replaceAll(/[[\]"]/g, '-')
+  const bracket = key === undefined ? '' : `[${JSON.stringify(key)}]`
+  return {
+    ...{ type, attributes, name: keyed },
+    path: module === '' ? keyed : `${modules.replace(/^-/, '')}-${keyed}`,
+    address: `${module === '' ? '' : `${module}.`}${type}.${name}${bracket}`,
+  }
+}
+
+/** The objects of a state file (version 4). Deposed ones are about to be destroyed, and are not the resource's any more. */
+const objectsOfState = (state: unknown): readonly TerraformObject[] =>
+  listAt(state, 'resources')
+    .filter((resource) => textAt(resource, 'mode') === 'managed')
+    .flatMap((resource) => {
+      const [type = '', name = ''] = [textAt(resource, 'type'), textAt(resource, 'name')]
+      const module = textAt(resource, 'module') ?? ''
+      return listAt(resource, 'instances')
+        .filter((instance) => valueAt(instance, 'deposed') === undefined)
+        .map((instance) => {
+          const index = valueAt(instance, 'index_key')
+          return objectFrom(module, { type, name, index }, valueAt(instance, 'attributes'))
+        })
+    })
+
+/** The objects of one module of `terraform show -json`, and of those in it. */
+const objectsOfModule = (module: unknown): readonly TerraformObject[] => [
+  ...listAt(module, 'resources')
+    .filter((resource) => textAt(resource, 'mode') === 'managed')
+    .filter((resource) => valueAt(resource, 'deposed_key') === undefined)
+    .map((resource) => {
+      const [type = '', name = ''] = [textAt(resource, 'type'), textAt(resource, 'name')]
+      const index = valueAt(resource, 'index')
+      const path = textAt(module, 'address') ?? ''
+      return objectFrom(path, { type, name, index }, valueAt(resource, 'values'))
+    }),
+  ...listAt(module, 'child_modules').flatMap(objectsOfModule),
+]
+
+/** Why a file is no state that can be read, and what to do. */
+function unreadable(file: string, state: unknown): UserError {
+  const refuse = (message: string, hint: string) =>
+    new UserError('usage', `${file} ${message}`, { hint })
+  if (valueAt(state, 'encrypted_data') !== undefined) {
+    return refuse(
+      'is an encrypted state of OpenTofu',
+      'decrypt it with OpenTofu: tofu show -json > state.json, and import state.json',
+    )
+  }
+  if (valueAt(state, 'backend') !== undefined) {
+    return refuse(
+      'only says which backend keeps the state',
+      'fetch the state: terraform state pull > state.json, and import state.json',
+    )
+  }
+  const version = valueAt(state, 'version')
+  if (typeof version === 'number') {
+    const age = version < 4 ? 'Terraform 0.11 or older wrote it' : 'a newer Terraform wrote it'
+    return refuse(
+      `is a Terraform state of version ${version}, and fleet reads version 4 (${age})`,
+      version < 4
+        ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
+        : 'give fleet the output of: terraform show -json',
+    )
+  }
+  return refuse(
+    'is not a Terraform state',
+    'give fleet a terraform.tfstate, or the output of: terraform state pull, terraform show -json',
+  )
+}
+
+/**
+ * Reads the managed objects of a Terraform or OpenTofu state: a state file of version 4, or the output of `terraform show -json`
+ * (format_version 0 or 1 of its JSON). Throws kind `usage` for everything else, with the command that makes a readable one.
+ */
+export async function readTerraformObjects(file: string): Promise<readonly TerraformObject[]> {
+  const state = await readJsonFile(file)
+  if (valueAt(state, 'version') === 4 && !isTrueAt(state, 'encrypted_data')) {
+    if (Array.isArray(valueAt(state, 'resources'))) return objectsOfState(state)
+  }
+  if (/^[01]\./.test(textAt(state, 'format_version') ?? '')) {
+    return objectsOfModule(valueAt(state, 'values', 'root_module'))
+  }
+  throw unreadable(file, state)
+}
