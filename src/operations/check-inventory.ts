@@ -2,9 +2,12 @@ import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { UserError, fileTroubleOf } from '../errors.ts'
 import { checkInventory } from '../state/check-inventory.ts'
+import { findSecretsInFile } from '../state/check-secrets.ts'
 import { runGit } from '../state/git.ts'
+import type { Inventory } from '../state/inventory.ts'
 import { decodeInventory, readInventoryFile } from '../state/inventory-text.ts'
 import type { Context } from './context.ts'
+import { readUserData } from './read-user-data.ts'
 
 /** Which state of the inventory is meant. */
 interface Check {
@@ -20,11 +23,7 @@ interface Checked {
 
 async function readStaged(location: string, env: Context['env']): Promise<string> {
   const file = await realpath(location).catch(() => location)
-  const { code, stdout, stderr } = await runGit(
-    dirname(file),
-    ['show', `:./${basename(file)}`],
-    env,
-  )
+  const { code, stdout, stderr } = await showStaged(dirname(file), basename(file), env)
   if (code === 0) return stdout
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
   const why = isUnknown ? '' : `: ${stderr.trim()}`
@@ -32,6 +31,9 @@ async function readStaged(location: string, env: Context['env']): Promise<string
     hint: `git add ${location}`,
   })
 }
+
+const showStaged = (folder: string, path: string, env: Context['env']) =>
+  runGit(folder, ['show', `:./${path}`], env)
 
 async function readDisk(location: string): Promise<string> {
   const bytes = await readInventoryFile(location).catch((error: unknown) => {
@@ -42,6 +44,37 @@ async function readDisk(location: string): Promise<string> {
     })
   })
   return decodeInventory(bytes, location)
+}
+
+/** The content of a file that the inventory names; nothing where git has not staged it. */
+async function readNamed(
+  context: Context,
+  location: string,
+  { path, staged }: { readonly path: string } & Check,
+): Promise<Uint8Array | undefined> {
+  if (!staged) return readUserData(location, path)
+  const folder = dirname(await realpath(location).catch(() => location))
+  const { code, stdout } = await showStaged(folder, path, context.env)
+  return code === 0 ? Buffer.from(stdout) : undefined
+}
+
+/** Checks the files of user-data that the inventory names: that they are there, in its folder, and hold no secrets. */
+async function checkUserData(
+  context: Context,
+  { machines, profiles }: Inventory,
+  { location, staged }: { readonly location: string } & Check,
+): Promise<void> {
+  const specs = [...machines.values(), ...profiles.values()]
+  const paths = new Set(specs.flatMap(({ userData }) => (userData === undefined ? [] : [userData])))
+  const found: string[] = []
+  for (const path of paths) {
+    const content = await readNamed(context, location, { path, staged })
+    if (content !== undefined) found.push(...findSecretsInFile(content, path))
+  }
+  if (found.length === 0) return
+  throw new UserError('inventory', found.join('\n'), {
+    hint: 'remove them, and replace at its issuer what was ever committed; mark a line that holds no secret with a comment: gitleaks:allow',
+  })
 }
 
 /** Checks the inventory for all that others would trip over. Throws kind `inventory` naming every place. */
@@ -57,5 +90,6 @@ export async function checkShared(context: Context, { staged }: Check): Promise<
     )
     return { optionsOf: (name) => known.get(name), isLasting: false }
   })
+  await checkUserData(context, inventory, { location, staged })
   return { location, machines: inventory.machines.size }
 }

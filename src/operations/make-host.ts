@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../drivers/driver.ts'
-import { UserError, messageOf } from '../errors.ts'
+import { UserError } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
 import type { MachineName } from '../machine/name.ts'
@@ -15,6 +14,7 @@ import { makeKeyPair } from '../transport/ssh-key-pair.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
 import { hostTags } from './host-tags.ts'
+import { readUserData } from './read-user-data.ts'
 import { type TakenOver, takeOverHost } from './take-over-host.ts'
 
 /** What a host is made with. */
@@ -157,14 +157,7 @@ async function readOwnUserData(
 ): Promise<{ own?: OwnUserData }> {
   if (userData === undefined) return {}
   const { location } = await context.inventory()
-  const file = resolve(dirname(location), userData)
-  const content = await readFile(file).catch((error: unknown) => {
-    throw new UserError('usage', `cannot read the user-data ${file}: ${messageOf(error)}`, {
-      machine: name,
-      hint: `check --user-data, or userData in the entry of ${name}`,
-      cause: error,
-    })
-  })
+  const content = await naming(name, () => readUserData(location, userData))
   return { own: { file: userData, content } }
 }
 

@@ -24,25 +24,28 @@ function placeOf(text: string, offset: number): string {
   return `${before.split('\n').length}:${offset - lineStart + 1}`
 }
 
-/** The problems as one error, a line each as `FILE:LINE:COLUMN: what`, in the order of the file. */
-export function inventoryError(
+/** The problems, a line each as `FILE:LINE:COLUMN: what`, in the order of the file. */
+export function listProblems(
   file: string,
   text: string,
   problems: readonly Problem[],
-  hint?: string,
-): UserError {
+): readonly string[] {
   const distinct = new Map(problems.map((problem) => [Object.values(problem).join(), problem]))
   const sorted = [...distinct.values()].sort((a, b) => a.offset - b.offset)
   const listed = sorted
     .slice(0, mostListed)
     .map(({ offset, message }) => `${file}:${placeOf(text, offset)}: ${message}`)
   const more = sorted.length - listed.length
-  return new UserError(
-    'inventory',
-    [
-      ...listed,
-      ...(more > 0 ? [`and ${sorted.length < mostFound ? more : 'many'} more like these`] : []),
-    ].join('\n'),
-    { hint },
-  )
+  return [
+    ...listed,
+    ...(more > 0 ? [`and ${sorted.length < mostFound ? more : 'many'} more like these`] : []),
+  ]
 }
+
+/** The problems as one error. */
+export const inventoryError = (
+  file: string,
+  text: string,
+  problems: readonly Problem[],
+  hint?: string,
+): UserError => new UserError('inventory', listProblems(file, text, problems).join('\n'), { hint })

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
 import { findHidden } from '../machine/hidden-characters.ts'
-import { findSecrets } from '../machine/secrets.ts'
+import { secretProblems } from './check-secrets.ts'
 import { findConflicts } from './merge-conflicts.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './inventory-problem.ts'
 
@@ -72,10 +72,7 @@ export function checkInventoryText(text: string, file: string): void {
       'fleet merge does it entry by entry; or keep the lines that are right; then git add it',
     )
   }
-  const secrets = findSecrets(text).map(({ offset, kind }): Problem => ({
-    offset,
-    message: `${kind} must not be in this file`,
-  }))
+  const secrets = secretProblems(text)
   if (secrets.length > 0) {
     throw inventoryError(
       file,

@@ -1,0 +1,136 @@
+import { hasMixedCase, isRandom, isUuid } from './randomness.ts'
+
+/** The last word of what secrets are called. */
+const lastWord = /passw(?:or)?d|passphrase|passcode|pwd|psk|pass|secret|token|credential|auth|key/gi
+
+/** What may stand between that word and the value: the rest of the name, quotes, and a separator. */
+const assignment =
+  /(?:s|[-_]?\d{1,3}|[-_]base)?(?:\\?["']){0,2}[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}/iy
+
+/** After an option of a command line, and in .netrc. */
+const gap = /[= \t]{1,8}/y
+
+const quoted = /\\?(?:"([^"\n\\]{0,512})|'([^'\n\\]{0,512}))/y
+const unquoted = /[^\s,;}\]&"'\\]{1,512}/y
+
+/** What stands where a secret would be: where it comes from, what it is to become, and values that are none. */
+const standIns: readonly RegExp[] = [
+  /^(?:[$<{[%!@*(`=|>&~./]|\w{2,12}:\/\/|(?:file|env|arn|sha\d{1,3}):|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-)/i, // references, paths, digests, public keys
+  /^\w[\w.]{0,64}[([]/, // a call
+  /\.(?:pem|key|pub|txt|json|ya?ml|env|crt|conf)$/i, // a file
+  /^(?:true|false|null|none|yes|no|on|off|required|optional|disabled|enabled|unset|empty|random|locked|rotated|unknown|external|managed|stored|generated)$/i,
+  /change.?me|example|placeholder|redacted|x{3}|\.{3}|…|\*{3}|your[-_ ]|todo|replace|passw|passphrase|secret|token|vault|prompt|environ|getenv|keychain|keyring|1password/i,
+]
+
+interface Value {
+  readonly value: string
+  /** It goes on as a sentence does. */
+  readonly isProse: boolean
+}
+
+function valueAt(text: string, at: number): Value {
+  quoted.lastIndex = at
+  const [whole, double, single] = quoted.exec(text) ?? []
+  if (whole !== undefined) return { value: (double ?? single ?? '').trim(), isProse: false }
+  unquoted.lastIndex = at
+  const value = unquoted.exec(text)?.[0] ?? ''
+  const next = text.slice(at + value.length, at + value.length + 4)
+  return { value, isProse: /^[a-z]*$/i.test(value) && /^,? [a-z]/i.test(next) }
+}
+
+/** Whether it is base64 of `USER:PASSWORD`, as registries and HTTP take it. */
+export const isBasicAuth = (value: string): boolean =>
+  /^[A-Za-z0-9+/_-]{8,512}={0,2}$/.test(value) &&
+  /^[\x21-\x7e]{1,64}:[\x20-\x7e]{3,512}$/.test(Buffer.from(value, 'base64').toString('latin1'))
+
+/** Names before `key` that make it one which opens something, and those that make it one which does not. */
+const openingKey =
+  /(?:api|access|secret|private|auth|account|encryption|encrypt|signing|sign|master|shared|license|webhook|app|admin|storage|subscription|service|session)[-_. ]?$/i
+const harmlessKey =
+  /(?:public|pub|host|gpg|pgp|ssh|sort|primary|foreign|cache|partition|label|object|index)[-_. ]?$/i
+
+interface Name {
+  /** What stands before the last word. */
+  readonly before: string
+  readonly word: string
+}
+
+/** Whether the word is one of its own in the name: `db_pass` and `dbPass`, not `compass`. */
+const isApart = ({ before, word }: Name): boolean =>
+  /(?:^|[^A-Za-z])$/.test(before) || (/^[A-Z]/.test(word) && /[a-z]$/.test(before))
+
+/** Whether it is a secret access key as AWS and those who imitate it have them, by its name and its length. */
+const isSecretAccessKey = ({ before, word }: Name, value: string): boolean =>
+  word.toLowerCase() === 'key' &&
+  /secret[-_]?(?:access[-_]?)?$/i.test(before) &&
+  /^[\w/+]{40}$/.test(value)
+
+function isSecretKey(name: Name, value: string): boolean {
+  if (harmlessKey.test(name.before)) return false
+  if (openingKey.test(name.before)) return isRandom(value)
+  const isBare = name.before === '' // `key:` is what public keys are called, too
+  return !isBare && isApart(name) && value.length >= 20 && hasMixedCase(value) && isRandom(value)
+}
+
+function isSecret(name: Name, { value, isProse }: Value): boolean {
+  if (isProse || standIns.some((standIn) => standIn.test(value))) return false
+  switch (name.word.toLowerCase()) {
+    case 'auth':
+      return isApart(name) && (isBasicAuth(value) || (value.length >= 20 && isRandom(value)))
+    case 'key':
+      return isSecretKey(name, value)
+    case 'token':
+      // fleet's own token, which names a creation
+      return !(name.before === '' && isUuid(value)) && isRandom(value)
+    case 'secret':
+    case 'credential':
+      return isRandom(value)
+    case 'pass':
+    case 'psk':
+    case 'pwd':
+      return isApart(name) && value.length >= 6
+    default:
+      return value.length >= 6
+  }
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  auth: 'a login',
+  credential: 'a credential',
+  key: 'a secret key',
+  passphrase: 'a passphrase',
+  psk: 'a secret key',
+  secret: 'a secret',
+  token: 'a token',
+}
+
+/** Names are not longer, in characters. */
+const longestName = 64
+
+/** What stands before an offset of the name that goes on there. */
+function nameBefore(text: string, offset: number): string {
+  let start = offset
+  while (offset - start < longestName && /[\w.-]/.test(text[start - 1] ?? '')) start--
+  return text.slice(start, offset)
+}
+
+/** Secrets that are told by their names: `DB_PASSWORD: …`, `api_key = "…"`, `--token …`. */
+export function* findNamed(
+  text: string,
+): Generator<{ readonly offset: number; readonly kind: string }> {
+  for (const { 0: word, index } of text.matchAll(lastWord)) {
+    const before = nameBefore(text, index)
+    const isOption = before.startsWith('--')
+    const isNetrc = / login \S{1,64} $/.test(text.slice(Math.max(0, index - 80), index))
+    const separator = isOption || isNetrc ? gap : assignment
+    separator.lastIndex = index + word.length
+    if (!separator.test(text)) continue
+    const name = { before: before.replace(/^-{1,2}/, ''), word }
+    const value = valueAt(text, separator.lastIndex)
+    const offset = index - before.length
+    if (isSecretAccessKey(name, value.value)) yield { offset, kind: 'an AWS secret key' }
+    else if (isSecret(name, value)) {
+      yield { offset, kind: kinds[word.toLowerCase()] ?? 'a password' }
+    }
+  }
+}
