@@ -80,9 +80,10 @@ async function addCommand(
   root: Program,
   command: Command,
   run: Run,
+  isDefault = false,
 ): Promise<void> {
   const program = parent
-    .command(command.name, { hidden: command.hidden ?? false })
+    .command(command.name, { hidden: command.hidden ?? false, isDefault })
     .aliases([...(command.aliases ?? [])])
     .summary(command.summary)
     .description(command.description ?? command.summary)
@@ -203,7 +204,9 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
         .description(entry.summary)
         .helpCommand(...helpVerb)
         .enablePositionalOptions()
-      for (const command of entry.commands) await addCommand(group, root, command, run)
+      for (const command of entry.commands) {
+        await addCommand(group, root, command, run, command.name === entry.default)
+      }
     }
   }
   return root.helpCommand(...helpVerb) // in the last section

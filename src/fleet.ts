@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
 import type { Driver, DriverDefinition } from './drivers/driver.ts'
+import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
 import type { AuditedInventory } from './operations/audit-changes.ts'
 import type { Context } from './operations/context.ts'
@@ -15,18 +16,14 @@ import { askSecret, askText, canPrompt } from './ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
 export interface Fleet extends Context, Pick<Reach, 'broker'>, AsyncDisposable {
-  /** Where `--inventory`, else `$FLEET_INVENTORY`, says that the inventory is. */
-  readonly inventoryFile: string | undefined
   /** Commits what the command wrote, where the inventory wants that. Resolves to why it could not be, if so. */
   audit(verb: string): Promise<string | undefined>
   /** What plain ssh is told of this inventory's machines. */
   sshIncludes(): Promise<SshIncludes>
 }
 
-/** How fleet is opened where less may be done than a person's own process does: at a Tab, in the broker. */
+/** How fleet is opened where less may be done than a person's own process does. */
 export interface Caution {
-  /** Runs no code of driver packages for reading the inventory: options of such drivers go unchecked. */
-  readonly readsOnly?: boolean
   /** There where the broker runs the command. */
   readonly hosted?: HostedFleet | undefined
 }
@@ -38,7 +35,7 @@ export interface Caution {
 export function openFleet(
   io: Io,
   inventoryFile: string | undefined,
-  { readsOnly = false, hosted }: Caution = {},
+  { hosted }: Caution = {},
 ): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
@@ -51,7 +48,7 @@ export function openFleet(
 
   const locate = once(async () => {
     const { findInventory } = await import('./state/find-inventory.ts')
-    return findInventory({ told, cwd, home })
+    return findInventory({ told, cwd, home, env, trust })
   })
 
   let audited: Promise<AuditedInventory> | undefined
@@ -67,16 +64,11 @@ export function openFleet(
     const { openFileInventory } = await import('./state/file-inventory.ts')
     const { openInventoryCache } = await import('./state/inventory-cache.ts')
     return openFileInventory(await locate(), {
-      async loadOptions(names) {
+      // Reading an inventory runs no code of driver packages, trusted or not: fleet check and whatever needs the driver do.
+      async loadOptions() {
         const { drivers } = await import('./drivers/index.ts')
         const known = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
-        const strangers = names.filter((name) => !known.has(name))
-        const found = await Promise.allSettled(readsOnly ? [] : strangers.map(findDriver))
-        for (const driver of found) {
-          if (driver.status === 'fulfilled') known.set(driver.value.name, driver.value)
-        }
-        const optionsOf = (name: string) => known.get(name)?.options
-        return { optionsOf, isLasting: strangers.length === 0 }
+        return { optionsOf: (name) => known.get(name)?.options }
       },
       cache: openInventoryCache(
         join(home, 'cache', 'inventories'),
@@ -86,9 +78,22 @@ export function openFleet(
     })
   })
 
+  const trust = once(async () => {
+    const { openTrust } = await import('./state/trust.ts')
+    return openTrust(home)
+  })
+
+  const vet = async (driverPackage: DriverPackage): Promise<string> => {
+    const { vetPackage } = await import('./operations/trust-driver.ts')
+    return vetPackage(fleet, driverPackage)
+  }
+
   const findDriver = async (name: string): Promise<DriverDefinition> => {
-    const { findDriver } = await import('./drivers/index.ts')
-    return findDriver(name, { folder: dirname(await locate()), env })
+    const { drivers, findDriver } = await import('./drivers/index.ts')
+    // The broker lives long and holds the connections: no code of packages is loaded into it, trusted or not.
+    if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.leave()
+    const place = { folder: dirname(await locate()), env, vet }
+    return findDriver(name, place)
   }
 
   const loadedDrivers = perName<Driver>()
@@ -112,6 +117,8 @@ export function openFleet(
       const { openLastFailures } = await import('./state/last-failures.ts')
       return openLastFailures(home, await locate())
     }),
+    trust,
+    program: io.program?.file,
     keys: () => keys,
     creations: () => creations,
     diskImages: once(async () => {

@@ -178,6 +178,8 @@ export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly commands: readonly Command[]
+  /** The one of them that is meant where none is named. */
+  readonly default?: string
 }
 
 /** Commands as `fleet --help` lists them. */

@@ -48,6 +48,10 @@ import { sshConfig } from './machines/ssh-config.ts'
 import { snapshot } from './machines/snapshot.ts'
 import { ssh } from './machines/ssh.ts'
 import { use } from './machines/use.ts'
+import { trustAdd } from './trust/add.ts'
+import { trustInventory } from './trust/inventory.ts'
+import { trustLs } from './trust/ls.ts'
+import { trustRm } from './trust/rm.ts'
 
 /** Verbs of `fleet container` that docker itself carries out. */
 const containerVerbs = [
@@ -185,6 +189,12 @@ export const commandList: readonly CommandSection[] = [
         name: 'broker',
         summary: 'The background process that keeps connections warm',
         commands: [brokerStatus, brokerStop],
+      },
+      {
+        name: 'trust',
+        summary: 'Choose which drivers and inventories of others to trust',
+        commands: [trustAdd, trustInventory, trustLs, trustRm],
+        default: trustAdd.name,
       },
       cache,
       completion,

@@ -14,8 +14,9 @@ export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbo
 
 /**
  * The driver called `name`: fleet's own, else that of the package `fleet-driver-NAME` as seen from
- * `place`, whose code this runs. Throws kind `usage`, with the nearest name, where there is neither, and
- * says what is wrong with a package that holds no driver for this fleet.
+ * `place`, whose code this runs once `place.vet` has allowed it; a global package is the person's own installation, as
+ * fleet is. Throws kind `usage`, with the nearest name, where there is neither, and says what is wrong with a package that
+ * holds no driver for this fleet.
  */
 export async function findDriver(name: string, place: DriverPlace): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
@@ -23,15 +24,22 @@ export async function findDriver(name: string, place: DriverPlace): Promise<Driv
   const { findDriverPackage } = await import('./outside/find-package.ts')
   const driverPackage = await findDriverPackage(name, place)
   if (driverPackage !== undefined) {
+    const { isGlobal, holder } = driverPackage
+    const loadedFrom = isGlobal ? holder : await place.vet(driverPackage)
     const { loadDefinition } = await import('./outside/load-definition.ts')
-    return loadDefinition(name, driverPackage)
+    return loadDefinition(name, driverPackage, loadedFrom)
   }
+  throw unknownDriver(name, place.folder)
+}
+
+/** Says that there is no such driver for an inventory in `folder`, with the nearest name. */
+export function unknownDriver(name: string, folder: string): UserError {
   const names = drivers.map((driver) => driver.name)
   const near = nearest(name, names)
-  throw new UserError('usage', `there is no driver called ${JSON.stringify(name)}`, {
+  return new UserError('usage', `there is no driver called ${JSON.stringify(name)}`, {
     hint:
       near === undefined
-        ? `there are ${names.join(', ')}; others are npm packages, fleet-driver-NAME, installed in ${place.folder} or globally`
+        ? `there are ${names.join(', ')}; others are npm packages, fleet-driver-NAME, installed in ${folder} or globally`
         : `did you mean ${near}?`,
   })
 }

@@ -1,6 +1,8 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { UserError, fileTroubleOf } from '../errors.ts'
+import type { DriverDefinition } from '../drivers/driver.ts'
+import { UntrustedDriver } from '../drivers/outside/untrusted.ts'
+import { UserError, fileTroubleOf, messageOf } from '../errors.ts'
 import { checkInventory } from '../state/check-inventory.ts'
 import { findSecretsInFile } from '../state/check-secrets.ts'
 import { runGit } from '../state/git.ts'
@@ -19,6 +21,8 @@ interface Check {
 interface Checked {
   readonly location: string
   readonly machines: number
+  /** Why the options of a driver could not be checked: its code is not trusted. */
+  readonly unchecked: readonly UntrustedDriver[]
 }
 
 async function readStaged(location: string, env: Context['env']): Promise<string> {
@@ -77,19 +81,37 @@ async function checkUserData(
   })
 }
 
+/** A driver's options, or why they are not known here. */
+interface KnownDriver {
+  readonly options?: DriverDefinition['options']
+  readonly untrusted?: UntrustedDriver
+  readonly trouble?: string
+}
+
+async function findKnown(context: Context, name: string): Promise<KnownDriver> {
+  try {
+    return { options: (await context.driver(name)).options }
+  } catch (error) {
+    return error instanceof UntrustedDriver ? { untrusted: error } : { trouble: messageOf(error) }
+  }
+}
+
 /** Checks the inventory for all that others would trip over. Throws kind `inventory` naming every place. */
 export async function checkShared(context: Context, { staged }: Check): Promise<Checked> {
   const { location } = await context.inventory()
   const text = await (staged ? readStaged(location, context.env) : readDisk(location))
-  const inventory = await checkInventory(text, location, async (names) => {
-    const found = await Promise.allSettled(names.map((name) => context.driver(name)))
-    const known = new Map(
-      found.flatMap((driver) =>
-        driver.status === 'fulfilled' ? [[driver.value.name, driver.value.options]] : [],
-      ),
-    )
-    return { optionsOf: (name) => known.get(name), isLasting: false }
+  const known = new Map<string, KnownDriver>()
+  const loadOptions = async (names: readonly string[]) => {
+    for (const name of names) {
+      if (!known.has(name)) known.set(name, await findKnown(context, name))
+    }
+    return { optionsOf: (name: string) => known.get(name)?.options }
+  }
+  const inventory = await checkInventory(text, location, loadOptions, async (name) => {
+    await loadOptions([name])
+    return known.get(name)?.trouble
   })
   await checkUserData(context, inventory, { location, staged })
-  return { location, machines: inventory.machines.size }
+  const unchecked = [...known.values()].flatMap(({ untrusted = [] }) => untrusted)
+  return { location, machines: inventory.machines.size, unchecked }
 }

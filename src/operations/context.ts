@@ -7,6 +7,7 @@ import type { Creations } from '../state/creations.ts'
 import type { LastFailures } from '../state/last-failures.ts'
 import type { Keys } from '../state/keys.ts'
 import type { InventoryStore } from '../state/inventory.ts'
+import type { Trust } from '../state/trust.ts'
 import type { Prompt } from '../transport/ssh.ts'
 import type { Holder, Transport } from '../transport/transport.ts'
 
@@ -32,6 +33,12 @@ export interface Context {
   active(): Promise<ActiveMachine>
   /** On which machines the last command for several did not succeed, for this person and inventory. */
   failures(): Promise<LastFailures>
+  /** Where `--inventory`, else `$FLEET_INVENTORY`, says that the inventory is. */
+  readonly inventoryFile: string | undefined
+  /** What this person trusts of what others have written. */
+  trust(): Promise<Trust>
+  /** The file of the running program; absent where it runs from its sources. */
+  readonly program: string | undefined
   keys(): Keys
   creations(): Creations
   /** Images of disks, and the cache of them. */

@@ -1,3 +1,5 @@
+import { checkOptions } from '../drivers/option-flags.ts'
+import { UserError, messageOf } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import { surplusTo } from '../machine/profiles.ts'
 import type { HostStatus } from '../machine/status.ts'
@@ -122,6 +124,13 @@ async function examineHost(
   }
 }
 
+/** A failure for a person to see to. */
+const matterOf = (machine: string, error: unknown): Matter => ({
+  machine,
+  why: messageOf(error),
+  ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
+})
+
 /** Compares the entry, the record and the world, for one machine. */
 async function examine(
   context: Context,
@@ -142,6 +151,11 @@ async function examine(
     return examineHost(context, inventory, ready, await ask(machine), options)
   }
   const { lifecycle } = await context.loadDriver(machine.driver)
+  if (lifecycle !== undefined) {
+    // Those of driver packages were not checked when the inventory was read.
+    const definition = await context.driver(machine.driver)
+    checkOptions(definition, machine.options ?? {}, inventory.defaults[machine.driver])
+  }
   return planUnready(inventory, machine, lifecycle !== undefined)
 }
 
@@ -156,7 +170,8 @@ async function orphanMatters(context: Context, progress: Progress): Promise<read
     }))
   } catch (error) {
     context.signal.throwIfAborted()
-    return [{ machine: '', why: `could not look for what no entry owns: ${String(error)}` }]
+    const { why, ...matter } = matterOf('', error)
+    return [{ ...matter, why: `could not look for what no entry owns: ${why}` }]
   }
 }
 
@@ -179,9 +194,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     const { name } = outcome.machine
     findings.set(
       name,
-      'error' in outcome
-        ? { matters: [{ machine: name, why: outcome.error.message }] }
-        : outcome.value,
+      'error' in outcome ? { matters: [matterOf(name, outcome.error)] } : outcome.value,
     )
     progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
   }

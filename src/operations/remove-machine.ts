@@ -1,4 +1,5 @@
 import type { Driver } from '../drivers/driver.ts'
+import { UntrustedDriver } from '../drivers/outside/untrusted.ts'
 import { UserError } from '../errors.ts'
 import { type Machine, takesInHosts } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
@@ -146,6 +147,7 @@ export async function removeMachine(
 
 function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver> {
   return context.loadDriver(driver).catch((error: unknown) => {
+    if (error instanceof UntrustedDriver) throw error
     throw new UserError(
       'unsupported',
       `this fleet has no driver ${driver} to remove ${name} with`,

@@ -65,7 +65,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly Finding[]
 }
 
 /** What is wrong with an inventory that can be read, seen by those who share it. */
-function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): Finding[] {
+function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): Finding[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
     ...findHalfMade(inventory),
@@ -74,12 +74,10 @@ function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): 
       path: placeOf(inventory, name, 'via'),
       message,
     })),
-    ...[...machines]
-      .filter(([, { driver }]) => unknownDrivers.has(driver))
-      .map(([name, { driver }]) => ({
-        path: placeOf(inventory, name, 'driver'),
-        message: `there is no driver called ${driver} here`,
-      })),
+    ...[...machines].flatMap(([name, { driver }]) => {
+      const message = troubles.get(driver)
+      return message === undefined ? [] : [{ path: placeOf(inventory, name, 'driver'), message }]
+    }),
     ...[...entries].flatMap(([name, { options, host }]) => [
       ...findPaths(options, ['machines', name, 'options']),
       ...findPaths(host, ['machines', name, 'host']),
@@ -93,19 +91,22 @@ function findWrongs(inventory: Inventory, unknownDrivers: ReadonlySet<string>): 
 
 /**
  * Checks a text for what an inventory that is shared must not have: all that makes it unreadable, paths of one computer,
- * entries half made, ways that lead nowhere, drivers that are not known. Throws kind `inventory` with all places.
+ * entries half made, ways that lead nowhere, drivers that `findTrouble` knows trouble of. Throws kind `inventory` with all places.
  */
 export async function checkInventory(
   text: string,
   file: string,
   loadOptions: LoadOptions,
+  findTrouble: (driver: string) => Promise<string | undefined>,
 ): Promise<Inventory> {
-  const { valid } = await readInventoryText(text, file, loadOptions)
-  const inventory = inventoryOf(valid)
+  const inventory = inventoryOf(await readInventoryText(text, file, loadOptions))
   const names = [...new Set([...inventory.machines.values()].map(({ driver }) => driver))]
-  const { optionsOf } = await loadOptions(names)
-  const unknown = new Set(names.filter((name) => optionsOf(name) === undefined))
-  const findings = findWrongs(inventory, unknown)
+  const troubles = new Map<string, string>()
+  for (const name of names) {
+    const trouble = await findTrouble(name)
+    if (trouble !== undefined) troubles.set(name, trouble)
+  }
+  const findings = findWrongs(inventory, troubles)
   if (findings.length === 0) return inventory
   const { root } = parseInventoryDocument(text, file)
   throw inventoryError(

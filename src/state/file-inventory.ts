@@ -78,8 +78,8 @@ export function openFileInventory(
     const known = await cache?.find(location, text)
     if (known !== undefined) return inventoryOf(known)
     const { readInventoryText } = await import('./read-inventory-text.ts')
-    const { valid, isLasting } = await readInventoryText(text, location, loadOptions)
-    if (isLasting) await cache?.keep(location, text, valid)
+    const valid = await readInventoryText(text, location, loadOptions)
+    await cache?.keep(location, text, valid)
     return inventoryOf(valid)
   }
 

@@ -16,8 +16,6 @@ export type OptionsOf = (driver: string) => z.ZodObject | undefined
 /** What is known of the options of drivers. */
 interface KnownOptions {
   readonly optionsOf: OptionsOf
-  /** Whether another command will know the same: that holds for fleet's own drivers. */
-  readonly isLasting: boolean
 }
 
 /** Loads the options of these drivers, as far as they are to be had. */

@@ -16,25 +16,22 @@ function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
   return true
 }
 
-/** What a text says, and whether that can be counted on as long as the text is the same. */
-interface ReadText {
-  readonly valid: ValidInventory
-  readonly isLasting: boolean
-}
-
 /** What a plain text says; undefined for one that is not plain, or not right. */
-async function readPlain(text: string, loadOptions: LoadOptions): Promise<ReadText | undefined> {
+async function readPlain(
+  text: string,
+  loadOptions: LoadOptions,
+): Promise<ValidInventory | undefined> {
   const plain = readPlainInventory(text)
   const { data: file } = (plain && inventoryFile.safeParse(plain.data)) ?? {}
   if (plain === undefined || file === undefined) return undefined
   if (findSpecProblems(file).length > 0) return undefined
-  const { optionsOf, isLasting } = await loadOptions(driversIn(file))
+  const { optionsOf } = await loadOptions(driversIn(file))
   if (!fitsDrivers(file, optionsOf)) return undefined
   const names =
     plain.entries.length > 0
       ? plain.entries.map(({ name }) => name)
       : Object.keys(file.machines ?? {})
-  return { valid: { file, names }, isLasting }
+  return { file, names }
 }
 
 /**
@@ -45,13 +42,13 @@ export async function readInventoryText(
   text: string,
   file: string,
   loadOptions: LoadOptions,
-): Promise<ReadText> {
+): Promise<ValidInventory> {
   checkInventoryText(text, file)
   const plain = await readPlain(text, loadOptions)
   if (plain !== undefined) return plain
   const { checkDriverOptions, parseInventory } = await import('./parse-inventory.ts')
   const parsed = parseInventory(text, file, () => undefined)
-  const { optionsOf, isLasting } = await loadOptions(driversIn(parsed.valid.file))
+  const { optionsOf } = await loadOptions(driversIn(parsed.valid.file))
   checkDriverOptions(parsed, file, optionsOf)
-  return { valid: parsed.valid, isLasting }
+  return parsed.valid
 }

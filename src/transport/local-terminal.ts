@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { quoteWord } from './command-line.ts'
+import { shellQuote } from '../shell-quote.ts'
 import type { ExecOptions, TerminalSize } from './transport.ts'
 
 /** The line that sizes its terminal, tells its name on descriptor 3, and becomes the command. */
@@ -11,7 +11,7 @@ const prelude = (line: string, shell: string, { rows, columns }: TerminalSize): 
     `stty rows ${rows} columns ${columns}`,
     'tty >&3',
     'exec 3>&-',
-    `SHELL=${quoteWord(shell)} exec ${quoteWord(shell)} -c ${quoteWord(line)}`,
+    `SHELL=${shellQuote(shell)} exec ${shellQuote(shell)} -c ${shellQuote(line)}`,
   ].join('; ')
 
 /**

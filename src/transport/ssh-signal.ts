@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { quoteWord, shellLine } from './command-line.ts'
+import { shellQuote } from '../shell-quote.ts'
+import { shellLine } from './command-line.ts'
 import type { CommandLine } from './transport.ts'
 
 /** A command that can be found again on its host. */
@@ -23,6 +24,6 @@ export function markCommand(command: CommandLine): MarkedCommand {
     // The shell first, which would go on or end by itself when what it waits for is gone. With brackets, so that it does not find itself.
     signalLine: (signal) =>
       `for found in $(grep -ls '[F]LEET_COMMAND=${id}' /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +
-      `found=\${found#/proc/}; kill -s ${quoteWord(signal)} "\${found%/*}"; done`,
+      `found=\${found#/proc/}; kill -s ${shellQuote(signal)} "\${found%/*}"; done`,
   }
 }

@@ -19,7 +19,7 @@ const openIn = (text: string) => async () => {
   const file = join(folder, 'machines.yaml')
   await writeFile(file, text)
   return openFileInventory(file, {
-    loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+    loadOptions: async () => ({ optionsOf: () => undefined }),
   })
 }
 

@@ -76,7 +76,7 @@ const deeds = (own: string) => fc.array(deedsOf(own), { minLength: 1, maxLength:
 
 const openStore = (file: string): InventoryStore =>
   openFileInventory(file, {
-    loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+    loadOptions: async () => ({ optionsOf: () => undefined }),
   })
 
 /** Does things one after the other, but for what is refused, such as the removal of a profile that something extends. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { finish } from '../support/lab/process.ts'
-import { installDriver } from '../support/driver-package.ts'
+import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -43,6 +43,7 @@ describe('a driver package, installed next to the inventory', () => {
   beforeAll(async () => {
     ana = await makePerson()
     install(ana.folder, ...tarballs.paths)
+    expect(await fleet('trust', 'example')).toMatchObject({ code: 0, stdout: '' })
   })
 
   afterAll(() => ana[Symbol.asyncDispose]())
@@ -107,8 +108,6 @@ describe('a driver package, installed next to the inventory', () => {
     expect(await complete('use', '')).toBe('m\ttrap\n')
     expect(await complete('create', '--driver', 't')).toBe('trap\tfleet-driver-trap\n')
     await expect(stat(ran)).rejects.toMatchObject({ code: 'ENOENT' })
-    expect(await bob.fleet(['ls', '--quiet'])).toMatchObject({ code: 0, stdout: 'm\n' })
-    expect((await stat(ran)).size).toBe(0)
   })
 
   test('has the options of its machines checked', async () => {
@@ -119,13 +118,15 @@ describe('a driver package, installed next to the inventory', () => {
         `version: 1\nid: 0123abcd\nmachines:\n  a: { driver: example, options: ${options} }\n`,
       )
     await write('{ zone: nort }')
-    const wrong = await fleet('ls')
+    const wrong = await fleet('check')
     expect(wrong.code).toBe(4)
     expect(wrong.stderr).toMatch(
       /machines\.yaml:4:\d+: machines\.a\.options\.zone: expected "north" or "south", got "nort" \(did you mean "north"\?\)/,
     )
+    expect((await fleet('plan')).stdout).toContain('--zone: expected one of north, south')
+    expect(await fleet('ls', '--quiet')).toMatchObject({ code: 0, stdout: 'a\n', stderr: '' })
     await write('{ zone: north }')
-    expect(await fleet('ls', '--quiet')).toMatchObject({ code: 0, stdout: 'a\n' })
+    expect(await fleet('check')).toMatchObject({ code: 0 })
     await writeFile(join(ana.folder, 'machines.yaml'), before)
   })
 
@@ -139,6 +140,93 @@ describe('a driver package, installed next to the inventory', () => {
       stderr: expect.stringContaining('no driver elsewhere'),
     })
     await writeFile(join(ana.folder, 'machines.yaml'), text)
+  })
+})
+
+describe('a driver package that came with a clone', () => {
+  let eve: Person
+  let ran: string
+  const trap = (text = '') =>
+    installDriver(
+      eve.folder,
+      'acme',
+      `import { appendFileSync } from 'node:fs'\nappendFileSync(${JSON.stringify(ran)}, process.argv.slice(2).join(' ') + '\\n')\n${text}\n${zoneDriver('acme')}`,
+    )
+
+  beforeAll(async () => {
+    eve = await makePerson({ broker: true })
+    ran = join(eve.folder, 'ran')
+    await trap()
+    await installZod(eve.folder)
+    const host =
+      '{ phase: ready, address: 127.0.0.1, port: 1, user: bob, hostKeys: [], id: x, token: 01234567-89ab-4cde-8f01-23456789abcd }'
+    await writeFile(
+      join(eve.folder, 'machines.yaml'),
+      `version: 1\nid: 0123abcd\nmachines:\n  new: { driver: acme, options: { zone: x } }\n  old: { driver: acme, options: { zone: x }, host: ${host} }\n`,
+    )
+  })
+  afterAll(() => eve[Symbol.asyncDispose]())
+
+  const runs = () => readFile(ran, 'utf8').catch(() => '')
+
+  test('does not run before the person trusts it, whatever the command', async () => {
+    const reading = ['ls', 'check', 'active', 'use old', 'inspect old', 'ip old', 'ps -m old']
+    const needing = [
+      'create new',
+      'plan',
+      'start old',
+      'gc',
+      'rm -y old',
+      'create --driver acme --help',
+    ]
+    const others = [
+      'ssh old true',
+      'status old',
+      'ls --live',
+      'set old zone=y',
+      'apply -y',
+      '__complete create --driver acme --z',
+    ]
+    for (const words of [...reading, ...needing, ...others]) {
+      const { code } = await eve.fleet(words.split(' '))
+      expect([words, await runs()]).toEqual([words, ''])
+      expect([words, code]).not.toEqual([words, 70])
+    }
+    for (const words of ['ls', 'check', 'inspect old']) {
+      const { code, stderr } = await eve.fleet(words.split(' '))
+      expect(code).toBe(0)
+      expect(stderr).toMatch(/options of .*acme[^]*fleet trust acme/)
+    }
+    for (const words of needing) {
+      const { code, stdout, stderr } = await eve.fleet(words.split(' '))
+      expect(code).not.toBe(0)
+      expect(stdout + stderr).toContain('fleet trust acme')
+    }
+    expect(await eve.inventory()).toContain('old:')
+  })
+
+  test('runs once it is trusted, until any of its code changes, and never in the broker', async () => {
+    expect(await eve.fleet(['trust'])).toMatchObject({ code: 2 }) // there is nobody to ask
+    expect(await eve.fleet(['trust', 'acme'])).toMatchObject({ code: 0 })
+    expect(await runs()).toBe('')
+    expect((await eve.fleet(['check'])).stderr).toContain('nothing wrong')
+    expect(await runs()).toBe('check\n')
+    expect((await eve.fleet(['trust', 'ls'])).stdout).toMatch(/^acme\s+1\.2\.3\s+sha256:/m)
+
+    await writeFile(ran, '')
+    await writeFile(join(eve.folder, 'node_modules/zod/extra.js'), '')
+    expect((await eve.fleet(['check'])).stderr).toContain('has changed since it was trusted')
+    await trap('// other code')
+    expect((await eve.fleet(['plan'])).stdout).toContain('fleet trust acme')
+    expect(await eve.fleet(['trust', '--yes'])).toMatchObject({ code: 0 })
+    expect(await runs()).toBe('')
+    for (let turn = 0; turn < 3; turn += 1) await eve.fleet(['ps', '-m', 'old'])
+    expect(await runs()).not.toContain('__broker')
+
+    expect(await eve.fleet(['trust', 'rm', 'acme'])).toMatchObject({ code: 0 })
+    await writeFile(ran, '')
+    expect((await eve.fleet(['plan'])).stdout).toContain('fleet trust acme')
+    expect(await runs()).toBe('')
   })
 })
 

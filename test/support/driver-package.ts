@@ -16,6 +16,7 @@ export async function installDriver(folder: string, name: string, code: string):
     version: '1.2.3',
     type: 'module',
     exports: { import: './driver.js' },
+    dependencies: { zod: '^4.0.0' },
   }
   await writeFile(join(place, 'package.json'), JSON.stringify(manifest))
   await writeFile(join(place, 'driver.js'), code)

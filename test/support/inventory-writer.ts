@@ -5,7 +5,7 @@ import { openFileInventory } from '../../src/state/file-inventory.ts'
 
 const [file = '', name] = argv.slice(2)
 const store = openFileInventory(file, {
-  loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+  loadOptions: async () => ({ optionsOf: () => undefined }),
 })
 
 if (name !== undefined) {

@@ -6,11 +6,13 @@ import { head } from '../support/edit-text.ts'
 const loadOptions = async () => ({
   optionsOf: (name: string) =>
     name === 'ssh' ? z.strictObject({ k: z.string().optional() }) : undefined,
-  isLasting: false,
 })
 
+const findTrouble = async (name: string) =>
+  name === 'ssh' ? undefined : `there is no driver called ${name} here`
+
 const check = (machines: string) =>
-  checkInventory(`${head}machines:\n${machines}`, 'm.yaml', loadOptions)
+  checkInventory(`${head}machines:\n${machines}`, 'm.yaml', loadOptions, findTrouble)
 
 describe('checking an inventory that is shared', () => {
   it.each([
@@ -104,7 +106,7 @@ describe('checking an inventory that is shared', () => {
     ],
   ])('finds in profiles %s', async (_, profiles, message) => {
     const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`
-    const checked = checkInventory(text, 'm.yaml', loadOptions)
+    const checked = checkInventory(text, 'm.yaml', loadOptions, findTrouble)
     await expect(checked).rejects.toMatchObject({ message: `m.yaml:${message}` })
   })
 

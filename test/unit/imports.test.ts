@@ -7,16 +7,16 @@ const root = path.join(import.meta.dirname, '../../src')
 /** What the files of each layer may import, besides their own folder. The top of src/ wires, so it is free. */
 const adapters = ['disk-images', 'drivers', 'provision', 'transport', 'engine', 'state']
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'errors'],
-  ui: ['machine', 'errors'],
-  operations: [...adapters, 'machine', 'proxy', 'socket-path', 'errors'],
-  'disk-images': ['machine', 'lock', 'proxy', 'errors'],
-  drivers: ['machine', 'lock', 'proxy', 'errors'],
-  provision: ['machine', 'errors'],
-  transport: ['machine', 'socket-path', 'errors'],
-  engine: ['machine', 'errors'],
-  state: ['machine', 'lock', 'proxy', 'socket-path', 'errors'],
-  machine: ['errors'],
+  commands: ['fleet', 'operations', 'ui', ...adapters, 'machine', 'shell-quote', 'errors'],
+  ui: ['machine', 'shell-quote', 'errors'],
+  operations: [...adapters, 'machine', 'proxy', 'socket-path', 'shell-quote', 'errors'],
+  'disk-images': ['machine', 'lock', 'proxy', 'shell-quote', 'errors'],
+  drivers: ['machine', 'lock', 'proxy', 'shell-quote', 'errors'],
+  provision: ['machine', 'shell-quote', 'errors'],
+  transport: ['machine', 'socket-path', 'shell-quote', 'errors'],
+  engine: ['machine', 'shell-quote', 'errors'],
+  state: ['machine', 'lock', 'proxy', 'socket-path', 'shell-quote', 'errors'],
+  machine: ['shell-quote', 'errors'],
 }
 
 /** Packages that one place alone may import. */

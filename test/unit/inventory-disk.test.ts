@@ -33,7 +33,7 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const store = (path = file): InventoryStore =>
   openFileInventory(path, {
-    loadOptions: async () => ({ optionsOf: () => undefined, isLasting: true }),
+    loadOptions: async () => ({ optionsOf: () => undefined }),
   })
 const add = (path = file): Promise<void> => store(path).update(name, () => ({ driver: 'ssh' }))
 

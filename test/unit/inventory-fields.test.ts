@@ -11,7 +11,6 @@ const head = 'version: 1\nid: 0123abcd\n'
 const read = (text: string) =>
   readInventoryText(text, 'machines.yaml', async () => ({
     optionsOf: (name) => drivers.find((driver) => driver.name === name)?.options,
-    isLasting: true,
   }))
 
 async function refused(text: string): Promise<string> {
@@ -137,7 +136,7 @@ describe('a value of a record', () => {
   it.each(Object.entries(right).flatMap(([key, all]) => all.map((one) => [key, one] as const)))(
     'is taken: %s %j',
     async (key, value) => {
-      const { valid } = await read(withHost(key, value))
+      const valid = await read(withHost(key, value))
       expect(inventoryOf(valid).machines.get(parseMachineName('a'))?.host).toMatchObject({
         [key]: value,
       })

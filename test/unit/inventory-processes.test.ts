@@ -12,7 +12,7 @@ import { parseMachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/file-inventory.ts'
 import { writeNewInventory } from '../../src/state/init-inventory.ts'
 
-const loadOptions = async () => ({ optionsOf: () => undefined, isLasting: true })
+const loadOptions = async () => ({ optionsOf: () => undefined })
 let folder = ''
 let program = ''
 let file = ''

@@ -330,7 +330,7 @@ describe('a file', () => {
   })
   afterAll(() => rm(folder, { recursive: true }))
   const store = (path = file) =>
-    openFileInventory(path, { loadOptions: async () => ({ optionsOf, isLasting: true }) })
+    openFileInventory(path, { loadOptions: async () => ({ optionsOf }) })
 
   it.each([
     ['a NUL', Buffer.from('version: 1\0'), 'NUL at byte 10'],

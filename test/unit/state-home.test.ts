@@ -20,6 +20,7 @@ import { preparePrivateFolder } from '../../src/state/home.ts'
 import { locateHome } from '../../src/state/locate-home.ts'
 import { initInventory, writeNewInventory } from '../../src/state/init-inventory.ts'
 import { openKeys } from '../../src/state/keys.ts'
+import { openTrust } from '../../src/state/trust.ts'
 import { parseInventory } from '../../src/state/parse-inventory.ts'
 
 let folder = ''
@@ -31,7 +32,10 @@ afterEach(() => rm(folder, { recursive: true }))
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
 
 const find = (told?: string): Promise<string> =>
-  findInventory({ told, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') })
+  findInventory({
+    ...{ told, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') },
+    ...{ env: {}, trust: async () => openTrust(join(folder, 'home')) },
+  })
 const openActiveIn = (inventory = 'machines.yaml'): ReturnType<typeof openActive> =>
   openActive(join(folder, 'home'), join(folder, inventory))
 const openKeysHere = (): ReturnType<typeof openKeys> => openKeys(join(folder, 'home'))
@@ -176,7 +180,7 @@ describe('a new inventory', () => {
     const { id, files } = await initInventory(path(), '{}\n', process.env)
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
     const store = openFileInventory(path(), {
-      loadOptions: async () => ({ optionsOf, isLasting: true }),
+      loadOptions: async () => ({ optionsOf }),
     })
     expect(await store.read()).toMatchObject({ id, machines: new Map() })
     await store.update(parseMachineName('a'), () => ({ driver: 'local' }))

@@ -121,9 +121,12 @@ async function candidatesAmong(
     [name, ...('aliases' in entry ? (entry.aliases ?? []) : [])].includes(first),
   )
   if (entry === undefined) return []
-  return isGroup(entry)
-    ? candidatesAmong(fleet, entry.commands, rest)
-    : candidatesOfCommand(fleet, entry, rest)
+  if (!isGroup(entry)) return candidatesOfCommand(fleet, entry, rest)
+  const named = await candidatesAmong(fleet, entry.commands, rest)
+  const meant = entry.commands.find(({ name }) => name === entry.default)
+  const isNamed = rest.length > 1 && entry.commands.some(({ name }) => name === rest[0])
+  if (meant === undefined || isNamed) return named
+  return [...named, ...(await candidatesOfCommand(fleet, meant, rest))]
 }
 
 /** What would be another line of the answer, or would act on the terminal. */

@@ -11,7 +11,7 @@ export const complete = defineCommand({
   run: async ({ io, args }) => {
     const { openFleet } = await import('../../fleet.ts')
     const { completeWords } = await import('./candidates.ts')
-    await using fleet = openFleet(io, inventoryIn(args.words.slice(0, -1)), { readsOnly: true })
+    await using fleet = openFleet(io, inventoryIn(args.words.slice(0, -1)))
     for (const { word, description } of await completeWords(fleet, args.words)) {
       if (oneLine(word) !== word) continue // a shell would insert something else
       io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)

@@ -1,5 +1,6 @@
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, several } from '../definition.ts'
+import { tellUntrusted } from '../trust/tell-untrusted.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
@@ -11,6 +12,7 @@ export const inspect = defineCommand({
   async run({ fleet, io, args, format }) {
     const { findMachine } = await import('../../operations/choose-machines.ts')
     const inventory = await (await fleet.inventory()).read()
+    await tellUntrusted(fleet, io)
     const machines = args.names.map((name) => findMachine(inventory, name))
     if (format.json) {
       writeJson(

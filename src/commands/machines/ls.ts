@@ -7,6 +7,7 @@ import { type Column, openTable, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
 import { inOrderOf } from '../order.ts'
 import { parseSeconds } from '../numbers.ts'
+import { tellUntrusted } from '../trust/tell-untrusted.ts'
 
 /** A machine as `fleet ls` shows it. */
 interface Row {
@@ -97,6 +98,7 @@ export const ls = defineCommand({
     if (machines.length === 0 && io.stderr.isTTY) {
       io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
     }
+    await tellUntrusted(fleet, io)
     const active = await activeName(fleet)
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name

@@ -15,7 +15,7 @@ async function describePackage({ name, folder }: DriverPackage): Promise<string>
   return `${name}${version === undefined ? '' : ` ${version}`} (${folder})`
 }
 
-async function importDefault({ name, holder }: DriverPackage): Promise<unknown> {
+async function importDefault(name: string, holder: string): Promise<unknown> {
   const from = pathToFileURL(join(holder, 'machines.yaml')).href
   const module = (await import(resolve(name, from))) as { readonly default?: unknown }
   return module.default
@@ -66,15 +66,16 @@ function brokenError(label: string, why: string, cause?: unknown): UserError {
 }
 
 /**
- * Loads what a package says of its driver, and so runs its code. Throws kind `unsupported` when it was written
+ * Loads what a package says of its driver from the node_modules of `holder`, and so runs its code. Throws kind `unsupported` when it was written
  * for another version of the contract, `failed` when it breaks or holds no such driver.
  */
 export async function loadDefinition(
   name: string,
   driverPackage: DriverPackage,
+  holder: string,
 ): Promise<DriverDefinition> {
   const label = await describePackage(driverPackage)
-  const told = await importDefault(driverPackage).catch((error: unknown) => {
+  const told = await importDefault(driverPackage.name, holder).catch((error: unknown) => {
     throw brokenError(label, messageOf(error), error)
   })
   const definition = (told ?? {}) as Partial<DriverDefinition>

@@ -1,6 +1,6 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { checkHostName, checkUser, unwritable } from '../../machine/ssh-config-text.ts'
-import { quoteWord } from '../../transport/command-line.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 type Vars = Readonly<Record<string, string>>
 type Group = { readonly hosts: readonly string[] } | { readonly children: readonly string[] }
@@ -39,7 +39,11 @@ function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: st
       ? { ansible_connection: 'local' }
       : {
           ansible_host: name,
-          ansible_ssh_common_args: literal(name, 'ssh configuration', `-F ${quoteWord(sshConfig)}`),
+          ansible_ssh_common_args: literal(
+            name,
+            'ssh configuration',
+            `-F ${shellQuote(sshConfig)}`,
+          ),
           fleet_address: checkHostName(name, 'address', host.address),
         }),
     ...(host.user !== undefined && {

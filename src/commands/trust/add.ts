@@ -1,0 +1,33 @@
+import type { TrustSubject } from '../../operations/trust-driver.ts'
+import { writeJson } from '../../ui/table.ts'
+import { any, defineCommand } from '../definition.ts'
+import { requireConsent, yesOption } from '../machines/confirmation.ts'
+
+const describe = ({ driver, version, folder, files, dependencies, digest }: TrustSubject): string =>
+  `fleet-driver-${driver}${version === undefined ? '' : ` ${version}`} in ${folder}: ${files} files, ${dependencies} dependencies, ${digest}\n`
+
+export const trustAdd = defineCommand({
+  name: 'add',
+  summary: 'Trust drivers that came with the inventory',
+  description:
+    'Trust drivers that came with the inventory, as npm packages beside it: their code may run as you, for this inventory, until any file of the package or of its dependencies changes. Without names, all drivers that the inventory uses are shown, and trusted once you agree. Drivers that are installed globally need no trust.',
+  arguments: { names: any('names', 'the drivers', 'driver') },
+  options: { yes: yesOption },
+  answers: 'json',
+  examples: ['fleet trust acme', 'fleet trust ls', 'fleet trust rm acme'],
+  async run({ fleet, io, args, options, format }) {
+    const { readTrustSubjects, trustDrivers } = await import('../../operations/trust-driver.ts')
+    const subjects = await readTrustSubjects(fleet, args.names)
+    const preface = subjects.map(describe).join('')
+    if (subjects.length === 0) io.stderr.write('no driver of this inventory needs to be trusted\n')
+    else if (args.names.length === 0) {
+      await requireConsent(io, options.yes, 'Trust this code to run as you?', preface)
+    } else io.stderr.write(preface)
+    if (subjects.length > 0) await trustDrivers(fleet, subjects)
+    if (format.json) writeJson(io, subjects)
+    else if (subjects.length > 0) {
+      const names = subjects.map(({ driver }) => driver).join(', ')
+      io.stderr.write(`trusted for ${(await fleet.inventory()).location}: ${names}\n`)
+    }
+  },
+})

@@ -1,0 +1,23 @@
+import { resolve } from 'node:path'
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, optional } from '../definition.ts'
+
+export const trustInventory = defineCommand({
+  name: 'inventory',
+  summary: 'Trust an inventory that another user can change',
+  description:
+    'Trust an inventory that another user owns or can change, so that fleet uses it wherever it finds it. Whoever can change it decides which hosts your commands reach.',
+  arguments: { file: optional('file', 'the inventory (default: the nearest one)', 'file') },
+  answers: 'json',
+  examples: ['fleet trust inventory /srv/ops/machines.yaml'],
+  async run({ fleet, io, args, format }) {
+    const { trustInventoryFile } = await import('../../operations/trust-inventory.ts')
+    const file = args.file === undefined ? fleet.inventoryFile : args.file
+    const inventory = await trustInventoryFile(fleet, {
+      cwd: io.cwd,
+      file: file === undefined ? undefined : resolve(io.cwd, file),
+    })
+    if (format.json) writeJson(io, { inventory })
+    else io.stderr.write(`trusted: ${inventory}\n`)
+  },
+})

@@ -1,0 +1,19 @@
+import { writeJson } from '../../ui/table.ts'
+import { any, defineCommand } from '../definition.ts'
+
+export const trustRm = defineCommand({
+  name: 'rm',
+  summary: 'Stop trusting drivers of the inventory',
+  description:
+    'Stop trusting drivers of the inventory; without names, all of them, and the inventory itself where it is another user’s.',
+  arguments: { names: any('names', 'the drivers', 'driver') },
+  answers: 'json',
+  examples: ['fleet trust rm acme', 'fleet trust rm'],
+  async run({ fleet, io, args, format }) {
+    const { revokeTrust } = await import('../../operations/trust-driver.ts')
+    const revoked = await revokeTrust(fleet, args.names)
+    if (format.json) writeJson(io, revoked)
+    else if (revoked.length === 0) io.stderr.write('nothing of this inventory was trusted\n')
+    else io.stderr.write(`no longer trusted: ${revoked.join(', ')}\n`)
+  },
+})

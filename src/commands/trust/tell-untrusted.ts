@@ -1,0 +1,16 @@
+import type { Fleet } from '../../fleet.ts'
+import type { Io } from '../../ui/io.ts'
+
+/** Says on stderr which drivers of the inventory may not run, so that their options are not checked. */
+export async function tellUntrusted(fleet: Fleet, io: Io): Promise<void> {
+  const inventory = await (await fleet.inventory()).read()
+  const { drivers } = await import('../../drivers/index.ts')
+  const isOwn = (name: string): boolean => drivers.some((own) => own.name === name)
+  if ([...inventory.machines.values()].every(({ driver }) => isOwn(driver))) return
+  const { findUntrusted, trustCommand } = await import('../../operations/trust-driver.ts')
+  for (const name of await findUntrusted(fleet, inventory)) {
+    io.stderr.write(
+      `the options of driver ${name} are not checked: you have not trusted its package (${trustCommand(name, fleet)})\n`,
+    )
+  }
+}

@@ -1,0 +1,210 @@
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  access,
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
+import { UserError } from '../../errors.ts'
+import { type CodePackage, findCode } from './dependencies.ts'
+import type { DriverPackage } from './find-package.ts'
+
+/** All code of a driver's package, told from every other by a digest. */
+export interface PackageDigest {
+  /** `sha256:…`, over the names and contents of all files of the package and of what it depends on. */
+  readonly digest: string
+  readonly version: string | undefined
+  readonly files: number
+  /** How many packages it depends on, directly or not. */
+  readonly dependencies: number
+}
+
+/** More than this is no driver, and would take long to read each time. */
+const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
+
+/** A file, or a link within its package. */
+interface Item {
+  /** From the package's folder, with slashes. */
+  readonly path: string
+  readonly content: Buffer | { readonly linkTo: string }
+  readonly isExecutable: boolean
+}
+
+const withSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
+
+/** Where a link leads, from its own folder; undefined where it leads nowhere. Throws for one that leaves its package. */
+async function readLink(link: string, folder: string): Promise<string | undefined> {
+  const target = await realpath(link).catch(() => undefined)
+  if (target === undefined) return undefined
+  if (target !== folder && !target.startsWith(`${folder}${sep}`)) {
+    throw new UserError(
+      'failed',
+      `${link} is a link to ${await readlink(link)}, outside of its package`,
+      {
+        hint: `replace the link by a copy, or install the package globally`,
+      },
+    )
+  }
+  return withSlashes(relative(await realpath(dirname(link)), target)) || '.'
+}
+
+/**
+ * Everything in a package's folder but its own node_modules, whose packages are found as dependencies, and .git; in the
+ * order of the names.
+ */
+async function* itemsIn(folder: string, below = ''): AsyncGenerator<Item> {
+  const entries = await readdir(join(folder, below), { withFileTypes: true })
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = below === '' ? entry.name : `${below}/${entry.name}`
+    if (path === 'node_modules' || entry.name === '.git') continue
+    const place = join(folder, path)
+    if (entry.isDirectory()) yield* itemsIn(folder, path)
+    else if (entry.isSymbolicLink()) {
+      const linkTo = await readLink(place, folder)
+      if (linkTo !== undefined) yield { path, content: { linkTo }, isExecutable: false }
+    } else if (entry.isFile()) {
+      const { size, mode } = await lstat(place)
+      if (size > limits.bytes) throw tooLarge(place)
+      yield { path, content: await readFile(place), isExecutable: (mode & 0o100) !== 0 }
+    }
+  }
+}
+
+const tooLarge = (place: string): UserError =>
+  new UserError(
+    'failed',
+    `${place} is too large to be loaded as a driver: the limit is ${limits.files} files of ${limits.bytes / 2 ** 20} MiB`,
+    { hint: 'install the package globally' },
+  )
+
+/** What becomes of each item that is read. */
+type Take = (index: number, item: Item) => Promise<void>
+
+async function readCode(
+  code: readonly CodePackage[],
+  driverPackage: DriverPackage,
+  take: Take,
+): Promise<PackageDigest> {
+  const hash = createHash('sha256')
+  const note = (...words: readonly (string | number)[]): void =>
+    void hash.update(`${JSON.stringify(words)}\n`)
+  let [files, bytes] = [0, 0]
+  let version: string | undefined
+  for (const [index, { name, folder, dependencies }] of code.entries()) {
+    note('package', index, name)
+    for (const [dependency, place] of dependencies) note('dependency', dependency, place)
+    for await (const item of itemsIn(folder)) {
+      const { path, content, isExecutable } = item
+      files += 1
+      if (Buffer.isBuffer(content)) {
+        bytes += content.length
+        const digest = createHash('sha256').update(content).digest('hex')
+        note(isExecutable ? 'program' : 'file', path, digest)
+        if (index === 0 && path === 'package.json') version = versionIn(content.toString())
+      } else note('link', path, content.linkTo)
+      if (files > limits.files || bytes > limits.bytes) throw tooLarge(driverPackage.folder)
+      await take(index, item)
+    }
+  }
+  const digest = `sha256:${hash.digest('hex')}`
+  return { digest, version, files, dependencies: code.length - 1 }
+}
+
+const versionIn = (manifest: string): string | undefined =>
+  /"version"\s*:\s*"([\w.+-]{1,64})"/.exec(manifest)?.[1]
+
+/** Reads all code of a driver's package, and runs none. */
+export const digestPackage = async (driverPackage: DriverPackage): Promise<PackageDigest> =>
+  readCode(await findCode(driverPackage), driverPackage, async () => {})
+
+/** Where a package of the copy is, and with it what it imports: `N/node_modules/NAME`. */
+const placeIn = (copy: string, index: number, name: string): string =>
+  join(copy, `${index}`, 'node_modules', name)
+
+/** Lets code below `from` import the package in `to`, both of which are moved together afterwards. */
+async function linkPackage(from: string, to: string): Promise<void> {
+  await mkdir(dirname(from), { recursive: true, mode: 0o700 })
+  await symlink(relative(dirname(from), to), from, 'dir')
+}
+
+/** Where copies of a digest are, one for each fleet that runs them. */
+export const copiesOf = (folder: string, digest: string): string =>
+  join(folder, digest.replace(/^sha256:/, '').slice(0, 40))
+
+/** A private folder for copies of packages, and the package of the running fleet. */
+export interface CopyPlace {
+  readonly folder: string
+  readonly fleet: string
+}
+
+/**
+ * Copies all code of a driver's package into a private folder, in a layout in which each package finds exactly what its
+ * package.json names, and `fleet` is the running one. What is copied is what was digested, so that whatever becomes of the
+ * original meanwhile, nothing else is loaded. Resolves to the folder whose node_modules the copy is in; undefined where
+ * the package has another digest, and then nothing is left.
+ */
+export async function copyPackage(
+  driverPackage: DriverPackage,
+  digest: string,
+  { folder, fleet }: CopyPlace,
+): Promise<string | undefined> {
+  const mark = createHash('sha256').update(fleet).digest('hex').slice(0, 12)
+  const copy = join(copiesOf(folder, digest), mark)
+  const code = await findCode(driverPackage)
+  if (await exists(copy)) {
+    const read = await readCode(code, driverPackage, async () => {})
+    return read.digest === digest ? join(copy, '0') : undefined
+  }
+  const draft = join(folder, `.${randomUUID()}`)
+  try {
+    const read = await readCode(code, driverPackage, (index, item) =>
+      writeItem(placeIn(draft, index, code[index]?.name ?? ''), item),
+    )
+    if (read.digest !== digest) return undefined
+    await linkPackages(draft, code)
+    await mkdir(join(draft, 'node_modules'), { mode: 0o700 })
+    await symlink(fleet, join(draft, 'node_modules', 'fleet'), 'junction')
+    await mkdir(dirname(copy), { recursive: true, mode: 0o700 })
+    await rename(draft, copy).catch(async (error: unknown) => {
+      if (!(await exists(copy))) throw error // else another process was first
+    })
+    return join(copy, '0')
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+async function linkPackages(copy: string, code: readonly CodePackage[]): Promise<void> {
+  for (const [index, { name, dependencies }] of code.entries()) {
+    for (const [dependency, place] of dependencies) {
+      // A package that depends on another version of itself finds that below its own folder.
+      const from =
+        dependency === name
+          ? join(placeIn(copy, index, name), 'node_modules', name)
+          : placeIn(copy, index, dependency)
+      await linkPackage(from, placeIn(copy, place, dependency))
+    }
+  }
+}
+
+async function writeItem(place: string, { path, content, isExecutable }: Item): Promise<void> {
+  const target = join(place, path)
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+  if (Buffer.isBuffer(content)) {
+    await writeFile(target, content, { flag: 'wx', mode: isExecutable ? 0o700 : 0o600 })
+  } else await symlink(content.linkTo, target)
+}
