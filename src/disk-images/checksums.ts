@@ -1,10 +1,24 @@
-import { text } from 'node:stream/consumers'
+import type { Readable } from 'node:stream'
 import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import type { PublishedImage } from './named-images.ts'
 
 /** How long the list of checksums may take, in milliseconds: an image that is here already can do without. */
 const patience = 20_000
+
+/** Published lists have a few kilobytes. */
+const longestList = 2 ** 20
+
+async function readList(answer: Readable): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > longestList) throw new Error(`it is longer than ${longestList} bytes`)
+  }
+  return Buffer.concat(chunks).toString()
+}
 
 /** The digest that is published for an image. Throws kind `unreachable` where the list cannot be had. */
 export async function fetchChecksum(
@@ -18,7 +32,7 @@ export async function fetchChecksum(
       cause,
     })
   const list = await fetchUrl(checksums.url, {}, limited)
-    .then(text)
+    .then(readList)
     .catch((error: unknown) => {
       signal.throwIfAborted()
       throw error instanceof UserError ? error : unreachable(error)

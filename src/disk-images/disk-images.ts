@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { fetchChecksum } from './checksums.ts'
 import { digestFile } from './digest-file.ts'
-import { type DiskFormat, readFormat } from './disk-format.ts'
+import { type DiskFormat, inspectDisk } from './disk-format.ts'
 import type { DownloadCall } from './download.ts'
 import { type CachedImage, type Digest, type ImageCache, openImageCache } from './image-cache.ts'
 import { type ImageSource, parseImage } from './image-reference.ts'
@@ -14,6 +14,8 @@ import { type Architecture, type Catalogue, namedImages } from './named-images.t
 interface Disk {
   readonly path: string
   readonly format: DiskFormat
+  /** Of the disk in it, in bytes. */
+  readonly size: number
   /** Of the image that it came from: the same digest is the same disk. */
   readonly digest: string
 }
@@ -21,8 +23,8 @@ interface Disk {
 /** Images of disks: fleet's by name, and people's own. */
 export interface DiskImages {
   /**
-   * The disk that `NAME|PATH|URL[#sha256=…]` stands for, downloaded where it is not here. Throws kind `usage` for what is no
-   * image, `unreachable` where it cannot be had, `failed` for a wrong checksum.
+   * The disk that `NAME|PATH|URL[#sha256=…]` stands for, downloaded where it is not here. All of it is in the one file. Throws kind
+   * `usage` for what is no image or refers to other files, `unreachable` where it cannot be had, `failed` for a wrong checksum.
    */
   resolve(
     image: string,
@@ -84,12 +86,19 @@ async function checkOwn(
       hint: 'check the image, or the checksum',
     })
   }
-  return { path, digest: `sha256:${digest}` }
+  return { path: await realpath(path), digest: `sha256:${digest}` } // a driver links it, and must not link a link
 }
 
+/** Of a download, in bytes: more than any image that is published, less than most disks have room for. */
+const mostDownloaded = 64 * 2 ** 30
+
 /** The images in the cache of one person, in `folder`. */
-export function openDiskImages(folder: string, catalogue: Catalogue = namedImages): DiskImages {
-  const cache = openImageCache(join(folder, 'images'))
+export function openDiskImages(
+  folder: string,
+  catalogue: Catalogue = namedImages,
+  { mostBytes = mostDownloaded } = {},
+): DiskImages {
+  const cache = openImageCache(join(folder, 'images'), mostBytes)
 
   async function have(
     source: ImageSource,
@@ -125,12 +134,12 @@ export function openDiskImages(folder: string, catalogue: Catalogue = namedImage
     async resolve(image, { arch, folder }, call) {
       const source = parseImage(image, arch, { catalogue, folder })
       const { path, digest } = await have(source, arch, call)
-      const format = await readFormat(path)
-      if (format !== 'ova') return { path, format, digest }
+      const found = await inspectDisk(path)
+      if (found.format !== 'ova') return { path, ...found, digest }
       const inside = await unpack(image, { path, digest }, call)
-      const unpacked = await readFormat(inside)
-      if (unpacked === 'ova') throw new UserError('usage', `${path} holds no disk`)
-      return { path: inside, format: unpacked, digest }
+      const unpacked = await inspectDisk(inside)
+      if (unpacked.format === 'ova') throw new UserError('usage', `${path} holds no disk`)
+      return { path: inside, ...unpacked, digest }
     },
   }
 }

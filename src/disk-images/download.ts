@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +11,11 @@ import { fetchUrl } from './fetch-url.ts'
 export interface DownloadCall {
   readonly signal: AbortSignal
   readonly progress: (step: string, detail?: string) => void
+}
+
+/** A download of so many bytes at most. */
+interface SizedCall extends DownloadCall {
+  readonly mostBytes: number
 }
 
 /** How often in a row a connection may break without a byte that is new. */
@@ -23,13 +29,30 @@ const sizeOf = (file: string): Promise<number> =>
 
 const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
-/** Tells how far it is, once a second. */
-function count(from: number, total: number | undefined, tell: (detail: string) => void): Transform {
+const tooLarge = (url: string, most: number): UserError =>
+  new UserError('failed', `${url} is larger than ${inMegabytes(most)}, or does not end`, {
+    hint: 'check the URL; an image that is so large can be downloaded by hand, and named by its path',
+  })
+
+/** Tells how far it is, once a second, and throws where there is more than `most`. */
+function count(
+  from: number,
+  {
+    total,
+    most,
+    url,
+  }: { readonly total: number | undefined; readonly most: number; readonly url: string },
+  tell: (detail: string) => void,
+): Transform {
   let have = from
   let told = 0
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       have += chunk.length
+      if (have > most) {
+        done(tooLarge(url, most))
+        return
+      }
       if (Date.now() - told >= 1000) {
         told = Date.now()
         tell(
@@ -41,13 +64,12 @@ function count(from: number, total: number | undefined, tell: (detail: string) =
   })
 }
 
+/** Whether an answer is the rest of a file of which so many bytes are here. */
+const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean =>
+  statusCode === 206 && headers['content-range']?.startsWith(`bytes ${have}-`) === true
+
 /** Fetches what is missing of `file`. A server that has another version by now, or no ranges, begins anew. */
-async function fetchRest(
-  url: string,
-  file: string,
-  step: string,
-  call: DownloadCall,
-): Promise<void> {
+async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
   const mark = await readFile(`${file}.etag`, 'utf8').catch(() => '')
   const ranged = have > 0 && mark !== ''
@@ -55,18 +77,28 @@ async function fetchRest(
     ? { Range: `bytes=${have}-`, 'If-Range': mark }
     : {}
   const response = await fetchUrl(url, headers, call.signal)
-  if (response.statusCode === 416) {
-    response.resume()
-    await rm(file, { force: true }) // longer than what there is: not what is wanted
+  const from = ranged && isRest(response, have) ? have : 0
+  if (response.statusCode !== 200 && from === 0) {
+    response.destroy()
+    if (!ranged) {
+      throw new UserError('usage', `${url} is answered with a part of it, which nobody asked for`, {
+        hint: 'check the image, or try again later',
+      })
+    }
+    await rm(file, { force: true }) // longer than what there is, or of another part: not what is wanted
     return fetchRest(url, file, step, call)
   }
-  const from = response.statusCode === 206 ? have : 0
   const { etag, 'last-modified': modified, 'content-length': length } = response.headers
   await writeFile(`${file}.etag`, (etag?.startsWith('W/') ? undefined : etag) ?? modified ?? '')
   const total = length === undefined ? undefined : from + Number(length)
+  const most = call.mostBytes
+  if (total !== undefined && total > most) {
+    response.destroy()
+    throw tooLarge(url, most)
+  }
   await pipeline(
     response,
-    count(from, total, (detail) => call.progress(step, detail)),
+    count(from, { total, most, url }, (detail) => call.progress(step, detail)),
     createWriteStream(file, { flags: from > 0 ? 'a' : 'w' }),
     { signal: call.signal },
   )
@@ -81,7 +113,7 @@ export async function download(
   url: string,
   file: string,
   step: string,
-  call: DownloadCall,
+  call: SizedCall,
 ): Promise<void> {
   call.progress(step)
   for (let stalls = 0, before = await sizeOf(file); ; stalls++) {
@@ -91,7 +123,10 @@ export async function download(
       return
     } catch (error) {
       call.signal.throwIfAborted()
-      if (error instanceof UserError && error.kind !== 'unreachable') throw error
+      if (error instanceof UserError && error.kind !== 'unreachable') {
+        await rm(file, { force: true })
+        throw error
+      }
       const have = await sizeOf(file)
       if (have > before) [stalls, before] = [0, have]
       if (stalls >= mostStalls) {

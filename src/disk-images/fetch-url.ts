@@ -13,11 +13,11 @@ const mostRedirects = 5
 const redirects = new Set([301, 302, 303, 307, 308])
 
 async function request(
-  url: string,
+  url: URL,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const get = url.startsWith('https:') ? getHttps : getHttp
+  const get = url.protocol === 'https:' ? getHttps : getHttp
   const sent = get(url, {
     headers: { ...headers, connection: 'close' },
     signal,
@@ -30,26 +30,35 @@ async function request(
 }
 
 /**
- * Asks for a URL, through the proxy that the environment names, and follows where it leads. Throws kind
- * `unreachable` where nobody answers, `usage` where there is nothing.
+ * Where a redirect leads. Throws kind `usage` where that is no web address, or one that anybody on the way can answer for
+ * when what was asked for is not.
+ */
+function followRedirect(from: URL, location: string): URL {
+  const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  if (to?.protocol === 'https:') return to
+  if (to?.protocol === 'http:' && from.protocol === 'http:') return to
+  throw new UserError('usage', `${from.href} redirects to ${to?.href ?? location}: refused`, {
+    hint: 'the server gives up HTTPS; take the image from elsewhere, or ask whoever runs the server',
+  })
+}
+
+/**
+ * Asks for a URL, through the proxy that the environment names, and follows where it leads, but never from HTTPS to HTTP.
+ * Throws kind `unreachable` where nobody answers, `usage` where there is nothing.
  */
 export async function fetchUrl(
   url: string,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  let place = url
+  let place = new URL(url)
   for (let hops = 0; hops <= mostRedirects; hops++) {
     const response = await request(place, headers, signal).catch((error: unknown) => {
       signal.throwIfAborted()
-      throw new UserError(
-        'unreachable',
-        `cannot reach ${new URL(place).host}: ${messageOf(error)}`,
-        {
-          hint: 'check the network, and HTTPS_PROXY where there is a proxy',
-          cause: error,
-        },
-      )
+      throw new UserError('unreachable', `cannot reach ${place.host}: ${messageOf(error)}`, {
+        hint: 'check the network, and HTTPS_PROXY where there is a proxy',
+        cause: error,
+      })
     })
     const { statusCode = 0, headers: said } = response
     if (!redirects.has(statusCode) || said.location === undefined) {
@@ -57,12 +66,12 @@ export async function fetchUrl(
       response.resume()
       throw new UserError(
         statusCode >= 500 ? 'unreachable' : 'usage',
-        `${place} is answered with ${statusCode} ${response.statusMessage ?? ''}`.trim(),
+        `${place.href} is answered with ${statusCode} ${response.statusMessage ?? ''}`.trim(),
         { hint: 'check the image, or try again later' },
       )
     }
     response.resume()
-    place = new URL(said.location, place).href
+    place = followRedirect(place, said.location)
   }
   throw new UserError('usage', `${url} leads from one place to the next`, {
     hint: 'name the place of the image itself',

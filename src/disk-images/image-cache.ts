@@ -85,8 +85,8 @@ async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promi
   return (await digestFile(path, algorithm, signal)) === hex
 }
 
-/** The images in `folder`. */
-export function openImageCache(folder: string): ImageCache {
+/** The images in `folder`; none of more than `mostBytes` is downloaded. */
+export function openImageCache(folder: string, mostBytes: number): ImageCache {
   const place = (key: string, ending: string): string => join(folder, `${key}.${ending}`)
 
   async function read(key: string): Promise<CachedImage | undefined> {
@@ -111,7 +111,7 @@ export function openImageCache(folder: string): ImageCache {
     ]
     const part = place(key, 'part')
     const resumed = (await stat(part).catch(() => undefined)) !== undefined
-    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, call))
+    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, { ...call, mostBytes }))
     call.progress('check the image')
     const found = await digestFile(part, algorithm, call.signal)
     if (expected !== '' && found !== expected) {

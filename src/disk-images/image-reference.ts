@@ -36,8 +36,14 @@ export function parseImage(
   const published = catalogue[text]?.(arch)
   if (published !== undefined) return { kind: 'named', name: text, published }
   const { rest, sha256 } = splitChecksum(text)
-  if (/^https?:\/\//.test(rest)) {
+  if (/^https?:\/\//i.test(rest)) {
     if (!URL.canParse(rest)) throw usage(`${rest} is no URL`, 'check the image')
+    if (/^http:/i.test(rest) && sha256 === undefined) {
+      throw usage(
+        `${rest} is fetched without encryption, so that anybody on the way can replace it`,
+        `give its checksum: ${rest}#sha256=…; or use https`,
+      )
+    }
     return { kind: 'url', url: rest, sha256 }
   }
   if (looksLikePath(rest)) return { kind: 'file', path: resolve(folder, rest), sha256 }

@@ -42,12 +42,14 @@ export interface DiskWish {
   readonly macAddresses?: readonly string[]
 }
 
-/** A disk that was asked for with a {@link DiskWish}, and what goes with it. */
+/** A disk that was asked for with a {@link DiskWish}, all in one file, and what goes with it. */
 export interface SeedDisk {
   /** Not to be written to, and perhaps gone after `make`: who needs it longer links or copies it. */
   readonly path: string
   /** Where the provider takes another one, the driver converts. */
   readonly format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'
+  /** Of the disk in it, in bytes, where fleet has looked. */
+  readonly size?: number
   /** The same digest is the same disk. */
   readonly digest: string
   /** An ISO image for cloud-init's NoCloud: user-data, meta-data, network-config. Private, as the user-data is. */

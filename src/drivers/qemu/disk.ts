@@ -38,6 +38,6 @@ export async function growDisk(
     await execute(places.socketOf(host.id), 'block_resize', call.signal, wanted)
   } else {
     const disk = places.of(host.id, 'disk.qcow2')
-    await runProgram('qemu-img', ['resize', '-q', disk, `${size}G`], call.signal)
+    await runProgram('qemu-img', ['resize', '-q', '-f', 'qcow2', disk, `${size}G`], call.signal)
   }
 }

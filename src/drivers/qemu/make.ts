@@ -58,7 +58,11 @@ async function makeDisk(
 ): Promise<void> {
   const file = places.of(host.id, 'disk.qcow2')
   const base = join(places.bases, host.base)
-  const told = await runProgram('qemu-img', ['info', '--output=json', base], call.signal)
+  const told = await runProgram(
+    'qemu-img',
+    ['info', '-f', disk.format, '--output=json', base],
+    call.signal,
+  )
   const { 'virtual-size': least } = JSON.parse(told) as { 'virtual-size': number }
   if (least > size * gibibyte) {
     throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gibibyte)} GiB`, {

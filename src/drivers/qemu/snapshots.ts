@@ -23,7 +23,9 @@ async function readSnapshots(host: HostFile, places: Places, call: Call): Promis
         ({ inserted }) => inserted?.image?.snapshots ?? [],
       )
     : ((
-        JSON.parse(await runProgram('qemu-img', ['info', '--output=json', disk], call.signal)) as {
+        JSON.parse(
+          await runProgram('qemu-img', ['info', '-f', 'qcow2', '--output=json', disk], call.signal),
+        ) as {
           snapshots?: Told[]
         }
       ).snapshots ?? [])

@@ -1,5 +1,6 @@
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
+import { UserError } from '../../errors.ts'
 import { withLock } from '../../lock.ts'
 import type { Call, SeedDisk } from '../driver.ts'
 import { parseMedia } from './answers.ts'
@@ -7,6 +8,9 @@ import { findMachine } from './machine.ts'
 import type { Base, Workshop } from './places.ts'
 import { unpackQcow2 } from './qcow2.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
+
+/** Bytes. */
+const gibibyte = 2 ** 30
 
 /** How long another process may take to convert an image, in milliseconds. */
 const conversionTime = 30 * 60_000
@@ -121,6 +125,12 @@ export async function cloneDisk(
   { to, size }: { readonly to: string; readonly size: number },
   call: Call,
 ): Promise<void> {
+  const least = Math.ceil((image.size ?? 0) / gibibyte)
+  if (least > size) {
+    throw new UserError('usage', `the image needs a disk of ${least} GiB`, {
+      hint: `say --disk ${least}`,
+    })
+  }
   const base = places.baseOf(image.digest, size)
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {

@@ -64,7 +64,14 @@ async function readCluster(
   const offset = Number(entry & ((1n << offsetBits) - 1n))
   const sectors = Number((entry & ((1n << 62n) - 1n)) >> offsetBits) + 1
   const packed = await readAt(file, offset, 512 * sectors - (offset % 512))
-  return inflateRawSync(packed).subarray(0, length)
+  try {
+    return inflateRawSync(packed, { maxOutputLength: length })
+  } catch (error) {
+    throw new UserError('usage', 'the image is damaged: a part of it cannot be unpacked', {
+      hint: 'download or make the image again',
+      cause: error,
+    })
+  }
 }
 
 /**

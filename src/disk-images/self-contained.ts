@@ -1,0 +1,126 @@
+import type { FileHandle } from 'node:fs/promises'
+import { UserError } from '../errors.ts'
+
+/** Bytes. A larger disk is none that anybody has. */
+const largestDisk = 64 * 2 ** 40
+
+/** In a VMDK, in bytes. */
+const sector = 512
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  await handle.read(bytes, 0, length, position)
+  return bytes
+}
+
+const damaged = (file: string): UserError =>
+  new UserError('usage', `${file} is damaged: its header makes no sense`, {
+    hint: 'download or make the image again',
+  })
+
+const elsewhere = (file: string, what: string): UserError =>
+  new UserError('usage', `${file} is refused: ${what}, which can be any file of this computer`, {
+    hint: 'where you trust the image, make one file of it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+  })
+
+const asNumber = (value: bigint, file: string): number => {
+  if (value <= 0n || value > BigInt(largestDisk)) throw damaged(file)
+  return Number(value)
+}
+
+/** The extension that names an external data file (QEMU's docs/interop/qcow2, "Header extensions"). */
+const dataFileName = 0x44415441
+
+/** All of a header lies in the first cluster, extensions and names included. */
+async function readQcow2(handle: FileHandle, file: string): Promise<number> {
+  const header = await readAt(handle, 0, 2 ** 16)
+  const version = header.readUInt32BE(4)
+  const clusterBits = header.readUInt32BE(20)
+  const tableLength = 8 * header.readUInt32BE(36)
+  const isSound =
+    (version === 2 || version === 3) &&
+    clusterBits >= 9 &&
+    clusterBits <= 21 &&
+    tableLength <= 2 ** 25 &&
+    header.readBigUInt64BE(40) <= BigInt((await handle.stat()).size)
+  if (!isSound) throw damaged(file)
+  if (header.readBigUInt64BE(8) !== 0n) throw elsewhere(file, 'it is laid over a backing file')
+  if (version === 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
+    throw elsewhere(file, 'its data are in an external data file')
+  }
+  if (header.readUInt32BE(32) !== 0) {
+    throw new UserError('usage', `${file} is encrypted`, {
+      hint: 'decrypt it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+    })
+  }
+  let at = version === 3 ? header.readUInt32BE(100) : 72
+  while (at >= 72 && at + 8 <= header.length && header.readUInt32BE(at) !== 0) {
+    if (header.readUInt32BE(at) === dataFileName) {
+      throw elsewhere(file, 'it names an external data file')
+    }
+    at += 8 + 8 * Math.ceil(header.readUInt32BE(at + 4) / 8)
+  }
+  return asNumber(header.readBigUInt64BE(24), file)
+}
+
+/** Kinds of VMDK that are one file (VMware's "Virtual Disk Format 5.0"). */
+const wholeKinds = new Set(['monolithicSparse', 'streamOptimized'])
+
+/** One extent, which is this file itself: readers take its name for none. */
+const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
+
+async function readVmdk(handle: FileHandle, file: string): Promise<number> {
+  const header = await readAt(handle, 0, sector)
+  if (header.toString('latin1', 0, 4) !== 'KDMV') {
+    throw elsewhere(file, 'it only describes a disk that is in other files')
+  }
+  const sectors = header.readBigUInt64LE(12)
+  const [start, length] = [header.readBigUInt64LE(28), header.readBigUInt64LE(36)]
+  if (sectors === 0n || start === 0n || start > 2n ** 20n || length === 0n || length > 128n) {
+    throw damaged(file)
+  }
+  const bytes = await readAt(handle, Number(start) * sector, Number(length) * sector)
+  const [descriptor = ''] = bytes.toString('latin1').split('\0')
+  const lines = descriptor.split(/\r?\n/).map((line) => line.trim())
+  const valuesOf = (key: string): string[] =>
+    lines.flatMap((line) => {
+      const [, name = '', value = ''] = /^(\w+)\s*=\s*"?([^"]*)/.exec(line) ?? []
+      return name.toLowerCase() === key ? [value.trim()] : []
+    })
+  const kinds = valuesOf('createtype')
+  const extents = lines.filter((line) => /^(?:RW|RDONLY|NOACCESS)\b/i.test(line))
+  const isWhole =
+    kinds.length === 1 &&
+    wholeKinds.has(kinds[0] ?? '') &&
+    valuesOf('parentcid').every((parent) => parent.toLowerCase() === 'ffffffff') &&
+    valuesOf('parentfilenamehint').length === 0 &&
+    extents.length === 1 &&
+    ownExtent.test(extents[0] ?? '')
+  if (!isWhole) throw elsewhere(file, 'it refers to other files')
+  return asNumber(sectors * BigInt(sector), file)
+}
+
+/** Of an image of its own, growing or not (VirtualBox's VDICore.h); the others are differences to a parent. */
+const wholeTypes = new Set([1, 2])
+
+async function readVdi(handle: FileHandle, file: string): Promise<number> {
+  const header = await readAt(handle, 0, sector)
+  if (header.readUInt16LE(0x46) !== 1) throw damaged(file)
+  const parent = header.subarray(0x1a8, 0x1b8)
+  if (!wholeTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
+    throw elsewhere(file, 'it holds what differs from another disk')
+  }
+  return asNumber(header.readBigUInt64LE(0x170), file)
+}
+
+const readers = { qcow2: readQcow2, vmdk: readVmdk, vdi: readVdi } as const
+
+/**
+ * The size of the disk in an image, in bytes. Throws kind `usage` where part of the disk is in another file, as of a backing file,
+ * an external data file, foreign extents or a parent; and for a header that makes no sense.
+ */
+export const readSelfContained = (
+  handle: FileHandle,
+  format: keyof typeof readers,
+  file: string,
+): Promise<number> => readers[format](handle, file)
