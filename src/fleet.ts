@@ -8,6 +8,7 @@ import type { Context } from './operations/context.ts'
 import { type HostedFleet, type Reach, reachMachines } from './reach-machines.ts'
 import { openCreations } from './state/creations.ts'
 import { openKeys } from './state/keys.ts'
+import { checkHome } from './state/home.ts'
 import { locateHome } from './state/locate-home.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import { shareAnswers } from './transport/share-answers.ts'
@@ -39,6 +40,7 @@ export function openFleet(
 ): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
+  checkHome(home, env)
   const keys = openKeys(home)
   const creations = openCreations(home)
   const told = inventoryFile || env['FLEET_INVENTORY'] || undefined

@@ -9,7 +9,7 @@ import { UserError } from './errors.ts'
 import { openHostedInput } from './hosted-input.ts'
 import type { Hosted } from './operations/context.ts'
 import { rememberInventories } from './state/inventory-cache.ts'
-import { brokerEnded } from './transport/broker/client.ts'
+import { brokerEnded, loginEnvironment } from './transport/broker/client.ts'
 import type { Connections } from './transport/broker/connections.ts'
 import type {
   BrokerTarget,
@@ -92,9 +92,10 @@ export async function runHosted(
   const machines = new Set<string>()
   const connect = async (
     target: BrokerTarget | undefined,
-    own: Login['env'],
+    env: Login['env'],
   ): Promise<Transport> => {
     if (target === undefined) return hosted.leave()
+    const own = loginEnvironment(env)
     if (!begun.signal.aborted && !connections.has(target, own)) return hosted.leave()
     machines.add(target.machine)
     const transport = await connections.use(target, own)

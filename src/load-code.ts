@@ -93,10 +93,10 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 /**
  * Loads the bundle's files from `folder` sooner than Node.js would: their places are known, and what V8 made of them is kept
  * in `cache`, a file of this user's alone for this build, since code from where others write would run as this user.
- * When the process ends, whatever was compiled anew is added to it. Node.js has the like of its own only since 22.1.
+ * When the process ends, whatever was compiled anew is added to it; without `cache` nothing is kept. Node.js has the like of its own only since 22.1.
  */
-export function openCode(folder: string, cache: string): Code {
-  const compiled = readCompiled(cache)
+export function openCode(folder: string, cache: string | undefined): Code {
+  const compiled = cache === undefined ? new Map<string, Buffer>() : readCompiled(cache)
   const loaded = new Map<string, Loaded>()
   const requireNode = nodeModule.createRequire(join(folder, 'main.js'))
 
@@ -139,7 +139,7 @@ export function openCode(folder: string, cache: string): Code {
   }
 
   process.once('exit', () => {
-    if ([...loaded.values()].every(({ isKept }) => isKept)) return
+    if (cache === undefined || [...loaded.values()].every(({ isKept }) => isKept)) return
     for (const [name, { script }] of loaded) compiled.set(name, script.createCachedData())
     writeCompiled(cache, compiled)
   })

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './broker.ts'
 import type * as Process from './process.ts'
-import { locateHome } from './state/locate-home.ts'
+import { locateHome, strangerIn } from './state/locate-home.ts'
 import type { Program } from './ui/io.ts'
 
 /** Tells this build from every other; the build puts it here. */
@@ -33,7 +33,9 @@ export async function start(
   const program = { ...main, build: fleetBuild }
   if (mayBeHosted(argv) && (await askBroker(argv, program.build))) return
   const release = `${fleetBuild}-${process.version}-${process.arch}`
-  const cache = join(locateHome(process.env), 'cache', 'code', release)
+  const home = locateHome(process.env)
+  const isOurs = strangerIn(home, process.env) === undefined
+  const cache = isOurs ? join(home, 'cache', 'code', release) : undefined
   const { openCode } = await import('./load-code.ts')
   const code = openCode(dirname(main.file), cache)
   if (argv[0] === '__broker') {

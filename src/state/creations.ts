@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { UserError, codeOf } from '../errors.ts'
+import { prepareSocketFolder, shortFolderFor } from '../socket-folder.ts'
 import { longestSocketPath } from '../socket-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
@@ -42,7 +42,7 @@ function socketFor(folder: string, token: string): string {
   const name = `${digest(`${folder} ${token}`)}.sock`
   if (process.platform === 'win32') return String.raw`\\.\pipe\fleet-${name}`
   const path = join(folder, name)
-  return Buffer.byteLength(path) <= longestSocketPath ? path : join(tmpdir(), `fleet-${name}`)
+  return Buffer.byteLength(path) <= longestSocketPath ? path : join(shortFolderFor(folder), name)
 }
 
 async function isHeld(path: string): Promise<boolean> {
@@ -115,6 +115,7 @@ export function openCreations(home: string): Creations {
     async hold(token, machine, work) {
       await prepare()
       const path = socketFor(folder, token)
+      if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
       const { withLock } = await import('../lock.ts') // the start of most commands does without its package
       // One lock for all: a socket that another process is just binding must not look dead.
       const server = await withLock(join(folder, 'hold'), async () => {

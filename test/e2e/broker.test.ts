@@ -66,7 +66,13 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   test('commands that begin at once start one, and share one connection', async () => {
     await ana.fleet(['broker', 'stop'])
     expect((await status()).pid).toBe(undefined)
-    const commands = Array.from({ length: 6 }, () => ana.fleet(['ssh', 'h1', 'echo', '$PPID']))
+    const env = {
+      AWS_SECRET_ACCESS_KEY: 's3cret',
+      GITHUB_TOKEN: 's3cret',
+      FLEET_PASSWORD: 's3cret',
+    }
+    const ssh = ['ssh', 'h1', 'echo', '$PPID']
+    const commands = Array.from({ length: 6 }, () => ana.fleet(ssh, { env }))
     const answers = await Promise.all(commands)
     expect(answers.map(({ code, stderr }) => [code, stderr])).toEqual(answers.map(() => [0, '']))
     expect(new Set(answers.map(({ stdout }) => stdout)).size).toBe(1)
@@ -74,6 +80,8 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(pid).toBeGreaterThan(1)
     expect(hosts).toMatchObject([{ machine: 'h1', state: 'connected' }])
     expect(await logins()).toBe(1)
+    // Nothing of the terminal that happened to start it stays with it.
+    expect(await readFile(`/proc/${pid}/environ`, 'latin1')).not.toContain('s3cret')
   })
 
   test('every kind of command goes through it', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { findProcess, isAlive } from '../../src/operations/processes.ts'
-import { endHungBroker, noteBroker } from '../../src/transport/broker/hung.ts'
+import { describeEnd, endHungBroker, noteBroker } from '../../src/transport/broker/hung.ts'
 
 /** A process that neither answers nor heeds a signal, noted as the broker of a folder of its own. */
 async function hang(since?: string) {
@@ -40,6 +40,7 @@ describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
     const { folder, child } = await hang('another start')
     expect(await endHungBroker(folder, Date.now() + 1000, isAlive)).toBe(false)
     expect(child.signalCode).toBe(null)
+    expect(await describeEnd(folder)).toContain(`kill ${child.pid}`)
   })
 
   test('is not to be ended where nothing tells which process it is', async () => {

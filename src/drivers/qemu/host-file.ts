@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { shortFolderFor } from '../../socket-folder.ts'
+import { longestSocketPath } from '../../socket-path.ts'
 
 /** Processor architectures that hosts can have, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
@@ -35,9 +36,6 @@ export interface HostFile {
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
-/** Longer paths cannot be those of sockets everywhere (104 bytes with the final NUL on macOS). */
-const longestSocketPath = 103
-
 /** The files of hosts in the driver's folder. */
 export function placesIn(folder: string) {
   const hosts = join(folder, 'hosts')
@@ -52,8 +50,7 @@ export function placesIn(folder: string) {
     socketOf(id: string): string {
       const path = of(id, 'qmp.sock')
       if (Buffer.byteLength(path) <= longestSocketPath) return path
-      const mark = createHash('sha256').update(path).digest('hex').slice(0, 16)
-      return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `fleet-qemu-${mark}.sock`)
+      return join(shortFolderFor(folder), `${id}.sock`)
     },
   }
 }

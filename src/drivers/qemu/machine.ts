@@ -1,6 +1,8 @@
 import { access, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
+import { prepareSocketFolder } from '../../socket-folder.ts'
 import { withLock } from '../../lock.ts'
 import type { Call } from '../driver.ts'
 import { isPortFree } from '../loopback-port.ts'
@@ -83,6 +85,7 @@ export function startMachine(
         hint: 'end it: the port is the way to the machine, and stays the same',
       })
     }
+    await prepareSocketFolder(dirname(places.socketOf(host.id)))
     await rm(places.socketOf(host.id), { force: true })
     const words = [...machineWords(host, places), ...(await firmwareWords(host))]
     const from = snapshot === undefined ? [] : ['-loadvm', snapshot]
@@ -122,8 +125,9 @@ export async function killMachine(host: HostFile, places: Places, call: Call): P
   call.progress('switch the virtual machine off')
   await execute(places.socketOf(host.id), 'quit', call.signal)
   if (await isGoneWithin(host, places, 30_000, call.signal)) return
-  throw new UserError('failed', 'QEMU does not end', {
-    hint: `end its process: kill -9 $(cat ${places.of(host.id, 'pid')})`,
+  const pid = Number(await readFile(places.of(host.id, 'pid'), 'utf8').catch(() => ''))
+  throw new UserError('failed', `QEMU does not end, the process of ${host.name}`, {
+    hint: pid > 0 ? `end its process: kill -9 ${pid}` : 'end its process',
   })
 }
 

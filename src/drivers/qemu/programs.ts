@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ExecFileOptions, execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
@@ -46,6 +46,16 @@ async function missing(program: string, cause: unknown): Promise<UserError> {
 /** How long a program may take that is not to run on, in milliseconds: copying a disk is the longest. */
 const patience = 10 * 60_000
 
+/** Starts a program whose files, sockets and logs are this user's alone, whatever the umask of the person. */
+function startProgram(program: string, words: readonly string[], options: ExecFileOptions) {
+  const before = process.umask(0o077)
+  try {
+    return promisify(execFile)(program, [...words], { ...options, encoding: 'utf8' })
+  } finally {
+    process.umask(before)
+  }
+}
+
 /**
  * Runs a program of QEMU's and gives what it printed. Throws kind `unsupported` where it is not installed, `failed` with its
  * own words when it fails.
@@ -58,7 +68,7 @@ export async function runProgram(
   const env = { ...process.env, LC_ALL: 'C' }
   const options = { signal, timeout: patience, maxBuffer: 2 ** 24, env }
   try {
-    return (await promisify(execFile)(program, [...words], options)).stdout
+    return (await startProgram(program, words, options)).stdout
   } catch (error) {
     signal.throwIfAborted()
     if (codeOf(error) === 'ENOENT') throw await missing(program, error)

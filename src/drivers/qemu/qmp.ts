@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
+import { isSocketFolder } from '../../socket-folder.ts'
 
 /** How long QEMU may take for a command, in milliseconds: keeping the memory of a host takes the longest. */
 const patience = 5 * 60_000
@@ -12,6 +14,7 @@ const queueIsFull = 'EAGAIN'
 
 /** Whether a QEMU listens on its socket: with the process goes the listener, whatever file is left. */
 export async function answers(path: string): Promise<boolean> {
+  if (!(await isSocketFolder(dirname(path)))) return false
   const socket = connect(path)
   try {
     await once(socket, 'connect')
@@ -35,6 +38,7 @@ async function* readAnswers(socket: Socket): AsyncGenerator<Answer> {
 }
 
 async function open(path: string, signal: AbortSignal): Promise<Socket> {
+  await isSocketFolder(dirname(path)) // else another user could answer for QEMU
   for (;;) {
     const socket = connect(path)
     try {

@@ -65,9 +65,15 @@ export const brokerEnded = (machine: string | undefined): UserError =>
     },
   )
 
+/** What a login needs of an environment: the rest of it, such as a provider's secrets, is not kept with a connection. */
+export const loginEnvironment = ({ SSH_AUTH_SOCK, HOME }: Login['env']): Login['env'] => ({
+  SSH_AUTH_SOCK,
+  HOME,
+})
+
 /** What the broker is told of who asks. */
-const loginOf = ({ SSH_AUTH_SOCK, HOME }: Login['env'], { prompt }: SshOptions): Login => ({
-  env: { SSH_AUTH_SOCK, HOME },
+const loginOf = (env: Login['env'], { prompt }: SshOptions): Login => ({
+  env: loginEnvironment(env),
   canAsk: prompt !== undefined,
 })
 
@@ -128,15 +134,15 @@ export function openBroker(place: BrokerPlace): Broker {
   /** What the broker that runs, if any, says to a question that `put` puts to it. `advice` is for one that does not hear. */
   async function ask<Else>(
     put: (socket: Socket) => Promise<Wire | Else>,
-    advice: string,
+    advice: () => Promise<string>,
   ): Promise<BrokerStatus | Else | undefined> {
     const socket = await findBroker(place.folder)
     const wire =
       socket &&
-      (await put(socket).catch((cause: unknown) => {
+      (await put(socket).catch(async (cause: unknown) => {
         if (!(cause instanceof BrokerHung)) throw cause
         throw new UserError('failed', "fleet's broker runs and does not answer", {
-          hint: advice,
+          hint: await advice(),
           cause,
         })
       }))
@@ -227,10 +233,16 @@ export function openBroker(place: BrokerPlace): Broker {
     status: () =>
       ask(
         (socket) => introduce(socket, { open: 'status', ...identity }),
-        'end it: fleet broker stop; the next command starts another one',
+        async () => 'end it: fleet broker stop; the next command starts another one',
       ),
     stop: () =>
-      ask((socket) => present(socket, { open: 'stop' }), 'end its process: pkill -f __broker'),
+      ask(
+        (socket) => present(socket, { open: 'stop' }),
+        async () => {
+          const { describeEnd } = await import('./hung.ts')
+          return describeEnd(place.folder)
+        },
+      ),
     async forget(files) {
       if (files.length > 0) (await open({ open: 'forget', files }, { env: {} }, '')).destroy()
     },

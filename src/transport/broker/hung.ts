@@ -2,6 +2,7 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Holder } from '../transport.ts'
+import { socketIn } from './place.ts'
 
 const noteIn = (folder: string): string => join(folder, 'broker.json')
 
@@ -14,6 +15,16 @@ export async function noteBroker(folder: string, self: Holder): Promise<void> {
   const fresh = `${noteIn(folder)}.${self.pid}`
   await writeFile(fresh, JSON.stringify(self), { mode: 0o600 })
   await rename(fresh, noteIn(folder))
+}
+
+/** What a person can do about a broker that cannot be ended from here. */
+export async function describeEnd(folder: string): Promise<string> {
+  try {
+    const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as Holder
+    return `end its process, on the computer or in the container that started it: kill ${pid}`
+  } catch {
+    return `end its process, and remove ${socketIn(folder)}: the next command starts another one`
+  }
 }
 
 /**

@@ -41,13 +41,24 @@ async function takeTurn(lock: string): Promise<boolean> {
   }
 }
 
+/**
+ * What the broker needs of the environment of the command that happens to start it: where home and sockets are, and how
+ * Node.js works. It lives long and serves other terminals too, so that nothing else of this one, such as a provider's
+ * secrets, gets into it; a command brings along what its own login needs.
+ */
+const kept =
+  /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LC_\w+|FLEET_HOME|XDG_(?:DATA|CACHE|CONFIG|STATE)_HOME|XDG_RUNTIME_DIR)$/
+
+const brokerEnvironment = (env: BrokerPlace['env']): BrokerPlace['env'] =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => kept.test(name)))
+
 /** Starts the program as the broker, on its own. What it has to say about trouble goes to a file. */
 function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
   const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
   const child = spawn(process.execPath, [program, '__broker'], {
     cwd: '/',
     detached: true,
-    env: { ...env },
+    env: brokerEnvironment(env),
     stdio: ['ignore', log, log],
   })
   closeSync(log)
