@@ -2,6 +2,8 @@ import type { HostFacts } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import type { HostRecord, Machine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
+import type { SshConfig } from '../transport/ssh-config.ts'
+import { HostKeyChanged, knownHostChanged } from '../transport/ssh-failure.ts'
 import type { Context } from './context.ts'
 import { connectJumpHost } from './jump-host.ts'
 import { logIn } from './log-in.ts'
@@ -15,6 +17,8 @@ export interface AdmitRequest {
   readonly trust: HostKeyTrust
   /** Private keys to log in with before the usual ones. */
   readonly identityFiles?: readonly string[]
+  /** What this person's ssh configuration says of the host. */
+  readonly ssh?: Pick<SshConfig, 'agent' | 'certificateFiles' | 'knownHosts'> | undefined
   /** Installs or repairs the engine where it does not answer. */
   readonly installEngine?: boolean
 }
@@ -37,12 +41,19 @@ export async function admitHost(
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
   calls.progress(address === undefined ? 'look at this computer' : `connect to ${address}`)
-  const pinned = address !== undefined && {
-    hostKeys: await trustHostKey(context, { name, address, port, via }, request.trust),
-  }
+  const { identityFiles = [], ssh = {} } = request
+  const trusted =
+    address === undefined
+      ? undefined
+      : await trustHostKey(context, { name, address, port, via }, request.trust, ssh.knownHosts)
+  const pinned = trusted && { hostKeys: [...trusted.hostKeys] }
   const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
-  const { identityFiles = [] } = request
-  const login = await logIn(context, { ...machine, host }, { via, identityFiles })
+  const way = { via, identityFiles, options: ssh }
+  const login = await logIn(context, { ...machine, host }, way).catch((error: unknown) => {
+    if (!(error instanceof HostKeyChanged) || !trusted || trusted.knownIn.length === 0) throw error
+    const endpoint = { machine: name, address: address ?? '', port }
+    throw knownHostChanged(endpoint, trusted.knownIn, error.shown)
+  })
   await using transport = login.transport
   const target = { machine: name, transport, socket, signal: context.signal }
   const probe = request.installEngine

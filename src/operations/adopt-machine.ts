@@ -69,6 +69,7 @@ export async function adoptMachine(
       via,
       engine: request.engine,
       trust: request.trust,
+      ssh: config,
       identityFiles: [...(request.identityFiles ?? []), ...identityFiles.filter(isChosen)],
     },
     { progress: calls.progress, approve: async () => false },

@@ -6,7 +6,7 @@ import { findJumpHosts } from './jump-host.ts'
 
 /** What the broker is told of a host, which it knows nothing about otherwise. The host has an address. */
 export async function describeTarget(
-  context: Pick<Context, 'inventory' | 'keys'>,
+  context: Pick<Context, 'inventory' | 'keys' | 'env'>,
   machine: Machine,
 ): Promise<BrokerTarget> {
   const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {

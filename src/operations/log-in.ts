@@ -4,7 +4,9 @@ import { openLocal } from '../transport/local.ts'
 import { connectSsh } from '../transport/ssh.ts'
 import { fingerprintKeyFile } from '../transport/ssh-key-fingerprint.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { LoginOptions } from '../state/keys.ts'
 import type { Context } from './context.ts'
+import { agentOf } from './describe-login.ts'
 
 /** How to get in to a host that is no machine yet. */
 interface Way {
@@ -12,6 +14,8 @@ interface Way {
   readonly via: Transport | undefined
   /** Private keys to try before the usual ones, best first. */
   readonly identityFiles: readonly string[]
+  /** What else ssh's configuration says of the login. */
+  readonly options?: LoginOptions
 }
 
 /** An open login, which the caller ends, and the key to come back with. */
@@ -24,8 +28,14 @@ interface Login extends Pick<HostRecord, 'key'> {
  * one that the host takes; nobody is asked for a passphrase before all have failed.
  */
 export async function logIn(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
-  const { address } = machine.host
+  const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
+  const login = await logInWithKeys(context, machine, way)
+  await context.keys().rememberLogin({ address, port, user }, way.options ?? {})
+  return login
+}
+
+async function logInWithKeys(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
   const keys = await readFingerprints(way.identityFiles)
   for (const [file, key] of keys) {
     try {
@@ -62,12 +72,15 @@ async function remembered(
 function connect(
   { signal, env, prompt }: Context,
   { name, host }: ReadyMachine,
-  way: Way,
+  { options = {}, ...way }: Way,
   mayAsk: boolean,
 ): Promise<Transport> {
   const { address = '', port = 22, user = '', hostKeys = [] } = host
   return connectSsh(
-    { machine: name, address, port, user, hostKeys, ...way },
+    {
+      ...{ machine: name, address, port, user, hostKeys, ...way },
+      ...{ certificateFiles: options.certificateFiles, agent: agentOf(options, env) },
+    },
     { signal, env, prompt: mayAsk ? prompt : undefined },
   )
 }

@@ -3,9 +3,11 @@ import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { fingerprint } from '../transport/host-keys.ts'
+import { findKnownHost } from '../transport/known-hosts.ts'
 import { scanHostKey } from '../transport/ssh.ts'
 import type { Context } from './context.ts'
 import { connectJumpHost } from './jump-host.ts'
+import { checkNotRevoked } from './trust-host-key.ts'
 
 /** A host's key as pinned, and as the host shows it now: fingerprints. */
 export interface KeyChange {
@@ -32,6 +34,7 @@ export async function rekeyMachine(
   const via = await connectJumpHost(context, machine)
   const endpoint = { address: host.address, port: host.port ?? 22, via }
   const shown = await scanHostKey(endpoint, { signal: context.signal })
+  checkNotRevoked({ name, ...endpoint }, shown, await findKnownHost(endpoint, context.env))
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {
     throw new UserError('usage', `its key is ${change.after} still: nothing was changed`, {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findKnownHostKeys } from '../transport/known-hosts.ts'
+import { findKnownHost } from '../transport/known-hosts.ts'
 import { askSsh } from '../transport/ssh-config.ts'
 import type { Context } from './context.ts'
 import { fanOut } from './fan-out.ts'
@@ -54,8 +54,8 @@ async function isConfigured(
 
 /** Whether known_hosts has the name with keys that are none of the machine's. */
 async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable): Promise<boolean> {
-  const known = await findKnownHostKeys(name, 22, env)
-  return known.length > 0 && !known.some((key) => host.hostKeys?.includes(key))
+  const { trusted } = await findKnownHost({ address: name, port: 22 }, env)
+  return trusted.length > 0 && !trusted.some(({ key }) => host.hostKeys?.includes(key))
 }
 
 const addresses = async (name: string): Promise<readonly string[]> =>

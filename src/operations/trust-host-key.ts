@@ -1,7 +1,8 @@
 import { UserError } from '../errors.ts'
 import type { MachineName } from '../machine/name.ts'
 import { fingerprint } from '../transport/host-keys.ts'
-import { findKnownHostKeys } from '../transport/known-hosts.ts'
+import { type KnownHost, type KnownHostQuery, findKnownHost } from '../transport/known-hosts.ts'
+import { hostKeyRevoked } from '../transport/ssh-failure.ts'
 import { type SshTarget, scanHostKey } from '../transport/ssh.ts'
 import type { Context } from './context.ts'
 
@@ -28,26 +29,46 @@ export interface HostKeyTrust {
 
 type Endpoint = Pick<SshTarget, 'address' | 'port' | 'via'> & { readonly name: MachineName }
 
+/** Keys that may be pinned, and where they were known, if they were. */
+interface TrustedKeys {
+  readonly hostKeys: readonly string[]
+  /** The lines of known_hosts that hold them. */
+  readonly knownIn: KnownHost['trusted']
+}
+
 /**
  * The keys to pin for a new host: the expected one, else those that known_hosts has for it, else
- * the one it shows, if that may be taken or the person says so. Nobody has logged in by then.
+ * the one it shows, if that may be taken or the person says so. Nobody has logged in by then. Whatever
+ * vouches for it, a key that known_hosts marks as revoked is refused.
  * Throws kind `host-key` when nothing vouches for the key, `cancelled` when the person says no.
  */
 export async function trustHostKey(
   { env, signal }: Context,
   endpoint: Endpoint,
   trust: HostKeyTrust,
-): Promise<string[]> {
+  knownHosts: Pick<KnownHostQuery, 'alias' | 'files'> = {},
+): Promise<TrustedKeys> {
   const { address, port } = endpoint
-  const known = await findKnownHostKeys(address, port, env)
-  if (trust.expected === undefined && known.length > 0) return [...known]
-  const shown = await scanHostKey(endpoint, { signal })
-  if (trust.expected !== undefined) {
-    return [checkExpected(endpoint, trust.expected, [shown, ...known])]
+  const known = await findKnownHost({ address, port, ...knownHosts }, env)
+  if (trust.expected === undefined && known.trusted.length > 0) {
+    return { hostKeys: known.trusted.map(({ key }) => key), knownIn: known.trusted }
   }
-  if (trust.acceptNew) return [shown]
-  await confirmKey(endpoint, trust, shown)
-  return [shown]
+  const shown = await scanHostKey(endpoint, { signal })
+  const usable = [shown, ...known.trusted.map(({ key }) => key)] as const
+  const key = trust.expected === undefined ? shown : checkExpected(endpoint, trust.expected, usable)
+  checkNotRevoked(endpoint, key, known)
+  if (trust.expected === undefined && !trust.acceptNew) await confirmKey(endpoint, trust, shown)
+  return { hostKeys: [key], knownIn: [] }
+}
+
+/** Throws kind `host-key` when known_hosts marks the key as revoked (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+export function checkNotRevoked(
+  { name, address }: Pick<Endpoint, 'name' | 'address'>,
+  key: string,
+  { revoked }: Pick<KnownHost, 'revoked'>,
+): void {
+  const line = revoked.find((one) => one.key === key)
+  if (line !== undefined) throw hostKeyRevoked({ machine: name, address }, line)
 }
 
 /** Compares fingerprints; people leave out `SHA256:`, or copy the padding. */
@@ -57,7 +78,7 @@ const sameFingerprint = (key: string, typed: string): boolean =>
 function checkExpected(
   { name, address }: Endpoint,
   expected: string,
-  keys: readonly [string, ...string[]],
+  keys: readonly [string, ...(readonly string[])],
 ): string {
   const found = keys.find((key) => sameFingerprint(key, expected))
   if (found !== undefined) return found
@@ -81,10 +102,10 @@ async function confirmKey(
   if (confirm === undefined) {
     throw new UserError(
       'host-key',
-      `nothing vouches for the key of ${address}: ${key.fingerprint}`,
+      `unknown host key for ${address}: ${key.fingerprint} (${key.type})`,
       {
         machine: name,
-        hint: `if it is the right one, say so: --host-key ${key.fingerprint}; --accept-new takes any`,
+        hint: `compare it with the host's own, then pass --host-key ${key.fingerprint}, or --accept-new to trust the first key shown`,
       },
     )
   }

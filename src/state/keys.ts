@@ -1,12 +1,30 @@
-import { randomBytes } from 'node:crypto'
-import { readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 
-/** The private keys in home, by fingerprint. */
+/** Whom a login is for. */
+interface LoginPlace {
+  readonly address: string
+  readonly port: number
+  readonly user: string
+}
+
+/** What this person's ssh configuration says of a login, which names of hosts there lead to and an address does not. */
+export interface LoginOptions {
+  /** The agent that is not that of SSH_AUTH_SOCK: a path, `none`, or `$NAME` of a variable. */
+  readonly agent?: string | undefined
+  readonly certificateFiles?: readonly string[] | undefined
+}
+
+/** The private keys in home, by fingerprint, and how logins go that need more than a key. */
 export interface Keys {
+  /** What was remembered of a login. */
+  findLogin(place: LoginPlace): Promise<LoginOptions>
+  /** Remembers how a login goes; in place of what was remembered of it. */
+  rememberLogin(place: LoginPlace, options: LoginOptions): Promise<void>
   /**
    * The file of the private key with this `SHA256:…` fingerprint, if home knows it. It may be gone since:
    * who tries it says so.
@@ -39,7 +57,31 @@ export function openKeys(home: string): Keys {
     await preparePrivateFolder(home)
     await preparePrivateFolder(folder)
   }
+  const logins = join(home, 'logins')
+  const loginFile = ({ user, address, port }: LoginPlace): string => {
+    const digest = createHash('sha256').update(JSON.stringify([user, address, port]))
+    return join(logins, `${digest.digest('hex')}.json`)
+  }
   return {
+    async findLogin(place) {
+      const text = await readFile(loginFile(place), 'utf8').catch(() => '{}')
+      try {
+        return JSON.parse(text) as LoginOptions
+      } catch {
+        return {}
+      }
+    },
+    async rememberLogin(place, { agent, certificateFiles = [] }) {
+      const file = loginFile(place)
+      if (agent === undefined && certificateFiles.length === 0) return rm(file, { force: true })
+      await preparePrivateFolder(home)
+      await preparePrivateFolder(logins)
+      try {
+        await replaceFile(file, JSON.stringify({ agent, certificateFiles }), { mode: 0o600 })
+      } catch (error) {
+        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+      }
+    },
     async find(fingerprint) {
       const link = join(folder, fileNameFor(fingerprint))
       return realpath(link).catch(() => readlink(link).catch(() => undefined))

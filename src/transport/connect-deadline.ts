@@ -9,6 +9,8 @@ export interface ConnectDeadline extends Disposable {
   restart(ms: number): void
   /** Stops the clock while a person thinks, and starts it anew. Without an answer everything ends. */
   whileAsking<T>(question: () => Promise<T>): Promise<T>
+  /** Stops the clock during work that may wait for a person elsewhere, and starts it anew. */
+  readonly pauseDuring: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 export function startDeadline(first: number, caller: AbortSignal | undefined): ConnectDeadline {
@@ -16,7 +18,17 @@ export function startDeadline(first: number, caller: AbortSignal | undefined): C
   const stop = (reason: unknown) => stopper.abort(reason)
   let ms = first
   const startClock = () => setTimeout(() => stop(new ConnectTimeout(Math.round(ms / 1000))), ms)
-  let clock = startClock()
+  let clock: NodeJS.Timeout | undefined = startClock()
+  let isOver = false
+  async function pauseDuring<T>(work: () => Promise<T>): Promise<T> {
+    clearTimeout(clock)
+    try {
+      return await work()
+    } finally {
+      clearTimeout(clock)
+      if (!isOver) clock = startClock()
+    }
+  }
   return {
     signal: caller ? AbortSignal.any([caller, stopper.signal]) : stopper.signal,
     stop,
@@ -25,17 +37,18 @@ export function startDeadline(first: number, caller: AbortSignal | undefined): C
       clearTimeout(clock)
       clock = startClock()
     },
+    pauseDuring,
     async whileAsking(question) {
-      clearTimeout(clock)
       try {
-        return await question()
+        return await pauseDuring(question)
       } catch (error) {
         stop(error)
         throw error
-      } finally {
-        clock = startClock()
       }
     },
-    [Symbol.dispose]: () => clearTimeout(clock),
+    [Symbol.dispose]() {
+      isOver = true
+      clearTimeout(clock)
+    },
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { type Destination, parseDestination } from './destination.ts'
+import type { KnownHostQuery } from './known-hosts.ts'
 
 /** How to log in to a host, after ~/.ssh/config had its say. */
 export interface SshConfig {
@@ -14,6 +15,12 @@ export interface SshConfig {
   readonly port: number
   /** Private keys that exist on this computer, best first. */
   readonly identityFiles: readonly string[]
+  /** Certificates of the person's keys (`CertificateFile`) that exist on this computer. */
+  readonly certificateFiles?: readonly string[]
+  /** `IdentityAgent`, where it is not SSH_AUTH_SOCK: a path, `none`, or `$NAME` of a variable. */
+  readonly agent?: string
+  /** Where the host's keys are known, and by which name. */
+  readonly knownHosts?: Pick<KnownHostQuery, 'alias' | 'files'>
   /** Hosts to jump through, nearest first, as `[user@]host[:port]`. */
   readonly proxyJump?: readonly string[]
 }
@@ -114,6 +121,27 @@ function expand(
     .replaceAll(/%(.)/g, (whole, token: string) => tokens[token] ?? whole)
 }
 
+/** ssh expands some paths itself, and takes the account's home for `~`: where $HOME is another, the same file there. */
+async function inHome(path: string, env: Environment): Promise<string> {
+  const system = `${userInfo().homedir}/`
+  if (!path.startsWith(system)) return path
+  const own = join(homeOf(env), path.slice(system.length))
+  const isUsual = /^\.ssh\/known_hosts2?$/.test(path.slice(system.length))
+  return isUsual || (await exists(own)) ? own : path
+}
+
+/** `ssh -G` prints paths with spaces as they are, and several on one line. */
+const splitPaths = (text: string): readonly string[] => text.split(/ (?=[/~%$]|none$)/)
+
+/** An agent other than that of SSH_AUTH_SOCK. A variable is looked up each time that the agent is needed. */
+async function agentOf(
+  said: string | undefined,
+  find: (path: string) => Promise<string>,
+): Promise<string | undefined> {
+  if (said === undefined || said === 'SSH_AUTH_SOCK') return undefined
+  return said === 'none' || /^\$\w+$/.test(said) ? said : find(said)
+}
+
 async function readAnswer(
   lines: readonly string[],
   { host }: Destination,
@@ -134,6 +162,7 @@ async function readAnswer(
         hint: 'use ProxyJump in ~/.ssh/config in its place, or adopt the jump host and name it with --via',
       },
     )
+  const alias = value('hostkeyalias')
   const config = {
     address: value('hostname') ?? host,
     user: value('user') ?? userInfo().username,
@@ -141,10 +170,30 @@ async function readAnswer(
   }
   const jump = value('proxyjump')
   const jumped = { ...config, ...(jump !== undefined && { proxyJump: jump.split(',') }) }
-  const expansion = { ...jumped, host, hostKeyAlias: value('hostkeyalias') }
-  const files = values('identityfile').map((file) => expand(file, expansion, env))
-  const there = await Promise.all(files.map(exists))
-  return { ...jumped, identityFiles: files.filter((_, index) => there[index]) }
+  const expandPath = (path: string) => expand(path, { ...jumped, host, hostKeyAlias: alias }, env)
+  const filesOf = async (keyword: string): Promise<readonly string[]> => {
+    const files = values(keyword).map(expandPath)
+    const there = await Promise.all(files.map(exists))
+    return files.filter((_, index) => there[index])
+  }
+  const [identityFiles, certificateFiles] = [
+    await filesOf('identityfile'),
+    await filesOf('certificatefile'),
+  ]
+  const find = (path: string) => inHome(expandPath(path), env)
+  const agent = await agentOf(values('identityagent')[0], find)
+  const knownHosts = ['userknownhostsfile', 'globalknownhostsfile']
+    .flatMap(values)
+    .flatMap(splitPaths)
+    .filter((file) => file !== 'none')
+  const files = await Promise.all(knownHosts.map(find))
+  return {
+    ...jumped,
+    identityFiles,
+    ...(certificateFiles.length > 0 && { certificateFiles }),
+    ...(agent !== undefined && { agent }),
+    knownHosts: { files, ...(alias !== undefined && { alias }) },
+  }
 }
 
 /**

@@ -1,4 +1,6 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../errors.ts'
+import { fingerprint } from './host-keys.ts'
+import type { KnownHostKey } from './known-hosts.ts'
 
 /** How far a connection had come when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
@@ -173,18 +175,59 @@ export const connectionLost = (
     cause,
   })
 
-/** The host shows another key than the pinned ones. */
-export const hostKeyChanged = (
-  { machine, address }: Endpoint,
-  pinned: readonly string[],
+/** The host shows another key than the pinned ones. Keys are `TYPE BASE64`. */
+export class HostKeyChanged extends UserError {
+  static override [Symbol.hasInstance](thrown: unknown): thrown is HostKeyChanged {
+    return thrown instanceof UserError && 'shown' in thrown
+  }
+
+  readonly shown: string
+
+  constructor({ machine, address }: Endpoint, pinned: readonly string[], shown: string) {
+    const expected = pinned.map(fingerprint).join(' or ')
+    super(
+      'host-key',
+      `${machine} (${address}) shows another host key than the one pinned: ${fingerprint(shown)} in place of ${expected}`,
+      {
+        machine,
+        hint: `somebody may be listening in. If the host was rebuilt on purpose: fleet rekey ${machine}`,
+      },
+    )
+    this.shown = shown
+  }
+}
+
+/** The host, which is no machine yet, shows another key than known_hosts has for it. */
+export function knownHostChanged(
+  { machine, address, port }: Pick<Endpoint, 'machine' | 'address' | 'port'>,
+  known: readonly KnownHostKey[],
   shown: string,
+): UserError {
+  const lines = known.map(({ key, file, line }) => `${fingerprint(key)} in ${file}, line ${line}`)
+  const name = port === 22 ? address : `[${address}]:${port}`
+  const files = [...new Set(known.map(({ file }) => file))]
+  const removals = files.map((file) => `ssh-keygen -f '${file}' -R '${name}'`)
+  return new UserError(
+    'host-key',
+    `${address} shows the host key ${fingerprint(shown)}, and known_hosts has another: ${lines.join('; ')}`,
+    {
+      machine,
+      hint: `somebody may be listening in. If the host was rebuilt, or its address used again, remove the old key and try again: ${removals.join('; ')}`,
+    },
+  )
+}
+
+/** The key is one that a known_hosts file says must never be accepted. */
+export const hostKeyRevoked = (
+  { machine, address }: Pick<Endpoint, 'machine' | 'address'>,
+  { key, file, line }: KnownHostKey,
 ): UserError =>
   new UserError(
     'host-key',
-    `${machine} (${address}) shows another host key than the one pinned: ${shown} in place of ${pinned.join(' or ')}`,
+    `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
     {
       machine,
-      hint: `somebody may be listening in. If the host was rebuilt on purpose: fleet rekey ${machine}`,
+      hint: 'whoever has this key can pose as the host: have a new one made there, or remove the line if it is wrong',
     },
   )
 
@@ -195,31 +238,84 @@ export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
     hint: `read and pin it: fleet rekey ${machine}`,
   })
 
-/** What was tried to log in. */
+/** What was tried to log in, as it is noted on the way. */
 export interface LoginReport {
-  /** Keys the server turned down, such as `SHA256:… (~/.ssh/id_ed25519)`. */
-  readonly offered: readonly string[]
+  /** Keys that the server turned down, such as `SHA256:… (~/.ssh/id_ed25519)`. */
+  readonly offered: string[]
+  /** Keys that the server took, and wanted something else beside. */
+  readonly accepted: string[]
   /** Keys that could not be tried, each with the reason. */
-  readonly skipped: readonly string[]
+  readonly skipped: string[]
+  /** Commands that make skipped keys usable. */
+  readonly remedies: string[]
+  /** The methods that the server takes, as it said last. */
+  left: readonly string[]
+  /** What the server has to say to whoever logs in (RFC 4252 5.4). */
+  banner: string
+}
+
+export const newLoginReport = (): LoginReport => ({
+  ...{ offered: [], accepted: [], skipped: [], remedies: [] },
+  ...{ left: [], banner: '' },
+})
+
+/** How much of a server's words is repeated. */
+const longestQuote = 300
+
+/** A server's words, on one line and without control characters. Empty where there are none. */
+function quoteServer(words: string): string {
+  const line = words
+    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replaceAll(/\p{Cf}/gu, '')
+    .trim()
+  return line.length > longestQuote ? `${line.slice(0, longestQuote)}…` : line
 }
 
 /** The server let in none of the keys. */
-export function loginRejected(endpoint: Endpoint, { offered, skipped }: LoginReport): UserError {
+export function loginRejected(endpoint: Endpoint, report: LoginReport): UserError {
   const { machine, user, address } = endpoint
-  const tried =
-    offered.length === 0
-      ? 'there is no key to offer'
-      : `it accepts none of what was offered: ${offered.join(', ')}`
+  const { skipped, banner } = report
+  const { why, hint } = explainRejection(endpoint, report)
   const left = skipped.length === 0 ? '' : `; not tried: ${skipped.join(', ')}`
+  const words = quoteServer(banner)
+  const said = words === '' ? '' : `; the server said: ${words}`
   return new UserError(
     'credentials',
-    `cannot log in to ${machine} as ${user}@${address}: ${tried}${left}`,
-    {
-      machine,
-      hint:
-        offered.length === 0
-          ? 'load a key that the host knows: ssh-add FILE'
-          : `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load one it knows: ssh-add FILE`,
-    },
+    `cannot log in to ${machine} as ${user}@${address}: ${why}${left}${said}`,
+    { machine, hint },
   )
+}
+
+function explainRejection(
+  { user }: Endpoint,
+  { offered, accepted, remedies, left }: LoginReport,
+): { readonly why: string; readonly hint: string } {
+  const others = left.filter((method) => method !== 'publickey').join(' or ')
+  if (accepted.length > 0) {
+    const turnedDown = offered.length === 0 ? '' : `, and turned down ${offered.join(', ')}`
+    return {
+      why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also wants ${left.join(' or ') || 'another method'}`,
+      hint: 'run the command in a terminal, where the second factor can be typed; without one, the server must accept a key alone (AuthenticationMethods in its sshd_config)',
+    }
+  }
+  const remedy = remedies.length === 0 ? undefined : remedies.join('; ')
+  if (left.length > 0 && !left.includes('publickey')) {
+    return {
+      why: `the server accepts no keys for this user, only ${others}`,
+      hint: `run the command in a terminal, where it can be typed, or turn on PubkeyAuthentication in its sshd_config`,
+    }
+  }
+  const alsoTakes = others === '' ? '' : `; the server would also take ${others}`
+  if (offered.length === 0) {
+    return {
+      why: `there is no key to offer${alsoTakes}`,
+      hint: remedy ?? 'load a key that the host knows: ssh-add FILE',
+    }
+  }
+  return {
+    why: `it accepts none of the keys offered: ${offered.join(', ')}${alsoTakes}`,
+    hint:
+      remedy ??
+      `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load one it knows: ssh-add FILE`,
+  }
 }

@@ -8,6 +8,7 @@ import ssh2, {
 import { formatPublicKey } from './host-keys.ts'
 import type { Attempts } from './ssh-authentication.ts'
 import { ClosedEarly, type Failure, type Stage } from './ssh-failure.ts'
+import { type UserAuth, followUserAuth } from './ssh-user-auth.ts'
 
 /** How often an idle link is probed. */
 const probeMs = 4_000
@@ -80,7 +81,10 @@ export interface Handshake {
   readonly verify: (hostKey: string) => boolean
   /** Told once the host says what it is: there is an SSH server, however slow. */
   readonly greeted?: () => void
-  readonly attempts: Attempts
+  /** The ways to log in, in order. */
+  readonly logIn: (auth: UserAuth) => Attempts
+  /** Told what the server has to say to whoever logs in. */
+  readonly onBanner?: (text: string) => void
   readonly signal: AbortSignal
 }
 
@@ -97,7 +101,7 @@ export class HandshakeError extends Error implements Failure {
 
 /** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
 export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client> {
-  const { user, pinned, verify, greeted, attempts, signal } = handshake
+  const { user, pinned, verify, greeted, logIn, onBanner, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'
   return new Promise<Client>((resolve, reject) => {
@@ -107,11 +111,10 @@ export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client
       stream.destroy()
     }
     const abort = () => fail(signal.reason)
-    const tryNext = async (
-      left: readonly string[] | null,
-      next: (method: AnyAuthMethod) => void,
-    ) => {
-      const { done, value } = await attempts.next(left ?? undefined)
+    let attempts: Attempts | undefined
+    const tryNext = async (next: (method: AnyAuthMethod) => void) => {
+      attempts ??= logIn(auth)
+      const { done, value } = await attempts.next()
       if (done) fail(new LoginRefused())
       else next(value)
     }
@@ -124,6 +127,7 @@ export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client
       .on('error', (error: Error & { level?: string }) => {
         if (error.level !== 'agent') fail(error) // one key of the agent's failed; the others are still to come
       })
+      .on('banner', (text: string) => onBanner?.(text))
       .on('close', () => fail(new ClosedEarly()))
       .connect({
         sock: stream,
@@ -135,12 +139,13 @@ export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client
           fail(new HostKeyRefused(hostKey))
           return false
         },
-        authHandler: (left, _partial, next) => void tryNext(left, next).catch(fail),
+        authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
         strictVendor: false, // not OpenSSH alone forwards sockets
         readyTimeout: 0, // `signal` tells
         keepaliveInterval: probeMs,
         keepaliveCountMax: Number.MAX_SAFE_INTEGER, // ssh-link.ts judges: to it any sign of life counts
       })
+    const auth = followUserAuth(client)
     // ssh2 has paused it, so nothing is lost.
     stream.once('data', () => {
       stage = 'agreeing'

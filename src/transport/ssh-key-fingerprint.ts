@@ -1,4 +1,5 @@
 import { fingerprint, formatPublicKey } from './host-keys.ts'
+import { certifiedKey } from './ssh-key.ts'
 import { readKeyFile } from './ssh-key-file.ts'
 
 /** `SHA256:…` of the key in a file, private or public, locked or not. Undefined when there is none to read. */
@@ -6,5 +7,5 @@ export async function fingerprintKeyFile(file: string): Promise<string | undefin
   const content = await readKeyFile(file)
   if (content === undefined || 'unusable' in content) return undefined
   const key = 'private' in content ? content.private : content.public
-  return fingerprint(formatPublicKey(key.getPublicSSH()))
+  return fingerprint(formatPublicKey(certifiedKey(key).blob))
 }

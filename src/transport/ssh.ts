@@ -1,13 +1,20 @@
 import { startDeadline } from './connect-deadline.ts'
-import { fingerprint } from './host-keys.ts'
+import { findRevokedKeys } from './known-hosts.ts'
 import { createSessionSlots } from './session-slots.ts'
 import { type Prompt, logIn } from './ssh-authentication.ts'
 import { connectPatiently } from './ssh-connect.ts'
 import { SessionRefused, startCommand } from './ssh-exec.ts'
-import { hostKeyChanged, hostKeyMissing, loginRejected } from './ssh-failure.ts'
+import {
+  HostKeyChanged,
+  hostKeyMissing,
+  hostKeyRevoked,
+  loginRejected,
+  newLoginReport,
+} from './ssh-failure.ts'
 import { HostKeyRefused, LoginRefused } from './ssh-handshake.ts'
 import { answerEagerly } from './ssh-eagerness.ts'
 import { type Link, watchLink } from './ssh-link.ts'
+import type { UserAuth } from './ssh-user-auth.ts'
 import { openSocket } from './ssh-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'
 
@@ -24,6 +31,10 @@ export interface SshTarget {
   readonly hostKeys: readonly string[]
   /** Key files to try first, in order: the machine's own, then those of the configuration. */
   readonly identityFiles: readonly string[]
+  /** Certificates to offer with the keys that they are of, besides those that lie beside their keys. */
+  readonly certificateFiles?: readonly string[] | undefined
+  /** The agent in place of that of SSH_AUTH_SOCK; without a socket: none. */
+  readonly agent?: { readonly socket?: string | undefined } | undefined
   /** A jump host: its transport is left open. */
   readonly via?: Transport | undefined
 }
@@ -83,26 +94,38 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
   if (hostKeys.length === 0) throw hostKeyMissing(target)
   const { prompt, signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
   const { loginTimeoutMs } = options
+  const revoked = await findRevokedKeys(target, options.env)
   using deadline = startDeadline(connectTimeoutMs, caller)
   const credentials = {
     user,
     host: target.address,
     identityFiles: target.identityFiles,
+    certificateFiles: target.certificateFiles ?? [],
+    agent: target.agent === undefined ? options.env['SSH_AUTH_SOCK'] : target.agent.socket,
     env: options.env,
+    ...{ pauseDuring: deadline.pauseDuring, signal: deadline.signal },
     prompt:
       prompt && (((question) => deadline.whileAsking(() => prompt(question))) satisfies Prompt),
   }
   const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
-  let report = { offered: [] as string[], skipped: [] as string[] }
+  let report = newLoginReport()
   const handshake = () => {
-    report = { offered: [], skipped: [] }
-    const verify = (key: string) => hostKeys.includes(key)
-    return { user, pinned: hostKeys, verify, greeted, attempts: logIn(credentials, report) }
+    report = newLoginReport()
+    const verify = (key: string) =>
+      hostKeys.includes(key) && !revoked.some((line) => line.key === key)
+    return {
+      ...{ user, pinned: hostKeys, verify, greeted },
+      logIn: (auth: UserAuth) => logIn(credentials, report, auth),
+      onBanner: (text: string) => (report.banner += text),
+    }
   }
   const judge = (error: unknown) => {
     if (error instanceof LoginRefused) return loginRejected(target, report)
-    if (error instanceof HostKeyRefused)
-      return hostKeyChanged(target, hostKeys.map(fingerprint), fingerprint(error.hostKey))
+    if (error instanceof HostKeyRefused) {
+      const line = revoked.find(({ key }) => key === error.hostKey)
+      if (line !== undefined) return hostKeyRevoked(target, line)
+      return new HostKeyChanged(target, hostKeys, error.hostKey)
+    }
     return undefined
   }
   const attempt = { endpoint: target, via: target.via, handshake, judge, caller }
@@ -117,7 +140,7 @@ const showKey = () => ({
   user: '',
   pinned: [],
   verify: () => false,
-  attempts: noAttempts(),
+  logIn: noAttempts,
 })
 const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : undefined)
 

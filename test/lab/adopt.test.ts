@@ -13,6 +13,7 @@ import { fingerprint } from '../../src/transport/host-keys.ts'
 import { run } from '../../src/transport/run.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { makeKey } from '../support/lab/ssh-key.ts'
+import { startAgent } from '../support/ssh-agent.ts'
 import { type Operator, makeOperator } from '../support/operator.ts'
 
 const acceptNew = { trust: { acceptNew: true } } as const
@@ -160,9 +161,47 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(machine.host.hostKeys).toEqual([host.hostKey])
     })
 
+    test('and refuses one that known_hosts revokes, whatever vouches for it', async () => {
+      await appendFile(
+        join(operator.home, '.ssh/known_hosts'),
+        `${host.address} ${host.hostKey}\n@revoked * ${host.hostKey}\n`,
+      )
+      const expected = fingerprint(host.hostKey)
+      for (const trust of [{ acceptNew: true }, { expected }, { confirm: async () => true }]) {
+        expect(await refused({ ...plain(), trust })).toMatchObject({
+          kind: 'host-key',
+          message: expect.stringMatching(/is marked @revoked in .*known_hosts, line 2$/),
+        })
+      }
+    })
+
+    test('and refuses one pinned before that is revoked since', async () => {
+      const { machine } = await adopt({ ...plain(), ...acceptNew })
+      await appendFile(join(operator.home, '.ssh/known_hosts'), `@revoked * ${host.hostKey}\n`)
+      await using fleet = operator.open()
+      await expect(fleet.connect(machine)).rejects.toMatchObject({
+        kind: 'host-key',
+        message: expect.stringContaining('@revoked'),
+      })
+    })
+
+    test('that the known_hosts of ~/.ssh/config has, under an alias', async () => {
+      const file = join(operator.home, 'hosts')
+      await writeFile(file, `the-alias ${host.hostKey}\n`)
+      await config(
+        `Host aka\n  HostName ${host.address}\n  User root\n  HostKeyAlias the-alias\n  UserKnownHostsFile ${file}\n`,
+      )
+      const { machine } = await adopt({ destination: 'aka', trust: {} })
+      expect(machine.host.hostKeys).toEqual([host.hostKey])
+    })
+
     test('and refuses one that known_hosts contradicts, even where any would do', async () => {
       await trustKnown(other.hostKey)
       const failure = await refused({ ...plain(), trust: { acceptNew: true } })
+      expect(failure).toMatchObject({
+        message: expect.stringMatching(/in .*known_hosts, line 1$/),
+        hint: expect.stringContaining(`-R '${host.address}'`),
+      })
       expect(failure).toMatchObject({ kind: 'host-key' })
       expect(String(failure)).toContain(fingerprint(other.hostKey))
       expect(String(failure)).toContain(fingerprint(host.hostKey))
@@ -173,7 +212,10 @@ describe.skipIf(!labIsHere)('adopting', () => {
       const confirm = async (key: UnknownHostKey) => shown.push(key) > 0
       await adopt({ ...plain(), trust: { confirm } })
       expect(shown).toEqual([
-        { address: host.address, type: 'ssh-ed25519', fingerprint: fingerprint(host.hostKey) },
+        {
+          ...{ machine: 'm', address: host.address, type: 'ssh-ed25519' },
+          fingerprint: fingerprint(host.hostKey),
+        },
       ])
     })
 
@@ -272,6 +314,25 @@ describe.skipIf(!labIsHere)('adopting', () => {
       const { stdout } = await run(await fleet.connect(machine), ['id', '-un'])
       expect(stdout).toBe('ana\n')
       expect(await operator.inventory()).not.toContain(operator.home)
+    })
+
+    test('for the agent, which later logins ask too', async () => {
+      await operator[Symbol.asyncDispose]()
+      operator = await makeOperator() // no key in the usual place
+      using agent = await startAgent(operator.home)
+      await agent.add(lab.identity.file)
+      await config(
+        `Host vault\n  HostName ${host.address}\n  User bob\n  IdentityAgent ${agent.socket}\n`,
+      )
+      const { machine } = await adopt({ destination: 'vault', ...acceptNew })
+      await using fleet = operator.open()
+      expect((await run(await fleet.connect(machine), ['id', '-un'])).stdout).toBe('bob\n')
+      await config(`Host vault\n  HostName ${host.address}\n  User ana\n  IdentityAgent none\n`)
+      operator.env['SSH_AUTH_SOCK'] = agent.socket
+      expect(await refused({ destination: 'vault', name: name('v'), ...acceptNew })).toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('no key to offer'),
+      })
     })
 
     test('through a jump host, which becomes a machine without an engine', async () => {

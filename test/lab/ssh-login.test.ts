@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +10,16 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { run } from '../../src/transport/run.ts'
+import { wireString } from '../../src/transport/ssh-wire.ts'
 import { type SshOptions, type SshTarget, connectSsh } from '../../src/transport/ssh.ts'
-import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
+import {
+  type Lab,
+  type LabHost,
+  accounts,
+  labIsHere,
+  password,
+  startLab,
+} from '../support/lab/lab.ts'
 import { startAgent } from '../support/ssh-agent.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'
 
@@ -96,6 +105,8 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     ['ecdsa', ['-b', '384']],
     ['rsa', ['-b', '2048']],
     ['rsa', ['-b', '2048', '-m', 'PEM']],
+    ['rsa', ['-b', '2048', '-m', 'PKCS8']],
+    ['ecdsa', ['-b', '521', '-m', 'PKCS8']],
   ])('with a key of type %s %j', async (type, options) => {
     const file = await makeKey(`${type}${options.join('')}`, '-t', type, ...options)
     await letIn(file)
@@ -204,8 +215,169 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       const identityFiles = [lab.identity.file]
       expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
       await expect(connectSsh(target, options)).rejects.toMatchObject({
-        message: expect.stringContaining("the agent's keys"),
+        message: expect.stringContaining('the keys of the agent at /nowhere/agent'),
       })
+    })
+  })
+
+  test('with a key of Ed25519 in PKCS#8, which OpenSSL writes', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const file = join(folder, 'openssl')
+    await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+    const blob = Buffer.concat([wireString('ssh-ed25519'), wireString(raw)])
+    await writeFile(`${file}.pub`, `ssh-ed25519 ${blob.toString('base64')}\n`)
+    await letIn(file)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+    const locked = privateKey.export({
+      ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' },
+    } as const)
+    await writeFile(file, locked, { mode: 0o600 })
+    const { prompt, questions } = answering('wrong', 'secret')
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
+    expect(questions).toHaveLength(2)
+  })
+
+  test('with no private key that others can read, as ssh', async () => {
+    const file = await makeKey('open-to-all')
+    await letIn(file)
+    for (const mode of [0o644, 0o640, 0o604]) {
+      await chmod(file, mode)
+      await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
+        {
+          kind: 'credentials',
+          message: expect.stringContaining(`its permissions 0${mode.toString(8)} are too open`),
+          hint: `chmod 600 ${file}`,
+        },
+      )
+    }
+    await chmod(file, 0o400)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+  })
+
+  describe('with a certificate', () => {
+    let authority: string
+    const certify = async (file: string, ...options: string[]) =>
+      execute('ssh-keygen', [
+        '-q',
+        '-s',
+        authority,
+        '-I',
+        'me',
+        '-n',
+        'root',
+        ...options,
+        `${file}.pub`,
+      ])
+
+    beforeAll(async () => {
+      authority = await makeKey('authority')
+      const publicKey = await readFile(`${authority}.pub`, 'utf8')
+      await host.exec(
+        `echo '${publicKey.trim()}' > /etc/ssh/ca.pub
+        echo 'TrustedUserCAKeys /etc/ssh/ca.pub' >> /etc/ssh/sshd_config
+        kill -HUP "$(cat /run/sshd.pid)"`,
+      )
+    })
+
+    test.each([
+      ['ed25519', []],
+      ['ecdsa', ['-b', '256']],
+      ['rsa', ['-b', '2048']],
+    ])('of a key of type %s, beside it', async (type, options) => {
+      const file = await makeKey(`certified-${type}`, '-t', type, ...options)
+      await certify(file)
+      expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+    })
+
+    test('of the agent', async () => {
+      using agent = await startAgent(folder)
+      for (const type of ['ed25519', 'rsa']) {
+        const file = await makeKey(`in-agent-${type}`, '-t', type)
+        await certify(file)
+        await agent.add(file)
+        const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+        expect(await whoAmI(target, options)).toBe('root')
+        await execute('ssh-add', ['-q', '-D'], { env: { SSH_AUTH_SOCK: agent.socket } })
+      }
+    })
+
+    test('that lies elsewhere; one for somebody else is no use', async () => {
+      const file = await makeKey('elsewhere')
+      await certify(file)
+      const certificate = join(folder, 'moved.pub')
+      await rename(`${file}-cert.pub`, certificate)
+      const withCertificate = { ...target, identityFiles: [file], certificateFiles: [certificate] }
+      expect(await whoAmI(withCertificate, { env })).toBe('root')
+      await certify(file, '-n', 'nobody')
+      await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
+        {
+          kind: 'credentials',
+          message: expect.stringContaining(`certificate of ${file}`),
+        },
+      )
+    })
+  })
+
+  const requireMethods = (methods: string) =>
+    host.exec(
+      `sed -i '/^AuthenticationMethods/d; /^Banner/d' /etc/ssh/sshd_config
+      printf 'AuthenticationMethods %s\\nBanner /etc/ssh/notice\\n' '${methods}' >> /etc/ssh/sshd_config
+      echo 'Tokens are renewed on Mondays.' > /etc/ssh/notice
+      kill -HUP "$(cat /run/sshd.pid)"`,
+    )
+
+  describe('where a key is not enough', () => {
+    let file: string
+    const asAna = () => ({ ...target, user: 'ana', identityFiles: [file] })
+    const failure = () => connectSsh(asAna(), { env }).catch((error: unknown) => error)
+
+    beforeAll(async () => {
+      file = lab.identity.file
+    })
+    afterAll(() =>
+      host.exec(
+        `sed -i '/^AuthenticationMethods/d; /^Banner/d' /etc/ssh/sshd_config; kill -HUP "$(cat /run/sshd.pid)"`,
+      ),
+    )
+
+    test.each(['publickey,keyboard-interactive', 'publickey,password'])(
+      'it says so, in the words of the server: %s',
+      async (methods) => {
+        await requireMethods(methods)
+        await expect.poll(failure).toMatchObject({
+          kind: 'credentials',
+          message: expect.stringMatching(
+            new RegExp(
+              `the server accepted the key SHA256:.*; it also wants ${methods.split(',')[1]}.*Tokens are renewed`,
+            ),
+          ),
+          hint: expect.stringContaining('in a terminal'),
+        })
+        const { prompt, questions } = answering(password)
+        expect(await whoAmI(asAna(), { env, prompt })).toBe('ana')
+        expect(questions).toHaveLength(1)
+      },
+    )
+
+    test('where no key is taken at all, it says what is', async () => {
+      await requireMethods('password')
+      await expect.poll(failure).toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('the server accepts no keys for this user, only password'),
+      })
+    })
+
+    test('two keys are offered one after the other', async () => {
+      const second = await makeKey('second-factor')
+      const publicKey = await readFile(`${second}.pub`, 'utf8')
+      await host.exec(`echo '${publicKey.trim()}' >> ${accounts.ana.home}/.ssh/authorized_keys`)
+      await requireMethods('publickey,publickey')
+      await expect.poll(failure).toMatchObject({
+        message: expect.stringContaining('it also wants publickey'),
+      })
+      const both = { ...asAna(), identityFiles: [file, second] }
+      expect(await whoAmI(both, { env })).toBe('ana')
     })
   })
 

@@ -11,7 +11,7 @@ import { openIo } from '../../src/ui/io.ts'
 export interface Operator extends AsyncDisposable {
   readonly home: string
   readonly inventoryFile: string
-  readonly env: Readonly<Record<string, string>>
+  readonly env: Record<string, string>
   /** The parts, as one command has them: dispose of it, and open another for the next one. */
   open(): Fleet
   inventory(): Promise<string>
@@ -29,7 +29,11 @@ export async function makeOperator({
   await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 })
   await writeFile(file, text)
   if (identity !== undefined) await copyFile(identity, join(home, '.ssh/id_ed25519'))
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, FLEET_HOME: join(home, 'fleet') }
+  const env: Record<string, string> = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    FLEET_HOME: join(home, 'fleet'),
+  }
   const open = () => {
     const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
     const { signal } = new AbortController()

@@ -5,9 +5,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fingerprint, parsePublicKey } from '../../src/transport/host-keys.ts'
-import { findKnownHostKeys, selectKnownHostKeys } from '../../src/transport/known-hosts.ts'
+import { findKnownHost, findRevokedKeys, selectKnownHost } from '../../src/transport/known-hosts.ts'
 
 const execute = promisify(execFile)
+
+const select = (text: string, address: string, port = 22) =>
+  selectKnownHost(text, 'known_hosts', { address, port })
+const trusted = (text: string, address: string, port = 22) =>
+  select(text, address, port).trusted.map(({ key }) => key)
 
 describe('host keys and known_hosts, as ssh-keygen writes them', () => {
   let folder: string
@@ -46,7 +51,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
 
   /** Whether a line with these hosts applies to an address. */
   const applies = (hosts: string, address: string, port = 22) =>
-    selectKnownHostKeys(`${hosts} ${keys.ed25519} comment here`, address, port).length > 0
+    trusted(`${hosts} ${keys.ed25519} comment here`, address, port).length > 0
 
   test.each([
     ['web.example', 'web.example', 22, true],
@@ -74,10 +79,10 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     await execute('ssh-keygen', ['-H', '-f', file])
     const text = await readFile(file, 'utf8')
     expect(text).not.toContain('example')
-    expect(selectKnownHostKeys(text, 'web.example', 22)).toEqual([keys.ed25519])
-    expect(selectKnownHostKeys(text, '10.0.0.1', 22)).toEqual([keys.ed25519])
-    expect(selectKnownHostKeys(text, 'db.example', 2222)).toEqual([keys.rsa])
-    expect(selectKnownHostKeys(text, 'db.example', 22)).toEqual([])
+    expect(trusted(text, 'web.example', 22)).toEqual([keys.ed25519])
+    expect(trusted(text, '10.0.0.1', 22)).toEqual([keys.ed25519])
+    expect(trusted(text, 'db.example', 2222)).toEqual([keys.rsa])
+    expect(trusted(text, 'db.example', 22)).toEqual([])
   })
 
   test('agrees with ssh-keygen -F on every name', async () => {
@@ -92,20 +97,58 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
       const expected = found.stdout
         .split('\n')
         .flatMap((line) => parsePublicKey(line.split(' ').slice(1).join(' ')) ?? [])
-      expect(selectKnownHostKeys(text, name, 22)).toEqual(expected)
+      expect(trusted(text, name, 22)).toEqual(expected)
     }
   })
 
-  test('leaves out revoked keys and certificate authorities', () => {
+  test('leaves out certificate authorities, and tells the lines', () => {
     const text = [
+      '# what is known',
       `web ${keys.ed25519}`,
-      `web ${keys.rsa}`,
-      `@revoked * ${keys.rsa}`,
       `@cert-authority * ${keys.ecdsa}`,
       'web not-a-key',
       '',
     ].join('\n')
-    expect(selectKnownHostKeys(text, 'web', 22)).toEqual([keys.ed25519])
+    expect(select(text, 'web')).toEqual({
+      trusted: [{ key: keys.ed25519, file: 'known_hosts', line: 2 }],
+      revoked: [],
+    })
+  })
+
+  test.each([
+    ['web', 'web', 22, true],
+    ['web', 'web', 2222, true],
+    ['[web]:2222', 'web', 2222, true],
+    ['[web]:2222', 'web', 22, false],
+    ['*', 'web', 2222, true],
+    ['*,!web', 'web', 22, false],
+    ['w?b,x', 'web', 22, true],
+    ['db', 'web', 22, false],
+  ])('@revoked %s, for %s at port %i: %s', (hosts, address, port, expected) => {
+    const { revoked } = select(`@revoked ${hosts} ${keys.rsa}`, address, port)
+    expect(revoked.map(({ key }) => key)).toEqual(expected ? [keys.rsa] : [])
+  })
+
+  test('trusts no key that another file, or a hashed name, revokes', async () => {
+    const [own, system] = [join(folder, 'own'), join(folder, 'system')]
+    await writeFile(own, `web ${keys.ed25519}\nweb ${keys.rsa}\nweb ${keys.ecdsa}\n`)
+    await writeFile(system, `web ${keys.ed25519}\n`)
+    await execute('ssh-keygen', ['-H', '-f', system])
+    const hashed = await readFile(system, 'utf8')
+    await writeFile(system, `@revoked * ${keys.rsa}\n@revoked ${hashed}`)
+    const query = { address: 'web', port: 22, files: [own, system] }
+    const { trusted: left } = await findKnownHost(query, {})
+    expect(left).toEqual([{ key: keys.ecdsa, file: own, line: 3 }])
+    expect(await findRevokedKeys(query, {})).toEqual([
+      { key: keys.rsa, file: system, line: 1 },
+      { key: keys.ed25519, file: system, line: 2 },
+    ])
+  })
+
+  test('looks an alias up in place of address and port', () => {
+    const query = { address: '192.0.2.1', port: 2222, alias: 'the-alias' }
+    const text = `the-alias ${keys.ed25519}\n[192.0.2.1]:2222 ${keys.rsa}\n`
+    expect(selectKnownHost(text, 'f', query).trusted.map(({ key }) => key)).toEqual([keys.ed25519])
   })
 
   test("looks into the person's own files", async () => {
@@ -115,8 +158,12 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     await writeFile(first, `only.this.test ${keys.ed25519}\n`)
     await copyFile(first, second)
     await appendFile(second, `only.this.test ${keys.ecdsa}`)
-    const found = await findKnownHostKeys('only.this.test', 22, { HOME: home })
-    expect(found).toEqual([keys.ed25519, keys.ecdsa])
-    expect(await findKnownHostKeys('only.this.test', 22, { HOME: folder })).toEqual([])
+    const query = { address: 'only.this.test', port: 22 }
+    const found = await findKnownHost(query, { HOME: home })
+    expect(found.trusted).toEqual([
+      { key: keys.ed25519, file: first, line: 1 },
+      { key: keys.ecdsa, file: second, line: 2 },
+    ])
+    expect((await findKnownHost(query, { HOME: folder })).trusted).toEqual([])
   })
 })

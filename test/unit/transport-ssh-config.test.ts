@@ -51,11 +51,22 @@ describe("ssh's configuration", () => {
   let home: string
   let env: Record<string, string | undefined>
 
+  const inSsh = (name: string) => join(home, '.ssh', name)
+
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'ssh-config-'))
     env = { HOME: home, PATH: process.env['PATH'], ZONE: 'eu' }
     await mkdir(join(home, '.ssh/keys'), { recursive: true })
-    for (const key of ['id_ecdsa', 'own', 'keys/ana@web.example', 'keys/tokens-eu-alias-%-2200'])
+    for (const key of [
+      'id_ecdsa',
+      'own',
+      'own-cert.pub',
+      'agent.sock',
+      'my hosts',
+      'the-alias',
+      'keys/ana@web.example',
+      'keys/tokens-eu-alias-%-2200',
+    ])
       await writeFile(join(home, '.ssh', key), '')
     await writeFile(
       join(home, '.ssh/config'),
@@ -79,6 +90,17 @@ describe("ssh's configuration", () => {
         ProxyCommand none
       Host odd
         ProxyCommand nc %h %p
+      Host known
+        HostKeyAlias the-alias
+        UserKnownHostsFile ~/.ssh/known_hosts "~/.ssh/my hosts" %d/.ssh/%k
+        CertificateFile ~/.ssh/own-cert.pub
+        IdentityAgent ~/.ssh/agent.sock
+      Host variable
+        IdentityAgent $MY_AGENT
+      Host no-agent
+        IdentityAgent none
+      Host usual-agent
+        IdentityAgent SSH_AUTH_SOCK
       `,
     )
   })
@@ -90,12 +112,29 @@ describe("ssh's configuration", () => {
   })
 
   test('gives address, user, port and the keys that exist', async () => {
-    expect(await resolveSshConfig('web', env)).toEqual({
+    expect(await resolveSshConfig('web', env)).toMatchObject({
       address: 'web.example',
       user: 'ana',
       port: 2200,
       identityFiles: [join(home, '.ssh/own'), join(home, '.ssh/keys/ana@web.example')],
     })
+  })
+
+  test('tells where host keys are known, and of agents and certificates', async () => {
+    const { knownHosts, ...known } = await resolveSshConfig('known', env)
+    expect(known).toMatchObject({
+      certificateFiles: [inSsh('own-cert.pub')],
+      agent: inSsh('agent.sock'),
+    })
+    expect(knownHosts?.alias).toBe('the-alias')
+    expect(knownHosts?.files).toEqual([
+      ...['known_hosts', 'my hosts', 'the-alias'].map(inSsh),
+      ...['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
+    ])
+    expect(await resolveSshConfig('variable', env)).toMatchObject({ agent: '$MY_AGENT' })
+    expect(await resolveSshConfig('no-agent', env)).toMatchObject({ agent: 'none' })
+    for (const name of ['usual-agent', 'web'])
+      expect(await resolveSshConfig(name, env)).not.toHaveProperty('agent')
   })
 
   test('gives way to what is typed', async () => {
@@ -107,7 +146,7 @@ describe("ssh's configuration", () => {
   })
 
   test('knows hosts that it does not name', async () => {
-    expect(await resolveSshConfig('10.0.0.1', env)).toEqual({
+    expect(await resolveSshConfig('10.0.0.1', env)).toMatchObject({
       address: '10.0.0.1',
       user: userInfo().username,
       port: 22,

@@ -1,0 +1,42 @@
+/** A string as SSH sends it: its length, then its bytes (RFC 4251 5). */
+export function wireString(content: Buffer | string): Buffer {
+  const bytes = Buffer.from(content)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
+/** A number as SSH sends it, from its big-endian bytes: without leading zeros, and never taken for a negative one. */
+export function wireInteger(bytes: Buffer): Buffer {
+  const start = bytes.findIndex((byte) => byte !== 0)
+  const digits = start < 0 ? Buffer.alloc(0) : bytes.subarray(start)
+  return wireString((digits[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), digits]) : digits)
+}
+
+/** Reads what SSH sent, field by field. Throws a RangeError where it ends too early. */
+export class WireReader {
+  readonly #bytes: Buffer
+  #offset = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  number(): number {
+    const value = this.#bytes.readUInt32BE(this.#offset)
+    this.#offset += 4
+    return value
+  }
+
+  string(): Buffer {
+    const length = this.number()
+    const start = this.#offset
+    if (start + length > this.#bytes.length) throw new RangeError('the string is cut off')
+    this.#offset = start + length
+    return this.#bytes.subarray(start, this.#offset)
+  }
+
+  text(): string {
+    return this.string().toString('utf8')
+  }
+}
