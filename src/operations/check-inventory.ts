@@ -37,7 +37,7 @@ async function readStaged(location: string, env: Context['env']): Promise<string
 }
 
 const showStaged = (folder: string, path: string, env: Context['env']) =>
-  runGit(folder, ['show', `:./${path}`], env)
+  runGit(folder, ['cat-file', 'blob', `:./${path}`], env)
 
 async function readDisk(location: string): Promise<string> {
   const bytes = await readInventoryFile(location).catch((error: unknown) => {

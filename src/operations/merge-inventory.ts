@@ -33,7 +33,8 @@ export async function mergeConflicted(
   const file = await realpath(location).catch(() => location)
   const folder = dirname(file)
   const stage = async (number: number): Promise<string | undefined> => {
-    const { code, stdout } = await runGit(folder, ['show', `:${number}:./${basename(file)}`], env)
+    const blob = `:${number}:./${basename(file)}`
+    const { code, stdout } = await runGit(folder, ['cat-file', 'blob', blob], env)
     return code === 0 ? stdout : undefined
   }
   const [base = '', ours, theirs] = [await stage(1), await stage(2), await stage(3)]

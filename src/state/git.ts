@@ -17,7 +17,24 @@ interface GitAnswer {
 /** In bytes; some 100,000 machines. */
 const longestAnswer = 256 * 1024 * 1024
 
-/** Runs git in a folder. Throws kind `unsupported` where there is none. */
+/**
+ * What keeps git from running programs that the configuration of a clone names: a clone may be somebody else's, and fleet
+ * calls git where the person only meant to list machines or to write one down. Filters and merge drivers have no such
+ * setting: fleet calls no command of git that uses them.
+ */
+const guards = [
+  ...['core.fsmonitor=false', 'core.hooksPath=/dev/null', 'core.pager=cat', 'diff.external='],
+  ...['commit.gpgSign=false', 'gc.auto=0', 'maintenance.auto=false'],
+].flatMap((setting) => ['-c', setting])
+
+/** No object is fetched that a partial clone lacks: that would run what the clone says of its remotes. */
+const guardVariables = {
+  GIT_NO_LAZY_FETCH: '1',
+  GIT_ALLOW_PROTOCOL: 'none',
+  GIT_TERMINAL_PROMPT: '0',
+}
+
+/** Runs git in a folder, and nothing that the configuration of a clone names. Throws kind `unsupported` where there is none. */
 export async function runGit(
   folder: string,
   args: readonly string[],
@@ -26,8 +43,8 @@ export async function runGit(
   return new Promise((resolve, reject) => {
     execFile(
       'git',
-      args,
-      { cwd: folder, env, maxBuffer: longestAnswer },
+      ['--no-pager', ...guards, ...args],
+      { cwd: folder, env: { ...env, ...guardVariables }, maxBuffer: longestAnswer },
       (error, stdout, stderr) => {
         if (error === null) resolve({ code: 0, stdout, stderr })
         else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })

@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { commitFile } from '../../src/operations/commit-file.ts'
+import { mergeConflicted } from '../../src/operations/merge-inventory.ts'
+import { runGit } from '../../src/state/git.ts'
+import { installMergeDriver } from '../../src/state/git-merge-driver.ts'
+
+let root = ''
+let folder = ''
+const env = {
+  PATH: process.env['PATH'],
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 'ana',
+  GIT_AUTHOR_EMAIL: 'ana@example.com',
+  GIT_COMMITTER_NAME: 'ana',
+  GIT_COMMITTER_EMAIL: 'ana@example.com',
+}
+const git = (...args: readonly string[]) =>
+  execFileSync('git', args, { cwd: folder, env: { ...env, HOME: root }, encoding: 'utf8' }).trim()
+const file = () => join(folder, 'machines.yaml')
+const commit = (message = 'fleet: change') => commitFile(file(), message, { ...env, HOME: root })
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'fleet-git-'))
+  folder = join(root, 'repo/deep')
+  await mkdir(folder, { recursive: true })
+  git('init', '-q', '-b', 'main', '..')
+})
+afterEach(() => rm(root, { recursive: true }))
+
+describe('a commit of the inventory', () => {
+  test('is of that file alone, from the first on, and leaves what else is staged', async () => {
+    await writeFile(file(), 'one\n')
+    await writeFile(join(folder, 'other'), 'staged')
+    git('add', 'other')
+    expect(await commit('the first')).toBeUndefined()
+    expect(git('ls-tree', '-r', '--name-only', '--full-tree', 'HEAD')).toBe('deep/machines.yaml')
+    await writeFile(file(), 'two\n')
+    expect(await commit('the "second"; $(x)')).toBeUndefined()
+    expect(git('log', '--format=%s')).toBe('the "second"; $(x)\nthe first')
+    expect(git('status', '--porcelain')).toBe('A  deep/other')
+    expect(await commit()).toBeUndefined() // nothing is another than in the last commit
+    expect(git('rev-list', '--count', 'HEAD')).toBe('2')
+  })
+
+  test('keeps line ends as git is told to', async () => {
+    git('config', 'core.autocrlf', 'true')
+    await writeFile(file(), 'one\r\ntwo\r\n')
+    expect(await commit()).toBeUndefined()
+    expect(git('cat-file', 'blob', 'HEAD:deep/machines.yaml')).toBe('one\ntwo')
+    expect(git('status', '--porcelain')).toBe('')
+  })
+
+  test('is not made where git would not make it, with the reason', async () => {
+    await writeFile(file(), 'one\n')
+    await writeFile(join(folder, '.gitignore'), 'machines.yaml\n')
+    expect(await commit()).toContain('git ignores it')
+    await rm(join(folder, '.gitignore'))
+    expect(await commit()).toBeUndefined()
+    git('checkout', '-q', '-b', 'side')
+    for (const [branch, text] of [
+      ['side', 'side\n'],
+      ['main', 'main\n'],
+    ] as const) {
+      git('checkout', '-q', branch)
+      await writeFile(file(), text)
+      git('commit', '-qam', branch)
+    }
+    expect(() => git('merge', '-q', 'side')).toThrow('Command failed')
+    expect(await commit()).toContain('a merge is under way')
+    expect(
+      await commitFile(join(root, 'repo/deep/machines.yaml'), 'x', { ...env, GIT_DIR: '/nowhere' }),
+    ).toContain('not a git repository')
+  })
+
+  test('is not made of what a filter should have changed', async () => {
+    git('config', 'filter.crypt.clean', 'false')
+    await writeFile(file(), 'one\n')
+    await writeFile(join(folder, '.gitattributes'), 'machines.yaml filter=crypt\n')
+    expect(await commit()).toContain('the filter "crypt"')
+  })
+})
+
+test("no git call runs a program of the clone's configuration", async () => {
+  const ran = join(root, 'ran')
+  const evil = join(root, 'evil')
+  await writeFile(evil, `#!/bin/sh\necho "$0 $*" >>'${ran}'\ncat\n`)
+  await chmod(evil, 0o755)
+  await writeFile(file(), 'version: 1\nid: 0123abcd\nmachines: {}\n')
+  await writeFile(join(folder, 'other'), 'one')
+  git('add', '.')
+  git('commit', '-qm', 'before')
+  const hooks = join(root, 'repo/.git/hooks')
+  const names =
+    'pre-commit prepare-commit-msg commit-msg post-commit post-index-change reference-transaction pre-auto-gc post-rewrite post-checkout fsmonitor-watchman'
+  await mkdir(hooks, { recursive: true })
+  for (const name of names.split(' ')) {
+    await writeFile(join(hooks, name), `#!/bin/sh\necho ${name} >>'${ran}'\n`, { mode: 0o755 })
+  }
+  const settings = {
+    ...{ 'core.fsmonitor': evil, 'core.pager': evil, 'core.editor': evil, 'diff.external': evil },
+    ...{ 'core.sshCommand': evil, 'core.askPass': evil, 'gpg.program': evil, 'pager.show': evil },
+    ...{ 'commit.gpgSign': 'true', 'diff.evil.textconv': evil, 'diff.evil.command': evil },
+    ...{ 'filter.evil.clean': evil, 'filter.evil.smudge': evil, 'filter.evil.required': 'true' },
+    ...{ 'merge.evil.driver': evil, 'core.alternateRefsCommand': evil, 'gc.auto': '1' },
+    ...{ 'remote.origin.url': `ext::${evil}`, 'remote.origin.promisor': 'true' },
+    ...{ 'protocol.ext.allow': 'always', 'extensions.partialClone': 'origin' },
+    ...{ 'alias.cat-file': `!${evil}`, 'alias.ls-files': `!${evil}`, 'credential.helper': evil },
+  }
+  for (const [key, value] of Object.entries(settings)) git('config', key, value)
+  await writeFile(
+    join(folder, '.gitattributes'),
+    'other filter=evil diff=evil merge=evil\nmachines.yaml diff=evil merge=evil\n',
+  )
+  await writeFile(join(folder, 'other'), 'changed')
+  await writeFile(ran, '') // git itself ran some of it so far
+  await rm(ran)
+
+  await writeFile(file(), 'version: 1\nid: 0123abcd\nmachines: { a: { driver: local } }\n')
+  const surroundings = { ...env, HOME: root }
+  expect(await commitFile(file(), 'fleet: change', surroundings)).toBeUndefined()
+  expect(await installMergeDriver(folder, 'machines.yaml', surroundings)).toHaveLength(1)
+  expect(
+    await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),
+  ).toMatchObject({ code: 0 })
+  const missing = `${'0'.repeat(39)}1` // a partial clone would fetch it
+  expect((await runGit(folder, ['cat-file', 'blob', missing], surroundings)).code).not.toBe(0)
+  await expect(mergeConflicted({ env: surroundings }, file())).rejects.toMatchObject({
+    kind: 'usage',
+  })
+  await expect(readFile(ran, 'utf8')).rejects.toMatchObject({ code: 'ENOENT' })
+})
