@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
+import { below } from './below.ts'
 import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
@@ -10,6 +11,7 @@ import { openCreations } from './state/creations.ts'
 import { openKeys } from './state/keys.ts'
 import { checkHome } from './state/home.ts'
 import { locateHome } from './state/locate-home.ts'
+import { openRemovals } from './state/removals.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import { shareAnswers } from './transport/share-answers.ts'
 import type { Io } from './ui/io.ts'
@@ -43,6 +45,7 @@ export function openFleet(
   checkHome(home, env)
   const keys = openKeys(home)
   const creations = openCreations(home)
+  const removals = openRemovals(home)
   const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
@@ -123,6 +126,7 @@ export function openFleet(
     program: io.program?.file,
     keys: () => keys,
     creations: () => creations,
+    removals: () => removals,
     diskImages: once(async () => {
       const { locateCache } = await import('./disk-images/cache-folder.ts')
       const { openDiskImages } = await import('./disk-images/disk-images.ts')
@@ -130,7 +134,7 @@ export function openFleet(
     }),
     driver: findDriver,
     loadDriver: (name) =>
-      loadedDrivers.get(name, async () => (await findDriver(name)).load(join(home, name))),
+      loadedDrivers.get(name, async () => (await findDriver(name)).load(below(home, name))),
     ...reach,
     audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {

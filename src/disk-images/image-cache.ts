@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { below } from '../below.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { withLock } from '../lock.ts'
 import { digestFile } from './digest-file.ts'
@@ -87,7 +88,7 @@ async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promi
 
 /** The images in `folder`; none of more than `mostBytes` is downloaded. */
 export function openImageCache(folder: string, mostBytes: number): ImageCache {
-  const place = (key: string, ending: string): string => join(folder, `${key}.${ending}`)
+  const place = (key: string, ending: string): string => below(folder, `${key}.${ending}`)
 
   async function read(key: string): Promise<CachedImage | undefined> {
     try {

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { HostRecord } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
+import { checkRecords } from './check-records.ts'
 import type { Reshape } from './reshape.ts'
 
 /** What every call to a driver carries. */
@@ -206,12 +207,16 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   load(folder: string): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
-/** Declares a driver, keeping the types of its options. */
+/** Declares a driver, keeping the types of its options. It is asked about checked records only. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: Omit<DriverDefinition<Shape>, 'contract'> & {
     readonly asks?: readonly (string & keyof Shape)[]
   },
-): DriverDefinition<Shape> => ({ contract: contractVersion, ...definition })
+): DriverDefinition<Shape> => ({
+  contract: contractVersion,
+  ...definition,
+  load: async (folder) => checkRecords(await definition.load(folder)),
+})
 
 /** The status of hosts that no provider can be asked about: only a connection can tell. */
 export const unknownStatus = (

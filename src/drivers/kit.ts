@@ -1,5 +1,6 @@
 // What a driver outside the project imports as `fleet/driver`.
 import type { z } from 'zod'
+import { checkRecords } from './check-records.ts'
 import type { DriverDefinition, contractVersion } from './driver.ts'
 
 export { UserError } from '../errors.ts'
@@ -38,4 +39,7 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
     readonly contract: typeof contractVersion
     readonly asks?: readonly (string & keyof Shape)[]
   },
-): DriverDefinition<Shape> => definition
+): DriverDefinition<Shape> => ({
+  ...definition,
+  load: async (folder) => checkRecords(await definition.load(folder)),
+})

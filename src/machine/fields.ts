@@ -1,12 +1,11 @@
 import * as z from 'zod'
+import { hiddenInPattern } from './hidden-characters.ts'
+import { idPattern, noteKeyPattern, tokenPattern } from './record-patterns.ts'
 
 // What the single values of an inventory may look like. Whoever can push to its repository can write them, so each
 // is held to what it names: nothing here passes for an option of a program, a path that climbs, or a line of a config file.
 
 // JSON Schema has these patterns too, and its readers know no \p{…}: the rest of what is hidden is looked for in all texts of a file.
-
-/** The commonest of what `hiddenCharacter` finds. */
-const hidden = String.raw`\u0000-\u001F\u007F-\u009F\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF`
 
 /** Letters and digits of all scripts. */
 const letter = String.raw`A-Za-z0-9_\u00C0-\u167F\u1681-\u1FFF\u2C00-\u2FFF\u3001-\uD7FF\uF900-\uFDFF`
@@ -17,26 +16,16 @@ export const lineOf = (most: number, least = 1) =>
     .string()
     .min(least)
     .max(most)
-    .regex(new RegExp(`^[^${hidden}]*$`), 'a text on one line')
+    .regex(new RegExp(`^[^${hiddenInPattern}]*$`), 'a text on one line')
 
-/** The token of a creation: a UUID (RFC 9562), in small letters as fleet makes them. */
-export const token = z
-  .string()
-  .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a UUID in small letters')
+/** The token of a creation. */
+export const token = z.string().regex(tokenPattern, 'a UUID in small letters')
 
-/** A provider's id of a host. It is handed to programs and put into URLs, so that none begins with "-" or climbs out of a path. */
+/** A provider's id of a host. */
 export const providerId = z
   .string()
   .min(1)
-  .max(512)
-  .regex(
-    new RegExp(
-      String.raw`^(?!-)(?!(?:.*/)?\.{1,2}(?:/|$))[^\s${hidden}"'` +
-        '`' +
-        String.raw`$\\;&|<>*?#%]+$`,
-    ),
-    'an id as the provider gives it, such as i-0abc',
-  )
+  .regex(idPattern, 'an id as the provider gives it, such as i-0abc')
 
 const label = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
 
@@ -82,7 +71,7 @@ export const commentedKey = z
   .string()
   .max(16_384)
   .regex(
-    new RegExp(`^[a-z0-9@.-]{1,64} [A-Za-z0-9+/]+={0,2}(?: [^${hidden}]*)?$`),
+    new RegExp(`^[a-z0-9@.-]{1,64} [A-Za-z0-9+/]+={0,2}(?: [^${hiddenInPattern}]*)?$`),
     'a public key, TYPE BASE64 COMMENT',
   )
 
@@ -95,7 +84,7 @@ export const keyFingerprint = z
 export const noteKey = z
   .string()
   .regex(
-    /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/,
+    noteKeyPattern,
     'a key of 1 to 64 letters, digits, "_", ".", ":" and "-", with a letter first',
   )
 

@@ -1,6 +1,9 @@
 /** Characters that are not shown, or change how others are shown: control, formatting and bidirectional ones, line separators. */
 export const hiddenCharacter = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
+/** The commonest of them, for a set in a pattern that JSON Schema has too, whose readers know no `\p{…}`. */
+export const hiddenInPattern = String.raw`\u0000-\u001F\u007F-\u009F\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF`
+
 /** `U+202E`, the first hidden character of a text; undefined where there is none. */
 export const findHidden = (text: string): string | undefined => {
   const [found] = hiddenCharacter.exec(text) ?? []

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { longestNote } from './record-patterns.ts'
 import {
   commentedKey,
   driverName,
@@ -85,8 +86,8 @@ const engineWish = z
 /** Which engine a new host gets. Neither told: the distribution's. */
 export type EngineWish = z.infer<typeof engineWish>
 
-/** What a host says of itself may have so many characters at most, and what a driver notes of it. */
-const [longestFact, longestNote] = [255, 4096]
+/** What a host says of itself may have so many characters at most. */
+const longestFact = 255
 
 /** What fleet remembers of a host. fleet writes it; a person has no reason to. */
 export const hostRecord = z.strictObject({

@@ -3,6 +3,7 @@ import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { followWay } from '../machine/ways.ts'
 import type { Inventory } from '../state/inventory.ts'
+import { isRemovalBegunHere } from './begun-removal.ts'
 import type { Change } from './change-plan.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context, Progress } from './context.ts'
@@ -118,7 +119,7 @@ async function applyChange(
       return
     case 'replace':
     case 'remove':
-      checkMayGo(machine, severe === true)
+      await checkMayGo(context, machine, severe === true)
       if (action === 'replace')
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })
@@ -126,9 +127,10 @@ async function applyChange(
 }
 
 /** What was protected meanwhile stays, and so does what nobody has agreed to. */
-function checkMayGo({ name, host, protected: isProtected }: Machine, isAgreed: boolean): void {
-  if (!isProtected && (isAgreed || host?.phase === 'removing')) return
-  const why = isProtected ? 'is protected' : 'is not being removed any more'
+async function checkMayGo(context: Context, machine: Machine, isAgreed: boolean): Promise<void> {
+  const { name, protected: isProtected } = machine
+  if (!isProtected && (isAgreed || (await isRemovalBegunHere(context, machine)))) return
+  const why = isProtected ? 'is protected' : 'is not being removed by you on this computer'
   throw new UserError('failed', `${name} ${why}: it stays`, {
     machine: name,
     hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,

@@ -6,6 +6,7 @@ import type { ActiveMachine } from '../state/active.ts'
 import type { Creations } from '../state/creations.ts'
 import type { LastFailures } from '../state/last-failures.ts'
 import type { Keys } from '../state/keys.ts'
+import type { Removals } from '../state/removals.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Trust } from '../state/trust.ts'
 import type { Prompt } from '../transport/ssh.ts'
@@ -41,6 +42,7 @@ export interface Context {
   readonly program: string | undefined
   keys(): Keys
   creations(): Creations
+  removals(): Removals
   /** Images of disks, and the cache of them. */
   diskImages(): Promise<DiskImages>
   /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */

@@ -8,6 +8,7 @@ import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
 import { digestInventory } from './change-plan.ts'
 import { findOrphans } from './collect-garbage.ts'
+import { isRemovalBegunHere } from './begun-removal.ts'
 import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from './context.ts'
 import { fanOut } from './fan-out.ts'
@@ -156,7 +157,10 @@ async function examine(
     const definition = await context.driver(machine.driver)
     checkOptions(definition, machine.options ?? {}, inventory.defaults[machine.driver])
   }
-  return planUnready(inventory, machine, lifecycle !== undefined)
+  return planUnready(inventory, machine, {
+    makesHosts: lifecycle !== undefined,
+    isBegunHere: await isRemovalBegunHere(context, machine),
+  })
 }
 
 /** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */

@@ -3,12 +3,25 @@ import { wantedBy } from '../machine/profiles.ts'
 import type { LetIn } from '../provision/authorized-keys.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
+import { planSevere } from './severe-changes.ts'
 import { operatorsOf } from './let-operators-in.ts'
 
+/** What the entry of a machine does not say. */
+interface UnreadyFacts {
+  /** The driver does. */
+  readonly makesHosts: boolean
+  /** The removal that its record speaks of was begun here, by this person. */
+  readonly isBegunHere: boolean
+}
+
 /** What is to be done where there is no host yet, or where that was cut short. */
-export function planUnready(inventory: Inventory, machine: Machine, makesHosts: boolean): Finding {
+export function planUnready(
+  inventory: Inventory,
+  machine: Machine,
+  { makesHosts, isBegunHere }: UnreadyFacts,
+): Finding {
   const { name, host } = machine
-  if (host?.phase === 'removing') return endRemoval(machine)
+  if (host?.phase === 'removing') return endRemoval(machine, isBegunHere)
   const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
@@ -25,13 +38,17 @@ export function planUnready(inventory: Inventory, machine: Machine, makesHosts: 
   return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
 }
 
-/** A host that is half gone: the person has agreed to that. */
-function endRemoval({ name, host, protected: isProtected }: Machine): Finding {
+/** A host that is half gone. Where it was begun here, the person has agreed to that; else it is asked about as any removal. */
+function endRemoval(machine: Machine, isBegunHere: boolean): Finding {
+  const { name, host, protected: isProtected } = machine
   const isReplaced = host?.renewing === true
-  const why = `its ${isReplaced ? 'replacement' : 'removal'} was begun and cut short`
-  if (!isProtected) {
-    return { changes: [{ machine: name, action: isReplaced ? 'replace' : 'remove', why }] }
+  const action = isReplaced ? 'replace' : 'remove'
+  const begun = `its ${isReplaced ? 'replacement' : 'removal'} was begun`
+  if (!isBegunHere) {
+    return planSevere(machine, { action, why: `${begun}, but not by you on this computer` })
   }
+  const why = `${begun} and cut short`
+  if (!isProtected) return { changes: [{ machine: name, action, why }] }
   return { matters: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
 }
 

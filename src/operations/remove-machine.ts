@@ -135,12 +135,16 @@ export async function removeMachine(
   }
   const { token } = host
   await context.creations().hold(token, name, async () => {
+    const { id: fleet } = await (await context.inventory()).read()
+    const leavingHost = { fleet, machine: name, token }
+    await context.removals().begin(leavingHost)
     const record = await editRecord(context, name, token, (newest) => ({
       ...newest,
       phase: 'removing',
     }))
     await lifecycle.remove(record, calls)
     await forgetMachine(context, { ...machine, host: record }, leaving)
+    await context.removals().end(leavingHost)
     if (record.key !== undefined) await context.keys().forget(record.key)
   })
 }

@@ -24,6 +24,9 @@ export async function replaceMachine(
     throw new UserError('failed', `the host of ${name} ${why}: it stays`, { machine: name })
   }
   await context.creations().hold(token, name, async () => {
+    const { id: fleet } = await (await context.inventory()).read()
+    const leavingHost = { fleet, machine: name, token }
+    await context.removals().begin(leavingHost)
     const record = await editRecord(context, name, token, (newest) => ({
       ...newest,
       phase: 'removing',
@@ -38,6 +41,7 @@ export async function replaceMachine(
       const { host: _gone, ...wanted } = entry
       return wanted
     })
+    await context.removals().end(leavingHost)
     await context.creations().drop(token)
     if (record.key !== undefined) await context.keys().forget(record.key)
   })

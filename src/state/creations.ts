@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { below } from '../below.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { prepareSocketFolder, shortFolderFor } from '../socket-folder.ts'
 import { longestSocketPath } from '../socket-path.ts'
@@ -86,7 +87,7 @@ const parse = (text: string): CreationSecrets => {
 /** The creations under way that `home` knows of. */
 export function openCreations(home: string): Creations {
   const folder = join(home, 'creations')
-  const fileFor = (token: string): string => join(folder, `${digest(token)}.json`)
+  const fileFor = (token: string): string => below(folder, `${digest(token)}.json`)
   const prepare = async (): Promise<void> => {
     await preparePrivateFolder(home)
     await preparePrivateFolder(folder)

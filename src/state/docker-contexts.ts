@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { below } from '../below.ts'
 import { codeOf } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
 import type { Environment } from './locate-home.ts'
@@ -74,7 +75,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
       }
     },
     async write(context) {
-      const own = join(all, digest(context.name))
+      const own = below(all, digest(context.name))
       try {
         await mkdir(own, { recursive: true })
         await replaceFile(join(own, 'meta.json'), toMeta(context))
@@ -82,6 +83,6 @@ export function openDockerContexts(env: Environment): DockerContexts {
         throw explainDiskError(error, { kind: 'failed', doing: 'write', file: own })
       }
     },
-    remove: (name) => rm(join(all, digest(name)), { recursive: true, force: true }),
+    remove: (name) => rm(below(all, digest(name)), { recursive: true, force: true }),
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
+import { below } from '../below.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
@@ -83,11 +84,11 @@ export function openKeys(home: string): Keys {
       }
     },
     async find(fingerprint) {
-      const link = join(folder, fileNameFor(fingerprint))
+      const link = below(folder, fileNameFor(fingerprint))
       return realpath(link).catch(() => readlink(link).catch(() => undefined))
     },
     remember: async (fingerprint, file) => {
-      const link = join(folder, fileNameFor(fingerprint))
+      const link = below(folder, fileNameFor(fingerprint))
       const own = await realpath(file).catch(() => undefined)
       if (own === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
       const fresh = `${link}.${randomBytes(6).toString('hex')}`
@@ -101,7 +102,7 @@ export function openKeys(home: string): Keys {
       }
     },
     keep: async (fingerprint, privateKey) => {
-      const file = join(folder, fileNameFor(fingerprint))
+      const file = below(folder, fileNameFor(fingerprint))
       await prepare()
       try {
         await replaceFile(file, privateKey, { mode: 0o600 })
@@ -109,6 +110,6 @@ export function openKeys(home: string): Keys {
         throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
       }
     },
-    forget: (fingerprint) => removeWithLeftovers(join(folder, fileNameFor(fingerprint))),
+    forget: (fingerprint) => removeWithLeftovers(below(folder, fileNameFor(fingerprint))),
   }
 }

@@ -1,6 +1,7 @@
 import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { below } from '../below.ts'
 import { codeOf } from '../errors.ts'
 import { formatInclude } from '../machine/ssh-config-text.ts'
 import { explainDiskError } from './disk-error.ts'
@@ -54,7 +55,7 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
 /** Opens what `home` keeps for ssh of the inventory called `id`. Throws kind `failed` when a file cannot be written. */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
-  const [own, knownHosts] = [join(folder, `${id}.conf`), join(folder, `${id}.known_hosts`)]
+  const [own, knownHosts] = [below(folder, `${id}.conf`), below(folder, `${id}.known_hosts`)]
   const alone = join(folder, `${id}.alone.conf`)
   const others = join(folder, `${id}.others.${process.pid}.conf`)
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest'
+import { checkRecords } from '../../src/drivers/check-records.ts'
 import { azure } from '../../src/drivers/azure/definition.ts'
 import { type DriverSeat, seatDriver } from '../support/azure/driver-seat.ts'
 import { describeDriver } from './driver.ts'
@@ -11,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => seat[Symbol.asyncDispose]())
 
 describeDriver({
-  definition: { ...azure, load: async () => seat.driver },
+  definition: { ...azure, load: async () => checkRecords(seat.driver) },
   lifecycle: {
     options: { location: 'westeurope', tags: 'team=blue,left=1' },
     changes: {

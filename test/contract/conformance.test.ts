@@ -46,6 +46,18 @@ describe('the conformance suite', () => {
       'removes what somebody else made',
       'recalls a host by its id, to be observed and switched, and owns nothing of it',
     ],
+    [
+      'removes what somebody else made',
+      'touches nothing that a record names and that was not made for it',
+    ],
+    [
+      'switches what somebody else made',
+      'touches nothing that a record names and that was not made for it',
+    ],
+    [
+      'takes any record',
+      'refuses a record with a token, an id or resources that fleet never writes',
+    ],
     ['stops only what runs', 'switches a host, and leaves one alone that is in that state'],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { checkRecords } from '../../src/drivers/check-records.ts'
 import { qemu } from '../../src/drivers/qemu/definition.ts'
 import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
 import { guestBuildTime, guestIsHere, seedGuest, smallGuest } from '../support/small-guest.ts'
@@ -18,7 +19,7 @@ describe.skipIf(!guestIsHere)('on this computer', () => {
   afterAll(() => rm(folder, { recursive: true }))
 
   describeDriver({
-    definition: { ...qemu, load: async () => qemuDriver(folder) },
+    definition: { ...qemu, load: async () => checkRecords(qemuDriver(folder)) },
     lifecycle: {
       options: { accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 },
       changes: { memory: 192, disk: 2 },

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, vi } from 'vitest'
 import type { Driver } from '../../src/drivers/driver.ts'
 import { parseExtraData, parseIds } from '../../src/drivers/virtualbox/answers.ts'
+import { checkRecords } from '../../src/drivers/check-records.ts'
 import { virtualbox } from '../../src/drivers/virtualbox/definition.ts'
 import { virtualBoxDriver } from '../../src/drivers/virtualbox/driver.ts'
 import type { VirtualBoxOptions } from '../../src/drivers/virtualbox/options.ts'
@@ -28,7 +29,7 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
   afterAll(() => box[Symbol.asyncDispose]())
 
   describeDriver({
-    definition: { ...virtualbox, load: async () => driver },
+    definition: { ...virtualbox, load: async () => checkRecords(driver) },
     lifecycle: {
       options: smallOptions,
       changes: { memory: 320, disk: 2 },

@@ -190,6 +190,8 @@ describe('a host in a group of its own', () => {
   })
 })
 
+const isSecurityGroup = (id: string): boolean => id.includes('/networksecuritygroups/')
+
 describe('hosts in a group of yours', () => {
   test('share it, and leave it as it was', async () => {
     const { azure, driver } = seat
@@ -217,6 +219,55 @@ describe('hosts in a group of yours', () => {
     ).toMatchObject([{ machine: 'web-2' }])
     await seat.remove(two)
     expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
+  })
+
+  test('keep what a record names there that does not carry its tags', async () => {
+    const { azure, driver } = seat
+    azure.addGroup('shared')
+    const options = seat.options({ resourceGroup: 'shared' })
+    const host = await seat.attempt(newAttempt(options, 'web-1'))
+    const { resources } = azure.store
+    const machine = [...resources].find(([id]) => id.includes('/virtualmachines/'))
+    if (machine === undefined) throw new Error('no virtual machine')
+    const [id, { body }] = machine
+    const { tags = {} } = body
+    Object.assign(body, { tags: { owner: 'ana' } })
+    const told = 'does not carry the tags of this machine'
+    await expect(seat.remove(host)).rejects.toThrow(told)
+    await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
+    Object.assign(body, { tags })
+    // As after a removal that was cut short once the machine was gone, and with a group that is somebody's.
+    resources.delete(id)
+    for (const [key, one] of resources)
+      if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
+    await expect(seat.remove(host)).rejects.toThrow(
+      /left in the group shared.*security group web-1-/,
+    )
+    expect(typesOf(azure.remains())).toEqual(['networkSecurityGroups', 'resourceGroups'])
+    for (const key of resources.keys()) if (isSecurityGroup(key)) resources.delete(key)
+    await seat.remove(host)
+  })
+
+  test('are left alone where a record has names that fleet never gave', async () => {
+    const { azure } = seat
+    const host = await seat.attempt(newAttempt(seat.options()))
+    const { resources = {} } = host
+    for (const wrong of [
+      { name: 'production' },
+      { group: 'production' },
+      { group: '..' },
+      { subscription: '../../x' },
+      { tenant: 'a/b' },
+      { cloud: 'evil.example' },
+      { addressedBy: 'a/../b' },
+    ]) {
+      const before = azure.exchanges.length
+      await expect(seat.remove({ ...host, resources: { ...resources, ...wrong } })).rejects.toThrow(
+        /the record/,
+      )
+      expect(azure.exchanges.length).toBe(before)
+    }
+    await seat.remove(host)
   })
 })
 

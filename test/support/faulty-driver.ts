@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { ProviderThing } from '../../src/drivers/conformance/index.ts'
 import {
   type Call,
+  type Driver,
   type DriverDefinition,
   type HostSeed,
   type HostWish,
@@ -32,6 +33,8 @@ export type Fault =
   | 'always wants a key'
   | 'recalls what is gone'
   | 'removes what somebody else made'
+  | 'switches what somebody else made'
+  | 'takes any record'
 
 interface Thing extends ProviderThing {
   readonly kind: 'key' | 'server'
@@ -98,10 +101,13 @@ export function makeFaultyDriver(fault?: Fault): {
     return { id: server.id, address: '192.0.2.1', user: 'u' }
   }
 
-  const serverOf = async ({ id = '' }: HostRecord, { signal }: Call): Promise<Thing> => {
+  const serverOf = async ({ id = '', token }: HostRecord, { signal }: Call): Promise<Thing> => {
     await ask(signal)
     const found = things.get(id)
-    if (found === undefined) throw new Error('gone')
+    const isOwn = token === undefined || hidden.get(id)?.['fleet:token'] === token
+    if (found === undefined || !(isOwn || has('switches what somebody else made'))) {
+      throw new UserError('failed', 'gone')
+    }
     return found
   }
   const switchTo = (state: Thing['state']) => async (host: HostRecord, call: Call) => {
@@ -110,72 +116,75 @@ export function makeFaultyDriver(fault?: Fault): {
     server.state = state
   }
 
+  const load = async (): Promise<Driver> => ({
+    async recall(id, _options, { signal }) {
+      await ask(signal)
+      if (!things.has(id) && !has('recalls what is gone')) throw new UserError('usage', 'gone')
+      return { id, address: '192.0.2.1', user: 'u' }
+    },
+    lifecycle: {
+      async plan(wish, _options, { signal }) {
+        const found = await find('fleet:token', wish.token, signal)
+        if (has('plan makes a key')) await make('key', wish, signal)
+        return {
+          resources: { zone: 'z' },
+          user: 'u',
+          userData: { maxBytes: 1000, gzip: true },
+          notes: [],
+          exists: found.some(({ kind }) => kind === 'server'),
+          make: (seed, call) => makeHost(wish, seed, call),
+        }
+      },
+      async remove({ token = '', id }, { signal }) {
+        if (has('removes what somebody else made')) things.delete(id ?? '')
+        const own = await find('fleet:token', token, signal)
+        if (has('fails for what is gone') && own.length === 0) throw new Error('it is gone')
+        const fleet = hidden.get(own[0]?.id ?? '')?.['fleet:id'] ?? ''
+        const all = has('removes the whole fleet') ? await find('fleet:id', fleet, signal) : own
+        for (const { id, kind } of all) {
+          if (!has('leaves keys behind') || kind === 'server') things.delete(id)
+        }
+      },
+      async list({ id }, { signal }) {
+        const found = has('lists all fleets')
+          ? [...things.values()]
+          : await find('fleet:id', id, signal)
+        return found
+          .filter(({ kind }) => kind === 'server')
+          .map((server) => {
+            const { 'fleet:token': token = '', 'fleet:machine': machine = '' } =
+              hidden.get(server.id) ?? {}
+            const record: HostRecord = { phase: 'ready', token, id: server.id }
+            return { token, machine, record, parts: [server.id] }
+          })
+      },
+    },
+    power: {
+      start: switchTo('running'),
+      stop: switchTo('stopped'),
+      kill: switchTo('stopped'),
+      restart: switchTo('running'),
+    },
+    async observe(hosts, { signal }) {
+      if (hosts.size > 0) await ask(signal)
+      return new Map(
+        [...hosts].map(([name, { id = '' }]) => [
+          name,
+          {
+            state: things.get(id)?.state ?? (has('takes gone for running') ? 'running' : 'absent'),
+          },
+        ]),
+      )
+    },
+  })
   const definition = defineDriver({
     name: 'faulty',
     summary: 'hosts that exist in memory alone',
     options: z.strictObject({}),
-    load: async () => ({
-      async recall(id, _options, { signal }) {
-        await ask(signal)
-        if (!things.has(id) && !has('recalls what is gone')) throw new UserError('usage', 'gone')
-        return { id, address: '192.0.2.1', user: 'u' }
-      },
-      lifecycle: {
-        async plan(wish, _options, { signal }) {
-          const found = await find('fleet:token', wish.token, signal)
-          if (has('plan makes a key')) await make('key', wish, signal)
-          return {
-            resources: { zone: 'z' },
-            user: 'u',
-            userData: { maxBytes: 1000, gzip: true },
-            notes: [],
-            exists: found.some(({ kind }) => kind === 'server'),
-            make: (seed, call) => makeHost(wish, seed, call),
-          }
-        },
-        async remove({ token = '', id }, { signal }) {
-          if (has('removes what somebody else made')) things.delete(id ?? '')
-          const own = await find('fleet:token', token, signal)
-          if (has('fails for what is gone') && own.length === 0) throw new Error('it is gone')
-          const fleet = hidden.get(own[0]?.id ?? '')?.['fleet:id'] ?? ''
-          const all = has('removes the whole fleet') ? await find('fleet:id', fleet, signal) : own
-          for (const { id, kind } of all) {
-            if (!has('leaves keys behind') || kind === 'server') things.delete(id)
-          }
-        },
-        async list({ id }, { signal }) {
-          const found = has('lists all fleets')
-            ? [...things.values()]
-            : await find('fleet:id', id, signal)
-          return found
-            .filter(({ kind }) => kind === 'server')
-            .map((server) => {
-              const { 'fleet:token': token = '', 'fleet:machine': machine = '' } =
-                hidden.get(server.id) ?? {}
-              const record: HostRecord = { phase: 'ready', token, id: server.id }
-              return { token, machine, record, parts: [server.id] }
-            })
-        },
-      },
-      power: {
-        start: switchTo('running'),
-        stop: switchTo('stopped'),
-        kill: switchTo('stopped'),
-        restart: switchTo('running'),
-      },
-      async observe(hosts, { signal }) {
-        if (hosts.size > 0) await ask(signal)
-        return new Map(
-          [...hosts].map(([name, { id = '' }]) => [
-            name,
-            {
-              state:
-                things.get(id)?.state ?? (has('takes gone for running') ? 'running' : 'absent'),
-            },
-          ]),
-        )
-      },
-    }),
+    load,
   })
-  return { definition, look: async () => [...things.values()] }
+  return {
+    definition: has('takes any record') ? { ...definition, load } : definition,
+    look: async () => [...things.values()],
+  }
 }

@@ -11,6 +11,7 @@ import { makePlan } from '../../src/operations/make-plan.ts'
 import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
 import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
+import type { LeavingHost } from '../../src/state/removals.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 import { timeProcessor } from '../support/processor-time.ts'
 import { tokenOf } from '../support/token-of.ts'
@@ -84,6 +85,9 @@ function contextOf(
   return {
     signal: AbortSignal.any([]),
     inventory: async () => store,
+    removals: () => ({
+      hasBegun: async ({ token }: LeavingHost) => token !== tokenOf('elsewhere'),
+    }),
     loadDriver: async (name: string) => drivers[name],
     driver: async (name: string) => ({ name, options: sizedOptions }),
   } as unknown as Context
@@ -261,6 +265,26 @@ test('a replacement that was cut short goes on', async () => {
   const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
   const why = 'its replacement was begun and cut short'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
+})
+
+test('a removal or replacement that was begun elsewhere takes a consent of its own', async () => {
+  const removing: MachineEntry['host'] = { ...host('elsewhere'), phase: 'removing' }
+  const { token: _, ...adopted } = removing
+  const { changes, matters } = await makePlan(
+    contextOf({
+      a: { driver: 'cloud', host: removing },
+      b: { driver: 'cloud', host: { ...removing, renewing: true } },
+      c: { driver: 'ssh', host: adopted },
+      d: { driver: 'cloud', host: removing, protected: true },
+    }),
+    options,
+  )
+  expect(changes).toMatchObject([
+    { machine: 'a', action: 'remove', severe: true },
+    { machine: 'b', action: 'replace', severe: true },
+    { machine: 'c', action: 'remove', severe: true },
+  ])
+  expect(matters[0]).toMatchObject({ machine: 'd' })
 })
 
 test('any option of the driver is set, once its schema has allowed it', async () => {

@@ -74,18 +74,18 @@ export function openApi({ endpoint, token, signal }) {
     /** @param {{ publicKey: string, tags: object }} wish @returns {Promise<Key>} */
     createKey: (wish) => ask('POST', '/keys', wish),
     /** @param {string} id */
-    removeKey: (id) => ask('DELETE', `/keys/${id}`),
+    removeKey: (id) => ask('DELETE', `/keys/${encodeURIComponent(id)}`),
     /** @param {string} tag @param {string} value @returns {Promise<Server[]>} */
     findServers: (tag, value) => ask('GET', `/servers${tagged(tag, value)}`),
     /** @returns {Promise<Server[]>} */
     allServers: () => ask('GET', '/servers'),
     /** @param {string} id @returns {Promise<Server | undefined>} */
-    server: (id) => ask('GET', `/servers/${id}`),
+    server: (id) => ask('GET', `/servers/${encodeURIComponent(id)}`),
     /** @param {object} wish @returns {Promise<Server>} */
     createServer: (wish) => ask('POST', '/servers', wish),
     /** @param {string} id */
-    removeServer: (id) => ask('DELETE', `/servers/${id}`),
+    removeServer: (id) => ask('DELETE', `/servers/${encodeURIComponent(id)}`),
     /** @param {string} id @param {'start' | 'stop' | 'kill'} action */
-    act: (id, action) => ask('POST', `/servers/${id}/${action}`),
+    act: (id, action) => ask('POST', `/servers/${encodeURIComponent(id)}/${action}`),
   }
 }

@@ -19,15 +19,15 @@ const pause = 100
 /** @typedef {ReturnType<typeof openApi>} Api */
 
 /**
- * The server of a host. The id may be lost, when fleet was killed before it could write it down; the token,
- * which fleet wrote before it asked for anything, never is.
+ * The server of a host. Where fleet made it, the token finds it: the id may be lost, when fleet was killed before it could write it
+ * down, and it may be a lie, for anybody can write it who can change the inventory.
  *
  * @param {Api} api
  * @param {{ id?: string | undefined, token?: string | undefined }} host
  */
 async function findServer(api, { id, token }) {
-  if (id !== undefined) return api.server(id)
-  return token === undefined ? undefined : (await api.findServers('fleet:token', token))[0]
+  if (token !== undefined) return (await api.findServers('fleet:token', token))[0]
+  return id === undefined ? undefined : api.server(id)
 }
 
 /** @param {Api} api @param {string} token */

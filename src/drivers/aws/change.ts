@@ -6,11 +6,13 @@ import {
   ModifyInstanceAttributeCommand,
   type ModifyInstanceAttributeCommandInput,
   ModifyVolumeCommand,
+  type Tag,
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import { parseCidrs } from '../cidrs.ts'
 import { parsePorts } from '../ports.ts'
+import type { Resources } from '../driver.ts'
 import type { ReshapeWish } from '../reshape.ts'
 import { retry, waitUntil } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
@@ -18,7 +20,9 @@ import { isFailure } from './failures.ts'
 import { moveOpenings } from './firewall.ts'
 import { type Instance, byId, findInstances, isAlive } from './instance.ts'
 import type { AwsOptions } from './options.ts'
-import { changedTags } from './tags.ts'
+import { checkMadeFor, isMadeFor } from '../own-things.ts'
+import { filterBy, findParts } from './parts.ts'
+import { changedTags, tagsByKey } from './tags.ts'
 
 /** A host that is changed, and how it is wanted. */
 interface Site {
@@ -72,7 +76,7 @@ async function growDisk({ ec2, instance, options: { disk } }: Site): Promise<Not
 /** On all that bears the tags of a host; keys that fleet did not set stay. */
 async function changeTags({ ec2, instance, resources, options }: Site): Promise<Notes> {
   const { tags = '' } = options
-  const now = Object.fromEntries(instance.tags.map(({ Key = '', Value = '' }) => [Key, Value]))
+  const now = tagsByKey(instance.tags)
   const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
   const bearers = [
     ...[instance.id, instance.rootVolume, ...instance.interfaces],
@@ -122,16 +126,39 @@ async function changeShutdown(site: Site): Promise<Notes> {
   return { shutdown: Value === 'stop' ? undefined : Value }
 }
 
+/** The notes of a host, without a group and an address that were not made for it. */
+async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<Resources> {
+  const { securityGroup, elasticIp, ...others } = resources
+  const named = await findParts(ec2, {
+    instances: undefined,
+    keyPairs: undefined,
+    groups: filterBy('group-id', securityGroup),
+    addresses: filterBy('allocation-id', elasticIp),
+  })
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  return {
+    ...others,
+    ...(securityGroup !== undefined &&
+      named.groups.some(({ Tags }) => isOwn(Tags)) && { securityGroup }),
+    ...(elasticIp !== undefined &&
+      named.addresses.some(({ Tags }) => isOwn(Tags)) && { elasticIp }),
+  }
+}
+
 /** See `Reshape.change`. */
 export async function changeHost(
   ec2: Ec2,
-  { id, resources = {} }: HostRecord,
+  host: HostRecord,
   { options, only }: ReshapeWish<AwsOptions>,
 ): Promise<Notes> {
+  const { id, token } = host
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
     throw new UserError('failed', `instance ${id} is gone`, { hint: 'fleet plan' })
   }
+  checkMadeFor(token, tagsByKey(instance.tags), `instance ${id}`)
+  const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
+  const resources = touchesOthers ? await ownNotes(ec2, host) : (host.resources ?? {})
   const site = { ec2, instance, resources, options }
   return {
     ...(only.has('type') && (await changeType(site))),

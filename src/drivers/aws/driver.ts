@@ -3,9 +3,11 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
 import { type AskCaller, askCallerOnce } from '../caller-address.ts'
 import type { AwsOptions } from './options.ts'
-import { type Account, type Ec2, type Ec2Api, openEc2Api } from './ec2-api.ts'
+import { checkMadeFor } from '../own-things.ts'
+import { type Account, type Ec2, type Ec2Api, openEc2Api, readAccount } from './ec2-api.ts'
 import type { Concern } from './failure-table.ts'
 import { explain } from './failures.ts'
+import { byId, findInstances } from './instance.ts'
 import { listHosts } from './list.ts'
 import { makeHost } from './make.ts'
 import { observeHosts } from './observe.ts'
@@ -18,6 +20,7 @@ import { blameRegion } from './regions.ts'
 import { recallHost } from './recall.ts'
 import { restartInstance, startInstance, stopInstance } from './power.ts'
 import { removeHost } from './remove.ts'
+import { tagsByKey } from './tags.ts'
 import { checkWishes } from './wishes.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -40,6 +43,7 @@ async function decideAccount(
   recorded: Resources,
   options: Pick<Partial<AwsOptions>, 'region' | 'profile'>,
 ): Promise<Account> {
+  readAccount(recorded)
   for (const key of ['region', 'profile'] as const) {
     const [begun, wanted] = [recorded[key], options[key]]
     if (begun === undefined || wanted === undefined || wanted === begun) continue
@@ -134,10 +138,10 @@ async function planHost(
   })
 }
 
-/** EC2 where a host is, and its instance; nothing where it was never begun. */
+/** EC2 where a host is; nothing where it was never begun. */
 function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
-  const { region, profile } = resources
-  return region === undefined ? undefined : api.at({ region, profile }, call)
+  const account = readAccount(resources)
+  return account === undefined ? undefined : api.at(account, call)
 }
 
 /** Does something to the instance of a host. */
@@ -148,7 +152,13 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
     if (ec2 === undefined || id === undefined) {
       throw new UserError('failed', 'it has no instance yet', { hint: 'fleet create finishes it' })
     }
-    await explaining(ec2, () => work(ec2, id))
+    await explaining(ec2, async () => {
+      const [instance] = await findInstances(ec2, byId(id))
+      if (instance !== undefined) {
+        checkMadeFor(host.token, tagsByKey(instance.tags), `instance ${id}`)
+      }
+      await work(ec2, id)
+    })
   }
 }
 

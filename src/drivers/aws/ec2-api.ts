@@ -6,7 +6,9 @@ import {
 } from '@aws-sdk/client-ec2'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Command } from '@smithy/types'
-import type { Call } from '../driver.ts'
+import { UserError } from '../../errors.ts'
+import type { Call, Resources } from '../driver.ts'
+import { regionPattern } from './options.ts'
 import { proxyAgent } from '../../proxy.ts'
 
 /** Which credentials, and where. */
@@ -14,6 +16,22 @@ export interface Account {
   readonly region: string
   /** Of the person's AWS configuration; absent: what the standard chain finds. */
   readonly profile?: string | undefined
+}
+
+/**
+ * What a record says of the account and region, which becomes part of the name of the server that signed requests go to; nothing where no attempt came as far. Throws kind `inventory` for what can be no
+ * region.
+ */
+export function readAccount({ region, profile }: Resources): Account | undefined {
+  if (region === undefined) return undefined
+  if (regionPattern.test(region)) return { region, profile }
+  throw new UserError(
+    'inventory',
+    `the record names ${JSON.stringify(region)}, which is no AWS region`,
+    {
+      hint: 'correct `region` under host: resources: in the inventory',
+    },
+  )
 }
 
 type Ask<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Command<

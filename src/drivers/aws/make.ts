@@ -47,8 +47,8 @@ async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
     const wanted = { name: ownName(token), machine: wish.name, vpc, token, tags, openings }
     group = await ensureGroup(ec2, wanted, (securityGroup) => record({ securityGroup }))
   }
-  let allocation = resources['elasticIp']
-  if (options.elasticIp && allocation === undefined) {
+  let allocation: string | undefined
+  if (options.elasticIp) {
     ec2.call.progress('elastic IP')
     const isFirst = wish.resources['region'] === undefined && !('id' in project.start)
     allocation = await ensureAddress(ec2, { token, tags, isFirst })

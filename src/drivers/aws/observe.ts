@@ -2,7 +2,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
-import type { Account, Ec2, Ec2Api } from './ec2-api.ts'
+import { type Account, type Ec2, type Ec2Api, readAccount } from './ec2-api.ts'
 import { explain } from './failures.ts'
 import { type Instance, byId, findInstances, statusOf } from './instance.ts'
 
@@ -22,10 +22,11 @@ interface Neighbours {
 function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neighbours> {
   const groups = new Map<string, Neighbours>()
   for (const [name, { id, resources = {} }] of hosts) {
-    const { region, profile, access } = resources
-    if (id === undefined || region === undefined) continue
-    const key = `${region} ${profile}`
-    const group = groups.get(key) ?? { account: { region, profile }, hosts: new Map() }
+    const account = readAccount(resources)
+    if (id === undefined || account === undefined) continue
+    const { access } = resources
+    const key = `${account.region} ${account.profile}`
+    const group = groups.get(key) ?? { account, hosts: new Map() }
     group.hosts.set(id, { name, access })
     groups.set(key, group)
   }

@@ -4,6 +4,9 @@ import { imageNames } from './image-names.ts'
 import { parsePorts } from '../ports.ts'
 import { parseTags } from './tags.ts'
 
+/** Also of what records say. */
+export const regionPattern = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/
+
 const id = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an id, ${prefix}-…`)
 
@@ -13,7 +16,7 @@ const groupList = /^\s*sg-[0-9a-f]{8,17}\s*(?:,\s*sg-[0-9a-f]{8,17}\s*)*$/
 export const awsOptions = z.strictObject({
   region: z
     .string()
-    .regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, 'expected a region, such as eu-west-1')
+    .regex(regionPattern, 'expected a region, such as eu-west-1')
     .optional()
     .describe('AWS region; that of your environment or profile unless told.'),
   profile: z

@@ -6,6 +6,7 @@ import {
   type Filter,
   type KeyPairInfo,
   type SecurityGroup,
+  type Tag,
 } from '@aws-sdk/client-ec2'
 import type { Ec2 } from './ec2-api.ts'
 import { type Instance, findInstances } from './instance.ts'
@@ -17,6 +18,10 @@ export interface Parts {
   readonly keyPairs: readonly KeyPairInfo[]
   readonly addresses: readonly Address[]
 }
+
+/** A filter by one value; none where it is not known. */
+export const filterBy = (name: string, value: string | undefined): Filter | undefined =>
+  value === undefined ? undefined : { Name: name, Values: [value] }
 
 const where = (filter: Filter) => ({ Filters: [filter] })
 
@@ -45,6 +50,17 @@ export const everyPart = (filter: Filter): Record<keyof Parts, Filter> => ({
   groups: filter,
   keyPairs: filter,
   addresses: filter,
+})
+
+/** Those with such tags. */
+export const filterParts = (
+  { instances, groups, keyPairs, addresses }: Parts,
+  accepts: (tags: readonly Tag[] | undefined) => boolean,
+): Parts => ({
+  instances: instances.filter(({ tags }) => accepts(tags)),
+  groups: groups.filter(({ Tags }) => accepts(Tags)),
+  keyPairs: keyPairs.filter(({ Tags }) => accepts(Tags)),
+  addresses: addresses.filter(({ Tags }) => accepts(Tags)),
 })
 
 /** What either has, once. */

@@ -3,9 +3,9 @@ import {
   DeleteSecurityGroupCommand,
   DescribeAddressesCommand,
   DisassociateAddressCommand,
-  type Filter,
   ModifyInstanceAttributeCommand,
   ReleaseAddressCommand,
+  type Tag,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import { UserError, messageOf } from '../../errors.ts'
@@ -15,27 +15,36 @@ import { retry, waitUntil } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { explain, isFailure } from './failures.ts'
 import { type Instance, byId, findInstances, isAlive } from './instance.ts'
-import { type Parts, everyPart, findParts, mergeParts } from './parts.ts'
-import { ofToken } from './tags.ts'
+import { foreignHint, isMadeFor } from '../own-things.ts'
+import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './parts.ts'
+import { ofToken, tagsByKey } from './tags.ts'
 
-const filter = (name: string, value: string | undefined): Filter | undefined =>
-  value === undefined ? undefined : { Name: name, Values: [value] }
-
-/** What the record names, tagged or not. Key pairs and groups of the person's own are never recorded. */
+/** What the record names. Key pairs and groups of the person's own are never recorded. */
 const recorded = ({ id }: HostRecord, resources: Resources) => ({
   instances: id === undefined ? undefined : byId(id),
-  groups: filter('group-id', resources['securityGroup']),
-  keyPairs: filter('key-name', resources['keyPair']),
-  addresses: filter('allocation-id', resources['elasticIp']),
+  groups: filterBy('group-id', resources['securityGroup']),
+  keyPairs: filterBy('key-name', resources['keyPair']),
+  addresses: filterBy('allocation-id', resources['elasticIp']),
 })
 
-/** All there is of a host. */
-async function look(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Parts> {
+/** What there is of a host, and what its record names besides, which was not made for it. */
+interface Found {
+  readonly own: Parts
+  readonly foreign: Parts
+}
+
+/** All there is of a host, by its tags: the record may name anything. */
+async function look(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
+  const { token = '' } = host
   const [named, tagged] = await Promise.all([
     findParts(ec2, recorded(host, resources)),
-    findParts(ec2, everyPart(ofToken(host.token ?? ''))),
+    findParts(ec2, everyPart(ofToken(token))),
   ])
-  return mergeParts(named, tagged)
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  return {
+    own: mergeParts(filterParts(named, isOwn), filterParts(tagged, isOwn)),
+    foreign: filterParts(named, (tags) => !isOwn(tags)),
+  }
 }
 
 /** How long EC2 may take to show everywhere what it has just made (usually a second or two), in milliseconds. */
@@ -45,15 +54,18 @@ const shownWithin = 5_000
  * All there is of a host. Where its instance is not to be seen, it and the rest are looked for until EC2 would show them: a creation
  * may have been cut short a moment ago, with something asked for and nothing known of the answer.
  */
-async function findAll(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Parts> {
+async function findAll(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
   const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
   const unseen = new Error('the instance is not seen')
   let found = await look(ec2, host, resources)
-  if (found.instances.some(isSeen)) return found
+  const isAnySeen = ({ own, foreign }: Found): boolean =>
+    [...own.instances, ...foreign.instances].some(isSeen)
+  if (isAnySeen(found)) return found
   ec2.call.progress('instance', 'making sure that there is none')
   const lookAgain = async (): Promise<void> => {
-    found = mergeParts(found, await look(ec2, host, resources))
-    if (!found.instances.some(isSeen)) throw unseen
+    const now = await look(ec2, host, resources)
+    found = { own: mergeParts(found.own, now.own), foreign: now.foreign }
+    if (!isAnySeen(found)) throw unseen
   }
   const isUnseen = (error: unknown) => error === unseen
   await retry(ec2.call, isUnseen, lookAgain, shownWithin).catch((error: unknown) => {
@@ -139,9 +151,29 @@ interface Leftover {
 const each = <Part>(parts: readonly Part[], remove: (part: Part) => Promise<void>) =>
   Promise.all(parts.map(remove))
 
+/** What a record names that was not made for its host, and is there. */
+const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): readonly string[] => [
+  ...instances.filter(isAlive).map(({ id }) => `instance ${id}`),
+  ...groups.map(({ GroupId }) => `security group ${GroupId}`),
+  ...keyPairs.map(({ KeyName }) => `key pair ${KeyName}`),
+  ...addresses.map(({ AllocationId }) => `elastic IP ${AllocationId}`),
+]
+
+/** Throws where the record names things that were not made for its host: nothing of them was touched. */
+function tellForeign(foreign: Parts, region: string): void {
+  const what = describeForeign(foreign)
+  if (what.length === 0) return
+  throw new UserError(
+    'failed',
+    `left in ${region}, without the tags of this machine: ${what.join(', ')}`,
+    { hint: foreignHint },
+  )
+}
+
 /** Removes all that was made for a host. Throws, once all else is removed, naming what could not be. */
 export async function removeHost(ec2: Ec2, host: HostRecord, resources: Resources): Promise<void> {
-  const { instances, groups, keyPairs, addresses } = await findAll(ec2, host, resources)
+  const { own, foreign } = await findAll(ec2, host, resources)
+  const { instances, groups, keyPairs, addresses } = own
   const leftovers: Leftover[] = []
   const attempt = async (what: string, work: Promise<unknown>): Promise<void> => {
     await work.catch((why: unknown) => {
@@ -167,6 +199,7 @@ export async function removeHost(ec2: Ec2, host: HostRecord, resources: Resource
     ),
   ])
   if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
+  tellForeign(foreign, ec2.region)
 }
 
 function tellLeft(leftovers: readonly Leftover[], region: string): unknown {

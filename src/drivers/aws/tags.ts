@@ -39,5 +39,9 @@ export const tagAll = (
 export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | undefined =>
   tags?.find(({ Key }) => Key === key)?.Value
 
+/** Tags by key. */
+export const tagsByKey = (tags: readonly Tag[] = []): Tags =>
+  Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))
+
 /** What belongs to one host. */
 export const ofToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })

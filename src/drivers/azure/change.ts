@@ -2,6 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Resources } from '../driver.ts'
 import { parseCidrs } from '../cidrs.ts'
+import { checkMadeFor } from '../own-things.ts'
 import { parsePorts } from '../ports.ts'
 import type { ReshapeWish } from '../reshape.ts'
 import type { AzureApi } from './azure-api.ts'
@@ -142,6 +143,7 @@ export async function changeHost(
       hint: 'fleet plan',
     })
   }
+  checkMadeFor(host.token, found.tags, `the virtual machine ${place.names.machine}`)
   const site = { api, place, resources: host.resources ?? {}, options, call }
   return {
     ...(only.has('disk') && (await growDisk(site))),

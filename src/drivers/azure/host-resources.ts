@@ -1,9 +1,10 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Resources } from '../driver.ts'
+import { foreignHint } from '../own-things.ts'
 import type { Account } from './azure-api.ts'
 import { isCloudName } from './clouds.ts'
-import { type Names, namesOf } from './names.ts'
+import { type Names, nameEnding, namesOf, ownGroupName } from './names.ts'
 
 /** Something in a resource group. */
 interface Located {
@@ -51,18 +52,59 @@ export const recordPlace = ({
   ...(addressedBy && { addressedBy: `${addressedBy.group}/${addressedBy.name}` }),
 })
 
+/** What Azure calls subscriptions, tenants, groups and their resources: one part of a path each, and no `.` or `..`. */
+const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
+
+/** Throws kind `inventory` for a value that would lead a request elsewhere: it becomes part of an address. */
+function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
+  for (const [key, value] of Object.entries(parts)) {
+    if (value === undefined || pathPart.test(value)) continue
+    throw new UserError(
+      'inventory',
+      `the record has a ${key} that Azure cannot have: ${JSON.stringify(value)}`,
+      {
+        hint: 'correct `resources` under host: in the inventory',
+      },
+    )
+  }
+}
+
+/** Throws kind `inventory` where names are not those that fleet gives what it makes for this token. */
+function checkNames({
+  token,
+  group,
+  ownGroup,
+  name,
+}: Pick<Place, 'group' | 'ownGroup'> & {
+  readonly token: string | undefined
+  readonly name: string
+}): void {
+  const isOwnName = token === undefined || name.endsWith(nameEnding(token))
+  const isOwnGroup = !ownGroup || (token !== undefined && group === ownGroupName(name))
+  if (isOwnName && isOwnGroup) return
+  const what = isOwnName ? `the resource group ${group}` : `the name ${name}`
+  throw new UserError('inventory', `the record has ${what}, which is not what fleet made for it`, {
+    hint: foreignHint,
+  })
+}
+
 /** The place that a record keeps; nothing where no attempt came as far as choosing one. */
-export function readPlace({ resources = {} }: HostRecord): Place | undefined {
+export function readPlace({ token, resources = {} }: HostRecord): Place | undefined {
   const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
-  const [, addressGroup, addressName] = /^(.+)\/(.+)$/.exec(resources['addressedBy'] ?? '') ?? []
+  const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
   if (subscription === undefined || group === undefined || name === undefined) return undefined
   if (!isCloudName(cloud)) {
     throw new UserError('inventory', `the record names an unknown Azure cloud, ${cloud}`)
   }
+  checkParts({ tenant, subscription, group, name, addressedBy: more[0] })
+  checkParts({ addressedBy: addressGroup })
+  checkParts({ addressedBy: addressName })
+  const ownGroup = groupOwner !== 'you'
+  checkNames({ token, group, ownGroup, name })
   return {
     account: { cloud, subscription, tenant },
     group,
-    ownGroup: groupOwner !== 'you',
+    ownGroup,
     isPrivate: access === 'private',
     names: namesOf(name),
     ...(addressGroup !== undefined &&

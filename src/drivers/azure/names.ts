@@ -17,8 +17,12 @@ export interface Names {
  */
 export function baseName(machine: MachineName | string, token: string): string {
   const readable = machine.slice(0, 40).replace(/[^A-Za-z0-9]+$/, '')
-  return `${readable}-${token.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, 12)}`
+  return `${readable}${nameEnding(token)}`
 }
+
+/** How all names end that fleet gives to what it makes for a token. */
+export const nameEnding = (token: string): string =>
+  `-${token.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, 12)}`
 
 /** The resource group of one host, where it has its own. */
 export const ownGroupName = (base: string): string => `fleet-${base}`

@@ -1,5 +1,6 @@
 import type { Call, HostPlan, HostWish } from '../driver.ts'
 import type { AskCaller } from '../caller-address.ts'
+import { checkMadeFor } from '../own-things.ts'
 import type { Account, AzureApi, OpenApi } from './azure-api.ts'
 import { decide, describeDecision, recordDecision } from './decision.ts'
 import type { AzureOptions } from './options.ts'
@@ -30,7 +31,7 @@ async function choosePlace(
   env: Environment,
   call: Call,
 ): Promise<Place> {
-  const decided = readPlace({ phase: 'creating', resources: wish.resources })
+  const decided = readPlace({ phase: 'creating', token: wish.token, resources: wish.resources })
   if (decided !== undefined) return decided
   const base = baseName(wish.name, wish.token)
   const ownGroup = options.resourceGroup === undefined
@@ -98,6 +99,9 @@ export async function planHost(
   const place = await choosePlace(wish, options, env, call)
   const api = openApi(place.account, call)
   const machine = await findMachine(api, place, call)
+  if (machine !== undefined) {
+    checkMadeFor(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
+  }
   if (machine !== undefined && machine.state !== 'Failed') {
     return planExisting(api, place, wish, machine)
   }

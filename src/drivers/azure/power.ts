@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Power } from '../driver.ts'
+import { checkMadeFor } from '../own-things.ts'
 import type { AzureApi, OpenApi } from './azure-api.ts'
 import { type Place, requirePlace } from './host-resources.ts'
 import { powerOf } from './observe.ts'
 import { orGone } from './refusal.ts'
+import { findMachine } from './virtual-machine.ts'
 
 const changing = new Set(['starting', 'stopping', 'deallocating'])
 
@@ -76,6 +78,10 @@ export function switchPower(openApi: OpenApi): Power {
   const by = (change: Change) => async (host: HostRecord, call: Call) => {
     const place = requirePlace(host)
     const api = openApi(place.account, call)
+    const machine = await findMachine(api, place, call)
+    if (machine !== undefined) {
+      checkMadeFor(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
+    }
     await change(await settledPower(api, place, call), api, place, call)
   }
   return { start: by(start), stop: by(stop), restart: by(restart), kill: by(kill) }

@@ -2,62 +2,104 @@ import type { GenericResourceExpanded } from '@azure/arm-resources'
 import { UserError, messageOf } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
+import { checkMadeFor, foreignHint, isMadeFor } from '../own-things.ts'
 import type { AzureApi, OpenApi } from './azure-api.ts'
 import { type Place, readPlace } from './host-resources.ts'
 import { whileBusy } from './patience.ts'
 import { orGone, wordsOfRefusal } from './refusal.ts'
-import { removeMachine } from './virtual-machine.ts'
+import { type FoundMachine, findMachine, removeMachine } from './virtual-machine.ts'
 
-/** One part of a host: what people call it, and how it is removed. */
+/** What is asked of a part before it is removed. */
+interface Tagged {
+  readonly tags?: Readonly<Record<string, string>>
+}
+
+/** One part of a host: what people call it, and how it is looked at and removed. */
 interface Part {
   readonly label: string
+  readonly isOwn: (found: Tagged) => boolean
+  readonly find: () => Promise<Tagged | undefined>
   readonly remove: () => Promise<unknown>
 }
 
-const part = (
-  label: string,
-  name: string,
-  remove: (name: string) => PromiseLike<unknown>,
-): Part => ({ label: `${label} ${name}`, remove: async () => remove(name) })
+/** How one kind of resource is asked for and removed, by group and name. */
+interface Kind {
+  readonly get: (
+    group: string,
+    name: string,
+    options: { readonly abortSignal: AbortSignal },
+  ) => Promise<Tagged>
+  readonly remove: (group: string, name: string, options: object) => PromiseLike<unknown>
+}
 
-/** What is left of a host without its virtual machine, what uses others first. */
-function listParts({ compute, network, tempo }: AzureApi, place: Place, call: Call): Part[][] {
-  const { group, names } = place
-  const options = { abortSignal: call.signal, updateIntervalInMs: tempo.pollMs }
+/** What is left of a host without its virtual machine, what uses others first. `machine` is the virtual machine, where it is the host's. */
+function listParts(
+  { compute, network, tempo }: AzureApi,
+  { group, names }: Place,
+  { token, machine }: { readonly token: string; readonly machine: FoundMachine | undefined },
+  call: Call,
+): Part[][] {
+  const abortSignal = call.signal
+  const options = { abortSignal, updateIntervalInMs: tempo.pollMs }
+  const part = (label: string, name: string, { get, remove }: Kind): Part => ({
+    label: `${label} ${name}`,
+    isOwn: ({ tags }) => isMadeFor(token, tags) || (label === 'disk' && machine?.disk === name),
+    find: () => orGone(get(group, name, { abortSignal })),
+    remove: async () => remove(group, name, options),
+  })
   return [
     [
-      part('network interface', names.networkInterface, (name) =>
-        network.networkInterfaces.beginDeleteAndWait(group, name, options),
-      ),
-      part('disk', names.disk, (name) => compute.disks.delete(group, name, options)),
+      part('network interface', names.networkInterface, {
+        get: (...words) => network.networkInterfaces.get(...words),
+        remove: (...words) => network.networkInterfaces.beginDeleteAndWait(...words),
+      }),
+      part('disk', names.disk, {
+        get: (...words) => compute.disks.get(...words),
+        remove: (...words) => compute.disks.delete(...words),
+      }),
     ],
     [
-      part('public address', names.publicAddress, (name) =>
-        network.publicIPAddresses.beginDeleteAndWait(group, name, options),
-      ),
-      part('security group', names.securityGroup, (name) =>
-        network.networkSecurityGroups.beginDeleteAndWait(group, name, options),
-      ),
-      part('virtual network', names.network, (name) =>
-        network.virtualNetworks.beginDeleteAndWait(group, name, options),
-      ),
+      part('public address', names.publicAddress, {
+        get: (...words) => network.publicIPAddresses.get(...words),
+        remove: (...words) => network.publicIPAddresses.beginDeleteAndWait(...words),
+      }),
+      part('security group', names.securityGroup, {
+        get: (...words) => network.networkSecurityGroups.get(...words),
+        remove: (...words) => network.networkSecurityGroups.beginDeleteAndWait(...words),
+      }),
+      part('virtual network', names.network, {
+        get: (...words) => network.virtualNetworks.get(...words),
+        remove: (...words) => network.virtualNetworks.beginDeleteAndWait(...words),
+      }),
     ],
   ]
 }
 
-/** Removes the parts of one host one by one, from a group that is not its own. Names all that stays. */
-async function removeParts(api: AzureApi, place: Place, call: Call): Promise<void> {
-  await removeMachine(api, place, call)
+/**
+ * Removes the parts of one host one by one, from a group that is not its own: those that carry its tags. Names all that stays.
+ */
+async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
+  const machine = await findMachine(api, place, call)
+  if (machine !== undefined) {
+    checkMadeFor(token, machine.tags, `the virtual machine ${place.names.machine}`)
+    await removeMachine(api, place, call)
+  }
   const step = 'removing its network and disk'
   call.progress(step)
-  const left: string[] = []
-  for (const parts of listParts(api, place, call)) {
+  const [left, foreign]: [string[], string[]] = [[], []]
+  const removePart = async ({ label, find, isOwn, remove }: Part): Promise<void> => {
+    const now = await find()
+    if (now === undefined) return
+    if (isOwn(now)) await orGone(remove())
+    else foreign.push(label)
+  }
+  for (const parts of listParts(api, place, { token, machine }, call)) {
     const results = await Promise.allSettled(
-      parts.map(({ label, remove }) =>
-        whileBusy(api.tempo, call, step, () => orGone(remove())).catch((error: unknown) => {
+      parts.map((part) =>
+        whileBusy(api.tempo, call, step, () => removePart(part)).catch((error: unknown) => {
           call.signal.throwIfAborted()
           left.push(
-            `${label} (${error instanceof Error ? wordsOfRefusal(error) : messageOf(error)})`,
+            `${part.label} (${error instanceof Error ? wordsOfRefusal(error) : messageOf(error)})`,
           )
         }),
       ),
@@ -71,6 +113,13 @@ async function removeParts(api: AzureApi, place: Place, call: Call): Promise<voi
       {
         hint: 'see to what holds it, then repeat the command',
       },
+    )
+  }
+  if (foreign.length > 0) {
+    throw new UserError(
+      'failed',
+      `left in the group ${place.group}, without the tags of this machine: ${foreign.join(', ')}`,
+      { hint: foreignHint },
     )
   }
 }
@@ -120,7 +169,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   const others = await orGone(listOthers(api, place, token, call))
   if (others === undefined) return // an earlier removal of it has come to its end meanwhile
   if (others.length > 0) {
-    await removeParts(api, place, call)
+    await removeParts(api, place, token, call)
     throw new UserError('failed', `the resource group ${group} also holds ${others.join(', ')}`, {
       hint: 'move or delete what fleet did not make, then repeat the command',
     })
@@ -137,5 +186,5 @@ export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call)
   if (place === undefined || token === undefined) return
   const api = openApi(place.account, call)
   if (place.ownGroup) await removeGroup(api, place, token, call)
-  else await removeParts(api, place, call)
+  else await removeParts(api, place, token, call)
 }

@@ -10,6 +10,9 @@ import { orGone } from './refusal.ts'
 /** A host's virtual machine, as an earlier attempt left it. */
 export interface FoundMachine {
   readonly user: string
+  readonly tags: Readonly<Record<string, string>>
+  /** The name of its disk. */
+  readonly disk: string | undefined
   /** Of being made: `Creating`, `Succeeded`, `Failed` … */
   readonly state: string
 }
@@ -23,8 +26,13 @@ export async function findMachine(
   const options = { abortSignal: signal }
   const found = await orGone(compute.virtualMachines.get(group, names.machine, options))
   if (found === undefined) return undefined
-  const { osProfile, provisioningState: state = 'Unknown' } = found
-  return { user: osProfile?.adminUsername ?? '', state }
+  const { osProfile, storageProfile, tags = {}, provisioningState: state = 'Unknown' } = found
+  return {
+    user: osProfile?.adminUsername ?? '',
+    tags,
+    disk: storageProfile?.osDisk?.name,
+    state,
+  }
 }
 
 function identityOf({ managedIdentity: id }: Decision['options']): {

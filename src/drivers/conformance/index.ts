@@ -1,5 +1,6 @@
 // What a driver outside the project tests itself with, as `fleet/driver-contract`.
 import { definitionCases } from './definition-cases.ts'
+import { hostileRecordCases } from './hostile-record-cases.ts'
 import { interruptionCases } from './interruption-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { powerCases } from './power-cases.ts'
@@ -18,6 +19,7 @@ export const driverContract = (subject: DriverSubject): readonly ContractCase[] 
     : [
         ...lifecycleCases(subject.definition, subject.lifecycle),
         ...interruptionCases(subject.definition, subject.lifecycle),
+        ...hostileRecordCases(subject.definition, subject.lifecycle),
         ...powerCases(subject.definition, subject.lifecycle),
         ...recallCases(subject.definition, subject.lifecycle),
         ...snapshotCases(subject.definition, subject.lifecycle),

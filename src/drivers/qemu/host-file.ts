@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { shortFolderFor } from '../../socket-folder.ts'
 import { longestSocketPath } from '../../socket-path.ts'
+import { below } from '../../below.ts'
 
 /** Processor architectures that hosts can have, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
@@ -39,14 +40,14 @@ export const idOf = (token: string): string =>
 /** The files of hosts in the driver's folder. */
 export function placesIn(folder: string) {
   const hosts = join(folder, 'hosts')
-  const of = (id: string, name: string): string => join(hosts, id, name)
+  const of = (id: string, name: string): string => below(below(hosts, id), name)
   return {
     hosts,
     bases: join(folder, 'bases'),
     /** What the locks of the folder as a whole stand beside. */
     lock: join(folder, 'hosts'),
     of,
-    folderOf: (id: string): string => join(hosts, id),
+    folderOf: (id: string): string => below(hosts, id),
     socketOf(id: string): string {
       const path = of(id, 'qmp.sock')
       if (Buffer.byteLength(path) <= longestSocketPath) return path

@@ -10,7 +10,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { below } from '../../below.ts'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../lock.ts'
 import type { Call, HostFacts, HostSeed, SeedDisk } from '../driver.ts'
@@ -32,7 +32,7 @@ export const isWhole = (places: Places, id: string): Promise<boolean> =>
 
 /** What the disk of a host is laid over is the driver's own: a name of the same file where that can be, so that it costs no room. */
 async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<void> {
-  const base = join(places.bases, name)
+  const base = below(places.bases, name)
   if (await isThere(base)) return
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
   const draft = `${base}.${randomUUID()}.tmp`
@@ -45,7 +45,7 @@ export async function clearBases(places: Places): Promise<void> {
   const used = new Set((await readHosts(places)).map(({ base }) => base))
   const names = await readdir(places.bases).catch(() => [])
   for (const name of names) {
-    if (!used.has(name)) await rm(join(places.bases, name), { force: true })
+    if (!used.has(name)) await rm(below(places.bases, name), { force: true })
   }
 }
 
@@ -57,7 +57,7 @@ async function makeDisk(
   { disk, call }: { disk: SeedDisk; call: Call },
 ): Promise<void> {
   const file = places.of(host.id, 'disk.qcow2')
-  const base = join(places.bases, host.base)
+  const base = below(places.bases, host.base)
   const told = await runProgram(
     'qemu-img',
     ['info', '-f', disk.format, '--output=json', base],

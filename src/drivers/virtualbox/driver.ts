@@ -9,6 +9,7 @@ import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
 import { findMachine, stateOf } from './machine.ts'
 import { isWhole, makeMachine } from './make.ts'
+import { ownIdOf } from './own-machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { type Workshop, placesIn } from './places.ts'
 import { killMachine, shutDownTime, startMachine, stopMachine } from './power.ts'
@@ -21,12 +22,6 @@ import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
 /** A CD-ROM takes more, and cloud-init reads all of it. */
 const longestUserData = 4 * 1024 * 1024
 
-/** The id of a host that is made. */
-function idOf(host: HostRecord): string {
-  if (host.id !== undefined) return host.id
-  throw new UserError('failed', 'it has no machine yet', { hint: 'fleet create finishes it' })
-}
-
 async function planHost(
   workshop: Workshop,
   wish: HostWish,
@@ -35,7 +30,7 @@ async function planHost(
 ): Promise<HostPlan> {
   const { vbox } = workshop
   const { major, minor } = await vbox.program()
-  const exists = await isWhole(vbox, wish.token, call)
+  const exists = await isWhole(workshop, wish.token, call)
   const other = otherComputer(wish)
   if (other !== undefined && !exists) {
     throw new UserError(
@@ -78,9 +73,9 @@ async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promi
 
 /** Does something to the machine of a host. */
 const onMachine =
-  (vbox: VBoxManage, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
+  (workshop: Workshop, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
   (host: HostRecord, call: Call): Promise<void> =>
-    explained(() => work(vbox, idOf(host), call))
+    explained(async () => work(workshop.vbox, await ownIdOf(workshop, host, call), call))
 
 /**
  * Machines in the VirtualBox of this computer; what the driver keeps for them is in `folder`. One that does not shut down
@@ -92,8 +87,8 @@ export function virtualBoxDriver(
 ): Driver<VirtualBoxOptions> {
   const vbox = openVBoxManage(process.env)
   const workshop = { vbox, places: placesIn(folder) }
-  const snapshots = snapshotsOf(vbox, idOf)
-  const reshape = reshapeIn(workshop, idOf, shutDownWithin)
+  const snapshots = snapshotsOf(workshop)
+  const reshape = reshapeIn(workshop, shutDownWithin)
   return {
     recall: (id, options, call) => explained(() => recallMachine(vbox, id, options, call)),
     observe: (hosts, call) =>
@@ -108,10 +103,10 @@ export function virtualBoxDriver(
       list: (fleet, call) => explained(() => listMachines(workshop, fleet, call)),
     },
     power: {
-      start: onMachine(vbox, startMachine),
-      stop: onMachine(vbox, (_, id, call) => stopMachine(vbox, id, shutDownWithin, call)),
-      kill: onMachine(vbox, killMachine),
-      restart: onMachine(vbox, async (_, id, call) => {
+      start: onMachine(workshop, startMachine),
+      stop: onMachine(workshop, (_, id, call) => stopMachine(vbox, id, shutDownWithin, call)),
+      kill: onMachine(workshop, killMachine),
+      restart: onMachine(workshop, async (_, id, call) => {
         await stopMachine(vbox, id, shutDownWithin, call)
         await startMachine(vbox, id, call)
       }),

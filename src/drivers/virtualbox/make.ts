@@ -3,14 +3,14 @@ import type { Call, HostFacts, HostSeed, HostWish } from '../driver.ts'
 import { reservePort } from '../forwarded-port.ts'
 import { cloneDisk } from './base-disk.ts'
 import { hostOnlyCard, macAddressOf } from './host-only.ts'
-import { findMachine, readExtraData, wholeMark } from './machine.ts'
+import { readExtraData, wholeMark } from './machine.ts'
 import { writeNote } from './note.ts'
 import type { VirtualBoxOptions } from './options.ts'
+import { findOwnMachine } from './own-machine.ts'
 import type { Workshop } from './places.ts'
 import { startMachine } from './power.ts'
 import { removeMachine } from './remove.ts'
 import { parseShares } from '../shared-folders.ts'
-import type { VBoxManage } from './vboxmanage.ts'
 
 type Wished = Pick<HostWish, 'name' | 'token' | 'tags'>
 
@@ -98,9 +98,9 @@ async function assemble(
 }
 
 /** Whether all of a machine is made, so that it only has to be switched on. */
-export async function isWhole(vbox: VBoxManage, token: string, call: Call): Promise<boolean> {
-  const machine = await findMachine(vbox, token, call)
-  return machine !== undefined && wholeMark in (await readExtraData(vbox, token, call))
+export async function isWhole(workshop: Workshop, token: string, call: Call): Promise<boolean> {
+  const machine = await findOwnMachine(workshop, token, call)
+  return machine !== undefined && wholeMark in (await readExtraData(workshop.vbox, token, call))
 }
 
 /** Makes a machine, or what is missing of it, and switches it on. */
@@ -113,7 +113,7 @@ export async function makeMachine(
   const { vbox, places } = workshop
   const { token } = project.wish
   call.signal.throwIfAborted()
-  if (!(await isWhole(vbox, token, call))) {
+  if (!(await isWhole(workshop, token, call))) {
     await assemble(workshop, project, seed, call)
   }
   await seed.record({ id: token })

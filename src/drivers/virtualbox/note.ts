@@ -1,5 +1,6 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { codeOf } from '../../errors.ts'
+import { tokenPattern } from '../../machine/record-patterns.ts'
 import type { Places } from './places.ts'
 
 /** Whose a machine is: fleet's tags. */
@@ -12,7 +13,8 @@ export async function writeNote(places: Places, token: string, tags: Note): Prom
   await writeFile(note, `${JSON.stringify(tags)}\n`)
 }
 
-async function readNote(places: Places, token: string): Promise<Note> {
+/** Whose a machine is; nothing where none was begun here. */
+export async function readNote(places: Places, token: string): Promise<Note> {
   try {
     return JSON.parse(await readFile(places.machine(token).note, 'utf8')) as Note
   } catch (error) {
@@ -28,7 +30,9 @@ export async function readNotes(places: Places): Promise<ReadonlyMap<string, Not
     throw error
   })
   const notes = await Promise.all(
-    tokens.map(async (token) => [token, await readNote(places, token)] as const),
+    tokens
+      .filter((name) => tokenPattern.test(name))
+      .map(async (token) => [token, await readNote(places, token)] as const),
   )
   return new Map(notes)
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { below } from '../../below.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** Where the driver keeps things on this computer. */
@@ -54,7 +55,7 @@ export const placesIn = (folder: string): Places => {
       return { disk: join(bases, `${holder}.vdi`), holder }
     },
     machine: (token) => {
-      const own = join(machines, token)
+      const own = below(machines, token)
       return {
         folder: own,
         note: join(own, 'fleet.json'),

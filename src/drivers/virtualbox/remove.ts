@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { Call } from '../driver.ts'
 import { releasePort } from '../forwarded-port.ts'
 import { removeDisks } from './base-disk.ts'
-import { findMachine } from './machine.ts'
+import { findOwnMachine } from './own-machine.ts'
 import type { Workshop } from './places.ts'
 import { killMachine } from './power.ts'
 import { orMissing } from './vboxmanage.ts'
@@ -15,7 +15,7 @@ export async function removeMachine(
   { keepsPort = false } = {},
 ): Promise<void> {
   const { folder, seed } = places.machine(token)
-  const machine = await findMachine(vbox, token, call)
+  const machine = await findOwnMachine({ vbox, places }, token, call)
   if (machine !== undefined) {
     await killMachine(vbox, token, call)
     call.progress('remove the machine')

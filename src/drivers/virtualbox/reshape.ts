@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { below } from '../../below.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
@@ -8,6 +8,7 @@ import type { Difference, Reshape, ReshapeWish } from '../reshape.ts'
 import { growDisk } from './base-disk.ts'
 import { type VirtualMachine, sharesOf, stateOf } from './machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
+import { ownIdOf } from './own-machine.ts'
 import type { Workshop } from './places.ts'
 import { requireMachine, startMachine, stopMachine } from './power.ts'
 import { formatShares, parseShares } from '../shared-folders.ts'
@@ -67,7 +68,7 @@ async function enlargeDisk(
   call: Call,
 ): Promise<void> {
   const old = fields.get('Disks-0-0') ?? ''
-  const larger = join(places.machine(id).folder, `disk-${size}.vdi`)
+  const larger = below(places.machine(id).folder, `disk-${size}.vdi`)
   if (old === larger) return
   if (fields.has('SnapshotName')) {
     throw new UserError('usage', 'its disk cannot grow while there are snapshots of it', {
@@ -134,10 +135,10 @@ async function changeMachine(
 /** Changes machines in VirtualBox. */
 export const reshapeIn = (
   workshop: Workshop,
-  idOf: (host: HostRecord) => string,
   shutDownWithin: number,
 ): Reshape<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
-  change: (host, wish, call) => changeMachine(workshop, idOf(host), wish, shutDownWithin, call),
+  change: async (host, wish, call) =>
+    changeMachine(workshop, await ownIdOf(workshop, host, call), wish, shutDownWithin, call),
   disks: ['disk'],
 })

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
 import type { Call, Snapshot, Snapshots } from '../driver.ts'
-import type { HostRecord } from '../../machine/machine.ts'
 import { parseFields } from './answers.ts'
 import { stateOf } from './machine.ts'
+import { ownIdOf } from './own-machine.ts'
+import type { Workshop } from './places.ts'
 import { killMachine, requireMachine, startMachine } from './power.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
@@ -44,9 +45,10 @@ async function require(vbox: VBoxManage, id: string, snapshot: string, call: Cal
 }
 
 /** The snapshots of machines in VirtualBox. */
-export const snapshotsOf = (vbox: VBoxManage, idOf: (host: HostRecord) => string): Snapshots => ({
+export const snapshotsOf = (workshop: Workshop): Snapshots => ({
   async save(host, snapshot, call) {
-    const id = idOf(host)
+    const { vbox } = workshop
+    const id = await ownIdOf(workshop, host, call)
     const kept = await list(vbox, id, call)
     if (kept.some(({ name }) => name === snapshot)) {
       throw new UserError('usage', `it has a snapshot called ${snapshot} already`, {
@@ -58,18 +60,20 @@ export const snapshotsOf = (vbox: VBoxManage, idOf: (host: HostRecord) => string
     await vbox.run(['snapshot', id, 'take', snapshot, ...live], call)
   },
   async restore(host, snapshot, call) {
-    const id = idOf(host)
+    const { vbox } = workshop
+    const id = await ownIdOf(workshop, host, call)
     const kept = await require(vbox, id, snapshot, call)
     await killMachine(vbox, id, call)
     await vbox.run(['snapshot', id, 'restore', kept.id], call)
     if (kept.isRunning) await startMachine(vbox, id, call)
   },
   async list(host, call) {
-    const kept = await list(vbox, idOf(host), call)
+    const kept = await list(workshop.vbox, await ownIdOf(workshop, host, call), call)
     return kept.map(({ name, created, isRunning }) => ({ name, created, isRunning }))
   },
   async remove(host, snapshot, call) {
-    const id = idOf(host)
+    const { vbox } = workshop
+    const id = await ownIdOf(workshop, host, call)
     await vbox.run(['snapshot', id, 'delete', (await require(vbox, id, snapshot, call)).id], call)
   },
 })

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { below } from '../../below.ts'
 import { UserError } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
 import type { CommandLine, ExecOptions, Holder, RunningCommand, Transport } from '../transport.ts'
@@ -158,7 +159,7 @@ export function openBroker(place: BrokerPlace): Broker {
     try {
       const wire = await open(request, options, engine.target.machine)
       return {
-        path: join(place.folder, engine.file),
+        path: below(place.folder, engine.file),
         async [Symbol.asyncDispose]() {
           wire.destroy()
         },

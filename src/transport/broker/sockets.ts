@@ -1,5 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { below } from '../../below.ts'
 import type { Duplex } from 'node:stream'
 import type { Holder } from '../transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from './protocol.ts'
@@ -104,7 +105,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
     const entry: Entry = {
       engine,
-      served: serve(join(folder, engine.file), () => connect(entry)),
+      served: serve(below(folder, engine.file), () => connect(entry)),
       users: 0,
       context: false,
       holders: [],
@@ -197,7 +198,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     status: () =>
       [...entries.values()].map(({ engine, context, holders }) => ({
         machine: engine.target.machine,
-        path: join(folder, engine.file),
+        path: below(folder, engine.file),
         context,
         holders: holders.map(({ pid }) => pid),
       })),

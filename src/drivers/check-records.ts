@@ -1,0 +1,84 @@
+import { UserError } from '../errors.ts'
+import { hiddenCharacter } from '../machine/hidden-characters.ts'
+import type { HostRecord } from '../machine/machine.ts'
+import { idPattern, longestNote, noteKeyPattern, tokenPattern } from '../machine/record-patterns.ts'
+import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
+import type { Reshape } from './reshape.ts'
+
+/** What of a record a driver goes by. */
+type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>
+
+const wrong = (what: string, value: string): UserError =>
+  new UserError(
+    'inventory',
+    `the record has ${what} that no host can have: ${JSON.stringify(value.slice(0, 100))}`,
+    {
+      hint: 'look at who last changed the inventory: git log -p machines.yaml',
+    },
+  )
+
+function check({ token, id, resources = {} }: Claims): void {
+  if (token !== undefined && !tokenPattern.test(token)) throw wrong('a token', token)
+  if (id !== undefined && !idPattern.test(id)) throw wrong('an id', id)
+  for (const [key, value] of Object.entries(resources)) {
+    if (!noteKeyPattern.test(key)) throw wrong('a resource', key)
+    if (value.length > longestNote || hiddenCharacter.test(value)) {
+      throw wrong(`a resource ${key}`, value)
+    }
+  }
+}
+
+/** A method that is given a record first, checked. */
+const checking =
+  <Host extends Claims, Rest extends readonly unknown[], Result>(
+    method: (host: Host, ...rest: Rest) => Promise<Result>,
+  ) =>
+  async (host: Host, ...rest: Rest): Promise<Result> => {
+    check(host)
+    return method(host, ...rest)
+  }
+
+const checkLifecycle = <Options>(lifecycle: Lifecycle<Options>): Lifecycle<Options> => ({
+  plan: checking((...call: Parameters<typeof lifecycle.plan>) => lifecycle.plan(...call)),
+  remove: checking((...call: Parameters<typeof lifecycle.remove>) => lifecycle.remove(...call)),
+  list: lifecycle.list.bind(lifecycle),
+})
+
+const checkPower = (power: Power): Power => ({
+  start: checking((...call: Switched) => power.start(...call)),
+  stop: checking((...call: Switched) => power.stop(...call)),
+  restart: checking((...call: Switched) => power.restart(...call)),
+  kill: checking((...call: Switched) => power.kill(...call)),
+})
+type Switched = Parameters<Power['start']>
+
+const checkSnapshots = (snapshots: Snapshots): Snapshots => ({
+  save: checking((...call: Kept) => snapshots.save(...call)),
+  restore: checking((...call: Kept) => snapshots.restore(...call)),
+  list: checking((...call: Parameters<Snapshots['list']>) => snapshots.list(...call)),
+  remove: checking((...call: Kept) => snapshots.remove(...call)),
+})
+type Kept = Parameters<Snapshots['save']>
+
+const checkReshape = <Options>(reshape: Reshape<Options>): Reshape<Options> => ({
+  disks: reshape.disks,
+  compare: checking((...call: Parameters<typeof reshape.compare>) => reshape.compare(...call)),
+  change: checking((...call: Parameters<typeof reshape.change>) => reshape.change(...call)),
+})
+
+/**
+ * A driver that is asked about no record but one that fleet could have written: what the inventory says is anybody's who
+ * can push to its repository. Throws kind `inventory` for others, before the driver sees them.
+ */
+export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> => ({
+  ...(driver.locate && { locate: driver.locate.bind(driver) }),
+  ...(driver.recall && { recall: driver.recall.bind(driver) }),
+  async observe(hosts, call) {
+    for (const host of hosts.values()) check(host)
+    return driver.observe(hosts, call)
+  },
+  ...(driver.lifecycle && { lifecycle: checkLifecycle(driver.lifecycle) }),
+  ...(driver.power && { power: checkPower(driver.power) }),
+  ...(driver.snapshots && { snapshots: checkSnapshots(driver.snapshots) }),
+  ...(driver.reshape && { reshape: checkReshape(driver.reshape) }),
+})

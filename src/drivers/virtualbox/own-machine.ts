@@ -1,0 +1,65 @@
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { Call } from '../driver.ts'
+import { checkMadeFor, isMadeFor } from '../own-things.ts'
+import { type VirtualMachine, findMachine, readExtraData } from './machine.ts'
+import { readNote } from './note.ts'
+import type { Workshop } from './places.ts'
+
+/**
+ * Throws kind `failed` for a machine of VirtualBox that fleet did not make for this token: neither its tags nor what was noted
+ * here before it was made say so. People's own machines have UUIDs too.
+ */
+async function checkMade(
+  { vbox, places }: Workshop,
+  { id, name }: VirtualMachine,
+  token: string,
+  call: Call,
+): Promise<void> {
+  if (isMadeFor(token, await readNote(places, token))) return
+  checkMadeFor(
+    token,
+    await readExtraData(vbox, id, call),
+    `the machine ${name} in VirtualBox (${id})`,
+  )
+}
+
+/** The machine that was made for a token; nothing where there is none. Throws kind `failed` where another one has its UUID. */
+export async function findOwnMachine(
+  workshop: Workshop,
+  token: string,
+  call: Call,
+): Promise<VirtualMachine | undefined> {
+  const machine = await findMachine(workshop.vbox, token, call)
+  if (machine !== undefined) await checkMade(workshop, machine, token, call)
+  return machine
+}
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/**
+ * The id of a host's machine, once it is certain that it is this host's: made for it, or, of a host that somebody else made,
+ * what its record says.
+ */
+export async function ownIdOf(
+  workshop: Workshop,
+  { id, token }: HostRecord,
+  call: Call,
+): Promise<string> {
+  if (id === undefined) {
+    throw new UserError('failed', 'it has no machine yet', { hint: 'fleet create finishes it' })
+  }
+  if (!uuid.test(id)) {
+    throw new UserError(
+      'inventory',
+      `the record has an id that is no UUID: ${JSON.stringify(id)}`,
+      {
+        hint: 'correct `id` under host: in the inventory: VBoxManage list vms',
+      },
+    )
+  }
+  if (token === undefined) return id
+  checkMadeFor(token, { 'fleet:token': id }, `the machine ${id} in VirtualBox`)
+  await findOwnMachine(workshop, token, call)
+  return id
+}
