@@ -19,9 +19,12 @@ export function operatorKeysOf(
   machine: Machine,
 ): ReadonlyMap<string, string> {
   const keys = new Map<string, string>()
+  const known = new Set<string>()
   for (const [name, entry] of operators) {
     const key = operatorKey(entry)
-    if (letsIn(entry, machine) && ![...keys.values()].includes(key)) keys.set(name, key)
+    if (known.has(key) || !letsIn(entry, machine)) continue
+    known.add(key)
+    keys.set(name, key)
   }
   return keys
 }

@@ -49,8 +49,9 @@ const operatorEntry = z.union([
   z.strictObject({
     key: commentedKey.describe('The public key.'),
     on: z
-      .array(z.string().regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
+      .array(z.string().max(512).regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
       .min(1)
+      .max(64)
       .describe('Which machines let it in, as `--on` selects them: [web-*, role=web].'),
   }),
 ])

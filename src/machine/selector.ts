@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts'
+import { isGlob, matchesGlob } from './glob.ts'
 import type { Machine } from './machine.ts'
 import { nearest } from './nearest.ts'
 
@@ -14,26 +15,13 @@ export interface Selector {
   readonly groups: readonly (readonly Term[])[]
 }
 
-/** `*` stands for any characters, `?` for one. */
-const isGlob = (text: string): boolean => /[*?]/.test(text)
-
-const globPattern = (glob: string): RegExp =>
-  new RegExp(
-    `^${glob
-      .replace(/[.+^${}()|[\]\\-]/g, String.raw`\$&`)
-      .replace(/\*+/g, '.*')
-      .replace(/\?/g, '.')}$`,
-    's',
-  )
-
 const labelOf = (machine: Machine, key: string): string | undefined =>
   machine.labels && Object.hasOwn(machine.labels, key) ? machine.labels[key] : undefined
 
 function parseName(value: string): Term {
   if (value === 'all') return { key: 'all', value, matches: () => true }
   if (!isGlob(value)) return { key: 'name', value, matches: ({ name }) => name === value }
-  const pattern = globPattern(value)
-  return { key: 'name', value, matches: ({ name }) => pattern.test(name) }
+  return { key: 'name', value, matches: ({ name }) => matchesGlob(value, name) }
 }
 
 function parseTerm(text: string): Term {

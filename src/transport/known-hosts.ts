@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from '../errors.ts'
+import { matchesGlob } from '../machine/glob.ts'
 import { parsePublicKey } from './host-keys.ts'
 
 // sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"
@@ -10,16 +11,6 @@ import { parsePublicKey } from './host-keys.ts'
 /** The name that a host has in these files: the port is told only where it is not 22. */
 const nameOf = (address: string, port: number): string =>
   port === 22 ? address.toLowerCase() : `[${address.toLowerCase()}]:${port}`
-
-/** A pattern of `*` and `?` as an expression; every other character stands for itself. */
-const wildcards = (pattern: string): RegExp =>
-  new RegExp(
-    `^${pattern
-      .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-    'i',
-  )
 
 /** `|1|SALT|HMAC-SHA1 of the name`, both in base64. */
 function matchesHashed(hashed: string, name: string): boolean {
@@ -57,7 +48,7 @@ export interface KnownHost {
 function matchesList(list: string, name: string): boolean {
   if (list.startsWith('|')) return matchesHashed(list, name)
   const patterns = list.split(',')
-  const applies = (pattern: string) => wildcards(pattern).test(name)
+  const applies = (pattern: string) => matchesGlob(pattern.toLowerCase(), name.toLowerCase())
   const refused = patterns.some((pattern) => pattern.startsWith('!') && applies(pattern.slice(1)))
   return !refused && patterns.some((pattern) => !pattern.startsWith('!') && applies(pattern))
 }
