@@ -1,129 +1,160 @@
-import { Readable, addAbortSignal } from 'node:stream'
 import { UserError } from '../errors.ts'
+import { type Accepted, acceptEntries } from './archive/accept-entries.ts'
+import { toByteString } from './archive/tar-format.ts'
+import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from './context.ts'
-import { here } from './copy-here.ts'
-import { countArchived } from './count-archived.ts'
-import type { Found, Side } from './copy-side.ts'
-import { openSideThere } from './copy-there.ts'
+import { isSameHere, openSideHere } from './copy-here.ts'
+import { type FoundSource, type Side, type Source, type Target, longCopy } from './copy-side.ts'
+import { copyWithinHost, openSideThere } from './copy-there.ts'
 import type { Place } from './place.ts'
-
-/** A path with the machine it is on, as a person types it. */
-const shown = ({ machine, path }: Place): string =>
-  machine === undefined ? path : `${machine.name}:${path}`
-
-const refuse = (place: Place, what: string): UserError =>
-  new UserError('failed', `${shown(place)} ${what}`, { machine: place.machine?.name })
 
 /** One end of a copy; `apart`, over a connection of its own. */
 async function openSide(context: Context, { machine }: Place, apart = false): Promise<Side> {
-  if (machine === undefined) return here
+  if (machine === undefined) return openSideHere(context.signal)
   const transport = await (apart ? context.connectApart(machine) : context.connect(machine))
-  return openSideThere({ name: machine.name, transport })
+  return openSideThere({ name: machine.name, transport }, context.signal)
 }
 
-/** What is copied: the entry `name` of `folder`, under the name `as`. */
-interface Source {
-  readonly folder: string
-  readonly name: string
-  readonly as: string
-  readonly isFolder: boolean
-  readonly isLong: boolean
+/** The last name of a path; undefined where it has none. */
+function typedName({ machine, path }: Place): string | undefined {
+  const parts = machine === undefined && process.platform === 'win32' ? /[\\/]+/ : /\/+/
+  const name = path.split(parts).findLast((part) => part !== '') ?? ''
+  const isWhole = path.replace(/\/+$/, '') === name
+  return ['', '.', '..'].includes(name) || (isWhole && name === '~') ? undefined : name
 }
 
-const endsAsFolder = (path: string): boolean => path.endsWith('/')
-
-async function findSource(side: Side, place: Place): Promise<Source> {
-  const { sort, folder, name, real, isLong } = await side.look(place.path)
-  const asFolder = endsAsFolder(place.path)
-  if (sort === 'absent') throw refuse(place, 'is not there')
-  if (sort === 'file' && asFolder) throw refuse(place, 'is not a folder')
+/**
+ * The name that a copy gets in a folder: what was typed. Only for a path without a name is it that which the other end tells,
+ * which must be one plain name: a host that is asked for one file must not choose which file is written.
+ */
+function nameOf(place: Place, found: FoundSource): string {
+  const typed = typedName(place)
+  if (typed !== undefined) return typed
+  const { name } = found
   if (name === '') throw refuse(place, 'is the root of all files: name a folder below it')
-  if (sort !== 'link to a folder' || !asFolder || real === undefined) {
-    return { folder, name, as: name, isFolder: sort === 'folder', isLong }
+  if (name === '.' || name === '..' || /[/\\\p{Cc}]/u.test(name)) {
+    throw refuse(
+      place,
+      'has no plain name: name a folder below it, or a target that is not there yet',
+    )
   }
-  const slash = real.lastIndexOf('/') // the link leads there: it is followed
-  return {
-    folder: real.slice(0, slash) || '/',
-    name: real.slice(slash + 1),
-    as: name,
-    isFolder: true,
-    isLong,
-  }
+  return name
 }
 
-/** Where the copy goes. */
-interface Target {
-  readonly folder: string
-  readonly name: string
-  readonly how: 'move' | 'merge'
-}
-
-const joined = (folder: string, name: string): string => `${folder.replace(/\/$/, '')}/${name}`
-
-async function findTarget(side: Side, place: Place, source: Source): Promise<Target> {
-  const found = await side.look(place.path)
-  if (found.real === undefined) {
-    if (endsAsFolder(place.path)) throw refuse(place, 'is not a folder')
-    return fit(found, place, source)
+function checkSource(place: Place, { kind, isLink }: FoundSource): Source {
+  const asFolder = endsAsFolder(place.path) || typedName(place) === undefined
+  if (kind === 'absent' && !isLink) throw refuse(place, 'is not there')
+  if (asFolder && kind !== 'folder') throw refuse(place, 'is not a folder')
+  if (kind === 'other' && !isLink) {
+    throw refuse(place, 'is a device, a FIFO or a socket: only files, folders and links are copied')
   }
-  const inside = { ...place, path: joined(found.real, source.as) }
-  return fit(await side.look(inside.path), inside, source)
+  return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink) }
 }
 
-/** Whether what is copied may take the place of what is there. */
-function fit({ sort, folder, name }: Found, place: Place, source: Source): Target {
-  if (sort === 'absent') return { folder, name, how: 'move' }
-  if (sort === 'file' && !source.isFolder) return { folder, name, how: 'move' }
-  if (sort === 'folder' && source.isFolder) return { folder, name, how: 'merge' }
-  throw refuse(place, `is a ${sort} already`)
+/** What is known of a copy while it is under way. */
+export interface CopyProgress {
+  /** Bytes of files that have passed. */
+  readonly bytes: number
+  /** Of how many, as far as that is known. */
+  readonly total: number | undefined
 }
 
-/** Tells how many bytes of files have passed. */
-async function* count(
-  archive: Readable,
-  progress: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  const countFiles = countArchived()
-  for await (const chunk of archive) {
-    progress(countFiles(chunk as Buffer))
-    yield chunk as Buffer
-  }
+/** What came of a copy. */
+export interface Copied {
+  readonly bytes: number
+  /** What could not be copied as it is, a text each, such as `run/lock is a FIFO`. */
+  readonly leftOut: readonly string[]
 }
 
 /**
  * Copies a file or a folder between two machines, or between a machine and this computer, as
  * `cp -R` would: into a folder that exists, under the source's name; else to the name given,
  * which must be a folder's when it ends in `/`. Modes, times and symbolic links are kept; the
- * copies are the user's there. A folder is merged into one of its name.
+ * copies are the user's there. A folder is merged into one of its name; a file that is there is written in place.
  *
- * Files wait in a hidden folder beside the target until all have arrived: a copy that fails or is
- * interrupted leaves nothing under the target's name. `progress` is told how many bytes of files were sent so far.
+ * What is not there yet waits in a hidden folder beside its place until all has arrived: a copy that fails or is
+ * interrupted leaves nothing under the target's name. What a machine sends is data: it chooses neither where nor
+ * through which link anything is written. `intoFolder`: the target must be a folder.
  */
 export async function copyFiles(
   context: Context,
   from: Place,
   to: Place,
-  progress: (bytes: number) => void,
-): Promise<void> {
+  progress: (state: CopyProgress) => void,
+  { intoFolder = false }: { readonly intoFolder?: boolean } = {},
+): Promise<Copied> {
   const { signal } = context
   const [origin, end] = await Promise.all([openSide(context, from), openSide(context, to)])
-  const source = await findSource(origin, from)
-  const target = await findTarget(end, to, source)
-  const whole = joined(source.folder, source.name)
-  const isSame = origin.machine === end.machine && source.isFolder
-  if (isSame && `${target.folder}/`.startsWith(`${whole}/`)) {
-    throw refuse(from, 'cannot be copied into itself')
+  const found = await origin.lookAtSource(from.path)
+  const source = checkSource(from, found)
+  const name = nameOf(from, found)
+  const isLink = found.isLink && !source.asFolder
+  const kept = { name, asFolder: source.asFolder, isLink }
+  const there = await end.lookAtTarget(to.path, name)
+  if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
+  const target = chooseTarget(to, there, kept)
+  const leftOut: string[] = []
+  const leaveOut = (what: string): void => void leftOut.push(what)
+  if (origin.machine !== undefined && origin.machine === end.machine && from.machine) {
+    const host = { name: from.machine.name, transport: await context.connect(from.machine) }
+    await copyWithinHost(host, source, target, { signal, leaveOut })
+    return { bytes: found.size ?? 0, leftOut }
   }
-  const [sender, receiver] = source.isLong
+  if (from.machine === undefined && to.machine === undefined) {
+    await refuseItself(from, source, target)
+  }
+  const isLong = (found.size ?? 0) > longCopy
+  const [sender, receiver] = isLong
     ? await Promise.all([openSide(context, from, true), openSide(context, to, true)])
     : [origin, end]
-  await using landing = await receiver.land(target.folder)
-  const archive = Readable.from(count(sender.read(source.folder, source.name), progress))
+  const open = {
+    send: () => sender.send(source, leaveOut),
+    receive: () => receiver.receive(target),
+  }
+  // In one order everywhere: two copies between two hosts of one session each must not wait for each other.
+  const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
+  let archive = isSenderFirst ? await sender.send(source, leaveOut) : undefined
+  let bytes = 0
   try {
-    await landing.fill(addAbortSignal(signal, archive))
+    await using taker = await receiver.receive(target)
+    archive ??= await sender.send(source, leaveOut)
+    const entries = acceptEntries(archive, {
+      root: source.asFolder ? '.' : toByteString(name),
+      expected: source.asFolder ? 'folder' : 'file',
+      machine: from.machine?.name,
+      leaveOut,
+    })
+    await taker.take(
+      counted(entries, (count) => {
+        bytes += count
+        progress({ bytes, total: found.size })
+      }),
+    )
   } catch (error) {
     signal.throwIfAborted()
     throw error
+  } finally {
+    archive?.destroy() // also where nobody began to read it
   }
-  await landing.settle(source.name, joined(target.folder, target.name), target.how)
+  return { bytes, leftOut }
+}
+
+/** Tells how many bytes of files pass. */
+async function* counted(
+  entries: AsyncIterable<Accepted>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Accepted, void> {
+  async function* pass(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+    for await (const piece of content) {
+      count(piece.length)
+      yield piece
+    }
+  }
+  for await (const entry of entries) yield { ...entry, content: pass(entry.content) }
+}
+
+/** Throws where a copy on this computer would read what it writes. */
+async function refuseItself(from: Place, source: Source, target: Target): Promise<void> {
+  if (!(await isSameHere(source, target))) return
+  throw refuse(from, source.asFolder ? 'cannot be copied into itself' : 'is the same file')
 }

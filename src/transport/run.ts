@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { exitCodeOf } from './exit-code.ts'
+import { startProgram } from './start-program.ts'
 import type { CommandLine, ExecOptions, Transport } from './transport.ts'
 
 export interface CommandResult {
@@ -14,7 +15,9 @@ export async function run(
   command: CommandLine,
   { input = '', ...options }: ExecOptions & { input?: string } = {},
 ): Promise<CommandResult> {
-  const running = await transport.exec(command, options)
+  const running = await ('shell' in command
+    ? transport.exec(command, options)
+    : startProgram(transport, command, options))
   running.stdin.on('error', () => {}) // a command may end without reading its input
   running.stdin.end(input)
   const [stdout, stderr, status] = await Promise.all([

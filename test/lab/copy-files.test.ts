@@ -5,7 +5,7 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import type { Context } from '../../src/operations/context.ts'
-import { copyFiles } from '../../src/operations/copy-files.ts'
+import { type Copied, copyFiles } from '../../src/operations/copy-files.ts'
 import { parsePlace } from '../../src/operations/place.ts'
 import { type Seat, takeSeat } from '../support/docker-seat.ts'
 import { describeTree, makeTree, trees } from '../support/file-trees.ts'
@@ -48,11 +48,12 @@ describe.skipIf(!labIsHere)('copying files', () => {
       signal,
       as = seat,
     }: { progress?: (bytes: number) => void; signal?: AbortSignal; as?: Seat } = {},
-  ): Promise<void> {
+  ): Promise<Copied> {
     const inventory = await (await as.fleet.inventory()).read()
     const context: Context = signal === undefined ? as.fleet : { ...as.fleet, signal }
     const places = [from, to].map((text) => parsePlace(text, inventory, { cwd: folder }))
-    await copyFiles(context, places[0] ?? { path: '' }, places[1] ?? { path: '' }, progress)
+    const [source = { path: '' }, target = { path: '' }] = places
+    return await copyFiles(context, source, target, ({ bytes }) => progress(bytes))
   }
   /** Cuts a copy of a large file by `cut` once it is on its way. */
   async function interrupt(from: string, to: string, cut: (abort: AbortController) => unknown) {

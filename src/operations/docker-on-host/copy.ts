@@ -1,12 +1,18 @@
-import { lstat, mkdtemp, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { lstat, realpath } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, resolve } from 'node:path'
+import { Readable } from 'node:stream'
 import { formatWords, operandsOf, replaceOperand } from '../../engine/docker/command-line.ts'
 import type { ReadCommand } from '../../engine/docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { run } from '../../transport/run.ts'
-import { openHostFolder } from '../host-folder.ts'
-import { packOnHost, unpackOnHost } from '../host-tree.ts'
-import { packTree, pathsBelow, unpackTree } from '../local-tree.ts'
+import { exitCodeOf } from '../../transport/exit-code.ts'
+import { type Accepted, acceptEntries } from '../archive/accept-entries.ts'
+import { toByteString } from '../archive/tar-format.ts'
+import { writeTar } from '../archive/write-tar.ts'
+import { chooseTarget } from '../choose-target.ts'
+import { openSideHere } from '../copy-here.ts'
+import { openInput, readOutput, stageScript } from '../host-tree.ts'
+import { packTree, pathsBelow } from '../local-tree.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
@@ -18,16 +24,22 @@ const isLocal = (operand: string): boolean =>
 const endingOf = (path: string): '/.' | '/' | '' =>
   /(?:^|[/\\])\.$/.test(path) ? '/.' : /[/\\]$/.test(path) ? '/' : ''
 
-/** Runs docker's own `cp` between a container and a folder of the host; its paths are not the person's. */
-async function copyThere(
-  { transport, docker }: HostDocker,
-  args: readonly string[],
-  { stderr }: Streams,
-  hide: { readonly path: string; readonly behind: string },
-): Promise<number> {
-  const { code, stderr: said } = await run(transport, [...docker, ...args])
-  if (code !== 0) stderr.write(said.replaceAll(hide.path, hide.behind))
-  return code
+const notWhole = 46
+
+/** Takes an archive, lets docker copy what was in it, and removes it. */
+const copyInScript = `
+stage=\${TMPDIR:-/tmp}/$1 mark=$1; shift
+${stageScript}
+tar -xpf - -C "$stage" || exit
+[ -f "$stage/$mark" ] || exit ${notWhole}
+cd "$stage" || exit
+"$@"
+`
+
+/** Tells what was not copied. Such a copy has failed. */
+function tellLeftOut(leftOut: readonly string[], { stderr }: Streams): number {
+  for (const what of leftOut) stderr.write(`not copied as it is: ${what}\n`)
+  return leftOut.length === 0 ? 0 : 1
 }
 
 async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
@@ -43,58 +55,125 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     },
   )
   const name = basename(typed) || 'root'
-  const archive = packTree(dirname(path), {
-    paths: pathsBelow(dirname(path), basename(path)),
-    rename: (sent) => `${name}${sent.slice(basename(path).length)}`,
-  })
-  await using stage = await openHostFolder(host, 'disk')
-  await unpackOnHost(host, archive, stage.path, { keepOwners: true })
-  const staged = `${stage.path}/${name}${endingOf(source)}`
-  const args = [...start, ...formatWords(replaceOperand(words, 0, staged))]
-  return await copyThere(host, args, streams, { path: `${stage.path}/${name}`, behind: typed })
+  const leftOut: string[] = []
+  const leaveOut = (what: string) => void leftOut.push(what)
+  const folder = dirname(path)
+  const archive = packTree(folder, { paths: pathsBelow(folder, basename(path) || '.'), leaveOut })
+  const root = basename(path) === '' ? '.' : toByteString(basename(path))
+  const entries = acceptEntries(archive, { root, keepBits: true, leaveOut })
+  const stage = `.fleet-${randomUUID()}`
+  const sent = writeTar(entries, { root: toByteString(name), mark: stage })
+  const staged = formatWords(replaceOperand(words, 0, `./${name}${endingOf(source)}`))
+  const program = [...host.docker, ...start, ...staged]
+  const { become = [], transport } = host
+  await using copying = await openInput(
+    transport,
+    [...become, 'sh', '-c', copyInScript, 'fleet', stage, ...program],
+    streams.signal,
+  )
+  const { code, complaint } = await copying.feed(Readable.from(sent, { objectMode: false }))
+  if (code === notWhole) {
+    throw new UserError('failed', `cannot copy ${source}: not all of it arrived`, {
+      machine: host.name,
+    })
+  }
+  streams.stderr.write(withoutStage(complaint, stage, name, typed))
+  return code === 0 ? tellLeftOut(leftOut, streams) : code
 }
+
+/** docker's words, with the path that the person knows. */
+const withoutStage = (text: string, stage: string, name: string, typed: string): string =>
+  text
+    .split(/(?<=\s)/)
+    .map((word) => {
+      const at = word.indexOf(`${stage}/${name}`)
+      const rest = at === -1 ? undefined : word.slice(at + stage.length + 1 + name.length)
+      return rest === undefined ? word : `${typed}${rest}`
+    })
+    .join('')
 
 const isFollowLink = (word: ReadCommand['words'][number]): boolean =>
   word.kind === 'flag' && word.name === '--follow-link' && word.value !== 'false'
 
-/** Lets docker copy into a folder of the host that looks like the target here, then brings that here. */
-async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
-  const { start, words } = command
-  const target = operandsOf(words)[1] ?? ''
-  const path = resolve(streams.cwd, target)
-  const found = await stat(path).catch(() => undefined)
-  const intoFolder = found?.isDirectory() === true
-  const parent = intoFolder ? path : dirname(path)
-  const name = intoFolder ? '' : basename(path)
-  if (!intoFolder && endingOf(target) !== '') throw noFolder(target)
-  if ((await stat(parent).catch(() => undefined))?.isDirectory() !== true) throw noFolder(parent)
-  const { transport, become = [] } = host
-  await using stage = await openHostFolder(host, 'disk')
-  const staged = `${stage.path}/${name}`
-  if (found !== undefined && !intoFolder) await run(transport, [...become, 'touch', '--', staged])
-  const args = [...start, ...formatWords(replaceOperand(words, 1, staged))]
-  const code = await copyThere(host, args, streams, { path: staged, behind: path })
-  if (code !== 0) return code
-  const archive = packOnHost(host, stage.path, intoFolder ? '.' : name)
-  await (intoFolder ? unpackTree(archive, path) : unpackBeside(archive, parent, name))
-  return code
+/** docker ended with a code of its own, having told why. */
+class DockerFailed extends Error {
+  readonly code: number
+  readonly complaint: string
+
+  constructor(code: number, complaint: string) {
+    super(`docker exited with ${code}`)
+    this.code = code
+    this.complaint = complaint
+  }
 }
 
-const noFolder = (path: string): UserError => new UserError('failed', `there is no folder ${path}`)
+/** The name that a path of a container gives a copy in a folder; undefined where it stands for a folder's content. */
+function nameIn(operand: string): string | undefined {
+  const path = operand.slice(operand.indexOf(':') + 1)
+  if (endingOf(path) === '/.') return undefined
+  const name = path.split('/').findLast((part) => part !== '')
+  return name === '..' ? undefined : name
+}
 
-/** Unpacks one file or folder into `parent`, where it appears when it is whole. */
-async function unpackBeside(
-  archive: Parameters<typeof unpackTree>[0],
-  parent: string,
-  name: string,
-): Promise<void> {
-  const partial = await mkdtemp(join(parent, '.fleet-'))
+/** Writes what docker sends of a container, as an archive, by docker's own rules. */
+async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
+  const { start, words } = command
+  const [source = '', target = ''] = operandsOf(words)
+  const args = [...start, ...formatWords(replaceOperand(words, 1, '-'))]
+  const leftOut: string[] = []
   try {
-    await unpackTree(archive, partial)
-    await rename(join(partial, name), join(parent, name))
-  } finally {
-    await rm(partial, { recursive: true, force: true })
+    const archive = await readOutput(
+      { transport: host.transport, signal: streams.signal },
+      [...host.docker, ...args],
+      (status, complaint) => {
+        const code = exitCodeOf(status)
+        return code === 0 ? undefined : new DockerFailed(code, complaint)
+      },
+    )
+    try {
+      const leaveOut = (what: string) => void leftOut.push(what)
+      const entries = acceptEntries(archive, { machine: host.name, leaveOut })
+      await writeHere(entries, target, nameIn(source), streams)
+    } finally {
+      archive.destroy()
+    }
+  } catch (error) {
+    if (!(error instanceof DockerFailed)) throw error
+    streams.stderr.write(error.complaint)
+    return error.code
   }
+  return tellLeftOut(leftOut, streams)
+}
+
+/** Writes what a container sent to `target`, a path of this computer. */
+async function writeHere(
+  entries: AsyncGenerator<Accepted>,
+  target: string,
+  name: string | undefined,
+  { cwd, signal }: Streams,
+): Promise<void> {
+  const first = await entries.next()
+  if (first.done === true) return // only what is left out
+  const { type } = first.value
+  const side = openSideHere(signal)
+  const asFolder = type === 'directory'
+  const place = { path: resolve(cwd, target) }
+  const found = await side.lookAtTarget(place.path, name ?? '.')
+  if (endingOf(target) !== '' && found.kind !== 'folder' && !asFolder) {
+    throw new UserError('failed', `there is no folder ${target}`)
+  }
+  const isContent = asFolder && name === undefined && found.kind === 'folder'
+  const kept = { name: name ?? 'root', asFolder, isLink: type === 'symlink' }
+  const chosen = isContent
+    ? ({ ...place, how: 'merge' } as const)
+    : chooseTarget(place, found, kept)
+  await using receiver = await side.receive(chosen)
+  await receiver.take(
+    (async function* all() {
+      yield first.value
+      yield* entries
+    })(),
+  )
 }
 
 /** `docker cp`: the side that is here goes through a folder on the host, so that docker's own rules hold. */
