@@ -1,4 +1,3 @@
-import { UserError } from '../errors.ts'
 import { type Accepted, acceptEntries } from './archive/accept-entries.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
@@ -107,10 +106,6 @@ export async function copyFiles(
   const [sender, receiver] = isLong
     ? await Promise.all([openSide(context, from, true), openSide(context, to, true)])
     : [origin, end]
-  const open = {
-    send: () => sender.send(source, leaveOut),
-    receive: () => receiver.receive(target),
-  }
   // In one order everywhere: two copies between two hosts of one session each must not wait for each other.
   const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
   let archive = isSenderFirst ? await sender.send(source, leaveOut) : undefined

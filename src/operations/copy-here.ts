@@ -56,7 +56,10 @@ const orAbsent = (error: unknown): undefined => {
   throw error
 }
 
-async function find(path: string): Promise<Found & { readonly stats: Stats | undefined }> {
+/** What a path of this computer leads to. */
+export async function findHere(
+  path: string,
+): Promise<Found & { readonly stats: Stats | undefined }> {
   try {
     const own = await lstat(path).catch(orAbsent)
     const stats = own?.isSymbolicLink() === true ? await stat(path).catch(orAbsent) : own
@@ -92,7 +95,7 @@ async function requireParent(path: string): Promise<void> {
 async function lookAtSource(typed: string): Promise<FoundSource> {
   const path = trimmed(typed)
   await requireParent(path)
-  const { kind, isLink, stats } = await find(path)
+  const { kind, isLink, stats } = await findHere(path)
   return { kind, isLink, name: basename(path), size: kind === 'file' ? stats?.size : undefined }
 }
 
@@ -233,7 +236,7 @@ async function merge(from: Buffer, to: Buffer, path: Buffer, were: Set<string>):
         await merge(joinBytes(from, name), joinBytes(to, name), below, were)
       }
     } else if (found.isFile() && arrived.isFile()) {
-      const { O_WRONLY, O_TRUNC, O_NOFOLLOW = 0 } = constants
+      const { O_WRONLY, O_TRUNC, O_NOFOLLOW } = constants
       await using there = disposable(await open(to, O_WRONLY | O_TRUNC | O_NOFOLLOW))
       await using source = disposable(await open(from))
       const content = source.file.createReadStream({ autoClose: false, highWaterMark: 1 << 18 })
@@ -276,8 +279,8 @@ export const openSideHere = (signal: AbortSignal): Side => ({
   async lookAtTarget(typed, name) {
     const path = trimmed(typed)
     await requireParent(path)
-    const { kind, isLink } = await find(path)
-    const inside = kind === 'folder' ? await find(join(path, name)) : undefined
+    const { kind, isLink } = await findHere(path)
+    const inside = kind === 'folder' ? await findHere(join(path, name)) : undefined
     return { kind, isLink, inside }
   },
   async send({ path: typed, asFolder }, leaveOut) {

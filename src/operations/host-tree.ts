@@ -168,11 +168,11 @@ export async function openInput(
   }
 
   async function feed(input: Readable) {
-    let cut = () => {}
+    const over = new AbortController()
     const failing = new Promise<never>((_, reject) => {
-      cut = () => reject(signal?.reason as Error)
+      const cut = () => reject(signal?.reason as Error)
       input.once('error', reject)
-      signal?.addEventListener('abort', cut, { once: true })
+      signal?.addEventListener('abort', cut, { once: true, signal: over.signal })
       if (signal?.aborted === true) cut()
     })
     failing.catch(() => {})
@@ -186,7 +186,7 @@ export async function openInput(
       }
       return { code, complaint: await complaint }
     } finally {
-      signal?.removeEventListener('abort', cut)
+      over.abort()
       input.destroy() // whoever makes it is to stop, also where the link was lost
     }
   }

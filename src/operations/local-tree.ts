@@ -124,7 +124,7 @@ async function* packPath(
 
 /** Opens a file that is no link and that nobody need wait for. */
 async function openToRead(path: Buffer) {
-  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const file = await onFile('read', path, () => open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
   return { file, [Symbol.asyncDispose]: () => file.close() }
 }

@@ -129,12 +129,14 @@ export function describeProgress({ bytes, total }: CopyProgress, seconds: number
   return `${percent}% of ${humanSize(total)}, ${speed}, ${time} left`
 }
 
+/** Whether a place is a path on each machine that was chosen. */
+const onEach = (text: string): boolean => text.startsWith(':')
+
 /** Copies between this computer, or one machine, and each of several. */
 async function copyOnEach(
   { fleet, io, format }: Surroundings,
   { sources, target, targets }: { sources: readonly string[]; target: string; targets: Targets },
 ): Promise<number> {
-  const onEach = (text: string): boolean => text.startsWith(':')
   if (onEach(target) === sources.some(onEach) || (!onEach(target) && !sources.every(onEach))) {
     throw new UserError(
       'usage',

@@ -31,6 +31,12 @@ const pathLimit = 1 << 14
 /** Folders and links that are kept in mind to check what comes below them. */
 const memoryLimit = 2_000_000
 
+const isPlain = (part: string): boolean =>
+  part !== '' &&
+  part !== '.' &&
+  part !== '..' &&
+  !(process.platform === 'win32' && /[\\:]/.test(part))
+
 /** The parts of a name; undefined for one that leads elsewhere or that no disk would take. */
 function partsOf(name: string): string[] | undefined {
   if (name === '' || name.length > pathLimit || name.startsWith('/') || name.includes('\0')) {
@@ -41,11 +47,6 @@ function partsOf(name: string): string[] | undefined {
     .replace(/\/$/, '')
     .split('/')
   const bare = parts.length === 1 && (parts[0] === '.' || parts[0] === '') ? [] : parts
-  const isPlain = (part: string) =>
-    part !== '' &&
-    part !== '.' &&
-    part !== '..' &&
-    !(process.platform === 'win32' && /[\\:]/.test(part))
   return bare.every(isPlain) ? bare : undefined
 }
 
