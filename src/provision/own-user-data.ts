@@ -25,10 +25,24 @@ const beginnings = [
 /** Unpacked, user-data larger than this is no user-data. */
 const mostBytes = 4 * 2 ** 20
 
+/** What texts of other systems begin with, and how the rest of them is to be read. */
+const byteOrderMarks: readonly (readonly [mark: readonly number[], encoding: string])[] = [
+  [[0xef, 0xbb, 0xbf], 'utf-8'],
+  [[0xff, 0xfe], 'utf-16le'],
+  [[0xfe, 0xff], 'utf-16be'],
+]
+
+/** The same text without a byte order mark, in UTF-8: cloud-init looks for its own marks in the first bytes. */
+function withoutByteOrderMark(bytes: Buffer): Buffer {
+  const [, encoding] =
+    byteOrderMarks.find(([mark]) => mark.every((byte, at) => bytes[at] === byte)) ?? []
+  return encoding === undefined ? bytes : Buffer.from(new TextDecoder(encoding).decode(bytes))
+}
+
 function unpack({ file, content }: OwnUserData): Buffer {
-  if (content[0] !== 0x1f || content[1] !== 0x8b) return Buffer.from(content)
+  if (content[0] !== 0x1f || content[1] !== 0x8b) return withoutByteOrderMark(Buffer.from(content))
   try {
-    return gunzipSync(content, { maxOutputLength: mostBytes })
+    return withoutByteOrderMark(gunzipSync(content, { maxOutputLength: mostBytes }))
   } catch (error) {
     throw new UserError('usage', `${file} looks gzip'd and cannot be unpacked`, { cause: error })
   }
@@ -58,3 +72,38 @@ export function partOf(own: OwnUserData): Part {
   }
   return { headers: ['Content-Type: text/plain; charset="utf-8"'], body: bytes }
 }
+
+/**
+ * The names of users where the person's user-data gives them as a text with commas between, or as null: forms that cloud-init takes
+ * and that nothing can be added to. Nothing where they are a list, a mapping, or not named.
+ */
+export function usersInText(own: OwnUserData): readonly string[] | undefined {
+  const lines = unpack(own).toString().split(/\r?\n/)
+  const places = lines.flatMap((line, index) =>
+    /^(["']?)users\1[ \t]*:/.test(line) ? [index] : [],
+  )
+  const [place] = places
+  if (place === undefined || places.length > 1) return undefined
+  const value = (lines[place] ?? '')
+    .replace(/^["']?users["']?[ \t]*:/, '')
+    .replace(/(?:^|[ \t])#.*$/, '')
+    .trim()
+  if (value === '') {
+    const next = lines.slice(place + 1).find((line) => !/^\s*(?:#|$)/.test(line)) ?? ''
+    return /^[-\s]/.test(next) ? undefined : []
+  }
+  if (/^(?:~|null)$/i.test(value)) return []
+  if (/^[[{&*|>!]/.test(value)) return undefined
+  return value
+    .replace(/^(["'])(.*)\1$/, '$2')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
+/** Whether the person's user-data may say something of a user of that name. */
+export const speaksOf = (own: OwnUserData, user: string): boolean =>
+  unpack(own)
+    .toString()
+    .match(/[\w-]+/g)
+    ?.includes(user) ?? false

@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts'
 import type { EngineWish } from '../machine/schema.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
-import { type OwnUserData, partOf } from './own-user-data.ts'
+import { type OwnUserData, partOf, speaksOf, usersInText } from './own-user-data.ts'
 
 /** What a new host is to be at its first boot. */
 export interface FirstBoot {
@@ -51,26 +51,54 @@ const makeDockerGroup = 'getent group docker || groupadd --system docker || addg
 /** Users whose shell nobody names get bash where there is one, as those of the images do. */
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
+/** The user that fleet logs in as, without the name. */
+const userOf = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, unknown>> => ({
+  ...(engine !== 'none' && { groups: ['docker'] }),
+  sudo: 'ALL=(ALL) NOPASSWD:ALL',
+  lock_passwd: true,
+  ssh_authorized_keys: authorizedKeys,
+})
+
+/** Of two users of one name, cloud-init takes what the first one in the list has. */
+const whereOf = ({ user, own }: FirstBoot): 'append' | 'prepend' =>
+  own !== undefined && speaksOf(own, user) ? 'prepend' : 'append'
+
 /** What joins the lists that are there. */
-const additions = ({ user, authorizedKeys, engine, bootCommands = [] }: FirstBoot): Part =>
+const additions = (boot: FirstBoot): Part =>
   cloudConfig(
     {
-      bootcmd: [...(engine === 'none' ? [] : [makeDockerGroup]), preferBash, ...bootCommands],
-      users: [
-        {
-          name: user,
-          ...(engine !== 'none' && { groups: ['docker'] }),
-          sudo: 'ALL=(ALL) NOPASSWD:ALL',
-          lock_passwd: true,
-          ssh_authorized_keys: authorizedKeys,
-        },
+      bootcmd: [
+        ...(boot.engine === 'none' ? [] : [makeDockerGroup]),
+        preferBash,
+        ...(boot.bootCommands ?? []),
       ],
+      users: [{ name: boot.user, ...userOf(boot) }],
     },
+    `dict(no_replace,recurse_list)+list(${whereOf(boot)})+str()`,
+  )
+
+/** The user once more, for `users` as a mapping. Where it is a list, this adds the bare name to it, which makes no difference. */
+const userInMapping = (boot: FirstBoot): Part =>
+  cloudConfig(
+    { users: { [boot.user]: userOf(boot) } },
     'dict(no_replace,recurse_list)+list(append)+str()',
   )
 
+/** The users of a text as a list, which others can be added to. */
+const usersAsList = (users: readonly string[]): Part =>
+  cloudConfig({ users }, 'dict(replace)+list()+str()')
+
 /** Whom cloud-init makes where nobody says so: naming one more user must not undo it. */
-const usualUsers = cloudConfig({ users: ['default'] }, 'dict(replace)+list()+str()')
+const usualUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+str()')
+
+/**
+ * The person's own user-data, and what makes it ready for fleet's additions. It comes first, as it would alone: what it says of
+ * how it is to be merged (`merge_how`) then has nothing to merge it with.
+ */
+function ownParts(own: OwnUserData): readonly Part[] {
+  const named = usersInText(own)
+  return [partOf(own), ...(named === undefined ? [] : [usersAsList(named)]), usualUsers]
+}
 
 /**
  * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order. The person's own goes
@@ -86,8 +114,9 @@ export function writeUserData(boot: FirstBoot): string {
     })
   }
   return writeMultipart([
-    ...(own === undefined ? [] : [usualUsers, partOf(own)]),
+    ...(own === undefined ? [] : ownParts(own)),
     additions(boot),
+    ...(own === undefined ? [] : [userInMapping(boot)]),
     settings(boot),
     ...(engine === 'none' ? [] : [bootScript(engine ?? {}, user)]),
   ])

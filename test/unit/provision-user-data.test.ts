@@ -112,13 +112,14 @@ describe("a person's own user-data", () => {
     for (const content of [text, gzipSync(text)]) {
       const parts = await partsOf(writeUserData({ ...boot, own: own(content) }))
       expect(parts.map(({ type }) => type)).toEqual([
-        'text/cloud-config', // the usual users
         'text/plain', // so that cloud-init looks for itself
+        'text/cloud-config', // the usual users
         'text/cloud-config',
+        'text/cloud-config', // the user once more
         'text/cloud-config',
         'text/x-shellscript',
       ])
-      expect(parts[1]?.body).toBe(text)
+      expect(parts[0]?.body).toBe(text)
     }
   })
 
@@ -146,9 +147,9 @@ Content-Disposition: attachment; filename="mine.sh"
 `
       for (const text of [message, message.replaceAll('\n', '\r\n')]) {
         const parts = await partsOf(writeUserData({ ...boot, own: own(text) }))
-        expect(parts).toHaveLength(6)
-        expect(parts[1]).toMatchObject({ type: 'text/cloud-config', merge: 'list(append)' })
-        expect(parts[2]).toMatchObject({ type: 'text/x-shellscript', name: 'mine.sh' })
+        expect(parts).toHaveLength(7)
+        expect(parts[0]).toMatchObject({ type: 'text/cloud-config', merge: 'list(append)' })
+        expect(parts[1]).toMatchObject({ type: 'text/x-shellscript', name: 'mine.sh' })
       }
     },
   )
