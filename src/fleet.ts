@@ -5,6 +5,7 @@ import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
 import type { AuditedInventory } from './operations/audit-changes.ts'
+import { createClock } from './operations/clock.ts'
 import type { Context } from './operations/context.ts'
 import { type HostedFleet, type Reach, reachMachines } from './reach-machines.ts'
 import { openCreations } from './state/creations.ts'
@@ -15,7 +16,7 @@ import { openRemovals } from './state/removals.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import { shareAnswers } from './transport/share-answers.ts'
 import type { Io } from './ui/io.ts'
-import { askSecret, askText, canPrompt } from './ui/prompt.ts'
+import { askQuestion, canPrompt } from './ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
 export interface Fleet extends Context, Pick<Reach, 'broker'>, AsyncDisposable {
@@ -50,6 +51,9 @@ export function openFleet(
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
   setMaxListeners(0, signal) // one for each machine that is connected to
+
+  const clock = createClock()
+  const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))
 
   const locate = once(async () => {
     const { findInventory } = await import('./state/find-inventory.ts')
@@ -108,11 +112,10 @@ export function openFleet(
     signal,
     env,
     hosted,
+    clock,
     inventoryFile: told,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
-    prompt: canPrompt(io)
-      ? shareAnswers(({ text, secret }) => (secret ? askSecret(io, text) : askText(io, text)))
-      : undefined,
+    prompt: canPrompt(io) ? shareAnswers((question) => askQuestion(io, question)) : undefined,
     inventory,
     active: once(async () => {
       const { openActive } = await import('./state/active.ts')
@@ -143,6 +146,7 @@ export function openFleet(
     },
     async [Symbol.asyncDispose]() {
       closing.abort()
+      watching[Symbol.dispose]()
       await dispose()
     },
   }

@@ -78,7 +78,11 @@ async function thatFailed(
  */
 export async function chooseMachines(context: Context, wanted: Wanted): Promise<Machine[]> {
   const chosen = await chooseHosts(context, wanted)
-  if (!choosesMany(wanted)) return [...chosen]
+  return choosesMany(wanted) ? withEngines(chosen) : [...chosen]
+}
+
+/** Those of several machines that have an engine. Throws where none has. */
+export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
     throw new UserError('unknown-machine', 'the machines selected have no Docker engine', {

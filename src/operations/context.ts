@@ -11,6 +11,7 @@ import type { InventoryStore } from '../state/inventory.ts'
 import type { Trust } from '../state/trust.ts'
 import type { Prompt } from '../transport/ssh.ts'
 import type { Holder, Transport } from '../transport/transport.ts'
+import type { Clock } from './clock.ts'
 
 /** What an operation minds where the broker runs the command, and not the process that a person started. */
 export interface Hosted {
@@ -45,6 +46,8 @@ export interface Context {
   removals(): Removals
   /** Images of disks, and the cache of them. */
   diskImages(): Promise<DiskImages>
+  /** What the time of work on a host is taken by. */
+  readonly clock: Clock
   /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */
   readonly prompt: Prompt | undefined
   /** A driver by name. Throws kind `usage` with the nearest known name. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { UserError, codeOf, messageOf } from '../errors.ts'
+import type { Clock } from './clock.ts'
 import { interleave } from './interleave.ts'
 
 /** What came of the work on one machine. */
@@ -10,12 +11,18 @@ export type Outcome<Machine, Value> =
 /** Work on one machine; `signal` tells it to stop. */
 export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Promise<Value>
 
+/** How long something may take. */
+export interface TimeLimit {
+  readonly ms: number
+  readonly clock: Clock
+}
+
 export interface FanOutOptions {
   readonly signal: AbortSignal
   /** How many machines are worked on at once; 32 unless told. */
   readonly concurrency?: number | undefined
-  /** How long the work on one machine may take. */
-  readonly timeoutMs?: number | undefined
+  /** How long the work on one machine may take, as `clock` tells. */
+  readonly timeLimit?: TimeLimit | undefined
   /** After this many failures no more machines are begun with; those under way go on. */
   readonly maxFail?: number | undefined
 }
@@ -28,7 +35,7 @@ export interface FanOutOptions {
 export async function* fanOut<Machine extends { readonly name: string }, Value>(
   machines: readonly Machine[],
   work: Work<Machine, Value>,
-  { signal, concurrency = 32, timeoutMs, maxFail = Infinity }: FanOutOptions,
+  { signal, concurrency = 32, timeLimit, maxFail = Infinity }: FanOutOptions,
 ): AsyncGenerator<Outcome<Machine, Value>, void> {
   const left = new AbortController()
   const stop = AbortSignal.any([signal, left.signal])
@@ -39,7 +46,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
     while (failed < maxFail) {
       const { done, value: machine } = waiting.next()
       if (done === true) return
-      const outcome = await attempt(machine, work, stop, timeoutMs)
+      const outcome = await attempt(machine, work, stop, timeLimit)
       if ('error' in outcome) failed += 1
       yield outcome
     }
@@ -57,16 +64,16 @@ async function attempt<Machine extends { readonly name: string }, Value>(
   machine: Machine,
   work: Work<Machine, Value>,
   stop: AbortSignal,
-  timeoutMs: number | undefined,
+  timeLimit: TimeLimit | undefined,
 ): Promise<Outcome<Machine, Value>> {
   const ending = new AbortController()
   const end = () => ending.abort(stop.reason)
-  const expire = () => ending.abort(tooLate(machine.name, timeoutMs ?? 0))
+  const expire = () => ending.abort(tooLate(machine.name, timeLimit?.ms ?? 0))
   const ended = new Promise<never>((_, reject) => {
     ending.signal.addEventListener('abort', () => reject(ending.signal.reason as Error))
   })
   stop.addEventListener('abort', end)
-  const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs)
+  const stopClock = timeLimit?.clock.start(timeLimit.ms, expire)
   try {
     return { machine, value: await Promise.race([work(machine, ending.signal), ended]) }
   } catch (thrown) {
@@ -74,13 +81,16 @@ async function attempt<Machine extends { readonly name: string }, Value>(
     const why: unknown = aborted && !(thrown instanceof UserError) ? reason : thrown
     return { machine, error: asUserError(why, machine.name) }
   } finally {
-    clearTimeout(timer)
+    stopClock?.()
     stop.removeEventListener('abort', end)
   }
 }
 
 const tooLate = (machine: string, timeoutMs: number): UserError =>
-  new UserError('unreachable', `no answer within ${timeoutMs / 1000} s`, { machine })
+  new UserError('unreachable', `no answer within ${timeoutMs / 1000} s`, {
+    machine,
+    hint: `allow more time with --timeout SECONDS, or see how it is: fleet status ${machine}`,
+  })
 
 /** Whether the system says why, as of a connection that broke or a full disk; a code of Node.js's own tells of wrong code. */
 const isTold = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false

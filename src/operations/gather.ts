@@ -28,7 +28,7 @@ export interface Gathered<Machine, Value> {
  * kept. Remembers the machines on which it did not succeed, for `--retry-failed`.
  */
 export async function gather<Machine extends { readonly name: string }, Value>(
-  context: Pick<Context, 'signal' | 'failures'>,
+  context: Pick<Context, 'signal' | 'failures' | 'clock'>,
   machines: readonly Machine[],
   work: Work<Machine, Value>,
   { onOutcome, concurrency, timeoutMs, maxFail }: GatherOptions<Machine, Value> = {},
@@ -36,8 +36,9 @@ export async function gather<Machine extends { readonly name: string }, Value>(
   const arrived = new Map<Machine, Outcome<Machine, Value>>()
   let cancelled = false
   try {
-    const { signal } = context
-    const options = { signal, concurrency, timeoutMs, maxFail }
+    const { signal, clock } = context
+    const timeLimit = timeoutMs === undefined ? undefined : { ms: timeoutMs, clock }
+    const options = { signal, concurrency, timeLimit, maxFail }
     for await (const outcome of fanOut(machines, work, options)) {
       arrived.set(outcome.machine, outcome)
       onOutcome?.(outcome)

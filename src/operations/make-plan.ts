@@ -191,10 +191,11 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const orphans = orphanMatters(context, progress)
   const findings = new Map<string, Finding>()
   progress('compare the inventory with the world')
-  const { signal } = context
+  const { signal, clock } = context
+  const timeLimit = { ms: timeoutMs, clock }
   const work = (machine: Machine, stop: AbortSignal): Promise<Finding> =>
     examine({ ...context, signal: stop }, inventory, machine, ask, options)
-  for await (const outcome of fanOut(machines, work, { signal, concurrency, timeoutMs })) {
+  for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
     const { name } = outcome.machine
     findings.set(
       name,

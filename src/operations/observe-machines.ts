@@ -3,6 +3,7 @@ import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { Context } from './context.ts'
 import { fanOut } from './fan-out.ts'
+import { inOrder } from './in-order.ts'
 
 /** What the world says of a machine now. */
 export interface Observation {
@@ -107,9 +108,9 @@ function settledAnswer(status: ProviderAnswer): Answer | undefined {
 }
 
 /**
- * Asks machines how they are, many at once, and yields the answers as they come. What has not
- * answered after `timeoutMs` is told as such; it delays no other. Where there is a provider it is asked first, in one
- * call for all of its machines.
+ * Asks machines how they are, many at once, and yields the answers in the order of the machines. What has not
+ * answered after `timeoutMs` is told as such. Where there is a provider it is asked first, in one call for all of its
+ * machines. `onAnswer` is told of each machine as it answers.
  */
 export async function* observeMachines(
   context: Context,
@@ -117,12 +118,17 @@ export async function* observeMachines(
   {
     timeoutMs,
     concurrency = usualConcurrency,
-  }: { timeoutMs: number; concurrency?: number | undefined },
+    onAnswer,
+  }: {
+    timeoutMs: number
+    concurrency?: number | undefined
+    onAnswer?: (machine: string) => void
+  },
 ): AsyncGenerator<Observation> {
   const questions = new Map<Machine, Question>()
   const askProvider = askProviders(context, machines)
   const ask = async (machine: Machine, signal: AbortSignal): Promise<Answer> => {
-    const question: Question = { began: performance.now(), reached: false }
+    const question: Question = { began: context.clock.now(), reached: false }
     questions.set(machine, question)
     const { host } = machine
     if (host === undefined) return { state: 'not-created' }
@@ -135,17 +141,22 @@ export async function* observeMachines(
       (await askMachine(context, { ...machine, host }, where, { question, signal }))
     )
   }
-  const { signal } = context
-  for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeoutMs })) {
-    const { machine } = outcome
-    const { began = 0, reached = false, provider } = questions.get(machine) ?? {}
-    const answer: Answer =
-      'error' in outcome
-        ? {
-            state: reached ? 'no-engine' : 'unreachable',
-            reason: reasonOf(outcome.error, provider),
-          }
-        : outcome.value
-    yield { machine, took: Math.round(performance.now() - began), ...answer }
+  const { signal, clock } = context
+  const timeLimit = { ms: timeoutMs, clock }
+  async function* answers(): AsyncGenerator<Observation, void> {
+    for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeLimit })) {
+      const { machine } = outcome
+      const { began = 0, reached = false, provider } = questions.get(machine) ?? {}
+      const answer: Answer =
+        'error' in outcome
+          ? {
+              state: reached ? 'no-engine' : 'unreachable',
+              reason: reasonOf(outcome.error, provider),
+            }
+          : outcome.value
+      onAnswer?.(machine.name)
+      yield { machine, took: Math.round(clock.now() - began), ...answer }
+    }
   }
+  yield* inOrder(machines, answers())
 }

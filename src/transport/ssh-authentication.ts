@@ -19,6 +19,10 @@ import { OneKeyAgent, type UserAuth } from './ssh-user-auth.ts'
 /** A question for the person. */
 export interface Question {
   readonly text: string
+  /** The login (`user@host`) that its text is from: of one without, the text is fleet's own. */
+  readonly from?: string
+  /** What the host says before it asks. */
+  readonly notes?: readonly string[]
   /** What is typed is not shown. */
   readonly secret: boolean
   /** Questions of one command that share this have one answer, whichever connections ask them. */
@@ -177,16 +181,20 @@ async function* candidates(
   for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
 }
 
-/** Passes the server's questions on, one after the other (RFC 4256). */
-const keyboardInteractive = (username: string, prompt: Prompt): KeyboardInteractiveAuthMethod => ({
+/** Passes the server's questions on, one after the other (RFC 4256). All their text is the server's. */
+const keyboardInteractive = (
+  { user: username, host }: Credentials,
+  prompt: Prompt,
+): KeyboardInteractiveAuthMethod => ({
   type: 'keyboard-interactive',
   username,
-  prompt(_name, instructions, _language, questions, finish) {
+  prompt(name, instructions, _language, questions, finish) {
+    const from = `${username}@${host}`
     const askAll = async () => {
       const answers: string[] = []
-      for (const { prompt: question, echo } of questions) {
-        const text = [instructions, question].filter(Boolean).join('\n')
-        answers.push(await prompt({ text, secret: !echo }))
+      for (const [index, { prompt: text, echo }] of questions.entries()) {
+        const notes = index === 0 ? [name, instructions].filter(Boolean) : []
+        answers.push(await prompt({ text, from, notes, secret: !echo }))
       }
       return answers
     }
@@ -194,7 +202,12 @@ const keyboardInteractive = (username: string, prompt: Prompt): KeyboardInteract
   },
 })
 
-async function* askPerson({ user, host }: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
+async function* askPerson(
+  credentials: Credentials,
+  prompt: Prompt,
+  auth: UserAuth,
+): Attempts {
+  const { user, host } = credentials
   const methods = ['keyboard-interactive', 'password'] as const
   const asked = { 'keyboard-interactive': 0, password: 0 }
   for (;;) {
@@ -205,9 +218,9 @@ async function* askPerson({ user, host }: Credentials, prompt: Prompt, auth: Use
     if (method === undefined) return
     asked[method] += 1
     if (method === 'keyboard-interactive') {
-      yield keyboardInteractive(user, prompt)
+      yield keyboardInteractive(credentials, prompt)
     } else {
-      const password = await prompt({ text: `Password of ${user}@${host}:`, secret: true })
+      const password = await prompt({ text: 'Password:', from: `${user}@${host}`, secret: true })
       yield { type: 'password', username: user, password }
     }
     if (auth.progress().partial) Object.assign(asked, { [method]: 0 })

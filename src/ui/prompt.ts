@@ -136,9 +136,18 @@ export const askText = (
     return answer === shown ? (fallback ?? '') : answer
   })
 
-/** Asks for a secret; nothing of it is shown. */
-export const askSecret = (io: Io, question: string, manner: Manner = {}): Promise<string> =>
-  ask(io, manner, (prompts, context) => prompts.password({ message: oneLine(question) }, context))
+/** A question that comes up while a host is connected to. */
+interface Question {
+  readonly text: string
+  readonly secret: boolean
+  /** The login that the text is from; of one without, the text is fleet's own. */
+  readonly from?: string
+  readonly notes?: readonly string[]
+}
+
+/** How much of one line of a host's is shown, and how many lines. */
+const longestLine = 200
+const mostLines = 10
 
 /** Asks to choose one of several; Enter means `fallback`, else the first. */
 export const choose = <Value extends string>(
@@ -161,3 +170,47 @@ export const choose = <Value extends string>(
       context,
     ),
   )
+
+/** What only questions about keys of this computer say, which no host needs to know of. */
+const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed25519)/i
+
+/**
+ * Asks a question of a connection; nothing of a secret is shown. What a host chose to say is told as ssh tells it, every
+ * line behind the login (`(user@host) `), which none of fleet's own questions begins with. One that sounds like fleet's
+ * question for a passphrase is answered only by who says first that the host is to have it.
+ */
+export async function askQuestion(
+  io: Io,
+  { text, secret, from, notes = [] }: Question,
+): Promise<string> {
+  if (from === undefined) return askLine(io, { message: oneLine(text), secret })
+  const told = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
+  const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')
+  const preface = lines.slice(0, mostLines).map((line) => `${told(line)}\n`)
+  if (aboutKeys.test([text, ...notes].join('\n'))) await warnOfImitation(io, told(text), from)
+  return askLine(io, { message: told(text), secret, preface: preface.join('') })
+}
+
+function askLine(
+  io: Io,
+  { message, secret, preface = '' }: { message: string; secret: boolean; preface?: string },
+): Promise<string> {
+  return ask(io, { preface }, (prompts, context) =>
+    secret ? prompts.password({ message }, context) : prompts.input({ message }, context),
+  )
+}
+
+/** Has the person say that a host is to have what sounds like a secret of this computer. Throws kind `cancelled` otherwise. */
+async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
+  const choice = await choose(
+    io,
+    'The host asks this, not fleet, and gets the answer. A passphrase of your key is for no host.',
+    [
+      { value: 'give up', name: `(${from}) gets no answer` },
+      { value: 'answer', name: `(${from}) gets what I type next` },
+    ],
+    { preface: `${question}\n` },
+  )
+  if (choice === 'answer') return
+  throw new UserError('cancelled', `cancelled: ${from} got no answer to its question`)
+}

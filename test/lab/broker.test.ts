@@ -117,8 +117,8 @@ describe.skipIf(!labIsHere)('the broker', () => {
     const { client, openClient } = await keeper()
     const to = { ...target, user: 'ana', identityFiles: [] }
     const asked: string[] = []
-    const prompt: Prompt = async ({ text: words }) => {
-      asked.push(words)
+    const prompt: Prompt = async ({ text: words, from }) => {
+      asked.push(`(${from}) ${words}`)
       return password
     }
     const leaving = new AbortController()
@@ -130,7 +130,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await vi.waitFor(async () => expect((await hostsOf(client))[0]?.state).toBe('connecting'))
     const way = await connect(client, { to, prompt })
     expect((await run(way, ['whoami'])).stdout).toBe('ana\n')
-    expect(asked).toEqual([`Password of ana@${host.address}:`])
+    expect(asked).toEqual([`(ana@${host.address}) Password:`])
     const nobody = await connect(openClient(), { to })
     expect((await run(nobody, ['whoami'])).stdout).toBe('ana\n')
     leaving.abort(new Error('went away'))

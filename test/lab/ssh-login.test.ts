@@ -407,7 +407,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     const user = { ...targetOf(plain, hostOf(plain)), identityFiles: [], user: 'ana' }
     const { prompt, questions } = answering('wrong', password)
     expect(await whoAmI(user, { env, prompt })).toBe('ana')
-    expect(questions[0]).toEqual({ text: `Password of ana@${user.address}:`, secret: true })
+    expect(questions[0]).toEqual({ text: 'Password:', from: `ana@${user.address}`, secret: true })
   })
 
   test('needs both where the server wants a key and a password', async () => {

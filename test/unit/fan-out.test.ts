@@ -1,6 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
+import { createClock } from '../../src/operations/clock.ts'
 import { fanOut } from '../../src/operations/fan-out.ts'
 import { collect } from '../support/collect.ts'
 
@@ -70,13 +71,28 @@ describe('fanOut', () => {
   test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
     const { work, signals } = gated()
     const began = performance.now()
-    const outcomes = await collect(fanOut(machines(2), work, { signal: never, timeoutMs: 50 }))
+    const outcomes = await collect(
+      fanOut(machines(2), work, { signal: never, timeLimit: { ms: 50, clock: createClock() } }),
+    )
     expect(performance.now() - began).toBeLessThan(5000)
     expect(outcomes).toMatchObject([
       { error: { kind: 'unreachable', machine: 'm1', message: 'no answer within 0.05 s' } },
       { error: { kind: 'unreachable', machine: 'm2' } },
     ])
     expect(signals.get('m1')?.aborted).toBe(true)
+  })
+
+  test('time stands still while a question is open', async () => {
+    const clock = createClock()
+    clock.pause()
+    const { work, started } = gated()
+    const limit = { signal: never, timeLimit: { ms: 20, clock } }
+    const outcomes = collect(fanOut(machines(2), work, limit))
+    await sleep(60)
+    expect(started).toHaveLength(2)
+    expect(await Promise.race([outcomes, 'open'])).toBe('open')
+    clock.resume()
+    expect(await outcomes).toMatchObject([{ error: { kind: 'unreachable' } }, { error: {} }])
   })
 
   test('an abort throws its reason, stops the work, and starts no more', async () => {

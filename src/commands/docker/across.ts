@@ -4,7 +4,9 @@ import type { Machine } from '../../machine/machine.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { foldRows, streamRows } from '../../ui/row-stream.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
+import { tellWaiting } from '../../ui/waiting.ts'
 import type { Invocation } from '../definition.ts'
+import { chooseEngines } from './choose-engines.ts'
 
 type Asking = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 type Ask<Value> = (engine: Engine, signal: AbortSignal) => Promise<Value>
@@ -21,46 +23,57 @@ interface Answers<Value> {
 /** Takes the answers of several machines as they come; `machines` are all that are asked. */
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
-/** What one engine answers. Its failure is thrown. */
-async function askOne<Value>(
-  { fleet, targets }: Asking,
-  machine: Machine,
-  work: (machine: Machine, signal: AbortSignal) => Promise<Value>,
-): Promise<Value> {
-  const { signal } = fleet
-  const { timeoutMs } = targets
-  if (timeoutMs === undefined) return work(machine, signal)
-  const { fanOutInOrder } = await import('../../operations/fan-out.ts')
-  const [outcome] = await fanOutInOrder([machine], work, { signal, timeoutMs })
-  if (outcome === undefined || 'error' in outcome) throw outcome?.error
-  return outcome.value
+/** How long an engine may take to answer unless the person says so, in milliseconds. */
+const usualTimeMs = 30_000
+
+/** How engines are asked. */
+interface AskOptions<Value> {
+  /** Takes the answers of several machines as they come. */
+  readonly watch?: Watch<Value>
+  /** How long an answer may take unless the person says so, in milliseconds. */
+  readonly timeMs?: number | undefined
 }
 
 /**
  * Asks the engine of every chosen machine. One machine's failure is thrown; of several, the
- * failures can be told and the others' answers are kept, in the order of the inventory.
+ * failures can be told and the others' answers are kept, in the order of the inventory. Which machines are waited for is told
+ * after some seconds.
  */
 export async function askEngines<Value>(
   invocation: Asking,
   ask: Ask<Value>,
-  watch?: Watch<Value>,
+  { watch, timeMs = usualTimeMs }: AskOptions<Value> = {},
 ): Promise<Answers<Value>> {
   const { fleet, io, targets, format } = invocation
-  const { chooseMachine, chooseMachines, choosesMany } =
-    await import('../../operations/choose-machines.ts')
-  const work = async (machine: Machine, signal: AbortSignal): Promise<Value> =>
-    ask(await fleet.engine(machine), signal)
-  if (!choosesMany(targets)) {
-    const machine = await chooseMachine(fleet, targets.machine)
-    const value = await askOne(invocation, machine, work)
-    const answers = [{ machine: machine.name, value }]
+  const { choosesMany } = await import('../../operations/choose-machines.ts')
+  const machines = await chooseEngines(invocation)
+  const names = machines.map(({ name }) => name)
+  const timeoutMs = targets.timeoutMs ?? timeMs
+  using waiting = tellWaiting(io, format, names, fleet.clock)
+  const work = async (machine: Machine, signal: AbortSignal): Promise<Value> => {
+    try {
+      return await ask(await fleet.engine(machine), signal)
+    } finally {
+      waiting.done(machine.name)
+    }
+  }
+  const [only] = machines
+  if (!choosesMany(targets) && only !== undefined) {
+    const { fanOutInOrder } = await import('../../operations/fan-out.ts')
+    const [outcome] = await fanOutInOrder([only], work, {
+      signal: fleet.signal,
+      timeLimit: { ms: timeoutMs, clock: fleet.clock },
+    })
+    if (outcome === undefined) throw fleet.signal.reason
+    if ('error' in outcome) throw outcome.error
+    const answers = [{ machine: only.name, value: outcome.value }]
     return { answers, many: false, tellFailures: () => exitCodes.ok }
   }
   const { gather } = await import('../../operations/gather.ts')
-  const machines = await chooseMachines(fleet, targets)
-  const take = watch?.(machines.map(({ name }) => name))
+  const take = watch?.(names)
   const gathered = await gather(fleet, machines, work, {
     ...targets,
+    timeoutMs,
     concurrency: targets.parallel,
     onOutcome(outcome) {
       if ('value' in outcome) take?.(outcome.machine.name, outcome.value)
@@ -80,10 +93,13 @@ export async function listFromEngines<Item extends object>(
   invocation: Asking,
   {
     list,
+    timeMs,
     ...options
   }: {
     list: (engine: Engine, signal: AbortSignal) => Promise<readonly Item[]>
     columns: readonly Column<Item>[]
+    /** How long an answer may take unless the person says so, in milliseconds. */
+    timeMs?: number
     /** What `--quiet` prints of an item. */
     name?: (item: Item) => string
   },
@@ -93,13 +109,14 @@ export async function listFromEngines<Item extends object>(
   const machineColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.machine }
   const columns = [machineColumn, ...options.columns]
   const opened: { rows?: ReturnType<typeof foldRows<Item>> } = {}
-  const { answers, many, tellFailures } = await askEngines(invocation, list, (machines) => {
+  const watch = (machines: readonly string[]) => {
     const rows = format.fold
       ? foldRows(io, format, { ...options, machines })
       : streamRows<Item>(io, format, { ...options, columns, machines })
     opened.rows = rows
-    return (machine, items) => rows.add(machine, items)
-  })
+    return (machine: string, items: readonly Item[]) => rows.add(machine, items)
+  }
+  const { answers, many, tellFailures } = await askEngines(invocation, list, { watch, timeMs })
   await opened.rows?.finish()
   if (!many) {
     const rows = answers.flatMap(({ machine, value }) =>

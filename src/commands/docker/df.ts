@@ -12,6 +12,9 @@ const columns: readonly Column<DiskUsageRow>[] = [
   { title: 'RECLAIMABLE', text: (row) => humanSize(row.reclaimable) },
 ]
 
+/** An engine with much on its disk measures for minutes. */
+const measuringMs = 600_000
+
 export const df = defineCommand({
   name: 'df',
   summary: 'Show what images, containers and volumes take on the disk',
@@ -23,6 +26,7 @@ export const df = defineCommand({
     return listFromEngines(invocation, {
       list: async (engine, signal) => summarizeDiskUsage(await readDiskUsage(engine, signal)),
       columns,
+      timeMs: measuringMs,
     })
   },
 })

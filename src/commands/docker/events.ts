@@ -3,6 +3,7 @@ import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import { defineCommand, text } from '../definition.ts'
+import { chooseEngines } from './choose-engines.ts'
 import { filterOption, parseFilters } from './filters.ts'
 
 /** An event as a line: time, what happened, to what. */
@@ -25,7 +26,6 @@ export const events = defineCommand({
   answers: 'json',
   examples: ['fleet events --on role=web -f type=container'],
   async run({ fleet, io, options, targets, format }) {
-    const { chooseMachines } = await import('../../operations/choose-machines.ts')
     const { streamFromEngines } = await import('../../operations/stream-from-engines.ts')
     const { streamEvents } = await import('../../engine/system.ts')
     const { unixTime } = await import('../../engine/time.ts')
@@ -34,7 +34,7 @@ export const events = defineCommand({
       ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
-    const machines = await chooseMachines(fleet, targets)
+    const machines = await chooseEngines({ fleet, io, targets, format })
     const many = targets.on.length > 0
     const prefixed = openPrefixedLines(
       io,

@@ -47,6 +47,7 @@ export const layers = defineCommand({
         )
       },
       columns: columnsOf(wholenessOf(invocation.io, options)),
+      timeMs: 120_000, // an engine is asked two questions an image
     })
   },
 })

@@ -2,6 +2,7 @@ import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import { defineCommand, flag, parsed, several, text } from '../definition.ts'
+import { chooseEngines } from './choose-engines.ts'
 import { parseCount } from '../numbers.ts'
 
 const parseTail = (text: string): number | undefined =>
@@ -25,7 +26,6 @@ export const logs = defineCommand({
   answers: 'json',
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {
-    const { chooseMachines } = await import('../../operations/choose-machines.ts')
     const { findContainers } = await import('../../operations/find-containers.ts')
     const { readLogs } = await import('../../operations/read-logs.ts')
     const { unixTime } = await import('../../engine/time.ts')
@@ -36,7 +36,7 @@ export const logs = defineCommand({
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
     if (options.follow) fleet.hosted?.leave() // its lines are work for as long as it runs
-    const machines = await chooseMachines(fleet, targets)
+    const machines = await chooseEngines({ fleet, io, targets, format })
     const many = targets.on.length > 0
     const { found, failures: missing } = await findContainers(fleet, machines, args.containers)
     const failures = [...missing]

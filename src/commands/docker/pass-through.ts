@@ -1,21 +1,19 @@
 import { UserError } from '../../errors.ts'
 import { passThroughStreams } from '../../ui/io.ts'
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
+import { chooseEngines } from './choose-engines.ts'
 import { checkPlacement } from './misplaced-option.ts'
 
 /** Fleet's own failures, as docker's are: the command's codes go up to 124. */
 const dockerFailure = 125
 
 /** Runs docker on every machine at once, each line of output behind the machine's name. */
-async function runEverywhere(
-  { fleet, io, format, targets }: Invocation,
-  words: readonly string[],
-): Promise<number> {
-  const { chooseMachines } = await import('../../operations/choose-machines.ts')
+async function runEverywhere(invocation: Invocation, words: readonly string[]): Promise<number> {
+  const { fleet, io } = invocation
   const { runDockerLines } = await import('../../operations/run-docker.ts')
   const { runEach } = await import('../run-each.ts')
-  const machines = await chooseMachines(fleet, targets)
-  return runEach({ fleet, io, format, targets }, machines, 'docker', (machine, signal, take) =>
+  const machines = await chooseEngines(invocation)
+  return runEach(invocation, machines, 'docker', (machine, signal, take) =>
     runDockerLines(fleet, machine, words, { env: io.env, cwd: io.cwd, signal }, take),
   )
 }

@@ -3,9 +3,9 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Observation } from '../../operations/observe-machines.ts'
 import { colorsOf } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
-import { type Column, openTable, writeJson, writeRows } from '../../ui/table.ts'
+import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
+import { tellWaiting } from '../../ui/waiting.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
-import { inOrderOf } from '../order.ts'
 import { parseSeconds } from '../numbers.ts'
 import { tellUntrusted } from '../trust/tell-untrusted.ts'
 
@@ -111,20 +111,19 @@ export const ls = defineCommand({
     const write = format.json
       ? undefined
       : await openTable(io, [...staticColumns, ...liveColumns(io)], rows)
+    const names = machines.map(({ name }) => name)
+    using waiting = tellWaiting(io, format, names, fleet.clock)
     const answers: Row[] = []
     for await (const { machine, ...live } of observeMachines(fleet, machines, {
       timeoutMs,
       concurrency: targets.parallel,
+      onAnswer: (name) => waiting.done(name),
     })) {
       const row = { ...rowOf(machine, active), live }
       answers.push(row)
-      if (format.quiet) io.stdout.write(`${row.name}\n`)
+      if (format.quiet) writeName(io, row.name)
       else write?.(row)
     }
-    if (format.json)
-      writeJson(
-        io,
-        inOrderOf(machines, answers, ({ name }) => name),
-      )
+    if (format.json) writeJson(io, answers)
   },
 })

@@ -2,8 +2,8 @@ import type { Observation } from '../../operations/observe-machines.ts'
 import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
+import { tellWaiting } from '../../ui/waiting.ts'
 import { any, defineCommand, parsed } from '../definition.ts'
-import { inOrderOf } from '../order.ts'
 import { parseSeconds } from '../numbers.ts'
 
 /** An answer as `--json` gives it. */
@@ -52,19 +52,18 @@ export const status = defineCommand({
     const write = format.json ? undefined : await openTable(io, columns)
     const rows: Row[] = []
     const timeoutMs = (options.timeout ?? 5) * 1000
+    const names = machines.map(({ name }) => name)
+    using waiting = tellWaiting(io, format, names, fleet.clock)
     for await (const { machine, ...rest } of observeMachines(fleet, machines, {
       timeoutMs,
       concurrency: targets.parallel,
+      onAnswer: (name) => waiting.done(name),
     })) {
       const row = { machine: machine.name, ...rest }
       rows.push(row)
       write?.(row)
     }
-    if (format.json)
-      writeJson(
-        io,
-        inOrderOf(machines, rows, ({ machine }) => machine),
-      )
+    if (format.json) writeJson(io, rows)
     if (rows.every((row) => row.state === 'running')) return exitCodes.ok
     return rows.length === 1 ? exitCodes.unreachable : exitCodes.failed
   },
