@@ -1,14 +1,29 @@
+import {
+  type Read,
+  flag,
+  id,
+  list,
+  listOrNull,
+  moment,
+  number,
+  object,
+  optional,
+  record,
+  text,
+  whole,
+  withDefault,
+} from './answer.ts'
 import type { Engine } from './engine.ts'
 
 /** A published or exposed port of a container. */
 export interface ContainerPort {
-  readonly IP?: string
+  readonly IP?: string | undefined
   readonly PrivatePort: number
-  readonly PublicPort?: number
+  readonly PublicPort?: number | undefined
   readonly Type: string
 }
 
-/** A container in a list, with the names of the API (ContainerList); the engine gives more. */
+/** A container in a list, with the names of the API (ContainerList). */
 export interface ContainerSummary {
   readonly Id: string
   /** Each begins with a slash. */
@@ -25,10 +40,33 @@ export interface ContainerSummary {
   /** State in words: `Up 3 minutes (healthy)`. */
   readonly Status: string
   /** Bytes in the container's own, writable layer; only when `size` was asked for. */
-  readonly SizeRw?: number
+  readonly SizeRw?: number | undefined
   /** Bytes of all its layers together; only when `size` was asked for. */
-  readonly SizeRootFs?: number
+  readonly SizeRootFs?: number | undefined
 }
+
+const readPort: Read<ContainerPort> = object<ContainerPort>({
+  IP: optional(text),
+  PrivatePort: number,
+  PublicPort: optional(number),
+  Type: text,
+})
+
+/** Reads a container in a list. */
+export const readContainer: Read<ContainerSummary> = object<ContainerSummary>({
+  Id: id,
+  Names: listOrNull(text),
+  Image: text,
+  ImageID: withDefault(text, ''),
+  Command: withDefault(text, ''),
+  Created: moment,
+  Ports: listOrNull(readPort),
+  Labels: withDefault(record(text), {}),
+  State: text,
+  Status: withDefault(text, ''),
+  SizeRw: optional(number),
+  SizeRootFs: optional(number),
+})
 
 /** What the API's `filters` take: values by filter name, such as `{ status: ['exited'] }`. */
 export type Filters = Readonly<Record<string, readonly string[]>>
@@ -49,11 +87,10 @@ export async function listContainers(
   engine: Engine,
   { signal, ...query }: ListOptions = {},
 ): Promise<readonly ContainerSummary[]> {
-  const containers = await engine.json<ContainerSummary[]>({
-    path: '/containers/json',
-    query,
-    ...(signal && { signal }),
-  })
+  const containers = await engine.json(
+    { path: '/containers/json', query, ...(signal && { signal }) },
+    list(readContainer),
+  )
   if (query.size !== true) return containers
   // The engine leaves out sizes that are zero.
   return containers.map((container) => Object.assign({ SizeRw: 0, SizeRootFs: 0 }, container))
@@ -72,14 +109,24 @@ export interface ContainerDetails {
   readonly [part: string]: unknown
 }
 
+const readDetails = whole<Pick<ContainerDetails, 'Id' | 'Name' | 'Config' | 'State'>>({
+  Id: id,
+  Name: text,
+  Config: object<ContainerDetails['Config']>({ Tty: withDefault(flag, false), Image: text }),
+  State: object<ContainerDetails['State']>({ Status: text, Running: flag, ExitCode: number }),
+})
+
 /** All about the container called, or with an id that begins with, `container`. */
 export const inspectContainer = (
   engine: Engine,
   container: string,
   { size, signal }: { size?: boolean; signal?: AbortSignal } = {},
 ): Promise<ContainerDetails> =>
-  engine.json({
-    path: `/containers/${encodeURIComponent(container)}/json`,
-    query: { size },
-    ...(signal && { signal }),
-  })
+  engine.json(
+    {
+      path: `/containers/${encodeURIComponent(container)}/json`,
+      query: { size },
+      ...(signal && { signal }),
+    },
+    readDetails,
+  )

@@ -1,24 +1,46 @@
-import type { ContainerSummary } from './containers.ts'
+import { flag, listOrNull, number, object, optional, text, withDefault } from './answer.ts'
+import { type ContainerSummary, readContainer } from './containers.ts'
 import type { Engine } from './engine.ts'
-import type { ImageSummary } from './images.ts'
+import { type ImageSummary, imageFields } from './images.ts'
+
+type MeasuredImage = ImageSummary & { readonly Containers: number; readonly SharedSize: number }
+
+interface Volume {
+  readonly Name: string
+  readonly UsageData?: { readonly Size: number; readonly RefCount: number } | undefined
+}
+
+interface BuildRecord {
+  readonly Size: number
+  readonly InUse: boolean
+  readonly Shared: boolean
+}
 
 /** The answer of the API (SystemDataUsage). Sizes that the engine did not measure are -1 or absent. */
 export interface DiskUsage {
   readonly LayersSize: number
-  readonly Images:
-    | readonly (ImageSummary & { readonly Containers: number; readonly SharedSize: number })[]
-    | null
-  readonly Containers: readonly ContainerSummary[] | null
-  readonly Volumes:
-    | readonly {
-        readonly Name: string
-        readonly UsageData?: { readonly Size: number; readonly RefCount: number } | null
-      }[]
-    | null
-  readonly BuildCache?:
-    | readonly { readonly Size: number; readonly InUse: boolean; readonly Shared: boolean }[]
-    | null
+  readonly Images: readonly MeasuredImage[]
+  readonly Containers: readonly ContainerSummary[]
+  readonly Volumes: readonly Volume[]
+  readonly BuildCache: readonly BuildRecord[]
 }
+
+const readUsage = object<DiskUsage>({
+  LayersSize: withDefault(number, 0),
+  Images: listOrNull(
+    object<MeasuredImage>({ ...imageFields, Containers: number, SharedSize: number }),
+  ),
+  Containers: listOrNull(readContainer),
+  Volumes: listOrNull(
+    object<Volume>({
+      Name: text,
+      UsageData: optional(
+        object<NonNullable<Volume['UsageData']>>({ Size: number, RefCount: number }),
+      ),
+    }),
+  ),
+  BuildCache: listOrNull(object<BuildRecord>({ Size: number, InUse: flag, Shared: flag })),
+})
 
 /** What one kind of thing takes on an engine's disk, in bytes. */
 export interface DiskUsageRow {
@@ -31,25 +53,27 @@ export interface DiskUsageRow {
   readonly reclaimable: number
 }
 
+/** An engine with much on its disk measures for minutes. */
+export const measuringMs = 600_000
+
 /** What is on an engine's disk, in detail. The engine measures, which may take seconds. */
 export const readDiskUsage = (engine: Engine, signal?: AbortSignal): Promise<DiskUsage> =>
-  engine.json({ path: '/system/df', ...(signal && { signal }) })
+  engine.json({ path: '/system/df', patienceMs: measuringMs, ...(signal && { signal }) }, readUsage)
 
 /** Adds up what an engine stores, counting as `docker system df` does. */
 export const summarizeDiskUsage = (usage: DiskUsage): DiskUsageRow[] => [
   imagesRow(usage),
-  containersRow(usage.Containers ?? []),
-  volumesRow(usage.Volumes ?? []),
-  buildCacheRow(usage.BuildCache ?? []),
+  containersRow(usage.Containers),
+  volumesRow(usage.Volumes),
+  buildCacheRow(usage.BuildCache),
 ]
 
 function imagesRow({ Images, LayersSize }: DiskUsage): DiskUsageRow {
-  const images = Images ?? []
-  const active = images.filter(({ Containers }) => Containers > 0)
+  const active = Images.filter(({ Containers }) => Containers > 0)
   const used = total(active, ({ Size, SharedSize }) => Size - Math.max(SharedSize, 0))
   return {
     kind: 'images',
-    total: images.length,
+    total: Images.length,
     active: active.length,
     size: LayersSize,
     reclaimable: LayersSize - used,
@@ -67,7 +91,7 @@ function containersRow(containers: readonly ContainerSummary[]): DiskUsageRow {
   }
 }
 
-function volumesRow(volumes: NonNullable<DiskUsage['Volumes']>): DiskUsageRow {
+function volumesRow(volumes: DiskUsage['Volumes']): DiskUsageRow {
   const idle = volumes.filter(({ UsageData }) => (UsageData?.RefCount ?? 0) <= 0)
   return {
     kind: 'volumes',
@@ -78,7 +102,7 @@ function volumesRow(volumes: NonNullable<DiskUsage['Volumes']>): DiskUsageRow {
   }
 }
 
-function buildCacheRow(records: NonNullable<DiskUsage['BuildCache']>): DiskUsageRow {
+function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
   const own = records.filter(({ Shared }) => !Shared)
   return {
     kind: 'build cache',

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { id as readId, number, object, optional } from './answer.ts'
 import type { Engine } from './engine.ts'
 
 /** A command to run in a container. */
@@ -20,16 +21,19 @@ export async function createExec(
   engine: Engine,
   { container, command, env, user, folder, privileged, input }: ExecRequest,
 ): Promise<string> {
-  const { Id } = await engine.json<{ readonly Id: string }>({
-    method: 'POST',
-    path: `/containers/${encodeURIComponent(container)}/exec`,
-    body: {
-      ...{ AttachStdin: input, AttachStdout: true, AttachStderr: true, Tty: false },
-      ...{ Cmd: command, Env: env, Privileged: privileged },
-      ...(user !== undefined && { User: user }),
-      ...(folder !== undefined && { WorkingDir: folder }),
+  const { Id } = await engine.json(
+    {
+      method: 'POST',
+      path: `/containers/${encodeURIComponent(container)}/exec`,
+      body: {
+        ...{ AttachStdin: input, AttachStdout: true, AttachStderr: true, Tty: false },
+        ...{ Cmd: command, Env: env, Privileged: privileged },
+        ...(user !== undefined && { User: user }),
+        ...(folder !== undefined && { WorkingDir: folder }),
+      },
     },
-  })
+    object<{ readonly Id: string }>({ Id: readId }),
+  )
   return Id
 }
 
@@ -43,8 +47,9 @@ export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
 
 /** The exit code of one that has ended (ExecInspect). */
 export async function readExitCode(engine: Engine, id: string): Promise<number> {
-  const { ExitCode } = await engine.json<{ readonly ExitCode: number | null }>({
-    path: `/exec/${id}/json`,
-  })
+  const { ExitCode } = await engine.json(
+    { path: `/exec/${id}/json` },
+    object<{ readonly ExitCode: number | undefined }>({ ExitCode: optional(number) }),
+  )
   return ExitCode ?? 0
 }

@@ -11,6 +11,8 @@ export interface Frame {
 }
 
 const headerLength = 8
+/** Engines pass on what is written in pieces of 32 KiB at most; a frame that claims to be this long is none. */
+const longestPayload = 1 << 24
 /** The kind of a frame in which the engine tells that it failed halfway. */
 const engineError = 3
 
@@ -38,8 +40,15 @@ export async function* readFrames(body: Bytes): AsyncGenerator<Frame, void> {
 }
 
 /** How many bytes the first frame takes; the header's length while that is not known. */
-const frameLength = (bytes: Buffer): number =>
-  bytes.length < headerLength ? headerLength : headerLength + bytes.readUInt32BE(4)
+function frameLength(bytes: Buffer): number {
+  if (bytes.length < headerLength) return headerLength
+  const length = bytes.readUInt32BE(4)
+  if (length <= longestPayload) return headerLength + length
+  throw new UserError(
+    'failed',
+    `the engine sent what fleet cannot read: a frame of ${length} bytes`,
+  )
+}
 
 function frameOf(bytes: Buffer): Frame {
   const kind = bytes[0]

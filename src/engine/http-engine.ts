@@ -1,10 +1,12 @@
 import { type IncomingMessage, request as startRequest } from 'node:http'
 import { type Duplex, PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { UserError, codeOf, messageOf } from '../errors.ts'
+import { OddAnswer, type Read, object, optional, text } from './answer.ts'
 import { commonVersion, isOlder, likelyVersion, newestVersion } from './api-version.ts'
+import { Silence, readBody } from './body.ts'
 import { DialAgent } from './dial-agent.ts'
 import type { Dial, Engine, EngineRequest } from './engine.ts'
+import { splitLines } from './lines.ts'
 
 /**
  * An engine's HTTP API (https://docs.docker.com/reference/api/engine/) over connections
@@ -22,11 +24,10 @@ export function openEngine(
 
   /** Sends a request and tells a broken connection as a `UserError`. */
   async function send(target: string, sending: Sending): Promise<IncomingMessage> {
-    const { method, body, signal, upgraded } = sending
     try {
-      return await exchange(agent, target, { method, body, signal, upgraded })
+      return await exchange(agent, target, sending)
     } catch (thrown) {
-      throw failureOf(thrown, label, signal)
+      throw failureOf(thrown, label, sending.signal)
     }
   }
 
@@ -42,10 +43,8 @@ export function openEngine(
 
   /** Throws kind `unsupported` when the engine no longer speaks any version that fleet knows. */
   async function checkOldest(signal: Sending['signal']): Promise<void> {
-    const answer = JSON.parse(await text(await send('/version', { signal }))) as {
-      MinAPIVersion?: string
-    }
-    const oldest = answer.MinAPIVersion
+    const answer = await send('/version', { signal })
+    const { MinAPIVersion: oldest } = await parse(answer, { signal }, readOldest)
     if (oldest === undefined || !isOlder(newestVersion, oldest)) return
     throw new UserError(
       'unsupported',
@@ -54,25 +53,57 @@ export function openEngine(
     )
   }
 
-  async function ask(request: EngineRequest & Sending): Promise<IncomingMessage> {
+  /** The body of an answer, as `read` takes it. */
+  async function parse<T>(
+    answer: IncomingMessage,
+    { signal, patienceMs = usualPatienceMs }: Sending,
+    read: Read<T>,
+  ): Promise<T> {
+    try {
+      const body = await readBody(answer, { limit: longestAnswer, patienceMs })
+      return read(body === '' ? undefined : parseJson(body), '')
+    } catch (thrown) {
+      throw failureOf(thrown, label, signal)
+    }
+  }
+
+  /** Asks in the version that the engine speaks; an engine that says another one each time is not followed for ever. */
+  async function ask(request: EngineRequest & Sending, retries = 2): Promise<IncomingMessage> {
     const asked = version
     const answer = await send(`/v${asked}${targetOf(request)}`, request)
     const status = answer.statusCode ?? 0
     if (status < 300 || status === 304) return answer // 101 where the connection was asked for
-    const words = await text(answer)
-    const other = status === 400 ? await otherVersion(answer, asked, request.signal) : undefined
+    const { signal, patienceMs = usualPatienceMs } = request
+    const words = await readBody(answer, { limit: longestRefusal, patienceMs }).catch(
+      (thrown: unknown) => {
+        throw failureOf(thrown, label, signal)
+      },
+    )
+    const mayDiffer = status === 400 && retries > 0
+    const other = mayDiffer ? await otherVersion(answer, asked, signal) : undefined
     if (other === undefined) throw refusal(answer, words, label)
     version = other
-    return ask(request)
+    return ask(request, retries - 1)
   }
 
   return {
-    async json<T>(request: EngineRequest): Promise<T> {
+    async json(request, read) {
+      return parse(await ask(request), request, read)
+    },
+
+    async *lines(request, read) {
       const answer = await ask(request)
-      const body = await text(answer).catch((thrown: unknown) => {
+      try {
+        for await (const line of splitLines(answer, longestLine)) {
+          if (line.length >= longestLine) throw new OddAnswer('a line of it is too long')
+          const document = line.toString().trim()
+          if (document !== '') yield read(parseJson(document), '')
+        }
+      } catch (thrown) {
         throw failureOf(thrown, label, request.signal)
-      })
-      return parseAnswer(body, request.path, label) as T
+      } finally {
+        answer.destroy()
+      }
     },
 
     async stream(request) {
@@ -81,6 +112,7 @@ export function openEngine(
       answer.on('error', (error) => body.destroy(failureOf(error, label, request.signal)))
       body.on('close', () => answer.destroy())
       answer.pipe(body)
+      if (request.patienceMs !== undefined) endInSilence(answer, body, request.patienceMs)
       return { contentType: answer.headers['content-type'] ?? '', body }
     },
 
@@ -100,17 +132,31 @@ export function openEngine(
   }
 }
 
+/** How much of an answer is read, in bytes: ten thousand containers are told in 15 MB, and refusals in a line. */
+const longestAnswer = 1 << 25
+const longestRefusal = 1 << 16
+/** A line of a stream is one event or one reading. */
+const longestLine = 1 << 20
+
+/** How long nothing may come while an answer is waited for, in milliseconds. */
+const usualPatienceMs = 60_000
+
+const readOldest = object<{ readonly MinAPIVersion: string | undefined }>({
+  MinAPIVersion: optional(text),
+})
+
 type Sending = {
   readonly method?: EngineRequest['method'] | undefined
   readonly body?: object | undefined
   readonly signal?: AbortSignal | undefined
+  readonly patienceMs?: number | undefined
   /** Asks for the connection itself, and takes it (RFC 9110 7.8). */
   readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
 /** One HTTP exchange, up to the answer's headers. */
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
-  const { method = 'GET', body, signal, upgraded } = sending
+  const { method = 'GET', body, signal, upgraded, patienceMs = usualPatienceMs } = sending
   const content = body && JSON.stringify(body)
   const headers = {
     ...(content !== undefined && {
@@ -123,6 +169,9 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
     // No server's name is told, for nothing here is TLS: else node:http would look whether `host` is an address.
     const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
+    const silence = setTimeout(() => request.destroy(new Silence(patienceMs)), patienceMs).unref()
+    request.on('close', () => clearTimeout(silence))
+    request.once('response', () => clearTimeout(silence))
     request.on('error', (error) => {
       // The engine may have closed a kept connection meanwhile, and each of the others too. A
       // request that changes nothing is sent again, in the end over a connection made for it.
@@ -132,8 +181,14 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       } else reject(error)
     })
     request.once('upgrade', (answer, connection, head: Buffer) => {
+      clearTimeout(silence)
+      if (upgraded === undefined) {
+        connection.destroy()
+        reject(new OddAnswer('it is a connection, which was not asked for'))
+        return
+      }
       if (head.length > 0) connection.unshift(head)
-      upgraded?.(connection)
+      upgraded(connection)
       resolve(answer)
     })
     request.end(content)
@@ -150,17 +205,21 @@ function targetOf({ path, query = {} }: EngineRequest): string {
   return parameters.size === 0 ? path : `${path}?${parameters.toString()}`
 }
 
-function parseAnswer(body: string, path: string, machine: string): unknown {
-  if (body === '') return undefined
+function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
-  } catch (cause) {
-    const start = body.slice(0, 200).trim()
-    throw new UserError('failed', `the engine's answer to ${path} is not JSON: ${start}`, {
-      machine,
-      cause,
-    })
+  } catch {
+    throw new OddAnswer(`it is not JSON: ${body.slice(0, 200).trim()}`)
   }
+}
+
+/** Gives an answer up where nothing comes for so long, unless that is since nobody takes what has come. */
+function endInSilence(answer: IncomingMessage, body: PassThrough, ms: number): void {
+  const silence = setTimeout(() => {
+    if (body.writableNeedDrain) silence.refresh()
+    else answer.destroy(new Silence(ms))
+  }, ms)
+  answer.on('data', () => silence.refresh()).on('close', () => clearTimeout(silence))
 }
 
 /** A refusal in the engine's own words: `{"message": …}`, or plain text from before any handler. */
@@ -182,6 +241,14 @@ function messageIn(body: string): string | undefined {
 function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
+  if (thrown instanceof OddAnswer) {
+    const message = `the engine sent an answer that fleet cannot read: ${thrown.message}`
+    return new UserError('failed', message, { machine, cause: thrown })
+  }
+  if (thrown instanceof Silence) {
+    const message = `the engine does not answer: ${thrown.message}`
+    return new UserError('unreachable', message, { machine, cause: thrown })
+  }
   if (codeOf(thrown) === undefined) return thrown as Error
   const message = `the connection to the engine broke: ${messageOf(thrown)}`
   return new UserError('unreachable', message, { machine, cause: thrown })

@@ -1,8 +1,23 @@
 import { UserError } from '../errors.ts'
+import {
+  type Read,
+  id,
+  list,
+  listOrNull,
+  moment,
+  nothing,
+  number,
+  object,
+  optional,
+  record,
+  text,
+  whole,
+  withDefault,
+} from './answer.ts'
 import type { Filters } from './containers.ts'
 import type { Engine } from './engine.ts'
 
-/** An image in a list (ImageList); the engine gives more. */
+/** An image in a list (ImageList). */
 export interface ImageSummary {
   readonly Id: string
   readonly ParentId: string
@@ -14,6 +29,18 @@ export interface ImageSummary {
   readonly Size: number
   readonly Labels: Readonly<Record<string, string>> | null
 }
+
+export const imageFields = {
+  Id: id,
+  ParentId: withDefault(text, ''),
+  RepoTags: listOrNull(text),
+  RepoDigests: listOrNull(text),
+  Created: moment,
+  Size: number,
+  Labels: withDefault(record(text), {}),
+}
+
+const readImage: Read<ImageSummary> = object<ImageSummary>(imageFields)
 
 export interface ListImagesOptions {
   /** The layers in between, too. */
@@ -28,7 +55,7 @@ export const listImages = (
   engine: Engine,
   { signal, ...query }: ListImagesOptions = {},
 ): Promise<readonly ImageSummary[]> =>
-  engine.json({ path: '/images/json', query, ...(signal && { signal }) })
+  engine.json({ path: '/images/json', query, ...(signal && { signal }) }, list(readImage))
 
 /** All about one image (ImageInspect); what fleet reads of it is typed. */
 export interface ImageDetails {
@@ -40,13 +67,20 @@ export interface ImageDetails {
   readonly [part: string]: unknown
 }
 
+const readDetails = whole<Pick<ImageDetails, 'Id' | 'RepoTags' | 'Size' | 'RootFS'>>({
+  Id: id,
+  RepoTags: listOrNull(text),
+  Size: number,
+  RootFS: object<ImageDetails['RootFS']>({ Layers: optional(list(id)) }),
+})
+
 /** All about an image, named by reference or id. */
 export const inspectImage = (
   engine: Engine,
   image: string,
   signal?: AbortSignal,
 ): Promise<ImageDetails> =>
-  engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) })
+  engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) }, readDetails)
 
 /** As {@link inspectImage}; undefined where there is no such image. */
 export async function findImage(
@@ -71,12 +105,10 @@ export async function tagImage(
 ): Promise<void> {
   const colon = name.lastIndexOf(':')
   const query = { repo: name.slice(0, colon), tag: name.slice(colon + 1) }
-  await engine.json({
-    method: 'POST',
-    path: `${imagePath(image)}/tag`,
-    query,
-    ...(signal && { signal }),
-  })
+  await engine.json(
+    { method: 'POST', path: `${imagePath(image)}/tag`, query, ...(signal && { signal }) },
+    nothing,
+  )
 }
 
 /** One step of how an image was made (ImageHistory). */
@@ -92,13 +124,22 @@ export interface HistoryEntry {
   readonly Comment: string
 }
 
+const readStep: Read<HistoryEntry> = object<HistoryEntry>({
+  Id: text,
+  Created: moment,
+  CreatedBy: withDefault(text, ''),
+  Tags: listOrNull(text),
+  Size: number,
+  Comment: withDefault(text, ''),
+})
+
 /** How an image was made, the last step first. */
 export const readHistory = (
   engine: Engine,
   image: string,
   signal?: AbortSignal,
 ): Promise<readonly HistoryEntry[]> =>
-  engine.json({ path: `${imagePath(image)}/history`, ...(signal && { signal }) })
+  engine.json({ path: `${imagePath(image)}/history`, ...(signal && { signal }) }, list(readStep))
 
 /** The slashes of a reference stand as they are in the API's paths. */
 const imagePath = (image: string): string =>

@@ -3,25 +3,41 @@ export type Bytes = AsyncIterable<Buffer>
 
 const newline = 0x0a
 
-/** Lines without their newline; an unfinished last line counts. Bytes are decoded by their readers, whole. */
-export async function* splitLines(body: Bytes): AsyncGenerator<Buffer, void> {
+/** How much of a line is held, in bytes: who prints so much without a line end prints no lines. */
+const usualLimit = 1 << 20
+
+/**
+ * Lines without their newline; an unfinished last line counts, and of one longer than `limit` bytes each part that is as
+ * long. Bytes are decoded by their readers, whole.
+ */
+export async function* splitLines(body: Bytes, limit = usualLimit): AsyncGenerator<Buffer, void> {
   let begun: Buffer[] = []
+  let held = 0
+  const take = (rest: Buffer): Buffer => {
+    const line = begun.length === 0 ? rest : Buffer.concat([...begun, rest])
+    begun = []
+    held = 0
+    return line
+  }
   for await (const chunk of body) {
     let start = 0
-    for (let end; (end = chunk.indexOf(newline, start)) !== -1; start = end + 1) {
-      const rest = chunk.subarray(start, end)
-      yield begun.length === 0 ? rest : Buffer.concat([...begun, rest])
-      begun = []
+    while (start < chunk.length) {
+      const end = chunk.indexOf(newline, start)
+      const stop = end === -1 ? chunk.length : end
+      const room = limit - held
+      if (stop - start >= room) {
+        yield take(chunk.subarray(start, start + room))
+        start += room
+        if (start === end) start += 1
+      } else if (end === -1) {
+        begun.push(chunk.subarray(start))
+        held += stop - start
+        start = stop
+      } else {
+        yield take(chunk.subarray(start, end))
+        start = end + 1
+      }
     }
-    if (start < chunk.length) begun.push(chunk.subarray(start))
   }
-  if (begun.length > 0) yield Buffer.concat(begun)
-}
-
-/** The values of a stream of JSON documents, one a line: events, stats, the progress of a pull. */
-export async function* readJsonLines<T>(body: Bytes): AsyncGenerator<T, void> {
-  for await (const line of splitLines(body)) {
-    const text = line.toString().trim()
-    if (text !== '') yield JSON.parse(text) as T
-  }
+  if (held > 0) yield take(Buffer.alloc(0))
 }

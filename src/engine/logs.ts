@@ -21,6 +21,9 @@ export interface LogOptions {
   readonly signal?: AbortSignal
 }
 
+/** How long an engine may send nothing of a log that is there already, in milliseconds. */
+const silenceMs = 60_000
+
 /** What a container printed, oldest first. Ends with the container's life when following. */
 export async function* streamLogs(
   engine: Engine,
@@ -33,6 +36,7 @@ export async function* streamLogs(
   const { body } = await engine.stream({
     path: `/containers/${encodeURIComponent(container)}/logs`,
     query: { stdout: true, stderr: true, timestamps: true, tail: tail ?? 'all', ...options },
+    ...(options.follow !== true && { patienceMs: silenceMs }),
     ...(signal && { signal }),
   })
   yield* Config.Tty ? terminalLines(body) : outputLines(body)
@@ -50,15 +54,19 @@ function timed(message: Buffer): { time: string; printed: Buffer } {
 /** The engine cuts longer lines into messages of this many bytes, each with a time of its own. */
 const longestMessage = 16_384
 
+/** How much of a line is held, in bytes: a longer one comes in parts. */
+const longestLine = 1 << 20
+
 /** Lines of a container without a terminal: each frame is one message, a line or a part of one. */
 async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
-  const begun = new Map<OutputStream, { time: string; parts: Buffer[] }>()
+  const begun = new Map<OutputStream, { time: string; parts: Buffer[]; length: number }>()
   for await (const { stream, payload } of readFrames(body)) {
     const { time, printed } = timed(payload)
-    const line = begun.get(stream) ?? { time, parts: [] }
+    const line = begun.get(stream) ?? { time, parts: [], length: 0 }
     const ended = printed.at(-1) === newline
     line.parts.push(ended ? printed.subarray(0, -1) : printed)
-    if (ended) {
+    line.length += printed.length
+    if (ended || line.length >= longestLine) {
       begun.delete(stream)
       yield { stream, time: line.time, line: Buffer.concat(line.parts).toString() }
     } else begun.set(stream, line)

@@ -1,5 +1,5 @@
+import { type Read, list, number, object, optional, record, text, withDefault } from './answer.ts'
 import type { Engine } from './engine.ts'
-import { readJsonLines } from './lines.ts'
 
 /** What a container uses now. Bytes, and per cent as `docker stats` counts them. */
 export interface ContainerStats {
@@ -18,10 +18,20 @@ export interface ContainerStats {
 interface CpuReading {
   readonly cpu_usage: {
     readonly total_usage: number
-    readonly percpu_usage?: readonly number[] | null
+    readonly percpu_usage?: readonly number[] | undefined
   }
-  readonly system_cpu_usage?: number
-  readonly online_cpus?: number
+  readonly system_cpu_usage?: number | undefined
+  readonly online_cpus?: number | undefined
+}
+
+interface NetworkReading {
+  readonly rx_bytes: number
+  readonly tx_bytes: number
+}
+
+interface BlockReading {
+  readonly op: string
+  readonly value: number
 }
 
 /** A reading of the API (ContainerStats). A container that does not run has most parts empty. */
@@ -31,16 +41,42 @@ export interface StatsReading {
   readonly cpu_stats: CpuReading
   readonly precpu_stats: CpuReading
   readonly memory_stats: {
-    readonly usage?: number
-    readonly limit?: number
-    readonly stats?: Readonly<Record<string, number>>
+    readonly usage?: number | undefined
+    readonly limit?: number | undefined
+    readonly stats?: Readonly<Record<string, number>> | undefined
   }
-  readonly networks?: Readonly<Record<string, { rx_bytes: number; tx_bytes: number }>>
+  readonly networks?: Readonly<Record<string, NetworkReading>> | undefined
   readonly blkio_stats: {
-    readonly io_service_bytes_recursive?: readonly { op: string; value: number }[] | null
+    readonly io_service_bytes_recursive?: readonly BlockReading[] | undefined
   }
-  readonly pids_stats: { readonly current?: number }
+  readonly pids_stats: { readonly current?: number | undefined }
 }
+
+const readCpu: Read<CpuReading> = object<CpuReading>({
+  cpu_usage: object<CpuReading['cpu_usage']>({
+    total_usage: number,
+    percpu_usage: optional(list(number)),
+  }),
+  system_cpu_usage: optional(number),
+  online_cpus: optional(number),
+})
+
+const readReading: Read<StatsReading> = object<StatsReading>({
+  id: withDefault(text, ''),
+  name: text,
+  cpu_stats: readCpu,
+  precpu_stats: readCpu,
+  memory_stats: object<StatsReading['memory_stats']>({
+    usage: optional(number),
+    limit: optional(number),
+    stats: optional(record(number)),
+  }),
+  networks: optional(record(object<NetworkReading>({ rx_bytes: number, tx_bytes: number }))),
+  blkio_stats: object<StatsReading['blkio_stats']>({
+    io_service_bytes_recursive: optional(list(object<BlockReading>({ op: text, value: number }))),
+  }),
+  pids_stats: object<StatsReading['pids_stats']>({ current: optional(number) }),
+})
 
 /** What a container uses, measured once; the engine takes a second or two, to see the processor work. */
 export async function readStats(
@@ -48,7 +84,7 @@ export async function readStats(
   container: string,
   signal?: AbortSignal,
 ): Promise<ContainerStats> {
-  return computeStats(await engine.json<StatsReading>(statsRequest(container, false, signal)))
+  return computeStats(await engine.json(statsRequest(container, false, signal), readReading))
 }
 
 /** What a container uses, about once a second, until it is removed. */
@@ -57,8 +93,8 @@ export async function* streamStats(
   container: string,
   signal?: AbortSignal,
 ): AsyncGenerator<ContainerStats, void> {
-  const { body } = await engine.stream(statsRequest(container, true, signal))
-  for await (const reading of readJsonLines<StatsReading>(body)) yield computeStats(reading)
+  const readings = engine.lines(statsRequest(container, true, signal), readReading)
+  for await (const reading of readings) yield computeStats(reading)
 }
 
 const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) => ({

@@ -1,8 +1,8 @@
+import { moment, number, object, optional, record, text, whole, withDefault } from './answer.ts'
 import type { Filters } from './containers.ts'
 import type { Engine } from './engine.ts'
-import { readJsonLines } from './lines.ts'
 
-/** About an engine and its host (SystemInfo); the engine gives more. */
+/** About an engine and its host (SystemInfo). */
 export interface SystemInfo {
   readonly Name: string
   readonly ServerVersion: string
@@ -22,22 +22,47 @@ export interface SystemInfo {
   readonly Driver: string
 }
 
+const readInfoAnswer = object<SystemInfo>({
+  Name: withDefault(text, ''),
+  ServerVersion: withDefault(text, ''),
+  OperatingSystem: withDefault(text, ''),
+  OSType: withDefault(text, ''),
+  Architecture: withDefault(text, ''),
+  KernelVersion: withDefault(text, ''),
+  NCPU: withDefault(number, 0),
+  MemTotal: withDefault(number, 0),
+  Containers: number,
+  ContainersRunning: number,
+  ContainersPaused: withDefault(number, 0),
+  ContainersStopped: withDefault(number, 0),
+  Images: number,
+  Driver: withDefault(text, ''),
+})
+
 /** About an engine and its host. */
 export const readInfo = (engine: Engine, signal?: AbortSignal): Promise<SystemInfo> =>
-  engine.json({ path: '/info', ...(signal && { signal }) })
+  engine.json({ path: '/info', ...(signal && { signal }) }, readInfoAnswer)
 
-/** Versions of an engine (SystemVersion); the engine gives more. */
+/** Versions of an engine (SystemVersion). */
 export interface EngineVersion {
   readonly Version: string
   readonly ApiVersion: string
   readonly Os: string
   readonly Arch: string
-  readonly KernelVersion?: string
+  readonly KernelVersion?: string | undefined
 }
+
+const readVersionAnswer = object<EngineVersion>({
+  Version: text,
+  ApiVersion: text,
+  Os: text,
+  Arch: text,
+  KernelVersion: optional(text),
+})
 
 /** Versions of an engine, with operating system and processor in Docker's terms. */
 export const readVersion = (engine: Engine, signal?: AbortSignal): Promise<EngineVersion> =>
-  engine.json({ path: '/version', ...(signal && { signal }) })
+  engine.json({ path: '/version', ...(signal && { signal }) }, readVersionAnswer)
 
 /** Something that happened on an engine (SystemEvents). */
 export interface EngineEvent {
@@ -52,6 +77,17 @@ export interface EngineEvent {
   readonly timeNano: number
 }
 
+const readEvent = whole<EngineEvent>({
+  Type: text,
+  Action: text,
+  Actor: object<EngineEvent['Actor']>({
+    ID: text,
+    Attributes: record(text),
+  }),
+  time: moment,
+  timeNano: number,
+})
+
 export interface EventOptions {
   /** Unix times, as `unixTime` gives them. With neither, events begin now and go on. */
   readonly since?: string
@@ -65,6 +101,5 @@ export async function* streamEvents(
   engine: Engine,
   { signal, ...query }: EventOptions = {},
 ): AsyncGenerator<EngineEvent, void> {
-  const { body } = await engine.stream({ path: '/events', query, ...(signal && { signal }) })
-  yield* readJsonLines<EngineEvent>(body)
+  yield* engine.lines({ path: '/events', query, ...(signal && { signal }) }, readEvent)
 }

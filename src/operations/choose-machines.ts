@@ -72,15 +72,6 @@ async function thatFailed(
   })
 }
 
-/**
- * The machines that a command means: those that `selectors` choose, else the one that
- * `chooseMachine` finds. Hosts without an engine count only when they are named.
- */
-export async function chooseMachines(context: Context, wanted: Wanted): Promise<Machine[]> {
-  const chosen = await chooseHosts(context, wanted)
-  return choosesMany(wanted) ? withEngines(chosen) : [...chosen]
-}
-
 /** Those of several machines that have an engine. Throws where none has. */
 export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
@@ -92,7 +83,10 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
   return withEngine
 }
 
-/** As {@link chooseMachines}, with hosts that have no engine. */
+/**
+ * The machines that a command means: those that `selectors` choose, else the one that `chooseMachine` finds. Hosts without
+ * an engine are among them.
+ */
 export async function chooseHosts(context: Context, wanted: Wanted): Promise<readonly Machine[]> {
   const { machine, on, retryFailed = false } = wanted
   if (!choosesMany(wanted)) return [await chooseMachine(context, machine)]

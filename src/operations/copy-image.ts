@@ -1,4 +1,3 @@
-import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import type { Engine } from '../engine/engine.ts'
 import {
@@ -11,7 +10,7 @@ import {
 import { UserError } from '../errors.ts'
 import { type Machine, hostOf } from '../machine/machine.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
-import { run } from '../transport/run.ts'
+import { beginningOf, run } from '../transport/run.ts'
 import type { Context } from './context.ts'
 
 /** What copying an image to one machine took. */
@@ -106,7 +105,7 @@ async function send(
   let bytes = 0
   saving.stdout.on('data', (chunk: Buffer) => onBytes((bytes += chunk.length)))
   loading.stdout.resume()
-  const words = Promise.all([text(saving.stderr), text(loading.stderr)])
+  const words = Promise.all([beginningOf(saving.stderr), beginningOf(loading.stderr)])
   const passed = pipeline(saving.stdout, loading.stdin).catch(() => {}) // both ends tell why
   const [saved, loaded] = await Promise.all([saving.exit, loading.exit, passed]).catch(
     (error: unknown) => {

@@ -12,7 +12,7 @@ export type Outcome<Machine, Value> =
 export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Promise<Value>
 
 /** How long something may take. */
-export interface TimeLimit {
+interface TimeLimit {
   readonly ms: number
   readonly clock: Clock
 }

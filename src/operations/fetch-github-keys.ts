@@ -1,5 +1,5 @@
 import { get } from 'node:https'
-import { text } from 'node:stream/consumers'
+import type { Readable } from 'node:stream'
 import { UserError, messageOf } from '../errors.ts'
 import { proxyAgent } from '../proxy.ts'
 
@@ -15,6 +15,18 @@ const notFetched = (user: string, why: string, cause?: unknown): UserError =>
     cause,
   })
 
+/** How much of an answer is read, in characters: a thousand keys and more. */
+const longestAnswer = 1 << 20
+
+async function readShort(answer: Readable): Promise<string> {
+  let body = ''
+  for await (const part of answer.setEncoding('utf8')) {
+    body += String(part)
+    if (body.length > longestAnswer) throw new Error('its answer is too long')
+  }
+  return body
+}
+
 /** The lines of https://github.com/USER.keys, over the proxy that HTTPS_PROXY names if any. */
 export async function fetchGithubKeys(
   user: string,
@@ -28,7 +40,7 @@ export async function fetchGithubKeys(
   const { status, body } = await new Promise<{ status: number; body: string }>(
     (resolve, reject) => {
       get(url, { agent: proxyAgent(), signal: stop }, (answer) => {
-        text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject)
+        readShort(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject)
       }).on('error', reject)
     },
   ).catch((error: unknown) => {

@@ -1,3 +1,4 @@
+import { readInfo } from '../engine/system.ts'
 import type { UserError } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
@@ -35,16 +36,6 @@ export interface Observation {
   readonly took: number
 }
 
-/** The part of the engine's answer to `GET /info` that fleet shows. */
-interface EngineInfo {
-  readonly ServerVersion: string
-  readonly Containers: number
-  readonly ContainersRunning: number
-  readonly Images: number
-  readonly OperatingSystem: string
-  readonly Architecture: string
-}
-
 type Answer = Omit<Observation, 'machine' | 'took'>
 
 /** How asking one machine went so far. */
@@ -80,7 +71,7 @@ async function askMachine(
   question.reached = true
   if (machine.engine === 'none') return { state: 'running' }
   const engine = await context.engine(now)
-  const info = await engine.json<EngineInfo>({ path: '/info', signal })
+  const info = await readInfo(engine, signal)
   return {
     state: 'running',
     engine: info.ServerVersion,

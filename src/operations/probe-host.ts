@@ -14,6 +14,9 @@ export interface ProbeTarget {
   readonly signal: AbortSignal
 }
 
+/** How long a host may print nothing while it is looked at, in milliseconds. */
+const silenceMs = 60_000
+
 /**
  * Looks at a host, in one command that changes nothing on it.
  * Throws kind `unsupported` where no POSIX shell answers.
@@ -25,7 +28,13 @@ export async function probeHost({
   signal,
 }: ProbeTarget): Promise<HostProbe> {
   const command = ['sh', '-s', ...(socket === undefined ? [] : [socket])]
-  const { code, stdout, stderr } = await run(transport, command, { input: probeScript, signal })
+  const { code, stdout, stderr } = await run(transport, command, {
+    ...{ input: probeScript, signal },
+    patienceMs: silenceMs,
+  }).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.machine !== undefined || signal.aborted) throw error
+    throw new UserError(error.kind, error.message, { machine, hint: error.hint, cause: error })
+  })
   const probe = parseHostProbe(stdout)
   if (code === 0 && probe.arch !== '') return probe
   const why = stderr.trim().split('\n').at(-1) || `its shell gave exit code ${code}`

@@ -1,8 +1,7 @@
 import { Duplex } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import type { Dial } from '../engine/engine.ts'
 import { UserError, codeOf } from '../errors.ts'
-import { type CommandResult, run } from '../transport/run.ts'
+import { type CommandResult, beginningOf, run } from '../transport/run.ts'
 import type { RunningCommand, Transport } from '../transport/transport.ts'
 
 type Words = readonly string[]
@@ -92,7 +91,7 @@ async function startCommand(
     return busy
   })
   const connection = joinStreams(running, () => ending.abort())
-  Promise.all([running.exit, text(running.stderr)]).then(
+  Promise.all([running.exit, beginningOf(running.stderr)]).then(
     ([status, words]) => {
       const ended = 'code' in status && status.code === 0
       if (!ended) failed()

@@ -1,6 +1,7 @@
 import { cp, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { readVersion } from '../../src/engine/system.ts'
 import { createMachine } from '../../src/operations/create-machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { bootHost } from '../support/booted-host/booted-host.ts'
@@ -37,11 +38,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
       host: { phase: 'ready', socket, engine: expect.stringMatching(/^\d/) },
     })
     expect(machine.host).not.toHaveProperty('address')
-    const { Version } = await (
-      await fleet.engine(machine)
-    ).json<{ Version: string }>({
-      path: '/version',
-    })
+    const { Version } = await readVersion(await fleet.engine(machine))
     expect(Version).toBe(machine.host.engine)
     await expect(
       createMachine(fleet, { ...request, name: parseMachineName('again') }, calls),

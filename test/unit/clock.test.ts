@@ -5,6 +5,10 @@ import { tellWaiting } from '../../src/ui/waiting.ts'
 import { collect } from '../support/collect.ts'
 import { pipeIo } from '../support/fake-io.ts'
 
+async function* arrivals() {
+  for (const machine of ['c', 'a', 'd', 'b']) yield await Promise.resolve({ machine })
+}
+
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
@@ -53,9 +57,6 @@ test('who is waited for is told after some seconds, and again, but not while a q
 })
 
 test('what comes in any order is handed on in the order of the machines, as soon as that is known', async () => {
-  async function* arrivals() {
-    for (const machine of ['c', 'a', 'd', 'b']) yield await Promise.resolve({ machine })
-  }
   const seen: string[] = []
   const ordered = inOrder(['a', 'b', 'c', 'd'], arrivals())
   seen.push((await ordered.next()).value?.machine ?? '')

@@ -46,7 +46,7 @@ test('adds up as docker system df does', () => {
 })
 
 test('an engine with nothing on it', () => {
-  const nothing = { LayersSize: 0, Images: null, Containers: null, Volumes: null, BuildCache: null }
+  const nothing = { LayersSize: 0, Images: [], Containers: [], Volumes: [], BuildCache: [] }
   expect(summarizeDiskUsage(nothing).every(({ total, size }) => total === 0 && size === 0)).toBe(
     true,
   )

@@ -91,7 +91,7 @@ test('a container that does not run uses nothing', () => {
     cpu_stats: { cpu_usage: { total_usage: 0 } },
     precpu_stats: { cpu_usage: { total_usage: 0 } },
     memory_stats: {},
-    blkio_stats: { io_service_bytes_recursive: null },
+    blkio_stats: {},
     pids_stats: {},
   }
   expect(computeStats(stopped)).toMatchObject({

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readFrames } from '../../src/engine/frames.ts'
-import { readJsonLines, splitLines } from '../../src/engine/lines.ts'
+import { splitLines } from '../../src/engine/lines.ts'
 import { collect } from '../support/collect.ts'
 
 /** The bytes in pieces that end at the given places. */
@@ -45,6 +45,11 @@ describe('readFrames', () => {
     expect(await framesOf(Readable.from([bytes.subarray(0, -1)]))).toHaveLength(1)
   })
 
+  test('takes no frame for one that claims to be endless', async () => {
+    const endless = Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])
+    await expect(framesOf(Readable.from([endless]))).rejects.toMatchObject({ kind: 'failed' })
+  })
+
   test('throws the words of an engine that failed halfway', async () => {
     const bytes = Buffer.concat([frame(1, Buffer.from('a')), frame(3, Buffer.from('no log\n'))])
     await expect(framesOf(Readable.from([bytes]))).rejects.toMatchObject({
@@ -66,15 +71,22 @@ describe('splitLines', () => {
     )
   })
 
-  test('takes an unfinished last line and one of megabytes', async () => {
+  test('takes an unfinished last line, and of one of megabytes a part after the other', async () => {
     const long = Buffer.alloc(65_536, 'x')
-    const body = Readable.from([...Array.from({ length: 160 }, () => long), Buffer.from('\nend')])
+    const body = Readable.from([...Array.from({ length: 40 }, () => long), Buffer.from('\nend')])
     const found = await collect(splitLines(body))
-    expect(found.map(({ length }) => length)).toEqual([160 * 65_536, 3])
+    expect(found.map(({ length }) => length)).toEqual([1 << 20, 1 << 20, 1 << 19, 3])
   })
-})
 
-test('readJsonLines skips blank lines', async () => {
-  const body = Readable.from([Buffer.from('{"a":"ä'), Buffer.from('"}\r\n\n{"a":2}')])
-  expect(await collect(readJsonLines(body))).toEqual([{ a: 'ä' }, { a: 2 }])
+  test('loses nothing of long lines, however they are cut', async () => {
+    const line = fc.string({ maxLength: 12 }).map((text) => text.replaceAll('\n', ''))
+    await fc.assert(
+      fc.asyncProperty(fc.array(line), places, async (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((text) => `${text}\n`).join(''))
+        const found = await collect(splitLines(cut(bytes, cuts), 5))
+        expect(found.join('')).toBe(lines.join(''))
+        expect(Math.max(0, ...found.map(({ length }) => length))).toBeLessThanOrEqual(5)
+      }),
+    )
+  })
 })

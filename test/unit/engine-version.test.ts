@@ -39,6 +39,7 @@ const speaking =
   }
 
 const info = { path: '/info' }
+const raw = (value: unknown) => value as { url: string }
 
 test('versions compare by number', () => {
   expect([isOlder('1.9', '1.10'), isOlder('1.10', '1.9'), isOlder('1.40', '2.1')]).toEqual([
@@ -52,7 +53,7 @@ test('versions compare by number', () => {
 describe('the API version', () => {
   test('costs nothing with an engine that is as new', async () => {
     const { engine, asked } = await serve(speaking('1.24', '1.60'))
-    await engine.json(info)
+    await engine.json(info, raw)
     expect(asked).toEqual([`/v${newestVersion}/info`])
   })
 
@@ -63,37 +64,37 @@ describe('the API version', () => {
     ['4.9.4', newestVersion],
   ])('is at first that of release %s as it was last seen', async (release, expected) => {
     const { engine, asked } = await serve(speaking('1.12', expected), release)
-    await engine.json(info)
+    await engine.json(info, raw)
     expect(asked).toEqual([`/v${expected}/info`])
   })
 
   test('is found out anew when the engine is another one by now', async () => {
     const { engine, asked } = await serve(speaking('1.44', '1.60'), '20.10.24')
-    await engine.json(info)
+    await engine.json(info, raw)
     expect([asked[0], asked.at(-1)]).toEqual(['/v1.41/info', `/v${newestVersion}/info`])
   })
 
   test('is that of an older engine, found out once', async () => {
     const { engine, asked } = await serve(speaking('1.12', '1.41'))
-    await engine.json(info)
-    await engine.json(info)
+    await engine.json(info, raw)
+    await engine.json(info, raw)
     expect(asked).toEqual([`/v${newestVersion}/info`, '/v1.41/info', '/v1.41/info'])
   })
 
   test('is found out by many requests at once', async () => {
     const { engine } = await serve(speaking('1.12', '1.41'))
-    const answers = await Promise.all(Array.from({ length: 20 }, () => engine.json(info)))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => engine.json(info, raw)))
     expect(answers).toEqual(Array.from({ length: 20 }, () => ({ url: '/v1.41/info' })))
   })
 
   test('is asked for where refusals do not show it', async () => {
     const { engine } = await serve(speaking('1.12', '1.36', ''))
-    expect(await engine.json(info)).toEqual({ url: '/v1.36/info' })
+    expect(await engine.json(info, raw)).toEqual({ url: '/v1.36/info' })
   })
 
   test('of an engine too old for fleet', async () => {
     const { engine } = await serve(speaking('1.12', '1.30'))
-    await expect(engine.json(info)).rejects.toMatchObject({
+    await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
       machine: 'old',
       message: expect.stringContaining('the engine speaks API 1.30'),
@@ -102,7 +103,7 @@ describe('the API version', () => {
 
   test('of an engine too new for fleet', async () => {
     const { engine } = await serve(speaking('1.60', '1.70'))
-    await expect(engine.json(info)).rejects.toMatchObject({
+    await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
       message: expect.stringContaining('the engine speaks API 1.60 and later'),
     })
@@ -112,15 +113,16 @@ describe('the API version', () => {
 describe('an answer that is none of an engine', () => {
   test('a page', async () => {
     const { engine } = await serve((_, response) => response.end('<html>hello</html>'))
-    await expect(engine.json(info)).rejects.toMatchObject({
+    await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
-      message: "the engine's answer to /info is not JSON: <html>hello</html>",
+      message:
+        'the engine sent an answer that fleet cannot read: it is not JSON: <html>hello</html>',
     })
   })
 
   test('an error without words', async () => {
     const { engine } = await serve((_, response) => response.writeHead(502).end())
-    await expect(engine.json(info)).rejects.toMatchObject({
+    await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
       message: 'HTTP 502 Bad Gateway',
     })
@@ -128,7 +130,10 @@ describe('an answer that is none of an engine', () => {
 
   test('another protocol', async () => {
     const { engine } = await serve((_, response) => response.socket?.end('SSH-2.0-x\r\n'))
-    await expect(engine.json(info)).rejects.toMatchObject({ kind: 'unreachable', machine: 'old' })
+    await expect(engine.json(info, raw)).rejects.toMatchObject({
+      kind: 'unreachable',
+      machine: 'old',
+    })
   })
 })
 
@@ -137,8 +142,8 @@ test('a request that changes something is not sent twice', async () => {
     if (method === 'POST') response.socket?.destroy()
     else response.end('{}')
   })
-  await engine.json(info)
-  const start = engine.json({ method: 'POST', path: '/containers/a/start' })
+  await engine.json(info, raw)
+  const start = engine.json({ method: 'POST', path: '/containers/a/start' }, raw)
   await expect(start).rejects.toMatchObject({ kind: 'unreachable' })
   expect(asked.filter((url) => url.endsWith('/start'))).toHaveLength(1)
 })
@@ -146,7 +151,7 @@ test('a request that changes something is not sent twice', async () => {
 test('queries are encoded, objects as JSON', async () => {
   const { engine } = await serve(speaking('1.12', '1.60'))
   const query = { all: true, limit: 2, size: undefined, filters: { label: ['a=b c'] } }
-  const { url } = await engine.json<{ url: string }>({ path: '/containers/json', query })
+  const { url } = await engine.json({ path: '/containers/json', query }, raw)
   expect(Object.fromEntries(new URL(url, 'http://docker').searchParams)).toEqual({
     all: 'true',
     limit: '2',
@@ -161,7 +166,7 @@ test('a kept connection that the engine closed is replaced, for requests that ch
     else response.end(JSON.stringify({ url }))
     used.add(socket)
   })
-  const ask = () => Promise.all(Array.from({ length: 5 }, () => engine.json(info)))
+  const ask = () => Promise.all(Array.from({ length: 5 }, () => engine.json(info, raw)))
   await ask()
   expect(await ask()).toHaveLength(5)
 })

@@ -12,9 +12,6 @@ const columns: readonly Column<DiskUsageRow>[] = [
   { title: 'RECLAIMABLE', text: (row) => humanSize(row.reclaimable) },
 ]
 
-/** An engine with much on its disk measures for minutes. */
-const measuringMs = 600_000
-
 export const df = defineCommand({
   name: 'df',
   summary: 'Show what images, containers and volumes take on the disk',
@@ -22,7 +19,8 @@ export const df = defineCommand({
   gathers: true,
   answers: 'json',
   async run(invocation) {
-    const { readDiskUsage, summarizeDiskUsage } = await import('../../engine/disk-usage.ts')
+    const { measuringMs, readDiskUsage, summarizeDiskUsage } =
+      await import('../../engine/disk-usage.ts')
     return listFromEngines(invocation, {
       list: async (engine, signal) => summarizeDiskUsage(await readDiskUsage(engine, signal)),
       columns,
