@@ -72,7 +72,10 @@ function countedBy(profiles: Profiles, name: string): (Counted & { number: numbe
 }
 
 /** What wants a machine that has no entry; undefined where nothing does. */
-export function wantedBy(profiles: Profiles, name: string): Counted | undefined {
+export function wantedBy(
+  profiles: Profiles,
+  name: string,
+): (Counted & { readonly number: number }) | undefined {
   const counted = countedBy(profiles, name)
   return counted !== undefined && counted.number <= counted.count ? counted : undefined
 }

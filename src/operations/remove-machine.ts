@@ -44,33 +44,47 @@ export async function checkForgettable(
 ): Promise<void> {
   const inventory = await (await context.inventory()).read()
   const names = new Set(machines.map(({ name }) => name))
-  for (const machine of machines) checkWritten(inventory, machine)
+  for (const machine of machines) checkWritten(inventory, machine, machines.length)
   for (const name of names) checkUnused(inventory, name, names)
   for (const name of names) await checkStillWanted(context, inventory, name)
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
 }
 
 /** A machine that only a profile wants has nothing that could be taken away. */
-function checkWritten(inventory: Inventory, { name }: Machine): void {
+function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
   if (inventory.entries.has(name)) return
-  throw new UserError('usage', `${name} is not created yet: there is nothing to remove`, {
+  const others = of > 1 ? '; no machine was removed' : ''
+  throw new UserError('usage', `${name} is not created yet: there is nothing to remove${others}`, {
     machine: name,
-    hint: describeWish(inventory, name),
+    hint: describeWishes(inventory, [name])[0],
   })
 }
 
-/** What would make a numbered machine anew once it is gone, and how to keep it away; undefined where nothing would. */
-export function describeWish(
+/** What would make numbered machines anew once they are gone, and how to keep them away; a sentence for each profile. */
+export function describeWishes(
   { profiles }: Pick<Inventory, 'profiles'>,
-  name: string,
-): string | undefined {
-  const wanted = wantedBy(profiles, name)
-  if (wanted === undefined) return undefined
-  const { profile, count } = wanted
-  const last = `${profile}-${count}`
-  const change = `fleet set --profile ${profile} count=${count - 1}`
-  const keepAway = name === last ? change : `fleet rename ${last} ${name} && ${change}`
-  return `profile ${profile} has count: ${count}, so the next fleet apply makes ${name}; to keep it away: ${keepAway}`
+  names: readonly string[],
+): string[] {
+  const wanted = names.flatMap((name) => {
+    const counted = wantedBy(profiles, name)
+    return counted === undefined ? [] : { name, ...counted }
+  })
+  return [...new Set(wanted.map(({ profile }) => profile))].map((profile) => {
+    const gone = wanted.filter((counted) => counted.profile === profile)
+    const [{ count } = { count: 0 }] = gone
+    const rest = count - gone.length
+    const numbers = new Set(gone.map(({ number }) => number))
+    const gaps = gone.filter(({ number }) => number <= rest)
+    const last = Array.from({ length: count - rest }, (_, index) => count - index).filter(
+      (number) => !numbers.has(number),
+    )
+    const commands = [
+      ...gaps.map(({ name }, index) => `fleet rename ${profile}-${last[index]} ${name}`),
+      `fleet set --profile ${profile} count=${rest}`,
+    ]
+    const list = gone.map(({ name }) => name).join(', ')
+    return `profile ${profile} has count: ${count}, so the next fleet apply makes ${list}; to keep ${gone.length === 1 ? 'it' : 'them'} away: ${commands.join(' && ')}`
+  })
 }
 
 async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
@@ -113,7 +127,7 @@ async function checkStillWanted(
     throw new UserError(
       'usage',
       `${name} is wanted by profile ${wanted.profile}, which lacks what its entry has: ${lacking}`,
-      { machine: name, hint: describeWish(inventory, name), cause: error },
+      { machine: name, hint: describeWishes(inventory, [name])[0], cause: error },
     )
   }
 }

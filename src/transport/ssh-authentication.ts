@@ -202,11 +202,7 @@ const keyboardInteractive = (
   },
 })
 
-async function* askPerson(
-  credentials: Credentials,
-  prompt: Prompt,
-  auth: UserAuth,
-): Attempts {
+async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
   const { user, host } = credentials
   const methods = ['keyboard-interactive', 'password'] as const
   const asked = { 'keyboard-interactive': 0, password: 0 }

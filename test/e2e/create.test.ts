@@ -73,6 +73,19 @@ describe('stopped without a terminal', () => {
     expect(await phases()).toEqual({})
   })
 
+  test('an apply says what it began, that it may cost money, and how to go on', async () => {
+    const entry = `{ driver: example, options: { zone: north, endpoint: ${JSON.stringify(cloud.endpoint)} } }`
+    const text = (await ana.inventory()).replace('machines: {}', `machines:\n  web-1: ${entry}`)
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    const stopped = await fleetUntil(waiting, ['apply', '--yes'])
+    expect(stopped.code).toBe(130)
+    expect(stopped.stderr).toContain(
+      'cancelled: web-1 is partly created and may cost money until removed\n' +
+        '  to continue: fleet apply; to undo it: fleet rm web-1\n',
+    )
+    await fleet('rm', '-y', 'web-1')
+  })
+
   test('with --rollback nothing is left', async () => {
     const before = await ana.inventory()
     const stopped = await fleetUntil(waiting, ['create', 'web-1', '--rollback', ...create])
@@ -87,7 +100,7 @@ const createOnTerminal = (answer: string) =>
     ['create', 'web-1', ...create],
     [
       { at: waiting, type: '\u0003' },
-      { at: 'what is to become', type: answer },
+      { at: 'Keep it and finish later', type: answer },
     ],
     { env: cloud.env },
   )

@@ -8,6 +8,7 @@ import { commonOptions } from '../common-options.ts'
 import { type Invocation, defineCommand, text } from '../definition.ts'
 import { agreeSevere, destroyOption, leftAsItIs } from './agree-severe.ts'
 import { requireConsent, yesOption } from './confirmation.ts'
+import { explainStoppedApply, explainUnfinished, tellUnfinished } from './end-creation.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
 import { lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
@@ -80,8 +81,17 @@ export const apply = defineCommand({
       machines,
       (machine, calls) => applyOne(machine, { ...calls, trust }),
       { concurrency: targets.parallel, maxFail: options.maxFail },
+    ).catch(async (error: unknown) => {
+      const names = machines.map(({ name }) => name)
+      if (io.signal.aborted) throw await explainStoppedApply(fleet, names)
+      throw await explainUnfinished(fleet, names, error, 'fleet apply')
+    })
+    const { values, failed, code } = sumUp({ io, format }, outcomes)
+    await tellUnfinished(
+      surroundings,
+      failed.map(({ name }) => name),
+      'fleet apply',
     )
-    const { values, code } = sumUp({ io, format }, outcomes)
     for (const change of left) writeFailure(io, leftAsItIs(change), format.json)
     if (format.json) writeJson(io, values)
     else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)

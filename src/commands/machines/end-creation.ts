@@ -1,41 +1,85 @@
 import { UserError, messageOf } from '../../errors.ts'
 import type { Fleet } from '../../fleet.ts'
+import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Progress } from '../../operations/context.ts'
+import { foldNames } from '../../ui/fold-names.ts'
 import { canPrompt, choose } from '../../ui/prompt.ts'
 import type { Invocation } from '../definition.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 
 /** Those whose creation was begun and is not finished. */
-async function unfinished(fleet: Fleet, names: readonly MachineName[]): Promise<MachineName[]> {
+async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
   const { machines } = await (await fleet.inventory()).read()
-  return names.filter((name) => machines.get(name)?.host?.phase === 'creating')
+  const wanted = new Set(names)
+  return [...machines.values()].filter(
+    ({ name, host }) => wanted.has(name) && host?.phase === 'creating',
+  )
 }
 
+const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({ name }) => name)
+
 /** The commands that go on with what was begun, and that undo it. */
-const waysOn = (names: readonly string[]): string =>
-  `to go on: fleet create ${names.join(' ')}; to undo it: fleet rm ${names.join(' ')}`
+const waysOn = (names: readonly string[], goOn = `fleet create ${names.join(' ')}`): string =>
+  `to continue: ${goOn}; to undo it: fleet rm ${names.join(' ')}`
+
+/** Whether somebody else's computer is paid for it: hosts on this one are noted as such. */
+const mayCost = ({ host }: Machine): boolean =>
+  host?.token !== undefined && host.resources?.['computer'] === undefined
+
+/** What was begun, and that it may be paid for. */
+function describeBegun(begun: readonly Machine[]): string {
+  const paid = begun.some(mayCost) ? ' and may cost money until removed' : ''
+  return `${foldNames(namesOf(begun))} ${begun.length === 1 ? 'is' : 'are'} partly created${paid}`
+}
 
 /** The error of one machine, with what to do about a creation that was begun. */
 export async function explainUnfinished(
   fleet: Fleet,
   names: readonly MachineName[],
   error: unknown,
+  goOn?: string,
 ): Promise<unknown> {
-  const begun = await unfinished(fleet, names)
+  const begun = namesOf(await unfinished(fleet, names))
   if (begun.length === 0 || !(error instanceof UserError)) return error
   const { kind, message, machine, hint } = error
-  const ways = hint === undefined ? waysOn(begun) : `${hint}; ${waysOn(begun)}`
+  const ways = [hint, waysOn(begun, goOn)].filter((way) => way !== undefined).join('; ')
   return new UserError(kind, message, { machine, hint: ways, cause: error })
 }
 
-/** Says how to go on with creations that were begun, after failures that were told. */
+/** Says how to go on with creations that were begun, after failures that were told; `goOn` is the command that does. */
 export async function tellUnfinished(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
-  names: readonly MachineName[],
+  names: readonly string[],
+  goOn?: string,
 ): Promise<void> {
+  const begun = namesOf(await unfinished(fleet, names))
+  if (begun.length > 0 && !format.json) io.stderr.write(`  ${waysOn(begun, goOn)}\n`)
+}
+
+/** What an apply that the person stopped leaves behind, and the next commands. */
+export async function explainStoppedApply(
+  fleet: Fleet,
+  names: readonly string[],
+): Promise<UserError> {
   const begun = await unfinished(fleet, names)
-  if (begun.length > 0 && !format.json) io.stderr.write(`  ${waysOn(begun)}\n`)
+  const { machines } = await (await fleet.inventory()).read()
+  const leaving = [...machines.values()].filter(
+    ({ name, host }) => names.includes(name) && host?.phase === 'removing',
+  )
+  const parts = [
+    ...(begun.length === 0 ? [] : [describeBegun(begun)]),
+    ...(leaving.length === 0
+      ? []
+      : [`the removal of ${foldNames(namesOf(leaving))} is not finished`]),
+  ]
+  const message = [
+    'cancelled',
+    ...(parts.length === 0 ? ['no host is partly created'] : [parts.join('; ')]),
+  ]
+  return new UserError('cancelled', message.join(': '), {
+    hint: begun.length === 0 ? 'to continue: fleet apply' : waysOn(namesOf(begun), 'fleet apply'),
+  })
 }
 
 /** Which entries people wrote before, which stay, and what is told of the undoing. */
@@ -87,18 +131,18 @@ export async function settleStopped(
   { names, written }: { names: readonly MachineName[]; written: ReadonlySet<MachineName> },
 ): Promise<never> {
   const begun = await unfinished(fleet, names)
-  const list = begun.join(', ')
+  const list = foldNames(namesOf(begun))
   if (begun.length === 0) throw new UserError('cancelled', 'cancelled: nothing is left behind')
-  const stays = new UserError('cancelled', `cancelled: ${list} can be finished later`, {
-    hint: waysOn(begun),
+  const stays = new UserError('cancelled', `cancelled: ${describeBegun(begun)}`, {
+    hint: waysOn(namesOf(begun)),
   })
   if (!canPrompt(io)) throw stays
   const choice = await choose(
     io,
-    `${list}: what is to become of what was begun?`,
+    `${describeBegun(begun)}. Keep it and finish later, or undo it?`,
     [
-      { value: 'keep', name: 'keep it, to finish it later' },
-      { value: 'undo', name: 'undo it now' },
+      { value: 'keep', name: 'Keep it, to finish it later' },
+      { value: 'undo', name: 'Undo it now' },
     ],
     { afterCancel: true },
   ).catch(() => 'keep')
@@ -106,7 +150,7 @@ export async function settleStopped(
   const fresh = { ...fleet, signal: new AbortController().signal }
   const outcomes = await workOnMachines(
     { fleet: fresh, io, format },
-    begun.map((name) => ({ name })),
+    begun,
     ({ name }, { progress }) => undo(fleet, name, { written, progress }),
   )
   const { failed } = sumUp({ io, format }, outcomes)

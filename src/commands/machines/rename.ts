@@ -15,8 +15,8 @@ export const rename = defineCommand({
     const { renameMachine } = await import('../../operations/set-machine.ts')
     const to = parseMachineName(args.to)
     await renameMachine(fleet, args.name, to)
-    const { describeWish } = await import('../../operations/remove-machine.ts')
-    const wish = describeWish(await (await fleet.inventory()).read(), args.name)
+    const { describeWishes } = await import('../../operations/remove-machine.ts')
+    const [wish] = describeWishes(await (await fleet.inventory()).read(), [args.name])
     io.stderr.write(`${args.name} is ${to} now\n${wish ? `  ${wish}\n` : ''}`)
   },
 })

@@ -48,7 +48,7 @@ async function takeAway(
   { names, forget, yes, parallel }: Removal,
 ): Promise<number> {
   const { namedMachines } = await import('../../operations/choose-machines.ts')
-  const { checkForgettable, checkRemovable, describeWish, forgetMachine, removeMachine } =
+  const { checkForgettable, checkRemovable, describeWishes, forgetMachine, removeMachine } =
     await import('../../operations/remove-machine.ts')
   const machines = await namedMachines(fleet, names, { machine: undefined, on: [] })
   const preface = machines.map((machine) => `  ${whatGoes(machine, forget)}\n`).join('')
@@ -70,10 +70,9 @@ async function takeAway(
   if (format.json) writeJson(io, values)
   else {
     const inventory = await (await fleet.inventory()).read()
-    for (const { name } of values) {
-      const wish = describeWish(inventory, name)
-      io.stderr.write(`${name} is no longer in the inventory\n${wish ? `  ${wish}\n` : ''}`)
-    }
+    const gone = values.map(({ name }) => name)
+    for (const name of gone) io.stderr.write(`${name} is no longer in the inventory\n`)
+    for (const wish of describeWishes(inventory, gone)) io.stderr.write(`  ${wish}\n`)
   }
   return code
 }
