@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../support/lab/lab.ts'
@@ -161,6 +161,39 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(screen).toContain('--inventory=other.yaml ')
     expect(screen).not.toMatch(/fleet: |bash: /)
   })
+
+  test.each<[string, readonly string[], string]>([
+    ['bash', ['bash', '--norc', '--noprofile', '-i'], 'source <(fleet completion bash)'],
+    [
+      'zsh',
+      ['zsh', '-f', '-i'],
+      'autoload -U compinit; compinit -u -D; source <(fleet completion zsh)',
+    ],
+    ['fish', ['fish', '--no-config', '-i'], 'fleet completion fish | source'],
+  ])(
+    '%s, at Tab, inserts a value so that it is one word, whatever is in it',
+    async (_shell, argv, setUp) => {
+      await using eve = await makePerson()
+      const value = `it's $(touch pwned) \`touch pwned\` "x" a\\b ; touch pwned & | # ~ !x $HOME`
+      const entry = `  caught: { driver: local, labels: { trap: ${JSON.stringify(value)} } }`
+      await writeFile(
+        join(eve.folder, 'machines.yaml'),
+        `version: 1\nid: 0123abcd\nmachines:\n${entry}\n`,
+      )
+      const { screen } = await eve.onTerminal(
+        argv,
+        [
+          { at: '', type: `cd ${eve.folder}; ${setUp}; echo set'-'up\r` },
+          { at: 'set-up', type: 'fleet ls -q --on trap=\t' },
+          { at: 'pwned', type: '\r' },
+          { at: 'caught', type: '\u0015exit\r' },
+        ],
+        { env: { ...eve.env, PATH: env['PATH'] ?? '' } },
+      )
+      expect(screen).toContain('caught')
+      await expect(readFile(join(eve.folder, 'pwned'))).rejects.toMatchObject({ code: 'ENOENT' })
+    },
+  )
 
   test('fish', async () => {
     expect(await inFish('fleet use web')).toEqual(['web-1\tssh', 'web-2\tssh'])

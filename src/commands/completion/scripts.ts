@@ -13,14 +13,15 @@ export const completionScripts = {
   COMPREPLY=()
   while read -r line; do
     if [ "$line" = :files ]; then
-      if [ \${#COMPREPLY[@]} = 0 ]; then
-        compopt -o filenames 2>/dev/null
-        COMPREPLY=($(compgen -f -- "$part"))
+      # With filenames on, readline quotes; it would add a slash to machines too, called as a folder is.
+      if [ \${#COMPREPLY[@]} = 0 ] && compopt -o filenames 2>/dev/null; then
+        while read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$part")
         return
       fi
       while read -r line; do
-        [ -d "$line" ] && line=$line/
-        COMPREPLY+=("$(printf %q "$line")")
+        printf -v quoted %q "$line"
+        [ -d "$line" ] && quoted=$quoted/
+        COMPREPLY+=("$quoted")
       done < <(compgen -f -- "$part")
       return
     fi
@@ -34,7 +35,7 @@ complete -F _fleet fleet
 `,
   zsh: `#compdef fleet
 _fleet() {
-  local line
+  local line word about entry
   local -a found open
   for line in "\${(@f)$(fleet __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
@@ -44,11 +45,10 @@ _fleet() {
       _files
       return
     fi
-    if [[ \${line%%$'\\t'*} == *: ]]; then
-      open+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
-    else
-      found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
-    fi
+    word=\${line%%$'\\t'*}
+    about=\${line#*$'\\t'}
+    entry=\${\${word//\\\\/\\\\\\\\}//:/\\\\:}:$about
+    if [[ $word == *: ]]; then open+=("$entry"); else found+=("$entry"); fi
   done
   _describe fleet found
 }
