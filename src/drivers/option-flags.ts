@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { UserError } from '../errors.ts'
 import type { DriverDefinition } from './driver.ts'
 import { takenFlags } from './taken-flags.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** A driver's option, as a command-line flag. */
 export interface OptionFlag {
@@ -147,7 +148,7 @@ function parseWith(schema: z.ZodObject, driver: DriverDefinition, options: Optio
   if (result.success) return result.data
   const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, options))
   throw new UserError('usage', `driver ${driver.name}: ${troubles.join('; ')}`, {
-    hint: `fleet create --driver ${driver.name} --help`,
+    hint: `fleet create --driver ${shellQuote(driver.name)} --help`,
   })
 }
 

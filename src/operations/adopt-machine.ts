@@ -5,6 +5,7 @@ import { type SshConfig, resolveSshConfig } from '../transport/ssh-config.ts'
 import type { Context, Progress } from './context.ts'
 import { type CreatedMachine, createMachine } from './create-machine.ts'
 import type { HostKeyTrust } from './trust-host-key.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** A host to take over as it is. */
 export interface AdoptRequest {
@@ -148,5 +149,5 @@ const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
 
 const goesInCircle = (destination: string): UserError =>
   new UserError('usage', `~/.ssh/config leads to ${destination} through itself`, {
-    hint: `see its ProxyJump: ssh -G ${destination} | grep -i proxyjump`,
+    hint: `see its ProxyJump: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { UserError, messageOf } from '../errors.ts'
 import type { Inventory } from '../state/inventory.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** An option of a host that is to be another one. */
 interface OptionChange {
@@ -99,7 +100,9 @@ export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
 /** Reads a plan that `fleet plan --out` wrote. Throws kind `usage` for anything else. */
 export function parsePlan(text: string, file: string): ChangePlan {
   const notPlan = (why: string): UserError =>
-    new UserError('usage', `${file} is no plan: ${why}`, { hint: `fleet plan --out ${file}` })
+    new UserError('usage', `${file} is no plan: ${why}`, {
+      hint: `fleet plan --out ${shellQuote(file)}`,
+    })
   let plan: Partial<ChangePlan> | null
   try {
     plan = JSON.parse(text) as Partial<ChangePlan> | null

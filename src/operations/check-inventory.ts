@@ -10,6 +10,7 @@ import type { Inventory } from '../state/inventory.ts'
 import { decodeInventory, readInventoryFile } from '../state/inventory-text.ts'
 import type { Context } from './context.ts'
 import { readUserData } from './read-user-data.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** Which state of the inventory is meant. */
 interface Check {
@@ -32,7 +33,7 @@ async function readStaged(location: string, env: Context['env']): Promise<string
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
   const why = isUnknown ? '' : `: ${stderr.trim()}`
   throw new UserError('inventory', `git has no staged ${location}${why}`, {
-    hint: `git add ${location}`,
+    hint: `git add ${shellQuote(location)}`,
   })
 }
 

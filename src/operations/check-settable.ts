@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { type Inventory, machineWith } from '../state/inventory.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** What an entry was and is to be, and which keys are to go: those of the entry, those of options, and `label.KEY`. */
 interface Edited {
@@ -29,6 +30,6 @@ export function checkSettable(
   if (left === undefined) return machine
   throw new UserError('usage', `${left} of ${name} comes from the profile ${entry.extends}`, {
     machine: name,
-    hint: `give it another value: fleet set ${name} ${left}=VALUE; or change the profile`,
+    hint: `give it another value: fleet set ${name} ${shellQuote(left)}=VALUE; or change the profile`,
   })
 }

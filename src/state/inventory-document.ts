@@ -3,6 +3,7 @@ import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
 import { UserError, messageOf } from '../errors.ts'
 import { findHidden, hiddenCharacter } from '../machine/hidden-characters.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './inventory-problem.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** A parsed text: what it says, and where. */
 export interface InventoryDocument {
@@ -117,7 +118,9 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
     throw new UserError(
       'inventory',
       `${file} is larger than ${longest / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
-      { hint: `undo the last change (git diff ${file}), or split it into several inventories` },
+      {
+        hint: `undo the last change (git diff ${shellQuote(file)}), or split it into several inventories`,
+      },
     )
   }
   const root = parseDocument(text, {

@@ -4,6 +4,7 @@ import { findHidden } from '../machine/hidden-characters.ts'
 import { secretProblems } from './check-secrets.ts'
 import { findConflicts } from './merge-conflicts.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './inventory-problem.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** In bytes, as large as a file may be: 10,000 machines of 800 bytes. */
 const largest = 8 * 2 ** 20
@@ -35,7 +36,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 const notText = (file: string, why: string): UserError =>
   new UserError('inventory', `${file} is not a text in UTF-8: ${why}`, {
-    hint: `save it as UTF-8, or bring it back from git: git checkout -- ${file}`,
+    hint: `save it as UTF-8, or bring it back from git: git checkout -- ${shellQuote(file)}`,
   })
 
 /** The text of an inventory's file. Throws kind `inventory` for what is no text. A BOM stays. */

@@ -11,6 +11,7 @@ import {
   wantedBy,
 } from '../machine/profiles.ts'
 import type { InventoryFile, OperatorEntry, ProfileEntry } from '../machine/schema.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** What an inventory says at one moment. */
 export interface Inventory {
@@ -109,7 +110,7 @@ export function checkRename(
   if (!entries.has(from)) {
     throw new UserError('usage', `${from} is not created yet: nothing was changed`, {
       machine: from,
-      hint: `fleet create ${to} --extends ${machines.get(from)?.extends}`,
+      hint: `fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
     })
   }
   if (!entries.has(to)) return

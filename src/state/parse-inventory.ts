@@ -9,6 +9,7 @@ import { inventoryError, mostFound, type Problem } from './inventory-problem.ts'
 import { checkInventoryText } from './inventory-text.ts'
 import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './options-in-file.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** The options that a driver takes; undefined for a driver that is not known here. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined
@@ -30,7 +31,7 @@ export interface ParsedInventory {
 function checkVersion({ text, data, root }: InventoryDocument, file: string): void {
   if (data === null || data === undefined) {
     throw new UserError('inventory', `${file} is empty`, {
-      hint: `remove it and run fleet init, or bring it back: git checkout -- ${file}`,
+      hint: `remove it and run fleet init, or bring it back: git checkout -- ${shellQuote(file)}`,
     })
   }
   const version = (data as { readonly version?: unknown }).version

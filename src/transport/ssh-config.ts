@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { type Destination, parseDestination } from './destination.ts'
 import type { KnownHostQuery } from './known-hosts.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** How to log in to a host, after ~/.ssh/config had its say. */
 export interface SshConfig {
@@ -75,7 +76,7 @@ export async function askSsh(
       'usage',
       `ssh cannot read its configuration for ${host}: ${stderr?.trim() || messageOf(error)}`,
       {
-        hint: `ssh -G ${host}`,
+        hint: `ssh -G -- ${shellQuote(host)}`,
         cause: error,
       },
     )

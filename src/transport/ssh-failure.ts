@@ -1,6 +1,7 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../errors.ts'
 import { fingerprint } from './host-keys.ts'
 import type { KnownHostKey } from './known-hosts.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** How far a connection had come when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
@@ -153,7 +154,9 @@ export function explainFailure(
   const why = rule?.why(endpoint, failure.error) ?? messageOf(failure.error)
   const details = {
     machine,
-    hint: rule?.hint(endpoint) ?? `try again, or look closer: ssh -v ${user}@${endpoint.address}`,
+    hint:
+      rule?.hint(endpoint) ??
+      `try again, or look closer: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
     cause: failure.error,
   }
   const who = endpoint.isNew === true ? at(endpoint) : `${machine} at ${at(endpoint)}`
@@ -206,7 +209,7 @@ export function knownHostChanged(
   const lines = known.map(({ key, file, line }) => `${fingerprint(key)} in ${file}, line ${line}`)
   const name = port === 22 ? address : `[${address}]:${port}`
   const files = [...new Set(known.map(({ file }) => file))]
-  const removals = files.map((file) => `ssh-keygen -f '${file}' -R '${name}'`)
+  const removals = files.map((file) => `ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`)
   return new UserError(
     'host-key',
     `${address} shows the host key ${fingerprint(shown)}, and known_hosts has another: ${lines.join('; ')}`,

@@ -10,6 +10,7 @@ import {
   readPublicKey,
 } from './ssh-key.ts'
 import { WireReader } from './ssh-wire.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 /** What a key file holds. */
 export type KeyFile =
@@ -87,7 +88,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   if (key === undefined || isCertificate(key)) {
     return {
       unusable: 'it is encrypted and its public part, the .pub file, is missing',
-      remedy: `ssh-keygen -y -f ${file} > ${file}.pub`,
+      remedy: `ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
     }
   }
   return {
@@ -146,7 +147,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
       const mode = openMode.toString(8).padStart(4, '0')
       return {
         unusable: `its permissions ${mode} are too open: others can read this private key`,
-        remedy: `chmod 600 ${file}`,
+        remedy: `chmod 600 ${shellQuote(file)}`,
       }
     }
     const key = parsePrivate(text)

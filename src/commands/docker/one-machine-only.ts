@@ -1,6 +1,7 @@
 import { type ReadCommand, readCommand } from '../../engine/docker/verbs.ts'
 import { operandsOf, valuesOf } from '../../engine/docker/command-line.ts'
 import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
   words.some((word) => word.kind === 'flag' && names.includes(word.name) && word.value !== 'false')
@@ -52,6 +53,6 @@ export function checkForMany(words: readonly string[]): void {
       : [command.spelling, reasonFor(command)]
   if (reason === undefined) return
   throw new UserError('usage', `docker ${spelling} ${reason}`, {
-    hint: `name one machine: fleet --machine NAME ${words[0]} …`,
+    hint: `name one machine: fleet --machine NAME ${shellQuote(words[0] ?? '')} …`,
   })
 }

@@ -13,12 +13,13 @@ import { hostKeyOptions, trustFrom } from './host-key-options.ts'
 import { lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
   const { parsePlan } = await import('../../operations/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
-      hint: `fleet plan --out ${name}`,
+      hint: `fleet plan --out ${shellQuote(name)}`,
     })
   })
   return parsePlan(content, name)

@@ -6,6 +6,7 @@ import { type Option, flag, parsed, text, texts } from '../definition.ts'
 import { parseCount } from '../numbers.ts'
 import { yesOption } from './confirmation.ts'
 import { hostKeyOptions } from './host-key-options.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 const driverOption = (names: string): Option<string | undefined> =>
   text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')
@@ -51,7 +52,7 @@ export function checkFitting(
     ? `is for hosts that exist, and the driver ${driver} makes new ones`
     : `is for new hosts, and the driver ${driver} takes in hosts that exist`
   throw new UserError('usage', `${name} ${why}`, {
-    hint: `fleet create --driver ${driver} --help`,
+    hint: `fleet create --driver ${shellQuote(driver)} --help`,
   })
 }
 

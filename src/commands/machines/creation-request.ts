@@ -10,6 +10,7 @@ import type { CreateRequest } from '../../operations/create-machine.ts'
 import type { Invocation } from '../definition.ts'
 import { checkFitting, type creationOptions } from './creation-options.ts'
 import { trustFrom } from './host-key-options.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 
@@ -75,7 +76,7 @@ export async function checkDriver(
   checkFitting(options, { driver: name, makesHosts })
   if (makesHosts || names.length < 2 || Object.keys(driverOptions).length === 0) return
   throw new UserError('usage', `the driver ${name} takes in one host at a time`, {
-    hint: `fleet create ${names[0]} --driver ${name} …, then the next`,
+    hint: `fleet create ${names[0]} --driver ${shellQuote(name)} …, then the next`,
   })
 }
 

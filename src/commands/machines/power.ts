@@ -5,6 +5,7 @@ import type { PowerVerb } from '../../operations/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type Targets, any, defineCommand } from '../definition.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** The machines to switch. Never the active one by itself: a word forgotten must not switch a host off. */
 async function machinesToSwitch(
@@ -24,7 +25,7 @@ async function machinesToSwitch(
   } catch (error) {
     if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
     throw new UserError(error.kind, error.message, {
-      hint: `${error.hint}; a container: fleet container ${verb} ${names[0] ?? 'NAME'}`,
+      hint: `${error.hint}; a container: fleet container ${verb} ${names[0] === undefined ? 'NAME' : shellQuote(names[0])}`,
       cause: error,
     })
   }

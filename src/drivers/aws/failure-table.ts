@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** What a call was about, for the person. */
 export interface Concern {
@@ -19,7 +20,7 @@ export interface Failure {
 const signIn = ({ profile }: Concern): string =>
   profile === undefined
     ? 'sign in (aws sso login), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
-    : `sign in: aws sso login --profile ${profile}, or aws configure --profile ${profile}`
+    : `sign in: aws sso login --profile ${shellQuote(profile)}, or aws configure --profile ${shellQuote(profile)}`
 const inRegion = ({ region }: Concern): string => (region === undefined ? '' : ` in ${region}`)
 const quota = (): string =>
   'ask for more at Service Quotas in the AWS console, or remove what is not needed'

@@ -13,6 +13,7 @@ import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
 import type { PortRange } from '../ports.ts'
 import { ofToken, tagAll } from './tags.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** What the group of one host lets in. */
 export interface Openings {
@@ -175,7 +176,7 @@ async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup
         'failed',
         `a security group is called ${wanted.name}, and is not fleet's`,
         {
-          hint: `remove it: aws ec2 delete-security-group --group-name ${wanted.name}`,
+          hint: `remove it: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
         },
       )
     },

@@ -8,6 +8,7 @@ import { retry } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
 import { tagAll, tagOf } from './tags.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** The key pair of one host. */
 export interface WantedKeyPair {
@@ -42,7 +43,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
   const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
   if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
     throw new UserError('failed', `a key pair is called ${wanted.name}, and is not fleet's`, {
-      hint: `remove it: aws ec2 delete-key-pair --key-name ${wanted.name}`,
+      hint: `remove it: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
     })
   }
   if (isSameKey(found?.PublicKey ?? '', wanted.publicKey)) return

@@ -4,6 +4,7 @@ import { suggest } from '../../machine/nearest.ts'
 import type { Call } from '../driver.ts'
 import type { Account, Ec2Api } from './ec2-api.ts'
 import { isFailure, isServerError } from './failures.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** A region that every account has, to ask about the others. */
 export const homeRegion = 'us-east-1'
@@ -48,7 +49,7 @@ export async function blameRegion(
   }
   if (found.OptInStatus !== 'not-opted-in') return error
   return new UserError('credentials', `AWS region ${region} is not enabled for the account`, {
-    hint: `enable it: aws account enable-region --region-name ${region}`,
+    hint: `enable it: aws account enable-region --region-name ${shellQuote(region)}`,
     cause: error,
   })
 }

@@ -18,6 +18,7 @@ import { type Instance, byId, findInstances, isAlive } from './instance.ts'
 import { foreignHint, isMadeFor } from '../own-things.ts'
 import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './parts.ts'
 import { ofToken, tagsByKey } from './tags.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** What the record names. Key pairs and groups of the person's own are never recorded. */
 const recorded = ({ id }: HostRecord, resources: Resources) => ({
@@ -89,7 +90,7 @@ async function terminate(ec2: Ec2, { id }: Instance, resources: Resources): Prom
     if (!isFailure('OperationNotPermitted')(error)) throw error
     if (resources['protection'] !== 'fleet') {
       throw new UserError('failed', 'it has termination protection that fleet did not set', {
-        hint: `lift it: aws ec2 modify-instance-attribute --instance-id ${id} --no-disable-api-termination`,
+        hint: `lift it: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
         cause: error,
       })
     }

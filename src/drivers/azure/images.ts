@@ -5,6 +5,7 @@ import { releases } from './image-names.ts'
 import { orGone } from './refusal.ts'
 import type { Size } from './sizes.ts'
 import { usageError } from './usage-error.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 /** An image, as the request for a virtual machine names it. */
 export interface Image {
@@ -78,7 +79,7 @@ async function findMarketplaceImage(
   if (version === undefined || found === undefined) {
     throw usageError(
       `there is no image ${publisher}:${offer}:${sku}:${wanted} in ${location}`,
-      `az vm image list-skus --location ${location} --publisher ${publisher} --offer ${offer}`,
+      `az vm image list-skus --location ${shellQuote(location)} --publisher ${shellQuote(publisher)} --offer ${shellQuote(offer)}`,
     )
   }
   const name = [publisher, offer, sku, version].join(':')

@@ -4,6 +4,7 @@ import { onThisComputer } from '../this-computer.ts'
 import { type VirtualMachine, findMachine } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 type Way = Pick<HostFacts, 'address' | 'port'>
 type Fields = VirtualMachine['fields']
@@ -71,7 +72,7 @@ export async function recallMachine(
   const way = findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
   if (way === undefined) {
     throw new UserError('usage', `no way into ${machine.name} is known (it is ${machine.state})`, {
-      hint: `forward a port to its SSH server: VBoxManage modifyvm ${machine.id} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${machine.id} natpf1 …)`,
+      hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${shellQuote(machine.id)} natpf1 …)`,
     })
   }
   const { user = virtualBoxOptions.shape.user.parse(undefined) } = options

@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { findProgram } from './find-program.ts'
+import { shellQuote } from '../../shell-quote.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -82,7 +83,7 @@ async function askHelper(name: string, registry: string, env: Env): Promise<Logi
   if (code !== 0) {
     if (/credentials not found/i.test(stdout)) return undefined
     throw new UserError('credentials', `${program} could not give the login of ${registry}`, {
-      hint: `echo ${registry} | ${program} get`,
+      hint: `echo ${shellQuote(registry)} | ${shellQuote(program)} get`,
     })
   }
   return loginOf(stdout, program)
