@@ -34,7 +34,7 @@ export interface HostFolder extends AsyncDisposable {
   readonly path: string
 }
 
-async function archiveOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
+async function archiveOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
   if (Object.keys(files).length === 0) return Buffer.alloc(0)
   const archive = pack()
   for (const [name, content] of Object.entries(files)) archive.entry({ name, mode: 0o600 }, content)
@@ -60,7 +60,7 @@ async function readToNul({ stdout }: RunningCommand): Promise<string | undefined
 export async function openHostFolder(
   { name: machine, transport, become = [] }: Host,
   where: 'memory' | 'disk' | { readonly under: string },
-  files: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string | Buffer>> = {},
 ): Promise<HostFolder> {
   const archive = await archiveOf(files)
   const name = `.fleet-${randomUUID()}`

@@ -5,13 +5,18 @@ import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
 import { importOnHost, loadOnHost, saveOnHost } from './docker-on-host/archives.ts'
 import { buildOnHost } from './docker-on-host/build.ts'
-import { composeOnHost } from './docker-on-host/compose.ts'
+import { composeOnHost } from './compose/compose-on-host.ts'
 import { copyOnHost } from './docker-on-host/copy.ts'
 import { type HostDocker, findHostDocker, runHostDocker } from './docker-on-host/host-docker.ts'
 import { runContainerOnHost } from './docker-on-host/run.ts'
 import type { Streams } from './streams.ts'
 
-type Handler = (host: HostDocker, command: ReadCommand, streams: Streams) => Promise<number>
+type Handler = (
+  host: HostDocker,
+  command: ReadCommand,
+  streams: Streams,
+  context: Context,
+) => Promise<number>
 
 /** `docker pull` and `push` of one image, with the login to its registry. */
 const pullOnHost: Handler = (host, { start, words }, streams) => {
@@ -30,7 +35,7 @@ const refuseLogin: Handler = ({ name }, { spelling }) => {
 /** The verbs that need something of this computer, and how they get it. */
 const handlers: Readonly<Record<VerbName, Handler>> = {
   build: buildOnHost,
-  compose: composeOnHost,
+  compose: (host, command, streams, context) => composeOnHost(context, host, command, streams),
   cp: copyOnHost,
   exec: runContainerOnHost,
   import: importOnHost,
@@ -61,5 +66,5 @@ export async function runDockerOnHost(
   if (command === undefined || wantsHelp(command)) {
     return runHostDocker(host, { args: () => args }, streams)
   }
-  return handlers[command.verb](host, command, streams)
+  return handlers[command.verb](host, command, streams, context)
 }

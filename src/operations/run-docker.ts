@@ -3,8 +3,9 @@ import { openSync, closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { PassThrough, type Readable, type Stream, Readable as Source } from 'node:stream'
 import { findProgram } from '../engine/docker/find-program.ts'
-import { UserError } from '../errors.ts'
+import type { ReadCommand } from '../engine/docker/verbs.ts'
 import type { Machine } from '../machine/machine.ts'
+import type { CommandResult } from '../transport/run.ts'
 import type { Context } from './context.ts'
 import { execInContainer } from './exec-in-container.ts'
 import { type TakeLine, takeLines } from './run-lines.ts'
@@ -81,18 +82,57 @@ async function runHere(
   }
 }
 
-/** Refuses `docker compose` where docker lacks that plugin, for docker's own words mislead. */
-async function requireCompose(docker: string, env: Env): Promise<void> {
-  const missing = await new Promise<boolean>((resolve) => {
-    execFile(docker, ['compose', 'version'], { env: { ...env } }, (error) =>
-      resolve(error !== null),
-    )
-  })
-  if (missing) {
-    throw new UserError('unsupported', 'the docker of this computer has no compose plugin', {
-      hint: 'install docker-compose-plugin (or docker-compose-v2), then try again',
+/** Runs a program of this computer without input, for what it prints. */
+const askHere = (
+  program: string,
+  args: readonly string[],
+  { cwd, env, signal }: Pick<Streams, 'cwd' | 'env' | 'signal'>,
+): Promise<CommandResult> =>
+  new Promise((resolve, reject) => {
+    const options = { cwd, env: { ...env }, maxBuffer: largestAnswer }
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
+      signal.removeEventListener('abort', forward)
+      if (signal.aborted) reject(signal.reason as Error)
+      else resolve({ code: error === null ? 0 : Number(error.code) || 1, stdout, stderr })
     })
-  }
+    const forward = (): void => void child.kill()
+    signal.addEventListener('abort', forward)
+    child.stdin?.end()
+  })
+
+/** The largest answer of a program that is kept, in bytes. */
+const largestAnswer = 64 * 2 ** 20
+
+/** The command, if it is one of compose. */
+async function readComposeCommand(args: readonly string[]): Promise<ReadCommand | undefined> {
+  const { readCommand } = await import('../engine/docker/verbs.ts')
+  const command = readCommand(args)
+  return command?.verb === 'compose' ? command : undefined
+}
+
+/** Runs `docker compose` with the docker of this computer; undefined where that one has no compose. */
+async function runComposeHere(
+  context: Context,
+  machine: Machine,
+  docker: string,
+  command: ReadCommand,
+  streams: Streams,
+): Promise<number | undefined> {
+  const { code } = await askHere(docker, ['compose', 'version'], streams)
+  if (code !== 0) return undefined
+  const { composeHere } = await import('./compose/compose-here.ts')
+  const socket = await context.engineSocket(machine)
+  return composeHere(
+    context,
+    machine,
+    command,
+    {
+      run: (words, given) => runHere(docker, words, given, environmentFor(socket, given.env)),
+      ask: (words, { cwd, env }) =>
+        askHere(docker, words, { ...streams, cwd, env: environmentFor(socket, env) }),
+    },
+    streams,
+  )
 }
 
 /**
@@ -111,11 +151,15 @@ export async function runDocker(
   if (code !== undefined) return code
   context.hosted?.leave()
   const docker = await findProgram('docker', streams.env)
-  if (docker === undefined) {
+  const compose = args.includes('compose') ? await readComposeCommand(args) : undefined
+  if (docker !== undefined && compose !== undefined) {
+    const code = await runComposeHere(context, machine, docker, compose, streams)
+    if (code !== undefined) return code
+  }
+  if (docker === undefined || compose !== undefined) {
     const { runDockerOnHost } = await import('./run-docker-on-host.ts')
     return runDockerOnHost(context, machine, args, streams)
   }
-  if (args[0] === 'compose') await requireCompose(docker, streams.env)
   const env = environmentFor(await context.engineSocket(machine), streams.env)
   return runHere(docker, args, streams, env)
 }

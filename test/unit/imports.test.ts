@@ -52,7 +52,7 @@ const onlyIn: Readonly<Record<string, RegExp>> = {
   'log-update': /^ui\/progress-live\.ts$/,
   '@inquirer/prompts': /^ui\/prompt\.ts$/,
   commander: /^cli\.ts$/,
-  yaml: /^state\//,
+  yaml: /^state\/|^operations\/compose\/scan-compose-file\.ts$/,
   '@aws-sdk': /^drivers\/aws\//,
   '@azure': /^drivers\/azure\//,
   zod: /^(machine|drivers|state)\//,

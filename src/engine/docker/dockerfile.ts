@@ -8,10 +8,7 @@ const instructionsOf = (dockerfile: string): string[] =>
     .split('\n')
 
 /** Puts in the values of `$NAME`, `${NAME}` and `${NAME:-default}`. */
-export const expandVariables = (
-  text: string,
-  valueOf: (name: string) => string | undefined,
-): string =>
+const expandVariables = (text: string, valueOf: (name: string) => string | undefined): string =>
   text.replaceAll(
     /\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})/g,
     (_match, bare: string | undefined, braced: string | undefined, fallback: string | undefined) =>

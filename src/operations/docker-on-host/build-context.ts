@@ -69,6 +69,14 @@ async function readRules(
   }
 }
 
+/** The paths of a context that docker would send, in order, folders before what they hold. */
+export const contextPaths = async function* (
+  folder: string,
+  dockerfile: string | undefined,
+): AsyncGenerator<string> {
+  yield* pathsOf(folder, await readRules(folder, dockerfile))
+}
+
 /** The paths of a context in order, folders before what they hold. */
 async function* pathsOf(
   folder: string,

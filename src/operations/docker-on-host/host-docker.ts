@@ -3,40 +3,62 @@ import { registryOf } from '../../engine/docker/image-reference.ts'
 import { configWithLogins } from '../../engine/docker/registry-logins.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { run } from '../../transport/run.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { type CommandResult, run } from '../../transport/run.ts'
 import type { Context } from '../context.ts'
 import { openHostFolder } from '../host-folder.ts'
 import type { Host } from '../host-tree.ts'
 import { runOnHost } from '../run-on-host.ts'
 import type { Streams } from '../streams.ts'
 
+/** A host whose files and docker a command uses, as somebody who may use its engine. */
+export interface EngineHost extends Host {
+  /** The home folder of the user that fleet logs in as. */
+  readonly home: string
+}
+
 /** The docker command of a host. */
-export interface HostDocker extends Host {
+export interface HostDocker extends EngineHost {
   /** The words that run docker, without its arguments. */
   readonly docker: readonly string[]
 }
 
+/** Prints whether there is docker, how its engine may be used, and the home folder. */
 const probe = `
-command -v docker >/dev/null || { echo none; exit; }
-if [ -w "$1" ] || [ ! -e "$1" ]; then echo direct
-elif sudo -n true 2>/dev/null; then echo sudo
-else echo denied; fi
+if [ -w "$1" ] || [ ! -e "$1" ]; then access=direct
+elif sudo -n true 2>/dev/null; then access=sudo
+else access=denied; fi
+command -v docker >/dev/null && echo "$access" || echo none
+printf '%s\\n%s' "$access" "$HOME"
 `
+
+const socketOf = (machine: Machine): string => machine.host?.socket ?? '/var/run/docker.sock'
+
+async function probeHost(context: Context, machine: Machine) {
+  const transport = await context.connect(machine)
+  const { stdout } = await run(transport, ['sh', '-c', probe, 'fleet', socketOf(machine)])
+  const [docker = '', access = docker, ...home] = stdout.split('\n')
+  const become = access === 'sudo' ? ['sudo', '-n'] : []
+  const host: EngineHost = { name: machine.name, transport, become, home: home.join('\n') }
+  return { host, docker }
+}
+
+/** The host of a machine, with `become` where its engine takes sudo. It needs no docker command there. */
+export const findEngineHost = async (context: Context, machine: Machine): Promise<EngineHost> =>
+  (await probeHost(context, machine)).host
 
 /** Finds docker on a machine. Throws kind `unsupported` when it has none, `credentials` when it may not be used. */
 export async function findHostDocker(context: Context, machine: Machine): Promise<HostDocker> {
-  const transport = await context.connect(machine)
-  const socket = machine.host?.socket ?? '/var/run/docker.sock'
-  const { stdout } = await run(transport, ['sh', '-c', probe, 'fleet', socket])
   const { name } = machine
-  const access = stdout.trim()
-  if (access === 'none') {
+  const socket = socketOf(machine)
+  const { host, docker } = await probeHost(context, machine)
+  if (docker === 'none') {
     throw new UserError('unsupported', `there is no docker command, neither here nor on ${name}`, {
       machine: name,
       hint: `install a docker CLI on this computer or on ${name}`,
     })
   }
-  if (access === 'denied') {
+  if (docker === 'denied') {
     throw new UserError(
       'credentials',
       `the user that fleet logs in as may not use ${socket} on ${name}`,
@@ -46,52 +68,121 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
       },
     )
   }
-  const become = access === 'sudo' ? ['sudo', '-n'] : []
   return {
-    name,
-    transport,
-    become,
-    docker: [...become, 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
+    ...host,
+    docker: [...(host.become ?? []), 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
   }
 }
 
-/** Signals the process that was started with a mark in its environment; it may be about to start. */
+/**
+ * Signals docker by the mark in its environment; it may be about to start. A plugin (compose, buildx) gets the signal
+ * itself, as it would from a terminal: docker does not hand it on.
+ */
 const signalMarked = `
-find_first() {
-  first=
-  for file in /proc/[0-9]*/environ; do
-    grep -qaz "^FLEET_COMMAND=$1$" "$file" 2>/dev/null || continue
-    pid=\${file#/proc/} pid=\${pid%/environ}
-    [ -n "$first" ] && [ "$first" -lt "$pid" ] || first=$pid
+marked() { grep -qaz "^FLEET_COMMAND=$mark$" "/proc/$1/environ" 2>/dev/null; }
+parent() { sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null; }
+mark=$2
+for attempt in 1 2 3 4 5 6 7 8; do
+  docker= plugins=
+  for file in /proc/[0-9]*; do
+    pid=\${file#/proc/}
+    marked "$pid" || continue
+    if ! marked "$(parent "$pid")"; then docker=$pid
+    elif tr '\\0' ' ' <"/proc/$pid/cmdline" | grep -q '/cli-plugins/docker-'; then plugins="$plugins $pid"
+    fi
   done
-}
-for attempt in 1 2 3 4 5; do
-  find_first "$2"
-  [ -n "$first" ] && kill -s "$1" "$first" && break
+  first=
+  for pid in $plugins; do [ "$(parent "$pid")" = "$docker" ] && first=$pid; done
+  kill -s "$1" \${first:-$docker} 2>/dev/null && break
   sleep 0.2
 done
 `
+
+/** How long the signalling of a command may take, in milliseconds. */
+const signalling = 20_000
 
 /**
  * Signals docker by a command of its own: many SSH servers take no signals for root (OpenSSH
  * before 9.8), and docker passes what it gets on to the container.
  */
 function signalDocker({ transport, become = [] }: Host, mark: string, name: string): void {
-  run(transport, [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]).catch(() => {}) // told by the command's own end
+  // with a limit of its own, for the signal of whoever is running this is what is passed on
+  const signal = AbortSignal.timeout(signalling)
+  const words = [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]
+  run(transport, words, { signal }).catch(() => {}) // told by the command's own end
 }
 
 /** One run of docker on a host. */
 export interface HostRun {
   /** docker's arguments; `folder` is where `files` are. */
   readonly args: (folder: string) => readonly string[]
-  /** Private files for docker to read, by name. */
-  readonly files?: Readonly<Record<string, string>>
+  /** Private files for docker to read, by path. */
+  readonly files?: Readonly<Record<string, string | Buffer>>
   /** Images that a registry may be asked for. */
   readonly images?: readonly string[]
   /** Variables for docker itself. Not for secrets: a process list shows them. */
   readonly variables?: Readonly<Record<string, string>>
-  /** The working directory on the host; home if absent. */
-  readonly folder?: string
+  /** Variables for docker itself that no command line shows. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** The working directory on the host, which may be in the folder of `files`; home if absent. */
+  readonly workingFolder?: (folder: string) => string
+}
+
+/** Runs docker with the variables of a file. What docker needs of the host's own is settled before. */
+const launch = `
+folder=$1 working=$2
+shift 2
+if [ -n "$working" ]; then mkdir -p -- "$working" && cd -- "$working" || exit 125; fi
+docker=$(command -v docker) || exit 127
+config=\${DOCKER_CONFIG-$HOME/.docker}
+DOCKER_CONFIG=$config XDG_CACHE_HOME=\${XDG_CACHE_HOME-$HOME/.cache}
+[ ! -f "$folder/config.json" ] || DOCKER_CONFIG=$folder
+[ "$DOCKER_CONFIG" = "$config" ] || [ ! -d "$config/cli-plugins" ] || ln -s "$config/cli-plugins" "$folder/"
+export DOCKER_CONFIG XDG_CACHE_HOME
+[ ! -f "$folder/environment" ] || . "$folder/environment"
+exec "$docker" "$@"
+`
+
+/** Variables as lines that a shell reads, each value as it is. Others than a shell's names cannot be set. */
+const shellAssignments = (variables: Readonly<Record<string, string>>): string =>
+  Object.entries(variables)
+    .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
+    .join('')
+
+/** A command that runs docker, and what it needs on the host until it has ended. */
+interface PreparedRun extends AsyncDisposable {
+  readonly words: readonly string[]
+}
+
+async function prepareRun(
+  host: HostDocker,
+  { args, files = {}, images = [], variables = {}, environment = {}, workingFolder }: HostRun,
+  env: Streams['env'],
+  settings: readonly string[],
+): Promise<PreparedRun> {
+  const { docker, become = [] } = host
+  const config = await configWithLogins(new Set(images.map(registryOf)), env)
+  const assignments = shellAssignments(environment)
+  const staged = {
+    ...files,
+    ...(config === undefined ? {} : { 'config.json': config }),
+    ...(assignments === '' ? {} : { environment: assignments }),
+  }
+  const assigned = [...settings, ...Object.entries(variables).map((pair) => pair.join('='))]
+  const setting = [...docker.slice(become.length, -1), ...assigned]
+  const isPlain = Object.keys(staged).length === 0 && workingFolder === undefined
+  if (isPlain) {
+    const words = [...become, ...setting, 'docker', ...args('')]
+    return { words, async [Symbol.asyncDispose]() {} }
+  }
+  const folder = await openHostFolder(host, 'memory', staged)
+  const { path } = folder
+  const start = ['sh', '-c', launch, 'fleet', path, workingFolder?.(path) ?? '']
+  return {
+    words: [...become, ...setting, ...start, ...args(path)],
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  }
 }
 
 /**
@@ -101,24 +192,23 @@ export interface HostRun {
  */
 export async function runHostDocker(
   host: HostDocker,
-  { args, files = {}, images = [], variables = {}, folder }: HostRun,
+  command: HostRun,
   streams: Streams,
 ): Promise<number> {
-  const { transport, docker } = host
-  const config = await configWithLogins(new Set(images.map(registryOf)), streams.env)
-  const staged = { ...files, ...(config === undefined ? {} : { 'config.json': config }) }
   const mark = randomUUID()
   const kill = (_running: unknown, name: string): void => signalDocker(host, mark, name)
-  const start = folder === undefined ? [] : ['sh', '-c', 'cd -- "$0" && exec "$@"', folder]
-  const command = (path: string, more: readonly string[]): string[] => {
-    const assigned = Object.entries(variables).map((pair) => pair.join('='))
-    const settings = [`FLEET_COMMAND=${mark}`, ...assigned, ...more]
-    return [...start, ...docker.slice(0, -1), ...settings, 'docker', ...args(path)]
-  }
-  if (Object.keys(staged).length === 0) return runOnHost(transport, command('', []), streams, kill)
-  await using here = await openHostFolder(host, 'memory', staged)
-  const login = config === undefined ? [] : [`DOCKER_CONFIG=${here.path}`]
-  return await runOnHost(transport, command(here.path, login), streams, kill)
+  await using prepared = await prepareRun(host, command, streams.env, [`FLEET_COMMAND=${mark}`])
+  return await runOnHost(host.transport, prepared.words, streams, kill)
+}
+
+/** {@link runHostDocker} without input, for what it prints. */
+export async function askHostDocker(
+  host: HostDocker,
+  command: HostRun,
+  { env, signal }: Pick<Streams, 'env' | 'signal'>,
+): Promise<CommandResult> {
+  await using prepared = await prepareRun(host, command, env, [])
+  return await run(host.transport, prepared.words, { signal })
 }
 
 /** Those of the variables `names` that this computer's environment has. */

@@ -1,0 +1,193 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, parse } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { formatWords, valuesOf, withoutFlags } from '../../engine/docker/command-line.ts'
+import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { CommandResult } from '../../transport/run.ts'
+import type { Context } from '../context.ts'
+import { findEngineHost } from '../docker-on-host/host-docker.ts'
+import type { Streams } from '../streams.ts'
+import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
+import { type ComposeProject, findProject } from './find-project.ts'
+import { mirrorAt, shipFiles } from './host-mirror.ts'
+import { projectFolder } from './project-folder.ts'
+import { type ProjectModel, findLocalPaths, mapPaths, meantHere } from './project-model.ts'
+import { readLocalFiles } from './read-local-files.ts'
+import { type AskConfig, resolveAllServices, resolveFor } from './resolve-model.ts'
+import { type Root, rootedPath } from './rooted-paths.ts'
+import { mapVolumes, volumesTyped } from './run-volumes.ts'
+import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
+
+/** The docker of this computer, against the engine of a machine. */
+export interface DockerHere {
+  run(args: readonly string[], streams: Streams): Promise<number>
+  /** Runs it without input, for what it prints. */
+  ask(
+    args: readonly string[],
+    place: { readonly cwd: string; readonly env: Streams['env'] },
+  ): Promise<CommandResult>
+}
+
+/** A folder of this computer for one run; `root` in it leads to `/`. */
+interface Workplace extends AsyncDisposable {
+  readonly folder: string
+  readonly root: Root
+}
+
+async function openWorkplace(): Promise<Workplace> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-compose-'))
+  const root = join(folder, 'root')
+  if (process.platform === 'win32') {
+    const drive = parse(process.cwd()).root
+    await mkdir(root)
+    await symlink(drive, join(root, drive.charAt(0)), 'junction')
+  } else await symlink('/', root)
+  return {
+    folder,
+    root,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  }
+}
+
+/** One command of compose here that may need files of this computer on the host. */
+interface Session {
+  readonly command: ComposeCommand
+  readonly docker: DockerHere
+  readonly project: ComposeProject
+  readonly stdin: string | undefined
+  readonly workplace: Workplace
+  readonly streams: Streams
+}
+
+/** Asks compose for the configuration, with what is relative below the root: so that it can be told from what is absolute. */
+const askConfig =
+  ({ command, docker, project, stdin, workplace, streams }: Session): AskConfig =>
+  (words, allProfiles = false) => {
+    const { root, folder } = workplace
+    const { env, cwd } = streams
+    const place = rootedPath(root, cwd)
+    const file = {
+      path: join(folder, 'stdin.yaml'),
+      projectFolder: rootedPath(root, project.folder),
+    }
+    const flags = allProfiles ? withoutFlags(command.flags, ['--profile']) : command.flags
+    const separator = process.platform === 'win32' ? ';' : ':'
+    return docker.ask(
+      [
+        ...command.start,
+        ...flagsBelowRoot(flags, cwd, stdin === undefined ? undefined : file),
+        ...(allProfiles ? ['--profile=*'] : []),
+        'config',
+        ...words,
+      ],
+      // PWD makes programs take the folder by this name
+      { cwd: place, env: { ...env, ...variablesBelowRoot(env, cwd, separator), PWD: place } },
+    )
+  }
+
+/** The words that run a model in place of the compose files, under the name and in the folder of the project. */
+async function runModel(
+  { command, docker, project, workplace, streams }: Session,
+  model: ProjectModel,
+  rest: readonly string[],
+): Promise<number> {
+  const file = join(workplace.folder, 'compose.json')
+  await writeFile(file, JSON.stringify(model), { mode: 0o600 })
+  const flags = withoutFlags(command.flags, ['--file', '--project-directory', '--project-name'])
+  const words = [
+    ...command.start,
+    ...formatWords(flags),
+    `--file=${file}`,
+    `--project-directory=${project.folder}`,
+    `--project-name=${model.name}`,
+    command.name ?? '',
+    ...rest,
+  ]
+  return docker.run(words, streams)
+}
+
+/** Brings what containers mount to the host. Gives the root that it is below there, or nothing where none is mounted. */
+async function shipMounts(
+  context: Context,
+  machine: Machine,
+  { project, streams }: Session,
+  mounts: ReadonlySet<string>,
+): Promise<Root> {
+  const host = await findEngineHost(context, machine)
+  const mirror = mirrorAt(host, await projectFolder(context, host, project.folder))
+  const { files, skipped } = await readLocalFiles({ mounts })
+  for (const path of skipped) {
+    streams.stderr.write(`fleet: ${path} is no file, and is not copied to ${machine.name}\n`)
+  }
+  await shipFiles(mirror, files)
+  return mirror.root
+}
+
+async function runWithMounts(
+  context: Context,
+  machine: Machine,
+  session: Session,
+  asTyped: () => Promise<number>,
+): Promise<number> {
+  const { command, project, workplace, streams } = session
+  const { cwd } = streams
+  const { root } = workplace
+  const ask = askConfig(session)
+  const resolved = await resolveFor(command, ask)
+  if (!('model' in resolved)) return asTyped() // compose says why by itself
+  const { folder } = project
+  const { mounts } = findLocalPaths(resolved.model, { root, folder })
+  const words = command.name === 'run' ? readRest(command) : []
+  const all = new Set([...mounts, ...volumesTyped(words, cwd)])
+  if (all.size === 0) return asTyped()
+  const there = await shipMounts(context, machine, session, all)
+  if (command.needs === 'mounts') return asTyped()
+  const whole = await resolveAllServices(ask)
+  const model = mapPaths('model' in whole ? whole.model : resolved.model, (path, use) => {
+    const local = meantHere(root, folder, path)
+    if (local === undefined) return path
+    return use === 'mount' ? rootedPath(there, local) : local
+  })
+  const rest =
+    command.name === 'run'
+      ? formatWords(mapVolumes(words, cwd, (path) => rootedPath(there, path)))
+      : command.rest
+  return runModel(session, model, rest)
+}
+
+/**
+ * `docker compose` with the docker of this computer. Files that containers mount and that compose would look for here are
+ * brought to the host first, and are mounted from there.
+ */
+export async function composeHere(
+  context: Context,
+  machine: Machine,
+  read: ReadCommand,
+  docker: DockerHere,
+  streams: Streams,
+): Promise<number> {
+  const command = readCompose(read)
+  const args = [...read.start, ...formatWords(read.words)]
+  const startsNothing = !['mounts', 'contexts'].includes(command.needs) || command.name === 'build'
+  if (machine.driver === 'local' || startsNothing) return docker.run(args, streams)
+  const project = await findProject(command.flags, streams).catch((error: unknown) => {
+    if (error instanceof UserError) return undefined
+    throw error
+  })
+  if (project === undefined) return docker.run(args, streams) // compose says why by itself
+  const isTyped = valuesOf(command.flags, '--file').includes('-')
+  const stdin = isTyped ? await text(streams.stdin) : undefined
+  await using workplace = await openWorkplace()
+  if (stdin !== undefined) {
+    await writeFile(join(workplace.folder, 'stdin.yaml'), stdin, { mode: 0o600 })
+  }
+  const left = stdin === undefined ? streams : { ...streams, stdin: Readable.from([]) }
+  const session: Session = { command, docker, project, stdin, workplace, streams: left }
+  const asTyped = (): Promise<number> =>
+    docker.run(args, stdin === undefined ? streams : { ...streams, stdin: Readable.from([stdin]) })
+  return await runWithMounts(context, machine, session, asTyped)
+}

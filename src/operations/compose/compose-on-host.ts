@@ -1,0 +1,376 @@
+import { text } from 'node:stream/consumers'
+import { finished } from 'node:stream/promises'
+import { formatWords, valuesOf } from '../../engine/docker/command-line.ts'
+import { imagesOf } from '../../engine/docker/dockerfile.ts'
+import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import { UserError } from '../../errors.ts'
+import type { Context } from '../context.ts'
+import {
+  type HostDocker,
+  type HostRun,
+  askHostDocker,
+  needsDockerHere,
+  pickVariables,
+  runHostDocker,
+} from '../docker-on-host/host-docker.ts'
+import type { Streams } from '../streams.ts'
+import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
+import { type ComposeProject, findProject, readHere } from './find-project.ts'
+import { hideRoot, hideRootIn } from './hide-root.ts'
+import { type HostMirror, mirrorAt, shipFiles } from './host-mirror.ts'
+import { projectFolder } from './project-folder.ts'
+import {
+  type LocalPaths,
+  type ProjectModel,
+  findLocalPaths,
+  mapPaths,
+  meantHere,
+} from './project-model.ts'
+import { type ComposeInputs, readInputs } from './read-inputs.ts'
+import { type Wanted, readLocalFiles } from './read-local-files.ts'
+import { type AskConfig, resolveAllServices, resolveFor, resolveModel } from './resolve-model.ts'
+import { type Root, localPath, rootedPath } from './rooted-paths.ts'
+import { mapVolumes, volumesTyped } from './run-volumes.ts'
+import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
+
+/** One command of compose on a host. */
+interface Session {
+  readonly host: HostDocker
+  readonly command: ComposeCommand
+  readonly project: ComposeProject
+  readonly inputs: ComposeInputs
+  /** The compose file that came in by the standard input. */
+  readonly stdin: string | undefined
+  /** Where the files of the project are; absent where nothing of it is to stay on the host. */
+  readonly mirror: HostMirror | undefined
+  readonly streams: Streams
+}
+
+/** The root below which compose finds the files; `folder` is that of one run. */
+const rootOf = ({ mirror }: Session, folder: string): Root => mirror?.root ?? `${folder}/root`
+
+interface ComposeRun {
+  /** The words behind compose's own flags. */
+  readonly words: readonly string[]
+  /** A model to run in place of the compose files. */
+  readonly model?: ProjectModel | undefined
+  readonly allProfiles?: boolean
+  readonly images?: readonly string[]
+}
+
+/** A run of compose on the host, in the folder there that it was typed in here. */
+function prepare(
+  session: Session,
+  { words, model, allProfiles = false, images = [] }: ComposeRun,
+): HostRun {
+  const { command, inputs, project, stdin, mirror, streams } = session
+  const { cwd } = streams
+  const files: Record<string, string | Buffer> = {}
+  if (stdin !== undefined) files['stdin.yaml'] = stdin
+  if (model !== undefined) files['compose.json'] = JSON.stringify(model)
+  if (mirror === undefined) {
+    for (const [file, content] of inputs.files) files[rootedPath('root', file)] = content
+  }
+  const ownFlags = command.flags.filter(
+    (word) =>
+      word.kind !== 'flag' ||
+      (!(allProfiles && word.name === '--profile') &&
+        !(
+          model !== undefined &&
+          ['--file', '--project-name', '--project-directory'].includes(word.name)
+        )),
+  )
+  return {
+    args: (folder) => {
+      const projectAt = rootedPath(rootOf(session, folder), project.folder)
+      const file =
+        stdin === undefined ? undefined : { path: `${folder}/stdin.yaml`, projectFolder: projectAt }
+      return [
+        ...command.start,
+        ...flagsBelowRoot(ownFlags, cwd, model === undefined ? file : undefined),
+        ...(allProfiles ? ['--profile=*'] : []),
+        ...(model === undefined
+          ? []
+          : [
+              `--file=${folder}/compose.json`,
+              `--project-directory=${projectAt}`,
+              `--project-name=${model.name}`,
+            ]),
+        ...words,
+      ]
+    },
+    files,
+    images,
+    environment: {
+      ...inputs.variables(streams.env, command.rest),
+      ...variablesBelowRoot(streams.env, cwd, ':'),
+    },
+    workingFolder: (folder) => rootedPath(rootOf(session, folder), cwd),
+  }
+}
+
+/** Paths below a root that compose says it misses. */
+function missingPaths(root: Root, said: string): string[] {
+  return said
+    .split(root)
+    .slice(1)
+    .flatMap((after) => {
+      const [path = ''] = after.split(/: no such file|: not found| not found|["'\n]/)
+      const local = localPath(root, `${root}${path.trimEnd()}`)
+      return local === undefined ? [] : [local]
+    })
+}
+
+/** How often compose may ask for one more file. */
+const mostRounds = 50
+
+/**
+ * Asks compose for the configuration, and gives it each file that it misses: those that its files name, and no others,
+ * for it is the host that asks.
+ */
+const askConfig =
+  (session: Session, ship: () => Promise<void>): AskConfig =>
+  async (words, allProfiles = false) => {
+    for (let round = 0; ; round += 1) {
+      await ship()
+      let root = ''
+      const run = prepare(session, { words: ['config', ...words], allProfiles })
+      const answer = await askHostDocker(
+        session.host,
+        {
+          ...run,
+          args(folder) {
+            root = rootOf(session, folder)
+            return run.args(folder)
+          },
+        },
+        session.streams,
+      )
+      if (answer.code === 0 || round >= mostRounds) return answer
+      const missing = missingPaths(root, answer.stderr)
+      const added = await Promise.all(missing.map((path) => session.inputs.add(path)))
+      if (!added.includes(true)) return { ...answer, stderr: hideRoot(root, answer.stderr) }
+    }
+  }
+
+/** Throws where the host's compose names a path of this computer that no file of the project names. */
+function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): void {
+  const contexts = paths.contexts.map(({ folder }) => folder)
+  const dockerfiles = paths.contexts.flatMap(({ dockerfile }) => dockerfile ?? [])
+  const isNamed = (path: string): boolean =>
+    inputs.names(path) ||
+    (dockerfiles.includes(path) &&
+      paths.contexts.some(
+        ({ folder, dockerfile }) =>
+          dockerfile === path && (path === `${folder}/Dockerfile` || inputs.names(path, [folder])),
+      ))
+  const all = [...paths.mounts, ...contexts, ...dockerfiles, ...paths.files]
+  const stranger = all.find((path) => !isNamed(path))
+  if (stranger === undefined) return
+  throw new UserError(
+    'failed',
+    `compose on ${name} asks for ${stranger}, which no compose file of the project names as such`,
+    {
+      machine: name,
+      hint: 'write the path out in the compose file, or install a docker CLI on this computer',
+    },
+  )
+}
+
+/** The images of a model, and those that its own are built from. */
+async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[]> {
+  const images = Object.values(model.services ?? {}).flatMap(({ image }) => image ?? [])
+  for (const { dockerfile } of paths.contexts) {
+    const content =
+      dockerfile === undefined ? undefined : await readHere(dockerfile).catch(() => undefined)
+    if (content !== undefined) images.push(...imagesOf(content.toString('utf8'), new Map()))
+  }
+  return images
+}
+
+/** Refuses what would write or watch files of this computer. */
+function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void {
+  const words = readRest({ name, rest } as ComposeCommand)
+  const has = (flag: string): boolean =>
+    words.some((word) => word.kind === 'flag' && word.name === flag)
+  if (name === 'cp' || name === 'watch') throw needsDockerHere(machine, `compose ${name}`)
+  if (name === 'up' && has('--watch')) throw needsDockerHere(machine, 'compose up --watch')
+  if ((name === 'config' || name === 'convert' || name === 'export') && has('--output')) {
+    throw needsDockerHere(machine, `compose ${name} --output`)
+  }
+}
+
+/** Runs compose with paths of this computer in what it says, where it says them. */
+async function runHidingRoot(session: Session, run: HostRun): Promise<number> {
+  const { host, mirror, streams } = session
+  if (mirror === undefined || streams.stdout.isTTY === true)
+    return runHostDocker(host, run, streams)
+  const stdout = hideRootIn(mirror.root)
+  stdout.pipe(streams.stdout, { end: false })
+  const code = await runHostDocker(host, run, { ...streams, stdout })
+  stdout.end()
+  await finished(stdout)
+  return code
+}
+
+const emptyPaths: LocalPaths = { mounts: new Set(), contexts: [], files: new Set() }
+
+/** Runs a command that starts containers or builds images: what they need of this computer goes to the mirror. */
+async function runWithFiles(session: Session, mirror: HostMirror): Promise<number> {
+  const { host, command, project, inputs, streams } = session
+  const { root } = mirror
+  const { folder } = project
+  const ship = async (more: Wanted = {}): Promise<void> => {
+    const { files, skipped } = await readLocalFiles({
+      ...more,
+      files: [...inputs.files.keys(), ...(more.files ?? [])],
+    })
+    for (const path of skipped)
+      streams.stderr.write(`fleet: ${path} is no file, and is not copied to ${host.name}\n`)
+    await shipFiles(mirror, files)
+  }
+  const ask = askConfig(session, ship)
+  if (command.name === 'config' || command.name === 'convert') {
+    const answer = await ask(['-q'])
+    if (answer.code !== 0 && answer.stderr !== '') {
+      streams.stderr.write(answer.stderr)
+      return answer.code
+    }
+    return runHidingRoot(session, prepare(session, { words: [command.name, ...command.rest] }))
+  }
+  const resolved = await resolveFor(command, ask)
+  const { cwd } = streams
+  const words = command.name === 'run' ? readRest(command) : []
+  const rest =
+    command.name === 'run'
+      ? formatWords(mapVolumes(words, cwd, (path) => rootedPath(root, path)))
+      : command.rest
+  const run: ComposeRun = { words: [command.name ?? '', ...rest] }
+  if (!('model' in resolved)) {
+    const { code, stderr } = resolved.refusal
+    if (code === 0) throw noModel(host.name)
+    if (stderr === '') return runHostDocker(host, prepare(session, run), streams) // it says why by itself
+    streams.stderr.write(stderr)
+    return code
+  }
+  const { model } = resolved
+  const found = findLocalPaths(model, { root, folder })
+  refuseUnnamed(session, found)
+  const paths = { ...found, mounts: new Set([...found.mounts, ...volumesTyped(words, cwd)]) }
+  const contexts = command.needs === 'contexts' ? paths.contexts : emptyPaths.contexts
+  await ship({ ...paths, contexts })
+  const images = command.needs === 'contexts' ? await imagesIn(model, paths) : []
+  const isRooted = [...mountsOf(model)].every(
+    (path) => meantHere(root, folder, path) === localPath(root, path),
+  )
+  const rewritten = isRooted ? undefined : await rewrite(session, mirror, ask)
+  return runHostDocker(host, prepare(session, { ...run, images, model: rewritten }), streams)
+}
+
+function mountsOf(model: ProjectModel): Set<string> {
+  const mounts = new Set<string>()
+  mapPaths(model, (path) => {
+    mounts.add(path)
+    return path
+  })
+  return mounts
+}
+
+/** The project with its files where they are on the host, also those that it names by absolute paths. */
+async function rewrite(
+  { project }: Session,
+  { root }: HostMirror,
+  ask: AskConfig,
+): Promise<ProjectModel> {
+  const resolved = await resolveAllServices(ask)
+  if (!('model' in resolved)) throw new UserError('failed', resolved.refusal.stderr.trim())
+  return mapPaths(resolved.model, (path) => {
+    const local = meantHere(root, project.folder, path)
+    return local === undefined ? path : rootedPath(root, local)
+  })
+}
+
+const noModel = (machine: string): UserError =>
+  new UserError('failed', `compose on ${machine} gave no project that fleet can read`, {
+    machine,
+    hint: `see which compose it is: fleet -m ${machine} compose version`,
+  })
+
+/** Runs a command that needs no files: nothing of the project stays on the host. */
+async function runWithoutFiles(session: Session): Promise<number> {
+  const { host, command, inputs, streams } = session
+  const run: ComposeRun = { words: [command.name ?? '', ...command.rest] }
+  const ask = askConfig(session, async () => {})
+  if (command.needs === 'model') {
+    const resolved = await resolveModel(ask)
+    const images = 'model' in resolved ? await imagesIn(resolved.model, emptyPaths) : []
+    return runHostDocker(host, prepare(session, { ...run, images }), streams)
+  }
+  if (inputs.isUncertain) await ask(['-q'])
+  return runHostDocker(host, prepare(session, run), streams)
+}
+
+/** Whether the command is about containers of a project that it names, for which compose needs no file. */
+const isNamed = ({ flags, needs }: ComposeCommand, { env }: Streams): boolean =>
+  needs === 'project' &&
+  valuesOf(flags, '--file').length === 0 &&
+  (valuesOf(flags, '--project-name').at(-1) || env['COMPOSE_PROJECT_NAME'] || '') !== ''
+
+/** Runs a command in a folder where there is nothing to read. */
+const runWithoutProject = (
+  host: HostDocker,
+  { start, words }: ReadCommand,
+  streams: Streams,
+): Promise<number> =>
+  runHostDocker(
+    host,
+    {
+      args: () => [...start, ...formatWords(words)],
+      environment: pickVariables(['COMPOSE_PROJECT_NAME'], streams.env),
+      workingFolder: (folder) => `${folder}/root`,
+    },
+    streams,
+  )
+
+/** Throws where the host's docker has no compose. */
+async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
+  const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
+  if (code !== 0) throw needsDockerHere(host.name, 'compose (the host has no compose plugin)')
+}
+
+/**
+ * `docker compose` on a host, for a computer that has none: compose there resolves the project, from its files in a
+ * private folder that goes again, or, where containers are started, in the mirror of the project.
+ */
+export async function composeOnHost(
+  context: Context,
+  host: HostDocker,
+  read: ReadCommand,
+  streams: Streams,
+): Promise<number> {
+  const command = readCompose(read)
+  if (command.needs === 'nothing') {
+    const args = [...read.start, ...formatWords(read.words)]
+    return runHostDocker(host, { args: () => args }, streams)
+  }
+  refuseLocalFiles(command, host.name)
+  const project = await findProject(command.flags, streams).catch((error: unknown) => {
+    if (isNamed(command, streams)) return undefined
+    throw error
+  })
+  if (project === undefined) return runWithoutProject(host, read, streams)
+  const stdin = valuesOf(command.flags, '--file').includes('-')
+    ? await text(streams.stdin)
+    : undefined
+  const inputs = await readInputs(project, { ...streams, stdin, machine: host.name })
+  await requireCompose(host, streams)
+  const stays =
+    command.name === 'config' ||
+    command.name === 'convert' ||
+    ['mounts', 'contexts'].includes(command.needs)
+  const mirror = stays
+    ? mirrorAt(host, await projectFolder(context, host, project.folder))
+    : undefined
+  const session: Session = { host, command, project, inputs, stdin, mirror, streams }
+  return mirror === undefined ? runWithoutFiles(session) : runWithFiles(session, mirror)
+}

@@ -1,0 +1,97 @@
+import { readFile, stat } from 'node:fs/promises'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { type Word, valuesOf } from '../../engine/docker/command-line.ts'
+import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import type { Streams } from '../streams.ts'
+
+/** The names under which compose looks for a project, in its order. */
+const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
+
+/** What compose reads beside the file that it finds under one of those names. */
+const overrideNames = [
+  'compose.override.yml',
+  'compose.override.yaml',
+  'docker-compose.override.yml',
+  'docker-compose.override.yaml',
+]
+
+/** A compose project of this computer: where it is and which files compose begins to read it from. */
+export interface ComposeProject {
+  /** What relative paths are relative to. */
+  readonly folder: string
+  /** Compose files; `-` is the standard input, and what is a URL is not of this computer. */
+  readonly files: readonly string[]
+  /** Files of variables, those that are there. */
+  readonly envFiles: readonly string[]
+}
+
+export const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+
+/** Whether compose fetches it: a URL, a Git repository, an image. */
+export const isRemote = (name: string): boolean => name.includes('://') || name.startsWith('git@')
+
+/** Reads a file of this computer. Throws kind `failed` where that cannot be done. */
+export async function readHere(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : fileTroubleOf(error)
+    throw new UserError('failed', `cannot read ${file}: ${why}`, { cause: error })
+  }
+}
+
+/** What a file of variables assigns. */
+const readVariables = async (file: string): Promise<NodeJS.Dict<string>> =>
+  parseEnv((await readHere(file)).toString('utf8'))
+
+async function filterFiles(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(paths.map(isFile))
+  return paths.filter((_path, index) => found[index])
+}
+
+/** The compose files in the nearest folder at or above `start` that has one. */
+async function findComposeFiles(start: string): Promise<string[]> {
+  for (let folder = start; ; folder = dirname(folder)) {
+    const here = folder
+    const found = await filterFiles(fileNames.map((name) => join(here, name)))
+    if (found.length > 0) {
+      return [...found, ...(await filterFiles(overrideNames.map((name) => join(here, name))))]
+    }
+    if (dirname(folder) === folder) break
+  }
+  throw new UserError('failed', `there is no compose file in ${start} or a folder above it`, {
+    hint: 'name it: fleet compose -f FILE …',
+  })
+}
+
+/** Finds the project that `docker compose FLAGS` is about, as compose does. Throws kind `failed` where there is none. */
+export async function findProject(
+  flags: readonly Word[],
+  { env, cwd }: Pick<Streams, 'env' | 'cwd'>,
+): Promise<ComposeProject> {
+  const told = valuesOf(flags, '--project-directory').at(-1)
+  const base = told === undefined ? cwd : resolve(cwd, told)
+  const named = valuesOf(flags, '--env-file')
+  const ofShell = env['COMPOSE_ENV_FILES']?.split(',').filter(Boolean) ?? []
+  const envFiles = (named.length > 0 ? named : ofShell).map((file) => resolve(cwd, file))
+  const first = envFiles.length > 0 ? envFiles : await filterFiles([join(base, '.env')])
+  const variables: NodeJS.Dict<string> = {}
+  for (const file of first) Object.assign(variables, await readVariables(file))
+  Object.assign(variables, env)
+  const separator = variables['COMPOSE_PATH_SEPARATOR'] || delimiter
+  const ofVariable = (variables['COMPOSE_FILE'] || undefined)?.split(separator)
+  const typed = valuesOf(flags, '--file')
+  const given = typed.length > 0 ? typed : ofVariable
+  const files =
+    given?.map((file) => (file === '-' || isRemote(file) ? file : resolve(cwd, file))) ??
+    (await findComposeFiles(base))
+  const [main = '-'] = files
+  const folder = told !== undefined ? base : main === '-' || isRemote(main) ? cwd : dirname(main)
+  const more = envFiles.length > 0 ? [] : await filterFiles([join(folder, '.env')])
+  return { folder, files, envFiles: [...new Set([...first, ...more])] }
+}

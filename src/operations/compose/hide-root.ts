@@ -1,0 +1,36 @@
+import { Transform, type TransformCallback } from 'node:stream'
+import type { Root } from './rooted-paths.ts'
+
+/** Turns paths below `root` into those of this computer, in what compose says. */
+export const hideRoot = (root: Root, text: string): string => text.replaceAll(root, '')
+
+/** The same for a stream of it. */
+export function hideRootIn(root: Root): Transform {
+  const sought = Buffer.from(root)
+  let kept = Buffer.alloc(0)
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      kept = Buffer.concat([kept, chunk])
+      for (let at = kept.indexOf(sought); at !== -1; at = kept.indexOf(sought)) {
+        this.push(kept.subarray(0, at))
+        kept = kept.subarray(at + sought.length)
+      }
+      const whole = kept.length - overlap(kept, sought)
+      this.push(kept.subarray(0, whole))
+      kept = kept.subarray(whole)
+      done()
+    },
+    flush(done) {
+      this.push(kept)
+      done()
+    },
+  })
+}
+
+/** How many bytes at the end of `text` may be the beginning of `sought`. */
+function overlap(text: Buffer, sought: Buffer): number {
+  for (let size = Math.min(text.length, sought.length - 1); size > 0; size -= 1) {
+    if (text.subarray(text.length - size).equals(sought.subarray(0, size))) return size
+  }
+  return 0
+}

@@ -1,0 +1,343 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { lstat } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { UserError, fileTroubleOf } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { run } from '../../transport/run.ts'
+import { encodeHeader, endOfArchive, padding, toByteString } from '../archive/tar-format.ts'
+import { type Host, unpackOnHost } from '../host-tree.ts'
+import { type HostEntry, type Shipped, type ShippingPlan, planShipping } from './plan-shipping.ts'
+import type { Entry, LocalFiles } from './read-local-files.ts'
+import type { Root } from './rooted-paths.ts'
+
+/** A folder of a host that has files of this computer, below `root` under their whole paths. */
+export interface HostMirror {
+  readonly host: Host
+  /** Holds `root`, and on record what fleet brought there. */
+  readonly folder: string
+  readonly root: Root
+}
+
+export const mirrorAt = (host: Host, folder: string): HostMirror => ({
+  host,
+  folder,
+  root: `${folder}/root`,
+})
+
+/**
+ * Prints the record and a NUL; then of each path (those of the input, then those on record) a line with what it is,
+ * the digests of files behind those of some hundred paths.
+ */
+const look = `
+folder=$1
+mkdir -p -- "$folder/root" && chmod 700 -- "$folder" && cd -- "$folder/root" || exit
+[ ! -f ../shipped ] || cat ../shipped
+printf '\\0'
+{ cat; [ ! -f ../paths ] || cat ../paths; } | xargs -0 -n 300 sh -c '
+count=$#
+while [ $count -gt 0 ]; do
+  path=$1 count=$((count - 1))
+  shift
+  if [ -h "$path" ]; then printf "l%s\\n" "$(readlink -- "$path")"
+  elif [ -d "$path" ]; then echo d
+  elif [ -f "$path" ] && [ -r "$path" ]; then echo f; set -- "$@" "$path"
+  elif [ -e "$path" ]; then echo o
+  else echo -
+  fi
+done
+[ $# = 0 ] || sha256sum -- "$@" | sed -n "s/^[\\\\\\\\]\\{0,1\\}\\([0-9a-f]\\{64\\}\\) .*/=\\1/p"
+' fleet
+`
+
+const troubled = ({ name }: Host, folder: string, said: string): UserError =>
+  new UserError(
+    'failed',
+    `cannot write ${folder} on ${name}: ${said.trim() || 'no reason given'}`,
+    {
+      machine: name,
+      hint: `see: fleet ssh ${name} ls -ld ${folder}`,
+    },
+  )
+
+interface Found {
+  readonly shipped: Map<string, Entry>
+  readonly host: Map<string, HostEntry>
+}
+
+/** Reads the record: one JSON array a line. Lines that are none were not written by fleet and count for nothing. */
+function parseRecord(text: string): Map<string, Entry> {
+  const shipped = new Map<string, Entry>()
+  for (const line of text.split('\n')) {
+    if (line === '') continue
+    try {
+      const [path, entry] = JSON.parse(line) as [string, Entry]
+      if (typeof path === 'string' && typeof entry.type === 'string') shipped.set(path, entry)
+    } catch {
+      continue
+    }
+  }
+  return shipped
+}
+
+function parseEntries(lines: readonly string[], paths: readonly string[]): Map<string, HostEntry> {
+  const found: HostEntry[] = []
+  const files: number[] = []
+  for (const line of lines) {
+    const [kind] = line
+    if (kind === '=') found[files.shift() ?? -1] = { type: 'file', digest: line.slice(1) }
+    else if (kind === 'l') found.push({ type: 'link', target: line.slice(1) })
+    else if (kind === 'd') found.push({ type: 'folder' })
+    else if (kind === '-') found.push({ type: 'nothing' })
+    else if (kind === 'f') {
+      files.push(found.length)
+      found.push({ type: 'other' })
+    } else if (kind === 'o') found.push({ type: 'other' })
+  }
+  if (found.length !== paths.length || files.length > 0) throw new Error('not one line a path')
+  return new Map(paths.map((path, index) => [path, found[index] ?? { type: 'other' }]))
+}
+
+/** Finds out what fleet brought to a mirror and what is there. */
+async function lookAt({ host, folder }: HostMirror, local: LocalFiles): Promise<Found> {
+  const { transport, become = [], name } = host
+  const words = [...become, 'sh', '-c', look, 'fleet', folder]
+  const input = [...local.keys()].map((path) => `${path}\0`).join('')
+  const { code, stdout, stderr } = await run(transport, words, { input })
+  const end = stdout.indexOf('\0')
+  if (end === -1) throw troubled(host, folder, stderr)
+  const shipped = parseRecord(stdout.slice(0, end))
+  const lines = stdout.slice(end + 1).split('\n')
+  try {
+    return { shipped, host: parseEntries(lines, [...local.keys(), ...shipped.keys()]) }
+  } catch (error) {
+    throw new UserError(
+      'failed',
+      `cannot compare the files in ${folder} on ${name}: ${stderr.trim() || `code ${code}`}`,
+      { machine: name, cause: error },
+    )
+  }
+}
+
+const changed = (file: string): UserError =>
+  new UserError('failed', `${file} changed while it was copied`, {
+    hint: 'run the command again',
+  })
+
+/** The content of a file, as long as it is what was compared. */
+async function* readFile(file: string, size: number, digest: string): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  let left = size
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 })) {
+      const piece = chunk as Buffer
+      left -= piece.length
+      if (left < 0) throw changed(file)
+      hash.update(piece)
+      yield piece
+    }
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+  }
+  if (left > 0 || hash.digest('hex') !== digest) throw changed(file)
+}
+
+/** Packs what is sent, below `files`, and texts of fleet's own. */
+async function* packFiles(
+  send: LocalFiles,
+  texts: Readonly<Record<string, string>>,
+): AsyncGenerator<Buffer> {
+  for (const [path, entry] of send) {
+    const owner = process.platform === 'linux' ? entry.owner : { uid: 0, gid: 0 }
+    const mtime = entry.modified.getTime() / 1000
+    const facts = { name: toByteString(`files/${path}`), mtime, size: 0, linkname: '', ...owner }
+    if (entry.type === 'file') {
+      const { mode, size, digest } = entry
+      yield encodeHeader({ ...facts, type: 'file', mode, size })
+      yield* readFile(entry.file, size, digest)
+      yield padding(size)
+    } else if (entry.type === 'folder') {
+      yield encodeHeader({ ...facts, type: 'directory', mode: entry.mode })
+    } else {
+      const linkname = toByteString(entry.target)
+      yield encodeHeader({ ...facts, type: 'symlink', mode: 0o777, linkname })
+    }
+  }
+  for (const [name, text] of Object.entries(texts)) {
+    const content = Buffer.from(text)
+    const facts = { mode: 0o600, mtime: 0, uid: 0, gid: 0, linkname: '' }
+    yield encodeHeader({ ...facts, name, type: 'file', size: content.length })
+    yield Buffer.concat([content, padding(content.length)])
+  }
+  yield endOfArchive
+}
+
+/**
+ * Functions for the script that puts files in place. `enter` goes into a folder below the root and makes sure that no
+ * link leads out of it: a container may write there while this runs. From within, names are of that folder alone.
+ */
+const functions = `
+umask 022
+root=$1 incoming=$2
+real=$(cd -P -- "$root" && pwd -P) || exit
+fail() { printf '%s\\n' "$1" >&2; exit 1; }
+enter() {
+  cd -P -- "$root/$1" 2>/dev/null && [ "$(pwd -P)" = "$real\${1:+/$1}" ] ||
+    fail "$root/$1 is behind a symbolic link, or no folder"
+}
+make() {
+  below= left=$1/
+  while [ -n "$left" ]; do
+    name=\${left%%/*} left=\${left#*/}
+    enter "$below"
+    if [ -h "./$name" ] || [ ! -d "./$name" ]; then
+      mkdir -- "./$name" || fail "cannot make $root/$below/$name"
+    fi
+    below=$below\${below:+/}$name
+  done
+}
+place() {
+  folder=$1
+  shift
+  enter "$folder"
+  mv -f -- "$@" ./ || fail "cannot write in $root/$folder"
+}
+rewrite() {
+  enter "$1"
+  [ ! -h "./$2" ] && [ -f "./$2" ] && cat -- "$incoming/files/$1/$2" >"./$2" || fail "cannot write $root/$1/$2"
+}
+`
+
+const splitPath = (path: string): readonly [string, string] => {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
+}
+
+/** The most names in one command. */
+const batch = 400
+
+/** The script that puts what was sent in place. Files that a container mounts by themselves are written to, since it would not see others in their place. */
+function scriptFor(plan: ShippingPlan, host: Found['host']): string {
+  const lines: string[] = []
+  for (const path of plan.remove) {
+    const [folder, name] = splitPath(path)
+    const isFolder = host.get(path)?.type === 'folder'
+    const command = isFolder
+      ? `rmdir -- ./${shellQuote(name)} 2>/dev/null || :`
+      : `rm -f -- ./${shellQuote(name)}`
+    lines.push(
+      `if [ -d "$root"/${shellQuote(folder)} ]; then enter ${shellQuote(folder)}; ${command}; fi`,
+    )
+  }
+  const byFolder = new Map<string, string[]>()
+  for (const [path, entry] of plan.send) {
+    const [folder, name] = splitPath(path)
+    if (plan.send.has(folder)) continue // comes with its folder
+    if (entry.type === 'file' && entry.isMountPoint && host.get(path)?.type === 'file') {
+      const mode = `chmod ${entry.mode.toString(8)} -- ./${shellQuote(name)}`
+      lines.push(`rewrite ${shellQuote(folder)} ${shellQuote(name)}; ${mode}`)
+    } else byFolder.set(folder, [...(byFolder.get(folder) ?? []), name])
+  }
+  for (const [folder, names] of byFolder) {
+    if (folder !== '') lines.push(`make ${shellQuote(folder)}`)
+    for (let at = 0; at < names.length; at += batch) {
+      const files = names
+        .slice(at, at + batch)
+        .map(
+          (name) => `"$incoming"/files/${shellQuote(folder === '' ? name : `${folder}/${name}`)}`,
+        )
+      lines.push(`place ${shellQuote(folder)} ${files.join(' ')}`)
+    }
+  }
+  for (const [path, entry] of plan.chmod) {
+    if (entry.type === 'link') continue
+    const [folder, name] = splitPath(path)
+    const file = `./${shellQuote(name)}`
+    lines.push(
+      `enter ${shellQuote(folder)}; [ -h ${file} ] || chmod ${entry.mode.toString(8)} -- ${file}`,
+    )
+  }
+  lines.push('cd -- "$root/.." && mv -f -- "$incoming/paths" "$incoming/shipped" ./')
+  return `${functions}\n${lines.join('\n')}\n`
+}
+
+const formatRecord = (shipped: Shipped): string =>
+  [...shipped].map((pair) => `${JSON.stringify(pair)}\n`).join('')
+
+/** Makes the folder for what is sent, and removes those of commands that were killed. */
+const receive = `
+find "$1" -maxdepth 1 -name '.incoming-*' -mmin +60 -exec rm -rf -- {} +
+mkdir -m 700 -- "$1/$2"
+`
+
+/** Puts what was sent in place, and leaves nothing else of it whatever happens. */
+const settle = `
+cd -- "$1" || exit
+trap 'rm -rf -- "$1/$2"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+sh "$2/script" "$1/root" "$1/$2"
+`
+
+async function apply(
+  { host, folder }: HostMirror,
+  plan: ShippingPlan,
+  found: Found['host'],
+): Promise<void> {
+  const { transport, become = [] } = host
+  const incoming = `.incoming-${randomUUID()}`
+  const made = await run(transport, [...become, 'sh', '-c', receive, 'fleet', folder, incoming])
+  if (made.code !== 0) throw troubled(host, folder, made.stderr)
+  const archive = packFiles(plan.send, {
+    script: scriptFor(plan, found),
+    shipped: formatRecord(plan.shipped),
+    paths: [...plan.shipped.keys()].map((path) => `${path}\0`).join(''),
+  })
+  const stream = Readable.from(archive, { objectMode: false })
+  await unpackOnHost(host, stream, `${folder}/${incoming}`, { keepOwners: true })
+  const settled = await run(transport, [...become, 'sh', '-c', settle, 'fleet', folder, incoming])
+  if (settled.code !== 0) throw troubled(host, folder, settled.stderr)
+}
+
+/** Why files stay as they are on the host, and how to choose. */
+function conflictError(
+  { host: { name }, root }: HostMirror,
+  paths: readonly string[],
+  local: LocalFiles,
+): UserError {
+  const [first = ''] = paths
+  const there = `${root}/${first}`
+  const here = local.get(first)?.file ?? first
+  const more = paths.length > 1 ? ` and ${paths.length - 1} more` : ''
+  return new UserError(
+    'failed',
+    `${here}${more} changed both on this computer and on ${name} since fleet last copied it, so nothing was copied`,
+    {
+      machine: name,
+      hint: [
+        `to keep the version of ${name}: fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`,
+        `to use yours: fleet ssh ${name} rm ${shellQuote(there)}; then run the command again`,
+      ].join('; '),
+    },
+  )
+}
+
+/**
+ * Brings files to a mirror: those that changed here are sent, those that went are removed. What was changed on the host
+ * stays. Throws kind `failed`, with nothing changed, where files changed on both sides.
+ */
+export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<void> {
+  const found = await lookAt(mirror, local)
+  const gone = new Set<string>()
+  for (const path of found.shipped.keys()) {
+    if (local.has(path)) continue
+    const file = process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
+    if ((await lstat(file).catch(() => undefined)) === undefined) gone.add(path)
+  }
+  const plan = planShipping({ local, ...found, isHere: (path) => !gone.has(path) })
+  if (plan.conflicts.length > 0) throw conflictError(mirror, plan.conflicts, local)
+  const changes = plan.send.size + plan.remove.length + plan.chmod.size
+
+  const isOnRecord = formatRecord(plan.shipped) === formatRecord(found.shipped)
+  if (changes > 0 || !isOnRecord) await apply(mirror, plan, found.host)
+}

@@ -1,0 +1,48 @@
+/** Finds the brace that closes the one before `start`. */
+function closingBrace(text: string, start: number): number {
+  let depth = 1
+  for (let at = start; at < text.length; at += 1) {
+    if (text.startsWith('${', at)) depth += 1
+    else if (text[at] === '}' && --depth === 0) return at
+  }
+  return -1
+}
+
+type Values = Readonly<Record<string, string | undefined>>
+
+/** What `${EXPRESSION}` stands for. */
+function valueOf(expression: string, values: Values): string {
+  const [, name = '', operator = '', rest = ''] = /^(\w+)(:?[-+?])?([^]*)$/.exec(expression) ?? []
+  const value = values[name]
+  const isSet = operator.startsWith(':') ? Boolean(value) : value !== undefined
+  if (operator.endsWith('-')) return isSet ? (value ?? '') : interpolate(rest, values)
+  if (operator.endsWith('+')) return isSet ? interpolate(rest, values) : ''
+  return value ?? ''
+}
+
+/**
+ * Puts in the values of variables, to guess which file a text of a compose file names. Only compose's own answer counts.
+ * Source: the compose specification, "Interpolation".
+ */
+export function interpolate(text: string, values: Values): string {
+  let said = ''
+  for (let at = 0; at < text.length;) {
+    const name = /^\$([A-Za-z_]\w*)/.exec(text.slice(at, at + 256))?.[1]
+    if (text.startsWith('$$', at)) {
+      said += '$'
+      at += 2
+    } else if (text.startsWith('${', at)) {
+      const end = closingBrace(text, at + 2)
+      if (end === -1) return said + text.slice(at)
+      said += valueOf(text.slice(at + 2, end), values)
+      at = end + 1
+    } else if (name !== undefined) {
+      said += values[name] ?? ''
+      at += 1 + name.length
+    } else {
+      said += text.charAt(at)
+      at += 1
+    }
+  }
+  return said
+}

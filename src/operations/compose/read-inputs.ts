@@ -1,0 +1,169 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { UserError } from '../../errors.ts'
+import { type ComposeProject, isFile, isRemote, readHere } from './find-project.ts'
+import { interpolate } from './interpolate.ts'
+import { isWithin } from './rooted-paths.ts'
+import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/**
+ * The files of this computer that compose reads a project from, where compose runs on a host. The host says in the end
+ * what it lacks and what the project names; so that it cannot ask for whatever it likes, each such path must be
+ * named by one of these files.
+ */
+export interface ComposeInputs {
+  /** Content by path. */
+  readonly files: ReadonlyMap<string, Buffer>
+  /** Whether a file that compose may read was not found, so that compose has to say which one it wants. */
+  readonly isUncertain: boolean
+  /** Adds a file that compose wants, if these files name it and it is there. */
+  add(path: string): Promise<boolean>
+  /** Whether these files name a path; `below` are folders that it may be relative to, besides those of the project. */
+  names(path: string, below?: readonly string[]): boolean
+  /** The variables of `env` that these files or `words` may mean, and those that set up compose. */
+  variables(env: Env, words: readonly string[]): Record<string, string>
+}
+
+/** The parts of a text that may be paths: `./a:/b:ro`, `name=../c`, `type=local,src=d`. */
+const piecesOf = (text: string): string[] => [text, ...text.split(/[:=,]/)]
+
+const wordsOf = (text: string): string[] => text.match(/[A-Za-z_]\w*/g) ?? []
+
+/** Reads what compose reads of a project. Throws kind `failed` for a compose file that cannot be read. */
+export async function readInputs(
+  project: ComposeProject,
+  {
+    env: shell,
+    cwd,
+    stdin,
+    machine,
+  }: { env: Env; cwd: string; stdin: string | undefined; machine: string },
+): Promise<ComposeInputs> {
+  const files = new Map<string, Buffer>()
+  const scans: { readonly folder: string; readonly scan: ScannedFile }[] = []
+  const folders = new Set([project.folder])
+  const used = new Set(wordsOf(stdin ?? ''))
+  let isUncertain = false
+  const env: Env = { ...shell, PWD: cwd } // as compose sets it
+  let values = env
+
+  const take = async (file: string): Promise<string> => {
+    const content = await readHere(file)
+    files.set(file, content)
+    const text = content.toString('utf8')
+    for (const word of wordsOf(text)) used.add(word)
+    return text
+  }
+  const takeVariables = async (file: string): Promise<void> => {
+    if (files.has(file) || !(await isFile(file))) return
+    values = { ...values, ...parseEnv(await take(file)), ...env }
+  }
+  const basesOf = (folder: string): string[] => [...new Set([folder, ...folders])]
+
+  /** Finds a file or folder that a text may name; `found` may be several, for a text does not say relative to what. */
+  const takeNamed = async (text: string, folder: string): Promise<void> => {
+    const path = interpolate(text, values)
+    if (path === '' || path === '/dev/null' || isRemote(path)) return
+    if (isAbsolute(path)) {
+      if (await isFile(path)) throw readThere(path, machine)
+      return
+    }
+    let isFound = false
+    for (const base of basesOf(folder)) {
+      const file = resolve(base, path)
+      if (!(await isFile(file))) continue
+      isFound = true
+      await takeCompose(file)
+    }
+    isUncertain ||= !isFound
+  }
+  const takeScanned = async (text: string, folder: string): Promise<void> => {
+    const scan = scanComposeFile(text)
+    scans.push({ folder, scan })
+    for (const named of scan.folders) {
+      const path = resolve(folder, interpolate(named, values))
+      folders.add(path)
+      await takeVariables(join(path, '.env'))
+    }
+    for (const named of scan.reads) await takeNamed(named, folder)
+  }
+  const takeCompose = async (file: string): Promise<void> => {
+    if (files.has(file)) return
+    await takeVariables(join(dirname(file), '.env'))
+    await takeScanned(await take(file), dirname(file))
+  }
+
+  for (const file of project.envFiles) await takeVariables(file)
+  for (const file of project.files) {
+    if (file === '-') await takeScanned(stdin ?? '', project.folder)
+    else if (!isRemote(file)) await takeCompose(file)
+  }
+
+  const names: ComposeInputs['names'] = (path, below = []) =>
+    files.has(path) ||
+    scans.some(({ folder, scan }) =>
+      scan.texts.some((text) =>
+        piecesOf(interpolate(text, values)).some((piece) =>
+          isAbsolute(piece)
+            ? isWithin(project.folder, piece) && resolve(piece) === path
+            : piece !== '' &&
+              [...basesOf(folder), ...below].some((base) => resolve(base, piece) === path),
+        ),
+      ),
+    )
+
+  return {
+    files,
+    get isUncertain() {
+      return isUncertain
+    },
+    async add(path) {
+      if (files.has(path) || !names(path) || !(await isFile(path))) return false
+      await takeCompose(path)
+      return true
+    },
+    names,
+    variables(environment, words) {
+      const wanted = new Set(['HOME', ...used, ...words.flatMap(wordsOf)])
+      const picked: Record<string, string> = {}
+      for (const [name, value] of Object.entries(environment)) {
+        const isWanted = wanted.has(name) || /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER)_/.test(name)
+        if (value !== undefined && isWanted && !ofTheHost.has(name)) picked[name] = value
+      }
+      return picked
+    },
+  }
+}
+
+const readThere = (path: string, machine: string): UserError =>
+  new UserError('unsupported', `compose on ${machine} cannot read ${path} of this computer`, {
+    machine,
+    hint: 'write it as a path relative to the compose file, or install a docker CLI on this computer',
+  })
+
+/** Variables that a program on a host needs as the host has them. */
+const ofTheHost = new Set([
+  'PATH',
+  'PWD',
+  'OLDPWD',
+  'SHLVL',
+  '_',
+  'DOCKER_API_VERSION',
+  'DOCKER_CERT_PATH',
+  'DOCKER_CONFIG',
+  'DOCKER_CONTEXT',
+  'DOCKER_HOST',
+  'DOCKER_TLS',
+  'DOCKER_TLS_VERIFY',
+  'LD_LIBRARY_PATH',
+  'LD_PRELOAD',
+  'SSH_AUTH_SOCK',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'TERM',
+  'TMPDIR',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+])

@@ -1,0 +1,25 @@
+import { resolve } from 'node:path'
+import { type Word, valuesOf } from '../../engine/docker/command-line.ts'
+
+/** The source of a volume as it is typed, where that is a path relative to the folder it was typed in: `./a:/b`. */
+const relativeSource = /^(\.{1,2}(?:[/\\][^:]*)?):/
+
+/** The paths of this computer that `compose run --volume` names. */
+export const volumesTyped = (words: readonly Word[], cwd: string): string[] =>
+  valuesOf(words, '--volume').flatMap((value) => {
+    const source = relativeSource.exec(value)?.[1]
+    return source === undefined ? [] : [resolve(cwd, source)]
+  })
+
+/** The words with those paths where `map` says. */
+export const mapVolumes = (
+  words: readonly Word[],
+  cwd: string,
+  map: (path: string) => string,
+): Word[] =>
+  words.map((word) => {
+    if (word.kind !== 'flag' || word.name !== '--volume' || word.value === undefined) return word
+    const source = relativeSource.exec(word.value)?.[1]
+    if (source === undefined) return word
+    return { ...word, value: `${map(resolve(cwd, source))}${word.value.slice(source.length)}` }
+  })

@@ -1,0 +1,50 @@
+import { type Word, formatWords, valuesOf } from '../../engine/docker/command-line.ts'
+import type { Streams } from '../streams.ts'
+import { isRemote } from './find-project.ts'
+import { relativePath } from './rooted-paths.ts'
+
+/** Where the compose file is that came in by the standard input, and what its paths are relative to. */
+export interface StdinFile {
+  readonly path: string
+  readonly projectFolder: string
+}
+
+/** compose's own flags for a run below a root, in the folder there that the words were typed in. */
+export function flagsBelowRoot(
+  flags: readonly Word[],
+  cwd: string,
+  stdin: StdinFile | undefined,
+): string[] {
+  const here = (value: string): string => (isRemote(value) ? value : relativePath(cwd, value))
+  const rooted = flags.map((word): Word => {
+    if (word.kind !== 'flag' || word.value === undefined) return word
+    if (word.name === '--file' && word.value === '-') return { ...word, value: stdin?.path ?? '-' }
+    const isPath = /^--(?:file|env-file|project-directory)$/.test(word.name)
+    return isPath ? { ...word, value: here(word.value) } : word
+  })
+  const isPlaced = valuesOf(flags, '--project-directory').length > 0
+  const place =
+    stdin === undefined || isPlaced ? [] : [`--project-directory=${stdin.projectFolder}`]
+  return [...place, ...formatWords(rooted)]
+}
+
+/** The same of the variables that name files. `between` separates the paths of a list where compose runs. */
+export function variablesBelowRoot(
+  env: Streams['env'],
+  cwd: string,
+  between: string,
+): Record<string, string> {
+  const { COMPOSE_FILE: files, COMPOSE_ENV_FILES: envFiles } = env
+  const separator = env['COMPOSE_PATH_SEPARATOR'] || (process.platform === 'win32' ? ';' : ':')
+  const list = (value: string, by: string, join: string): string =>
+    value
+      .split(by)
+      .map((file) => (isRemote(file) || file === '-' ? file : relativePath(cwd, file)))
+      .join(join)
+  return {
+    ...(files
+      ? { COMPOSE_FILE: list(files, separator, between), COMPOSE_PATH_SEPARATOR: between }
+      : {}),
+    ...(envFiles ? { COMPOSE_ENV_FILES: list(envFiles, ',', ',') } : {}),
+  }
+}
