@@ -3,6 +3,7 @@ import type { HostRecord } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
 import { checkRecords } from './check-records.ts'
+import type { Grant } from './grants.ts'
 import type { Reshape } from './reshape.ts'
 
 /** What every call to a driver carries. */
@@ -203,6 +204,8 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly options: z.ZodObject<Shape, z.core.$strict>
   /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
   readonly asks?: readonly string[]
+  /** What a host with these options is given. Some options may be missing: then those that are there count. */
+  grants?(options: Readonly<Record<string, unknown>>): readonly Grant[]
   /** @param folder private to the person and the driver, for what a driver keeps on this computer; it need not exist */
   load(folder: string): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }

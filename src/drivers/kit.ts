@@ -28,6 +28,7 @@ export type {
   Snapshot,
   Snapshots,
 } from './driver.ts'
+export type { Grant } from './grants.ts'
 export type { Difference, Reshape, ReshapeWish } from './reshape.ts'
 
 /**

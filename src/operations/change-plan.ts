@@ -36,6 +36,8 @@ export interface Change {
   readonly stops?: true
   /** Of `change` and `replace`. */
   readonly options?: readonly OptionChange[]
+  /** What the host is given of this computer and of its network: `folder /home/ana/code of this computer, writable, as code`. */
+  readonly grants?: readonly string[]
 }
 
 /** Something that fleet remembers and is another way now. */

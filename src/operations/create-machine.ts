@@ -3,10 +3,11 @@ import { checkOptions } from '../drivers/option-flags.ts'
 import { UserError } from '../errors.ts'
 import type { Machine, ReadyMachine } from '../machine/machine.ts'
 import type { HostProbe } from '../provision/host-probe.ts'
-import { machineWith } from '../state/inventory.ts'
+import { type Inventory, machineWith } from '../state/inventory.ts'
 import type { AdmitRequest } from './admit-host.ts'
 import type { Context } from './context.ts'
 import { type EntryRequest, draftEntry } from './draft-entry.ts'
+import { checkGrants } from './grants.ts'
 import { checkWay } from './jump-host.ts'
 import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from './provision-host.ts'
@@ -36,7 +37,7 @@ export async function createMachine(
 ): Promise<CreatedMachine> {
   const { name } = request
   const inventory = await (await context.inventory()).read()
-  const machine = machineWith(inventory, name, draftEntry(request, inventory))
+  const machine = draftMachine(request, inventory)
   checkEngineWish(machine, request)
   await checkWay(context, machine)
   const definition = await context.driver(machine.driver)
@@ -45,6 +46,7 @@ export async function createMachine(
     machine.options ?? {},
     inventory.defaults[machine.driver],
   )
+  await checkGrants(context, machine, options, `fleet create ${name}`)
   const driver = await context.loadDriver(machine.driver)
   const { lifecycle } = driver
   const taken =
@@ -62,6 +64,10 @@ export async function createMachine(
         })
   return { ...taken, ...hintFor(taken.machine, taken.probe) }
 }
+
+/** The machine that a request comes to, with what its entry and its profile say. Throws as {@link draftEntry} does. */
+export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
+  machineWith(inventory, request.name, draftEntry(request, inventory))
 
 function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
   if (engine !== 'none' || !installEngine) return

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../drivers/driver.ts'
+import { imageGrants } from '../drivers/grants.ts'
 import { UserError } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
@@ -13,6 +14,7 @@ import type { Inventory } from '../state/inventory.ts'
 import { makeKeyPair } from '../transport/ssh-key-pair.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
+import { examineGrants, requireAllowed } from './grants.ts'
 import { hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
 import { type TakenOver, takeOverHost } from './take-over-host.ts'
@@ -174,6 +176,8 @@ async function findDisk(
 ): Promise<SeedDisk | undefined> {
   if (disk === undefined || exists || secrets === undefined) return undefined
   const { image, arch, macAddresses } = disk
+  const grants = await examineGrants(context, name, imageGrants(image))
+  requireAllowed(grants, `fleet create ${name}`)
   const folder = dirname((await context.inventory()).location)
   const call = { signal: context.signal, progress }
   const found = await (await context.diskImages()).resolve(image, { arch, folder }, call)

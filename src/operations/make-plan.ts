@@ -5,13 +5,14 @@ import { surplusTo } from '../machine/profiles.ts'
 import type { HostStatus } from '../machine/status.ts'
 import type { Inventory } from '../state/inventory.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
-import type { ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
+import type { Change, ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
 import { digestInventory } from './change-plan.ts'
 import { findOrphans } from './collect-garbage.ts'
 import { isRemovalBegunHere } from './begun-removal.ts'
 import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from './context.ts'
 import { fanOut } from './fan-out.ts'
+import { describeGrant, grantsOfChange } from './grants.ts'
 import { lookAtHost } from './look-at-host.ts'
 import { planUnready } from './plan-unready.ts'
 import { planSevere } from './severe-changes.ts'
@@ -163,6 +164,21 @@ async function examine(
   })
 }
 
+/** Adds to changes what they give the host. */
+async function withGrants(
+  context: Context,
+  inventory: Inventory,
+  machine: Machine,
+  finding: Finding,
+): Promise<Finding> {
+  if (finding.changes === undefined) return finding
+  const changes = finding.changes.map(async (change): Promise<Change> => {
+    const grants = await grantsOfChange(context, inventory, machine, change)
+    return grants.length === 0 ? change : { ...change, grants: grants.map(describeGrant) }
+  })
+  return { ...finding, changes: await Promise.all(changes) }
+}
+
 /** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
 async function orphanMatters(context: Context, progress: Progress): Promise<readonly Matter[]> {
   try {
@@ -193,8 +209,11 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   progress('compare the inventory with the world')
   const { signal, clock } = context
   const timeLimit = { ms: timeoutMs, clock }
-  const work = (machine: Machine, stop: AbortSignal): Promise<Finding> =>
-    examine({ ...context, signal: stop }, inventory, machine, ask, options)
+  const work = async (machine: Machine, stop: AbortSignal): Promise<Finding> => {
+    const stoppable = { ...context, signal: stop }
+    const finding = await examine(stoppable, inventory, machine, ask, options)
+    return withGrants(stoppable, inventory, machine, finding)
+  }
   for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
     const { name } = outcome.machine
     findings.set(

@@ -3,6 +3,7 @@ import type { Machine } from '../machine/machine.ts'
 import type { Context } from './context.ts'
 import { createMachine } from './create-machine.ts'
 import { editRecord } from './edit-record.ts'
+import { grantsOfChange, requireAllowed } from './grants.ts'
 import type { RemoveCalls } from './remove-machine.ts'
 import type { HostKeyTrust } from './trust-host-key.ts'
 
@@ -23,9 +24,11 @@ export async function replaceMachine(
     const why = machine.protected ? 'is protected' : 'was not made by fleet'
     throw new UserError('failed', `the host of ${name} ${why}: it stays`, { machine: name })
   }
+  const inventory = await (await context.inventory()).read()
+  const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
+  requireAllowed(grants, 'fleet apply')
   await context.creations().hold(token, name, async () => {
-    const { id: fleet } = await (await context.inventory()).read()
-    const leavingHost = { fleet, machine: name, token }
+    const leavingHost = { fleet: inventory.id, machine: name, token }
     await context.removals().begin(leavingHost)
     const record = await editRecord(context, name, token, (newest) => ({
       ...newest,

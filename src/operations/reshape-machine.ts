@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
 import { compareOptions } from './compare-options.ts'
 import type { Context, Progress } from './context.ts'
+import { checkGrants } from './grants.ts'
 import { growDisk } from './grow-disk.ts'
 import { switchPower } from './switch-power.ts'
 
@@ -37,9 +38,11 @@ export async function reshapeMachine(
   const { options, differences } = await compareOptions(context, inventory, ready, status)
   const wanted = differences.filter(({ how }) => how !== 'replace')
   if (wanted.length === 0) return
+  const only = new Set(wanted.map(({ option }) => option))
+  const changed = Object.fromEntries(Object.entries(options).filter(([key]) => only.has(key)))
+  await checkGrants(context, { name, driver: driverName }, changed, 'fleet apply')
   const stops = wanted.some(({ how }) => how === 'stop')
   if (stops) await switchPower(context, machine, 'stop', calls)
-  const only = new Set(wanted.map(({ option }) => option))
   const remembered = await reshape.change(host, { options, only }, calls)
   const now: ReadyMachine =
     stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready

@@ -5,6 +5,7 @@ import { entryFor, machineWith } from '../state/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { allowTyped } from './grants.ts'
 import { checkMachineOptions, withOption } from './set-option.ts'
 
 /** One `key=value` word, or `key-`, which has no value. */
@@ -74,7 +75,7 @@ export function withSetting(
 
 /**
  * Changes what the entry of a machine says; what a profile says is overridden there. Its host stays as it is until
- * `fleet apply`. Resolves to what holds then. Throws kind `usage` for a key that is neither fleet's nor an option of the driver, and
+ * `fleet apply`. A path outside the folder of the inventory is allowed by being typed. Resolves to what holds then. Throws kind `usage` for a key that is neither fleet's nor an option of the driver, and
  * for options that the driver does not take.
  */
 export async function setMachine(
@@ -102,6 +103,10 @@ export async function setMachine(
     const isNews = isProtected !== false || machineWith(newest, machine.name, others).protected
     return isNews ? entry : others
   })
+  const typed = Object.fromEntries(
+    settings.map(({ key }) => [key, changed.options?.[key]] as const),
+  )
+  await allowTyped(context, changed, typed)
   return changed
 }
 

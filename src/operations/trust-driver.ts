@@ -13,7 +13,7 @@ import { UserError } from '../errors.ts'
 import { shellQuote } from '../shell-quote.ts'
 import type { Inventory } from '../state/inventory.ts'
 import { preparePrivateFolder } from '../state/home.ts'
-import type { TrustRecords, TrustedDriver } from '../state/trust.ts'
+import type { TrustRecords, AllowedPath, TrustedDriver } from '../state/trust.ts'
 import type { Context } from './context.ts'
 
 type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
@@ -158,8 +158,8 @@ export async function trustDrivers(
 }
 
 /**
- * Takes back what is trusted for the inventory: these drivers, else all of them and the inventory itself. Resolves to what
- * was trusted. Throws kind `usage` for a driver that was not.
+ * Takes back what is trusted for the inventory: these drivers and allowed paths, else all of them and the inventory itself.
+ * Resolves to what was trusted. Throws kind `usage` for what was not.
  */
 export async function revokeTrust(
   context: Trusting,
@@ -168,13 +168,22 @@ export async function revokeTrust(
   const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
   const isMeant = (one: TrustedDriver): boolean =>
     one.inventory === inventory && (names.length === 0 || names.includes(nameOf(one.package)))
-  const { drivers, inventories } = await trust.read()
-  const revoked = drivers.filter(isMeant).map((one) => nameOf(one.package))
+  const isMeantPath = (one: AllowedPath): boolean =>
+    one.inventory === inventory && (names.length === 0 || names.includes(one.path))
+  const { drivers, inventories, paths } = await trust.read()
+  const revoked = [
+    ...drivers.filter(isMeant).map((one) => nameOf(one.package)),
+    ...paths.filter(isMeantPath).map(({ path }) => path),
+  ]
   const missing = names.find((name) => !revoked.includes(name))
   if (missing !== undefined) {
-    throw new UserError('usage', `the driver ${missing} is not trusted for ${inventory}`, {
-      hint: 'fleet trust ls',
-    })
+    throw new UserError(
+      'usage',
+      `${missing} is neither a driver nor a path that is trusted for ${inventory}`,
+      {
+        hint: 'fleet trust ls',
+      },
+    )
   }
   const isFile = (one: { readonly inventory: string }): boolean =>
     names.length === 0 && one.inventory === inventory
@@ -182,6 +191,7 @@ export async function revokeTrust(
     ...before,
     drivers: before.drivers.filter((one) => !isMeant(one)),
     inventories: before.inventories.filter((one) => !isFile(one)),
+    paths: before.paths.filter((one) => !isMeantPath(one)),
   }))
   await dropCopies(context)
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]

@@ -27,11 +27,20 @@ export interface TrustedInventory {
   readonly owner: number
 }
 
+/** A file or folder of this computer, outside the folder of an inventory, that hosts of the inventory may have. */
+export interface AllowedPath {
+  /** The real path of the inventory. */
+  readonly inventory: string
+  /** The real path of the file or folder. */
+  readonly path: string
+}
+
 /** What one person trusts. */
 export interface TrustRecords {
   readonly version: 1
   readonly drivers: readonly TrustedDriver[]
   readonly inventories: readonly TrustedInventory[]
+  readonly paths: readonly AllowedPath[]
 }
 
 /** What a person trusts, kept in home: never in an inventory, which others write. */
@@ -42,7 +51,7 @@ export interface Trust {
   readonly packages: string
 }
 
-const nothing: TrustRecords = { version: 1, drivers: [], inventories: [] }
+const nothing: TrustRecords = { version: 1, drivers: [], inventories: [], paths: [] }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
@@ -68,8 +77,8 @@ async function readOwn(file: string): Promise<string | undefined> {
 
 function parse(text: string, file: string): TrustRecords {
   try {
-    const { version, drivers, inventories } = JSON.parse(text) as Partial<TrustRecords>
-    if (version !== 1 || !Array.isArray(drivers) || !Array.isArray(inventories)) {
+    const { version, drivers, inventories, paths = [] } = JSON.parse(text) as Partial<TrustRecords>
+    if (version !== 1 || ![drivers, inventories, paths].every(Array.isArray)) {
       throw new Error('it has another format')
     }
     return {
@@ -80,6 +89,7 @@ function parse(text: string, file: string): TrustRecords {
       inventories: (inventories as readonly TrustedInventory[]).filter(
         (one) => isText(one?.inventory) && typeof one.owner === 'number',
       ),
+      paths: paths.filter((one) => isText(one?.inventory) && isText(one.path)),
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {

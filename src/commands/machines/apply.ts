@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UserError, exitCodes, messageOf } from '../../errors.ts'
 import type { ChangePlan } from '../../operations/change-plan.ts'
+import type { Inventory } from '../../state/inventory.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { commonOptions } from '../common-options.ts'
 import { type Invocation, defineCommand, text } from '../definition.ts'
 import { agreeSevere, destroyOption, leftAsItIs } from './agree-severe.ts'
+import { allowNamedPaths, allowPathOption, confirmGrants } from './confirm-grants.ts'
 import { requireConsent, yesOption } from './confirmation.ts'
 import { explainStoppedApply, explainUnfinished, tellUnfinished } from './end-creation.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
@@ -14,6 +16,22 @@ import { lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 import { shellQuote } from '../../shell-quote.ts'
+
+/** Has the person confirmed all that the changes give machines from outside the folder of the inventory. */
+async function confirmChanges(
+  surroundings: Pick<Invocation, 'fleet' | 'io'>,
+  { changes }: ChangePlan,
+  inventory: Inventory,
+): Promise<void> {
+  const { grantsOfChange } = await import('../../operations/grants.ts')
+  const grants = changes.map(async (change) => {
+    const machine = [...inventory.machines.values()].find(({ name }) => name === change.machine)
+    return machine === undefined
+      ? []
+      : grantsOfChange(surroundings.fleet, inventory, machine, change)
+  })
+  await confirmGrants(surroundings, (await Promise.all(grants)).flat(), 'fleet apply')
+}
 
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
   const { parsePlan } = await import('../../operations/change-plan.ts')
@@ -39,6 +57,7 @@ export const apply = defineCommand({
     ...lookOptions,
     ...hostKeyOptions,
     maxFail: commonOptions.maxFail,
+    allowPath: allowPathOption,
     yes: yesOption,
     destroy: destroyOption,
   },
@@ -69,6 +88,8 @@ export const apply = defineCommand({
     await requireConsent(io, options.yes, 'Do all of this?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
+    await allowNamedPaths(surroundings, options.allowPath)
+    await confirmChanges(surroundings, plan, inventory)
     const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
     const { agreedChanges, severeIn } = await import('../../operations/severe-changes.ts')
     const agreed = agreedChanges(plan, mayGo)

@@ -1,10 +1,13 @@
 import type { MachineName } from '../../machine/name.ts'
-import type { CreatedMachine } from '../../operations/create-machine.ts'
+import { UserError } from '../../errors.ts'
+import type { CreateRequest, CreatedMachine } from '../../operations/create-machine.ts'
 import type { Outcome } from '../../operations/fan-out.ts'
+import type { FoundGrant } from '../../operations/grants.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { type Invocation, any, defineCommand } from '../definition.ts'
 import { approvePlan } from './approve-plan.ts'
 import { askCreation } from './ask-creation.ts'
+import { allowNamedPaths, confirmGrants, tellGrants } from './confirm-grants.ts'
 import { creationOptions, driverOptions } from './creation-options.ts'
 import { type Wanted, checkDriver, numberNames, requestFor } from './creation-request.ts'
 import { explainUnfinished, rollBack, settleStopped, tellUnfinished } from './end-creation.ts'
@@ -12,6 +15,35 @@ import { reportMachines } from './report-machine.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/**
+ * Tells what of this computer the machines are given, and asks about what is not in the folder of the inventory. What the person has
+ * typed as an option needs no question. A machine that cannot be created is passed over: its creation says why.
+ */
+async function settleGrants(
+  surroundings: Surroundings,
+  { names, options, driverOptions }: Wanted,
+  request: Omit<CreateRequest, 'name'>,
+): Promise<void> {
+  const { fleet } = surroundings
+  const { allowTyped, grantsOfChange } = await import('../../operations/grants.ts')
+  const { draftMachine } = await import('../../operations/create-machine.ts')
+  await allowNamedPaths(surroundings, options.allowPath)
+  const inventory = await (await fleet.inventory()).read()
+  const grants: FoundGrant[] = []
+  for (const name of names) {
+    try {
+      const machine = draftMachine({ ...request, name }, inventory)
+      await allowTyped(fleet, machine, driverOptions)
+      const action = (await fleet.loadDriver(machine.driver)).lifecycle ? 'create' : 'adopt'
+      grants.push(...(await grantsOfChange(fleet, inventory, machine, { action })))
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+    }
+  }
+  await tellGrants(surroundings, grants)
+  await confirmGrants(surroundings, grants, `fleet create ${names.join(' ')}`)
+}
 
 /** Creates the machines, several at once. What fails or is stopped is undone at once where that was asked for. */
 async function createAll(
@@ -23,6 +55,7 @@ async function createAll(
   const { createMachine } = await import('../../operations/create-machine.ts')
   const { names, options } = wanted
   const request = await requestFor(surroundings, wanted)
+  await settleGrants(surroundings, wanted, request)
   return workOnMachines(
     surroundings,
     names.map((name) => ({ name })),

@@ -4,6 +4,7 @@ import type { Fleet } from '../../fleet.ts'
 import { parseMachineName } from '../../machine/name.ts'
 import { type Option, flag, parsed, text, texts } from '../definition.ts'
 import { parseCount } from '../numbers.ts'
+import { allowPathOption } from './confirm-grants.ts'
 import { yesOption } from './confirmation.ts'
 import { hostKeyOptions } from './host-key-options.ts'
 import { shellQuote } from '../../shell-quote.ts'
@@ -28,6 +29,7 @@ export const creationOptions = {
   via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
+  allowPath: allowPathOption,
   rollback: flag('--rollback', 'undo what was begun when it fails or is stopped'),
   yes: yesOption,
 } as const

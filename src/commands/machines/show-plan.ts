@@ -25,9 +25,12 @@ const matterLine = ({ machine, why, hint }: Matter): string =>
 const part = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : `${title}\n${lines.join('')}`
 
-/** One change in words. */
-const changeLine = ({ machine, action, why, stops }: Change): string =>
-  `  ${signs[action]} ${machine}: ${action} (${why}${stops ? '; stops the host for a while' : ''})\n`
+/** One change in words, and what it gives the host. */
+const changeLine = ({ machine, action, why, stops, grants = [] }: Change): string =>
+  [
+    `  ${signs[action]} ${machine}: ${action} (${why}${stops ? '; stops the host for a while' : ''})\n`,
+    ...grants.map((grant) => `      gets ${grant}\n`),
+  ].join('')
 
 /** Changes in words, a line each. */
 export const describeChanges = (changes: readonly Change[]): string =>

@@ -5,12 +5,14 @@ interface Row {
   readonly inventory: string
   /** Absent: the inventory itself, which is another user's. */
   readonly driver?: string
+  /** A file or folder of this computer that its machines may have. */
+  readonly path?: string
   readonly version?: string | undefined
   readonly digest?: string
 }
 
 const columns: readonly Column<Row>[] = [
-  { title: 'TRUSTED', text: ({ driver }) => driver ?? '(inventory)' },
+  { title: 'TRUSTED', text: ({ driver, path }) => driver ?? path ?? '(inventory)' },
   { title: 'VERSION', text: ({ version = '' }) => version },
   { title: 'DIGEST', text: ({ digest = '' }) => digest.slice(0, 'sha256:'.length + 12) },
   { title: 'INVENTORY', text: ({ inventory }) => inventory },
@@ -18,18 +20,19 @@ const columns: readonly Column<Row>[] = [
 
 export const trustLs = defineCommand({
   name: 'ls',
-  summary: 'List the drivers and inventories that you trust',
+  summary: 'List the drivers, inventories and paths that you trust',
   answers: 'names',
   async run({ fleet, io, format }) {
-    const { drivers, inventories } = await (await fleet.trust()).read()
+    const { drivers, inventories, paths } = await (await fleet.trust()).read()
     const rows: readonly Row[] = [
       ...inventories.map(({ inventory }) => ({ inventory })),
       ...drivers.map(({ inventory, package: name, version, digest }) => ({
         ...{ inventory, driver: name.replace(/^fleet-driver-/, '') },
         ...{ version, digest },
       })),
+      ...paths,
     ]
-    const name = ({ driver, inventory }: Row) => driver ?? inventory
+    const name = ({ driver, path, inventory }: Row) => driver ?? path ?? inventory
     await writeRows(io, format, { rows, columns, name })
   },
 })

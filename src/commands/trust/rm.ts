@@ -3,12 +3,12 @@ import { any, defineCommand } from '../definition.ts'
 
 export const trustRm = defineCommand({
   name: 'rm',
-  summary: 'Stop trusting drivers of the inventory',
+  summary: 'Stop trusting drivers and paths of the inventory',
   description:
-    'Stop trusting drivers of the inventory; without names, all of them, and the inventory itself where it is another user’s.',
-  arguments: { names: any('names', 'the drivers', 'driver') },
+    'Stop trusting drivers of the inventory, and paths that its machines may have; without names, all of them, and the inventory itself where it is another user’s.',
+  arguments: { names: any('names', 'the drivers and paths', 'driver') },
   answers: 'json',
-  examples: ['fleet trust rm acme', 'fleet trust rm'],
+  examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],
   async run({ fleet, io, args, format }) {
     const { revokeTrust } = await import('../../operations/trust-driver.ts')
     const revoked = await revokeTrust(fleet, args.names)

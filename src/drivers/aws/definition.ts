@@ -1,11 +1,19 @@
 import { defineDriver } from '../driver.ts'
-import { awsOptions } from './options.ts'
+import { networkGrants } from '../grants.ts'
+import { type AwsOptions, awsOptions } from './options.ts'
 
 /** A host on Amazon EC2. */
 export const aws = defineDriver({
   name: 'aws',
   summary: 'a new host on Amazon EC2',
   options: awsOptions,
+  grants: ({ profile, instanceProfile, ...network }: Partial<AwsOptions>) => [
+    ...(profile === undefined ? [] : [{ what: `AWS profile ${profile} of this computer` }]),
+    ...(instanceProfile === undefined
+      ? []
+      : [{ what: `IAM instance profile ${instanceProfile}, for all programs on it` }]),
+    ...networkGrants(network),
+  ],
   asks: ['region', 'type', 'image'],
   load: async () => (await import('./driver.ts')).awsDriver(process.env),
 })

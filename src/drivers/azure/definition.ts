@@ -1,11 +1,18 @@
 import { defineDriver } from '../driver.ts'
-import { azureOptions } from './options.ts'
+import { networkGrants } from '../grants.ts'
+import { type AzureOptions, azureOptions } from './options.ts'
 
 /** A host in Microsoft Azure. */
 export const azure = defineDriver({
   name: 'azure',
   summary: 'a new host in Microsoft Azure',
   options: azureOptions,
+  grants: ({ managedIdentity, ...network }: Partial<AzureOptions>) => [
+    ...(managedIdentity === undefined
+      ? []
+      : [{ what: `managed identity ${managedIdentity}, for all programs on it` }]),
+    ...networkGrants(network),
+  ],
   asks: ['location', 'size', 'image'],
   load: async () => (await import('./driver.ts')).azureDriver(process.env),
 })

@@ -36,6 +36,14 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
     },
   },
   {
+    name: 'says what hosts are given, also of options that are not all there',
+    async run() {
+      for (const { what } of subject.definition.grants?.({}) ?? []) {
+        assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant is a phrase without a full stop')
+      }
+    },
+  },
+  {
     name: 'says what it can do, and is given what that is tested with',
     async run() {
       const driver = await subject.definition.load(driverFolder)

@@ -11,5 +11,13 @@ export const local = defineDriver({
       .optional()
       .describe("Path of the engine's socket; found by itself unless told."),
   }),
+  grants: ({ socket }: { readonly socket?: string }) => [
+    {
+      what:
+        socket === undefined
+          ? 'Docker engine of this computer'
+          : `Docker engine of this computer, at the socket ${socket}`,
+    },
+  ],
   load: async () => (await import('./driver.ts')).localDriver(process.env),
 })

@@ -1,10 +1,15 @@
 import { defineDriver } from '../driver.ts'
-import { qemuOptions } from './options.ts'
+import { folderGrants, imageGrants } from '../grants.ts'
+import { type QemuOptions, qemuOptions } from './options.ts'
 
 /** A virtual machine on this computer, run by QEMU. */
 export const qemu = defineDriver({
   name: 'qemu',
   summary: 'a new virtual machine on this computer, run by QEMU',
   options: qemuOptions,
+  grants: ({ image, shares }: Partial<QemuOptions>) => [
+    ...imageGrants(image),
+    ...folderGrants(shares),
+  ],
   load: async (folder) => (await import('./driver.ts')).qemuDriver(folder),
 })
