@@ -79,7 +79,7 @@ export function applyTo(
 
 async function applyChange(
   context: Context,
-  { machine: name, action, severe }: Change,
+  { machine: name, action, severe, outside }: Change,
   { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
   const stoppable: Context = { ...context, signal }
@@ -106,7 +106,7 @@ async function applyChange(
       await letOperatorsIn(
         stoppable,
         { fleet: inventory.id, machine, signal },
-        operatorsOf(inventory, machine),
+        { keys: operatorsOf(inventory, machine), takesOutside: outside === true },
       )
       return
     case 'engine':

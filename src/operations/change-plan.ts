@@ -32,6 +32,8 @@ export interface Change {
   readonly why: string
   /** A host that is there goes, with all that is on it: only with a consent of its own. */
   readonly severe?: true
+  /** Of `operators`: keys that are revoked go out of lines too that fleet did not write. */
+  readonly outside?: true
   /** The host does not run meanwhile. */
   readonly stops?: true
   /** Of `change` and `replace`. */

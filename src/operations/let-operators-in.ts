@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { type Machine, hostOf } from '../machine/machine.ts'
 import { operatorKeysOf } from '../machine/operators.ts'
 import {
+  type KeysThere,
   type LetIn,
   keepLetIn,
   letIn,
@@ -39,25 +40,41 @@ async function runScript(transport: Transport, script: string, place: Place): Pr
 export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly LetIn[] =>
   Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
 
-/** The operators whose keys fleet has put on a host, for the user that it logs in as. */
-export const readOperators = async (
-  transport: Transport,
-  place: Place,
-): Promise<readonly LetIn[]> =>
+/** The operators whose keys fleet has put on a host, for the user that it logs in as, and which of them other lines let in. */
+export const readOperators = async (transport: Transport, place: Place): Promise<KeysThere> =>
   parseLetIn(await runScript(transport, showLetIn(place.fleet), place))
 
+/** Lets the operators in on a host that has only its login key yet: with more keys, nobody can be locked out. */
+export async function addOperators(
+  transport: Transport,
+  place: Place,
+  keys: readonly LetIn[],
+): Promise<void> {
+  if (keys.length === 0) return
+  await runScript(transport, letIn(place.fleet, { keys }), place)
+  await runScript(transport, keepLetIn(place.fleet), place)
+}
+
 /**
- * Lets exactly these operators in on a machine, beside whoever other lines of its authorized_keys let in. Logs in anew
- * before that lasts: throws kind `credentials`, with all as it was, when that would lock out the person who does it.
+ * Lets exactly these operators in on a machine, beside whoever other lines of its authorized_keys let in. A key that is
+ * revoked so is taken out of these lines too, on a host that fleet made; elsewhere only where `takesOutside`, since the
+ * person has seen that in the plan. Logs in anew before that lasts: throws kind `credentials`, with all as it was, when
+ * that would lock out the person who does it.
  */
 export async function letOperatorsIn(
   context: Context,
   place: Place,
-  keys: readonly LetIn[],
+  { keys, takesOutside }: { readonly keys: readonly LetIn[]; readonly takesOutside: boolean },
 ): Promise<void> {
   const { fleet, machine } = place
   const transport = await context.connect(machine)
-  await runScript(transport, letIn(fleet, keys), place)
+  const { block } = await readOperators(transport, place)
+  const isMade = machine.host?.token !== undefined
+  const revoked =
+    isMade || takesOutside
+      ? block.map(({ key }) => key).filter((key) => !keys.some((other) => other.key === key))
+      : []
+  await runScript(transport, letIn(fleet, { keys, revoked }), place)
   try {
     const again = await logInAnew(context, machine, place.signal)
     await again[Symbol.asyncDispose]()

@@ -49,12 +49,12 @@ export async function lookAtHost(
   const probe = await probeHost(target)
   const place = { fleet: inventory.id, machine: now, signal }
   const isRemote = now.host.address !== undefined
-  const there = isRemote ? await readOperators(transport, place) : []
+  const there = isRemote ? await readOperators(transport, place) : undefined
   const wanted = isRemote ? operatorsOf(inventory, now) : []
   const engine = planEngineWish(now, probe)
   return {
     ...engine,
-    changes: [...planOperators(now, wanted, there), ...(engine.changes ?? [])],
+    changes: [...(there ? planOperators(now, wanted, there) : []), ...(engine.changes ?? [])],
     drift: findDrift({ ...machine, host }, now.host.address, probe),
   }
 }

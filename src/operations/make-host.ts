@@ -7,7 +7,6 @@ import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine
 import type { OwnUserData } from '../provision/own-user-data.ts'
 import type { MachineName } from '../machine/name.ts'
 import { writeNoCloudSeed } from '../provision/no-cloud.ts'
-import { operatorKeysOf } from '../machine/operators.ts'
 import { packUserData, writeUserData } from '../provision/user-data.ts'
 import type { CreationSecrets } from '../state/creations.ts'
 import type { Inventory } from '../state/inventory.ts'
@@ -138,7 +137,7 @@ async function findSecrets(
   const text = writeUserData({
     hostName: name,
     user,
-    authorizedKeys: [login.publicKey, ...operatorKeysOf(inventory.operators, machine).values()],
+    authorizedKeys: [login.publicKey],
     hostKey,
     engine,
     bootCommands,

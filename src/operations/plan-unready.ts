@@ -1,6 +1,6 @@
 import { type Machine, beginCommand, lacksAddress } from '../machine/machine.ts'
 import { wantedBy } from '../machine/profiles.ts'
-import type { LetIn } from '../provision/authorized-keys.ts'
+import type { KeysThere, LetIn } from '../provision/authorized-keys.ts'
 import type { Inventory } from '../state/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
 import { planSevere } from './severe-changes.ts'
@@ -34,7 +34,7 @@ export function planUnready(
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
   const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
-  const letsIn = planOperators(machine, wanted, [])
+  const letsIn = planOperators(machine, wanted, { block: [], outside: new Set() })
   return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
 }
 
@@ -59,10 +59,17 @@ const lacks = (some: readonly LetIn[], key: string): boolean =>
 export function planOperators(
   { name }: Machine,
   wanted: readonly LetIn[],
-  there: readonly LetIn[],
+  { block, outside }: KeysThere,
 ): readonly Change[] {
-  const added = wanted.filter(({ key }) => lacks(there, key)).map((one) => `let in ${one.name}`)
-  const revoked = there.filter(({ key }) => lacks(wanted, key)).map((one) => `revoke ${one.name}`)
-  const why = [...added, ...revoked].join(', ')
-  return why === '' ? [] : [{ machine: name, action: 'operators', why }]
+  const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `let in ${one.name}`)
+  const revoked = block.filter(({ key }) => lacks(wanted, key))
+  const removed = revoked.map((one) =>
+    outside.has(one.key)
+      ? `revoke ${one.name}, also in lines of authorized_keys that fleet did not write`
+      : `revoke ${one.name}`,
+  )
+  const why = [...added, ...removed].join(', ')
+  if (why === '') return []
+  const takesOutside = revoked.some(({ key }) => outside.has(key))
+  return [{ machine: name, action: 'operators', why, ...(takesOutside && { outside: true }) }]
 }

@@ -5,6 +5,7 @@ import type { Transport } from '../transport/transport.ts'
 import { awaitLogin } from './await-login.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
+import { addOperators, operatorsOf } from './let-operators-in.ts'
 import { observedFacts } from './observed-facts.ts'
 import { provisionHost } from './provision-host.ts'
 import { replaceHostKey } from './replace-host-key.ts'
@@ -72,6 +73,10 @@ async function settle(
 ): Promise<Visit> {
   const { name, engine, host } = machine
   const target = { machine: name, transport, socket: host.socket, signal: context.signal }
+  const inventory = await (await context.inventory()).read()
+  const place = { fleet: inventory.id, machine, signal: context.signal }
+  progress('install the keys of operators')
+  await addOperators(transport, place, operatorsOf(inventory, machine))
   const probe =
     engine === 'none'
       ? await settleHost(target, progress)

@@ -49,7 +49,8 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
   test('written into the file, it is made by apply, and started where it was stopped', async () => {
     aws.change({ lags: { hidden: 0 } })
     const entry = '  web-1:\n    driver: aws\n    options: { sshCidr: 10.77.0.0/16 }\n'
-    const text = `version: 1\nid: 0123abcd\nmachines:\n${entry}`
+    const eve = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
+    const text = `version: 1\nid: 0123abcd\noperators: { eve: ${eve} }\nmachines:\n${entry}`
     await writeFile(join(ana.folder, 'machines.yaml'), text)
     const planned = await fleet('plan', '--json')
     expect(planned.code).toBe(2)
@@ -60,6 +61,18 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     await isEmpty()
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    // An operator is let in by fleet's block alone, out of which the key can be taken again.
+    const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
+    const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
+    expect(sent).toContain('ssh_authorized_keys')
+    expect(sent).not.toContain(eve)
+    const keys = () => fleet('ssh', 'web-1', '--', 'cat .ssh/authorized_keys')
+    expect((await keys()).stdout).toMatch(/operators: begin\nssh-ed25519 \S+ eve\n# fleet/)
+    await fleet('ssh', 'web-1', '--', `echo ${eve} eve@laptop >>.ssh/authorized_keys`)
+    expect(await fleet('operator', 'rm', 'eve')).toMatchObject({ code: 0 })
+    expect((await fleet('plan')).stdout).toContain('(revoke eve, also in lines')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect((await keys()).stdout).toMatch(/^ssh-ed25519 \S+ fleet 0123abcd web-1\n$/)
     expect(await fleet('stop', 'web-1')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     const file = join(ana.folder, 'machines.yaml')
