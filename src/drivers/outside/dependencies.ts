@@ -74,7 +74,7 @@ export async function findCode({ name, folder }: DriverPackage): Promise<readonl
     if (known !== undefined) return known
     if (found.length === mostPackages) {
       throw new UserError('failed', `${name} depends on more than ${mostPackages} packages`, {
-        hint: `install it globally: npm install --global ${name}`,
+        hint: 'install the package globally',
       })
     }
     places.set(key, found.length)
