@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
+import { connectTcp } from './connect-tcp.ts'
 import { type Endpoint, type Failure, explainFailure } from './ssh-failure.ts'
 import { type Handshake, HandshakeError, shakeHands } from './ssh-handshake.ts'
 import type { Transport } from './transport.ts'
@@ -40,15 +40,7 @@ async function openStream(
     dialled.then((stream) => signal.aborted && stream.destroy()).catch(() => {})
     return await Promise.race([dialled, late])
   }
-  const socket = connect({ host: address, port, noDelay: true }) // Nagle's algorithm costs 40 ms a request
-  const abort = () => socket.destroy(signal.reason as Error)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    await once(socket, 'connect')
-    return socket
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
+  return connectTcp(address, port, signal)
 }
 
 const failureOf = (error: unknown): Failure =>

@@ -86,6 +86,13 @@ const rules: readonly Rule[] = [
     hint: () => 'check the firewall of this computer',
   },
   {
+    when: (failure) => code('REFUSED')(failure) && says(/administratively prohibited/)(failure),
+    kind: 'unreachable',
+    why: (_, error) => `its jump host does not forward connections (${messageOf(error)})`,
+    hint: () =>
+      'on the jump host, AllowTcpForwarding and PermitOpen in sshd_config, and restrict or no-port-forwarding in authorized_keys, decide that',
+  },
+  {
     when: code('REFUSED'),
     kind: 'unreachable',
     why: (_, error) => `its jump host cannot connect to it: ${messageOf(error)}`,
@@ -266,7 +273,7 @@ export const newLoginReport = (): LoginReport => ({
 const longestQuote = 300
 
 /** A server's words, on one line and without control characters. Empty where there are none. */
-function quoteServer(words: string): string {
+export function quoteServer(words: string): string {
   const line = words
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     .replaceAll(/\p{Cf}/gu, '')

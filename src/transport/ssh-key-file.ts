@@ -101,7 +101,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
 }
 
 /** Why a private key cannot be read, in terms of what it is. */
-function explainUnreadable(text: string, { message }: Error): KeyFile {
+function explainUnreadable(file: string, text: string, { message }: Error): KeyFile {
   const kind = text.startsWith('PuTTY-User-Key-File-3')
     ? 'a PuTTY key of version 3'
     : text.startsWith('-----BEGIN DSA')
@@ -115,7 +115,7 @@ function explainUnreadable(text: string, { message }: Error): KeyFile {
   if (type?.startsWith('sk-') === true) {
     return {
       unusable: 'it is the key of a security token, which only an agent can use',
-      remedy: 'add it to the agent: ssh-add FILE',
+      remedy: `add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
   return { unusable: `it is no private key that fleet can read (${message})` }
@@ -152,7 +152,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
     }
     const key = parsePrivate(text)
     if (key === 'locked') return await lockedKey(file, text)
-    return key instanceof Error ? explainUnreadable(text, key) : { private: key }
+    return key instanceof Error ? explainUnreadable(file, text, key) : { private: key }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     return { unusable: codeOf(error) === 'EACCES' ? 'it may not be read' : 'it cannot be read' }

@@ -21,9 +21,12 @@ export function markCommand(command: CommandLine): MarkedCommand {
   const words = 'shell' in command ? command.shell : `exec ${shellLine(command)}`
   return {
     line: `export FLEET_COMMAND=${id}; ${words}`,
-    // The shell first, which would go on or end by itself when what it waits for is gone. With brackets, so that it does not find itself.
-    signalLine: (signal) =>
-      `for found in $(grep -ls '[F]LEET_COMMAND=${id}' /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +
-      `found=\${found#/proc/}; kill -s ${shellQuote(signal)} "\${found%/*}"; done`,
+    // Login shells such as fish do not know the language of sh.
+    signalLine: (signal) => `exec sh -c ${shellQuote(signalScript(id, signal))}`,
   }
 }
+
+/** The shell first, which would go on or end by itself when what it waits for is gone. With brackets, so that it does not find itself. */
+const signalScript = (id: string, signal: string): string =>
+  `for found in $(grep -ls "[F]LEET_COMMAND=${id}" /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +
+  `found=\${found#/proc/}; kill -s ${shellQuote(signal)} "\${found%/*}"; done`

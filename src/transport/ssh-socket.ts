@@ -59,6 +59,9 @@ class ChannelSocket extends SocketStream {
   }
 }
 
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not forward, whatever is at the other end. */
+const prohibited = 1
+
 /** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not. */
 export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> {
   const { client } = link
@@ -67,7 +70,9 @@ export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> 
     if (ended) throw ended
     const opened = (error: Error | undefined, channel: Channel) => {
       if (!error) return resolve(new ChannelSocket(channel, link))
-      const why = error.message.replace('(SSH) Channel open failure: ', '')
+      const { reason } = error as Error & { reason?: number }
+      const words = error.message.replace('(SSH) Channel open failure: ', '')
+      const why = reason === prohibited ? `administratively prohibited: ${words}` : words
       reject(link.ended() ?? refused(`${nameOf(address)}: ${why || 'refused'}`, error))
     }
     if ('path' in address) client.openssh_forwardOutStreamLocal(address.path, opened)

@@ -3,7 +3,7 @@ import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
 import { dialEngine } from '../../src/operations/reach-engine.ts'
 import { connectSsh } from '../../src/transport/ssh.ts'
-import type { Account } from '../support/lab/accounts.ts'
+import { type Account, accounts } from '../support/lab/accounts.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 
 /** Opens the engine of a host as one of its users. */
@@ -26,8 +26,8 @@ const relays = async (host: LabHost): Promise<number> =>
 
 /** Mounts that let a host see its programs without docker: in overlayfs, a device 0,0 hides a file below. */
 const hideDocker = [
-  'mkdir /run/hidden',
-  'mknod /run/hidden/docker c 0 0',
+  'mkdir -p /run/hidden',
+  '{ [ -e /run/hidden/docker ] || mknod /run/hidden/docker c 0 0; }',
   'mount -t overlay overlay -o lowerdir=/run/hidden:/usr/bin /usr/bin',
   'mount -t overlay overlay -o lowerdir=/run/hidden:/usr/local/bin /usr/local/bin',
 ].join(' && ')
@@ -76,6 +76,51 @@ describe.skipIf(!labIsHere).each([
       message: "this user may not use the engine's socket /var/run/docker.sock",
       hint: expect.stringContaining('group docker'),
     })
+  })
+
+  test('through a shell that prints before every command', async () => {
+    const greet = 'echo WELCOME; echo "to this host" >&2'
+    await host.exec(`echo '${greet}' > ${accounts.ana.home}/.bashrc`)
+    onTestFinished(async () => void (await host.exec(`rm ${accounts.ana.home}/.bashrc`)))
+    const { engine } = await openAs(lab, host, 'ana')
+    expect((await readInfo(engine)).Name).toBe(host.name)
+    const { engine: none } = await openAs(lab, host, 'ana', '/run/none.sock')
+    await expect(readInfo(none)).rejects.toThrow('the engine is not running')
+  })
+
+  test('where sudo wants a terminal', async () => {
+    await host.exec(`echo 'Defaults:bob requiretty' > /etc/sudoers.d/tty`)
+    onTestFinished(async () => void (await host.exec('rm /etc/sudoers.d/tty')))
+    const { engine } = await openAs(lab, host, 'bob')
+    await expect(readInfo(engine)).rejects.toMatchObject({
+      message: expect.stringContaining('its sudo wants a terminal (requiretty)'),
+      hint: expect.stringContaining('!requiretty'),
+    })
+  })
+
+  test('where the login is for another command alone', async () => {
+    const keys = `${accounts.ana.home}/.ssh/authorized_keys`
+    await host.exec(
+      `cp -p ${keys} ${keys}.all; sed -i 's/^/command="echo Backups only.; exit 3" /' ${keys}`,
+    )
+    onTestFinished(async () => void (await host.exec(`mv ${keys}.all ${keys}`)))
+    const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
+    await expect(readInfo(engine)).rejects.toMatchObject({
+      message: 'the host runs another command than docker, which said: Backups only.',
+      hint: expect.stringContaining('command='),
+    })
+  })
+
+  test('by a docker that is not where the shell looks', async () => {
+    const elsewhere = `${accounts.bob.home}/bin`
+    await host.exec(
+      `mkdir ${elsewhere} && cp "$(command -v docker)" ${elsewhere}/docker && ${hideDocker}`,
+    )
+    onTestFinished(
+      async () => void (await host.exec(`umount /usr/bin /usr/local/bin; rm -r ${elsewhere}`)),
+    )
+    const { engine } = await openAs(lab, host, 'bob')
+    expect((await readInfo(engine)).Name).toBe(host.name)
   })
 
   test('that does not run', async () => {
