@@ -203,6 +203,68 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await label('bare')).toBe('bare')
   })
 
+  test('ids of images and containers are written to files of this computer', async () => {
+    const context = join(seat.folder, 'ids')
+    await mkdir(context)
+    await writeFile(join(context, 'Dockerfile'), 'FROM bb:1\nLABEL at=ids\n')
+    const env = { DOCKER_BUILDKIT: '0' }
+    await seat.ok(['build', '-t', 'ids', '--iidfile', 'ids/image', 'ids'], { env })
+    const read = (name: string) => readFile(join(context, name), 'utf8').catch(() => '')
+    expect(await read('image')).toBe(await seat.ok(['inspect', '-f', '{{.Id}}', 'ids']))
+    const running = seat.docker(
+      ['run', '--rm', '--name', 'held', '--cidfile', 'ids/container', 'ids', 'sleep', '600'],
+      { env },
+    )
+    await expect.poll(() => read('container'), { timeout: 20_000 }).toMatch(/^[0-9a-f]{64}$/)
+    expect(await seat.ok(['inspect', '-f', '{{.Id}}', 'held'])).toBe(await read('container'))
+    await seat.ok(['rm', '-f', 'held'])
+    await running
+    const again = seat.docker(['create', '--cidfile', 'ids/container', 'ids'])
+    expect(
+      await again.then(
+        ({ code }) => code,
+        () => 125,
+      ),
+    ).toBeGreaterThan(0)
+    await seat.ok(['create', '--name', 'made', '--cidfile', 'ids/made', 'ids'])
+    expect(await read('made')).toMatch(/^[0-9a-f]{64}$/)
+    await seat.ok(['rm', 'made'])
+  })
+
+  test('values of variables are on no command line', async ({ skip }) => {
+    skip(here, 'docker itself sees to it')
+    const context = join(seat.folder, 'args')
+    await mkdir(context)
+    await writeFile(
+      join(context, 'Dockerfile'),
+      'FROM bb:1\nARG TOKEN\nRUN echo "$TOKEN" > /t; sleep 2\n',
+    )
+    const token = "s3cret 'of' many\nlines \\"
+    const env = { TOKEN: token, DOCKER_BUILDKIT: '0' }
+    const [host] = lab.hosts
+    const lines = async () =>
+      (await host?.exec(`cat /proc/[0-9]*/cmdline | tr '\\0' ' '`))?.stdout ?? ''
+    const building = seat.ok(['build', '-t', 'args', '--build-arg', 'TOKEN', 'args'], { env })
+    await expect.poll(lines, { timeout: 20_000, interval: 50 }).toContain('--build-arg=TOKEN')
+    const words = (await lines()).split(' ').filter((word) => !word.includes('echo'))
+    await building
+    expect(words.join(' ')).not.toMatch(/--build-arg=TOKEN=|docker.*s3cret/)
+    const show = ['run', '--rm', '-e', 'TOKEN', 'args', 'sh', '-c', 'cat /t; echo "$TOKEN"']
+    expect(await seat.ok(show, { env })).toBe(`${token}\n${token}`)
+  })
+
+  test('a file that cannot be read is named', async ({ skip }) => {
+    skip(process.getuid?.() === 0, 'root reads every file')
+    const context = join(seat.folder, 'unreadable')
+    await mkdir(context)
+    await writeFile(join(context, 'Dockerfile'), 'FROM bb:1\n')
+    await writeFile(join(context, 'secret'), '', { mode: 0 })
+    await expect(seat.docker(['build', 'unreadable'])).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('unreadable/secret'),
+    })
+  })
+
   test('a failing build fails', async () => {
     const context = join(seat.folder, 'failing')
     await mkdir(context)
@@ -308,10 +370,8 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
 
   test.each([
     { args: ['login', 'r.example'], what: 'login' },
-    { args: ['run', '--cidfile', 'x', 'bb:1'], what: 'run --cidfile' },
-    { args: ['build', '--secret', 'id=x', '.'], what: 'build --secret' },
+    { args: ['build', '--ssh', 'default', '.'], what: 'build --ssh' },
     { args: ['build', '-o', 'out', '.'], what: 'build --output' },
-    { args: ['build', '--iidfile=x', '.'], what: 'build --iidfile' },
   ])('$what says that it needs one', async ({ args, what }) => {
     await using seat = await takeSeat(lab, { here: false })
     await expect(seat.docker(args)).rejects.toMatchObject({

@@ -1,5 +1,5 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
@@ -106,6 +106,39 @@ describe.skipIf(!labIsHere)('buildx', () => {
     await seat.ok(build, { env: { WORD: 'between us' } })
     expect(await seat.ok(['run', '--rm', 'bx:1', 'cat', '/word'])).toBe('between us')
     expect(await seat.ok(['run', '--rm', 'bx:1', 'stat', '-c', '%s', '/large'])).toBe('20000000')
+  })
+})
+
+describe.skipIf(!labIsHere)('buildx on the host', () => {
+  test('a build takes what it needs of this computer, and no Dockerfile comes into the image', async ({
+    skip,
+  }) => {
+    const buildx = plugins['docker-buildx']
+    skip(buildx === undefined, 'docker has no buildx plugin here')
+    await using seat = await takeSeat(lab, { here: false })
+    await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${buildx}' ~/.docker/cli-plugins/`)
+    const files = {
+      'app/Dockerfile': 'FROM bb:1',
+      'app/.dockerignore': 'Dockerfile\n',
+      'app/in': 'in',
+      word: 'of a file',
+      Elsewhere: `FROM bb:1
+COPY . /c
+RUN --mount=type=secret,id=a --mount=type=secret,id=b cat /run/secrets/a /run/secrets/b > /words`,
+    }
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(seat.folder, name)), { recursive: true })
+      await writeFile(join(seat.folder, name), content)
+    }
+    const build = ['build', '-t', 'bx:2', '-f', 'Elsewhere', '--metadata-file', 'meta.json']
+    const secrets = ['--secret', 'id=a,env=WORD', '--secret', 'id=b,src=word']
+    await seat.ok([...build, ...secrets, 'app'], { env: { WORD: 'of the shell, ' } })
+    const show = 'cat /words; cd /c; find . -type f | sort'
+    expect(await seat.ok(['run', '--rm', 'bx:2', 'sh', '-c', show])).toBe(
+      'of the shell, of a file./.dockerignore\n./in',
+    )
+    expect(await readFile(join(seat.folder, 'meta.json'), 'utf8')).toMatch(/^\{[^]*config\.digest/)
+    await host.exec('rm -rf ~/.docker')
   })
 })
 

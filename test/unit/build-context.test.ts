@@ -36,7 +36,7 @@ async function unpack(archive: Readable): Promise<Map<string, Sent>> {
     const { name, type, mode, uid, linkname } = entry.header
     const content = linkname ?? (await buffer(Readable.from(entry))).toString()
     entry.resume()
-    sent.set(name, { type, mode, owner: uid, content })
+    sent.set(name.replace(/\/$/, ''), { type, mode, owner: uid, content })
   }
   return sent
 }
@@ -108,18 +108,16 @@ test('rules of their own come before those of the folder', async () => {
   expect(await namesOf(folder, join(folder, 'Other.Dockerfile'))).toEqual(['a.txt'])
 })
 
-test('a Dockerfile from elsewhere gets a name that is not taken from the context', async () => {
+test('a Dockerfile from elsewhere is no part of the context', async () => {
   const folder = await makeFolder({ Dockerfile: 'FROM wrong', a: '' })
-  const other = await makeFolder({ D: 'FROM right' })
+  const other = await makeFolder({ D: 'FROM right', 'D.dockerignore': 'a' })
   const context = await openBuildContext(folder, { path: join(other, 'D') })
-  const sent = await unpack(context.archive)
-  expect(context.instructions).toBe('FROM right')
-  expect(sent.get(context.dockerfile)).toMatchObject({ content: 'FROM right' })
-  expect(sent.get('Dockerfile')).toMatchObject({ content: 'FROM wrong' })
+  expect(context).toMatchObject({ dockerfile: undefined, rules: 'a' })
+  expect(context.instructions.toString()).toBe('FROM right')
+  expect([...(await unpack(context.archive)).keys()]).toEqual(['Dockerfile'])
   const typed = await openBuildContext(folder, { content: Buffer.from('FROM typed') })
-  expect((await unpack(typed.archive)).get(typed.dockerfile)).toMatchObject({
-    content: 'FROM typed',
-  })
+  expect(typed).toMatchObject({ dockerfile: undefined, rules: undefined })
+  expect([...(await unpack(typed.archive)).keys()].sort()).toEqual(['Dockerfile', 'a'])
 })
 
 test('modes, empty folders, links and long names are kept; owners and sockets are not', async () => {

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { UserError } from '../../errors.ts'
+import { variablesOfHost } from '../docker-on-host/host-docker.ts'
 import { type ComposeProject, isFile, isRemote, readHere } from './find-project.ts'
 import { interpolate } from './interpolate.ts'
 import { isWithin } from './rooted-paths.ts'
@@ -130,7 +131,7 @@ export async function readInputs(
       const picked: Record<string, string> = {}
       for (const [name, value] of Object.entries(environment)) {
         const isWanted = wanted.has(name) || /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER)_/.test(name)
-        if (value !== undefined && isWanted && !ofTheHost.has(name)) picked[name] = value
+        if (value !== undefined && isWanted && !variablesOfHost.has(name)) picked[name] = value
       }
       return picked
     },
@@ -142,28 +143,3 @@ const readThere = (path: string, machine: string): UserError =>
     machine,
     hint: 'write it as a path relative to the compose file, or install a docker CLI on this computer',
   })
-
-/** Variables that a program on a host needs as the host has them. */
-const ofTheHost = new Set([
-  'PATH',
-  'PWD',
-  'OLDPWD',
-  'SHLVL',
-  '_',
-  'DOCKER_API_VERSION',
-  'DOCKER_CERT_PATH',
-  'DOCKER_CONFIG',
-  'DOCKER_CONTEXT',
-  'DOCKER_HOST',
-  'DOCKER_TLS',
-  'DOCKER_TLS_VERIFY',
-  'LD_LIBRARY_PATH',
-  'LD_PRELOAD',
-  'SSH_AUTH_SOCK',
-  'SSL_CERT_DIR',
-  'SSL_CERT_FILE',
-  'TERM',
-  'TMPDIR',
-  'XDG_CACHE_HOME',
-  'XDG_RUNTIME_DIR',
-])

@@ -5,17 +5,16 @@ import type { Readable } from 'node:stream'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import { packTree } from '../local-tree.ts'
 
-/** The name of a Dockerfile that is not part of the context, in the archive. */
-const foreignDockerfile = '.fleet.Dockerfile'
-
-/** A build context on its way to an engine. */
+/** A build context on its way to a host. */
 export interface BuildContext {
   /** The archive; it is read from disk while it is read. */
   readonly archive: Readable
-  /** The Dockerfile's name in the archive. */
-  readonly dockerfile: string
+  /** Where the Dockerfile is in the context; absent where it is elsewhere. */
+  readonly dockerfile: string | undefined
   /** What the Dockerfile says. */
-  readonly instructions: string
+  readonly instructions: Buffer
+  /** The rules of a Dockerfile that is elsewhere, where it has some of its own. */
+  readonly rules: string | undefined
 }
 
 type Dockerfile = { readonly path: string } | { readonly content: Buffer }
@@ -62,7 +61,7 @@ async function readRules(
   const matcher = ignore.default({ ignorecase: false }).add(rules.replace(/^\uFEFF/, ''))
   const kept = new Set(['.dockerignore'])
   const inside = dockerfile === undefined ? undefined : pathInside(folder, dockerfile)
-  if (inside !== undefined) kept.add(inside)
+  if (inside !== undefined) kept.add(inside).add(`${inside}.dockerignore`)
   return {
     excludes: (path) => !kept.has(path) && matcher.ignores(path),
     hasExceptions: /^\s*!/m.test(rules) || (inside?.includes('/') ?? false),
@@ -70,7 +69,7 @@ async function readRules(
 }
 
 /** The paths of a context that docker would send, in order, folders before what they hold. */
-export const contextPaths = async function* (
+export async function* contextPaths(
   folder: string,
   dockerfile: string | undefined,
 ): AsyncGenerator<string> {
@@ -94,28 +93,33 @@ async function* pathsOf(
   }
 }
 
+/** Packs the paths of a context as docker would send them. */
+export const packContext = (folder: string, dockerfile: string | undefined): Readable =>
+  packTree(folder, {
+    paths: contextPaths(folder, dockerfile),
+    owner: { uid: 0, gid: 0 }, // as docker sends it: images do not depend on who builds them
+  })
+
 /**
- * Opens a folder as docker's client would send it: without what `.dockerignore` names, with
- * modes, empty folders and symbolic links. A Dockerfile from elsewhere is added under a name of
- * its own. Throws kind `failed` when there is no Dockerfile; the archive fails when a file
- * cannot be read.
+ * Opens a folder to build from, as docker's client would: without what `.dockerignore` names, with
+ * modes, empty folders and symbolic links. The Dockerfile and the rules are always sent, for docker on the host reads
+ * them. Throws kind `failed` when there is no Dockerfile; the archive fails when a file cannot be read.
  */
 export async function openBuildContext(
   folder: string,
   dockerfile: Dockerfile = { path: join(folder, 'Dockerfile') },
 ): Promise<BuildContext> {
   const path = 'path' in dockerfile ? dockerfile.path : undefined
-  const content = 'path' in dockerfile ? await readDockerfile(dockerfile.path) : dockerfile.content
+  const instructions =
+    'path' in dockerfile ? await readDockerfile(dockerfile.path) : dockerfile.content
   const inside = path === undefined ? undefined : pathInside(folder, path)
-  const rules = await readRules(folder, path)
-  const archive = packTree(folder, {
-    paths: pathsOf(folder, rules),
-    owner: { uid: 0, gid: 0 }, // as docker sends it: images do not depend on who builds them
-    files: inside === undefined ? { [foreignDockerfile]: content } : {},
-  })
   return {
-    archive,
-    dockerfile: inside ?? foreignDockerfile,
-    instructions: content.toString('utf8'),
+    archive: packContext(folder, path),
+    dockerfile: inside,
+    instructions,
+    rules:
+      path === undefined || inside !== undefined
+        ? undefined
+        : await readOptional(`${path}.dockerignore`),
   }
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { registryOf } from '../../engine/docker/image-reference.ts'
 import { configWithLogins } from '../../engine/docker/registry-logins.ts'
-import { UserError } from '../../errors.ts'
+import { UserError, fileTroubleOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { shellQuote } from '../../shell-quote.ts'
 import { type CommandResult, run } from '../../transport/run.ts'
@@ -112,6 +113,27 @@ function signalDocker({ transport, become = [] }: Host, mark: string, name: stri
   run(transport, words, { signal }).catch(() => {}) // told by the command's own end
 }
 
+/** A file that docker writes and that belongs on this computer. */
+export interface Output {
+  /** Gets its content, once docker has ended. */
+  readonly take: (content: string) => Promise<void>
+  /** Takes it as soon as it has a content, while docker runs. */
+  readonly early?: boolean
+}
+
+/** An output that becomes a file of this computer. */
+export const fileOutput = (file: string): Output => ({
+  async take(content) {
+    try {
+      await writeFile(file, content)
+    } catch (error) {
+      throw new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`, {
+        cause: error,
+      })
+    }
+  },
+})
+
 /** One run of docker on a host. */
 export interface HostRun {
   /** docker's arguments; `folder` is where `files` are. */
@@ -124,6 +146,8 @@ export interface HostRun {
   readonly variables?: Readonly<Record<string, string>>
   /** Variables for docker itself that no command line shows. */
   readonly environment?: Readonly<Record<string, string>>
+  /** Files that docker writes to the folder of `files`, by name. */
+  readonly outputs?: Readonly<Record<string, Output>>
   /** The working directory on the host, which may be in the folder of `files`; home if absent. */
   readonly workingFolder?: (folder: string) => string
 }
@@ -153,14 +177,17 @@ const shellAssignments = (variables: Readonly<Record<string, string>>): string =
 /** A command that runs docker, and what it needs on the host until it has ended. */
 interface PreparedRun extends AsyncDisposable {
   readonly words: readonly string[]
+  /** Where `files` and `outputs` are. */
+  readonly folder: string
 }
 
 async function prepareRun(
   host: HostDocker,
-  { args, files = {}, images = [], variables = {}, environment = {}, workingFolder }: HostRun,
+  run: HostRun,
   env: Streams['env'],
   settings: readonly string[],
 ): Promise<PreparedRun> {
+  const { args, files = {}, images = [], variables = {}, environment = {}, workingFolder } = run
   const { docker, become = [] } = host
   const config = await configWithLogins(new Set(images.map(registryOf)), env)
   const assignments = shellAssignments(environment)
@@ -171,16 +198,18 @@ async function prepareRun(
   }
   const assigned = [...settings, ...Object.entries(variables).map((pair) => pair.join('='))]
   const setting = [...docker.slice(become.length, -1), ...assigned]
-  const isPlain = Object.keys(staged).length === 0 && workingFolder === undefined
+  const needsFolder = workingFolder !== undefined || run.outputs !== undefined
+  const isPlain = Object.keys(staged).length === 0 && !needsFolder
   if (isPlain) {
     const words = [...become, ...setting, 'docker', ...args('')]
-    return { words, async [Symbol.asyncDispose]() {} }
+    return { words, folder: '', async [Symbol.asyncDispose]() {} }
   }
   const folder = await openHostFolder(host, 'memory', staged)
   const { path } = folder
   const start = ['sh', '-c', launch, 'fleet', path, workingFolder?.(path) ?? '']
   return {
     words: [...become, ...setting, ...start, ...args(path)],
+    folder: path,
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   }
 }
@@ -198,7 +227,43 @@ export async function runHostDocker(
   const mark = randomUUID()
   const kill = (_running: unknown, name: string): void => signalDocker(host, mark, name)
   await using prepared = await prepareRun(host, command, streams.env, [`FLEET_COMMAND=${mark}`])
-  return await runOnHost(host.transport, prepared.words, streams, kill)
+  const taking = new AbortController()
+  const outputs = Object.entries(command.outputs ?? {}).map(([name, output]) =>
+    takeOutput(host, `${prepared.folder}/${name}`, output, taking.signal),
+  )
+  const code = await runOnHost(host.transport, prepared.words, streams, kill)
+  taking.abort()
+  for (const takeRest of outputs) await takeRest()
+  return code
+}
+
+/** Prints a file once it has a content. */
+const awaitContent = 'until [ -s "$1" ]; do sleep 0.1; done; cat -- "$1"'
+
+/** Takes what docker writes to a file. What is given back takes it at the end, where it was not taken before. */
+function takeOutput(
+  { transport, become = [] }: Host,
+  file: string,
+  { take, early = false }: Output,
+  signal: AbortSignal,
+): () => Promise<void> {
+  const read = async (script: string, stop?: AbortSignal): Promise<boolean> => {
+    const words = [...become, 'sh', '-c', script, 'fleet', file]
+    const { code, stdout } = await run(transport, words, stop === undefined ? {} : { signal: stop })
+    if (code !== 0) return false
+    await take(stdout)
+    return true
+  }
+  const begun = early
+    ? read(awaitContent, signal).catch((error: unknown) => {
+        if (signal.aborted) return false
+        throw error
+      })
+    : Promise.resolve(false)
+  begun.catch(() => {}) // told at the end
+  return async () => {
+    if (!(await begun)) await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
+  }
 }
 
 /** {@link runHostDocker} without input, for what it prints. */
@@ -210,6 +275,31 @@ export async function askHostDocker(
   await using prepared = await prepareRun(host, command, env, [])
   return await run(host.transport, prepared.words, { signal })
 }
+
+/** Variables that docker on a host needs as the host has them. */
+export const variablesOfHost: ReadonlySet<string> = new Set([
+  'PATH',
+  'PWD',
+  'OLDPWD',
+  'SHLVL',
+  '_',
+  'DOCKER_API_VERSION',
+  'DOCKER_CERT_PATH',
+  'DOCKER_CONFIG',
+  'DOCKER_CONTEXT',
+  'DOCKER_HOST',
+  'DOCKER_TLS',
+  'DOCKER_TLS_VERIFY',
+  'LD_LIBRARY_PATH',
+  'LD_PRELOAD',
+  'SSH_AUTH_SOCK',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'TERM',
+  'TMPDIR',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+])
 
 /** Those of the variables `names` that this computer's environment has. */
 export function pickVariables(
