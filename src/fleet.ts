@@ -13,6 +13,7 @@ import { openKeys } from './state/keys.ts'
 import { checkHome } from './state/home.ts'
 import { locateHome } from './state/locate-home.ts'
 import { openRemovals } from './state/removals.ts'
+import type { Inventory } from './state/inventory.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import { shareAnswers } from './transport/share-answers.ts'
 import type { Io } from './ui/io.ts'
@@ -72,7 +73,7 @@ export function openFleet(
   const openStore = once(async () => {
     const { openFileInventory } = await import('./state/file-inventory.ts')
     const { openInventoryCache } = await import('./state/inventory-cache.ts')
-    return openFileInventory(await locate(), {
+    const store = openFileInventory(await locate(), {
       // Reading an inventory runs no code of driver packages, trusted or not: fleet check and whatever needs the driver do.
       async loadOptions() {
         const { drivers } = await import('./drivers/index.ts')
@@ -85,6 +86,9 @@ export function openFleet(
         hosted?.inventories,
       ),
     })
+    // All that would have to be cleared away comes after the inventory was read.
+    const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())
+    return { ...store, read }
   })
 
   const trust = once(async () => {

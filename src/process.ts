@@ -4,16 +4,23 @@ import { UserError } from './errors.ts'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
 import type { ProcessIo, Program } from './ui/io.ts'
 
-/** Aborts at Ctrl-C and its like, naming the signal as the cause; a second one ends the process. */
-function abortOnSignals(): AbortSignal {
+/** Once they are heeded, Ctrl-C and its like abort, naming the signal as the cause; a second one ends the process. */
+function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
   const controller = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
-      controller.abort(new UserError('cancelled', 'cancelled', { cause: signal }))
-    })
+  let isHeeding = false
+  return {
+    signal: controller.signal,
+    heedSignals() {
+      if (isHeeding) return
+      isHeeding = true
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+        process.on(signal, () => {
+          if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
+          controller.abort(new UserError('cancelled', 'cancelled', { cause: signal }))
+        })
+      }
+    },
   }
-  return controller.signal
 }
 
 /** Runs a command line on this process, and ends it with the command's exit code. */
@@ -27,7 +34,7 @@ export async function runProcess(argv: readonly string[], program: Program): Pro
     env: process.env,
     cwd: process.cwd(),
     program,
-    signal: abortOnSignals(),
+    ...abortOnSignals(),
   }
   const code = await runCli(argv, { io, version: program.version })
   // What was written has to be out before the process ends.

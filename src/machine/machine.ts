@@ -26,10 +26,28 @@ export const beginCommand = (machine: Machine): string =>
     ? `fleet adopt USER@HOST --name ${machine.name}`
     : `fleet create ${machine.name}`
 
-/** What fleet remembers of a machine's host. Throws kind `unreachable` where there is none to reach. */
+/**
+ * Checks that a host without an address, which is this computer, is one of the driver `local`. Throws kind `inventory` for others:
+ * what is meant for some host elsewhere would be done here.
+ */
+export function checkAddress({ name, driver, host }: ReadyMachine): void {
+  if (host.address !== undefined || driver === 'local') return
+  throw new UserError('inventory', `the record of ${name} has no address`, {
+    machine: name,
+    hint: `bring the entry back from git, or take it away: fleet forget ${name}`,
+  })
+}
+
+/**
+ * What fleet remembers of a machine's host. Throws kind `unreachable` where there is none to reach, and as {@link checkAddress}
+ * does.
+ */
 export function hostOf(machine: Machine): HostRecord {
   const { name, host } = machine
-  if (host?.phase === 'ready') return host
+  if (host?.phase === 'ready') {
+    checkAddress({ ...machine, host })
+    return host
+  }
   if (host === undefined) {
     throw new UserError('unreachable', 'it is not created yet', {
       machine: name,

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import type { HostRecord, ReadyMachine } from '../machine/machine.ts'
+import { type HostRecord, type ReadyMachine, checkAddress } from '../machine/machine.ts'
 import { openLocal } from '../transport/local.ts'
 import { connectSsh } from '../transport/ssh.ts'
 import { fingerprintKeyFile } from '../transport/ssh-key-fingerprint.ts'
@@ -28,6 +28,7 @@ interface Login extends Pick<HostRecord, 'key'> {
  * one that the host takes; nobody is asked for a passphrase before all have failed.
  */
 export async function logIn(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
+  checkAddress(machine)
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
   const login = await logInWithKeys(context, machine, way)

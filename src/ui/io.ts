@@ -19,8 +19,13 @@ export interface ProcessIo {
   readonly cwd: string
   /** Absent where a test runs the command. */
   readonly program?: Program
-  /** Aborted by Ctrl-C and SIGTERM. */
+  /** Aborted by Ctrl-C and SIGTERM, once `heedSignals` was called. */
   readonly signal: AbortSignal
+  /**
+   * Has signals abort `signal`. Before, they end the process: while a file is parsed that somebody else wrote, nothing could
+   * listen to them, and there is nothing to clear away. Absent where a test runs the command.
+   */
+  readonly heedSignals?: () => void
 }
 
 /** A command's surroundings. */

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Person, makePerson } from '../support/person.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Person, makePerson, program } from '../support/person.ts'
 
 // What the program does without a host.
 
@@ -44,6 +46,26 @@ test('init writes the inventory where it is told to, and no other', async () => 
   expect(await ana.fleet(['init', 'other'], { env })).toMatchObject({ code: 2 })
   await expect(access(inFolder('other'))).rejects.toThrow('ENOENT')
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'SIGTERM ends a command that computes, whatever its inventory makes it do',
+  async () => {
+    // A YAML parser takes seconds for it; the signal comes in the middle of that.
+    const keys = Array.from({ length: 220_000 }, (_, n) => `k${n}: &a${n} 1\n`).join('')
+    await writeFile(inFolder('machines.yaml'), `version: 1\nid: 0123abcd\n${keys}`)
+    const child = spawn(process.execPath, [program, 'ls'], { cwd: ana.folder, env: ana.env })
+    const ended = once(child, 'exit')
+    await vi.waitFor(async () => {
+      const [, ticks = ''] =
+        /^(?:\S+ ){13}(\d+)/.exec(
+          (await readFile(`/proc/${child.pid}/stat`, 'utf8')).replace(/\(.*\)/, 'fleet'),
+        ) ?? []
+      expect(Number(ticks)).toBeGreaterThan(50) // hundredths of a second
+    }, 30_000)
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([null, 'SIGTERM'])
+  },
+)
 
 test('ls marks the machine that plain commands mean', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)

@@ -9,7 +9,7 @@ import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
 import { findMachine, stateOf } from './machine.ts'
 import { isWhole, makeMachine } from './make.ts'
-import { ownIdOf } from './own-machine.ts'
+import { isMachineId, ownIdOf } from './own-machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { type Workshop, placesIn } from './places.ts'
 import { killMachine, shutDownTime, startMachine, stopMachine } from './power.ts'
@@ -64,7 +64,7 @@ async function planHost(
 }
 
 async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promise<HostStatus> {
-  const machine = host.id === undefined ? undefined : await findMachine(vbox, host.id, call)
+  const machine = isMachineId(host.id) ? await findMachine(vbox, host.id, call) : undefined
   if (machine !== undefined) {
     return { state: stateOf(machine.state), options: optionsOf(machine) }
   }

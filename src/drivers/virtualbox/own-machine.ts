@@ -37,6 +37,10 @@ export async function findOwnMachine(
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
+/** Whether an id can be that of a machine in VirtualBox, which would take a name, or an option, for one too. */
+export const isMachineId = (id: string | undefined): id is string =>
+  id !== undefined && uuid.test(id)
+
 /**
  * The id of a host's machine, once it is certain that it is this host's: made for it, or, of a host that somebody else made,
  * what its record says.
@@ -49,7 +53,7 @@ export async function ownIdOf(
   if (id === undefined) {
     throw new UserError('failed', 'it has no machine yet', { hint: 'fleet create finishes it' })
   }
-  if (!uuid.test(id)) {
+  if (!isMachineId(id)) {
     throw new UserError(
       'inventory',
       `the record has an id that is no UUID: ${JSON.stringify(id)}`,
