@@ -4,7 +4,6 @@ import { UserError } from './errors.ts'
 import { once, perMachine } from './made-once.ts'
 import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
 import type { Context, Hosted } from './operations/context.ts'
-import type { ServedSocket } from './operations/engine-socket.ts'
 import type { ReadInventories } from './state/inventory-cache.ts'
 import { createGates, gateOf, handshakesAtOnce } from './transport/gates.ts'
 import type { Broker } from './transport/broker/client.ts'
@@ -138,14 +137,15 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     return openEngine(await openDial(machine), { label, release: host?.engine })
   })
 
-  const engineSockets = perMachine(async (machine): Promise<ServedSocket> => {
-    const { relay } = await transports.get(machine)
+  const engineSockets = perMachine(async (machine) => {
+    const { relay, lost } = await transports.get(machine)
     if (relay) {
       const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
       return relay.serveEngine(socketOf(machine), await nameEngineSocket(context(), machine))
     }
     const { serveEngineSocket } = await import('./operations/engine-socket.ts')
-    return serveEngineSocket(await openDial(machine), env['TMPDIR'] ?? tmpdir())
+    const folder = env['TMPDIR'] ?? tmpdir()
+    return { ...(await serveEngineSocket(await openDial(machine), folder)), lost }
   })
 
   return {
@@ -158,8 +158,8 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     },
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {
-      if (hostOf(machine).address === undefined) return socketOf(machine)
-      return (await engineSockets.get(machine)).path
+      if (hostOf(machine).address !== undefined) return engineSockets.get(machine)
+      return { path: socketOf(machine), lost: new Promise<never>(() => {}) }
     },
     async keepEngineSocket(machine, holder) {
       if (hostOf(machine).address === undefined) return socketOf(machine)

@@ -250,6 +250,11 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
     return new UserError('unreachable', message, { machine, cause: thrown })
   }
   if (codeOf(thrown) === undefined) return thrown as Error
-  const message = `the connection to the engine broke: ${messageOf(thrown)}`
-  return new UserError('unreachable', message, { machine, cause: thrown })
+  const why = messageOf(thrown)
+  // So node:http words the end of a connection in the middle of an answer.
+  const message = why === 'aborted' ? 'was lost in the middle of an answer' : `broke: ${why}`
+  return new UserError('unreachable', `the connection to the engine ${message}`, {
+    machine,
+    cause: thrown,
+  })
 }

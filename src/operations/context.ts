@@ -10,7 +10,7 @@ import type { Removals } from '../state/removals.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Trust } from '../state/trust.ts'
 import type { Prompt } from '../transport/ssh.ts'
-import type { Holder, Transport } from '../transport/transport.ts'
+import type { EngineSocket, Holder, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
 
 /** What an operation minds where the broker runs the command, and not the process that a person started. */
@@ -64,7 +64,7 @@ export interface Context {
   /** The engine of a machine, over the shared connection. */
   engine(machine: Machine): Promise<Engine>
   /** A local Unix socket that leads to the machine's engine, for other programs. Lives as long as the command. */
-  engineSocket(machine: Machine): Promise<string>
+  engineSocket(machine: Machine): Promise<EngineSocket>
   /**
    * The same, which stays: as long as the process `holder`, or until contexts are taken away. Throws kind
    * `unsupported` where nothing could serve it.

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Dial } from '../engine/engine.ts'
 import { UserError, messageOf } from '../errors.ts'
 import { longestSocketPath } from '../socket-path.ts'
+import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
 import { listenAt } from '../transport/unix-socket.ts'
 
 /** A Unix socket of this computer that leads somewhere else. */
@@ -12,32 +13,62 @@ export interface ServedSocket extends AsyncDisposable {
   readonly path: string
 }
 
-/** Passes on what `from` says until it ends; when it breaks off, so does `to`. */
-function passOn(from: Duplex, to: Duplex): void {
-  from.pipe(to)
-  from.on('error', () => {}) // told by its close
-  from.once('close', () => {
-    const isDone = from.readableEnded && from.writableFinished
-    if (!isDone) to.destroy()
-  })
-}
-
-/** The answer of an engine that cannot be reached, to whatever is asked (as the Engine API words its errors). */
-function refusal(why: unknown): string {
-  const body = JSON.stringify({ message: `fleet: ${explain(why)}` })
-  return [
-    'HTTP/1.1 503 Service Unavailable',
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
-}
-
 function explain(why: unknown): string {
   const hint = why instanceof UserError && why.hint !== undefined ? ` (${why.hint})` : ''
   return `${messageOf(why)}${hint}`
+}
+
+/** Passes on what `from` says until it ends, unless `see` keeps a piece of it. */
+function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
+  from.on('error', () => {}) // told by its close
+  from.on('data', (chunk: Buffer) => {
+    if (!see(chunk) || to.write(chunk)) return
+    from.pause()
+    to.once('drain', () => from.resume())
+  })
+  from.once('end', () => to.end())
+}
+
+/** Whether a connection has ended both ways, and did not break off. */
+const isOver = (connection: Duplex): boolean =>
+  connection.readableEnded && connection.writableFinished
+
+/** Ends a client that an engine was talking to, and says why. */
+type CutOff = (why: string) => void
+
+/** How long a client may take to read its last words, in milliseconds. */
+const goodbyeMs = 1_000
+
+/**
+ * Joins a client with an engine. Where the engine breaks off, or the function that is given back is called, the client is told
+ * in such a way that it fails.
+ */
+function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
+  const conversation = new EngineConversation(cut)
+  let failure: unknown
+  engine.on('error', (error) => (failure = error))
+  passOn(client, engine, (chunk) => {
+    const answer = conversation.fromClient(chunk)
+    if (answer === undefined) return true
+    client.end(answer)
+    engine.destroy()
+    return false
+  })
+  passOn(engine, client, (chunk) => {
+    conversation.fromEngine(chunk)
+    return true
+  })
+  client.once('close', () => isOver(client) || engine.destroy())
+  const cutOff = (why: string) => {
+    if (client.writable) client.write(conversation.cutOff(`fleet: ${why}`))
+    client.destroySoon()
+  }
+  engine.once('close', () => {
+    if (isOver(engine)) return
+    cutOff(failure === undefined ? 'the connection to the engine was lost' : explain(failure))
+  })
+  if (client.destroyed) engine.destroy()
+  return cutOff
 }
 
 /**
@@ -45,15 +76,17 @@ function explain(why: unknown): string {
  * `exec` goes on talking after its input has ended. A failure ends this connection only; the client is told
  * why once it asks something.
  */
-async function connect(client: Socket, dial: Dial): Promise<void> {
+async function connect(
+  client: Socket,
+  dial: Dial,
+  { cut, joined }: { readonly cut: CutExecs; readonly joined: (cutOff: CutOff) => void },
+): Promise<void> {
   client.on('error', () => {}) // it may go away while the engine is dialled
   try {
-    const engine = await dial()
-    passOn(client, engine)
-    passOn(engine, client)
-    if (client.destroyed) engine.destroy()
+    joined(joinEngine(client, await dial(), cut))
   } catch (error) {
-    client.once('data', () => client.end(refusal(error))).once('end', () => client.destroy())
+    const answer = unavailable(`fleet: ${explain(error)}`)
+    client.once('data', () => client.end(answer)).once('end', () => client.destroy())
   }
 }
 
@@ -62,17 +95,22 @@ async function connect(client: Socket, dial: Dial): Promise<void> {
  * `dial()`. Disposing ends the connections and removes the socket, unless another one has taken its place.
  */
 export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisposable> {
-  const clients = new Set<Socket>()
+  const clients = new Map<Socket, CutOff>()
+  const cut = new CutExecs()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    clients.add(client)
+    clients.set(client, () => client.destroy())
     client.once('close', () => clients.delete(client))
-    void connect(client, dial)
+    void connect(client, dial, { cut, joined: (cutOff) => clients.set(client, cutOff) })
   })
   const inode = await listenAt(server, path)
   return {
     async [Symbol.asyncDispose]() {
-      for (const client of clients) client.destroy()
+      for (const cutOff of clients.values()) cutOff("fleet's broker ended")
+      const late = setTimeout(() => {
+        for (const client of clients.keys()) client.destroy()
+      }, goodbyeMs)
       await new Promise((resolve) => server.close(resolve))
+      clearTimeout(late)
       const there = await stat(path).catch(() => undefined)
       if (there?.ino === inode) await rm(path, { force: true })
     },

@@ -97,20 +97,24 @@ async function openRelay(
       const ended = 'code' in status && status.code === 0
       if (!ended) failed()
       const why = quoteServer(words) || 'the docker command on the host ended'
-      connection.destroy(ended ? undefined : new UserError('failed', why, { machine }))
+      if (ended) connection.push(null)
+      else connection.destroy(new UserError('failed', why, { machine }))
     },
     (error: Error) => connection.destroy(error),
   )
   return connection
 }
 
-/** A command's input and output as one connection; `close` is called when it is closed. */
+/**
+ * A command's input and output as one connection, whose end is for the caller to tell: output ends where the command fails, too.
+ * `close` is called when it is closed.
+ */
 function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex {
   const connection = new Duplex({
     allowHalfOpen: false,
     read: () => void stdout.resume(),
     write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, done),
-    final: (done) => void stdin.end(done),
+    final: (done) => (stdin.destroyed ? done() : void stdin.end(done)),
     destroy(error, done) {
       close()
       done(error)
@@ -118,10 +122,7 @@ function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex
   })
   const fail = (error: Error) => connection.destroy(error)
   stdin.on('error', fail)
-  stdout
-    .on('data', (chunk) => connection.push(chunk) || stdout.pause())
-    .on('end', () => connection.push(null))
-    .on('error', fail)
+  stdout.on('data', (chunk) => connection.push(chunk) || stdout.pause()).on('error', fail)
   return connection
 }
 

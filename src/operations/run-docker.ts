@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { openSync, closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { PassThrough, type Readable, type Stream, Readable as Source } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { findProgram } from '../engine/docker/find-program.ts'
 import type { ReadCommand } from '../engine/docker/verbs.ts'
 import type { Machine } from '../machine/machine.ts'
@@ -82,6 +83,20 @@ async function runHere(
   }
 }
 
+/** Rejects where the host was lost while a program used its engine: the program may tell that as a success. */
+async function unlessLost(
+  lost: Promise<never>,
+  signal: AbortSignal,
+  run: () => Promise<number>,
+): Promise<number> {
+  let loss: unknown
+  lost.catch((error: unknown) => (loss = error))
+  const code = await run()
+  await setImmediate() // what the broker has said meanwhile is heard
+  if (loss !== undefined && !signal.aborted) throw loss
+  return code
+}
+
 /** Runs a program of this computer without input, for what it prints. */
 const askHere = (
   program: string,
@@ -121,13 +136,16 @@ async function runComposeHere(
   const { code } = await askHere(docker, ['compose', 'version'], streams)
   if (code !== 0) return undefined
   const { composeHere } = await import('./compose/compose-here.ts')
-  const socket = await context.engineSocket(machine)
+  const { path: socket, lost } = await context.engineSocket(machine)
   return composeHere(
     context,
     machine,
     command,
     {
-      run: (words, given) => runHere(docker, words, given, environmentFor(socket, given.env)),
+      run: (words, given) =>
+        unlessLost(lost, given.signal, () =>
+          runHere(docker, words, given, environmentFor(socket, given.env)),
+        ),
       ask: (words, { cwd, env }) =>
         askHere(docker, words, { ...streams, cwd, env: environmentFor(socket, env) }),
     },
@@ -160,8 +178,9 @@ export async function runDocker(
     const { runDockerOnHost } = await import('./run-docker-on-host.ts')
     return runDockerOnHost(context, machine, args, streams)
   }
-  const env = environmentFor(await context.engineSocket(machine), streams.env)
-  return runHere(docker, args, streams, env)
+  const { path, lost } = await context.engineSocket(machine)
+  const env = environmentFor(path, streams.env)
+  return unlessLost(lost, streams.signal, () => runHere(docker, args, streams, env))
 }
 
 /**

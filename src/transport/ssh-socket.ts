@@ -22,7 +22,11 @@ class ChannelSocket extends SocketStream {
       .on('data', (chunk: Buffer) => {
         if (!this.push(chunk)) channel.pause()
       })
-      .on('end', () => this.push(null))
+      .on('end', () => {
+        const lost = link.ended() // ends all its channels, as if the host had
+        if (lost) this.destroy(lost)
+        else this.push(null)
+      })
       .on('error', (error: Error) => this.destroy(error))
       .on('close', () => {
         const lost = link.ended()

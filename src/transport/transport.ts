@@ -46,6 +46,13 @@ export interface Holder {
   readonly since: string | undefined
 }
 
+/** A Unix socket of this computer that leads to an engine. */
+export interface EngineSocket {
+  readonly path: string
+  /** Rejects when the host is lost while somebody uses the socket; never resolves. */
+  readonly lost: Promise<never>
+}
+
 /** What a process that keeps links from one command to the next does beside. */
 interface Relay {
   /**
@@ -54,7 +61,7 @@ interface Relay {
    */
   dialEngine(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>
   /** Serves a Unix socket of this computer that leads to that engine, under the name `file`, until it is disposed of. */
-  serveEngine(path: string, file: string): Promise<{ readonly path: string } & AsyncDisposable>
+  serveEngine(path: string, file: string): Promise<EngineSocket & AsyncDisposable>
 }
 
 /**

@@ -39,6 +39,8 @@ export interface Person extends AsyncDisposable {
   /** Where the inventory is. */
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
+  /** A folder with Node.js and no other program, for a PATH. */
+  readonly nodeOnly: string
   /** Runs the built fleet and waits for its end. */
   fleet(args: readonly string[], options?: RunOptions): Promise<Answer>
   /** Runs it on a terminal of its own, which types `input` when the output matches `at`. */
@@ -118,6 +120,7 @@ export async function makePerson({
     home,
     folder,
     env,
+    nodeOnly,
     fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
       collect(program, args, { ...options, cwd, env: withNode(more) }),
     fleetOnTerminal: (args, typing, options) =>

@@ -26,7 +26,7 @@ async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<un
   })
   const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
   const target = { ...host, identityFiles: [], via: undefined }
-  await sockets.hold({ target, env: {}, path: '/run/docker.sock', file: 'h1.sock' })
+  await sockets.hold({ target, env: {}, path: '/run/docker.sock', file: 'h1.sock' }, () => {})
   return async () => ask?.()
 }
 

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { below } from '../../below.ts'
 import { UserError } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
-import type { CommandLine, ExecOptions, Holder, RunningCommand, Transport } from '../transport.ts'
+import type {
+  CommandLine,
+  EngineSocket,
+  ExecOptions,
+  Holder,
+  RunningCommand,
+  Transport,
+} from '../transport.ts'
 import { BrokerUnavailable, findBroker } from './find.ts'
 import { BrokerGone, BrokerHung, awaitOpened, introduce } from './open.ts'
 import {
@@ -40,7 +47,7 @@ export interface Broker {
     engine: ServedEngine,
     options: SshOptions,
     holder?: Holder | 'context',
-  ): Promise<{ readonly path: string } & AsyncDisposable>
+  ): Promise<EngineSocket & AsyncDisposable>
   /**
    * What it is doing; undefined when it does not run. One of another build tells nothing, and is `retired`: it ends when
    * what runs through it has.
@@ -160,7 +167,9 @@ export function openBroker(place: BrokerPlace): Broker {
       const wire = await open(request, options, engine.target.machine)
       return {
         path: below(place.folder, engine.file),
+        lost: whenLost(wire, () => brokerEnded(engine.target.machine)),
         async [Symbol.asyncDispose]() {
+          wire.listen({})
           wire.destroy()
         },
       }
@@ -250,7 +259,7 @@ export function openBroker(place: BrokerPlace): Broker {
   }
 }
 
-/** Rejects when the broker tells that a link is lost, or ends. */
+/** Rejects when the broker tells that what was asked for is lost, or ends. */
 function whenLost(watch: Wire, broken: () => Error): Promise<never> {
   const lost = new Promise<never>((_resolve, reject) => {
     watch.listen({

@@ -29,7 +29,8 @@ import type {
  *                        and { exit } at the end, or { error }
  *   command              as exec, of a command of fleet's own; { opened } holds what to say where the broker ends,
  *                        and { want } tells when the command begins to read its input, or wants the terminal raw
- *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder
+ *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder;
+ *                        { error } tells that a connection through it broke
  *   forget, status, stop nothing
  * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
  * broke. What a request may hold is free to change with every build; that a request has `protocol` and `build`,

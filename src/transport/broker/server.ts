@@ -216,7 +216,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       wire.send({ opened: true })
       return wire.close()
     }
-    const release = await sockets.hold(engine)
+    const release = await sockets.hold(engine, (error) => wire.send({ error: packError(error) }))
     wire.listen({ closed: release })
     wire.send({ opened: true })
   }

@@ -2,6 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { below } from '../../below.ts'
 import type { Duplex } from 'node:stream'
+import { UserError } from '../../errors.ts'
 import type { Holder } from '../transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from './protocol.ts'
 
@@ -27,8 +28,11 @@ export interface SocketsOptions {
 
 /** The engine sockets of a broker. */
 export interface Sockets extends AsyncDisposable {
-  /** Serves a socket until what it gives is called, and then as long as somebody else wants it. */
-  hold(engine: ServedEngine): Promise<() => void>
+  /**
+   * Serves a socket until what it gives is called, and then as long as somebody else wants it. `broke` is called with
+   * the loss of the host that breaks a connection through it, before its client is told.
+   */
+  hold(engine: ServedEngine, broke: (error: Error) => void): Promise<() => void>
   /** Serves a socket as long as a process lives, or a context names it; the next broker does too. */
   keep(engine: ServedEngine, holder: Holder | 'context'): Promise<void>
   /** No context names these any more. */
@@ -51,7 +55,8 @@ interface Kept extends ServedEngine {
 interface Entry {
   engine: ServedEngine
   readonly served: Promise<AsyncDisposable>
-  users: number
+  /** What those who hold it want to be told of connections that break. */
+  readonly users: Set<(error: Error) => void>
   context: boolean
   holders: readonly Holder[]
   failure: { readonly error: unknown; readonly at: number } | undefined
@@ -84,7 +89,10 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
     try {
       const connection = await dial(entry.engine)
-      connection.once('close', leave)
+      connection.once('close', leave).once('error', (error) => {
+        if (!(error instanceof UserError) || error.kind !== 'unreachable') return // one connection's own
+        for (const broke of entry.users) broke(error)
+      })
       return connection
     } catch (error) {
       const now = performance.now()
@@ -106,7 +114,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     const entry: Entry = {
       engine,
       served: serve(below(folder, engine.file), () => connect(entry)),
-      users: 0,
+      users: new Set(),
       context: false,
       holders: [],
       failure: undefined,
@@ -122,7 +130,7 @@ export function openSockets(options: SocketsOptions): Sockets {
   }
 
   async function closeUnlessWanted(file: string, entry: Entry): Promise<void> {
-    if (entry.users > 0 || entry.context || entry.holders.length > 0) return
+    if (entry.users.size > 0 || entry.context || entry.holders.length > 0) return
     if (entries.get(file) === entry) entries.delete(file)
     await (await entry.served)[Symbol.asyncDispose]()
     onClosed()
@@ -156,11 +164,11 @@ export function openSockets(options: SocketsOptions): Sockets {
   const looking = setInterval(() => void look(), lookMs).unref()
 
   return {
-    async hold(engine) {
+    async hold(engine, broke) {
       const entry = await serveOne(engine)
-      entry.users += 1
+      entry.users.add(broke)
       return () => {
-        entry.users -= 1
+        entry.users.delete(broke)
         void closeUnlessWanted(engine.file, entry)
       }
     },
