@@ -252,7 +252,7 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   if (codeOf(thrown) === undefined) return thrown as Error
   const why = messageOf(thrown)
   // So node:http words the end of a connection in the middle of an answer.
-  const message = why === 'aborted' ? 'was lost in the middle of an answer' : `broke: ${why}`
+  const message = why === 'aborted' ? 'broke in the middle of an answer' : `broke: ${why}`
   return new UserError('unreachable', `the connection to the engine ${message}`, {
     machine,
     cause: thrown,
