@@ -25,6 +25,7 @@ afterAll(() => cloud[Symbol.dispose]())
 beforeEach(async () => {
   ana = await makePerson()
   await installExampleDriver(ana)
+  await ana.fleet(['trust', 'example'])
   create = ['--driver', 'example', '--zone', 'north', '--endpoint', cloud.endpoint]
 })
 afterEach(() => ana[Symbol.asyncDispose]())
@@ -100,7 +101,7 @@ const createOnTerminal = (answer: string) =>
     ['create', 'web-1', ...create],
     [
       { at: waiting, type: '\u0003' },
-      { at: 'Keep it and finish later', type: answer },
+      { at: 'Keep what was begun', type: answer },
     ],
     { env: cloud.env },
   )

@@ -139,12 +139,12 @@ export async function settleStopped(
   if (!canPrompt(io)) throw stays
   const choice = await choose(
     io,
-    `${describeBegun(begun)}. Keep it and finish later, or undo it?`,
+    'Keep what was begun, or undo it?',
     [
       { value: 'keep', name: 'Keep it, to finish it later' },
       { value: 'undo', name: 'Undo it now' },
     ],
-    { afterCancel: true },
+    { preface: `${describeBegun(begun)}\n`, afterCancel: true },
   ).catch(() => 'keep')
   if (choice === 'keep') throw stays
   const fresh = { ...fleet, signal: new AbortController().signal }
