@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto'
+import { createHash, createPrivateKey } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import ssh2, { type ParsedKey } from 'ssh2'
 import { codeOf } from '../errors.ts'
@@ -83,6 +83,23 @@ const readIfThere = (file: string): Promise<string | undefined> =>
     throw error
   })
 
+/** How long an opened key is kept for the connections that are made at the same time, in milliseconds. */
+const keptMs = 30_000
+
+/** What was opened just now, by digests of files and passphrases. */
+const opened = new Map<string, PrivateKey | undefined>()
+
+/** Opens an encrypted key. A passphrase costs a second of work to try, and two hundred hosts may ask for the same key. */
+function unlockOnce(text: string, passphrase: string): PrivateKey | undefined {
+  const name = createHash('sha256').update(text).update('\0').update(passphrase).digest('base64')
+  if (opened.has(name)) return opened.get(name)
+  const parsed = parsePrivate(text, passphrase)
+  const key = parsed === 'locked' || parsed instanceof Error ? undefined : parsed
+  opened.set(name, key)
+  setTimeout(() => opened.delete(name), keptMs).unref()
+  return key
+}
+
 async function lockedKey(file: string, text: string): Promise<KeyFile> {
   const key = readablePart(text) ?? parsePublic((await readIfThere(`${file}.pub`)) ?? '')
   if (key === undefined || isCertificate(key)) {
@@ -93,10 +110,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   }
   return {
     public: key,
-    unlock(passphrase) {
-      const opened = parsePrivate(text, passphrase)
-      return opened === 'locked' || opened instanceof Error ? undefined : opened
-    },
+    unlock: (passphrase) => unlockOnce(text, passphrase),
   }
 }
 

@@ -67,11 +67,31 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     const file = join(ana.folder, 'crowd.yaml')
     await writeFile(file, `version: 1\nid: 0123abce\nmachines:\n${crowd.join('')}`)
     const words = `--inventory ${file} ssh --all --parallel 24 --fold -- echo a`.split(' ')
-    const answer = { code: 0, stdout: 'c1..c24 (24):\na\n', stderr: '' }
+    const answer = { code: 0, stdout: 'all 24 machines:\na\n', stderr: '' }
     for (const broker of ['off', 'on', 'on']) {
       expect(await ana.fleet(words, { env: { FLEET_BROKER: broker } })).toEqual(answer)
     }
     await ana.fleet(['broker', 'stop'], { env: { FLEET_BROKER: 'on' } })
+  })
+
+  test('no host is late while a passphrase is asked for, and nothing is written', async () => {
+    await using eve = await makePerson({ identity: lab.identity.file, broker: true })
+    const key = join(eve.home, '.ssh/id_ed25519')
+    await runProgram(['ssh-keygen', '-q', '-p', '-P', '', '-N', 'open sesame', '-f', key])
+    const entries = lab.hosts.map(entry).join('')
+    await writeFile(
+      join(eve.folder, 'machines.yaml'),
+      `version: 1\nid: 0123abcd\nmachines:\n${entries}`,
+    )
+    const { screen } = await eve.fleetOnTerminal(
+      ['ls', '--live', '--timeout', '10'],
+      [{ at: 'Passphrase of', type: 'open sesame\r', pause: 12 }],
+    )
+    const [asking, answered = ''] = screen.split('\u2714')
+    expect(asking).not.toMatch(/no answer within|waiting for|\nh\d/)
+    expect(answered).not.toContain('no answer within')
+    const order = [...answered.matchAll(/(h\d) .*running/g)].map(([, name]) => name)
+    expect(order).toEqual(['h1', 'h2', 'h3'])
   })
 
   test('--fold tells equal output once', async () => {

@@ -94,3 +94,44 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   ).toMatchObject({ code: 0 })
   expect(await ana.fleet(words)).toMatchObject({ code: 0 })
 })
+
+test('what was typed before a question is no answer to it', async () => {
+  await using bob = await makePerson()
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nmachines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
+  )
+  const before = await bob.inventory()
+  const { code, screen } = await bob.fleetOnTerminal(
+    ['rm', 'web-1'],
+    [
+      { at: '', type: 'y\rls\ry\r' },
+      { at: 'Remove all of this?', type: '\r' },
+    ],
+  )
+  expect(screen).toContain('Remove all of this?')
+  expect(code).toBe(130)
+  expect(await bob.inventory()).toBe(before)
+  const second = await bob.fleetOnTerminal(
+    ['rm', 'web-1'],
+    [{ at: 'Remove all of this?', type: 'y\r' }],
+  )
+  expect(second.code).toBe(0)
+})
+
+test('rm of several numbered machines gives one hint for all of them', async () => {
+  await using bob = await makePerson()
+  const entry = '{ driver: ssh, extends: web, options: { address: 192.0.2.1 } }'
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: ssh, options: { user: ops }, count: 4 }\n' +
+      `machines:\n${[1, 2, 3, 4].map((number) => `  web-${number}: ${entry}\n`).join('')}`,
+  )
+  const { code, stderr } = await bob.fleet(['rm', '-y', 'web-1', 'web-3'])
+  expect(code).toBe(0)
+  expect(stderr).toContain(
+    'web-1 is no longer in the inventory\nweb-3 is no longer in the inventory\n' +
+      '  profile web has count: 4, so the next fleet apply makes web-1, web-3; to keep them away: ' +
+      'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
+  )
+})

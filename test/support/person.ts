@@ -20,11 +20,12 @@ interface RunOptions {
   readonly said?: (stderr: string, pid: number) => void
 }
 
-/** What a person types on a terminal once the screen shows `at`; `size` is what its window becomes before. */
+/** What a person types on a terminal once the screen shows `at`; `size` is what its window becomes before, `pause` how many seconds the person thinks. */
 interface Typing {
   readonly at: string
   readonly type: string
   readonly size?: readonly [rows: number, columns: number]
+  readonly pause?: number
 }
 
 /** What a terminal showed, and how the program on it ended. */

@@ -1,7 +1,7 @@
 """Runs a program on a pseudo-terminal, types when it prints what was expected, and passes its exit code on.
 
 Standard input: JSON, a list of {"at": text to wait for, "type": what to type then, "size": [rows, columns] to become
-before it, if any}. Standard output: the screen.
+before it, if any, "pause": seconds to wait before it}. Standard output: the screen.
 """
 
 import fcntl
@@ -37,7 +37,7 @@ while time.monotonic() < end:
         found = screen.find(typing[0]["at"].encode(), seen)
         if found >= 0:
             seen = found + len(typing[0]["at"].encode())
-            time.sleep(0.1)
+            time.sleep(typing[0].get("pause", 0.1))
             if "size" in typing[0]:
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *typing[0]["size"], 0, 0))
                 time.sleep(0.5)  # what runs there learns of it by a signal
