@@ -1,4 +1,6 @@
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine } from '../engine/engine.ts'
 import {
   type ImageDetails,
@@ -11,6 +13,8 @@ import { UserError } from '../errors.ts'
 import { type Machine, hostOf } from '../machine/machine.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
 import { beginningOf, run } from '../transport/run.ts'
+import { startProgram } from '../transport/start-program.ts'
+import { filterImage } from './archive/filter-image.ts'
 import type { Context } from './context.ts'
 
 /** What copying an image to one machine took. */
@@ -91,39 +95,86 @@ async function filesOfLayers(
 /** Sends the archive of an image, without some files. Resolves to how it ended there; throws when a link is lost. */
 async function send(
   context: Context,
-  { from, to, name, without, signal }: Sending,
+  { from, to, name, id, without, signal }: Sending,
   onBytes: (bytes: number) => void,
 ): Promise<{ readonly failure: string | undefined; readonly bytes: number }> {
   const ending = new AbortController()
   const stop = AbortSignal.any([signal, ending.signal])
-  const [source, target] = await Promise.all([context.connect(from), context.connect(to)])
-  const saving = await source.exec(commandFor(from, scripts.save, [name, ...without]), {
-    signal: stop,
-  })
-  const loading = await target.exec(commandFor(to, scripts.load, []), { signal: stop })
-  saving.stdin.on('error', () => {}).end()
+  const open = {
+    save: async () =>
+      startProgram(
+        await context.connect(from),
+        commandFor(from, scripts.save, [name, ...without]),
+        {
+          signal: stop,
+        },
+      ),
+    load: async () =>
+      startProgram(await context.connect(to), commandFor(to, scripts.load, []), { signal: stop }),
+  }
+  // In one order everywhere: two copies between two hosts of one session each must not wait for each other.
+  const first = from.name < to.name ? await open.save() : undefined
   let bytes = 0
-  saving.stdout.on('data', (chunk: Buffer) => onBytes((bytes += chunk.length)))
-  loading.stdout.resume()
-  const words = Promise.all([beginningOf(saving.stderr), beginningOf(loading.stderr)])
-  const passed = pipeline(saving.stdout, loading.stdin).catch(() => {}) // both ends tell why
-  const [saved, loaded] = await Promise.all([saving.exit, loading.exit, passed]).catch(
-    (error: unknown) => {
+  async function* counted(archive: Readable): AsyncGenerator<Buffer> {
+    for await (const chunk of archive) {
+      onBytes((bytes += (chunk as Buffer).length))
+      yield chunk as Buffer
+    }
+  }
+  try {
+    const loading = await open.load()
+    const saving = first ?? (await open.save())
+    saving.stdin.on('error', () => {}).end()
+    loading.stdout.resume()
+    const words = Promise.all(
+      [saving.stderr, loading.stderr].map((stderr) => beginningOf(stderr).catch(() => '')),
+    )
+    const wanted = { id, tag: name === id ? undefined : name }
+    const archive = Readable.from(filterImage(counted(saving.stdout), wanted), {
+      objectMode: false,
+      highWaterMark: 1 << 20,
+    })
+    const passing = pipeline(archive, loading.stdin).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    const trouble = await passing
+    if (trouble instanceof UserError) {
+      const saved = await Promise.race([
+        saving.exit,
+        sleep(endTimeoutMs, undefined, { ref: false }),
+      ])
       ending.abort()
-      throw error
-    },
-  )
-  const [savingWords, loadingWords] = await words
-  const failed = exitCodeOf(loaded) !== 0 ? loadingWords : savingWords
-  const isDone = exitCodeOf(saved) === 0 && exitCodeOf(loaded) === 0
-  return { failure: isDone ? undefined : failed.trim() || 'docker gave no reason', bytes }
+      const [savingWords] = await words
+      if (saved !== undefined && exitCodeOf(saved) !== 0)
+        return { failure: reason(savingWords), bytes }
+      throw new UserError(trouble.kind, trouble.message, { machine: from.name, cause: trouble })
+    }
+    const loaded = await loading.exit
+    if (exitCodeOf(loaded) === 0) {
+      const saved = await saving.exit
+      const [savingWords] = await words
+      return { failure: exitCodeOf(saved) === 0 ? undefined : reason(savingWords), bytes }
+    }
+    ending.abort() // what is still being saved is in vain
+    const [, loadingWords] = await words
+    return { failure: reason(loadingWords), bytes }
+  } finally {
+    ending.abort()
+  }
 }
+
+/** How long docker may take to tell why it saved nothing more. */
+const endTimeoutMs = 5000
+
+const reason = (words = ''): string => words.trim() || 'docker gave no reason'
 
 interface Sending {
   readonly from: Machine
   readonly to: Machine
-  /** What the archive is of. */
+  /** What the archive is of: a name, or the id. */
   readonly name: string
+  readonly id: string
   /** Files of the archive to leave out. */
   readonly without: readonly string[]
   readonly signal: AbortSignal
@@ -161,7 +212,7 @@ export async function copyImage(
   for (const left of attempts) {
     const isWhole = left.length === 0
     const step = isWhole ? 'send' : 'send what is missing'
-    const sending = { from, to, name, without: left, signal }
+    const sending = { from, to, name, id: details.Id, without: left, signal }
     report(step)
     const sent = await send(context, sending, (bytes) => report(step, bytes))
     if (await hasImage(target, details, name, signal)) {

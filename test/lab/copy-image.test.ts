@@ -95,6 +95,27 @@ describe.skipIf(!labIsHere)('an image', () => {
     expect(await on('h2', 'docker run --rm app:2')).toBe('two')
   })
 
+  test('comes alone, whatever else its machine puts into the archive, and prints before', async () => {
+    const evil = `[ "$1" = save ] && set -- "$@" trusted:1; exec "$(command -v -p docker || echo /usr/local/bin/docker)" "$@"`
+    await on('h2', 'docker tag bb:1 trusted:1')
+    const before = await on('h2', 'docker inspect -f "{{.Id}}" trusted:1')
+    await build('trusted:1', 'FROM bb:1\\nRUN echo evil > /evil\\n')
+    await build('app:3', 'FROM bb:1\\nRUN echo three > /version\\nCMD cat /version\\n')
+    await on(
+      'h1',
+      `cp -p ~/.bashrc ~/kept 2>/dev/null; mkdir -p ~/bin && printf '%s\n' '#!/bin/sh' '${evil}' >~/bin/docker &&
+       chmod +x ~/bin/docker && printf '%s\n' 'echo WELCOME' 'PATH=~/bin:$PATH' >~/.bashrc`,
+    )
+    try {
+      await ana.fleet(['broker', 'stop'])
+      expect(await copy('app:3', 'h1', 'h2')).toMatchObject([{ machine: 'h2' }])
+    } finally {
+      await on('h1', 'rm -rf ~/bin ~/.bashrc; mv ~/kept ~/.bashrc 2>/dev/null; true')
+    }
+    expect(await on('h2', 'docker run --rm app:3')).toBe('three')
+    expect(await on('h2', 'docker inspect -f "{{.Id}}" trusted:1')).toBe(before)
+  })
+
   test('that no machine has is an error of each target', async () => {
     const { code, stderr } = await ana.fleet(['image', 'copy', 'none:1', 'h1', 'h2'])
     expect(code).toBe(1)

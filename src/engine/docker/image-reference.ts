@@ -7,8 +7,19 @@ export const dockerHub = 'https://index.docker.io/v1/'
  * Docker Hub. Source: distribution/reference, the grammar of image references.
  */
 export function registryOf(image: string): string {
-  const [host = '', rest] = image.split('/', 2)
-  const isHost = rest !== undefined && (/[.:]/.test(host) || host === 'localhost')
-  if (!isHost || host === 'docker.io' || host === 'index.docker.io') return dockerHub
+  const [host = ''] = image.split('/', 1)
+  if (!namesHost(image) || host === 'docker.io' || host === 'index.docker.io') return dockerHub
   return host
+}
+
+/** Whether the part of a reference before the first `/` is a registry. */
+function namesHost(image: string): boolean {
+  const [host = '', rest] = image.split('/', 2)
+  return rest !== undefined && (/[.:]/.test(host) || host === 'localhost')
+}
+
+/** An image's name with all that may be left out of it: `app:1` is `docker.io/library/app:1`. */
+export function fullNameOf(image: string): string {
+  if (namesHost(image)) return image.replace(/^index\.docker\.io\//, 'docker.io/')
+  return image.includes('/') ? `docker.io/${image}` : `docker.io/library/${image}`
 }
