@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
+import { beginningOf } from '../transport/run.ts'
 import { startProgram } from '../transport/start-program.ts'
+import type { HostFolder } from './host-folder.ts'
 import type { ExitStatus, Transport } from '../transport/transport.ts'
 
 /** A host that commands run on. */
@@ -106,7 +107,7 @@ export async function readOutput(
   const running = await startProgram(transport, words, { signal: stop })
   running.stdin.on('error', () => {})
   running.stdin.end()
-  const complaint = text(running.stderr).catch(() => '')
+  const complaint = beginningOf(running.stderr).catch(() => '')
   async function* output(): AsyncGenerator<Buffer, void> {
     try {
       for await (const chunk of running.stdout) yield chunk as Buffer
@@ -158,7 +159,7 @@ export async function openInput(
   )
   running.stdout.resume()
   running.stdin.on('error', () => {}) // the program may end before it has read all
-  const complaint = text(running.stderr).catch(() => '')
+  const complaint = beginningOf(running.stderr).catch(() => '')
 
   async function end(): Promise<void> {
     const timer = setTimeout(() => starting.abort(), endTimeoutMs)
@@ -196,18 +197,19 @@ export async function openInput(
 
 /**
  * Unpacks an archive of this computer into a folder of a host, keeping modes, times and links; the files are those
- * of the user there, unless owners are kept (which takes root). Rejects when the archive fails, and with kind `failed` in the host's words when the host could not write it.
+ * of the user there (`within`: a folder that this is in), unless owners are kept (which takes root). Rejects when the archive fails, and with kind `failed` in the host's words when the host could not write it.
  */
 export async function unpackOnHost(
   { name: machine, transport, become = [] }: Host,
   archive: Readable,
   folder: string,
-  { keepOwners = false, signal }: { keepOwners?: boolean; signal?: AbortSignal } = {},
+  { keepOwners = false, within }: { keepOwners?: boolean; within?: HostFolder } = {},
 ): Promise<void> {
   archive.on('error', () => {}) // it may break before it is read
-  const words = [...become, ...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
+  const untar = [...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
+  const words = [...become, ...(within?.holdFor(untar, { keep: true }) ?? untar)]
   try {
-    await using program = await openInput(transport, words, signal)
+    await using program = await openInput(transport, words)
     const { code, complaint } = await program.feed(archive)
     if (code !== 0) {
       throw new UserError('failed', `cannot write: ${reasonOf(complaint)}`, { machine })

@@ -33,13 +33,14 @@ function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () 
 /**
  * Runs a command (the login shell when there is none) on a host as if it ran here: input, output,
  * terminal, window size, signals and exit code are carried. Rejects with kind `unreachable` when the link is lost.
- * `kill` sends a signal, such as `TERM`.
+ * `kill` sends a signal, such as `TERM`; `started` is called once the command runs.
  */
 export async function runOnHost(
   transport: Transport,
   command: CommandLine | undefined,
   streams: Streams,
   kill = (running: RunningCommand, name: string): void => running.kill(name),
+  started = (): void => {},
 ): Promise<number> {
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
@@ -48,6 +49,7 @@ export async function runOnHost(
     signal: channel.signal,
     ...(terminal === undefined ? {} : { terminal }),
   })
+  started()
   const leaveTerminal = terminal === undefined ? undefined : joinTerminals(streams, running)
   const sendSignal = (): void => kill(running, signalBehind(signal).slice('SIG'.length))
   signal.addEventListener('abort', sendSignal)

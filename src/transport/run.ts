@@ -12,7 +12,7 @@ export interface CommandResult {
 
 interface RunOptions extends ExecOptions {
   /** Its standard input. */
-  readonly input?: string
+  readonly input?: string | Buffer
   /** How long it may print nothing, in milliseconds; for ever unless told. */
   readonly patienceMs?: number
 }

@@ -1,4 +1,15 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -14,6 +25,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.
 const on = async (host: LabHost, command: string) => (await host.exec(command)).stdout.trim()
 const names = (host: LabHost, path = '/srv/t') =>
   on(host, `cd ${path} && find . -mindepth 1 | sort`)
+const makeFifo = (path: string) => execFileSync('sh', ['-c', 'mkfifo "$0"', path])
 const cancel = (abort: AbortController) =>
   abort.abort(new UserError('cancelled', 'cancelled', { cause: 'SIGINT' }))
 
@@ -210,6 +222,144 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
     expect(seen.at(-1)).toBe(3_000_000)
     expect((await stat(here('large'))).size).toBe(3_000_000)
+  })
+
+  test('what is there keeps its owner, its mode and its inode; devices and FIFOs are written to', async () => {
+    await writeFile(here('new'), 'new')
+    await h1.exec(
+      `cd /srv/t && echo old > app.env && chown 33:33 app.env && chmod 600 app.env && ln -s app.env link &&
+       touch mount && mount --bind app.env mount && mknod null c 1 3 && mkfifo pipe`,
+    )
+    onTestFinished(async () => void (await h1.exec('umount /srv/t/mount')))
+    await copy('new', 'h1:/srv/t/app.env')
+    expect(await on(h1, 'stat -c "%u:%g %a" /srv/t/app.env; cat /srv/t/mount')).toBe(
+      '33:33 600\nnew',
+    )
+    await writeFile(here('new'), 'newer')
+    await copy('new', 'h1:/srv/t/mount')
+    expect(await on(h1, 'cat /srv/t/app.env')).toBe('newer')
+    await writeFile(here('new'), 'newest')
+    await copy('new', 'h1:/srv/t/link')
+    expect(await on(h1, 'readlink /srv/t/link; cat /srv/t/app.env')).toBe('app.env\nnewest')
+    await copy('new', 'h1:/srv/t/null')
+    const read = h1.exec('cat /srv/t/pipe')
+    await copy('new', 'h1:/srv/t/pipe')
+    expect((await read).stdout).toBe('newest')
+    expect(await on(h1, 'stat -c %F /srv/t/null /srv/t/pipe')).toBe('character special file\nfifo')
+    await h1.exec('mkfifo /srv/t/other')
+    await expect(copy('h1:/srv/t/other', '.')).rejects.toThrow(/is a device, a FIFO or a socket/)
+  })
+
+  test('here likewise', async () => {
+    await h1.exec('echo new > /srv/t/file')
+    await writeFile(here('file'), 'old', { mode: 0o600 })
+    await symlink('file', here('link'))
+    await symlink('absent', here('dangling'))
+    makeFifo(here('pipe'))
+    const { ino } = await stat(here('file'))
+    await copy('h1:/srv/t/file', 'link')
+    const after = await stat(here('file'))
+    expect([after.ino, after.mode & 0o777]).toEqual([ino, 0o600])
+    expect(await readFile(here('file'), 'utf8')).toBe('new\n')
+    const read = readFile(here('pipe'), 'utf8')
+    await copy('h1:/srv/t/file', 'pipe')
+    expect(await read).toBe('new\n')
+    await expect(copy('h1:/srv/t/file', 'dangling')).rejects.toThrow(/link that leads nowhere/)
+    const abort = new AbortController()
+    const waiting = copy('h1:/srv/t/file', 'pipe', { signal: abort.signal })
+    cancel(abort)
+    await expect(waiting).rejects.toMatchObject({ kind: 'cancelled' })
+    await rm(here('link'))
+    await symlink(here('outside'), here('file2'))
+    await writeFile(here('outside'), 'kept')
+    await h1.exec('mv /srv/t/file /srv/t/file2')
+    await copy('h1:/srv/t/file2', '.') // a link that was not named is not followed
+    expect(await readFile(here('outside'), 'utf8')).toBe('kept')
+  })
+
+  test('names that are not UTF-8 stay as they are, and what cannot be copied is told', async () => {
+    await h1.exec(
+      `mkdir /srv/t/d && cd /srv/t/d && printf 1 > "$(printf 'caf\\351')" && printf 2 > "$(printf 'caf\\350')" &&
+       mkfifo pipe && mknod null c 1 3 && touch tool && chmod 4755 tool && mkdir open && chmod 1777 open`,
+    )
+    const { leftOut } = await copy('h1:/srv/t/d', '.')
+    expect([...leftOut].sort()).toEqual([
+      'null is a device',
+      'pipe is a FIFO',
+      'tool was copied without its setuid bit',
+    ])
+    const names = await readdir(here('d'), { encoding: 'latin1' })
+    expect(names.sort()).toEqual(['caf\u00e8', 'caf\u00e9', 'open', 'tool'])
+    expect((await stat(here('d/open'))).mode & 0o7777).toBe(0o1777)
+    await copy('d', 'h2:/srv/t/back')
+    expect(await on(h2, 'cd /srv/t/back && cat caf*')).toBe('21')
+    makeFifo(here('d/mine'))
+    expect((await copy('d', 'h1:/srv/t')).leftOut).toEqual(['./mine is a FIFO'])
+    expect((await copy('h1:/srv/t/d', 'h1:/srv/t/e')).leftOut).toEqual([])
+    expect(await on(h1, 'stat -c "%F %a" /srv/t/e/pipe /srv/t/e/tool')).toBe(
+      'fifo 644\nregular empty file 4755',
+    )
+  })
+
+  test('a folder that is there is merged where it may be written to, though its parent may not', async () => {
+    await using ana = await takeSeat(lab, { here: false, user: 'ana' })
+    await h1.exec(
+      'mkdir /srv/t/mine && cd /srv/t/mine && echo old > file && echo kept > other && ln -s other link && chown -R ana . && chown root file && chmod 666 file',
+    )
+    await mkdir(here('mine/deep'), { recursive: true })
+    for (const name of ['file', 'link', 'deep/x']) await writeFile(here(`mine/${name}`), 'new')
+    await chmod(here('mine/deep'), 0o555)
+    await copy('mine', 'h1:/srv/t', { as: ana })
+    expect(
+      await on(h1, 'cd /srv/t/mine && cat file link deep/x other && stat -c "%U %a" file deep'),
+    ).toBe('newnewnewkept\nroot 666\nana 555')
+    expect(await names(h1)).not.toContain('.fleet-')
+  })
+
+  test('what a shell prints at its start is no part of what is copied', async () => {
+    await h1.exec('cp -p ~/.bashrc ~/kept; echo "echo WELCOME" > ~/.bashrc')
+    onTestFinished(async () => void (await h1.exec('rm ~/.bashrc; mv ~/kept ~/.bashrc')))
+    await writeFile(here('file'), 'content')
+    await copy('file', 'h1:/srv/t/file')
+    await copy('h1:/srv/t/file', 'back')
+    expect(await readFile(here('back'), 'utf8')).toBe('content')
+    expect(await on(h1, 'cat /srv/t/file')).toBe('content')
+  })
+
+  test('one session at a time is enough, and what waits for one can be stopped', async () => {
+    await using narrow = await startLab({
+      hosts: 2,
+      engine: true,
+      image: true,
+      sshdOptions: { MaxSessions: '1' },
+    })
+    await using ana = await takeSeat(narrow, { here: false })
+    await writeFile(here('file'), 'content')
+    await copy('file', 'h1:/srv/file', { as: ana })
+    await Promise.all([
+      copy('h1:/srv/file', 'h2:/srv/there', { as: ana }),
+      copy('file', 'h2:/srv/other', { as: ana }),
+      copy('h1:/srv/file', 'h1:/srv/second', { as: ana }),
+    ])
+    await Promise.all([
+      copy('h1:/srv/file', 'h2:/srv/a', { as: ana }),
+      copy('h2:/srv/there', 'h1:/srv/b', { as: ana }),
+    ])
+    await copy('h1:/srv/b', 'back', { as: ana })
+    expect(await readFile(here('back'), 'utf8')).toBe('content')
+    await writeFile(join(ana.folder, 'app.env'), 'X=1\n')
+    expect(
+      await ana.ok(['run', '--rm', '--env-file', 'app.env', 'bb:1', 'sh', '-c', 'echo $X']),
+    ).toBe('1')
+
+    const [machine] = (await (await ana.fleet.inventory()).read()).machines.values()
+    const transport = machine && (await ana.fleet.connect(machine))
+    const busy = await transport?.exec(['sleep', '600'])
+    const abort = new AbortController()
+    const waiting = copy('file', 'h1:/srv/late', { as: ana, signal: abort.signal })
+    setImmediate(() => cancel(abort))
+    await expect(waiting).rejects.toMatchObject({ kind: 'cancelled' })
+    busy?.kill('TERM')
   })
 
   describe('a copy that is interrupted leaves nothing', () => {

@@ -30,7 +30,7 @@ describe.skipIf(!labIsHere)('the program itself', () => {
   const out = async (command: string) => (await host.exec(command)).stdout
 
   const sent = async () =>
-    Number(await out('cat /srv/.fleet-*/large 2>/dev/null | head -c 1000 | wc -c'))
+    Number(await out('cat /srv/.fleet-*/content 2>/dev/null | head -c 1000 | wc -c'))
 
   describe.each(modes)('$mode', ({ here }) => {
     const env = (): Record<string, string> => (here ? {} : { PATH: ana.folder })

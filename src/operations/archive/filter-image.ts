@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers'
 import { fullNameOf } from '../../engine/docker/image-reference.ts'
 import { UserError } from '../../errors.ts'
 import { type Read, readTar } from './read-tar.ts'
-import { type EntryType, encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'
+import { encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'
 
 /** The image that an archive is to hold. */
 export interface WantedImage {
@@ -128,7 +128,7 @@ export async function* filterImage(
     const isAllowed =
       type === 'file' || type === 'directory' || (type === 'symlink' && isLayerLink(entry.linkname))
     if (!isAllowed) throw refuse(`${showName(name)} is a ${type}`)
-    yield encodeHeader({ ...entry, name, type: type as EntryType })
+    yield encodeHeader({ ...entry, name, type })
     if (size === 0) continue
     yield* content
     yield padding(size)

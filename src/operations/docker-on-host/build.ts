@@ -14,7 +14,7 @@ import { imagesOf } from '../../engine/docker/dockerfile.ts'
 import type { ReadCommand } from '../../engine/docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { run } from '../../transport/run.ts'
-import { openHostFolder } from '../host-folder.ts'
+import { type HostFolder, openHostFolder } from '../host-folder.ts'
 import { unpackOnHost } from '../host-tree.ts'
 import type { Streams } from '../streams.ts'
 import { openBuildContext, packContext } from './build-context.ts'
@@ -167,7 +167,7 @@ export async function buildOnHost(
   const operands = operandsOf(typed)
   const folder = resolve(streams.cwd, operands[0] ?? '')
   const isLocal = operands.length === 1 && operands[0] !== '-' && (await isDirectory(folder))
-  await using stage = await openHostFolder(host, 'disk')
+  await using stage = await openHostFolder(host, { where: 'disk', signal: streams.signal })
   const carried = await carry(typed, streams, {
     file: (name) => `${folderMark}/${name}`,
     folder: (name) => `${stage.path}/${name}`,
@@ -176,7 +176,7 @@ export async function buildOnHost(
   const images = valuesOf(typed, '--push').length > 0 ? valuesOf(typed, '--tag') : []
   let words = carried.words
   for (const [name, from] of Object.entries(folders)) {
-    await bring(host, packContext(from, undefined), `${stage.path}/${name}`)
+    await bring(host, packContext(from, undefined), stage, name)
   }
   if (isLocal) {
     const file = valuesOf(typed, '--file').at(-1)
@@ -189,7 +189,7 @@ export async function buildOnHost(
           : { path: resolve(streams.cwd, file) },
     )
     const { archive, dockerfile, instructions, rules } = context
-    await bring(host, archive, `${stage.path}/context`)
+    await bring(host, archive, stage, 'context')
     if (dockerfile === undefined) {
       files['Dockerfile'] = instructions
       if (rules !== undefined) files['Dockerfile.dockerignore'] = Buffer.from(rules)
@@ -214,14 +214,21 @@ export async function buildOnHost(
       environment,
       ...(Object.keys(outputs).length > 0 && { outputs }),
       images,
+      within: stage,
     },
     streams,
   )
 }
 
-/** Makes a folder on the host of an archive. */
-async function bring(host: HostDocker, archive: Readable, folder: string): Promise<void> {
+/** Makes a folder in a folder on the host of an archive. */
+async function bring(
+  host: HostDocker,
+  archive: Readable,
+  stage: HostFolder,
+  name: string,
+): Promise<void> {
   const { transport, become = [] } = host
+  const folder = `${stage.path}/${name}`
   await run(transport, [...become, 'mkdir', '--', folder])
-  await unpackOnHost(host, archive, folder)
+  await unpackOnHost(host, archive, folder, { within: stage })
 }

@@ -6,8 +6,9 @@ import { UserError, fileTroubleOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { shellQuote } from '../../shell-quote.ts'
 import { type CommandResult, run } from '../../transport/run.ts'
+import type { RunningCommand } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
-import { openHostFolder } from '../host-folder.ts'
+import { type HostFolder, openHostFolder } from '../host-folder.ts'
 import type { Host } from '../host-tree.ts'
 import { runOnHost } from '../run-on-host.ts'
 import type { Streams } from '../streams.ts'
@@ -100,17 +101,26 @@ done
 `
 
 /** How long the signalling of a command may take, in milliseconds. */
-const signalling = 20_000
+const signalling = 10_000
 
 /**
  * Signals docker by a command of its own: many SSH servers take no signals for root (OpenSSH
- * before 9.8), and docker passes what it gets on to the container.
+ * before 9.8), and docker passes what it gets on to the container. Where no other command can be run, for want of
+ * sessions, the command is left: its end of the connection is closed.
  */
-function signalDocker({ transport, become = [] }: Host, mark: string, name: string): void {
+function signalDocker(
+  { transport, become = [] }: Host,
+  mark: string,
+  running: RunningCommand,
+  name: string,
+): void {
   // with a limit of its own, for the signal of whoever is running this is what is passed on
   const signal = AbortSignal.timeout(signalling)
   const words = [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]
-  run(transport, words, { signal }).catch(() => {}) // told by the command's own end
+  run(transport, words, { signal }).catch(() => {
+    running.kill(name)
+    running.stdout.destroy(new UserError('cancelled', 'cancelled', { cause: `SIG${name}` }))
+  })
 }
 
 /** A file that docker writes and that belongs on this computer. */
@@ -148,6 +158,8 @@ export interface HostRun {
   readonly environment?: Readonly<Record<string, string>>
   /** Files that docker writes to the folder of `files`, by name. */
   readonly outputs?: Readonly<Record<string, Output>>
+  /** Another folder of the host that docker reads: it stays until docker ends. */
+  readonly within?: HostFolder
   /** The working directory on the host, which may be in the folder of `files`; home if absent. */
   readonly workingFolder?: (folder: string) => string
 }
@@ -174,17 +186,17 @@ const shellAssignments = (variables: Readonly<Record<string, string>>): string =
     .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
     .join('')
 
-/** A command that runs docker, and what it needs on the host until it has ended. */
-interface PreparedRun extends AsyncDisposable {
+/** A command that runs docker, and what it needs on the host: that goes when the command ends, or is removed. */
+interface PreparedRun {
   readonly words: readonly string[]
-  /** Where `files` and `outputs` are. */
-  readonly folder: string
+  /** Where `files` and `outputs` are, if they are anywhere. */
+  readonly folder?: HostFolder
 }
 
 async function prepareRun(
   host: HostDocker,
   run: HostRun,
-  env: Streams['env'],
+  { env, signal }: Pick<Streams, 'env' | 'signal'>,
   settings: readonly string[],
 ): Promise<PreparedRun> {
   const { args, files = {}, images = [], variables = {}, environment = {}, workingFolder } = run
@@ -200,18 +212,14 @@ async function prepareRun(
   const setting = [...docker.slice(become.length, -1), ...assigned]
   const needsFolder = workingFolder !== undefined || run.outputs !== undefined
   const isPlain = Object.keys(staged).length === 0 && !needsFolder
-  if (isPlain) {
-    const words = [...become, ...setting, 'docker', ...args('')]
-    return { words, folder: '', async [Symbol.asyncDispose]() {} }
-  }
-  const folder = await openHostFolder(host, 'memory', staged)
+  const within = (inner: readonly string[]) => [...become, ...(run.within?.holdFor(inner) ?? inner)]
+  if (isPlain) return { words: within([...setting, 'docker', ...args('')]) }
+  const folder = await openHostFolder(host, { where: 'memory', files: staged, signal })
   const { path } = folder
   const start = ['sh', '-c', launch, 'fleet', path, workingFolder?.(path) ?? '']
-  return {
-    words: [...become, ...setting, ...start, ...args(path)],
-    folder: path,
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  }
+  const keep = run.outputs !== undefined
+  const words = folder.holdFor([...setting, ...start, ...args(path)], { keep })
+  return { words: within(words), folder }
 }
 
 /**
@@ -225,15 +233,24 @@ export async function runHostDocker(
   streams: Streams,
 ): Promise<number> {
   const mark = randomUUID()
-  const kill = (_running: unknown, name: string): void => signalDocker(host, mark, name)
-  await using prepared = await prepareRun(host, command, streams.env, [`FLEET_COMMAND=${mark}`])
+  const kill = (running: RunningCommand, name: string): void =>
+    signalDocker(host, mark, running, name)
+  const { words, folder } = await prepareRun(host, command, streams, [`FLEET_COMMAND=${mark}`])
+  const { outputs = {} } = command
+  if (folder === undefined || command.outputs === undefined) {
+    return await runOnHost(host.transport, words, streams, kill)
+  }
   const taking = new AbortController()
-  const outputs = Object.entries(command.outputs ?? {}).map(([name, output]) =>
-    takeOutput(host, `${prepared.folder}/${name}`, output, taking.signal),
-  )
-  const code = await runOnHost(host.transport, prepared.words, streams, kill)
+  const takeRest: (() => Promise<void>)[] = []
+  const takeOutputs = (): void => {
+    for (const [name, output] of Object.entries(outputs)) {
+      takeRest.push(takeOutput(host, `${folder.path}/${name}`, output, taking.signal))
+    }
+  }
+  const code = await runOnHost(host.transport, words, streams, kill, takeOutputs)
   taking.abort()
-  for (const takeRest of outputs) await takeRest()
+  for (const take of takeRest) await take()
+  await folder[Symbol.asyncDispose]()
   return code
 }
 
@@ -247,22 +264,23 @@ function takeOutput(
   { take, early = false }: Output,
   signal: AbortSignal,
 ): () => Promise<void> {
-  const read = async (script: string, stop?: AbortSignal): Promise<boolean> => {
+  const read = async (script: string, stop?: AbortSignal): Promise<string | undefined> => {
     const words = [...become, 'sh', '-c', script, 'fleet', file]
     const { code, stdout } = await run(transport, words, stop === undefined ? {} : { signal: stop })
-    if (code !== 0) return false
-    await take(stdout)
-    return true
+    return code === 0 ? stdout : undefined
   }
-  const begun = early
-    ? read(awaitContent, signal).catch((error: unknown) => {
-        if (signal.aborted) return false
-        throw error
-      })
-    : Promise.resolve(false)
+  const takeEarly = async (): Promise<boolean> => {
+    // A host may have no session for this while docker runs.
+    const content = await read(awaitContent, signal).catch(() => undefined)
+    if (content !== undefined) await take(content)
+    return content !== undefined
+  }
+  const begun = early ? takeEarly() : Promise.resolve(false)
   begun.catch(() => {}) // told at the end
   return async () => {
-    if (!(await begun)) await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
+    if (await begun) return
+    const content = await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
+    if (content !== undefined) await take(content)
   }
 }
 
@@ -270,10 +288,10 @@ function takeOutput(
 export async function askHostDocker(
   host: HostDocker,
   command: HostRun,
-  { env, signal }: Pick<Streams, 'env' | 'signal'>,
+  streams: Pick<Streams, 'env' | 'signal'>,
 ): Promise<CommandResult> {
-  await using prepared = await prepareRun(host, command, env, [])
-  return await run(host.transport, prepared.words, { signal })
+  const { words } = await prepareRun(host, command, streams, [])
+  return await run(host.transport, words, { signal: streams.signal })
 }
 
 /** Variables that docker on a host needs as the host has them. */
