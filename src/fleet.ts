@@ -14,6 +14,7 @@ import { checkHome } from './state/home.ts'
 import { locateHome } from './state/locate-home.ts'
 import { openRemovals } from './state/removals.ts'
 import type { Inventory } from './state/inventory.ts'
+import { openProviderScopes } from './state/provider-scopes.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
 import { shareAnswers } from './transport/share-answers.ts'
 import type { Io } from './ui/io.ts'
@@ -134,6 +135,7 @@ export function openFleet(
     keys: () => keys,
     creations: () => creations,
     removals: () => removals,
+    providerScopes: () => openProviderScopes(home),
     diskImages: once(async () => {
       const { locateCache } = await import('./disk-images/cache-folder.ts')
       const { openDiskImages } = await import('./disk-images/disk-images.ts')

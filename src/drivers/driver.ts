@@ -104,8 +104,15 @@ export interface RecalledHost extends HostFacts, Pick<HostRecord, 'resources'> {
 export interface FleetScope {
   /** The inventory's, as in the tag `fleet:id`. */
   readonly id: string
-  /** The driver's options of all machines and of the inventory's defaults: where hosts may be. */
+  /**
+   * The driver's options of all machines and of the inventory's defaults: where hosts may be. Of what is only known to have been
+   * used once, those that say where (a region, a profile, a subscription).
+   */
   readonly options: readonly Readonly<Record<string, unknown>>[]
+  /** Whether to look where these options do not lead, too: in every region of an account (default: false). */
+  readonly everywhere?: boolean
+  /** Told of each place that could not be asked, and why; what is found elsewhere counts all the same. */
+  readonly onUnasked?: (place: string, reason: string) => void
 }
 
 /** What exists at the provider under one token. */
@@ -117,6 +124,8 @@ export interface FoundHost {
   readonly record: HostRecord
   /** What there is, for the person: `instance i-0abc (running)`. */
   readonly parts: readonly string[]
+  /** The tags that `plan` was given for it, as the provider has them: they tell its age and who made it. */
+  readonly tags?: Readonly<Record<string, string>>
 }
 
 /** Hosts that come and go at the driver's word. */

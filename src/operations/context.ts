@@ -9,6 +9,7 @@ import type { Keys } from '../state/keys.ts'
 import type { Removals } from '../state/removals.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Trust } from '../state/trust.ts'
+import type { ProviderScopes } from '../state/provider-scopes.ts'
 import type { Prompt } from '../transport/ssh.ts'
 import type { EngineSocket, Holder, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
@@ -44,6 +45,8 @@ export interface Context {
   keys(): Keys
   creations(): Creations
   removals(): Removals
+  /** Where hosts of this person's inventories ever were. */
+  providerScopes(): ProviderScopes
   /** Images of disks, and the cache of them. */
   diskImages(): Promise<DiskImages>
   /** What the time of work on a host is taken by. */

@@ -10,11 +10,12 @@ import { writeNoCloudSeed } from '../provision/no-cloud.ts'
 import { packUserData, writeUserData } from '../provision/user-data.ts'
 import type { CreationSecrets } from '../state/creations.ts'
 import type { Inventory } from '../state/inventory.ts'
+import { scopeOf } from '../state/provider-scopes.ts'
 import { makeKeyPair } from '../transport/ssh-key-pair.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
 import { examineGrants, requireAllowed } from './grants.ts'
-import { hostTags } from './host-tags.ts'
+import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
 import { type TakenOver, takeOverHost } from './take-over-host.ts'
 
@@ -60,13 +61,16 @@ async function make(
   const { resources = {}, id } = machine.host ?? {}
   const call = { signal: context.signal, progress }
   progress('check what is asked for')
-  const tags = hostTags(inventory.id, name, token)
+  const known = await context.creations().find(token)
+  // A second attempt asks for the same host, so its tags are those of the first.
+  const origin = currentOrigin(machine.protected === true)
+  const tags = known?.tags ?? hostTags(inventory.id, name, token, origin)
   const plan = await naming(name, () =>
     lifecycle.plan({ name, token, tags, resources, id }, options, call),
   )
   for (const note of plan.notes) progress(note)
   progress('prepare what it starts with')
-  const secrets = await findSecrets(context, machine, plan, { token, inventory })
+  const secrets = await findSecrets(context, machine, plan, { known, tags, inventory })
   const disk = await naming(name, () =>
     findDisk(context, machine, plan, { token, secrets, progress }),
   )
@@ -127,10 +131,17 @@ async function findSecrets(
   context: Context,
   machine: Machine,
   { user, userData, exists, bootCommands = [] }: HostPlan,
-  { token, inventory }: { token: string; inventory: Inventory },
+  {
+    known,
+    tags,
+    inventory,
+  }: {
+    known: CreationSecrets | undefined
+    tags: Readonly<Record<string, string>>
+    inventory: Inventory
+  },
 ): Promise<Fresh | undefined> {
   const { name, engine } = machine
-  const known = await context.creations().find(token)
   if (known !== undefined || exists) return known
   const login = makeKeyPair(`fleet ${inventory.id} ${name}`)
   const hostKey = makeKeyPair(name)
@@ -148,6 +159,7 @@ async function findSecrets(
     fingerprint: login.fingerprint,
     hostKey: hostKey.publicKey,
     userData: packUserData(text, userData),
+    tags,
     loginKey: login.privateKey,
   }
 }
@@ -188,11 +200,13 @@ async function findDisk(
 /** Writes that the creation begins, then what a second attempt needs, before the provider hears of it. */
 async function begin(
   context: Context,
-  { name, host: before }: Machine,
-  { draft }: Making,
+  { name, driver, host: before }: Machine,
+  { draft, options, inventory }: Making,
   { token, plan, secrets }: { token: string; plan: HostPlan; secrets: Fresh | undefined },
 ): Promise<void> {
   const store = await context.inventory()
+  const scope = scopeOf(driver, options, plan.resources)
+  await context.providerScopes().remember(inventory.id, scope)
   const isFresh = secrets?.loginKey !== undefined
   await store.update(name, (newest, inventory) => {
     const host: HostRecord = {

@@ -182,16 +182,22 @@ async function withGrants(
 /** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
 async function orphanMatters(context: Context, progress: Progress): Promise<readonly Matter[]> {
   try {
-    const orphans = await findOrphans(context, undefined, progress)
-    return orphans.map(({ machine, parts }) => ({
-      machine,
-      why: `no entry owns what was made for it: ${parts.join(', ')}`,
-      hint: 'fleet gc',
-    }))
+    const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
+    return [
+      ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
+        machine,
+        why: `${parts.join(', ')} has no entry here; another clone may own it${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
+        hint: 'merge the branch that has its entry; if there is none, see fleet gc',
+      })),
+      ...unasked.map(({ place, reason }) => ({
+        machine: '',
+        why: `could not look for hosts without an entry (${place}): ${reason}`,
+      })),
+    ]
   } catch (error) {
     context.signal.throwIfAborted()
     const { why, ...matter } = matterOf('', error)
-    return [{ ...matter, why: `could not look for what no entry owns: ${why}` }]
+    return [{ ...matter, why: `could not look for hosts without an entry: ${why}` }]
   }
 }
 

@@ -5,6 +5,7 @@ import { type Machine, takesInHosts } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { wantedBy } from '../machine/profiles.ts'
 import { type Inventory, machineWith } from '../state/inventory.ts'
+import { scopeOf } from '../state/provider-scopes.ts'
 import { checkMachine } from '../state/tidy-entry.ts'
 import type { Context, Progress } from './context.ts'
 import { editRecord } from './edit-record.ts'
@@ -184,10 +185,15 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
  */
 export async function forgetMachine(
   context: Context,
-  { name, host }: Machine,
+  { name, driver, options = {}, host }: Machine,
   leaving: ReadonlySet<string> = new Set([name]),
 ): Promise<void> {
   const store = await context.inventory()
+  if (host?.token !== undefined) {
+    const { id, defaults } = await store.read()
+    const scope = scopeOf(driver, { ...defaults[driver], ...options }, host.resources)
+    await context.providerScopes().remember(id, scope)
+  }
   await store.update(name, (_entry, newest) => {
     checkUnused(newest, name, leaving)
     return undefined

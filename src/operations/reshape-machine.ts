@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts'
+import { UserError, messageOf } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
 import { compareOptions } from './compare-options.ts'
 import type { Context, Progress } from './context.ts'
@@ -43,7 +43,12 @@ export async function reshapeMachine(
   await checkGrants(context, { name, driver: driverName }, changed, 'fleet apply')
   const stops = wanted.some(({ how }) => how === 'stop')
   if (stops) await switchPower(context, machine, 'stop', calls)
-  const remembered = await reshape.change(host, { options, only }, calls)
+  const remembered = await reshape
+    .change(host, { options, only }, calls)
+    .catch(async (error: unknown) => {
+      const wasStopped = stops && status.state === 'running'
+      throw wasStopped ? await startAgain(context, ready, error, calls) : error
+    })
   const now: ReadyMachine =
     stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready
   const runs = stops ? !stopped : status.state === 'running'
@@ -51,6 +56,38 @@ export async function reshapeMachine(
     await growDisk(context, now, calls.progress)
   }
   await remember(context, ready, remembered)
+}
+
+/** Starts a host that was stopped for a change which failed. Gives the failure, which says whether the host runs. */
+async function startAgain(
+  context: Context,
+  machine: ReadyMachine,
+  failure: unknown,
+  calls: ReshapeCalls,
+): Promise<unknown> {
+  const { name } = machine
+  if (failure instanceof UserError || calls.signal.aborted) {
+    const kind = failure instanceof UserError ? failure.kind : 'cancelled'
+    const message = calls.signal.aborted ? 'the change was interrupted' : messageOf(failure)
+    const fail = (state: string, hint: string | undefined): UserError =>
+      new UserError(kind, `${name} was not changed: ${message}; ${state}`, {
+        ...{ machine: name, hint, cause: failure },
+      })
+    const stopped = 'it was stopped for the change, and is stopped now'
+    if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
+    try {
+      calls.progress('start it again')
+      await switchPower(context, machine, 'start', calls)
+      return fail(
+        'it was stopped for the change, and runs again',
+        failure instanceof UserError ? failure.hint : undefined,
+      )
+    } catch (error) {
+      const why = messageOf(error)
+      return fail(`${stopped}, because it did not start: ${why}`, `try again: fleet start ${name}`)
+    }
+  }
+  return failure
 }
 
 /** Lays what is to be remembered of a host over its resources. */

@@ -20,6 +20,8 @@ export interface CreationSecrets {
   readonly hostKey: string
   /** As it is handed to the provider. */
   readonly userData: Uint8Array
+  /** The tags of all that is made; absent in what the first versions of fleet kept. */
+  readonly tags?: Readonly<Record<string, string>>
 }
 
 /** Creations under way, by token: kept in home until the machine is ready. */

@@ -368,6 +368,71 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     await isEmpty()
   })
 
+  test('a change of openings is done only when the group shows all of it', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--ssh-cidr', '10.77.3.4/16', '--ports', '443')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('10.77.3.4/16 means the whole range 10.77.0.0/16'),
+    })
+    const group = (await aws.world()).groups[0]?.id ?? ''
+    const rules = async () => {
+      const described = await callEc2(aws, 'DescribeSecurityGroups', { 'GroupId.1': group })
+      const text = JSON.stringify(described).replace(
+        /"ipPermissionsEgress".*?(?="[a-z]+(?:Set|Id)")/,
+        '',
+      )
+      return [...text.matchAll(/"(?:cidrIp|cidrIpv6)":"([^"]+)"/g)]
+        .map(([, cidr = '']) => cidr)
+        .sort((a, b) => a.localeCompare(b))
+    }
+    expect(await rules()).toEqual(['::/0', '0.0.0.0/0', '10.77.0.0/16'])
+    // Somebody opens one half of the port by hand: EC2 then refuses a request for both halves as a whole.
+    await callEc2(aws, 'AuthorizeSecurityGroupIngress', {
+      ...{ GroupId: group, 'IpPermissions.1.IpProtocol': 'tcp', 'IpPermissions.1.FromPort': '80' },
+      ...{ 'IpPermissions.1.ToPort': '80', 'IpPermissions.1.IpRanges.1.CidrIp': '0.0.0.0/0' },
+    })
+    expect(await fleet('set', 'web-1', 'ports=80,443', 'sshCidr=10.78.0.0/16')).toMatchObject({
+      code: 0,
+    })
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await rules()).toEqual(['::/0', '::/0', '0.0.0.0/0', '0.0.0.0/0', '10.78.0.0/16'])
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('a host that was stopped for a change which EC2 refuses runs again', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    expect(await fleet('set', 'web-1', 'type=t3.medium')).toMatchObject({ code: 0 })
+    aws.inject({
+      kind: 'error',
+      code: 'InvalidInstanceAttributeValue',
+      action: 'ModifyInstanceAttribute',
+      status: 400,
+    })
+    const refused = await fleet('apply', '--yes')
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/web-1 was not changed: .*; it was stopped .* and runs again/)
+    expect(aws.instance(await instanceId()).state).toBe('running')
+    expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
+
+    aws.inject({
+      kind: 'error',
+      code: 'InvalidInstanceAttributeValue',
+      action: 'ModifyInstanceAttribute',
+      status: 400,
+    })
+    aws.inject({ kind: 'error', code: 'InvalidHostState', action: 'StartInstances', status: 400 })
+    const stuck = await fleet('apply', '--yes')
+    expect(stuck.code).toBe(1)
+    expect(stuck.stderr).toMatch(
+      /web-1 was not changed: .* is stopped now, because it did not start/,
+    )
+    expect(stuck.stderr).toContain('fleet start web-1')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
   test('gc finds and removes what no entry owns, and nothing else', async () => {
     expect((await create('web-1', '--engine-none')).code).toBe(0)
     const inventory = await ana.inventory()
@@ -376,13 +441,43 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 240_000 }, () => {
     const listed = await fleet('gc')
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
     expect(listed.stdout).not.toContain('web-1')
-    expect((await aws.world()).instances).toHaveLength(2)
+    expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*it is less than a day old/)
+    expect(listed.stderr).toContain('Another clone of this inventory may own')
+    const plan = await fleet('plan')
+    expect(plan.stdout + plan.stderr).toMatch(/another clone may own it: \S+@\S+ created it/)
+    expect(plan.stdout + plan.stderr).not.toContain('gc --yes')
     expect((await fleet('gc', '--yes')).code).toBe(0)
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect((await fleet('gc', 'web-9', '--yes')).code).toBe(3)
+    expect((await fleet('gc', 'web-2', '--yes')).code).toBe(0)
     expect((await aws.world()).instances.map(({ tags }) => tags['fleet:machine'])).toEqual([
       'web-1',
     ])
     expect(await fleet('gc')).toMatchObject({ code: 0, stdout: '' })
     expect(await fleet('-m', 'web-1', 'ssh', 'true')).toMatchObject({ code: 0 })
+  })
+
+  test('gc looks where the inventory led to once, and says what it could not ask', async () => {
+    expect((await create('web-1', '--engine-none', '--region', 'eu-central-1')).code).toBe(0)
+    expect((await fleet('forget', 'web-1')).code).toBe(0)
+    await writeFile(join(ana.folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
+    const plan = await fleet('plan')
+    expect(plan.stdout + plan.stderr).not.toContain('web-1')
+    const listed = await fleet('gc')
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('eu-central-1') })
+    aws.inject({
+      kind: 'error',
+      code: 'UnauthorizedOperation',
+      action: 'DescribeInstances',
+      times: 99,
+    })
+    const blind = await fleet('gc')
+    expect(blind).toMatchObject({ code: 1, stdout: '' })
+    expect(blind.stderr).toMatch(/could not ask aws: .*eu-central-1/)
+    expect(blind.stderr).toContain('no host is without an entry, as far as could be asked')
+    aws.mend()
+    expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)
+    await isEmpty()
   })
 
   test('--rollback leaves nothing of a creation that fails', async () => {

@@ -142,7 +142,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     await expectOk(...create)
     await expectOk('forget', 'web-1')
     expect(azure.remains()).toHaveLength(7)
-    expect(await expectOk('gc', '--driver', 'azure', '-y')).toContain('web-1')
+    expect(await expectOk('gc', 'web-1', '--driver', 'azure', '-y')).toContain('web-1')
     expect(azure.remains()).toEqual([])
   })
 

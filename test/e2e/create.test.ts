@@ -188,10 +188,13 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
     { driver: 'example', machine: 'web-2' },
   ])
   expect(await cloud.things()).toHaveLength(4)
-  const collected = await fleet('gc', '--driver', 'example', '--yes')
+  const kept = await fleet('gc', '--driver', 'example', '--yes')
+  expect(kept).toMatchObject({ code: 0, stderr: expect.stringContaining('fleet gc NAME') })
+  expect(await cloud.things()).toHaveLength(4)
+  const collected = await fleet('gc', 'web-1', 'web-2', '--driver', 'example', '--yes')
   expect(collected).toMatchObject({ code: 0 })
   expect(await cloud.things()).toEqual([])
-  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('nothing is left over')
+  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('no host is without an entry')
 })
 
 test('switching is for machines that are named, and whose driver can', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseCidrs } from '../../src/drivers/cidrs.ts'
+import { noteOnHostBits, parseCidrs } from '../../src/drivers/cidrs.ts'
 import { awsOptions } from '../../src/drivers/aws/options.ts'
 import { parsePorts } from '../../src/drivers/ports.ts'
 import { parseTags } from '../../src/drivers/aws/tags.ts'
@@ -42,6 +42,10 @@ describe('address ranges', () => {
     ['10.0.0.0/8, 2001:db8::/32', ['10.0.0.0/8', '2001:db8::/32']],
     ['2001:db8::1', ['2001:db8::1/128']],
     ['0.0.0.0/0', ['0.0.0.0/0']],
+    ['10.1.2.3/8,203.0.113.255/31', ['10.0.0.0/8', '203.0.113.254/31']],
+    ['2001:DB8:0:0:0:0:0:1/64, ::ffff:1.2.3.4', ['2001:db8::/64', '::ffff:1.2.3.4/128']],
+    ['2001:db8:8000::5/33', ['2001:db8:8000::/33']],
+    ['ffff::/1', ['8000::/1']],
   ])('%j', (text, cidrs) => expect(parseCidrs(text)).toEqual(cidrs))
 
   test.each([
@@ -54,6 +58,12 @@ describe('address ranges', () => {
     'me',
     '10.0.0.0/8,',
   ])('refuses %j', (text) => expect(parseCidrs(text)).toBeUndefined())
+
+  test('are told where they mean more addresses than they name', () => {
+    expect(noteOnHostBits('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
+      '10.0.0.5/8 means the whole range 10.0.0.0/8',
+    ])
+  })
 })
 
 describe('tags', () => {

@@ -208,6 +208,7 @@ export function createDriver(env) {
           ...(server ? [`server ${server.id} (${server.state})`] : []),
           ...(key ? [`key ${key.id}`] : []),
         ],
+        tags,
       }
     })
   }

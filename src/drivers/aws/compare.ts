@@ -87,7 +87,8 @@ function compareOpenings(
 ): readonly Difference[] {
   if (securityGroups !== undefined || resources['securityGroup'] === undefined) return []
   const open = comparePorts(resources['ports'], ports)
-  const from = resources['sshCidr'] ?? 'unknown'
+  const recorded = resources['sshCidr'] ?? 'unknown'
+  const from = parseCidrs(recorded)?.join(',') ?? recorded
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
   if (to === undefined || sorted(to) === sorted(from)) return open
   return [...open, { option: 'sshCidr', from, to, how: 'live' }]

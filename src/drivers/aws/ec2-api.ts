@@ -54,11 +54,10 @@ export interface Ec2 extends Account {
   readonly send: Send
   /** Asks a single time: the caller knows what another time would do. */
   readonly sendOnce: Send
-  /** As `send`, but the answer to the same question (the input, unless told) is remembered: what several hosts are planned with. */
-  readonly know: <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
-    command: Ask<Input, Output>,
-    question?: unknown,
-  ) => Promise<Output>
+  /** As `send`, but the answer to the same question is remembered: what several hosts are planned with. */
+  readonly know: Send
+  /** Does `work` once for all that ask the same question of this account and region; again where it failed. */
+  readonly once: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
 
 /** EC2 of all the accounts and regions that one driver is asked about. */
@@ -107,7 +106,7 @@ export function openEc2Api(): Ec2Api {
     clients.set(key, client)
     return client
   }
-  const answers = new Map<string, Promise<ServiceOutputTypes>>()
+  const answers = new Map<string, Promise<unknown>>()
 
   return {
     usualRegion: (profile) => clientOf(profile === undefined ? {} : { profile }).config.region(),
@@ -118,15 +117,17 @@ export function openEc2Api(): Ec2Api {
         (command) =>
           endingWith(call.signal, (abortSignal) => client.send(command, { abortSignal }))
       const send = sendBy(clientOf({ ...config, retryMode: 'adaptive', maxAttempts: 8 }))
-      const know: Ec2['know'] = (command, question = command.input) => {
-        const key = JSON.stringify([config, command.constructor.name, question])
-        const known = answers.get(key) ?? send(command)
+      const once: Ec2['once'] = <Value>(question: unknown, work: () => Promise<Value>) => {
+        const key = JSON.stringify([config, question])
+        const known = (answers.get(key) as Promise<Value> | undefined) ?? work()
         answers.set(key, known)
         known.catch(() => answers.delete(key))
-        return known as ReturnType<typeof send<never, never>>
+        return known
       }
+      const know: Send = (command) =>
+        once([command.constructor.name, command.input], () => send(command))
       const sendOnce = sendBy(clientOf({ ...config, maxAttempts: 1 }))
-      return { region, profile, call, send, sendOnce, know }
+      return { region, profile, call, send, sendOnce, know, once }
     },
   }
 }

@@ -6,9 +6,10 @@ import {
   RevokeSecurityGroupIngressCommand,
   type SecurityGroup,
 } from '@aws-sdk/client-ec2'
-import { SocketAddress, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { UserError } from '../../errors.ts'
-import { retry } from './back-off.ts'
+import { parseCidrs } from '../cidrs.ts'
+import { retry, waitUntil } from './back-off.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
 import type { PortRange } from '../ports.ts'
@@ -42,82 +43,109 @@ const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
     : { IpRanges: [{ CidrIp: cidr }] }),
 })
 
-/** Whether a group has a rule already. EC2 writes IPv6 ranges in its own way: where that differs it says so itself. */
-const hasRule = ({ IpPermissions = [] }: SecurityGroup, rule: Rule): boolean =>
-  IpPermissions.some(
-    ({ FromPort, ToPort, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) =>
-      FromPort === rule.from &&
-      ToPort === rule.to &&
-      IpProtocol === rule.protocol &&
-      (IpRanges.some(({ CidrIp }) => CidrIp === rule.cidr) ||
-        Ipv6Ranges.some(({ CidrIpv6 }) => CidrIpv6 === rule.cidr)),
-  )
+/** The range as {@link parseCidrs} writes it; EC2 may write IPv6 in another way. */
+const canonical = (cidr = ''): string => parseCidrs(cidr)?.[0] ?? cidr
 
-/** Opens what is not open yet. */
-async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise<void> {
-  const missing = rulesFor(openings).filter((rule) => !hasRule(group, rule))
-  if (missing.length === 0) return
-  const ask = new AuthorizeSecurityGroupIngressCommand({
-    GroupId: group.GroupId,
-    IpPermissions: missing.map(permissionOf),
-  })
-  await retry(ec2.call, isFailure('InvalidGroup.NotFound'), () => ec2.send(ask)).catch(
-    (error: unknown) => {
-      if (!isFailure('InvalidPermission.Duplicate')(error)) throw error
+/** The rules that a group has for ranges of addresses. */
+const rulesIn = ({ IpPermissions = [] }: SecurityGroup): readonly Rule[] =>
+  IpPermissions.flatMap(
+    ({ FromPort: from, ToPort: to, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) => {
+      if (from === undefined || to === undefined) return []
+      const protocol = IpProtocol as Rule['protocol']
+      return [
+        ...IpRanges.map(({ CidrIp }) => ({ from, to, protocol, cidr: canonical(CidrIp) })),
+        ...Ipv6Ranges.map(({ CidrIpv6 }) => ({ from, to, protocol, cidr: canonical(CidrIpv6) })),
+      ]
     },
   )
+
+const sameRule = (a: Rule, b: Rule): boolean =>
+  a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.cidr === b.cidr
+
+const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
+  rules.some((one) => sameRule(one, rule))
+
+/**
+ * Opens what is not open yet. EC2 refuses a request as a whole where it has one of the rules: then each is asked for by itself.
+ */
+async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise<void> {
+  const there = rulesIn(group)
+  const missing = rulesFor(openings).filter((rule) => !isIn(there, rule))
+  if (missing.length === 0) return
+  const isDuplicate = isFailure('InvalidPermission.Duplicate')
+  const authorize = async (rules: readonly Rule[]): Promise<void> => {
+    const ask = new AuthorizeSecurityGroupIngressCommand({
+      GroupId: group.GroupId,
+      IpPermissions: rules.map(permissionOf),
+    })
+    await retry(ec2.call, isFailure('InvalidGroup.NotFound'), () => ec2.send(ask)).catch(
+      async (error: unknown) => {
+        if (!isDuplicate(error)) throw error
+        if (rules.length > 1) for (const rule of rules) await authorize([rule])
+      },
+    )
+  }
+  await authorize(missing)
 }
 
 /** Closes rules of a group that it is known to have. */
 async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void> {
   if (rules.length === 0) return
   const IpPermissions = rules.map(permissionOf)
-  await ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions }))
+  await ec2
+    .send(new RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions }))
+    .catch(async (error: unknown) => {
+      if (!isFailure('InvalidPermission.NotFound')(error)) throw error
+      if (rules.length > 1) for (const rule of rules) await close(ec2, id, [rule])
+    })
 }
 
-/** A single address as EC2 writes it; nothing for a range, which EC2 may write in another way than people do. */
-function singleAddress(cidr: string): string | undefined {
-  const [address = '', length] = cidr.split('/')
-  if (length !== (isIPv6(address) ? '128' : '32')) return undefined
-  const { address: plain } = new SocketAddress({
-    address,
-    family: isIPv6(address) ? 'ipv6' : 'ipv4',
-  })
-  return plain
-}
+/** A range of one address. */
+const isSingle = (cidr: string): boolean =>
+  cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
 /** The single addresses that may reach SSH, where an earlier attempt was made from, and that are not wanted now. */
-function leftByEarlier({ IpPermissions = [] }: SecurityGroup, { sshCidrs }: Openings): Rule[] {
-  const wanted = new Set(sshCidrs.map(singleAddress))
-  return IpPermissions.filter(
-    ({ FromPort, ToPort, IpProtocol }) => FromPort === 22 && ToPort === 22 && IpProtocol === 'tcp',
+const leftByEarlier = (group: SecurityGroup, { sshCidrs }: Openings): readonly Rule[] =>
+  rulesIn(group).filter(
+    ({ from, to, protocol, cidr }) =>
+      from === 22 && to === 22 && protocol === 'tcp' && isSingle(cidr) && !sshCidrs.includes(cidr),
   )
-    .flatMap(({ IpRanges = [], Ipv6Ranges = [] }) => [
-      ...IpRanges.map(({ CidrIp = '' }) => CidrIp),
-      ...Ipv6Ranges.map(({ CidrIpv6 = '' }) => CidrIpv6),
-    ])
-    .filter((cidr) => singleAddress(cidr) !== undefined && !wanted.has(singleAddress(cidr)))
-    .map((cidr) => ({ from: 22, to: 22, protocol: 'tcp', cidr }))
+
+const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
+  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [id] })
+  const { SecurityGroups: [group = { GroupId: id }] = [] } = await ec2.send(ask)
+  return group
 }
 
-const sameRule = (a: Rule, b: Rule): boolean =>
-  a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.cidr === b.cidr
-
-/** Opens what `after` has, and closes what `before` had and `after` has not; rules that are in neither stay. */
+/**
+ * Opens what `after` has, and closes what `before` had and `after` has not; rules that are in neither stay. Resolves once the group
+ * shows it. Throws kind `failed` where it does not.
+ */
 export async function moveOpenings(
   ec2: Ec2,
   id: string,
   before: Openings,
   after: Openings,
 ): Promise<void> {
-  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [id] })
-  const { SecurityGroups: [group = { GroupId: id }] = [] } = await ec2.send(ask)
+  const group = await describeGroup(ec2, id)
+  const wanted = rulesFor(after)
+  const closed = rulesFor(before).filter((rule) => !isIn(wanted, rule))
+  const there = rulesIn(group)
   await open(ec2, group, after)
-  const kept = rulesFor(after)
-  const closed = rulesFor(before).filter(
-    (rule) => hasRule(group, rule) && !kept.some((one) => sameRule(one, rule)),
+  await close(
+    ec2,
+    id,
+    closed.filter((rule) => isIn(there, rule)),
   )
-  await close(ec2, id, closed)
+  await waitUntil(ec2.call, 'security group', async () => {
+    const now = rulesIn(await describeGroup(ec2, id))
+    const missing = wanted.filter((rule) => !isIn(now, rule))
+    const left = closed.filter((rule) => isIn(now, rule))
+    const [first] = [...missing, ...left]
+    if (first === undefined) return { done: undefined }
+    const { from, cidr } = first
+    return { still: `${id} does not show the change of port ${from} for ${cidr} yet` }
+  })
 }
 
 const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undefined> => {

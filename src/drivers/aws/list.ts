@@ -1,12 +1,13 @@
 import { DescribeRegionsCommand, type Tag } from '@aws-sdk/client-ec2'
 import pLimit from 'p-limit'
 import type { Call, FleetScope, FoundHost, Resources } from '../driver.ts'
-import type { Ec2, Ec2Api } from './ec2-api.ts'
+import { messageOf } from '../../errors.ts'
+import type { Account, Ec2, Ec2Api } from './ec2-api.ts'
 import { explain, isFailure } from './failures.ts'
 import { isAlive } from './instance.ts'
 import { type Parts, everyPart, findParts } from './parts.ts'
 import { homeRegion } from './regions.ts'
-import { tagOf } from './tags.ts'
+import { fleetTagsIn, tagOf } from './tags.ts'
 
 /** Regions asked at once. */
 const abreast = 8
@@ -69,6 +70,7 @@ function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
         ) as Resources,
       },
       parts: pieces.map(({ part }) => `${part} in ${region}`),
+      tags: fleetTagsIn(pieces[0]?.tags),
     }
   })
 }
@@ -76,23 +78,32 @@ function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
 /** What an account that may not do all in all regions answers. */
 const isClosed = isFailure('UnauthorizedOperation', 'AuthFailure', 'OptInRequired', 'AccessDenied')
 
-async function listRegion(ec2: Ec2, id: string, isNamed: boolean): Promise<readonly FoundHost[]> {
+async function listRegion(
+  ec2: Ec2,
+  { id, onUnasked }: FleetScope,
+  isNamed: boolean,
+): Promise<readonly FoundHost[]> {
   const ofFleet = everyPart({ Name: 'tag:fleet:id', Values: [id] })
   try {
     return hostsOf(ec2, await findParts(ec2, ofFleet))
   } catch (error) {
-    if (isNamed || !isClosed(error)) throw explain(error, ec2)
-    ec2.call.progress('regions', `${ec2.region} is closed to you, and left out`)
+    ec2.call.signal.throwIfAborted()
+    // Regions that an account is not in are no news; of others it is told that they may have hosts.
+    if (isNamed || !isClosed(error)) onUnasked?.(ec2.region, messageOf(explain(error, ec2)))
     return []
   }
 }
 
-/** Finds all that exists of a fleet: for each profile that its machines use, in every region that the account has. */
+/**
+ * Finds all that exists of a fleet: for each profile that its machines use, in the regions of their options, and with `everywhere`
+ * in every region that the account has. Regions that cannot be asked are told of, and the others asked all the same.
+ */
 export async function listHosts(
   api: Ec2Api,
-  { id, options }: FleetScope,
+  scope: FleetScope,
   call: Call,
 ): Promise<readonly FoundHost[]> {
+  const { options, everywhere = false, onUnasked } = scope
   const values = (key: string) =>
     options.map((one) => one[key]).filter((one) => typeof one === 'string')
   const profiles = new Set(
@@ -100,22 +111,24 @@ export async function listHosts(
   )
   if (profiles.size === 0) profiles.add(undefined)
   const limit = pLimit(abreast)
+  const listRegions = async (account: Account): Promise<readonly string[]> => {
+    try {
+      const { Regions = [] } = await api.at(account, call).send(new DescribeRegionsCommand({}))
+      return Regions.flatMap(({ RegionName }) => RegionName ?? [])
+    } catch (error) {
+      call.signal.throwIfAborted()
+      onUnasked?.('the other regions', messageOf(explain(error, account)))
+      return []
+    }
+  }
   const listProfile = async (profile: string | undefined): Promise<readonly FoundHost[]> => {
     const named = new Set(values('region'))
     const home = [...named][0] ?? (await api.usualRegion(profile).catch(() => homeRegion))
-    const enabled = await api
-      .at({ region: home, profile }, call)
-      .send(new DescribeRegionsCommand({}))
-      .catch((error: unknown) => {
-        throw explain(error, { region: home, profile })
-      })
-    const regions = new Set([
-      ...named,
-      ...(enabled.Regions ?? []).flatMap(({ RegionName }) => RegionName ?? []),
-    ])
+    const others = everywhere ? await listRegions({ region: home, profile }) : []
+    const regions = new Set([...named, ...(named.size === 0 ? [home] : []), ...others])
     const found = await Promise.all(
       [...regions].map((region) =>
-        limit(() => listRegion(api.at({ region, profile }, call), id, named.has(region))),
+        limit(() => listRegion(api.at({ region, profile }, call), scope, named.has(region))),
       ),
     )
     return found.flat()

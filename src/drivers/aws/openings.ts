@@ -1,6 +1,6 @@
 import type { Call } from '../driver.ts'
 import type { AskCaller, CallerAddress } from '../caller-address.ts'
-import { parseCidrs } from '../cidrs.ts'
+import { noteOnHostBits, parseCidrs } from '../cidrs.ts'
 import type { AwsOptions } from './options.ts'
 import type { Openings } from './firewall.ts'
 import { parsePorts } from '../ports.ts'
@@ -46,7 +46,7 @@ export async function decideOpenings(
     const sshCidrs = parseCidrs(options.sshCidr) ?? []
     return {
       openings: { sshCidrs, ports },
-      notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...open],
+      notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...noteOnHostBits(options.sshCidr), ...open],
     }
   }
   const found = await askWhereFrom(families, ask, call)

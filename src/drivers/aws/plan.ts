@@ -77,8 +77,10 @@ export const tagsFor = (
 async function rehearse(ec2: Ec2, order: Order, attempt: Attempt): Promise<void> {
   const input = { ...runInput(order, attempt), DryRun: true }
   const { TagSpecifications: _, ...question } = input
-  await ec2.know(new RunInstancesCommand(input), question).catch((error: unknown) => {
-    if (!isFailure('DryRunOperation')(error)) throw error
+  await ec2.once(['dry run', question], async () => {
+    await ec2.send(new RunInstancesCommand(input)).catch((error: unknown) => {
+      if (!isFailure('DryRunOperation')(error)) throw error // the one error that means yes
+    })
   })
 }
 

@@ -43,5 +43,11 @@ export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | u
 export const tagsByKey = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))
 
+/** Fleet's own of the tags of a resource. */
+export const fleetTagsIn = (tags: readonly Tag[] = []): Tags =>
+  Object.fromEntries(
+    tags.flatMap(({ Key = '', Value = '' }) => (/^fleet(?:$|:)/.test(Key) ? [[Key, Value]] : [])),
+  )
+
 /** What belongs to one host. */
 export const ofToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })

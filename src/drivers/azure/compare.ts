@@ -78,7 +78,8 @@ function compareOpenings(
   resources: Resources,
 ): readonly Difference[] {
   const open = comparePorts(resources['ports'], ports)
-  const from = resources['sshCidr'] ?? 'its network'
+  const recorded = resources['sshCidr'] ?? 'its network'
+  const from = parseCidrs(recorded)?.join(',') ?? recorded
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }

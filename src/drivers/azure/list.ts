@@ -53,6 +53,7 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
       resources: recordPlace(place),
     },
     parts: parts.map(describePart),
+    tags: parts.find(({ tags }) => tags?.['fleet:token'] === token)?.tags ?? {},
   }
 }
 

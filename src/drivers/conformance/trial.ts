@@ -177,7 +177,16 @@ export async function withTrial(
 export async function findOnly(creation: Creation): Promise<FoundHost> {
   const found = await creation.list()
   assert.equal(found.length, 1, `one host was asked for, and list finds ${found.length}`)
-  return found[0] as FoundHost
+  const [host] = found as [FoundHost]
+  if (host.tags !== undefined) {
+    const { token, tags } = host
+    assert.equal(
+      tags['fleet:token'],
+      token,
+      'list gives the tags of each host, as plan was given them',
+    )
+  }
+  return host
 }
 
 /** Resolves to how `work` ended, `rejected` or `resolved`; rejects when it goes on for longer than `ms`. */

@@ -106,12 +106,12 @@ async function statusOf(places: Places, record: HostRecord): Promise<HostStatus>
 
 async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
   const state = (await isRunning(host, places)) ? 'running' : 'stopped'
-  const { id, token, name, user, port } = host
+  const { id, token, name, user, port, tags } = host
   const record: HostRecord = {
     ...{ phase: 'ready', id, token, user, port, address: '127.0.0.1' },
     resources: onThisComputer(),
   }
-  return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`] }
+  return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`], tags }
 }
 
 /** The driver of virtual machines run by QEMU, which keeps them in `folder`. */

@@ -31,6 +31,7 @@ export async function listMachines(
       machine: tags['fleet:machine'] ?? '',
       record: { phase: 'ready', token, id: token },
       parts: await partsOf(workshop, token, call),
+      tags,
     })
   }
   return found

@@ -1,6 +1,7 @@
-import type { Handler } from './account.ts'
+import type { Account, Handler } from './account.ts'
 import { Ec2Error } from './ec2-error.ts'
 import { holdersOf } from './instances.ts'
+import type { Parameters } from './query.ts'
 import { itemsOf, listOf, textOf } from './xml.ts'
 
 const createSecurityGroup: Handler = async ({ moto, hidden, settings }, { region, parameters }) => {
@@ -30,9 +31,77 @@ const deleteSecurityGroup: Handler = async (account, { region, parameters }) => 
   return account.moto.ec2(region, parameters)
 }
 
+/** EC2 stores ranges without the bits after their length (API reference, IpRange.CidrIp). */
+function canonicalCidr(cidr: string): string {
+  const [address = '', length = '32'] = cidr.split('/')
+  if (address.includes(':')) return cidr.toLowerCase()
+  const bits = address.split('.').reduce((all, part) => all * 256 + Number(part), 0)
+  const size = 2 ** (32 - Number(length))
+  const network = Math.floor(bits / size) * size
+  const parts = [24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256)
+  return `${parts.join('.')}/${length}`
+}
+
+/** One rule of a request or a group, as text. */
+const ruleText = (protocol?: string, from?: string, to?: string, cidr?: string): string =>
+  [protocol, from, to, cidr].join(' ')
+
+/** The rules that a group has. */
+async function rulesOf(
+  { moto }: Account,
+  region: string,
+  id: string,
+): Promise<ReadonlySet<string>> {
+  const answer = await moto.ec2(region, { Action: 'DescribeSecurityGroups', 'GroupId.1': id })
+  const [group] = itemsOf(answer, 'securityGroupInfo')
+  return new Set(
+    itemsOf(group ?? {}, 'ipPermissions').flatMap((permission) => {
+      const ports = ['ipProtocol', 'fromPort', 'toPort'].map((key) => textOf(permission, key))
+      return [
+        ...itemsOf(permission, 'ipRanges').map((range) => textOf(range, 'cidrIp')),
+        ...itemsOf(permission, 'ipv6Ranges').map((range) => textOf(range, 'cidrIpv6')),
+      ].map((cidr) => ruleText(ports[0], ports[1], ports[2], cidr))
+    }),
+  )
+}
+
+/** The rules that a request names. */
+const rulesIn = (parameters: Parameters): readonly string[] =>
+  Object.entries(parameters).flatMap(([key, cidr]) => {
+    const [, permission] =
+      /^(IpPermissions\.\d+)\.(?:IpRanges|Ipv6Ranges)\.\d+\.Cidr/.exec(key) ?? []
+    if (permission === undefined) return []
+    const of = (name: string) => parameters[`${permission}.${name}`]
+    return [ruleText(of('IpProtocol'), of('FromPort'), of('ToPort'), cidr)]
+  })
+
+/** EC2 takes all rules of a request or none: one that is there already refuses the others too. */
+const changeIngress =
+  (isWrong: (there: ReadonlySet<string>, rule: string) => boolean, code: string): Handler =>
+  async (account, { region, parameters }) => {
+    const canonical = Object.fromEntries(
+      Object.entries(parameters).map(([key, value]) => [
+        key,
+        /\.Cidr(?:Ip|Ipv6)$/.test(key) && value !== undefined ? canonicalCidr(value) : value,
+      ]),
+    )
+    const there = await rulesOf(account, region, parameters['GroupId'] ?? '')
+    const wrong = rulesIn(canonical).find((rule) => isWrong(there, rule))
+    if (wrong !== undefined) throw new Ec2Error(code, `the specified rule "${wrong}"`)
+    return account.moto.ec2(region, canonical)
+  }
+
 /** The handlers of what acts on security groups. */
 export const securityGroupHandlers: Readonly<Record<string, Handler>> = {
   CreateSecurityGroup: createSecurityGroup,
   DescribeSecurityGroups: describeSecurityGroups,
   DeleteSecurityGroup: deleteSecurityGroup,
+  AuthorizeSecurityGroupIngress: changeIngress(
+    (there, rule) => there.has(rule),
+    'InvalidPermission.Duplicate',
+  ),
+  RevokeSecurityGroupIngress: changeIngress(
+    (there, rule) => !there.has(rule),
+    'InvalidPermission.NotFound',
+  ),
 }
