@@ -64,9 +64,7 @@ async function scopesInHistory(context: Context): Promise<readonly ProviderScope
     const { code, stdout } = await git('show', `${hash}:./${file}`)
     if (code !== 0) continue // removed in that commit
     try {
-      found.push(
-        ...scopesOf(inventoryOf((await readInventoryText(stdout, file, uncheckedOptions)).valid)),
-      )
+      found.push(...scopesOf(inventoryOf(await readInventoryText(stdout, file, uncheckedOptions))))
     } catch {
       // a version that fleet cannot read leads nowhere
     }

@@ -18,11 +18,14 @@ export interface ExampleCloud extends Disposable {
   things(): Promise<{ id: string; name?: string; state?: string }[]>
 }
 
-/** Puts the example driver next to a person's inventory. */
-export async function installExampleDriver({ folder }: Person): Promise<void> {
+/** Puts the example driver next to a person's inventory, and has the person trust it. */
+export async function installExampleDriver(person: Person): Promise<void> {
+  const { folder } = person
   await installZod(folder)
   await symlink(root, join(folder, 'node_modules/fleet'))
   await cp(example, join(folder, 'node_modules/fleet-driver-example'), { recursive: true })
+  const { code, stderr } = await person.fleet(['trust', 'add', 'example', '--yes'])
+  if (code !== 0) throw new Error(stderr)
 }
 
 /** Starts the provider. */
