@@ -14,7 +14,7 @@ profiles: { base: { driver: aws } }
 machines:
   web-1: { driver: ssh, options: { address: 192.0.2.1 }, labels: { role: web } }
   web-2: { driver: ssh, options: { address: 192.0.2.2 } }
-  laptop: { driver: local, labels: { note: "a $(b) c", 'odd': "x\\ny" } }
+  laptop: { driver: local, labels: { note: "a $(b) c" } }
 `
 
 /** What bash and zsh print when their line editor waits for input: it turns on bracketed paste. */
@@ -102,7 +102,6 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     [['env', '--shell', 'n'], ['nushell']],
     [['ps', '--on', 'ro'], ['role=web']],
     [['ps', '--on', 'note='], [String.raw`a\ \$\(b\)\ c`]],
-    [['ps', '--on', 'odd='], []],
     [['ps', '--on', 'driver=l'], ['local']],
     [['--on', 'al'], ['all']],
     [['label', 'laptop', 'ro'], ['role=web']],
