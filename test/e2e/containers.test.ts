@@ -69,6 +69,12 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'stop', '-t', '0', 'web')
     expect(await json('ps', '--all')).toEqual([])
     expect(await json('ps', '--all', '-a', '-f', 'name=web', '-n', '5')).toHaveLength(3)
+    const latest = JSON.parse(await fleet('ps', '-m', 'h2', '-l', '--format', 'json')) as unknown[]
+    expect(latest).toMatchObject([{ name: 'web' }])
+    expect(await ana.fleet(['ps', '-m', 'h2', '--format', '{{.ID}}'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("fleet docker ps --format '{{.ID}}'"),
+    })
     await fleet('--all', 'container', 'start', 'web')
     await fleet('--all', 'container', 'restart', '-t', '0', 'web')
     expect(await json('container', 'ls', '--all')).toHaveLength(3)

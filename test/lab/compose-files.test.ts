@@ -277,6 +277,25 @@ describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () =>
     expect(await out('ls -A /dev/shm')).toBe('')
   })
 
+  test.each(['ana', 'bob'] as const)('%s, who is not root, has files there too', async (user) => {
+    await using seat = await takeSeat(lab, { here: false, user })
+    const plugins = '.docker/cli-plugins'
+    await out(
+      `for home in ~ ~${user}; do mkdir -p $home/${plugins}; cp '${plugin}' $home/${plugins}/; done; chown -R ${user}: ~${user}/.docker`,
+    )
+    await lay(seat, {
+      'u/compose.yaml': `services: { a: { image: 'bb:1', volumes: ['./d:/d'] } }`,
+      'u/d/one': 'one',
+    })
+    const cwd = join(seat.folder, 'u')
+    const shell = (script: string) =>
+      seat.ok(['compose', 'run', '--rm', 'a', 'sh', '-c', script], { cwd, env })
+    expect(await shell('cat /d/one; echo mine > /d/own; chmod 600 /d/own')).toBe('one')
+    await lay(seat, { 'u/d/one': 'two', 'u/d/e/three': 'three' })
+    expect(await shell('cat /d/one /d/e/three /d/own')).toBe('twothreemine')
+    expect(await out(`ls -d ~${user}/.cache/fleet/compose/u-*`)).toContain('u-')
+  })
+
   test('values of the shell are on no command line', async () => {
     await using seat = await sitDown(false)
     await lay(seat, {

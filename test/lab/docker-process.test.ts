@@ -29,6 +29,8 @@ describe.skipIf(!labIsHere)('the program itself', () => {
   })
   const out = async (command: string) => (await host.exec(command)).stdout
 
+  const processes = () => out(`cat /proc/[0-9]*/cmdline | tr '\\0\\n' '  '`)
+
   const sent = async () =>
     Number(await out('cat /srv/.fleet-*/content 2>/dev/null | head -c 1000 | wc -c'))
 
@@ -62,6 +64,37 @@ describe.skipIf(!labIsHere)('the program itself', () => {
       process.kill(pid, signal)
       expect(await running).toMatchObject({ code: signal === 'SIGTERM' ? 41 : 42 })
     })
+  })
+
+  const { 'docker-compose': plugin } = JSON.parse(
+    process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
+  ) as Partial<Record<string, string>>
+
+  test.skipIf(plugin === undefined).each([
+    ['SIGINT', ['up', '-t', '0']],
+    ['SIGTERM', ['logs', '-f']],
+  ] as const)('%s ends compose on the host: %s', async (signal, words) => {
+    await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/`)
+    const file = join(ana.folder, 'compose.yaml')
+    await writeFile(
+      file,
+      "services: { a: { image: 'bb:1', init: true, command: sh -c 'echo begun; sleep 600' } }",
+    )
+    const env = { PATH: ana.folder }
+    const compose = ['compose', '-f', file, '-p', 'ended']
+    if (words[0] === 'logs') await ana.fleet([...compose, 'up', '-d'], { env })
+    let pid = 0
+    const running = ana.fleet([...compose, ...words], { env, started: (id) => (pid = id) })
+    await expect
+      .poll(processes, { timeout: 20_000 })
+      .toMatch(new RegExp(`cli-plugins/docker-compose.* ${words[0]} `))
+    await expect
+      .poll(() => out('docker logs ended-a-1 2>/dev/null'), { timeout: 20_000 })
+      .toBe('begun\n')
+    process.kill(pid, signal)
+    expect((await running).code).not.toBe(0)
+    await expect.poll(processes, { timeout: 20_000 }).not.toContain('cli-plugins/docker-compose')
+    await ana.fleet([...compose, 'down', '-t', '0'], { env })
   })
 
   test('a copy that is killed leaves nothing', async () => {

@@ -1,4 +1,6 @@
 import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
+import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
 import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, flag, parsed } from '../definition.ts'
@@ -64,6 +66,14 @@ function rowOf(container: ContainerSummary, name: string): Row {
   }
 }
 
+/** Reads `--format`. Docker's templates name docker's own fields, which docker alone knows. */
+function parseFormat(format: string): 'table' | 'json' {
+  if (format === 'table' || format === 'json') return format
+  throw new UserError('usage', `fleet ps has no templates: --format is table or json`, {
+    hint: `for a template of docker: fleet docker ps --format ${shellQuote(format)}`,
+  })
+}
+
 export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
@@ -72,6 +82,8 @@ export const ps = defineCommand({
     last: parsed('-n, --last <count>', 'only the last ones created', (count) =>
       parseCount(count, 1),
     ),
+    latest: flag('-l, --latest', 'only the last one created'),
+    format: parsed('--format <format>', 'table or json, which is --json', parseFormat),
     size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
     filter: filterOption,
     trunc: noTruncOption,
@@ -82,19 +94,24 @@ export const ps = defineCommand({
   examples: ['fleet ps -a', 'fleet ps --on role=web', 'fleet ps --all --json'],
   async run({ options, ...invocation }) {
     const { containerName, listContainers } = await import('../../engine/containers.ts')
+    const limit = options.latest ? 1 : options.last
+    const json = invocation.format.json || options.format === 'json'
     const query = {
       all: options.stopped,
       size: options.size,
       filters: parseFilters(options.filter),
-      ...(options.last === undefined ? {} : { limit: options.last }),
+      ...(limit === undefined ? {} : { limit }),
     }
-    return listFromEngines(invocation, {
-      async list(engine, signal) {
-        const containers = await listContainers(engine, { ...query, signal })
-        return containers.map((container) => rowOf(container, containerName(container)))
+    return listFromEngines(
+      { ...invocation, format: { ...invocation.format, json } },
+      {
+        async list(engine, signal) {
+          const containers = await listContainers(engine, { ...query, signal })
+          return containers.map((container) => rowOf(container, containerName(container)))
+        },
+        columns: columnsOf(wholenessOf(invocation.io, options), options.size),
+        name: (row) => row.name,
       },
-      columns: columnsOf(wholenessOf(invocation.io, options), options.size),
-      name: (row) => row.name,
-    })
+    )
   },
 })
