@@ -45,10 +45,14 @@ export async function runOnHost(
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
   const terminal = terminalOf(streams)
-  const running = await transport.exec(command ?? loginShell, {
-    signal: channel.signal,
-    ...(terminal === undefined ? {} : { terminal }),
-  })
+  const giveUp = (): void => channel.abort(signal.reason) // a host that hangs starts nothing
+  signal.addEventListener('abort', giveUp)
+  const running = await transport
+    .exec(command ?? loginShell, {
+      signal: channel.signal,
+      ...(terminal === undefined ? {} : { terminal }),
+    })
+    .finally(() => signal.removeEventListener('abort', giveUp))
   started()
   const leaveTerminal = terminal === undefined ? undefined : joinTerminals(streams, running)
   const sendSignal = (): void => kill(running, signalBehind(signal).slice('SIG'.length))

@@ -53,7 +53,7 @@ const longestFact = 255
 /**
  * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s [SOCKET]`, so that no
  * login shell has to understand it; POSIX only, for dash, ash and bash alike. Without a socket
- * it looks for the engine's: where DOCKER_HOST says, in the usual place, and where a rootless one is.
+ * it looks for the engine's: where DOCKER_HOST says, in the usual place, where a rootless one is, and where Podman's are.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -106,19 +106,26 @@ if dpkg-query -W -f '${'$'}{Status}' docker-ce 2>/dev/null | grep -q ' installed
   say engine.docker yes
 fi
 version() { # as root or not, and the socket
-  if has docker; then limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null
-  elif has curl; then
-    limit $1 curl -si --unix-socket "$2" http://engine/_ping </dev/null 2>/dev/null |
-      sed -n 's,^[Ss]erver: Docker/\([^ ]*\).*,\1,p'
+  told=
+  if has docker; then told=$(limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null); fi
+  if [ -z "$told" ] && has curl; then # where docker is Podman's own, too
+    told=$(limit $1 curl -si --unix-socket "$2" http://engine/_ping </dev/null 2>/dev/null |
+      sed -n -e 's,^[Ss]erver: Docker/\([^ ]*\).*,\1,p' -e 's,^[Ss]erver: Libpod/\([^ ]*\).*,\1,p')
   fi
+  if [ -z "$told" ] && has podman; then
+    told=$(limit $1 podman --url "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null)
+  fi
+  printf '%s\n' "$told"
 }
-case $DOCKER_HOST in unix://*) told=${'$'}{DOCKER_HOST#unix://} ;; *) told= ;; esac
+case $DOCKER_HOST in unix://*) named=${'$'}{DOCKER_HOST#unix://} ;; *) named= ;; esac
 if [ $# -eq 0 ]; then
-  set -- ${'$'}{told:+"$told"} ${defaultSocket} "${'$'}{XDG_RUNTIME_DIR:-/run/user/$uid}/docker.sock"
+  runtime=${'$'}{XDG_RUNTIME_DIR:-/run/user/$uid}
+  set -- ${'$'}{named:+"$named"} ${defaultSocket} "$runtime/docker.sock" "$HOME/.docker/run/docker.sock" \
+    "$runtime/podman/podman.sock" /run/podman/podman.sock
 fi
 found=
 for socket; do
-  [ -S "$socket" ] || continue
+  [ -S "$socket" ] || { [ -n "$sudo" ] && $sudo test -S "$socket"; } || continue # its folder may be root's alone
   if [ -w "$socket" ]; then direct=yes as=; else direct=no as=$sudo; fi
   answer=
   if [ $direct = yes ] || [ -n "$as" ]; then answer=$(version "$as" "$socket"); fi

@@ -9,8 +9,8 @@ export interface SessionSlot {
   refuse(): boolean
 }
 
-/** Gives slots for sessions in order, `limit` at most at a time. */
-export function createSessionSlots(limit: number): () => Promise<SessionSlot> {
+/** Gives slots for sessions in order, `limit` at most at a time. Whoever aborts the signal waits no longer. */
+export function createSessionSlots(limit: number): (signal?: AbortSignal) => Promise<SessionSlot> {
   let held = 0
   let allowed = limit
   const waiting: ((slot: SessionSlot) => void)[] = []
@@ -35,9 +35,20 @@ export function createSessionSlots(limit: number): () => Promise<SessionSlot> {
     admit()
   }
 
-  return () =>
-    new Promise((resolve) => {
-      waiting.push(resolve)
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
+      const leave = () => {
+        const place = waiting.indexOf(take)
+        if (place >= 0) waiting.splice(place, 1)
+        reject(signal?.reason)
+      }
+      const take = (slot: SessionSlot) => {
+        signal?.removeEventListener('abort', leave)
+        resolve(slot)
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      waiting.push(take)
       admit()
     })
 }

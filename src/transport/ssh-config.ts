@@ -29,6 +29,10 @@ export interface SshConfig {
 type Environment = Readonly<Record<string, string | undefined>>
 
 const run = promisify(execFile)
+
+/** How long ssh may take to say what its configuration says, in milliseconds. */
+const answerTimeoutMs = 20_000
+
 const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
 
 async function exists(file: string): Promise<boolean> {
@@ -67,6 +71,7 @@ export async function askSsh(
   try {
     const { stdout } = await run('ssh', ['-G', '-T', ...options, '--', host], {
       env,
+      timeout: answerTimeoutMs, // a command of `Match exec` may never end
     })
     return stdout.split('\n')
   } catch (error) {

@@ -45,12 +45,24 @@ function listen(channel: ClientChannel): OpenSession {
   return { channel, closed, status: () => status }
 }
 
-function openSession(link: Link, line: string, options: SshExecOptions): Promise<OpenSession> {
+/** How long a host may take to open a session, and to answer after a signal, in milliseconds. */
+const [openTimeoutMs, signalTimeoutMs] = [20_000, 5_000]
+
+function openSession(
+  link: Link,
+  line: string,
+  { signal, ...options }: SshExecOptions & { signal: AbortSignal },
+): Promise<OpenSession> {
   const { machine } = link.endpoint
   return new Promise((resolve, reject) => {
     const ended = link.ended()
     if (ended) throw ended
+    const giveUp = () => reject(signal.reason)
+    if (signal.aborted) return giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
     link.client.exec(line, options, (error, channel) => {
+      signal.removeEventListener('abort', giveUp)
+      if (!error && signal.aborted) return channel.close() // nobody waits for it
       if (!error) return resolve(listen(channel))
       reject(
         link.ended() ??
@@ -67,6 +79,18 @@ function openSession(link: Link, line: string, options: SshExecOptions): Promise
     })
   })
 }
+
+const sessionLate = ({ machine }: Link['endpoint']): UserError =>
+  new UserError('unreachable', `${machine} opened no session within ${openTimeoutMs / 1000} s`, {
+    machine,
+    hint: 'its SSH server is overloaded or hung: try again, or look at its console',
+  })
+
+const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
+  new UserError('unreachable', `${machine} does not answer: the command there could not be ended`, {
+    machine,
+    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
+  })
 
 /** What ssh2 keeps to itself of a channel. */
 interface ChannelInside {
@@ -119,9 +143,21 @@ export async function startCommand(
   const marked = user === 'root' ? markCommand(command) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
   const line = marked?.line ?? shellLine(command)
-  const { channel, closed, status } = await openSession(link, line, pty ? { pty } : {})
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(sessionLate(link.endpoint)), openTimeoutMs)
+  const opening = signal ? AbortSignal.any([signal, late.signal]) : late.signal
+  const { channel, closed, status } = await openSession(link, line, {
+    ...(pty && { pty }),
+    signal: opening,
+  }).finally(() => clearTimeout(timer))
   const { kill: request, resize } = requestsOf(channel)
-  const kill = marked ? (name: string) => runAside(link, marked.signalLine(name)) : request
+  const deaf = new AbortController()
+  const kill = (name: string) => {
+    if (marked) runAside(link, marked.signalLine(name))
+    else request(name)
+    const giveUp = setTimeout(() => deaf.abort(deafAfterSignal(link.endpoint)), signalTimeoutMs)
+    void Promise.race([link.settled(), closed]).then(() => clearTimeout(giveUp))
+  }
   const stdin = new PassThrough({ highWaterMark: bufferSize })
   const stdout = outputOf(channel)
   const stderr = outputOf(channel.stderr)
@@ -129,11 +165,15 @@ export async function startCommand(
   channel.on('error', () => stdin.destroy()) // the command ended while its input was written
 
   const aborted = new Promise<never>((_resolve, reject) => {
-    const abort = () => {
-      kill('TERM')
+    const drop = (reason: unknown) => {
       channel.close()
       for (const stream of [stdin, stdout, stderr]) stream.destroy()
-      reject(signal?.reason)
+      reject(reason)
+    }
+    deaf.signal.addEventListener('abort', () => drop(deaf.signal.reason), { once: true })
+    const abort = () => {
+      kill('TERM')
+      drop(signal?.reason)
     }
     if (signal?.aborted) abort()
     signal?.addEventListener('abort', abort, { once: true })

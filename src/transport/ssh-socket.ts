@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Channel } from 'ssh2'
+import { UserError } from '../errors.ts'
 import { refused } from './refused.ts'
 import { SocketStream } from './socket-stream.ts'
 import type { Link } from './ssh-link.ts'
@@ -66,13 +67,29 @@ class ChannelSocket extends SocketStream {
 /** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not forward, whatever is at the other end. */
 const prohibited = 1
 
+/** How long a host may take to connect to a socket, in milliseconds. */
+const openTimeoutMs = 20_000
+
 /** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not. */
 export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> {
   const { client } = link
   return new Promise((resolve, reject) => {
     const ended = link.ended()
     if (ended) throw ended
+    const { machine } = link.endpoint
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      reject(
+        new UserError('unreachable', `${machine} did not connect to ${nameOf(address)} in time`, {
+          machine,
+          hint: 'the host, or what it connects to, is overloaded or hung: try again',
+        }),
+      )
+    }, openTimeoutMs)
     const opened = (error: Error | undefined, channel: Channel) => {
+      clearTimeout(timer)
+      if (!error && isLate) return channel.close()
       if (!error) return resolve(new ChannelSocket(channel, link))
       const { reason } = error as Error & { reason?: number }
       const words = error.message.replace('(SSH) Channel open failure: ', '')

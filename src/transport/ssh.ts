@@ -60,7 +60,7 @@ function openTransport(link: Link): Transport {
   const eagerness = answerEagerly(link)
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
-    const slot = await takeSlot()
+    const slot = await takeSlot(options.signal)
     try {
       options.signal?.throwIfAborted()
       const session = await startCommand(link, command, options)

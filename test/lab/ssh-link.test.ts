@@ -74,6 +74,42 @@ describe.skipIf(!labIsHere)('an SSH connection', () => {
     })
   })
 
+  test('tells when the jump host forwards nothing', async () => {
+    const keys = `${host.home}/.ssh/authorized_keys`
+    await host.exec(`cp -p ${keys} ${keys}.all; sed -i 's/^/no-port-forwarding /' ${keys}`)
+    await using near = await connectSsh(target, { env })
+    await host.exec(`mv ${keys}.all ${keys}`)
+    await expect(
+      connectSsh({ ...targetOf(lab, hostOf(lab, 2)), via: near }, { env }),
+    ).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringMatching(
+        /its jump host does not forward connections \(.*administratively prohibited/,
+      ),
+      hint: expect.stringContaining('AllowTcpForwarding'),
+    })
+  })
+
+  test('to a host that hangs keeps nobody who gives up', { timeout: 40_000 }, async () => {
+    const transport = await connectSsh(target, { env })
+    const running = await transport.exec(['sleep', '1000'])
+    host.pause()
+    const ending = new AbortController()
+    const opening = transport.exec(['true'], { signal: ending.signal })
+    const queued = Array.from({ length: 8 }, () =>
+      transport.exec(['true'], { signal: ending.signal }),
+    )
+    ending.abort(new Error('enough'))
+    for (const attempt of [opening, ...queued]) await expect(attempt).rejects.toThrow('enough')
+    running.kill('INT')
+    await expect(running.exit).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: 'h1 does not answer: the command there could not be ended',
+    })
+    await transport[Symbol.asyncDispose]()
+    host.resume()
+  })
+
   test('is lost with its jump host', async () => {
     const near = await connectSsh(target, { env })
     const far = await connectSsh({ ...targetOf(lab, hostOf(lab, 2)), via: near }, { env })

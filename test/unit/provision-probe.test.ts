@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseHostProbe, probeScript } from '../../src/provision/host-probe.ts'
 
@@ -59,6 +59,20 @@ describe.each(shells)('in %s', (shell) => {
     const expected = { socket, version: `99.1.2-unix://${socket}`, direct: true }
     expect(probe(shell, folder, {}, socket).engine).toEqual(expected)
     expect(probe(shell, folder, { DOCKER_HOST: `unix://${socket}` }).engine).toEqual(expected)
+  })
+
+  test.each([
+    ['docker.sock', 'a rootless Docker'],
+    ['podman/podman.sock', 'a rootless Podman'],
+  ])('%s of %s is found, and asked without a docker command', async (name) => {
+    const answer = String.raw`HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\n\r\nOK`
+    const folder = await programs({ docker: 'exit 125', curl: `printf '${answer}'` })
+    const socket = join(folder, name)
+    await mkdir(dirname(socket), { recursive: true })
+    await using server = createServer()
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    const seen = probe(shell, folder, { XDG_RUNTIME_DIR: folder }).engine
+    expect(seen).toEqual({ socket, version: '4.3.1', direct: true })
   })
 
   test('a running cloud-init is told from one that is done, and one that never ran', async () => {
