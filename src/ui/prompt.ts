@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type * as Prompts from '@inquirer/prompts'
 import { UserError } from '../errors.ts'
 import type { Io, ProcessIo } from './io.ts'
@@ -60,6 +60,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
     while (!isQuiet && !signal.aborted) {
       isQuiet = true
       await sleep(quietMs)
+      for (let turns = 0; turns < 2; turns += 1) await turn() // where timers are late, what came is not read yet
     }
   } finally {
     stdin.off('data', take)

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../support/lab/process.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson, program } from '../support/person.ts'
 
 // What commands say that ask no host.
 
@@ -102,10 +102,10 @@ test('what was typed before a question is no answer to it', async () => {
     'version: 1\nid: 0123abcd\nmachines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
   )
   const before = await bob.inventory()
-  const { code, screen } = await bob.fleetOnTerminal(
-    ['rm', 'web-1'],
+  const { code, screen } = await bob.onTerminal(
+    ['sh', '-c', 'echo ready; sleep 1; exec "$0" rm web-1', program],
     [
-      { at: '', type: 'y\rls\ry\r' },
+      { at: 'ready', type: 'y\rls\ry\r' },
       { at: 'Remove all of this?', type: '\r' },
     ],
   )
