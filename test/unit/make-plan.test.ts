@@ -11,6 +11,7 @@ import { makePlan } from '../../src/operations/make-plan.ts'
 import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
 import { agreedChanges } from '../../src/operations/severe-changes.ts'
 import { refreshRecords } from '../../src/operations/refresh-records.ts'
+import { createClock } from '../../src/operations/clock.ts'
 import type { LeavingHost } from '../../src/state/removals.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 import { timeProcessor } from '../support/processor-time.ts'
@@ -84,6 +85,7 @@ function contextOf(
   }
   return {
     signal: AbortSignal.any([]),
+    clock: createClock(),
     inventory: async () => store,
     removals: () => ({
       hasBegun: async ({ token }: LeavingHost) => token !== tokenOf('elsewhere'),
