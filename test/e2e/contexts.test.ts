@@ -114,7 +114,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     for (const _ of ['once', 'and again']) {
       const { code, stderr } = await bob.fleet(['ssh-config', '--include', '--yes'])
       expect(code).toBe(0)
-      const leftOut = [...stderr.matchAll(/^left out: (\S+), since/gm)].map(([, name]) => name)
+      const leftOut = [...stderr.matchAll(/^(\S+) is left out, since/gm)].map(([, name]) => name)
       expect(new Set(leftOut)).toEqual(new Set(['db.corp', 'github.com', 'known.example']))
     }
     const ask = async (name: string, keyword: string) =>

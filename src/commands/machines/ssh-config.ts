@@ -6,7 +6,7 @@ export const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Print the machines for ssh’s own configuration',
   description:
-    'Print the machines for ssh’s own configuration, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes it to fleet’s home and adds one line to ~/.ssh/config; type it again when machines have changed.',
+    'Print the machines for ssh’s own configuration, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes it to fleet’s home and adds one line to ~/.ssh/config; type it again when machines have changed. Machines whose names are other hosts to your ssh already (in ~/.ssh/config, known_hosts or the network) are left out, and named.',
   options: {
     include: flag('--include', 'have ssh read it: adds one line to ~/.ssh/config'),
     remove: flag('--remove', 'take that line, and what it reads, away'),
@@ -31,7 +31,9 @@ export const sshConfig = defineCommand({
       const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts, taken)
       for (const [name, why] of taken) {
         const { id } = await (await fleet.inventory()).read()
-        io.stderr.write(`left out: ${name}, since ${why}; use ssh fleet.${id}.${name}\n`)
+        io.stderr.write(
+          `${name} is left out, since ${why}; ssh reaches the machine as fleet.${id}.${name}\n`,
+        )
       }
       await requireConsent(io, options.yes, `Add the line ${line} to ${configuration}?`)
       await includes.writeKnownHosts(knownHosts)
