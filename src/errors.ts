@@ -55,6 +55,12 @@ export class UserError extends Error {
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown)
 
+/** The text of whatever was thrown, and the next step in brackets, for messages that tell several failures in a line each. */
+export const messageWithHint = (thrown: unknown): string =>
+  thrown instanceof UserError && thrown.hint !== undefined
+    ? `${thrown.message} (${thrown.hint})`
+    : messageOf(thrown)
+
 /** Why the system refused to read or write a file, for a message that names the file itself. */
 export const fileTroubleOf = (thrown: unknown): string =>
   messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')

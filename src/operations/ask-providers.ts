@@ -1,4 +1,4 @@
-import { UserError, messageOf } from '../errors.ts'
+import { messageWithHint } from '../errors.ts'
 import type { HostRecord, Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
@@ -38,8 +38,7 @@ export function askProviders(
     try {
       return (await answers).get(name) ?? { state: 'unasked' }
     } catch (error) {
-      const hint = error instanceof UserError && error.hint ? ` (${error.hint})` : ''
-      return { state: 'unasked', why: `${driver}: ${messageOf(error)}${hint}` }
+      return { state: 'unasked', why: `${driver}: ${messageWithHint(error)}` }
     }
   }
 }

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import type { FoundHost, Lifecycle } from '../drivers/driver.ts'
-import { UserError, messageOf } from '../errors.ts'
+import { UserError, messageWithHint } from '../errors.ts'
 import { runGit } from '../state/git.ts'
 import { type Inventory, inventoryOf } from '../state/inventory.ts'
 import { type ProviderScope, scopeOf, uniqueScopes } from '../state/provider-scopes.ts'
@@ -48,20 +48,20 @@ const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] =
 const readVersions = 50
 
 /** Old versions need not be right for the drivers of today. */
-const uncheckedOptions = async () => ({ optionsOf: () => undefined, isLasting: false })
+const uncheckedOptions = async () => ({ optionsOf: () => undefined })
 
 /** Where earlier versions of the inventory led to, as far as git has them. */
 async function scopesInHistory(context: Context): Promise<readonly ProviderScope[]> {
   const { location } = await context.inventory()
   const [folder, file] = [dirname(location), basename(location)]
   const git = (...args: string[]) => runGit(folder, args, context.env)
-  const log = await git('log', `--max-count=${readVersions}`, '--format=%H', '--', file).catch(
+  const log = await git('rev-list', `--max-count=${readVersions}`, 'HEAD', '--', file).catch(
     () => undefined,
   )
   const commits = log?.code === 0 ? log.stdout.split('\n').filter((hash) => hash !== '') : []
   const found: ProviderScope[] = []
   for (const hash of commits) {
-    const { code, stdout } = await git('show', `${hash}:./${file}`)
+    const { code, stdout } = await git('cat-file', 'blob', `${hash}:./${file}`)
     if (code !== 0) continue // removed in that commit
     try {
       found.push(...scopesOf(inventoryOf(await readInventoryText(stdout, file, uncheckedOptions))))
@@ -126,7 +126,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
     } catch (error) {
       context.signal.throwIfAborted()
       if (!(error instanceof UserError)) throw error
-      unasked.push({ place: driver, reason: messageOf(error) })
+      unasked.push({ place: driver, reason: messageWithHint(error) })
     }
   }
   const hasEntry = entriesOf(await store.read()) // read last: what was begun meanwhile has its entry by now

@@ -23,7 +23,13 @@ const longestAnswer = 256 * 1024 * 1024
  * setting: fleet calls no command of git that uses them.
  */
 const guards = [
-  ...['core.fsmonitor=false', 'core.hooksPath=/dev/null', 'core.pager=cat', 'diff.external='],
+  ...[
+    'core.fsmonitor=false',
+    'core.hooksPath=/dev/null',
+    'core.pager=cat',
+    'diff.external=',
+    'log.showSignature=false',
+  ],
   ...['commit.gpgSign=false', 'gc.auto=0', 'maintenance.auto=false'],
 ].flatMap((setting) => ['-c', setting])
 

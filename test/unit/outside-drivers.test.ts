@@ -1,6 +1,6 @@
 import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HostSeed, HostWish } from '../../src/drivers/driver.ts'
 import { findDriver } from '../../src/drivers/index.ts'
@@ -53,6 +53,8 @@ describe('a driver from outside', () => {
       expect((await find('global', elsewhere, { [variable]: prefix })).name).toBe('global')
     }
     await expect(find('global', elsewhere)).rejects.toMatchObject({ kind: 'usage' })
+    const inFolder = { PREFIX: relative(process.cwd(), prefix) }
+    await expect(find('global', elsewhere, inFolder)).rejects.toMatchObject({ kind: 'usage' })
     await rm(elsewhere, { recursive: true })
   })
 

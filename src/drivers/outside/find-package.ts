@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../../errors.ts'
 
@@ -52,7 +52,10 @@ function globalHolders(env: DriverPlace['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
   const started = [process.argv[1], process.execPath].map((path) => path && prefixOf(path))
   return [
-    ...[...configured, ...started].flatMap((prefix) => (prefix ? [holderUnder(prefix)] : [])),
+    // One that is relative would be a folder of whichever clone the person works in.
+    ...[...configured, ...started].flatMap((prefix) =>
+      prefix && isAbsolute(prefix) ? [holderUnder(prefix)] : [],
+    ),
     ...foldersUpFrom(dirname(fileURLToPath(import.meta.url))),
   ]
 }
