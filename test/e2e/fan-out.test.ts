@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -44,6 +44,46 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     await fleet('broker', 'stop')
     await ana[Symbol.asyncDispose]()
     await lab[Symbol.asyncDispose]()
+  })
+
+  test('cp copies several sources, to each machine and from each', async () => {
+    await mkdir(join(ana.folder, 'site/img'), { recursive: true })
+    await writeFile(join(ana.folder, 'site/index'), 'hello')
+    await writeFile(join(ana.folder, 'note'), 'note')
+    const there = await fleet(
+      'cp',
+      'site',
+      'note',
+      ':/srv',
+      '--on',
+      'h*',
+      '--on',
+      'z-gone',
+      '--timeout',
+      '8',
+    )
+    expect(there.code).toBe(1)
+    expect(there.stderr).toMatch(/1 of 4 machines failed\n {2}z-gone: /)
+    expect(there.stderr).toMatch(/27B on 3 machines in /)
+    await mkdir(join(ana.folder, 'all'))
+    const back = await fleet('cp', ':/srv/site', ':/srv/note', 'all', '--on', 'h*', '--json')
+    expect(back.code).toBe(0)
+    expect(JSON.parse(back.stdout)).toHaveLength(6)
+    expect(await readFile(join(ana.folder, 'all/h2/site/index'), 'utf8')).toBe('hello')
+    expect(await fleet('cp', 'h1:/srv/note', ':/srv/second', '-m', 'h2')).toMatchObject({ code: 0 })
+    expect(await fleet('cp', 'site', 'note', 'h1:/srv/none')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('/srv/none is not a folder') as string,
+    })
+    for (const words of [
+      ['site'],
+      ['site', '/srv', '--on', 'h*'],
+      [':/a', ':/b', '--on', 'h*'],
+      ['a/x', 'b/x', 'h1:/srv'],
+      ['site', 'h1:/srv', '--timeout', '3'],
+    ]) {
+      expect([words, (await fleet('cp', ...words)).code]).toEqual([words, 2])
+    }
   })
 
   test('ssh runs a command on each, its lines behind their names', async () => {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { endOfArchive, entry } from '../support/hostile-archive.ts'
 import { type HostileHost, startHostileHost } from '../support/hostile-host.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
@@ -222,5 +223,128 @@ describe('a question of a host', () => {
     expect(screen).toContain('(bob@127.0.0.1) Passphrase of')
     expect(screen).not.toContain('\u001B]52')
     expect(host.answers).not.toContain('my real passphrase')
+  })
+})
+
+const top = (name: string) => entry({ name, type: '5', mode: 0o755 })
+const found = (kind: string, name: string, link = '') =>
+  [kind, link, name, ''].join('\0').concat('\0')
+
+/** Answers what is asked before a copy, and then with an archive. */
+const sending = (look: string, ...parts: Buffer[]) => ({
+  output: (command: string) =>
+    command.includes('tar -cf') || / -cf - /.test(command)
+      ? Buffer.concat([...parts, endOfArchive])
+      : look,
+})
+
+/** Copies into a folder beside others, and tells what is there afterwards. */
+async function copyFrom(path: string) {
+  const home = await mkdtemp(join(ana.folder, 'copy-'))
+  const cwd = join(home, 'work/downloads')
+  await mkdir(cwd, { recursive: true })
+  await mkdir(join(home, '.ssh'), { mode: 0o700 })
+  await writeFile(join(home, '.bashrc'), 'my own')
+  await writeFile(join(cwd, '.bashrc'), 'my own')
+  const env = { FLEET_INVENTORY: join(ana.folder, 'machines.yaml') }
+  const { code, stderr } = await ana.fleet(['cp', `evil:${path}`, '.'], { cwd, env })
+  const { mode } = await stat(join(home, '.ssh'))
+  const names = (await readdir(home, { recursive: true })).sort()
+  const kept = [
+    await readFile(join(home, '.bashrc'), 'utf8'),
+    await readFile(join(cwd, '.bashrc'), 'utf8'),
+  ]
+  expect([kept, mode & 0o777]).toEqual([['my own', 'my own'], 0o700])
+  await rm(home, { recursive: true })
+  return {
+    code,
+    stderr,
+    names: names.filter(
+      (name) => !/^(?:\.ssh|\.bashrc|work(?:\/downloads(?:\/\.bashrc)?)?)$/.test(name),
+    ),
+  }
+}
+
+describe('a host that is copied from', () => {
+  test('does not choose the name of what is written', async () => {
+    host.behave(sending(found('file', '.bashrc'), entry({ name: './notes.txt' }, 'x')))
+    expect(await copyFrom('notes.txt')).toMatchObject({
+      code: 0,
+      names: ['work/downloads/notes.txt'],
+    })
+    for (const name of ['../../.ssh', '..', '/x', 'a\nb', '']) {
+      host.behave(
+        sending(found('folder', name), top('.'), entry({ name: './authorized_keys' }, 'x')),
+      )
+      expect(await copyFrom('.')).toMatchObject({ code: 1, names: [] })
+    }
+    host.behave(
+      sending(found('folder', '../../.ssh', 'link'), top('.'), entry({ name: './x' }, 'x')),
+    )
+    expect(await copyFrom('dir/')).toMatchObject({
+      code: 0,
+      names: ['work/downloads/dir', 'work/downloads/dir/x'],
+    })
+    host.behave(sending(found('folder', 'bob'), top('.'), entry({ name: './x' }, 'x')))
+    expect(await copyFrom('~')).toMatchObject({
+      names: ['work/downloads/bob', 'work/downloads/bob/x'],
+    })
+  })
+
+  test.each([
+    ['another file', 'file', [entry({ name: './.bashrc' }, 'x')]],
+    ['a folder for a file', 'file', [top('./notes'), entry({ name: './notes/x' }, 'x')]],
+    ['a file for a folder', 'folder', [entry({ name: './' }, 'x')]],
+    ['names above', 'folder', [top('.'), entry({ name: '../../.ssh/authorized_keys' }, 'x')]],
+    [
+      'a file behind a link',
+      'folder',
+      [
+        top('.'),
+        entry({ name: './l', type: '2', linkname: '../../../.ssh' }),
+        entry({ name: './l/authorized_keys' }, 'x'),
+      ],
+    ],
+    [
+      'a folder over a link',
+      'folder',
+      [
+        top('.'),
+        entry({ name: './l', type: '2', linkname: '../../../.ssh' }),
+        entry({ name: './l', type: '5', mode: 0o777 }),
+      ],
+    ],
+    ['half of it', 'file', [entry({ name: './notes' }, 'x'.repeat(2000)).subarray(0, 900)]],
+    ['nonsense', 'file', [Buffer.from('nonsense')]],
+    ['nothing', 'file', []],
+  ] as const)('sends %s in vain', async (_what, kind, parts) => {
+    host.behave(sending(found(kind, 'notes'), ...parts))
+    const { code, stderr, names } = await copyFrom('notes')
+    expect([code, names]).toEqual([1, []])
+    expect(stderr).toMatch(/refused an archive|archive is not valid/)
+    expect(stderr).not.toContain('bug in fleet')
+  })
+
+  test('writes through no link that it made before', async () => {
+    host.behave(
+      sending(found('file', ''), entry({ name: './notes', type: '2', linkname: '.bashrc' })),
+    )
+    const cwd = await mkdtemp(join(ana.folder, 'copy-'))
+    const env = { FLEET_INVENTORY: join(ana.folder, 'machines.yaml') }
+    await writeFile(join(cwd, '.bashrc'), 'my own')
+    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 0 })
+    host.behave(sending(found('file', ''), entry({ name: './notes' }, 'evil')))
+    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 0 })
+    expect(await readFile(join(cwd, '.bashrc'), 'utf8')).toBe('my own')
+    expect(await readFile(join(cwd, 'notes'), 'utf8')).toBe('evil')
+  })
+
+  test('that answers something else is told so', async () => {
+    host.behave({ output: () => 'no such thing' })
+    const { code, stderr } = await copyFrom('notes')
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('the host did not say what is there'),
+    ])
   })
 })

@@ -1,4 +1,5 @@
-import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -367,6 +368,43 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
       await seat.ok(['rm', `of-${user}`])
     },
   )
+
+  test('what exists here is written in place, by save and cp', async () => {
+    await using seat = await takeSeat(lab, { here: false })
+    const [file, device] = [join(seat.folder, 'file'), join(seat.folder, 'device')]
+    await writeFile(file, 'old', { mode: 0o640 })
+    execFileSync('sh', ['-c', 'mknod "$0" c 1 3', device])
+    const { ino } = await stat(file)
+    await expect(seat.docker(['save', '-o', 'file', 'no/such:1'])).resolves.toMatchObject({
+      code: 1,
+    })
+    expect(await readFile(file, 'utf8')).toBe('old')
+    await seat.ok(['save', '-o', 'file', 'bb:1'])
+    await seat.ok(['save', '-o', 'device', 'bb:1'])
+    const after = await stat(file)
+    expect([after.ino, after.mode & 0o777, after.size > 100_000]).toEqual([ino, 0o640, true])
+    await seat.ok(['create', '--name', 'special', 'bb:1', 'sh'])
+    await seat.ok(['cp', 'special:/etc/passwd', 'file'])
+    await seat.ok(['cp', 'special:/etc/passwd', 'device'])
+    expect((await stat(file)).ino).toBe(ino)
+    expect(await readFile(file, 'utf8')).toContain('root:')
+    expect((await stat(device)).isCharacterDevice()).toBe(true)
+    await mkdir(join(seat.folder, 'd'))
+    execFileSync('sh', ['-c', 'mkfifo "$0"', join(seat.folder, 'd/pipe')])
+    await writeFile(join(seat.folder, 'd/x'), 'x', { mode: 0o4755 })
+    await chmod(join(seat.folder, 'd/x'), 0o4755)
+    expect(await seat.docker(['cp', 'd', 'special:/tmp'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('pipe is a FIFO') as string,
+    })
+    expect(await seat.docker(['cp', 'special:/tmp/d', 'back'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('x was copied without its setuid bit') as string,
+    })
+    expect(await seat.docker(['cp', 'special:/', 'whole'])).toMatchObject({ code: 1 }) // x again
+    expect(await readdir(join(seat.folder, 'whole'))).toContain('etc')
+    await seat.ok(['rm', 'special'])
+  })
 
   test.each([
     { args: ['login', 'r.example'], what: 'login' },

@@ -17,6 +17,8 @@ interface HostileBehaviour {
   }
   /** What a command prints on stderr before it fails. */
   readonly complaint?: string
+  /** What a command that fleet reads prints, after the mark that fleet waits for. */
+  readonly output?: (command: string) => string | Buffer
 }
 
 /** An SSH host on loopback that lets everybody in. */
@@ -73,9 +75,12 @@ export async function startHostileHost(): Promise<HostileHost> {
         },
       )
       client.on('session', (accept) => {
-        accept().on('exec', (take) => {
+        accept().on('exec', (take, _refuse, { command }) => {
           const stream = take()
           stream.on('error', () => {})
+          const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
+          if (behaviour.output) stream.write(`a greeting\n${mark}\n`)
+          if (behaviour.output) stream.write(behaviour.output(command))
           stream.stderr.write(behaviour.complaint ?? '')
           stream.exit(behaviour.complaint === undefined ? 0 : 1)
           stream.end()

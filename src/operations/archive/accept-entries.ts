@@ -14,7 +14,10 @@ export interface Accepted extends Omit<Entry, 'name' | 'type'> {
 
 /** What an archive may hold. */
 export interface Acceptance {
-  /** The one name (a byte string) that everything in it is under; `.` for a folder's content; absent: any one name. */
+  /**
+   * The one name (a byte string) that everything in it is under; `.` for a folder's content, `/` for that of the root of all
+   * files, which may have absolute names; absent: any one name.
+   */
   readonly root?: string | undefined
   /** What that name must be; absent: either. */
   readonly expected?: 'folder' | 'file' | undefined
@@ -74,7 +77,7 @@ export async function* acceptEntries(
 ): AsyncGenerator<Accepted, void> {
   const folders = new Set<string>()
   const links = new Set<string>()
-  let top = root === '.' ? '' : root
+  let top = root === '.' || root === '/' ? '' : root
   let isFirst = true
 
   const refuse = (entry: Entry, why: string): UserError =>
@@ -82,7 +85,7 @@ export async function* acceptEntries(
 
   /** The path of a name below the thing that is copied; undefined where it is not below. */
   function below(name: string): string | undefined {
-    const parts = partsOf(name)
+    const parts = partsOf(root === '/' ? name.replace(/^\//, './') : name)
     if (parts === undefined) return undefined
     if (isFirst && top === undefined) top = parts[0] ?? ''
     if (top === '') return parts.join('/')

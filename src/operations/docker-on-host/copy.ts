@@ -111,7 +111,7 @@ class DockerFailed extends Error {
 function nameIn(operand: string): string | undefined {
   const path = operand.slice(operand.indexOf(':') + 1)
   if (endingOf(path) === '/.') return undefined
-  const name = path.split('/').findLast((part) => part !== '')
+  const name = path.split('/').findLast((part) => part !== '' && part !== '.')
   return name === '..' ? undefined : name
 }
 
@@ -132,8 +132,10 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     )
     try {
       const leaveOut = (what: string) => void leftOut.push(what)
-      const entries = acceptEntries(archive, { machine: host.name, leaveOut })
-      await writeHere(entries, target, nameIn(source), streams)
+      const name = nameIn(source)
+      const root = name === undefined ? '/' : undefined
+      const entries = acceptEntries(archive, { root, machine: host.name, leaveOut })
+      await writeHere(entries, target, name, streams)
     } finally {
       archive.destroy()
     }
