@@ -74,7 +74,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     const folder = placeOfSockets(home, env)
     return openBroker({
       ...{ folder, program: program.file, build: program.build, env },
-      isAlive: async (holder) => (await import('./operations/processes.ts')).isAlive(holder),
+      findProcess: async (pid) => (await import('./operations/processes.ts')).findProcess(pid),
     })
   })
 

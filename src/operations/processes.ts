@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import type { ProcessActivity } from '../transport/broker/hung.ts'
 import type { Holder } from '../transport/transport.ts'
 
 /** A process of this computer. */
-export interface RunningProcess extends Holder {
+export interface RunningProcess extends ProcessActivity {
   readonly parent: number
   /** Its program's file name, as far as the system tells it. */
   readonly name: string
@@ -12,7 +13,13 @@ export interface RunningProcess extends Holder {
   readonly session: string
 }
 
-/** proc_pid_stat(5): `pid (name) state parent group session …`, the start time being the 22nd field. */
+/** What the kernel counts processor time in for programs, in milliseconds: USER_HZ is 100 wherever Node.js runs. */
+const tickMs = 10
+
+/**
+ * proc_pid_stat(5): `pid (name) state parent group session …`; the 14th and 15th fields are its processor time, and the
+ * 22nd is when it was started.
+ */
 async function readProc(pid: number): Promise<RunningProcess> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8')
   const end = text.lastIndexOf(')')
@@ -23,17 +30,28 @@ async function readProc(pid: number): Promise<RunningProcess> {
     parent: Number(fields[1]),
     session: fields[3] ?? '',
     since: fields[19],
+    state: fields[0] ?? '',
+    processorMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
   }
 }
 
-/** ps(1) of POSIX, and its `lstart`, which macOS and the BSDs have. */
+/** `[[days-]hours:]minutes:seconds[.hundredths]`, in milliseconds. */
+function parseProcessorTime(text: string): number {
+  const [days, clock = ''] = text.includes('-') ? text.split('-') : ['0', text]
+  const seconds = clock.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+  return (Number(days) * 86_400 + seconds) * 1000
+}
+
+/** ps(1) of POSIX, and its `lstart` and `stat`, which macOS and the BSDs have. */
 async function askPs(pid: number): Promise<RunningProcess> {
-  const columns = ['-o', 'ppid=', '-o', 'tty=', '-o', 'lstart=', '-o', 'comm=', '-p', String(pid)]
+  const names = ['ppid', 'tty', 'stat', 'time', 'lstart', 'comm']
+  const columns = [...names.flatMap((name) => ['-o', `${name}=`]), '-p', String(pid)]
   const { stdout } = await promisify(execFile)('ps', columns)
-  const [parent = '', session = '', ...rest] = stdout.trim().split(/\s+/)
+  const [parent = '', session = '', state = '', time = '', ...rest] = stdout.trim().split(/\s+/)
   const name = rest.slice(5).join(' ').split('/').at(-1) ?? ''
   const since = rest.slice(0, 5).join(' ')
-  return { pid, parent: Number(parent), session, since, name: name.replace(/^-/, '') }
+  const activity = { state: state.slice(0, 1), processorMs: parseProcessorTime(time) }
+  return { pid, parent: Number(parent), session, since, name: name.replace(/^-/, ''), ...activity }
 }
 
 /** A process by its number; undefined when there is none, or the system does not tell. */

@@ -1,3 +1,5 @@
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Followed, followBy, followBySdk } from '../support/followed.ts'
@@ -9,6 +11,8 @@ import { descriptorsOf, figuresOf } from '../support/process-figures.ts'
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
 /** How often clients come and die. */
 const cycles = Math.max(5, Math.round(flowSeconds / 20))
+/** How long the logs are that are read, in megabytes. */
+const logMegabytes = Number(process.env['FLEET_SOAK_LOG_MB'] ?? 60)
 /** Within this every stream has ended once its link is silent: it counts as dead after 12 s. */
 const silenceMs = 20_000
 
@@ -17,6 +21,32 @@ const lost = /^code [15]: [^]*the connection to (?:h1|the engine) (?:was lost|br
 /** Tells figures to whoever soaks by hand. */
 const tell = (what: string, figures: object) => {
   if (process.env['FLEET_SOAK_SECONDS']) console.info(what, JSON.stringify(figures))
+}
+
+/** How long each of `count` runs takes, one after the other, in milliseconds. */
+async function times(count: number, run: () => Promise<void>): Promise<number[]> {
+  const took: number[] = []
+  for (let index = 0; index < count; index += 1) {
+    const began = performance.now()
+    await run()
+    took.push(performance.now() - began)
+  }
+  return took
+}
+
+const quantiles = (took: readonly number[]) => {
+  const sorted = took.toSorted((a, b) => a - b)
+  const at = (share: number) => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0)
+  return { count: took.length, median: at(0.5), most: at(0.95), max: at(1) }
+}
+
+/** Runs a program, for its exit code and how much it prints. */
+async function collectSize(program: string, words: readonly string[], options: SpawnOptions) {
+  const child = spawn(program, words, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+  let size = 0
+  child.stdout?.on('data', (chunk: Buffer) => (size += chunk.length))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, size }
 }
 
 /** Waits until all streams have lines that they had not before. Gives what they miss. */
@@ -105,6 +135,11 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
     return all
   }
 
+  async function dockerPs(): Promise<void> {
+    const [docker] = by(1, 'docker', ['docker', '--context', 'h1', 'ps', '-q'])
+    expect((await docker?.ended)?.said).toBe('code 0: ')
+  }
+
   /** Everything that a person types next works at once. */
   async function worksAgain(): Promise<void> {
     const [docker] = by(1, 'docker', ['docker', '--context', 'h1', 'ps', '-q'])
@@ -154,6 +189,60 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 120_00
       expect(after.memory).toBeLessThan(before.memory + 25_000)
     },
     flowSeconds * 1000 + cycles * 20_000 + 120_000,
+  )
+
+  test(
+    'flow on while long logs are read, and nobody waits for those',
+    async () => {
+      const line =
+        'a line of a log that is as long as the lines of the logs of most programs are, more or less'
+      const print = `yes '${line}' | head -c ${logMegabytes * 1_000_000}`
+      for (const host of hosts)
+        expect(
+          await host.exec(`docker run --name long bb:1 sh -c "${print}" >/dev/null`),
+        ).toMatchObject({ code: 0 })
+      const pid = await brokerPid()
+      const before = await figuresOf(pid)
+      const all = await followAll()
+      const idle = await times(10, dockerPs)
+
+      const logs = [
+        ['-m', 'h1', 'logs', 'long'],
+        ['--all', 'logs', 'long'],
+        ['-m', 'h2', 'logs', '--json', 'long'],
+      ].map((words) => collectSize(program, words, { env: ana.env, cwd: ana.folder }))
+      const read = new AbortController()
+      void Promise.all(logs).then(() => read.abort())
+      const busy: number[] = []
+      const own: number[] = []
+      while (!read.signal.aborted) {
+        busy.push(...(await times(3, dockerPs)))
+        own.push(
+          ...(await times(1, async () =>
+            expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 }),
+          )),
+        )
+      }
+      for (const { code, size } of await Promise.all(logs)) {
+        expect(code).toBe(0)
+        expect(size).toBeGreaterThanOrEqual(logMegabytes * 1_000_000)
+      }
+      const during = await figuresOf(pid)
+      expect(await brokerPid()).toBe(pid)
+      expect(await flows(all)).toEqual([])
+      tell('long logs: docker ps idle, busy; fleet ps; memory', {
+        idle: quantiles(idle),
+        busy: quantiles(busy),
+        own: quantiles(own),
+        before,
+        during,
+      })
+      for (const { kill } of all) kill()
+      expect(during.memory).toBeLessThan(before.memory + 100_000)
+      // A broker that reads logs itself takes seconds to answer.
+      expect(quantiles(busy).median).toBeLessThan(10 * quantiles(idle).median)
+    },
+    120_000 + logMegabytes * 1_000,
   )
 
   test('of several machines go on without one, and tell at once which is lost', async () => {

@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
         ['ps', '--on', 'h1,h2'],
         ['images'],
         ['logs', '--tail', '3', 'talker'],
-        ['logs', '--on', 'h1', '-t', 'talker'],
+        ['logs', '--on', 'h1', '-t', '--tail', '5000', 'talker'],
         ['history', 'bb:1'],
         ['df', '--all'],
       ]) {
@@ -148,6 +148,13 @@ describe.skipIf(!labIsHere)('with the broker', () => {
         expect(alone.code).toBe(0)
         expect({ args, ...(await answersAlone(args)) }).toEqual({ args, ...alone, alone: false })
       }
+    })
+
+    test('but a long log, which others would wait for', async () => {
+      const args = ['logs', '-t', 'talker']
+      const alone = await ana.fleet(args, { env: { FLEET_BROKER: 'off' } })
+      expect(alone.stdout.split('\n')).toHaveLength(100_001)
+      expect(await answersAlone(args)).toEqual({ ...alone, alone: true })
     })
 
     test('commands too, with their input, both outputs and their exit code', async () => {

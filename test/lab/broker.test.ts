@@ -20,7 +20,7 @@ import {
   connectSsh,
 } from '../../src/transport/ssh.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { isAlive } from '../../src/operations/processes.ts'
+import { findProcess } from '../../src/operations/processes.ts'
 import { type Keeper, noDirect, startKeeper } from '../support/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'
@@ -310,7 +310,13 @@ describe.skipIf(!labIsHere)('the broker', () => {
     const { folder } = await keeper()
     const open = join(folder, 'open')
     await mkdir(open, { mode: 0o755 })
-    const client = openBroker({ folder: open, build: 'this', program: 'none.js', env: {}, isAlive })
+    const client = openBroker({
+      folder: open,
+      build: 'this',
+      program: 'none.js',
+      env: {},
+      findProcess,
+    })
     const direct = () => connectSsh(target, { env })
     await using way = await client.connect({ ...target, via: undefined }, { env }, direct)
     expect((await run(way, ['hostname'])).stdout).toBe('h1\n')

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keepEngines } from '../../src/operations/engine-connections.ts'
 import { serveSocketAt } from '../../src/operations/engine-socket.ts'
-import { isAlive } from '../../src/operations/processes.ts'
+import { findProcess, isAlive } from '../../src/operations/processes.ts'
 import { type Broker as Client, openBroker } from '../../src/transport/broker/client.ts'
 import { socketIn } from '../../src/transport/broker/place.ts'
 import { type Broker, type BrokerOptions, startBroker } from '../../src/transport/broker/server.ts'
@@ -35,7 +35,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     ...options,
   })
   const openClient = (build = 'this') =>
-    openBroker({ folder, build, program: join(folder, 'none.js'), env: {}, isAlive })
+    openBroker({ folder, build, program: join(folder, 'none.js'), env: {}, findProcess })
   return {
     broker,
     folder,

@@ -1,9 +1,29 @@
 import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import type { Hosted } from '../../operations/context.ts'
+import type { LogEntry } from '../../operations/read-logs.ts'
 import { defineCommand, flag, parsed, several, text } from '../definition.ts'
 import { chooseEngines } from './choose-engines.ts'
 import { parseCount } from '../numbers.ts'
+
+/** The longest log that the broker reads, in characters. */
+const longestHosted = 1 << 19
+
+/** All of a log that is short. A longer one is left to the command's own process. */
+async function takeShort(
+  lines: AsyncIterable<LogEntry>,
+  hosted: Hosted,
+): Promise<readonly LogEntry[]> {
+  const taken: LogEntry[] = []
+  let size = 0
+  for await (const entry of lines) {
+    size += 'line' in entry ? entry.line.length + entry.time.length : 0
+    if (size > longestHosted) hosted.leave()
+    taken.push(entry)
+  }
+  return taken
+}
 
 const parseTail = (text: string): number | undefined =>
   text === 'all' ? undefined : parseCount(text)
@@ -47,7 +67,9 @@ export const logs = defineCommand({
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
     const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
-    for await (const entry of readLogs(found, { ...range, signal: fleet.signal })) {
+    const lines = readLogs(found, { ...range, signal: fleet.signal })
+    // In the broker, which all other commands wait for, no more is read than a moment takes.
+    for await (const entry of fleet.hosted ? await takeShort(lines, fleet.hosted) : lines) {
       if ('error' in entry) {
         if (!many) throw entry.error
         const failure = { machine: { name: entry.machine }, error: entry.error }

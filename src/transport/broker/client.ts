@@ -23,6 +23,7 @@ import {
 } from './protocol.ts'
 import { joinCommand } from './remote-command.ts'
 import { unpackError } from './sent-error.ts'
+import type { Verdict } from './hung.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerPlace } from './start.ts'
 import type { ServedEngine } from './sockets.ts'
@@ -59,6 +60,8 @@ export interface Broker {
   stop(): Promise<BrokerStatus | 'retired' | 'killed' | undefined>
 }
 
+/** How often one that works and does not hear is asked before doing without. */
+const mostWaits = 6
 /** How often one that was there and went, or is of another build, is replaced before doing without. */
 const tries = 3
 
@@ -110,14 +113,21 @@ export function openBroker(place: BrokerPlace): Broker {
     request: Request,
   ): Promise<Wire | 'retired' | 'killed' | undefined> {
     const askedAt = Date.now()
-    try {
-      return await introduce(socket, { ...request, ...identity })
-    } catch (error) {
-      if (!(error instanceof BrokerHung)) throw error
-      const { endHungBroker } = await import('./hung.ts')
-      if (await endHungBroker(place.folder, askedAt, place.isAlive)) return 'killed'
-      throw error
+    let judge: (() => Promise<Verdict>) | undefined
+    for (let tried = 1, asked: Socket | undefined = socket; asked; tried += 1) {
+      try {
+        return await introduce(asked, { ...request, ...identity })
+      } catch (error) {
+        if (!(error instanceof BrokerHung)) throw error
+        const { openJudge } = await import('./hung.ts')
+        judge ??= openJudge(place.folder, askedAt, place.findProcess)
+        const verdict = await judge()
+        if (verdict === 'gone') return 'killed'
+        if (verdict === 'unknown' || tried === mostWaits) throw error
+        asked = await findBroker(place.folder)
+      }
     }
+    return undefined
   }
 
   /** Opens what is asked for. Rejects with `BrokerUnavailable` when nothing was done for want of a broker. */

@@ -27,29 +27,76 @@ export async function describeEnd(folder: string): Promise<string> {
   }
 }
 
+/** What a process is doing, as its system tells. */
+export interface ProcessActivity extends Holder {
+  /** R for one that runs or is ready to, T for one that is stopped by a signal (the letters of ps(1)). */
+  readonly state: string
+  /** The processor time that it has used. */
+  readonly processorMs: number
+}
+
+/** Finds a process by its number. */
+export type FindProcess = (pid: number) => Promise<ProcessActivity | undefined>
+
+/** How long a process that does not run must have used no processor to count as one that hangs, in milliseconds. */
+const idleMs = 3_000
+/** How much processor time a broker may use before it hears a command: all its work is done in small parts. */
+const longestWorkMs = 20_000
+
+/** A broker that did not answer. */
+export type Verdict =
+  /** It hung, and was killed; or it is another one by now. */
+  | 'gone'
+  /** It works, or waits for a processor: it will answer. */
+  | 'works'
+  /** It is not known which process it is, or it may not be killed. */
+  | 'unknown'
+
 /**
- * Kills the broker of a folder, which was asked at `askedAt` (Unix milliseconds) and does not answer: what runs through it
- * ends with an error and does not hang for ever. One that was started since is left alone. Whether there is none any more.
+ * Judges the broker of a folder, which was asked at `askedAt` (Unix milliseconds) and does not answer. One that makes no
+ * progress is killed, so that what runs through it ends with an error and does not hang for ever.
  */
-export async function endHungBroker(
+export function openJudge(
   folder: string,
   askedAt: number,
-  isAlive: (holder: Holder) => Promise<boolean>,
-): Promise<boolean> {
-  try {
-    const { mtimeMs } = await stat(noteIn(folder))
-    if (mtimeMs > askedAt) return true
-    const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as Holder
-    // Another computer's or container's, where home is shared, is not known here by this number and start.
-    if (holder.pid === process.pid || holder.since === undefined) return false
-    if (!(await isAlive(holder))) return false
-    process.kill(holder.pid, 'SIGKILL')
+  find: FindProcess,
+): () => Promise<Verdict> {
+  let first: ProcessActivity | undefined
+
+  /** Whether it makes progress. One that is stopped by a signal, or loops for ever, makes none. */
+  async function works(holder: Holder): Promise<boolean> {
+    const began = performance.now()
+    for (;;) {
+      const now = await find(holder.pid)
+      if (now === undefined || now.since !== holder.since) return true // ended: asking again finds out
+      first ??= now
+      if (now.state === 'T' || now.processorMs - first.processorMs > longestWorkMs) return false
+      if (now.state === 'R' || now.processorMs > first.processorMs) return true
+      if (performance.now() - began > idleMs) return false
+      await sleep(pollMs * 10)
+    }
+  }
+
+  async function end({ pid, since }: Holder): Promise<Verdict> {
+    process.kill(pid, 'SIGKILL')
     for (let waited = 0; waited < goneMs; waited += pollMs) {
-      if (!(await isAlive(holder))) return true
+      if ((await find(pid))?.since !== since) break // or it is dead, if not yet buried
       await sleep(pollMs)
     }
-    return true // dead, if not yet buried
-  } catch {
-    return false // no note, or no right to end it
+    return 'gone'
+  }
+
+  return async () => {
+    try {
+      const { mtimeMs } = await stat(noteIn(folder))
+      if (mtimeMs > askedAt) return 'gone'
+      const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as Holder
+      // Another computer's or container's, where home is shared, is not known here by this number and start.
+      if (holder.pid === process.pid || holder.since === undefined) return 'unknown'
+      if ((await find(holder.pid))?.since !== holder.since) return 'unknown'
+      return (await works(holder)) ? 'works' : await end(holder)
+    } catch {
+      return 'unknown' // no note, or no right to end it
+    }
   }
 }

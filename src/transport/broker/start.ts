@@ -5,8 +5,8 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../errors.ts'
-import type { Holder } from '../transport.ts'
 import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
+import type { FindProcess } from './hung.ts'
 
 /** How the broker of this user is found and started. */
 export interface BrokerPlace {
@@ -17,8 +17,8 @@ export interface BrokerPlace {
   /** Tells that program from every other build: a broker of another one is replaced. */
   readonly build: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Tells of a process whether it still runs: one that is the broker and hangs is killed. */
-  readonly isAlive: (holder: Holder) => Promise<boolean>
+  /** Tells what a process is doing: a broker that hangs is killed. */
+  readonly findProcess: FindProcess
 }
 
 /** How long a broker may take to start: a busy computer is slow. */
