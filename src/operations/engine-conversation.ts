@@ -46,7 +46,7 @@ class FramePosition {
   #left = 0
   #isFramed = true
 
-  pass(chunk: Buffer): void {
+  advance(chunk: Buffer): void {
     for (let at = 0; this.#isFramed && at < chunk.length;) {
       if (this.#left > 0) {
         const size = Math.min(this.#left, chunk.length - at)
@@ -114,7 +114,7 @@ export class EngineConversation {
   /** A piece of what the engine says. */
   fromEngine(chunk: Buffer): void {
     this.#isWaiting = false
-    if (this.#stream) return this.#stream.position.pass(chunk)
+    if (this.#stream) return this.#stream.position.advance(chunk)
     const asked = this.#asked
     if (asked === undefined) return
     const before = asked.head.length
@@ -124,7 +124,7 @@ export class EngineConversation {
     this.#asked = undefined
     if (end === -1 || !isUpgraded(asked.head.slice(0, end + headEnd.length))) return
     this.#stream = { exec: asked.exec, position: new FramePosition() }
-    this.#stream.position.pass(chunk.subarray(end + headEnd.length - before))
+    this.#stream.position.advance(chunk.subarray(end + headEnd.length - before))
   }
 
   /** The connection to the engine is lost. Gives what to end the client's side with. */

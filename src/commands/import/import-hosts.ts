@@ -15,7 +15,7 @@ import { type Invocation, flag, text, texts } from '../definition.ts'
 import { confirmJumpOn } from '../machines/confirmation.ts'
 import { reportMachines } from '../machines/report-machine.ts'
 import { sumUp, workOnMachines } from '../machines/work-on-machines.ts'
-import { type Candidate, type Choice, chooseHosts, inTurns } from './choose-hosts.ts'
+import type { Candidate, Choice } from './choose-hosts.ts'
 import { openHostKeyQuestions } from './host-key-questions.ts'
 
 /** What every import takes. */
@@ -91,6 +91,7 @@ export async function importFrom<Host extends Candidate>(
     throw new UserError('usage', 'there are no hosts to import')
   }
   const { machines } = await (await fleet.inventory()).read()
+  const { chooseHosts, inTurns } = await import('./choose-hosts.ts') // --help does without selectors
   const choice = chooseHosts(machines, hosts, { only, keepsNames: onlyNames })
   const { chosen, present } = choice
   const skipped = [...unread, ...choice.skipped]

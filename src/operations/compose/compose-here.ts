@@ -16,7 +16,7 @@ import { type ComposeProject, findProject } from './find-project.ts'
 import { mirrorAt, shipFiles } from './host-mirror.ts'
 import { projectFolder } from './project-folder.ts'
 import { type ProjectModel, findLocalPaths, mapPaths, meantHere } from './project-model.ts'
-import { readLocalFiles } from './read-local-files.ts'
+import { noticeSkipped, readLocalFiles } from './read-local-files.ts'
 import { type AskConfig, resolveAllServices, resolveFor } from './resolve-model.ts'
 import { type Root, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
@@ -121,7 +121,7 @@ async function shipMounts(
   const mirror = mirrorAt(host, await projectFolder(context, host, project.folder))
   const { files, skipped } = await readLocalFiles({ mounts })
   for (const path of skipped) {
-    streams.stderr.write(`fleet: ${path} is no file, and is not copied to ${machine.name}\n`)
+    streams.stderr.write(noticeSkipped(path, machine.name))
   }
   await shipFiles(mirror, files)
   return mirror.root

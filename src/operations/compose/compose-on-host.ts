@@ -27,7 +27,7 @@ import {
   meantHere,
 } from './project-model.ts'
 import { type ComposeInputs, readInputs } from './read-inputs.ts'
-import { type Wanted, readLocalFiles } from './read-local-files.ts'
+import { type Wanted, noticeSkipped, readLocalFiles } from './read-local-files.ts'
 import { type AskConfig, resolveAllServices, resolveFor, resolveModel } from './resolve-model.ts'
 import { type Root, localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
@@ -225,8 +225,7 @@ async function runWithFiles(session: Session, mirror: HostMirror): Promise<numbe
       ...more,
       files: [...inputs.files.keys(), ...(more.files ?? [])],
     })
-    for (const path of skipped)
-      streams.stderr.write(`fleet: ${path} is no file, and is not copied to ${host.name}\n`)
+    for (const path of skipped) streams.stderr.write(noticeSkipped(path, host.name))
     await shipFiles(mirror, files)
   }
   const ask = askConfig(session, ship)

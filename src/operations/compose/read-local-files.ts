@@ -121,3 +121,7 @@ export async function readLocalFiles(
   }
   return { files, skipped }
 }
+
+/** What to tell of a path that is neither a file nor a folder; its name may hold anything, and shows no control characters. */
+export const noticeSkipped = (path: string, machine: string): string =>
+  `fleet: ${path.replaceAll(/\p{C}/gu, '?')} is neither a file nor a folder, so it is not copied to ${machine}\n`
