@@ -15,6 +15,9 @@ const beginsStream =
   /^POST (?:\/v[\d.]+)?\/(?:exec\/(?<exec>[^/?\s]+)\/start|containers\/[^/?\s]+\/attach)[?\s]/
 const asksExitCode = /^GET (?:\/v[\d.]+)?\/exec\/(?<exec>[^/?\s]+)\/json[?\s]/
 
+/** docker-py reads the head of an answer with a buffer, and what follows without: it loses what came together with the head. */
+const losesData = /^user-agent: *docker-sdk-python\//im
+
 const headEnd = '\r\n\r\n'
 /** `101 Switching Protocols`, or what engines answer to clients that do not ask for it: a body of no length. */
 const isUpgraded = (head: string): boolean =>
@@ -90,7 +93,9 @@ export class CutExecs {
 export class EngineConversation {
   readonly #cut: CutExecs
   /** The request that may turn the connection into a stream, until its answer tells. */
-  #asked: { readonly exec: string | undefined; head: string } | undefined
+  #asked:
+    | { readonly exec: string | undefined; readonly losesData: boolean; head: string }
+    | undefined
   #stream: { readonly exec: string | undefined; readonly position: FramePosition } | undefined
   #isWaiting = false
 
@@ -105,26 +110,31 @@ export class EngineConversation {
     if (!requestLine.test(start)) return undefined // more of a body
     this.#isWaiting = true
     const begins = beginsStream.exec(start)
-    this.#asked = begins ? { exec: begins.groups?.['exec'], head: '' } : undefined
+    this.#asked = begins
+      ? { exec: begins.groups?.['exec'], losesData: losesData.test(start), head: '' }
+      : undefined
     const exec = asksExitCode.exec(start)?.groups?.['exec']
     const why = exec === undefined ? undefined : this.#cut.why(exec)
     return why && unavailable(`${why}; the exit code of the command is unknown`)
   }
 
-  /** A piece of what the engine says. */
-  fromEngine(chunk: Buffer): void {
+  /** A piece of what the engine says. Gives how much of it the client is to read before the rest is passed, as a piece of its own. */
+  fromEngine(chunk: Buffer): number | undefined {
     this.#isWaiting = false
-    if (this.#stream) return this.#stream.position.advance(chunk)
+    this.#stream?.position.advance(chunk)
     const asked = this.#asked
-    if (asked === undefined) return
+    if (asked === undefined) return undefined
     const before = asked.head.length
     asked.head += chunk.toString('latin1')
     const end = asked.head.indexOf(headEnd)
-    if (end === -1 && asked.head.length < longestHead) return
+    if (end === -1 && asked.head.length < longestHead) return undefined
     this.#asked = undefined
-    if (end === -1 || !isUpgraded(asked.head.slice(0, end + headEnd.length))) return
+    if (end === -1 || !isUpgraded(asked.head.slice(0, end + headEnd.length))) return undefined
     this.#stream = { exec: asked.exec, position: new FramePosition() }
-    this.#stream.position.advance(chunk.subarray(end + headEnd.length - before))
+    const size = end + headEnd.length - before
+    if (asked.losesData) return size
+    this.#stream.position.advance(chunk.subarray(size))
+    return undefined
   }
 
   /** The connection to the engine is lost. Gives what to end the client's side with. */

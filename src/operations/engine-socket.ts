@@ -36,6 +36,9 @@ const isOver = (connection: Duplex): boolean =>
 /** Ends a client that an engine was talking to, and says why. */
 type CutOff = (why: string) => void
 
+/** How long a client that loses what comes together with a head takes to read that, in milliseconds. */
+const readingMs = 25
+
 /** How long a client may take to read its last words, in milliseconds. */
 const goodbyeMs = 1_000
 
@@ -55,8 +58,13 @@ function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
     return false
   })
   passOn(engine, client, (chunk) => {
-    conversation.fromEngine(chunk)
-    return true
+    const head = conversation.fromEngine(chunk)
+    if (head === undefined) return true
+    client.write(chunk.subarray(0, head))
+    engine.pause()
+    if (head < chunk.length) engine.unshift(chunk.subarray(head))
+    setTimeout(() => engine.resume(), readingMs)
+    return false
   })
   client.once('close', () => isOver(client) || engine.destroy())
   const cutOff = (why: string) => {

@@ -87,6 +87,21 @@ test('much data passes whole, both ways at once, to a slow reader', async () => 
   expect((await back).equals(much)).toBe(true)
 })
 
+test('docker-py has read the head of an attach before anything follows', async () => {
+  const head = 'HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n'
+  const { open } = await openSocket((client) => {
+    client.once('data', () => client.end(`${head}hello`))
+  })
+  const client = open()
+  const pieces: string[] = []
+  client.on('data', (piece: Buffer) => pieces.push(piece.toString()))
+  client.write(
+    'POST /v1.41/containers/c/attach?logs=1&stream=0 HTTP/1.1\r\nUser-Agent: docker-sdk-python/7.1.0\r\n\r\n',
+  )
+  await once(client, 'end')
+  expect(pieces).toEqual([head, 'hello'])
+})
+
 test('a connection that fails ends alone', async () => {
   const { open } = await openSocket((client) => {
     client.once('data', (word) => (String(word) === 'die' ? client.destroy() : client.end('alive')))
