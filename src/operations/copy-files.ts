@@ -1,4 +1,5 @@
 import { type Accepted, acceptEntries } from './archive/accept-entries.ts'
+import { collectLeftOut } from './archive/left-out.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from './context.ts'
@@ -92,12 +93,12 @@ export async function copyFiles(
   const there = await end.lookAtTarget(to.path, name)
   if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
   const target = chooseTarget(to, there, kept)
-  const leftOut: string[] = []
-  const leaveOut = (what: string): void => void leftOut.push(what)
+  const leftOut = collectLeftOut()
+  const leaveOut = leftOut.add
   if (origin.machine !== undefined && origin.machine === end.machine && from.machine) {
     const host = { name: from.machine.name, transport: await context.connect(from.machine) }
     await copyWithinHost(host, source, target, { signal, leaveOut })
-    return { bytes: found.size ?? 0, leftOut }
+    return { bytes: found.size ?? 0, leftOut: leftOut.list() }
   }
   if (from.machine === undefined && to.machine === undefined) {
     await refuseItself(from, source, target)
@@ -131,7 +132,7 @@ export async function copyFiles(
   } finally {
     archive?.destroy() // also where nobody began to read it
   }
-  return { bytes, leftOut }
+  return { bytes, leftOut: leftOut.list() }
 }
 
 /** Tells how many bytes of files pass. */

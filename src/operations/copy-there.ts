@@ -25,6 +25,9 @@ import {
 /** How long fleet has a host add up the sizes in a folder. */
 const measureSeconds = 1
 
+/** How long a host may take to say what is at a path. */
+const lookTimeoutMs = 60_000
+
 const tell = `
 physical() { (cd -- "$1" 2>/dev/null && pwd -P && printf .); }
 tell() {
@@ -140,7 +143,10 @@ export function openSideThere(host: Host, signal: AbortSignal): Side {
   async function look(script: string, path: string, more: readonly string[]): Promise<string[]> {
     const parent = parentOf(path)
     const words = ['sh', '-c', script, 'fleet', parent, path, ...more]
-    const { code, stdout, stderr } = await run(transport, words, { signal })
+    const { code, stdout, stderr } = await run(transport, words, {
+      signal,
+      patienceMs: lookTimeoutMs,
+    })
     if (code === noFolder) throw failed(`there is no folder ${parent}, or it may not be entered`)
     if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
     return stdout.split('\0')

@@ -103,6 +103,11 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     })
     expect(await ana.fleet(['cp', program, 'h1:/srv/copied'])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['cp', 'h1:/srv/copied', 'h2:/srv/copied'])).toMatchObject({ code: 0 })
+    const complete = async (word: string) => (await ana.fleet(['__complete', 'cp', word])).stdout
+    await expect.poll(() => complete('h1:/srv/cop')).toBe('h1:/srv/copied\n')
+    await expect.poll(() => complete('h1:/sr')).toBe('h1:/srv/\n')
+    expect(await complete('h1:/no/such')).toBe('')
+    expect(await complete('h1:$(touch /srv/hacked)')).toBe('')
     expect(await logins()).toBe(1)
   })
 

@@ -105,6 +105,16 @@ export function hostileArchives(root: string, outside: string): fc.Arbitrary<Buf
   const plain = fc
     .record({ name: names, type: types, linkname: links, mode: modes, content: fc.boolean() })
     .map(({ content, ...facts }) => entry(facts, content ? 'hostile' : ''))
+  const near = fc
+    .record({
+      name: fc
+        .constantFrom('a', 'a/b', 'b', 'c', 'link', 'link/kept', 'a/link')
+        .map((name) => `./${root}/${name}`),
+      type: fc.constantFrom('0', '0', '5', '5', '2', '1'),
+      linkname: links,
+      mode: modes,
+    })
+    .map((facts) => entry(facts, facts.type === '0' ? 'hostile' : ''))
   const sized = fc
     .record({
       name: names,
@@ -137,15 +147,17 @@ export function hostileArchives(root: string, outside: string): fc.Arbitrary<Buf
     ]),
   )
   const part = fc.oneof(
-    { weight: 8, arbitrary: plain },
+    { weight: 16, arbitrary: near },
+    { weight: 4, arbitrary: plain },
     { weight: 2, arbitrary: told },
     { weight: 1, arbitrary: sized },
     { weight: 1, arbitrary: linkThenFolder },
     { weight: 1, arbitrary: noise },
     { weight: 1, arbitrary: fc.constant(endOfArchive) },
   )
+  const folder = entry({ name: `./${root}`, type: '5', mode: 0o755 })
   const start = fc.constantFrom(
-    entry({ name: `./${root}`, type: '5', mode: 0o755 }),
+    ...Array<Buffer>(8).fill(folder),
     entry({ name: `./${root}`, type: '2', linkname: `../${outside}` }),
     entry({ name: `./${root}` }, 'content'),
     Buffer.alloc(0),

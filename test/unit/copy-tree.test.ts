@@ -127,6 +127,12 @@ test('no archive writes or changes anything outside of its target, here or on an
   await mkdir(join(folder, 'far'))
   const before = await look()
   let accepted = 0
+  async function* counted(entries: AsyncIterable<Accepted>) {
+    for await (const one of entries) {
+      accepted += 1
+      yield one
+    }
+  }
   await fc.assert(
     fc.asyncProperty(
       hostileArchives('top', 'outside'),
@@ -139,14 +145,16 @@ test('no archive writes or changes anything outside of its target, here or on an
           (error: unknown) => error,
         )
         if (trouble instanceof Error && !(trouble instanceof UserError)) throw trouble
-        if (!(trouble instanceof Error)) accepted += 1
         const left = await readdir(join(folder, 'work'))
         expect(left.filter((name) => name !== 'target')).toEqual([])
 
         const passed: Buffer[] = []
         const entries = acceptEntries(Readable.from([archive]), { root: 'top', leaveOut: () => {} })
         try {
-          for await (const piece of writeTar(entries, { root: 'content', mark: 'whole' })) {
+          for await (const piece of writeTar(counted(entries), {
+            root: 'content',
+            mark: 'whole',
+          })) {
             passed.push(piece)
           }
         } catch (error) {
@@ -164,7 +172,7 @@ test('no archive writes or changes anything outside of its target, here or on an
     ),
     { numRuns: 400 },
   )
-  expect(accepted).toBeGreaterThan(20) // else nothing was tried
+  expect(accepted).toBeGreaterThan(200) // else little was tried
 }, 60_000)
 
 const top = entry({ name: './top', type: '5', mode: 0o755 })

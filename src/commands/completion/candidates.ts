@@ -1,5 +1,6 @@
 import type { Fleet } from '../../fleet.ts'
 import { commonOptions, commonOptionsOf } from '../common-options.ts'
+import { isMachineName } from '../../machine/name.ts'
 import {
   type Argument,
   type Command,
@@ -74,8 +75,31 @@ async function candidatesOfCommand(
   const position = countOperands(options, words.slice(0, -1))
   const argument = argumentAt(Object.values(command.arguments ?? {}), position)
   if (argument === undefined) return []
-  const isElsewhere = argument.completes === 'place' && current.includes(':')
-  return isElsewhere ? [] : knownWords(fleet, argument.completes)
+  if (argument.completes === 'place' && current.includes(':')) return pathsOnMachine(fleet, current)
+  return knownWords(fleet, argument.completes)
+}
+
+/** How long paths of a machine are waited for. */
+const patienceMs = 300
+
+/** What `MACHINE:PATH` can become, as far as the broker is connected to the machine. */
+async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> {
+  const [, name = '', path = ''] = /^([^:/\\]+):(.*)$/s.exec(word) ?? []
+  const inventory = await (await fleet.inventory()).read()
+  const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
+  if (machine === undefined) return []
+  const signal = AbortSignal.timeout(patienceMs)
+  const list = async (): Promise<string[]> => {
+    const status = await (await fleet.broker())?.status()
+    if (status === undefined || status === 'retired') return []
+    const { listRemotePaths } = await import('../../operations/list-remote-paths.ts')
+    return await listRemotePaths({ ...fleet, signal }, machine, path, status, signal)
+  }
+  const late = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  })
+  const paths = await Promise.race([list(), late])
+  return paths.map((found) => ({ word: `${name}:${found}`, description: '' }))
 }
 
 /** How many of `words` are neither options nor their values. */

@@ -7,6 +7,7 @@ import type { ReadCommand } from '../../engine/docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
 import { type Accepted, acceptEntries } from '../archive/accept-entries.ts'
+import { type LeftOut, collectLeftOut } from '../archive/left-out.ts'
 import { toByteString } from '../archive/tar-format.ts'
 import { writeTar } from '../archive/write-tar.ts'
 import { chooseTarget } from '../choose-target.ts'
@@ -37,9 +38,10 @@ cd "$stage" || exit
 `
 
 /** Tells what was not copied. Such a copy has failed. */
-function tellLeftOut(leftOut: readonly string[], { stderr }: Streams): number {
-  for (const what of leftOut) stderr.write(`not copied as it is: ${what}\n`)
-  return leftOut.length === 0 ? 0 : 1
+function tellLeftOut(leftOut: LeftOut, { stderr }: Streams): number {
+  const all = leftOut.list()
+  for (const what of all) stderr.write(`not copied as it is: ${what}\n`)
+  return all.length === 0 ? 0 : 1
 }
 
 async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
@@ -55,8 +57,8 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     },
   )
   const name = basename(typed) || 'root'
-  const leftOut: string[] = []
-  const leaveOut = (what: string) => void leftOut.push(what)
+  const leftOut = collectLeftOut()
+  const leaveOut = leftOut.add
   const folder = dirname(path)
   const archive = packTree(folder, { paths: pathsBelow(folder, basename(path) || '.'), leaveOut })
   const root = basename(path) === '' ? '.' : toByteString(basename(path))
@@ -120,7 +122,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
   const { start, words } = command
   const [source = '', target = ''] = operandsOf(words)
   const args = [...start, ...formatWords(replaceOperand(words, 1, '-'))]
-  const leftOut: string[] = []
+  const leftOut = collectLeftOut()
   try {
     const archive = await readOutput(
       { transport: host.transport, signal: streams.signal },
@@ -131,10 +133,9 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
       },
     )
     try {
-      const leaveOut = (what: string) => void leftOut.push(what)
       const name = nameIn(source)
       const root = name === undefined ? '/' : undefined
-      const entries = acceptEntries(archive, { root, machine: host.name, leaveOut })
+      const entries = acceptEntries(archive, { root, machine: host.name, leaveOut: leftOut.add })
       await writeHere(entries, target, name, streams)
     } finally {
       archive.destroy()
