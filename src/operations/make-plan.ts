@@ -211,6 +211,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const ask = askProviders(context, machines)
   const { progress, timeoutMs } = options
   const orphans = orphanMatters(context, progress)
+  orphans.catch(() => {}) // told below, unless the rest fails before
   const findings = new Map<string, Finding>()
   progress('compare the inventory with the world')
   const { signal, clock } = context

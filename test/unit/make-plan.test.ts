@@ -269,6 +269,28 @@ test('a replacement that was cut short goes on', async () => {
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
 
+test('a plan that is stopped leaves nothing behind that fails unheard', async () => {
+  const unheard: unknown[] = []
+  const hear = (error: unknown): void => void unheard.push(error)
+  process.on('unhandledRejection', hear)
+  const controller = new AbortController()
+  const context = contextOf({ a: { driver: 'cloud', host: host('a') } })
+  const late = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener('abort', () => setImmediate(() => reject(new Error('late'))))
+  })
+  const driver = await context.loadDriver('cloud')
+  Object.assign(driver, {
+    observe: () => late,
+    lifecycle: { ...driver.lifecycle, list: () => late },
+  })
+  const planned = makePlan({ ...context, signal: controller.signal }, options)
+  controller.abort(new Error('stopped'))
+  await expect(planned).rejects.toThrow('stopped')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('unhandledRejection', hear)
+  expect(unheard).toEqual([])
+})
+
 test('a removal or replacement that was begun elsewhere takes a consent of its own', async () => {
   const removing: MachineEntry['host'] = { ...host('elsewhere'), phase: 'removing' }
   const { token: _, ...adopted } = removing
