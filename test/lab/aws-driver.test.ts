@@ -499,7 +499,10 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       ]
       await here.make()
       await far.make()
-      const found = await here.lifecycle.list({ id: '4f0c2f6e', options: [{}] }, quietCall())
+      const scope = { id: '4f0c2f6e', options: [{}] }
+      const near = await here.lifecycle.list(scope, quietCall())
+      expect(near.map(({ machine }) => machine)).toEqual(['web-1']) // only where the options lead
+      const found = await here.lifecycle.list({ ...scope, everywhere: true }, quietCall())
       expect(new Map(found.map(({ machine, record }) => [machine, record.id]))).toEqual(
         new Map([
           ['web-1', here.record.id],
