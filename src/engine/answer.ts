@@ -49,7 +49,7 @@ export const moment: Read<number> = (value, at) => {
 /** An id or a digest: it becomes part of requests, and of what programs read. */
 export const id: Read<string> = (value, at) => {
   const found = text(value, at)
-  if (!/^[\w:.+-]+$/.test(found)) throw new OddAnswer(`${at} is no id`)
+  if (!/^\w[\w:.+-]*$/.test(found)) throw new OddAnswer(`${at} is no id`)
   return found
 }
 

@@ -92,6 +92,20 @@ describe('what a terminal would act on is shown, not sent', () => {
     }
   })
 
+  test('in events, whose lines are one each', async () => {
+    const event = {
+      Type: 'x',
+      Action: `die\nfleet: ${sequences}`,
+      Actor: { ID: 'a', Attributes: {} },
+      time: 1,
+      timeNano: 1e9,
+    }
+    host.behave(answering(JSON.stringify(event)))
+    const { stdout } = await ana.fleet(['-m', 'evil', 'events', '--until', '1s'])
+    expect(stdout).toMatch(/^\S+ x die fleet: \\u001b.*\n$/)
+    expect(stdout).not.toMatch(acted)
+  })
+
   test('in the words of a failed command', async () => {
     host.behave({ complaint: sequences })
     const { stderr } = await ana.fleet(['cp', 'evil:x', '.'])

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
-import { formatPublicKey } from '../../src/transport/host-keys.ts'
+import { makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
 
 /** What a host in an attacker's hands does. Whatever is absent it does as a host would whose engine has nothing. */
 interface HostileBehaviour {
@@ -38,9 +38,7 @@ const socketMethods = { setTimeout() {}, setKeepAlive() {}, setNoDelay() {}, ref
 export async function startHostileHost(): Promise<HostileHost> {
   let behaviour: HostileBehaviour = {}
   const answers: string[] = []
-  const { private: privateKey } = ssh2.utils.generateKeyPairSync('ed25519')
-  const key = ssh2.utils.parseKey(privateKey)
-  if (key instanceof Error) throw key
+  const { privateKey, publicKey } = makeKeyPair('host')
   const connections = new Set<Duplex>()
 
   const engine = createServer((request, response) => {
@@ -95,7 +93,6 @@ export async function startHostileHost(): Promise<HostileHost> {
   server.listen(0, '127.0.0.1')
   await once(sockets, 'listening')
   const { port } = server.address() as AddressInfo
-  const hostKey = formatPublicKey(key.getPublicSSH())
   return {
     behave: (next) => void (behaviour = next),
     answers,
@@ -107,7 +104,7 @@ export async function startHostileHost(): Promise<HostileHost> {
       address: 127.0.0.1
       port: ${port}
       user: bob
-      hostKeys: [${JSON.stringify(hostKey)}]
+      hostKeys: [${JSON.stringify(publicKey)}]
 `,
     async [Symbol.asyncDispose]() {
       for (const connection of connections) connection.destroy()

@@ -2,6 +2,7 @@ import type { EngineEvent } from '../../engine/system.ts'
 import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import { oneLine } from '../../ui/visible.ts'
 import { defineCommand, text } from '../definition.ts'
 import { chooseEngines } from './choose-engines.ts'
 import { filterOption, parseFilters } from './filters.ts'
@@ -10,7 +11,7 @@ import { filterOption, parseFilters } from './filters.ts'
 function eventText({ time, Type, Action, Actor }: EngineEvent): string {
   const name = Actor.Attributes['name']
   const about = name === undefined ? Actor.ID : `${name} (${Actor.ID.slice(0, 12)})`
-  return `${new Date(time * 1000).toISOString()} ${Type} ${Action} ${about}`
+  return oneLine(`${new Date(time * 1000).toISOString()} ${Type} ${Action} ${about}`)
 }
 
 export const events = defineCommand({
