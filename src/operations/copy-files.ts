@@ -41,14 +41,19 @@ function nameOf(place: Place, found: FoundSource): string {
   return name
 }
 
-function checkSource(place: Place, { kind, isLink }: FoundSource): Source {
+/** `follow`: a link counts as what it leads to. */
+function checkSource(place: Place, found: FoundSource, follow: boolean): Source {
+  const { kind } = found
+  const isLink = found.isLink && !follow
   const asFolder = endsAsFolder(place.path) || typedName(place) === undefined
-  if (kind === 'absent' && !isLink) throw refuse(place, 'is not there')
+  if (kind === 'absent' && !isLink) {
+    throw refuse(place, found.isLink ? 'is a link that leads nowhere' : 'is not there')
+  }
   if (asFolder && kind !== 'folder') throw refuse(place, 'is not a folder')
   if (kind === 'other' && !isLink) {
     throw refuse(place, 'is a device, a FIFO or a socket: only files, folders and links are copied')
   }
-  return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink) }
+  return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink), follow }
 }
 
 /** What is known of a copy while it is under way. */
@@ -69,8 +74,8 @@ export interface Copied {
 /**
  * Copies a file or a folder between two machines, or between a machine and this computer, as
  * `cp -R` would: into a folder that exists, under the source's name; else to the name given,
- * which must be a folder's when it ends in `/`. Modes, times and symbolic links are kept; the
- * copies are the user's there. A folder is merged into one of its name; a file that is there is written in place.
+ * which must be a folder's when it ends in `/`. Modes, times and symbolic links are kept, but a link that is itself named
+ * on a machine is followed, as scp does; the copies are the user's there. A folder is merged into one of its name; a file that is there is written in place.
  *
  * What is not there yet waits in a hidden folder beside its place until all has arrived: a copy that fails or is
  * interrupted leaves nothing under the target's name. What a machine sends is data: it chooses neither where nor
@@ -86,9 +91,11 @@ export async function copyFiles(
   const { signal } = context
   const [origin, end] = await Promise.all([openSide(context, from), openSide(context, to)])
   const found = await origin.lookAtSource(from.path)
-  const source = checkSource(from, found)
+  // A link of a machine's would stand here, and a later copy to its name would be written to where the machine has it lead.
+  const follow = origin.machine !== undefined && origin.machine !== end.machine
+  const source = checkSource(from, found, follow)
   const name = nameOf(from, found)
-  const isLink = found.isLink && !source.asFolder
+  const isLink = found.isLink && !source.asFolder && !follow
   const kept = { name, asFolder: source.asFolder, isLink }
   const there = await end.lookAtTarget(to.path, name)
   if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
@@ -116,7 +123,7 @@ export async function copyFiles(
     archive ??= await sender.send(source, leaveOut)
     const entries = acceptEntries(archive, {
       root: source.asFolder ? '.' : toByteString(name),
-      expected: source.asFolder ? 'folder' : 'file',
+      expected: source.asFolder ? 'folder' : follow ? 'file' : 'file or link',
       machine: from.machine?.name,
       leaveOut,
     })

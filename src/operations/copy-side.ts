@@ -27,6 +27,8 @@ export interface Source {
   readonly path: string
   /** Sends what is in the folder that the path leads to; else the path itself, a link as a link. */
   readonly asFolder: boolean
+  /** Sends what a link leads to, in place of the link. */
+  readonly follow: boolean
 }
 
 /** Where a copy goes, and how. */

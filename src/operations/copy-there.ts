@@ -199,10 +199,11 @@ export function openSideThere(host: Host, signal: AbortSignal): Side {
       const inside = found.kind === 'folder' ? readFound(inner, innerLink) : undefined
       return { ...found, inside }
     },
-    async send({ path: typed, asFolder }, leaveOut) {
+    async send({ path: typed, asFolder, follow }, leaveOut) {
       const path = plainPath(typed)
       const [folder, name] = asFolder ? [path, '.'] : [posix.dirname(path), posix.basename(path)]
-      return await packOnHost(host, folder, name, { signal, leaveOut })
+      const followLink = follow && !asFolder
+      return await packOnHost(host, folder, name, { signal, leaveOut, followLink })
     },
     receive,
   }

@@ -61,18 +61,24 @@ export function tellIgnored(complaint: string, leaveOut: (what: string) => void)
 }
 
 /**
- * Packs a path of a host, with modes, times and symbolic links: what is in the folder, or the entry `name` of it. The archive
+ * Packs a path of a host, with modes, times and symbolic links: what is in the folder, or the entry `name` of it
+ * (`followLink`: which is a file, or a link to one, whose content is packed). The archive
  * ends only when all of it was read; else it fails, with kind `failed` in the host's words.
  */
 export async function packOnHost(
   { name: machine, transport, become = [] }: Host,
   folder: string,
   name: string,
-  { signal, leaveOut }: { signal?: AbortSignal; leaveOut?: (what: string) => void } = {},
+  {
+    signal,
+    leaveOut,
+    followLink = false,
+  }: { signal?: AbortSignal; leaveOut?: (what: string) => void; followLink?: boolean } = {},
 ): Promise<Readable> {
   const words = [
     ...become,
     ...tar,
+    ...(followLink ? ['-h'] : []),
     '-cf',
     '-',
     '-C',

@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await on(h1, 'cat /srv/t/app/deep/new')).toBe('old')
   })
 
-  test('links are copied as links, and followed when the path says so', async () => {
+  test('links are copied as links from here, and followed on a machine and when the path says so', async () => {
     await mkdir(here('real'))
     await writeFile(here('real/file'), 'content')
     await symlink('real', here('link'))
@@ -149,8 +149,12 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await on(h1, 'readlink /srv/t/kept; cat /srv/t/followed/file')).toBe('real\ncontent')
     await h1.exec('ln -s followed /srv/t/way')
     await copy('h1:/srv/t/way', 'way')
+    await h1.exec('ln -s followed/file /srv/t/one && ln -s absent /srv/t/nowhere')
+    await copy('h1:/srv/t/one', 'one')
+    expect(await describeTree(here('one'))).toMatchObject({ content: 'content' })
+    await expect(copy('h1:/srv/t/nowhere', 'none')).rejects.toThrow(/is a link that leads nowhere/)
     await copy('h1:/srv/t/way/', 'walked')
-    expect(await describeTree(here('way'))).toMatchObject({ link: 'followed' })
+    expect(await readFile(here('way/file'), 'utf8')).toBe('content')
     expect(await readFile(here('walked/file'), 'utf8')).toBe('content')
     await copy('real/file', 'h1:/srv/t/way')
     expect(await on(h1, 'cat /srv/t/followed/file')).toBe('content')

@@ -177,6 +177,16 @@ test('no archive writes or changes anything outside of its target, here or on an
 
 const top = entry({ name: './top', type: '5', mode: 0o755 })
 
+test('nothing but a file is accepted where a file was asked for', async () => {
+  const link = entry({ name: './top', type: '2', linkname: '/etc/passwd' })
+  const entries = acceptEntries(Readable.from([Buffer.concat([link, endOfArchive])]), {
+    root: 'top',
+    expected: 'file',
+    leaveOut: () => {},
+  })
+  await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not asked for')
+})
+
 describe('an archive is refused', () => {
   test.each([
     { for: 'another name', parts: [entry({ name: './other' }, 'x')] },
@@ -349,4 +359,5 @@ test.each([
   ['caf\u00e9', 'caf\\xe9'],
   ['a\nb', 'a\\u{a}b'],
   ['\u001b[31m', '\\u{1b}[31m'],
+  ['x'.repeat(5000), `${'x'.repeat(1000)}…`],
 ])('the name %j is shown as %s', (name, text) => expect(showName(name)).toBe(text))

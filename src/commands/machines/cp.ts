@@ -25,7 +25,7 @@ export const cp = defineCommand({
   name: 'cp',
   summary: 'Copy files and folders to, from and between machines',
   description:
-    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be a folder that exists. A new file or folder appears under its name once all of it has arrived; a file that exists is written in place and keeps its owner and mode. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each machine chosen; what is copied from several machines goes into a folder per machine.',
+    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be a folder that exists. A new file or folder appears under its name once all of it has arrived; a file that exists is written in place and keeps its owner and mode. Symbolic links are copied as links, but one that is itself named on a machine is followed, as scp does, unless the copy stays on that machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each machine chosen; what is copied from several machines goes into a folder per machine.',
   arguments: {
     paths: several('paths', 'sources, then the target: a local path, or MACHINE:PATH', 'place'),
   },

@@ -19,8 +19,8 @@ export interface Acceptance {
    * files, which may have absolute names; absent: any one name.
    */
   readonly root?: string | undefined
-  /** What that name must be; absent: either. */
-  readonly expected?: 'folder' | 'file' | undefined
+  /** What that name must be; absent: anything. */
+  readonly expected?: 'folder' | 'file' | 'file or link' | undefined
   /** The machine that the archive comes from, for messages. */
   readonly machine?: string | undefined
   /** Whether files keep their setuid, setgid and sticky bits. */
@@ -31,8 +31,14 @@ export interface Acceptance {
 
 /** The longest path; a disk would not take longer ones. */
 const pathLimit = 1 << 14
-/** Folders and links that are kept in mind to check what comes below them. */
-const memoryLimit = 2_000_000
+/** Characters of the paths of folders and links that are kept in mind to check what comes below them. */
+const memoryLimit = 1 << 28
+
+const fits = (type: Entry['type'], expected: Acceptance['expected']): boolean => {
+  if (expected === undefined) return true
+  if (expected === 'file') return type === 'file'
+  return (type === 'directory') === (expected === 'folder')
+}
 
 const isPlain = (part: string): boolean =>
   part !== '' &&
@@ -79,6 +85,7 @@ export async function* acceptEntries(
   const links = new Set<string>()
   let top = root === '.' || root === '/' ? '' : root
   let isFirst = true
+  let remembered = 0
 
   const refuse = (entry: Entry, why: string): UserError =>
     new UserError('failed', `refused an archive: ${showName(entry.name)} ${why}`, { machine })
@@ -99,7 +106,7 @@ export async function* acceptEntries(
     if (isFirst ? path !== '' : path === '' || !folders.has(parentOf(path))) {
       throw refuse(entry, isFirst ? 'is not what was asked for' : 'is in no folder of the archive')
     }
-    if (isFirst && expected !== undefined && (type === 'directory') !== (expected === 'folder')) {
+    if (isFirst && !fits(type, expected)) {
       throw refuse(entry, `is a ${type}, which was not asked for`)
     }
     isFirst = false
@@ -137,7 +144,8 @@ export async function* acceptEntries(
   }
 
   function remember(set: Set<string>, path: string, entry: Entry): void {
-    if (folders.size + links.size >= memoryLimit) throw refuse(entry, 'is one folder too many')
+    remembered += path.length
+    if (remembered > memoryLimit) throw refuse(entry, 'is one folder or link too many')
     set.add(path)
   }
 

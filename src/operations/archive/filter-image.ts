@@ -12,6 +12,9 @@ export interface WantedImage {
   readonly tag: string | undefined
 }
 
+/** Characters of the names in an archive, together: each is kept in mind. */
+const namesLimit = 1 << 26
+
 /** What a file may hold that tells of images: their layers are elsewhere. */
 const metadataLimit = 4 << 20
 
@@ -110,12 +113,15 @@ export async function* filterImage(
   wanted: WantedImage,
 ): AsyncGenerator<Buffer, void> {
   const seen = new Set<string>()
+  let length = 0
   for await (const read of readTar(archive)) {
     const { entry, content } = read
     const name = plainName(entry.name)
     if (seen.has(name) && entry.type !== 'directory')
       throw refuse(`it holds ${showName(name)} twice`)
     seen.add(name)
+    length += name.length
+    if (length > namesLimit) throw refuse('it holds too many files')
     if (dropped.has(name)) continue
     const { type, size } = entry
     const filter = Object.hasOwn(filters, name) ? filters[name] : undefined

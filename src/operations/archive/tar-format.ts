@@ -25,8 +25,12 @@ export const toByteString = (text: string): string => Buffer.from(text, 'utf8').
 /** The bytes of a byte string. */
 export const bytesOf = (name: string): Buffer => Buffer.from(name, 'latin1')
 
+/** The longest part of a name that is shown. */
+const shownLimit = 1000
+
 /** A byte string for a message: bytes that are not UTF-8, and control characters, are escaped. */
 export function showName(name: string): string {
+  if (name.length > shownLimit) return `${showName(name.slice(0, shownLimit))}…`
   const bytes = bytesOf(name)
   const text = bytes.toString('utf8')
   const isText = Buffer.from(text, 'utf8').equals(bytes)
