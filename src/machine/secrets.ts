@@ -29,8 +29,8 @@ function* findFormats(text: string): Generator<FoundSecret> {
   }
 }
 
-/** No token is shorter. */
-const longRun = /[^\s"'`]{14,}/g
+/** No token is shorter. An expression without a limit would exhaust the stack on a line of megabytes. */
+const longRun = /[^\s"'`]{14,65536}/g
 
 /** What inventories are full of: the bodies of public keys, fingerprints, ids of creations. */
 const usual =

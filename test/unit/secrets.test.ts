@@ -324,4 +324,13 @@ describe('a text that is made to take long', () => {
     const [half, whole] = [time(text.slice(0, size / 2)), time(text)]
     expect(whole).toBeLessThan(4 * half + 300_000)
   })
+
+  test('such as one long word that is no base64 at its end', () => {
+    const [half, whole] = [size / 2, size].map((length) => time(`${'a'.repeat(length)}~`))
+    expect(whole).toBeLessThan(4 * (half ?? 0) + 300_000)
+  })
+
+  test('such as a line of megabytes', () => {
+    expect(findSecrets('a'.repeat(8 * 2 ** 20))).toEqual([])
+  })
 })

@@ -46,8 +46,8 @@ interface Run {
   readonly run: string
 }
 
-/** What may be a token, or a line of base64. */
-const longRun = /[\w/+=.~-]{16,}/g
+/** What may be a token, or a line of base64. An expression without a limit would exhaust the stack on a line of megabytes. */
+const longRun = /[\w/+=.~-]{16,65536}/g
 
 function* findBare(text: string, runs: readonly Run[]): Generator<Found> {
   for (const { offset, run } of runs) {
@@ -62,11 +62,19 @@ function* findBare(text: string, runs: readonly Run[]): Generator<Found> {
 const isLineEnd = (between: string): boolean =>
   /^\s{0,200}$/.test(between) && between.includes('\n')
 
+/** Where the text in base64 begins that a run ends with. Reads from the end: an expression would try every beginning. */
+function startOfEncoded(run: string): number | undefined {
+  const end = run.length - (/={0,2}$/.exec(run.slice(-2))?.[0].length ?? 0)
+  let start = end
+  while (start > 0 && /[A-Za-z0-9+/]/.test(run.charAt(start - 1))) start -= 1
+  return end - start >= 16 ? start : undefined
+}
+
 /** Texts in base64: those on several lines as one. */
 function joinLines(text: string, runs: readonly Run[]): readonly Run[] {
   const lines = runs.flatMap(({ offset, run }) => {
-    const found = /[A-Za-z0-9+/]{16,}={0,2}$/.exec(run)
-    return found === null ? [] : [{ offset: offset + found.index, run: found[0] }]
+    const start = startOfEncoded(run)
+    return start === undefined ? [] : [{ offset: offset + start, run: run.slice(start) }]
   })
   const joined: { offset: number; run: string; end: number }[] = []
   for (const { offset, run } of lines) {
