@@ -1,6 +1,6 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf } from '../errors.ts'
+import { UserError, codeOf } from '../errors.ts'
 import { explainDiskError } from './disk-error.ts'
 import { runGit } from './git.ts'
 
@@ -11,9 +11,18 @@ import { runGit } from './git.ts'
 const driver =
   'fleet merge %O %A %B; case $? in 0) ;; 4) exit 1;; *) git merge-file %A %O %B;; esac'
 
-/** Adds a line to a file that may not exist. Resolves to whether it was missing. */
+/**
+ * Adds a line to a file of git's that may not exist. Resolves to whether it was missing. Throws kind `inventory` for a link,
+ * which in a clone could lead to any file of this person, and which git does not follow either.
+ */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
+    const found = await lstat(file).catch(() => undefined)
+    if (found?.isSymbolicLink()) {
+      throw new UserError('inventory', `${file} is a symbolic link: fleet does not write to it`, {
+        hint: `replace it by a file with the line ${line}`,
+      })
+    }
     const text = await readFile(file, 'utf8').catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return ''
       throw error

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { commitFile } from '../../src/operations/commit-file.ts'
 import { mergeConflicted } from '../../src/operations/merge-inventory.ts'
 import { runGit } from '../../src/state/git.ts'
-import { installMergeDriver } from '../../src/state/git-merge-driver.ts'
+import { addLine, installMergeDriver } from '../../src/state/git-merge-driver.ts'
 
 let root = ''
 let folder = ''
@@ -93,6 +93,12 @@ test("no git call runs a program of the clone's configuration", async () => {
   await writeFile(join(folder, 'other'), 'one')
   git('add', '.')
   git('commit', '-qm', 'before')
+  const commitText = git('cat-file', 'commit', 'HEAD').replace(
+    '\n\n',
+    '\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\n',
+  )
+  await writeFile(join(root, 'commit'), `${commitText}\n`)
+  git('reset', '-q', '--soft', git('hash-object', '-t', 'commit', '-w', join(root, 'commit')))
   const hooks = join(root, 'repo/.git/hooks')
   const names =
     'pre-commit prepare-commit-msg commit-msg post-commit post-index-change reference-transaction pre-auto-gc post-rewrite post-checkout fsmonitor-watchman'
@@ -103,6 +109,7 @@ test("no git call runs a program of the clone's configuration", async () => {
   const settings = {
     ...{ 'core.fsmonitor': evil, 'core.pager': evil, 'core.editor': evil, 'diff.external': evil },
     ...{ 'core.sshCommand': evil, 'core.askPass': evil, 'gpg.program': evil, 'pager.show': evil },
+    ...{ 'log.showSignature': 'true', 'gpg.format': 'openpgp' },
     ...{ 'commit.gpgSign': 'true', 'diff.evil.textconv': evil, 'diff.evil.command': evil },
     ...{ 'filter.evil.clean': evil, 'filter.evil.smudge': evil, 'filter.evil.required': 'true' },
     ...{ 'merge.evil.driver': evil, 'core.alternateRefsCommand': evil, 'gc.auto': '1' },
@@ -126,10 +133,24 @@ test("no git call runs a program of the clone's configuration", async () => {
   expect(
     await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),
   ).toMatchObject({ code: 0 })
+  expect((await runGit(folder, ['log', '--format=%H'], surroundings)).code).toBe(0)
   const missing = `${'0'.repeat(39)}1` // a partial clone would fetch it
   expect((await runGit(folder, ['cat-file', 'blob', missing], surroundings)).code).not.toBe(0)
   await expect(mergeConflicted({ env: surroundings }, file())).rejects.toMatchObject({
     kind: 'usage',
   })
   await expect(readFile(ran, 'utf8')).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('a line for git is not written through a link, which could lead anywhere', async () => {
+  const other = join(root, 'bashrc')
+  await writeFile(other, 'mine\n')
+  for (const name of ['.gitattributes', '.gitignore']) {
+    await symlink(other, join(folder, name))
+    await expect(addLine(join(folder, name), 'x')).rejects.toMatchObject({
+      kind: 'inventory',
+      message: expect.stringContaining(`${name} is a symbolic link`),
+    })
+  }
+  expect(await readFile(other, 'utf8')).toBe('mine\n')
 })
