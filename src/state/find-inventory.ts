@@ -52,6 +52,15 @@ async function findStranger(path: string, env: Environment): Promise<string | un
   return isOpen ? `every user may write to ${path}` : undefined
 }
 
+/** Throws kind `inventory` for a pipe or a device, which may never answer; a folder gets its own words when it is read. */
+async function checkKind(path: string): Promise<void> {
+  const found = await stat(path)
+  if (found.isFile() || found.isDirectory()) return
+  throw new UserError('inventory', `the inventory ${path} is not used: it is not a regular file`, {
+    hint: `replace it by a file; for one command: --inventory ${shellQuote(path)}`,
+  })
+}
+
 /**
  * Throws kind `inventory` where another user could have put an inventory there that was merely found: they would decide
  * which hosts this person's commands reach (CVE-2022-24765 was the same in git, whose safe.directory came of it). It counts
@@ -76,7 +85,8 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
 /**
  * The file of the inventory that applies: the one told, else the nearest machines.yaml from `cwd`
  * upwards, else the one in home. One that does not exist is an error only when it is read, with the
- * advice to run `fleet init`. Throws kind `inventory` for one that another user may have put there, unless it was told.
+ * advice to run `fleet init`. Throws kind `inventory` for one that another user may have put there and for one that is no
+ * file, unless it was told.
  */
 export async function findInventory(search: Search): Promise<string> {
   const { told, cwd, home } = search
@@ -84,5 +94,6 @@ export async function findInventory(search: Search): Promise<string> {
   const nearest = await nearestInventory(cwd)
   if (nearest === undefined) return join(home, inventoryFileName)
   await checkOwners(nearest, search)
+  await checkKind(nearest)
   return nearest
 }

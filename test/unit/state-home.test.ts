@@ -9,6 +9,8 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -75,6 +77,18 @@ describe('home', () => {
 
 describe('the inventory that applies', () => {
   beforeEach(() => mkdir(join(folder, 'a', 'b'), { recursive: true }))
+
+  it.skipIf(process.platform === 'win32')('is no pipe, device or socket', async () => {
+    const place = join(folder, 'a/machines.yaml')
+    const server = createServer().listen(place)
+    await once(server, 'listening')
+    await expect(find()).rejects.toMatchObject({
+      kind: 'inventory',
+      message: expect.stringContaining('not a regular file'),
+    })
+    expect(await find(place)).toBe(place)
+    server.close()
+  })
 
   it('is the one told, else the nearest above, else the one in home', async () => {
     expect(await find()).toBe(join(folder, 'home/machines.yaml'))
