@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, utimes } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { findProcess } from '../../src/operations/processes.ts'
+import { openBroker } from '../../src/transport/broker/client.ts'
 import { describeEnd, noteBroker, openJudge } from '../../src/transport/broker/hung.ts'
 
 /** A process noted as the broker of a folder of its own; unless it has a program, one that is stopped by a signal. */
@@ -72,3 +73,20 @@ describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
     expect(await openJudge(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
   })
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a folder that others may write to is named, with what it must be',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hung-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    await chmod(folder, 0o777)
+    const broker = openBroker({ folder, build: 'this', program: 'none.js', env: {}, findProcess })
+    for (const ask of [() => broker.status(), () => broker.stop()]) {
+      await expect(ask()).rejects.toMatchObject({
+        kind: 'failed',
+        message: expect.stringContaining(folder),
+        hint: expect.stringContaining('0700'),
+      })
+    }
+  },
+)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { below } from '../../below.ts'
-import { UserError } from '../../errors.ts'
+import { UserError, messageOf } from '../../errors.ts'
 import type { SshOptions } from '../ssh.ts'
 import type {
   CommandLine,
@@ -154,7 +154,12 @@ export function openBroker(place: BrokerPlace): Broker {
     put: (socket: Socket) => Promise<Wire | Else>,
     advice: () => Promise<string>,
   ): Promise<BrokerStatus | Else | undefined> {
-    const socket = await findBroker(place.folder)
+    const socket = await findBroker(place.folder).catch((cause: unknown) => {
+      throw new UserError('failed', `the broker cannot be asked: ${messageOf(cause)}`, {
+        hint: `look at who owns ${place.folder} and who may write to it: it must be a folder of yours with mode 0700`,
+        cause,
+      })
+    })
     const wire =
       socket &&
       (await put(socket).catch(async (cause: unknown) => {
