@@ -14,6 +14,9 @@ const guid = text(
 /** One part of a resource's path, which is no `.` and no `..`. */
 const pathPart = String.raw`(?!\.{1,2}(?:/|$))[\w().-]{1,260}`
 
+/** One part of a marketplace image's name, which becomes part of a path too. */
+const imagePart = String.raw`(?!\.{1,2}(?::|$))[\w.-]{1,128}`
+
 /** A resource's whole id. */
 const resourceId = String.raw`/subscriptions/[\w-]{1,64}(?:/${pathPart}){1,20}`
 
@@ -26,7 +29,7 @@ const forbiddenUsers = new Set(
 
 /** What a person can choose of a host in Azure. */
 export const azureOptions = z.strictObject({
-  location: text(/^[A-Za-z0-9 ]+$/, 'a location, such as westeurope').describe(
+  location: text(/^[A-Za-z0-9][A-Za-z0-9 ]*$/, 'a location, such as westeurope').describe(
     'Azure location, such as westeurope.',
   ),
   zone: text(/^[1-9]$/, 'a zone, such as 1')
@@ -37,7 +40,7 @@ export const azureOptions = z.strictObject({
     .describe('Size of the virtual machine; it also decides the architecture.'),
   image: text(
     new RegExp(
-      `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|[^:/\\s]+(?::[^:/\\s]+){3}|${resourceId})$`,
+      `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|${imagePart}(?::${imagePart}){3}|${resourceId})$`,
     ),
     `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an id, /subscriptions/…`,
   )
