@@ -10,7 +10,7 @@ declare const fleetBuild: string
 
 /** What the broker runs sooner than a new process can: what is asked for all the time. */
 const hosted: ReadonlySet<string | undefined> = new Set(
-  'ps images logs df history exec ssh'.split(' '),
+  'ps images logs df history exec ssh __complete'.split(' '),
 )
 
 /** Whether a command line is one that the broker may be asked to run. */

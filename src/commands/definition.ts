@@ -12,6 +12,10 @@ export type Completes =
   | 'driver'
   | 'shell'
   | 'completed-shell'
+  | 'container'
+  | 'running-container'
+  | 'stopped-container'
+  | 'image'
   | 'file'
   | 'nothing'
 
@@ -148,6 +152,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly description?: string
   readonly arguments?: A
   readonly options?: O
+  /** What docker is given before the words of a command that passes through. */
+  readonly dockerWords?: readonly string[]
   /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
   /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */

@@ -63,6 +63,12 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     return { ...timeless(answer), alone: /chunks\/process\.js/.test(await readFile(file, 'utf8')) }
   }
 
+  /** What completion offers for the last of `words`, by name. */
+  async function namesOffered(...words: string[]) {
+    const { stdout, alone } = await answersAlone(['__complete', ...words])
+    return { alone, names: stdout.split('\n').map((line) => line.split('\t')[0]) }
+  }
+
   test('commands that begin at once start one, and share one connection', async () => {
     await ana.fleet(['broker', 'stop'])
     expect((await status()).pid).toBe(undefined)
@@ -153,6 +159,30 @@ describe.skipIf(!labIsHere)('with the broker', () => {
         expect(alone.code).toBe(0)
         expect({ args, ...(await answersAlone(args)) }).toEqual({ args, ...alone, alone: false })
       }
+    })
+
+    test('the completion of names, of hosts that are connected', async () => {
+      const both = { alone: false, names: ['talker', 'sleeper', ''] }
+      const running = { alone: false, names: ['sleeper', ''] }
+      const images = { alone: false, names: ['bb:1', ''] }
+      expect(await namesOffered('logs', '')).toEqual(both)
+      expect(await namesOffered('-m', 'h1', 'logs', 'tal')).toEqual({
+        alone: false,
+        names: ['talker', ''],
+      })
+      expect(await namesOffered('exec', '-it', '')).toEqual(running)
+      expect(await namesOffered('exec', '-m', 'h1', '-u', '7', 'sl')).toEqual(running)
+      expect(await namesOffered('exec', 'sleeper', '')).toMatchObject({ names: [':files', ''] })
+      expect(await namesOffered('container', 'rm', 'sleeper', '')).toEqual(both)
+      expect(await namesOffered('container', 'start', '--on', 'h1', '')).toEqual({
+        alone: false,
+        names: ['talker', ''],
+      })
+      expect(await namesOffered('run', '--rm', '')).toEqual(images)
+      expect(await namesOffered('image', 'rm', 'b')).toEqual(images)
+      expect(await namesOffered('docker', 'image', 'rm', '')).toEqual(images)
+      const nowhere = { env: { FLEET_BROKER: 'off' } }
+      expect(await ana.fleet(['__complete', 'logs', ''], nowhere)).toMatchObject({ stdout: '' })
     })
 
     test('but a long log, which others would wait for', async () => {

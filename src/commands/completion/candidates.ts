@@ -9,7 +9,8 @@ import {
   isGroup,
 } from '../definition.ts'
 import { commandList } from '../index.ts'
-import { type Candidate, files, knownWords } from './known-words.ts'
+import { completeDockerOption, namesAt } from './docker-words.ts'
+import { type Candidate, type Typed, files, knownWords } from './known-words.ts'
 
 const entries = commandList.flatMap((section) => section.entries)
 
@@ -27,7 +28,7 @@ const optionWithValue = (
 
 /** What an option is for that is not finished yet: `--driver=s` has its value in the same word. */
 async function candidatesOfOption(
-  fleet: Fleet,
+  typed: Typed,
   options: readonly Option<unknown>[],
   word: string,
 ): Promise<Candidate[]> {
@@ -40,7 +41,7 @@ async function candidatesOfOption(
     )
   }
   const option = optionWithValue(options, name)
-  const values = option === undefined ? [] : await knownWords(fleet, option.completes)
+  const values = option === undefined ? [] : await knownWords(typed, option.completes)
   return values.map((value) =>
     value === files ? files : { ...value, word: `${name}=${value.word}` },
   )
@@ -48,7 +49,7 @@ async function candidatesOfOption(
 
 /** The options that can stand at the last of `words`. Docker's are not known here, and fleet's only come first. */
 async function optionsAt(
-  fleet: Fleet,
+  typed: Typed,
   command: Command,
   words: readonly string[],
 ): Promise<readonly Option<unknown>[]> {
@@ -56,27 +57,55 @@ async function optionsAt(
     const isFirst = words.length === 1 || ['--machine', '--on'].includes(words[0] ?? '')
     return isFirst ? [commonOptions.machine, commonOptions.on] : []
   }
-  const more = await command.moreOptions?.(words.slice(0, -1), fleet)
+  const more = await command.moreOptions?.(words.slice(0, -1), typed.fleet)
   return [...Object.values({ ...command.options, ...more }), ...commonOptionsOf(command)]
+}
+
+/** The words of docker, without those before them that name machines. */
+function withoutTargets(words: readonly string[]): readonly string[] {
+  const [first = ''] = words
+  if (words.length < 2 || !/^(?:-m|--machine|--on|--all)(?:=|$)/.test(first)) return words
+  return withoutTargets(words.slice(first.includes('=') || first === '--all' ? 1 : 2))
+}
+
+/** Docker's options, where the last of `words` could be one. */
+async function dockerOptions(
+  { fleet }: Typed,
+  { dockerWords }: Command,
+  words: readonly string[],
+): Promise<Candidate[]> {
+  if (dockerWords === undefined) return []
+  fleet.hosted?.leave() // a program of this computer is asked
+  return completeDockerOption([...dockerWords, ...withoutTargets(words)], fleet.env)
 }
 
 /** What the last of `words`, those after the command's name, can become. */
 async function candidatesOfCommand(
-  fleet: Fleet,
+  typed: Typed,
   command: Command,
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (words.slice(0, -1).includes('--')) return []
-  const options = await optionsAt(fleet, command, words)
+  const options = await optionsAt(typed, command, words)
   const unfinished = optionWithValue(options, words.at(-2) ?? '')
-  if (unfinished !== undefined) return knownWords(fleet, unfinished.completes)
+  if (unfinished !== undefined) return knownWords(typed, unfinished.completes)
   const current = words.at(-1) ?? ''
-  if (current.startsWith('-')) return candidatesOfOption(fleet, options, current)
+  if (current.startsWith('-')) {
+    const own = await candidatesOfOption(typed, options, current)
+    return [...own, ...(await dockerOptions(typed, command, words))]
+  }
+  if (command.dockerWords !== undefined) {
+    const names = namesAt([...command.dockerWords, ...withoutTargets(words)])
+    if (names !== undefined) return knownWords(typed, names)
+  }
   const position = countOperands(options, words.slice(0, -1))
   const argument = argumentAt(Object.values(command.arguments ?? {}), position)
   if (argument === undefined) return []
-  if (argument.completes === 'place' && current.includes(':')) return pathsOnMachine(fleet, current)
-  return knownWords(fleet, argument.completes)
+  if (argument.completes === 'place' && current.includes(':')) {
+    typed.fleet.hosted?.leave() // it asks the broker
+    return pathsOnMachine(typed.fleet, current)
+  }
+  return knownWords(typed, argument.completes)
 }
 
 /** How long paths of a machine are waited for. */
@@ -126,31 +155,31 @@ const verbCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[]
 
 /** What the last of `words` can become among the verbs of `level` and what follows them. */
 async function candidatesAmong(
-  fleet: Fleet,
+  typed: Typed,
   level: readonly (Command | CommandGroup)[],
   words: readonly string[],
 ): Promise<Candidate[]> {
   const [first = '', ...rest] = words
   const common = Object.values(commonOptions)
   if (rest.length === 0) {
-    return first.startsWith('-') ? candidatesOfOption(fleet, common, first) : verbCandidates(level)
+    return first.startsWith('-') ? candidatesOfOption(typed, common, first) : verbCandidates(level)
   }
   if (first.startsWith('-')) {
     const option = optionWithValue(common, first)
-    if (option !== undefined && rest.length === 1) return knownWords(fleet, option.completes)
-    return candidatesAmong(fleet, level, option === undefined ? rest : rest.slice(1))
+    if (option !== undefined && rest.length === 1) return knownWords(typed, option.completes)
+    return candidatesAmong(typed, level, option === undefined ? rest : rest.slice(1))
   }
   if (first === 'help') return rest.length === 1 ? verbCandidates(level) : []
   const entry = level.find(({ name, ...entry }) =>
     [name, ...('aliases' in entry ? (entry.aliases ?? []) : [])].includes(first),
   )
   if (entry === undefined) return []
-  if (!isGroup(entry)) return candidatesOfCommand(fleet, entry, rest)
-  const named = await candidatesAmong(fleet, entry.commands, rest)
+  if (!isGroup(entry)) return candidatesOfCommand(typed, entry, rest)
+  const named = await candidatesAmong(typed, entry.commands, rest)
   const meant = entry.commands.find(({ name }) => name === entry.default)
   const isNamed = rest.length > 1 && entry.commands.some(({ name }) => name === rest[0])
   if (meant === undefined || isNamed) return named
-  return [...named, ...(await candidatesOfCommand(fleet, meant, rest))]
+  return [...named, ...(await candidatesOfCommand(typed, meant, rest))]
 }
 
 /** What would be another line of the answer, or would act on the terminal. */
@@ -159,7 +188,7 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 /** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
-  const found = await candidatesAmong(fleet, entries, words).catch(() => [])
+  const found = await candidatesAmong({ fleet, line: words }, entries, words).catch(() => [])
   return found
     .filter(({ word }) => word === files.word || word.startsWith(current))
     .filter(({ word, description }) => !unprintable.test(word + description))

@@ -8,11 +8,13 @@ export const complete = defineCommand({
   arguments: { words: any('words', 'the words after fleet, the last one unfinished') },
   passesThrough: true,
   hidden: true,
-  run: async ({ io, args }) => {
-    const { openFleet } = await import('../../fleet.ts')
+  run: async ({ fleet, io, args }) => {
     const { completeWords } = await import('./candidates.ts')
-    await using fleet = openFleet(io, inventoryIn(args.words.slice(0, -1)))
-    for (const { word, description } of await completeWords(fleet, args.words)) {
+    const inventory = inventoryIn(args.words.slice(0, -1))
+    if (inventory !== undefined) fleet.hosted?.leave()
+    const { openFleet } = await import('../../fleet.ts')
+    await using named = inventory === undefined ? undefined : openFleet(io, inventory)
+    for (const { word, description } of await completeWords(named ?? fleet, args.words)) {
       if (oneLine(word) !== word) continue // a shell would insert something else
       io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)
     }

@@ -8,6 +8,13 @@ export interface Candidate {
   readonly description: string
 }
 
+/** What a person has typed so far. */
+export interface Typed {
+  readonly fleet: Fleet
+  /** The words after `fleet`. */
+  readonly line: readonly string[]
+}
+
 /** Stands for "a file name", which the shell completes by itself. */
 export const files: Candidate = { word: ':files', description: '' }
 
@@ -56,7 +63,10 @@ const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
   (await knownMachines(fleet)).map((machine) => ({ ...machine, word: `${machine.word}:` }))
 
 /** What fleet knows of what can stand there. */
-export async function knownWords(fleet: Fleet, completes: Completes): Promise<Candidate[]> {
+export async function knownWords(
+  { fleet, line }: Typed,
+  completes: Completes,
+): Promise<Candidate[]> {
   switch (completes) {
     case 'machine':
       return knownMachines(fleet)
@@ -77,6 +87,13 @@ export async function knownWords(fleet: Fleet, completes: Completes): Promise<Ca
     case 'shell': {
       const { shells } = await import('../../operations/shells.ts')
       return each(shells, 'shell')
+    }
+    case 'container':
+    case 'running-container':
+    case 'stopped-container':
+    case 'image': {
+      const { namesOnEngines } = await import('./engine-names.ts')
+      return namesOnEngines(fleet, line, completes)
     }
     case 'file':
       return [files]

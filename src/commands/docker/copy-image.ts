@@ -21,7 +21,7 @@ export const copyImageCommand = defineCommand({
   description:
     'Copy an image from one machine to others, without a registry: it goes through this computer, and layers that a machine has are not sent.',
   arguments: {
-    image: required('image', 'a name or an id'),
+    image: required('image', 'a name or an id', 'image'),
     from: required('from', 'the machine that has it', 'machine'),
     to: several('to', 'the machines that get it', 'machine'),
   },

@@ -30,7 +30,7 @@ const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
 export const history = defineCommand({
   name: 'history',
   summary: 'Show how an image was made, step by step',
-  arguments: { image: required('image', 'name or id of the image') },
+  arguments: { image: required('image', 'name or id of the image', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

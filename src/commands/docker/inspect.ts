@@ -6,11 +6,13 @@ import { askEngines } from './across.ts'
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
 
 /** Prints all that the engines say of things, as one JSON array; of several machines, each with its name. */
-const inspectCommand = (what: string, load: () => Promise<Inspect>): Command =>
+const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspect>): Command =>
   defineCommand({
     name: 'inspect',
     summary: `Print all about ${what}, as JSON`,
-    arguments: { names: several('names', `names or ids of ${what}`) },
+    arguments: {
+      names: several('names', `names or ids of ${what}`, what === 'images' ? 'image' : 'container'),
+    },
     targets: 'many',
     gathers: true,
     answers: 'json',

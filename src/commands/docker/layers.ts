@@ -27,7 +27,7 @@ const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
 export const layers = defineCommand({
   name: 'layers',
   summary: 'List the layers of images, their sizes, and which images share them',
-  arguments: { images: any('images', 'names or ids; all images if none is named') },
+  arguments: { images: any('images', 'names or ids; all images if none is named', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

@@ -33,7 +33,7 @@ export const logs = defineCommand({
   summary: 'Show what containers printed',
   description:
     'Show what containers printed. Lines of several containers or machines carry the name of their source and come in the order of time; with --follow, as they are printed.',
-  arguments: { containers: several('containers', 'names or ids') },
+  arguments: { containers: several('containers', 'names or ids', 'container') },
   options: {
     follow: flag('-f, --follow', 'go on with what they print from now'),
     tail: parsed('-n, --tail <lines>', 'only the last lines of each (all)', parseTail),

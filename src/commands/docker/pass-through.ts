@@ -35,6 +35,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     summary,
     arguments: { words: any('words', 'as docker takes them', 'file') },
     passesThrough: true,
+    dockerWords: prefix,
     targets: 'many',
     gathers: true,
     failureCode: dockerFailure,

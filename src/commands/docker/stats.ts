@@ -23,7 +23,13 @@ export const stats = defineCommand({
   summary: 'Show what containers use of processor, memory and network',
   description:
     'Show what containers use of processor, memory and network. On a terminal the table is renewed until Ctrl-C.',
-  arguments: { containers: any('containers', 'names or ids; all that run if none is named') },
+  arguments: {
+    containers: any(
+      'containers',
+      'names or ids; all that run if none is named',
+      'running-container',
+    ),
+  },
   options: { stream: flag('--no-stream', 'measure once') },
   targets: 'many',
   gathers: true,

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { readCommand } from '../../engine/docker/verbs.ts'
+import { findProgram } from '../../engine/docker/find-program.ts'
+import type { Completes } from '../definition.ts'
+import type { Candidate } from './known-words.ts'
+
+const words = (text: string): string[] => text.split(/\s+/)
+
+/** Which names docker's verbs take first; those of `repeated` take more of them. Source: docker's own completion, release 28. */
+const names: readonly { readonly verbs: readonly string[]; readonly takes: Completes }[] = [
+  {
+    verbs: words('exec attach stop kill pause top port stats unpause'),
+    takes: 'running-container',
+  },
+  { verbs: ['start'], takes: 'stopped-container' },
+  {
+    verbs: words('logs restart rm rename update wait diff commit export inspect'),
+    takes: 'container',
+  },
+  { verbs: words('run create rmi tag push save history'), takes: 'image' },
+]
+const imageVerbs = words('rm inspect tag push save history')
+const repeated = new Set(
+  words('stop kill pause stats unpause start restart rm update wait inspect rmi save'),
+)
+
+/** What the last of docker's words is the name of; undefined where docker's verb takes none there. */
+export function namesAt(line: readonly string[]): Completes | undefined {
+  const [group, second = ''] = line
+  const isGroup = group === 'container' || group === 'image'
+  const verb = isGroup ? second : (group ?? '')
+  const rest = line.slice(isGroup ? 2 : 1)
+  if (rest.length === 0) return undefined
+  const read = readCommand(line)?.words
+  if (read !== undefined) {
+    const operands = read.filter(({ kind }) => kind === 'operand')
+    const last = read.at(-1)
+    const isFirst = last?.kind === 'operand' && (operands.length === 1 || repeated.has(verb))
+    if (!isFirst) return undefined
+  } else {
+    const before = rest.slice(0, -1).filter((word) => !word.startsWith('-'))
+    if (before.length > 0 && !repeated.has(verb)) return undefined
+  }
+  if (group === 'image') return imageVerbs.includes(verb) ? 'image' : undefined
+  return names.find(({ verbs }) => verbs.includes(verb))?.takes
+}
+
+/** How long the docker CLI may take, in milliseconds. */
+const patienceMs = 2_000
+
+/** The options that the docker CLI of this computer, if any, has for the last of its words. */
+export async function completeDockerOption(
+  line: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Candidate[]> {
+  const docker = await findProgram('docker', env)
+  if (docker === undefined) return []
+  const { stdout } = await promisify(execFile)(docker, ['__complete', ...line], {
+    env: { ...env },
+    timeout: patienceMs,
+  })
+  // A line for each, `WORD<tab>DESCRIPTION`, and `:DIRECTIVE` last (cobra's shell completions).
+  return stdout.split('\n').flatMap((text) => {
+    const [word = '', description = ''] = text.split('\t')
+    return word.startsWith('-') ? [{ word, description }] : []
+  })
+}
