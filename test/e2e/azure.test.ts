@@ -134,7 +134,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
       expect(await expectOk('ssh', machine, '--', 'echo', 'in')).toBe('in\n')
       await expectOk('rm', '-y', machine)
       expect(azure.remains()).toEqual(there)
-      await expectOk('gc', '--driver', 'azure', '-y')
+      await expectOk('gc', 'web-1', '--driver', 'azure', '-y')
     },
   )
 
