@@ -328,6 +328,12 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
       .catch((error: unknown) => error)
     expect(missing).toMatchObject(missing instanceof Error ? { kind: 'failed' } : { code: 1 })
     expect(JSON.stringify(missing)).not.toContain('.fleet-')
+    await symlink('/etc/passwd', join(seat.folder, 'leading'))
+    await seat.ok(['cp', 'leading', 'box:/tmp'])
+    const leading = await seat
+      .docker(['cp', 'box:/tmp/leading', 'out'])
+      .then(({ code }) => `docker's own client: ${code}`, String)
+    expect(leading).toMatch(here ? /client: 0/ : /would be a link to \/etc\/passwd on this comp/)
     await seat.ok(['rm', 'box'])
   })
 

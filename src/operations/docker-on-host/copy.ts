@@ -8,10 +8,10 @@ import { UserError, fileTroubleOf } from '../../errors.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
 import { type Accepted, acceptEntries } from '../archive/accept-entries.ts'
 import { type LeftOut, collectLeftOut } from '../archive/left-out.ts'
-import { toByteString } from '../archive/tar-format.ts'
+import { bytesOf, showName, toByteString } from '../archive/tar-format.ts'
 import { writeTar } from '../archive/write-tar.ts'
 import { chooseTarget } from '../choose-target.ts'
-import { openSideHere } from '../copy-here.ts'
+import { findHere, openSideHere } from '../copy-here.ts'
 import { openInput, readOutput, stageScript } from '../host-tree.ts'
 import { packTree, pathsBelow } from '../local-tree.ts'
 import type { Streams } from '../streams.ts'
@@ -170,12 +170,27 @@ async function writeHere(
   const chosen = isContent
     ? ({ ...place, how: 'merge' } as const)
     : chooseTarget(place, found, kept)
+  if (kept.isLink) await refuseLinkOut(first.value, chosen.path)
   await using receiver = await side.receive(chosen)
   await receiver.take(
     (async function* all() {
       yield first.value
       yield* entries
     })(),
+  )
+}
+
+/** Throws where a link of a container's would lead to something of this computer, which a later copy to its name would replace. */
+async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void> {
+  const leadsTo = bytesOf(linkname).toString('utf8')
+  const { kind } = await findHere(resolve(dirname(path), leadsTo))
+  if (kind === 'absent') return
+  throw new UserError(
+    'failed',
+    `${path} would be a link to ${showName(linkname)} on this computer`,
+    {
+      hint: 'to copy what the link leads to in the container, use --follow-link',
+    },
   )
 }
 
