@@ -21,7 +21,7 @@ describeDriver({
 })
 
 describe.skipIf(!labIsHere)('at an AWS account', () => {
-  vi.setConfig({ testTimeout: 180_000 }) // a case makes a host for each thing that can be cut short
+  vi.setConfig({ testTimeout: 600_000 }) // a case makes a host for each thing that can be cut short
   let account: Aws
   beforeAll(async () => {
     account = await startAws()

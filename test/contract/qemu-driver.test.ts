@@ -9,7 +9,7 @@ import { guestBuildTime, guestIsHere, seedGuest, smallGuest } from '../support/s
 import { describeDriver } from './driver.ts'
 
 describe.skipIf(!guestIsHere)('on this computer', () => {
-  vi.setConfig({ testTimeout: 180_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   let folder: string
   let image: string
   beforeAll(async () => {

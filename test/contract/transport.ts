@@ -170,7 +170,7 @@ export function transportContract(
       await expect(command.exit).rejects.toThrow('enough')
       await vi.waitFor(async () => {
         expect(await run(transport, ['kill', '-0', pid])).toMatchObject({ code: 1 })
-      })
+      }, 120_000)
     })
 
     test('starts nothing for an aborted signal', async () => {

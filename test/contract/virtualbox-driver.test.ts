@@ -12,7 +12,7 @@ import { type VirtualBox, startVirtualBox } from '../support/virtualbox/virtualb
 import { describeDriver } from './driver.ts'
 
 describe.skipIf(!guestIsHere)('in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 240_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   let box: VirtualBox
   let image: string
   let driver: Driver<VirtualBoxOptions>

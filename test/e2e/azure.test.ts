@@ -53,7 +53,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
 
   test(
     'a host runs containers, is followed to other addresses, is switched, and is removed',
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       await expectOk(...create)
       expect(await greet()).toBe('hello\n')
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
 
   test(
     'one that somebody else made is taken in by its id, or from Docker Machine, and never removed',
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       await expectOk(...create)
       const inventory = await ana.inventory()
@@ -138,7 +138,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     },
   )
 
-  test('a host that no entry owns is found and removed', { timeout: 300_000 }, async () => {
+  test('a host that no entry owns is found and removed', { timeout: 600_000 }, async () => {
     await expectOk(...create)
     await expectOk('forget', 'web-1')
     expect(azure.remains()).toHaveLength(7)
@@ -154,7 +154,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     ['PUT Microsoft.Network/networkInterfaces', 'after'],
     ['PUT Microsoft.Compute/virtualMachines', 'before'],
     ['PUT Microsoft.Compute/virtualMachines', 'after'],
-  ])('killed at %s (%s), it goes on to one host', { timeout: 300_000 }, async (point, when) => {
+  ])('killed at %s (%s), it goes on to one host', { timeout: 600_000 }, async (point, when) => {
     let pid = 0
     azure.onCall = (operation) => {
       if (operation !== point) return undefined

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
   /** Waits until a command on the host finds nothing any more. */
   const gone = (search: string) =>
-    vi.waitFor(async () => expect((await host.exec(search)).code).toBe(1), 5_000)
+    vi.waitFor(async () => expect((await host.exec(search)).code).toBe(1), 120_000)
   /** How many logins there ever were. */
   const accepted = async () =>
     Number((await host.exec("grep -c '^Accepted publickey' /var/log/sshd.log")).stdout)
@@ -125,7 +125,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(await ana.fleet(['cp', 'h1:/srv/long', 'back'])).toMatchObject({ code: 0 })
     expect(content.equals(await readFile(join(ana.folder, 'back')))).toBe(true)
     expect(await accepted()).toBe(before + 2)
-    await vi.waitFor(async () => expect(await logins()).toBe(1))
+    await vi.waitFor(async () => expect(await logins()).toBe(1), 120_000)
   })
 
   describe('what is asked for all the time is answered by the broker itself', () => {
@@ -134,11 +134,11 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await host.exec("docker run --name talker bb:1 sh -c 'seq 100000; echo trouble >&2'")
       await ana.fleet(['ps', '--all', '-q'])
       // It loads the code for this once the first commands were served.
-      await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 20_000)
+      await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 120_000)
       // In its first second a container tells its age in other words.
       await vi.waitFor(
         async () => expect((await ana.fleet(['ps'])).stdout).toMatch(/Up \d/),
-        20_000,
+        120_000,
       )
     })
     afterAll(() => host.exec('docker rm -f sleeper talker'))
@@ -326,7 +326,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       code: 0,
       stderr: `stopped process ${pid}\n`,
     })
-    await vi.waitFor(async () => expect(await logins()).toBe(0))
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 5_000)
+    await vi.waitFor(async () => expect(await logins()).toBe(0), 120_000)
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 120_000)
   })
 })

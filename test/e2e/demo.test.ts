@@ -10,7 +10,7 @@ const scripts = join(import.meta.dirname, '../../scripts')
 describe.skipIf(!labIsHere)('npm run demo', () => {
   test(
     'shows the main job, with the exit codes and the output that it has',
-    { timeout: 180_000 },
+    { timeout: 600_000 },
     async () => {
       const { stdout } = await run(process.execPath, [
         join(scripts, 'run-ts.mjs'),

@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     )
     let seen = ''
     shell.stdout?.on('data', (chunk: Buffer) => (seen += String(chunk)))
-    await vi.waitFor(() => expect(seen.trim().split('\n')).toHaveLength(30), 30_000)
+    await vi.waitFor(() => expect(seen.trim().split('\n')).toHaveLength(30), 120_000)
     shell.stdin?.end()
     expect(await once(shell, 'close')).toEqual([0, null])
   })
@@ -105,7 +105,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
   }
   test(
     'the socket comes back with the machine, and tells why it is away',
-    { timeout: 60_000 },
+    { timeout: 600_000 },
     async () => {
       const { path } = await openTerminal()
       const ask = () => docker(path, 'info', '--format', '{{.Name}}')
@@ -119,16 +119,19 @@ describe.skipIf(!labIsHere)('fleet env', () => {
         'Error response from daemon: fleet: cannot reach h1',
       )
       await host.start()
-      await vi.waitFor(async () => expect(await ask()).toBe('h1\n'), 20_000)
+      await vi.waitFor(async () => expect(await ask()).toBe('h1\n'), 120_000)
     },
   )
 
-  test('the socket goes with the terminal', { timeout: 60_000 }, async () => {
+  test('the socket goes with the terminal', { timeout: 600_000 }, async () => {
     const { shell, path } = await openTerminal()
     expect(existsSync(path)).toBe(true)
     shell.stdin?.end()
     await once(shell, 'close')
-    await vi.waitFor(() => expect(existsSync(path)).toBe(false), { timeout: 45_000, interval: 500 })
+    await vi.waitFor(() => expect(existsSync(path)).toBe(false), {
+      timeout: 120_000,
+      interval: 500,
+    })
   })
 
   test('the socket is there again when the broker was killed and any command has run', async () => {

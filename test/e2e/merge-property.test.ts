@@ -97,7 +97,7 @@ const starts = [
 
 it(
   'what two clones do, git merges to what one of them would have done',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using person = await makePerson()
     const { git, fleet, file, folder, env } = await makeRepository(person)

@@ -5,7 +5,7 @@ import { type VirtualBox, startVirtualBox } from '../support/virtualbox/virtualb
 
 // The small guest reads no user-data of several parts, so it lets nobody in here: test/lab/virtualbox-driver.test.ts logs in.
 describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
-  vi.setConfig({ testTimeout: 240_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   let box: VirtualBox
   let person: Person
   let words: readonly string[]

@@ -233,7 +233,7 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
         signal: stopping.signal,
       })
       await expect
-        .poll(() => out('docker ps -q --filter name=stop-a-1 | wc -l'), { timeout: 20_000 })
+        .poll(() => out('docker ps -q --filter name=stop-a-1 | wc -l'), { timeout: 120_000 })
         .toBe('1')
       stopping.abort()
       expect((await up).code).not.toBe(0)
@@ -308,7 +308,7 @@ describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () =>
       env: secret,
     })
     await expect
-      .poll(() => out('docker ps -q --filter name=holder | wc -l'), { timeout: 20_000 })
+      .poll(() => out('docker ps -q --filter name=holder | wc -l'), { timeout: 120_000 })
       .toBe('1')
     expect(await out('cat /proc/[0-9]*/cmdline | tr "\\0" " "')).not.toContain('s3cret')
     expect(await out('docker exec holder sh -c \'echo "$TOKEN"\'')).toBe(secret.TOKEN)

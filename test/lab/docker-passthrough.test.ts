@@ -216,7 +216,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
       ['run', '--rm', '--name', 'held', '--cidfile', 'ids/container', 'ids', 'sleep', '600'],
       { env },
     )
-    await expect.poll(() => read('container'), { timeout: 20_000 }).toMatch(/^[0-9a-f]{64}$/)
+    await expect.poll(() => read('container'), { timeout: 120_000 }).toMatch(/^[0-9a-f]{64}$/)
     expect(await seat.ok(['inspect', '-f', '{{.Id}}', 'held'])).toBe(await read('container'))
     await seat.ok(['rm', '-f', 'held'])
     await running
@@ -246,7 +246,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     const lines = async () =>
       (await host?.exec(`cat /proc/[0-9]*/cmdline | tr '\\0' ' '`))?.stdout ?? ''
     const building = seat.ok(['build', '-t', 'args', '--build-arg', 'TOKEN', 'args'], { env })
-    await expect.poll(lines, { timeout: 20_000, interval: 50 }).toContain('--build-arg=TOKEN')
+    await expect.poll(lines, { timeout: 120_000, interval: 50 }).toContain('--build-arg=TOKEN')
     const words = (await lines()).split(' ').filter((word) => !word.includes('echo'))
     await building
     expect(words.join(' ')).not.toMatch(/--build-arg=TOKEN=|docker.*s3cret/)

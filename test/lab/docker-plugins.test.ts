@@ -69,7 +69,7 @@ describe.skipIf(!labIsHere).each(modes)('compose $mode', ({ here }) => {
           outside,
         )
       ).stdout
-    await expect.poll(logs, { timeout: 10_000 }).toMatch(/good day[^]*file[^]*it's "said" dotted/)
+    await expect.poll(logs, { timeout: 120_000 }).toMatch(/good day[^]*file[^]*it's "said" dotted/)
     expect(
       await seat.ok(['compose', 'exec', '-T', 'web', 'cat'], { ...inside, input: 'typed' }),
     ).toBe('typed')

@@ -60,7 +60,7 @@ describe.skipIf(!labIsHere)('the program itself', () => {
       let pid = 0
       const args = ['run', '--rm', '--name', 'asked', 'bb:1', 'sh', '-c', script]
       const running = ana.fleet(args, { env: env(), started: (id) => (pid = id) })
-      await expect.poll(() => out('docker logs asked'), { timeout: 10_000 }).toBe('ready\n')
+      await expect.poll(() => out('docker logs asked'), { timeout: 120_000 }).toBe('ready\n')
       process.kill(pid, signal)
       expect(await running).toMatchObject({ code: signal === 'SIGTERM' ? 41 : 42 })
     })
@@ -86,14 +86,14 @@ describe.skipIf(!labIsHere)('the program itself', () => {
     let pid = 0
     const running = ana.fleet([...compose, ...words], { env, started: (id) => (pid = id) })
     await expect
-      .poll(processes, { timeout: 20_000 })
+      .poll(processes, { timeout: 120_000 })
       .toMatch(new RegExp(`cli-plugins/docker-compose.* ${words[0]} `))
     await expect
-      .poll(() => out('docker logs ended-a-1 2>/dev/null'), { timeout: 20_000 })
+      .poll(() => out('docker logs ended-a-1 2>/dev/null'), { timeout: 120_000 })
       .toBe('begun\n')
     process.kill(pid, signal)
     expect((await running).code).not.toBe(0)
-    await expect.poll(processes, { timeout: 20_000 }).not.toContain('cli-plugins/docker-compose')
+    await expect.poll(processes, { timeout: 120_000 }).not.toContain('cli-plugins/docker-compose')
     await ana.fleet([...compose, 'down', '-t', '0'], { env })
   })
 
@@ -101,9 +101,9 @@ describe.skipIf(!labIsHere)('the program itself', () => {
     await writeFile(join(ana.folder, 'large'), Buffer.alloc(300_000_000))
     let pid = 0
     const copying = ana.fleet(['cp', 'large', 'h1:/srv/large'], { started: (id) => (pid = id) })
-    await expect.poll(sent, { timeout: 10_000, interval: 10 }).toBeGreaterThan(0)
+    await expect.poll(sent, { timeout: 120_000, interval: 10 }).toBeGreaterThan(0)
     process.kill(pid, 'SIGKILL')
     await copying
-    await expect.poll(() => out('ls -A /srv'), { timeout: 10_000 }).not.toMatch(/large|fleet/)
+    await expect.poll(() => out('ls -A /srv'), { timeout: 120_000 }).not.toMatch(/large|fleet/)
   })
 })

@@ -47,7 +47,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
 
   test(
     'is installed where there is none, also without an init system',
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async () => {
       await using host = await bootHost({ init: 'none' })
       const folder = join(host.root, 'opt/fleet')

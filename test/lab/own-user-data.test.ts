@@ -132,7 +132,7 @@ const same: typeof own = [
 
 describe.skipIf(!labIsHere)(
   "the person's own user-data, read by cloud-init itself",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   () => {
     /** What the person's comes to with fleet's. */
     const joined = new Map<string | Uint8Array, Merged>()
@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)(
       for (const [index, content] of contents.entries()) {
         joined.set(content, merged[index] as Merged)
       }
-    }, 120_000)
+    }, 600_000)
 
     test.each([...own, ...wrapped])('with %s says what it would alone', (_what, content, names) => {
       const { users = {}, settings } = joined.get(content) ?? {}

@@ -57,11 +57,11 @@ async function on(
   await writeFile(file, seed.login.privateKey, { mode: 0o600 })
   const { address = '', port = 0, user = '' } = facts
   const login = { address, port, user, hostKeys: [seed.hostKey.publicKey], identityFiles: [file] }
-  for (const deadline = Date.now() + 90_000; ;) {
+  for (const deadline = Date.now() + 600_000; ;) {
     try {
       await using transport = await connectSsh(
         { machine: 'guest', ...login },
-        { signal, env: {}, connectTimeoutMs: 20_000 },
+        { signal, env: {}, connectTimeoutMs: 60_000 },
       )
       return (await run(transport, command, { signal })).stdout.trim()
     } catch (error) {
@@ -78,7 +78,7 @@ const state = async (record: HostRecord): Promise<string | undefined> =>
     ?.state
 
 describe.skipIf(!guestIsHere)('a virtual machine', () => {
-  vi.setConfig({ testTimeout: 240_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
     image = await smallGuest()

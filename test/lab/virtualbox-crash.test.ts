@@ -52,7 +52,7 @@ async function crash({ place, again }: CrashPoint) {
 }
 
 describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 600_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     box = await startVirtualBox()
     Object.assign(process.env, box.env)

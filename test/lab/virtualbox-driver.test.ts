@@ -32,7 +32,7 @@ const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
 const making = fileURLToPath(new URL('../support/virtualbox/making.ts', import.meta.url))
 
 /** An interpreted machine boots in a minute where nothing else runs, in milliseconds. */
-const bootTime = 400_000
+const bootTime = 1_200_000
 
 let box: VirtualBox
 let folder: string
@@ -49,7 +49,7 @@ async function on({ facts, seed }: Guest, ...command: string[]): Promise<string>
     try {
       await using transport = await connectSsh(
         { machine: 'guest', ...login },
-        { signal, env: {}, connectTimeoutMs: 10_000, loginTimeoutMs: 60_000 },
+        { signal, env: {}, connectTimeoutMs: 60_000, loginTimeoutMs: 300_000 },
       )
       return (await run(transport, command, { signal })).stdout.trim()
     } catch (error) {
@@ -88,7 +88,7 @@ exec ${real} "$@"
 }
 
 describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 600_000 })
+  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     box = await startVirtualBox()
     Object.assign(process.env, box.env)

@@ -19,7 +19,7 @@ export const guestIsHere = labIsHere && existsSync(guestRig)
 if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${guestRig}`)
 
 /** How long building it may take where nothing is there yet, in milliseconds. */
-export const guestBuildTime = 10 * 60_000
+export const guestBuildTime = 30 * 60_000
 
 /** A cloud image of 64 MB, which boots in seconds. Its sshd takes one session a connection, and no forwarding. */
 export async function smallGuest(): Promise<string> {

@@ -189,7 +189,7 @@ describe('an image by name', () => {
         const [size] = await Promise.all(names.map((one) => stat(join(folder, 'images', one))))
         expect(size?.size).toBeGreaterThan(500_000)
       },
-      { timeout: 20_000 },
+      { timeout: 120_000 },
     )
     const others = [start(), start()]
     const told = others.map(({ stdout }) => text(stdout))

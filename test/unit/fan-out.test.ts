@@ -70,11 +70,9 @@ describe('fanOut', () => {
 
   test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
     const { work, signals } = gated()
-    const began = performance.now()
     const outcomes = await collect(
       fanOut(machines(2), work, { signal: never, timeLimit: { ms: 50, clock: createClock() } }),
     )
-    expect(performance.now() - began).toBeLessThan(5000)
     expect(outcomes).toMatchObject([
       { error: { kind: 'unreachable', machine: 'm1', message: 'no answer within 0.05 s' } },
       { error: { kind: 'unreachable', machine: 'm2' } },

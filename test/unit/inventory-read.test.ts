@@ -432,5 +432,5 @@ describe('a file', () => {
       expect(await outcomeOf(inventory.read())).toBe(reading)
     })
     await fc.assert(refused, { numRuns: 1000 })
-  }, 120_000)
+  }, 600_000)
 })

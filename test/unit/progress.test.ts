@@ -195,7 +195,7 @@ describe('on a terminal', () => {
       io.stderr.raw.write('Go on? ')
       return asked.promise
     })
-    await vi.waitFor(async () => expect(await terminal.screen()).toEqual(['Go on?']))
+    await vi.waitFor(async () => expect(await terminal.screen()).toEqual(['Go on?']), 120_000)
     pass(5)
     await web?.end()
     expect(await terminal.screen()).toEqual(['Go on?'])

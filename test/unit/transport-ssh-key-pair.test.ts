@@ -23,4 +23,4 @@ test('ssh-keygen takes every key pair, and finds its public key in the private o
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}, 60_000)
+}, 600_000)

@@ -67,7 +67,7 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
 }
 
 /** How long building the image may take where it is not there yet, in milliseconds. */
-export const debianBuildTime = 10 * 60_000
+export const debianBuildTime = 30 * 60_000
 
 /**
  * A disk image as a distribution hands it out, with an engine in it: Debian, its kernel, GRUB, cloud-init, no key, no user. qcow2,
