@@ -12,7 +12,7 @@ const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
 /** How often clients come and die. */
 const cycles = Math.max(5, Math.round(flowSeconds / 20))
 /** How long the logs are that are read, in megabytes. */
-const logMegabytes = Number(process.env['FLEET_SOAK_LOG_MB'] ?? 60)
+const logMegabytes = Number(process.env['FLEET_SOAK_LOG_MB'] ?? 30)
 /** Within this every stream has ended once its link is silent: it counts as dead after 12 s. */
 const silenceMs = 120_000
 
