@@ -232,40 +232,6 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     await seat.ok(['rm', 'made'])
   })
 
-  test('values of variables are on no command line', async ({ skip }) => {
-    skip(here, 'docker itself sees to it')
-    const context = join(seat.folder, 'args')
-    await mkdir(context)
-    await writeFile(
-      join(context, 'Dockerfile'),
-      'FROM bb:1\nARG TOKEN\nRUN echo "$TOKEN" > /t; sleep 2\n',
-    )
-    const token = "s3cret 'of' many\nlines \\"
-    const env = { TOKEN: token, DOCKER_BUILDKIT: '0' }
-    const [host] = lab.hosts
-    const lines = async () =>
-      (await host?.exec(`cat /proc/[0-9]*/cmdline | tr '\\0' ' '`))?.stdout ?? ''
-    const building = seat.ok(['build', '-t', 'args', '--build-arg', 'TOKEN', 'args'], { env })
-    await expect.poll(lines, { timeout: 120_000, interval: 50 }).toContain('--build-arg=TOKEN')
-    const words = (await lines()).split(' ').filter((word) => !word.includes('echo'))
-    await building
-    expect(words.join(' ')).not.toMatch(/--build-arg=TOKEN=|docker.*s3cret/)
-    const show = ['run', '--rm', '-e', 'TOKEN', 'args', 'sh', '-c', 'cat /t; echo "$TOKEN"']
-    expect(await seat.ok(show, { env })).toBe(`${token}\n${token}`)
-  })
-
-  test('a file that cannot be read is named', async ({ skip }) => {
-    skip(process.getuid?.() === 0, 'root reads every file')
-    const context = join(seat.folder, 'unreadable')
-    await mkdir(context)
-    await writeFile(join(context, 'Dockerfile'), 'FROM bb:1\n')
-    await writeFile(join(context, 'secret'), '', { mode: 0 })
-    await expect(seat.docker(['build', 'unreadable'])).rejects.toMatchObject({
-      kind: 'failed',
-      message: expect.stringContaining('unreadable/secret'),
-    })
-  })
-
   test('a failing build fails', async () => {
     const context = join(seat.folder, 'failing')
     await mkdir(context)
@@ -356,6 +322,28 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
 })
 
 describe.skipIf(!labIsHere)('docker without a CLI here', () => {
+  test('values of variables are on no command line', async () => {
+    await using seat = await takeSeat(lab, { here: false })
+    const context = join(seat.folder, 'args')
+    await mkdir(context)
+    await writeFile(
+      join(context, 'Dockerfile'),
+      'FROM bb:1\nARG TOKEN\nRUN echo "$TOKEN" > /t; sleep 2\n',
+    )
+    const token = "s3cret 'of' many\nlines \\"
+    const env = { TOKEN: token, DOCKER_BUILDKIT: '0' }
+    const [host] = lab.hosts
+    const lines = async () =>
+      (await host?.exec(`cat /proc/[0-9]*/cmdline | tr '\\0' ' '`))?.stdout ?? ''
+    const building = seat.ok(['build', '-t', 'args', '--build-arg', 'TOKEN', 'args'], { env })
+    await expect.poll(lines, { timeout: 120_000, interval: 50 }).toContain('--build-arg=TOKEN')
+    const words = (await lines()).split(' ').filter((word) => !word.includes('echo'))
+    await building
+    expect(words.join(' ')).not.toMatch(/--build-arg=TOKEN=|docker.*s3cret/)
+    const show = ['run', '--rm', '-e', 'TOKEN', 'args', 'sh', '-c', 'cat /t; echo "$TOKEN"']
+    expect(await seat.ok(show, { env })).toBe(`${token}\n${token}`)
+  })
+
   test.each(['ana', 'bob'] as const)(
     'works for %s, with sudo where that is needed',
     async (user) => {
