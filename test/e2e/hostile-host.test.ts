@@ -339,14 +339,15 @@ describe('a host that is copied from', () => {
     expect(stderr).not.toContain('bug in fleet')
   })
 
-  test('writes through no link that it made before', async () => {
+  test('places no link to write through later', async () => {
     host.behave(
       sending(found('file', ''), entry({ name: './notes', type: '2', linkname: '.bashrc' })),
     )
     const cwd = await mkdtemp(join(ana.folder, 'copy-'))
     const env = { FLEET_INVENTORY: join(ana.folder, 'machines.yaml') }
     await writeFile(join(cwd, '.bashrc'), 'my own')
-    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 0 })
+    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 1 })
+    expect(await readdir(cwd)).toEqual(['.bashrc'])
     host.behave(sending(found('file', ''), entry({ name: './notes' }, 'evil')))
     expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 0 })
     expect(await readFile(join(cwd, '.bashrc'), 'utf8')).toBe('my own')
