@@ -27,7 +27,8 @@ const mostValues = 200
 
 const idOf = (index: number): string => `i-${String(index).padStart(17, '0')}`
 const addressOf = (index: number): string => `10.0.${index >> 8}.${index & 255}`
-const tokenOf = (index: number): string => `token-${index}`
+const tokenOf = (index: number): string =>
+  `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`
 const regionOf = (index: number): string => regions[index % regions.length] ?? ''
 
 const entry = (index: number): string => `  web-${index}:
