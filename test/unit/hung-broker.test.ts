@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { findProcess } from '../../src/operations/processes.ts'
 import { openBroker } from '../../src/transport/broker/client.ts'
 import { describeEnd, noteBroker, openJudge } from '../../src/transport/broker/hung.ts'
+import { until } from '../support/lab/process.ts'
 
 /** A process noted as the broker of a folder of its own; unless it has a program, one that is stopped by a signal. */
 async function hang(since?: string, program?: readonly string[]) {
@@ -18,7 +19,11 @@ async function hang(since?: string, program?: readonly string[]) {
     await rm(folder, { recursive: true, force: true })
   })
   await once(child, 'spawn')
-  if (program === undefined) child.kill('SIGSTOP')
+  if (program === undefined) {
+    child.kill('SIGSTOP')
+    const hasStopped = async () => (await findProcess(child.pid ?? 0))?.state === 'T' || undefined
+    if (process.platform === 'linux') await until('the stop', hasStopped) // late on a busy machine
+  }
   const found = await findProcess(child.pid ?? 0)
   await noteBroker(folder, { pid: child.pid ?? 0, since: since ?? found?.since })
   return { folder, child, exit: once(child, 'exit') }
