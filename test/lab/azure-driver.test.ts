@@ -221,6 +221,59 @@ describe('hosts in a group of yours', () => {
     expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
   })
 
+  test('are found there with all their parts, whoever else has something in it', async () => {
+    const { azure, driver } = seat
+    for (const name of ['yours', 'theirs']) azure.addGroup(name)
+    const hosts = await Promise.all([
+      seat.attempt(newAttempt(seat.options({ resourceGroup: 'yours' }), 'web-1')),
+      seat.attempt(newAttempt(seat.options({ resourceGroup: 'theirs' }), 'web-2')),
+      seat.attempt(newAttempt(seat.options(), 'web-3')),
+    ])
+    const foreign = resourcesOf(azure.store, 'Microsoft.Network/virtualNetworks').find(({ body }) =>
+      body.name.startsWith('web-1'),
+    )
+    if (foreign === undefined) throw new Error('no network was made')
+    Object.assign(foreign.body, { tags: { owner: 'ana' } })
+    const before = azure.exchanges.length
+    const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    const listed = (found ?? []).toSorted((a, b) => a.machine.localeCompare(b.machine))
+    expect(listed.map(({ machine, token, parts }) => [machine, token, parts.length])).toEqual([
+      ['web-1', hosts[0]?.token, 5],
+      ['web-2', hosts[1]?.token, 6],
+      ['web-3', hosts[2]?.token, 7],
+    ])
+    expect(listed[0]?.tags).toMatchObject({ 'fleet:machine': 'web-1' })
+    // One list of each group of somebody's, in pages of two; none of fleet's own.
+    const lists = azure.exchanges
+      .slice(before)
+      .map(({ request }) => request.path.split('/').slice(3, 5).join('/').toLowerCase())
+    expect([...new Set(lists)].sort()).toEqual([
+      'resourcegroups',
+      'resourcegroups/theirs',
+      'resourcegroups/yours',
+      'resources',
+    ])
+    for (const { record } of listed)
+      await driver.lifecycle?.remove(record, seat.call()).catch(() => {})
+    expect(typesOf(azure.remains())).toEqual([
+      'resourceGroups',
+      'resourceGroups',
+      'virtualNetworks',
+    ])
+  })
+
+  test('in a subscription that cannot be asked are told of, and the others found', async () => {
+    const { driver } = seat
+    await seat.attempt(newAttempt(seat.options()))
+    const unasked: string[] = []
+    const closed = '00000000-0000-0000-0000-000000000000'
+    const options = [{ subscription: closed }, {}]
+    const onUnasked = (place: string, reason: string) => unasked.push(`${place}: ${reason}`)
+    const found = await driver.lifecycle?.list({ id: fleetId, options, onUnasked }, seat.call())
+    expect(found).toMatchObject([{ machine: 'web-1' }])
+    expect(unasked).toEqual([expect.stringMatching(`^subscription ${closed}: .*--subscription`)])
+  })
+
   test('keep what a record names there that does not carry its tags', async () => {
     const { azure, driver } = seat
     azure.addGroup('shared')

@@ -68,8 +68,14 @@ function remove(
   return { status: 202, headers: { location } }
 }
 
-/** A resource as the lists of Resource Manager have it: without its properties. */
-const summary = ({ id, name, type, location, tags }: Body) => ({ id, name, type, location, tags })
+/**
+ * A resource as the lists of Resource Manager have it: without its properties, and, in a list that is filtered by a tag, without its tags
+ * (https://learn.microsoft.com/rest/api/resources/resources/list, `$filter`; azure-cli#3180, #7674, azure-sdk-for-python#7956).
+ */
+const summary = ({ id, name, type, location, tags }: Body, isFiltered: boolean) => ({
+  ...{ id, name, type, location },
+  ...(!isFiltered && { tags }),
+})
 
 export interface GroupsContext {
   readonly store: Store
@@ -90,7 +96,7 @@ export function answerGroups(
       .map(({ body }) => body)
       .filter(({ id }) => id.toLowerCase().startsWith(inGroup))
       .filter(({ tags = {} }) => matcher(request)(tags))
-      .map(summary)
+      .map((body) => summary(body, request.query.has('$filter')))
   if (method === 'GET' && /^\/resources$/i.test(path)) return page(request, list(''), pageSize)
   if (method === 'GET' && /^\/resourceGroups$/i.test(path)) {
     const groups = [...store.groups.values()].filter(({ tags }) => matcher(request)(tags))
