@@ -30,8 +30,15 @@ const brand = Symbol.for('fleet.UserError')
 
 /** A failure that the person can act on. Anything else that is thrown is a bug in fleet. */
 export class UserError extends Error {
-  static override [Symbol.hasInstance](thrown: unknown): thrown is UserError {
-    return thrown instanceof Error && brand in thrown
+  static override [Symbol.hasInstance]<Kind extends UserError>(
+    this: abstract new (...args: never[]) => Kind,
+    thrown: unknown,
+  ): thrown is Kind {
+    if (!(thrown instanceof Error && brand in thrown)) return false
+    return (
+      Object.is(this, UserError) ||
+      Object.prototype.isPrototypeOf.call(this.prototype as object, thrown)
+    )
   }
 
   override readonly name = 'UserError'

@@ -6,7 +6,7 @@ import { hostKeyRevoked } from '../transport/ssh-failure.ts'
 import { type SshTarget, scanHostKey } from '../transport/ssh.ts'
 import type { Context } from './context.ts'
 
-/** A key that a host shows and that nothing vouches for yet. */
+/** A key that a host shows and that is neither expected nor in known_hosts. */
 export interface UnknownHostKey {
   /** The machine that the host is to become. */
   readonly machine: MachineName
@@ -38,9 +38,9 @@ interface TrustedKeys {
 
 /**
  * The keys to pin for a new host: the expected one, else those that known_hosts has for it, else
- * the one it shows, if that may be taken or the person says so. Nobody has logged in by then. Whatever
- * vouches for it, a key that known_hosts marks as revoked is refused.
- * Throws kind `host-key` when nothing vouches for the key, `cancelled` when the person says no.
+ * the one it shows, if that may be taken or the person says so. Nobody has logged in by then. A key that
+ * known_hosts marks as revoked is refused even if it is expected.
+ * Throws kind `host-key` when the key is unknown, revoked or not the expected one, `cancelled` when the person says no.
  */
 export async function trustHostKey(
   { env, signal }: Context,

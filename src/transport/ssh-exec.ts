@@ -11,13 +11,7 @@ import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from './tra
 const bufferSize = 1 << 20
 
 /** The server would not open another session. */
-export class SessionRefused extends UserError {
-  static override [Symbol.hasInstance](thrown: unknown): thrown is SessionRefused {
-    return thrown instanceof UserError && 'refusesSession' in thrown
-  }
-
-  readonly refusesSession = true
-}
+export class SessionRefused extends UserError {}
 
 /** A command on a host, and when another session can take the place of its own. */
 interface Session {

@@ -187,10 +187,6 @@ export const connectionLost = (
 
 /** The host shows another key than the pinned ones. Keys are `TYPE BASE64`. */
 export class HostKeyChanged extends UserError {
-  static override [Symbol.hasInstance](thrown: unknown): thrown is HostKeyChanged {
-    return thrown instanceof UserError && 'shown' in thrown
-  }
-
   readonly shown: string
 
   constructor({ machine, address }: Endpoint, pinned: readonly string[], shown: string) {

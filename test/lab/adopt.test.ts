@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(machine.host.hostKeys).toEqual([host.hostKey])
     })
 
-    test('and refuses one that known_hosts revokes, whatever vouches for it', async () => {
+    test('and refuses one that known_hosts revokes, even if it is the expected one', async () => {
       await appendFile(
         join(operator.home, '.ssh/known_hosts'),
         `${host.address} ${host.hostKey}\n@revoked * ${host.hostKey}\n`,

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** A server's certificate, and the authority that vouches for it. */
+/** A server's certificate, and the authority that signed it. */
 export interface Certificates {
   readonly key: string
   readonly cert: string

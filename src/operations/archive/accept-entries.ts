@@ -73,7 +73,7 @@ const specialBits = (mode: number): string =>
     .join(' and ')
 
 /**
- * Reads an archive that nobody vouches for, and yields what may be written: files, folders and links under the one name
+ * Reads an archive from an untrusted source, and yields what may be written: files, folders and links under the one name
  * expected, each in a folder that came before it and never behind a link. Throws kind `failed` for everything else that
  * leads elsewhere; FIFOs and devices are left out. A file loses its setuid, setgid and sticky bits.
  */
