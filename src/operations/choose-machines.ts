@@ -20,6 +20,10 @@ export function findMachine(inventory: Inventory, name: string): Machine {
 export const activeName = async (context: Context): Promise<string | undefined> =>
   context.machineFromEnvironment ?? (await (await context.active()).current())
 
+/** The machine that $FLEET_MACHINE names in place of `name`, if it names another. */
+export const overrideOf = ({ machineFromEnvironment }: Context, name: string): string | undefined =>
+  machineFromEnvironment === name ? undefined : machineFromEnvironment
+
 /** The machine that plain commands mean, if any. Throws kind `unknown-machine` where that is gone, and tells who named it. */
 export async function findActive(
   context: Context,

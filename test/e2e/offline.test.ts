@@ -79,6 +79,26 @@ test('ls marks the machine that plain commands mean', async () => {
   expect(await marked({ FLEET_MACHINE: 'there' })).toEqual(['there'])
 })
 
+test('use and active say when $FLEET_MACHINE overrides the active machine', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const env = { FLEET_MACHINE: 'there' }
+  expect(await ana.fleet(['use', 'here'], { env })).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/here is active, but \$FLEET_MACHINE overrides it.* use there /),
+  })
+  expect(await ana.fleet(['active'], { env })).toMatchObject({
+    stdout: 'there\n',
+    stderr: expect.stringMatching(/\$FLEET_MACHINE says there; it overrides here/),
+  })
+  expect(JSON.parse((await ana.fleet(['active', '--json'], { env })).stdout)).toEqual({
+    name: 'there',
+    overrides: 'here',
+  })
+  const same = { env: { FLEET_MACHINE: 'here' } }
+  expect((await ana.fleet(['use', 'here'], same)).stderr).toBe('here is active\n')
+  expect(await ana.fleet(['active'], same)).toMatchObject({ stdout: 'here\n', stderr: '' })
+})
+
 test('a machine whose creation was cut short has no address, and is not this computer', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   expect((await ana.fleet(['ls', '--on', 'half'])).stdout).toBe(

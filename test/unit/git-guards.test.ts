@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { commitFile } from '../../src/operations/commit-file.ts'
 import { mergeConflicted } from '../../src/operations/merge-inventory.ts'
 import { runGit } from '../../src/state/git.ts'
+import { installPreCommitHook } from '../../src/state/pre-commit-hook.ts'
 import { addLine, installMergeDriver } from '../../src/state/git-merge-driver.ts'
 
 let root = ''
@@ -153,4 +154,66 @@ test('a line for git is not written through a link, which could lead anywhere', 
     })
   }
   expect(await readFile(other, 'utf8')).toBe('mine\n')
+})
+
+describe('the hook that checks the inventory', () => {
+  const install = () => installPreCommitHook(file(), { ...env, HOME: root })
+  /** A commit by git itself, with a fleet that tells what it was called with, in which folder. */
+  async function commitWith(fleet: string): Promise<string> {
+    const bin = join(root, 'bin')
+    await mkdir(bin, { recursive: true })
+    await writeFile(join(bin, 'fleet'), `#!/bin/sh\n${fleet}\n`, { mode: 0o755 })
+    const path = `${bin}:${process.env['PATH']}`
+    try {
+      execFileSync('git', ['commit', '-q', '--allow-empty', '-m', 'x'], {
+        cwd: folder,
+        env: { ...env, HOME: root, PATH: path },
+        stdio: 'pipe',
+      })
+      return await readFile(join(root, 'asked'), 'utf8').catch(() => '')
+    } catch {
+      return 'refused'
+    }
+  }
+
+  test('runs where git runs hooks, only where the inventory is known to git', async () => {
+    await writeFile(file(), 'one\n')
+    const hook = join(root, 'repo/.git/hooks/pre-commit')
+    expect(await install()).toEqual({ file: hook, isNew: true })
+    expect(await install()).toEqual({ file: hook, isNew: false })
+    const tell = `echo "$(basename "$PWD") $*" > "${root}/asked"`
+    expect(await commitWith(tell)).toBe('')
+    git('add', 'machines.yaml')
+    expect(await commitWith(tell)).toBe('repo check --staged --inventory=deep/machines.yaml\n')
+    expect(await commitWith('exit 4')).toBe('refused')
+    await chmod(hook, 0o644)
+    await expect(install()).rejects.toThrow('is not executable')
+  })
+
+  test.each(['hooks of ours', '../hooks'])('goes into core.hooksPath %s', async (path) => {
+    await writeFile(file(), 'one\n')
+    git('config', 'core.hooksPath', path)
+    const hook = join(root, 'repo', path, 'pre-commit')
+    expect(await install()).toEqual({ file: hook, isNew: true })
+    git('add', 'machines.yaml')
+    expect(await commitWith('exit 4')).toBe('refused')
+  })
+
+  test('leaves a hook alone that is there, be it a link that leads nowhere', async () => {
+    await writeFile(file(), 'one\n')
+    const hook = join(root, 'repo/.git/hooks/pre-commit')
+    await writeFile(hook, '#!/bin/sh\nmake lint\n# fleet check --staged\n', { mode: 0o755 })
+    await expect(install()).rejects.toThrow('left unchanged')
+    expect(await readFile(hook, 'utf8')).toContain('make lint')
+    await rm(hook)
+    await symlink('/nowhere/hook', hook)
+    await expect(install()).rejects.toThrow('left unchanged')
+    await expect(
+      installPreCommitHook(join(root, 'absent.yaml'), { ...env, HOME: root }),
+    ).rejects.toThrow('absent.yaml')
+    await writeFile(join(root, 'outside.yaml'), '')
+    await expect(
+      installPreCommitHook(join(root, 'outside.yaml'), { ...env, HOME: root }),
+    ).rejects.toThrow('not in a git repository')
+  })
 })
