@@ -63,7 +63,14 @@ const takesNextWord = (word: string): boolean =>
     ({ flags, kind }) => kind !== 'flag' && flags.split(/[ ,]+/).includes(word),
   )
 
+/** Where in a command line the words stand that are neither common options nor the values of such, the verb first. */
+export const operandsIn = (argv: readonly string[]): number[] =>
+  argv.flatMap((word, index) =>
+    word.startsWith('-') || takesNextWord(argv[index - 1] ?? '') ? [] : [index],
+  )
+
 /** The verb of a command line: its first word that is neither a common option nor the value of one. */
 export function verbOf(argv: readonly string[]): string | undefined {
-  return argv.find((word, index) => !word.startsWith('-') && !takesNextWord(argv[index - 1] ?? ''))
+  const [first = -1] = operandsIn(argv)
+  return argv[first]
 }

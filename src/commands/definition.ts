@@ -168,7 +168,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly answers?: 'json' | 'names'
   /** Words after the name go to another program unread; the first argument takes them. */
   readonly passesThrough?: boolean
-  /** Words after `--` are the last argument's, whatever stands before. */
+  /** Words after the first operand, or after `--`, are the last argument's: none of them is an option of fleet. */
   readonly takesRest?: boolean
   /** The exit code of fleet's own failures, where the command gives back another program's. */
   readonly failureCode?: number

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { commonNamesOf, verbOf } from './common-options.ts'
+import { commonNamesOf, operandsIn, verbOf } from './common-options.ts'
 import { type Command, type Targets, isGroup } from './definition.ts'
 import { commandList } from './index.ts'
 
@@ -79,41 +79,61 @@ export function takeLeadingTargets(words: readonly unknown[]): {
   }
 }
 
+/** What stood behind the options of a command that runs another one. */
+export interface Rest {
+  readonly words: readonly string[]
+  /** Whether `--` stood before them. */
+  readonly isMarked: boolean
+}
+
 /**
- * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for words before `--` that
- * would join it, or that name a machine where an option does.
+ * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for a word before `--` where an
+ * option names the machines, and for an option behind the name, which the machine would take for a program.
  */
 export function withRest(
   words: readonly unknown[],
-  rest: readonly string[],
+  { words: rest, isMarked }: Rest,
   { machine, on, retryFailed }: Targets,
 ): readonly unknown[] {
   const named = words.slice(0, -1)
   const isChosen = machine !== undefined || on.length > 0 || retryFailed
-  const extra = [...(isChosen ? named : []), ...((words.at(-1) ?? []) as readonly string[])]
-  const stray = extra.find((word) => word !== undefined)
+  const stray = isChosen && isMarked ? named.find((word) => word !== undefined) : undefined
   if (stray !== undefined) {
     throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {
-      hint: 'one name stands there, or an option that says which machines; the command stands behind',
+      hint: 'an option names the machines already: write the command behind --',
+    })
+  }
+  const [first = ''] = rest
+  if (!isMarked && !isChosen && first.startsWith('-')) {
+    throw new UserError('usage', `${JSON.stringify(first)} stands behind the machine's name`, {
+      hint: "fleet's own options go before the name; put -- before a command that begins with -",
     })
   }
   return [...named, [...rest]]
 }
 
-/** A command line, parted at its `--`. */
+/** A command line, parted where another command begins. */
 export interface TypedWords {
   readonly argv: readonly string[]
-  /** What stood behind `--`, for commands that tell it apart; absent where there is no `--`. */
-  readonly rest: readonly string[] | undefined
+  /** The other command, for commands that run one; absent where there is none. */
+  readonly rest: Rest | undefined
 }
 
-/** Takes off what stands behind `--`, where the command tells it apart from its other words. */
+/**
+ * Takes off the command that another one runs: what stands behind the first operand, or behind `--`. None of its words are
+ * options of fleet.
+ */
 export function splitRest(argv: readonly string[]): TypedWords {
   const verb = verbOf(argv)
-  const dashes = argv.indexOf('--')
   const command = commandList
     .flatMap(({ entries }) => entries)
     .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
-  if (command === undefined || dashes === -1) return { argv, rest: undefined }
-  return { argv: argv.slice(0, dashes), rest: argv.slice(dashes + 1) }
+  if (command === undefined) return { argv, rest: undefined }
+  const first = operandsIn(argv)[1] ?? -1
+  const dashes = argv.indexOf('--')
+  if (dashes !== -1 && (first === -1 || dashes <= first + 1)) {
+    return { argv: argv.slice(0, dashes), rest: { words: argv.slice(dashes + 1), isMarked: true } }
+  }
+  if (first === -1 || first === argv.length - 1) return { argv, rest: undefined }
+  return { argv: argv.slice(0, first + 1), rest: { words: argv.slice(first + 1), isMarked: false } }
 }

@@ -169,7 +169,6 @@ test('what stands behind -- is the command, on the active machine where none is 
 
 test.each([
   [['-m', 'there', 'ssh', 'here', '--', 'hostname'], 'here'],
-  [['ssh', 'here', 'uname', '--', 'hostname'], 'uname'],
   [['ssh', '--on', 'here', 'there', '--', 'hostname'], 'there'],
 ])('%j would run something else than is meant', async (args, stray) => {
   await writeFile(inFolder('machines.yaml'), inventory)
@@ -178,6 +177,28 @@ test.each([
     code: 255,
     stderr: expect.stringContaining(`"${stray}" stands before --`),
   })
+})
+
+test.each([
+  [['ssh', 'here', 'echo', '-n', 'a', '--json', '-m', 'there'], 'a --json -m there'],
+  [['ssh', 'here', 'printf', '[%s]', '--', '-q'], '[--][-q]'],
+  [['ssh', 'here', '--', 'printf', '[%s]', '--', '-h'], '[--][-h]'],
+  [['ssh', '-m', 'here', 'printf', '[%s]', '--help', '--on=x'], '[--help][--on=x]'],
+  [['-m', 'here', 'ssh', 'printf', '[%s]', 'there', '-V'], '[there][-V]'],
+])('%j leaves the options of the remote command to it', async (args, stdout) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect(await ana.fleet(args)).toMatchObject({ code: 0, stdout, stderr: '' })
+})
+
+test('an option of fleet behind the name of ssh is no command', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stderr } = await ana.fleet(['ssh', 'here', '--fold', 'true'])
+  expect({ code, stderr }).toMatchObject({
+    code: 255,
+    stderr: expect.stringContaining("fleet's own options go before the name"),
+  })
+  const help = await ana.fleet(['ssh', '--help'])
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: fleet ssh') })
 })
 
 test('a way through what is no machine, or has no host, is refused before anything is written', async () => {

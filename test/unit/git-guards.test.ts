@@ -156,26 +156,27 @@ test('a line for git is not written through a link, which could lead anywhere', 
   expect(await readFile(other, 'utf8')).toBe('mine\n')
 })
 
-describe('the hook that checks the inventory', () => {
-  const install = () => installPreCommitHook(file(), { ...env, HOME: root })
-  /** A commit by git itself, with a fleet that tells what it was called with, in which folder. */
-  async function commitWith(fleet: string): Promise<string> {
-    const bin = join(root, 'bin')
-    await mkdir(bin, { recursive: true })
-    await writeFile(join(bin, 'fleet'), `#!/bin/sh\n${fleet}\n`, { mode: 0o755 })
-    const path = `${bin}:${process.env['PATH']}`
-    try {
-      execFileSync('git', ['commit', '-q', '--allow-empty', '-m', 'x'], {
-        cwd: folder,
-        env: { ...env, HOME: root, PATH: path },
-        stdio: 'pipe',
-      })
-      return await readFile(join(root, 'asked'), 'utf8').catch(() => '')
-    } catch {
-      return 'refused'
-    }
-  }
+const install = (path = file()) => installPreCommitHook(path, { ...env, HOME: root })
 
+/** A commit by git itself, with a fleet that tells what it was called with, in which folder. */
+async function commitWith(fleet: string): Promise<string> {
+  const bin = join(root, 'bin')
+  await mkdir(bin, { recursive: true })
+  await writeFile(join(bin, 'fleet'), `#!/bin/sh\n${fleet}\n`, { mode: 0o755 })
+  const path = `${bin}:${process.env['PATH']}`
+  try {
+    execFileSync('git', ['commit', '-q', '--allow-empty', '-m', 'x'], {
+      cwd: folder,
+      env: { ...env, HOME: root, PATH: path },
+      stdio: 'pipe',
+    })
+    return await readFile(join(root, 'asked'), 'utf8').catch(() => '')
+  } catch {
+    return 'refused'
+  }
+}
+
+describe('the hook that checks the inventory', () => {
   test('runs where git runs hooks, only where the inventory is known to git', async () => {
     await writeFile(file(), 'one\n')
     const hook = join(root, 'repo/.git/hooks/pre-commit')
@@ -208,12 +209,8 @@ describe('the hook that checks the inventory', () => {
     await rm(hook)
     await symlink('/nowhere/hook', hook)
     await expect(install()).rejects.toThrow('left unchanged')
-    await expect(
-      installPreCommitHook(join(root, 'absent.yaml'), { ...env, HOME: root }),
-    ).rejects.toThrow('absent.yaml')
+    await expect(install(join(root, 'absent.yaml'))).rejects.toThrow('absent.yaml')
     await writeFile(join(root, 'outside.yaml'), '')
-    await expect(
-      installPreCommitHook(join(root, 'outside.yaml'), { ...env, HOME: root }),
-    ).rejects.toThrow('not in a git repository')
+    await expect(install(join(root, 'outside.yaml'))).rejects.toThrow('not in a git repository')
   })
 })

@@ -87,6 +87,8 @@ async function candidatesOfCommand(
 ): Promise<Candidate[]> {
   if (words.slice(0, -1).includes('--')) return []
   const options = await optionsAt(typed, command, words)
+  const position = countOperands(options, words.slice(0, -1))
+  if (command.takesRest === true && position > 0) return [] // another program's words
   const unfinished = optionWithValue(options, words.at(-2) ?? '')
   if (unfinished !== undefined) return knownWords(typed, unfinished.completes)
   const current = words.at(-1) ?? ''
@@ -98,7 +100,6 @@ async function candidatesOfCommand(
     const names = namesAt([...command.dockerWords, ...withoutTargets(words)])
     if (names !== undefined) return knownWords(typed, names)
   }
-  const position = countOperands(options, words.slice(0, -1))
   const argument = argumentAt(Object.values(command.arguments ?? {}), position)
   if (argument === undefined) return []
   if (argument.completes === 'place' && current.includes(':')) {

@@ -9,10 +9,10 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell on a machine, or run a command there',
   description:
-    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, the words of the command are joined by spaces and read by the shell on the machine. On several machines, it has nothing to read, and its output comes by lines behind the names of the machines; the exit code is then 1 when it fails on some.',
+    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, all words after the name are the command, options among them too; they are joined by spaces and read by the shell on the machine. Options of fleet stand before the name. On several machines, it has nothing to read, and its output comes by lines behind the names of the machines; the exit code is then 1 when it fails on some.',
   arguments: {
     name: optional('name', 'the machine; the active one if none is named', 'machine'),
-    command: any('command', 'what to run, after --'),
+    command: any('command', 'what to run; after -- where no machine is named'),
   },
   targets: 'many',
   gathers: true,
@@ -22,7 +22,7 @@ export const ssh = defineCommand({
   examples: [
     'fleet ssh web-1',
     'fleet ssh -- uptime',
-    'fleet ssh web-1 -- journalctl -u docker -n 20',
+    'fleet ssh web-1 journalctl -u docker -n 20',
     'fleet ssh --on role=web --fold -- uname -r',
   ],
   async run({ fleet, io, args, targets, format }) {
