@@ -404,6 +404,7 @@ describe('a host that somebody else made', () => {
       resources: {
         ...{ subscription: seat.azure.subscription, group, groupOwner: 'you', name },
         addressedBy: 'front/theirs',
+        ...{ location: 'westeurope', size: 'Standard_B2als_v2' },
       },
       options: { location: 'westeurope', size: 'Standard_B2als_v2' },
     })
@@ -439,6 +440,70 @@ describe('a host that somebody else made', () => {
     expect(await statusOf({ phase: 'ready', ...recalled })).toMatchObject({
       address: recalled.address,
     })
+  })
+
+  test('is changed by the ids that it has, and nothing else is', async () => {
+    const { azure, driver } = seat
+    const { name, group } = await makeTheirs()
+    const { store } = azure
+    const [machine] = resourcesOf(store, 'Microsoft.Compute/virtualMachines')
+    const [disk] = resourcesOf(store, 'Microsoft.Compute/disks')
+    if (machine === undefined || disk === undefined) throw new Error('no host was made')
+    const theirs = disk.body.id
+      .replace(`${name}-disk`, 'system')
+      .replace(/resourceGroups\/[^/]+/, 'resourceGroups/front')
+    store.resources.set(theirs.toLowerCase(), {
+      ...disk,
+      body: { ...disk.body, id: theirs, name: 'system', tags: {} },
+    })
+    machine.body = JSON.parse(
+      JSON.stringify(machine.body).replaceAll(
+        disk.body.id.replace(group, group.toUpperCase()),
+        theirs,
+      ),
+    ) as typeof machine.body
+    const host: HostRecord = { phase: 'ready', ...(await recall(`${group}/${name}`)) }
+    const wanted = {
+      disk: 64,
+      size: 'Standard_D2s_v5',
+      tags: 'team=red',
+      ports: '80',
+      sshCidr: '192.0.2.1',
+    }
+    const options = seat.options({ ...wanted, user: 'ana' })
+    const compare = async () =>
+      driver.reshape?.compare(host, options, { state: 'running' }, seat.call())
+    expect(await compare()).toMatchObject([
+      { option: 'size', how: 'stop' },
+      { option: 'disk', how: 'stop', to: '64' },
+      { option: 'tags', how: 'live' },
+      { option: 'ports', how: 'replace', why: expect.stringContaining('did not make') as string },
+      { option: 'sshCidr', how: 'replace' },
+    ])
+    await driver.power?.stop(host, seat.call())
+    const only = new Set(['disk', 'size', 'tags'])
+    await driver.reshape?.change(host, { options, only }, seat.call())
+    expect(disk.body.properties['diskSizeGB']).toBe(30)
+    expect(store.resources.get(theirs.toLowerCase())?.body.properties['diskSizeGB']).toBe(64)
+    const tagged = resourcesOf(store).filter(({ body }) => body.tags?.['team'] === 'red')
+    expect(typesOf(tagged.map(({ body }) => body.id))).toEqual([
+      'disks',
+      'networkInterfaces',
+      'virtualMachines',
+    ])
+
+    const ephemeral = JSON.stringify(machine.body).replace(
+      '"osDisk":{',
+      '"osDisk":{"diffDiskSettings":{"option":"Local"},',
+    )
+    machine.body = JSON.parse(ephemeral) as typeof machine.body
+    expect(await compare()).toContainEqual(
+      expect.objectContaining({
+        option: 'disk',
+        how: 'replace',
+        why: expect.stringContaining('ephemeral') as string,
+      }),
+    )
   })
 
   test.each([

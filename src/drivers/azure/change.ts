@@ -1,3 +1,4 @@
+import type { VirtualMachine } from '@azure/arm-compute'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Resources } from '../driver.ts'
@@ -12,11 +13,16 @@ import type { AzureOptions } from './options.ts'
 import { whileBusy } from './patience.ts'
 import { orGone } from './refusal.ts'
 import { tagChange } from './tags.ts'
+import { usageError } from './usage-error.ts'
+import { systemDiskOf } from './virtual-machine.ts'
 
 /** A host that is changed, and how it is wanted. */
 interface Site {
   readonly api: AzureApi
   readonly place: Place
+  readonly machine: VirtualMachine
+  /** Somebody else made it: its parts are those that it names itself. */
+  readonly isAdopted: boolean
   readonly resources: Resources
   readonly options: AzureOptions
   readonly call: Call
@@ -39,24 +45,39 @@ async function changeSize(site: Site): Promise<Notes> {
   return { size: options.size }
 }
 
+const noDisk = ({ name }: VirtualMachine): never => {
+  throw usageError(
+    `the system disk of the virtual machine ${name} cannot be enlarged`,
+    'it is ephemeral or not managed by Azure; take "disk" out of the entry',
+  )
+}
+
 async function growDisk(site: Site): Promise<Notes> {
-  const { api, place, options, call } = site
+  const { api, place, machine, isAdopted, options, call } = site
   const { disk = 0 } = options
   const { disks } = api.compute
-  const { diskSizeGB: size = 0 } = await disks.get(place.group, place.names.disk, {
-    abortSignal: call.signal,
-  })
+  const own = { group: place.group, name: place.names.disk }
+  const { group, name } = (isAdopted ? systemDiskOf(machine) : own) ?? noDisk(machine)
+  const { diskSizeGB: size = 0 } = await disks.get(group, name, { abortSignal: call.signal })
   if (size > disk) return { disk: String(size) }
   if (size < disk) {
     call.progress('enlarging the disk', `${disk} GiB`)
     const change = { diskSizeGB: disk }
-    await disks.update(place.group, place.names.disk, change, pollOptions(site))
+    await disks.update(group, name, change, pollOptions(site))
   }
   return { disk: String(disk) }
 }
 
-/** The ids of all that bears the tags of a host. */
-function bearersOf(place: Place): readonly string[] {
+/** The ids of all that bears the tags of a host; of one that somebody else made, what is its own alone. */
+function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
+  if (isAdopted) {
+    const { storageProfile, networkProfile } = machine
+    const ids = [
+      storageProfile?.osDisk?.managedDisk?.id,
+      ...(networkProfile?.networkInterfaces ?? []).map(({ id }) => id),
+    ]
+    return [machineId(place), ...ids.filter((id) => id !== undefined)]
+  }
   const { account, group, ownGroup, isPrivate, names } = place
   const within = `/subscriptions/${account.subscription}/resourceGroups/${group}`
   const network = `${within}/providers/Microsoft.Network`
@@ -72,7 +93,7 @@ function bearersOf(place: Place): readonly string[] {
 
 /** Merges and takes away by key, so that tags which fleet did not set stay. */
 async function changeTags(site: Site): Promise<Notes> {
-  const { api, place, resources, options, call } = site
+  const { api, resources, options, call } = site
   const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
   call.progress('changing tags')
   const { tagsOperations } = api.resources
@@ -80,7 +101,7 @@ async function changeTags(site: Site): Promise<Notes> {
     if (Object.keys(tags).length === 0) return
     const change = { operation, properties: { tags: { ...tags } } }
     await Promise.all(
-      bearersOf(place).map((id) =>
+      bearersOf(site).map((id) =>
         orGone(tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(site))),
       ),
     )
@@ -144,7 +165,9 @@ export async function changeHost(
     })
   }
   checkMadeFor(host.token, found.tags, `the virtual machine ${place.names.machine}`)
-  const site = { api, place, resources: host.resources ?? {}, options, call }
+  const isAdopted = host.token === undefined
+  const { resources = {} } = host
+  const site: Site = { ...{ api, place, machine: found, isAdopted }, resources, options, call }
   return {
     ...(only.has('disk') && (await growDisk(site))),
     ...(only.has('size') && (await changeSize(site))),

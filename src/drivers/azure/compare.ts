@@ -5,9 +5,12 @@ import { type Lasting, compareDisk, compareLasting, comparePorts, yesOrNo } from
 import type { Difference } from '../reshape.ts'
 import type { AzureApi } from './azure-api.ts'
 import type { AzureOptions } from './options.ts'
+import { requirePlace } from './host-resources.ts'
+import { orGone } from './refusal.ts'
 import { findSize } from './sizes.ts'
 import { sayTags } from '../tag-list.ts'
 import { tagChange } from './tags.ts'
+import { systemDiskOf } from './virtual-machine.ts'
 
 /** What a host was asked for, as far as its record does not say that already: for later comparisons. */
 export const recordWishes = (options: AzureOptions): Resources => ({
@@ -84,6 +87,36 @@ function compareOpenings(
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
+const keep = (difference: Difference, why: string): Difference => ({
+  ...difference,
+  ...{ how: 'replace', why },
+})
+
+/**
+ * What can be changed of a host that somebody else made. Its disk is looked at, since one that cannot grow is not to be found out once the
+ * host is stopped; its security group may be that of other hosts, and is not fleet's to change.
+ */
+async function compareAdopted(
+  api: AzureApi,
+  host: HostRecord,
+  differences: readonly Difference[],
+  call: Call,
+): Promise<readonly Difference[]> {
+  const network = differences.map((one) =>
+    one.option === 'ports' || one.option === 'sshCidr'
+      ? keep(one, 'fleet does not change a security group that it did not make')
+      : one,
+  )
+  if (!network.some(({ option, how }) => option === 'disk' && how === 'stop')) return network
+  const { group, names } = requirePlace(host)
+  const asking = { abortSignal: call.signal }
+  const machine = await orGone(api.compute.virtualMachines.get(group, names.machine, asking))
+  if (machine === undefined || systemDiskOf(machine) !== undefined) return network
+  return network.map((one) =>
+    one.option === 'disk' ? keep(one, 'its system disk is ephemeral or not managed by Azure') : one,
+  )
+}
+
 /** See `Reshape.compare`: by what the record remembers. Only another size costs calls. */
 export async function compareHost(
   api: AzureApi,
@@ -92,7 +125,7 @@ export async function compareHost(
   call: Call,
 ): Promise<readonly Difference[]> {
   const { resources = {}, user } = host
-  return [
+  const differences = [
     ...compareLasting(
       lasting,
       options,
@@ -104,4 +137,5 @@ export async function compareHost(
     ...compareTags(options, resources),
     ...compareOpenings(options, resources),
   ]
+  return host.token === undefined ? compareAdopted(api, host, differences, call) : differences
 }

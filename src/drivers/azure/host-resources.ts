@@ -7,7 +7,7 @@ import { isCloudName } from './clouds.ts'
 import { type Names, nameEnding, namesOf, ownGroupName } from './names.ts'
 
 /** Something in a resource group. */
-interface Located {
+export interface Located {
   readonly group: string
   readonly name: string
 }
@@ -23,6 +23,12 @@ export interface Place {
   readonly names: Names
   /** What gives it its address, where that is not called as fleet does it: of a host that somebody else made. */
   readonly addressedBy?: Located | undefined
+}
+
+/** What an id of a resource leads to. */
+export function locate(id = ''): Located {
+  const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
+  return { group, name }
 }
 
 /** What gives a host its address: its network interface where it is private, else its public address. */

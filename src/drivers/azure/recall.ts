@@ -3,7 +3,7 @@ import type { VirtualMachine } from '@azure/arm-compute'
 import type { Call, RecalledHost } from '../driver.ts'
 import { requireAddress } from './addresses.ts'
 import type { AzureApi } from './azure-api.ts'
-import { type Place, machineId, recordPlace } from './host-resources.ts'
+import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
 import { namesOf } from './names.ts'
 import type { AzureOptions } from './options.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
@@ -35,12 +35,6 @@ function parseId(id: string): ParsedId {
 const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
   items: readonly Item[] = [],
 ): Item | undefined => items.find(({ primary }) => primary) ?? items[0]
-
-/** What is to be asked for a part by its id. */
-function locate(id = ''): { readonly group: string; readonly name: string } {
-  const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
-  return { group, name }
-}
 
 async function findConfiguration(
   { network }: AzureApi,
@@ -98,11 +92,17 @@ export async function recallHost(
   const place = { account, group, ownGroup: false, isPrivate, names, addressedBy }
   const user = options.user ?? machine.osProfile?.adminUsername
   const size = machine.hardwareProfile?.vmSize
+  const disk = machine.storageProfile?.osDisk?.diskSizeGB
   return {
     id: machineId(place),
     address: await requireAddress(api, place, call),
     ...(user !== undefined && { user }),
-    resources: recordPlace(place),
+    resources: {
+      ...recordPlace(place),
+      location: machine.location,
+      ...(size !== undefined && { size }),
+      ...(disk !== undefined && { disk: String(disk) }),
+    },
     options: { location: machine.location, ...(size !== undefined && { size }) },
   }
 }

@@ -3,7 +3,7 @@ import type { VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
 import { UserError } from '../../errors.ts'
 import type { Call, HostSeed } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import { type Place, machineId } from './host-resources.ts'
+import { type Located, type Place, locate, machineId } from './host-resources.ts'
 import type { Decision } from './decision.ts'
 import { orGone } from './refusal.ts'
 
@@ -33,6 +33,14 @@ export async function findMachine(
     disk: storageProfile?.osDisk?.name,
     state,
   }
+}
+
+/** The disk that a virtual machine starts from, whoever made it; nothing where it has none that can grow. */
+export function systemDiskOf({ storageProfile }: VirtualMachine): Located | undefined {
+  const { managedDisk, diffDiskSettings } = storageProfile?.osDisk ?? {}
+  // An ephemeral disk is on the computer beneath, and is as large as it was made (https://learn.microsoft.com/azure/virtual-machines/ephemeral-os-disks).
+  const isEphemeral = diffDiskSettings?.option !== undefined
+  return managedDisk?.id === undefined || isEphemeral ? undefined : locate(managedDisk.id)
 }
 
 function identityOf({ managedIdentity: id }: Decision['options']): {
