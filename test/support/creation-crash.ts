@@ -13,6 +13,8 @@ export interface CrashPoint {
   readonly how: string
   /** Lays the trap in a rig where nothing was called yet. `pid` is the program's, once it runs. */
   readonly arm: (aws: Aws, pid: () => number) => void
+  /** The number of the call that it waits for. */
+  readonly call?: number
   /** For the environment of the program. */
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -23,6 +25,8 @@ export interface CrashRow {
   readonly how: string
   /** The last call that came in before. */
   readonly at: string
+  /** Whether the trap was met: a creation may be over before the call that it waits for. */
+  readonly fired: boolean
   /** Exit codes: -2 is a death by signal. */
   readonly first: number
   readonly again: number
@@ -75,6 +79,7 @@ const hasEntry = async (person: Person): Promise<boolean> =>
 export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoint => ({
   place: `call ${number}`,
   how: `killed ${phase}`,
+  call: number,
   arm: (aws, pid) =>
     void aws.onCall((at, call) => {
       if (at !== phase || call.number !== number) return undefined
@@ -142,6 +147,7 @@ export async function crash(
     },
   })
   const at = aws.calls.at(-1)?.action ?? 'none'
+  const fired = aws.calls.length >= (point.call ?? 0)
   aws.mend()
   const again = mode === 'again' ? await finish(person, env) : first.code
   const made = describeWorld(await aws.world())
@@ -150,7 +156,7 @@ export async function crash(
     : 0
   const left = `${describeWorld(await aws.world())}, ${await describeHome(person)}`
   const { place, how } = point
-  return { place, how, at, first: first.code, again, made, removed, left }
+  return { place, how, at, fired, first: first.code, again, made, removed, left }
 }
 
 /** Types what finishes a creation, as far as there is something to finish. Gives the exit code. */
@@ -170,7 +176,7 @@ export async function countPoints(aws: Aws): Promise<{ calls: number; writes: nu
   })
   if (code !== 0) throw new Error(`the undisturbed creation failed: ${stderr}`)
   const writes = (await readFile(log, 'utf8')).trim().split('\n').length
-  // How often it asks whether the host runs is a matter of luck: the first time counts.
+  // How often it asks whether the host runs is a matter of luck: the first time counts, and may not come another time.
   const last = aws.calls.findLastIndex(({ action }) => action !== 'DescribeInstances')
   return { calls: last + 2, writes }
 }
