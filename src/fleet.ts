@@ -143,7 +143,9 @@ export function openFleet(
     }),
     driver: findDriver,
     loadDriver: (name) =>
-      loadedDrivers.get(name, async () => (await findDriver(name)).load(below(home, name))),
+      loadedDrivers.get(name, async () =>
+        (await findDriver(name)).load(below(home, name), { ask: fleet.prompt }),
+      ),
     ...reach,
     audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {

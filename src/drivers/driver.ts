@@ -16,6 +16,19 @@ export interface Call {
   readonly progress: (step: string, detail?: string) => void
 }
 
+/** Asks the person a question on the terminal, and resolves to the answer; rejects with kind `cancelled` where there is none. */
+export type Ask = (question: {
+  readonly text: string
+  /** Whether the answer is not to be shown. */
+  readonly secret: boolean
+}) => Promise<string>
+
+/** What a driver may use of the command that loads it. */
+export interface Surroundings {
+  /** For what only the person knows, such as the code of a second factor; absent where there is nobody to ask. */
+  readonly ask?: Ask | undefined
+}
+
 /** Where a host is and how to log in: what transport needs to reach it. No address: this computer. */
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
@@ -216,7 +229,10 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   /** What a host with these options is given. Some options may be missing: then those that are there count. */
   grants?(options: Readonly<Record<string, unknown>>): readonly Grant[]
   /** @param folder private to the person and the driver, for what a driver keeps on this computer; it need not exist */
-  load(folder: string): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
+  load(
+    folder: string,
+    surroundings?: Surroundings,
+  ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a driver, keeping the types of its options. It is asked about checked records only. */
@@ -227,7 +243,7 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
 ): DriverDefinition<Shape> => ({
   contract: contractVersion,
   ...definition,
-  load: async (folder) => checkRecords(await definition.load(folder)),
+  load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
 })
 
 /** The status of hosts that no provider can be asked about: only a connection can tell. */

@@ -10,6 +10,7 @@ export type { MachineName } from '../machine/name.ts'
 export type { HostStatus } from '../machine/status.ts'
 export { unknownStatus } from './driver.ts'
 export type {
+  Ask,
   Call,
   DiskWish,
   Driver,
@@ -27,6 +28,7 @@ export type {
   SeedDisk,
   Snapshot,
   Snapshots,
+  Surroundings,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
 export type { Difference, Reshape, ReshapeWish } from './reshape.ts'
@@ -42,5 +44,5 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
   },
 ): DriverDefinition<Shape> => ({
   ...definition,
-  load: async (folder) => checkRecords(await definition.load(folder)),
+  load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
 })

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { awsDriver } from '../../src/drivers/aws/driver.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
@@ -195,6 +195,45 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
+  describe('with the clock of this computer off', () => {
+    const twentyMinutes = 20 * 60_000
+
+    test.each(['RequestExpired', 'RequestTimeTooSkewed', 'RequestInTheFuture', 'AuthFailure'])(
+      'makes and removes a host, though AWS refuses the first request with %s',
+      async (clockRefusal) => {
+        aws.change({ clockAhead: twentyMinutes, clockRefusal })
+        const trial = begin({ elasticIp: true })
+        await trial.make()
+        await trial.remove()
+        const refused = aws.calls.filter(({ outcome }) => outcome === clockRefusal)
+        expect(refused.length).toBeGreaterThan(0)
+        expect(refused.length).toBeLessThan(6) // those that were on their way before the first answer
+        expect(await countWorld(aws)).toEqual(nothing)
+      },
+    )
+
+    test('learns it where a request that is sent a single time is the first', async () => {
+      const trial = begin({ elasticIp: true })
+      const plan = await trial.plan()
+      expect(plan.exists).toBe(false)
+      aws.change({ clockAhead: -twentyMinutes })
+      await trial.make()
+      expect(await countWorld(aws)).toEqual({ ...oneHost, addresses: 1 })
+    })
+  })
+
+  describe('says what it waits for', () => {
+    test('while EC2 asks for patience', async () => {
+      aws.change({ throttled: { times: 3, actions: ['DescribeImages'] } })
+      const call = quietCall()
+      const longRests = vi.spyOn(Math, 'random').mockReturnValue(0.99)
+      await begin()
+        .plan(call)
+        .finally(() => longRests.mockRestore())
+      expect(call.told.join('\n')).toContain('EC2 asks for patience')
+    })
+  })
+
   describe('finds room', () => {
     test('in the next zone', async () => {
       aws.change({ noCapacity: ['eu-west-1a', 'eu-west-1b'] })
@@ -356,7 +395,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         /no such security group/,
       ],
       ['an unknown key pair', { keyPair: 'nope' }, {}, 'usage', /no such key pair/],
-      ['expired credentials', {}, { credentials: 'RequestExpired' }, 'credentials', /expired/],
+      ['expired credentials', {}, { credentials: 'ExpiredToken' }, 'credentials', /expired/],
       [
         'credentials of nobody',
         {},

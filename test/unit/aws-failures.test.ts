@@ -48,6 +48,40 @@ describe('what AWS refuses', () => {
     expect(error.hint).toMatch(hint)
   })
 
+  const dated = (error: Error, minutes: number): Error =>
+    Object.assign(error, {
+      $response: { headers: { date: new Date(Date.now() + minutes * 60_000).toUTCString() } },
+    })
+
+  test.each([
+    ['RequestExpired', -20, /20 minutes ahead/],
+    ['RequestExpired', 20, /20 minutes behind/],
+    ['InvalidSignatureException', 20, /20 minutes behind/],
+    ['SignatureDoesNotMatch', -20, /20 minutes ahead/],
+    ['RequestTimeTooSkewed', 0, /clock of this computer is wrong/],
+    ['RequestInTheFuture', 0, /clock of this computer is wrong/],
+  ])(
+    '%s with a clock that is %i minutes off is no matter of credentials',
+    (code, minutes, message) => {
+      const error = explained(dated(awsError(code, 400, 'Request has expired.'), minutes))
+      expect(error).toMatchObject({
+        kind: 'failed',
+        message: expect.stringMatching(message) as string,
+      })
+      expect(error.message).not.toMatch(/credentials/)
+      expect(error.hint).toMatch(/timedatectl/)
+    },
+  )
+
+  test('of credentials names the clock too where that is off', () => {
+    const error = explained(dated(awsError('AuthFailure'), 20))
+    expect(error.hint).toMatch(
+      /^the clock of this computer is 20 minutes behind.*timedatectl.*enabled/,
+    )
+    expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
+    expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
+  })
+
   test('says what AWS says where nothing better is known', () => {
     const error = explained(awsError('SomethingNew'))
     expect(error).toMatchObject({

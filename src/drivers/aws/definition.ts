@@ -15,5 +15,6 @@ export const aws = defineDriver({
     ...networkGrants(network),
   ],
   asks: ['region', 'type', 'image'],
-  load: async () => (await import('./driver.ts')).awsDriver(process.env),
+  load: async (_folder, surroundings) =>
+    (await import('./driver.ts')).awsDriver(process.env, surroundings),
 })

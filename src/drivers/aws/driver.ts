@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call, Driver, HostPlan, HostWish, Resources } from '../driver.ts'
+import type { Call, Driver, HostPlan, HostWish, Resources, Surroundings } from '../driver.ts'
 import { type AskCaller, askCallerOnce } from '../caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { checkMadeFor } from '../own-things.ts'
@@ -163,8 +163,8 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
 }
 
 /** The driver of Amazon EC2, for a user with the environment `env`. */
-export function awsDriver(env: Environment): Driver<AwsOptions> {
-  const api = openEc2Api()
+export function awsDriver(env: Environment, { ask }: Surroundings = {}): Driver<AwsOptions> {
+  const api = openEc2Api(ask)
   const askCaller = askCallerOnce(env)
   return {
     recall: async (id, options, call) => {

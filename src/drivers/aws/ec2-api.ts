@@ -1,15 +1,10 @@
-import {
-  EC2Client,
-  type EC2ClientConfig,
-  type ServiceInputTypes,
-  type ServiceOutputTypes,
-} from '@aws-sdk/client-ec2'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { EC2Client, ServiceInputTypes, ServiceOutputTypes } from '@aws-sdk/client-ec2'
 import type { Command } from '@smithy/types'
 import { UserError } from '../../errors.ts'
-import type { Call, Resources } from '../driver.ts'
+import type { Ask, Call, Resources } from '../driver.ts'
+import { openClients } from './clients.ts'
+import { isBusy } from './failures.ts'
 import { regionPattern } from './options.ts'
-import { proxyAgent } from '../../proxy.ts'
 
 /** Which credentials, and where. */
 export interface Account {
@@ -34,7 +29,7 @@ export function readAccount({ region, profile }: Resources): Account | undefined
   )
 }
 
-type Ask<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Command<
+type Ec2Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Command<
   ServiceInputTypes,
   Input,
   ServiceOutputTypes,
@@ -44,7 +39,7 @@ type Ask<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = C
 >
 
 type Send = <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
-  command: Ask<Input, Output>,
+  command: Ec2Command<Input, Output>,
 ) => Promise<Output>
 
 /** EC2 of one account and region, for the time of one call. Errors are the SDK's own. */
@@ -83,42 +78,99 @@ async function endingWith<Value>(
   return Promise.race([work(own), aborted])
 }
 
-const say = (): void => {}
-/** What the SDK would say on stderr, about its own plans and about the environment, is not for fleet's users. */
-const silence = { trace: say, debug: say, info: say, warn: say, error: say }
+/** Steps that wait for EC2 longer than this say so, in milliseconds. */
+const tellWaitAfter = 2000
 
-/** EC2 by the SDK's standard chain: environment, profiles, SSO, web identity, instance metadata. */
-export function openEc2Api(): Ec2Api {
-  // The SDK warns whoever runs an older Node.js of its own plans; what fleet supports is fleet's word.
-  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
-  const agent = proxyAgent()
-  const requestHandler = new NodeHttpHandler({
-    httpAgent: agent,
-    httpsAgent: agent as never,
-    connectionTimeout: 10_000,
-    requestTimeout: 30_000,
-    throwOnRequestTimeout: true,
+/** What a command of the SDK does on its way, as far as it can be added to. */
+interface MiddlewareStack {
+  addRelativeTo(middleware: unknown, options: object): void
+}
+
+/**
+ * Sends a command, and says what it waits for where EC2 turns attempts down as too many and that takes long: the SDK is
+ * silent while it rests between them.
+ */
+async function sendTelling<Output>(
+  call: Steps,
+  stack: MiddlewareStack,
+  send: () => Promise<Output>,
+): Promise<Output> {
+  const began = performance.now()
+  let attempts = 0
+  let timer: NodeJS.Timeout | undefined
+  const tell = (): void =>
+    call.renew(`EC2 asks for patience (too many requests, ${attempts} so far)`)
+  const watch =
+    (next: (args: unknown) => Promise<unknown>) =>
+    async (args: unknown): Promise<unknown> => {
+      try {
+        return await next(args)
+      } catch (error) {
+        if (isBusy(error)) {
+          attempts += 1
+          const left = began + tellWaitAfter - performance.now()
+          clearTimeout(timer)
+          if (left <= 0) tell()
+          else timer = setTimeout(tell, left)
+        }
+        throw error
+      }
+    }
+  stack.addRelativeTo(watch, {
+    ...{ relation: 'after', toMiddleware: 'retryMiddleware' },
+    ...{ name: 'fleetTellWaits', override: true },
   })
-  const clients = new Map<string, EC2Client>()
-  const clientOf = (config: EC2ClientConfig): EC2Client => {
-    const key = JSON.stringify(config)
-    const client = clients.get(key) ?? new EC2Client({ ...config, requestHandler, logger: silence })
-    clients.set(key, client)
-    return client
+  try {
+    return await send()
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+/** A call, and a way to say more about the step that it is at. */
+interface Steps extends Call {
+  renew(detail: string): void
+}
+
+/** Remembers the step that a call is at. */
+function followSteps(call: Call): Steps {
+  let current: string | undefined
+  return {
+    signal: call.signal,
+    progress(step, detail) {
+      current = step
+      call.progress(step, detail)
+    },
+    renew: (detail) => call.progress(current ?? 'ask EC2', detail),
+  }
+}
+
+/** Whether a request was refused for its date, and the clients have learned by how much this computer's clock is off. */
+const isClockCorrected = (error: unknown): boolean =>
+  (error as { readonly $metadata?: { readonly clockSkewCorrected?: boolean } }).$metadata
+    ?.clockSkewCorrected === true
+
+/** EC2 by the SDK's standard chain of credentials; `ask` is for what only a person knows. */
+export function openEc2Api(ask?: Ask): Ec2Api {
+  const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()
 
   return {
-    usualRegion: (profile) => clientOf(profile === undefined ? {} : { profile }).config.region(),
-    at({ region, profile }, call) {
-      const config = { region, ...(profile !== undefined && { profile }) }
+    usualRegion: (profile) => clientOf({ profile }).config.region(),
+    at({ region, profile }, told) {
+      const call = followSteps(told)
       const sendBy =
         (client: EC2Client): Send =>
         (command) =>
-          endingWith(call.signal, (abortSignal) => client.send(command, { abortSignal }))
-      const send = sendBy(clientOf({ ...config, retryMode: 'adaptive', maxAttempts: 8 }))
+          endingWith(call.signal, (abortSignal) =>
+            sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
+              client.send(command, { abortSignal }),
+            ),
+          )
+      const account = { region, profile }
+      const send = sendBy(clientOf(account, { retryMode: 'adaptive', maxAttempts: 8 }))
       const once: Ec2['once'] = <Value>(question: unknown, work: () => Promise<Value>) => {
-        const key = JSON.stringify([config, question])
+        const key = JSON.stringify([account, question])
         const known = (answers.get(key) as Promise<Value> | undefined) ?? work()
         answers.set(key, known)
         known.catch(() => answers.delete(key))
@@ -126,7 +178,16 @@ export function openEc2Api(): Ec2Api {
       }
       const know: Send = (command) =>
         once([command.constructor.name, command.input], () => send(command))
-      const sendOnce = sendBy(clientOf({ ...config, maxAttempts: 1 }))
+      const sendSingle = sendBy(clientOf(account, { maxAttempts: 1 }))
+      // What EC2 refuses for its date it has not done.
+      const sendOnce: Send = async (command) => {
+        try {
+          return await sendSingle(command)
+        } catch (error) {
+          if (!isClockCorrected(error)) throw error
+          return sendSingle(command)
+        }
+      }
       return { region, profile, call, send, sendOnce, know, once }
     },
   }

@@ -13,6 +13,8 @@ export interface Failure {
   readonly kind: ErrorKind
   /** What it means; AWS's own words follow. */
   readonly what: (concern: Concern) => string
+  /** What it means says all: AWS's own words, or the SDK's, would add nothing. */
+  readonly isPlain?: true
   /** What to do about it. */
   readonly next?: (concern: Concern) => string
 }
@@ -52,7 +54,8 @@ export const failures: readonly Failure[] = [
   {
     codes: ['CredentialsProviderError', 'TokenProviderError', 'MissingAuthenticationToken'],
     kind: 'credentials',
-    what: () => 'there are no AWS credentials to be found',
+    what: () => 'no AWS credentials were found',
+    isPlain: true,
     next: signIn,
   },
   {
@@ -73,6 +76,7 @@ export const failures: readonly Failure[] = [
       'InvalidClientTokenId',
       'UnrecognizedClientException',
       'SignatureDoesNotMatch',
+      'InvalidSignatureException',
       'InvalidAccessKeyId',
     ],
     kind: 'credentials',

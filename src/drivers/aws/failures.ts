@@ -22,6 +22,9 @@ export function isServerError(error: unknown): boolean {
 const failureOf = (error: unknown): Failure | undefined =>
   byCode.get(failureCode(error) ?? '') ?? (isServerError(error) ? trouble : undefined)
 
+/** Whether EC2 was asked too much. */
+export const isBusy = (error: unknown): boolean => failureOf(error) === busy
+
 /** Whether EC2 may or may not have done what it was asked, or was too busy to: the same question may be put again. */
 export function isPassing(error: unknown): boolean {
   const failure = failureOf(error)
@@ -31,6 +34,40 @@ export function isPassing(error: unknown): boolean {
     (failure?.kind === 'unreachable' && failureCode(error) !== 'ENOTFOUND')
   )
 }
+
+/** How far this computer's clock is ahead of the one of AWS, by the date of the answer, in milliseconds. */
+function clockSkewOf(error: unknown): number | undefined {
+  const { $response } = error as {
+    readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
+  }
+  const date = Date.parse($response?.headers?.['date'] ?? '')
+  return Number.isNaN(date) ? undefined : Date.now() - date
+}
+
+/** Signatures are good for five minutes (AWS Signature Version 4), those of EC2 for fifteen. */
+const isLarge = (skew: number | undefined): boolean => Math.abs(skew ?? 0) >= 4 * 60_000
+
+function describeSkew(skew: number | undefined): string {
+  if (skew === undefined || !isLarge(skew)) return 'is wrong'
+  const minutes = Math.round(Math.abs(skew) / 60_000)
+  return `is ${minutes} minutes ${skew > 0 ? 'ahead' : 'behind'}`
+}
+
+const setClock = 'set it, for example with: sudo timedatectl set-ntp true'
+
+const refusesDate = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
+/** EC2 says so of credentials too (EC2 API reference, "Error codes"), and of signatures in words alone. */
+const mayRefuseDate = isFailure(
+  'RequestExpired',
+  'InvalidSignatureException',
+  'SignatureDoesNotMatch',
+)
+
+/** Whether a request was refused for the date that it bears. */
+const isOfClock = (error: unknown, skew: number | undefined): boolean =>
+  refusesDate(error) ||
+  (mayRefuseDate(error) &&
+    (isLarge(skew) || /signature (?:expired|not yet current)/i.test(messageOf(error))))
 
 const isOfAws = (error: unknown): boolean =>
   error instanceof Error && ('$metadata' in error || '$fault' in error)
@@ -46,12 +83,33 @@ const wordsOf = (error: unknown): string =>
 export function explain(error: unknown, concern: Concern): unknown {
   if (error instanceof UserError) return error
   const told = `${wordsOf(error)} (${failureCode(error)})`
+  const skew = clockSkewOf(error)
+  if (isOfClock(error, skew)) {
+    return new UserError(
+      'failed',
+      `the clock of this computer ${describeSkew(skew)}, so that AWS refuses its requests: ${told}`,
+      {
+        hint: setClock,
+        cause: error,
+      },
+    )
+  }
   const failure = failureOf(error)
   if (failure !== undefined) {
-    return new UserError(failure.kind, `${failure.what(concern)}: ${told}`, {
-      hint: failure.next?.(concern),
-      cause: error,
-    })
+    const clock =
+      failure.kind === 'credentials' && isLarge(skew)
+        ? [`the clock of this computer ${describeSkew(skew)}: ${setClock}`]
+        : []
+    return new UserError(
+      failure.kind,
+      `${failure.what(concern)}${failure.isPlain ? '' : `: ${told}`}`,
+      {
+        hint:
+          [...clock, failure.next?.(concern)].filter((hint) => hint !== undefined).join('; ') ||
+          undefined,
+        cause: error,
+      },
+    )
   }
   if (!isOfAws(error)) return error
   return new UserError('failed', `EC2 in ${concern.region}: ${told}`, { cause: error })

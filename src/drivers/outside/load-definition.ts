@@ -87,15 +87,15 @@ export async function loadDefinition(
   const trouble = findTrouble(name, definition)
   if (trouble !== undefined) throw brokenError(label, trouble)
   const whole = definition as DriverDefinition
-  return { ...whole, load: (folder) => loadDriver(whole, label, folder) }
+  return { ...whole, load: (...args) => loadDriver(whole, label, args) }
 }
 
 async function loadDriver(
   definition: DriverDefinition,
   label: string,
-  folder: string,
+  args: Parameters<DriverDefinition['load']>,
 ): Promise<Driver> {
-  const load = async (): Promise<Driver> => definition.load(folder)
+  const load = async (): Promise<Driver> => definition.load(...args)
   const driver = await load().catch((error: unknown) => {
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })

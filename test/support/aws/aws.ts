@@ -12,7 +12,7 @@ import { type HostSource, makeNoHosts } from './hosts.ts'
 import type { Instance } from './instance.ts'
 import { type LabHostOptions, makeLabHosts } from './lab-hosts.ts'
 import { type Answer, type Moto, startMoto } from './moto.ts'
-import { Gate, type SettingChanges, changeSettings } from './settings.ts'
+import { Gate, type SettingChanges, changeSettings, checkDate, checkMfa } from './settings.ts'
 import { type World, readWorld } from './world.ts'
 import { type Tree, itemsOf, textOf, writeXml } from './xml.ts'
 
@@ -105,8 +105,13 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
     const tree = await ec2({ region: call.region, parameters: call.parameters })
     return { status: 200, type: 'text/xml', body: writeXml(`${call.action}Response`, tree) }
   }
-  const admit = ({ action }: Call) => gate.check(action, performance.now())
-  const { server, url } = await startFront({ log, faults, hooks, admit, execute }, onFailure)
+  const admit = ({ action, parameters }: Call, date: string | undefined) => {
+    checkDate(date, settings)
+    checkMfa(parameters, settings)
+    gate.check(action, performance.now())
+  }
+  const now = () => Date.now() + settings.clockAhead
+  const { server, url } = await startFront({ log, faults, hooks, admit, now, execute }, onFailure)
 
   /** Takes the hosts of all instances back, and throws what the rig itself could not do. */
   const clear = async () => {

@@ -21,7 +21,12 @@ const messages: Readonly<Record<string, string>> = {
   ExpiredToken: 'The security token included in the request is expired',
   InternalError: 'An internal error has occurred',
   InvalidClientTokenId: 'The security token included in the request is invalid.',
+  InvalidSignatureException:
+    'Signature not yet current: the date of the request is later than now.',
   RequestExpired: 'Request has expired.',
+  RequestInTheFuture: 'The request is dated in the future.',
+  RequestTimeTooSkewed:
+    'The difference between the request time and the current time is too large.',
   RequestLimitExceeded: 'Request limit exceeded.',
   ServiceUnavailable: 'Service Unavailable',
   Unavailable: 'The service is unavailable. Please try again shortly.',

@@ -29,7 +29,9 @@ export interface FrontParts {
   readonly faults: FaultList
   readonly hooks: ReadonlySet<CallHook>
   /** Throws what a call is refused with whatever it asks for. */
-  readonly admit: (call: Call) => void
+  readonly admit: (call: Call, date: string | undefined) => void
+  /** The service's own time, in milliseconds. */
+  readonly now: () => number
   readonly execute: (request: Request) => Promise<Answer>
 }
 
@@ -55,7 +57,7 @@ async function answer(parts: FrontParts, request: Request, fault: FaultEffect | 
   const { call } = request
   try {
     if (fault?.kind === 'error') throw new Ec2Error(fault.code, fault.message, fault.status)
-    parts.admit(call)
+    parts.admit(call, request.headers['x-amz-date'])
     const result = await parts.execute(request)
     call.executed = true
     return { result, outcome: 'ok' }
@@ -65,8 +67,11 @@ async function answer(parts: FrontParts, request: Request, fault: FaultEffect | 
   }
 }
 
-const send = (response: ServerResponse, { status, type, body }: Answer) => {
-  response.writeHead(status, { 'content-type': type, 'x-amzn-requestid': randomUUID() })
+const send = (response: ServerResponse, { status, type, body }: Answer, now: number) => {
+  response.writeHead(status, {
+    ...{ 'content-type': type, 'x-amzn-requestid': randomUUID() },
+    date: new Date(now).toUTCString(),
+  })
   response.end(body)
 }
 
@@ -108,7 +113,7 @@ async function serve(parts: FrontParts, incoming: IncomingMessage, response: Ser
   )
   const result = await handle(parts, { call, headers, body })
   if (result === undefined) incoming.socket.destroy()
-  else if (result !== 'hang') send(response, result)
+  else if (result !== 'hang') send(response, result, parts.now())
 }
 
 /** Starts the server that stands before moto, on loopback. */

@@ -1,4 +1,5 @@
 import { Ec2Error } from './ec2-error.ts'
+import type { Parameters } from './query.ts'
 
 /** How long things take, in milliseconds. */
 interface Lags {
@@ -47,6 +48,12 @@ export interface Settings {
   readonly denied: readonly string[]
   /** The code that answers every call, such as AuthFailure, RequestExpired, ExpiredToken; `valid`: none. */
   readonly credentials: string
+  /** How far the service's clock is ahead of this computer's, in milliseconds. */
+  readonly clockAhead: number
+  /** The code of a request whose date is more than five minutes off. */
+  readonly clockRefusal: string
+  /** The code that the MFA device of every role shows; a role that is assumed with another one, or none, is refused. */
+  readonly mfaCode: string | undefined
   /** Calls in any second; what is more gets RequestLimitExceeded. */
   readonly callsPerSecond: number
   /** So many of the next calls of these actions (`all`: any) get RequestLimitExceeded. */
@@ -80,6 +87,9 @@ const defaults: Settings = {
   requiredTags: [],
   denied: [],
   credentials: 'valid',
+  clockAhead: 0,
+  clockRefusal: 'RequestExpired',
+  mfaCode: undefined,
   callsPerSecond: Number.POSITIVE_INFINITY,
   throttled: { times: 0, actions: 'all' },
 }
@@ -90,6 +100,28 @@ export const changeSettings = (changes: SettingChanges, settings = defaults): Se
   ...changes,
   lags: { ...settings.lags, ...changes.lags },
 })
+
+/** How far a date may be off (AWS Signature Version 4, "x-amz-date"; EC2 allows three times as much). */
+const longestSkew = 5 * 60_000
+
+/** Refuses a request that is dated by a clock which is off. */
+export function checkDate(date: string | undefined, { clockAhead, clockRefusal }: Settings): void {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date ?? '') ?? []
+  const [year = 0, month = 1, ...rest] = parts.map(Number)
+  if (parts.length === 0) return
+  const skew = Date.UTC(year, month - 1, ...rest) - (Date.now() + clockAhead)
+  if (Math.abs(skew) > longestSkew) throw new Ec2Error(clockRefusal)
+}
+
+/** Refuses a role that is assumed without the code of its device (STS API reference, AssumeRole: TokenCode). */
+export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Settings): void {
+  if (Action !== 'AssumeRole' || mfaCode === undefined || TokenCode === mfaCode) return
+  throw new Ec2Error(
+    'AccessDenied',
+    'MultiFactorAuthentication failed with invalid MFA one time pass code.',
+    403,
+  )
+}
 
 /** What refuses calls whatever they ask for: credentials, permissions, rates. */
 export class Gate {
