@@ -78,3 +78,23 @@ export function codeOf(thrown: unknown): string | undefined {
     ? thrown.code
     : undefined
 }
+
+/** Does work on a machine; its errors, which need not know how the machine is called, name it. */
+export async function naming<Result>(
+  machine: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (
+      !(error instanceof UserError) ||
+      error.machine !== undefined ||
+      error.kind === 'cancelled'
+    ) {
+      throw error
+    }
+    const { kind, message, hint } = error
+    throw new UserError(kind, message, { machine, hint, cause: error })
+  }
+}

@@ -79,3 +79,9 @@ export interface Context {
 
 /** Reports what happens to one machine while it happens: the step, and what is new about one that goes on. */
 export type Progress = (step: string, detail?: string) => void
+
+/** Tells the steps of undoing work as details of the step that failed, which stays the one that is shown as failed. */
+export const undoingAt =
+  (failed: string, progress: Progress): Progress =>
+  (step, detail) =>
+    progress(failed, `undoing: ${detail === undefined ? step : `${step}: ${detail}`}`)

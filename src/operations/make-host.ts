@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../drivers/driver.ts'
 import { imageGrants } from '../drivers/grants.ts'
-import { UserError } from '../errors.ts'
+import { UserError, naming } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
 import type { MachineName } from '../machine/name.ts'
@@ -12,7 +12,7 @@ import type { CreationSecrets } from '../state/creations.ts'
 import type { Inventory } from '../state/inventory.ts'
 import { scopeOf } from '../state/provider-scopes.ts'
 import { makeKeyPair } from '../transport/ssh-key-pair.ts'
-import type { Context, Progress } from './context.ts'
+import { type Context, type Progress, undoingAt } from './context.ts'
 import { editRecord } from './edit-record.ts'
 import { examineGrants, requireAllowed } from './grants.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
@@ -57,7 +57,12 @@ async function make(
   making: Making,
 ): Promise<ReadyMachine> {
   const { name } = machine
-  const { lifecycle, options, inventory, progress } = making
+  const { lifecycle, options, inventory } = making
+  let current = ''
+  const progress: Progress = (step, detail) => {
+    current = step
+    making.progress(step, detail)
+  }
   const { resources = {}, id } = machine.host ?? {}
   const call = { signal: context.signal, progress }
   progress('check what is asked for')
@@ -82,20 +87,10 @@ async function make(
     return { ...machine, host }
   } catch (error) {
     if (machine.host === undefined && isRefusal(error)) {
-      await withdraw(context, name, token, making)
+      const undoing = undoingAt(current, making.progress)
+      await withdraw(context, name, token, { ...making, progress: undoing })
     }
     throw error
-  }
-}
-
-/** Does a driver's work; its errors, which need not know how the machine is called, tell. */
-async function naming<Result>(machine: MachineName, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof UserError) || error.machine !== undefined) throw error
-    const { kind, message, hint } = error
-    throw new UserError(kind, message, { machine, hint, cause: error })
   }
 }
 
@@ -116,7 +111,7 @@ async function withdraw(
   const host = await editRecord(context, name, token, (host) => host)
   if (host.id !== undefined) return
   try {
-    progress('take back what was begun')
+    progress('remove what was begun')
     await lifecycle.remove(host, { signal: context.signal, progress })
   } catch {
     return // the refusal is what the person has to know; the entry tells of the rest

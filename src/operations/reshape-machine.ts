@@ -1,7 +1,7 @@
 import { UserError, messageOf } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
 import { compareOptions } from './compare-options.ts'
-import type { Context, Progress } from './context.ts'
+import { type Context, type Progress, undoingAt } from './context.ts'
 import { checkGrants } from './grants.ts'
 import { growDisk } from './grow-disk.ts'
 import { switchPower } from './switch-power.ts'
@@ -42,12 +42,19 @@ export async function reshapeMachine(
   const changed = Object.fromEntries(Object.entries(options).filter(([key]) => only.has(key)))
   await checkGrants(context, { name, driver: driverName }, changed, 'fleet apply')
   const stops = wanted.some(({ how }) => how === 'stop')
+  let current = 'change the host'
+  const progress: Progress = (step, detail) => {
+    current = step
+    calls.progress(step, detail)
+  }
   if (stops) await switchPower(context, machine, 'stop', calls)
   const remembered = await reshape
-    .change(host, { options, only }, calls)
+    .change(host, { options, only }, { ...calls, progress })
     .catch(async (error: unknown) => {
       const wasStopped = stops && status.state === 'running'
-      throw wasStopped ? await startAgain(context, ready, error, calls) : error
+      if (!wasStopped) throw error
+      const undoing = { ...calls, progress: undoingAt(current, calls.progress) }
+      throw await startAgain(context, ready, error, undoing)
     })
   const now: ReadyMachine =
     stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready

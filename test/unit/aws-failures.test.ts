@@ -11,6 +11,12 @@ const awsError = (code: string, status = 400, message = 'words of AWS'): Error =
     $metadata: { httpStatusCode: status },
   })
 
+/** The error as it comes with an answer that is dated so many minutes from now. */
+const dated = (error: Error, minutes: number): Error =>
+  Object.assign(error, {
+    $response: { headers: { date: new Date(Date.now() + minutes * 60_000).toUTCString() } },
+  })
+
 const explained = (error: unknown): UserError =>
   explain(error, { region: 'eu-west-1', profile: 'work' }) as UserError
 
@@ -47,11 +53,6 @@ describe('what AWS refuses', () => {
     expect(error.message).toMatch(message)
     expect(error.hint).toMatch(hint)
   })
-
-  const dated = (error: Error, minutes: number): Error =>
-    Object.assign(error, {
-      $response: { headers: { date: new Date(Date.now() + minutes * 60_000).toUTCString() } },
-    })
 
   test.each([
     ['RequestExpired', -20, /20 minutes ahead/],

@@ -1,6 +1,6 @@
 import type { Progress } from '../../operations/context.ts'
 import type { Outcome } from '../../operations/fan-out.ts'
-import { exitCodes } from '../../errors.ts'
+import { exitCodes, naming } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress.ts'
 import type { Invocation } from '../definition.ts'
@@ -26,7 +26,7 @@ interface WorkOptions {
 }
 
 /**
- * Works on machines, several at once, and shows the steps of each. One machine's failure is thrown; of
+ * Works on machines, several at once, and shows the steps of each. Errors name their machine. One machine's failure is thrown; of
  * several, each is an outcome. Once the person stops it, it waits until all work has stopped, and throws kind `cancelled`.
  */
 export async function workOnMachines<Subject extends { readonly name: string }, Value>(
@@ -40,7 +40,9 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   using display = await openProgress(io, format, names)
   const begun: Promise<Value>[] = []
   const track = (subject: Subject, signal: AbortSignal): Promise<Value> => {
-    const working = display.track(subject.name, (progress) => work(subject, { progress, signal }))
+    const working = display.track(subject.name, (progress) =>
+      naming(subject.name, () => work(subject, { progress, signal })),
+    )
     begun.push(working)
     return working
   }

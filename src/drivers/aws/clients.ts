@@ -60,7 +60,9 @@ export function openClients(ask: Ask | undefined): ClientOf {
     // The signer reads and writes the offset here.
     Object.defineProperty(client.config, 'systemClockOffset', {
       get: () => systemClockOffset,
-      set: (offset: number) => (systemClockOffset = offset),
+      set(offset: number) {
+        systemClockOffset = offset
+      },
     })
     return client
   }
