@@ -1,35 +1,60 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, constants } from 'node:fs/promises'
+import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { Accelerator, Architecture } from './host-file.ts'
 import { emulatorOf } from './programs.ts'
 import type { QemuOptions } from './options.ts'
+import { exitDevice, trialFirmware, trialPassed } from './trial-firmware.ts'
 
-/** How long a trial has to go well, in milliseconds. */
-const trialTime = 1500
+/** How long a trial may take, in milliseconds: a busy machine is not to be taken for one that cannot. */
+const trialTime = 5000
+
+/** How long a machine has to live where no firmware can tell how it fares, in milliseconds. */
+const lifeTime = 1500
 
 /** The processor that goes with an accelerator. */
 export const processorOf = (accelerator: Accelerator): string =>
   accelerator === 'tcg' ? 'max' : 'host'
 
-/** Whether a machine without a disk lives for a moment: that /dev/kvm can be opened proves nothing. */
-async function works(
+/**
+ * Whether an accelerator runs guests, and not slower than emulation would: that /dev/kvm can be opened proves neither.
+ * On amd64 a small firmware has to get to its end in time; elsewhere a machine without a disk has to live for a moment.
+ */
+export async function isUsable(
   accelerator: Accelerator,
   arch: Architecture,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const machine = arch === 'amd64' ? 'q35' : 'virt'
-  const words = ['-accel', accelerator, '-machine', machine, '-cpu', processorOf(accelerator)]
-  const quiet = ['-m', '64', '-nodefaults', '-no-user-config', '-display', 'none']
-  const trial: ChildProcess = spawn(emulatorOf(arch), [...words, ...quiet], { stdio: 'ignore' })
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-trial-'))
+  const isAmd64 = arch === 'amd64'
+  try {
+    const firmware = join(folder, 'firmware')
+    await writeFile(firmware, trialFirmware())
+    const machine = ['-machine', isAmd64 ? 'q35' : 'virt', '-cpu', processorOf(accelerator)]
+    const quiet = ['-m', '64', '-nodefaults', '-no-user-config', '-display', 'none']
+    const guest = isAmd64 ? ['-bios', firmware, '-device', exitDevice] : []
+    const words = ['-accel', accelerator, ...machine, ...quiet, ...guest]
+    return await passes(spawn(emulatorOf(arch), words, { stdio: 'ignore' }), { isAmd64, signal })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function passes(
+  trial: ChildProcess,
+  { isAmd64, signal }: { isAmd64: boolean; signal: AbortSignal },
+): Promise<boolean> {
   const ended = once(trial, 'exit').then(
-    () => false,
+    ([code]) => code === trialPassed,
     () => false,
   )
+  const time = isAmd64 ? sleep(trialTime, false, { signal }) : sleep(lifeTime, true, { signal })
   try {
-    return await Promise.race([ended, sleep(trialTime, true, { signal })])
+    return await Promise.race([ended, time])
   } finally {
     trial.kill('SIGKILL')
   }
@@ -59,9 +84,13 @@ export async function chooseAccelerator(
 ): Promise<Accelerator> {
   if (wanted === 'tcg') return wanted
   const candidate = wanted === 'auto' ? await native(arch) : wanted
-  if (candidate !== undefined && (await works(candidate, arch, signal))) return candidate
+  if (candidate !== undefined && (await isUsable(candidate, arch, signal))) return candidate
   if (wanted === 'auto') return 'tcg'
-  throw new UserError('unsupported', `${wanted} does not run a machine here`, {
-    hint: 'say --accelerator tcg, which is slow; or see to virtualization in the firmware, and to /dev/kvm',
-  })
+  throw new UserError(
+    'unsupported',
+    `${wanted} does not run virtual machines on this computer, or slower than emulation`,
+    {
+      hint: 'use --accelerator tcg, which is slow, or check that virtualization is enabled in the firmware and that /dev/kvm works',
+    },
+  )
 }
