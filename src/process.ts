@@ -1,8 +1,9 @@
 import { constants } from 'node:os'
 import { runCli } from './cli.ts'
-import { UserError } from './errors.ts'
+import { UserError, exitCodes } from './errors.ts'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import type { ProcessIo, Program } from './ui/io.ts'
+import { writeFailure } from './ui/failure.ts'
+import { type ProcessIo, type Program, openIo } from './ui/io.ts'
 
 /** Once they are heeded, Ctrl-C and its like abort, naming the signal as the cause; a second one ends the process. */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
@@ -23,6 +24,19 @@ function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
   }
 }
 
+/**
+ * Fails the process, as a bug does, if it has nothing left to wait for before `done` is called: Node.js would end with 0.
+ * Gives `done`.
+ */
+export function failWhenIdle(io: ProcessIo): () => void {
+  const fail = (): void => {
+    process.exitCode = exitCodes.bug
+    writeFailure(openIo(io), new Error('the command waits for what cannot come any more'), false)
+  }
+  process.once('beforeExit', fail)
+  return () => process.removeListener('beforeExit', fail)
+}
+
 /** Runs a command line on this process, and ends it with the command's exit code. */
 export async function runProcess(argv: readonly string[], program: Program): Promise<void> {
   exitOnBrokenPipe(process.stdout)
@@ -36,7 +50,9 @@ export async function runProcess(argv: readonly string[], program: Program): Pro
     program,
     ...abortOnSignals(),
   }
+  const done = failWhenIdle(io)
   const code = await runCli(argv, { io, version: program.version })
+  done()
   // What was written has to be out before the process ends.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 }

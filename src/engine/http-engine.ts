@@ -1,5 +1,5 @@
 import { type IncomingMessage, request as startRequest } from 'node:http'
-import { type Duplex, PassThrough } from 'node:stream'
+import { type Duplex, PassThrough, finished } from 'node:stream'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { OddAnswer, type Read, object, optional, text } from './answer.ts'
 import { commonVersion, isOlder, likelyVersion, newestVersion } from './api-version.ts'
@@ -109,7 +109,8 @@ export function openEngine(
     async stream(request) {
       const answer = await ask(request)
       const body = new PassThrough()
-      answer.on('error', (error) => body.destroy(failureOf(error, label, request.signal)))
+      // Not by its errors: one that came before anybody listened is not emitted again.
+      finished(answer, (error) => error && body.destroy(failureOf(error, label, request.signal)))
       body.on('close', () => answer.destroy())
       answer.pipe(body)
       if (request.patienceMs !== undefined) endInSilence(answer, body, request.patienceMs)
@@ -166,17 +167,21 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
     ...(upgraded && { Connection: 'Upgrade', Upgrade: 'tcp' }),
   }
   return new Promise((resolve, reject) => {
+    let hasAnswer = false
     // No server's name is told, for nothing here is TLS: else node:http would look whether `host` is an address.
     const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
     const silence = setTimeout(() => request.destroy(new Silence(patienceMs)), patienceMs).unref()
     request.on('close', () => clearTimeout(silence))
-    request.once('response', () => clearTimeout(silence))
+    request.once('response', () => {
+      hasAnswer = true
+      clearTimeout(silence)
+    })
     request.on('error', (error) => {
       // The engine may have closed a kept connection meanwhile, and each of the others too. A
       // request that changes nothing is sent again, in the end over a connection made for it.
       const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
-      if (stale && (method === 'GET' || method === 'HEAD')) {
+      if (stale && !hasAnswer && (method === 'GET' || method === 'HEAD')) {
         resolve(exchange(agent, path, sending))
       } else reject(error)
     })
