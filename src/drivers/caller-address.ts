@@ -1,9 +1,9 @@
 import { get } from 'node:https'
-import { get as getPlain } from 'node:http'
+import { type Agent, get as getPlain } from 'node:http'
 import { isIP } from 'node:net'
 import { UserError, messageOf } from '../errors.ts'
 import type { Call } from './driver.ts'
-import { proxyAgent } from '../proxy.ts'
+import { describeProxy, proxyAgent, proxyFor } from '../proxy.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -13,14 +13,19 @@ const services = {
   6: 'https://checkip.global.api.aws',
 } as const
 
+/** How long a service may take, in milliseconds; less where it may be asked another way. */
 const answerWithin = 5_000
+const answerSoon = 3_000
 
-/** The text at a URL, asked for over IPv4 or IPv6. */
-function fetchText(url: string, family: 4 | 6, signal: AbortSignal): Promise<string> {
+/** The text at a URL, asked for over IPv4 or IPv6. Without an agent, directly. */
+function fetchText(
+  url: string,
+  { family, agent }: { readonly family: 4 | 6; readonly agent?: Agent | undefined },
+  signal: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const read = url.startsWith('https:') ? get : getPlain
-    const within = AbortSignal.any([signal, AbortSignal.timeout(answerWithin)])
-    read(url, { family, agent: proxyAgent(), signal: within }, (response) => {
+    read(url, { family, agent, signal }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (part: string) => {
@@ -35,33 +40,43 @@ function fetchText(url: string, family: 4 | 6, signal: AbortSignal): Promise<str
   })
 }
 
-/** Which address the internet sees this computer at, and who said so. */
+/** Which address the internet sees this computer at, and who said so, in which way. */
 export interface CallerAddress {
   readonly address: string
   readonly source: string
 }
 
 /**
- * Asks a service which address this computer comes from: FLEET_CHECKIP_URL, else AWS's own. Throws kind `unreachable`
- * where none answers.
+ * Asks a service which address this computer comes from: FLEET_CHECKIP_URL, else AWS's own. It is asked directly, as SSH connects, and
+ * through a proxy only where it does not answer so. Throws kind `unreachable` where none answers.
  */
 async function findCallerAddress(
   env: Environment,
   family: 4 | 6,
   { signal }: Call,
 ): Promise<CallerAddress> {
-  const source = env['FLEET_CHECKIP_URL'] || services[family]
-  try {
-    const address = (await fetchText(source, family, signal)).trim()
+  const url = env['FLEET_CHECKIP_URL'] || services[family]
+  const ask = async (agent: Agent | undefined, ms: number, source: string) => {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(ms)])
+    const address = (await fetchText(url, { family, agent }, within)).trim()
     if (isIP(address) !== family) throw new Error(`answer ${JSON.stringify(address.slice(0, 60))}`)
     return { address, source }
+  }
+  try {
+    const proxy = proxyFor(url)
+    if (proxy === undefined) return await ask(undefined, answerWithin, url)
+    return await ask(undefined, answerSoon, url).catch(async () => {
+      signal.throwIfAborted()
+      const way = `through the proxy ${describeProxy(proxy)}, which SSH does not use`
+      return ask(proxyAgent(), answerWithin, `${url} (${way})`)
+    })
   } catch (error) {
     signal.throwIfAborted()
     throw new UserError(
       'unreachable',
-      `${source} does not say which address you come from: ${messageOf(error)}`,
+      `${url} does not say which address you come from: ${messageOf(error)}`,
       {
-        hint: 'say it yourself: --ssh-cidr ADDRESS',
+        hint: 'check the network, or give the address yourself: --ssh-cidr ADDRESS',
         cause: error,
       },
     )

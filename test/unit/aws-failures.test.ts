@@ -45,7 +45,10 @@ describe('what AWS refuses', () => {
     ['InvalidKeyPair.NotFound', 'usage', /no such key pair/, /--key-pair/],
     ['InvalidParameterValue', 'usage', /does not accept the options/, /aws\.md/],
     ['RequestLimitExceeded', 'failed', /asked too much/, /again/],
-    ['ENOTFOUND', 'unreachable', /no such region, or no network/, /describe-regions/],
+    ['ENOTFOUND', 'unreachable', /offline, or there is no such region/, /describe-regions/],
+    ['EAI_AGAIN', 'unreachable', /this computer is offline/, /check the network/],
+    ['ENETUNREACH', 'unreachable', /this computer is offline/, /check the network/],
+    ['ERR_PROXY_REFUSED', 'unreachable', /cannot be reached/, /NO_PROXY/],
     ['ECONNREFUSED', 'unreachable', /cannot be reached/, /HTTPS_PROXY/],
   ])('%s is of kind %s', (code, kind, message, hint) => {
     const error = explained(awsError(code))
@@ -81,6 +84,29 @@ describe('what AWS refuses', () => {
     )
     expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
     expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
+  })
+
+  test.each([
+    ['in words', awsError('CredentialsProviderError', 0, 'getaddrinfo EAI_AGAIN portal.sso.aws')],
+    [
+      'as a cause',
+      Object.assign(awsError('TokenProviderError'), {
+        cause: new Error('no token', {
+          cause: Object.assign(new Error('x'), { code: 'ENETUNREACH' }),
+        }),
+      }),
+    ],
+  ])('is told as offline where the way to credentials failed, %s', (_, error) => {
+    expect(explained(error)).toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('offline') as string,
+    })
+  })
+
+  test('is one sentence where there are no credentials', () => {
+    const words = `connect EHOSTUNREACH 169.254.169.254:80 ${'and more '.repeat(100)}`
+    const { message, kind } = explained(awsError('CredentialsProviderError', 0, words))
+    expect([kind, message]).toEqual(['credentials', 'no AWS credentials were found'])
   })
 
   test('says what AWS says where nothing better is known', () => {

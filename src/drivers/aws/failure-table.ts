@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../../errors.ts'
+import { proxyRefused } from '../../proxy.ts'
 import { shellQuote } from '../../shell-quote.ts'
 
 /** What a call was about, for the person. */
@@ -202,22 +203,27 @@ export const failures: readonly Failure[] = [
   busy,
   trouble,
   {
-    codes: ['ENOTFOUND', 'EAI_AGAIN'],
+    codes: ['ENOTFOUND'],
     kind: 'unreachable',
-    what: ({ region = '' }) =>
-      `EC2 of region ${region} cannot be found: no such region, or no network`,
-    next: () => 'aws ec2 describe-regions lists the regions; a proxy is taken from HTTPS_PROXY',
+    what: (concern) =>
+      `the address of EC2${inRegion(concern)} was not found: this computer is offline, or there is no such region`,
+    next: () =>
+      'check the network; aws ec2 describe-regions lists the regions; a proxy is taken from HTTPS_PROXY',
   },
   {
-    codes: [
-      'ECONNREFUSED',
-      'ECONNRESET',
-      'EHOSTUNREACH',
-      'ENETUNREACH',
-      'EPIPE',
-      'ETIMEDOUT',
-      'TimeoutError',
-    ],
+    codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],
+    kind: 'unreachable',
+    what: (concern) => `EC2 cannot be reached${inRegion(concern)}: this computer is offline`,
+    next: () => 'check the network and the name server; a proxy is taken from HTTPS_PROXY',
+  },
+  {
+    codes: [proxyRefused],
+    kind: 'unreachable',
+    what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
+    next: () => 'check HTTPS_PROXY and NO_PROXY, and whether the proxy allows that',
+  },
+  {
+    codes: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EPIPE', 'ETIMEDOUT', 'TimeoutError'],
     kind: 'unreachable',
     what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
     next: () => 'check the network; a proxy is taken from HTTPS_PROXY',

@@ -19,8 +19,27 @@ export function isServerError(error: unknown): boolean {
   return ($metadata?.httpStatusCode ?? 0) >= 500
 }
 
-const failureOf = (error: unknown): Failure | undefined =>
-  byCode.get(failureCode(error) ?? '') ?? (isServerError(error) ? trouble : undefined)
+/** How deep the SDK wraps what went wrong on the way to credentials. */
+const deepest = 5
+
+/**
+ * The network's error that kept the SDK from credentials: it tells of it in a cause, or in words alone. The metadata service is not
+ * there on most computers, which says nothing.
+ */
+function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
+  if (!(error instanceof Error) || depth > deepest || error.message.includes('169.254.')) {
+    return undefined
+  }
+  const [word] = /\bE[A-Z_]{4,}\b/.exec(error.message) ?? []
+  const found = byCode.get(codeOf(error) ?? '') ?? byCode.get(word ?? '')
+  return found?.kind === 'unreachable' ? found : networkFailureIn(error.cause, depth + 1)
+}
+
+function failureOf(error: unknown): Failure | undefined {
+  const found = byCode.get(failureCode(error) ?? '')
+  if (found?.kind === 'credentials') return networkFailureIn(error) ?? found
+  return found ?? (isServerError(error) ? trouble : undefined)
+}
 
 /** Whether EC2 was asked too much. */
 export const isBusy = (error: unknown): boolean => failureOf(error) === busy
