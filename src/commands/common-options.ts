@@ -25,7 +25,7 @@ export const commonOptions = {
   retryFailed: flag('--retry-failed', 'only the machines that failed the last time'),
   fold: flag('--fold', 'what several machines answer alike, once'),
   json: flag('--json', 'answer in JSON'),
-  quiet: flag('-q, --quiet', 'names only'),
+  quiet: flag('-q, --quiet', 'names only; ids of containers'),
 } as const
 
 /** The inventory that the words of an unparsed command line name. */

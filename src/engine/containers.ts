@@ -5,6 +5,7 @@ import {
   list,
   listOrNull,
   moment,
+  nothing,
   number,
   object,
   optional,
@@ -23,6 +24,14 @@ export interface ContainerPort {
   readonly Type: string
 }
 
+/** What is mounted into a container: a volume with a name, or a folder of the host. */
+interface ContainerMount {
+  readonly Name?: string | undefined
+  readonly Source: string
+  /** That of the volume. */
+  readonly Driver?: string | undefined
+}
+
 /** A container in a list, with the names of the API (ContainerList). */
 export interface ContainerSummary {
   readonly Id: string
@@ -35,6 +44,11 @@ export interface ContainerSummary {
   readonly Created: number
   readonly Ports: readonly ContainerPort[]
   readonly Labels: Readonly<Record<string, string>>
+  readonly Mounts: readonly ContainerMount[]
+  /** The names of its networks: the keys of `NetworkSettings.Networks`. */
+  readonly Networks: readonly string[]
+  /** That of its image, where the engine tells. */
+  readonly Platform?: object | undefined
   /** `running`, `exited`, … */
   readonly State: string
   /** State in words: `Up 3 minutes (healthy)`. */
@@ -52,8 +66,12 @@ const readPort: Read<ContainerPort> = object<ContainerPort>({
   Type: text,
 })
 
-/** Reads a container in a list. */
-export const readContainer: Read<ContainerSummary> = object<ContainerSummary>({
+interface ListedContainer extends Omit<ContainerSummary, 'Networks' | 'Platform'> {
+  readonly ImageManifestDescriptor?: { readonly platform?: object | undefined } | undefined
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, void>> }
+}
+
+const readListed: Read<ListedContainer> = object<ListedContainer>({
   Id: id,
   Names: listOrNull(text),
   Image: text,
@@ -62,11 +80,30 @@ export const readContainer: Read<ContainerSummary> = object<ContainerSummary>({
   Created: moment,
   Ports: listOrNull(readPort),
   Labels: withDefault(record(text), {}),
+  Mounts: listOrNull(
+    object<ContainerMount>({
+      Name: optional(text),
+      Source: withDefault(text, ''),
+      Driver: optional(text),
+    }),
+  ),
+  NetworkSettings: withDefault(
+    object<ListedContainer['NetworkSettings']>({ Networks: withDefault(record(nothing), {}) }),
+    { Networks: {} },
+  ),
+  ImageManifestDescriptor: optional(object({ platform: optional(whole({})) })),
   State: text,
   Status: withDefault(text, ''),
   SizeRw: optional(number),
   SizeRootFs: optional(number),
 })
+
+/** Reads a container in a list. */
+export const readContainer: Read<ContainerSummary> = (value, at) => {
+  const { NetworkSettings, ImageManifestDescriptor, ...container } = readListed(value, at)
+  const Networks = Object.keys(NetworkSettings.Networks)
+  return { ...container, Networks, Platform: ImageManifestDescriptor?.platform }
+}
 
 /** What the API's `filters` take: values by filter name, such as `{ status: ['exited'] }`. */
 export type Filters = Readonly<Record<string, readonly string[]>>

@@ -14,23 +14,31 @@ interface Found {
   }[]
 }
 
+/** How containers are called. */
+interface Wanted {
+  /** Whether the machine of each is known: then it needs to have all that are called there. */
+  readonly isPlaced: boolean
+  readonly namesOn: (machine: string) => readonly string[]
+}
+
 /**
- * The containers called `names` on several machines. A machine needs to have only one of them,
- * for a fleet's machines differ; one that has none counts as failed.
+ * The containers that are wanted on several machines. Unless it is said which are where, a machine needs to have only one of
+ * them, for a fleet's machines differ; one that has none counts as failed.
  */
 export async function findContainers(
   context: Context,
   machines: readonly Machine[],
-  names: readonly string[],
+  { isPlaced, namesOn }: Wanted,
 ): Promise<Found> {
   const find = async (machine: Machine, signal: AbortSignal): Promise<LogSource[]> => {
     const engine = await context.engine(machine)
+    const names = namesOn(machine.name)
     const answers = await Promise.allSettled(
       names.map((name) => inspectContainer(engine, name, { signal })),
     )
     const present = names.filter((_, index) => answers[index]?.status === 'fulfilled')
     const absent = answers.find((answer) => answer.status === 'rejected')
-    const enough = machines.length === 1 ? absent === undefined : present.length > 0
+    const enough = isPlaced || machines.length === 1 ? absent === undefined : present.length > 0
     if (!enough) throw absent?.reason
     return present.map((container) => ({ machine: machine.name, container, engine }))
   }

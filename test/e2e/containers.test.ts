@@ -4,6 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
+/** Lines of JSON. */
+const lines = (text: string) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, string>)
+
 describe.skipIf(!labIsHere)('containers and images on many machines', () => {
   let lab: Lab
   let ana: Person
@@ -64,13 +71,11 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       ['h2', 'web', 'running'],
       ['h3', 'web', 'running'],
     ])
-    expect(await fleet('ps', '--all', '-q')).toBe('web\nweb\nweb\n')
     expect((await fleet('ps', '-m', 'h2')).split('\t')[1]).toBe('bb:1')
     await fleet('--all', 'container', 'stop', '-t', '0', 'web')
     expect(await json('ps', '--all')).toEqual([])
     expect(await json('ps', '--all', '-a', '-f', 'name=web', '-n', '5')).toHaveLength(3)
-    const latest = JSON.parse(await fleet('ps', '-m', 'h2', '-l', '--format', 'json')) as unknown[]
-    expect(latest).toMatchObject([{ name: 'web' }])
+    expect(await json('ps', '-m', 'h2', '-l')).toMatchObject([{ name: 'web' }])
     expect(await ana.fleet(['ps', '-m', 'h2', '--format', '{{.ID}}'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("fleet docker ps --format '{{.ID}}'"),
@@ -79,6 +84,87 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'restart', '-t', '0', 'web')
     expect(await json('container', 'ls', '--all')).toHaveLength(3)
     await fleet('--all', 'container', 'rm', '-f', 'web')
+  })
+
+  test('ps --format json says what docker says, for each container a line', async () => {
+    const options = ['--network', 'host', '-v', '/etc/a-folder-of-the-host:/a', '-v', 'data:/b']
+    const ports = ['-p', '8080:80', '-p', '7000-7002:7000-7002', '--expose', '9/udp']
+    const script = ['sh', '-c', 'echo "a command that is long"; sleep 600']
+    await fleet(
+      '-m',
+      'h1',
+      'run',
+      '-d',
+      '--name',
+      'web',
+      '-l',
+      'a=b',
+      ...options,
+      'bb:1',
+      ...script,
+    )
+    await fleet('-m', 'h1', 'container', 'create', '--name', 'ported', ...ports, 'bb:1', 'true')
+    const id = (await fleet('-m', 'h1', 'docker', 'inspect', '-f', '{{.Image}}', 'web')).trim()
+    await fleet('-m', 'h1', 'container', 'create', '--name', 'by-id', id, 'true')
+    for (const words of [
+      ['-a'],
+      ['-a', '--no-trunc'],
+      ['-a', '-s'],
+      ['-n', '2'],
+      ['-f', 'name=web'],
+    ]) {
+      const docker = lines(await fleet('-m', 'h1', 'docker', 'ps', '--format', 'json', ...words))
+      const own = lines(await fleet('-m', 'h1', 'ps', '--format', 'json', ...words))
+      const steady = (rows: typeof own) =>
+        rows.map(({ CreatedAt = '', RunningFor: _, Status: __, ...row }) => ({
+          ...row,
+          CreatedAt: Date.parse(CreatedAt.replace(/ [A-Z]+$/, '')),
+        }))
+      expect({ words, rows: steady(own) }).toEqual({ words, rows: steady(docker) })
+    }
+    const everywhere = lines(await fleet('ps', '--all', '--format', '{{json .}}'))
+    expect(everywhere).toMatchObject([{ Names: 'web', Machine: 'h1' }])
+    await fleet('-m', 'h1', 'container', 'rm', '-f', 'web', 'ported', 'by-id')
+  })
+
+  test('ids of ps -q name containers, and their machines where several were asked', async () => {
+    await fleet('--all', 'run', '-d', '--name', 'web', 'bb:1', 'sh', '-c', 'hostname; sleep 600')
+    const [one] = (await fleet('ps', '-q', '-m', 'h1')).split('\n')
+    expect(one).toMatch(/^[0-9a-f]{12}$/)
+    expect(await fleet('ps', '-q', '--no-trunc', '-m', 'h1')).toMatch(/^[0-9a-f]{64}\n$/)
+    const ids = (await fleet('ps', '-q', '--all')).trimEnd().split('\n')
+    expect(ids).toEqual([
+      `h1/${one}`,
+      ...['h2', 'h3'].map((name) => expect.stringMatching(`^${name}/[0-9a-f]{12}$`)),
+    ])
+    const [first = '', second = ''] = ids
+    expect(await fleet('exec', first, 'echo', 'a/b')).toBe('a/b\n')
+    expect(await fleet('exec', '-e', 'A=1', 'h2/web', 'sh', '-c', 'echo $A')).toBe('1\n')
+    expect(await fleet('logs', first)).toMatch(/^[0-9a-f]{12}\n$/)
+    expect(
+      (await fleet('logs', first, second))
+        .split('\n')
+        .map((line) => line.slice(0, 3))
+        .sort(),
+    ).toEqual(['', 'h1 ', 'h2 '])
+    const inspected = JSON.parse(await fleet('container', 'inspect', ...ids)) as object[]
+    expect(inspected).toMatchObject([{ machine: 'h1' }, { machine: 'h2' }, { machine: 'h3' }])
+    expect(JSON.parse(await fleet('container', 'inspect', first))).toMatchObject([{ Name: '/web' }])
+    expect(await json('stats', '--no-stream', first)).toMatchObject([{ name: 'web' }])
+    await fleet('container', 'cp', `${first}:/etc/hostname`, join(ana.folder, 'name'))
+    await fleet('container', 'stop', '-t', '0', first, second)
+    expect(await fleet('container', 'rm', first)).toBe(`${one}\n`)
+    expect(await json('ps', '-a', '--all')).toMatchObject([{ machine: 'h2' }, { machine: 'h3' }])
+    for (const [words, code, says] of [
+      [['container', 'rm', '-f', second, 'web'], 125, 'names its machine, and "web" does not'],
+      [['-m', 'h1', 'container', 'rm', '-f', second], 125, 'an option names another'],
+      [['container', 'rm', '-f', 'h9/web'], 125, 'no machine called "h9"'],
+      [['logs', 'h9/web'], 3, 'no machine called "h9"'],
+    ] as const) {
+      const answer = await ana.fleet(words)
+      expect(answer).toMatchObject({ code, stderr: expect.stringContaining(says) })
+    }
+    await fleet('docker', 'rm', '-f', second, ids[2] ?? '')
   })
 
   test('ps --size measures the writable layer', async () => {

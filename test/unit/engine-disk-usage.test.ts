@@ -11,6 +11,8 @@ const container = {
   Created: 0,
   Ports: [],
   Labels: {},
+  Mounts: [],
+  Networks: [],
   Status: '',
 }
 

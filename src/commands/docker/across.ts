@@ -9,7 +9,7 @@ import type { Invocation } from '../definition.ts'
 import { chooseEngines } from './choose-engines.ts'
 
 type Asking = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
-type Ask<Value> = (engine: Engine, signal: AbortSignal) => Promise<Value>
+type Ask<Value> = (engine: Engine, signal: AbortSignal, machine: string) => Promise<Value>
 
 /** What the engines of the chosen machines answered. */
 interface Answers<Value> {
@@ -52,7 +52,7 @@ export async function askEngines<Value>(
   using waiting = tellWaiting(io, format, names, fleet.clock)
   const work = async (machine: Machine, signal: AbortSignal): Promise<Value> => {
     try {
-      return await ask(await fleet.engine(machine), signal)
+      return await ask(await fleet.engine(machine), signal, machine.name)
     } finally {
       waiting.done(machine.name)
     }
@@ -96,12 +96,12 @@ export async function listFromEngines<Item extends object>(
     timeMs,
     ...options
   }: {
-    list: (engine: Engine, signal: AbortSignal) => Promise<readonly Item[]>
+    list: Ask<readonly Item[]>
     columns: readonly Column<Item>[]
     /** How long an answer may take unless the person says so, in milliseconds. */
     timeMs?: number
-    /** What `--quiet` prints of an item. */
-    name?: (item: Item) => string
+    /** What `--quiet` prints of an item; `machine` is absent where only one was meant. */
+    name?: (item: Item & { readonly machine?: string | undefined }) => string
   },
 ): Promise<number> {
   const { io, format } = invocation
@@ -119,10 +119,15 @@ export async function listFromEngines<Item extends object>(
   const { answers, many, tellFailures } = await askEngines(invocation, list, { watch, timeMs })
   await opened.rows?.finish()
   if (!many) {
+    const { name } = options
     const rows = answers.flatMap(({ machine, value }) =>
       value.map((item) => Object.assign({ machine }, item)),
     )
-    await writeRows(io, format, { ...options, rows })
+    await writeRows<Row>(io, format, {
+      ...options,
+      rows,
+      ...(name && { name: (row) => name({ ...row, machine: undefined }) }),
+    })
   }
   return tellFailures()
 }

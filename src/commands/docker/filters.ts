@@ -12,8 +12,9 @@ export const filterOption = texts(
 export function parseFilters(words: readonly string[]): Filters {
   const filters = new Map<string, string[]>()
   for (const word of words) {
-    const [, key, value] = /^([^=]+)=(.*)$/s.exec(word) ?? []
-    if (key === undefined || value === undefined) {
+    const [, name = '', value] = /^([^=]+)=(.*)$/s.exec(word) ?? []
+    const key = name.trim().toLowerCase()
+    if (key === '' || value === undefined) {
       throw new UserError('usage', `${JSON.stringify(word)} is not a filter: write key=value`)
     }
     filters.set(key, [...(filters.get(key) ?? []), value])

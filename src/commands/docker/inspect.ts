@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Command, defineCommand, several } from '../definition.ts'
+import { placeNames } from './container-references.ts'
 import { askEngines } from './across.ts'
 
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
@@ -18,8 +19,14 @@ const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspe
     answers: 'json',
     async run({ args, ...invocation }) {
       const inspect = await load()
-      const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
-        Promise.all(args.names.map((name) => inspect(engine, name, signal))),
+      const { targets, namesOn } =
+        what === 'containers'
+          ? await placeNames(invocation, args.names)
+          : { targets: invocation.targets, namesOn: () => args.names }
+      const { answers, many, tellFailures } = await askEngines(
+        { ...invocation, targets },
+        (engine, signal, machine) =>
+          Promise.all(namesOn(machine).map((name) => inspect(engine, name, signal))),
       )
       const found = answers.flatMap(({ machine, value }) =>
         value.map((details) => (many ? { machine, ...details } : details)),

@@ -56,9 +56,11 @@ export const logs = defineCommand({
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
     if (options.follow) fleet.hosted?.leave() // its lines are work for as long as it runs
-    const machines = await chooseEngines({ fleet, io, targets, format })
-    const many = targets.on.length > 0
-    const { found, failures: missing } = await findContainers(fleet, machines, args.containers)
+    const { placeNames } = await import('./container-references.ts')
+    const placed = await placeNames({ fleet, targets }, args.containers)
+    const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })
+    const many = placed.targets.on.length > 0
+    const { found, failures: missing } = await findContainers(fleet, machines, placed)
     const failures = [...missing]
     const tell = (some: typeof failures) =>
       writeFailures(io, some, { of: machines.length, json: format.json })

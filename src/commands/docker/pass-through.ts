@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { passThroughStreams } from '../../ui/io.ts'
+import type { Machine } from '../../machine/machine.ts'
 import { type Command, type Invocation, any, defineCommand } from '../definition.ts'
 import { chooseEngines } from './choose-engines.ts'
 import { checkPlacement } from './misplaced-option.ts'
@@ -7,15 +8,39 @@ import { checkPlacement } from './misplaced-option.ts'
 /** Fleet's own failures, as docker's are: the command's codes go up to 124. */
 const dockerFailure = 125
 
-/** Runs docker on every machine at once, each line of output behind the machine's name. */
-async function runEverywhere(invocation: Invocation, words: readonly string[]): Promise<number> {
+/** Runs docker on several machines at once, each line of output behind the machine's name. */
+async function runEverywhere(
+  invocation: Invocation,
+  machines: readonly Machine[],
+  wordsOn: (machine: Machine) => readonly string[],
+): Promise<number> {
   const { fleet, io } = invocation
+  fleet.hosted?.leave()
+  const { checkForMany } = await import('./one-machine-only.ts')
+  for (const machine of machines) checkForMany(wordsOn(machine))
   const { runDockerLines } = await import('../../operations/run-docker.ts')
   const { runEach } = await import('../run-each.ts')
-  const machines = await chooseEngines(invocation)
   return runEach(invocation, machines, 'docker', (machine, signal, take) =>
-    runDockerLines(fleet, machine, words, { env: io.env, cwd: io.cwd, signal }, take),
+    runDockerLines(fleet, machine, wordsOn(machine), { env: io.env, cwd: io.cwd, signal }, take),
   )
+}
+
+/** Runs docker where names of containers tell their machines; undefined where they tell none. */
+async function runWhereNamed(
+  invocation: Invocation,
+  words: readonly string[],
+): Promise<number | undefined> {
+  const { isReference, placeWords } = await import('./container-references.ts')
+  if (!words.some(isReference)) return undefined
+  const placed = await placeWords(invocation, words)
+  if (placed === undefined) return undefined
+  const [first, ...others] = placed.keys()
+  if (first === undefined || others.length > 0) {
+    return runEverywhere(invocation, [...placed.keys()], (machine) => placed.get(machine) ?? [])
+  }
+  const { runDocker } = await import('../../operations/run-docker.ts')
+  const streams = passThroughStreams(invocation.io)
+  return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
 
 /** Help where there is no machine whose docker could give its own. */
@@ -44,11 +69,10 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       const { chooseMachine, choosesMany } = await import('../../operations/choose-machines.ts')
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
+      const code = await runWhereNamed(invocation, words)
+      if (code !== undefined) return code
       if (choosesMany(targets)) {
-        fleet.hosted?.leave()
-        const { checkForMany } = await import('./one-machine-only.ts')
-        checkForMany(words)
-        return runEverywhere(invocation, words)
+        return runEverywhere(invocation, await chooseEngines(invocation), () => words)
       }
       const { runDocker } = await import('../../operations/run-docker.ts')
       const machine = await chooseMachine(fleet, targets.machine).catch((error: unknown) => {

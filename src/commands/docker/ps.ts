@@ -1,11 +1,12 @@
-import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
+import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/containers.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../shell-quote.ts'
 import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
-import { defineCommand, flag, parsed } from '../definition.ts'
+import { type Invocation, defineCommand, flag, parsed } from '../definition.ts'
 import { parseCount } from '../numbers.ts'
-import { listFromEngines } from './across.ts'
+import { askEngines, listFromEngines } from './across.ts'
+import { portsText } from './container-fields.ts'
 import { filterOption, parseFilters } from './filters.ts'
 import { type Wholeness, noTruncOption, wholenessOf } from './wholeness.ts'
 
@@ -23,12 +24,6 @@ interface Row {
   readonly size?: { readonly writable: number; readonly virtual: number }
 }
 
-function portText({ IP, PublicPort, PrivatePort, Type }: ContainerPort): string {
-  if (PublicPort === undefined) return `${PrivatePort}/${Type}`
-  const host = IP?.includes(':') ? `[${IP}]` : IP
-  return `${host}:${PublicPort}->${PrivatePort}/${Type}`
-}
-
 const columnsOf = ({ wholeIds, wholeCommands }: Wholeness, withSize: boolean): Column<Row>[] => [
   { title: 'CONTAINER ID', text: (row) => (wholeIds ? row.id : row.id.slice(0, 12)) },
   {
@@ -38,7 +33,7 @@ const columnsOf = ({ wholeIds, wholeCommands }: Wholeness, withSize: boolean): C
   { title: 'COMMAND', text: (row) => (wholeCommands ? row.command : shorten(row.command, 20)) },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   { title: 'STATUS', text: (row) => row.status },
-  { title: 'PORTS', text: (row) => row.ports.map(portText).join(', ') },
+  { title: 'PORTS', text: (row) => portsText(row.ports) },
   { title: 'NAME', text: (row) => row.name },
   ...(withSize ? [sizeColumn] : []),
 ]
@@ -66,24 +61,54 @@ function rowOf(container: ContainerSummary, name: string): Row {
   }
 }
 
-/** Reads `--format`. Docker's templates name docker's own fields, which docker alone knows. */
+/** Reads `--format`: docker's own JSON, or the table. Go templates are left to docker. */
 function parseFormat(format: string): 'table' | 'json' {
   if (format === 'table' || format === 'json') return format
-  throw new UserError('usage', `fleet ps has no templates: --format is table or json`, {
-    hint: `for a template of docker: fleet docker ps --format ${shellQuote(format)}`,
+  if (/^\{\{ *json +\. *\}\}$/.test(format)) return 'json'
+  throw new UserError('usage', 'fleet ps takes no Go templates: --format is table or json', {
+    hint: `for the fields as docker names them: --format json; for a template, have docker run: fleet docker ps --format ${shellQuote(format)}`,
   })
+}
+
+/** Writes a line of JSON for each container, with docker's fields, and the machine where there are several. */
+async function writeDockerLines(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
+  query: ListOptions,
+  isWhole: boolean,
+): Promise<number> {
+  const { format, io } = invocation
+  if (format.fold) throw new UserError('usage', '--fold and --format json do not go together')
+  const { listContainers } = await import('../../engine/containers.ts')
+  const { dockerFields } = await import('./container-fields.ts')
+  const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
+    listContainers(engine, { ...query, signal }),
+  )
+  const now = Date.now()
+  for (const { machine, value } of answers) {
+    for (const container of value) {
+      const fields = dockerFields(container, { isWhole, now })
+      io.stdout.write(`${JSON.stringify(many ? { ...fields, Machine: machine } : fields)}\n`)
+    }
+  }
+  return tellFailures()
 }
 
 export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
+  description:
+    'List containers. With --quiet, ids alone, which every command for containers takes; where machines were selected, MACHINE/ID.',
   options: {
     stopped: flag('-a, --all-containers', 'those that do not run, too'),
     last: parsed('-n, --last <count>', 'only the last ones created', (count) =>
       parseCount(count, 1),
     ),
     latest: flag('-l, --latest', 'only the last one created'),
-    format: parsed('--format <format>', 'table or json, which is --json', parseFormat),
+    format: parsed(
+      '--format <format>',
+      'table, or json: a line for each container, with the fields of docker ps',
+      parseFormat,
+    ),
     size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
     filter: filterOption,
     trunc: noTruncOption,
@@ -91,27 +116,35 @@ export const ps = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'names',
-  examples: ['fleet ps -a', 'fleet ps --on role=web', 'fleet ps --all --json'],
+  examples: [
+    'fleet ps -a',
+    'fleet ps --on role=web',
+    'fleet ps --all --json',
+    'fleet container stop $(fleet ps --on role=web -q)',
+  ],
   async run({ options, ...invocation }) {
     const { containerName, listContainers } = await import('../../engine/containers.ts')
-    const limit = options.latest ? 1 : options.last
-    const json = invocation.format.json || options.format === 'json'
+    const limit = options.last ?? (options.latest ? 1 : undefined)
     const query = {
       all: options.stopped,
       size: options.size,
       filters: parseFilters(options.filter),
       ...(limit === undefined ? {} : { limit }),
     }
-    return listFromEngines(
-      { ...invocation, format: { ...invocation.format, json } },
-      {
-        async list(engine, signal) {
-          const containers = await listContainers(engine, { ...query, signal })
-          return containers.map((container) => rowOf(container, containerName(container)))
-        },
-        columns: columnsOf(wholenessOf(invocation.io, options), options.size),
-        name: (row) => row.name,
+    const wholeness = wholenessOf(invocation.io, options)
+    if (options.format === 'json' && !invocation.format.json) {
+      return writeDockerLines(invocation, query, wholeness.wholeIds)
+    }
+    return listFromEngines(invocation, {
+      async list(engine, signal) {
+        const containers = await listContainers(engine, { ...query, signal })
+        return containers.map((container) => rowOf(container, containerName(container)))
       },
-    )
+      columns: columnsOf(wholeness, options.size),
+      name({ id, machine }) {
+        const shown = wholeness.wholeIds ? id : id.slice(0, 12)
+        return machine === undefined ? shown : `${machine}/${shown}`
+      },
+    })
   },
 })

@@ -4,6 +4,7 @@ import { humanSize } from '../../ui/human.ts'
 import { holdPage } from '../../ui/page.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../definition.ts'
+import { placeNames } from './container-references.ts'
 import { listFromEngines } from './across.ts'
 
 const pair = (a: number, b: number): string => `${humanSize(a)} / ${humanSize(b)}`
@@ -38,18 +39,20 @@ export const stats = defineCommand({
     const { listContainers } = await import('../../engine/containers.ts')
     const { readStats } = await import('../../engine/stats.ts')
     const { fleet, io } = invocation
-    const list = async (engine: Engine, signal: AbortSignal) => {
+    const { targets, namesOn } = await placeNames(invocation, args.containers)
+    const asking = { ...invocation, targets }
+    const list = async (engine: Engine, signal: AbortSignal, machine: string) => {
       const names =
         args.containers.length > 0
-          ? args.containers
+          ? namesOn(machine)
           : (await listContainers(engine, { signal })).map(({ Id }) => Id)
       return Promise.all(names.map((name) => readStats(engine, name, signal)))
     }
     const live = options.stream && io.stdout.isTTY && !invocation.format.json
-    if (!live) return listFromEngines(invocation, { list, columns })
+    if (!live) return listFromEngines(asking, { list, columns })
     for (;;) {
       const { held, show } = holdPage(io)
-      await listFromEngines({ ...invocation, io: held }, { list, columns })
+      await listFromEngines({ ...asking, io: held }, { list, columns })
       fleet.signal.throwIfAborted()
       show()
     }

@@ -7,7 +7,7 @@ const flags = (names: string): string[] => names.split(/\s+/)
  * name files, variables or logins of this one. Every other verb is passed on unread.
  * Source: the reference of the docker command line, release 28.
  */
-const verbs = {
+export const verbs = {
   build: {
     spellings: ['build', 'image build', 'builder build', 'buildx build', 'buildx b'],
     booleans: flags(`--check --compress --debug -D --disable-content-trust --force-rm --help --load
@@ -58,7 +58,7 @@ const verbs = {
 } satisfies Record<string, Syntax & { spellings: readonly string[] }>
 
 /** What docker takes before the verb. */
-const globals: Syntax = {
+export const globals: Syntax = {
   booleans: flags('--debug -D --help -h --tls --tlsverify --version -v'),
   flagsFirst: true,
 }
