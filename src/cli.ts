@@ -17,6 +17,7 @@ import {
   splitRest,
   takeLeadingTargets,
   targetsOf,
+  withNames,
   withRest,
 } from './commands/typed-words.ts'
 import { UserError, exitCodes } from './errors.ts'
@@ -137,15 +138,16 @@ async function runCommand(
   ran.json = common.json === true
   await using fleet = openFleet(io, common.inventory, { hosted })
   const names = Object.keys(command.arguments ?? {})
-  const targets = targetsOf(common)
-  const received = rest === undefined ? words : withRest(words, rest, targets)
+  const chosen = targetsOf(common)
+  const parted = rest === undefined ? words : withRest(words, rest, chosen)
+  const named = withNames(command, parted, chosen)
   const code = await audited(fleet, io, verbOf(argv) ?? command.name, () =>
     command.run({
       fleet,
       io,
-      args: Object.fromEntries(names.map((name, index) => [name, received[index]])),
+      args: Object.fromEntries(names.map((name, index) => [name, named.words[index]])),
       options: typed.options,
-      targets,
+      targets: { ...chosen, names: named.names },
       format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
     }),
   )

@@ -25,6 +25,11 @@ export interface Argument<T> {
   readonly usage: string
   readonly description: string
   readonly completes: Completes
+  /**
+   * Names machines, which options such as `--on` may choose in its place; both are an error. `required`: one of the two must be there,
+   * `optional`: without either the active machine is meant. The first argument alone can be one.
+   */
+  readonly machines?: 'required' | 'optional'
   readonly value?: T
 }
 
@@ -71,6 +76,18 @@ export const any = (
   completes: Completes = 'nothing',
 ): Argument<string[]> => ({ usage: `[${name}...]`, description, completes })
 
+/** A machine, named here or chosen by options. */
+export const machineArgument = (
+  description: string,
+  machines: 'required' | 'optional',
+): Argument<string | undefined> => ({ ...optional('name', description, 'machine'), machines })
+
+/** Machines, named here or chosen by options. */
+export const machinesArgument = (
+  description: string,
+  machines: 'required' | 'optional',
+): Argument<string[]> => ({ ...any('names', description, 'machine'), machines })
+
 /** An option that is there or not. */
 export const flag = (flags: string, description: string): Option<boolean> => ({
   flags,
@@ -113,6 +130,8 @@ type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unk
 
 /** The machines that a person named on the command line. */
 export interface Targets {
+  /** Those named as arguments. */
+  readonly names: readonly string[]
   readonly machine: string | undefined
   readonly on: readonly string[]
   /** How many of them to work on at once, if that was said. */

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
 import { commonNamesOf, operandsIn, verbOf } from './common-options.ts'
+import { isMachineName } from '../machine/name.ts'
 import { type Command, type Targets, isGroup } from './definition.ts'
 import { commandList } from './index.ts'
 
@@ -45,7 +46,7 @@ export function targetsOf({
   all,
   retryFailed = false,
   ...how
-}: CommonValues): Targets {
+}: CommonValues): Omit<Targets, 'names'> {
   const selectors = all === true ? [...on, 'all'] : on
   if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
     throw new UserError(
@@ -79,6 +80,40 @@ export function takeLeadingTargets(words: readonly unknown[]): {
   }
 }
 
+const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): boolean =>
+  machine !== undefined || on.length > 0 || retryFailed
+
+/**
+ * Parts words into the names of machines and those of the command's arguments. Where options choose the machines, no name is
+ * given, and the words begin with the next argument. Throws kind `usage` where both do, or neither and one must.
+ */
+export function withNames(
+  { name: verb, arguments: definitions = {} }: Command,
+  words: readonly unknown[],
+  targets: Omit<Targets, 'names'>,
+): { readonly words: readonly unknown[]; readonly names: readonly string[] } {
+  const [first, ...others] = Object.values(definitions)
+  if (first?.machines === undefined) return { words, names: [] }
+  const [word, ...rest] = words
+  const names = (word === undefined ? [] : [word].flat()) as unknown[] as string[]
+  if (!choosesMachines(targets)) {
+    if (names.length > 0 || first.machines === 'optional') return { words, names }
+    throw new UserError('usage', 'no machine was named', {
+      hint: `fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
+    })
+  }
+  const [name] = names
+  if (name === undefined) return { words, names }
+  if (others.length === 0 || isMachineName(name)) {
+    throw new UserError(
+      'usage',
+      `${JSON.stringify(name)} would name a machine, and an option chooses machines too: use one of the two`,
+      { hint: `fleet ${verb} --help` },
+    )
+  }
+  return { words: [undefined, [name, ...rest.flat()]], names: [] }
+}
+
 /** What stood behind the options of a command that runs another one. */
 export interface Rest {
   readonly words: readonly string[]
@@ -93,10 +128,10 @@ export interface Rest {
 export function withRest(
   words: readonly unknown[],
   { words: rest, isMarked }: Rest,
-  { machine, on, retryFailed }: Targets,
+  targets: Omit<Targets, 'names'>,
 ): readonly unknown[] {
   const named = words.slice(0, -1)
-  const isChosen = machine !== undefined || on.length > 0 || retryFailed
+  const isChosen = choosesMachines(targets)
   const stray = isChosen && isMarked ? named.find((word) => word !== undefined) : undefined
   if (stray !== undefined) {
     throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {

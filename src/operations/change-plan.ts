@@ -72,6 +72,26 @@ export interface ChangePlan {
   readonly changes: readonly Change[]
   readonly drift: readonly Drift[]
   readonly matters: readonly Matter[]
+  /** The machines that it says nothing of, since others were chosen. In the order of the inventory. */
+  readonly leftOut?: readonly string[]
+}
+
+/** What a plan says of some machines, where an inventory has others too. */
+export function narrowPlan(
+  plan: ChangePlan,
+  { machines }: Pick<Inventory, 'machines'>,
+  chosen: ReadonlySet<string>,
+): ChangePlan {
+  const { changes, drift, matters, leftOut: before = [] } = plan
+  const isChosen = ({ machine }: { readonly machine: string }): boolean => chosen.has(machine)
+  const leftOut = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
+  return {
+    ...plan,
+    changes: changes.filter(isChosen),
+    drift: drift.filter(isChosen),
+    matters: matters.filter(isChosen),
+    ...(leftOut.length > 0 && { leftOut }),
+  }
 }
 
 /** Tells what one inventory says from what another one does. Comments do not count. */
@@ -114,7 +134,8 @@ export function parsePlan(text: string, file: string): ChangePlan {
     throw notPlan(messageOf(error))
   }
   if (plan?.version !== 1) throw notPlan('it has another format')
-  const { inventory, changes, drift, matters } = plan
+  const { inventory, changes, drift, matters, leftOut } = plan
   if (inventory === undefined || !changes || !drift || !matters) throw notPlan('parts are missing')
-  return { version: 1, inventory, changes, drift, matters }
+  const parts = { inventory, changes, drift, matters, ...(leftOut && { leftOut }) }
+  return { version: 1, ...parts }
 }

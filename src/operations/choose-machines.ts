@@ -111,15 +111,14 @@ export async function listMachines(
   return on.length === 0 ? all : [...select(all, parseSelector(on))]
 }
 
-/** The machines named as arguments, else those that the options choose. */
+/** The machines named as arguments, else those that the options choose, in the order of the inventory, else the active one. */
 export async function namedMachines(
   context: Context,
-  names: readonly string[],
-  targets: { machine: string | undefined; on: readonly string[] },
+  {
+    names,
+    ...targets
+  }: { names: readonly string[]; machine: string | undefined; on: readonly string[] },
 ): Promise<Machine[]> {
-  if (names.length > 0 && (targets.machine !== undefined || targets.on.length > 0)) {
-    throw new UserError('usage', 'name machines as arguments, or with --machine and --on: not both')
-  }
   if (names.length > 0) {
     const inventory = await (await context.inventory()).read()
     return [...new Set(names)].map((name) => findMachine(inventory, name))

@@ -1,9 +1,12 @@
 import { parseLabel } from '../machine/labels.ts'
-import type { Machine, MachineEntry } from '../machine/machine.ts'
-import { entryFor } from '../state/inventory.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { MachineName } from '../machine/name.ts'
+import { type Inventory, entryFor } from '../state/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import type { Context } from './context.ts'
 import { findMachine } from './choose-machines.ts'
+import { type EditedEntry, editEntries } from './edit-entries.ts'
+import type { Outcome } from './fan-out.ts'
 
 /** Labels to set, and keys of labels to remove. */
 export interface LabelChange {
@@ -19,20 +22,13 @@ export function parseLabelChange(words: readonly string[]): LabelChange {
   return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }
 }
 
-/**
- * Sets and removes labels of one machine, or only reads them where nothing is to change. Resolves to the
- * labels it has then.
- */
-export async function labelMachine(
+/** Sets and removes labels of machines, of all or none. The outcomes are the machines then, or, where nothing was written, the reasons. */
+export async function labelMachines(
   context: Context,
-  name: string,
+  machines: readonly Machine[],
   change: LabelChange,
-): Promise<Readonly<Record<string, string>>> {
-  const store = await context.inventory()
-  const machine = findMachine(await store.read(), name)
-  if (change.set.size === 0 && change.remove.size === 0) return machine.labels ?? {}
-  let labels: Machine['labels'] = {}
-  await store.update(machine.name, (_, newest): MachineEntry => {
+): Promise<Outcome<Machine, Machine>[]> {
+  const edit = (newest: Inventory, name: MachineName): EditedEntry => {
     const before = entryFor(newest, findMachine(newest, name).name) ?? {}
     const { labels: had = {}, ...rest } = before
     const own = Object.fromEntries(
@@ -42,8 +38,7 @@ export async function labelMachine(
     )
     const entry = Object.keys(own).length === 0 ? rest : { ...rest, labels: own }
     const removed = Array.from(change.remove, (key) => `label.${key}`)
-    ;({ labels = {} } = checkSettable(newest, machine.name, { before, entry, removed }))
-    return entry
-  })
-  return labels
+    return { entry, machine: checkSettable(newest, name, { before, entry, removed }) }
+  }
+  return editEntries(context, machines, edit)
 }

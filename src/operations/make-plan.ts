@@ -6,7 +6,7 @@ import type { HostStatus } from '../machine/status.ts'
 import type { Inventory } from '../state/inventory.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { Change, ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
-import { digestInventory } from './change-plan.ts'
+import { digestInventory, narrowPlan } from './change-plan.ts'
 import { findOrphans } from './collect-garbage.ts'
 import { isRemovalBegunHere } from './begun-removal.ts'
 import { planOptions } from './compare-options.ts'
@@ -21,6 +21,8 @@ import { planSevere } from './severe-changes.ts'
 export interface PlanOptions {
   /** Asks providers, and connects to no host. */
   readonly providersOnly?: boolean
+  /** The machines that it is made of, by name; all if absent. */
+  readonly chosen?: ReadonlySet<string> | undefined
   /** How long a host may take to answer, in milliseconds. */
   readonly timeoutMs: number
   readonly progress: Progress
@@ -207,10 +209,13 @@ async function orphanMatters(context: Context, progress: Progress): Promise<read
  */
 export async function makePlan(context: Context, options: PlanOptions): Promise<ChangePlan> {
   const inventory = await (await context.inventory()).read()
-  const machines = [...inventory.machines.values()]
+  const { chosen } = options
+  const machines = [...inventory.machines.values()].filter(
+    ({ name }) => chosen === undefined || chosen.has(name),
+  )
   const ask = askProviders(context, machines)
   const { progress, timeoutMs } = options
-  const orphans = orphanMatters(context, progress)
+  const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
   orphans.catch(() => {}) // told below, unless the rest fails before
   const findings = new Map<string, Finding>()
   progress('compare the inventory with the world')
@@ -230,10 +235,11 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
   }
   const all = joinFindings(...machines.flatMap(({ name }) => findings.get(name) ?? []))
-  return {
+  const plan: ChangePlan = {
     version: 1,
     inventory: digestInventory(inventory),
     ...all,
     matters: [...all.matters, ...(await orphans)],
   }
+  return chosen === undefined ? plan : narrowPlan(plan, inventory, chosen)
 }

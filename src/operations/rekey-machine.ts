@@ -15,9 +15,16 @@ export interface KeyChange {
   readonly after: string
 }
 
+/** The host shows the key that is pinned already. */
+export class KeyUnchanged extends UserError {
+  constructor(machine: MachineName, key: string) {
+    super('usage', `its key is ${key} still: nothing was changed`, { machine })
+  }
+}
+
 /**
  * Pins the key that a host shows now in place of the one before, once `confirm` says so.
- * Throws kind `usage` when it is the same still, `cancelled` when it is not confirmed,
+ * Throws {@link KeyUnchanged} when it is the same still, `cancelled` when it is not confirmed,
  * `failed` when the entry changed meanwhile.
  */
 export async function rekeyMachine(
@@ -37,9 +44,7 @@ export async function rekeyMachine(
   checkNotRevoked({ name, ...endpoint }, shown, await findKnownHost(endpoint, context.env))
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {
-    throw new UserError('usage', `its key is ${change.after} still: nothing was changed`, {
-      machine: name,
-    })
+    throw new KeyUnchanged(name, change.after)
   }
   if (!(await confirm(change))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine: name })

@@ -1,10 +1,13 @@
+import type { DriverDefinition } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import { entryFor, machineWith } from '../state/inventory.ts'
+import { type Inventory, entryFor, machineWith } from '../state/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { type EditedEntry, editEntries, onlyValue } from './edit-entries.ts'
+import type { Outcome } from './fan-out.ts'
 import { allowTyped } from './grants.ts'
 import { checkMachineOptions, withOption } from './set-option.ts'
 
@@ -74,40 +77,63 @@ export function withSetting(
 }
 
 /**
- * Changes what the entry of a machine says; what a profile says is overridden there. Its host stays as it is until
- * `fleet apply`. A path outside the folder of the inventory is allowed by being typed. Resolves to what holds then. Throws kind `usage` for a key that is neither fleet's nor an option of the driver, and
- * for options that the driver does not take.
+ * Changes what the entries of machines say, all or none; what a profile says is overridden there. Their hosts stay as they are until
+ * `fleet apply`. A path outside the folder of the inventory is allowed by being typed. The outcomes are what holds then, or, where
+ * nothing was written, the reasons: kind `usage` for a key that is neither fleet's nor an option of the driver, and for options that
+ * the driver does not take.
  */
+export async function setMachines(
+  context: Context,
+  machines: readonly Machine[],
+  settings: readonly Setting[],
+): Promise<Outcome<Machine, Machine>[]> {
+  const names = new Set(machines.map(({ driver }) => driver))
+  const definitions = new Map<string, DriverDefinition>()
+  for (const name of names) definitions.set(name, await context.driver(name))
+  const removed = settings.filter(({ value }) => value === undefined).map(({ key }) => key)
+  const edit = (newest: Inventory, name: MachineName): EditedEntry => {
+    const { driver } = findMachine(newest, name)
+    const definition = definitions.get(driver)
+    if (definition === undefined) throw driverChanged(name, driver)
+    const before = entryFor(newest, name) ?? {}
+    const entry = settings.reduce<MachineEntry>(
+      (entry, setting) =>
+        isKnown(setting.key)
+          ? withSetting(entry, setting)
+          : withOption(definition, entry, setting, known),
+      before,
+    )
+    if (entry.via !== undefined) findMachine(newest, entry.via)
+    const machine = checkSettable(newest, name, { before, entry, removed })
+    if (settings.some(({ key }) => !isKnown(key))) checkMachineOptions(definition, machine, newest)
+    const { protected: isProtected, ...others } = entry
+    const isNews = isProtected !== false || machineWith(newest, name, others).protected
+    return { entry: isNews ? entry : others, machine }
+  }
+  const outcomes = await editEntries(context, machines, edit)
+  for (const outcome of outcomes) {
+    if ('error' in outcome) continue
+    const { value } = outcome
+    const typed = settings.map(({ key }) => [key, value.options?.[key]] as const)
+    await allowTyped(context, value, Object.fromEntries(typed))
+  }
+  return outcomes
+}
+
+const driverChanged = (machine: MachineName, driver: string): UserError =>
+  new UserError('failed', `${machine} became a machine of driver ${driver} meanwhile`, {
+    machine,
+    hint: 'run the same command again',
+  })
+
+/** As {@link setMachines}, for one machine; what keeps it from being changed is thrown. */
 export async function setMachine(
   context: Context,
   name: string,
   settings: readonly Setting[],
 ): Promise<Machine> {
-  const store = await context.inventory()
-  const machine = findMachine(await store.read(), name)
-  const definition = await context.driver(machine.driver)
-  const setsOption = settings.some(({ key }) => !isKnown(key))
-  const apply = (entry: MachineEntry, setting: Setting): MachineEntry =>
-    isKnown(setting.key)
-      ? withSetting(entry, setting)
-      : withOption(definition, entry, setting, known)
-  const removed = settings.filter(({ value }) => value === undefined).map(({ key }) => key)
-  let changed = machine
-  await store.update(machine.name, (_, newest) => {
-    const before = entryFor(newest, findMachine(newest, name).name) ?? {}
-    const entry = settings.reduce(apply, before)
-    if (entry.via !== undefined) findMachine(newest, entry.via)
-    changed = checkSettable(newest, machine.name, { before, entry, removed })
-    if (setsOption) checkMachineOptions(definition, changed, newest)
-    const { protected: isProtected, ...others } = entry
-    const isNews = isProtected !== false || machineWith(newest, machine.name, others).protected
-    return isNews ? entry : others
-  })
-  const typed = Object.fromEntries(
-    settings.map(({ key }) => [key, changed.options?.[key]] as const),
-  )
-  await allowTyped(context, changed, typed)
-  return changed
+  const machine = findMachine(await (await context.inventory()).read(), name)
+  return onlyValue(await setMachines(context, [machine], settings))
 }
 
 /** Gives a machine another name. Its host, and the tags that it has at its provider, stay as they are. */

@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../errors.ts'
+import type { Machine, MachineEntry } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
 import { findWaysLeftWrong } from './check-ways.ts'
 import { explainDiskError } from './disk-error.ts'
@@ -63,6 +64,21 @@ interface Read {
   readonly inventory: Inventory
 }
 
+/** An inventory with one entry changed. Where one is taken away, no further change follows. */
+const withMachine = (
+  inventory: Inventory,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+  machine: Machine | undefined,
+): Inventory =>
+  entry === undefined || machine === undefined
+    ? inventory
+    : {
+        ...inventory,
+        entries: new Map(inventory.entries).set(name, entry),
+        machines: new Map(inventory.machines).set(name, machine),
+      }
+
 /**
  * Keeps the inventory in the YAML file at `location`, which need not exist until it is read.
  * Writers in other processes are kept out by a lock and readers never see half a file; what a person's
@@ -100,27 +116,35 @@ export function openFileInventory(
     return replaceFile(target, edited, { stillWanted })
   }
 
-  const editEntry =
-    (...[name, change]: Update): EditText =>
-    async ({ text, inventory }) => {
-      const { checkMachine, tidyEntry } = await import('./tidy-entry.ts')
-      const before = inventory.entries.get(name)
-      const changed = change(before && structuredClone(before), inventory)
-      const after = changed && tidyEntry(name, changed)
-      const machine = after && machineWith(inventory, name, after)
-      if (machine !== undefined) {
-        const { optionsOf } = await loadOptions([machine.driver])
-        checkMachine(machine, inventory, optionsOf)
-      }
-      if (isDeepStrictEqual(before, after)) return undefined
-      const was = before && inventory.machines.get(name)
-      const wrong = findWaysLeftWrong(inventory, { name, before: was, after: machine })
-      if (wrong.length > 0) {
-        const { wayError } = await import('./way-error.ts')
-        throw wayError({ text, inventory }, location, wrong)
-      }
-      const { editInventoryText } = await import('./edit-inventory-text.ts')
-      return editInventoryText(text, name, after, location)
+  const editEntry = async (read: Read, ...[name, change]: Update): Promise<Read> => {
+    const { text, inventory } = read
+    const { checkMachine, tidyEntry } = await import('./tidy-entry.ts')
+    const before = inventory.entries.get(name)
+    const changed = change(before && structuredClone(before), inventory)
+    const after = changed && tidyEntry(name, changed)
+    const machine = after && machineWith(inventory, name, after)
+    if (machine !== undefined) {
+      const { optionsOf } = await loadOptions([machine.driver])
+      checkMachine(machine, inventory, optionsOf)
+    }
+    if (isDeepStrictEqual(before, after)) return read
+    const was = before && inventory.machines.get(name)
+    const wrong = findWaysLeftWrong(inventory, { name, before: was, after: machine })
+    if (wrong.length > 0) {
+      const { wayError } = await import('./way-error.ts')
+      throw wayError(read, location, wrong)
+    }
+    const { editInventoryText } = await import('./edit-inventory-text.ts')
+    const edited = editInventoryText(text, name, after, location)
+    return { text: edited, inventory: withMachine(inventory, name, after, machine) }
+  }
+
+  const editEntries =
+    (updates: readonly Update[]): EditText =>
+    async (read) => {
+      let newest = read
+      for (const update of updates) newest = await editEntry(newest, ...update)
+      return newest.text
     }
 
   const editOperator =
@@ -197,7 +221,9 @@ export function openFileInventory(
   return {
     location,
     read: async () => (await parse()).inventory,
-    update: (...update) => enqueue(editEntry(...update)),
+    update: (...update) => enqueue(editEntries([update])),
+    updateAll: (names, change) =>
+      enqueue(editEntries(names.map((name) => [name, (_, newest) => change(name, newest)]))),
     updateOperator: (...update) => enqueue(editOperator(...update)),
     updateProfile: (...update) => enqueue(editProfile(...update)),
     rename: (from, to) => enqueue(editName(from, to)),

@@ -79,6 +79,14 @@ export interface InventoryStore {
     name: MachineName,
     change: (entry: MachineEntry | undefined, inventory: Inventory) => MachineEntry | undefined,
   ): Promise<void>
+  /**
+   * As `update`, for several machines in one write: all of their entries change, or none does. `change` sees the inventory with
+   * the changes before it, and takes no entry away.
+   */
+  updateAll(
+    names: readonly MachineName[],
+    change: (name: MachineName, inventory: Inventory) => MachineEntry | undefined,
+  ): Promise<void>
   /** As `update`, for one operator's key. Throws kind `usage` for an entry that could not be read back. */
   updateOperator(
     name: string,

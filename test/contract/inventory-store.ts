@@ -48,6 +48,33 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store, b)).toEqual({ driver: 'local' })
     })
 
+    it('changes several entries in one write, or none', async () => {
+      const store = await open()
+      const c = parseMachineName('bastion')
+      await store.update(a, () => web)
+      await store.update(b, () => web)
+      await store.update(c, () => ({ driver: 'ssh', options: { address: '192.0.2.9' } }))
+      const seen: string[] = []
+      await store.updateAll([a, b], (name, { entries, machines }) => {
+        seen.push(`${name}: ${[...machines.values()].filter(({ via }) => via === c).length}`)
+        return { ...entries.get(name), via: c }
+      })
+      expect(seen).toEqual(['web-1: 0', 'web-2: 1'])
+      expect(await entryIn(store, b)).toEqual({ ...web, via: c })
+
+      const half = store.updateAll([a, b], (name, { entries }) => {
+        if (name === b) throw new Error('not this one')
+        return { ...entries.get(name), protected: true }
+      })
+      await expect(half).rejects.toThrow('not this one')
+      const circle = store.updateAll([a, c], (name, { entries }) => ({
+        ...entries.get(name),
+        via: name === a ? c : a,
+      }))
+      await expect(circle).rejects.toMatchObject({ kind: 'usage' })
+      expect(await entryIn(store)).toEqual({ ...web, via: c })
+    })
+
     it('keeps the keys of operators beside the machines', async () => {
       const store = await open()
       await store.update(a, () => web)

@@ -141,6 +141,29 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h2', 'ps'])).code).toBe(0)
   })
 
+  test('rekey --on asks for each machine whose key has changed, and names the others', async () => {
+    const [, host] = lab.hosts
+    const replaced = await host?.replaceHostKey()
+    const { code, screen } = await ana.fleetOnTerminal(
+      ['rekey', '--on', 'h*'],
+      [{ at: 'new key of h2', type: 'y\r' }],
+    )
+    expect({ code, screen }).toMatchObject({
+      code: 0,
+      screen: expect.stringMatching(/h1: the key is unchanged\s+h2: SHA256:\S{43} is pinned/),
+    })
+    expect(await ana.inventory()).toContain(replaced)
+  })
+
+  test('provision --on gives an array in the order of the inventory', async () => {
+    const { code, stdout } = await ana.fleet(['provision', '--on', 'h2,h1', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject([
+      { name: 'h1', changed: [] },
+      { name: 'h2', changed: [] },
+    ])
+  })
+
   test('the end of input at a prompt changes nothing', async () => {
     const before = await ana.inventory()
     for (const type of ['\u0004', '\u0003']) {

@@ -52,6 +52,19 @@ export function openMemoryInventory(
     })
     return inventoryOf({ file, names: [...machines.keys()] })
   }
+  const update: InventoryStore['update'] = async (name, change) => {
+    const inventory = snapshot()
+    const before = inventory.entries.get(name)
+    const changed = change(structuredClone(before), inventory)
+    const after = changed && tidyEntry(name, changed)
+    const machine = after && machineWith(inventory, name, after)
+    if (machine) checkMachine(machine, inventory, optionsOf)
+    if (isDeepStrictEqual(before, after)) return
+    const was = before && inventory.machines.get(name)
+    const [wrong] = findWaysLeftWrong(inventory, { name, before: was, after: machine })
+    if (wrong !== undefined) throw new UserError('inventory', wrong.message)
+    setOrDelete(machines, name, after)
+  }
   return {
     location: 'memory',
     updateOperator: async (name, change) => {
@@ -77,18 +90,16 @@ export function openMemoryInventory(
       }
     },
     read: async () => snapshot(),
-    update: async (name, change) => {
-      const inventory = snapshot()
-      const before = inventory.entries.get(name)
-      const changed = change(structuredClone(before), inventory)
-      const after = changed && tidyEntry(name, changed)
-      const machine = after && machineWith(inventory, name, after)
-      if (machine) checkMachine(machine, inventory, optionsOf)
-      if (isDeepStrictEqual(before, after)) return
-      const was = before && inventory.machines.get(name)
-      const [wrong] = findWaysLeftWrong(inventory, { name, before: was, after: machine })
-      if (wrong !== undefined) throw new UserError('inventory', wrong.message)
-      setOrDelete(machines, name, after)
+    update,
+    updateAll: async (names, change) => {
+      const before = [...machines]
+      try {
+        for (const name of names) await update(name, (_, newest) => change(name, newest))
+      } catch (error) {
+        machines.clear()
+        for (const [name, entry] of before) machines.set(name, entry)
+        throw error
+      }
     },
   }
 }

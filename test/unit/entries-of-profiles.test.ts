@@ -2,15 +2,23 @@ import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import type { DriverDefinition } from '../../src/drivers/driver.ts'
 import type { MachineEntry } from '../../src/machine/machine.ts'
+import type { Machine } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { draftEntry } from '../../src/operations/draft-entry.ts'
-import { labelMachine, parseLabelChange } from '../../src/operations/label-machine.ts'
+import { onlyValue } from '../../src/operations/edit-entries.ts'
+import { labelMachines, parseLabelChange } from '../../src/operations/label-machine.ts'
 import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
 import { setProfile } from '../../src/operations/set-profile.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 
 const name = 'web-2' as MachineName
+
+async function label(context: Context, word: string): Promise<Machine> {
+  const { machines } = await (await context.inventory()).read()
+  const chosen = [...machines.values()].filter((machine) => machine.name === name)
+  return onlyValue(await labelMachines(context, chosen, parseLabelChange([word])))
+}
 
 const cloud = {
   contract: 1,
@@ -88,8 +96,8 @@ describe('the entry of a machine that a profile counts', () => {
     const changed = await setMachine(context, name, parseSettings(['protected=false', 'via=web-1']))
     expect(changed).toMatchObject({ driver: 'cloud', protected: false, via: 'web-1' })
     expect(await entry()).toEqual({ extends: 'web', via: 'web-1', protected: false })
-    const labels = await labelMachine(context, name, parseLabelChange(['rack=1']))
-    expect(labels).toEqual({ role: 'web', rack: '1' })
+    const labelled = await label(context, 'rack=1')
+    expect(labelled.labels).toEqual({ role: 'web', rack: '1' })
     expect((await entry())?.labels).toEqual({ rack: '1' })
     await setMachine(context, name, parseSettings(['protected-', 'via-', 'label.rack-']))
     expect(await entry()).toEqual({ extends: 'web' })
@@ -98,9 +106,7 @@ describe('the entry of a machine that a profile counts', () => {
   it('cannot take out what its profile says', async () => {
     const { context, entry } = open()
     const why = { kind: 'usage', message: 'label.role of web-2 comes from the profile web' }
-    await expect(labelMachine(context, name, parseLabelChange(['role-']))).rejects.toMatchObject(
-      why,
-    )
+    await expect(label(context, 'role-')).rejects.toMatchObject(why)
     await expect(setMachine(context, name, parseSettings(['label.role-']))).rejects.toMatchObject(
       why,
     )

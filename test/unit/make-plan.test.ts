@@ -5,7 +5,7 @@ import type { MachineEntry, ProfileEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import type { HostStatus } from '../../src/machine/status.ts'
 import { orderChanges } from '../../src/operations/apply-plan.ts'
-import { checkPlanned, parsePlan } from '../../src/operations/change-plan.ts'
+import { checkPlanned, narrowPlan, parsePlan } from '../../src/operations/change-plan.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { makePlan } from '../../src/operations/make-plan.ts'
 import { parseSettings, setMachine } from '../../src/operations/set-machine.ts'
@@ -267,6 +267,32 @@ test('a replacement that was cut short goes on', async () => {
   const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
   const why = 'its replacement was begun and cut short'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
+})
+
+test('a plan of some machines asks of no other, and says which it leaves out', async () => {
+  const entries = Object.fromEntries(
+    ['a', 'b', 'c'].map((name) => [name, { driver: 'cloud', host: host(name) }]),
+  )
+  const calls: number[] = []
+  const context = contextOf({ ...entries, d: { driver: 'cloud' } }, calls)
+  const plan = await makePlan(context, { ...options, chosen: new Set(['b', 'd']) })
+  expect(calls).toEqual([1])
+  expect(plan).toMatchObject({
+    changes: [{ machine: 'd', action: 'create' }],
+    drift: [{ machine: 'b', field: 'address' }],
+    matters: [], // nor is it asked for hosts without an entry
+    leftOut: ['a', 'c'],
+  })
+  const kept = parsePlan(JSON.stringify(plan), 'today.plan')
+  expect(kept).toEqual(plan)
+  const inventory = await (await context.inventory()).read()
+  checkPlanned(kept, inventory)
+  expect(narrowPlan(kept, inventory, new Set(['a', 'b']))).toMatchObject({
+    changes: [],
+    drift: [{ machine: 'b' }],
+    leftOut: ['a', 'c', 'd'],
+  })
+  expect(narrowPlan(kept, inventory, new Set(['a', 'b', 'c', 'd']))).toEqual(plan)
 })
 
 test('a plan that is stopped leaves nothing behind that fails unheard', async () => {

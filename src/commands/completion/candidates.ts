@@ -61,10 +61,20 @@ async function optionsAt(
   return [...Object.values({ ...command.options, ...more }), ...commonOptionsOf(command)]
 }
 
+const choosesMachines = (word: string): boolean => /^(?:-m|--machine|--on|--all)(?:=|$)/.test(word)
+
+/** The arguments that a command takes on a line: none that names machines where an option chooses them. */
+function argumentsLeft(command: Command, line: readonly string[]): Argument<unknown>[] {
+  const all = Object.values(command.arguments ?? {})
+  return line.slice(0, -1).some(choosesMachines)
+    ? all.filter(({ machines }) => machines === undefined)
+    : all
+}
+
 /** The words of docker, without those before them that name machines. */
 function withoutTargets(words: readonly string[]): readonly string[] {
   const [first = ''] = words
-  if (words.length < 2 || !/^(?:-m|--machine|--on|--all)(?:=|$)/.test(first)) return words
+  if (words.length < 2 || !choosesMachines(first)) return words
   return withoutTargets(words.slice(first.includes('=') || first === '--all' ? 1 : 2))
 }
 
@@ -100,7 +110,7 @@ async function candidatesOfCommand(
     const names = namesAt([...command.dockerWords, ...withoutTargets(words)])
     if (names !== undefined) return knownWords(typed, names)
   }
-  const argument = argumentAt(Object.values(command.arguments ?? {}), position)
+  const argument = argumentAt(argumentsLeft(command, typed.line), position)
   if (argument === undefined) return []
   if (argument.completes === 'place' && current.includes(':')) {
     typed.fleet.hosted?.leave() // it asks the broker

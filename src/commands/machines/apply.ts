@@ -12,7 +12,7 @@ import { allowNamedPaths, allowPathOption, confirmGrants } from './confirm-grant
 import { requireConsent, yesOption } from './confirmation.ts'
 import { explainStoppedApply, explainUnfinished, tellUnfinished } from './end-creation.ts'
 import { hostKeyOptions, trustFrom } from './host-key-options.ts'
-import { lookAtWorld, lookOptions } from './plan.ts'
+import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 import { shellQuote } from '../../shell-quote.ts'
@@ -47,7 +47,7 @@ export const apply = defineCommand({
   name: 'apply',
   summary: 'Do what fleet plan shows',
   description:
-    'Do what fleet plan shows, several machines at once, once you have seen it. What is cut short the next apply goes on with. A host that would have to go, with all that is on it, goes only where you say so: --yes does not stand for that, --destroy does. The exit code is 1 where something was left for that.',
+    'Do what fleet plan shows, several machines at once, once you have seen it; with --on for the machines chosen alone. What is cut short the next apply goes on with. A host that would have to go, with all that is on it, goes only where you say so: --yes does not stand for that, --destroy does. The exit code is 1 where something was left for that.',
   options: {
     plan: text(
       '--plan <file>',
@@ -61,23 +61,27 @@ export const apply = defineCommand({
     yes: yesOption,
     destroy: destroyOption,
   },
-  worksOnSeveral: true,
+  targets: 'many',
   answers: 'json',
   examples: [
     'fleet apply',
     'fleet apply --yes --accept-new',
+    'fleet apply --on role=web',
     'fleet apply --plan today.plan --destroy web-3',
   ],
   async run({ fleet, io, options, targets, format }) {
     const surroundings = { fleet, io, format }
     const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
-    const { checkPlanned } = await import('../../operations/change-plan.ts')
-    const plan =
+    const { checkPlanned, narrowPlan } = await import('../../operations/change-plan.ts')
+    const chosen = await chosenNames({ fleet, targets })
+    const made =
       options.plan === undefined
-        ? await lookAtWorld(surroundings, options)
+        ? await lookAtWorld(surroundings, chosen, options)
         : await readPlan(surroundings, options.plan)
     const store = await fleet.inventory()
-    checkPlanned(plan, await store.read())
+    const before = await store.read()
+    checkPlanned(made, before)
+    const plan = chosen === undefined ? made : narrowPlan(made, before, chosen)
     if (plan.changes.length === 0) {
       if (format.json) writeJson(io, [])
       else io.stderr.write(describePlan(plan))
@@ -115,7 +119,9 @@ export const apply = defineCommand({
       'fleet apply',
     )
     for (const change of left) writeFailure(io, leftAsItIs(change), format.json)
-    if (format.json) writeJson(io, values)
+    const places = [...inventory.machines.keys()]
+    const inTheirOrder = values.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
+    if (format.json) writeJson(io, inTheirOrder)
     else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)
     return left.length > 0 ? exitCodes.failed : code
   },

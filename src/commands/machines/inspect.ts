@@ -1,20 +1,26 @@
 import { writeJson } from '../../ui/table.ts'
-import { defineCommand, several } from '../definition.ts'
+import { defineCommand, machinesArgument } from '../definition.ts'
 import { tellUntrusted } from '../trust/tell-untrusted.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
   summary: 'Print what the inventory says of machines',
-  description: 'Print what the inventory says of machines: as YAML, or with --json as an array.',
-  arguments: { names: several('names', 'the machines', 'machine') },
+  description:
+    'Print what the inventory says of machines: as YAML, or with --json or --on as a JSON array.',
+  arguments: { names: machinesArgument('the machines', 'required') },
+  targets: 'many',
+  allAtOnce: true,
   answers: 'json',
-  examples: ['fleet inspect web-1', 'fleet inspect web-1 --json | jq .[0].host.address'],
-  async run({ fleet, io, args, format }) {
-    const { findMachine } = await import('../../operations/choose-machines.ts')
-    const inventory = await (await fleet.inventory()).read()
+  examples: [
+    'fleet inspect web-1',
+    'fleet inspect web-1 --json | jq .[0].host.address',
+    "fleet inspect --on role=web | jq '.[].host.address'",
+  ],
+  async run({ fleet, io, targets, format }) {
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const machines = await namedMachines(fleet, targets)
     await tellUntrusted(fleet, io)
-    const machines = args.names.map((name) => findMachine(inventory, name))
-    if (format.json) {
+    if (format.json || choosesMany(targets)) {
       writeJson(
         io,
         machines.map(({ name, ...entry }) => ({ name, ...entry })),

@@ -1,6 +1,6 @@
 import { hostOf } from '../../machine/machine.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
-import { any, defineCommand } from '../definition.ts'
+import { defineCommand, machinesArgument } from '../definition.ts'
 
 interface Row {
   readonly name: string
@@ -13,14 +13,16 @@ const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.addres
 export const ip = defineCommand({
   name: 'ip',
   summary: 'Print the address of a machine',
-  arguments: { names: any('names', 'the machines; the active one if none is named', 'machine') },
+  arguments: {
+    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+  },
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
   examples: ['fleet ip web-1', 'ping $(fleet ip)'],
-  async run({ fleet, io, args, targets, format }) {
+  async run({ fleet, io, targets, format }) {
     const { namedMachines } = await import('../../operations/choose-machines.ts')
-    const machines = await namedMachines(fleet, args.names, targets)
+    const machines = await namedMachines(fleet, targets)
     const rows: Row[] = machines.map((machine) => ({
       name: machine.name,
       address: hostOf(machine).address ?? '127.0.0.1',

@@ -3,29 +3,24 @@ import type { Fleet } from '../../fleet.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import type { PowerVerb } from '../../operations/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
-import { type Command, type Targets, any, defineCommand } from '../definition.ts'
+import { type Command, type Targets, defineCommand, machinesArgument } from '../definition.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 import { shellQuote } from '../../shell-quote.ts'
 
-/** The machines to switch. Never the active one by itself: a word forgotten must not switch a host off. */
+/** The machines to switch. For names that are unknown it says how a container is switched. */
 async function machinesToSwitch(
   fleet: Fleet,
   verb: PowerVerb,
-  names: readonly string[],
   targets: Targets,
 ): Promise<Machine[]> {
-  if (names.length === 0 && targets.on.length === 0 && targets.machine === undefined) {
-    throw new UserError('usage', `which machines are to ${verb}?`, {
-      hint: `fleet ${verb} NAME, or fleet ${verb} --on SELECTOR; a container: fleet container ${verb} NAME`,
-    })
-  }
   const { namedMachines } = await import('../../operations/choose-machines.ts')
   try {
-    return await namedMachines(fleet, names, targets)
+    return await namedMachines(fleet, targets)
   } catch (error) {
     if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
+    const [name = 'NAME'] = targets.names
     throw new UserError(error.kind, error.message, {
-      hint: `${error.hint}; a container: fleet container ${verb} ${names[0] === undefined ? 'NAME' : shellQuote(names[0])}`,
+      hint: `${error.hint}; a container: fleet container ${verb} ${shellQuote(name)}`,
       cause: error,
     })
   }
@@ -36,13 +31,13 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     name: verb,
     summary,
     description,
-    arguments: { names: any('names', 'the machines', 'machine') },
+    arguments: { names: machinesArgument('the machines', 'required') },
     targets: 'many',
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
-    async run({ fleet, io, args, targets, format }) {
+    async run({ fleet, io, targets, format }) {
       const { switchForGood } = await import('../../operations/switch-power.ts')
-      const machines = await machinesToSwitch(fleet, verb, args.names, targets)
+      const machines = await machinesToSwitch(fleet, verb, targets)
       const outcomes = await workOnMachines(
         { fleet, io, format },
         machines,

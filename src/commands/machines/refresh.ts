@@ -1,7 +1,7 @@
 import type { Drift } from '../../operations/change-plan.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../definition.ts'
-import { lookAtWorld, lookOptions } from './plan.ts'
+import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
 
 const columns: readonly Column<Drift>[] = [
   { title: 'MACHINE', text: ({ machine }) => machine },
@@ -16,10 +16,13 @@ export const refresh = defineCommand({
   description:
     'Look at all hosts and write into the records what changed outside: addresses, systems, versions of engines. Changes no host.',
   options: lookOptions,
+  targets: 'many',
+  allAtOnce: true,
   answers: 'json',
-  async run({ fleet, io, options, format }) {
+  async run({ fleet, io, options, targets, format }) {
     const { refreshRecords } = await import('../../operations/refresh-records.ts')
-    const { drift } = await lookAtWorld({ fleet, io, format }, options)
+    const chosen = await chosenNames({ fleet, targets })
+    const { drift } = await lookAtWorld({ fleet, io, format }, chosen, options)
     const rows = await refreshRecords(fleet, drift)
     if (rows.length === 0 && !format.json) io.stderr.write('nothing changed outside\n')
     else await writeRows(io, format, { rows, columns })

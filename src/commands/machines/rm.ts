@@ -3,11 +3,12 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
-import { type Invocation, defineCommand, flag, several } from '../definition.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import { type Invocation, defineCommand, flag, machinesArgument } from '../definition.ts'
 import { requireConsent, yesOption } from './confirmation.ts'
 import { sumUp, workOnMachines } from './work-on-machines.ts'
 
-const names = { names: several('names', 'the machines', 'machine') }
+const names = { names: machinesArgument('the machines', 'required') }
 
 /** Asks for the name of a protected machine, which `--yes` does not stand for. */
 function askNameOf(io: Io, { name }: Machine): Promise<string> {
@@ -35,24 +36,57 @@ function whatGoes(machine: Machine, forget: boolean): string {
 
 /** How machines are to go. */
 interface Removal {
-  readonly names: readonly string[]
   /** Leaves the hosts alone. */
   readonly forget: boolean
   readonly yes: boolean
-  readonly parallel: number | undefined
+}
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
+
+/** The machines that are to go. Those that a selector chose and that are not created yet are left out, since they have nothing to remove. */
+async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Promise<Machine[]> {
+  const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+  const chosen = await namedMachines(fleet, targets)
+  if (!choosesMany(targets)) return chosen
+  const { entries } = await (await fleet.inventory()).read()
+  const created = chosen.filter(({ name }) => entries.has(name))
+  const others = chosen.filter(({ name }) => !entries.has(name)).map(({ name }) => name)
+  if (created.length === 0) return chosen // what is wrong with them is said by the check
+  if (others.length > 0 && !format.json) {
+    io.stderr.write(`skipped, since they are not created yet: ${foldNames(others)}\n`)
+  }
+  return created
+}
+
+/** Shows what goes, always where a selector chose it, and makes sure that the person wants it. */
+async function confirmRemoval(
+  { io, format, targets }: Surroundings,
+  machines: readonly Machine[],
+  { forget, yes }: Removal,
+): Promise<void> {
+  const isSelected = targets.on.length > 0
+  if (yes && !isSelected) return
+  const lines = machines.map((machine) => whatGoes(machine, forget))
+  if (format.json) {
+    const changes = machines.map(({ name }, index) => ({
+      ...{ event: 'plan', machine: name },
+      changes: [`remove ${lines[index]?.slice(`${name}: `.length)}`],
+    }))
+    io.stderr.write(changes.map((change) => `${JSON.stringify(change)}\n`).join(''))
+  }
+  const preface = format.json ? '' : `This goes:\n${lines.map((line) => `  ${line}\n`).join('')}`
+  const what = machines.length === 1 ? 'this' : `all ${machines.length}`
+  await requireConsent(io, yes, isSelected ? `Remove ${what}?` : 'Remove all of this?', preface)
 }
 
 /** Takes machines away, once the person has seen what goes, and says which are gone. */
-async function takeAway(
-  { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
-  { names, forget, yes, parallel }: Removal,
-): Promise<number> {
-  const { namedMachines } = await import('../../operations/choose-machines.ts')
+async function takeAway(surroundings: Surroundings, removal: Removal): Promise<number> {
+  const { fleet, io, format, targets } = surroundings
+  const { forget } = removal
   const { checkForgettable, checkRemovable, describeWishes, forgetMachine, removeMachine } =
     await import('../../operations/remove-machine.ts')
-  const machines = await namedMachines(fleet, names, { machine: undefined, on: [] })
-  const preface = machines.map((machine) => `  ${whatGoes(machine, forget)}\n`).join('')
-  if (!yes) await requireConsent(io, yes, 'Remove all of this?', `This goes:\n${preface}`)
+  const machines = await chooseLeaving(surroundings)
+  await confirmRemoval(surroundings, machines, removal)
   const check = forget ? checkForgettable : checkRemovable
   await check(fleet, machines, (machine) => askNameOf(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
@@ -64,7 +98,7 @@ async function takeAway(
       else await removeMachine({ ...fleet, signal: calls.signal }, machine, { ...calls, leaving })
       return { name: machine.name, hostRemoved: isMade(machine) && !forget }
     },
-    { concurrency: parallel },
+    { concurrency: targets.parallel },
   )
   const { values, code } = sumUp({ io, format }, outcomes)
   if (format.json) writeJson(io, values)
@@ -81,27 +115,31 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    'Remove machines. A host that fleet made goes with all that was made for it; what cannot be removed is named, and its entry stays. Of other hosts only the entry goes.',
+    'Remove machines. A host that fleet made goes with all that was made for it; what cannot be removed is named, and its entry stays. Of other hosts only the entry goes. With --on it always shows the machines chosen.',
   arguments: names,
   options: {
     yes: yesOption,
     forget: flag('--forget', 'leave the hosts alone: only the entries go'),
   },
-  worksOnSeveral: true,
+  targets: 'many',
   answers: 'json',
-  examples: ['fleet rm web-1', 'fleet rm -y web-1 web-2'],
-  run: ({ args, options, targets: { parallel }, ...surroundings }) =>
-    takeAway(surroundings, { names: args.names, ...options, parallel }),
+  examples: ['fleet rm web-1', 'fleet rm -y web-1 web-2', 'fleet rm --on role=web'],
+  run: ({ options, ...surroundings }) => takeAway(surroundings, options),
 })
 
 export const forget = defineCommand({
   name: 'forget',
   summary: 'Take machines out of the inventory and leave their hosts alone',
   description:
-    'Take machines out of the inventory and leave their hosts alone. Short for rm --forget --yes.',
+    'Take machines out of the inventory and leave their hosts alone. With --on it shows the machines chosen and asks.',
   arguments: names,
-  worksOnSeveral: true,
+  options: { yes: yesOption },
+  targets: 'many',
   answers: 'json',
-  run: ({ args, targets: { parallel }, ...surroundings }) =>
-    takeAway(surroundings, { names: args.names, forget: true, yes: true, parallel }),
+  examples: ['fleet forget web-1', 'fleet forget --on role=web'],
+  run: ({ options, ...surroundings }) =>
+    takeAway(surroundings, {
+      forget: true,
+      yes: options.yes || surroundings.targets.on.length === 0,
+    }),
 })

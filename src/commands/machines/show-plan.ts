@@ -1,5 +1,6 @@
 import type { Change, ChangePlan, Drift, Matter } from '../../operations/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
+import { foldNames } from '../../ui/fold-names.ts'
 
 /** The exit code of `fleet plan` when changes wait, as that of `terraform plan -detailed-exitcode`. */
 const changesWait = 2
@@ -37,13 +38,13 @@ export const describeChanges = (changes: readonly Change[]): string =>
   changes.map(changeLine).join('')
 
 /** A plan in words. */
-export function describePlan({ changes, drift, matters }: ChangePlan): string {
-  const [severe, others] = [
+export function describePlan({ changes, drift, matters, leftOut = [] }: ChangePlan): string {
+  const [severe, usual] = [
     changes.filter((one) => one.severe === true),
     changes.filter((one) => one.severe !== true),
   ]
   const all = [
-    part('To be done by fleet apply:', others.map(changeLine)),
+    part('To be done by fleet apply:', usual.map(changeLine)),
     part(
       'Hosts that would go, with all that is on them; fleet apply does it with a consent of its own:',
       severe.map(changeLine),
@@ -51,7 +52,14 @@ export function describePlan({ changes, drift, matters }: ChangePlan): string {
     part('Changed outside; fleet refresh takes it in:', drift.map(driftLine)),
     part('For you to settle:', matters.map(matterLine)),
   ].join('')
-  return all === '' ? 'nothing to do\n' : all
+  const others = foldNames(leftOut)
+  const rest =
+    leftOut.length === 0
+      ? ''
+      : leftOut.length === 1
+        ? `1 machine is not in this plan: ${others}\n`
+        : `${leftOut.length} machines are not in this plan: ${others}\n`
+  return (all === '' ? 'nothing to do\n' : all) + rest
 }
 
 /** 0: nothing to do. 2: changes wait. 1: none wait, and not everything could be seen, or something is for the person. */

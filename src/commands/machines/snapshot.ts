@@ -10,14 +10,9 @@ import { workOnMachines } from './work-on-machines.ts'
 type Calls = { readonly progress: Progress; readonly signal: AbortSignal }
 type Operations = typeof operations
 
-async function findMachine(fleet: Fleet, name: string): Promise<Machine> {
-  const { namedMachines } = await import('../../operations/choose-machines.ts')
-  const [machine] = await namedMachines(fleet, [name], {
-    ...{ machine: undefined, on: [], parallel: undefined, retryFailed: false },
-    ...{ timeoutMs: undefined, maxFail: undefined },
-  })
-  if (machine === undefined) throw new TypeError(`no machine for ${name}`)
-  return machine
+async function machineCalled(fleet: Fleet, name: string): Promise<Machine> {
+  const { findMachine } = await import('../../operations/choose-machines.ts')
+  return findMachine(await (await fleet.inventory()).read(), name)
 }
 
 const changing = (
@@ -35,7 +30,7 @@ const changing = (
     examples: [`fleet snapshot ${name} dev before-upgrade`],
     async run({ fleet, io, args, format }) {
       const operation = operationOf(await import('../../operations/keep-snapshot.ts'))
-      const machine = await findMachine(fleet, args.name)
+      const machine = await machineCalled(fleet, args.name)
       await workOnMachines({ fleet, io, format }, [machine], (one, calls: Calls) =>
         operation({ ...fleet, signal: calls.signal }, one, args.snapshot, calls),
       )
@@ -51,7 +46,7 @@ const list = defineCommand({
   examples: ['fleet snapshot ls dev'],
   async run({ fleet, io, args, format }) {
     const { listSnapshots } = await import('../../operations/keep-snapshot.ts')
-    const machine = await findMachine(fleet, args.name)
+    const machine = await machineCalled(fleet, args.name)
     const rows = await listSnapshots(fleet, machine, { signal: fleet.signal, progress: () => {} })
     await writeRows(io, format, {
       rows,

@@ -3,7 +3,7 @@ import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
 import { tellWaiting } from '../../ui/waiting.ts'
-import { any, defineCommand, parsed } from '../definition.ts'
+import { defineCommand, machinesArgument, parsed } from '../definition.ts'
 import { parseSeconds } from '../numbers.ts'
 
 /** An answer as `--json` gives it. */
@@ -14,16 +14,18 @@ export const status = defineCommand({
   summary: 'Ask machines how they are now',
   description:
     'Ask machines how they are now. The exit code is 0 when all of them run, 5 when the only one asked does not, 1 when one of several does not.',
-  arguments: { names: any('names', 'the machines; the active one if none is named', 'machine') },
+  arguments: {
+    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+  },
   options: {
     timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
   },
   targets: 'many',
   answers: 'json',
-  async run({ fleet, io, args, options, targets, format }) {
+  async run({ fleet, io, options, targets, format }) {
     const { namedMachines } = await import('../../operations/choose-machines.ts')
     const { observeMachines } = await import('../../operations/observe-machines.ts')
-    const machines = await namedMachines(fleet, args.names, targets)
+    const machines = await namedMachines(fleet, targets)
     const { green, red } = colorsOf(io, 'stdout')
     const columns: readonly Column<Row>[] = [
       {

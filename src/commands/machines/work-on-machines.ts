@@ -1,7 +1,7 @@
 import type { Progress } from '../../operations/context.ts'
 import type { Outcome } from '../../operations/fan-out.ts'
-import { exitCodes, naming } from '../../errors.ts'
-import { writeFailures } from '../../ui/failure.ts'
+import { UserError, exitCodes, naming } from '../../errors.ts'
+import { writeFailure, writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress.ts'
 import type { Invocation } from '../definition.ts'
 
@@ -11,7 +11,7 @@ const usualConcurrency = 8
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /** What the work on one machine tells, and what stops it. */
-interface WorkCalls {
+export interface WorkCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -80,4 +80,10 @@ export function sumUp<Subject extends { readonly name: string }, Value>(
     failed: failures.map(({ machine }) => machine),
     code: failures.length === 0 ? exitCodes.ok : exitCodes.failed,
   }
+}
+
+/** Says that all were left as they are, since one could not be changed. Gives the exit code. */
+export function nothingChanged({ io, format }: Pick<Invocation, 'io' | 'format'>): number {
+  writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
+  return exitCodes.failed
 }
