@@ -85,8 +85,11 @@ export interface HostSeed {
 
 /** A host that can be made as it was wished, as far as that can be known before. */
 export interface HostPlan {
-  /** What was decided (region, image, zone), recorded before anything is made so that all attempts ask for the same. */
-  readonly resources: Resources
+  /**
+   * What was decided (region, image, zone), recorded before anything is made so that all attempts ask for the same. `undefined`
+   * takes away what an earlier attempt recorded: what is not made yet can be decided anew.
+   */
+  readonly resources: Readonly<Record<string, string | undefined>>
   /** Who fleet logs in as; the user-data creates this user. */
   readonly user: string
   readonly userData: {

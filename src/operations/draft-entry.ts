@@ -23,7 +23,7 @@ export interface EntryRequest {
 /**
  * The entry of a new machine, of one that was written by hand and has no host yet, of one that a profile counts, or of one whose
  * creation was cut short, with what is said now laid over it; what a profile says stays there alone. Throws kind `usage` when the
- * name is taken, or when a creation is to go on with something else than it began with.
+ * name is taken, or when a creation is to go on with another engine, jump host or user-data than it began with.
  */
 export function draftEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request
@@ -92,22 +92,22 @@ const beingRemoved = (name: MachineName): UserError =>
 const spoken = (value: unknown): string =>
   value === undefined ? 'nothing' : JSON.stringify(value).replaceAll('"', '')
 
-/** Checks that a creation goes on with what it began with. */
+/** Checks that a creation goes on with what the host was prepared with. What its driver makes of other options is the driver's to say. */
 function checkSame(
   name: MachineName,
-  { options: newOptions, ...drafted }: MachineEntry,
-  { options: oldOptions, ...entry }: Partial<MachineEntry> = {},
+  { options: _newOptions, ...now }: MachineEntry,
+  { options: _oldOptions, ...before }: Partial<MachineEntry> = {},
 ): void {
-  const [now, before]: Record<string, unknown>[] = [
-    { ...drafted, ...newOptions },
-    { ...entry, ...oldOptions },
-  ]
-  const other = Object.keys({ ...now }).find((key) => !isDeepStrictEqual(now?.[key], before?.[key]))
+  const keys = Object.keys(now) as (keyof typeof now)[]
+  const other = keys.find((key) => !isDeepStrictEqual(now[key], before[key]))
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was begun with other options: ${other} was ${spoken(before?.[other])}, and is ${spoken(now?.[other])} now`,
-    { machine: name },
+    `the creation of ${name} was begun with another value of ${other}: it was ${spoken(before[other])}, and is ${spoken(now[other])} now`,
+    {
+      machine: name,
+      hint: `finish it with fleet create ${name}, or remove it and begin again: fleet rm ${name}`,
+    },
   )
 }
 

@@ -4,6 +4,7 @@ import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../drivers/driver.
 import { imageGrants } from '../drivers/grants.ts'
 import { UserError, naming } from '../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../machine/machine.ts'
+import { mergeNotes } from '../machine/merge-notes.ts'
 import type { OwnUserData } from '../provision/own-user-data.ts'
 import type { MachineName } from '../machine/name.ts'
 import { writeNoCloudSeed } from '../provision/no-cloud.ts'
@@ -200,7 +201,7 @@ async function begin(
   { token, plan, secrets }: { token: string; plan: HostPlan; secrets: Fresh | undefined },
 ): Promise<void> {
   const store = await context.inventory()
-  const scope = scopeOf(driver, options, plan.resources)
+  const scope = scopeOf(driver, options, mergeNotes({}, plan.resources))
   await context.providerScopes().remember(inventory.id, scope)
   const isFresh = secrets?.loginKey !== undefined
   await store.update(name, (newest, inventory) => {
@@ -209,7 +210,7 @@ async function begin(
       ...newest?.host,
       ...{ phase: 'creating', token, user: plan.user },
       ...(isFresh && { hostKeys: [secrets.hostKey], key: secrets.fingerprint }),
-      resources: { ...newest?.host?.resources, ...plan.resources },
+      resources: mergeNotes(newest?.host?.resources, plan.resources),
     }
     if (newest?.host?.token === token) return { ...newest, host }
     return { ...draft(inventory), host }

@@ -1,5 +1,6 @@
 import { UserError, messageOf } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import { mergeNotes } from '../machine/merge-notes.ts'
 import { compareOptions } from './compare-options.ts'
 import { type Context, type Progress, undoingAt } from './context.ts'
 import { checkGrants } from './grants.ts'
@@ -107,10 +108,7 @@ async function remember(
   await store.update(name, (entry) => {
     if (entry?.host === undefined || entry.host.token !== token || entry.host.id !== id)
       return entry
-    const all = Object.entries({ ...entry.host.resources, ...remembered })
-    const resources = Object.fromEntries(
-      all.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
-    )
+    const resources = mergeNotes(entry.host.resources, remembered)
     return { ...entry, host: { ...entry.host, resources } }
   })
 }

@@ -232,6 +232,111 @@ describe('a refusal of Azure tells what to do', () => {
   )
 })
 
+describe('a creation that was refused', () => {
+  /** Leaves a creation where Azure had no room for the virtual machine. */
+  async function refused(given: Record<string, unknown>) {
+    const { azure } = seat
+    azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
+    const host = newAttempt(seat.options(given))
+    await failureOf(seat.attempt(host))
+    azure.allocation = () => undefined
+    return host
+  }
+  const bodies = () => [...seat.azure.store.resources.values()].map(({ body }) => body)
+  const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachines'))
+
+  test.each<[string, Record<string, unknown>, object]>([
+    [
+      'size, of another architecture',
+      { size: 'Standard_B2pls_v2' },
+      { properties: { hardwareProfile: { vmSize: 'Standard_B2pls_v2' } } },
+    ],
+    ['zone', { zone: '3' }, { zones: ['3'] }],
+    [
+      'image',
+      { image: 'ubuntu-24.04' },
+      { properties: { storageProfile: { imageReference: { sku: 'server' } } } },
+    ],
+    ['location', { location: 'northeurope' }, { location: 'northeurope' }],
+    [
+      'place altogether',
+      {
+        location: 'northeurope',
+        zone: '2',
+        size: 'Standard_D2s_v5',
+        privateOnly: true,
+        subnet: 'net/main/hosts',
+      },
+      { location: 'northeurope', zones: ['2'] },
+    ],
+  ])('goes on with another %s', async (_, other, expected) => {
+    addNetwork('northeurope')
+    const host = await refused({ zone: '1', tags: 'team=red' })
+    const again = { ...host, options: seat.options(other) }
+    await seat.attempt(again, { userData: `${userData}# another attempt\n` })
+    expect(machine()).toMatchObject(expected)
+    if (other['location'] !== undefined) {
+      expect(new Set(bodies().map(({ location }) => location))).toEqual(new Set(['northeurope']))
+    }
+    const made = await seat.driver.reshape?.compare(
+      again.record,
+      again.options,
+      { state: 'running' },
+      seat.call(),
+    )
+    expect(made).toEqual([])
+    const status = await seat.driver.observe(
+      new Map([['web-1' as MachineName, again.record]]),
+      seat.call(),
+    )
+    expect(status.get('web-1' as MachineName)).toEqual({
+      state: 'running',
+      address: again.record.address,
+    })
+    await seat.remove(again.record)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('in a subnet of yours goes on in another network', async () => {
+    addNetwork()
+    const host = await refused({ subnet: 'net/main/hosts' })
+    const again = { ...host, options: seat.options() }
+    await seat.attempt(again)
+    expect(again.record.resources).not.toHaveProperty('subnet')
+    await seat.remove(again.record)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('does not go on in another group, where nobody would look for what was begun', async () => {
+    seat.azure.addGroup('yours')
+    const host = await refused({})
+    const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
+    const error = await failureOf(seat.attempt(again))
+    expect(error.message).toMatch(
+      /begun in the resource group of its own, and cannot go on in yours/,
+    )
+    expect(error.hint).toContain('fleet rm')
+    await seat.remove(host.record)
+  })
+
+  test('says where the host exists that plan will show what differs', async () => {
+    const host = newAttempt(seat.options())
+    await seat.attempt(host)
+    const plan = await seat.driver.lifecycle?.plan(
+      {
+        name: host.name,
+        token: host.record.token ?? '',
+        tags: {},
+        resources: host.record.resources ?? {},
+      },
+      seat.options({ size: 'Standard_D2s_v5' }),
+      seat.call(),
+    )
+    expect(plan?.notes.join()).toContain('fleet plan')
+    expect(plan?.resources).toMatchObject({ size: 'Standard_B2als_v2' })
+  })
+})
+
 const throttled = (seconds: string) => ({
   when: 'before' as const,
   how: {

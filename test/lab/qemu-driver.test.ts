@@ -9,6 +9,7 @@ import type { Call, Driver, HostFacts } from '../../src/drivers/driver.ts'
 import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
 import { type QemuOptions, qemuOptions } from '../../src/drivers/qemu/options.ts'
 import { UserError } from '../../src/errors.ts'
+import { mergeNotes } from '../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { run } from '../../src/transport/run.ts'
@@ -44,7 +45,12 @@ async function make(name: string, wished = options) {
   if (plan === undefined) throw new Error('no plan')
   const seed = seedGuest(image, plan.user)
   const facts = await plan.make({ ...seed, record: async () => {} }, call)
-  const record: HostRecord = { phase: 'ready', token, ...facts, resources: plan.resources }
+  const record: HostRecord = {
+    phase: 'ready',
+    token,
+    ...facts,
+    resources: mergeNotes({}, plan.resources),
+  }
   return { record, seed, facts }
 }
 

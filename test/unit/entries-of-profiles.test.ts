@@ -86,8 +86,10 @@ describe('the entry of a machine that a profile counts', () => {
     expect(draftEntry(again, inventory)).toMatchObject({
       host: { token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
     })
-    expect(() => draftEntry({ name, options: { type: 'large' } }, inventory)).toThrow(
-      'type was small, and is large now',
+    const other = { name, options: { type: 'large' } }
+    expect(draftEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
+    expect(() => draftEntry({ name, engine: 'none' }, inventory)).toThrow(
+      'begun with another value of engine: it was nothing, and is none now',
     )
   })
 

@@ -18,6 +18,10 @@ import { parseTags } from './tags.ts'
 
 /** All that is decided about a host before anything of it is made. */
 export interface Decision {
+  /** The creation's. */
+  readonly token: string
+  /** No earlier attempt can have made anything. */
+  readonly isFirst: boolean
   readonly place: Place
   readonly hostName: string
   readonly location: string
@@ -45,9 +49,15 @@ async function chooseSshCidrs(
   return parseCidrs(address) ?? []
 }
 
+/** The version of an image that an earlier attempt chose, where the same is wanted for the same size: the newest may be another one by now. */
+const chosenImage = (earlier: Resources, { image, size }: AzureOptions): string =>
+  (earlier['release'] === image && earlier['size']?.toLowerCase() === size.toLowerCase()
+    ? earlier['image']
+    : undefined) ?? image
+
 /**
- * Checks a host's options against what Azure has and the subscription may, and decides what was left open; what an
- * earlier attempt decided stays. Throws kind `usage`.
+ * Checks a host's options against what Azure has and the subscription may, and decides what was left open. Called only while there is no
+ * virtual machine: so all but the place can be decided anew. Throws kind `usage`.
  */
 export async function decide(
   api: AzureApi,
@@ -59,20 +69,13 @@ export async function decide(
 ): Promise<Decision> {
   const { resources: earlier } = wish
   const [location, sshCidrs] = await allSettled([
-    checkSubscription(
-      api,
-      earlier['location'] ?? options.location,
-      options.registerProviders,
-      call,
-    ),
+    checkSubscription(api, options.location, options.registerProviders, call),
     chooseSshCidrs(options, earlier['sshCidr'], askCaller, call),
     place.ownGroup ? undefined : checkGroup(api, place.group, call),
   ])
-  const wantedSize = { ...options, location, size: earlier['size'] ?? options.size }
-  const wantedSubnet = earlier['subnet'] ?? options.subnet
   const [size, subnet] = await allSettled([
-    findSize(api, wantedSize, call),
-    wantedSubnet && findSubnet(api, wantedSubnet, options.resourceGroup, location, call),
+    findSize(api, { ...options, location }, call),
+    options.subnet && findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
   if (options.diskType.startsWith('Premium') && !size.premiumDisks) {
     throw new UserError('usage', `size ${size.name} takes no premium disk`, {
@@ -80,13 +83,16 @@ export async function decide(
     })
   }
   // What an earlier attempt made is counted already.
-  const publicAddress = !options.privateOnly && earlier['location'] === undefined
+  const isFirst = earlier['location'] === undefined
+  const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }
   const [image] = await allSettled([
-    findImage(api, location, earlier['image'] ?? options.image, size, call),
+    findImage(api, location, chosenImage(earlier, options), size, call),
     checkQuota(api, demand, call),
   ])
   return {
+    token: wish.token,
+    isFirst,
     place,
     hostName: wish.name.replaceAll('.', '-'),
     location,

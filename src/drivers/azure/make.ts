@@ -4,21 +4,48 @@ import type { AzureApi } from './azure-api.ts'
 import type { Decision } from './decision.ts'
 import { type Place, machineId } from './host-resources.ts'
 import { makeNetwork } from './network.ts'
+import { whileBusy } from './patience.ts'
+import { codeOfRefusal } from './refusal.ts'
+import { removePlace } from './remove.ts'
 import { type FoundMachine, awaitMachine, makeMachine, removeMachine } from './virtual-machine.ts'
 
 async function makeGroup(
-  { resources }: AzureApi,
+  { resources, tempo }: AzureApi,
   { place, location, tags }: Decision,
   call: Call,
 ): Promise<void> {
   if (!place.ownGroup) return
-  call.progress('making the resource group', place.group)
+  const step = 'create the resource group'
+  call.progress(step, place.group)
   const options = { abortSignal: call.signal }
-  await resources.resourceGroups.createOrUpdate(
-    place.group,
-    { location, tags: { ...tags } },
-    options,
+  const group = { location, tags: { ...tags } }
+  // An attempt that began anew in another location may have been cut short while its old group was being removed.
+  await whileBusy(tempo, call, step, () =>
+    resources.resourceGroups.createOrUpdate(place.group, group, options),
   )
+}
+
+/**
+ * What Azure answers where a group or resource of that name is in another location
+ * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location): of an earlier attempt, for the names
+ * derive from the token.
+ */
+const elsewhere = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
+
+/** Makes all but the virtual machine; what an earlier attempt made in another location is removed first. Gives the id of the interface. */
+async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): Promise<string> {
+  const make = async (): Promise<string> => {
+    await makeGroup(api, decision, call)
+    return makeNetwork(api, decision, call)
+  }
+  try {
+    return await make()
+  } catch (error) {
+    if (!elsewhere.has(codeOfRefusal(error) ?? '')) throw error
+    call.progress('remove what was begun in another location')
+    await removePlace(api, decision.place, decision.token, call)
+    return make()
+  }
 }
 
 /**
@@ -36,8 +63,7 @@ export async function makeHost(
   const { place, options } = decision
   // It keeps the user-data that it was made with; another attempt has its own.
   if (failed !== undefined) await removeMachine(api, place, call)
-  await makeGroup(api, decision, call)
-  const nic = await makeNetwork(api, decision, call)
+  const nic = await makeSurroundings(api, decision, call)
   const id = await makeMachine(api, decision, nic, seed, call)
   return { id, address: await requireAddress(api, place, call), user: options.user }
 }

@@ -9,6 +9,7 @@ import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
 import { allSettled, whileBusy } from './patience.ts'
 import type { Decision } from './decision.ts'
+import { orGone } from './refusal.ts'
 
 const step = 'making the network'
 
@@ -107,6 +108,32 @@ const idOf = ({ id }: { id?: string | undefined }): string => {
   return id
 }
 
+const networkOf = (subnet: string): string => subnet.toLowerCase().replace(/\/subnets\/.*/, '')
+
+/**
+ * Removes the interface of an earlier attempt that is in another virtual network: an interface stays in the one that it was made in
+ * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet assignment").
+ */
+async function leaveOtherNetwork(
+  { network, tempo }: AzureApi,
+  { place, isFirst }: Decision,
+  subnet: string,
+  call: Call,
+): Promise<void> {
+  if (isFirst) return
+  const { group, names } = place
+  const options = { abortSignal: call.signal }
+  const found = await orGone(network.networkInterfaces.get(group, names.networkInterface, options))
+  const joined = found?.ipConfigurations?.[0]?.subnet?.id
+  if (joined === undefined || networkOf(joined) === networkOf(subnet)) return
+  await whileBusy(tempo, call, step, async () =>
+    network.networkInterfaces.beginDeleteAndWait(group, names.networkInterface, {
+      ...options,
+      updateIntervalInMs: tempo.pollMs,
+    }),
+  )
+}
+
 /**
  * Makes what a host is connected by, as far as it is not there yet: the same names are the same resources. Gives
  * the id of its interface.
@@ -149,6 +176,7 @@ export async function makeNetwork(api: AzureApi, decision: Decision, call: Call)
       ).then((id) => `${id}/subnets/hosts`),
   ])
   const joined = { securityGroup: securityGroupId, publicAddress: publicAddressId, subnet }
+  await leaveOtherNetwork(api, decision, subnet, call)
   return make(() =>
     network.networkInterfaces.beginCreateOrUpdateAndWait(
       group,

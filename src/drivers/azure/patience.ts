@@ -17,6 +17,7 @@ const busy = new Set([
   'InUseSubnetCannotBeDeleted',
   'PublicIPAddressCannotBeDeleted',
   'OperationPreempted',
+  'ResourceGroupBeingDeleted',
   'AttachDiskWhileBeingDetached',
   'CannotDeleteDiskInUse',
 ])

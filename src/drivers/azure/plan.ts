@@ -1,7 +1,8 @@
-import type { Call, HostPlan, HostWish } from '../driver.ts'
+import type { Call, HostPlan, HostWish, Resources } from '../driver.ts'
 import type { AskCaller } from '../caller-address.ts'
 import { checkMadeFor } from '../own-things.ts'
 import type { Account, AzureApi, OpenApi } from './azure-api.ts'
+import { recordWishes } from './compare.ts'
 import { decide, describeDecision, recordDecision } from './decision.ts'
 import type { AzureOptions } from './options.ts'
 import { type Place, readPlace, recordPlace } from './host-resources.ts'
@@ -23,6 +24,27 @@ export async function chooseAccount(
   const { cloud, tenant } = options
   const subscription = options.subscription ?? (await findSubscription(env, signal))
   return { cloud, subscription: subscription.toLowerCase(), tenant }
+}
+
+/** Throws kind `usage` where a creation was begun in another subscription or group: what was made there would be lost from sight. */
+function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions): void {
+  const { cloud, subscription, resourceGroup } = options
+  const begun = {
+    ...{ cloud: account.cloud, subscription: account.subscription },
+    'resource group': ownGroup ? 'of its own' : group,
+  }
+  const wanted: Record<string, string | undefined> = {
+    ...{ cloud, subscription },
+    'resource group': resourceGroup ?? 'of its own',
+  }
+  for (const [what, value] of Object.entries(begun)) {
+    const other = wanted[what]
+    if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
+    throw usageError(
+      `the creation was begun in the ${what} ${value}, and cannot go on in ${other}`,
+      'remove what was begun with fleet rm, then create the machine again',
+    )
+  }
 }
 
 async function choosePlace(
@@ -65,17 +87,29 @@ const starting = (user: string) => ({
   userData: { maxBytes: longestUserData, gzip: true },
 })
 
+/** What is said of a host that was begun with other options. */
+const changedSince = (wish: HostWish, options: AzureOptions): readonly string[] => {
+  const wanted: Resources = { ...recordWishes(options), size: options.size }
+  const others = Object.keys(wanted).filter((key) => (wish.resources[key] ?? '') !== wanted[key])
+  if (others.length === 0) return []
+  return [`it was begun with other options; fleet plan shows what differs`]
+}
+
 /** A host that an earlier attempt made, or is still being made: nothing is left to decide. */
 function planExisting(
   api: AzureApi,
   place: Place,
   wish: HostWish,
   machine: FoundMachine,
+  options: AzureOptions,
 ): HostPlan {
   return {
     ...starting(machine.user),
     resources: { ...wish.resources, ...recordPlace(place) },
-    notes: [`virtual machine ${place.names.machine} exists: ${machine.state}`],
+    notes: [
+      `virtual machine ${place.names.machine} exists: ${machine.state}`,
+      ...changedSince(wish, options),
+    ],
     exists: true,
     make: (seed, call) => resumeHost(api, place, machine, seed, call),
   }
@@ -103,12 +137,18 @@ export async function planHost(
     checkMadeFor(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
   }
   if (machine !== undefined && machine.state !== 'Failed') {
-    return planExisting(api, place, wish, machine)
+    return planExisting(api, place, wish, machine, options)
   }
-  const decision = await decide(api, place, wish, options, askCaller, call)
+  checkBegun(place, options)
+  const anew = { ...place, isPrivate: options.privateOnly }
+  const decision = await decide(api, anew, wish, options, askCaller, call)
   return {
     ...starting(options.user),
-    resources: recordDecision(decision),
+    resources: {
+      // What an earlier attempt chose and this one does not.
+      ...Object.fromEntries(Object.keys(wish.resources).map((key) => [key, undefined])),
+      ...recordDecision(decision),
+    },
     notes: describeDecision(decision),
     exists: false,
     make: (seed, call) => makeHost(api, decision, machine, seed, call),

@@ -178,13 +178,20 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   await orGone(resources.resourceGroups.beginDeleteAndWait(group, removal))
 }
 
+/** Removes what was made for a token in a place, and nothing else. */
+export const removePlace = (
+  api: AzureApi,
+  place: Place,
+  token: string,
+  call: Call,
+): Promise<void> =>
+  place.ownGroup ? removeGroup(api, place, token, call) : removeParts(api, place, token, call)
+
 /** See `Lifecycle.remove`. */
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
   const place = readPlace(host)
   // The place is recorded before anything is made; what has no token, somebody else made.
   if (place === undefined || token === undefined) return
-  const api = openApi(place.account, call)
-  if (place.ownGroup) await removeGroup(api, place, token, call)
-  else await removeParts(api, place, token, call)
+  await removePlace(openApi(place.account, call), place, token, call)
 }

@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
+import { mergeNotes } from '../../machine/merge-notes.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { checkOptions } from '../option-flags.ts'
 import type {
@@ -104,8 +105,13 @@ function begin(
   let record = fresh
   let seed: SeedParts | undefined
   const tags = { fleet: 'true', 'fleet:id': fleet, 'fleet:machine': name, 'fleet:token': token }
-  const keep = ({ resources, ...rest }: Partial<HostRecord>): void => {
-    record = { ...record, ...rest, resources: { ...record.resources, ...resources } }
+  const keep = ({
+    resources,
+    ...rest
+  }: Omit<Partial<HostRecord>, 'resources'> & {
+    readonly resources?: HostPlan['resources']
+  }): void => {
+    record = { ...record, ...rest, resources: mergeNotes(record.resources, resources) }
   }
   const plan = (call = callOf()): Promise<HostPlan> => {
     const { resources = {}, id } = record

@@ -44,9 +44,10 @@ export const sizes: readonly SizeFacts[] = [
   { name: 'Standard_D64s_v5', family: 'standardDSv5Family', cores: 64, memoryGb: 256 },
 ]
 
-const location = 'westeurope'
+/** Where there are sizes and images. */
+const locations: readonly string[] = ['westeurope', 'northeurope']
 
-function skuOf(facts: SizeFacts) {
+function skuOf(facts: SizeFacts, location: string) {
   const { name, family, cores, memoryGb, architecture = 'x64', generations = 'V1,V2' } = facts
   const zones = facts.zones ?? ['1', '2', '3']
   const info = (closed: readonly string[]) => ({ locations: [location], zones: closed })
@@ -119,8 +120,8 @@ const images: Readonly<Record<string, ImageFacts>> = {
 }
 
 function answerImages(path: string, request: Request): Answer | undefined {
-  const [, publisher, offer, sku, version] =
-    /\/publishers\/([^/]+)\/artifacttypes\/vmimage\/offers\/([^/]+)\/skus\/([^/]+)\/versions(?:\/([^/]+))?$/i.exec(
+  const [, location, publisher, offer, sku, version] =
+    /\/locations\/([^/]+)\/publishers\/([^/]+)\/artifacttypes\/vmimage\/offers\/([^/]+)\/skus\/([^/]+)\/versions(?:\/([^/]+))?$/i.exec(
       path,
     ) ?? []
   if (publisher === undefined) return undefined
@@ -213,8 +214,9 @@ export function answerCatalogue(
   const provider = answerProvider(context, request, path)
   if (provider !== undefined || request.method !== 'GET') return provider
   if (/^\/providers\/Microsoft\.Compute\/skus$/i.test(path)) {
-    const isHere = request.query.get('$filter') === `location eq '${location}'`
-    return page(request, isHere ? sizes.map(skuOf) : [], pageSize)
+    const location = /^location eq '(.*)'$/.exec(request.query.get('$filter') ?? '')?.[1] ?? ''
+    const here = locations.includes(location) ? sizes.map((one) => skuOf(one, location)) : []
+    return page(request, here, pageSize)
   }
   if (/^\/providers\/Microsoft\.(?:Compute|Network)\/locations\/[^/]+\/usages$/i.test(path)) {
     return page(request, usages(quotas), 1000)

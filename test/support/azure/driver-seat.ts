@@ -3,6 +3,7 @@ import { azureTempo, type Tempo } from '../../../src/drivers/azure/azure-api.ts'
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
 import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
+import { mergeNotes } from '../../../src/machine/merge-notes.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
 import { trustAuthority } from '../certificates.ts'
@@ -110,7 +111,10 @@ export async function seatDriver(
       const { driver: by = driver, signal, onRecord } = how
       const { userData: data = userData, publicKey = loginKey } = how
       const plan = await planOf(host, by, signal)
-      host.record = { ...host.record, resources: plan.resources }
+      host.record = {
+        ...host.record,
+        resources: mergeNotes(host.record.resources, plan.resources),
+      }
       const record = async (made: { id?: string; resources?: Resources }) => {
         onRecord?.()
         signal?.throwIfAborted()

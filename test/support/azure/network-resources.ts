@@ -84,6 +84,30 @@ function checkInterface(store: Store, id: string, properties: Properties): void 
   }
 }
 
+/** What is there stays in its location (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location). */
+function checkLocation(existing: Resource | undefined, location: unknown): void {
+  if (existing === undefined || existing.body.location === location) return
+  throw new Refusal(
+    409,
+    'InvalidResourceLocation',
+    `The resource '${existing.body.name}' already exists in location '${existing.body.location}'. A resource with the same name cannot be created in location '${String(location)}'.`,
+  )
+}
+
+/**
+ * An interface keeps its virtual network (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet
+ * assignment"). The code of the refusal is the stand-in's own.
+ */
+function checkNetwork(existing: Resource | undefined, properties: Properties): void {
+  const networkOf = (configurations: unknown): string | undefined =>
+    ((configurations ?? []) as IpConfiguration[])[0]?.properties.subnet?.id
+      .toLowerCase()
+      .replace(/\/subnets\/.*/, '')
+  const before = networkOf(existing?.body.properties['ipConfigurations'])
+  if (before === undefined || before === networkOf(properties['ipConfigurations'])) return
+  throw new Refusal(400, 'NetworkOfInterfaceCannotChange', `The interface is in ${before}.`)
+}
+
 let privateAddresses = 3
 
 function checkPublicAddress(sent: Properties, properties: Properties): void {
@@ -140,8 +164,12 @@ function put(context: NetworkContext, address: Address, request: Request): Answe
       `Another operation on ${id} is in progress.`,
     )
   }
+  checkLocation(existing, sent['location'])
   if (address.type === 'publicIPAddresses') checkPublicAddress(sent, properties)
-  if (address.type === 'networkInterfaces') checkInterface(store, id, properties)
+  if (address.type === 'networkInterfaces') {
+    checkInterface(store, id, properties)
+    checkNetwork(existing, properties)
+  }
   const before = existing?.body.properties ?? {}
   const resource: Resource = {
     body: {

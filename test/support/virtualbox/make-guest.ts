@@ -5,6 +5,7 @@ import {
   type VirtualBoxOptions,
   virtualBoxOptions,
 } from '../../../src/drivers/virtualbox/options.ts'
+import { mergeNotes } from '../../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type GuestSeed, seedGuest } from '../small-guest.ts'
@@ -53,7 +54,8 @@ export async function makeGuest(
   const seed = seedGuest(await source.image(format), plan.user)
   const disk = { ...seed.disk, format }
   const facts = await plan.make({ ...seed, disk, record }, call)
-  return { record: { phase: 'ready', token, ...facts, resources: plan.resources }, seed, facts }
+  const resources = mergeNotes({}, plan.resources)
+  return { record: { phase: 'ready', token, ...facts, resources }, seed, facts }
 }
 
 /** What VirtualBox knows of that lies in a folder of the driver, and what else lies there. */
