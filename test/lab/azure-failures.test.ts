@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -6,7 +9,7 @@ import { setLogLevel } from '@azure/logger'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import type { MachineName } from '../../src/machine/name.ts'
-import { operationOf } from '../support/azure/azure.ts'
+import { type Fault, operationOf } from '../support/azure/azure.ts'
 import { type DriverSeat, newAttempt, seatDriver, userData } from '../support/azure/driver-seat.ts'
 import { testDescribed } from '../support/azure/described.ts'
 import { type Exchange, Refusal } from '../support/azure/exchange.ts'
@@ -232,19 +235,20 @@ describe('a refusal of Azure tells what to do', () => {
   )
 })
 
-describe('a creation that was refused', () => {
-  /** Leaves a creation where Azure had no room for the virtual machine. */
-  async function refused(given: Record<string, unknown>) {
-    const { azure } = seat
-    azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
-    const host = newAttempt(seat.options(given))
-    await failureOf(seat.attempt(host))
-    azure.allocation = () => undefined
-    return host
-  }
-  const bodies = () => [...seat.azure.store.resources.values()].map(({ body }) => body)
-  const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachines'))
+/** Leaves a creation where Azure had no room for the virtual machine. */
+async function refused(given: Record<string, unknown>) {
+  const { azure } = seat
+  azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
+  const host = newAttempt(seat.options(given))
+  await failureOf(seat.attempt(host))
+  azure.allocation = () => undefined
+  return host
+}
+const bodies = () => [...seat.azure.store.resources.values()].map(({ body }) => body)
 
+const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachines'))
+
+describe('a creation that was refused', () => {
   test.each<[string, Record<string, unknown>, object]>([
     [
       'size, of another architecture',
@@ -275,9 +279,8 @@ describe('a creation that was refused', () => {
     const again = { ...host, options: seat.options(other) }
     await seat.attempt(again, { userData: `${userData}# another attempt\n` })
     expect(machine()).toMatchObject(expected)
-    if (other['location'] !== undefined) {
-      expect(new Set(bodies().map(({ location }) => location))).toEqual(new Set(['northeurope']))
-    }
+    const begunThere = other['location'] === undefined ? [] : bodies()
+    expect(begunThere.filter(({ location }) => location === 'westeurope')).toEqual([])
     const made = await seat.driver.reshape?.compare(
       again.record,
       again.options,
@@ -346,7 +349,74 @@ const throttled = (seconds: string) => ({
   },
 })
 
+/** Refuses an operation as Azure does where a right is missing, in the words of its error AuthorizationFailed. */
+const forbid =
+  (operation: string, right: string, scope: string) =>
+  (asked: string): Fault | undefined =>
+    asked === operation
+      ? {
+          when: 'before',
+          how: {
+            status: 403,
+            body: {
+              error: {
+                code: 'AuthorizationFailed',
+                message: `The client 'c' with object id 'o' does not have authorization to perform action '${right}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
+              },
+            },
+          },
+        }
+      : undefined
+
+describe('a right that is missing', () => {
+  const scope = '/subscriptions/s'
+
+  test.each([
+    ['GET Microsoft.Compute/virtualMachines', 'Microsoft.Compute/virtualMachines/read'],
+    ['GET Microsoft.Network/publicIPAddresses', 'Microsoft.Network/publicIPAddresses/read'],
+    ['GET subscription/resources', 'Microsoft.Resources/subscriptions/resources/read'],
+    ['GET resourceGroup', 'Microsoft.Resources/subscriptions/resourceGroups/read'],
+  ])('of the list %s is named', async (operation, right) => {
+    const host = await attempt()
+    seat.azure.onCall = forbid(operation, right, scope)
+    const two = new Map(['web-1', 'web-2'].map((name) => [name as MachineName, host]))
+    const asked = operation.startsWith('GET Microsoft.')
+      ? seat.driver.observe(two, seat.call())
+      : seat.driver.lifecycle?.list({ id: 'x', options: [{}] }, seat.call())
+    const error = await failureOf(asked ?? Promise.resolve())
+    expect(error).toMatchObject({
+      kind: 'credentials',
+      message: `the login lacks the right ${right} on ${scope}`,
+    })
+    expect(error.hint).toContain('docs/drivers/azure.md')
+  })
+
+  test('to what a resource joins is named with that resource', async () => {
+    const message =
+      "The client 'c' with object id 'o' has permission to perform action 'Microsoft.Network/networkInterfaces/write' on scope '/subscriptions/s/a'; however, it does not have permission to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' on the linked scope(s) '/subscriptions/s/subnet' or the linked scope(s) are invalid."
+    const how = { status: 403, body: { error: { code: 'LinkedAuthorizationFailed', message } } }
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT Microsoft.Network/networkInterfaces' ? { when: 'before', how } : undefined
+    expect((await failureOf(attempt())).message).toBe(
+      'the login lacks the right Microsoft.Network/virtualNetworks/subnets/join/action on /subscriptions/s/subnet',
+    )
+  })
+})
+
 describe('throttling', () => {
+  test('is told while it is waited out, and then the step again', async () => {
+    let left = 1
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
+    await attempt()
+    const at = seat.steps.indexOf('wait for Azure: it takes no more requests for 2 s')
+    expect(seat.steps.slice(at - 1, at + 2)).toEqual([
+      expect.stringMatching(/^create the resource group: /),
+      expect.anything(),
+      'create the resource group',
+    ])
+  })
+
   test('is waited out where Azure says for how long', async () => {
     let left = 2
     seat.azure.onCall = (operation) =>
@@ -387,15 +457,59 @@ describe('the login', () => {
     const error = await refusedLogin()
     expect(error.kind).toBe('credentials')
     expect(error.hint).toContain('az login')
-    expect(error.message).not.toContain('wrong~secret')
+    expect(error.message).toBe(
+      'Azure does not accept the login: AADSTS7000215: Invalid client secret provided',
+    )
   })
 
-  test('that is not there is told', async () => {
+  // The first that asks for one: MSAL keeps the first endpoint of managed identities that a process has found.
+  test('is that of a managed identity, whose endpoint is asked directly', async () => {
+    const token = 'TOKEN-OF-IDENTITY'
+    seat.azure.login.tokens.add(token)
+    const asked: string[] = []
+    const endpoint = createServer(({ url, headers }, response) => {
+      asked.push(`${url?.replace(/\/?\?.*/, '')} ${String(headers['metadata'])}`)
+      const body = { access_token: token, expires_in: '3599', token_type: 'Bearer', resource: '' }
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(body))
+    })
+    endpoint.listen(0, '127.0.0.1')
+    await once(endpoint, 'listening')
+    try {
+      without(/^AZURE_(?:CLIENT|TENANT)/)
+      const { port } = endpoint.address() as AddressInfo
+      process.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] = `http://127.0.0.1:${port}`
+      process.env['AZURE_TOKEN_CREDENTIALS'] = 'ManagedIdentityCredential'
+      const { lifecycle } = seat.driverWith({})
+      expect(await lifecycle?.list({ id: 'x', options: [{}] }, seat.call())).toEqual([])
+      expect(new Set(asked)).toEqual(new Set(['/metadata/identity/oauth2/token true']))
+      expect(new Set(seat.azure.proxied)).toEqual(new Set(['management.azure.com:443']))
+    } finally {
+      endpoint.close()
+    }
+  })
+
+  test('that is not there is told in one sentence, and no proxy is asked for a managed identity', async () => {
     without(/^AZURE_(?:CLIENT|TENANT)/)
-    process.env['AZURE_TOKEN_CREDENTIALS'] = 'EnvironmentCredential'
     const error = await refusedLogin()
-    expect(error.kind).toBe('credentials')
-    expect(error.hint).toContain('az login')
+    expect(error).toMatchObject({ kind: 'credentials', message: 'no login to Azure was found' })
+    expect(error.hint).toMatch(/^run az login/)
+    expect(seat.azure.proxied).toEqual([])
+  })
+
+  test('that cannot be reached is told as that, not as refused', async () => {
+    const vacant = createServer().listen(0, '127.0.0.1')
+    await once(vacant, 'listening')
+    const { port } = vacant.address() as AddressInfo
+    vacant.close()
+    await once(vacant, 'close')
+    process.env['HTTPS_PROXY'] = `http://127.0.0.1:${port}`
+    const error = await refusedLogin()
+    expect(error).toMatchObject({
+      kind: 'unreachable',
+      message: 'the login of Azure, login.microsoftonline.com, cannot be reached: ECONNREFUSED',
+    })
+    expect(error.hint).toContain('HTTPS_PROXY')
   })
 
   test('is that of az, with its subscription, where the environment has none', async () => {

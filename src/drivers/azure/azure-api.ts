@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { ComputeManagementClient } from '@azure/arm-compute'
 import { NetworkManagementClient } from '@azure/arm-network'
 import { ResourceManagementClient } from '@azure/arm-resources'
@@ -69,20 +70,93 @@ const timeLimit = (milliseconds: number): PipelinePolicy => ({
   },
 })
 
-/** Throttling for a moment is waited out by the SDK; Azure may also ask for an hour. */
+/** A call under way, and the step that it told last. */
+interface CurrentCall {
+  readonly call: Call
+  step: string | undefined
+  /** A wait has taken the place of the step. */
+  isWaiting: boolean
+}
+
+/** What makes the requests at hand: a client serves many calls. */
+const current = new AsyncLocalStorage<CurrentCall>()
+
+/** Does the work of one call; what its requests wait for is told as its progress. */
+export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+  const now: CurrentCall = { call, step: undefined, isWaiting: false }
+  return current.run(now, () =>
+    work({
+      signal: call.signal,
+      progress(step, detail) {
+        now.step = step
+        call.progress(step, detail)
+      },
+    }),
+  )
+}
+
+/** Waits that are shorter are not told, in seconds. */
+const shortWait = 2
+
+/**
+ * The SDK waits as long as Azure asks for in `Retry-After` (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
+ * without a word. Azure may also ask for an hour, which is too long.
+ */
 const waitLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetWaitLimit',
   async sendRequest(request, next) {
     const response = await next(request)
     const seconds = Number(response.headers.get('retry-after'))
+    const now = current.getStore()
+    if ((response.status !== 429 && response.status !== 503) || !(seconds > 0)) {
+      if (now?.isWaiting && now.step !== undefined) now.call.progress(now.step)
+      if (now !== undefined) now.isWaiting = false
+      return response
+    }
     if (response.status === 429 && seconds * 1000 > milliseconds) {
       throw new UserError('failed', `Azure asks to wait ${seconds} s before the next request`, {
         hint: 'the subscription makes too many requests; try again later',
       })
     }
+    if (seconds < shortWait || now === undefined) return response
+    now.isWaiting = true
+    now.call.progress('wait for Azure', `it takes no more requests for ${seconds} s`)
     return response
   },
 })
+
+/** What an answer of Resource Manager says of a refusal: `{"error": {"code": …, "message": …}}`. */
+function errorIn(text: string | null | undefined): { code?: string; message?: string } {
+  try {
+    const { error } = JSON.parse(text ?? '') as { error?: { code?: unknown; message?: unknown } }
+    const { code, message } = error ?? {}
+    return {
+      ...(typeof code === 'string' && { code }),
+      ...(typeof message === 'string' && { message }),
+    }
+  } catch {
+    return {}
+  }
+}
+
+/** The lists of the SDK tell of a refusal only that it came: what Azure said is put into the error. */
+const refusals: PipelinePolicy = {
+  name: 'fleetRefusals',
+  async sendRequest(request, next) {
+    const response = await next(request)
+    const { status, bodyAsText } = response
+    const isRefusal = status >= 400 && status !== 401 && status !== 404 && status !== 429
+    if (!isRefusal || request.method !== 'GET') return response
+    const { code, message } = errorIn(bodyAsText)
+    if (message === undefined) return response
+    throw new RestError(message, {
+      ...(code !== undefined && { code }),
+      statusCode: status,
+      request,
+      response,
+    })
+  },
+}
 
 function open(account: Account, credential: TokenCredential, tempo: Tempo): AzureApi {
   const { resourceManager: endpoint } = clouds[account.cloud]
@@ -92,6 +166,7 @@ function open(account: Account, credential: TokenCredential, tempo: Tempo): Azur
     userAgentOptions: { userAgentPrefix: 'fleet' },
     retryOptions: { maxRetries: tempo.retries, retryDelayInMs: tempo.retryMs },
     additionalPolicies: [
+      { policy: refusals, position: 'perCall' as const },
       { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
       { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
     ],

@@ -1,6 +1,6 @@
 import { askCallerOnce } from '../caller-address.ts'
 import type { Call, Driver } from '../driver.ts'
-import { type Tempo, azureTempo, openAzure } from './azure-api.ts'
+import { type Tempo, azureTempo, duringCall, openAzure } from './azure-api.ts'
 import type { AzureOptions } from './options.ts'
 import { changeHost } from './change.ts'
 import { compareHost } from './compare.ts'
@@ -14,11 +14,12 @@ import { switchPower } from './power.ts'
 import { recallHost } from './recall.ts'
 import { removeHost } from './remove.ts'
 
-/** Runs `work`; what the SDK throws is told in fleet's words. */
-async function explained<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
+/** Runs `work`; what the SDK throws is told in fleet's words, and what it waits for as progress. */
+async function explained<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+  const { signal } = call
   try {
     signal.throwIfAborted()
-    return await work()
+    return await duringCall(call, work)
   } catch (error) {
     throw explainFailure(error, signal)
   }
@@ -31,35 +32,35 @@ export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver
   const power = switchPower(openApi)
   return {
     recall: (id, options, call) =>
-      explained(call, () => recallHost({ openApi, env }, id, options, call)),
-    observe: (hosts, call) => explained(call, () => observeHosts(openApi, hosts, call)),
+      explained(call, (call) => recallHost({ openApi, env }, id, options, call)),
+    observe: (hosts, call) => explained(call, (call) => observeHosts(openApi, hosts, call)),
     lifecycle: {
       plan: (wish, options, call) =>
-        explained(call, async () => {
+        explained(call, async (call) => {
           const plan = await planHost({ openApi, env, askCaller }, wish, options, call)
           const make: typeof plan.make = (seed, call) =>
-            explained(call, () => plan.make(seed, call))
+            explained(call, (call) => plan.make(seed, call))
           return { ...plan, make }
         }),
-      remove: (host, call) => explained(call, () => removeHost(openApi, host, call)),
-      list: (fleet, call) => explained(call, () => listHosts(openApi, env, fleet, call)),
+      remove: (host, call) => explained(call, (call) => removeHost(openApi, host, call)),
+      list: (fleet, call) => explained(call, (call) => listHosts(openApi, env, fleet, call)),
     },
     reshape: {
       disks: ['disk'],
       compare: (host, options, _status, call) =>
-        explained(call, async () =>
+        explained(call, async (call) =>
           compareHost(openApi(requirePlace(host).account, call), host, options, call),
         ),
       change: (host, wish, call) =>
-        explained(call, async () =>
+        explained(call, async (call) =>
           changeHost(openApi(requirePlace(host).account, call), host, wish, call),
         ),
     },
     power: {
-      start: (host, call) => explained(call, () => power.start(host, call)),
-      stop: (host, call) => explained(call, () => power.stop(host, call)),
-      restart: (host, call) => explained(call, () => power.restart(host, call)),
-      kill: (host, call) => explained(call, () => power.kill(host, call)),
+      start: (host, call) => explained(call, (call) => power.start(host, call)),
+      stop: (host, call) => explained(call, (call) => power.stop(host, call)),
+      restart: (host, call) => explained(call, (call) => power.restart(host, call)),
+      kill: (host, call) => explained(call, (call) => power.kill(host, call)),
     },
   }
 }

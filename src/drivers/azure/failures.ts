@@ -21,18 +21,18 @@ const overQuota: Failure = {
 }
 const notAllowed: Failure = {
   kind: 'credentials',
-  text: 'the login may not do this',
-  hint: 'give it the role of docs/drivers/azure.md on the subscription or the resource group',
+  text: 'the login is not allowed to do this',
+  hint: 'assign it the role of docs/drivers/azure.md there; a new assignment takes some minutes',
 }
 const loginAgain: Failure = {
   kind: 'credentials',
   text: 'Azure does not accept the login',
-  hint: 'log in again (az login), or check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
+  hint: 'run az login again, or check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
 const noLogin: Failure = {
   kind: 'credentials',
   text: 'no login to Azure was found',
-  hint: 'az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
+  hint: 'run az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
 const badImage: Failure = {
   kind: 'usage',
@@ -150,6 +150,48 @@ function failureOf(error: Error): Failure | undefined {
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
 }
 
+/** Right and scope in the two refusals of Azure that name them. */
+const missingRight = [
+  /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
+  /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
+]
+
+/** The right that a refusal says is missing; nothing where it says none. */
+function rightMissingIn(words: string): string | undefined {
+  const [, right, scope] = missingRight.map((one) => one.exec(words)).find(Boolean) ?? []
+  return right === undefined ? undefined : `the login lacks the right ${right} on ${scope}`
+}
+
+/** What Microsoft Entra says of a refused login (https://learn.microsoft.com/entra/identity-platform/reference-error-codes): its one sentence. */
+const entraSentence = /AADSTS\d+: [^.]*/
+
+/** What `az`, which fetches tokens itself, says where it has no network. */
+const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
+
+/** Of what the SDK says of a login, in characters. */
+const longestReason = 200
+
+/** Says why there is no login, without the pages that the SDK says of each kind that it tried. */
+function explainLogin(error: Error): UserError | undefined {
+  const failure = failures[error.name]
+  if (failure !== noLogin && failure !== loginAgain) return undefined
+  if (offlineAz.test(error.message)) {
+    return new UserError('unreachable', 'az cannot reach the login of Azure', {
+      hint: unreachable.hint,
+    })
+  }
+  const sentence = entraSentence.exec(error.message)?.[0]
+  // A session of az that has expired is among the kinds that were tried.
+  if (sentence !== undefined) {
+    return new UserError('credentials', `${loginAgain.text}: ${sentence}`, {
+      hint: loginAgain.hint,
+    })
+  }
+  const reason = wordsOfRefusal(error).replaceAll(/ *To troubleshoot, visit \S+/g, '')
+  const because = failure === noLogin ? '' : `: ${reason.slice(0, longestReason)}`
+  return new UserError(failure.kind, `${failure.text}${because}`, { hint: failure.hint })
+}
+
 const isSdkError = (error: Error): boolean =>
   error.name === 'RestError' || codeOfRefusal(error) !== undefined
 
@@ -160,8 +202,14 @@ const isSdkError = (error: Error): boolean =>
 export function explainFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   if (!(error instanceof Error) || error instanceof UserError) return error
+  const login = explainLogin(error)
+  if (login !== undefined) return login
   const words = wordsOfRefusal(error)
   const failure = failureOf(error)
+  const right = rightMissingIn(words)
+  if (failure === notAllowed && right !== undefined) {
+    return new UserError(failure.kind, right, { hint: failure.hint })
+  }
   if (failure !== undefined) {
     return new UserError(failure.kind, `${failure.text}: ${words}`, { hint: failure.hint })
   }

@@ -1,9 +1,15 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { DefaultAzureCredential, DeviceCodeCredential, type TokenCredential } from '@azure/identity'
+import {
+  DefaultAzureCredential,
+  DeviceCodeCredential,
+  ManagedIdentityCredential,
+  type TokenCredential,
+} from '@azure/identity'
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import { type CloudName, clouds } from './clouds.ts'
+import { openLoginClient } from './login-client.ts'
 
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -20,19 +26,27 @@ export function chooseCredential(
   call: Call,
 ): TokenCredential {
   const { authority } = clouds[cloud]
+  const { httpClient, telling } = openLoginClient(env)
   const options = {
+    httpClient,
     ...(cloud !== 'public' && { authorityHost: authority }),
     ...(tenant !== undefined && { tenantId: tenant }),
   }
   const how = env['FLEET_AZURE_LOGIN'] ?? 'default'
-  if (how === 'default')
-    return new DefaultAzureCredential({ ...options, processTimeoutInMs: 30_000 })
+  if (how === 'default') {
+    // Asked for a managed identity alone, the SDK's chain would take none of the options along.
+    if (env['AZURE_TOKEN_CREDENTIALS']?.toLowerCase() === 'managedidentitycredential') {
+      const clientId = env['AZURE_CLIENT_ID']
+      return telling(new ManagedIdentityCredential({ ...options, ...(clientId && { clientId }) }))
+    }
+    return telling(new DefaultAzureCredential({ ...options, processTimeoutInMs: 30_000 }))
+  }
   if (how !== 'device-code') {
     throw new UserError('usage', `FLEET_AZURE_LOGIN=${how}: expected default or device-code`)
   }
   const userPromptCallback = ({ message }: { message: string }) =>
     call.progress('waiting for the login', message)
-  return new DeviceCodeCredential({ ...options, userPromptCallback })
+  return telling(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
 const run = promisify(execFile)

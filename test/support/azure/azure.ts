@@ -58,6 +58,8 @@ export interface AzureStandIn extends AsyncDisposable {
   readonly store: Store
   readonly registrations: Map<string, string>
   readonly exchanges: readonly Exchange[]
+  /** What the proxy was asked for. */
+  readonly proxied: readonly string[]
   /** What still exists: groups and resources, by their ids. */
   remains(): readonly string[]
   /** Adds a resource group of somebody's. */
@@ -231,6 +233,7 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     store,
     registrations,
     exchanges,
+    proxied: proxy.asked,
     remains: () => [
       ...[...store.groups.values()].map(({ id }) => id),
       ...resourcesOf(store).map(({ body }) => body.id),

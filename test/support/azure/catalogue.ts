@@ -45,7 +45,7 @@ export const sizes: readonly SizeFacts[] = [
 ]
 
 /** Where there are sizes and images. */
-const locations: readonly string[] = ['westeurope', 'northeurope']
+const locations: ReadonlySet<string> = new Set(['westeurope', 'northeurope'])
 
 function skuOf(facts: SizeFacts, location: string) {
   const { name, family, cores, memoryGb, architecture = 'x64', generations = 'V1,V2' } = facts
@@ -215,7 +215,7 @@ export function answerCatalogue(
   if (provider !== undefined || request.method !== 'GET') return provider
   if (/^\/providers\/Microsoft\.Compute\/skus$/i.test(path)) {
     const location = /^location eq '(.*)'$/.exec(request.query.get('$filter') ?? '')?.[1] ?? ''
-    const here = locations.includes(location) ? sizes.map((one) => skuOf(one, location)) : []
+    const here = locations.has(location) ? sizes.map((one) => skuOf(one, location)) : []
     return page(request, here, pageSize)
   }
   if (/^\/providers\/Microsoft\.(?:Compute|Network)\/locations\/[^/]+\/usages$/i.test(path)) {

@@ -94,15 +94,16 @@ function checkLocation(existing: Resource | undefined, location: unknown): void 
   )
 }
 
+const networkOf = (configurations: unknown): string | undefined =>
+  ((configurations ?? []) as IpConfiguration[])[0]?.properties.subnet?.id
+    .toLowerCase()
+    .replace(/\/subnets\/.*/, '')
+
 /**
  * An interface keeps its virtual network (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet
  * assignment"). The code of the refusal is the stand-in's own.
  */
 function checkNetwork(existing: Resource | undefined, properties: Properties): void {
-  const networkOf = (configurations: unknown): string | undefined =>
-    ((configurations ?? []) as IpConfiguration[])[0]?.properties.subnet?.id
-      .toLowerCase()
-      .replace(/\/subnets\/.*/, '')
   const before = networkOf(existing?.body.properties['ipConfigurations'])
   if (before === undefined || before === networkOf(properties['ipConfigurations'])) return
   throw new Refusal(400, 'NetworkOfInterfaceCannotChange', `The interface is in ${before}.`)

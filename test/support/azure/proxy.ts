@@ -6,6 +6,8 @@ import type { AddressInfo, Socket } from 'node:net'
 /** An HTTP proxy on loopback that leads to one server, whichever of its hosts is asked for. */
 export interface CatchingProxy extends AsyncDisposable {
   readonly url: string
+  /** All hosts that it was asked for, and the addresses of plain requests. */
+  readonly asked: readonly string[]
   /** Cuts every connection, as a network that goes away. */
   cut(): void
 }
@@ -19,12 +21,17 @@ export async function startProxy(
   server: TlsServer,
 ): Promise<CatchingProxy> {
   const sockets = new Set<Socket>()
-  const proxy = createServer((_request, response) => response.writeHead(405).end())
+  const asked: string[] = []
+  const proxy = createServer(({ url = '' }, response) => {
+    asked.push(url)
+    response.writeHead(405).end()
+  })
   proxy.on('connection', (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket)).on('error', () => {})
   })
   proxy.on('connect', ({ url = '' }, socket: Socket) => {
+    asked.push(url)
     if (!hosts.includes(url.replace(/:443$/, ''))) {
       socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
       return
@@ -39,6 +46,7 @@ export async function startProxy(
   }
   return {
     url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    asked,
     cut,
     async [Symbol.asyncDispose]() {
       cut()
