@@ -139,7 +139,8 @@ export function openFleet(
     diskImages: once(async () => {
       const { locateCache } = await import('./disk-images/cache-folder.ts')
       const { openDiskImages } = await import('./disk-images/disk-images.ts')
-      return openDiskImages(locateCache(env))
+      const { readTar } = await import('./operations/archive/read-tar.ts')
+      return openDiskImages(locateCache(env), readTar)
     }),
     driver: findDriver,
     loadDriver: (name) =>

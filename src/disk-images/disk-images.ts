@@ -9,6 +9,7 @@ import type { DownloadCall } from './download.ts'
 import { type CachedImage, type Digest, type ImageCache, openImageCache } from './image-cache.ts'
 import { type ImageSource, parseImage } from './image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
+import type { ReadTar } from './unpack-ova.ts'
 
 /** A disk that a host can start from. It is not to be written to, and may go any time later. */
 interface Disk {
@@ -95,6 +96,7 @@ const mostDownloaded = 64 * 2 ** 30
 /** The images in the cache of one person, in `folder`. */
 export function openDiskImages(
   folder: string,
+  readTar: ReadTar,
   catalogue: Catalogue = namedImages,
   { mostBytes = mostDownloaded } = {},
 ): DiskImages {
@@ -122,7 +124,7 @@ export function openDiskImages(
     const make = async (file: string): Promise<void> => {
       call.progress('unpack the image')
       const { unpackOva } = await import('./unpack-ova.ts')
-      await unpackOva(path, file, call.signal)
+      await unpackOva(path, file, { readTar, signal: call.signal })
     }
     const wanted = { key: keyOf(`disk of ${digest}`), label, url: image, digest: undefined, make }
     return (await cache.have(wanted, call)).path

@@ -1,21 +1,23 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { extract } from 'tar-stream'
 import { UserError } from '../errors.ts'
 
+/** Reads a tar archive entry by entry; a content is there until the next entry is asked for. */
+export type ReadTar = (source: AsyncIterable<Buffer>) => AsyncIterable<{
+  readonly entry: { readonly name: string; readonly type: string }
+  readonly content: AsyncIterable<Buffer>
+}>
+
 /** Writes the first disk of an OVA, which is a tar archive of a description and disks (DSP0243), to `file`. */
-export async function unpackOva(ova: string, file: string, signal: AbortSignal): Promise<void> {
-  const entries = createReadStream(ova).pipe(extract(), { end: true })
-  let found = false
-  for await (const entry of entries) {
-    if (found || !/\.(?:vmdk|vhd|vdi|img|raw|qcow2)$/i.test(entry.header.name)) {
-      entry.resume()
-      continue
-    }
-    found = true
-    await pipeline(entry, createWriteStream(file), { signal })
+export async function unpackOva(
+  ova: string,
+  file: string,
+  { readTar, signal }: { readonly readTar: ReadTar; readonly signal: AbortSignal },
+): Promise<void> {
+  for await (const { entry, content } of readTar(createReadStream(ova, { signal }))) {
+    if (entry.type !== 'file' || !/\.(?:vmdk|vhd|vdi|img|raw|qcow2)$/i.test(entry.name)) continue
+    await pipeline(content, createWriteStream(file), { signal })
+    return
   }
-  if (!found) {
-    throw new UserError('usage', `there is no disk in ${ova}`, { hint: 'check the image' })
-  }
+  throw new UserError('usage', `there is no disk in ${ova}`, { hint: 'check the image' })
 }

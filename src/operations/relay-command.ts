@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { Transform } from 'node:stream'
+import { type AfterMark, afterMark, newMark, printMark } from '../transport/after-mark.ts'
 import { exitCodeOf } from '../transport/exit-code.ts'
 import { beginningOf } from '../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../transport/transport.ts'
@@ -22,50 +21,8 @@ const usualFolders = [
  */
 const relayScript = (as: CommandUser): string => `
 PATH="$PATH:${usualFolders}"; export PATH
-printf '%s\\n' "$0"; printf '%s\\n' "$0" >&2
+${printMark}; ${printMark} >&2
 exec ${as === 'root' ? 'sudo -n ' : ''}env "PATH=$PATH" "DOCKER_HOST=unix://$1" docker system dial-stdio`
-
-/** What a login shell may print before the mark. */
-const longestGreeting = 1 << 20
-
-/** The part of an output after the mark. */
-class AfterMark extends Transform {
-  readonly #mark: Buffer
-  #before: Buffer | undefined = Buffer.alloc(0)
-  #greeting = ''
-
-  constructor(mark: string) {
-    super()
-    this.#mark = Buffer.from(`${mark}\n`)
-  }
-
-  /** What came before the mark: all, where the mark did not come. */
-  get greeting(): string {
-    return this.#before?.toString() ?? this.#greeting
-  }
-
-  get isPastMark(): boolean {
-    return this.#before === undefined
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#before === undefined) {
-      this.push(chunk)
-      return done()
-    }
-    this.#before = Buffer.concat([this.#before, chunk])
-    const at = this.#before.indexOf(this.#mark)
-    if (at >= 0) {
-      const rest = this.#before.subarray(at + this.#mark.length)
-      this.#greeting = this.#before.toString('utf8', 0, at)
-      this.#before = undefined
-      if (rest.length > 0) this.push(rest)
-    } else if (this.#before.length > longestGreeting) {
-      this.#before = this.#before.subarray(-longestGreeting)
-    }
-    done()
-  }
-}
 
 /** A command on the host that is a connection to the engine. */
 export interface RelayCommand extends Pick<RunningCommand, 'stdin' | 'exit'> {
@@ -80,15 +37,10 @@ export async function startRelay(
   as: CommandUser,
   options: ExecOptions,
 ): Promise<RelayCommand> {
-  const mark = `fleet-${randomUUID()}`
+  const mark = newMark()
   const words = ['sh', '-c', relayScript(as), mark, socketPath]
   const { stdin, stdout, stderr, exit } = await transport.exec(words, options)
-  const after = (output: RunningCommand['stdout']) => {
-    const rest = new AfterMark(mark)
-    output.on('error', (error: Error) => rest.destroy(error))
-    return output.pipe(rest)
-  }
-  return { stdin, exit, stdout: after(stdout), stderr: after(stderr) }
+  return { stdin, exit, stdout: afterMark(stdout, mark), stderr: afterMark(stderr, mark) }
 }
 
 /** What came of asking an engine through a command whether it is there. */

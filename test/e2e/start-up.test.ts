@@ -124,7 +124,6 @@ describe('start-up loads', () => {
       'zod',
       'yaml',
       'proper-lockfile',
-      'tar-stream',
       'string-width',
       '@aws-sdk/client-ec2',
       '@azure/arm-compute',

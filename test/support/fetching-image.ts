@@ -1,7 +1,8 @@
 // Has an image, downloaded where it is not there, and prints its path: FOLDER IMAGE.
 import { openDiskImages } from '../../src/disk-images/disk-images.ts'
+import { readTar } from '../../src/operations/archive/read-tar.ts'
 
 const [folder = '', image = ''] = process.argv.slice(2)
 const call = { signal: new AbortController().signal, progress: () => {} }
-const disk = await openDiskImages(folder).resolve(image, { arch: 'amd64', folder }, call)
+const disk = await openDiskImages(folder, readTar).resolve(image, { arch: 'amd64', folder }, call)
 process.stdout.write(`${disk.path}\n`)

@@ -14,6 +14,7 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { locateCache } from '../../src/disk-images/cache-folder.ts'
 import { openDiskImages } from '../../src/disk-images/disk-images.ts'
+import { readTar } from '../../src/operations/archive/read-tar.ts'
 import type { Catalogue } from '../../src/disk-images/named-images.ts'
 import { UserError } from '../../src/errors.ts'
 import { makeCertificates } from '../support/certificates.ts'
@@ -142,11 +143,11 @@ const call = () => ({
 })
 
 const resolve = (text: string) =>
-  openDiskImages(folder, catalogue()).resolve(text, { arch: 'amd64', folder }, call())
+  openDiskImages(folder, readTar, catalogue()).resolve(text, { arch: 'amd64', folder }, call())
 
 /** With a limit that is soon reached. */
 const resolveSmall = (text: string) =>
-  openDiskImages(folder, catalogue(), { mostBytes: 4_000_000 }).resolve(
+  openDiskImages(folder, readTar, catalogue(), { mostBytes: 4_000_000 }).resolve(
     text,
     { arch: 'amd64', folder },
     call(),
@@ -212,17 +213,17 @@ describe('an image by name', () => {
     server.close()
     server.closeAllConnections()
     expect(await resolve('debian-13')).toEqual(disk)
-    await openDiskImages(folder).remove(
-      (await openDiskImages(folder).list()).map(({ key }) => key)[0] ?? '',
+    await openDiskImages(folder, readTar).remove(
+      (await openDiskImages(folder, readTar).list()).map(({ key }) => key)[0] ?? '',
     )
-    expect(await openDiskImages(folder).list()).toEqual([])
+    expect(await openDiskImages(folder, readTar).list()).toEqual([])
     await expect(resolve('debian-13')).rejects.toMatchObject({ kind: 'unreachable' })
   })
 
   test('is refused where it is not what was published', async () => {
     published = randomBytes(10)
     await expect(resolve('debian-13')).rejects.toMatchObject({ kind: 'failed' })
-    expect(await openDiskImages(folder).list()).toEqual([])
+    expect(await openDiskImages(folder, readTar).list()).toEqual([])
   })
 
   test('of another name is refused with the nearest', async () => {
@@ -266,7 +267,7 @@ describe("a person's own image", () => {
     expect(disk.format).toBe('vmdk')
     expect((await readFile(disk.path)).equals(vmdk())).toBe(true)
     expect((await resolve('box.ova')).path).toBe(disk.path)
-    const images = openDiskImages(folder)
+    const images = openDiskImages(folder, readTar)
     const [inside, ...others] = await images.list()
     expect([inside?.label, others]).toEqual(['disk of box.ova', []])
     await images.remove(inside?.key ?? '')
@@ -489,7 +490,7 @@ describe('a download', () => {
         checksums: { url: `${origin}/SUMS`, algorithm: 'sha512' },
       }),
     }
-    const disk = openDiskImages(folder, endless).resolve(
+    const disk = openDiskImages(folder, readTar, endless).resolve(
       'debian-13',
       { arch: 'amd64', folder },
       call(),
