@@ -10,7 +10,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { type Fault, operationOf } from '../support/azure/azure.ts'
-import { type DriverSeat, newAttempt, seatDriver, userData } from '../support/azure/driver-seat.ts'
+import {
+  type DriverSeat,
+  fleetId,
+  newAttempt,
+  seatDriver,
+  userData,
+} from '../support/azure/driver-seat.ts'
 import { testDescribed } from '../support/azure/described.ts'
 import { type Exchange, Refusal } from '../support/azure/exchange.ts'
 
@@ -367,6 +373,54 @@ const forbid =
           },
         }
       : undefined
+
+describe('a role on resource groups alone', () => {
+  test('makes, changes, finds and removes hosts there', async () => {
+    const { azure, driver } = seat
+    addNetwork()
+    for (const name of ['yours', 'foreign']) azure.addGroup(name)
+    await attempt({ resourceGroup: 'foreign' })
+    azure.onlyGroups = ['yours', 'net']
+    const by = seat.driverWith({})
+    const given = { resourceGroup: 'yours', subnet: 'net/main/hosts', size: 'Standard_B2pls_v2' }
+    const made = newAttempt(seat.options(given), 'web-2')
+    const host = await seat.attempt(made, { driver: by })
+    expect(host.resources).toMatchObject({ image: 'Debian:debian-13:13-arm64:latest' })
+    const hosts = new Map(['web-2', 'web-3'].map((name) => [name as MachineName, host]))
+    const seen = await by.observe(hosts, seat.call())
+    expect([...seen.values()].map(({ state }) => state)).toEqual(['running', 'running'])
+    const found = await by.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    expect(found?.map(({ machine: name }) => name)).toEqual(['web-2'])
+    const options = seat.options({ ...given, size: 'Standard_B2als_v2' })
+    expect(
+      await by.reshape?.compare(host, options, { state: 'running' }, seat.call()),
+    ).toMatchObject([{ option: 'size', how: 'replace', why: 'Standard_B2als_v2 is x64' }])
+    await by.lifecycle?.remove(host, seat.call())
+    azure.onlyGroups = undefined
+    const left = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    expect(left?.map(({ machine: name }) => name)).toEqual(['web-1'])
+  })
+
+  test('is told what was not checked, and that it makes no group', async () => {
+    const { azure } = seat
+    azure.addGroup('yours')
+    azure.onlyGroups = ['yours']
+    const wish = {
+      name: 'web-1' as MachineName,
+      token: '0123456789abcdef',
+      tags: {},
+      resources: {},
+    }
+    const given = seat.options({ resourceGroup: 'yours' })
+    const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
+    expect(plan?.notes.at(-1)).toBe(
+      'not checked, since the login may not read it on the subscription: the location, the size, the image, the quotas',
+    )
+    const error = await failureOf(attempt())
+    expect(error.message).toMatch(/lacks the right .*resourceGroups\/write on /)
+    expect(error.hint).toContain('--resource-group')
+  })
+})
 
 describe('a right that is missing', () => {
   const scope = '/subscriptions/s'

@@ -50,6 +50,31 @@ export interface AzureApi {
   readonly compute: ComputeManagementClient
   readonly network: NetworkManagementClient
   readonly resources: ResourceManagementClient
+  /**
+   * Asks a question whose answer serves many hosts once, and again when the answer is older than `maxAgeMs` (default: never). A
+   * question that failed is asked again.
+   */
+  readonly once: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
+}
+
+/** Keeps answers for {@link AzureApi.once}. */
+function keepAnswers(): AzureApi['once'] {
+  const answers = new Map<string, { readonly asked: number; readonly answer: Promise<unknown> }>()
+  return async <T>(question: string, ask: () => Promise<T>, maxAgeMs = Infinity): Promise<T> => {
+    const known = answers.get(question)
+    if (known !== undefined && performance.now() - known.asked < maxAgeMs) {
+      return known.answer as Promise<T>
+    }
+    const answer = ask()
+    const kept = { asked: performance.now(), answer }
+    answers.set(question, kept)
+    try {
+      return await answer
+    } catch (error) {
+      if (answers.get(question) === kept) answers.delete(question)
+      throw error
+    }
+  }
 }
 
 /** Gives the API of an account; the same one for the same account, so that one login serves all. */
@@ -176,6 +201,7 @@ function open(account: Account, credential: TokenCredential, tempo: Tempo): Azur
   return {
     account,
     tempo,
+    once: keepAnswers(),
     compute: new ComputeManagementClient(credential, subscription, {
       ...options,
       credentials: { scopes },

@@ -60,8 +60,8 @@ async function compareSize(
 ): Promise<Difference[]> {
   if (from === undefined || from.toLowerCase() === size.toLowerCase()) return []
   const wish = { location, zone, spot: spot === 'yes' }
-  const after = await findSize(api, { ...wish, size }, call)
-  const before = await findSize(api, { ...wish, size: from }, call)
+  const { value: after } = await findSize(api, { ...wish, size }, call)
+  const { value: before } = await findSize(api, { ...wish, size: from }, call)
   const difference = { option: 'size', from, to: after.name }
   return before.architecture === after.architecture
     ? [{ ...difference, how: 'stop' }]

@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Call, HostWish, Resources } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
 import type { AskCaller } from '../caller-address.ts'
-import { parseCidrs } from '../cidrs.ts'
+import { noteOnHostBits, parseCidrs } from '../cidrs.ts'
 import type { AzureOptions } from './options.ts'
 import { recordWishes } from './compare.ts'
 import { type Place, recordPlace } from './host-resources.ts'
@@ -22,6 +22,8 @@ export interface Decision {
   readonly token: string
   /** No earlier attempt can have made anything. */
   readonly isFirst: boolean
+  /** What the login may not look at. */
+  readonly unchecked: readonly string[]
   readonly place: Place
   readonly hostName: string
   readonly location: string
@@ -68,12 +70,12 @@ export async function decide(
   call: Call,
 ): Promise<Decision> {
   const { resources: earlier } = wish
-  const [location, sshCidrs] = await allSettled([
+  const [{ value: location, ...where }, sshCidrs] = await allSettled([
     checkSubscription(api, options.location, options.registerProviders, call),
     chooseSshCidrs(options, earlier['sshCidr'], askCaller, call),
     place.ownGroup ? undefined : checkGroup(api, place.group, call),
   ])
-  const [size, subnet] = await allSettled([
+  const [{ value: size, ...whichSize }, subnet] = await allSettled([
     findSize(api, { ...options, location }, call),
     options.subnet && findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
@@ -86,12 +88,14 @@ export async function decide(
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }
-  const [image] = await allSettled([
+  const [{ value: image, ...whichImage }, quotas] = await allSettled([
     findImage(api, location, chosenImage(earlier, options), size, call),
     checkQuota(api, demand, call),
   ])
+  const checks = [where, whichSize, whichImage, quotas]
   return {
     token: wish.token,
+    unchecked: checks.flatMap(({ unchecked }) => unchecked ?? []),
     isFirst,
     place,
     hostName: wish.name.replaceAll('.', '-'),
@@ -108,6 +112,7 @@ export async function decide(
 
 /** What was decided, for the person. */
 export function describeDecision({
+  unchecked,
   place,
   location,
   size,
@@ -121,11 +126,17 @@ export function describeDecision({
     ({ from, to, protocol }) => `${from === to ? from : `${from}-${to}`}/${protocol}`,
   )
   return [
-    `size ${size.name}: ${size.cores} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
+    `size ${size.name}: ${size.cores ?? '?'} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
     `image ${image.name}`,
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${place.account.subscription}`,
     `resource group ${place.group}${place.ownGroup ? ', made for it' : ', yours'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everybody: ${open.join(', ')}` : ''}`,
+    ...noteOnHostBits(options.sshCidr ?? ''),
+    ...(unchecked.length > 0
+      ? [
+          `not checked, since the login may not read it on the subscription: ${unchecked.join(', ')}`,
+        ]
+      : []),
   ]
 }
 

@@ -208,7 +208,9 @@ export function explainFailure(error: unknown, signal: AbortSignal): unknown {
   const failure = failureOf(error)
   const right = rightMissingIn(words)
   if (failure === notAllowed && right !== undefined) {
-    return new UserError(failure.kind, right, { hint: failure.hint })
+    const ownGroup = right.includes('resourceGroups/write')
+    const hint = `${ownGroup ? 'name a resource group of yours with --resource-group, or ' : ''}${failure.hint}`
+    return new UserError(failure.kind, right, { hint })
   }
   if (failure !== undefined) {
     return new UserError(failure.kind, `${failure.text}: ${words}`, { hint: failure.hint })

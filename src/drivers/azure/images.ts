@@ -2,7 +2,8 @@ import type { ImageReference, Plan, VirtualMachineImage } from '@azure/arm-compu
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
 import { releases } from './image-names.ts'
-import { orGone } from './refusal.ts'
+import type { Checked } from './checked.ts'
+import { orForbidden, orGone } from './refusal.ts'
 import type { Size } from './sizes.ts'
 import { usageError } from './usage-error.ts'
 import { shellQuote } from '../../shell-quote.ts'
@@ -55,36 +56,49 @@ function planOf({ plan }: VirtualMachineImage): { plan?: Plan } {
 }
 
 async function findMarketplaceImage(
-  { compute }: AzureApi,
+  { compute, once }: AzureApi,
   location: string,
   image: string,
   size: Size,
   { signal: abortSignal }: Call,
 ): Promise<Image> {
   const [publisher, offer, sku, wanted] = skuFor(image, size)
+  const urn = [publisher, offer, sku, wanted].join(':')
   let version: string | undefined = wanted
   if (wanted === 'latest') {
     const options = { top: 1, orderby: 'name desc', abortSignal }
-    const newest = compute.virtualMachineImages.list(location, publisher, offer, sku, options)
+    const newest = once(`images ${location} ${urn}`, () =>
+      compute.virtualMachineImages.list(location, publisher, offer, sku, options),
+    )
     version = (await orGone(newest))?.[0]?.name
   }
+  const exact = version
   const found =
-    version === undefined
+    exact === undefined
       ? undefined
       : await orGone(
-          compute.virtualMachineImages.get(location, publisher, offer, sku, version, {
-            abortSignal,
-          }),
+          once(`image ${location} ${publisher}:${offer}:${sku}:${exact}`, () =>
+            compute.virtualMachineImages.get(location, publisher, offer, sku, exact, {
+              abortSignal,
+            }),
+          ),
         )
   if (version === undefined || found === undefined) {
     throw usageError(
-      `there is no image ${publisher}:${offer}:${sku}:${wanted} in ${location}`,
+      `there is no image ${urn} in ${location}`,
       `az vm image list-skus --location ${shellQuote(location)} --publisher ${shellQuote(publisher)} --offer ${shellQuote(offer)}`,
     )
   }
   const name = [publisher, offer, sku, version].join(':')
   checkFit(name, size, found)
   return { name, reference: { publisher, offer, sku, version }, ...planOf(found) }
+}
+
+/** An image that the login may not look up: its version is left to Azure. */
+function imageByName(image: string, size: Size): Checked<Image> {
+  const [publisher, offer, sku, version] = skuFor(image, size)
+  const name = [publisher, offer, sku, version].join(':')
+  return { value: { name, reference: { publisher, offer, sku, version } }, unchecked: 'the image' }
 }
 
 const idParts =
@@ -118,8 +132,11 @@ export async function findImage(
   image: string,
   size: Size,
   call: Call,
-): Promise<Image> {
-  if (!image.startsWith('/')) return findMarketplaceImage(api, location, image, size, call)
+): Promise<Checked<Image>> {
+  if (!image.startsWith('/')) {
+    const found = await orForbidden(findMarketplaceImage(api, location, image, size, call))
+    return found === undefined ? imageByName(image, size) : { value: found }
+  }
   const [, subscription] = image.split('/').filter((part) => part !== '')
   if (!idParts.test(image) || subscription?.toLowerCase() !== api.account.subscription) {
     throw usageError(
@@ -127,5 +144,5 @@ export async function findImage(
       'expected /subscriptions/…/images/NAME or …/galleries/GALLERY/images/NAME[/versions/VERSION]',
     )
   }
-  return findOwnImage(api, image, size, call)
+  return { value: await findOwnImage(api, image, size, call) }
 }

@@ -4,9 +4,13 @@ import type { AzureApi } from './azure-api.ts'
 import { orGone } from './refusal.ts'
 import { usageError } from './usage-error.ts'
 
+/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+const placeAge = 5000
+
 /** Checks that a resource group of yours exists. Throws kind `usage`. */
 export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
-  const found = await orGone(api.resources.resourceGroups.get(group, { abortSignal: call.signal }))
+  const ask = () => api.resources.resourceGroups.get(group, { abortSignal: call.signal })
+  const found = await orGone(api.once(`group ${group}`, ask, placeAge))
   if (found === undefined) {
     throw usageError(
       `there is no resource group ${group}`,
@@ -54,7 +58,8 @@ export async function findSubnet(
   const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
   if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
   const options = { abortSignal: call.signal }
-  const found = await orGone(api.network.virtualNetworks.get(of, network, options))
+  const ask = () => api.network.virtualNetworks.get(of, network, options)
+  const found = await orGone(api.once(`network ${of}/${network}`, ask, placeAge))
   if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
   if (found.location !== location) {
     throw usageError(

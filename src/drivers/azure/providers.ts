@@ -4,7 +4,12 @@ import { UserError } from '../../errors.ts'
 import { nearest } from '../../machine/nearest.ts'
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
+import type { Checked } from './checked.ts'
 import { allSettled } from './patience.ts'
+import { orForbidden } from './refusal.ts'
+
+/** How long an answer counts, in milliseconds: somebody may register the subscription meanwhile. */
+const registrationAge = 60_000
 
 const needed = ['Microsoft.Compute', 'Microsoft.Network'] as const
 
@@ -28,7 +33,8 @@ async function requireProvider(
   call: Call,
 ): Promise<Provider> {
   const options = { abortSignal: call.signal }
-  const provider = await api.resources.providers.get(namespace, options)
+  const ask = (): Promise<Provider> => api.resources.providers.get(namespace, options)
+  const provider = await api.once(`provider ${namespace}`, ask, registrationAge)
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
   throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
@@ -40,23 +46,25 @@ const spell = (location: string): string => location.replaceAll(' ', '').toLower
 
 /**
  * Checks that the subscription is registered for what a host consists of, registering it where that is consented
- * to, and that there is such a location. Gives the location as Azure spells it. Throws kind `usage`.
+ * to, and that there is such a location. Gives the location as Azure spells it. A login that may not ask is not stopped by that: Azure
+ * itself refuses what cannot be. Throws kind `usage`.
  */
 export async function checkSubscription(
   api: AzureApi,
   wanted: string,
   mayRegister: boolean,
   call: Call,
-): Promise<string> {
+): Promise<Checked<string>> {
   const [compute] = await allSettled(
-    needed.map((namespace) => requireProvider(api, namespace, mayRegister, call)),
+    needed.map((namespace) => orForbidden(requireProvider(api, namespace, mayRegister, call))),
   )
-  const machines = compute?.resourceTypes?.find(
+  const location = spell(wanted)
+  if (compute === undefined) return { value: location, unchecked: 'the location' }
+  const machines = compute.resourceTypes?.find(
     ({ resourceType }) => resourceType === 'virtualMachines',
   )
   const locations = (machines?.locations ?? []).map(spell)
-  const location = spell(wanted)
-  if (locations.includes(location)) return location
+  if (locations.includes(location)) return { value: location }
   const near = nearest(location, locations)
   throw new UserError('usage', `Azure has no location ${wanted} for virtual machines`, {
     hint: near === undefined ? 'az account list-locations --output table' : `did you mean ${near}?`,

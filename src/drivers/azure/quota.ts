@@ -1,6 +1,8 @@
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
+import type { Checked } from './checked.ts'
+import { orForbidden } from './refusal.ts'
 import { allSettled } from './patience.ts'
 import type { Size } from './sizes.ts'
 
@@ -36,21 +38,42 @@ async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
   return usages
 }
 
-/** Checks that one more host fits into the quotas of the subscription. Throws kind `usage`. */
-export async function checkQuota(api: AzureApi, demand: Demand, call: Call): Promise<void> {
+/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+const usageAge = 5000
+
+/**
+ * Checks that one more host fits into the quotas of the subscription, as far as the login may read them. Gives what could not be
+ * checked. Throws kind `usage`.
+ */
+export async function checkQuota(
+  api: AzureApi,
+  demand: Demand,
+  call: Call,
+): Promise<Checked<undefined>> {
   const { location, size, spot, publicAddress } = demand
   const options = { abortSignal: call.signal }
+  const ask = (namespace: string, list: () => AsyncIterable<unknown>) =>
+    orForbidden(
+      api.once(
+        `usages ${namespace} ${location}`,
+        () => collect(list() as AsyncIterable<Usage>),
+        usageAge,
+      ),
+    )
   const [compute, network] = await allSettled([
-    collect(api.compute.usage.list(location, options) as AsyncIterable<Usage>),
-    publicAddress
-      ? collect(api.network.usages.list(location, options) as AsyncIterable<Usage>)
-      : [],
+    ask('compute', () => api.compute.usage.list(location, options)),
+    publicAddress ? ask('network', () => api.network.usages.list(location, options)) : [],
   ])
-  if (spot) check(compute, 'lowPriorityCores', size.cores, location)
-  else {
-    check(compute, 'cores', size.cores, location)
-    check(compute, size.family, size.cores, location)
+  const { cores } = size
+  if (compute !== undefined && cores !== undefined) {
+    if (spot) check(compute, 'lowPriorityCores', cores, location)
+    else {
+      check(compute, 'cores', cores, location)
+      check(compute, size.family, cores, location)
+    }
   }
-  check(compute, 'virtualMachines', 1, location)
-  check(network, 'PublicIPAddresses', 1, location)
+  check(compute ?? [], 'virtualMachines', 1, location)
+  check(network ?? [], 'PublicIPAddresses', 1, location)
+  const isUnchecked = compute === undefined || network === undefined || cores === undefined
+  return { value: undefined, ...(isUnchecked && { unchecked: 'the quotas' }) }
 }

@@ -38,6 +38,20 @@ export function wordsOfRefusal(error: Error): string {
 const isGone = (error: unknown): boolean =>
   statusOfRefusal(error) === 404 && !/Subscription/.test(codeOfRefusal(error) ?? '')
 
+/** Whether the login may not ask: many have rights on some resource groups alone, and none on the subscription. */
+const isForbidden = (error: unknown): boolean =>
+  statusOfRefusal(error) === 403 && /Authorization/.test(codeOfRefusal(error) ?? '')
+
+/** The answer, or `undefined` where the login may not ask. */
+export async function orForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isForbidden(error)) return undefined
+    throw error
+  }
+}
+
 /** The answer, or `undefined` where what was asked for does not exist. */
 export async function orGone<T>(answer: Promise<T>): Promise<T | undefined> {
   try {

@@ -3,6 +3,8 @@ import { UserError } from '../../errors.ts'
 import { nearest } from '../../machine/nearest.ts'
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
+import type { Checked } from './checked.ts'
+import { orForbidden } from './refusal.ts'
 
 /** What a size of virtual machine is, in one location. */
 export interface Size {
@@ -10,7 +12,8 @@ export interface Size {
   readonly architecture: 'x64' | 'Arm64'
   /** Of firmware that it boots: `V1`, `V2`. */
   readonly generations: readonly string[]
-  readonly cores: number
+  /** Where that is known. */
+  readonly cores: number | undefined
   readonly memoryGb: string
   /** What its quota is counted under. */
   readonly family: string
@@ -71,17 +74,51 @@ function describe(sku: ResourceSku, name: string): Size {
   }
 }
 
-/** Finds a size, and checks that the subscription may use it where it is wanted. Throws kind `usage`. */
-export async function findSize({ compute }: AzureApi, wish: SizeWish, call: Call): Promise<Size> {
-  const { location, size } = wish
-  const names: string[] = []
+/** All sizes that a location has. */
+async function listSizes(
+  { compute, once }: AzureApi,
+  location: string,
+  { signal: abortSignal }: Call,
+): Promise<readonly ResourceSku[]> {
   const filter = `location eq '${location}'`
-  for await (const sku of compute.resourceSkus.list({ filter, abortSignal: call.signal })) {
-    if (sku.resourceType !== 'virtualMachines' || sku.name === undefined) continue
-    names.push(sku.name)
-    if (sku.name.toLowerCase() !== size.toLowerCase()) continue
-    checkOffer(sku, wish)
-    return describe(sku, sku.name)
+  return once(`sizes ${location}`, async () => {
+    const sizes: ResourceSku[] = []
+    for await (const sku of compute.resourceSkus.list({ filter, abortSignal })) {
+      if (sku.resourceType === 'virtualMachines') sizes.push(sku)
+    }
+    return sizes
+  })
+}
+
+/** A `p` among the features in a size's name stands for ARM (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions). */
+const isArm = (size: string): boolean =>
+  /^[A-Z]+_[A-Z]+[0-9]+(?:-[0-9]+)?[a-z]*p[a-z]*(?:_|$)/i.test(size)
+
+/** What the name of a size tells of it. */
+const sizeByName = (name: string): Size => ({
+  name,
+  architecture: isArm(name) ? 'Arm64' : 'x64',
+  generations: ['V1', 'V2'],
+  cores: undefined,
+  memoryGb: '?',
+  family: '',
+  acceleratedNetworking: false,
+  premiumDisks: true,
+})
+
+/**
+ * Finds a size, and checks that the subscription may use it where it is wanted. A login that may not read the sizes gets what the name
+ * tells. Throws kind `usage`.
+ */
+export async function findSize(api: AzureApi, wish: SizeWish, call: Call): Promise<Checked<Size>> {
+  const { location, size } = wish
+  const all = await orForbidden(listSizes(api, location, call))
+  if (all === undefined) return { value: sizeByName(size), unchecked: 'the size' }
+  const names = all.flatMap(({ name }) => name ?? [])
+  const found = all.find(({ name }) => name?.toLowerCase() === size.toLowerCase())
+  if (found?.name !== undefined) {
+    checkOffer(found, wish)
+    return { value: describe(found, found.name) }
   }
   const near = nearest(size, names)
   throw new UserError('usage', `there is no size ${size} in ${location}`, {

@@ -74,6 +74,8 @@ export interface AzureStandIn extends AsyncDisposable {
   /** Fails allocations: by the name of a virtual machine. */
   allocation: (name: string) => Refusal | undefined
   retryAfter: string | undefined
+  /** The resource groups that the login has its role on; the whole subscription unless said. */
+  onlyGroups: readonly string[] | undefined
   quotas: Quotas
 }
 
@@ -175,6 +177,9 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     get quotas() {
       return standIn.quotas
     },
+    get onlyGroups() {
+      return standIn.onlyGroups
+    },
   }
 
   function answer(request: Request): Answer {
@@ -260,6 +265,7 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     onCall: undefined,
     allocation: () => undefined,
     retryAfter: undefined,
+    onlyGroups: undefined,
     quotas: options.quotas ?? plentiful,
     async [Symbol.asyncDispose]() {
       await operations.idle()

@@ -8,6 +8,8 @@ import { type ComputeContext, answerDisk, answerMachine, statusOf } from './virt
 
 export interface ResourceManagerContext extends ComputeContext, CatalogueContext, GroupsContext {
   readonly tokens: ReadonlySet<string>
+  /** The groups that the login has its role on, where it has none on the subscription. */
+  readonly onlyGroups: readonly string[] | undefined
 }
 
 const networkTypes = new Map(
@@ -21,6 +23,54 @@ function authorize({ tokens }: ResourceManagerContext, { headers }: Request): vo
   if (token !== undefined && tokens.has(token)) return
   const code = token === undefined ? 'AuthenticationFailed' : 'InvalidAuthenticationToken'
   throw new Refusal(401, code, 'The access token is invalid.')
+}
+
+/** What is asked of the subscription, and no list of what is in it. */
+const subscriptionReads: readonly (readonly [RegExp, string])[] = [
+  [/^\/providers\/[^/]+$/i, 'Microsoft.Resources/subscriptions/providers/read'],
+  [
+    /^\/providers\/[^/]+\/register$/i,
+    'Microsoft.Resources/subscriptions/providers/register/action',
+  ],
+  [/\/skus$/i, 'Microsoft.Compute/skus/read'],
+  [/\/usages$/i, 'Microsoft.Compute/locations/usages/read'],
+  [
+    /\/publishers\//i,
+    'Microsoft.Compute/locations/publishers/artifacttypes/offers/skus/versions/read',
+  ],
+]
+
+const groupOf = (id: string): string =>
+  (/\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? '').toLowerCase()
+
+/**
+ * A role on resource groups alone: lists over the subscription have what is in these groups, all else of the subscription is refused
+ * (terraform-provider-azurerm#2678, #26667; https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
+ */
+function limit(context: ResourceManagerContext, path: string): ResourceManagerContext {
+  const { onlyGroups, store } = context
+  if (onlyGroups === undefined) return context
+  const groups = new Set(onlyGroups.map((name) => name.toLowerCase()))
+  const asked = groupOf(path)
+  if (groups.has(asked)) return context
+  const action =
+    asked === ''
+      ? subscriptionReads.find(([pattern]) => pattern.test(path))?.[1]
+      : 'Microsoft.Resources/subscriptions/resourceGroups/write'
+  if (action !== undefined) {
+    const scope = `/subscriptions/${store.subscription}${asked && `/resourcegroups/${asked}`}`
+    throw new Refusal(
+      403,
+      'AuthorizationFailed',
+      `The client 'c' with object id 'o' does not have authorization to perform action '${action}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
+    )
+  }
+  const seen = {
+    ...store,
+    groups: new Map([...store.groups].filter(([name]) => groups.has(name))),
+    resources: new Map([...store.resources].filter(([id]) => groups.has(groupOf(id)))),
+  }
+  return { ...context, store: seen }
 }
 
 /** `/resourceGroups/G/providers/N/T/NAME[/ACTION]`, what follows the subscription. */
@@ -124,12 +174,13 @@ export function answerResourceManager(context: ResourceManagerContext, request: 
       'The api-version query parameter is required.',
     )
   }
+  const seen = limit(context, path)
   const answer =
-    answerTags(context, request) ??
-    answerResource(context, request, path) ??
-    answerGroups(context, request, path) ??
-    answerCatalogue(context, request, path) ??
-    answerLists(context, request, path)
+    answerTags(seen, request) ??
+    answerResource(seen, request, path) ??
+    answerGroups(seen, request, path) ??
+    answerCatalogue(seen, request, path) ??
+    answerLists(seen, request, path)
   if (answer !== undefined) return answer
   throw new Refusal(
     404,
