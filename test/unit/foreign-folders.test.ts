@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmod,
   chown,
@@ -18,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { answers, execute } from '../../src/drivers/qemu/qmp.ts'
 import { placesIn } from '../../src/drivers/qemu/host-file.ts'
 import { runProgram } from '../../src/drivers/qemu/programs.ts'
+import { UserError } from '../../src/errors.ts'
 import { trustInventoryFile } from '../../src/operations/trust-inventory.ts'
 import { isSocketFolder, prepareSocketFolder } from '../../src/socket-folder.ts'
 import { findInventory } from '../../src/state/find-inventory.ts'
@@ -44,6 +46,39 @@ const refused = (why: string) => ({
   kind: 'inventory',
   message: expect.stringContaining(why),
   hint: expect.stringContaining(`fleet trust inventory ${file()}`),
+})
+
+test('only an inventory can be trusted as one', async () => {
+  const trust = openTrust(home())
+  const pipe = join(folder, 'pipe')
+  execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', pipe])
+  const others: readonly (readonly [string, string | undefined])[] = [
+    ['empty.yaml', ''],
+    ['compose.yaml', 'services: { web: { image: nginx } }\n'],
+    ['package.json', '{"name": "fleet", "version": "1.0.0"}\n'],
+    ['passwd', 'root:x:0:0:root:/root:/bin/sh\n'],
+    ['broken.yaml', 'version: 1\nid: 0123abcd\nmachines: { a: { driver: ssh, password: x } }\n'],
+    ['program', '\u007fELF\0'],
+    ['.', undefined],
+    ['pipe', undefined],
+    ['nothing.yaml', undefined],
+  ]
+  for (const [name, text] of others) {
+    const path = join(folder, name)
+    if (text !== undefined) await writeFile(path, text)
+    const refused = trustInventoryFile({ trust: async () => trust }, { cwd: folder, file: path })
+    const kind = await refused.catch((error: unknown) => error instanceof UserError && error.kind)
+    expect({ name, kind }).toEqual({ name, kind: 'inventory' })
+  }
+  expect((await trust.read()).inventories).toEqual([])
+
+  const driverOfClone =
+    'version: 1\nid: 0123abcd\nmachines: { a: { driver: acme, options: { x: 1 } } }\n'
+  await writeFile(join(folder, 'machines.yaml'), driverOfClone)
+  await trustInventoryFile({ trust: async () => trust }, { cwd: folder, file: undefined })
+  expect((await trust.read()).inventories).toMatchObject([
+    { inventory: join(folder, 'machines.yaml') },
+  ])
 })
 
 /** These make folders of another user, which root alone can. */
@@ -90,6 +125,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     expect(await find({ SUDO_UID: `${stranger}` })).toBe(file())
     await expect(find({ SUDO_UID: '' })).rejects.toMatchObject({ kind: 'inventory' })
     await expect(find({ SUDO_UID: '1' })).rejects.toMatchObject({ kind: 'inventory' })
+    await writeFile(file(), 'version: 1\nid: 0123abcd\n')
     await trustInventoryFile(
       { trust: async () => openTrust(home()) },
       { cwd: join(folder, 'a/b'), file: undefined },
