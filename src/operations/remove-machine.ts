@@ -19,6 +19,8 @@ export interface RemoveCalls {
   readonly signal: AbortSignal
   /** The machines that go at the same time; they may be reached through each other. */
   readonly leaving?: ReadonlySet<string>
+  /** Waits for them, so that providers are asked about many of them in one call. */
+  readonly meet?: () => Promise<void>
 }
 
 /**
@@ -157,6 +159,7 @@ export async function removeMachine(
       ...newest,
       phase: 'removing',
     }))
+    await calls.meet?.()
     await lifecycle.remove(record, calls)
     await forgetMachine(context, { ...machine, host: record }, leaving)
     await context.removals().end(leavingHost)

@@ -79,6 +79,9 @@ async function confirmRemoval(
   await requireConsent(io, yes, isSelected ? `Remove ${what}?` : 'Remove all of this?', preface)
 }
 
+/** How many machines are removed at once: providers are asked about those together, and most of it is waiting. */
+const removedAtOnce = 64
+
 /** Takes machines away, once the person has seen what goes, and says which are gone. */
 async function takeAway(surroundings: Surroundings, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = surroundings
@@ -90,15 +93,22 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
   const check = forget ? checkForgettable : checkRemovable
   await check(fleet, machines, (machine) => askNameOf(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
+  const { openMeeting } = await import('../../operations/meeting.ts')
+  const meet = openMeeting(machines.filter(isMade).length)
   const outcomes = await workOnMachines(
     { fleet, io, format },
     machines,
     async (machine, calls) => {
       if (forget) await forgetMachine(fleet, machine, leaving)
-      else await removeMachine({ ...fleet, signal: calls.signal }, machine, { ...calls, leaving })
+      else
+        await removeMachine({ ...fleet, signal: calls.signal }, machine, {
+          ...calls,
+          leaving,
+          meet,
+        })
       return { name: machine.name, hostRemoved: isMade(machine) && !forget }
     },
-    { concurrency: targets.parallel },
+    { concurrency: targets.parallel ?? removedAtOnce },
   )
   const { values, code } = sumUp({ io, format }, outcomes)
   if (format.json) writeJson(io, values)

@@ -2,14 +2,30 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 
-/** Rests half a second at first, five in the end, less a random part, so that hosts made together do not ask together. */
-async function* rests({ signal }: Call, within: number): AsyncGenerator<void, void> {
+/** How long to rest, of at most so many milliseconds. */
+type RestFor = (longest: number) => number
+
+/** Less a random part, so that hosts made together do not ask together. */
+const random: RestFor = (longest) => longest * (0.5 + Math.random() / 2)
+
+/** Until a moment that all who rest as long share, and those who rest twice as long: what they ask then is put into one request. */
+const aligned: RestFor = (longest) => {
+  const now = performance.now()
+  return Math.ceil((now + longest / 4) / longest) * longest - now
+}
+
+/** Rests half a second at first, four in the end. */
+async function* rests(
+  { signal }: Call,
+  within: number,
+  restFor: RestFor,
+): AsyncGenerator<void, void> {
   const deadline = performance.now() + within
-  for (let longest = 500; ; longest = Math.min(longest * 1.6, 5_000)) {
+  for (let longest = 500; ; longest = Math.min(longest * 2, 4_000)) {
     yield
     const left = deadline - performance.now()
     if (left <= 0) return
-    const rest = Math.min(left, longest * (0.5 + Math.random() / 2))
+    const rest = Math.min(left, restFor(longest))
     await pause(rest, undefined, { signal: AbortSignal.any([signal]) }).catch(() =>
       signal.throwIfAborted(),
     )
@@ -24,7 +40,7 @@ export async function retry<Value>(
   within = 60_000,
 ): Promise<Value> {
   let last: unknown
-  for await (const _ of rests(call, within)) {
+  for await (const _ of rests(call, within, random)) {
     try {
       return await work()
     } catch (error) {
@@ -46,7 +62,7 @@ export async function waitUntil<Value>(
   within = 600_000,
 ): Promise<Value> {
   let still = ''
-  for await (const _ of rests(call, within)) {
+  for await (const _ of rests(call, within, aligned)) {
     const seen = await look()
     if ('done' in seen) return seen.done
     still = seen.still

@@ -5,6 +5,7 @@ import type { Ask, Call, Resources } from '../driver.ts'
 import { openClients } from './clients.ts'
 import { isBusy } from './failures.ts'
 import { regionPattern } from './options.ts'
+import { type AskTogether, type Togetherness, openTogetherness } from './together.ts'
 
 /** Which credentials, and where. */
 export interface Account {
@@ -38,7 +39,7 @@ type Ec2Command<Input extends ServiceInputTypes, Output extends ServiceOutputTyp
   any
 >
 
-type Send = <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+export type Send = <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
   command: Ec2Command<Input, Output>,
 ) => Promise<Output>
 
@@ -51,6 +52,15 @@ export interface Ec2 extends Account {
   readonly sendOnce: Send
   /** As `send`, but the answer to the same question is remembered: what several hosts are planned with. */
   readonly know: Send
+  /**
+   * Puts what several hosts ask within a moment, under one name, into one request of this account and region. Gives the answer to all
+   * of the items: who asks looks for its own.
+   */
+  readonly together: <Answer>(
+    name: string,
+    item: string,
+    ask: AskTogether<Answer>,
+  ) => Promise<Answer>
   /** Does `work` once for all that ask the same question of this account and region; again where it failed. */
   readonly once: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
@@ -154,31 +164,38 @@ const isClockCorrected = (error: unknown): boolean =>
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()
+  const joined = new Map<string, Togetherness>()
+  const sendBy =
+    (call: Steps, client: EC2Client): Send =>
+    (command) =>
+      endingWith(call.signal, (abortSignal) =>
+        sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
+          client.send(command, { abortSignal }),
+        ),
+      )
 
   return {
     usualRegion: (profile) => clientOf({ profile }).config.region(),
     at({ region, profile }, told) {
       const call = followSteps(told)
-      const sendBy =
-        (client: EC2Client): Send =>
-        (command) =>
-          endingWith(call.signal, (abortSignal) =>
-            sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
-              client.send(command, { abortSignal }),
-            ),
-          )
       const account = { region, profile }
-      const send = sendBy(clientOf(account, { retryMode: 'adaptive', maxAttempts: 8 }))
+      const patient = clientOf(account, { retryMode: 'adaptive', maxAttempts: 8 })
+      const send = sendBy(call, patient)
+      const key = JSON.stringify(account)
+      const others = joined.get(key) ?? openTogetherness((all) => sendBy(all, patient))
+      joined.set(key, others)
+      const together: Ec2['together'] = (name, item, ask) =>
+        endingWith(call.signal, () => others.ask(name, item, call, ask))
       const once: Ec2['once'] = <Value>(question: unknown, work: () => Promise<Value>) => {
-        const key = JSON.stringify([account, question])
-        const known = (answers.get(key) as Promise<Value> | undefined) ?? work()
-        answers.set(key, known)
-        known.catch(() => answers.delete(key))
+        const asked = JSON.stringify([account, question])
+        const known = (answers.get(asked) as Promise<Value> | undefined) ?? work()
+        answers.set(asked, known)
+        known.catch(() => answers.delete(asked))
         return known
       }
       const know: Send = (command) =>
         once([command.constructor.name, command.input], () => send(command))
-      const sendSingle = sendBy(clientOf(account, { maxAttempts: 1 }))
+      const sendSingle = sendBy(call, clientOf(account, { maxAttempts: 1 }))
       // What EC2 refuses for its date it has not done.
       const sendOnce: Send = async (command) => {
         try {
@@ -188,7 +205,7 @@ export function openEc2Api(ask?: Ask): Ec2Api {
           return sendSingle(command)
         }
       }
-      return { region, profile, call, send, sendOnce, know, once }
+      return { region, profile, call, send, sendOnce, know, together, once }
     },
   }
 }

@@ -9,7 +9,8 @@ import {
 import { UserError } from '../../errors.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import { waitUntil } from './back-off.ts'
-import type { Ec2 } from './ec2-api.ts'
+import type { Ec2, Send } from './ec2-api.ts'
+import { tagOf } from './tags.ts'
 
 /** An instance, as EC2 last said. */
 export interface Instance {
@@ -60,19 +61,36 @@ export const byId = (...ids: readonly string[]): Filter => ({
   Values: [...ids],
 })
 
-/**
- * The instances that filters match, on as many pages as there are. Unlike asking for ids, it is no error that one is gone,
- * or not known everywhere yet.
- */
-export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
+/** What a filter of one value compares with. */
+function valueOf({ id, tags, clientToken }: Instance, name: string): string | undefined {
+  if (name === 'instance-id') return id
+  if (name === 'client-token') return clientToken
+  return tagOf(tags, name.slice('tag:'.length))
+}
+
+async function listInstances(send: Send, filter: Filter): Promise<readonly Instance[]> {
   const found: Instance[] = []
   const input: DescribeInstancesCommandInput = { Filters: [filter], MaxResults: 1000 }
   do {
-    const { Reservations = [], NextToken } = await ec2.send(new DescribeInstancesCommand(input))
+    const { Reservations = [], NextToken } = await send(new DescribeInstancesCommand(input))
     found.push(...Reservations.flatMap(({ Instances = [] }) => Instances.map(readInstance)))
     input.NextToken = NextToken || undefined
   } while (input.NextToken !== undefined)
   return found
+}
+
+/**
+ * The instances that a filter matches, on as many pages as there are. Unlike asking for ids, it is no error that one is gone,
+ * or not known everywhere yet. A filter of one value by id, tag or client token is asked together with those of other hosts.
+ */
+export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
+  const { Name: name = '', Values: [value, ...more] = [] } = filter
+  const isJoint = name.startsWith('tag:') || name === 'instance-id' || name === 'client-token'
+  if (value === undefined || more.length > 0 || !isJoint) return listInstances(ec2.send, filter)
+  const found = await ec2.together(`instances ${name}`, value, (values, send) =>
+    listInstances(send, { Name: name, Values: [...values] }),
+  )
+  return found.filter((instance) => valueOf(instance, name) === value)
 }
 
 /** Whether an instance will ever run again. */

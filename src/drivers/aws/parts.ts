@@ -8,8 +8,9 @@ import {
   type SecurityGroup,
   type Tag,
 } from '@aws-sdk/client-ec2'
-import type { Ec2 } from './ec2-api.ts'
+import type { Ec2, Send } from './ec2-api.ts'
 import { type Instance, findInstances } from './instance.ts'
+import { tagOf } from './tags.ts'
 
 /** All that fleet makes for hosts, as far as it exists. */
 export interface Parts {
@@ -23,25 +24,67 @@ export interface Parts {
 export const filterBy = (name: string, value: string | undefined): Filter | undefined =>
   value === undefined ? undefined : { Name: name, Values: [value] }
 
-const where = (filter: Filter) => ({ Filters: [filter] })
+/** How EC2 is asked for the things of a kind, and what a filter by one value compares with. */
+interface Kind<Part> {
+  readonly name: string
+  readonly list: (send: Send, filter: Filter) => Promise<readonly Part[] | undefined>
+  readonly tags: (part: Part) => readonly Tag[] | undefined
+  readonly id: (part: Part) => string | undefined
+}
 
-/** Finds by filter what there is of each kind; a kind without a filter is left out. */
+const groupKind: Kind<SecurityGroup> = {
+  name: 'groups',
+  list: async (send, filter) =>
+    (await send(new DescribeSecurityGroupsCommand({ Filters: [filter] }))).SecurityGroups,
+  tags: ({ Tags }) => Tags,
+  id: ({ GroupId }) => GroupId,
+}
+
+const keyPairKind: Kind<KeyPairInfo> = {
+  name: 'key pairs',
+  list: async (send, filter) =>
+    (await send(new DescribeKeyPairsCommand({ Filters: [filter] }))).KeyPairs,
+  tags: ({ Tags }) => Tags,
+  id: ({ KeyName }) => KeyName,
+}
+
+const addressKind: Kind<Address> = {
+  name: 'addresses',
+  list: async (send, filter) =>
+    (await send(new DescribeAddressesCommand({ Filters: [filter] }))).Addresses,
+  tags: ({ Tags }) => Tags,
+  id: ({ AllocationId }) => AllocationId,
+}
+
+/** The things of a kind that a filter of one value matches, asked for together with what other hosts ask. */
+async function findKind<Part>(
+  ec2: Ec2,
+  { name: kind, list, tags, id }: Kind<Part>,
+  filter: Filter | undefined,
+): Promise<readonly Part[]> {
+  const { Name: name = '', Values: [value] = [] } = filter ?? {}
+  if (value === undefined) return []
+  const found = await ec2.together(`${kind} ${name}`, value, (values, send) =>
+    list(send, { Name: name, Values: [...values] }),
+  )
+  const isTag = name.startsWith('tag:')
+  return (found ?? []).filter(
+    (part) => (isTag ? tagOf(tags(part), name.slice('tag:'.length)) : id(part)) === value,
+  )
+}
+
+/** Finds by filters of one value what there is of each kind; a kind without a filter is left out. */
 export async function findParts(
   ec2: Ec2,
   filters: Readonly<Record<keyof Parts, Filter | undefined>>,
 ): Promise<Parts> {
   const [instances = [], groups, keyPairs, addresses] = await Promise.all([
     filters.instances && findInstances(ec2, filters.instances),
-    filters.groups && ec2.send(new DescribeSecurityGroupsCommand(where(filters.groups))),
-    filters.keyPairs && ec2.send(new DescribeKeyPairsCommand(where(filters.keyPairs))),
-    filters.addresses && ec2.send(new DescribeAddressesCommand(where(filters.addresses))),
+    findKind(ec2, groupKind, filters.groups),
+    findKind(ec2, keyPairKind, filters.keyPairs),
+    findKind(ec2, addressKind, filters.addresses),
   ])
-  return {
-    instances,
-    groups: groups?.SecurityGroups ?? [],
-    keyPairs: keyPairs?.KeyPairs ?? [],
-    addresses: addresses?.Addresses ?? [],
-  }
+  return { instances, groups, keyPairs, addresses }
 }
 
 /** The same filter for every kind. */

@@ -1,7 +1,6 @@
 import {
   DeleteKeyPairCommand,
   DeleteSecurityGroupCommand,
-  DescribeAddressesCommand,
   DisassociateAddressCommand,
   ModifyInstanceAttributeCommand,
   ReleaseAddressCommand,
@@ -12,7 +11,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Resources } from '../driver.ts'
 import { retry, waitUntil } from './back-off.ts'
-import type { Ec2 } from './ec2-api.ts'
+import type { Ec2, Send } from './ec2-api.ts'
 import { explain, isFailure } from './failures.ts'
 import { type Instance, byId, findInstances, isAlive } from './instance.ts'
 import { foreignHint, isMadeFor } from '../own-things.ts'
@@ -81,8 +80,27 @@ const allow =
     if (!isFailure(...codes)(error)) throw error
   }
 
+/**
+ * Terminates instances, in one request where EC2 takes it: it refuses all of them where one is protected or not known, and each is asked
+ * for by itself then. Gives what each was refused with.
+ */
+async function terminateAll(ids: readonly string[], send: Send): Promise<Map<string, unknown>> {
+  try {
+    await send(new TerminateInstancesCommand({ InstanceIds: [...ids] }))
+    return new Map()
+  } catch (error) {
+    const [id = '', ...others] = ids
+    if (others.length === 0) return new Map([[id, error]])
+    const refusals = await Promise.all(ids.map((one) => terminateAll([one], send)))
+    return new Map(refusals.flatMap((refused) => [...refused]))
+  }
+}
+
 async function terminate(ec2: Ec2, { id }: Instance, resources: Resources): Promise<void> {
-  const ask = () => ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
+  const ask = async (): Promise<void> => {
+    const refused = await ec2.together('terminate', id, terminateAll)
+    if (refused.has(id)) throw refused.get(id)
+  }
   try {
     await ask()
   } catch (error) {
@@ -115,11 +133,11 @@ async function terminateAndWait(ec2: Ec2, instance: Instance, resources: Resourc
 
 /** Asks anew what it is associated with: EC2 takes an address from an instance that is terminated, sooner or later. */
 async function release(ec2: Ec2, AllocationId: string): Promise<void> {
-  const ask = new DescribeAddressesCommand({
-    Filters: [{ Name: 'allocation-id', Values: [AllocationId] }],
-  })
+  const addresses = filterBy('allocation-id', AllocationId)
+  const nothing = { instances: undefined, groups: undefined, keyPairs: undefined }
   await retry(ec2.call, isFailure('InvalidIPAddress.InUse'), async () => {
-    const AssociationId = (await ec2.send(ask)).Addresses?.[0]?.AssociationId
+    const [now] = (await findParts(ec2, { ...nothing, addresses })).addresses
+    const { AssociationId } = now ?? {}
     if (AssociationId !== undefined && AssociationId !== '') {
       await ec2
         .send(new DisassociateAddressCommand({ AssociationId }))

@@ -6,7 +6,7 @@ import { images } from './images.ts'
 import { Instance, type StateName, stateCodes } from './instance.ts'
 import { filtersOf, listParameter, withFilters } from './query.ts'
 import { showInstance, showState } from './show-instance.ts'
-import { type Tree, itemsOf, listOf, textOf } from './xml.ts'
+import { type Tree, childOf, itemsOf, listOf, textOf } from './xml.ts'
 
 /** Filters that moto does not know, or answers by a state that has not come yet. */
 const ownFilters: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
@@ -211,6 +211,29 @@ function checkState(instance: Instance, { from, idle, verb }: Change): void {
   )
 }
 
+/**
+ * Refuses to terminate instances where one of them is protected: none in its zone is terminated then (EC2 API reference,
+ * TerminateInstances). moto would stop half-way.
+ */
+async function checkProtection(
+  { moto }: Account,
+  region: string,
+  instances: readonly Instance[],
+): Promise<void> {
+  for (const { plan } of instances) {
+    const answer = await moto.ec2(region, {
+      Action: 'DescribeInstanceAttribute',
+      InstanceId: plan.id,
+      Attribute: 'disableApiTermination',
+    })
+    if (textOf(childOf(answer, 'disableApiTermination'), 'value') === 'true')
+      throw new Ec2Error(
+        'OperationNotPermitted',
+        `The instance '${plan.id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.`,
+      )
+  }
+}
+
 /** Start, stop, restart, terminate: several instances at once, and none of them if one cannot. */
 const changeInstances: Handler = async (account, call) => {
   const { parameters, region } = call
@@ -230,6 +253,8 @@ const changeInstances: Handler = async (account, call) => {
   if (action === 'StartInstances')
     for (const { plan } of instances) checkCapacity(account, plan.zone, plan.type, plan.isSpot)
   const moving = instances.filter(({ state }) => change.from.includes(state))
+  if (action === 'TerminateInstances' && moving.length > 1)
+    await checkProtection(account, region, moving)
   const before = new Map(instances.map(({ plan, state }) => [plan.id, state]))
   if (moving.length > 0) {
     const some = Object.entries(parameters).filter(([name]) => !name.startsWith('InstanceId.'))
