@@ -1,4 +1,5 @@
 import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
 import { type Concern, type Failure, busy, failures, trouble } from './failure-table.ts'
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))
@@ -95,12 +96,34 @@ const isOfAws = (error: unknown): boolean =>
 const wordsOf = (error: unknown): string =>
   messageOf(error).split(/\. Encoded authorization failure|\n/)[0] ?? ''
 
+/** What the SDK and STS say in words alone: that a code is wanted, and that it was a wrong one. */
+function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | undefined {
+  const words = messageOf(error)
+  if (/requires multi-factor authentication/.test(words)) {
+    return new UserError(
+      'credentials',
+      'the AWS profile needs the code of an MFA device, and there is no terminal to ask for it',
+      {
+        hint: `run it on a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
+        cause: error,
+      },
+    )
+  }
+  if (!/MultiFactorAuthentication failed/.test(words)) return undefined
+  return new UserError('credentials', 'AWS does not accept the code of the MFA device', {
+    hint: 'a code is good for a single use: wait for the next one, and run it again',
+    cause: error,
+  })
+}
+
 /**
  * What to tell a person of an error that a call to AWS ended with. Errors that are for persons already, and those
  * that are not AWS's, stay as they are.
  */
 export function explain(error: unknown, concern: Concern): unknown {
   if (error instanceof UserError) return error
+  const mfa = explainMfa(error, concern)
+  if (mfa !== undefined) return mfa
   const told = `${wordsOf(error)} (${failureCode(error)})`
   const skew = clockSkewOf(error)
   if (isOfClock(error, skew)) {
