@@ -20,6 +20,7 @@ import { stats } from './docker/stats.ts'
 import { exportCommands } from './export/index.ts'
 import { importCommands } from './import/index.ts'
 import { active } from './machines/active.ts'
+import { allow } from './machines/allow.ts'
 import { operatorAdd } from './operator/add.ts'
 import { operatorLs } from './operator/ls.ts'
 import { operatorRm } from './operator/rm.ts'
@@ -111,6 +112,7 @@ export const commandList: readonly CommandSection[] = [
       ip,
       label,
       set,
+      allow,
       rename,
       plan,
       apply,

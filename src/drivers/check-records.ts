@@ -4,6 +4,7 @@ import type { HostRecord } from '../machine/machine.ts'
 import { idPattern, longestNote, noteKeyPattern, tokenPattern } from '../machine/record-patterns.ts'
 import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
 import type { Reshape } from './reshape.ts'
+import type { SshAccess } from './ssh-access.ts'
 
 /** What of a record a driver goes by. */
 type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>
@@ -66,6 +67,12 @@ const checkReshape = <Options>(reshape: Reshape<Options>): Reshape<Options> => (
   change: checking((...call: Parameters<typeof reshape.change>) => reshape.change(...call)),
 })
 
+const checkSshAccess = (access: SshAccess): SshAccess => ({
+  option: access.option,
+  allowed: checking((...call: Parameters<SshAccess['allowed']>) => access.allowed(...call)),
+  caller: checking((...call: Parameters<SshAccess['caller']>) => access.caller(...call)),
+})
+
 /**
  * A driver that is asked about no record but one that fleet could have written: what the inventory says is anybody's who
  * can push to its repository. Throws kind `inventory` for others, before the driver sees them.
@@ -81,4 +88,5 @@ export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> 
   ...(driver.power && { power: checkPower(driver.power) }),
   ...(driver.snapshots && { snapshots: checkSnapshots(driver.snapshots) }),
   ...(driver.reshape && { reshape: checkReshape(driver.reshape) }),
+  ...(driver.sshAccess && { sshAccess: checkSshAccess(driver.sshAccess) }),
 })

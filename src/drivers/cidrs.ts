@@ -41,6 +41,13 @@ function parseCidr(text: string): string | undefined {
     : undefined
 }
 
+/** Whether all of a range is in another one; both as {@link parseCidrs} gives them. */
+export function coversRange(wide: string, narrow: string): boolean {
+  const [[base = '', length], [address = '', its]] = [wide.split('/'), narrow.split('/')]
+  if (isIP(base) !== isIP(address) || Number(its) < Number(length)) return false
+  return networkOf(address, Number(length)) === networkOf(base, Number(length))
+}
+
 /** Reads `203.0.113.0/24,2001:db8::/32`, each in its canonical form; nothing where that is no list of address ranges. */
 export function parseCidrs(text: string): readonly string[] | undefined {
   const cidrs = text.split(',').map(parseCidr)

@@ -5,6 +5,7 @@ import type { HostStatus } from '../machine/status.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
 import type { Reshape } from './reshape.ts'
+import type { SshAccess } from './ssh-access.ts'
 
 /** What every call to a driver carries. */
 export interface Call {
@@ -213,6 +214,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly power?: Power
   readonly snapshots?: Snapshots
   readonly reshape?: Reshape<Options>
+  readonly sshAccess?: SshAccess
 }
 
 /** The version of this contract. What a driver would have to follow raises it. */

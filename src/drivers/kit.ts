@@ -31,6 +31,7 @@ export type {
   Surroundings,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
+export type { SshAccess } from './ssh-access.ts'
 export type { Difference, Reshape, ReshapeWish } from './reshape.ts'
 
 /**

@@ -1,5 +1,8 @@
+import { coversRange } from '../drivers/cidrs.ts'
+import type { Call } from '../drivers/driver.ts'
 import { UserError } from '../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import { isUnanswered } from '../transport/ssh-failure.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Context } from './context.ts'
 import { findAddress } from './find-address.ts'
@@ -31,8 +34,34 @@ export async function followHost(
     )
     if (found === undefined) throw error
     if (found.machine.host.address !== remembered.host.address) return connect(found.machine)
-    throw explain(machine, found.state) ?? error
+    const call = { signal, progress: () => {} }
+    throw (
+      explain(machine, found.state) ??
+      (isUnanswered(error) ? await explainFirewall(context, found.machine, call) : undefined) ??
+      error
+    )
   }
+}
+
+/** Says so where SSH of a host is open to other addresses than the one that this computer has now. */
+async function explainFirewall(
+  context: Context,
+  machine: ReadyMachine,
+  call: Call,
+): Promise<UserError | undefined> {
+  const { name, host, via } = machine
+  if (via !== undefined) return undefined // what reaches it is its jump host
+  const { sshAccess } = await context.loadDriver(machine.driver)
+  const allowed = await sshAccess?.allowed(host)
+  if (sshAccess === undefined || allowed === undefined) return undefined
+  const mine = await sshAccess.caller(host, call).catch((): string[] => [])
+  const shut = mine.filter((one) => !allowed.some((range) => coversRange(range, one)))
+  if (shut.length === 0) return undefined
+  return new UserError(
+    'unreachable',
+    `cannot reach ${name} at ${host.address}: SSH is open to ${allowed.join(', ')}, and this computer is at ${shut.join(', ').replaceAll(/\/(?:32|128)/g, '')} now`,
+    { machine: name, hint: `open it to this address too: fleet allow ${name}` },
+  )
 }
 
 function explain({ name }: Machine, state: string): UserError | undefined {

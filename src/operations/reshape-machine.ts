@@ -99,7 +99,7 @@ async function startAgain(
 }
 
 /** Lays what is to be remembered of a host over its resources. */
-async function remember(
+export async function remember(
   context: Context,
   { name, host: { token, id } }: ReadyMachine,
   remembered: Readonly<Record<string, string | undefined>>,

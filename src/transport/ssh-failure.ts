@@ -60,6 +60,12 @@ const at = ({ address, port }: Endpoint): string =>
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : ` See whether it runs: fleet status ${machine}`
 
+const noAnswer = 'it did not answer'
+
+/** Whether nothing came back from a host at all, as where a firewall drops what is sent to it. */
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof UserError && error.kind === 'unreachable' && error.message.includes(noAnswer)
+
 const rules: readonly Rule[] = [
   {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
@@ -101,7 +107,7 @@ const rules: readonly Rule[] = [
   {
     when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
     kind: 'unreachable',
-    why: (_, error) => `it did not answer (${messageOf(error)})`,
+    why: (_, error) => `${noAnswer} (${messageOf(error)})`,
     hint: (endpoint) =>
       `is it running, and does its firewall let this computer in?${look(endpoint)}`,
   },

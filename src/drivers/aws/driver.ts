@@ -21,6 +21,7 @@ import { recallHost } from './recall.ts'
 import { restartInstance, startInstance, stopInstance } from './power.ts'
 import { removeHost } from './remove.ts'
 import { tagsByKey } from './tags.ts'
+import { notedSshAccess } from '../ssh-access.ts'
 import { checkWishes } from './wishes.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -195,6 +196,7 @@ export function awsDriver(env: Environment, { ask }: Surroundings = {}): Driver<
         return explaining(ec2, () => changeHost(ec2, host, wish))
       },
     },
+    sshAccess: notedSshAccess(askCaller),
     power: {
       start: withInstance(api, startInstance),
       stop: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: false })),

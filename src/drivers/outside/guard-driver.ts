@@ -26,7 +26,8 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
 
 /** Whether a value of a driver's has methods of its own: the rest is data. */
 const hasMethods = (key: PropertyKey, value: unknown): value is object =>
-  (key === 'lifecycle' || key === 'power' || key === 'snapshots' || key === 'reshape') &&
+  typeof key === 'string' &&
+  ['lifecycle', 'power', 'snapshots', 'reshape', 'sshAccess'].includes(key) &&
   typeof value === 'object' &&
   value !== null
 
