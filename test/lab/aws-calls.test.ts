@@ -17,6 +17,9 @@ const countCalls = (aws: Aws, from: number): ReadonlyMap<string, number> => {
   return new Map([...counts].toSorted((a, b) => b[1] - a[1]))
 }
 
+const total = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((sum, count) => sum + count, 0)
+
 const entryOf = ({ name, record }: AwsTrial): string =>
   `  ${name}: ${JSON.stringify({
     driver: 'aws',
@@ -50,9 +53,6 @@ describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, { timeout: 300_
     await Promise.all(trials.map((trial) => trial.make()))
     return trials
   }
-
-  const total = (counts: ReadonlyMap<string, number>): number =>
-    [...counts.values()].reduce((sum, count) => sum + count, 0)
 
   const protect = (trial: AwsTrial | undefined, value: 'true' | 'false') =>
     callEc2(aws, 'ModifyInstanceAttribute', {
@@ -104,11 +104,10 @@ describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, { timeout: 300_
     const [kept] = trials
     await protect(kept, 'true')
     const outcomes = await Promise.allSettled(trials.map((trial) => trial.remove(quietCall())))
-    const reasons = outcomes.map((outcome) => 'reason' in outcome && String(outcome.reason))
-    expect(
-      outcomes.map(({ status }) => status),
-      reasons.join('; '),
-    ).toEqual(['rejected', ...Array.from({ length: 4 }, () => 'fulfilled')])
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'rejected',
+      ...Array.from({ length: 4 }, () => 'fulfilled'),
+    ])
     expect(await countWorld(aws)).toMatchObject({ instances: 1, groups: 1, keyPairs: 1 })
     await protect(kept, 'false')
     await kept?.remove()

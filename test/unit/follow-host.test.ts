@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { coversRange, parseCidrs } from '../../src/drivers/cidrs.ts'
 import type { Driver } from '../../src/drivers/driver.ts'
@@ -64,9 +64,10 @@ describe('a connection that times out', () => {
   })
 })
 
+const range = (address: string, length: number): string =>
+  parseCidrs(`${address}/${length}`)?.[0] ?? ''
+
 test('a range covers those, and only those, whose addresses are all in it', () => {
-  const range = (address: string, length: number): string =>
-    parseCidrs(`${address}/${length}`)?.[0] ?? ''
   const inV4 = fc.tuple(fc.ipV4(), fc.nat(32), fc.nat(32))
   fc.assert(
     fc.property(inV4, ([address, a, b]) => {

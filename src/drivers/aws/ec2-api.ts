@@ -160,20 +160,21 @@ const isClockCorrected = (error: unknown): boolean =>
   (error as { readonly $metadata?: { readonly clockSkewCorrected?: boolean } }).$metadata
     ?.clockSkewCorrected === true
 
+/** Sends by a client, in the name of a call. */
+const sendBy =
+  (call: Steps, client: EC2Client): Send =>
+  (command) =>
+    endingWith(call.signal, (abortSignal) =>
+      sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
+        client.send(command, { abortSignal }),
+      ),
+    )
+
 /** EC2 by the SDK's standard chain of credentials; `ask` is for what only a person knows. */
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()
   const joined = new Map<string, Togetherness>()
-  const sendBy =
-    (call: Steps, client: EC2Client): Send =>
-    (command) =>
-      endingWith(call.signal, (abortSignal) =>
-        sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
-          client.send(command, { abortSignal }),
-        ),
-      )
-
   return {
     usualRegion: (profile) => clientOf({ profile }).config.region(),
     at({ region, profile }, told) {
