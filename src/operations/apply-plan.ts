@@ -14,6 +14,7 @@ import { removeMachine } from './remove-machine.ts'
 import { replaceMachine } from './replace-machine.ts'
 import { reshapeMachine } from './reshape-machine.ts'
 import { switchPower } from './switch-power.ts'
+import { isOwnHost } from './severe-changes.ts'
 import type { HostKeyTrust } from './trust-host-key.ts'
 
 /** All that a plan does to one machine, in order. */
@@ -99,6 +100,7 @@ async function applyChange(
       return
     case 'start':
     case 'stop':
+      if (action === 'stop') checkMayStop(machine, severe === true)
       await switchPower(stoppable, machine, action, { progress, signal })
       return
     case 'operators':
@@ -124,6 +126,15 @@ async function applyChange(
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })
   }
+}
+
+/** A host that fleet did not make is switched off only where the plan says so, and so the person was asked. */
+function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: boolean): void {
+  if (isAgreed || isOwnHost(host)) return
+  throw new UserError('failed', `fleet did not make the host of ${name}: it was not stopped`, {
+    machine: name,
+    hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
+  })
 }
 
 /** What was protected meanwhile stays, and so does what nobody has agreed to. */

@@ -30,7 +30,7 @@ export interface Change {
     | 'replace'
     | 'remove'
   readonly why: string
-  /** A host that is there goes, with all that is on it: only with a consent of its own. */
+  /** A host that is there goes, with all that is on it, or one that fleet did not make is switched off: only once a person has confirmed it by name. */
   readonly severe?: true
   /** Of `operators`: keys that are revoked go out of lines too that fleet did not write. */
   readonly outside?: true

@@ -15,7 +15,7 @@ import { fanOut } from './fan-out.ts'
 import { describeGrant, grantsOfChange } from './grants.ts'
 import { lookAtHost } from './look-at-host.ts'
 import { planUnready } from './plan-unready.ts'
-import { planSevere } from './severe-changes.ts'
+import { isOwnHost, planSevere } from './severe-changes.ts'
 
 /** How a plan is made. */
 export interface PlanOptions {
@@ -54,14 +54,14 @@ const joinFindings = (...findings: readonly Finding[]): Required<Finding> => ({
 /** A host that is to be switched, where its driver can. */
 async function planPower(
   context: Context,
-  { name, driver }: ReadyMachine,
+  { name, driver, host }: ReadyMachine,
   action: 'start' | 'stop',
   why: string,
 ): Promise<Finding> {
   const { power } = await context.loadDriver(driver)
-  return power === undefined
-    ? { matters: [{ machine: name, why }] }
-    : { changes: [{ machine: name, action, why }] }
+  if (power === undefined) return { matters: [{ machine: name, why }] }
+  const severe = action === 'stop' && !isOwnHost(host)
+  return { changes: [{ machine: name, action, why, ...(severe && { severe }) }] }
 }
 
 /** Where the provider says that a host is elsewhere than on record, and nobody connects to it. */

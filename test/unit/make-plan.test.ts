@@ -4,7 +4,7 @@ import type { Driver } from '../../src/drivers/driver.ts'
 import type { MachineEntry, ProfileEntry } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import type { HostStatus } from '../../src/machine/status.ts'
-import { orderChanges } from '../../src/operations/apply-plan.ts'
+import { applyTo, orderChanges } from '../../src/operations/apply-plan.ts'
 import { checkPlanned, narrowPlan, parsePlan } from '../../src/operations/change-plan.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { makePlan } from '../../src/operations/make-plan.ts'
@@ -260,6 +260,36 @@ test('a host that is stopped on purpose stays off, and one that was to be stoppe
   const context = contextOf({ ...running, on: wanted, ...others, off: wanted })
   const { changes } = await makePlan(context, options)
   expect(changes).toEqual([{ machine: 'on', action: 'stop', why: 'it is to be stopped, and runs' }])
+})
+
+test('an adopted host is switched off only once the person has confirmed it', async () => {
+  const { token: _made, ...adopted } = host('a')
+  const context = contextOf({
+    ...Object.fromEntries(
+      ['a', 'b', 'c'].map((name) => [name, { driver: 'cloud', host: host(name) }]),
+    ),
+    ours: { driver: 'sized', host: host('ours'), stopped: true },
+    theirs: { driver: 'sized', host: adopted, stopped: true },
+    guarded: { driver: 'sized', host: adopted, stopped: true, options: { size: 'large' } },
+  })
+  const plan = await makePlan(context, options)
+  const stops = plan.changes.filter(({ action }) => action === 'stop')
+  expect(stops.map(({ machine, severe }) => [machine, severe])).toEqual([
+    ['ours', undefined],
+    ['theirs', true],
+    ['guarded', true],
+  ])
+  const doneFor = (...names: string[]) =>
+    agreedChanges(plan, new Set(names)).map(({ machine, action }) => `${action} ${machine}`)
+  expect(doneFor().filter((one) => one.startsWith('stop'))).toEqual(['stop ours'])
+  expect(doneFor('guarded')).toEqual(['stop ours', 'change guarded', 'stop guarded'])
+
+  const unmarked = { machine: 'theirs', action: 'stop', why: 'a plan of somebody else' } as const
+  const apply = applyTo(context, await (await context.inventory()).read())
+  const calls = { progress: () => {}, signal: context.signal, trust: {} }
+  const [change] = orderChanges(await (await context.inventory()).read(), [unmarked])
+  if (change === undefined) throw new Error('nothing to apply')
+  await expect(apply(change, calls)).rejects.toMatchObject({ kind: 'failed', machine: 'theirs' })
 })
 
 test('a replacement that was cut short goes on', async () => {

@@ -9,17 +9,24 @@ import { describeChanges } from './show-plan.ts'
 /** Names hosts that may go: `--yes` does not stand for that. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'the machines whose hosts may be removed or replaced, as the plan says; -y does not stand for it (repeatable)',
+  'the machines whose hosts may be removed or replaced, or stopped where fleet did not create them, as the plan says; -y does not confirm that (repeatable)',
   'selector',
 )
 
 /** Has the person type the one name, or how many hosts go. Anything else is a no. */
 async function askWhetherTheyGo(io: Io, severe: readonly Change[]): Promise<boolean> {
   const [first] = severe
+  const stops = severe.filter(({ action }) => action === 'stop').length
+  const fate =
+    stops === 0
+      ? 'would go'
+      : stops === severe.length
+        ? 'would be stopped'
+        : 'would go or be stopped'
   const [what, expected] =
     severe.length === 1 && first !== undefined
-      ? [`${first.machine} would go. Type its name`, first.machine]
-      : [`${severe.length} hosts would go. Type how many`, String(severe.length)]
+      ? [`${first.machine} ${fate}. Type its name`, first.machine]
+      : [`${severe.length} hosts ${fate}. Type how many`, String(severe.length)]
   io.stderr.write(describeChanges(severe))
   const typed = await askText(io, `${what} if that is right, or Enter to leave it:`)
   return typed.trim() === expected
@@ -47,7 +54,16 @@ export async function agreeSevere(
 
 /** Why a machine was left as it is, and how to allow what the plan says of it. */
 export const leftAsItIs = ({ machine, action }: Change): UserError =>
-  new UserError('failed', `left as it is: to ${action} it takes a consent of its own`, {
-    machine,
-    hint: `fleet apply --destroy ${machine}`,
-  })
+  action === 'stop'
+    ? new UserError(
+        'failed',
+        'skipped: fleet did not create this host, so stopping it needs confirmation',
+        {
+          machine,
+          hint: `fleet stop ${machine}, or fleet apply --destroy ${machine}`,
+        },
+      )
+    : new UserError('failed', `left as it is: to ${action} it takes a consent of its own`, {
+        machine,
+        hint: `fleet apply --destroy ${machine}`,
+      })

@@ -39,15 +39,21 @@ export const describeChanges = (changes: readonly Change[]): string =>
 
 /** A plan in words. */
 export function describePlan({ changes, drift, matters, leftOut = [] }: ChangePlan): string {
-  const [severe, usual] = [
-    changes.filter((one) => one.severe === true),
+  const severe = changes.filter((one) => one.severe === true)
+  const [going, stopping, usual] = [
+    severe.filter(({ action }) => action !== 'stop'),
+    severe.filter(({ action }) => action === 'stop'),
     changes.filter((one) => one.severe !== true),
   ]
   const all = [
     part('To be done by fleet apply:', usual.map(changeLine)),
     part(
       'Hosts that would go, with all that is on them; fleet apply does it with a consent of its own:',
-      severe.map(changeLine),
+      going.map(changeLine),
+    ),
+    part(
+      'Hosts that fleet did not create and that would be stopped; fleet apply does it once you confirm them by name:',
+      stopping.map(changeLine),
     ),
     part('Changed outside; fleet refresh takes it in:', drift.map(driftLine)),
     part('For you to settle:', matters.map(matterLine)),
