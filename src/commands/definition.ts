@@ -10,6 +10,8 @@ export type Completes =
   | 'profile'
   | 'operator'
   | 'driver'
+  | 'set-name'
+  | 'setting'
   | 'shell'
   | 'completed-shell'
   | 'container'

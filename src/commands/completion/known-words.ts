@@ -88,6 +88,14 @@ export async function knownWords(
       const { shells } = await import('../../operations/shells.ts')
       return each(shells, 'shell')
     }
+    case 'set-name': {
+      const { setsProfile } = await import('./known-settings.ts')
+      return knownWords({ fleet, line }, setsProfile(line) ? 'profile' : 'machine')
+    }
+    case 'setting': {
+      const { knownSettings } = await import('./known-settings.ts')
+      return [...(await knownSettings(fleet, line))]
+    }
     case 'container':
     case 'running-container':
     case 'stopped-container':

@@ -1,7 +1,7 @@
 /**
  * What each shell runs at Tab. All of them hand the words typed so far to `fleet __complete`,
  * which answers with `WORD<tab>DESCRIPTION` lines, and with `:files` where a file name belongs, last. A word that
- * ends in a colon or a slash goes on, with no space behind it.
+ * ends in a colon, a slash or an equals sign goes on, with no space behind it.
  */
 export const completionScripts = {
   bash: `_fleet() {
@@ -26,7 +26,7 @@ export const completionScripts = {
       return
     fi
     line=\${line%%$'\\t'*}
-    case $line in *: | */) compopt -o nospace 2>/dev/null ;; esac
+    case $line in *: | */ | *=) compopt -o nospace 2>/dev/null ;; esac
     printf -v quoted %q "\${line#"$joined"}"
     COMPREPLY+=("$quoted")
   done < <(fleet __complete "\${words[@]:1:\${#words[@]} - 2}" "$word" 2>/dev/null)
@@ -48,7 +48,7 @@ _fleet() {
     word=\${line%%$'\\t'*}
     about=\${line#*$'\\t'}
     entry=\${\${word//\\\\/\\\\\\\\}//:/\\\\:}:$about
-    if [[ $word == *[:/] ]]; then open+=("$entry"); else found+=("$entry"); fi
+    if [[ $word == *[:/=] ]]; then open+=("$entry"); else found+=("$entry"); fi
   done
   (( $#open )) && _describe fleet open -S ''
   _describe fleet found

@@ -39,8 +39,11 @@ export const set = defineCommand({
   description:
     'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host stays as it is until fleet apply, which changes it in place where its provider can. With --on, the entries of several machines: of all of them, or of none where one cannot be changed. With --profile, what a profile says, for all machines that extend it: also count.',
   arguments: {
-    name: machineArgument('the machine', 'required'),
-    settings: any('settings', 'key=value sets, key- removes; at least one'),
+    name: {
+      ...machineArgument('the machine; with --profile, the profile', 'required'),
+      completes: 'set-name',
+    },
+    settings: any('settings', 'key=value sets, key- removes; at least one', 'setting'),
   },
   options: { profile: flag('--profile', 'the name is that of a profile') },
   targets: 'many',

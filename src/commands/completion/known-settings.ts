@@ -1,0 +1,85 @@
+import type { Fleet } from '../../fleet.ts'
+import { mergeProfiles } from '../../machine/profiles.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { operandsIn } from '../common-options.ts'
+import type { Candidate } from './known-words.ts'
+
+/** A key that `fleet set` takes, and the values that are known of it. */
+interface Field {
+  readonly key: string
+  readonly description: string
+  readonly values: readonly string[]
+}
+
+/** Whether `fleet set` is to change a profile. */
+export const setsProfile = (line: readonly string[]): boolean => line.includes('--profile')
+
+/** The drivers of what is to be changed. Of machines that options choose, all that the inventory has. */
+function driversOf(
+  { machines, profiles }: Inventory,
+  line: readonly string[],
+): ReadonlySet<string | undefined> {
+  const [, nameAt = -1] = operandsIn(line)
+  const name = line[nameAt] ?? ''
+  if (setsProfile(line)) return new Set([mergeProfiles(profiles).get(name)?.driver])
+  const found = [...machines.values()].find((machine) => machine.name === name)
+  const chosen = found === undefined ? [...machines.values()] : [found]
+  return new Set(chosen.map(({ driver }) => driver))
+}
+
+async function optionFields(fleet: Fleet, driver: string | undefined): Promise<Field[]> {
+  if (driver === undefined || driver === '') return []
+  const { optionFlags } = await import('../../drivers/option-flags.ts')
+  const definition = await fleet.driver(driver).catch((error: unknown) => {
+    if (fleet.hosted === undefined) return undefined // such as a driver that is not trusted
+    throw error // the command is left to its own process
+  })
+  if (definition === undefined) return []
+  return optionFlags(definition).map(({ key, description, type, choices = [] }) => ({
+    ...{ key, description },
+    values: type === 'boolean' ? ['true', 'false'] : choices,
+  }))
+}
+
+function labelFields({ machines }: Inventory): Field[] {
+  const values = new Map<string, Set<string>>()
+  for (const [key, value] of [...machines.values()].flatMap(({ labels = {} }) =>
+    Object.entries(labels),
+  )) {
+    values.set(key, (values.get(key) ?? new Set()).add(value))
+  }
+  return [...values].map(([key, known]) => ({
+    ...{ key: `label.${key}`, description: 'label' },
+    values: [...known],
+  }))
+}
+
+/** What `fleet set NAME` can be told: the fields, or, behind `field=`, the values that are known. */
+export async function knownSettings(
+  fleet: Fleet,
+  line: readonly string[],
+): Promise<readonly Candidate[]> {
+  const inventory = await (await fleet.inventory()).read()
+  const isProfile = setsProfile(line)
+  const drivers = [...driversOf(inventory, line)]
+  const options = await Promise.all(drivers.map((driver) => optionFields(fleet, driver)))
+  const fields: readonly Field[] = [
+    ...(isProfile ? [{ key: 'count', description: 'the number of machines', values: [] }] : []),
+    { key: 'protected', description: 'whether it may be removed', values: ['true', 'false'] },
+    {
+      ...{ key: 'engine', description: 'none, a version, or a channel' },
+      values: ['none', 'distribution', 'stable', 'test'],
+    },
+    { key: 'via', description: 'the jump host', values: [...inventory.machines.keys()] },
+    { key: 'userData', description: 'a file of user-data', values: [] },
+    ...labelFields(inventory),
+    ...options.flat(),
+  ]
+  const [, typed] = /^([^=]+)=/.exec(line.at(-1) ?? '') ?? []
+  if (typed === undefined) {
+    const words = fields.map(({ key, description }) => ({ word: `${key}=`, description }))
+    return [...new Map(words.map((found) => [found.word, found])).values()]
+  }
+  const field = fields.find(({ key }) => key === typed)
+  return (field?.values ?? []).map((value) => ({ word: `${typed}=${value}`, description: '' }))
+}
