@@ -4,6 +4,7 @@ import { below } from './below.ts'
 import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
+import type { TextEdit } from './state/file-inventory.ts'
 import type { AuditedInventory } from './operations/audit-changes.ts'
 import { createClock } from './operations/clock.ts'
 import type { Context } from './operations/context.ts'
@@ -62,11 +63,12 @@ export function openFleet(
     return findInventory({ told, cwd, home, env, trust })
   })
 
+  const edits: TextEdit[] = []
   let audited: Promise<AuditedInventory> | undefined
   const inventory = async () => {
     audited ??= openStore().then(async (store) => {
       const { auditInventory } = await import('./operations/audit-changes.ts')
-      return auditInventory(store, env)
+      return auditInventory(store, edits, env)
     })
     return (await audited).store
   }
@@ -86,6 +88,7 @@ export function openFleet(
         io.program?.build ?? import.meta.url,
         hosted?.inventories,
       ),
+      onWritten: (edit) => edits.push(edit),
     })
     // All that would have to be cleared away comes after the inventory was read.
     const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())

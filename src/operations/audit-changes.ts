@@ -1,61 +1,96 @@
-import { isDeepStrictEqual } from 'node:util'
-import type { Inventory, InventoryStore } from '../state/inventory.ts'
+import type { MachineEntry } from '../machine/machine.ts'
+import type { OperatorEntry, ProfileEntry } from '../machine/schema.ts'
+import type { InventoryStore } from '../state/inventory.ts'
+import type { TextEdit } from '../state/file-inventory.ts'
 import type { Context } from './context.ts'
+import type { Change, InventoryChanges } from './describe-changes.ts'
 
-/** An inventory whose changes are told of. */
+/** An inventory whose changes are committed. */
 export interface AuditedInventory {
   readonly store: InventoryStore
   /**
-   * Commits the inventory alone where it says `audit: git` and was written to; never pushes. Resolves to why that
-   * could not be, if so: what was done stays done.
+   * Commits what was written to the inventory where it says `audit: git`; never pushes. What else is changed in the file,
+   * by another command or by hand, is not committed. Resolves to why that could not be, if so: what was done stays done.
    */
   commit(verb: string): Promise<string | undefined>
 }
 
-/** `add web-1, web-2; remove db-1` */
-function describeChanges(before: Inventory, after: Inventory): string {
-  const names = [...new Set([...before.entries.keys(), ...after.entries.keys()])]
-  const parts = {
-    add: names.filter((name) => !before.entries.has(name)),
-    change: names.filter((name) => {
-      const [was, is] = [before.entries.get(name), after.entries.get(name)]
-      return was !== undefined && is !== undefined && !isDeepStrictEqual(was, is)
-    }),
-    remove: names.filter((name) => !after.entries.has(name)),
+/** Notes what a change makes of something, from its first state on, once it has been written. */
+function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
+  let last: Change<Value> | undefined
+  return {
+    /** Passes on what a change is given and what it makes of that; it may be made again on a newer state. */
+    watch<Rest extends unknown[]>(
+      change: (before: Value | undefined, ...rest: Rest) => Value | undefined,
+    ) {
+      return (before: Value | undefined, ...rest: Rest): Value | undefined => {
+        const kept = structuredClone(before)
+        const after = change(before, ...rest)
+        last = { before: kept, after }
+        return after
+      }
+    },
+    keep: (): void => {
+      if (last === undefined) return
+      const { before } = changes.get(name) ?? last
+      changes.set(name, { before, after: last.after })
+    },
   }
-  const said = Object.entries(parts)
-    .filter(([, changed]) => changed.length > 0)
-    .map(([what, changed]) => `${what} ${changed.join(', ')}`)
-  return said.length > 0 ? said.join('; ') : 'change the inventory'
 }
 
-/** Watches what is written to an inventory. Every part of a store but `read` and its place writes. */
-export function auditInventory(store: InventoryStore, env: Context['env']): AuditedInventory {
-  let before: Promise<Inventory> | undefined
-  const noting =
-    (write: (...args: unknown[]) => Promise<unknown>) =>
-    async (...args: unknown[]): Promise<unknown> => {
-      before ??= store.read()
-      await before.catch(() => undefined)
-      return write(...args)
-    }
-  const watched = Object.fromEntries(
-    Object.entries(store).map(([key, part]: [string, unknown]) => [
-      key,
-      typeof part === 'function' && key !== 'read'
-        ? noting(part as (...args: unknown[]) => Promise<unknown>)
-        : part,
-    ]),
-  )
+/** Watches what is written through a store; `edits` are the texts that it writes, as it writes them. */
+export function auditInventory(
+  store: InventoryStore,
+  edits: readonly TextEdit[],
+  env: Context['env'],
+): AuditedInventory {
+  const renamed: [string, string][] = []
+  const changes = {
+    renamed,
+    entries: new Map<string, Change<MachineEntry>>(),
+    profiles: new Map<string, Change<ProfileEntry>>(),
+    operators: new Map<string, Change<OperatorEntry>>(),
+  } satisfies InventoryChanges
+  const watched: InventoryStore = {
+    ...store,
+    async update(name, change) {
+      const noted = noteIn(changes.entries, name)
+      await store.update(name, noted.watch(change))
+      noted.keep()
+    },
+    async updateAll(names, change) {
+      const noted = new Map(names.map((name) => [name, noteIn(changes.entries, name)]))
+      await store.updateAll(names, (name, newest) => {
+        const before = newest.entries.get(name)
+        const watch = noted.get(name)?.watch(() => change(name, newest))
+        return watch === undefined ? change(name, newest) : watch(before)
+      })
+      for (const { keep } of noted.values()) keep()
+    },
+    async updateProfile(name, change) {
+      const noted = noteIn(changes.profiles, name)
+      await store.updateProfile(name, noted.watch(change))
+      noted.keep()
+    },
+    async updateOperator(name, change) {
+      const noted = noteIn(changes.operators, name)
+      await store.updateOperator(name, noted.watch(change))
+      noted.keep()
+    },
+    async rename(from, to) {
+      await store.rename(from, to)
+      renamed.push([from, to])
+    },
+  }
   return {
-    store: watched as unknown as InventoryStore,
+    store: watched,
     async commit(verb) {
-      if (before === undefined) return undefined
+      if (edits.length === 0) return undefined
       try {
-        const [was, is] = [await before, await store.read()]
-        if (is.audit !== 'git' || isDeepStrictEqual(was, is)) return undefined
-        const { commitFile } = await import('./commit-file.ts') // few commands write, and few of these commit
-        return await commitFile(store.location, `fleet ${verb}: ${describeChanges(was, is)}`, env)
+        if ((await store.read()).audit !== 'git') return undefined
+        const { commitEdits } = await import('./commit-file.ts') // few commands write, and few of these commit
+        const { describeChanges } = await import('./describe-changes.ts')
+        return await commitEdits(store.location, edits, describeChanges(changes, verb), env)
       } catch (error) {
         return error instanceof Error ? error.message : String(error)
       }

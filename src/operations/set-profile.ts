@@ -5,6 +5,7 @@ import { type Profiles, mergeProfiles } from '../machine/profiles.ts'
 import type { ProfileEntry } from '../machine/schema.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from './context.ts'
+import { type FieldChange, changedFields } from './describe-changes.ts'
 import { type Setting, isKnown, known, withSetting } from './set-machine.ts'
 import { withOption } from './set-option.ts'
 
@@ -39,26 +40,28 @@ function findProfile(profiles: Profiles, name: string): ProfileEntry {
   })
 }
 
-/** Changes what a profile says, for all that extend it: their hosts follow with `apply`. Resolves to the profile. */
+/** Changes what a profile says, for all that extend it: their hosts follow with `apply`. Resolves to the profile, and to what differs. */
 export async function setProfile(
   context: Pick<Context, 'inventory' | 'driver'>,
   name: string,
   settings: readonly Setting[],
-): Promise<ProfileEntry> {
+): Promise<{ readonly profile: ProfileEntry; readonly changes: readonly FieldChange[] }> {
   const store = await context.inventory()
   const { profiles } = await store.read()
   findProfile(profiles, name)
   const driver = mergeProfiles(profiles).get(name)?.driver
   const definition = driver === undefined ? undefined : await context.driver(driver)
   let changed: ProfileEntry = {}
+  let changes: readonly FieldChange[] = []
   await store.updateProfile(name, (_, newest) => {
     const profile = findProfile(newest.profiles, name)
     changed = settings.reduce(
       (before, setting) => withProfileSetting(before, setting, definition),
       profile,
     )
+    changes = changedFields(profile, changed)
     if (changed.via !== profile.via && changed.via !== undefined) findMachine(newest, changed.via)
     return changed
   })
-  return changed
+  return { profile: changed, changes }
 }

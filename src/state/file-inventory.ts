@@ -18,6 +18,21 @@ import type { IsHeld } from '../lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { replaceFile } from './replace-file.ts'
 
+/** One write of an inventory: its text before and after. */
+export interface TextEdit {
+  readonly before: string
+  readonly after: string
+}
+
+/** Does something while nobody writes to the inventory in `file`, which is no link. Throws kind `locked` as a write does. */
+export async function holdInventory<Value>(
+  file: string,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const { withLock } = await import('../lock.ts') // readers do without its package
+  return withLock(file, work)
+}
+
 /** What the store needs to know of the world around it. */
 export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
@@ -25,6 +40,8 @@ export interface FileInventoryOptions {
   readonly cache?: InventoryCache
   /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
   readonly lockWait?: number
+  /** Takes each write, in the order in which all processes write. */
+  readonly onWritten?: (edit: TextEdit) => void
 }
 
 /** How often a write is begun anew because the file changed under it, by an editor for instance. */
@@ -86,7 +103,7 @@ const withMachine = (
  */
 export function openFileInventory(
   location: string,
-  { loadOptions, cache, lockWait }: FileInventoryOptions,
+  { loadOptions, cache, lockWait, onWritten }: FileInventoryOptions,
 ): InventoryStore {
   let newest: Read | undefined
 
@@ -113,7 +130,9 @@ export function openFileInventory(
     if (edited === undefined || edited === read.text) return true
     const stillWanted = async (): Promise<boolean> =>
       (await isHeld()) && (await fingerprint(target)) === seen
-    return replaceFile(target, edited, { stillWanted })
+    const isWritten = await replaceFile(target, edited, { stillWanted })
+    if (isWritten) onWritten?.({ before: read.text, after: edited })
+    return isWritten
   }
 
   const editEntry = async (read: Read, ...[name, change]: Update): Promise<Read> => {

@@ -34,9 +34,7 @@ describe.skipIf(!labIsHere)('npm run demo', () => {
       expect(printedBy('fleet use web-1')).toBe('web-1 is active')
       expect(printedBy('fleet ssh web-2 -- hostname')).toBe('h3')
       expect(stdout).toMatch(/switched off[^]*web-2 .* unreachable [^]*1 of 3 machines failed/)
-      expect(stdout).toMatch(
-        /web-2 is no longer in the inventory[^]*\nShown in \d+ s: \d\d commands/,
-      )
+      expect(stdout).toMatch(/web-2 is removed: [^\n]*its entry[^]*\nShown in \d+ s: \d\d commands/)
       // oxlint-disable-next-line no-control-regex
       expect(stdout).not.toMatch(/\u001B|\r/)
     },

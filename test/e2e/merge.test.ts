@@ -87,10 +87,34 @@ describe('two branches of an inventory', () => {
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     const { stdout } = await git('log', '--format=%s', '--name-only')
     expect(stdout).toBe(
-      'fleet rm: remove web-1\n\nmachines.yaml\nfleet label: change web-1\n\nmachines.yaml\nstart\n\nmachines.yaml\n',
+      'Remove web-1\n\nmachines.yaml\nSet label.role of web-1 to web\n\nmachines.yaml\nstart\n\nmachines.yaml\n',
     )
     expect((await git('status', '--porcelain')).stdout).toBe('A  other\n')
     expect((await git('show', '--stat', '--format=')).stdout).not.toContain('other')
+  })
+
+  it('by commands that run at once are a commit each, with its own message and nothing else', async () => {
+    await using person = await makePerson()
+    const { git, fleet, write } = await makeRepository(person)
+    const names = ['web-1', 'web-2', 'web-3', 'web-4']
+    const machines = names.map((name, n) => `  ${name}:\n${entry(n)}`).join('\n')
+    await write(`version: 1\nid: 0123abcd\naudit: git\nmachines:\n${machines}`)
+    await git('add', '-A')
+    await git('commit', '-qm', 'start')
+    const answers = await Promise.all(
+      names.map((name) => fleet('set', name, `label.n=${name}`, 'protected=true')),
+    )
+    expect(answers.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+    expect((await git('status', '--porcelain')).stdout).toBe('')
+    for (const name of names) {
+      const message = `Set protected of ${name} to true; set label.n of ${name} to ${name}`
+      const { stdout } = await git('log', '-p', '--format=', '--fixed-strings', `--grep=${message}`)
+      const added = stdout.split('\n').filter((line) => /^[+-][^+-]/.test(line))
+      expect({ name, added }).toEqual({
+        name,
+        added: [`+    labels: { n: ${name} }`, '+    protected: true'],
+      })
+    }
   })
 
   it('that cannot be committed are changed all the same, and said to be uncommitted', async () => {

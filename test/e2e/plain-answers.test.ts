@@ -20,13 +20,19 @@ afterAll(() => ana[Symbol.asyncDispose]())
 
 const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
 
-test('set speaks of hosts where they are concerned, and not where a note is', async () => {
-  expect(await said('db', 'label.role=db')).toBe('the entry of db is changed\n')
-  expect(await said('db', 'protected=true', 'label.role-')).toBe('the entry of db is changed\n')
-  expect(await said('db', 'label.role=db', 'port=2222')).toBe(
-    'the entry of db is changed; what that means for its host: fleet plan\n',
+test('set says what was and is, and what must follow where a host is concerned', async () => {
+  expect(await said('db', 'label.role=db')).toBe('db: label.role: (not set) -> db\n')
+  expect(await said('db', 'protected=true', 'label.role-')).toBe(
+    'db: label.role: db -> (not set)\n',
   )
-  expect(await said('--profile', 'web', 'count=0')).toContain('for its machines: fleet plan')
+  expect(await said('db', 'protected=true')).toBe('db is unchanged: it says that already\n')
+  expect(await said('db', 'label.role=db', 'port=2222')).toBe(
+    'db: port: (not set) -> 2222\ndb: label.role: (not set) -> db\nnext: fleet create db\n',
+  )
+  expect(await said('--profile', 'web', 'count=0', 'type=t3.nano')).toBe(
+    'profile web: count: (not set) -> 0\nprofile web: type: (not set) -> t3.nano\n' +
+      'next: fleet apply (fleet plan shows what changes on which machines)\n',
+  )
 })
 
 test('a machine is named once', async () => {
@@ -130,7 +136,8 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   const { code, stderr } = await bob.fleet(['rm', '-y', 'web-1', 'web-3'])
   expect(code).toBe(0)
   expect(stderr).toContain(
-    'web-1 is no longer in the inventory\nweb-3 is no longer in the inventory\n' +
+    'web-1 is removed: its entry; no host was created\n' +
+      'web-3 is removed: its entry; no host was created\n' +
       '  profile web has count: 4, so the next fleet apply makes web-1, web-3; to keep them away: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )

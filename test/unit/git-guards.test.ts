@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { commitFile } from '../../src/operations/commit-file.ts'
+import { commitEdits } from '../../src/operations/commit-file.ts'
 import { mergeConflicted } from '../../src/operations/merge-inventory.ts'
 import { runGit } from '../../src/state/git.ts'
 import { installPreCommitHook } from '../../src/state/pre-commit-hook.ts'
@@ -22,7 +22,9 @@ const env = {
 const git = (...args: readonly string[]) =>
   execFileSync('git', args, { cwd: folder, env: { ...env, HOME: root }, encoding: 'utf8' }).trim()
 const file = () => join(folder, 'machines.yaml')
-const commit = (message = 'fleet: change') => commitFile(file(), message, { ...env, HOME: root })
+/** An edit of a text that is no inventory: the whole file is committed. */
+const edits = [{ before: '', after: 'changed' }]
+const commit = (message = 'Change') => commitEdits(file(), edits, message, { ...env, HOME: root })
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'fleet-git-'))
@@ -31,6 +33,11 @@ beforeEach(async () => {
   git('init', '-q', '-b', 'main', '..')
 })
 afterEach(() => rm(root, { recursive: true }))
+
+/** An inventory of these entries. */
+const inventoryOf = (...lines: string[]) => `version: 1\nid: 0123abcd\nmachines:\n${lines.join('')}`
+const entryOf = (name: string, type: string) =>
+  `  ${name}:\n    driver: aws\n    options: { type: ${type} }\n`
 
 describe('a commit of the inventory', () => {
   test('is of that file alone, from the first on, and leaves what else is staged', async () => {
@@ -72,9 +79,60 @@ describe('a commit of the inventory', () => {
     }
     expect(() => git('merge', '-q', 'side')).toThrow('Command failed')
     expect(await commit()).toContain('a merge is under way')
+    expect(await commitEdits(file(), edits, 'x', { ...env, GIT_DIR: '/nowhere' })).toContain(
+      'not a git repository',
+    )
+  })
+
+  test('has the edits of one command alone, whatever else is changed or staged in the file', async () => {
+    const [a, b] = [entryOf('a', 't3.small'), entryOf('b', 't3.small')]
+    const [a2, b2, c] = [
+      entryOf('a', 't3.large'),
+      entryOf('b', 't3.large'),
+      entryOf('c', 't3.nano'),
+    ]
+    const change = (message: string, ...texts: [string, string][]) =>
+      commitEdits(
+        file(),
+        texts.map(([before, after]) => ({ before, after })),
+        message,
+        { ...env, HOME: root },
+      )
+    const committed = () => `${git('cat-file', 'blob', 'HEAD:deep/machines.yaml')}\n`
+    await writeFile(file(), inventoryOf(a, b))
+    git('add', '.')
+    git('commit', '-qm', 'before')
+
+    // Two commands, each of which wrote twice, in turn.
+    await writeFile(file(), inventoryOf(a2, b2, c))
+    const first: [string, string][] = [
+      [inventoryOf(a, b), inventoryOf(a2, b)],
+      [inventoryOf(a2, b2), inventoryOf(a2, b2, c)],
+    ]
+    expect(await change('Set type of a', ...first)).toBeUndefined()
+    expect(committed()).toBe(inventoryOf(a2, b, c))
+    expect(git('status', '--porcelain')).toBe('M deep/machines.yaml')
+    expect(await change('Set type of b', [inventoryOf(a2, b), inventoryOf(a2, b2)])).toBeUndefined()
+    expect(committed()).toBe(inventoryOf(a2, b2, c))
+    expect(git('status', '--porcelain')).toBe('')
+
+    // What is staged in the file stays staged, with the edit.
+    await writeFile(file(), inventoryOf(a, b2, c))
+    git('add', '.')
+    await writeFile(file(), inventoryOf(a, b2))
+    expect(await change('Remove c', [inventoryOf(a, b2, c), inventoryOf(a, b2)])).toBeUndefined()
+    expect(committed()).toBe(inventoryOf(a2, b2))
+    expect(git('status', '--porcelain')).toBe('M  deep/machines.yaml')
+    expect(`${git('cat-file', 'blob', ':deep/machines.yaml')}\n`).toBe(inventoryOf(a, b2))
+
+    // An edit of what was never committed cannot stand alone.
+    const d = entryOf('d', 't3.nano')
+    const d2 = entryOf('d', 't3.large')
+    await writeFile(file(), inventoryOf(a, b2, d2))
     expect(
-      await commitFile(join(root, 'repo/deep/machines.yaml'), 'x', { ...env, GIT_DIR: '/nowhere' }),
-    ).toContain('not a git repository')
+      await change('Set type of d', [inventoryOf(a, b2, d), inventoryOf(a, b2, d2)]),
+    ).toBeUndefined()
+    expect(committed()).toBe(inventoryOf(a, b2, d2))
   })
 
   test('is not made of what a filter should have changed', async () => {
@@ -129,7 +187,13 @@ test("no git call runs a program of the clone's configuration", async () => {
 
   await writeFile(file(), 'version: 1\nid: 0123abcd\nmachines: { a: { driver: local } }\n')
   const surroundings = { ...env, HOME: root }
-  expect(await commitFile(file(), 'fleet: change', surroundings)).toBeUndefined()
+  const typed = [
+    {
+      before: 'version: 1\nid: 0123abcd\nmachines: {}\naudit: git\n',
+      after: 'version: 1\nid: 0123abcd\nmachines: { a: { driver: local } }\naudit: git\n',
+    },
+  ]
+  expect(await commitEdits(file(), typed, 'Add a', surroundings)).toBeUndefined()
   expect(await installMergeDriver(folder, 'machines.yaml', surroundings)).toHaveLength(1)
   expect(
     await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),

@@ -34,6 +34,19 @@ function whatGoes(machine: Machine, forget: boolean): string {
     : `${name}: the host (${where}), and all that fleet made for it`
 }
 
+/** What went with a machine, and what is left. */
+function whatWent(machine: Machine, forget: boolean): string {
+  const { name, driver, host } = machine
+  const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
+  if (host === undefined) return `${name} is removed: its entry; no host was created`
+  if (!isMade(machine)) {
+    return `${name} is removed: its entry; the host (${where}) is unchanged, with its containers and the keys that may log in`
+  }
+  return forget
+    ? `${name} is forgotten: its entry is removed; the host (${where}) still exists: fleet gc finds it`
+    : `${name} is removed: the host (${where}), all that fleet created for it, and its entry; nothing is left`
+}
+
 /** How machines are to go. */
 interface Removal {
   /** Leaves the hosts alone. */
@@ -106,16 +119,20 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
           leaving,
           meet,
         })
-      return { name: machine.name, hostRemoved: isMade(machine) && !forget }
+      return { name: machine.name, hostRemoved: isMade(machine) && !forget, machine }
     },
     { concurrency: targets.parallel ?? removedAtOnce },
   )
   const { values, code } = sumUp({ io, format }, outcomes)
-  if (format.json) writeJson(io, values)
-  else {
+  if (format.json) {
+    writeJson(
+      io,
+      values.map(({ name, hostRemoved }) => ({ name, hostRemoved })),
+    )
+  } else {
     const inventory = await (await fleet.inventory()).read()
     const gone = values.map(({ name }) => name)
-    for (const name of gone) io.stderr.write(`${name} is no longer in the inventory\n`)
+    for (const { machine } of values) io.stderr.write(`${whatWent(machine, forget)}\n`)
     for (const wish of describeWishes(inventory, gone)) io.stderr.write(`  ${wish}\n`)
   }
   return code

@@ -1,16 +1,38 @@
 import { exitCodes, UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
+import type { FieldChange } from '../../operations/describe-changes.ts'
+import { shellQuote } from '../../shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, any, defineCommand, flag, machineArgument } from '../definition.ts'
 import { nothingChanged, sumUp } from './work-on-machines.ts'
 
 const asJson = ({ name, ...machine }: Machine) => ({ ...machine, name })
 
-/** What follows from settings; nothing where they are notes of the inventory alone. */
-const sequelOf = (settings: readonly string[], whose: string): string =>
-  settings.every((setting) => /^(?:label\.|protected[-=])/.test(setting))
-    ? ''
-    : `; what that means for ${whose}: fleet plan`
+/** What the fields of a machine or a profile were and are. */
+function describeSet(whose: string, changes: readonly FieldChange[]): string {
+  if (changes.length === 0) return `${whose} is unchanged: it says that already\n`
+  const lines = changes.map(
+    ({ key, from = '(not set)', to = '(not set)' }) => `${whose}: ${key}: ${from} -> ${to}\n`,
+  )
+  return lines.join('')
+}
+
+/** Whether something must follow: a note of the inventory alone, such as a label, needs nothing. */
+const concernsHost = (changes: readonly FieldChange[]): boolean =>
+  changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
+
+/** What brings hosts to what was set. */
+function describeNext(machines: readonly Machine[], on: readonly string[]): string {
+  const [first] = machines
+  if (first === undefined) return ''
+  if (machines.every(({ host }) => host === undefined)) {
+    const names = machines.map(({ name }) => name).join(' ')
+    return `next: fleet create ${names}\n`
+  }
+  const chosen = on.length === 0 ? [first.name] : on
+  const target = chosen.map((selector) => `--on ${shellQuote(selector)}`).join(' ')
+  return `next: fleet apply ${target} (fleet plan ${target} shows what changes on the host)\n`
+}
 
 /** Changes what a profile says. */
 async function setProfileOf(
@@ -25,11 +47,13 @@ async function setProfileOf(
       hint: 'fleet set --profile NAME KEY=VALUE',
     })
   }
-  const profile = await setProfile(fleet, name, parseSettings(settings))
+  const { profile, changes } = await setProfile(fleet, name, parseSettings(settings))
   if (format.json) writeJson(io, { name, ...profile })
   else {
-    const sequel = sequelOf(settings, 'its machines')
-    io.stderr.write(`the profile ${name} is changed${sequel}\n`)
+    io.stderr.write(describeSet(`profile ${name}`, changes))
+    if (concernsHost(changes)) {
+      io.stderr.write('next: fleet apply (fleet plan shows what changes on which machines)\n')
+    }
   }
 }
 
@@ -76,22 +100,26 @@ export const set = defineCommand({
     const words = parseSettings(settings)
     const machines = await namedMachines(fleet, targets)
     const outcomes = await setMachines(fleet, machines, words)
-    if (!choosesMany(targets)) {
+    const isOne = !choosesMany(targets)
+    if (isOne) {
       const { onlyValue } = await import('../../operations/edit-entries.ts')
-      const machine = onlyValue(outcomes)
-      const sequel = sequelOf(settings, 'its host')
-      if (format.json) writeJson(io, asJson(machine))
-      else io.stderr.write(`the entry of ${machine.name} is changed${sequel}\n`)
-      return exitCodes.ok
+      onlyValue(outcomes)
     }
     const { values, code } = sumUp({ io, format }, outcomes)
     if (code !== exitCodes.ok) return nothingChanged({ io, format })
-    if (format.json) writeJson(io, values.map(asJson))
-    else {
-      for (const { name } of values) io.stderr.write(`the entry of ${name} is changed\n`)
-      const sequel = sequelOf(settings, 'their hosts')
-      if (sequel !== '') io.stderr.write(`${sequel.replace(/^; /, '')}\n`)
+    if (format.json) {
+      writeJson(io, isOne ? values.map(asJson)[0] : values.map(asJson))
+      return code
     }
+    const { changedFields } = await import('../../operations/describe-changes.ts')
+    const concerned: Machine[] = []
+    for (const outcome of outcomes) {
+      if ('error' in outcome) continue
+      const changes = changedFields(outcome.machine, outcome.value)
+      io.stderr.write(describeSet(outcome.value.name, changes))
+      if (concernsHost(changes)) concerned.push(outcome.value)
+    }
+    io.stderr.write(describeNext(concerned, targets.on))
     return code
   },
 })
