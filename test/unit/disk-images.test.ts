@@ -84,6 +84,18 @@ let breakAt: number | undefined
 /** After how many bytes the next answer says no more. */
 let stopAt: number | undefined
 
+/** Waits until so many bytes of the image have arrived, and are kept. */
+const untilKept = (bytes: number): Promise<void> =>
+  vi.waitFor(
+    async () => {
+      const images = join(folder, 'images')
+      const names = (await readdir(images)).filter((name) => name.endsWith('.part'))
+      const [kept] = await Promise.all(names.map((name) => stat(join(images, name))))
+      expect(kept?.size).toBeGreaterThanOrEqual(bytes)
+    },
+    { timeout: 120_000 },
+  )
+
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fleet-images-'))
   image = Buffer.concat([qcow2(), randomBytes(3_000_000)])
@@ -116,7 +128,8 @@ beforeEach(async () => {
       stopAt = undefined
     } else if (breakAt === undefined) response.end(body)
     else {
-      response.write(body.subarray(0, breakAt), () => setTimeout(() => response.destroy(), 50))
+      response.write(body.subarray(0, breakAt))
+      void untilKept(Number(from) + breakAt).then(() => response.destroy())
       breakAt = undefined
     }
   })
@@ -184,14 +197,7 @@ describe('an image by name', () => {
     }
     stopAt = 1_000_000
     const first = start()
-    await vi.waitFor(
-      async () => {
-        const names = (await readdir(join(folder, 'images'))).filter((one) => one.endsWith('.part'))
-        const [size] = await Promise.all(names.map((one) => stat(join(folder, 'images', one))))
-        expect(size?.size).toBeGreaterThan(500_000)
-      },
-      { timeout: 120_000 },
-    )
+    await untilKept(1_000_000)
     const others = [start(), start()]
     const told = others.map(({ stdout }) => text(stdout))
     first.kill('SIGKILL')
@@ -468,7 +474,8 @@ describe('a download', () => {
       times++
       if (times === 1) {
         response.writeHead(200, { etag: '"1"', 'content-length': image.length })
-        response.write(image.subarray(0, 1000), () => setTimeout(() => response.destroy(), 50))
+        response.write(image.subarray(0, 1000))
+        void untilKept(1000).then(() => response.destroy())
       } else if (request.headers.range === undefined) response.end(image)
       else response.writeHead(206, { 'content-range': 'bytes 7-' }).end(image.subarray(7))
     }
