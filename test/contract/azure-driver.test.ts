@@ -17,7 +17,7 @@ describeDriver({
     options: { location: 'westeurope', tags: 'team=blue,left=1' },
     changes: {
       ...{ size: 'Standard_D2s_v5', disk: 64, tags: 'team=red', ports: '80,443' },
-      sshCidr: '203.0.113.10',
+      ...{ sshCidr: '203.0.113.10', encryptionAtHost: true },
     },
     look: async () => {
       await seat.azure.idle()

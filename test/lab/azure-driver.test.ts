@@ -102,6 +102,8 @@ describe('a host in a group of its own', () => {
       spot: true,
       eviction: 'delete',
       managedIdentity: 'system',
+      securityType: 'TrustedLaunch',
+      encryptionAtHost: true,
       bootDiagnostics: false,
       tags: 'owner=ana,cost=42',
     }
@@ -121,6 +123,11 @@ describe('a host in a group of its own', () => {
       identity: { type: 'SystemAssigned' },
       properties: {
         priority: 'Spot',
+        securityProfile: {
+          securityType: 'TrustedLaunch',
+          uefiSettings: { secureBootEnabled: true, vTpmEnabled: true },
+          encryptionAtHost: true,
+        },
         evictionPolicy: 'Delete',
         hardwareProfile: { vmSize: 'Standard_D2s_v5' },
         storageProfile: {

@@ -89,6 +89,24 @@ describe('what cannot be made is refused before anything is', () => {
       /--disk-type/,
     ],
     [
+      'Trusted Launch of a size that has none',
+      { size: 'Standard_M8ms', securityType: 'TrustedLaunch' },
+      /Standard_M8ms does not support Trusted Launch/,
+      /--security-type/,
+    ],
+    [
+      'Trusted Launch of a size of generation 1',
+      { size: 'Standard_A1_v2', securityType: 'TrustedLaunch' },
+      /does not support Trusted Launch/,
+      /--size/,
+    ],
+    [
+      'encryption at host of a size that has none',
+      { size: 'Standard_A1_v2', encryptionAtHost: true },
+      /does not support encryption at host/,
+      /--size/,
+    ],
+    [
       'an image that is not there',
       { image: 'Debian:debian-99:99:latest' },
       /no image Debian:debian-99/,
@@ -169,6 +187,75 @@ describe('what cannot be made is refused before anything is', () => {
     const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
     expect(error.message).toMatch(message)
     expect(puts()).toEqual([])
+  })
+})
+
+const rule = (name: string, priority: number, properties: object) => ({
+  name,
+  properties: { direction: 'Inbound', priority, protocol: 'Tcp', access: 'Allow', ...properties },
+})
+const ssh = { destinationPortRange: '22', sourceAddressPrefix: '*' }
+
+/** Notes of a plan for a host in a subnet with these rules. */
+async function notesWith(securityRules: readonly object[], given: Record<string, unknown> = {}) {
+  addNetwork()
+  const { store, subscription } = seat.azure
+  const id = `/subscriptions/${subscription}/resourceGroups/net/providers/Microsoft.Network/networkSecurityGroups/guard`
+  const type = 'Microsoft.Network/networkSecurityGroups'
+  store.resources.set(id.toLowerCase(), {
+    body: { id, name: 'guard', type, location: 'westeurope', properties: { securityRules } },
+    busy: false,
+    secrets: {},
+  })
+  const network = [...store.resources.values()].find(({ body }) => body.name === 'main')
+  const [subnet] = (network?.body.properties['subnets'] ?? []) as { properties: object }[]
+  Object.assign(subnet?.properties ?? {}, { networkSecurityGroup: { id } })
+  const wish = {
+    name: 'web-1' as MachineName,
+    token: '0123456789abcdef',
+    tags: {},
+    resources: {},
+  }
+  const options = seat.options({ subnet: 'net/main/hosts', ...given })
+  return (await seat.driver.lifecycle?.plan(wish, options, seat.call()))?.notes.join('\n') ?? ''
+}
+
+describe('the security group of a subnet', () => {
+  const told =
+    'the security group guard of the subnet does not let SSH through from 198.51.100.7/32'
+
+  test.each<[string, boolean, readonly object[], Record<string, unknown>]>([
+    ['without rules', true, [], {}],
+    ['that lets SSH in from everywhere', false, [rule('ssh', 300, ssh)], {}],
+    [
+      'that denies it first',
+      true,
+      [rule('ssh', 300, ssh), rule('no', 200, { ...ssh, access: 'Deny', protocol: '*' })],
+      {},
+    ],
+    [
+      'that lets in a range which has the address',
+      false,
+      [
+        rule('office', 300, {
+          destinationPortRanges: ['80', '20-30'],
+          sourceAddressPrefixes: ['192.0.2.1', '198.51.100.0/24'],
+        }),
+      ],
+      {},
+    ],
+    [
+      'that lets in another range',
+      true,
+      [rule('office', 300, { destinationPortRange: '*', sourceAddressPrefix: '192.0.2.0/24' })],
+      {},
+    ],
+    ['where SSH comes from a private network', false, [], { sshCidr: '10.9.0.0/16' }],
+    ['where the host is private', false, [], { privateOnly: true }],
+  ])('%s: told %s', async (_, isTold, rules, given) => {
+    const notes = await notesWith(rules, given)
+    expect(notes.includes(told)).toBe(isTold)
+    expect(notes.includes('guard')).toBe(isTold)
   })
 })
 
@@ -595,6 +682,28 @@ describe('the login', () => {
       process.env['PATH'] = PATH
       await rm(folder, { recursive: true })
     }
+  })
+
+  test('in a cloud that knows older api-versions alone makes hosts with these', async () => {
+    const { azure } = seat
+    azure.knownVersions = ['2021-07-01', '2024-03-01', '2024-04-01-preview', '2099-01-01']
+    const host = await attempt({ cloud: 'china' })
+    expect(host.resources).toMatchObject({ cloud: 'china' })
+    const hosts = new Map(['web-1', 'web-2'].map((name) => [name as MachineName, host]))
+    const seen = await seat.driver.observe(hosts, seat.call())
+    expect([...seen.values()].map(({ state }) => state)).toEqual(['running', 'running'])
+    await seat.remove(host)
+    expect(azure.remains()).toEqual([])
+    const refused = azure.exchanges.filter(({ answer }) => answer.status === 400)
+    const kinds = refused.map(({ request }) =>
+      request.path.replace(/^.*\/providers\/([^/]+\/[^/]+).*$/i, '$1'),
+    )
+    // Refused once for each kind, or twice where two are asked at once.
+    expect(kinds.length).toBeLessThanOrEqual(new Set(kinds).size + 1)
+    const used = puts()
+      .filter(({ answer }) => answer.status < 300)
+      .map(({ request }) => request.query.get('api-version'))
+    expect(new Set(used)).toEqual(new Set(['2024-03-01']))
   })
 
   test('by a code is told as progress, and only when it is asked for', async () => {

@@ -7,6 +7,7 @@ import type { TokenCredential } from '@azure/identity'
 import { setLogLevel } from '@azure/logger'
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
+import { fitApiVersion } from './api-version.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { type Environment, chooseCredential } from './login.ts'
 
@@ -192,6 +193,7 @@ function open(account: Account, credential: TokenCredential, tempo: Tempo): Azur
     retryOptions: { maxRetries: tempo.retries, retryDelayInMs: tempo.retryMs },
     additionalPolicies: [
       { policy: refusals, position: 'perCall' as const },
+      { policy: fitApiVersion(), position: 'perRetry' as const },
       { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
       { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
     ],

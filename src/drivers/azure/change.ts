@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Resources } from '../driver.ts'
 import { parseCidrs } from '../cidrs.ts'
+import { yesOrNo } from '../differences.ts'
 import { checkMadeFor } from '../own-things.ts'
 import { parsePorts } from '../ports.ts'
 import type { ReshapeWish } from '../reshape.ts'
@@ -43,6 +44,17 @@ async function changeSize(site: Site): Promise<Notes> {
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
   return { size: options.size }
+}
+
+/** The host is deallocated, as this takes (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli). */
+async function changeEncryption(site: Site): Promise<Notes> {
+  const { api, place, options, call } = site
+  const { encryptionAtHost = false } = options
+  call.progress('change the encryption at host', yesOrNo(encryptionAtHost))
+  const change = { securityProfile: { encryptionAtHost } }
+  const { virtualMachines } = api.compute
+  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
+  return { encryptionAtHost: yesOrNo(encryptionAtHost) }
 }
 
 const noDisk = ({ name }: VirtualMachine): never => {
@@ -171,6 +183,7 @@ export async function changeHost(
   return {
     ...(only.has('disk') && (await growDisk(site))),
     ...(only.has('size') && (await changeSize(site))),
+    ...(only.has('encryptionAtHost') && (await changeEncryption(site))),
     ...(only.has('tags') && (await changeTags(site))),
     ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
   }

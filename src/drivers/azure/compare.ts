@@ -21,6 +21,10 @@ export const recordWishes = (options: AzureOptions): Resources => ({
   ...(options.tags !== undefined && { tags: options.tags }),
   ...(options.ports !== undefined && { ports: options.ports }),
   ...(options.spot && { spot: 'yes' }),
+  ...(options.securityType !== undefined && { securityType: options.securityType }),
+  ...(options.encryptionAtHost !== undefined && {
+    encryptionAtHost: yesOrNo(options.encryptionAtHost),
+  }),
   ...(options.dnsLabel !== undefined && { dnsLabel: options.dnsLabel }),
   ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
 })
@@ -36,6 +40,7 @@ const lasting: Lasting<AzureOptions, Resources> = {
   privateOnly: ({ access }) => yesOrNo(access === 'private'),
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,
+  securityType: ({ securityType = 'that of Azure' }) => securityType,
   managedIdentity: ({ identity = 'none' }) => identity,
   user: ({ user }) => user,
   subscription: ({ subscription }) => subscription,
@@ -66,6 +71,14 @@ async function compareSize(
   return before.architecture === after.architecture
     ? [{ ...difference, how: 'stop' }]
     : [{ ...difference, how: 'replace', why: `${after.name} is ${after.architecture}` }]
+}
+
+function compareEncryption(
+  { encryptionAtHost }: AzureOptions,
+  { encryptionAtHost: from = 'no' }: Resources,
+): Difference[] {
+  const to = encryptionAtHost === undefined ? from : yesOrNo(encryptionAtHost)
+  return to === from ? [] : [{ option: 'encryptionAtHost', from, to, how: 'stop' }]
 }
 
 function compareTags({ tags = '' }: AzureOptions, resources: Resources): Difference[] {
@@ -134,6 +147,7 @@ export async function compareHost(
     ),
     ...(await compareSize(api, options, resources, call)),
     ...(options.disk === undefined ? [] : compareDisk(resources['disk'], options.disk, 'stop')),
+    ...compareEncryption(options, resources),
     ...compareTags(options, resources),
     ...compareOpenings(options, resources),
   ]

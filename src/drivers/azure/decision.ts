@@ -8,7 +8,7 @@ import { recordWishes } from './compare.ts'
 import { type Place, recordPlace } from './host-resources.ts'
 import { type Image, findImage } from './images.ts'
 import { allSettled } from './patience.ts'
-import { checkGroup, findSubnet } from './placement.ts'
+import { checkGroup, findSubnet, noteOnSubnet } from './placement.ts'
 import { type PortRange, parsePorts } from '../ports.ts'
 import { checkSubscription } from './providers.ts'
 import { checkQuota } from './quota.ts'
@@ -24,6 +24,8 @@ export interface Decision {
   readonly isFirst: boolean
   /** What the login may not look at. */
   readonly unchecked: readonly string[]
+  /** What the person should know beforehand. */
+  readonly warnings: readonly string[]
   readonly place: Place
   readonly hostName: string
   readonly location: string
@@ -57,6 +59,26 @@ const chosenImage = (earlier: Resources, { image, size }: AzureOptions): string 
     ? earlier['image']
     : undefined) ?? image
 
+/** Throws kind `usage` for what a size does not support. */
+function checkAbilities(size: Size, options: AzureOptions): void {
+  const { diskType, securityType, encryptionAtHost } = options
+  const missing: readonly (readonly [boolean, string, string])[] = [
+    [diskType.startsWith('Premium') && !size.premiumDisks, 'premium disks', '--disk-type'],
+    [securityType === 'TrustedLaunch' && !size.trustedLaunch, 'Trusted Launch', '--security-type'],
+    [
+      encryptionAtHost === true && !size.encryptionAtHost,
+      'encryption at host',
+      '--no-encryption-at-host',
+    ],
+  ]
+  for (const [isMissing, what, flag] of missing) {
+    if (!isMissing) continue
+    throw new UserError('usage', `size ${size.name} does not support ${what}`, {
+      hint: `choose another ${flag} or --size`,
+    })
+  }
+}
+
 /**
  * Checks a host's options against what Azure has and the subscription may, and decides what was left open. Called only while there is no
  * virtual machine: so all but the place can be decided anew. Throws kind `usage`.
@@ -77,13 +99,11 @@ export async function decide(
   ])
   const [{ value: size, ...whichSize }, subnet] = await allSettled([
     findSize(api, { ...options, location }, call),
-    options.subnet && findSubnet(api, options.subnet, options.resourceGroup, location, call),
+    options.subnet === undefined
+      ? undefined
+      : findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
-  if (options.diskType.startsWith('Premium') && !size.premiumDisks) {
-    throw new UserError('usage', `size ${size.name} takes no premium disk`, {
-      hint: 'choose another --disk-type or --size',
-    })
-  }
+  checkAbilities(size, options)
   // What an earlier attempt made is counted already.
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
@@ -92,6 +112,7 @@ export async function decide(
     findImage(api, location, chosenImage(earlier, options), size, call),
     checkQuota(api, demand, call),
   ])
+  const warnings = subnet ? await noteOnSubnet(api, subnet, sshCidrs, call) : []
   const checks = [where, whichSize, whichImage, quotas]
   return {
     token: wish.token,
@@ -102,7 +123,8 @@ export async function decide(
     location,
     size,
     image,
-    subnet,
+    subnet: subnet?.id,
+    warnings,
     sshCidrs,
     ports: parsePorts(options.ports ?? '') ?? [],
     tags: { ...parseTags(options.tags ?? ''), ...wish.tags },
@@ -113,6 +135,7 @@ export async function decide(
 /** What was decided, for the person. */
 export function describeDecision({
   unchecked,
+  warnings,
   place,
   location,
   size,
@@ -132,6 +155,7 @@ export function describeDecision({
     `resource group ${place.group}${place.ownGroup ? ', made for it' : ', yours'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everybody: ${open.join(', ')}` : ''}`,
     ...noteOnHostBits(options.sshCidr ?? ''),
+    ...warnings,
     ...(unchecked.length > 0
       ? [
           `not checked, since the login may not read it on the subscription: ${unchecked.join(', ')}`,

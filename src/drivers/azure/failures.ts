@@ -112,6 +112,11 @@ const failures: Readonly<Record<string, Failure>> = {
     text: 'the terms of the image are not accepted',
     hint: 'accept them: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
   },
+  EncryptionAtHost: {
+    kind: 'usage',
+    text: 'encryption at host is not enabled for the subscription',
+    hint: 'enable it: az feature register --namespace Microsoft.Compute --name EncryptionAtHost',
+  },
   DnsRecordInUse: {
     kind: 'usage',
     text: 'the DNS label is taken',
@@ -145,6 +150,7 @@ function failureOf(error: Error): Failure | undefined {
   const code = codeOfRefusal(error) ?? ''
   // OperationNotAllowed is also what a machine in the wrong state answers.
   if (code === 'OperationNotAllowed' && /quota/i.test(error.message)) return overQuota
+  if (/EncryptionAtHost/i.test(error.message)) return failures['EncryptionAtHost']
   const status = statusOfRefusal(error)
   if (status === 429) return failures['TooManyRequests']
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']

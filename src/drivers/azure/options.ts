@@ -105,6 +105,18 @@ export const azureOptions = z.strictObject({
     .describe(
       'Identity of the host, `system` or the id of one of yours: what programs on it may do in Azure.',
     ),
+  securityType: z
+    .enum(['Standard', 'TrustedLaunch'])
+    .optional()
+    .describe(
+      'Security type of the virtual machine; TrustedLaunch has secure boot and a vTPM (default: that of Azure).',
+    ),
+  encryptionAtHost: z
+    .boolean()
+    .optional()
+    .describe(
+      'Encryption of temporary disks and caches on the computer beneath (default: that of Azure, off).',
+    ),
   acceleratedNetworking: z
     .boolean()
     .optional()

@@ -1,7 +1,9 @@
 import type { Subnet } from '@azure/arm-network'
 import type { Call } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import { orGone } from './refusal.ts'
+import { locate } from './host-resources.ts'
+import { orForbidden, orGone } from './refusal.ts'
+import { letsSshThrough } from './ssh-rules.ts'
 import { usageError } from './usage-error.ts'
 
 /** How long an answer counts, in milliseconds: hosts that are made together ask together. */
@@ -36,6 +38,12 @@ function parseSubnet(subnet: string, group: string | undefined): readonly string
   return parts.length === 3 ? parts : [group ?? '', ...parts]
 }
 
+/** A subnet of yours, and the security group that it has itself. */
+export interface FoundSubnet {
+  readonly id: string
+  readonly securityGroup?: string | undefined
+}
+
 /** Addresses that a network of this length has for hosts: Azure keeps five. */
 function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
   const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
@@ -46,7 +54,7 @@ function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): n
 const missing = (what: string) => usageError(`there is no ${what}`, 'check --subnet')
 
 /**
- * Finds a subnet of yours, and checks that a host in `location` can be in it. Gives its id. Throws kind `usage`.
+ * Finds a subnet of yours, and checks that a host in `location` can be in it. Throws kind `usage`.
  */
 export async function findSubnet(
   api: AzureApi,
@@ -54,7 +62,7 @@ export async function findSubnet(
   group: string | undefined,
   location: string,
   call: Call,
-): Promise<string> {
+): Promise<FoundSubnet> {
   const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
   if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
   const options = { abortSignal: call.signal }
@@ -73,5 +81,37 @@ export async function findSubnet(
     throw usageError(`the subnet ${name} is delegated to a service`, 'choose another --subnet')
   }
   if (roomIn(subnet) < 1) throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
-  return subnet.id
+  return { id: subnet.id, securityGroup: subnet.networkSecurityGroup?.id }
+}
+
+/** Addresses of private networks (RFC 1918, RFC 4193), which come by a peering or a VPN: Azure's own rules let those of its network in. */
+const isPrivate = (cidr: string): boolean =>
+  /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cd])/i.test(cidr)
+
+/**
+ * What there is to say of a subnet whose own security group does not let SSH through: traffic has to pass that and the one of the host
+ * (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
+ */
+export async function noteOnSubnet(
+  api: AzureApi,
+  { securityGroup }: FoundSubnet,
+  sources: readonly string[],
+  call: Call,
+): Promise<readonly string[]> {
+  if (securityGroup === undefined) return []
+  const { group, name } = locate(securityGroup)
+  const ask = () => api.network.networkSecurityGroups.get(group, name, { abortSignal: call.signal })
+  const found = await orForbidden(orGone(api.once(`rules ${group}/${name}`, ask, placeAge)))
+  if (found === undefined) {
+    return [
+      `the security group ${name} of the subnet cannot be read: it has to let SSH through, too`,
+    ]
+  }
+  const shut = sources.filter(
+    (source) => !isPrivate(source) && !letsSshThrough(found.securityRules ?? [], source),
+  )
+  if (shut.length === 0) return []
+  return [
+    `the security group ${name} of the subnet does not let SSH through from ${shut.join(', ')}: add a rule, or choose another --subnet`,
+  ]
 }

@@ -19,6 +19,8 @@ export interface Size {
   readonly family: string
   readonly acceleratedNetworking: boolean
   readonly premiumDisks: boolean
+  readonly trustedLaunch: boolean
+  readonly encryptionAtHost: boolean
 }
 
 /** Which size is wanted where. */
@@ -71,6 +73,11 @@ function describe(sku: ResourceSku, name: string): Size {
     family: sku.family ?? '',
     acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
     premiumDisks: capability('PremiumIO') !== 'False',
+    // Of generation 2 (https://learn.microsoft.com/azure/virtual-machines/trusted-launch, "Virtual machines sizes").
+    trustedLaunch:
+      (capability('HyperVGenerations') ?? 'V1').includes('V2') &&
+      capability('TrustedLaunchDisabled') !== 'True',
+    encryptionAtHost: capability('EncryptionAtHostSupported') === 'True',
   }
 }
 
@@ -104,6 +111,8 @@ const sizeByName = (name: string): Size => ({
   family: '',
   acceleratedNetworking: false,
   premiumDisks: true,
+  trustedLaunch: true,
+  encryptionAtHost: true,
 })
 
 /**

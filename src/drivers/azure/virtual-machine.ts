@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
+import type { SecurityProfile, VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
 import { UserError } from '../../errors.ts'
 import type { Call, HostSeed } from '../driver.ts'
 import type { AzureApi } from './azure-api.ts'
@@ -51,6 +51,21 @@ function identityOf({ managedIdentity: id }: Decision['options']): {
   return { identity: { type: 'UserAssigned', userAssignedIdentities: { [id]: {} } } }
 }
 
+/** What is left out is as Azure has it. Secure boot and vTPM are what `az vm create` asks for with Trusted Launch. */
+function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
+  securityProfile?: SecurityProfile
+} {
+  if (securityType === undefined && encryptionAtHost === undefined) return {}
+  const uefiSettings = { secureBootEnabled: true, vTpmEnabled: true }
+  return {
+    securityProfile: {
+      ...(securityType !== undefined && { securityType }),
+      ...(securityType === 'TrustedLaunch' && { uefiSettings }),
+      ...(encryptionAtHost !== undefined && { encryptionAtHost }),
+    },
+  }
+}
+
 /** `maxPrice: -1`: up to the price of a machine that stays. */
 const spotOf = ({ spot, eviction }: Decision['options']): Partial<VirtualMachine> =>
   spot
@@ -71,6 +86,7 @@ function virtualMachine(decision: Decision, nic: string, seed: HostSeed): Virtua
     ...(image.plan && { plan: image.plan }),
     ...identityOf(options),
     ...spotOf(options),
+    ...securityOf(options),
     hardwareProfile: { vmSize: size.name },
     storageProfile: {
       imageReference: image.reference,

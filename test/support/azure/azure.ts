@@ -76,6 +76,8 @@ export interface AzureStandIn extends AsyncDisposable {
   retryAfter: string | undefined
   /** The resource groups that the login has its role on; the whole subscription unless said. */
   onlyGroups: readonly string[] | undefined
+  /** The api-versions that this Azure knows; all of them unless said. */
+  knownVersions: readonly string[] | undefined
   quotas: Quotas
 }
 
@@ -177,6 +179,9 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     get quotas() {
       return standIn.quotas
     },
+    get knownVersions() {
+      return standIn.knownVersions
+    },
     get onlyGroups() {
       return standIn.onlyGroups
     },
@@ -266,6 +271,7 @@ export async function startAzure(options: AzureOptions = {}): Promise<AzureStand
     allocation: () => undefined,
     retryAfter: undefined,
     onlyGroups: undefined,
+    knownVersions: undefined,
     quotas: options.quotas ?? plentiful,
     async [Symbol.asyncDispose]() {
       await operations.idle()

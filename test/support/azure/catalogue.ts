@@ -13,6 +13,7 @@ interface SizeFacts {
   readonly closedZones?: readonly string[]
   readonly restricted?: boolean
   readonly premium?: boolean
+  readonly trustedLaunch?: boolean
 }
 
 export const sizes: readonly SizeFacts[] = [
@@ -41,6 +42,13 @@ export const sizes: readonly SizeFacts[] = [
     premium: false,
   },
   { name: 'Standard_NC24', family: 'standardNCFamily', cores: 24, memoryGb: 224, restricted: true },
+  {
+    name: 'Standard_M8ms',
+    family: 'standardMSFamily',
+    cores: 8,
+    memoryGb: 219,
+    trustedLaunch: false,
+  },
   { name: 'Standard_D64s_v5', family: 'standardDSv5Family', cores: 64, memoryGb: 256 },
 ]
 
@@ -58,6 +66,8 @@ function skuOf(facts: SizeFacts, location: string) {
     HyperVGenerations: generations,
     PremiumIO: facts.premium === false ? 'False' : 'True',
     AcceleratedNetworkingEnabled: generations === 'V1' ? 'False' : 'True',
+    EncryptionAtHostSupported: generations === 'V1' ? 'False' : 'True',
+    ...(facts.trustedLaunch === false && { TrustedLaunchDisabled: 'True' }),
     LowPriorityCapable: generations === 'V1' ? 'False' : 'True',
   }
   const restrictions = [

@@ -54,6 +54,7 @@ function judgeBody(
   /** @type {string} */ path,
   /** @type {string} */ apiVersion,
   /** @type {object} */ body,
+  /** @type {boolean} */ isPublic,
 ) {
   const [, type = '', name] = /\/providers\/([^/]+\/[^/]+)\/([^/]+)$/.exec(path) ?? []
   const schema = bodies[/** @type {keyof typeof bodies} */ (type)]
@@ -61,7 +62,9 @@ function judgeBody(
   const validate = templates.compile({
     $ref: `${schemas}${schema}#/resourceDefinitions/${type.split('/')[1]}`,
   })
-  validate({ type, apiVersion, name, ...body })
+  // The national clouds are asked with older versions, which the files at hand do not describe.
+  const [described] = schema.split('/')
+  validate({ type, apiVersion: isPublic ? apiVersion : described, name, ...body })
   return (
     (validate.errors ?? [])
       .filter(
@@ -107,7 +110,9 @@ async function judge(/** @type {Exchange} */ exchange) {
     ),
   ])
   const template =
-    method === 'PUT' && requestBody ? judgeBody(url.pathname, apiVersion, requestBody) : []
+    method === 'PUT' && requestBody
+      ? judgeBody(url.pathname, apiVersion, requestBody, url.host === 'management.azure.com')
+      : []
   return isUnknown
     ? { isUnknown, troubles: template }
     : { isUnknown, troubles: [...troubles, ...template] }

@@ -10,6 +10,29 @@ export interface ResourceManagerContext extends ComputeContext, CatalogueContext
   readonly tokens: ReadonlySet<string>
   /** The groups that the login has its role on, where it has none on the subscription. */
   readonly onlyGroups: readonly string[] | undefined
+  readonly knownVersions: readonly string[] | undefined
+}
+
+/** Refuses an api-version that a national cloud does not know yet, in the words of azure-cli#30847 and #18541. */
+function checkVersion(
+  { knownVersions }: ResourceManagerContext,
+  version: string,
+  path: string,
+): void {
+  if (knownVersions === undefined || knownVersions.includes(version)) return
+  const type = /\/providers\/[^/]+\/([^/]+)/i.exec(path)?.[1]
+  const list = knownVersions.join(', ')
+  throw type === undefined
+    ? new Refusal(
+        400,
+        'InvalidApiVersionParameter',
+        `The api-version '${version}' is invalid. The supported versions are '${list}'.`,
+      )
+    : new Refusal(
+        400,
+        'NoRegisteredProviderFound',
+        `No registered resource provider found for location 'chinanorth3' and API version '${version}' for type '${type}'. The supported api-versions are '${list}'. The supported locations are 'chinaeast2, chinanorth3'.`,
+      )
 }
 
 const networkTypes = new Map(
@@ -174,6 +197,7 @@ export function answerResourceManager(context: ResourceManagerContext, request: 
       'The api-version query parameter is required.',
     )
   }
+  checkVersion(context, request.query.get('api-version') ?? '', path)
   const seen = limit(context, path)
   const answer =
     answerTags(seen, request) ??

@@ -231,12 +231,14 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
   }
 }
 
-/** Another size, for one that is given back: a running one Azure would restart by itself. */
-function resize({ store }: ComputeContext, address: Address, request: Request): Answer {
+/** Another size or encryption, for one that is given back: a running one Azure would restart for the size, and refuse the encryption. */
+function change({ store }: ComputeContext, address: Address, request: Request): Answer {
   const resource = requireResource(store, address)
-  const { properties } = JSON.parse(request.text) as Pick<Sent, 'properties'>
-  const { hardwareProfile } = properties
-  if (!sizes.some(({ name }) => name === hardwareProfile.vmSize)) {
+  const { properties } = JSON.parse(request.text) as {
+    properties: Partial<Sent['properties']> & { securityProfile?: Properties }
+  }
+  const { hardwareProfile, securityProfile } = properties
+  if (hardwareProfile && !sizes.some(({ name }) => name === hardwareProfile.vmSize)) {
     throw new Refusal(400, 'InvalidParameter', `The value ${hardwareProfile.vmSize} is not valid.`)
   }
   if (resource.busy || power.get(resource) !== 'deallocated') {
@@ -244,7 +246,16 @@ function resize({ store }: ComputeContext, address: Address, request: Request): 
   }
   resource.body = {
     ...resource.body,
-    properties: { ...resource.body.properties, hardwareProfile },
+    properties: {
+      ...resource.body.properties,
+      ...(hardwareProfile && { hardwareProfile }),
+      ...(securityProfile && {
+        securityProfile: {
+          ...(resource.body.properties['securityProfile'] as Properties | undefined),
+          ...securityProfile,
+        },
+      }),
+    },
   }
   return { status: 200, body: resource.body }
 }
@@ -370,7 +381,7 @@ export function answerMachine(
   if (method === 'POST') return act(context, address, request)
   if (method === 'PUT') return put(context, address, request)
   if (method === 'DELETE') return remove(context, address)
-  if (method === 'PATCH') return resize(context, address, request)
+  if (method === 'PATCH') return change(context, address, request)
   if (method !== 'GET') return undefined
   const resource = requireResource(context.store, address)
   if (address.action?.toLowerCase() === 'instanceview') {

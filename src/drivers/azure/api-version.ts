@@ -1,0 +1,61 @@
+import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
+
+/** What Azure answers where a cloud or region does not know the api-version of a request (azure-cli#30847, #31916, #18541). */
+const unknownVersion = new Set([
+  'NoRegisteredProviderFound',
+  'InvalidApiVersionParameter',
+  'InvalidResourceType',
+])
+
+const supportedVersions = /supported (?:api-)?versions are '([^']+)'/
+
+/** The version that the refusal names next to `asked`, an older one if there is one, and no preview; nothing where it is no such refusal. */
+function otherVersion(
+  { status, bodyAsText }: Pick<PipelineResponse, 'status' | 'bodyAsText'>,
+  asked: string,
+): string | undefined {
+  if (status !== 400 && status !== 404) return undefined
+  const code = /"code"\s*:\s*"(\w+)"/.exec(bodyAsText ?? '')?.[1] ?? ''
+  const list = supportedVersions.exec(bodyAsText ?? '')?.[1]
+  if (!unknownVersion.has(code) || list === undefined) return undefined
+  const stable = list
+    .split(',')
+    .map((version) => version.trim())
+    .filter((version) => /^\d{4}-\d{2}-\d{2}$/.test(version))
+    .toSorted()
+  return stable.findLast((version) => version < asked) ?? stable.find((version) => version > asked)
+}
+
+/** Where an operation is asked after: Azure signs the address, with the version in it. */
+const signedAddress = /\/(?:operations|operationresults)\//i
+
+/** What has versions of its own: a type of resource of a provider, or Resource Manager itself. */
+const kindOf = ({ pathname }: URL): string =>
+  (/\/providers\/([^/]+\/[^/]+)/i.exec(pathname)?.[1] ?? 'Microsoft.Resources').toLowerCase()
+
+/**
+ * The national clouds get new api-versions months after the public one. Where one does not know that of a request, the request is made
+ * again with the newest older one that it knows, which counts from then on.
+ */
+export function fitApiVersion(): PipelinePolicy {
+  const known = new Map<string, string>()
+  return {
+    name: 'fleetApiVersion',
+    async sendRequest(request, next) {
+      const url = new URL(request.url)
+      const asked = url.searchParams.get('api-version')
+      const version = known.get(kindOf(url))
+      const ask = (wanted: string): Promise<PipelineResponse> => {
+        url.searchParams.set('api-version', wanted)
+        request.url = url.href
+        return next(request)
+      }
+      if (asked === null || signedAddress.test(url.pathname)) return next(request)
+      const response = version === undefined ? await next(request) : await ask(version)
+      const other = otherVersion(response, version ?? asked)
+      if (other === undefined) return response
+      known.set(kindOf(url), other)
+      return ask(other)
+    },
+  }
+}
