@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os'
 import type { Engine } from './engine/engine.ts'
+import { isEngineSocket } from './drivers/local/engine-sockets.ts'
 import { UserError } from './errors.ts'
 import { once, perMachine } from './made-once.ts'
 import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
@@ -115,7 +116,18 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     return shared.connect(await describe(machine), { signal, env, prompt }, directly)
   }
 
+  /** Where the engine of a machine that is this computer listens, once that is found to be one that may be spoken to. */
+  async function socketHere(machine: Machine): Promise<string> {
+    const path = socketOf(machine)
+    if (isEngineSocket(path, env)) return path
+    const { checkEngineSocket } = await import('./operations/grants.ts')
+    await checkEngineSocket(context(), machine.name, path)
+    return path
+  }
+
   const transports = perMachine(async (machine): Promise<Transport> => {
+    const { host } = machine
+    if (host?.phase === 'ready' && host.address === undefined) await socketHere(machine)
     if (hosted !== undefined) {
       const isHere = hostOf(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
@@ -159,10 +171,10 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {
       if (hostOf(machine).address !== undefined) return engineSockets.get(machine)
-      return { path: socketOf(machine), lost: new Promise<never>(() => {}) }
+      return { path: await socketHere(machine), lost: new Promise<never>(() => {}) }
     },
     async keepEngineSocket(machine, holder) {
-      if (hostOf(machine).address === undefined) return socketOf(machine)
+      if (hostOf(machine).address === undefined) return socketHere(machine)
       const shared = await broker()
       if (shared === undefined) throw brokerMissing()
       const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')

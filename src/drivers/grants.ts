@@ -9,6 +9,8 @@ export interface Grant {
    * a consent of its own.
    */
   readonly path?: string
+  /** It is a socket on which no engine is known to listen: it takes a consent wherever it is. */
+  readonly isOddSocket?: boolean
 }
 
 /** The folders that a host shares with this computer, as {@link parseShares} reads them. */

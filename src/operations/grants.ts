@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Grant } from '../drivers/grants.ts'
+import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
 import { UserError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
@@ -19,7 +20,15 @@ export interface FoundGrant {
   readonly what: string
   /** The real path of what is not in the folder of the inventory, and that this person has not allowed it yet. */
   readonly outside?: string
+  /** Why that takes a consent. */
+  readonly why?: string
 }
+
+/** Why something takes a consent of its own. */
+const reasons = {
+  folder: 'not in the folder of the inventory',
+  socket: 'not a usual socket of an engine',
+} as const
 
 type Consent = Pick<Context, 'driver' | 'inventory' | 'trust'>
 
@@ -37,11 +46,12 @@ export async function examineGrants(
   grants: readonly Grant[],
 ): Promise<readonly FoundGrant[]> {
   const { location } = await context.inventory()
-  const found = grants.map(async ({ what, path }): Promise<FoundGrant> => {
+  const found = grants.map(async ({ what, path, isOddSocket = false }): Promise<FoundGrant> => {
     if (path === undefined) return { machine, what }
     const { path: real, isInside } = await followPath(location, path)
-    if (isInside || (await isAllowed(context, location, real))) return { machine, what }
-    return { machine, what, outside: real }
+    const isTaken = isInside && !isOddSocket
+    if (isTaken || (await isAllowed(context, location, real))) return { machine, what }
+    return { machine, what, outside: real, why: reasons[isOddSocket ? 'socket' : 'folder'] }
   })
   return Promise.all(found)
 }
@@ -85,8 +95,8 @@ export async function grantsOfChange(
 }
 
 /** A grant in words. */
-export const describeGrant = ({ what, outside }: FoundGrant): string =>
-  outside === undefined ? what : `${what} (not in the folder of the inventory)`
+export const describeGrant = ({ what, why }: FoundGrant): string =>
+  why === undefined ? what : `${what} (${why})`
 
 /** The words of a command line that allow what is outside. */
 const allowWords = (grants: readonly FoundGrant[]): string =>
@@ -99,10 +109,10 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
   const outside = grants.filter((grant) => grant.outside !== undefined)
   if (outside.length === 0) return
   const [first] = outside
-  const all = outside.map(({ machine, what }) => `${machine}: ${what}`).join('\n')
+  const all = outside.map((grant) => `${grant.machine}: ${describeGrant(grant)}`).join('\n')
   throw new UserError(
     'usage',
-    `the inventory gives machines what is not in its folder, and you have not allowed that yet:\n${all}`,
+    `the inventory gives machines something of this computer that you have not allowed yet:\n${all}`,
     {
       ...(outside.length === 1 && { machine: first?.machine }),
       hint: `if you want that: ${command} ${allowWords(outside)}`,
@@ -118,6 +128,21 @@ export async function checkGrants(
   command: string,
 ): Promise<void> {
   requireAllowed(await findGrants(context, machine, options), command)
+}
+
+/**
+ * Throws kind `usage` where the engine of a machine that is this computer is said to listen on a socket that is neither usual for
+ * an engine nor allowed by this person: an inventory comes from others, and any program may listen there.
+ */
+export async function checkEngineSocket(
+  context: Consent & Pick<Context, 'env'>,
+  machine: MachineName,
+  path: string,
+): Promise<void> {
+  if (isEngineSocket(path, context.env)) return
+  const what = `Docker engine of this computer, at the socket ${path}`
+  const grants = await examineGrants(context, machine, [{ what, path, isOddSocket: true }])
+  requireAllowed(grants, 'fleet apply')
 }
 
 /** Remembers that hosts of this inventory may have these files and folders of this computer. */

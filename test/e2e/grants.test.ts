@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -48,8 +49,57 @@ test('a plan shows what a new host is given', async () => {
       'ports 80,443, open to everybody',
       'SSH, open to 0.0.0.0/0',
     ],
-    here: ['Docker engine of this computer, at the socket /run/other.sock'],
+    here: [
+      'Docker engine of this computer, at the socket /run/other.sock (not a usual socket of an engine)',
+    ],
   })
+})
+
+test('nothing is said to a socket of this computer that only the inventory names', async () => {
+  const socket = join(ana.home, 'run/agent.sock')
+  await mkdir(join(ana.home, 'run'))
+  await symlink(socket, join(ana.folder, 'engine.sock'))
+  let connections = 0
+  const server = createServer((_request, response) => {
+    connections += 1
+    response.end('{}')
+  })
+  server.on('connection', () => (connections += 1))
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  try {
+    const inventory = (path: string) =>
+      writeFile(
+        join(ana.folder, 'machines.yaml'),
+        `version: 1\nid: 0123abcd\nmachines:\n  here: { driver: local, host: { phase: ready, socket: '${path}' } }\n  new: { driver: local, options: { socket: '${path}' } }\n`,
+      )
+    for (const path of [socket, join(ana.folder, 'engine.sock')]) {
+      await inventory(path)
+      for (const words of [
+        ['ps', '-m', 'here'],
+        ['-m', 'here', 'run', 'hello-world'],
+        ['status', 'here'],
+        ['provision', 'here', '--yes'],
+        ['env', 'here'],
+        ['plan'],
+        ['apply', '--yes'],
+        ['create', 'new'],
+      ]) {
+        const { code, stdout, stderr } = await ana.fleet(words)
+        expect({ words, connections, failed: code !== 0 }).toEqual({
+          ...{ words, connections: 0, failed: true },
+        })
+        expect(stdout + stderr).toContain(path)
+      }
+    }
+    const refused = await ana.fleet(['ps', '-m', 'here'])
+    expect(refused.stderr).toContain(`fleet apply --allow-path ${socket}`)
+    await ana.fleet(['apply', '--yes', '--on', 'here', '--allow-path', socket])
+    await ana.fleet(['ps', '-m', 'here'])
+    expect(connections).toBeGreaterThan(0)
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
 })
 
 const typing = (answer: string) => [
@@ -63,7 +113,7 @@ describe('what is not in the folder of the inventory', () => {
     const words = command === 'create' ? ['create', 'dev'] : ['apply', '--yes']
     const refused = await ana.fleet(words, { env })
     expect(refused.code).toBe(2)
-    expect(refused.stderr).toContain('you have not allowed that yet')
+    expect(refused.stderr).toContain('you have not allowed yet')
     expect(refused.stderr).toContain(`--allow-path ${ana.home}/code`)
     expect(refused.stderr).not.toContain(`--allow-path ${ana.folder}`)
     const allowed = await ana.fleet([...words, '--allow-path', join(ana.home, 'code')], { env })
@@ -88,7 +138,7 @@ describe('what is not in the folder of the inventory', () => {
     ])
     expect((await ana.fleet(['trust', 'ls'])).stdout).toContain(join(ana.home, 'code'))
     await ana.fleet(['trust', 'rm', join(ana.home, 'code')])
-    expect((await ana.fleet(['apply', '--yes'], { env })).stderr).toContain('not allowed that yet')
+    expect((await ana.fleet(['apply', '--yes'], { env })).stderr).toContain('not allowed yet')
   })
 
   test('counts for one inventory, and for one path', async () => {
@@ -98,10 +148,10 @@ describe('what is not in the folder of the inventory', () => {
     await mkdir(other)
     await writeFile(join(other, 'machines.yaml'), await ana.inventory())
     const elsewhere = await ana.fleet(['create', 'dev'], { env, cwd: other })
-    expect(elsewhere.stderr).toContain('you have not allowed that yet')
+    expect(elsewhere.stderr).toContain('you have not allowed yet')
     await write(`shares: 'home=${ana.home}'`)
     const above = await ana.fleet(['create', 'dev'], { env })
-    expect(above.stderr).toContain('you have not allowed that yet')
+    expect(above.stderr).toContain('you have not allowed yet')
   })
 
   test('is found behind links', async () => {

@@ -2,6 +2,7 @@ import { cp, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readVersion } from '../../src/engine/system.ts'
+import { allowPaths } from '../../src/operations/grants.ts'
 import { createMachine } from '../../src/operations/create-machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
 import { bootHost } from '../support/booted-host/booted-host.ts'
@@ -16,6 +17,7 @@ test('a socket that nobody answers on is an error that names it, and writes noth
   await using operator = await makeOperator()
   await using fleet = operator.open()
   const options = { socket: join(operator.home, 'no.sock') }
+  await allowPaths(fleet, [options.socket])
   const before = await operator.inventory()
   await expect(
     createMachine(fleet, { name, driver: 'local', options, trust: {} }, calls),
@@ -30,6 +32,10 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     await using operator = await makeOperator()
     await using fleet = operator.open()
     const request = { name, driver: 'local', options: { socket }, trust: {} }
+    await expect(createMachine(fleet, request, calls)).rejects.toMatchObject({
+      message: expect.stringContaining('not allowed yet'),
+    })
+    await allowPaths(fleet, [socket])
     const { machine } = await createMachine(fleet, request, calls)
     expect(await operator.machine('me')).toEqual(machine)
     expect(machine).toMatchObject({

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { isEngineSocket } from '../../src/drivers/local/engine-sockets.ts'
 import { localDriver } from '../../src/drivers/local/driver.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 
@@ -24,6 +25,35 @@ const locate = (env: Record<string, string>, socket?: string) =>
     { socket },
     { signal: new AbortController().signal, progress: () => {} },
   )
+
+test.each<[string, boolean]>([
+  ['/var/run/docker.sock', true],
+  ['/run/docker.sock', true],
+  ['/run/podman/podman.sock', true],
+  ['/run/user/7/docker.sock', true],
+  ['/run/user/7/podman/podman.sock', true],
+  ['/home/ana/.docker/run/docker.sock', true],
+  ['/home/ana/.docker/desktop/docker.sock', true],
+  ['/home/ana/.colima/default/docker.sock', true],
+  ['/home/ana/.orbstack/run/docker.sock', true],
+  ['/home/ana/.rd/docker.sock', true],
+  ['/opt/engine.sock', true],
+  ['/home/ben/.docker/run/docker.sock', false],
+  ['/home/ana/.colima/../.gnupg/docker.sock', false],
+  ['/home/ana/.gnupg/S.gpg-agent', false],
+  ['/home/ana/docker.sock', false],
+  ['/run/snapd.socket', false],
+  ['/run/user/7/bus', false],
+  ['/run/docker.sock/', false],
+  ['/tmp/docker.sock', false],
+])('%s is known as a socket of an engine: %j', (path, expected) => {
+  const env = {
+    HOME: '/home/ana',
+    XDG_RUNTIME_DIR: '/run/user/7',
+    DOCKER_HOST: 'unix:///opt/engine.sock',
+  }
+  expect(isEngineSocket(path, env)).toBe(expected)
+})
 
 test('the socket that is told is taken as it is', async () => {
   expect(await locate({}, '/run/other.sock')).toEqual({ socket: '/run/other.sock' })

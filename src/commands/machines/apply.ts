@@ -73,6 +73,7 @@ export const apply = defineCommand({
     const surroundings = { fleet, io, format }
     const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
     const { checkPlanned, narrowPlan } = await import('../../operations/change-plan.ts')
+    await allowNamedPaths(surroundings, options.allowPath) // looking at an engine may need it
     const chosen = await chosenNames({ fleet, targets })
     const made =
       options.plan === undefined
@@ -92,7 +93,6 @@ export const apply = defineCommand({
     await requireConsent(io, options.yes, 'Do all of this?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
-    await allowNamedPaths(surroundings, options.allowPath)
     await confirmChanges(surroundings, plan, inventory)
     const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
     const { agreedChanges, severeIn } = await import('../../operations/severe-changes.ts')

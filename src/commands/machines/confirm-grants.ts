@@ -8,7 +8,7 @@ import { type Invocation, texts } from '../definition.ts'
 /** `--allow-path`: `--yes` does not stand for it. */
 export const allowPathOption = texts(
   '--allow-path <path>',
-  'a file or folder outside the folder of the inventory that machines may have; remembered (repeatable)',
+  'a file, folder or socket outside the folder of the inventory that machines may have; remembered (repeatable)',
   'file',
 )
 
@@ -36,11 +36,11 @@ export async function confirmGrants(
   const { allowPaths, requireAllowed } = await import('../../operations/grants.ts')
   if (!canPrompt(io)) requireAllowed(grants, command)
   const asked = new Set<string>()
-  for (const { what, outside } of grants) {
+  for (const { what, outside, why } of grants) {
     if (outside === undefined || asked.has(outside)) continue
     asked.add(outside)
     const names = grants.filter((one) => one.outside === outside).map(({ machine }) => machine)
-    const question = `Give ${foldNames([...new Set(names)])} the ${what}? It is not in the folder of the inventory.`
+    const question = `Give ${foldNames([...new Set(names)])} the ${what}? It is ${why}.`
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { socketPath } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
+import { isEngineSocket } from './engine-sockets.ts'
 
 /** The engine of this computer. */
 export const local = defineDriver({
@@ -17,6 +18,8 @@ export const local = defineDriver({
         socket === undefined
           ? 'Docker engine of this computer'
           : `Docker engine of this computer, at the socket ${socket}`,
+      ...(socket !== undefined &&
+        !isEngineSocket(socket, process.env) && { path: socket, isOddSocket: true }),
     },
   ],
   load: async () => (await import('./driver.ts')).localDriver(process.env),

@@ -1,15 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { type Driver, unknownStatus } from '../driver.ts'
+import { defaultSocket, socketInDockerHost } from './engine-sockets.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What machines.yaml need not say. */
-const defaultSocket = '/var/run/docker.sock'
-
 /** Sockets where an engine of this computer may listen, the likeliest first. */
 function candidateSockets(env: Environment): string[] {
-  const told = env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]
+  const told = socketInDockerHost(env)
   const runtime = env['XDG_RUNTIME_DIR']
   return [
     ...(told === undefined ? [] : [told]),
