@@ -89,6 +89,7 @@ export function openFleet(
         hosted?.inventories,
       ),
       onWritten: (edit) => edits.push(edit),
+      searchedFrom: told ? undefined : cwd,
     })
     // All that would have to be cleared away comes after the inventory was read.
     const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())

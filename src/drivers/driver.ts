@@ -229,6 +229,8 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly summary: string
   /** From this schema come the flags, the check of machines.yaml, the prompts and the documentation. */
   readonly options: z.ZodObject<Shape, z.core.$strict>
+  /** Whether hosts cost nothing, since they are on this computer (default: false). */
+  readonly isFree?: boolean
   /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
   readonly asks?: readonly string[]
   /** What a host with these options is given. Some options may be missing: then those that are there count. */

@@ -2,11 +2,11 @@ import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { DriverDefinition } from '../drivers/driver.ts'
 import { UntrustedDriver } from '../drivers/outside/untrusted.ts'
-import { UserError, fileTroubleOf, messageOf } from '../errors.ts'
+import { UserError, codeOf, fileTroubleOf, messageOf } from '../errors.ts'
 import { checkInventory } from '../state/check-inventory.ts'
 import { findSecretsInFile } from '../state/check-secrets.ts'
 import { runGit } from '../state/git.ts'
-import type { Inventory } from '../state/inventory.ts'
+import type { Inventory, InventoryStore } from '../state/inventory.ts'
 import { decodeInventory, readInventoryFile } from '../state/inventory-text.ts'
 import type { Context } from './context.ts'
 import { readUserData } from './read-user-data.ts'
@@ -40,9 +40,11 @@ async function readStaged(location: string, env: Context['env']): Promise<string
 const showStaged = (folder: string, path: string, env: Context['env']) =>
   runGit(folder, ['cat-file', 'blob', `:./${path}`], env)
 
-async function readDisk(location: string): Promise<string> {
-  const bytes = await readInventoryFile(location).catch((error: unknown) => {
+async function readDisk(store: InventoryStore): Promise<string> {
+  const { location } = store
+  const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
     if (error instanceof UserError) throw error
+    if (codeOf(error) === 'ENOENT') await store.read() // says what to do without an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
       hint: 'fleet init',
       cause: error,
@@ -99,8 +101,9 @@ async function findKnown(context: Context, name: string): Promise<KnownDriver> {
 
 /** Checks the inventory for all that others would trip over. Throws kind `inventory` naming every place. */
 export async function checkShared(context: Context, { staged }: Check): Promise<Checked> {
-  const { location } = await context.inventory()
-  const text = await (staged ? readStaged(location, context.env) : readDisk(location))
+  const store = await context.inventory()
+  const { location } = store
+  const text = await (staged ? readStaged(location, context.env) : readDisk(store))
   const known = new Map<string, KnownDriver>()
   const loadOptions = async (names: readonly string[]) => {
     for (const name of names) {

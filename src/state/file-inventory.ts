@@ -16,6 +16,7 @@ import {
 } from './inventory.ts'
 import type { IsHeld } from '../lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
+import { shellQuote } from '../shell-quote.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** One write of an inventory: its text before and after. */
@@ -40,6 +41,8 @@ export interface FileInventoryOptions {
   readonly cache?: InventoryCache
   /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
   readonly lockWait?: number
+  /** The folder in and above which the inventory was looked for; absent where its file was named. */
+  readonly searchedFrom?: string | undefined
   /** Takes each write, in the order in which all processes write. */
   readonly onWritten?: (edit: TextEdit) => void
 }
@@ -52,18 +55,28 @@ type Update = Parameters<InventoryStore['update']>
 /** Makes the text that is to be written of the newest one; undefined where nothing changes. */
 type EditText = (read: Read) => Promise<string | undefined>
 
-function explain(error: unknown, doing: string, file: string): unknown {
-  if (doing === 'read' && codeOf(error) === 'ENOENT') {
-    return new UserError('inventory', `there is no inventory ${file}`, {
-      hint: 'fleet init starts one in this folder, fleet init --inventory FILE elsewhere',
-      cause: error,
-    })
-  }
-  return explainDiskError(error, { kind: 'inventory', doing, file })
-}
+/** Says what to do without an inventory. `searchedFrom`: the folder in and above which one was looked for. */
+const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
+  new UserError(
+    'inventory',
+    searchedFrom === undefined
+      ? `there is no inventory ${file}`
+      : `there is no inventory: no machines.yaml in ${searchedFrom} or a folder above it`,
+    {
+      hint:
+        searchedFrom === undefined
+          ? `fleet init --inventory ${shellQuote(file)} starts one; or name another file with --inventory`
+          : 'fleet init starts one in this folder; for one that exists already, git clone it and run fleet in its folder, or name its file with --inventory FILE',
+      cause,
+    },
+  )
 
-async function readText(file: string): Promise<string> {
+const explain = (error: unknown, doing: string, file: string): unknown =>
+  explainDiskError(error, { kind: 'inventory', doing, file })
+
+async function readText(file: string, searchedFrom: string | undefined): Promise<string> {
   const bytes = await readInventoryFile(file).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') throw missingInventory(file, searchedFrom, error)
     throw explain(error, 'read', file)
   })
   return decodeInventory(bytes, file)
@@ -103,7 +116,7 @@ const withMachine = (
  */
 export function openFileInventory(
   location: string,
-  { loadOptions, cache, lockWait, onWritten }: FileInventoryOptions,
+  { loadOptions, cache, lockWait, onWritten, searchedFrom }: FileInventoryOptions,
 ): InventoryStore {
   let newest: Read | undefined
 
@@ -118,7 +131,7 @@ export function openFileInventory(
 
   /** Parses what the file says now, unless that is what it said before: one command reads it often. */
   const parse = async (): Promise<Read> => {
-    const text = await readText(location)
+    const text = await readText(location, searchedFrom)
     if (newest?.text !== text) newest = { text, inventory: await understand(text) }
     return newest
   }
@@ -215,6 +228,7 @@ export function openFileInventory(
 
   const write = async (edit: EditText): Promise<void> => {
     const target = await realpath(location).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') throw missingInventory(location, searchedFrom, error)
       throw explain(error, 'read', location)
     })
     const { withLock } = await import('../lock.ts') // readers do without its package

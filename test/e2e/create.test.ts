@@ -138,14 +138,23 @@ async function setDefaults(): Promise<void> {
 
 test('asking: driver, name, options with their defaults; then it says how to type it', async () => {
   await setDefaults()
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    (await ana.inventory()).replace(
+      'machines: {}',
+      'machines:\n  taken: { driver: ssh, options: { address: 192.0.2.1 }, host: { phase: ready, address: 192.0.2.1 } }',
+    ),
+  )
   const { code, screen } = await ana.fleetOnTerminal(
     ['create', '-l', 'owner=ana b', '--rollback'],
     [
-      { at: 'come to be?', type: 'ex\r' },
-      { at: 'be called?', type: '-\r' },
-      { at: 'letter or digit', type: '\u007Fweb-1\r' },
-      { at: 'zone:', type: '\u001B[B\r' },
-      { at: 'size:', type: '\r' },
+      { at: 'Driver:', type: 'ex\r' },
+      { at: 'Machine name:', type: '-\r' },
+      { at: 'letter or digit', type: '\u007Ftaken\r' },
+      { at: 'already a machine called taken', type: `${'\u007F'.repeat(5)}web-1\r` },
+      { at: 'Where the server is to be', type: '\u001B[B\r' },
+      { at: 'How big it is', type: '\r' },
+      { at: 'Create it?', type: 'y\r' },
       { at: waiting, type: '\u0003' },
     ],
     { env: cloud.env },
@@ -153,7 +162,27 @@ test('asking: driver, name, options with their defaults; then it says how to typ
   expect(screen).toContain(
     "That is: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
   )
+  expect(screen).toMatch(
+    /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts of example cost money/,
+  )
+  expect(screen).not.toContain('optional')
   expect(code).toBe(130)
+  expect(await cloud.things()).toEqual([])
+})
+
+test('asking: a no at the last question creates nothing', async () => {
+  await setDefaults()
+  const before = await ana.inventory()
+  const { code } = await ana.fleetOnTerminal(
+    ['create', 'web-1', '--driver', 'example'],
+    [
+      { at: 'Where the server is to be', type: '\r' },
+      { at: 'Create it?', type: '\r' },
+    ],
+    { env: cloud.env },
+  )
+  expect(code).toBe(130)
+  expect(await ana.inventory()).toBe(before)
   expect(await cloud.things()).toEqual([])
 })
 
@@ -161,7 +190,7 @@ test('a Ctrl-C at a question changes nothing', async () => {
   const before = await ana.inventory()
   const { code } = await ana.fleetOnTerminal(
     ['create', 'web-1', '--driver', 'example', '--endpoint', cloud.endpoint],
-    [{ at: 'zone:', type: '\u0003' }],
+    [{ at: 'Where the server is to be', type: '\u0003' }],
     { env: cloud.env },
   )
   expect(code).toBe(130)

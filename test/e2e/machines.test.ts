@@ -203,9 +203,9 @@ describe.skipIf(!labIsHere)('machines', () => {
     const { code, screen } = await newcomer.fleetOnTerminal(
       ['create', '--accept-new'],
       [
-        { at: 'come to be?', type: '\u001B[B\r' },
-        { at: 'be called?', type: 'asked\r' },
-        { at: 'IP address.', type: `${address}\r` },
+        { at: 'Driver:', type: '\u001B[B\r' },
+        { at: 'Machine name:', type: 'asked\r' },
+        { at: 'IP address', type: `${address}\r` },
       ],
     )
     expect(screen).toContain(`fleet create asked --driver ssh --address ${address} --accept-new`)

@@ -25,12 +25,17 @@ machines:
 
 test('without an inventory every command says how to begin', async () => {
   await rm(inFolder('machines.yaml'))
-  for (const args of [['ls'], ['use', 'a'], ['adopt', 'a.invalid'], ['rm', '-y', 'a']]) {
+  for (const args of [['ls'], ['use', 'a'], ['adopt', 'a.invalid'], ['rm', '-y', 'a'], ['check']]) {
     const { code, stderr } = await ana.fleet(args)
     expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
-    expect(stderr).toContain('there is no inventory')
+    expect(stderr).toContain(`there is no inventory: no machines.yaml in ${ana.folder} or a folder`)
     expect(stderr).toContain('fleet init starts one in this folder')
+    expect(stderr).toMatch(/git clone .*--inventory FILE/)
   }
+  const named = await ana.fleet(['ls', '--inventory', 'mine.yaml'])
+  expect(named.stderr).toMatch(
+    /there is no inventory \S*mine.yaml\n.*fleet init --inventory \S*mine.yaml/,
+  )
 })
 
 test('init writes the inventory where it is told to, and no other', async () => {
@@ -45,6 +50,26 @@ test('init writes the inventory where it is told to, and no other', async () => 
   await expect(access(inFolder('machines.yaml'))).rejects.toThrow('ENOENT')
   expect(await ana.fleet(['init', 'other'], { env })).toMatchObject({ code: 2 })
   await expect(access(inFolder('other'))).rejects.toThrow('ENOENT')
+})
+
+test('init in a folder of another fleet asks first', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const refused = await ana.fleet(['init', 'deep/er'])
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(`belongs to the fleet of ${inFolder('machines.yaml')}`),
+  })
+  expect(refused.stderr).toContain('--yes')
+  await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
+  const no = await ana.fleetOnTerminal(['init', 'deep'], [{ at: 'another fleet', type: '\r' }])
+  expect(no.code).toBe(130)
+  await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
+  expect(await ana.fleet(['init'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('already an inventory'),
+  })
+  expect(await ana.fleet(['init', 'deep', '--yes'])).toMatchObject({ code: 0 })
+  expect(await ana.fleet(['init', '--inventory', 'told/x.yaml'])).toMatchObject({ code: 0 })
 })
 
 test.skipIf(process.platform !== 'linux')(

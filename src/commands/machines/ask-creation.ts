@@ -11,6 +11,7 @@ import {
 import type { Inventory } from '../../state/inventory.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt, choose, confirm } from '../../ui/prompt.ts'
+import { requireConsent } from './confirmation.ts'
 import { creationOptions, optionWords } from './creation-options.ts'
 
 /** What a command line says of machines to create: options by key, a driver's by name. */
@@ -45,7 +46,8 @@ async function askOption(
   const held = preset ?? flag.default
   const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
   const isNeeded = flag.required && fallback === undefined
-  const question = `${name}: ${description}`
+  // The description begins with what the option is; its name stands in the command that is shown at the end.
+  const question = description === '' ? name : description.replace(/\.$/, '')
   if (type === 'boolean') {
     return held === true || !(await confirm(io, question)) ? undefined : true
   }
@@ -53,12 +55,12 @@ async function askOption(
     choices === undefined
       ? await askText(
           io,
-          isNeeded || fallback !== undefined ? question : `${question} (optional)`,
+          isNeeded || fallback !== undefined ? question : `${question} (Enter: fleet decides)`,
           {
             fallback,
             takesTypeAhead: true,
             check(text) {
-              if (text === '') return isNeeded ? `${name} is needed` : undefined
+              if (text === '') return isNeeded ? 'this is required' : undefined
               return text === fallback ? undefined : troubleWith(driver, flag, text)
             },
           },
@@ -69,7 +71,7 @@ async function askOption(
           [
             ...(isNeeded || fallback !== undefined
               ? []
-              : [{ value: leaveOut, name: '(leave it out)' }]),
+              : [{ value: leaveOut, name: '(fleet decides)' }]),
             ...choices.map((value) => ({ value })),
           ],
           { fallback, takesTypeAhead: true },
@@ -87,17 +89,21 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
     ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
     ...others.map((name) => ({ value: name, description: `by fleet-driver-${name}` })),
   ]
-  return choose(io, 'How does the host come to be?', choices, { takesTypeAhead: true })
+  return choose(io, 'Driver:', choices, { takesTypeAhead: true })
 }
 
-/** What is wrong with a name, if anything. */
-const troubleWithName = (text: string): string | undefined =>
-  isMachineName(text) ? undefined : `use ${machineNameRule}`
+/** What is wrong with a name for a new machine, if anything. An entry without a host is there to be created. */
+function troubleWithName(text: string, { machines }: Inventory): string | undefined {
+  if (!isMachineName(text)) return `use ${machineNameRule}`
+  return machines.get(text)?.host === undefined
+    ? undefined
+    : `there is already a machine called ${text}`
+}
 
-const askName = async (io: Io): Promise<MachineName> =>
+const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
   parseMachineName(
-    await askText(io, 'What shall it be called?', {
-      check: troubleWithName,
+    await askText(io, 'Machine name:', {
+      check: (text) => troubleWithName(text, inventory),
       takesTypeAhead: true,
     }),
   )
@@ -152,7 +158,7 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given, inventory)
   const driverName = asksDriver ? await askDriver(io, inventory) : typed.driver
   const driver = driverName === undefined ? undefined : await fleet.driver(driverName)
-  const names = given.length > 0 ? given : [await askName(io)]
+  const names = given.length > 0 ? given : [await askName(io, inventory)]
   if (driver === undefined || isWritten || !person) return { ...typed, names, driver }
 
   const defaults = inventory.defaults[driver.name] ?? {}
@@ -164,8 +170,43 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
     if (answer !== undefined) answers[flag.name] = answer
   }
   const options = { ...typed.options, ...answers }
-  if (isGuided || asked.length > 0) await tellCommand(io, { names, driver, options })
+  if (!isGuided && asked.length === 0) return { names, driver, options }
+  await tellCommand(io, { names, driver, options })
+  await confirmCreation({ io, fleet }, { names, driver, options }, defaults)
   return { names, driver, options }
+}
+
+/** Options that say what a host is and what it costs, by whatever name a driver has them. */
+const tellingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
+
+/** Shows what is to be created, and has the person confirm it, before anything is. A host that exists needs no such question. */
+async function confirmCreation(
+  { io, fleet }: { readonly io: Io; readonly fleet: Fleet },
+  { names, driver, options }: Creation & { readonly driver: DriverDefinition },
+  defaults: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (options['yes'] === true) return
+  if ((await fleet.loadDriver(driver.name)).lifecycle === undefined) return
+  const { checkOptions, optionFlags, readOptionFlags } =
+    await import('../../drivers/option-flags.ts')
+  const chosen = checkOptions(driver, readOptionFlags(driver, options as never), defaults)
+  const shown = optionFlags(driver)
+    .filter(({ key, name }) => tellingOption.test(key) || options[name] !== undefined)
+    .map(({ key, name }) => {
+      const value = chosen[key] as string | number | boolean | undefined
+      return `  ${name}: ${value ?? 'decided by fleet'}\n`
+    })
+  const count = typeof options['count'] === 'number' ? ` (${options['count']} machines)` : ''
+  const cost =
+    driver.isFree === true
+      ? ''
+      : `Hosts of ${driver.name} cost money until fleet rm removes them.\n`
+  await requireConsent(
+    io,
+    false,
+    'Create it?',
+    `New: ${names.join(', ')}${count}\n  driver: ${driver.name}\n${shown.join('')}${cost}`,
+  )
 }
 
 /** Says how to type what was asked. */

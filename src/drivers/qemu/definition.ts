@@ -6,6 +6,7 @@ import { type QemuOptions, qemuOptions } from './options.ts'
 export const qemu = defineDriver({
   name: 'qemu',
   summary: 'a new virtual machine on this computer, run by QEMU',
+  isFree: true,
   options: qemuOptions,
   grants: ({ image, shares }: Partial<QemuOptions>) => [
     ...imageGrants(image),

@@ -6,6 +6,7 @@ import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 export const virtualbox = defineDriver({
   name: 'virtualbox',
   summary: 'a new virtual machine on this computer, in VirtualBox',
+  isFree: true,
   options: virtualBoxOptions,
   grants: ({ image, shares }: Partial<VirtualBoxOptions>) => [
     ...imageGrants(image),
