@@ -80,7 +80,7 @@ export function applyTo(
 
 async function applyChange(
   context: Context,
-  { machine: name, action, severe, outside }: Change,
+  { machine: name, action, severe, gone, outside }: Change,
   { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
   const stoppable: Context = { ...context, signal }
@@ -121,7 +121,8 @@ async function applyChange(
       return
     case 'replace':
     case 'remove':
-      await checkMayGo(context, machine, severe === true)
+      if (gone === true) await checkGone(stoppable, machine)
+      else await checkMayGo(context, machine, severe === true)
       if (action === 'replace')
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })
@@ -134,6 +135,18 @@ function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: bo
   throw new UserError('failed', `fleet did not make the host of ${name}: it was not stopped`, {
     machine: name,
     hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
+  })
+}
+
+/** Whatever a plan says: only the provider's word that a host was taken back stands for a consent to replace it. */
+async function checkGone(context: Context, { name, driver, host }: Machine): Promise<void> {
+  const call = { signal: context.signal, progress: () => {} }
+  const observed =
+    host && (await (await context.loadDriver(driver)).observe(new Map([[name, host]]), call))
+  if (observed?.get(name)?.takenBack === true) return
+  throw new UserError('failed', `the host of ${name} is there: it stays`, {
+    machine: name,
+    hint: 'make a new plan: fleet plan',
   })
 }
 

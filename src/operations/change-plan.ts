@@ -32,6 +32,8 @@ export interface Change {
   readonly why: string
   /** A host that is there goes, with all that is on it, or one that fleet did not make is switched off: only once a person has confirmed it by name. */
   readonly severe?: true
+  /** Of `replace`: there is no host any more that could be lost. */
+  readonly gone?: true
   /** Of `operators`: keys that are revoked go out of lines too that fleet did not write. */
   readonly outside?: true
   /** The host does not run meanwhile. */

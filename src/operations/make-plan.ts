@@ -90,6 +90,10 @@ async function examineHost(
       return joinFindings(options, await planPower(context, machine, 'start', why))
     }
     case 'absent':
+      if (status.takenBack === true && machine.host.token !== undefined && !machine.protected) {
+        const why = 'its provider took it back'
+        return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
+      }
       return {
         matters: [
           {

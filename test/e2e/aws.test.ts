@@ -343,6 +343,49 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect((await fleet('ip', 'web-1')).stdout).not.toBe(before)
   })
 
+  test('at spot price, are made anew by apply where EC2 took them back', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--engine-none', '--spot', 'only')).toMatchObject({ code: 0 })
+    const first = await instanceId()
+    const spot = aws.instance(first)
+    await aws.reclaim(first)
+    await until('it to be gone', async () => spot.state === 'terminated' || undefined)
+    expect((await fleet('plan')).stdout).toContain('-/+ web-1: replace (its provider took it back)')
+    const applied = await fleet('apply', '--yes')
+    expect([applied.code, applied.stderr]).toEqual([0, expect.any(String)])
+    expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
+    const second = await instanceId()
+    expect(second).not.toBe(first)
+    // Terminated by somebody, it is for a person to say what is to become of it.
+    expect(await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': second })).toMatchObject({
+      code: undefined,
+    })
+    await until(
+      'it to be gone',
+      async () => aws.instance(second).state === 'terminated' || undefined,
+    )
+    expect((await fleet('plan')).stdout).toContain('? web-1: its host does not exist any more')
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+  })
+
+  test('errors name the machine, and the step that failed and none of the undoing', async () => {
+    aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
+    const refused = await create('web-1', '--engine-none')
+    expect(refused.stderr).toMatch(/^web-1: failed at: instance /m)
+    expect(refused.stderr).toMatch(/^fleet: web-1: a quota/m)
+    aws.change({ vcpuLimit: 100 })
+    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    aws.change({ denied: ['StopInstances', 'TerminateInstances', 'DescribeAddresses'] })
+    for (const words of [['stop'], ['kill'], ['rm', '-y']]) {
+      const { stderr, code } = await fleet(...words, 'web-1')
+      expect(code).toBe(6)
+      expect(stderr).toMatch(/^fleet: web-1: .*AWS does not allow/m)
+    }
+    aws.change({ denied: [] })
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+  })
+
   test('rm takes what the provider has lost already for removed', async () => {
     expect((await create('web-1', '--engine-none')).code).toBe(0)
     const id = await instanceId()

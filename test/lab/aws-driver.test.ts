@@ -49,13 +49,13 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       ['a host', {}, 0],
       ['a host with an Elastic IP', { elasticIp: true }, 1],
     ])(
-      '%s with at most 12 calls beyond polling, and removes all of it',
+      '%s with at most 13 calls beyond polling, and removes all of it',
       async (_what, options, addresses) => {
         aws.change({ lags: { hidden: 0 } })
         const trial = begin(options)
         const facts = await trial.make()
         const asked = aws.calls.filter(({ parameters }) => !isWait(parameters))
-        expect(asked.length).toBeLessThanOrEqual(12)
+        expect(asked.length).toBeLessThanOrEqual(13)
         expect(await countWorld(aws)).toEqual({ ...oneHost, addresses })
         expect(facts).toEqual({
           id: trial.record.id,
@@ -91,6 +91,9 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     test('from the newest image, for the architecture of the type', async () => {
       expect(await firstNote({})).toMatch(/t3\.small in eu-west-1a from debian-13-amd64-20251006/)
       expect(await firstNote({ type: 't4g.small' })).toMatch(/debian-13-arm64-20251006/)
+      expect(await firstNote({ image: 'ubuntu-26.04' })).toMatch(
+        /resolute-26\.04-amd64-server-20261015/,
+      )
       expect(await firstNote({ image: 'ubuntu-22.04' })).toMatch(
         /jammy-22\.04-amd64-server-20251015/,
       )
@@ -424,6 +427,55 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         message: expect.stringMatching(message) as string,
       })
       expect(await countWorld(aws)).toEqual(nothing)
+    })
+
+    test('a subnet that no route to an internet gateway leads to, where a public address is wanted', async () => {
+      const idIn = (body: string, prefix: string) =>
+        new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
+      const { body: made } = await callEc2(aws, 'CreateVpc', { CidrBlock: '10.9.0.0/16' })
+      const vpc = idIn(made, 'vpc')
+      const parameters = { VpcId: vpc, CidrBlock: '10.9.1.0/24' }
+      const subnet = idIn((await callEc2(aws, 'CreateSubnet', parameters)).body, 'subnet')
+      const refused = { kind: 'usage', message: expect.stringContaining(subnet) as string }
+      await expect(begin({ subnet }).plan()).rejects.toMatchObject(refused)
+      await expect(begin({ vpc }).plan()).rejects.toThrow(/no subnet of vpc-.* internet gateway/)
+      expect(await begin({ subnet, privateOnly: true, sshCidr: '10.0.0.0/8' }).plan()).toBeDefined()
+      aws.change({ denied: ['DescribeRouteTables'] }) // as for who has an older policy
+      expect(await begin({ subnet }).plan()).toBeDefined()
+      aws.change({ denied: [] })
+
+      const gateway = idIn((await callEc2(aws, 'CreateInternetGateway')).body, 'igw')
+      await callEc2(aws, 'AttachInternetGateway', { InternetGatewayId: gateway, VpcId: vpc })
+      const filter = { 'Filter.1.Name': 'vpc-id', 'Filter.1.Value.1': vpc }
+      const { body: tables } = await callEc2(aws, 'DescribeRouteTables', filter)
+      const made4 = await callEc2(aws, 'CreateRoute', {
+        ...{ RouteTableId: idIn(tables, 'rtb'), GatewayId: gateway },
+        DestinationCidrBlock: '0.0.0.0/0',
+      })
+      expect(made4.code).toBeUndefined()
+      expect(await begin({ subnet }).plan()).toBeDefined()
+    })
+
+    test('CPU credits of a type that has none, and says where they cost money', async () => {
+      await expect(
+        begin({ type: 'm5.large', cpuCredits: 'standard' }).plan(),
+      ).rejects.toMatchObject({
+        kind: 'usage',
+        message: 'm5.large has no CPU credits',
+      })
+      const notesOf = async (options: Readonly<Record<string, unknown>>) =>
+        (await begin(options).plan()).notes.join('\n')
+      expect(await notesOf({})).toMatch(
+        /t3\.small has unlimited CPU credits.*--cpu-credits standard/,
+      )
+      expect(await notesOf({ cpuCredits: 'standard' })).not.toContain('CPU credits')
+      expect(await notesOf({ type: 't2.small' })).not.toContain('CPU credits')
+      expect(await notesOf({ type: 'm5.large' })).not.toContain('CPU credits')
+      const trial = begin({ cpuCredits: 'standard' })
+      await trial.make()
+      const [launch] = callsOf('RunInstances').filter(({ executed }) => executed)
+      expect(launch?.parameters).toMatchObject({ 'CreditSpecification.CpuCredits': 'standard' })
+      expect(trial.record.resources).toMatchObject({ credits: 'standard' })
     })
 
     test('a caller whose address nobody tells', async () => {

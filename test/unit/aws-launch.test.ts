@@ -22,6 +22,7 @@ const order: Order = {
   groups: ['sg-1'],
   keyPair: 'fleet-1',
   instanceProfile: undefined,
+  cpuCredits: undefined,
   isPublic: true,
   terminationProtection: true,
   shutdownBehaviour: 'terminate',

@@ -5,6 +5,7 @@ import {
   DescribeVolumesModificationsCommand,
   ModifyInstanceAttributeCommand,
   type ModifyInstanceAttributeCommandInput,
+  ModifyInstanceCreditSpecificationCommand,
   ModifyVolumeCommand,
   type Tag,
 } from '@aws-sdk/client-ec2'
@@ -113,6 +114,20 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
   return after
 }
 
+async function changeCredits({ ec2, instance, options: { cpuCredits } }: Site): Promise<Notes> {
+  ec2.call.progress('CPU credits', cpuCredits)
+  const { UnsuccessfulInstanceCreditSpecifications: [failed] = [] } = await ec2.send(
+    new ModifyInstanceCreditSpecificationCommand({
+      InstanceCreditSpecifications: [{ InstanceId: instance.id, CpuCredits: cpuCredits }],
+    }),
+  )
+  if (failed === undefined) return { credits: cpuCredits }
+  const { Code = '', Message = 'refused' } = failed.Error ?? {}
+  throw new UserError('failed', `CPU credits of ${instance.id}: ${Message} (${Code})`, {
+    hint: 'only T types have CPU credits: take cpuCredits out of the entry',
+  })
+}
+
 async function changeProtection(site: Site): Promise<Notes> {
   const { terminationProtection: Value } = site.options
   site.ec2.call.progress('termination protection', Value ? 'on' : 'off')
@@ -165,6 +180,7 @@ export async function changeHost(
     ...(only.has('disk') && (await growDisk(site))),
     ...(only.has('tags') && (await changeTags(site))),
     ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
+    ...(only.has('cpuCredits') && (await changeCredits(site))),
     ...(only.has('terminationProtection') && (await changeProtection(site))),
     ...(only.has('shutdownBehaviour') && (await changeShutdown(site))),
   }

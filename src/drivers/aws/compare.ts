@@ -4,7 +4,7 @@ import { parseCidrs } from '../cidrs.ts'
 import { type Lasting, compareDisk, compareLasting, comparePorts, yesOrNo } from '../differences.ts'
 import type { Difference } from '../reshape.ts'
 import type { Ec2 } from './ec2-api.ts'
-import { architectureOf } from './images.ts'
+import { findType } from './images.ts'
 import type { AwsOptions } from './options.ts'
 import { sayTags } from '../tag-list.ts'
 import { changedTags } from './tags.ts'
@@ -46,6 +46,15 @@ function isSame(option: string, wanted: string, has: string, { resources }: Know
   return option === 'image' && wanted === resources['image']
 }
 
+/** What nobody says stays as it is. */
+function compareCredits(
+  { cpuCredits }: AwsOptions,
+  { resources: { credits = 'the default of its type' } }: Known,
+): Difference[] {
+  if (cpuCredits === undefined || cpuCredits === credits) return []
+  return [{ option: 'cpuCredits', from: credits, to: cpuCredits, how: 'live' }]
+}
+
 function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): Difference[] {
   const fits = market === 'spot' ? spot !== 'never' : spot !== 'only'
   if (market === undefined || fits) return []
@@ -60,7 +69,10 @@ async function compareType(
 ): Promise<Difference[]> {
   const from = seen['type']
   if (from === undefined || from === type) return []
-  const [before, after] = await Promise.all([architectureOf(ec2, from), architectureOf(ec2, type)])
+  const [{ architecture: before }, { architecture: after }] = await Promise.all([
+    findType(ec2, from),
+    findType(ec2, type),
+  ])
   const difference = { option: 'type', from, to: type }
   if (before !== after) return [{ ...difference, how: 'replace', why: `${type} is ${after}` }]
   return resources['market'] === 'spot'
@@ -135,6 +147,7 @@ export async function compareHost(
     ...(await compareType(ec2, options, known)),
     ...compareDisk(known.resources['disk'], options.disk, 'live'),
     ...compareTags(options, known),
+    ...compareCredits(options, known),
     ...compareOpenings(options, known),
     ...compareAttributes(options, known),
   ]

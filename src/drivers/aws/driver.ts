@@ -76,6 +76,7 @@ const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources =
   release: options.image,
   disk: String(options.disk),
   ...(options.tags !== undefined && { tags: options.tags }),
+  ...(options.cpuCredits !== undefined && { credits: options.cpuCredits }),
   ...(options.shutdownBehaviour !== 'stop' && { shutdown: options.shutdownBehaviour }),
   ...(attempts[0] !== undefined && { vpc: attempts[0].place.vpc }),
 })
@@ -126,6 +127,7 @@ async function planHost(
       userData: { maxBytes: longestUserData, gzip: true },
       notes: [
         decision === undefined ? `instance ${alive?.id} in ${region}` : describe(decision),
+        ...(decision?.notes ?? []),
         ...notes,
       ],
       exists: alive !== undefined,

@@ -13,6 +13,10 @@ const canonical = '099720109477' // https://documentation.ubuntu.com/aws/aws-how
 export const releases: Readonly<Record<string, Release>> = {
   'debian-13': { owner: debian, name: 'debian-13-ARCH-2*' },
   'debian-12': { owner: debian, name: 'debian-12-ARCH-2*' },
+  'ubuntu-26.04': {
+    owner: canonical,
+    name: 'ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-ARCH-server-2*',
+  },
   'ubuntu-24.04': {
     owner: canonical,
     name: 'ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-ARCH-server-2*',

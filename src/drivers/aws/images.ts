@@ -17,8 +17,15 @@ export interface Image {
 
 export type Architecture = 'x86_64' | 'arm64'
 
-/** The architecture of an instance type. Throws kind `usage` where there is no such type, or it runs no Linux. */
-export async function architectureOf(ec2: Ec2, type: string): Promise<Architecture> {
+/** An instance type, as far as it matters here. */
+export interface InstanceType {
+  readonly architecture: Architecture
+  /** It earns CPU credits, and may be charged for what it uses beyond them. */
+  readonly hasCredits: boolean
+}
+
+/** Looks an instance type up. Throws kind `usage` where there is no such type, or it runs no Linux. */
+export async function findType(ec2: Ec2, type: string): Promise<InstanceType> {
   const ask = new DescribeInstanceTypesCommand({ InstanceTypes: [type as never] })
   const { InstanceTypes: [found] = [] } = await ec2.know(ask).catch((error: unknown) => {
     if (isFailure('InvalidInstanceType')(error)) return { InstanceTypes: [] }
@@ -30,8 +37,9 @@ export async function architectureOf(ec2: Ec2, type: string): Promise<Architectu
     })
   }
   const able: readonly string[] = found.ProcessorInfo?.SupportedArchitectures ?? []
-  if (able.includes('arm64')) return 'arm64'
-  if (able.includes('x86_64')) return 'x86_64'
+  const hasCredits = found.BurstablePerformanceSupported ?? /^t\d/.test(type)
+  if (able.includes('arm64')) return { architecture: 'arm64', hasCredits }
+  if (able.includes('x86_64')) return { architecture: 'x86_64', hasCredits }
   throw new UserError(
     'usage',
     `instance type ${type} runs ${able.join(', ')}, not Linux on amd64 or arm64`,

@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../errors.ts'
 import type { HostStatus } from '../../machine/status.ts'
+import type { Resources } from '../driver.ts'
 import { waitUntil } from './back-off.ts'
 import type { Ec2, Send } from './ec2-api.ts'
 import { tagOf } from './tags.ts'
@@ -18,6 +19,8 @@ export interface Instance {
   readonly state: InstanceStateName
   /** Why it is in that state, where EC2 says so. */
   readonly reason: string | undefined
+  /** The code for that: `Server.SpotInstanceTermination`. */
+  readonly reasonCode: string | undefined
   readonly publicAddress: string | undefined
   readonly privateAddress: string | undefined
   readonly type: string | undefined
@@ -38,6 +41,7 @@ const readInstance = (instance: Ec2Instance): Instance => ({
   id: instance.InstanceId ?? '',
   state: instance.State?.Name ?? 'pending',
   reason: instance.StateReason?.Message || undefined,
+  reasonCode: instance.StateReason?.Code || undefined,
   publicAddress: instance.PublicIpAddress || instance.Ipv6Address || undefined,
   privateAddress: instance.PrivateIpAddress || instance.Ipv6Address || undefined,
   type: instance.InstanceType,
@@ -130,11 +134,22 @@ function optionsOf({
   )
 }
 
-/** How a host is. `access`: as its resources say. */
-export function statusOf(instance: Instance | undefined, access: string | undefined): HostStatus {
-  if (instance === undefined) return { state: 'absent' }
-  const state = states[instance.state]
-  if (state === 'absent') return { state }
+/**
+ * A spot instance that is gone was taken back, unless somebody terminated it or its system shut it down (EC2 API reference,
+ * StateReason). EC2 forgets it after an hour.
+ */
+const wasTakenBack = (instance: Instance | undefined, market: string | undefined): boolean =>
+  market === 'spot' && instance?.reasonCode?.startsWith('Client.') !== true
+
+/** How a host is; `resources` are its own. */
+export function statusOf(
+  instance: Instance | undefined,
+  { access, market }: Resources,
+): HostStatus {
+  const state = instance === undefined ? 'absent' : states[instance.state]
+  if (instance === undefined || state === 'absent') {
+    return { state: 'absent', ...(wasTakenBack(instance, market) && { takenBack: true }) }
+  }
   const address = addressOf(instance, access)
   return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }
 }

@@ -28,6 +28,7 @@ export interface Order {
   readonly groups: readonly string[]
   readonly keyPair: string | undefined
   readonly instanceProfile: string | undefined
+  readonly cpuCredits: 'standard' | 'unlimited' | undefined
   readonly isPublic: boolean
   readonly terminationProtection: boolean
   readonly shutdownBehaviour: 'stop' | 'terminate'
@@ -78,6 +79,9 @@ export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInp
     InstanceType: order.type as never,
     ...(order.keyPair !== undefined && { KeyName: order.keyPair }),
     ...profileInput(order.instanceProfile),
+    ...(order.cpuCredits !== undefined && {
+      CreditSpecification: { CpuCredits: order.cpuCredits },
+    }),
     ...marketInput(attempt, order),
     NetworkInterfaces: [
       {

@@ -1,7 +1,7 @@
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
-import type { Call } from '../driver.ts'
+import type { Call, Resources } from '../driver.ts'
 import { type Account, type Ec2, type Ec2Api, readAccount } from './ec2-api.ts'
 import { explain } from './failures.ts'
 import { type Instance, byId, findInstances, statusOf } from './instance.ts'
@@ -15,7 +15,7 @@ const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 /** Hosts of one account and region, by the instance that they are. */
 interface Neighbours {
   readonly account: Account
-  readonly hosts: Map<string, { readonly name: MachineName; readonly access: string | undefined }>
+  readonly hosts: Map<string, { readonly name: MachineName; readonly resources: Resources }>
 }
 
 /** Hosts that EC2 can be asked about, by account and region. */
@@ -24,10 +24,9 @@ function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neigh
   for (const [name, { id, resources = {} }] of hosts) {
     const account = readAccount(resources)
     if (id === undefined || account === undefined) continue
-    const { access } = resources
     const key = `${account.region} ${account.profile}`
     const group = groups.get(key) ?? { account, hosts: new Map() }
-    group.hosts.set(id, { name, access })
+    group.hosts.set(id, { name, resources })
     groups.set(key, group)
   }
   return groups.values()
@@ -62,7 +61,10 @@ async function observeNeighbours(
     throw explain(error, account)
   })
   const instances = new Map(found.map((instance) => [instance.id, instance]))
-  return [...hosts].map(([id, { name, access }]) => [name, statusOf(instances.get(id), access)])
+  return [...hosts].map(([id, { name, resources }]) => [
+    name,
+    statusOf(instances.get(id), resources),
+  ])
 }
 
 /**

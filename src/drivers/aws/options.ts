@@ -71,6 +71,12 @@ export const awsOptions = z.strictObject({
     .enum(['never', 'prefer', 'only'])
     .default('never')
     .describe('Spot capacity: never, where there is some (prefer), or nothing else (only).'),
+  cpuCredits: z
+    .enum(['standard', 'unlimited'])
+    .optional()
+    .describe(
+      'CPU credits of T types (default: that of the type): standard slows the host down once they are used up, unlimited costs more.',
+    ),
   instanceProfile: z
     .string()
     .min(1)

@@ -5,11 +5,12 @@ import type { AwsOptions } from './options.ts'
 import type { Ec2 } from './ec2-api.ts'
 import { isFailure } from './failures.ts'
 import { checkGroups } from './firewall.ts'
-import { architectureOf, findImage } from './images.ts'
+import { type InstanceType, findImage, findType } from './images.ts'
 import { type Instance, findInstances, isAlive } from './instance.ts'
 import { checkKeyPair } from './key-pair.ts'
 import { type Attempt, type Market, type Order, clientToken, runInput } from './launch.ts'
 import { type Place, findPlaces } from './placement.ts'
+import { placesWithInternet } from './routes.ts'
 import { ofToken, parseTags } from './tags.ts'
 
 const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
@@ -88,6 +89,24 @@ async function rehearse(ec2: Ec2, order: Order, attempt: Attempt): Promise<void>
 export interface Decision {
   readonly order: Order
   readonly attempts: readonly Attempt[]
+  /** What it costs beyond what one would think. */
+  readonly notes: readonly string[]
+}
+
+function checkCredits({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceType): void {
+  if (cpuCredits === undefined || hasCredits) return
+  throw new UserError('usage', `${type} has no CPU credits`, {
+    hint: 'leave --cpu-credits out, or take a T type: --type t3.small',
+  })
+}
+
+/** T2 has standard credits unless told, all later T types unlimited ones (EC2 user guide, "Burstable performance instances"). */
+function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceType): string[] {
+  const credits = cpuCredits ?? (type.startsWith('t2.') ? 'standard' : 'unlimited')
+  if (!hasCredits || credits === 'standard') return []
+  return [
+    `${type} has unlimited CPU credits: AWS charges for load that stays above its baseline; --cpu-credits standard slows it down instead`,
+  ]
 }
 
 /** Decides what was left open, and checks all of it with EC2. Throws kind `usage` for what cannot be had. */
@@ -99,16 +118,23 @@ export async function decide(
 ): Promise<Decision> {
   const { resources } = wish
   const asked = [
-    architectureOf(ec2, options.type),
+    findType(ec2, options.type),
     findPlaces(ec2, options),
     options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
   ] as const
   await Promise.allSettled(asked) // of several errors the first in this order says most: no place offers an unknown type
-  const [arch, places] = await Promise.all(asked)
+  const [type, places] = await Promise.all(asked)
+  checkCredits(options, type)
   // The newest of a release may be another one by now; all attempts ask for the same.
   const chosen = resources['release'] === options.image ? resources['image'] : undefined
-  const image = await findImage(ec2, { ...options, image: chosen ?? options.image }, arch)
-  const attempts = attemptsFor(options.spot, placesInOneVpc(places, resources['vpc']), resources)
+  const image = await findImage(
+    ec2,
+    { ...options, image: chosen ?? options.image },
+    type.architecture,
+  )
+  const within = placesInOneVpc(places, resources['vpc'])
+  const reached = options.privateOnly ? within : await placesWithInternet(ec2, options, within)
+  const attempts = attemptsFor(options.spot, reached, resources)
   const [first] = attempts
   if (first === undefined) throw new TypeError('no place is left, though findPlaces found one')
   const groups = groupsOf(options)
@@ -123,11 +149,12 @@ export async function decide(
     groups,
     keyPair: options.keyPair,
     instanceProfile: options.instanceProfile,
+    cpuCredits: options.cpuCredits,
     isPublic: !options.privateOnly,
     terminationProtection: options.terminationProtection,
     shutdownBehaviour: options.shutdownBehaviour,
     userData: new Uint8Array(),
   }
   await rehearse(ec2, order, first)
-  return { order, attempts }
+  return { order, attempts, notes: creditNotes(options, type) }
 }

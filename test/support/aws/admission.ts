@@ -194,6 +194,11 @@ export async function admitLaunch(account: Account, call: Ec2Call): Promise<Admi
   const userData = Buffer.from(parameters['UserData'] ?? '', 'base64')
   if (userData.length > userDataLimit)
     throw new Ec2Error('InvalidParameterValue', `User data is limited to ${userDataLimit} bytes`)
+  if (parameters['CreditSpecification.CpuCredits'] !== undefined && !/^t\d/.test(type))
+    throw new Ec2Error(
+      'InvalidParameterCombination',
+      'The parameter CreditSpecification is only supported for burstable performance instances.',
+    )
   const found = await findType(account, region, type)
   await checkImage(account, region, parameters['ImageId'], found)
   const key = parameters['KeyName']

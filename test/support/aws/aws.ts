@@ -49,6 +49,8 @@ export interface Aws extends AsyncDisposable {
   world(region?: string): Promise<World>
   /** An instance as the rig knows it; `instance.settled` resolves when its host has done what it was told. */
   instance(id: string): Instance
+  /** Takes a spot instance back, as EC2 does when it wants the room. */
+  reclaim(id: string): Promise<void>
   /** Back to the beginning: nothing exists, nothing was called, no faults and hooks, the settings of the start. */
   reset(): Promise<void>
 }
@@ -146,6 +148,12 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
       const instance = account.instances.get(id)
       if (!instance) throw new Error(`no instance ${id}`)
       return instance
+    },
+    async reclaim(id) {
+      const instance = account.instances.get(id)
+      if (!instance) throw new Error(`no instance ${id}`)
+      instance.reclaim()
+      await moto.ec2(instance.plan.region, { Action: 'TerminateInstances', 'InstanceId.1': id })
     },
     async reset() {
       hooks.clear()

@@ -9,7 +9,7 @@ import { removeMadeUpAddresses } from './made-up-addresses.ts'
 import { tagSpecifications } from './query.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { showInterfaces } from './show-instance.ts'
-import { type Tree, childOf, itemsOf } from './xml.ts'
+import { type Tree, childOf, itemsOf, listOf, textOf } from './xml.ts'
 
 /** The kinds of resources that a creating call makes. */
 const creations: Readonly<Record<string, readonly string[]>> = {
@@ -54,6 +54,38 @@ const describeNetworkInterfaces: Handler = async ({ moto, instances }, { region,
   return answer
 }
 
+/** The default VPC leads to the internet (VPC user guide, "Default VPC components"); moto's leads nowhere. */
+const describeRouteTables: Handler = async ({ moto }, { region, parameters }) => {
+  const defaults = { 'Filter.1.Name': 'is-default', 'Filter.1.Value.1': 'true' }
+  const [answer, vpcs] = await Promise.all([
+    moto.ec2(region, parameters),
+    moto.ec2(region, { Action: 'DescribeVpcs', ...defaults }),
+  ])
+  const ids = itemsOf(vpcs, 'vpcSet').map((vpc) => textOf(vpc, 'vpcId'))
+  const out = { destinationCidrBlock: '0.0.0.0/0', gatewayId: 'igw-0default', state: 'active' }
+  for (const table of itemsOf(answer, 'routeTableSet'))
+    if (ids.includes(textOf(table, 'vpcId')))
+      table['routeSet'] = listOf([...itemsOf(table, 'routeSet'), out])
+  return answer
+}
+
+/** Only T types have CPU credits (EC2 API reference, ModifyInstanceCreditSpecification); moto knows nothing of them. */
+const modifyCredits: Handler = async ({ instances }, { parameters }) => {
+  const prefix = 'InstanceCreditSpecification.1'
+  const id = parameters[`${prefix}.InstanceId`] ?? ''
+  const instance = instances.get(id)
+  if (!instance)
+    throw new Ec2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`)
+  const isBurstable = /^t\d/.test(instance.plan.type)
+  const error = {
+    code: 'InstanceCreditSpecification.NotSupported',
+    message: 'The specified instance does not use CPU credits.',
+  }
+  return isBurstable
+    ? { successfulInstanceCreditSpecificationSet: listOf([{ instanceId: id }]) }
+    : { unsuccessfulInstanceCreditSpecificationSet: listOf([{ instanceId: id, error }]) }
+}
+
 /** Answers every EC2 call: what AWS does and moto does not is done here, the rest by moto. */
 export function makeEc2(
   account: Account,
@@ -66,6 +98,8 @@ export function makeEc2(
     ...elasticAddressHandlers,
     DescribeImages: describeImages,
     DescribeNetworkInterfaces: describeNetworkInterfaces,
+    DescribeRouteTables: describeRouteTables,
+    ModifyInstanceCreditSpecification: modifyCredits,
   }
   return async (call) => {
     const { region, parameters } = call

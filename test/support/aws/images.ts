@@ -39,6 +39,7 @@ const releases: readonly (readonly [Publisher, string, readonly string[]])[] = [
   [debian, '13', ['20250814', '20251006']],
   [canonical('jammy', 'hvm-ssd'), '22.04', ['20250305', '20251015']],
   [canonical('noble', 'hvm-ssd-gp3'), '24.04', ['20250305', '20251015']],
+  [canonical('resolute', 'hvm-ssd-gp3'), '26.04', ['20260423', '20261015']],
 ]
 
 const architectures = { amd64: 'x86_64', arm64: 'arm64' } as const

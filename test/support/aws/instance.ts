@@ -41,6 +41,8 @@ export interface Surroundings {
 export class Instance {
   readonly plan: InstancePlan
   state: StateName = 'pending'
+  /** Why it is in its state, where the service changed that by itself. */
+  stateReason: { readonly code: string; readonly message: string } | undefined
   /** When it was terminated, in the clock of `performance.now()`. */
   terminatedAt: number | undefined
   /** An elastic address, in place of the one that comes and goes. */
@@ -91,6 +93,15 @@ export class Instance {
 
   stop(force: boolean): void {
     this.#end('stopping', 'stopped', this.#lags.stopping, () => this.plan.host.stop(force))
+  }
+
+  /** Takes a spot instance back (EC2 user guide, "Spot Instance interruptions"). */
+  reclaim(): void {
+    this.stateReason = {
+      code: 'Server.SpotInstanceTermination',
+      message: 'Server.SpotInstanceTermination: Spot instance termination',
+    }
+    this.terminate()
   }
 
   terminate(): void {

@@ -38,6 +38,7 @@ export function showInstance(tree: Tree, instance: Instance): void {
     showInterface(entry, instance, instance.address)
   const image = images.find(({ id }) => id === tree['imageId'])
   if (image) tree['rootDeviceName'] = image.rootDevice
+  if (instance.stateReason !== undefined) tree['stateReason'] = { ...instance.stateReason }
   if (plan.isSpot) tree['instanceLifecycle'] = 'spot'
 }
 
