@@ -13,6 +13,10 @@ const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }
 /** Whether a call asks about one instance by id, as waiting does. */
 const isWait = (parameters: object): boolean => Object.values(parameters).includes('instance-id')
 
+/** The first id of a kind in an answer. */
+const idIn = (body: string, prefix: string): string =>
+  new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
+
 describe.skipIf(!labIsHere)('the aws driver', () => {
   let aws: Aws
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
@@ -430,8 +434,6 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
 
     test('a subnet that no route to an internet gateway leads to, where a public address is wanted', async () => {
-      const idIn = (body: string, prefix: string) =>
-        new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
       const { body: made } = await callEc2(aws, 'CreateVpc', { CidrBlock: '10.9.0.0/16' })
       const vpc = idIn(made, 'vpc')
       const parameters = { VpcId: vpc, CidrBlock: '10.9.1.0/24' }
@@ -448,11 +450,11 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await callEc2(aws, 'AttachInternetGateway', { InternetGatewayId: gateway, VpcId: vpc })
       const filter = { 'Filter.1.Name': 'vpc-id', 'Filter.1.Value.1': vpc }
       const { body: tables } = await callEc2(aws, 'DescribeRouteTables', filter)
-      const made4 = await callEc2(aws, 'CreateRoute', {
+      const routed = await callEc2(aws, 'CreateRoute', {
         ...{ RouteTableId: idIn(tables, 'rtb'), GatewayId: gateway },
         DestinationCidrBlock: '0.0.0.0/0',
       })
-      expect(made4.code).toBeUndefined()
+      expect(routed.code).toBeUndefined()
       expect(await begin({ subnet }).plan()).toBeDefined()
     })
 
@@ -473,7 +475,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await notesOf({ type: 'm5.large' })).not.toContain('CPU credits')
       const trial = begin({ cpuCredits: 'standard' })
       await trial.make()
-      const [launch] = callsOf('RunInstances').filter(({ executed }) => executed)
+      const launch = callsOf('RunInstances').find(({ executed }) => executed)
       expect(launch?.parameters).toMatchObject({ 'CreditSpecification.CpuCredits': 'standard' })
       expect(trial.record.resources).toMatchObject({ credits: 'standard' })
     })

@@ -61,10 +61,10 @@ const describeRouteTables: Handler = async ({ moto }, { region, parameters }) =>
     moto.ec2(region, parameters),
     moto.ec2(region, { Action: 'DescribeVpcs', ...defaults }),
   ])
-  const ids = itemsOf(vpcs, 'vpcSet').map((vpc) => textOf(vpc, 'vpcId'))
+  const ids = new Set(itemsOf(vpcs, 'vpcSet').map((vpc) => textOf(vpc, 'vpcId')))
   const out = { destinationCidrBlock: '0.0.0.0/0', gatewayId: 'igw-0default', state: 'active' }
   for (const table of itemsOf(answer, 'routeTableSet'))
-    if (ids.includes(textOf(table, 'vpcId')))
+    if (ids.has(textOf(table, 'vpcId')))
       table['routeSet'] = listOf([...itemsOf(table, 'routeSet'), out])
   return answer
 }
