@@ -72,11 +72,19 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   test('commands that begin at once start one, and share one connection', async () => {
     await ana.fleet(['broker', 'stop'])
     expect((await status()).pid).toBe(undefined)
-    const env = {
-      AWS_SECRET_ACCESS_KEY: 's3cret',
-      GITHUB_TOKEN: 's3cret',
-      FLEET_PASSWORD: 's3cret',
-    }
+    const secrets = [
+      ...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'],
+      ...['AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AZURE_CLIENT_SECRET', 'ARM_CLIENT_SECRET'],
+      ...[
+        'AZURE_FEDERATED_TOKEN',
+        'IDENTITY_HEADER',
+        'MSI_SECRET',
+        'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+      ],
+      ...['HTTPS_PROXY', 'GOOGLE_APPLICATION_CREDENTIALS', 'GITHUB_TOKEN', 'FLEET_PASSWORD'],
+      ...['ACME_TOKEN', 'NODE_EXTRA_CA_CERTS_PASSWORD', 'VAULT_TOKEN'],
+    ]
+    const env = Object.fromEntries(secrets.map((name) => [name, 's3cret']))
     const ssh = ['ssh', 'h1', 'echo', '$PPID']
     const commands = Array.from({ length: 6 }, () => ana.fleet(ssh, { env }))
     const answers = await Promise.all(commands)
