@@ -6,6 +6,7 @@ import { makeLabHosts } from '../support/aws/lab-hosts.ts'
 import { type AzureStandIn, type Fault, startAzure } from '../support/azure/azure.ts'
 import { hostsBehind } from '../support/azure/computers.ts'
 import { testDescribed } from '../support/azure/described.ts'
+import { Refusal } from '../support/azure/exchange.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 import { type Person, makePerson } from '../support/person.ts'
 
@@ -172,6 +173,23 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     await expectOk('rm', '-y', 'web-1')
     expect(azure.remains()).toEqual([])
   })
+
+  test(
+    'where there is no room it is made of another size, as the hint says',
+    { timeout: 600_000 },
+    async () => {
+      azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
+      const { code, stderr } = await fleet(create)
+      azure.allocation = () => undefined
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/web-1: Azure has no capacity.*\n.*another --size/)
+      await expectOk('create', 'web-1', '--driver', 'azure', '--size', 'Standard_D2s_v5')
+      expect(await expectOk('plan')).toBe('nothing to do\n')
+      expect(await ana.inventory()).toContain('size: Standard_D2s_v5')
+      await expectOk('rm', '-y', 'web-1')
+      expect(azure.remains()).toEqual([])
+    },
+  )
 
   test('nothing secret was said or written', () => {
     const all = said.join('\n')

@@ -316,7 +316,7 @@ describe('a refusal of Azure tells what to do', () => {
       const error = await failureOf(seat.attempt(host))
       expect(error).toMatchObject({
         kind: 'failed',
-        hint: expect.stringContaining('again later') as string,
+        hint: expect.stringContaining('later, or choose another --size') as string,
       })
       expect(error.message).toContain('No room')
       azure.allocation = () => undefined

@@ -8,11 +8,12 @@ interface Failure {
   readonly hint: string
 }
 
-const otherSize = 'try another --size, --zone or --location'
+const otherSize =
+  'choose another --size, --zone or --location: fleet create NAME --driver azure --size SIZE'
 const noCapacity: Failure = {
   kind: 'failed',
   text: 'Azure has no capacity for this size there at the moment',
-  hint: `try again later, or ${otherSize}`,
+  hint: `repeat the command later, or ${otherSize}`,
 }
 const overQuota: Failure = {
   kind: 'usage',

@@ -87,12 +87,16 @@ const starting = (user: string) => ({
   userData: { maxBytes: longestUserData, gzip: true },
 })
 
+const spelled = (notes: Resources, key: string): string => (notes[key] ?? '').toLowerCase()
+
 /** What is said of a host that was begun with other options. */
 const changedSince = (wish: HostWish, options: AzureOptions): readonly string[] => {
   const wanted: Resources = { ...recordWishes(options), size: options.size }
-  const others = Object.keys(wanted).filter((key) => (wish.resources[key] ?? '') !== wanted[key])
+  const others = Object.keys(wanted).filter(
+    (key) => spelled(wish.resources, key) !== spelled(wanted, key),
+  )
   if (others.length === 0) return []
-  return [`it was begun with other options; fleet plan shows what differs`]
+  return ['it was begun with other options; fleet plan shows the difference once it is ready']
 }
 
 /** A host that an earlier attempt made, or is still being made: nothing is left to decide. */

@@ -26,15 +26,17 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   return provider
 }
 
+/** Finds that a provider is registered, or registers it; nothing where the login may not ask. */
 async function requireProvider(
   api: AzureApi,
   namespace: string,
   mayRegister: boolean,
   call: Call,
-): Promise<Provider> {
+): Promise<Provider | undefined> {
   const options = { abortSignal: call.signal }
   const ask = (): Promise<Provider> => api.resources.providers.get(namespace, options)
-  const provider = await api.once(`provider ${namespace}`, ask, registrationAge)
+  const provider = await orForbidden(api.once(`provider ${namespace}`, ask, registrationAge))
+  if (provider === undefined) return undefined
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
   throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
@@ -56,7 +58,7 @@ export async function checkSubscription(
   call: Call,
 ): Promise<Checked<string>> {
   const [compute] = await allSettled(
-    needed.map((namespace) => orForbidden(requireProvider(api, namespace, mayRegister, call))),
+    needed.map((namespace) => requireProvider(api, namespace, mayRegister, call)),
   )
   const location = spell(wanted)
   if (compute === undefined) return { value: location, unchecked: 'the location' }
