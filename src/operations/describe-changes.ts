@@ -65,15 +65,22 @@ export function changedFields(
     .map((key) => ({ key, from: shownIn(was, key), to: shownIn(is, key) }))
 }
 
-/** `Set type of web-1 to t4g.small`, for each field. */
-const fieldClauses = (
-  whose: string,
-  before: MachineEntry | ProfileEntry,
-  after: MachineEntry | ProfileEntry,
-): string[] =>
-  changedFields(before, after).map(({ key, to }) =>
-    to === undefined ? `Unset ${key} of ${whose}` : `Set ${key} of ${whose} to ${to}`,
+/** `Set type of web-1, web-2 to t4g.small`, for each field and value. */
+function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): string[] {
+  const whose = new Map<string, { readonly field: FieldChange; readonly names: string[] }>()
+  for (const [name, fields] of changed) {
+    for (const field of fields) {
+      const same = JSON.stringify([field.key, field.to])
+      const { names } = whose.get(same) ?? { names: [] }
+      whose.set(same, { field, names: [...names, name] })
+    }
+  }
+  return [...whose.values()].map(({ field: { key, to }, names }) =>
+    to === undefined
+      ? `Unset ${key} of ${names.join(', ')}`
+      : `Set ${key} of ${names.join(', ')} to ${to}`,
   )
+}
 
 const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
   before?.host?.phase !== 'ready' && after?.host?.phase === 'ready'
@@ -94,26 +101,31 @@ function deedOf(change: Change<MachineEntry>, verb: string): string | undefined 
 function entryClauses({ entries, renamed }: InventoryChanges, verb: string): string[] {
   const deeds = new Map<string, string[]>()
   const note = (deed: string, name: string) => deeds.set(deed, [...(deeds.get(deed) ?? []), name])
-  const fields: string[] = []
+  const fields = new Map<string, readonly FieldChange[]>()
   for (const [name, change] of entries) {
     const { before, after } = change
     if (isDeepStrictEqual(before, after)) continue
     const deed = deedOf(change, verb)
-    const changed = before && after ? fieldClauses(name, before, after) : []
-    fields.push(...(deed === undefined ? changed : []))
+    const changed = before && after ? changedFields(before, after) : []
     if (deed !== undefined) note(deed, name)
     else if (changed.length === 0) note('Update the record of', name)
+    else fields.set(name, changed)
   }
   return [
     ...renamed.map(([from, to]) => `Rename ${from} to ${to}`),
     ...[...deeds].map(([deed, names]) => `${deed} ${names.join(', ')}`),
-    ...fields,
+    ...fieldClauses(fields),
   ]
 }
 
 const profileClauses = ({ profiles }: InventoryChanges): string[] =>
-  [...profiles].flatMap(([name, { before, after }]) =>
-    fieldClauses(`profile ${name}`, before ?? {}, after ?? {}),
+  fieldClauses(
+    new Map(
+      [...profiles].map(([name, { before, after }]) => [
+        `profile ${name}`,
+        changedFields(before ?? {}, after ?? {}),
+      ]),
+    ),
   )
 
 const operatorClauses = ({ operators }: InventoryChanges): string[] =>
@@ -138,9 +150,9 @@ export function describeChanges(changes: InventoryChanges, verb: string): string
   )
   if (subject.length <= longest.subject) return subject
   const names = [...changes.entries.keys(), ...changes.profiles.keys(), ...changes.operators.keys()]
-  const [heading, list] =
-    others.length === 0
-      ? [`${first.replace(/ [^ ]+, .*$/s, '')} ${names.length} machines`, first]
-      : [`Change ${names.length === 1 ? names[0] : `${names.length} entries`}`, clauses.join('\n')]
-  return `${first.length <= longest.subject && others.length === 0 ? first : heading}\n\n${list}`
+  const isOneDeed = others.length === 0 && names.length > 1
+  const heading = isOneDeed
+    ? `${first.replace(/ [^ ]+, .*$/s, '')} ${names.length} machines`
+    : `Change ${names.length === 1 ? names[0] : `${names.length} entries`}`
+  return `${heading}\n\n${clauses.join('\n')}`
 }

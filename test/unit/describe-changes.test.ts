@@ -64,6 +64,13 @@ describe('a commit says', () => {
       },
     ],
     [
+      'Set type of web-1, web-2 to t4g.small',
+      {
+        'web-1': { before: made, after: { ...made, options: { type: 't4g.small' } } },
+        'web-2': { before: made, after: { ...made, options: { type: 't4g.small' } } },
+      },
+    ],
+    [
       'Update the record of web-1',
       {
         'web-1': {
@@ -95,6 +102,10 @@ describe('a commit says', () => {
     const names = Array.from({ length: 40 }, (_, n) => `web-${n}`)
     const removed = told(Object.fromEntries(names.map((name) => [name, gone])))
     expect(removed).toBe(`Remove 40 machines\n\nRemove ${names.join(', ')}`)
+    const region = { ...made, options: { aLongNameOfAnOption: 'x'.repeat(80) } }
+    expect(told({ 'web-1.example.com': { before: made, after: region } })).toBe(
+      `Change web-1.example.com\n\nSet aLongNameOfAnOption of web-1.example.com to ${'x'.repeat(39)}…`,
+    )
     const after = { ...made, options: { type: 'x'.repeat(80), disk: 60 }, protected: true }
     expect(told({ 'web-1': { before: made, after } })).toBe(
       `Change web-1\n\nSet protected of web-1 to true\nSet type of web-1 to ${'x'.repeat(39)}…\nSet disk of web-1 to 60`,
