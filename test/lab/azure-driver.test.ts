@@ -499,6 +499,16 @@ describe('a host that somebody else made', () => {
       'virtualMachines',
     ])
 
+    const secured = JSON.stringify(machine.body).replace(
+      '"osProfile":{',
+      '"securityProfile":{"securityType":"TrustedLaunch","encryptionAtHost":true},"osProfile":{',
+    )
+    machine.body = JSON.parse(secured) as typeof machine.body
+    expect((await recall(`${group}/${name}`)).resources).toMatchObject({
+      securityType: 'TrustedLaunch',
+      encryptionAtHost: 'yes',
+    })
+
     const ephemeral = JSON.stringify(machine.body).replace(
       '"osDisk":{',
       '"osDisk":{"diffDiskSettings":{"option":"Local"},',

@@ -1,5 +1,6 @@
 import type { NetworkInterfaceIPConfiguration } from '@azure/arm-network'
 import type { VirtualMachine } from '@azure/arm-compute'
+import { yesOrNo } from '../differences.ts'
 import type { Call, RecalledHost } from '../driver.ts'
 import { requireAddress } from './addresses.ts'
 import type { AzureApi } from './azure-api.ts'
@@ -93,6 +94,7 @@ export async function recallHost(
   const user = options.user ?? machine.osProfile?.adminUsername
   const size = machine.hardwareProfile?.vmSize
   const disk = machine.storageProfile?.osDisk?.diskSizeGB
+  const { securityType, encryptionAtHost } = machine.securityProfile ?? {}
   return {
     id: machineId(place),
     address: await requireAddress(api, place, call),
@@ -102,6 +104,8 @@ export async function recallHost(
       location: machine.location,
       ...(size !== undefined && { size }),
       ...(disk !== undefined && { disk: String(disk) }),
+      ...(securityType !== undefined && { securityType }),
+      ...(encryptionAtHost !== undefined && { encryptionAtHost: yesOrNo(encryptionAtHost) }),
     },
     options: { location: machine.location, ...(size !== undefined && { size }) },
   }
