@@ -166,6 +166,21 @@ describe('a host in a group of its own', () => {
     expect(host.resources).toMatchObject({ sshCidr: '198.51.100.7/32' })
   })
 
+  test('is opened to another address beside it, as fleet allow asks for', async () => {
+    const { sshAccess, reshape } = seat.driver
+    const host = await seat.attempt(newAttempt(seat.options()))
+    expect(await sshAccess?.allowed(host)).toEqual(['198.51.100.7/32'])
+    expect(await sshAccess?.caller(host, seat.call())).toEqual(['198.51.100.7/32'])
+    const sshCidr = '198.51.100.7/32,192.0.2.9/32'
+    const wish = { options: seat.options({ sshCidr }), only: new Set(['sshCidr']) }
+    expect(await reshape?.change(host, wish, seat.call())).toMatchObject({ sshCidr })
+    expect(sent('networkSecurityGroups')).toMatchObject({
+      properties: {
+        securityRules: [{ name: 'ssh', properties: { sourceAddressPrefixes: sshCidr.split(',') } }],
+      },
+    })
+  })
+
   test('takes the image for the architecture of the size', async () => {
     const host = await seat.attempt(newAttempt(seat.options({ size: 'Standard_B2pls_v2' })))
     expect(host.resources).toMatchObject({ image: 'Debian:debian-13:13-arm64:0.20261101.2300' })

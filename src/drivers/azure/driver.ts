@@ -1,4 +1,5 @@
 import { askCallerOnce } from '../caller-address.ts'
+import { notedSshAccess } from '../ssh-access.ts'
 import type { Call, Driver } from '../driver.ts'
 import { type Tempo, azureTempo, duringCall, openAzure } from './azure-api.ts'
 import type { AzureOptions } from './options.ts'
@@ -56,6 +57,7 @@ export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver
           changeHost(openApi(requirePlace(host).account, call), host, wish, call),
         ),
     },
+    sshAccess: notedSshAccess(askCaller),
     power: {
       start: (host, call) => explained(call, (call) => power.start(host, call)),
       stop: (host, call) => explained(call, (call) => power.stop(host, call)),
