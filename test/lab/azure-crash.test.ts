@@ -9,13 +9,12 @@ import {
 } from '../support/azure/driver-seat.ts'
 
 let seat: DriverSeat
-/** It has no patience with an Azure that does not answer. */
-let hasty: DriverSeat['driver']
+/** A driver that has no patience with an Azure which does not answer. */
+const hastyDriver = () => seat.driverWith({ requestTimeoutMs: 300, retries: 0 })
 
 beforeAll(async () => {
   seat = await seatDriver({ settleMs: 5, pageSize: 50 }, { requestTimeoutMs: 30_000, pollMs: 15 })
   seat.azure.addGroup('yours')
-  hasty = seat.driverWith({ requestTimeoutMs: 300, retries: 0 })
 })
 afterAll(() => seat[Symbol.asyncDispose]())
 
@@ -64,7 +63,9 @@ async function meet(
   }
   seat.azure.onCall = onCall
   try {
-    await work({ driver: kind === 'time-out' ? hasty : seat.driver, signal: killed.signal })
+    // A command of its own, which has asked nothing yet.
+    const driver = kind === 'time-out' ? hastyDriver() : seat.driverWith({})
+    await work({ driver, signal: killed.signal })
     return false
   } catch {
     return true
@@ -159,7 +160,7 @@ describe.each(groups)('crash table, %s', (_, given, whole) => {
 
   const pointsOfCreation = async (): Promise<Point[]> => {
     const clean = newHost()
-    const points = await pointsOf(() => seat.attempt(clean))
+    const points = await pointsOf(() => seat.attempt(clean, { driver: seat.driverWith({}) }))
     expect(typesLeft()).toEqual(whole)
     await seat.remove(clean.record)
     expect(typesLeft()).toEqual([])
