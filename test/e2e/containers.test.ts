@@ -116,8 +116,9 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       const docker = lines(await fleet('-m', 'h1', 'docker', 'ps', '--format', 'json', ...words))
       const own = lines(await fleet('-m', 'h1', 'ps', '--format', 'json', ...words))
       const steady = (rows: typeof own) =>
-        rows.map(({ CreatedAt = '', RunningFor: _, Status: __, ...row }) => ({
+        rows.map(({ CreatedAt = '', Mounts = '', RunningFor: _, Status: __, ...row }) => ({
           ...row,
+          Mounts: Mounts.split(',').sort(), // the engine has them in any order
           CreatedAt: Date.parse(CreatedAt.replace(/ [A-Z]+$/, '')),
         }))
       expect({ words, rows: steady(own) }).toEqual({ words, rows: steady(docker) })
