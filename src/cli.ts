@@ -5,11 +5,11 @@ import {
   commonOptions,
   inventoryIn,
   verbOf,
-} from './commands/common-options.ts'
-import { type Command, type Option, isGroup } from './commands/definition.ts'
-import { insteadOf } from './commands/docker/docker-words.ts'
+} from './commands/options/common-options.ts'
+import { type Command, type Option, isGroup } from './commands/command.ts'
+import { insteadOf } from './commands/docker-cli/suggest-command.ts'
 import { commandList } from './commands/index.ts'
-import { findGroup, isCalled, isKnown } from './commands/known.ts'
+import { findGroup, isCalled, isKnown } from './commands/find-command.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -19,7 +19,7 @@ import {
   targetsOf,
   withNames,
   withRest,
-} from './commands/typed-words.ts'
+} from './commands/options/targets.ts'
 import { UserError, exitCodes } from './errors.ts'
 import { type Caution, type Fleet, openFleet } from './fleet.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { portsText } from '../../src/commands/docker/container-fields.ts'
+import { portsText } from '../../src/commands/container/fields.ts'
 import { readContainerNames } from '../../src/engine/docker/container-names.ts'
 
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { describeProgress } from '../../src/commands/machines/cp.ts'
+import { describeProgress } from '../../src/commands/machine/cp.ts'
 
 test.each([
   [{ bytes: 225e6, total: 500e6 }, 2, '45% of 500MB, 113MB/s, 3s left'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { driverOptions } from '../../src/commands/machines/creation-options.ts'
+import { driverOptions } from '../../src/commands/machine/create/options.ts'
 import { azure } from '../../src/drivers/azure/definition.ts'
 import type { Fleet } from '../../src/fleet.ts'
 

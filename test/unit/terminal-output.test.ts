@@ -202,14 +202,14 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\bpassThroughStreams\(/,
     [
-      'commands/docker/pass-through.ts', // docker's own output
-      'commands/machines/ssh.ts', // a shell on a host
+      'commands/docker-cli/pass-through.ts', // docker's own output
+      'commands/machine/ssh.ts', // a shell on a host
     ],
   ],
   [
     /\.pass\(/,
     [
-      'commands/docker/logs.ts', // what a container printed, as docker logs
+      'commands/container/logs.ts', // what a container printed, as docker logs
       'ui/machine-output.ts', // what programs printed on several machines
       'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
     ],

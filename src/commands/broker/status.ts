@@ -1,6 +1,6 @@
 import type { HostStatus, SocketStatus } from '../../transport/broker/protocol.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
-import { defineCommand } from '../definition.ts'
+import { defineCommand } from '../command.ts'
 
 const columns: readonly Column<HostStatus>[] = [
   { title: 'MACHINE', text: ({ machine }) => machine },

@@ -1,4 +1,4 @@
-import { defineCommand } from '../definition.ts'
+import { defineCommand } from '../command.ts'
 import { otherBuild } from './status.ts'
 
 export const brokerStop = defineCommand({

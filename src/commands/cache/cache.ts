@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { writeRows } from '../../ui/table.ts'
-import { type CommandGroup, any, defineCommand, flag } from '../definition.ts'
+import { type CommandGroup, any, defineCommand, flag } from '../command.ts'
 
 const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 

@@ -1,13 +1,7 @@
 import type { Fleet } from '../../fleet.ts'
-import { commonOptions, commonOptionsOf } from '../common-options.ts'
+import { commonOptions, commonOptionsOf } from '../options/common-options.ts'
 import { isMachineName } from '../../machine/name.ts'
-import {
-  type Argument,
-  type Command,
-  type CommandGroup,
-  type Option,
-  isGroup,
-} from '../definition.ts'
+import { type Argument, type Command, type CommandGroup, type Option, isGroup } from '../command.ts'
 import { commandList } from '../index.ts'
 import { completeDockerOption, namesAt } from './docker-words.ts'
 import { type Candidate, type Typed, files, knownWords } from './known-words.ts'

@@ -1,6 +1,6 @@
 import { oneLine } from '../../ui/visible.ts'
-import { inventoryIn } from '../common-options.ts'
-import { any, defineCommand } from '../definition.ts'
+import { inventoryIn } from '../options/common-options.ts'
+import { any, defineCommand } from '../command.ts'
 
 export const complete = defineCommand({
   name: '__complete',

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { defineCommand, required } from '../definition.ts'
+import { defineCommand, required } from '../command.ts'
 import { type Shell, completionScripts } from './scripts.ts'
 
 const shells = Object.keys(completionScripts) as Shell[]

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { readCommand } from '../../engine/docker/verbs.ts'
 import { findProgram } from '../../engine/docker/find-program.ts'
-import type { Completes } from '../definition.ts'
+import type { Completes } from '../command.ts'
 import type { Candidate } from './known-words.ts'
 
 const words = (text: string): string[] => text.split(/\s+/)

@@ -1,7 +1,7 @@
 import type { Fleet } from '../../fleet.ts'
 import { mergeProfiles } from '../../machine/profiles.ts'
 import type { Inventory } from '../../state/inventory.ts'
-import { operandsIn } from '../common-options.ts'
+import { operandsIn } from '../options/common-options.ts'
 import type { Candidate } from './known-words.ts'
 
 /** A key that `fleet set` takes, and the values that are known of it. */

@@ -1,5 +1,5 @@
 import type { Fleet } from '../../fleet.ts'
-import type { Completes } from '../definition.ts'
+import type { Completes } from '../command.ts'
 import { completionScripts } from './scripts.ts'
 
 /** A word that could stand at the cursor. */

@@ -8,8 +8,8 @@ import {
   flag,
   parsed,
   text,
-} from '../definition.ts'
-import { parseCount } from '../numbers.ts'
+} from '../command.ts'
+import { parseCount } from '../options/numbers.ts'
 
 type Chosen = Pick<Invocation, 'fleet' | 'targets'>
 

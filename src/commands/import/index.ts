@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { foldNames } from '../../ui/fold-names.ts'
-import { type CommandGroup, defineCommand, flag, optional, required } from '../definition.ts'
-import { confirmJumpOn } from '../machines/confirmation.ts'
+import { type CommandGroup, defineCommand, flag, optional, required } from '../command.ts'
+import { confirmJumpOn } from '../options/confirmation.ts'
 import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { writeJson } from '../../ui/table.ts'
-import { defineCommand, required, text, texts } from '../definition.ts'
+import { defineCommand, required, text, texts } from '../command.ts'
 
 export const operatorAdd = defineCommand({
   name: 'add',

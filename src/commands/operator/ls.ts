@@ -1,5 +1,5 @@
 import { type Column, writeRows } from '../../ui/table.ts'
-import { defineCommand } from '../definition.ts'
+import { defineCommand } from '../command.ts'
 
 interface Row {
   readonly name: string

@@ -1,4 +1,4 @@
-import { defineCommand, required } from '../definition.ts'
+import { defineCommand, required } from '../command.ts'
 
 export const operatorRm = defineCommand({
   name: 'rm',

@@ -1,7 +1,7 @@
 import type { TrustSubject } from '../../operations/trust-driver.ts'
 import { writeJson } from '../../ui/table.ts'
-import { any, defineCommand } from '../definition.ts'
-import { requireConsent, yesOption } from '../machines/confirmation.ts'
+import { any, defineCommand } from '../command.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 const describe = ({ driver, version, folder, files, dependencies, digest }: TrustSubject): string =>
   `fleet-driver-${driver}${version === undefined ? '' : ` ${version}`} in ${folder}: ${files} files, ${dependencies} dependencies, ${digest}\n`

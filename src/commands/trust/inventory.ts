@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { writeJson } from '../../ui/table.ts'
-import { defineCommand, optional } from '../definition.ts'
+import { defineCommand, optional } from '../command.ts'
 
 export const trustInventory = defineCommand({
   name: 'inventory',

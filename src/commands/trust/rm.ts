@@ -1,5 +1,5 @@
 import { writeJson } from '../../ui/table.ts'
-import { any, defineCommand } from '../definition.ts'
+import { any, defineCommand } from '../command.ts'
 
 export const trustRm = defineCommand({
   name: 'rm',

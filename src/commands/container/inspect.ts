@@ -1,0 +1,47 @@
+import type { Engine } from '../../engine/engine.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Command, defineCommand, several } from '../command.ts'
+import { placeNames } from './references.ts'
+import { askEngines } from '../multi/query-engines.ts'
+
+type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
+
+/** Prints all that the engines say of things, as one JSON array; of several machines, each with its name. */
+const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspect>): Command =>
+  defineCommand({
+    name: 'inspect',
+    summary: `Print all about ${what}, as JSON`,
+    arguments: {
+      names: several('names', `names or ids of ${what}`, what === 'images' ? 'image' : 'container'),
+    },
+    targets: 'many',
+    gathers: true,
+    answers: 'json',
+    async run({ args, ...invocation }) {
+      const inspect = await load()
+      const { targets, namesOn } =
+        what === 'containers'
+          ? await placeNames(invocation, args.names)
+          : { targets: invocation.targets, namesOn: () => args.names }
+      const { answers, many, tellFailures } = await askEngines(
+        { ...invocation, targets },
+        (engine, signal, machine) =>
+          Promise.all(namesOn(machine).map((name) => inspect(engine, name, signal))),
+      )
+      const found = answers.flatMap(({ machine, value }) =>
+        value.map((details) => (many ? { machine, ...details } : details)),
+      )
+      writeJson(invocation.io, found)
+      return tellFailures()
+    },
+  })
+
+export const inspectContainers = inspectCommand('containers', async () => {
+  const { inspectContainer } = await import('../../engine/containers.ts')
+  return (engine, name, signal) => inspectContainer(engine, name, { signal })
+})
+
+export const inspectImages = inspectCommand(
+  'images',
+  async () => (await import('../../engine/images.ts')).inspectImage,
+)

@@ -1,0 +1,92 @@
+import { exitCodes } from '../../errors.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import type { Hosted } from '../../operations/context.ts'
+import type { LogEntry } from '../../operations/read-logs.ts'
+import { defineCommand, flag, parsed, several, text } from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+import { parseCount } from '../options/numbers.ts'
+
+/** The longest log that the broker reads, in characters. */
+const longestHosted = 1 << 19
+
+/** All of a log that is short. A longer one is left to the command's own process. */
+async function takeShort(
+  lines: AsyncIterable<LogEntry>,
+  hosted: Hosted,
+): Promise<readonly LogEntry[]> {
+  const taken: LogEntry[] = []
+  let size = 0
+  for await (const entry of lines) {
+    size += 'line' in entry ? entry.line.length + entry.time.length : 0
+    if (size > longestHosted) hosted.leave()
+    taken.push(entry)
+  }
+  return taken
+}
+
+const parseTail = (text: string): number | undefined =>
+  text === 'all' ? undefined : parseCount(text)
+
+export const logs = defineCommand({
+  name: 'logs',
+  summary: 'Show what containers printed',
+  description:
+    'Show what containers printed. Lines of several containers or machines carry the name of their source and come in the order of time; with --follow, as they are printed.',
+  arguments: { containers: several('containers', 'names or ids', 'container') },
+  options: {
+    follow: flag('-f, --follow', 'go on with what they print from now'),
+    tail: parsed('-n, --tail <lines>', 'only the last lines of each (all)', parseTail),
+    since: text('--since <time>', 'from then on: 10m, 2026-11-23T10:00:00Z, Unix seconds'),
+    until: text('--until <time>', 'up to then'),
+    timestamps: flag('-t, --timestamps', 'the time of each line before it'),
+  },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const { findContainers } = await import('../../operations/find-containers.ts')
+    const { readLogs } = await import('../../operations/read-logs.ts')
+    const { unixTime } = await import('../../engine/time.ts')
+    const range = {
+      follow: options.follow,
+      ...(options.tail === undefined ? {} : { tail: options.tail }),
+      ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
+      ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
+    }
+    if (options.follow) fleet.hosted?.leave() // its lines are work for as long as it runs
+    const { placeNames } = await import('./references.ts')
+    const placed = await placeNames({ fleet, targets }, args.containers)
+    const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })
+    const many = placed.targets.on.length > 0
+    const { found, failures: missing } = await findContainers(fleet, machines, placed)
+    const failures = [...missing]
+    const tell = (some: typeof failures) =>
+      writeFailures(io, some, { of: machines.length, json: format.json })
+    if (!many && failures[0] !== undefined) throw failures[0].error
+    if (options.follow) tell(failures) // it may never come to an end
+    const nameOf = (source: { machine: string; container: string }): string =>
+      many ? `${source.machine} ${source.container}` : source.container
+    const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
+    const lines = readLogs(found, { ...range, signal: fleet.signal })
+    // In the broker, which all other commands wait for, no more is read than a moment takes.
+    for await (const entry of fleet.hosted ? await takeShort(lines, fleet.hosted) : lines) {
+      if ('error' in entry) {
+        if (!many) throw entry.error
+        const failure = { machine: { name: entry.machine }, error: entry.error }
+        failures.push(failure)
+        if (options.follow) tell([failure])
+        continue
+      }
+      const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
+      if (format.json) io.stdout.write(`${JSON.stringify(entry)}\n`)
+      else if (prefixed === undefined) io[entry.stream].pass(`${line}\n`)
+      else prefixed.write(nameOf(entry), entry.stream, line)
+      const output = io[format.json ? 'stdout' : entry.stream]
+      if (output.needsDrain) await output.drained()
+    }
+    if (!options.follow) tell(failures)
+    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+  },
+})

@@ -1,0 +1,150 @@
+import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/containers.ts'
+import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { humanAge, humanSize, shorten } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { type Invocation, defineCommand, flag, parsed } from '../command.ts'
+import { parseCount } from '../options/numbers.ts'
+import { askEngines, listFromEngines } from '../multi/query-engines.ts'
+import { portsText } from './fields.ts'
+import { filterOption, parseFilters } from '../options/filters.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+
+/** A container as `fleet ps` shows it; sizes in bytes. */
+interface Row {
+  readonly id: string
+  readonly name: string
+  readonly image: string
+  readonly command: string
+  readonly created: string
+  readonly state: string
+  readonly status: string
+  readonly ports: readonly ContainerPort[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly size?: { readonly writable: number; readonly virtual: number }
+}
+
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness, withSize: boolean): Column<Row>[] => [
+  { title: 'CONTAINER ID', text: (row) => (wholeIds ? row.id : row.id.slice(0, 12)) },
+  {
+    title: 'IMAGE',
+    text: (row) => row.image.replace(/^sha256:(.{12}).*/, wholeIds ? '$&' : '$1'),
+  },
+  { title: 'COMMAND', text: (row) => (wholeCommands ? row.command : shorten(row.command, 20)) },
+  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  { title: 'STATUS', text: (row) => row.status },
+  { title: 'PORTS', text: (row) => portsText(row.ports) },
+  { title: 'NAME', text: (row) => row.name },
+  ...(withSize ? [sizeColumn] : []),
+]
+
+const sizeColumn: Column<Row> = {
+  title: 'SIZE',
+  text: ({ size }) =>
+    size === undefined ? '' : `${humanSize(size.writable)} (virtual ${humanSize(size.virtual)})`,
+}
+
+function rowOf(container: ContainerSummary, name: string): Row {
+  const { SizeRw, SizeRootFs } = container
+  return {
+    id: container.Id,
+    name,
+    image: container.Image,
+    command: container.Command,
+    created: new Date(container.Created * 1000).toISOString(),
+    state: container.State,
+    status: container.Status,
+    ports: container.Ports,
+    labels: container.Labels,
+    ...(SizeRw !== undefined &&
+      SizeRootFs !== undefined && { size: { writable: SizeRw, virtual: SizeRootFs } }),
+  }
+}
+
+/** Reads `--format`: docker's own JSON, or the table. Go templates are left to docker. */
+function parseFormat(format: string): 'table' | 'json' {
+  if (format === 'table' || format === 'json') return format
+  if (/^\{\{ *json +\. *\}\}$/.test(format)) return 'json'
+  throw new UserError('usage', 'fleet ps takes no Go templates: --format is table or json', {
+    hint: `for the fields as docker names them: --format json; for a template, have docker run: fleet docker ps --format ${shellQuote(format)}`,
+  })
+}
+
+/** Writes a line of JSON for each container, with docker's fields, and the machine where there are several. */
+async function writeDockerLines(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
+  query: ListOptions,
+  isWhole: boolean,
+): Promise<number> {
+  const { format, io } = invocation
+  if (format.fold) throw new UserError('usage', '--fold and --format json do not go together')
+  const { listContainers } = await import('../../engine/containers.ts')
+  const { dockerFields } = await import('./fields.ts')
+  const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
+    listContainers(engine, { ...query, signal }),
+  )
+  const now = Date.now()
+  for (const { machine, value } of answers) {
+    for (const container of value) {
+      const fields = dockerFields(container, { isWhole, now })
+      io.stdout.write(`${JSON.stringify(many ? { ...fields, Machine: machine } : fields)}\n`)
+    }
+  }
+  return tellFailures()
+}
+
+export const ps = defineCommand({
+  name: 'ps',
+  summary: 'List containers',
+  description:
+    'List containers. With --quiet, ids alone, which every command for containers takes; where machines were selected, MACHINE/ID.',
+  options: {
+    stopped: flag('-a, --all-containers', 'those that do not run, too'),
+    last: parsed('-n, --last <count>', 'only the last ones created', (count) =>
+      parseCount(count, 1),
+    ),
+    latest: flag('-l, --latest', 'only the last one created'),
+    format: parsed(
+      '--format <format>',
+      'table, or json: a line for each container, with the fields of docker ps',
+      parseFormat,
+    ),
+    size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
+    filter: filterOption,
+    trunc: noTruncOption,
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'names',
+  examples: [
+    'fleet ps -a',
+    'fleet ps --on role=web',
+    'fleet ps --all --json',
+    'fleet container stop $(fleet ps --on role=web -q)',
+  ],
+  async run({ options, ...invocation }) {
+    const { containerName, listContainers } = await import('../../engine/containers.ts')
+    const limit = options.last ?? (options.latest ? 1 : undefined)
+    const query = {
+      all: options.stopped,
+      size: options.size,
+      filters: parseFilters(options.filter),
+      ...(limit === undefined ? {} : { limit }),
+    }
+    const wholeness = wholenessOf(invocation.io, options)
+    if (options.format === 'json' && !invocation.format.json) {
+      return writeDockerLines(invocation, query, wholeness.wholeIds)
+    }
+    return listFromEngines(invocation, {
+      async list(engine, signal) {
+        const containers = await listContainers(engine, { ...query, signal })
+        return containers.map((container) => rowOf(container, containerName(container)))
+      },
+      columns: columnsOf(wholeness, options.size),
+      name({ id, machine }) {
+        const shown = wholeness.wholeIds ? id : id.slice(0, 12)
+        return machine === undefined ? shown : `${machine}/${shown}`
+      },
+    })
+  },
+})

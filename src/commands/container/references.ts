@@ -1,0 +1,120 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import type { Invocation, Targets } from '../command.ts'
+
+type Asking = Pick<Invocation, 'fleet' | 'targets'>
+
+/** A container with its machine, as `fleet ps -q` prints it: `web-1/3f2a9c`; with a path behind it for `cp`. */
+const reference = /^(?<machine>[A-Za-z0-9][\w.-]*)\/(?<container>[A-Za-z0-9][\w.-]*(?::.*)?)$/s
+
+/** Whether a word could name a container together with its machine. */
+export const isReference = (word: string): boolean => reference.test(word)
+
+/** The name of a container on a machine. */
+interface PlacedName {
+  readonly machine: Machine
+  readonly container: string
+}
+
+/** What each word names, where it names a machine too. A slash is in no name of a container, so what is before it is one. */
+async function placeEach(
+  inventory: Inventory,
+  words: readonly string[],
+  mayBeOther: boolean,
+): Promise<ReadonlyMap<string, PlacedName>> {
+  const { findMachine } = await import('../../operations/choose-machines.ts')
+  const placed = new Map<string, PlacedName>()
+  for (const word of words) {
+    const { machine: name, container } = reference.exec(word)?.groups ?? {}
+    if (name === undefined || container === undefined) continue
+    if (mayBeOther && !(inventory.machines as ReadonlyMap<string, Machine>).has(name)) continue
+    placed.set(word, { machine: findMachine(inventory, name), container })
+  }
+  return placed
+}
+
+function checkAlone(
+  { machine, on, retryFailed }: Targets,
+  words: readonly string[],
+  placed: ReadonlyMap<string, PlacedName>,
+): void {
+  const [first = ''] = placed.keys()
+  if (machine !== undefined || on.length > 0 || retryFailed) {
+    throw new UserError('usage', `${first} names its machine, and an option names another`, {
+      hint: 'leave out --machine, --on, --all and --retry-failed',
+    })
+  }
+  const other = words.find((word) => !placed.has(word))
+  if (other === undefined) return
+  throw new UserError(
+    'usage',
+    `${first} names its machine, and ${JSON.stringify(other)} does not`,
+    {
+      hint: `write MACHINE/${other}`,
+    },
+  )
+}
+
+/** The names of containers that were typed, by machine. */
+export interface PlacedNames {
+  /** The machines that are meant. */
+  readonly targets: Targets
+  /** Whether the names told their machines. */
+  readonly isPlaced: boolean
+  /** The names of containers on a machine. */
+  readonly namesOn: (machine: string) => readonly string[]
+}
+
+/**
+ * Reads names of containers, some of which may be of the form MACHINE/CONTAINER. Throws kind `unknown-machine` where there
+ * is no such machine, and `usage` where an option names machines besides, or where only some names tell theirs.
+ */
+export async function placeNames(
+  { fleet, targets }: Asking,
+  names: readonly string[],
+): Promise<PlacedNames> {
+  if (!names.some(isReference)) return { targets, isPlaced: false, namesOn: () => names }
+  const placed = await placeEach(await (await fleet.inventory()).read(), names, false)
+  checkAlone(targets, names, placed)
+  const machines = [...new Set([...placed.values()].map(({ machine }) => machine.name))]
+  const [only] = machines
+  return {
+    targets: machines.length === 1 ? { ...targets, machine: only } : { ...targets, on: machines },
+    isPlaced: true,
+    namesOn: (name) =>
+      [...placed.values()].flatMap(({ machine, container }) =>
+        machine.name === name ? [container] : [],
+      ),
+  }
+}
+
+/**
+ * The docker command line for each machine that the names of containers in `words` tell; undefined where they tell none.
+ * Throws as {@link placeNames} does.
+ */
+export async function placeWords(
+  { fleet, targets }: Asking,
+  words: readonly string[],
+): Promise<ReadonlyMap<Machine, readonly string[]> | undefined> {
+  const { readContainerNames } = await import('../../engine/docker/container-names.ts')
+  const command = readContainerNames(words)
+  if (command === undefined || !command.names.some(isReference)) return undefined
+  const inventory = await (await fleet.inventory()).read()
+  const isAnything = command.verb === 'inspect' && !words.includes('container') // images too
+  const placed = await placeEach(inventory, command.names, isAnything)
+  if (placed.size === 0) return undefined
+  checkAlone(targets, command.names, placed)
+  const machines = new Set([...placed.values()].map(({ machine }) => machine))
+  if (command.verb === 'cp' && machines.size > 1) {
+    throw new UserError('usage', 'docker cp copies within one machine', {
+      hint: 'copy to this computer first, or between hosts: fleet cp',
+    })
+  }
+  const wordsOn = (machine: Machine): readonly string[] =>
+    command.rename((name) => {
+      const found = placed.get(name)
+      return found?.machine === machine ? found.container : undefined
+    })
+  return new Map([...machines].map((machine) => [machine, wordsOn(machine)]))
+}

@@ -1,0 +1,86 @@
+import { UserError } from '../../errors.ts'
+import { passThroughStreams } from '../../ui/io.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { type Command, type Invocation, any, defineCommand } from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+import { checkPlacement } from './misplaced-option.ts'
+
+/** Fleet's own failures, as docker's are: the command's codes go up to 124. */
+const dockerFailure = 125
+
+/** Runs docker on several machines at once, each line of output behind the machine's name. */
+async function runEverywhere(
+  invocation: Invocation,
+  machines: readonly Machine[],
+  wordsOn: (machine: Machine) => readonly string[],
+): Promise<number> {
+  const { fleet, io } = invocation
+  fleet.hosted?.leave()
+  const { checkForMany } = await import('./one-machine-only.ts')
+  for (const machine of machines) checkForMany(wordsOn(machine))
+  const { runDockerLines } = await import('../../operations/run-docker.ts')
+  const { runEach } = await import('../multi/run-each.ts')
+  return runEach(invocation, machines, 'docker', (machine, signal, take) =>
+    runDockerLines(fleet, machine, wordsOn(machine), { env: io.env, cwd: io.cwd, signal }, take),
+  )
+}
+
+/** Runs docker where names of containers tell their machines; undefined where they tell none. */
+async function runWhereNamed(
+  invocation: Invocation,
+  words: readonly string[],
+): Promise<number | undefined> {
+  const { isReference, placeWords } = await import('../container/references.ts')
+  if (!words.some(isReference)) return undefined
+  const placed = await placeWords(invocation, words)
+  if (placed === undefined) return undefined
+  const [first, ...others] = placed.keys()
+  if (first === undefined || others.length > 0) {
+    return runEverywhere(invocation, [...placed.keys()], (machine) => placed.get(machine) ?? [])
+  }
+  const { runDocker } = await import('../../operations/run-docker.ts')
+  const streams = passThroughStreams(invocation.io)
+  return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
+}
+
+/** Help where there is no machine whose docker could give its own. */
+const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
+  `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [words...]
+
+${summary}. The words behind it are docker's: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
+`
+
+/**
+ * A command that hands its words to docker unread, behind `prefix`: on one machine as if
+ * docker ran there, on several with prefixed lines.
+ */
+export const passThrough = (name: string, prefix: readonly string[], summary: string): Command =>
+  defineCommand({
+    name,
+    summary,
+    arguments: { words: any('words', 'as docker takes them', 'file') },
+    passesThrough: true,
+    dockerWords: prefix,
+    targets: 'many',
+    gathers: true,
+    failureCode: dockerFailure,
+    async run(invocation) {
+      const { fleet, io, args, targets } = invocation
+      const { chooseMachine, choosesMany } = await import('../../operations/choose-machines.ts')
+      const words = [...prefix, ...args.words]
+      checkPlacement(prefix, args.words)
+      const code = await runWhereNamed(invocation, words)
+      if (code !== undefined) return code
+      if (choosesMany(targets)) {
+        return runEverywhere(invocation, await chooseEngines(invocation), () => words)
+      }
+      const { runDocker } = await import('../../operations/run-docker.ts')
+      const machine = await chooseMachine(fleet, targets.machine).catch((error: unknown) => {
+        if (args.words[0] === '--help' && error instanceof UserError) return undefined
+        throw error
+      })
+      if (machine !== undefined) return runDocker(fleet, machine, words, passThroughStreams(io))
+      io.stdout.write(helpWithoutMachine(name, prefix, summary))
+      return undefined
+    },
+  })

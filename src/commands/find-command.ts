@@ -1,0 +1,23 @@
+import { type Command, type CommandGroup, isGroup } from './command.ts'
+import { commandList } from './index.ts'
+
+export const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
+  entry.name === verb || (!isGroup(entry) && (entry.aliases ?? []).some((name) => name === verb))
+
+/** Whether a command or a group is called `verb`. */
+export const isKnown = (verb: string | undefined): boolean =>
+  commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
+
+/** The command called `verb`, where it is one and not a group. */
+export function findCommand(verb: string | undefined): Command | undefined {
+  const entries = commandList.flatMap((section) => section.entries)
+  const found = entries.find((entry) => isCalled(entry, verb))
+  return found === undefined || isGroup(found) ? undefined : found
+}
+
+/** The group of commands called `verb`, where it is one. */
+export const findGroup = (verb: string): CommandGroup | undefined =>
+  commandList
+    .flatMap(({ entries }) => entries)
+    .filter(isGroup)
+    .find((group) => group.name === verb)

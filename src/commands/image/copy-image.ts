@@ -1,0 +1,59 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { ImageCopy } from '../../operations/copy-image.ts'
+import { writeGathered } from '../../ui/failure.ts'
+import { humanSize } from '../../ui/human.ts'
+import { openProgress } from '../../ui/progress.ts'
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, required, several } from '../command.ts'
+
+/** How many copies leave a machine at once. */
+const usualConcurrency = 4
+
+const summaryOf = ({ sent, layers, bytes }: ImageCopy): string =>
+  sent === 0 && bytes === 0
+    ? 'was there already'
+    : `${sent} of ${layers} layers sent, ${humanSize(bytes)}`
+
+export const copyImageCommand = defineCommand({
+  name: 'copy',
+  summary: 'Copy an image from one machine to others',
+  description:
+    'Copy an image from one machine to others, without a registry: it goes through this computer, and layers that a machine has are not sent.',
+  arguments: {
+    image: required('image', 'a name or an id', 'image'),
+    from: required('from', 'the machine that has it', 'machine'),
+    to: several('to', 'the machines that get it', 'machine'),
+  },
+  answers: 'json',
+  examples: ['fleet image copy app:2 build-1 web-1 web-2'],
+  async run({ fleet, io, args, format }) {
+    const { findMachine } = await import('../../operations/choose-machines.ts')
+    const { copyImage } = await import('../../operations/copy-image.ts')
+    const { gather } = await import('../../operations/gather.ts')
+    const inventory = await (await fleet.inventory()).read()
+    const from = findMachine(inventory, args.from)
+    const targets = [...new Set(args.to)].map((name) => findMachine(inventory, name))
+    if (targets.includes(from)) {
+      throw new UserError('usage', `${from.name} is where the image is copied from`)
+    }
+    const names = targets.map(({ name }) => name)
+    const copyAll = async () => {
+      using display = await openProgress(io, format, names)
+      const copy = (to: Machine, signal: AbortSignal) =>
+        display.track(to.name, (report) =>
+          copyImage(fleet, { image: args.image, from, to, signal }, (step, bytes) =>
+            report(step, bytes === undefined ? undefined : humanSize(bytes)),
+          ),
+        )
+      return await gather(fleet, targets, copy, { concurrency: usualConcurrency })
+    }
+    const gathered = await copyAll()
+    const copies = gathered.outcomes.flatMap((outcome) =>
+      'value' in outcome ? [{ machine: outcome.machine.name, ...outcome.value }] : [],
+    )
+    if (format.json) writeJson(io, copies)
+    else for (const copy of copies) io.stderr.write(`${copy.machine}: ${summaryOf(copy)}\n`)
+    return writeGathered(io, gathered, format)
+  },
+})

@@ -1,0 +1,30 @@
+import type { DiskUsageRow } from '../../engine/disk-usage.ts'
+import { humanSize } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { defineCommand } from '../command.ts'
+import { listFromEngines } from '../multi/query-engines.ts'
+
+const columns: readonly Column<DiskUsageRow>[] = [
+  { title: 'KIND', text: (row) => row.kind },
+  { title: 'TOTAL', text: (row) => String(row.total) },
+  { title: 'ACTIVE', text: (row) => String(row.active) },
+  { title: 'SIZE', text: (row) => humanSize(row.size) },
+  { title: 'RECLAIMABLE', text: (row) => humanSize(row.reclaimable) },
+]
+
+export const df = defineCommand({
+  name: 'df',
+  summary: 'Show what images, containers and volumes take on the disk',
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  async run(invocation) {
+    const { measuringMs, readDiskUsage, summarizeDiskUsage } =
+      await import('../../engine/disk-usage.ts')
+    return listFromEngines(invocation, {
+      list: async (engine, signal) => summarizeDiskUsage(await readDiskUsage(engine, signal)),
+      columns,
+      timeMs: measuringMs,
+    })
+  },
+})

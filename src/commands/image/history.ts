@@ -1,0 +1,52 @@
+import { humanAge, humanSize, shorten } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { defineCommand, required } from '../command.ts'
+import { listFromEngines } from '../multi/query-engines.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+
+/** A step of how an image was made, as `fleet history` shows it; size in bytes. */
+interface Row {
+  readonly image: string
+  readonly created: string
+  readonly createdBy: string
+  readonly size: number
+  readonly comment: string
+}
+
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
+  {
+    title: 'IMAGE',
+    text: (row) => (wholeIds ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
+  },
+  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  {
+    title: 'CREATED BY',
+    text: ({ createdBy }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
+  },
+  { title: 'SIZE', text: (row) => humanSize(row.size) },
+  { title: 'COMMENT', text: (row) => row.comment },
+]
+
+export const history = defineCommand({
+  name: 'history',
+  summary: 'Show how an image was made, step by step',
+  arguments: { image: required('image', 'name or id of the image', 'image') },
+  options: { trunc: noTruncOption },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  async run({ args, options, ...invocation }) {
+    const { readHistory } = await import('../../engine/images.ts')
+    return listFromEngines(invocation, {
+      list: async (engine, signal) =>
+        (await readHistory(engine, args.image, signal)).map((step) => ({
+          image: step.Id,
+          created: new Date(step.Created * 1000).toISOString(),
+          createdBy: step.CreatedBy,
+          size: step.Size,
+          comment: step.Comment,
+        })),
+      columns: columnsOf(wholenessOf(invocation.io, options)),
+    })
+  },
+})

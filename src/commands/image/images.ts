@@ -1,0 +1,83 @@
+import type { ImageSummary } from '../../engine/images.ts'
+import { humanAge, humanSize } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { defineCommand, flag } from '../command.ts'
+import { listFromEngines } from '../multi/query-engines.ts'
+import { filterOption, parseFilters } from '../options/filters.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+
+/** A name of an image, as `fleet images` shows it; size in bytes. */
+interface Row {
+  readonly repository: string
+  readonly tag: string
+  readonly digest?: string
+  readonly id: string
+  readonly created: string
+  readonly size: number
+}
+
+const none = '<none>'
+
+/** Splits at the last colon that stands behind the last slash, for a registry may have a port. */
+function splitReference(reference: string): { repository: string; tag: string } {
+  const [, repository = reference, tag = none] = /^(.*):([^/]*)$/.exec(reference) ?? []
+  return { repository, tag }
+}
+
+/** An image has a row for each of its names, and one if it has none. */
+function rowsOf(image: ImageSummary): Row[] {
+  const digests = image.RepoDigests ?? []
+  const names = image.RepoTags?.length ? image.RepoTags : [`${repositoryOf(digests[0])}:${none}`]
+  return names.map((name) => {
+    const { repository, tag } = splitReference(name)
+    const digest = digests.find((text) => text.startsWith(`${repository}@`))?.split('@')[1]
+    return {
+      repository,
+      tag,
+      ...(digest === undefined ? {} : { digest }),
+      id: image.Id,
+      created: new Date(image.Created * 1000).toISOString(),
+      size: image.Size,
+    }
+  })
+}
+
+const repositoryOf = (digest: string | undefined): string => digest?.split('@')[0] ?? none
+
+const columnsOf = ({ wholeIds }: Wholeness, withDigests: boolean): Column<Row>[] => [
+  { title: 'REPOSITORY', text: (row) => row.repository },
+  { title: 'TAG', text: (row) => row.tag },
+  ...(withDigests ? [{ title: 'DIGEST', text: (row: Row) => row.digest ?? none }] : []),
+  { title: 'IMAGE ID', text: (row) => (wholeIds ? row.id : row.id.slice('sha256:'.length, 19)) },
+  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  { title: 'SIZE', text: (row) => humanSize(row.size) },
+]
+
+export const images = defineCommand({
+  name: 'images',
+  summary: 'List images',
+  options: {
+    all: flag('-a, --all-images', 'the layers in between, too'),
+    digests: flag('--digests', 'the digests by which registries know them'),
+    filter: filterOption,
+    trunc: noTruncOption,
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'names',
+  examples: ['fleet images --on role=web', 'fleet images -f dangling=true'],
+  async run({ options, ...invocation }) {
+    const { listImages } = await import('../../engine/images.ts')
+    const query = {
+      all: options.all,
+      digests: options.digests,
+      filters: parseFilters(options.filter),
+    }
+    return listFromEngines(invocation, {
+      list: async (engine, signal) =>
+        (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
+      columns: columnsOf(wholenessOf(invocation.io, options), options.digests),
+      name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),
+    })
+  },
+})

@@ -1,0 +1,53 @@
+import { humanSize, shorten } from '../../ui/human.ts'
+import type { Column } from '../../ui/table.ts'
+import { any, defineCommand } from '../command.ts'
+import { listFromEngines } from '../multi/query-engines.ts'
+import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+
+/** A layer of an image, as `fleet image layers` shows it; size in bytes. */
+interface Row {
+  readonly image: string
+  readonly layer: string
+  readonly size?: number
+  readonly sharedWith: readonly string[]
+  readonly createdBy?: string
+}
+
+const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
+  { title: 'IMAGE', text: (row) => row.image },
+  { title: 'LAYER', text: (row) => (wholeIds ? row.layer : row.layer.slice('sha256:'.length, 19)) },
+  { title: 'SIZE', text: ({ size }) => (size === undefined ? '?' : humanSize(size)) },
+  { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-' },
+  {
+    title: 'CREATED BY',
+    text: ({ createdBy = '' }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
+  },
+]
+
+export const layers = defineCommand({
+  name: 'layers',
+  summary: 'List the layers of images, their sizes, and which images share them',
+  arguments: { images: any('images', 'names or ids; all images if none is named', 'image') },
+  options: { trunc: noTruncOption },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  async run({ args, options, ...invocation }) {
+    const { imageLayers } = await import('../../engine/image-layers.ts')
+    const query = args.images.length === 0 ? {} : { images: args.images }
+    return listFromEngines<Row>(invocation, {
+      async list(engine, signal) {
+        const layered = await imageLayers(engine, { ...query, signal })
+        return layered.flatMap(({ id, names, layers }) =>
+          layers.map(({ digest, ...layer }) => ({
+            image: names[0] ?? id.slice('sha256:'.length, 19),
+            layer: digest,
+            ...layer,
+          })),
+        )
+      },
+      columns: columnsOf(wholenessOf(invocation.io, options)),
+      timeMs: 120_000, // an engine is asked two questions an image
+    })
+  },
+})

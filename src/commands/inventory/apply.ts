@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { UserError, exitCodes, messageOf } from '../../errors.ts'
+import type { ChangePlan } from '../../operations/change-plan.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { writeJson } from '../../ui/table.ts'
+import { commonOptions } from '../options/common-options.ts'
+import { type Invocation, defineCommand, text } from '../command.ts'
+import { agreeSevere, destroyOption, leftAsItIs } from './confirm-destructive.ts'
+import { allowNamedPaths, allowPathOption, confirmGrants } from './confirm-grants.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+import {
+  explainStoppedApply,
+  explainUnfinished,
+  tellUnfinished,
+} from '../machine/create/interrupted.ts'
+import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
+import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
+import { describePlan, planCode } from './show-plan.ts'
+import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** Has the person confirmed all that the changes give machines from outside the folder of the inventory. */
+async function confirmChanges(
+  surroundings: Pick<Invocation, 'fleet' | 'io'>,
+  { changes }: ChangePlan,
+  inventory: Inventory,
+): Promise<void> {
+  const { grantsOfChange } = await import('../../operations/grants.ts')
+  const grants = changes.map(async (change) => {
+    const machine = [...inventory.machines.values()].find(({ name }) => name === change.machine)
+    return machine === undefined
+      ? []
+      : grantsOfChange(surroundings.fleet, inventory, machine, change)
+  })
+  await confirmGrants(surroundings, (await Promise.all(grants)).flat(), 'fleet apply')
+}
+
+async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
+  const { parsePlan } = await import('../../operations/change-plan.ts')
+  const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
+    throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
+      hint: `fleet plan --out ${shellQuote(name)}`,
+    })
+  })
+  return parsePlan(content, name)
+}
+
+export const apply = defineCommand({
+  name: 'apply',
+  summary: 'Do what fleet plan shows',
+  description:
+    'Do what fleet plan shows, several machines at once, once you have seen it; with --on for the machines chosen alone. What is cut short the next apply goes on with. A host that would have to go, with all that is on it, goes only where you say so: --yes does not stand for that, --destroy does. The exit code is 1 where something was left for that.',
+  options: {
+    plan: text(
+      '--plan <file>',
+      'do exactly what this plan says; refused when the inventory changed since',
+      'file',
+    ),
+    ...lookOptions,
+    ...hostKeyOptions,
+    maxFail: commonOptions.maxFail,
+    allowPath: allowPathOption,
+    yes: yesOption,
+    destroy: destroyOption,
+  },
+  targets: 'many',
+  answers: 'json',
+  examples: [
+    'fleet apply',
+    'fleet apply --yes --accept-new',
+    'fleet apply --on role=web',
+    'fleet apply --plan today.plan --destroy web-3',
+  ],
+  async run({ fleet, io, options, targets, format }) {
+    const surroundings = { fleet, io, format }
+    const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
+    const { checkPlanned, narrowPlan } = await import('../../operations/change-plan.ts')
+    await allowNamedPaths(surroundings, options.allowPath) // looking at an engine may need it
+    const chosen = await chosenNames({ fleet, targets })
+    const made =
+      options.plan === undefined
+        ? await lookAtWorld(surroundings, chosen, options)
+        : await readPlan(surroundings, options.plan)
+    const store = await fleet.inventory()
+    const before = await store.read()
+    checkPlanned(made, before)
+    const plan = chosen === undefined ? made : narrowPlan(made, before, chosen)
+    if (plan.changes.length === 0) {
+      if (format.json) writeJson(io, [])
+      else io.stderr.write(describePlan(plan))
+      return planCode(plan)
+    }
+    if (format.json) io.stderr.write(`${JSON.stringify({ event: 'plan', ...plan })}\n`)
+    const preface = format.json ? '' : describePlan(plan)
+    await requireConsent(io, options.yes, 'Do all of this?', preface)
+    const inventory = await store.read()
+    checkPlanned(plan, inventory)
+    await confirmChanges(surroundings, plan, inventory)
+    const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
+    const { agreedChanges, severeIn } = await import('../../operations/severe-changes.ts')
+    const agreed = agreedChanges(plan, mayGo)
+    const leaving = agreed.filter(({ action }) => action === 'remove')
+    const left = severeIn(plan).filter(({ machine }) => !mayGo.has(machine))
+    const applyOne = applyTo(fleet, inventory, new Set(leaving.map(({ machine }) => machine)))
+    const trust = trustFrom(io, options)
+    const machines = orderChanges(inventory, agreed)
+    const outcomes = await workOnMachines(
+      surroundings,
+      machines,
+      (machine, calls) => applyOne(machine, { ...calls, trust }),
+      { concurrency: targets.parallel, maxFail: options.maxFail },
+    ).catch(async (error: unknown) => {
+      const names = machines.map(({ name }) => name)
+      if (io.signal.aborted) throw await explainStoppedApply(fleet, names)
+      throw await explainUnfinished(fleet, names, error, 'fleet apply')
+    })
+    const { values, failed, code } = sumUp({ io, format }, outcomes)
+    await tellUnfinished(
+      surroundings,
+      failed.map(({ name }) => name),
+      'fleet apply',
+    )
+    for (const change of left) writeFailure(io, leftAsItIs(change), format.json)
+    const places = [...inventory.machines.keys()]
+    const inTheirOrder = values.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
+    if (format.json) writeJson(io, inTheirOrder)
+    else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)
+    return left.length > 0 ? exitCodes.failed : code
+  },
+})

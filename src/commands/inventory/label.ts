@@ -1,0 +1,61 @@
+import type { Machine } from '../../machine/machine.ts'
+import { exitCodes } from '../../errors.ts'
+import { writeJson, writeRows } from '../../ui/table.ts'
+import { any, defineCommand, machineArgument } from '../command.ts'
+import { nothingChanged, sumUp } from '../multi/work-on-machines.ts'
+
+const pairsOf = ({ labels = {} }: Machine): string[] =>
+  Object.entries(labels).map(([key, value]) => `${key}=${value}`)
+
+export const label = defineCommand({
+  name: 'label',
+  summary: 'Show, set or remove the labels of machines',
+  description:
+    'Show, set or remove the labels of a machine, or with --on of several: of all of them, or of none where one cannot be changed.',
+  arguments: {
+    name: machineArgument('the machine', 'required'),
+    labels: any('labels', 'key=value sets a label, key- removes it', 'label'),
+  },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: [
+    'fleet label web-1 role=web env=prod',
+    'fleet label web-1 env-',
+    "fleet label --on 'web-*' env=prod",
+  ],
+  async run({ fleet, io, args, targets, format }) {
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const { labelMachines, parseLabelChange } = await import('../../operations/label-machine.ts')
+    const change = parseLabelChange(args.labels)
+    const machines = await namedMachines(fleet, targets)
+    const outcomes =
+      args.labels.length === 0
+        ? machines.map((machine) => ({ machine, value: machine }))
+        : await labelMachines(fleet, machines, change)
+    if (!choosesMany(targets)) {
+      const { onlyValue } = await import('../../operations/edit-entries.ts')
+      const machine = onlyValue(outcomes)
+      if (format.json) writeJson(io, machine.labels ?? {})
+      else for (const pair of pairsOf(machine)) io.stdout.write(`${pair}\n`)
+      return exitCodes.ok
+    }
+    const { values, code } = sumUp({ io, format }, outcomes)
+    if (code !== exitCodes.ok) return nothingChanged({ io, format })
+    if (format.json) {
+      writeJson(
+        io,
+        values.map(({ name, labels = {} }) => ({ name, labels })),
+      )
+      return code
+    }
+    await writeRows<Machine>(io, format, {
+      rows: values,
+      columns: [
+        { title: 'MACHINE', text: ({ name }) => name },
+        { title: 'LABELS', text: (machine) => pairsOf(machine).join(',') },
+      ],
+    })
+    return code
+  },
+})

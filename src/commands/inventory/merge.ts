@@ -1,0 +1,48 @@
+import { basename, dirname, resolve } from 'node:path'
+import { UserError, exitCodes } from '../../errors.ts'
+import { writeJson } from '../../ui/table.ts'
+import { any, defineCommand, flag } from '../command.ts'
+
+export const merge = defineCommand({
+  name: 'merge',
+  summary: 'Merge what two branches did to the inventory, entry by entry',
+  description:
+    'Merge what two branches did to the inventory, entry by entry, where git left it in conflict. git does so by itself in a clone that was told to: fleet merge --install; it then calls fleet merge BASE OURS THEIRS.',
+  arguments: {
+    files: any('files', 'for git: base, ours and theirs; the result goes to ours', 'file'),
+  },
+  options: { install: flag('--install', 'have git merge so by itself, in this clone') },
+  answers: 'json',
+  examples: ['fleet merge && git add machines.yaml', 'fleet merge --install'],
+  async run({ fleet, io, args, options, format }) {
+    const [base, ours, theirs] = args.files.map((file) => resolve(io.cwd, file))
+    if (args.files.length !== 0 && args.files.length !== 3) {
+      throw new UserError('usage', 'a merge is of three files: base, ours and theirs')
+    }
+    if (options.install) {
+      const { location } = await fleet.inventory()
+      const { installMergeDriver } = await import('../../state/git-merge-driver.ts')
+      const [folder, name] = [dirname(location), basename(location)]
+      for (const file of await installMergeDriver(folder, name, fleet.env)) {
+        io.stderr.write(`wrote ${file}\n`)
+      }
+      io.stderr.write('git merges the inventory entry by entry in this clone\n')
+      return undefined
+    }
+    const { mergeConflicted, mergeFiles } = await import('../../operations/merge-inventory.ts')
+    const isForGit = base !== undefined && ours !== undefined && theirs !== undefined
+    const conflicts = isForGit
+      ? await mergeFiles(fleet, [base, ours, theirs])
+      : await mergeConflicted(fleet, (await fleet.inventory()).location)
+    if (format.json) writeJson(io, { conflicts })
+    else for (const conflict of conflicts) io.stderr.write(`${conflict}\n`)
+    if (!isForGit && !format.json) {
+      io.stderr.write(
+        conflicts.length > 0
+          ? 'decide between the marker lines, then git add it\n'
+          : 'merged; next: git add it, and go on with the merge or rebase\n',
+      )
+    }
+    return conflicts.length > 0 ? exitCodes.inventory : exitCodes.ok
+  },
+})

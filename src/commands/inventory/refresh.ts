@@ -1,0 +1,30 @@
+import type { Drift } from '../../operations/change-plan.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { defineCommand } from '../command.ts'
+import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
+
+const columns: readonly Column<Drift>[] = [
+  { title: 'MACHINE', text: ({ machine }) => machine },
+  { title: 'FIELD', text: ({ field }) => field },
+  { title: 'WAS', text: ({ remembered = '' }) => remembered },
+  { title: 'IS', text: ({ seen }) => seen },
+]
+
+export const refresh = defineCommand({
+  name: 'refresh',
+  summary: 'Have the records say what hosts are now',
+  description:
+    'Look at all hosts and write into the records what changed outside: addresses, systems, versions of engines. Changes no host.',
+  options: lookOptions,
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  async run({ fleet, io, options, targets, format }) {
+    const { refreshRecords } = await import('../../operations/refresh-records.ts')
+    const chosen = await chosenNames({ fleet, targets })
+    const { drift } = await lookAtWorld({ fleet, io, format }, chosen, options)
+    const rows = await refreshRecords(fleet, drift)
+    if (rows.length === 0 && !format.json) io.stderr.write('nothing changed outside\n')
+    else await writeRows(io, format, { rows, columns })
+  },
+})

@@ -1,0 +1,125 @@
+import { exitCodes, UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { FieldChange } from '../../operations/describe-changes.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, any, defineCommand, flag, machineArgument } from '../command.ts'
+import { nothingChanged, sumUp } from '../multi/work-on-machines.ts'
+
+const asJson = ({ name, ...machine }: Machine) => ({ ...machine, name })
+
+/** What the fields of a machine or a profile were and are. */
+function describeSet(whose: string, changes: readonly FieldChange[]): string {
+  if (changes.length === 0) return `${whose} is unchanged: it says that already\n`
+  const lines = changes.map(
+    ({ key, from = '(not set)', to = '(not set)' }) => `${whose}: ${key}: ${from} -> ${to}\n`,
+  )
+  return lines.join('')
+}
+
+/** Whether something must follow: a note of the inventory alone, such as a label, needs nothing. */
+const concernsHost = (changes: readonly FieldChange[]): boolean =>
+  changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
+
+/** What brings hosts to what was set. */
+function describeNext(machines: readonly Machine[], on: readonly string[]): string {
+  const [first] = machines
+  if (first === undefined) return ''
+  if (machines.every(({ host }) => host === undefined)) {
+    const names = machines.map(({ name }) => name).join(' ')
+    return `next: fleet create ${names}\n`
+  }
+  const chosen = on.length === 0 ? [first.name] : on
+  const target = chosen.map((selector) => `--on ${shellQuote(selector)}`).join(' ')
+  return `next: fleet apply ${target} (fleet plan ${target} shows what changes on the host)\n`
+}
+
+/** Changes what a profile says. */
+async function setProfileOf(
+  { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,
+  settings: readonly string[],
+): Promise<void> {
+  const { parseSettings } = await import('../../operations/set-machine.ts')
+  const { setProfile } = await import('../../operations/set-profile.ts')
+  const [name] = targets.names
+  if (name === undefined) {
+    throw new UserError('usage', 'with --profile, name one profile: options choose machines only', {
+      hint: 'fleet set --profile NAME KEY=VALUE',
+    })
+  }
+  const { profile, changes } = await setProfile(fleet, name, parseSettings(settings))
+  if (format.json) writeJson(io, { name, ...profile })
+  else {
+    io.stderr.write(describeSet(`profile ${name}`, changes))
+    if (concernsHost(changes)) {
+      io.stderr.write('next: fleet apply (fleet plan shows what changes on which machines)\n')
+    }
+  }
+}
+
+export const set = defineCommand({
+  name: 'set',
+  summary: 'Change what the entries of machines say',
+  description:
+    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host stays as it is until fleet apply, which changes it in place where its provider can. With --on, the entries of several machines: of all of them, or of none where one cannot be changed. With --profile, what a profile says, for all machines that extend it: also count.',
+  arguments: {
+    name: {
+      ...machineArgument('the machine; with --profile, the profile', 'required'),
+      completes: 'set-name',
+    },
+    settings: any('settings', 'key=value sets, key- removes; at least one', 'setting'),
+  },
+  options: { profile: flag('--profile', 'the name is that of a profile') },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: [
+    'fleet set web-1 protected=true label.role=web',
+    'fleet set web-1 via=bastion engine-',
+    'fleet set web-1 type=t3.medium disk=60 && fleet apply',
+    'fleet set --on role=web protected=true',
+    'fleet set --profile web count=7',
+  ],
+  async run({ fleet, io, args: { settings }, options, targets, format }) {
+    if (settings.length === 0) {
+      const [word = ''] = targets.names
+      throw new UserError(
+        'usage',
+        targets.on.length === 0 && (word === '' || word.includes('='))
+          ? 'no machine was named'
+          : 'there is nothing to set',
+        { hint: 'fleet set NAME key=value, or fleet set --on SELECTOR key=value; key- removes' },
+      )
+    }
+    if (options.profile) {
+      await setProfileOf({ fleet, io, targets, format }, settings)
+      return exitCodes.ok
+    }
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const { parseSettings, setMachines } = await import('../../operations/set-machine.ts')
+    const words = parseSettings(settings)
+    const machines = await namedMachines(fleet, targets)
+    const outcomes = await setMachines(fleet, machines, words)
+    const isOne = !choosesMany(targets)
+    if (isOne) {
+      const { onlyValue } = await import('../../operations/edit-entries.ts')
+      onlyValue(outcomes)
+    }
+    const { values, code } = sumUp({ io, format }, outcomes)
+    if (code !== exitCodes.ok) return nothingChanged({ io, format })
+    if (format.json) {
+      writeJson(io, isOne ? values.map(asJson)[0] : values.map(asJson))
+      return code
+    }
+    const { changedFields } = await import('../../operations/describe-changes.ts')
+    const concerned: Machine[] = []
+    for (const outcome of outcomes) {
+      if ('error' in outcome) continue
+      const changes = changedFields(outcome.machine, outcome.value)
+      io.stderr.write(describeSet(outcome.value.name, changes))
+      if (concernsHost(changes)) concerned.push(outcome.value)
+    }
+    io.stderr.write(describeNext(concerned, targets.on))
+    return code
+  },
+})

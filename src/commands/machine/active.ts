@@ -1,0 +1,30 @@
+import { UserError } from '../../errors.ts'
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand } from '../command.ts'
+
+export const active = defineCommand({
+  name: 'active',
+  summary: 'Print the active machine',
+  description:
+    'Print the machine that plain commands use: the one that $FLEET_MACHINE names, else the active one.',
+  answers: 'json',
+  async run({ fleet, io, format }) {
+    const { findActive, overrideOf } = await import('../../operations/choose-machines.ts')
+    const machine = await findActive(fleet, await (await fleet.inventory()).read())
+    if (machine === undefined) {
+      throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })
+    }
+    const { name } = machine
+    const chosen = await (await fleet.active()).current()
+    const overrides =
+      chosen !== undefined && overrideOf(fleet, chosen) !== undefined ? chosen : undefined
+    if (format.json) writeJson(io, { name, overrides })
+    else {
+      io.stdout.write(`${name}\n`)
+      if (overrides === undefined) return
+      io.stderr.write(
+        `$FLEET_MACHINE says ${name}; it overrides ${overrides}, the active machine\n`,
+      )
+    }
+  },
+})

@@ -1,0 +1,89 @@
+import { parseLabels } from '../../machine/labels.ts'
+import { parseMachineName } from '../../machine/name.ts'
+import { withProgress } from '../../ui/progress.ts'
+import { defineCommand, flag, parsed, required, text, texts } from '../command.ts'
+import { confirmJumpOn } from '../options/confirmation.ts'
+import { driverOptions } from './create/options.ts'
+import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
+import { reportMachines } from './report-machine.ts'
+
+const options = {
+  name: parsed('--name <name>', 'what to call it; its host name if not said', parseMachineName),
+  driver: text(
+    '-d, --driver <driver>',
+    'the driver of its provider, for a host named by its id',
+    'driver',
+  ),
+  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
+  identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
+  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
+  noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
+  ...hostKeyOptions,
+} as const
+
+export const adopt = defineCommand({
+  name: 'adopt',
+  summary: 'Take in a host that exists, over SSH',
+  description:
+    'Take in a host that exists. The host is read over SSH and nothing on it changes. ~/.ssh/config is followed: aliases, user, port, keys and jump hosts. With --driver aws, azure or virtualbox a host is named by its id there, then asked about and switched like those that fleet makes; fleet never removes it.',
+  arguments: {
+    destination: required(
+      'destination',
+      '[user@]host[:port], an alias of ~/.ssh/config, or with --driver the id of a host',
+    ),
+  },
+  options,
+  async moreOptions(argv, fleet) {
+    const more = Object.entries(await driverOptions(argv, fleet, { isNew: false }))
+    return Object.fromEntries(more.filter(([key]) => !Object.hasOwn(options, key)))
+  },
+  answers: 'json',
+  examples: [
+    'fleet adopt ana@203.0.113.7 --name web-1 -l role=web',
+    'fleet adopt bastion --engine-none',
+    'fleet adopt --driver aws i-0a1b2c3d4e5f60718 --name web-1 --region eu-west-1 --user admin',
+    'fleet adopt --driver azure my-group/web-2',
+    'fleet adopt --driver virtualbox "dev box" --name dev --user ana',
+  ],
+  async run({ fleet, io, args, options: said, format }) {
+    const { adoptMachine } = await import('../../operations/adopt-machine.ts')
+    const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
+    const { destination } = args
+    const identityFiles = await namedIdentityFiles(said.identity)
+    const { driver } = said
+    const shared = {
+      labels: parseLabels(said.label),
+      identityFiles,
+      via: said.via,
+      engine: said.noEngine ? ('none' as const) : undefined,
+      trust: trustFrom(io, said),
+    }
+    const created = await withProgress(io, format, said.name ?? destination, async (progress) => {
+      if (driver !== undefined && driver !== 'ssh') {
+        const { adoptKnownHost } = await import('../../operations/adopt-known-host.ts')
+        const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+        const flags = Object.entries(said).filter(([key]) => !Object.hasOwn(options, key))
+        const given = readOptionFlags(
+          await fleet.driver(driver),
+          Object.fromEntries(flags) as never,
+        )
+        const name = said.name ?? parseMachineName(destination.replace(/^.*\//, ''))
+        return adoptKnownHost(
+          fleet,
+          { ...shared, name, driver, id: destination, options: given },
+          progress,
+        )
+      }
+      return adoptMachine(
+        fleet,
+        {
+          destination,
+          name: said.name,
+          ...shared,
+        },
+        { progress, confirmJump: confirmJumpOn(io) },
+      )
+    })
+    await reportMachines({ fleet, io, format }, [created], { many: false })
+  },
+})

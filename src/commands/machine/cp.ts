@@ -1,0 +1,224 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Copied, CopyProgress } from '../../operations/copy-files.ts'
+import type { Place } from '../../operations/place.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { writeGathered } from '../../ui/failure.ts'
+import { humanSize } from '../../ui/human.ts'
+import { openProgress } from '../../ui/progress.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, type Targets, defineCommand, several } from '../command.ts'
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** What was copied from where to where. */
+interface Copy extends Copied {
+  readonly machine?: string
+  readonly from: string
+  readonly to: string
+  readonly seconds: number
+}
+
+export const cp = defineCommand({
+  name: 'cp',
+  summary: 'Copy files and folders to, from and between machines',
+  description:
+    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be a folder that exists. A new file or folder appears under its name once all of it has arrived; a file that exists is written in place and keeps its owner and mode. Symbolic links are copied as links, but one that is itself named on a machine is followed, as scp does, unless the copy stays on that machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each machine chosen; what is copied from several machines goes into a folder per machine.',
+  arguments: {
+    paths: several('paths', 'sources, then the target: a local path, or MACHINE:PATH', 'place'),
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: [
+    'fleet cp ./site web-1:/srv',
+    'fleet cp web-1:/var/log/app.log .',
+    'fleet cp web-1:/srv/site web-2:/srv/',
+    'fleet cp ./site :/srv --on role=web',
+    'fleet cp :/var/log/app.log ./logs --on role=web',
+  ],
+  async run({ fleet, io, args, targets, format }) {
+    const sources = args.paths.slice(0, -1)
+    const target = args.paths.at(-1)
+    if (target === undefined || sources.length === 0) {
+      throw new UserError('usage', 'name at least one source, and then the target')
+    }
+    refuseSameNames(sources)
+    const { choosesMany } = await import('../../operations/choose-machines.ts')
+    if (choosesMany(targets) || targets.machine !== undefined) {
+      return await copyOnEach({ fleet, io, format }, { sources, target, targets })
+    }
+    refuseUnused(targets, format)
+    const { parsePlace } = await import('../../operations/place.ts')
+    const inventory = await (await fleet.inventory()).read()
+    const copy = (typed: string): readonly [string, Place, Place] => [
+      typed,
+      parsePlace(typed, inventory, io),
+      parsePlace(target, inventory, io),
+    ]
+    const places = sources.map(copy)
+    using display = await openProgress(io, format, sources)
+    const copies: Copy[] = []
+    for (const [typed, from, to] of places) {
+      copies.push(
+        await display.track(`${typed} to ${target}`, async (report) => {
+          report('find the files')
+          return await copyOne(
+            fleet,
+            { typed: [typed, target], from, to, intoFolder: places.length > 1 },
+            report,
+          )
+        }),
+      )
+    }
+    if (format.json) writeJson(io, places.length === 1 ? copies[0] : copies)
+    return tell({ io, format }, copies)
+  },
+})
+
+/** Two sources of one name would be written over each other. */
+function refuseSameNames(sources: readonly string[]): void {
+  const names = sources.map((source) => source.split(/[/:\\]+/).findLast((part) => part !== ''))
+  const twice = names.find((name, index) => name !== undefined && names.indexOf(name) !== index)
+  if (twice === undefined || /^\.{1,2}$/.test(twice)) return
+  throw new UserError('usage', `two of the sources are called ${twice}: copy them one at a time`)
+}
+
+function refuseUnused({ timeoutMs, maxFail }: Targets, { fold }: Invocation['format']): void {
+  if (timeoutMs === undefined && maxFail === undefined && !fold) return
+  throw new UserError(
+    'usage',
+    '--fold, --timeout and --max-fail are for copies on several machines',
+    {
+      hint: 'choose the machines with --on or --all',
+    },
+  )
+}
+
+interface Request {
+  readonly typed: readonly [from: string, to: string]
+  readonly from: Place
+  readonly to: Place
+  readonly intoFolder: boolean
+}
+
+async function copyOne(
+  fleet: Invocation['fleet'],
+  { typed: [typedFrom, typedTo], from, to, intoFolder }: Request,
+  report: (step: string, detail?: string) => void,
+): Promise<Copy> {
+  const { copyFiles } = await import('../../operations/copy-files.ts')
+  const began = performance.now()
+  const seconds = () => (performance.now() - began) / 1000
+  const progress = (state: CopyProgress) => report('copy', describeProgress(state, seconds()))
+  const copied = await copyFiles(fleet, from, to, progress, { intoFolder })
+  return { from: typedFrom, to: typedTo, ...copied, seconds: seconds() }
+}
+
+/** How far a copy is: `45% of 500MB, 110MB/s, 3s left`. */
+export function describeProgress({ bytes, total }: CopyProgress, seconds: number): string {
+  const rate = seconds > 0 ? bytes / seconds : 0
+  const speed = `${humanSize(rate)}/s`
+  if (total === undefined || total < bytes || rate === 0) return `${humanSize(bytes)}, ${speed}`
+  const percent = total === 0 ? 100 : Math.floor((bytes / total) * 100)
+  const left = Math.ceil((total - bytes) / rate)
+  const time =
+    left < 60 ? `${left}s` : `${Math.floor(left / 60)}m${String(left % 60).padStart(2, '0')}s`
+  return `${percent}% of ${humanSize(total)}, ${speed}, ${time} left`
+}
+
+/** Whether a place is a path on each machine that was chosen. */
+const onEach = (text: string): boolean => text.startsWith(':')
+
+/** Copies between this computer, or one machine, and each of several. */
+async function copyOnEach(
+  { fleet, io, format }: Surroundings,
+  { sources, target, targets }: { sources: readonly string[]; target: string; targets: Targets },
+): Promise<number> {
+  if (onEach(target) === sources.some(onEach) || (!onEach(target) && !sources.every(onEach))) {
+    throw new UserError(
+      'usage',
+      'with --on, write :PATH for the path on each machine, on one side only',
+      {
+        hint: 'fleet cp ./site :/srv --on role=web',
+      },
+    )
+  }
+  const { chooseHosts, choosesMany } = await import('../../operations/choose-machines.ts')
+  const { parsePlace } = await import('../../operations/place.ts')
+  const { gather } = await import('../../operations/gather.ts')
+  const machines = await chooseHosts(fleet, targets)
+  const inventory: Inventory = await (await fleet.inventory()).read()
+  const placeOn = (machine: Machine, text: string): Place =>
+    onEach(text) ? { machine, path: text.slice(1) } : parsePlace(text, inventory, io)
+  const goesHere = !onEach(target) && parsePlace(target, inventory, io).machine === undefined
+  const eachApart = goesHere && choosesMany(targets)
+  const names = machines.map(({ name }) => name)
+  const copyAll = async () => {
+    using display = await openProgress(io, format, names)
+    const work = (machine: Machine, signal: AbortSignal): Promise<Copy[]> =>
+      display.track(machine.name, async (report) => {
+        report('find the files')
+        const to = placeOn(machine, target)
+        const folder = eachApart ? await folderFor(to.path, machine.name) : undefined
+        const copies: Copy[] = []
+        for (const source of sources) {
+          const request: Request = {
+            typed: [source, target],
+            from: placeOn(machine, source),
+            to: folder === undefined ? to : { path: folder },
+            intoFolder: sources.length > 1,
+          }
+          const copy = await copyOne({ ...fleet, signal }, request, report)
+          copies.push({ machine: machine.name, ...copy })
+        }
+        return copies
+      })
+    return await gather(fleet, machines, work, {
+      ...targets,
+      concurrency: targets.parallel ?? usualConcurrency,
+    })
+  }
+  const gathered = await copyAll()
+  const copies = gathered.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+  if (format.json) writeJson(io, copies)
+  const code = tell({ io, format }, copies)
+  return writeGathered(io, gathered, format) || code
+}
+
+/** How many machines are copied to at once: they share this computer's network. */
+const usualConcurrency = 8
+
+/** The folder that takes what one of several machines sends. */
+async function folderFor(target: string, machine: string): Promise<string> {
+  const folder = join(target, machine)
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new UserError('failed', `cannot write ${folder}: ${fileTroubleOf(cause)}`, { cause })
+  })
+  return folder
+}
+
+/** Says what was copied, and what was not. Exit code 1 when something was left out. */
+function tell({ io, format }: Pick<Invocation, 'io' | 'format'>, copies: readonly Copy[]): number {
+  for (const { machine, from, leftOut } of copies) {
+    for (const what of leftOut) {
+      if (!format.json) {
+        io.stderr.write(
+          `${machine === undefined ? '' : `${machine}: `}not copied as it is: ${from}: ${what}\n`,
+        )
+      }
+    }
+  }
+  if (!format.json && copies.length > 0) {
+    const bytes = copies.reduce((sum, copy) => sum + copy.bytes, 0)
+    const seconds = Math.max(...copies.map((copy) => copy.seconds))
+    const machines = new Set(copies.map(({ machine }) => machine)).size
+    const where = machines > 1 ? ` on ${machines} machines` : ''
+    io.stderr.write(
+      `${humanSize(bytes)}${where} in ${seconds.toFixed(1)}s, ${humanSize(bytes / seconds)}/s\n`,
+    )
+  }
+  return copies.some(({ leftOut }) => leftOut.length > 0) ? exitCodes.failed : exitCodes.ok
+}

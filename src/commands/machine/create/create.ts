@@ -1,0 +1,131 @@
+import type { MachineName } from '../../../machine/name.ts'
+import { UserError } from '../../../errors.ts'
+import type { CreateRequest, CreatedMachine } from '../../../operations/create-machine.ts'
+import type { Outcome } from '../../../operations/fan-out.ts'
+import type { FoundGrant } from '../../../operations/grants.ts'
+import { foldNames } from '../../../ui/fold-names.ts'
+import { type Invocation, any, defineCommand } from '../../command.ts'
+import { approvePlan } from '../../inventory/approve-plan.ts'
+import { askCreation } from './prompts.ts'
+import { allowNamedPaths, confirmGrants, tellGrants } from '../../inventory/confirm-grants.ts'
+import { creationOptions, driverOptions } from './options.ts'
+import { type Wanted, checkDriver, numberNames, requestFor } from './request.ts'
+import { explainUnfinished, rollBack, settleStopped, tellUnfinished } from './interrupted.ts'
+import { reportMachines } from '../report-machine.ts'
+import { sumUp, workOnMachines } from '../../multi/work-on-machines.ts'
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/**
+ * Tells what of this computer the machines are given, and asks about what is not in the folder of the inventory. What the person has
+ * typed as an option needs no question. A machine that cannot be created is passed over: its creation says why.
+ */
+async function settleGrants(
+  surroundings: Surroundings,
+  { names, options, driverOptions }: Wanted,
+  request: Omit<CreateRequest, 'name'>,
+): Promise<void> {
+  const { fleet } = surroundings
+  const { allowTyped, grantsOfChange } = await import('../../../operations/grants.ts')
+  const { draftMachine } = await import('../../../operations/create-machine.ts')
+  await allowNamedPaths(surroundings, options.allowPath)
+  const inventory = await (await fleet.inventory()).read()
+  const grants: FoundGrant[] = []
+  for (const name of names) {
+    try {
+      const machine = draftMachine({ ...request, name }, inventory)
+      await allowTyped(fleet, machine, driverOptions)
+      const action = (await fleet.loadDriver(machine.driver)).lifecycle ? 'create' : 'adopt'
+      grants.push(...(await grantsOfChange(fleet, inventory, machine, { action })))
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+    }
+  }
+  await tellGrants(surroundings, grants)
+  await confirmGrants(surroundings, grants, `fleet create ${names.join(' ')}`)
+}
+
+/** Creates the machines, several at once. What fails or is stopped is undone at once where that was asked for. */
+async function createAll(
+  surroundings: Surroundings,
+  wanted: Wanted,
+  { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
+): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
+  const { fleet, io, format } = surroundings
+  const { createMachine } = await import('../../../operations/create-machine.ts')
+  const { names, options } = wanted
+  const request = await requestFor(surroundings, wanted)
+  await settleGrants(surroundings, wanted, request)
+  return workOnMachines(
+    surroundings,
+    names.map((name) => ({ name })),
+    async ({ name }, { progress, signal }) => {
+      try {
+        return await createMachine(
+          { ...fleet, signal },
+          { ...request, name },
+          {
+            progress,
+            approve: (plan) => approvePlan(io, { name, plan, yes: options.yes, json: format.json }),
+          },
+        )
+      } catch (error) {
+        if (options.rollback) await rollBack(fleet, name, error, { written, progress })
+        throw error
+      }
+    },
+    { concurrency: parallel },
+  )
+}
+
+export const create = defineCommand({
+  name: 'create',
+  summary: 'Create machines',
+  description:
+    'Create machines. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand, or whose creation was cut short, needs its name only.',
+  arguments: { names: any('names', 'what to call them; asked for on a terminal', 'machine') },
+  options: creationOptions,
+  moreOptions: (argv, fleet) => driverOptions(argv, fleet),
+  worksOnSeveral: true,
+  answers: 'json',
+  examples: [
+    'fleet create laptop --driver local --install-engine',
+    'fleet create web-1 --driver ssh --address 203.0.113.7 --user ana',
+    'fleet create web --count 3 --driver aws --region eu-west-1',
+  ],
+  async run({ fleet, io, args, options, targets, format }) {
+    const surroundings = { fleet, io, format }
+    const { readOptionFlags } = await import('../../../drivers/option-flags.ts')
+    const asked = await askCreation(io, fleet, {
+      names: args.names,
+      driver: options.driver,
+      options,
+    })
+    const { driver } = asked
+    const { machines, entries } = await (await fleet.inventory()).read()
+    const numbered = numberNames(asked.names, options.count)
+    const isThere = (name: MachineName) => machines.get(name)?.host?.phase === 'ready'
+    const names = options.count === undefined ? numbered : numbered.filter((name) => !isThere(name))
+    if (names.length < numbered.length && !format.json) {
+      io.stderr.write(`${foldNames(numbered.filter(isThere))}: there already\n`)
+    }
+    const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
+    const wanted: Wanted = { names, driver, driverOptions: given, options }
+    await checkDriver(fleet, wanted)
+    const written = new Set(names.filter((name) => entries.has(name)))
+    try {
+      const outcomes = await createAll(surroundings, wanted, { written, ...targets })
+      const { values, failed, code } = sumUp(surroundings, outcomes)
+      await tellUnfinished(
+        surroundings,
+        failed.map(({ name }) => name),
+      )
+      const many = args.names.length > 1 || options.count !== undefined
+      await reportMachines(surroundings, values, { many })
+      return code
+    } catch (error) {
+      if (io.signal.aborted) return settleStopped(surroundings, { names, written })
+      throw await explainUnfinished(fleet, names, error)
+    }
+  },
+})

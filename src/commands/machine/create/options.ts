@@ -1,0 +1,124 @@
+import type { OptionFlag } from '../../../drivers/option-flags.ts'
+import { UserError } from '../../../errors.ts'
+import type { Fleet } from '../../../fleet.ts'
+import { parseMachineName } from '../../../machine/name.ts'
+import { type Option, flag, parsed, text, texts } from '../../command.ts'
+import { parseCount } from '../../options/numbers.ts'
+import { allowPathOption } from '../../inventory/confirm-grants.ts'
+import { yesOption } from '../../options/confirmation.ts'
+import { hostKeyOptions } from '../../options/host-key-options.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+const driverOption = (names: string): Option<string | undefined> =>
+  text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')
+
+/** What `fleet create` takes whatever the driver. */
+export const creationOptions = {
+  driver: driverOption(''),
+  extends: text('--extends <profile>', 'the profile that says what is not said here', 'profile'),
+  count: parsed('--count <count>', 'create NAME-1, NAME-2 … up to this number', (count) =>
+    parseCount(count, 1),
+  ),
+  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
+  protected: flag('--protected', 'removing it asks for its name'),
+  engineVersion: text('--engine-version <version>', 'of a new host, such as 28.2; implies stable'),
+  engineChannel: text('--engine-channel <channel>', 'distribution, stable or test, for a new host'),
+  noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
+  userData: text('--user-data <file>', 'your own cloud-init user-data for a new host', 'file'),
+  identity: text('-i, --identity <file>', 'the private key to log in to an existing host', 'file'),
+  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
+  installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
+  ...hostKeyOptions,
+  allowPath: allowPathOption,
+  rollback: flag('--rollback', 'undo what was begun when it fails or is stopped'),
+  yes: yesOption,
+} as const
+
+/** Those of {@link creationOptions} that mean nothing for a host of the other sort. */
+const fitting = {
+  made: ['engineVersion', 'engineChannel', 'userData', 'rollback'],
+  existing: ['identity', 'installEngine', 'hostKey', 'acceptNew'],
+} as const
+
+/** Refuses options that would do nothing for hosts that are made, or for hosts that exist. Throws kind `usage`. */
+export function checkFitting(
+  options: Readonly<Record<string, unknown>>,
+  { driver, makesHosts }: { driver: string; makesHosts: boolean },
+): void {
+  const unfit = fitting[makesHosts ? 'existing' : 'made'].find(
+    (key) => options[key] !== undefined && options[key] !== false,
+  )
+  if (unfit === undefined) return
+  const name = /--[\w-]+/.exec(creationOptions[unfit].flags)?.[0]
+  const why = makesHosts
+    ? `is for hosts that exist, and the driver ${driver} makes new ones`
+    : `is for new hosts, and the driver ${driver} takes in hosts that exist`
+  throw new UserError('usage', `${name} ${why}`, {
+    hint: `fleet create --driver ${shellQuote(driver)} --help`,
+  })
+}
+
+/** The driver that a command line names, before it is parsed. */
+function driverIn(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((word) => word === '--driver' || word === '-d')
+  const joined = argv.find((word) => word.startsWith('--driver='))
+  return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
+}
+
+/** What stands for the value of a flag in help; nothing where it takes none. */
+function placeholderOf({ type, default: fallback }: OptionFlag): string | undefined {
+  if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
+  return { string: '<text>', number: '<number>', enum: '<choice>' }[type]
+}
+
+/** `isNew`: for a host that is yet to be made, so that what is needed counts, and what holds unless told. */
+function driverFlag(driver: string, option: OptionFlag, isNew: boolean): Option<unknown> {
+  const { name, description, choices, default: fallback, required } = option
+  const holds = isNew && fallback !== undefined && fallback !== false
+  const about = [
+    description,
+    ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
+    ...(holds ? [`${fallback} unless told.`] : []),
+    ...(isNew && required ? ['Needed.'] : []),
+  ].join(' ')
+  const placeholder = placeholderOf(option)
+  const made =
+    placeholder === undefined ? flag(`--${name}`, about) : text(`--${name} ${placeholder}`, about)
+  return { ...made, heading: `Options of the driver ${driver}` }
+}
+
+/**
+ * What the options are once drivers are known: their names, and the flags of the one that `argv` names, for a new host
+ * or one that exists.
+ */
+export async function driverOptions(
+  argv: readonly string[],
+  fleet: Fleet,
+  { isNew = true }: { readonly isNew?: boolean } = {},
+): Promise<Record<string, Option<unknown>>> {
+  const { drivers } = await import('../../../drivers/index.ts')
+  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const names = drivers.map(({ name }) => name).join(', ')
+  const driver = driverIn(argv)
+  const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
+  return {
+    driver: driverOption(`: ${names}`),
+    ...Object.fromEntries(
+      flags.map((option) => [option.name, driverFlag(driver ?? '', option, isNew)]),
+    ),
+  }
+}
+
+/** The words that give options these values, as a person would type them. */
+export function optionWords(
+  options: Readonly<Record<string, Pick<Option<unknown>, 'flags'>>>,
+  values: Readonly<Record<string, unknown>>,
+): string[] {
+  return Object.entries(options).flatMap(([key, { flags }]) => {
+    const name = /--[\w-]+/.exec(flags)?.[0] ?? ''
+    const value = values[key]
+    if (value === undefined || value === false) return []
+    if (value === true) return [name]
+    return [value].flat().flatMap((one) => [name, `${one as string | number}`])
+  })
+}

@@ -1,0 +1,228 @@
+import type { DriverDefinition } from '../../../drivers/driver.ts'
+import type { OptionFlag } from '../../../drivers/option-flags.ts'
+import { UserError } from '../../../errors.ts'
+import type { Fleet } from '../../../fleet.ts'
+import {
+  type MachineName,
+  isMachineName,
+  machineNameRule,
+  parseMachineName,
+} from '../../../machine/name.ts'
+import type { Inventory } from '../../../state/inventory.ts'
+import type { Io } from '../../../ui/io.ts'
+import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
+import { requireConsent } from '../../options/confirmation.ts'
+import { creationOptions, optionWords } from './options.ts'
+
+/** What a command line says of machines to create: options by key, a driver's by name. */
+interface Typed {
+  readonly names: readonly string[]
+  readonly driver: string | undefined
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** What is to be created. No driver: the entries in the inventory name it. */
+interface Creation {
+  readonly names: readonly MachineName[]
+  readonly driver: DriverDefinition | undefined
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** What stands for an option that is left out. */
+const leaveOut = ''
+
+/**
+ * Asks for an option of a driver. Undefined: it is left out, for it may be, or the answer is what holds anyway. `preset` is
+ * what the inventory sets for the driver's machines.
+ */
+async function askOption(
+  io: Io,
+  driver: DriverDefinition,
+  flag: OptionFlag,
+  preset: unknown,
+): Promise<string | true | undefined> {
+  const { troubleWith } = await import('../../../drivers/option-flags.ts')
+  const { name, description, type, choices } = flag
+  const held = preset ?? flag.default
+  const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
+  const isNeeded = flag.required && fallback === undefined
+  // The description begins with what the option is; its name stands in the command that is shown at the end.
+  const question = description === '' ? name : description.replace(/\.$/, '')
+  if (type === 'boolean') {
+    return held === true || !(await confirm(io, question)) ? undefined : true
+  }
+  const answer =
+    choices === undefined
+      ? await askText(
+          io,
+          isNeeded || fallback !== undefined ? question : `${question} (Enter: fleet decides)`,
+          {
+            fallback,
+            takesTypeAhead: true,
+            check(text) {
+              if (text === '') return isNeeded ? 'this is required' : undefined
+              return text === fallback ? undefined : troubleWith(driver, flag, text)
+            },
+          },
+        )
+      : await choose(
+          io,
+          question,
+          [
+            ...(isNeeded || fallback !== undefined
+              ? []
+              : [{ value: leaveOut, name: '(fleet decides)' }]),
+            ...choices.map((value) => ({ value })),
+          ],
+          { fallback, takesTypeAhead: true },
+        )
+  return answer === leaveOut || answer === fallback ? undefined : answer
+}
+
+/** Asks how the hosts come to be: by a driver of fleet's own, or by another that the inventory uses. */
+async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<string> {
+  const { drivers } = await import('../../../drivers/index.ts')
+  const own = new Set(drivers.map(({ name }) => name))
+  const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
+  const others = [...new Set(used)].filter((name) => !own.has(name))
+  const choices = [
+    ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
+    ...others.map((name) => ({ value: name, description: `by fleet-driver-${name}` })),
+  ]
+  return choose(io, 'Driver:', choices, { takesTypeAhead: true })
+}
+
+/** What is wrong with a name for a new machine, if anything. An entry without a host is there to be created. */
+function troubleWithName(text: string, { machines }: Inventory): string | undefined {
+  if (!isMachineName(text)) return `use ${machineNameRule}`
+  return machines.get(text)?.host === undefined
+    ? undefined
+    : `there is already a machine called ${text}`
+}
+
+const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
+  parseMachineName(
+    await askText(io, 'Machine name:', {
+      check: (text) => troubleWithName(text, inventory),
+      takesTypeAhead: true,
+    }),
+  )
+
+/** The flags to ask for: what is needed and nothing says yet, and what the driver asks for when the person is guided. */
+async function flagsToAsk(
+  driver: DriverDefinition,
+  {
+    options,
+    isGuided,
+    defaults,
+  }: Pick<Typed, 'options'> & {
+    isGuided: boolean
+    defaults: Readonly<Record<string, unknown>>
+  },
+): Promise<OptionFlag[]> {
+  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const open = optionFlags(driver).filter(({ name }) => options[name] === undefined)
+  const isMissing = ({ key, required }: OptionFlag) => required && defaults[key] === undefined
+  const asked = (isGuided ? (driver.asks ?? []) : []).flatMap(
+    (key) => open.find((flag) => flag.key === key) ?? [],
+  )
+  return [...new Set([...open.filter(isMissing), ...asked])]
+}
+
+function needsDriver(names: readonly MachineName[], { profiles }: Inventory): UserError {
+  const numbered = names.find((name) => profiles.get(name)?.count !== undefined)
+  return numbered === undefined
+    ? new UserError('usage', `${names.join(', ')}: which driver is to create that?`, {
+        hint: `fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE; or write the entries first`,
+      })
+    : new UserError('usage', `${numbered} is a profile, whose machines have a number`, {
+        hint: `fleet create ${numbered}-1, or all that are wanted: fleet apply`,
+      })
+}
+
+/**
+ * Takes what was typed, and on a terminal asks for what is missing: the driver, the name, and the options that
+ * the driver cannot do without or wants asked. Says how to type it all next time.
+ */
+export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
+  const person = canPrompt(io)
+  if (typed.names.length === 0 && !person) {
+    throw new UserError('usage', 'the machine needs a name', { hint: 'fleet create NAME' })
+  }
+  const given = typed.names.map(parseMachineName)
+  const inventory = await (await fleet.inventory()).read()
+  const isWritten =
+    given.length > 0 &&
+    (typed.options['extends'] !== undefined || given.every((name) => inventory.machines.has(name)))
+  const asksDriver = typed.driver === undefined && !isWritten && person
+  if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given, inventory)
+  const driverName = asksDriver ? await askDriver(io, inventory) : typed.driver
+  const driver = driverName === undefined ? undefined : await fleet.driver(driverName)
+  const names = given.length > 0 ? given : [await askName(io, inventory)]
+  if (driver === undefined || isWritten || !person) return { ...typed, names, driver }
+
+  const defaults = inventory.defaults[driver.name] ?? {}
+  const isGuided = asksDriver || given.length === 0
+  const asked = await flagsToAsk(driver, { options: typed.options, isGuided, defaults })
+  const answers: Record<string, string | true> = {}
+  for (const flag of asked) {
+    const answer = await askOption(io, driver, flag, defaults[flag.key])
+    if (answer !== undefined) answers[flag.name] = answer
+  }
+  const options = { ...typed.options, ...answers }
+  if (!isGuided && asked.length === 0) return { names, driver, options }
+  await tellCommand(io, { names, driver, options })
+  await confirmCreation({ io, fleet }, { names, driver, options }, defaults)
+  return { names, driver, options }
+}
+
+/** Options that say what a host is and what it costs, by whatever name a driver has them. */
+const tellingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
+
+/** Shows what is to be created, and has the person confirm it, before anything is. A host that exists needs no such question. */
+async function confirmCreation(
+  { io, fleet }: { readonly io: Io; readonly fleet: Fleet },
+  { names, driver, options }: Creation & { readonly driver: DriverDefinition },
+  defaults: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (options['yes'] === true) return
+  if ((await fleet.loadDriver(driver.name)).lifecycle === undefined) return
+  const { checkOptions, optionFlags, readOptionFlags } =
+    await import('../../../drivers/option-flags.ts')
+  const chosen = checkOptions(driver, readOptionFlags(driver, options as never), defaults)
+  const shown = optionFlags(driver)
+    .filter(({ key, name }) => tellingOption.test(key) || options[name] !== undefined)
+    .map(({ key, name }) => {
+      const value = chosen[key] as string | number | boolean | undefined
+      return `  ${name}: ${value ?? 'decided by fleet'}\n`
+    })
+  const count = typeof options['count'] === 'number' ? ` (${options['count']} machines)` : ''
+  const cost =
+    driver.isFree === true
+      ? ''
+      : `Hosts of ${driver.name} cost money until fleet rm removes them.\n`
+  await requireConsent(
+    io,
+    false,
+    'Create it?',
+    `New: ${names.join(', ')}${count}\n  driver: ${driver.name}\n${shown.join('')}${cost}`,
+  )
+}
+
+/** Says how to type what was asked. */
+async function tellCommand(
+  io: Io,
+  { names, driver, options }: Creation & { driver: DriverDefinition },
+): Promise<void> {
+  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const { shellLine } = await import('../../../transport/command-line.ts')
+  const flags = Object.fromEntries(
+    optionFlags(driver).map(({ name }) => [name, { flags: `--${name}` }]),
+  )
+  const words = [
+    ...['fleet', 'create', ...names, '--driver', driver.name],
+    ...optionWords(flags, options),
+    ...optionWords(creationOptions, { ...options, driver: undefined }),
+  ]
+  io.stderr.write(`That is: ${shellLine(words)}\n`)
+}

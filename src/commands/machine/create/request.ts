@@ -1,0 +1,102 @@
+import { dirname, relative, resolve, sep } from 'node:path'
+import type { DriverDefinition } from '../../../drivers/driver.ts'
+import { UserError } from '../../../errors.ts'
+import type { Fleet } from '../../../fleet.ts'
+import { parseLabels } from '../../../machine/labels.ts'
+import type { MachineEntry } from '../../../machine/machine.ts'
+import { type MachineName, parseMachineName } from '../../../machine/name.ts'
+import { mergeProfiles } from '../../../machine/profiles.ts'
+import type { CreateRequest } from '../../../operations/create-machine.ts'
+import type { Invocation } from '../../command.ts'
+import { checkFitting, type creationOptions } from './options.ts'
+import { trustFrom } from '../../options/host-key-options.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
+
+/** What is to be created, all questions answered. */
+export interface Wanted {
+  readonly names: readonly MachineName[]
+  readonly driver: DriverDefinition | undefined
+  readonly driverOptions: Readonly<Record<string, unknown>>
+  readonly options: Options
+}
+
+/** The names to create: those given, or with --count the one that is given and its numbers. */
+export function numberNames(
+  names: readonly MachineName[],
+  count: number | undefined,
+): MachineName[] {
+  if (count === undefined) return [...new Set(names)]
+  const [name] = names
+  if (name === undefined || names.length > 1) {
+    throw new UserError('usage', '--count numbers one name, and there are several', {
+      hint: 'leave out --count, or name one: fleet create NAME --count 3',
+    })
+  }
+  return Array.from({ length: count }, (_, index) => parseMachineName(`${name}-${index + 1}`))
+}
+
+/** Which engine the person wants. */
+function engineFrom({
+  noEngine,
+  engineVersion: version,
+  engineChannel,
+}: Options): MachineEntry['engine'] {
+  const channel = (['distribution', 'stable', 'test'] as const).find(
+    (name) => name === engineChannel,
+  )
+  if (engineChannel !== undefined && channel === undefined) {
+    throw new UserError('usage', `there is no engine channel ${JSON.stringify(engineChannel)}`, {
+      hint: '--engine-channel distribution, stable or test',
+    })
+  }
+  if (version === undefined && channel === undefined) return noEngine ? 'none' : undefined
+  if (noEngine) throw new UserError('usage', '--engine-none wants none: say which engine, or none')
+  return { ...(version !== undefined && { version }), ...(channel !== undefined && { channel }) }
+}
+
+/** The file of user-data as the inventory has it, seen from its folder. */
+async function userDataFrom(fleet: Fleet, cwd: string, file: string | undefined) {
+  if (file === undefined) return undefined
+  const { location } = await fleet.inventory()
+  return relative(dirname(location), resolve(cwd, file)).replaceAll(sep, '/')
+}
+
+/** Checks that the options fit the driver, and that those of a single host are not for several machines. */
+export async function checkDriver(
+  fleet: Fleet,
+  { names, driver, driverOptions, options }: Wanted,
+): Promise<void> {
+  const { machines, profiles } = await (await fleet.inventory()).read()
+  const extended = mergeProfiles(profiles).get(options.extends ?? '')
+  const name = driver?.name ?? machines.get(names[0] as MachineName)?.driver ?? extended?.driver
+  if (name === undefined) return
+  const makesHosts = (await fleet.loadDriver(name)).lifecycle !== undefined
+  checkFitting(options, { driver: name, makesHosts })
+  if (makesHosts || names.length < 2 || Object.keys(driverOptions).length === 0) return
+  throw new UserError('usage', `the driver ${name} takes in one host at a time`, {
+    hint: `fleet create ${names[0]} --driver ${shellQuote(name)} …, then the next`,
+  })
+}
+
+/** What is asked of each machine. */
+export async function requestFor(
+  { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
+  { driver, driverOptions, options }: Wanted,
+): Promise<Omit<CreateRequest, 'name'>> {
+  const { namedIdentityFiles } = await import('../../../operations/identity-file.ts')
+  return {
+    extends: options.extends,
+    driver: driver?.name,
+    options: driverOptions,
+    labels: parseLabels(options.label),
+    via: options.via,
+    engine: engineFrom(options),
+    userData: await userDataFrom(fleet, io.cwd, options.userData),
+    protected: options.protected,
+    identityFiles: await namedIdentityFiles(options.identity),
+    installEngine: options.installEngine,
+    trust: trustFrom(io, options),
+  }
+}

@@ -1,0 +1,134 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Orphan } from '../../operations/collect-garbage.ts'
+import { humanAge } from '../../ui/human.ts'
+import { canPrompt } from '../../ui/prompt.ts'
+import { withProgress } from '../../ui/progress.ts'
+import { type Column, writeJson, writeRows } from '../../ui/table.ts'
+import { any, defineCommand, texts } from '../command.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+
+/** A host without an entry, as it is shown. */
+interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
+  readonly created: string | undefined
+  readonly createdBy: string | undefined
+  readonly protected: boolean
+  /** Why it stays unless it is named. */
+  readonly keptBecause: string | undefined
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'DRIVER', text: ({ driver }) => driver },
+  { title: 'MACHINE', text: ({ machine }) => machine },
+  {
+    title: 'CREATED',
+    text: ({ created }) =>
+      created === undefined ? '' : humanAge(new Date(created).getTime() / 1000),
+  },
+  { title: 'CREATED BY', text: ({ createdBy = '' }) => createdBy },
+  { title: 'RESOURCES', text: ({ parts }) => parts.join(', ') },
+  { title: 'KEPT', text: ({ keptBecause = '' }) => keptBecause },
+]
+
+const byMachine = (a: Orphan, b: Orphan): number =>
+  a.driver.localeCompare(b.driver) || a.machine.localeCompare(b.machine)
+
+const warning = `Another clone of this inventory may own these hosts: its machines.yaml may not be merged yet.
+Ask whoever created them before you remove one.
+`
+
+const has =
+  (name: string) =>
+  ({ machine, token }: Orphan): boolean =>
+    machine === name || token === name
+
+/** The orphans that a person named, by machine or token. Throws kind `unknown-machine` for a name that none has. */
+function named(orphans: readonly Orphan[], names: readonly string[]): readonly Orphan[] {
+  const missing = names.find((name) => !orphans.some(has(name)))
+  if (missing !== undefined) {
+    throw new UserError('unknown-machine', `no host without an entry is called ${missing}`, {
+      hint: 'to list them: fleet gc',
+    })
+  }
+  return orphans.filter((orphan) => names.some((name) => has(name)(orphan)))
+}
+
+export const gc = defineCommand({
+  name: 'gc',
+  summary: 'Remove hosts that fleet made and no entry owns',
+  description:
+    'Find hosts that were made for this inventory and that no entry of it owns, and remove them after a confirmation. Another clone may own them while its changes are not merged: hosts that are protected or less than a day old are kept, unless you name them. Without a terminal and without --yes, fleet gc only lists them. It looks everywhere that this inventory ever led to, as far as git and this computer know, and in all regions.',
+  arguments: {
+    names: any(
+      'name',
+      'machine name or token of a host to remove, even if it is young or protected',
+    ),
+  },
+  options: {
+    driver: texts(
+      '-d, --driver <driver>',
+      'driver to ask (repeatable; default: all in use)',
+      'driver',
+    ),
+    yes: yesOption,
+  },
+  worksOnSeveral: true,
+  answers: 'json',
+  examples: ['fleet gc', 'fleet gc --driver aws --yes', 'fleet gc web-1 --yes'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const { findOrphans, reasonToKeep, removeOrphan } =
+      await import('../../operations/collect-garbage.ts')
+    const drivers = options.driver.length === 0 ? undefined : options.driver
+    const { orphans: found, unasked } = await withProgress(io, format, 'fleet gc', (progress) =>
+      findOrphans(fleet, { drivers, everywhere: true, progress }),
+    )
+    const all = found.toSorted(byMachine)
+    const isNamed = args.names.length > 0
+    const chosen = isNamed ? named(all, args.names) : all
+    const now = new Date()
+    const keptBecause = (orphan: Orphan) => (isNamed ? undefined : reasonToKeep(orphan, now))
+    const rowOf = (orphan: Orphan): Row => {
+      const { driver, machine, token, parts, origin } = orphan
+      return {
+        ...{ driver, machine, token, parts, protected: origin.protected },
+        ...{ created: origin.created, createdBy: origin.createdBy },
+        keptBecause: keptBecause(orphan),
+      }
+    }
+    for (const { place, reason } of unasked) io.stderr.write(`could not ask ${place}: ${reason}\n`)
+    const unaskedCode = unasked.length === 0 ? exitCodes.ok : exitCodes.failed
+    const removable = chosen.filter((orphan) => keptBecause(orphan) === undefined)
+    if (!format.json && chosen.length === 0) {
+      const scope = unasked.length === 0 ? '' : ', as far as could be asked'
+      io.stderr.write(`no host is without an entry${scope}\n`)
+    } else if (!format.json) {
+      await writeRows(io, format, { rows: chosen.map(rowOf), columns })
+      io.stderr.write(warning)
+    }
+    if (removable.length === 0 || !(options.yes || canPrompt(io))) {
+      if (format.json) writeJson(io, chosen.map(rowOf))
+      else if (removable.length > 0) io.stderr.write('to remove them: fleet gc --yes\n')
+      else if (chosen.length > 0) io.stderr.write('to remove one all the same: fleet gc NAME\n')
+      return unaskedCode
+    }
+    const count = removable.length === 1 ? '1 host' : `${removable.length} hosts`
+    await requireConsent(
+      io,
+      options.yes,
+      `This deletes ${count} without an entry, and all data on them. Continue?`,
+    )
+    const outcomes = await workOnMachines(
+      { fleet, io, format },
+      removable.map((orphan) => ({ name: orphan.machine, orphan })),
+      async ({ orphan }, calls) => {
+        await removeOrphan({ ...fleet, signal: calls.signal }, orphan, calls)
+        return rowOf(orphan)
+      },
+      { concurrency: targets.parallel },
+    )
+    const { values, code } = sumUp({ io, format }, outcomes)
+    if (format.json) writeJson(io, values)
+    else io.stderr.write(`removed ${values.length === 1 ? '1 host' : `${values.length} hosts`}\n`)
+    return code === exitCodes.ok ? unaskedCode : code
+  },
+})

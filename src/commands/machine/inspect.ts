@@ -1,0 +1,33 @@
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, machinesArgument } from '../command.ts'
+import { tellUntrusted } from '../trust/tell-untrusted.ts'
+
+export const inspect = defineCommand({
+  name: 'inspect',
+  summary: 'Print what the inventory says of machines',
+  description:
+    'Print what the inventory says of machines: as YAML, or with --json or --on as a JSON array.',
+  arguments: { names: machinesArgument('the machines', 'required') },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: [
+    'fleet inspect web-1',
+    'fleet inspect web-1 --json | jq .[0].host.address',
+    "fleet inspect --on role=web | jq '.[].host.address'",
+  ],
+  async run({ fleet, io, targets, format }) {
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const machines = await namedMachines(fleet, targets)
+    await tellUntrusted(fleet, io)
+    if (format.json || choosesMany(targets)) {
+      writeJson(
+        io,
+        machines.map(({ name, ...entry }) => ({ name, ...entry })),
+      )
+      return
+    }
+    const { formatMachines } = await import('../../state/format-machines.ts')
+    io.stdout.write(formatMachines(machines))
+  },
+})

@@ -1,0 +1,35 @@
+import { hostOf } from '../../machine/machine.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { defineCommand, machinesArgument } from '../command.ts'
+
+interface Row {
+  readonly name: string
+  readonly address: string
+}
+
+const nameColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.name }
+const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.address }
+
+export const ip = defineCommand({
+  name: 'ip',
+  summary: 'Print the address of a machine',
+  arguments: {
+    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+  },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: ['fleet ip web-1', 'ping $(fleet ip)'],
+  async run({ fleet, io, targets, format }) {
+    const { namedMachines } = await import('../../operations/choose-machines.ts')
+    const machines = await namedMachines(fleet, targets)
+    const rows: Row[] = machines.map((machine) => ({
+      name: machine.name,
+      address: hostOf(machine).address ?? '127.0.0.1',
+    }))
+    await writeRows(io, format, {
+      rows,
+      columns: targets.on.length > 0 ? [nameColumn, addressColumn] : [addressColumn],
+    })
+  },
+})

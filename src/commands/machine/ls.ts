@@ -1,0 +1,129 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Observation } from '../../operations/observe-machines.ts'
+import { colorsOf } from '../../ui/color.ts'
+import type { Io } from '../../ui/io.ts'
+import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
+import { tellWaiting } from '../../ui/waiting.ts'
+import { defineCommand, flag, parsed } from '../command.ts'
+import { parseSeconds } from '../options/numbers.ts'
+import { tellUntrusted } from '../trust/tell-untrusted.ts'
+
+/** A machine as `fleet ls` shows it. */
+interface Row {
+  readonly name: string
+  readonly active: boolean
+  readonly driver: string
+  readonly address: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly phase: string
+  readonly live?: Omit<Observation, 'machine'>
+}
+
+const staticColumns: readonly Column<Row>[] = [
+  { title: 'NAME', text: (row) => row.name },
+  { title: 'ACTIVE', text: (row) => (row.active ? '*' : '') },
+  { title: 'DRIVER', text: (row) => row.driver },
+  { title: 'ADDRESS', text: (row) => row.address },
+  {
+    title: 'LABELS',
+    text: (row) =>
+      Object.entries(row.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
+  },
+]
+
+const phaseColumn: Column<Row> = { title: 'PHASE', text: (row) => row.phase }
+
+const liveColumns = (io: Io): readonly Column<Row>[] => {
+  const { green, red } = colorsOf(io, 'stdout')
+  return [
+    {
+      title: 'STATE',
+      width: 'unreachable'.length,
+      text: ({ live }) => live?.state ?? '',
+      paint: (text, { live }) => (live?.state === 'running' ? green(text) : red(text)),
+    },
+    { title: 'ENGINE', width: 14, text: ({ live }) => live?.engine ?? '' },
+    {
+      title: 'CONTAINERS',
+      text: ({ live }) =>
+        live?.containers === undefined ? '' : `${live.containers.running}/${live.containers.all}`,
+    },
+    { title: '', text: ({ live }) => live?.reason ?? '' },
+  ]
+}
+
+function rowOf(machine: Machine, active: string | undefined): Row {
+  return {
+    name: machine.name,
+    active: machine.name === active,
+    driver: machine.driver,
+    address: addressOf(machine),
+    labels: machine.labels ?? {},
+    phase: machine.host?.phase ?? 'not-created',
+  }
+}
+
+function addressOf({ host }: Machine): string {
+  if (host === undefined) return ''
+  if (host.address === undefined) return host.phase === 'ready' ? 'this computer' : ''
+  return host.port === undefined ? host.address : `${host.address}:${host.port}`
+}
+
+export const ls = defineCommand({
+  name: 'ls',
+  aliases: ['list'],
+  summary: 'List the machines',
+  description:
+    'List the machines of the inventory. This reads one file and asks no host; --live asks them all at once.',
+  options: {
+    live: flag('--live', 'ask every machine how it is now'),
+    timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
+  },
+  targets: 'many',
+  answers: 'names',
+  examples: ['fleet ls --on role=web', 'fleet ls --live', 'fleet ls -q | xargs -n1 fleet ip'],
+  async run({ fleet, io, options, targets, format }) {
+    if (options.timeout !== undefined && !options.live) {
+      throw new UserError(
+        'usage',
+        '--timeout is how long hosts may take, and only --live asks them',
+        { hint: 'fleet ls --live' },
+      )
+    }
+    const { activeName, listMachines } = await import('../../operations/choose-machines.ts')
+    const machines = await listMachines(fleet, targets)
+    if (machines.length === 0 && io.stderr.isTTY) {
+      io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
+    }
+    await tellUntrusted(fleet, io)
+    const active = await activeName(fleet)
+    const rows = machines.map((machine) => rowOf(machine, active))
+    const name = (row: Row) => row.name
+    if (!options.live) {
+      await writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn], name })
+      return
+    }
+    const { observeMachines } = await import('../../operations/observe-machines.ts')
+    const timeoutMs = (options.timeout ?? 5) * 1000
+    const write = format.json
+      ? undefined
+      : await openTable(io, [...staticColumns, ...liveColumns(io)], rows)
+    const names = machines.map(({ name }) => name)
+    using waiting = tellWaiting(io, format, names, fleet.clock)
+    const answers: Row[] = []
+    for await (const { machine, ...live } of observeMachines(fleet, machines, {
+      timeoutMs,
+      concurrency: targets.parallel,
+      onAnswer: (name) => waiting.done(name),
+    })) {
+      const row = { ...rowOf(machine, active), live }
+      answers.push(row)
+      if (format.quiet) writeName(io, row.name)
+      else write?.(row)
+    }
+    if (format.json) writeJson(io, answers)
+  },
+})

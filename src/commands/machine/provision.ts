@@ -1,0 +1,98 @@
+import { exitCodes } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { ProvisionedHost } from '../../operations/provision-host.ts'
+import type { Plan } from '../../provision/plan.ts'
+import { type Invocation, defineCommand, machineArgument } from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+import { withProgress } from '../../ui/progress.ts'
+import { writeJson } from '../../ui/table.ts'
+import { approvePlan, approvePlans } from '../inventory/approve-plan.ts'
+import { yesOption } from '../options/confirmation.ts'
+import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { workOnceAgreed } from '../multi/confirm-and-run.ts'
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+const asJson = ({ plan, probe }: ProvisionedHost) => ({
+  changed: plan.map(({ why }) => why),
+  ...probe,
+})
+
+/** How a machine is, in words. */
+function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
+  if (plan.length === 0) return `${name}: nothing to change`
+  const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
+  return `${name} is ready${engine}`
+}
+
+/** Installs or repairs Docker on several machines, once the person has seen what changes on all of them. */
+async function provisionAll(
+  surroundings: Surroundings,
+  machines: readonly Machine[],
+  { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
+): Promise<number> {
+  const { fleet, io, format } = surroundings
+  const { provisionMachine } = await import('../../operations/provision-machine.ts')
+  const outcomes = yes
+    ? await workOnMachines(
+        surroundings,
+        machines,
+        (machine, { progress, signal }) =>
+          provisionMachine({ ...fleet, signal }, machine, {
+            progress,
+            approve: (plan) =>
+              approvePlan(io, { name: machine.name, plan, yes, json: format.json }),
+          }),
+        { concurrency, throwsAlone: false },
+      )
+    : await workOnceAgreed<ProvisionedHost, Plan>(surroundings, machines, {
+        work: (machine, { progress, signal }, approve) =>
+          provisionMachine({ ...fleet, signal }, machine, { progress, approve }),
+        ask: (proposals) => approvePlans(io, proposals, format),
+        concurrency,
+      })
+  const { code } = sumUp({ io, format }, outcomes)
+  const done = outcomes.filter((outcome) => 'value' in outcome)
+  if (format.json) {
+    writeJson(
+      io,
+      done.map(({ machine: { name }, value }) => ({ name, ...asJson(value) })),
+    )
+  } else {
+    for (const { machine, value } of done) io.stderr.write(`${resultOf(machine.name, value)}\n`)
+  }
+  return code
+}
+
+export const provision = defineCommand({
+  name: 'provision',
+  summary: 'Install or repair Docker on machines',
+  description:
+    'Install or repair Docker on a machine over SSH, or with --on on several. It says what it will change and asks; where nothing is to be done it changes nothing. Settings of the engine are left alone.',
+  arguments: { name: machineArgument('the machine; the active one if none is named', 'optional') },
+  options: { yes: yesOption },
+  targets: 'many',
+  answers: 'json',
+  examples: ['fleet provision web-1', 'fleet provision --on role=web'],
+  async run({ fleet, io, options, targets, format }) {
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    if (choosesMany(targets)) {
+      const machines = await chooseEngines({ fleet, io, targets, format })
+      const { yes } = options
+      return provisionAll({ fleet, io, format }, machines, { yes, concurrency: targets.parallel })
+    }
+    const { provisionMachine } = await import('../../operations/provision-machine.ts')
+    const [machine] = await namedMachines(fleet, targets)
+    if (machine === undefined) throw new TypeError('no machine was chosen')
+    const provisioned = await withProgress(io, format, machine.name, (progress) =>
+      provisionMachine(fleet, machine, {
+        progress,
+        approve: (plan) =>
+          approvePlan(io, { name: machine.name, plan, yes: options.yes, json: format.json }),
+      }),
+    )
+    if (format.json) writeJson(io, asJson(provisioned))
+    else io.stderr.write(`${resultOf(machine.name, provisioned)}\n`)
+    return exitCodes.ok
+  },
+})

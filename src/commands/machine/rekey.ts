@@ -1,0 +1,118 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { KeyChange } from '../../operations/rekey-machine.ts'
+import type { Io } from '../../ui/io.ts'
+import { confirm, canPrompt } from '../../ui/prompt.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, defineCommand, machineArgument } from '../command.ts'
+import { yesOption } from '../options/confirmation.ts'
+import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { type Proposal, workOnceAgreed } from '../multi/confirm-and-run.ts'
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): void {
+  io.stderr.write(`${name} showed:  ${before.join(', ')}\n`)
+  io.stderr.write(`and shows now:  ${after}\n`)
+}
+
+/** Has the person compare the keys of a machine. Throws kind `usage` where there is nobody to ask. */
+function askToAccept(io: Io, machine: Machine): Promise<boolean> {
+  if (canPrompt(io)) return confirm(io, `Accept the new key of ${machine.name}?`)
+  throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {
+    machine: machine.name,
+    hint: 'compare the fingerprints, then add --yes',
+  })
+}
+
+/** Asks for each machine in turn, once all changes were shown. */
+async function askForEach(
+  io: Io,
+  proposals: readonly Proposal<KeyChange>[],
+): Promise<ReadonlySet<Machine>> {
+  const agreed = new Set<Machine>()
+  for (const { machine, plan } of proposals) {
+    showChange(io, machine, plan)
+    if (await askToAccept(io, machine)) agreed.add(machine)
+  }
+  return agreed
+}
+
+/** Accepts the new keys of several machines; those that show the one that is pinned are left as they are. */
+async function rekeyAll(
+  surroundings: Surroundings,
+  machines: readonly Machine[],
+  { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
+): Promise<number> {
+  const { fleet, io, format } = surroundings
+  const { KeyUnchanged, rekeyMachine } = await import('../../operations/rekey-machine.ts')
+  const rekeyOne = async (
+    machine: Machine,
+    signal: AbortSignal,
+    approve: (change: KeyChange) => Promise<boolean>,
+  ): Promise<KeyChange | undefined> => {
+    try {
+      return await rekeyMachine({ ...fleet, signal }, machine, approve)
+    } catch (error) {
+      if (error instanceof KeyUnchanged) return undefined
+      throw error
+    }
+  }
+  const outcomes = yes
+    ? await workOnMachines(
+        surroundings,
+        machines,
+        (machine, { signal }) => rekeyOne(machine, signal, async () => true),
+        { concurrency, throwsAlone: false },
+      )
+    : await workOnceAgreed<KeyChange | undefined, KeyChange>(surroundings, machines, {
+        work: (machine, { signal }, approve) => rekeyOne(machine, signal, approve),
+        ask: (proposals) => askForEach(io, proposals),
+        concurrency,
+      })
+  const { code } = sumUp({ io, format }, outcomes)
+  const done = outcomes.filter((outcome) => 'value' in outcome)
+  if (format.json) {
+    writeJson(
+      io,
+      done.flatMap(({ machine: { name }, value }) => (value ? { name, ...value } : [])),
+    )
+    return code
+  }
+  for (const { machine, value } of done) {
+    if (value !== undefined && yes) showChange(io, machine, value)
+    const what = value === undefined ? 'the key is unchanged' : `${value.after} is pinned`
+    io.stderr.write(`${machine.name}: ${what}\n`)
+  }
+  return code
+}
+
+export const rekey = defineCommand({
+  name: 'rekey',
+  summary: 'Accept the new host key of machines',
+  description:
+    'Accept the new host key of a machine, after its system was installed anew for instance. It shows both fingerprints and asks; with --on it does so for each machine whose key has changed.',
+  arguments: { name: machineArgument('the machine', 'required') },
+  options: { yes: yesOption },
+  targets: 'many',
+  answers: 'json',
+  examples: ['fleet rekey web-1', 'fleet rekey --on role=web'],
+  async run({ fleet, io, options, targets, format }) {
+    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const { rekeyMachine } = await import('../../operations/rekey-machine.ts')
+    const { yes } = options
+    const machines = await namedMachines(fleet, targets)
+    if (choosesMany(targets)) {
+      return rekeyAll({ fleet, io, format }, machines, { yes, concurrency: targets.parallel })
+    }
+    const [machine] = machines
+    if (machine === undefined) throw new TypeError('no machine was chosen')
+    const { before, after } = await rekeyMachine(fleet, machine, async (change) => {
+      if (!format.json || !yes) showChange(io, machine, change)
+      return yes || askToAccept(io, machine)
+    })
+    if (format.json) writeJson(io, { name: machine.name, before, after })
+    else io.stderr.write(`${machine.name}: ${after} is pinned\n`)
+    return exitCodes.ok
+  },
+})

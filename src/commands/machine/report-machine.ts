@@ -1,0 +1,30 @@
+import type { CreatedMachine } from '../../operations/create-machine.ts'
+import { writeJson } from '../../ui/table.ts'
+import type { Invocation } from '../command.ts'
+
+/** Tells of new machines, and makes the first one active where none is. Of `many` the JSON form is an array. */
+export async function reportMachines(
+  { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
+  created: readonly CreatedMachine[],
+  { many }: { many: boolean },
+): Promise<void> {
+  const active = await fleet.active()
+  const first = created.find(({ machine }) => machine.engine !== 'none')
+  if (first !== undefined && (await active.current()) === undefined) {
+    await active.use(first.machine.name)
+  }
+  if (format.json) {
+    const answers = created.map(({ machine, hint }) => ({ ...machine, hint }))
+    writeJson(io, many ? answers : answers[0])
+    return
+  }
+  const current = await active.current()
+  for (const { machine, probe, hint } of created) {
+    const engine = probe.engine?.version === undefined ? '' : `, Docker ${probe.engine.version}`
+    const isActive = current === machine.name ? ' It is the active machine.' : ''
+    io.stderr.write(
+      `${machine.name} is ready: ${probe.os.name}, ${probe.arch}${engine}.${isActive}\n`,
+    )
+    if (hint !== undefined) io.stderr.write(`  ${hint}\n`)
+  }
+}

@@ -1,0 +1,77 @@
+import { exitCodes } from '../../errors.ts'
+import type { Fleet } from '../../fleet.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Progress } from '../../operations/context.ts'
+import type * as operations from '../../operations/keep-snapshot.ts'
+import { writeRows } from '../../ui/table.ts'
+import { type Command, type CommandGroup, defineCommand, required } from '../command.ts'
+import { workOnMachines } from '../multi/work-on-machines.ts'
+
+type Calls = { readonly progress: Progress; readonly signal: AbortSignal }
+type Operations = typeof operations
+
+async function machineCalled(fleet: Fleet, name: string): Promise<Machine> {
+  const { findMachine } = await import('../../operations/choose-machines.ts')
+  return findMachine(await (await fleet.inventory()).read(), name)
+}
+
+const changing = (
+  name: string,
+  summary: string,
+  operationOf: (operations: Operations) => Operations['saveSnapshot'],
+): Command =>
+  defineCommand({
+    name,
+    summary,
+    arguments: {
+      name: required('name', 'the machine', 'machine'),
+      snapshot: required('snapshot', 'the name of the snapshot'),
+    },
+    examples: [`fleet snapshot ${name} dev before-upgrade`],
+    async run({ fleet, io, args, format }) {
+      const operation = operationOf(await import('../../operations/keep-snapshot.ts'))
+      const machine = await machineCalled(fleet, args.name)
+      await workOnMachines({ fleet, io, format }, [machine], (one, calls: Calls) =>
+        operation({ ...fleet, signal: calls.signal }, one, args.snapshot, calls),
+      )
+      return exitCodes.ok
+    },
+  })
+
+const list = defineCommand({
+  name: 'ls',
+  summary: 'List the snapshots of a machine',
+  arguments: { name: required('name', 'the machine', 'machine') },
+  answers: 'names',
+  examples: ['fleet snapshot ls dev'],
+  async run({ fleet, io, args, format }) {
+    const { listSnapshots } = await import('../../operations/keep-snapshot.ts')
+    const machine = await machineCalled(fleet, args.name)
+    const rows = await listSnapshots(fleet, machine, { signal: fleet.signal, progress: () => {} })
+    await writeRows(io, format, {
+      rows,
+      columns: [
+        { title: 'SNAPSHOT', text: ({ name }) => name },
+        { title: 'CREATED', text: ({ created }) => created },
+        { title: 'HOLDS', text: ({ isRunning }) => (isRunning ? 'disk and memory' : 'disk') },
+      ],
+      name: ({ name }) => name,
+    })
+  },
+})
+
+/** States of machines that can be gone back to. */
+export const snapshot: CommandGroup = {
+  name: 'snapshot',
+  summary: 'States of machines to go back to',
+  commands: [
+    changing('save', 'Keep the state of a machine', ({ saveSnapshot }) => saveSnapshot),
+    changing(
+      'restore',
+      'Go back to a state that was kept; what came after is lost',
+      ({ restoreSnapshot }) => restoreSnapshot,
+    ),
+    list,
+    changing('rm', 'Remove a state that was kept', ({ removeSnapshot }) => removeSnapshot),
+  ],
+}

@@ -1,0 +1,67 @@
+import { UserError } from '../../errors.ts'
+import { passThroughStreams } from '../../ui/io.ts'
+import { type Format, type Targets, any, defineCommand, optional } from '../command.ts'
+
+/** As ssh's own (ssh(1), EXIT STATUS). */
+const sshFailure = 255
+
+export const ssh = defineCommand({
+  name: 'ssh',
+  summary: 'Open a shell on a machine, or run a command there',
+  description:
+    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, all words after the name are the command, options among them too; they are joined by spaces and read by the shell on the machine. Options of fleet stand before the name. On several machines, it has nothing to read, and its output comes by lines behind the names of the machines; the exit code is then 1 when it fails on some.',
+  arguments: {
+    name: optional('name', 'the machine; the active one if none is named', 'machine'),
+    command: any('command', 'what to run; after -- where no machine is named'),
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  takesRest: true,
+  failureCode: sshFailure,
+  examples: [
+    'fleet ssh web-1',
+    'fleet ssh -- uptime',
+    'fleet ssh web-1 journalctl -u docker -n 20',
+    'fleet ssh --on role=web --fold -- uname -r',
+  ],
+  async run({ fleet, io, args, targets, format }) {
+    const { chooseHosts, choosesMany } = await import('../../operations/choose-machines.ts')
+    const isNamed = targets.machine === undefined && !choosesMany(targets)
+    const [name, words] =
+      isNamed || args.name === undefined
+        ? [args.name ?? targets.machine, args.command]
+        : [targets.machine, [args.name, ...args.command]]
+    const command = words.length === 0 ? undefined : { shell: words.join(' ') }
+    const machines = await chooseHosts(fleet, { ...targets, machine: name })
+    if (choosesMany(targets)) {
+      if (command === undefined) throw new UserError('usage', 'say what to run, after --')
+      // All or none are the broker's: it could not leave those that it has no connection to.
+      if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
+      const { runEach } = await import('../multi/run-each.ts')
+      const { runLines } = await import('../../operations/run-lines.ts')
+      return runEach(
+        { fleet, io, format, targets },
+        machines,
+        'it',
+        async (machine, signal, take) =>
+          runLines(await fleet.connect(machine), command, signal, take),
+      )
+    }
+    requireMany(targets, format)
+    const { runOnHost } = await import('../../operations/run-on-host.ts')
+    const [machine] = machines
+    if (machine === undefined) return undefined
+    return runOnHost(await fleet.connect(machine), command, passThroughStreams(io))
+  },
+})
+
+/** One machine's command has the terminal to itself, as with ssh. */
+function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
+  if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
+  throw new UserError(
+    'usage',
+    '--json, --fold, --timeout and --max-fail are for running a command on several machines',
+    { hint: 'choose them with --on or --all' },
+  )
+}

@@ -1,0 +1,72 @@
+import type { Observation } from '../../operations/observe-machines.ts'
+import { exitCodes } from '../../errors.ts'
+import { colorsOf } from '../../ui/color.ts'
+import { type Column, openTable, writeJson } from '../../ui/table.ts'
+import { tellWaiting } from '../../ui/waiting.ts'
+import { defineCommand, machinesArgument, parsed } from '../command.ts'
+import { parseSeconds } from '../options/numbers.ts'
+
+/** An answer as `--json` gives it. */
+type Row = Omit<Observation, 'machine'> & { readonly machine: string }
+
+export const status = defineCommand({
+  name: 'status',
+  summary: 'Ask machines how they are now',
+  description:
+    'Ask machines how they are now. The exit code is 0 when all of them run, 5 when the only one asked does not, 1 when one of several does not.',
+  arguments: {
+    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+  },
+  options: {
+    timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
+  },
+  targets: 'many',
+  answers: 'json',
+  async run({ fleet, io, options, targets, format }) {
+    const { namedMachines } = await import('../../operations/choose-machines.ts')
+    const { observeMachines } = await import('../../operations/observe-machines.ts')
+    const machines = await namedMachines(fleet, targets)
+    const { green, red } = colorsOf(io, 'stdout')
+    const columns: readonly Column<Row>[] = [
+      {
+        title: 'MACHINE',
+        text: (row) => row.machine,
+        width: Math.max(...machines.map((machine) => machine.name.length)),
+      },
+      {
+        title: 'STATE',
+        width: 'unreachable'.length,
+        text: (row) => row.state,
+        paint: (text, { state }) => (state === 'running' ? green(text) : red(text)),
+      },
+      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 14 },
+      {
+        title: 'CONTAINERS',
+        text: ({ containers }) =>
+          containers === undefined ? '' : `${containers.running}/${containers.all}`,
+      },
+      { title: 'IMAGES', text: (row) => (row.images === undefined ? '' : String(row.images)) },
+      {
+        title: 'SYSTEM',
+        text: (row) => row.reason ?? (row.os === undefined ? '' : `${row.os} (${row.arch})`),
+      },
+    ]
+    const write = format.json ? undefined : await openTable(io, columns)
+    const rows: Row[] = []
+    const timeoutMs = (options.timeout ?? 5) * 1000
+    const names = machines.map(({ name }) => name)
+    using waiting = tellWaiting(io, format, names, fleet.clock)
+    for await (const { machine, ...rest } of observeMachines(fleet, machines, {
+      timeoutMs,
+      concurrency: targets.parallel,
+      onAnswer: (name) => waiting.done(name),
+    })) {
+      const row = { machine: machine.name, ...rest }
+      rows.push(row)
+      write?.(row)
+    }
+    if (format.json) writeJson(io, rows)
+    if (rows.every((row) => row.state === 'running')) return exitCodes.ok
+    return rows.length === 1 ? exitCodes.unreachable : exitCodes.failed
+  },
+})

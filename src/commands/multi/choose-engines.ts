@@ -1,0 +1,22 @@
+import type { Machine } from '../../machine/machine.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import type { Invocation } from '../command.ts'
+
+/** The machines whose engines a command is for. Of several, those without an engine are left out, and told in one line. */
+export async function chooseEngines({
+  fleet,
+  io,
+  targets,
+  format,
+}: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>): Promise<Machine[]> {
+  const { chooseHosts, choosesMany, withEngines } =
+    await import('../../operations/choose-machines.ts')
+  const hosts = await chooseHosts(fleet, targets)
+  if (!choosesMany(targets)) return [...hosts]
+  const machines = withEngines(hosts)
+  const others = hosts.filter((host) => !machines.includes(host)).map(({ name }) => name)
+  if (others.length > 0 && !format.json) {
+    io.stderr.write(`skipped, since they have no engine (engine: none): ${foldNames(others)}\n`)
+  }
+  return machines
+}

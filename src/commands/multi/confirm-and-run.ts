@@ -1,0 +1,67 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Outcome } from '../../operations/fan-out.ts'
+import type { Invocation } from '../command.ts'
+import { type WorkCalls, workOnMachines } from './work-on-machines.ts'
+
+/** What the work on a machine would change. */
+export interface Proposal<Plan> {
+  readonly machine: Machine
+  readonly plan: Plan
+}
+
+/** Work that asks before it changes something. */
+interface AskingWork<Value, Plan> {
+  readonly work: (
+    machine: Machine,
+    calls: WorkCalls,
+    approve: (plan: Plan) => Promise<boolean>,
+  ) => Promise<Value>
+  /** Shows what would change, in the order of the machines, and gives those for which the person wants it. */
+  readonly ask: (proposals: readonly Proposal<Plan>[]) => Promise<ReadonlySet<Machine>>
+  readonly concurrency: number | undefined
+}
+
+/**
+ * Does work that asks, on several machines: at first it finds out on all of them what would change, then it asks, and then it does
+ * what the person agreed to, unless something else would change by then. The outcomes are in the order of the machines.
+ */
+export async function workOnceAgreed<Value, Plan>(
+  surroundings: Pick<Invocation, 'fleet' | 'io' | 'format'>,
+  machines: readonly Machine[],
+  { work, ask, concurrency }: AskingWork<Value, Plan>,
+): Promise<Outcome<Machine, Value>[]> {
+  const plans = new Map<Machine, Plan>()
+  const options = { concurrency, throwsAlone: false }
+  const seen = await workOnMachines(
+    surroundings,
+    machines,
+    (machine, calls) =>
+      work(machine, calls, async (plan) => {
+        plans.set(machine, plan)
+        return false
+      }),
+    options,
+  )
+  if (plans.size === 0) return seen
+  const proposals = machines.flatMap((machine) => {
+    const plan = plans.get(machine)
+    return plan === undefined ? [] : { machine, plan }
+  })
+  const agreed = await ask(proposals)
+  const done = await workOnMachines(
+    surroundings,
+    machines.filter((machine) => agreed.has(machine)),
+    (machine, calls) =>
+      work(machine, calls, async (plan) => {
+        if (isDeepStrictEqual(plan, plans.get(machine))) return true
+        throw new UserError('failed', 'the host is not as it was when you were asked', {
+          machine: machine.name,
+          hint: 'run the same command again',
+        })
+      }),
+    options,
+  )
+  return seen.map((outcome) => done.find(({ machine }) => machine === outcome.machine) ?? outcome)
+}

@@ -1,0 +1,42 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { gather } from '../../operations/gather.ts'
+import type { TakeLine } from '../../operations/run-lines.ts'
+import { writeGathered } from '../../ui/failure.ts'
+import { openMachineOutput } from '../../ui/machine-output.ts'
+import type { Invocation } from '../command.ts'
+
+/** Runs something on a machine, gives its output line by line, and resolves to its exit code. */
+type RunLines = (machine: Machine, signal: AbortSignal, take: TakeLine) => Promise<number>
+
+/**
+ * Runs something on several machines and writes what it prints: behind the machines' names, folded, or as JSON. Gives the
+ * exit code: 0, or 1 when it failed on some, or 130 when it was stopped. `what` is its name in messages.
+ */
+export async function runEach(
+  { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,
+  machines: readonly Machine[],
+  what: string,
+  run: RunLines,
+): Promise<number> {
+  const output = openMachineOutput(
+    io,
+    machines.map(({ name }) => name),
+    format,
+  )
+  const work = async (machine: Machine, signal: AbortSignal): Promise<void> => {
+    const code = await run(machine, signal, (stream, line) =>
+      output.line(machine.name, stream, line),
+    )
+    output.end(machine.name, code)
+    if (code !== 0) {
+      throw new UserError('failed', `${what} exited with ${code}`, { machine: machine.name })
+    }
+  }
+  const gathered = await gather(fleet, machines, work, {
+    ...targets,
+    concurrency: targets.parallel,
+  })
+  output.finish()
+  return writeGathered(io, gathered, format)
+}

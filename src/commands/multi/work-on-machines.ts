@@ -1,0 +1,89 @@
+import type { Progress } from '../../operations/context.ts'
+import type { Outcome } from '../../operations/fan-out.ts'
+import { UserError, exitCodes, naming } from '../../errors.ts'
+import { writeFailure, writeFailures } from '../../ui/failure.ts'
+import { openProgress } from '../../ui/progress.ts'
+import type { Invocation } from '../command.ts'
+
+/** How many machines are worked on at once where providers do the work. */
+const usualConcurrency = 8
+
+type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** What the work on one machine tells, and what stops it. */
+export interface WorkCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** How work on several machines is done. */
+interface WorkOptions {
+  readonly concurrency?: number | undefined
+  /** After this many failures no more machines are begun with. */
+  readonly maxFail?: number | undefined
+  /** Whether the failure of the only one is thrown (default: true). */
+  readonly throwsAlone?: boolean
+}
+
+/**
+ * Works on machines, several at once, and shows the steps of each. Errors name their machine. One machine's failure is thrown; of
+ * several, each is an outcome. Once the person stops it, it waits until all work has stopped, and throws kind `cancelled`.
+ */
+export async function workOnMachines<Subject extends { readonly name: string }, Value>(
+  { fleet, io, format }: Surroundings,
+  subjects: readonly Subject[],
+  work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
+  { concurrency = usualConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
+): Promise<Outcome<Subject, Value>[]> {
+  const { fanOutInOrder } = await import('../../operations/fan-out.ts')
+  const names = subjects.map(({ name }) => name)
+  using display = await openProgress(io, format, names)
+  const begun: Promise<Value>[] = []
+  const track = (subject: Subject, signal: AbortSignal): Promise<Value> => {
+    const working = display.track(subject.name, (progress) =>
+      naming(subject.name, () => work(subject, { progress, signal })),
+    )
+    begun.push(working)
+    return working
+  }
+  const [only] = subjects
+  const unhear = hearStop({ fleet, io, format })
+  try {
+    if (throwsAlone && only !== undefined && subjects.length === 1) {
+      return [{ machine: only, value: await track(only, fleet.signal) }]
+    }
+    return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency, maxFail })
+  } finally {
+    await Promise.allSettled(begun)
+    unhear()
+  }
+}
+
+/** Says that a Ctrl-C is heard, since stopping may take a while; until the function that it returns is called. */
+function hearStop({ fleet: { signal }, io, format }: Surroundings): () => void {
+  const say = () => {
+    if (!format.json) io.stderr.write('stopping; press Ctrl-C again to leave at once\n')
+  }
+  signal.addEventListener('abort', say)
+  return () => signal.removeEventListener('abort', say)
+}
+
+/** What came of the work where it succeeded; the failures are told. Exit code 1 when there are any. */
+export function sumUp<Subject extends { readonly name: string }, Value>(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  outcomes: readonly Outcome<Subject, Value>[],
+): { readonly values: Value[]; readonly failed: Subject[]; readonly code: number } {
+  const failures = outcomes.filter((outcome) => 'error' in outcome)
+  writeFailures(io, failures, { of: outcomes.length, json: format.json })
+  return {
+    values: outcomes.filter((outcome) => 'value' in outcome).map(({ value }) => value),
+    failed: failures.map(({ machine }) => machine),
+    code: failures.length === 0 ? exitCodes.ok : exitCodes.failed,
+  }
+}
+
+/** Says that all were left as they are, since one could not be changed. Gives the exit code. */
+export function nothingChanged({ io, format }: Pick<Invocation, 'io' | 'format'>): number {
+  writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
+  return exitCodes.failed
+}

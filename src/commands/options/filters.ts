@@ -1,0 +1,23 @@
+import type { Filters } from '../../engine/containers.ts'
+import { UserError } from '../../errors.ts'
+import { texts } from '../command.ts'
+
+/** `--filter`, as docker's own. */
+export const filterOption = texts(
+  '-f, --filter <filter>',
+  'only what matches key=value (repeatable)',
+)
+
+/** Reads `key=value` words into what the API's `filters` take. Throws a usage error. */
+export function parseFilters(words: readonly string[]): Filters {
+  const filters = new Map<string, string[]>()
+  for (const word of words) {
+    const [, name = '', value] = /^([^=]+)=(.*)$/s.exec(word) ?? []
+    const key = name.trim().toLowerCase()
+    if (key === '' || value === undefined) {
+      throw new UserError('usage', `${JSON.stringify(word)} is not a filter: write key=value`)
+    }
+    filters.set(key, [...(filters.get(key) ?? []), value])
+  }
+  return Object.fromEntries(filters)
+}

@@ -1,0 +1,174 @@
+import { UserError } from '../../errors.ts'
+import { commonNamesOf, operandsIn, verbOf } from './common-options.ts'
+import { isMachineName } from '../../machine/name.ts'
+import { type Command, type Targets, isGroup } from '../command.ts'
+import { commandList } from '../index.ts'
+
+/** The common options as they were typed. */
+export interface CommonValues {
+  readonly inventory?: string
+  readonly machine?: string
+  readonly on?: readonly string[]
+  readonly all?: boolean
+  readonly parallel?: number
+  readonly timeout?: number
+  readonly maxFail?: number
+  readonly retryFailed?: boolean
+  readonly fold?: boolean
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** `--max-fail` of `maxFail`. */
+const longFlagOf = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
+export function joinCommon(
+  command: Command,
+  before: CommonValues,
+  after: CommonValues,
+): CommonValues {
+  const taken = new Set<string>(commonNamesOf(command))
+  const refused = Object.keys(before).find((name) => !taken.has(name))
+  if (refused !== undefined) {
+    throw new UserError('usage', `fleet ${command.name} does not take ${longFlagOf(refused)}`, {
+      hint: `fleet ${command.name} --help`,
+    })
+  }
+  return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
+}
+
+/** Which machines the options name. Throws kind `usage` where one contradicts another. */
+export function targetsOf({
+  machine,
+  on = [],
+  all,
+  retryFailed = false,
+  ...how
+}: CommonValues): Omit<Targets, 'names'> {
+  const selectors = all === true ? [...on, 'all'] : on
+  if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
+    throw new UserError(
+      'usage',
+      '--machine names one machine, --on, --all and --retry-failed name many: use one',
+    )
+  }
+  const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000
+  const { parallel, maxFail } = how
+  return { machine, on: selectors, parallel, retryFailed, timeoutMs, maxFail }
+}
+
+/**
+ * Takes `--on` and `--machine` off the front of words meant for docker, which has no flags
+ * of these names: people write them after the verb by habit.
+ */
+export function takeLeadingTargets(words: readonly unknown[]): {
+  after: CommonValues
+  words: readonly unknown[]
+} {
+  const rest = [...(words[0] as string[])]
+  const after: { on: string[]; machine?: string } = { on: [] }
+  for (;;) {
+    const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
+    if (name === undefined) return { after, words: [rest] }
+    const value = joined ?? rest[1]
+    if (value === undefined) throw new UserError('usage', `--${name} wants a value`)
+    rest.splice(0, joined === undefined ? 2 : 1)
+    if (name === 'on') after.on.push(value)
+    else after.machine = value
+  }
+}
+
+const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): boolean =>
+  machine !== undefined || on.length > 0 || retryFailed
+
+/**
+ * Parts words into the names of machines and those of the command's arguments. Where options choose the machines, no name is
+ * given, and the words begin with the next argument. Throws kind `usage` where both do, or neither and one must.
+ */
+export function withNames(
+  { name: verb, arguments: definitions = {} }: Command,
+  words: readonly unknown[],
+  targets: Omit<Targets, 'names'>,
+): { readonly words: readonly unknown[]; readonly names: readonly string[] } {
+  const [first, ...others] = Object.values(definitions)
+  if (first?.machines === undefined) return { words, names: [] }
+  const [word, ...rest] = words
+  const names = (word === undefined ? [] : [word].flat()) as unknown[] as string[]
+  if (!choosesMachines(targets)) {
+    if (names.length > 0 || first.machines === 'optional') return { words, names }
+    throw new UserError('usage', 'no machine was named', {
+      hint: `fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
+    })
+  }
+  const [name] = names
+  if (name === undefined) return { words, names }
+  if (others.length === 0 || isMachineName(name)) {
+    throw new UserError(
+      'usage',
+      `${JSON.stringify(name)} would name a machine, and an option chooses machines too: use one of the two`,
+      { hint: `fleet ${verb} --help` },
+    )
+  }
+  return { words: [undefined, [name, ...rest.flat()]], names: [] }
+}
+
+/** What stood behind the options of a command that runs another one. */
+export interface Rest {
+  readonly words: readonly string[]
+  /** Whether `--` stood before them. */
+  readonly isMarked: boolean
+}
+
+/**
+ * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for a word before `--` where an
+ * option names the machines, and for an option behind the name, which the machine would take for a program.
+ */
+export function withRest(
+  words: readonly unknown[],
+  { words: rest, isMarked }: Rest,
+  targets: Omit<Targets, 'names'>,
+): readonly unknown[] {
+  const named = words.slice(0, -1)
+  const isChosen = choosesMachines(targets)
+  const stray = isChosen && isMarked ? named.find((word) => word !== undefined) : undefined
+  if (stray !== undefined) {
+    throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {
+      hint: 'an option names the machines already: write the command behind --',
+    })
+  }
+  const [first = ''] = rest
+  if (!isMarked && !isChosen && first.startsWith('-')) {
+    throw new UserError('usage', `${JSON.stringify(first)} stands behind the machine's name`, {
+      hint: "fleet's own options go before the name; put -- before a command that begins with -",
+    })
+  }
+  return [...named, [...rest]]
+}
+
+/** A command line, parted where another command begins. */
+export interface TypedWords {
+  readonly argv: readonly string[]
+  /** The other command, for commands that run one; absent where there is none. */
+  readonly rest: Rest | undefined
+}
+
+/**
+ * Takes off the command that another one runs: what stands behind the first operand, or behind `--`. None of its words are
+ * options of fleet.
+ */
+export function splitRest(argv: readonly string[]): TypedWords {
+  const verb = verbOf(argv)
+  const command = commandList
+    .flatMap(({ entries }) => entries)
+    .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
+  if (command === undefined) return { argv, rest: undefined }
+  const first = operandsIn(argv)[1] ?? -1
+  const dashes = argv.indexOf('--')
+  if (dashes !== -1 && (first === -1 || dashes <= first + 1)) {
+    return { argv: argv.slice(0, dashes), rest: { words: argv.slice(dashes + 1), isMarked: true } }
+  }
+  if (first === -1 || first === argv.length - 1) return { argv, rest: undefined }
+  return { argv: argv.slice(0, first + 1), rest: { words: argv.slice(first + 1), isMarked: false } }
+}

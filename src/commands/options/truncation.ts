@@ -1,0 +1,17 @@
+import type { Io } from '../../ui/io.ts'
+import { flag } from '../command.ts'
+
+/** `--no-trunc`, as docker's own. */
+export const noTruncOption = flag('--no-trunc', 'whole ids and commands')
+
+/** What of a table is not cut short. */
+export interface Wholeness {
+  readonly wholeIds: boolean
+  readonly wholeCommands: boolean
+}
+
+/** Short ids are names that docker takes; a command cut short is of no use to a script. */
+export const wholenessOf = (io: Io, options: { readonly trunc: boolean }): Wholeness => ({
+  wholeIds: !options.trunc,
+  wholeCommands: !options.trunc || !io.stdout.isTTY,
+})
