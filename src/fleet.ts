@@ -5,7 +5,7 @@ import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
 import type { TextEdit } from './state/file-inventory.ts'
-import type { AuditedInventory } from './operations/audit-changes.ts'
+import type { AuditedInventory } from './operations/inventory/audit-changes.ts'
 import { createClock } from './operations/clock.ts'
 import type { Context } from './operations/context.ts'
 import { type HostedFleet, type Reach, reachMachines } from './reach-machines.ts'
@@ -67,7 +67,7 @@ export function openFleet(
   let audited: Promise<AuditedInventory> | undefined
   const inventory = async () => {
     audited ??= openStore().then(async (store) => {
-      const { auditInventory } = await import('./operations/audit-changes.ts')
+      const { auditInventory } = await import('./operations/inventory/audit-changes.ts')
       return auditInventory(store, edits, env)
     })
     return (await audited).store
@@ -102,7 +102,7 @@ export function openFleet(
   })
 
   const vet = async (driverPackage: DriverPackage): Promise<string> => {
-    const { vetPackage } = await import('./operations/trust-driver.ts')
+    const { vetPackage } = await import('./operations/trust/trust-driver.ts')
     return vetPackage(fleet, driverPackage)
   }
 
@@ -143,7 +143,7 @@ export function openFleet(
     diskImages: once(async () => {
       const { locateCache } = await import('./disk-images/cache-folder.ts')
       const { openDiskImages } = await import('./disk-images/disk-images.ts')
-      const { readTar } = await import('./operations/archive/read-tar.ts')
+      const { readTar } = await import('./operations/copy/archive/read-tar.ts')
       return openDiskImages(locateCache(env), readTar)
     }),
     driver: findDriver,

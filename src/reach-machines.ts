@@ -75,12 +75,13 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     const folder = placeOfSockets(home, env)
     return openBroker({
       ...{ folder, program: program.file, build: program.build, env },
-      findProcess: async (pid) => (await import('./operations/processes.ts')).findProcess(pid),
+      findProcess: async (pid) =>
+        (await import('./operations/connect/processes.ts')).findProcess(pid),
     })
   })
 
   async function describe(machine: Machine): Promise<BrokerTarget> {
-    const { describeTarget } = await import('./operations/broker-target.ts')
+    const { describeTarget } = await import('./operations/connect/broker-target.ts')
     return describeTarget(context(), machine)
   }
 
@@ -92,7 +93,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
   ): Promise<Transport> {
     const { connectSsh } = await import('./transport/ssh.ts')
-    const { describeLogin } = await import('./operations/describe-login.ts')
+    const { describeLogin } = await import('./operations/connect/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
     const leave = await enter(via && machine.via ? `via ${machine.via}` : gateOf(login))
     try {
@@ -107,7 +108,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
       const { openLocal } = await import('./transport/local.ts')
       return openLocal(env)
     }
-    const { connectJumpHost } = await import('./operations/jump-host.ts')
+    const { connectJumpHost } = await import('./operations/connect/jump-host.ts')
     const via = await connectJumpHost(context(), machine)
     const shared = await broker()
     const { signal, prompt } = context()
@@ -120,7 +121,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
   async function socketHere(machine: Machine): Promise<string> {
     const path = socketOf(machine)
     if (isEngineSocket(path, env)) return path
-    const { checkEngineSocket } = await import('./operations/grants.ts')
+    const { checkEngineSocket } = await import('./operations/inventory/grants.ts')
     await checkEngineSocket(context(), machine.name, path)
     return path
   }
@@ -132,14 +133,14 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
       const isHere = hostOf(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
     }
-    const { followHost } = await import('./operations/follow-host.ts')
+    const { followHost } = await import('./operations/connect/resolve-moved-host.ts')
     return followHost(context(), machine, connect)
   })
 
   const apart = perMachine((machine) => logIn(machine, {}))
 
   async function openDial(machine: Machine) {
-    const { dialEngine } = await import('./operations/reach-engine.ts')
+    const { dialEngine } = await import('./operations/connect/reach-engine.ts')
     return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
   }
 
@@ -152,10 +153,10 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
   const engineSockets = perMachine(async (machine) => {
     const { relay, lost } = await transports.get(machine)
     if (relay) {
-      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      const { nameEngineSocket } = await import('./operations/connect/engine-socket-name.ts')
       return relay.serveEngine(socketOf(machine), await nameEngineSocket(context(), machine))
     }
-    const { serveEngineSocket } = await import('./operations/engine-socket.ts')
+    const { serveEngineSocket } = await import('./operations/connect/engine-socket.ts')
     const folder = env['TMPDIR'] ?? tmpdir()
     return { ...(await serveEngineSocket(await openDial(machine), folder)), lost }
   })
@@ -177,7 +178,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
       if (hostOf(machine).address === undefined) return socketHere(machine)
       const shared = await broker()
       if (shared === undefined) throw brokerMissing()
-      const { nameEngineSocket } = await import('./operations/engine-socket-name.ts')
+      const { nameEngineSocket } = await import('./operations/connect/engine-socket-name.ts')
       const [target, file] = [await describe(machine), await nameEngineSocket(context(), machine)]
       const engine = { target, env, path: socketOf(machine), file }
       return (await shared.serveEngine(engine, { env, signal: context().signal }, holder)).path

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { dialEngine } from '../../src/operations/reach-engine.ts'
+import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
 import { connectSsh } from '../../src/transport/ssh.ts'
 import type { Account } from '../support/lab/accounts.ts'
 import type { Lab, LabHost } from '../support/lab/lab.ts'

@@ -79,7 +79,7 @@ describe('start-up loads', () => {
 
   test('only fleet’s own code, and what finds a near name, to reach a machine through the broker', () => {
     expect(packagesIn(loadedWith(outputOf('src/transport/broker/client.ts')))).toEqual(new Set())
-    const describing = packagesIn(loadedWith(outputOf('src/operations/broker-target.ts')))
+    const describing = packagesIn(loadedWith(outputOf('src/operations/connect/broker-target.ts')))
     expect(describing).toEqual(new Set(['fastest-levenshtein']))
   })
 

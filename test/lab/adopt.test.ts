@@ -5,9 +5,9 @@ import {
   type AdoptCalls,
   type AdoptRequest,
   adoptMachine,
-} from '../../src/operations/adopt-machine.ts'
-import { createMachine } from '../../src/operations/create-machine.ts'
-import type { UnknownHostKey } from '../../src/operations/trust-host-key.ts'
+} from '../../src/operations/adopt/adopt-machine.ts'
+import { createMachine } from '../../src/operations/create/create-machine.ts'
+import type { UnknownHostKey } from '../../src/operations/trust/trust-host-key.ts'
 import { type MachineName, parseMachineName } from '../../src/machine/name.ts'
 import { fingerprint } from '../../src/transport/host-keys.ts'
 import { run } from '../../src/transport/run.ts'

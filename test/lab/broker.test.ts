@@ -11,7 +11,7 @@ import type { HostStatus } from '../../src/transport/broker/protocol.ts'
 import type { BrokerOptions } from '../../src/transport/broker/server.ts'
 import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
-import { dialEngine } from '../../src/operations/reach-engine.ts'
+import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
 import { run } from '../../src/transport/run.ts'
 import {
   type Prompt,
@@ -20,7 +20,7 @@ import {
   connectSsh,
 } from '../../src/transport/ssh.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { findProcess } from '../../src/operations/processes.ts'
+import { findProcess } from '../../src/operations/connect/processes.ts'
 import { type Keeper, noDirect, startKeeper } from '../support/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'

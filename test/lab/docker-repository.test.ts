@@ -2,7 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EngineWish } from '../../src/machine/schema.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { type ProvisionedHost, provisionHost } from '../../src/operations/provision-host.ts'
+import {
+  type ProvisionedHost,
+  provisionHost,
+} from '../../src/operations/provision/provision-host.ts'
 import type { EngineAims } from '../../src/provision/plan.ts'
 import { bootScriptName, writeBootScript } from '../../src/provision/boot-script.ts'
 import { type NewHost, createHost } from '../support/booted-host/new-host.ts'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
-import { dialEngine } from '../../src/operations/reach-engine.ts'
+import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
 import { connectSsh } from '../../src/transport/ssh.ts'
 import { type Account, accounts } from '../support/lab/accounts.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'

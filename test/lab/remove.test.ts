@@ -8,7 +8,7 @@ import {
   checkRemovable,
   forgetMachine,
   removeMachine,
-} from '../../src/operations/remove-machine.ts'
+} from '../../src/operations/machine/remove-machine.ts'
 import { type Operator, makeOperator } from '../support/operator.ts'
 
 /** Removing reaches no host: these are nowhere. */

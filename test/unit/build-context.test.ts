@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { Readable } from 'node:stream'
 import { extract } from 'tar-stream'
 import { expect, onTestFinished, test } from 'vitest'
-import { openBuildContext } from '../../src/operations/docker-on-host/build-context.ts'
+import { openBuildContext } from '../../src/operations/docker/on-host/build-context.ts'
 
 /** A folder with these files; a name that ends in `/` is a folder. */
 async function makeFolder(files: Readonly<Record<string, string>>): Promise<string> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Machine } from '../../src/machine/machine.ts'
-import { parsePlace } from '../../src/operations/place.ts'
+import { parsePlace } from '../../src/operations/copy/remote-path.ts'
 
 const machines = ['web-1', 'a', 'db.x'].map(
   (name) => ({ name, driver: 'ssh' }) as unknown as Machine,

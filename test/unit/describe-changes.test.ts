@@ -4,7 +4,7 @@ import {
   type Change,
   type InventoryChanges,
   describeChanges,
-} from '../../src/operations/describe-changes.ts'
+} from '../../src/operations/inventory/describe-changes.ts'
 
 const token = '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11'
 const made: MachineEntry = { driver: 'aws', host: { phase: 'ready', token } }

@@ -4,7 +4,7 @@ import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { serveEngineSocket } from '../../src/operations/engine-socket.ts'
+import { serveEngineSocket } from '../../src/operations/connect/engine-socket.ts'
 
 /** All that a socket says. Unlike an iterator, this leaves it open for writing. */
 const hear = (socket: Socket): Promise<Buffer> =>

@@ -17,7 +17,11 @@ import { findDriver } from '../../src/drivers/index.ts'
 import { findDriverPackage } from '../../src/drivers/outside/find-package.ts'
 import { copyPackage, digestPackage } from '../../src/drivers/outside/package-copy.ts'
 import type { Context } from '../../src/operations/context.ts'
-import { readTrustSubjects, trustDrivers, vetPackage } from '../../src/operations/trust-driver.ts'
+import {
+  readTrustSubjects,
+  trustDrivers,
+  vetPackage,
+} from '../../src/operations/trust/trust-driver.ts'
 import { openTrust } from '../../src/state/trust.ts'
 import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CutExecs, EngineConversation } from '../../src/operations/engine-conversation.ts'
+import { CutExecs, EngineConversation } from '../../src/operations/connect/engine-conversation.ts'
 
 const upgraded =
   'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nUpgrade: tcp\r\n\r\n'

@@ -2,7 +2,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { createClock } from '../../src/operations/clock.ts'
-import { fanOut } from '../../src/operations/fan-out.ts'
+import { fanOut } from '../../src/operations/fan-out/fan-out.ts'
 import { collect } from '../support/collect.ts'
 
 const machines = (count: number) =>

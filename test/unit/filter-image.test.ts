@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
-import { filterImage } from '../../src/operations/archive/filter-image.ts'
-import { readTar } from '../../src/operations/archive/read-tar.ts'
+import { filterImage } from '../../src/operations/copy/archive/filter-image.ts'
+import { readTar } from '../../src/operations/copy/archive/read-tar.ts'
 import { endOfArchive, entry } from '../support/hostile-archive.ts'
 
 const hex = (letter: string): string => letter.repeat(64)

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import type { ReadyMachine } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { describeForAnsible } from '../../src/operations/handing-over/ansible.ts'
-import { describeForPrometheus } from '../../src/operations/handing-over/prometheus.ts'
-import { describeForTerraform } from '../../src/operations/handing-over/terraform.ts'
+import { describeForAnsible } from '../../src/operations/export/ansible.ts'
+import { describeForPrometheus } from '../../src/operations/export/prometheus.ts'
+import { describeForTerraform } from '../../src/operations/export/terraform.ts'
 
 const machines: readonly ReadyMachine[] = [
   {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { mergeSorted } from '../../src/operations/merge-sorted.ts'
+import { mergeSorted } from '../../src/operations/fan-out/merge-sorted.ts'
 import { collect } from '../support/collect.ts'
 
 async function* from<T>(

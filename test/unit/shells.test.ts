@@ -7,7 +7,7 @@ import {
   shellOf,
   shells,
   writeChange,
-} from '../../src/operations/shells.ts'
+} from '../../src/operations/docker/shells.ts'
 
 const hostile = `it's "a" ‘b’ $HOME \`id\` %PATH% \\ ; é`
 const change = { set: { DOCKER_HOST: hostile, FLEET_MACHINE: 'web-1' }, unset: ['DOCKER_CONTEXT'] }

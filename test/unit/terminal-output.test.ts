@@ -218,10 +218,10 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\b(?:stdout|stderr)\.write\(/,
     [
-      'operations/docker-on-host/copy.ts', // docker's own words, on the streams that were passed
+      'operations/docker/on-host/copy.ts', // docker's own words, on the streams that were passed
       'operations/compose/compose-here.ts', // compose's own words, and a notice without control characters
       'operations/compose/compose-on-host.ts', // the same
-      'operations/exec-in-container.ts', // as docker says it
+      'operations/docker/exec-in-container.ts', // as docker says it
       'broker.ts', // its own log
       'main.ts', // the version
       'process.ts', // waits until all is out

@@ -126,7 +126,7 @@ async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> 
   const list = async (): Promise<string[]> => {
     const status = await (await fleet.broker())?.status()
     if (status === undefined || status === 'retired') return []
-    const { listRemotePaths } = await import('../../operations/list-remote-paths.ts')
+    const { listRemotePaths } = await import('../../operations/copy/list-remote-paths.ts')
     return await listRemotePaths({ ...fleet, signal }, machine, path, status, signal)
   }
   const late = new Promise<never>((_, reject) => {

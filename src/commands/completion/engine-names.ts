@@ -49,7 +49,7 @@ async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<read
 
 /** The machines that the words of an unfinished command line name, else the active one. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
-  const { chooseHosts } = await import('../../operations/choose-machines.ts')
+  const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
   const valueOf = (...names: string[]): string | undefined => {
     const at = line.findIndex((word, index) => names.includes(word) && index < line.length - 2)
     const joined = line.find((word) => names.some((name) => word.startsWith(`${name}=`)))

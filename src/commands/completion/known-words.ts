@@ -85,7 +85,7 @@ export async function knownWords(
     case 'completed-shell':
       return each(Object.keys(completionScripts), 'shell')
     case 'shell': {
-      const { shells } = await import('../../operations/shells.ts')
+      const { shells } = await import('../../operations/docker/shells.ts')
       return each(shells, 'shell')
     }
     case 'set-name': {

@@ -27,7 +27,7 @@ export const events = defineCommand({
   answers: 'json',
   examples: ['fleet events --on role=web -f type=container'],
   async run({ fleet, io, options, targets, format }) {
-    const { streamFromEngines } = await import('../../operations/stream-from-engines.ts')
+    const { streamFromEngines } = await import('../../operations/fan-out/stream-from-engines.ts')
     const { streamEvents } = await import('../../engine/system.ts')
     const { unixTime } = await import('../../engine/time.ts')
     const query = {

@@ -2,7 +2,7 @@ import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import type { Hosted } from '../../operations/context.ts'
-import type { LogEntry } from '../../operations/read-logs.ts'
+import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
 import { defineCommand, flag, parsed, several, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
@@ -46,8 +46,8 @@ export const logs = defineCommand({
   answers: 'json',
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {
-    const { findContainers } = await import('../../operations/find-containers.ts')
-    const { readLogs } = await import('../../operations/read-logs.ts')
+    const { findContainers } = await import('../../operations/fan-out/find-containers.ts')
+    const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const { unixTime } = await import('../../engine/time.ts')
     const range = {
       follow: options.follow,

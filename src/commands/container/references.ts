@@ -23,7 +23,7 @@ async function placeEach(
   words: readonly string[],
   mayBeOther: boolean,
 ): Promise<ReadonlyMap<string, PlacedName>> {
-  const { findMachine } = await import('../../operations/choose-machines.ts')
+  const { findMachine } = await import('../../operations/inventory/choose-machines.ts')
   const placed = new Map<string, PlacedName>()
   for (const word of words) {
     const { machine: name, container } = reference.exec(word)?.groups ?? {}

@@ -1,5 +1,5 @@
 import { exitCodes } from '../../errors.ts'
-import type { SyncedContext } from '../../operations/sync-contexts.ts'
+import type { SyncedContext } from '../../operations/docker/sync-contexts.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand, flag } from '../command.ts'
 
@@ -25,7 +25,8 @@ export const contextSync = defineCommand({
   answers: 'names',
   examples: ['fleet context sync && docker --context web-1 ps', 'fleet context sync --remove'],
   async run({ fleet, io, options, format }) {
-    const { removeContexts, syncContexts } = await import('../../operations/sync-contexts.ts')
+    const { removeContexts, syncContexts } =
+      await import('../../operations/docker/sync-contexts.ts')
     const rows = await (options.remove ? removeContexts : syncContexts)(fleet)
     await writeRows(io, format, { rows, columns, name: ({ name }) => name })
     const isWhole = rows.every(({ state }) => state === 'written' || state === 'removed')

@@ -26,9 +26,9 @@ export const env = defineCommand({
   ],
   async run({ fleet, io, args, options, targets }) {
     const { chooseShell, clearedEnvironment, describeEnvironment } =
-      await import('../../operations/shell-environment.ts')
-    const { howToUse, writeChange } = await import('../../operations/shells.ts')
-    const { chooseMachine } = await import('../../operations/choose-machines.ts')
+      await import('../../operations/docker/shell-environment.ts')
+    const { howToUse, writeChange } = await import('../../operations/docker/shells.ts')
+    const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
     const shell = await chooseShell(options.shell, io.env)
     const change = options.unset
       ? clearedEnvironment

@@ -18,7 +18,7 @@ async function runEverywhere(
   fleet.hosted?.leave()
   const { checkForMany } = await import('./one-machine-only.ts')
   for (const machine of machines) checkForMany(wordsOn(machine))
-  const { runDockerLines } = await import('../../operations/run-docker.ts')
+  const { runDockerLines } = await import('../../operations/docker/run-docker.ts')
   const { runEach } = await import('../multi/run-each.ts')
   return runEach(invocation, machines, 'docker', (machine, signal, take) =>
     runDockerLines(fleet, machine, wordsOn(machine), { env: io.env, cwd: io.cwd, signal }, take),
@@ -38,7 +38,7 @@ async function runWhereNamed(
   if (first === undefined || others.length > 0) {
     return runEverywhere(invocation, [...placed.keys()], (machine) => placed.get(machine) ?? [])
   }
-  const { runDocker } = await import('../../operations/run-docker.ts')
+  const { runDocker } = await import('../../operations/docker/run-docker.ts')
   const streams = passThroughStreams(invocation.io)
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
@@ -66,7 +66,8 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     failureCode: dockerFailure,
     async run(invocation) {
       const { fleet, io, args, targets } = invocation
-      const { chooseMachine, choosesMany } = await import('../../operations/choose-machines.ts')
+      const { chooseMachine, choosesMany } =
+        await import('../../operations/inventory/choose-machines.ts')
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
       const code = await runWhereNamed(invocation, words)
@@ -74,7 +75,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
       if (choosesMany(targets)) {
         return runEverywhere(invocation, await chooseEngines(invocation), () => words)
       }
-      const { runDocker } = await import('../../operations/run-docker.ts')
+      const { runDocker } = await import('../../operations/docker/run-docker.ts')
       const machine = await chooseMachine(fleet, targets.machine).catch((error: unknown) => {
         if (args.words[0] === '--help' && error instanceof UserError) return undefined
         throw error

@@ -15,7 +15,7 @@ type Chosen = Pick<Invocation, 'fleet' | 'targets'>
 
 /** The machines that were selected, all where none were, as far as they have hosts. */
 async function readyMachines({ fleet, targets }: Chosen): Promise<readonly ReadyMachine[]> {
-  const { listMachines } = await import('../../operations/choose-machines.ts')
+  const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
   const machines = await listMachines(fleet, targets)
   return machines.flatMap((machine) =>
     machine.host?.phase === 'ready' ? [{ ...machine, host: machine.host }] : [],
@@ -37,13 +37,12 @@ const ansible = defineCommand({
     'ansible -i inventory role_web -m ping',
   ],
   async run({ fleet, io, options, targets }) {
-    const { ansibleScript, describeForAnsible } =
-      await import('../../operations/handing-over/ansible.ts')
+    const { ansibleScript, describeForAnsible } = await import('../../operations/export/ansible.ts')
     if (!options.list && options.host === undefined) {
       io.stdout.write(ansibleScript)
       return
     }
-    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
     const includes = await fleet.sshIncludes()
     const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
     await includes.writeKnownHosts(knownHosts)
@@ -62,7 +61,7 @@ const sshConfig = defineCommand({
   description: 'Print the machines for ssh’s own configuration, as fleet ssh-config does.',
   examples: ['fleet export ssh-config > hosts.conf && ssh -F hosts.conf web-1'],
   async run({ fleet, io }) {
-    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
     const includes = await fleet.sshIncludes()
     const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
     await includes.writeKnownHosts(knownHosts)
@@ -78,7 +77,7 @@ const terraformImport = defineCommand({
   targets: 'many',
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {
-    const { describeForTerraform } = await import('../../operations/handing-over/terraform.ts')
+    const { describeForTerraform } = await import('../../operations/export/terraform.ts')
     const { text, leftOut } = describeForTerraform(await readyMachines({ fleet, targets }))
     io.stdout.write(text)
     if (leftOut.length > 0) {
@@ -105,7 +104,7 @@ const prometheus = defineCommand({
   async run({ fleet, io, options, targets }) {
     const { port = usualPort } = options
     if (port > 65_535) throw new UserError('usage', `${port} is no port`)
-    const { describeForPrometheus } = await import('../../operations/handing-over/prometheus.ts')
+    const { describeForPrometheus } = await import('../../operations/export/prometheus.ts')
     const groups = describeForPrometheus(await readyMachines({ fleet, targets }), port)
     io.stdout.write(`${JSON.stringify(groups, undefined, 2)}\n`)
   },

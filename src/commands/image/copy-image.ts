@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { ImageCopy } from '../../operations/copy-image.ts'
+import type { ImageCopy } from '../../operations/copy/copy-image.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
 import { openProgress } from '../../ui/progress.ts'
@@ -28,9 +28,9 @@ export const copyImageCommand = defineCommand({
   answers: 'json',
   examples: ['fleet image copy app:2 build-1 web-1 web-2'],
   async run({ fleet, io, args, format }) {
-    const { findMachine } = await import('../../operations/choose-machines.ts')
-    const { copyImage } = await import('../../operations/copy-image.ts')
-    const { gather } = await import('../../operations/gather.ts')
+    const { findMachine } = await import('../../operations/inventory/choose-machines.ts')
+    const { copyImage } = await import('../../operations/copy/copy-image.ts')
+    const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
     const inventory = await (await fleet.inventory()).read()
     const from = findMachine(inventory, args.from)
     const targets = [...new Set(args.to)].map((name) => findMachine(inventory, name))

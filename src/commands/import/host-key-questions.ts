@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { HostKeyTrust, UnknownHostKey } from '../../operations/trust-host-key.ts'
+import type { HostKeyTrust, UnknownHostKey } from '../../operations/trust/trust-host-key.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 

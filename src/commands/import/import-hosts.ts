@@ -1,14 +1,14 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import { parseLabels } from '../../machine/labels.ts'
 import type { Progress } from '../../operations/context.ts'
-import type { CreatedMachine } from '../../operations/create-machine.ts'
-import type { Outcome } from '../../operations/fan-out.ts'
+import type { CreatedMachine } from '../../operations/create/create-machine.ts'
+import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import type {
   ImportedHost,
   ImportedHosts,
   SkippedHost,
 } from '../../operations/import/imported-host.ts'
-import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
+import type { HostKeyTrust } from '../../operations/trust/trust-host-key.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../command.ts'

@@ -92,7 +92,7 @@ const sshConfig = defineCommand({
   async run({ fleet, io, args, options, format }) {
     const { readSshAliases } = await import('../../operations/import/ssh-config.ts')
     const { machineNameFrom } = await import('../../operations/import/imported-host.ts')
-    const { adoptMachine } = await import('../../operations/adopt-machine.ts')
+    const { adoptMachine } = await import('../../operations/adopt/adopt-machine.ts')
     const configuration = args.file === undefined ? undefined : resolve(io.cwd, args.file)
     const found = await readSshAliases(configuration, fleet.env)
     const named = found.aliases.map((destination) => ({

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UserError, exitCodes, messageOf } from '../../errors.ts'
-import type { ChangePlan } from '../../operations/change-plan.ts'
+import type { ChangePlan } from '../../operations/plan/change-plan.ts'
 import type { Inventory } from '../../state/inventory.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -27,7 +27,7 @@ async function confirmChanges(
   { changes }: ChangePlan,
   inventory: Inventory,
 ): Promise<void> {
-  const { grantsOfChange } = await import('../../operations/grants.ts')
+  const { grantsOfChange } = await import('../../operations/inventory/grants.ts')
   const grants = changes.map(async (change) => {
     const machine = [...inventory.machines.values()].find(({ name }) => name === change.machine)
     return machine === undefined
@@ -38,7 +38,7 @@ async function confirmChanges(
 }
 
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
-  const { parsePlan } = await import('../../operations/change-plan.ts')
+  const { parsePlan } = await import('../../operations/plan/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
       hint: `fleet plan --out ${shellQuote(name)}`,
@@ -75,8 +75,8 @@ export const apply = defineCommand({
   ],
   async run({ fleet, io, options, targets, format }) {
     const surroundings = { fleet, io, format }
-    const { applyTo, orderChanges } = await import('../../operations/apply-plan.ts')
-    const { checkPlanned, narrowPlan } = await import('../../operations/change-plan.ts')
+    const { applyTo, orderChanges } = await import('../../operations/plan/apply-plan.ts')
+    const { checkPlanned, narrowPlan } = await import('../../operations/plan/change-plan.ts')
     await allowNamedPaths(surroundings, options.allowPath) // looking at an engine may need it
     const chosen = await chosenNames({ fleet, targets })
     const made =
@@ -99,7 +99,7 @@ export const apply = defineCommand({
     checkPlanned(plan, inventory)
     await confirmChanges(surroundings, plan, inventory)
     const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
-    const { agreedChanges, severeIn } = await import('../../operations/severe-changes.ts')
+    const { agreedChanges, severeIn } = await import('../../operations/plan/destructive-changes.ts')
     const agreed = agreedChanges(plan, mayGo)
     const leaving = agreed.filter(({ action }) => action === 'remove')
     const left = severeIn(plan).filter(({ machine }) => !mayGo.has(machine))

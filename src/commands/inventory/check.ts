@@ -27,7 +27,7 @@ export const check = defineCommand({
       else io.stderr.write(`${file} runs fleet check already\n`)
       return
     }
-    const { checkShared } = await import('../../operations/check-inventory.ts')
+    const { checkShared } = await import('../../operations/inventory/check-inventory.ts')
     const { location, machines, unchecked } = await checkShared(fleet, options)
     for (const { message, hint } of unchecked) {
       io.stderr.write(`not checked: the options of a driver: ${message}\n  ${hint}\n`)

@@ -1,4 +1,4 @@
-import type { Change, ChangePlan } from '../../operations/change-plan.ts'
+import type { Change, ChangePlan } from '../../operations/plan/change-plan.ts'
 import type { Inventory } from '../../state/inventory.ts'
 import { UserError } from '../../errors.ts'
 import type { Io } from '../../ui/io.ts'
@@ -42,7 +42,7 @@ export async function agreeSevere(
   inventory: Inventory,
   destroy: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const { severeIn } = await import('../../operations/severe-changes.ts')
+  const { severeIn } = await import('../../operations/plan/destructive-changes.ts')
   const { parseSelector, select } = await import('../../machine/selector.ts')
   const all = [...inventory.machines.values()]
   const chosen = destroy.length === 0 ? [] : select(all, parseSelector(destroy))

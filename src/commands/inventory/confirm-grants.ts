@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { UserError } from '../../errors.ts'
-import type { FoundGrant } from '../../operations/grants.ts'
+import type { FoundGrant } from '../../operations/inventory/grants.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { type Invocation, texts } from '../command.ts'
@@ -17,7 +17,7 @@ export async function allowNamedPaths(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   paths: readonly string[],
 ): Promise<void> {
-  const { allowPaths } = await import('../../operations/grants.ts')
+  const { allowPaths } = await import('../../operations/inventory/grants.ts')
   await allowPaths(
     fleet,
     paths.map((path) => resolve(io.cwd, path)),
@@ -33,7 +33,7 @@ export async function confirmGrants(
   grants: readonly FoundGrant[],
   command: string,
 ): Promise<void> {
-  const { allowPaths, requireAllowed } = await import('../../operations/grants.ts')
+  const { allowPaths, requireAllowed } = await import('../../operations/inventory/grants.ts')
   if (!canPrompt(io)) requireAllowed(grants, command)
   const asked = new Set<string>()
   for (const { what, outside, why } of grants) {
@@ -56,7 +56,7 @@ export async function tellGrants(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   grants: readonly FoundGrant[],
 ): Promise<void> {
-  const { describeGrant } = await import('../../operations/grants.ts')
+  const { describeGrant } = await import('../../operations/inventory/grants.ts')
   const owners = new Map<string, string[]>()
   for (const grant of grants) {
     const what = describeGrant(grant)

@@ -25,8 +25,10 @@ export const label = defineCommand({
     "fleet label --on 'web-*' env=prod",
   ],
   async run({ fleet, io, args, targets, format }) {
-    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
-    const { labelMachines, parseLabelChange } = await import('../../operations/label-machine.ts')
+    const { choosesMany, namedMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
+    const { labelMachines, parseLabelChange } =
+      await import('../../operations/inventory/label-machine.ts')
     const change = parseLabelChange(args.labels)
     const machines = await namedMachines(fleet, targets)
     const outcomes =
@@ -34,7 +36,7 @@ export const label = defineCommand({
         ? machines.map((machine) => ({ machine, value: machine }))
         : await labelMachines(fleet, machines, change)
     if (!choosesMany(targets)) {
-      const { onlyValue } = await import('../../operations/edit-entries.ts')
+      const { onlyValue } = await import('../../operations/inventory/edit-entries.ts')
       const machine = onlyValue(outcomes)
       if (format.json) writeJson(io, machine.labels ?? {})
       else for (const pair of pairsOf(machine)) io.stdout.write(`${pair}\n`)

@@ -29,7 +29,8 @@ export const merge = defineCommand({
       io.stderr.write('git merges the inventory entry by entry in this clone\n')
       return undefined
     }
-    const { mergeConflicted, mergeFiles } = await import('../../operations/merge-inventory.ts')
+    const { mergeConflicted, mergeFiles } =
+      await import('../../operations/inventory/merge-inventory.ts')
     const isForGit = base !== undefined && ours !== undefined && theirs !== undefined
     const conflicts = isForGit
       ? await mergeFiles(fleet, [base, ours, theirs])

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UserError, messageOf } from '../../errors.ts'
-import type { ChangePlan } from '../../operations/change-plan.ts'
+import type { ChangePlan } from '../../operations/plan/change-plan.ts'
 import { withProgress } from '../../ui/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, parsed, text } from '../command.ts'
@@ -27,7 +27,7 @@ export async function chosenNames({
   targets,
 }: Pick<Invocation, 'fleet' | 'targets'>): Promise<ReadonlySet<string> | undefined> {
   if (targets.machine === undefined && targets.on.length === 0) return undefined
-  const { listMachines } = await import('../../operations/choose-machines.ts')
+  const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
   return new Set((await listMachines(fleet, targets)).map(({ name }) => name))
 }
 
@@ -37,7 +37,7 @@ export async function lookAtWorld(
   chosen: ReadonlySet<string> | undefined,
   options: { readonly providersOnly: boolean; readonly timeout: number | undefined },
 ): Promise<ChangePlan> {
-  const { makePlan } = await import('../../operations/make-plan.ts')
+  const { makePlan } = await import('../../operations/plan/make-plan.ts')
   const { providersOnly, timeout = usualTimeout } = options
   return withProgress(io, format, 'plan', (progress) =>
     makePlan(fleet, { providersOnly, timeoutMs: timeout * 1000, progress, chosen }),

@@ -1,4 +1,4 @@
-import type { Drift } from '../../operations/change-plan.ts'
+import type { Drift } from '../../operations/plan/change-plan.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
@@ -20,7 +20,7 @@ export const refresh = defineCommand({
   allAtOnce: true,
   answers: 'json',
   async run({ fleet, io, options, targets, format }) {
-    const { refreshRecords } = await import('../../operations/refresh-records.ts')
+    const { refreshRecords } = await import('../../operations/plan/refresh-records.ts')
     const chosen = await chosenNames({ fleet, targets })
     const { drift } = await lookAtWorld({ fleet, io, format }, chosen, options)
     const rows = await refreshRecords(fleet, drift)

@@ -12,10 +12,10 @@ export const rename = defineCommand({
   },
   examples: ['fleet rename web-1 shop-1'],
   async run({ fleet, io, args }) {
-    const { renameMachine } = await import('../../operations/set-machine.ts')
+    const { renameMachine } = await import('../../operations/inventory/set-machine.ts')
     const to = parseMachineName(args.to)
     await renameMachine(fleet, args.name, to)
-    const { describeWishes } = await import('../../operations/remove-machine.ts')
+    const { describeWishes } = await import('../../operations/machine/remove-machine.ts')
     const [wish] = describeWishes(await (await fleet.inventory()).read(), [args.name])
     io.stderr.write(`${args.name} is ${to} now\n${wish ? `  ${wish}\n` : ''}`)
   },

@@ -1,6 +1,6 @@
 import { exitCodes, UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { FieldChange } from '../../operations/describe-changes.ts'
+import type { FieldChange } from '../../operations/inventory/describe-changes.ts'
 import { shellQuote } from '../../shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, any, defineCommand, flag, machineArgument } from '../command.ts'
@@ -39,8 +39,8 @@ async function setProfileOf(
   { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,
   settings: readonly string[],
 ): Promise<void> {
-  const { parseSettings } = await import('../../operations/set-machine.ts')
-  const { setProfile } = await import('../../operations/set-profile.ts')
+  const { parseSettings } = await import('../../operations/inventory/set-machine.ts')
+  const { setProfile } = await import('../../operations/inventory/set-profile.ts')
   const [name] = targets.names
   if (name === undefined) {
     throw new UserError('usage', 'with --profile, name one profile: options choose machines only', {
@@ -95,14 +95,15 @@ export const set = defineCommand({
       await setProfileOf({ fleet, io, targets, format }, settings)
       return exitCodes.ok
     }
-    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
-    const { parseSettings, setMachines } = await import('../../operations/set-machine.ts')
+    const { choosesMany, namedMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
+    const { parseSettings, setMachines } = await import('../../operations/inventory/set-machine.ts')
     const words = parseSettings(settings)
     const machines = await namedMachines(fleet, targets)
     const outcomes = await setMachines(fleet, machines, words)
     const isOne = !choosesMany(targets)
     if (isOne) {
-      const { onlyValue } = await import('../../operations/edit-entries.ts')
+      const { onlyValue } = await import('../../operations/inventory/edit-entries.ts')
       onlyValue(outcomes)
     }
     const { values, code } = sumUp({ io, format }, outcomes)
@@ -111,7 +112,7 @@ export const set = defineCommand({
       writeJson(io, isOne ? values.map(asJson)[0] : values.map(asJson))
       return code
     }
-    const { changedFields } = await import('../../operations/describe-changes.ts')
+    const { changedFields } = await import('../../operations/inventory/describe-changes.ts')
     const concerned: Machine[] = []
     for (const outcome of outcomes) {
       if ('error' in outcome) continue

@@ -1,4 +1,4 @@
-import type { Change, ChangePlan, Drift, Matter } from '../../operations/change-plan.ts'
+import type { Change, ChangePlan, Drift, Matter } from '../../operations/plan/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 

@@ -9,7 +9,7 @@ export const active = defineCommand({
     'Print the machine that plain commands use: the one that $FLEET_MACHINE names, else the active one.',
   answers: 'json',
   async run({ fleet, io, format }) {
-    const { findActive, overrideOf } = await import('../../operations/choose-machines.ts')
+    const { findActive, overrideOf } = await import('../../operations/inventory/choose-machines.ts')
     const machine = await findActive(fleet, await (await fleet.inventory()).read())
     if (machine === undefined) {
       throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })

@@ -46,8 +46,8 @@ export const adopt = defineCommand({
     'fleet adopt --driver virtualbox "dev box" --name dev --user ana',
   ],
   async run({ fleet, io, args, options: said, format }) {
-    const { adoptMachine } = await import('../../operations/adopt-machine.ts')
-    const { namedIdentityFiles } = await import('../../operations/identity-file.ts')
+    const { adoptMachine } = await import('../../operations/adopt/adopt-machine.ts')
+    const { namedIdentityFiles } = await import('../../operations/create/identity-file.ts')
     const { destination } = args
     const identityFiles = await namedIdentityFiles(said.identity)
     const { driver } = said
@@ -60,7 +60,7 @@ export const adopt = defineCommand({
     }
     const created = await withProgress(io, format, said.name ?? destination, async (progress) => {
       if (driver !== undefined && driver !== 'ssh') {
-        const { adoptKnownHost } = await import('../../operations/adopt-known-host.ts')
+        const { adoptKnownHost } = await import('../../operations/adopt/adopt-known-host.ts')
         const { readOptionFlags } = await import('../../drivers/option-flags.ts')
         const flags = Object.entries(said).filter(([key]) => !Object.hasOwn(options, key))
         const given = readOptionFlags(

@@ -1,5 +1,5 @@
 import { type Column, writeRows } from '../../ui/table.ts'
-import type { AllowedCaller } from '../../operations/allow-caller.ts'
+import type { AllowedCaller } from '../../operations/machine/allow-caller.ts'
 import { defineCommand, machinesArgument } from '../command.ts'
 import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
 
@@ -19,8 +19,8 @@ export const allow = defineCommand({
   answers: 'names',
   examples: ['fleet allow web-1', 'fleet allow --on role=web'],
   async run({ fleet, io, targets, format }) {
-    const { namedMachines } = await import('../../operations/choose-machines.ts')
-    const { allowCaller } = await import('../../operations/allow-caller.ts')
+    const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
+    const { allowCaller } = await import('../../operations/machine/allow-caller.ts')
     const machines = await namedMachines(fleet, targets)
     const outcomes = await workOnMachines(
       { fleet, io, format },

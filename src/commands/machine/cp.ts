@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { Copied, CopyProgress } from '../../operations/copy-files.ts'
-import type { Place } from '../../operations/place.ts'
+import type { Copied, CopyProgress } from '../../operations/copy/copy-files.ts'
+import type { Place } from '../../operations/copy/remote-path.ts'
 import type { Inventory } from '../../state/inventory.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
@@ -46,12 +46,12 @@ export const cp = defineCommand({
       throw new UserError('usage', 'name at least one source, and then the target')
     }
     refuseSameNames(sources)
-    const { choosesMany } = await import('../../operations/choose-machines.ts')
+    const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
     if (choosesMany(targets) || targets.machine !== undefined) {
       return await copyOnEach({ fleet, io, format }, { sources, target, targets })
     }
     refuseUnused(targets, format)
-    const { parsePlace } = await import('../../operations/place.ts')
+    const { parsePlace } = await import('../../operations/copy/remote-path.ts')
     const inventory = await (await fleet.inventory()).read()
     const copy = (typed: string): readonly [string, Place, Place] => [
       typed,
@@ -109,7 +109,7 @@ async function copyOne(
   { typed: [typedFrom, typedTo], from, to, intoFolder }: Request,
   report: (step: string, detail?: string) => void,
 ): Promise<Copy> {
-  const { copyFiles } = await import('../../operations/copy-files.ts')
+  const { copyFiles } = await import('../../operations/copy/copy-files.ts')
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
   const progress = (state: CopyProgress) => report('copy', describeProgress(state, seconds()))
@@ -146,9 +146,9 @@ async function copyOnEach(
       },
     )
   }
-  const { chooseHosts, choosesMany } = await import('../../operations/choose-machines.ts')
-  const { parsePlace } = await import('../../operations/place.ts')
-  const { gather } = await import('../../operations/gather.ts')
+  const { chooseHosts, choosesMany } = await import('../../operations/inventory/choose-machines.ts')
+  const { parsePlace } = await import('../../operations/copy/remote-path.ts')
+  const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
   const machines = await chooseHosts(fleet, targets)
   const inventory: Inventory = await (await fleet.inventory()).read()
   const placeOn = (machine: Machine, text: string): Place =>

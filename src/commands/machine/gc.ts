@@ -1,5 +1,5 @@
 import { UserError, exitCodes } from '../../errors.ts'
-import type { Orphan } from '../../operations/collect-garbage.ts'
+import type { Orphan } from '../../operations/machine/collect-garbage.ts'
 import { humanAge } from '../../ui/human.ts'
 import { canPrompt } from '../../ui/prompt.ts'
 import { withProgress } from '../../ui/progress.ts'
@@ -77,7 +77,7 @@ export const gc = defineCommand({
   examples: ['fleet gc', 'fleet gc --driver aws --yes', 'fleet gc web-1 --yes'],
   async run({ fleet, io, args, options, targets, format }) {
     const { findOrphans, reasonToKeep, removeOrphan } =
-      await import('../../operations/collect-garbage.ts')
+      await import('../../operations/machine/collect-garbage.ts')
     const drivers = options.driver.length === 0 ? undefined : options.driver
     const { orphans: found, unasked } = await withProgress(io, format, 'fleet gc', (progress) =>
       findOrphans(fleet, { drivers, everywhere: true, progress }),

@@ -17,7 +17,8 @@ export const inspect = defineCommand({
     "fleet inspect --on role=web | jq '.[].host.address'",
   ],
   async run({ fleet, io, targets, format }) {
-    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const { choosesMany, namedMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
     const machines = await namedMachines(fleet, targets)
     await tellUntrusted(fleet, io)
     if (format.json || choosesMany(targets)) {

@@ -21,7 +21,7 @@ export const ip = defineCommand({
   answers: 'json',
   examples: ['fleet ip web-1', 'ping $(fleet ip)'],
   async run({ fleet, io, targets, format }) {
-    const { namedMachines } = await import('../../operations/choose-machines.ts')
+    const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
     const machines = await namedMachines(fleet, targets)
     const rows: Row[] = machines.map((machine) => ({
       name: machine.name,

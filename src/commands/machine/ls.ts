@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { Observation } from '../../operations/observe-machines.ts'
+import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { colorsOf } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
@@ -93,7 +93,8 @@ export const ls = defineCommand({
         { hint: 'fleet ls --live' },
       )
     }
-    const { activeName, listMachines } = await import('../../operations/choose-machines.ts')
+    const { activeName, listMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
     const machines = await listMachines(fleet, targets)
     if (machines.length === 0 && io.stderr.isTTY) {
       io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
@@ -106,7 +107,7 @@ export const ls = defineCommand({
       await writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn], name })
       return
     }
-    const { observeMachines } = await import('../../operations/observe-machines.ts')
+    const { observeMachines } = await import('../../operations/machine/observe-machines.ts')
     const timeoutMs = (options.timeout ?? 5) * 1000
     const write = format.json
       ? undefined

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Fleet } from '../../fleet.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
-import type { PowerVerb } from '../../operations/switch-power.ts'
+import type { PowerVerb } from '../../operations/machine/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type Targets, defineCommand, machinesArgument } from '../command.ts'
 import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
@@ -13,7 +13,7 @@ async function machinesToSwitch(
   verb: PowerVerb,
   targets: Targets,
 ): Promise<Machine[]> {
-  const { namedMachines } = await import('../../operations/choose-machines.ts')
+  const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
   try {
     return await namedMachines(fleet, targets)
   } catch (error) {
@@ -36,7 +36,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
     async run({ fleet, io, targets, format }) {
-      const { switchForGood } = await import('../../operations/switch-power.ts')
+      const { switchForGood } = await import('../../operations/machine/switch-power.ts')
       const machines = await machinesToSwitch(fleet, verb, targets)
       const outcomes = await workOnMachines(
         { fleet, io, format },

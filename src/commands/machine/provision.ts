@@ -1,6 +1,6 @@
 import { exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { ProvisionedHost } from '../../operations/provision-host.ts'
+import type { ProvisionedHost } from '../../operations/provision/provision-host.ts'
 import type { Plan } from '../../provision/plan.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
@@ -32,7 +32,7 @@ async function provisionAll(
   { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
 ): Promise<number> {
   const { fleet, io, format } = surroundings
-  const { provisionMachine } = await import('../../operations/provision-machine.ts')
+  const { provisionMachine } = await import('../../operations/provision/provision-machine.ts')
   const outcomes = yes
     ? await workOnMachines(
         surroundings,
@@ -75,13 +75,14 @@ export const provision = defineCommand({
   answers: 'json',
   examples: ['fleet provision web-1', 'fleet provision --on role=web'],
   async run({ fleet, io, options, targets, format }) {
-    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+    const { choosesMany, namedMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
     if (choosesMany(targets)) {
       const machines = await chooseEngines({ fleet, io, targets, format })
       const { yes } = options
       return provisionAll({ fleet, io, format }, machines, { yes, concurrency: targets.parallel })
     }
-    const { provisionMachine } = await import('../../operations/provision-machine.ts')
+    const { provisionMachine } = await import('../../operations/provision/provision-machine.ts')
     const [machine] = await namedMachines(fleet, targets)
     if (machine === undefined) throw new TypeError('no machine was chosen')
     const provisioned = await withProgress(io, format, machine.name, (progress) =>

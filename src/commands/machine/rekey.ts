@@ -1,6 +1,6 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { KeyChange } from '../../operations/rekey-machine.ts'
+import type { KeyChange } from '../../operations/machine/rekey-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { confirm, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -45,7 +45,7 @@ async function rekeyAll(
   { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
 ): Promise<number> {
   const { fleet, io, format } = surroundings
-  const { KeyUnchanged, rekeyMachine } = await import('../../operations/rekey-machine.ts')
+  const { KeyUnchanged, rekeyMachine } = await import('../../operations/machine/rekey-machine.ts')
   const rekeyOne = async (
     machine: Machine,
     signal: AbortSignal,
@@ -98,8 +98,9 @@ export const rekey = defineCommand({
   answers: 'json',
   examples: ['fleet rekey web-1', 'fleet rekey --on role=web'],
   async run({ fleet, io, options, targets, format }) {
-    const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
-    const { rekeyMachine } = await import('../../operations/rekey-machine.ts')
+    const { choosesMany, namedMachines } =
+      await import('../../operations/inventory/choose-machines.ts')
+    const { rekeyMachine } = await import('../../operations/machine/rekey-machine.ts')
     const { yes } = options
     const machines = await namedMachines(fleet, targets)
     if (choosesMany(targets)) {

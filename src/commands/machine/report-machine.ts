@@ -1,4 +1,4 @@
-import type { CreatedMachine } from '../../operations/create-machine.ts'
+import type { CreatedMachine } from '../../operations/create/create-machine.ts'
 import { writeJson } from '../../ui/table.ts'
 import type { Invocation } from '../command.ts'
 

@@ -58,7 +58,8 @@ type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
 /** The machines that are to go. Those that a selector chose and that are not created yet are left out, since they have nothing to remove. */
 async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Promise<Machine[]> {
-  const { choosesMany, namedMachines } = await import('../../operations/choose-machines.ts')
+  const { choosesMany, namedMachines } =
+    await import('../../operations/inventory/choose-machines.ts')
   const chosen = await namedMachines(fleet, targets)
   if (!choosesMany(targets)) return chosen
   const { entries } = await (await fleet.inventory()).read()
@@ -100,13 +101,13 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
   const { fleet, io, format, targets } = surroundings
   const { forget } = removal
   const { checkForgettable, checkRemovable, describeWishes, forgetMachine, removeMachine } =
-    await import('../../operations/remove-machine.ts')
+    await import('../../operations/machine/remove-machine.ts')
   const machines = await chooseLeaving(surroundings)
   await confirmRemoval(surroundings, machines, removal)
   const check = forget ? checkForgettable : checkRemovable
   await check(fleet, machines, (machine) => askNameOf(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
-  const { openMeeting } = await import('../../operations/meeting.ts')
+  const { openMeeting } = await import('../../operations/fan-out/barrier.ts')
   const meet = openMeeting(machines.filter(isMade).length)
   const outcomes = await workOnMachines(
     { fleet, io, format },

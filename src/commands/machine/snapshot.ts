@@ -2,7 +2,7 @@ import { exitCodes } from '../../errors.ts'
 import type { Fleet } from '../../fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Progress } from '../../operations/context.ts'
-import type * as operations from '../../operations/keep-snapshot.ts'
+import type * as operations from '../../operations/machine/snapshots.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type CommandGroup, defineCommand, required } from '../command.ts'
 import { workOnMachines } from '../multi/work-on-machines.ts'
@@ -11,7 +11,7 @@ type Calls = { readonly progress: Progress; readonly signal: AbortSignal }
 type Operations = typeof operations
 
 async function machineCalled(fleet: Fleet, name: string): Promise<Machine> {
-  const { findMachine } = await import('../../operations/choose-machines.ts')
+  const { findMachine } = await import('../../operations/inventory/choose-machines.ts')
   return findMachine(await (await fleet.inventory()).read(), name)
 }
 
@@ -29,7 +29,7 @@ const changing = (
     },
     examples: [`fleet snapshot ${name} dev before-upgrade`],
     async run({ fleet, io, args, format }) {
-      const operation = operationOf(await import('../../operations/keep-snapshot.ts'))
+      const operation = operationOf(await import('../../operations/machine/snapshots.ts'))
       const machine = await machineCalled(fleet, args.name)
       await workOnMachines({ fleet, io, format }, [machine], (one, calls: Calls) =>
         operation({ ...fleet, signal: calls.signal }, one, args.snapshot, calls),
@@ -45,7 +45,7 @@ const list = defineCommand({
   answers: 'names',
   examples: ['fleet snapshot ls dev'],
   async run({ fleet, io, args, format }) {
-    const { listSnapshots } = await import('../../operations/keep-snapshot.ts')
+    const { listSnapshots } = await import('../../operations/machine/snapshots.ts')
     const machine = await machineCalled(fleet, args.name)
     const rows = await listSnapshots(fleet, machine, { signal: fleet.signal, progress: () => {} })
     await writeRows(io, format, {

@@ -23,10 +23,10 @@ export const sshConfig = defineCommand({
       io.stderr.write(was ? `ssh reads it no more\n` : 'ssh did not read it\n')
       return
     }
-    const { describeForSsh } = await import('../../operations/ssh-client-config.ts')
+    const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
     if (options.include) {
       const { line, configuration } = includes
-      const { findTakenNames } = await import('../../operations/taken-host-names.ts')
+      const { findTakenNames } = await import('../../operations/export/taken-host-names.ts')
       const taken = await findTakenNames(fleet, includes)
       const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts, taken)
       for (const [name, why] of taken) {

@@ -26,7 +26,8 @@ export const ssh = defineCommand({
     'fleet ssh --on role=web --fold -- uname -r',
   ],
   async run({ fleet, io, args, targets, format }) {
-    const { chooseHosts, choosesMany } = await import('../../operations/choose-machines.ts')
+    const { chooseHosts, choosesMany } =
+      await import('../../operations/inventory/choose-machines.ts')
     const isNamed = targets.machine === undefined && !choosesMany(targets)
     const [name, words] =
       isNamed || args.name === undefined
@@ -39,7 +40,7 @@ export const ssh = defineCommand({
       // All or none are the broker's: it could not leave those that it has no connection to.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
-      const { runLines } = await import('../../operations/run-lines.ts')
+      const { runLines } = await import('../../operations/fan-out/run-lines.ts')
       return runEach(
         { fleet, io, format, targets },
         machines,
@@ -49,7 +50,7 @@ export const ssh = defineCommand({
       )
     }
     requireMany(targets, format)
-    const { runOnHost } = await import('../../operations/run-on-host.ts')
+    const { runOnHost } = await import('../../operations/fan-out/run-on-host.ts')
     const [machine] = machines
     if (machine === undefined) return undefined
     return runOnHost(await fleet.connect(machine), command, passThroughStreams(io))

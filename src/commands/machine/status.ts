@@ -1,4 +1,4 @@
-import type { Observation } from '../../operations/observe-machines.ts'
+import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
@@ -23,8 +23,8 @@ export const status = defineCommand({
   targets: 'many',
   answers: 'json',
   async run({ fleet, io, options, targets, format }) {
-    const { namedMachines } = await import('../../operations/choose-machines.ts')
-    const { observeMachines } = await import('../../operations/observe-machines.ts')
+    const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
+    const { observeMachines } = await import('../../operations/machine/observe-machines.ts')
     const machines = await namedMachines(fleet, targets)
     const { green, red } = colorsOf(io, 'stdout')
     const columns: readonly Column<Row>[] = [

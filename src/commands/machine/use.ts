@@ -11,7 +11,8 @@ export const use = defineCommand({
   answers: 'json',
   examples: ['fleet use web-1', 'fleet use -'],
   async run({ fleet, io, args, format }) {
-    const { findMachine, overrideOf } = await import('../../operations/choose-machines.ts')
+    const { findMachine, overrideOf } =
+      await import('../../operations/inventory/choose-machines.ts')
     const active = await fleet.active()
     const name = args.name === '-' ? await active.previous() : args.name
     if (name === undefined) throw new UserError('usage', 'no machine was active before')

@@ -10,7 +10,7 @@ export async function chooseEngines({
   format,
 }: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>): Promise<Machine[]> {
   const { chooseHosts, choosesMany, withEngines } =
-    await import('../../operations/choose-machines.ts')
+    await import('../../operations/inventory/choose-machines.ts')
   const hosts = await chooseHosts(fleet, targets)
   if (!choosesMany(targets)) return [...hosts]
   const machines = withEngines(hosts)

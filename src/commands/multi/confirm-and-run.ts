@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { Outcome } from '../../operations/fan-out.ts'
+import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import type { Invocation } from '../command.ts'
 import { type WorkCalls, workOnMachines } from './work-on-machines.ts'
 

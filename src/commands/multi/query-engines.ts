@@ -45,7 +45,7 @@ export async function askEngines<Value>(
   { watch, timeMs = usualTimeMs }: AskOptions<Value> = {},
 ): Promise<Answers<Value>> {
   const { fleet, io, targets, format } = invocation
-  const { choosesMany } = await import('../../operations/choose-machines.ts')
+  const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
   const machines = await chooseEngines(invocation)
   const names = machines.map(({ name }) => name)
   const timeoutMs = targets.timeoutMs ?? timeMs
@@ -59,7 +59,7 @@ export async function askEngines<Value>(
   }
   const [only] = machines
   if (!choosesMany(targets) && only !== undefined) {
-    const { fanOutInOrder } = await import('../../operations/fan-out.ts')
+    const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
     const [outcome] = await fanOutInOrder([only], work, {
       signal: fleet.signal,
       timeLimit: { ms: timeoutMs, clock: fleet.clock },
@@ -69,7 +69,7 @@ export async function askEngines<Value>(
     const answers = [{ machine: only.name, value: outcome.value }]
     return { answers, many: false, tellFailures: () => exitCodes.ok }
   }
-  const { gather } = await import('../../operations/gather.ts')
+  const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
   const take = watch?.(names)
   const gathered = await gather(fleet, machines, work, {
     ...targets,

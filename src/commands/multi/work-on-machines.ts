@@ -1,5 +1,5 @@
 import type { Progress } from '../../operations/context.ts'
-import type { Outcome } from '../../operations/fan-out.ts'
+import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import { UserError, exitCodes, naming } from '../../errors.ts'
 import { writeFailure, writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress.ts'
@@ -35,7 +35,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
   { concurrency = usualConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
 ): Promise<Outcome<Subject, Value>[]> {
-  const { fanOutInOrder } = await import('../../operations/fan-out.ts')
+  const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const names = subjects.map(({ name }) => name)
   using display = await openProgress(io, format, names)
   const begun: Promise<Value>[] = []

@@ -21,7 +21,7 @@ export const operatorAdd = defineCommand({
     'fleet operator add ben --github ben --on role=web',
   ],
   async run({ fleet, io, args: { name }, options, format }) {
-    const { addOperator } = await import('../../operations/add-operator.ts')
+    const { addOperator } = await import('../../operations/operators/add-operator.ts')
     const { github, on } = options
     const file = options.key === undefined ? undefined : resolve(io.cwd, options.key)
     const entry = await addOperator(fleet, { name, file, github, on })

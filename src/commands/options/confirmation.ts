@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { AdoptCalls } from '../../operations/adopt-machine.ts'
+import type { AdoptCalls } from '../../operations/adopt/adopt-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { flag } from '../command.ts'

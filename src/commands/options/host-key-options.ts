@@ -1,4 +1,4 @@
-import type { HostKeyTrust } from '../../operations/trust-host-key.ts'
+import type { HostKeyTrust } from '../../operations/trust/trust-host-key.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { flag, text } from '../command.ts'

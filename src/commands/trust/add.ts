@@ -1,4 +1,4 @@
-import type { TrustSubject } from '../../operations/trust-driver.ts'
+import type { TrustSubject } from '../../operations/trust/trust-driver.ts'
 import { writeJson } from '../../ui/table.ts'
 import { any, defineCommand } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
@@ -16,7 +16,8 @@ export const trustAdd = defineCommand({
   answers: 'json',
   examples: ['fleet trust acme', 'fleet trust ls', 'fleet trust rm acme'],
   async run({ fleet, io, args, options, format }) {
-    const { readTrustSubjects, trustDrivers } = await import('../../operations/trust-driver.ts')
+    const { readTrustSubjects, trustDrivers } =
+      await import('../../operations/trust/trust-driver.ts')
     const subjects = await readTrustSubjects(fleet, args.names)
     const preface = subjects.map(describe).join('')
     if (subjects.length === 0) io.stderr.write('no driver of this inventory needs to be trusted\n')

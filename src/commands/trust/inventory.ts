@@ -11,7 +11,7 @@ export const trustInventory = defineCommand({
   answers: 'json',
   examples: ['fleet trust inventory /srv/ops/machines.yaml'],
   async run({ fleet, io, args, format }) {
-    const { trustInventoryFile } = await import('../../operations/trust-inventory.ts')
+    const { trustInventoryFile } = await import('../../operations/trust/trust-inventory.ts')
     const file = args.file === undefined ? fleet.inventoryFile : args.file
     const inventory = await trustInventoryFile(fleet, {
       cwd: io.cwd,

@@ -10,7 +10,7 @@ export const trustRm = defineCommand({
   answers: 'json',
   examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],
   async run({ fleet, io, args, format }) {
-    const { revokeTrust } = await import('../../operations/trust-driver.ts')
+    const { revokeTrust } = await import('../../operations/trust/trust-driver.ts')
     const revoked = await revokeTrust(fleet, args.names)
     if (format.json) writeJson(io, revoked)
     else if (revoked.length === 0) io.stderr.write('nothing of this inventory was trusted\n')

@@ -7,7 +7,7 @@ export async function tellUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const { drivers } = await import('../../drivers/index.ts')
   const isOwn = (name: string): boolean => drivers.some((own) => own.name === name)
   if ([...inventory.machines.values()].every(({ driver }) => isOwn(driver))) return
-  const { findUntrusted, trustCommand } = await import('../../operations/trust-driver.ts')
+  const { findUntrusted, trustCommand } = await import('../../operations/trust/trust-driver.ts')
   for (const name of await findUntrusted(fleet, inventory)) {
     io.stderr.write(
       `the options of driver ${name} are not checked: you have not trusted its package (${trustCommand(name, fleet)})\n`,

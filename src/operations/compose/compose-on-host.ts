@@ -12,8 +12,8 @@ import {
   needsDockerHere,
   pickVariables,
   runHostDocker,
-} from '../docker-on-host/host-docker.ts'
-import type { Streams } from '../streams.ts'
+} from '../docker/on-host/host-docker.ts'
+import type { Streams } from '../docker/streams.ts'
 import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
 import { type ComposeProject, findProject, readHere } from './find-project.ts'
 import { hideRoot, hideRootIn } from './hide-root.ts'

@@ -3,7 +3,7 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Word, valuesOf } from '../../engine/docker/command-line.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../docker/streams.ts'
 
 /** The names under which compose looks for a project, in its order. */
 const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']

@@ -6,7 +6,7 @@ import { codeOf } from '../../errors.ts'
 import { preparePrivateFolder } from '../../state/home.ts'
 import { locateHome } from '../../state/locate-home.ts'
 import type { Context } from '../context.ts'
-import type { EngineHost } from '../docker-on-host/host-docker.ts'
+import type { EngineHost } from '../docker/on-host/host-docker.ts'
 
 const userName = (): string => {
   try {

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { UserError } from '../../errors.ts'
-import { variablesOfHost } from '../docker-on-host/host-docker.ts'
+import { variablesOfHost } from '../docker/on-host/host-docker.ts'
 import { type ComposeProject, isFile, isRemote, readHere } from './find-project.ts'
 import { interpolate } from './interpolate.ts'
 import { isWithin } from './rooted-paths.ts'

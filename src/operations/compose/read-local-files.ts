@@ -3,7 +3,7 @@ import { type Stats, createReadStream } from 'node:fs'
 import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
-import { contextPaths } from '../docker-on-host/build-context.ts'
+import { contextPaths } from '../docker/on-host/build-context.ts'
 import type { LocalContext } from './project-model.ts'
 import { isWithin, slashed } from './rooted-paths.ts'
 

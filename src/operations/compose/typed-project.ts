@@ -1,5 +1,5 @@
 import { type Word, formatWords, valuesOf } from '../../engine/docker/command-line.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../docker/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'
 

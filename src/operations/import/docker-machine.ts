@@ -2,7 +2,7 @@ import { access, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join, win32 } from 'node:path'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
-import type { HostId } from '../adopt-known-host.ts'
+import type { HostId } from '../adopt/adopt-known-host.ts'
 import {
   type ImportedHosts,
   type ReadHost,

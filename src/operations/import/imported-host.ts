@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
-import type { HostId } from '../adopt-known-host.ts'
+import type { HostId } from '../adopt/adopt-known-host.ts'
 
 /** A host that another tool keeps, as far as that tool knows it. */
 export interface ImportedHost {

@@ -1,8 +1,8 @@
 import type { MachineName } from '../../../machine/name.ts'
 import { UserError } from '../../../errors.ts'
-import type { CreateRequest, CreatedMachine } from '../../../operations/create-machine.ts'
-import type { Outcome } from '../../../operations/fan-out.ts'
-import type { FoundGrant } from '../../../operations/grants.ts'
+import type { CreateRequest, CreatedMachine } from '../../../operations/create/create-machine.ts'
+import type { Outcome } from '../../../operations/fan-out/fan-out.ts'
+import type { FoundGrant } from '../../../operations/inventory/grants.ts'
 import { foldNames } from '../../../ui/fold-names.ts'
 import { type Invocation, any, defineCommand } from '../../command.ts'
 import { approvePlan } from '../../inventory/approve-plan.ts'
@@ -26,8 +26,8 @@ async function settleGrants(
   request: Omit<CreateRequest, 'name'>,
 ): Promise<void> {
   const { fleet } = surroundings
-  const { allowTyped, grantsOfChange } = await import('../../../operations/grants.ts')
-  const { draftMachine } = await import('../../../operations/create-machine.ts')
+  const { allowTyped, grantsOfChange } = await import('../../../operations/inventory/grants.ts')
+  const { draftMachine } = await import('../../../operations/create/create-machine.ts')
   await allowNamedPaths(surroundings, options.allowPath)
   const inventory = await (await fleet.inventory()).read()
   const grants: FoundGrant[] = []
@@ -52,7 +52,7 @@ async function createAll(
   { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
 ): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
   const { fleet, io, format } = surroundings
-  const { createMachine } = await import('../../../operations/create-machine.ts')
+  const { createMachine } = await import('../../../operations/create/create-machine.ts')
   const { names, options } = wanted
   const request = await requestFor(surroundings, wanted)
   await settleGrants(surroundings, wanted, request)

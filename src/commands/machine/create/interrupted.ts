@@ -94,7 +94,7 @@ async function undo(
   name: MachineName,
   { written, progress }: UndoCalls,
 ): Promise<void> {
-  const { undoCreation } = await import('../../../operations/undo-creation.ts')
+  const { undoCreation } = await import('../../../operations/create/undo-creation.ts')
   const { signal } = new AbortController()
   await undoCreation({ ...fleet, signal }, name, {
     progress,

@@ -6,7 +6,7 @@ import { parseLabels } from '../../../machine/labels.ts'
 import type { MachineEntry } from '../../../machine/machine.ts'
 import { type MachineName, parseMachineName } from '../../../machine/name.ts'
 import { mergeProfiles } from '../../../machine/profiles.ts'
-import type { CreateRequest } from '../../../operations/create-machine.ts'
+import type { CreateRequest } from '../../../operations/create/create-machine.ts'
 import type { Invocation } from '../../command.ts'
 import { checkFitting, type creationOptions } from './options.ts'
 import { trustFrom } from '../../options/host-key-options.ts'
@@ -85,7 +85,7 @@ export async function requestFor(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   { driver, driverOptions, options }: Wanted,
 ): Promise<Omit<CreateRequest, 'name'>> {
-  const { namedIdentityFiles } = await import('../../../operations/identity-file.ts')
+  const { namedIdentityFiles } = await import('../../../operations/create/identity-file.ts')
   return {
     extends: options.extends,
     driver: driver?.name,

@@ -1,4 +1,4 @@
-import type { HostId } from '../../adopt-known-host.ts'
+import type { HostId } from '../../adopt/adopt-known-host.ts'
 import { textAt } from '../imported-host.ts'
 
 /** Where a value stands among an object's attributes. */

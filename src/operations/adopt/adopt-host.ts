@@ -1,0 +1,26 @@
+import type { HostFacts } from '../../drivers/driver.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { type AdmitRequest, admitHost } from './connect-and-probe.ts'
+import type { Context } from '../context.ts'
+import { type EntryRequest, checkNotThere, draftEntry } from '../create/new-entry.ts'
+import type { ProvisionCalls } from '../provision/provision-host.ts'
+import type { TakenOver } from './bootstrap-host.ts'
+
+/** Takes in a host that exists, at the place that `facts` tell: pins its key, looks at it and writes the entry, if nothing fails. */
+export async function takeInHost(
+  context: Context,
+  machine: Machine,
+  facts: HostFacts,
+  request: EntryRequest & AdmitRequest,
+  calls: ProvisionCalls,
+): Promise<TakenOver> {
+  const { name, via } = machine
+  const store = await context.inventory()
+  checkNotThere(await store.read(), name, via, facts)
+  const { host, probe } = await admitHost(context, machine, facts, request, calls)
+  await store.update(name, (_entry, newest) => {
+    checkNotThere(newest, name, via, facts)
+    return { ...draftEntry(request, newest), host }
+  })
+  return { machine: { ...machine, host }, probe }
+}

@@ -1,0 +1,81 @@
+import type { RecalledHost } from '../../drivers/driver.ts'
+import { checkOptions, checkSaidOptions } from '../../drivers/option-flags.ts'
+import { UserError } from '../../errors.ts'
+import type { MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { machineWith } from '../../state/inventory.ts'
+import type { Context, Progress } from '../context.ts'
+import type { CreatedMachine } from '../create/create-machine.ts'
+import { draftEntry } from '../create/new-entry.ts'
+import { takeInHost } from './adopt-host.ts'
+import type { HostKeyTrust } from '../trust/trust-host-key.ts'
+
+/** A host, as its provider knows it. */
+export interface HostId {
+  readonly driver: string
+  /** The provider's name for it. */
+  readonly id: string
+  /** Where to ask for it. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** A host of a provider that fleet did not make. */
+export interface KnownHost extends HostId {
+  readonly name: MachineName
+  readonly labels: Readonly<Record<string, string>>
+  readonly via?: MachineName | undefined
+  readonly engine?: MachineEntry['engine']
+  readonly identityFiles: readonly string[]
+  readonly trust: HostKeyTrust
+}
+
+/** Asks a provider for a host. Throws as the driver does, and kind `unsupported` where it cannot do that. */
+export async function recallHost(
+  context: Context,
+  { driver, id, options }: HostId,
+  progress: Progress,
+): Promise<RecalledHost> {
+  const { defaults } = await (await context.inventory()).read()
+  const said = checkSaidOptions(await context.driver(driver), options, defaults[driver])
+  const loaded = await context.loadDriver(driver)
+  if (loaded.recall === undefined) {
+    throw new UserError('unsupported', `the driver ${driver} takes in no host by its id`, {
+      hint: 'take it in over SSH: fleet adopt USER@ADDRESS',
+    })
+  }
+  progress(`ask ${driver} for ${id}`)
+  return loaded.recall(id, said, { signal: context.signal, progress })
+}
+
+/**
+ * Takes in a host that a provider was asked for. Its record has no token, so fleet never owns it: it is asked about and
+ * switched like others, and removing the machine takes the entry away alone.
+ */
+export async function takeInRecalled(
+  context: Context,
+  { id: _, ...known }: KnownHost,
+  { options: seen = {}, ...facts }: RecalledHost,
+  progress: Progress,
+): Promise<CreatedMachine> {
+  const { name, driver } = known
+  const inventory = await (await context.inventory()).read()
+  const said = machineWith(inventory, name, draftEntry(known, inventory))
+  const unsaid = Object.entries(seen).filter(([key]) => !Object.hasOwn(said.options ?? {}, key))
+  const options = { ...known.options, ...Object.fromEntries(unsaid) }
+  const machine = { ...said, options: { ...said.options, ...options } }
+  checkOptions(await context.driver(driver), machine.options, inventory.defaults[driver])
+  const calls = { progress, approve: async () => false }
+  return takeInHost(context, machine, facts, { ...known, options }, calls)
+}
+
+/** Takes in a host that a provider knows by an id. */
+export async function adoptKnownHost(
+  context: Context,
+  known: KnownHost,
+  progress: Progress,
+): Promise<CreatedMachine> {
+  const inventory = await (await context.inventory()).read()
+  const { options = {} } = machineWith(inventory, known.name, draftEntry(known, inventory))
+  const recalled = await recallHost(context, { ...known, options }, progress)
+  return takeInRecalled(context, known, recalled, progress)
+}

@@ -1,0 +1,153 @@
+import { UserError } from '../../errors.ts'
+import { isMachineName, type MachineName } from '../../machine/name.ts'
+import { parseDestination } from '../../transport/destination.ts'
+import { type SshConfig, resolveSshConfig } from '../../transport/ssh-config.ts'
+import type { Context, Progress } from '../context.ts'
+import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
+import type { HostKeyTrust } from '../trust/trust-host-key.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** A host to take over as it is. */
+export interface AdoptRequest {
+  /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
+  readonly destination: string
+  /** Absent: the host part of the destination. */
+  readonly name?: MachineName | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Private key files to try before those of ~/.ssh/config. */
+  readonly identityFiles?: readonly string[]
+  /** The machine to jump through; else ~/.ssh/config says. */
+  readonly via?: MachineName | undefined
+  /** Hosts to jump through in place of those that ~/.ssh/config names, the first to connect to first. */
+  readonly proxyJump?: readonly string[] | undefined
+  /** `none`: the host is not meant to have one. */
+  readonly engine?: 'none' | undefined
+  readonly trust: HostKeyTrust
+  /** A file in place of ~/.ssh/config. */
+  readonly configuration?: string | undefined
+}
+
+/** A jump host that ~/.ssh/config names and that is no machine yet. */
+interface JumpHost {
+  /** What it would be called. */
+  readonly name: MachineName
+  /** The host that is reached through it. */
+  readonly leadsTo: string
+}
+
+/** What adopting tells and asks. */
+export interface AdoptCalls {
+  readonly progress: Progress
+  /** Whether a jump host may become a machine (without an engine) too. */
+  readonly confirmJump: (jump: JumpHost) => Promise<boolean>
+}
+
+/**
+ * Puts a host that exists into the inventory, as ~/.ssh/config says it is reached. Nothing changes
+ * on the host. A jump host has to be a machine too: one with its address, or else it is adopted first.
+ */
+export async function adoptMachine(
+  context: Context,
+  request: AdoptRequest,
+  calls: AdoptCalls,
+): Promise<CreatedMachine> {
+  const config = withJumps(
+    await resolveSshConfig(request.destination, context.env, request.configuration),
+    request.proxyJump ?? [],
+  )
+  const name = request.name ?? nameFrom(request.destination)
+  const store = await context.inventory()
+  if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
+  const via = request.via ?? (await findJump(context, { name, config, after: [] }, request, calls))
+  const { address, user, port, identityFiles } = config
+  return createMachine(
+    context,
+    {
+      name,
+      driver: 'ssh',
+      options: { address, user, ...(port !== 22 && { port }) },
+      labels: request.labels,
+      via,
+      engine: request.engine,
+      trust: request.trust,
+      ssh: config,
+      identityFiles: [...(request.identityFiles ?? []), ...identityFiles.filter(isChosen)],
+    },
+    { progress: calls.progress, approve: async () => false },
+  )
+}
+
+/** `ssh -G` also lists the keys that every login tries anyway (ssh_config(5), IdentityFile). */
+const isChosen = (file: string): boolean =>
+  !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
+
+const nameTaken = (name: MachineName): UserError =>
+  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
+    machine: name,
+    hint: 'choose another name: --name NAME',
+  })
+
+function nameFrom(destination: string): MachineName {
+  const { host } = parseDestination(destination)
+  if (isMachineName(host)) return host
+  throw new UserError('usage', `${JSON.stringify(host)} cannot name a machine`, {
+    hint: 'give it a name: --name NAME',
+  })
+}
+
+/** A host on the way to the target. */
+interface Stop {
+  readonly name: string
+  readonly config: SshConfig
+  /** What is reached through it, the target first. */
+  readonly after: readonly SshConfig[]
+}
+
+const isSameHost = (a: SshConfig, b: SshConfig): boolean =>
+  a.address === b.address && a.port === b.port && a.user === b.user
+
+/** The machine to jump through, by ~/.ssh/config. The last of several hosts is the one next to the target. */
+async function findJump(
+  context: Context,
+  stop: Stop,
+  request: AdoptRequest,
+  calls: AdoptCalls,
+): Promise<MachineName | undefined> {
+  const { name: leadsTo, config } = stop
+  const [nearest, ...before] = config.proxyJump?.toReversed() ?? []
+  if (nearest === undefined) return undefined
+  const { trust, configuration } = request // an expected fingerprint is the target's
+  const jump = await resolveSshConfig(nearest, context.env, request.configuration)
+  const after = [...stop.after, config]
+  if (after.some((passed) => isSameHost(passed, jump))) throw goesInCircle(nearest)
+  const { machines } = await (await context.inventory()).read()
+  const there = [...machines.values()].find(
+    ({ host }) =>
+      host?.address === jump.address && (host.port ?? 22) === jump.port && host.user === jump.user,
+  )
+  if (there !== undefined) return there.name
+  const name = nameFrom(nearest)
+  if (!(await calls.confirmJump({ name, leadsTo }))) {
+    throw new UserError('cancelled', `${leadsTo} is reached through ${name}: nothing was changed`)
+  }
+  const earlier = { name, config: withJumps(jump, before.toReversed()), after }
+  const via = await findJump(context, earlier, request, calls)
+  const adopted = await adoptMachine(
+    context,
+    {
+      ...{ destination: nearest, name, engine: 'none', via, configuration },
+      trust: { ...trust, expected: undefined },
+    },
+    calls,
+  )
+  return adopted.machine.name
+}
+
+/** Hosts that the target's own configuration puts before a jump host; else the jump host's configuration says. */
+const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
+  before.length > 0 ? { ...config, proxyJump: before } : config
+
+const goesInCircle = (destination: string): UserError =>
+  new UserError('usage', `~/.ssh/config leads to ${destination} through itself`, {
+    hint: `see its ProxyJump: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
+  })

@@ -1,0 +1,93 @@
+import { UserError } from '../../errors.ts'
+import type { ReadyMachine } from '../../machine/machine.ts'
+import type { HostProbe } from '../../provision/host-probe.ts'
+import type { Transport } from '../../transport/transport.ts'
+import { awaitLogin } from '../create/wait-for-ssh.ts'
+import type { Context, Progress } from '../context.ts'
+import { editRecord } from '../inventory/update-record.ts'
+import { addOperators, operatorsOf } from '../operators/install-operator-keys.ts'
+import { observedFacts } from './observed-facts.ts'
+import { provisionHost } from '../provision/provision-host.ts'
+import { replaceHostKey } from '../machine/replace-host-key.ts'
+import { settleHost } from '../create/wait-until-ready.ts'
+
+/** A machine that is ready, and what was seen of its host. */
+export interface TakenOver {
+  readonly machine: ReadyMachine
+  readonly probe: HostProbe
+}
+
+/** A host may restart once while it sets itself up, for a new kernel for instance. */
+const mostConnections = 3
+
+/**
+ * Takes over a host that was just made: waits until it lets fleet in and has set itself up, sees to its engine, and
+ * gives it a host key that nobody but the host has ever had. The machine is ready then.
+ */
+export async function takeOverHost(
+  context: Context,
+  machine: ReadyMachine,
+  progress: Progress,
+): Promise<TakenOver> {
+  const { name } = machine
+  const token = machine.host.token ?? ''
+  const { probe, hostKey } = await visit(context, machine, progress)
+  const host = await editRecord(context, name, token, (host) => ({
+    ...host,
+    ...observedFacts(probe),
+    phase: 'ready',
+    hostKeys: [hostKey],
+  }))
+  await context.creations().drop(token)
+  return { machine: { ...machine, host }, probe }
+}
+
+interface Visit {
+  readonly probe: HostProbe
+  readonly hostKey: string
+}
+
+/** Does all of it over one connection, and over another one where the host restarts in between. */
+async function visit(
+  context: Context,
+  machine: ReadyMachine,
+  progress: Progress,
+  connections = 1,
+): Promise<Visit> {
+  try {
+    await using transport = await awaitLogin(context, machine, progress)
+    return await settle(context, machine, transport, progress)
+  } catch (error) {
+    const isLost = error instanceof UserError && error.kind === 'unreachable'
+    if (!isLost || connections === mostConnections) throw error
+  }
+  const host = await editRecord(context, machine.name, machine.host.token ?? '', (host) => host)
+  return visit(context, { ...machine, host }, progress, connections + 1)
+}
+
+async function settle(
+  context: Context,
+  machine: ReadyMachine,
+  transport: Transport,
+  progress: Progress,
+): Promise<Visit> {
+  const { name, engine, host } = machine
+  const target = { machine: name, transport, socket: host.socket, signal: context.signal }
+  const inventory = await (await context.inventory()).read()
+  const place = { fleet: inventory.id, machine, signal: context.signal }
+  progress('install the keys of operators')
+  await addOperators(transport, place, operatorsOf(inventory, machine))
+  const probe =
+    engine === 'none'
+      ? await settleHost(target, progress)
+      : (await provisionHost(target, engine, { progress, approve: async () => true })).probe
+  progress('give it a host key of its own')
+  const owner = { machine: name, signal: context.signal }
+  const hostKey = await replaceHostKey(transport, owner, async (hostKeys) => {
+    await editRecord(context, name, host.token ?? '', (host) => ({
+      ...host,
+      hostKeys: [...hostKeys],
+    }))
+  })
+  return { probe, hostKey }
+}

@@ -1,0 +1,87 @@
+import type { HostFacts } from '../../drivers/driver.ts'
+import { UserError } from '../../errors.ts'
+import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { HostProbe } from '../../provision/host-probe.ts'
+import type { SshConfig } from '../../transport/ssh-config.ts'
+import { HostKeyChanged, knownHostChanged } from '../../transport/ssh-failure.ts'
+import type { Context } from '../context.ts'
+import { connectJumpHost } from '../connect/jump-host.ts'
+import { logIn } from './try-logins.ts'
+import { observedFacts } from './observed-facts.ts'
+import { probeHost } from './probe-host.ts'
+import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
+import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
+
+/** How a host that fleet did not make is let in. */
+export interface AdmitRequest {
+  readonly trust: HostKeyTrust
+  /** Private keys to log in with before the usual ones. */
+  readonly identityFiles?: readonly string[]
+  /** What this person's ssh configuration says of the host. */
+  readonly ssh?: Pick<SshConfig, 'agent' | 'certificateFiles' | 'knownHosts'> | undefined
+  /** Installs or repairs the engine where it does not answer. */
+  readonly installEngine?: boolean
+}
+
+/** What is remembered of the host, and all that was seen. */
+interface AdmittedHost {
+  readonly host: HostRecord
+  readonly probe: HostProbe
+}
+
+/** Gets to a host for the first time: pins its key, logs in and looks at it. Writes nothing here. */
+export async function admitHost(
+  context: Context,
+  machine: Machine,
+  facts: HostFacts,
+  request: AdmitRequest,
+  calls: ProvisionCalls,
+): Promise<AdmittedHost> {
+  const { name, engine } = machine
+  const { address, port = 22, socket } = facts
+  const via = await connectJumpHost(context, machine)
+  calls.progress(address === undefined ? 'look at this computer' : `connect to ${address}`)
+  const { identityFiles = [], ssh = {} } = request
+  const trusted =
+    address === undefined
+      ? undefined
+      : await trustHostKey(context, { name, address, port, via }, request.trust, ssh.knownHosts)
+  const pinned = trusted && { hostKeys: [...trusted.hostKeys] }
+  const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
+  const way = { via, identityFiles, options: ssh }
+  const login = await logIn(context, { ...machine, host }, way).catch((error: unknown) => {
+    if (!(error instanceof HostKeyChanged) || !trusted || trusted.knownIn.length === 0) throw error
+    const endpoint = { machine: name, address: address ?? '', port }
+    throw knownHostChanged(endpoint, trusted.knownIn, error.shown)
+  })
+  await using transport = login.transport
+  const target = { machine: name, transport, socket, signal: context.signal }
+  const probe = request.installEngine
+    ? (await provisionHost(target, engine === 'none' ? undefined : engine, calls)).probe
+    : await probeHost(target)
+  if (address === undefined) checkLocalEngine(machine, probe)
+  const created = new Date().toISOString()
+  return {
+    host: {
+      ...host,
+      ...(login.key !== undefined && { key: login.key }),
+      ...observedFacts(probe),
+      created,
+    },
+    probe,
+  }
+}
+
+/** A host elsewhere may get its engine later; this computer is of no use without one. */
+function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe): void {
+  if (engine === 'none' || probe.engine?.version !== undefined) return
+  const socket = options?.['socket']
+  const where = typeof socket === 'string' ? `at ${socket}` : 'on this computer'
+  throw new UserError('failed', `no Docker engine answers ${where}`, {
+    machine: name,
+    hint:
+      socket === undefined
+        ? `fleet create ${name} --driver local --install-engine`
+        : 'check the path, or leave the socket out to have it found',
+  })
+}

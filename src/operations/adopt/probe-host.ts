@@ -1,0 +1,45 @@
+import { UserError } from '../../errors.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type HostProbe, parseHostProbe, probeScript } from '../../provision/host-probe.ts'
+import { run } from '../../transport/run.ts'
+import type { Transport } from '../../transport/transport.ts'
+
+/** A host to look at. */
+export interface ProbeTarget {
+  /** What messages call it. */
+  readonly machine: MachineName
+  readonly transport: Transport
+  /** The engine's socket, where it is told. */
+  readonly socket: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** How long a host may print nothing while it is looked at, in milliseconds. */
+const silenceMs = 60_000
+
+/**
+ * Looks at a host, in one command that changes nothing on it.
+ * Throws kind `unsupported` where no POSIX shell answers.
+ */
+export async function probeHost({
+  machine,
+  transport,
+  socket,
+  signal,
+}: ProbeTarget): Promise<HostProbe> {
+  const command = ['sh', '-s', ...(socket === undefined ? [] : [socket])]
+  const { code, stdout, stderr } = await run(transport, command, {
+    ...{ input: probeScript, signal },
+    patienceMs: silenceMs,
+  }).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.machine !== undefined || signal.aborted) throw error
+    throw new UserError(error.kind, error.message, { machine, hint: error.hint, cause: error })
+  })
+  const probe = parseHostProbe(stdout)
+  if (code === 0 && probe.arch !== '') return probe
+  const why = stderr.trim().split('\n').at(-1) || `its shell gave exit code ${code}`
+  throw new UserError('unsupported', `${machine} could not be looked at: ${why}`, {
+    machine,
+    hint: 'the host must run Linux, and let the user run sh',
+  })
+}

@@ -1,0 +1,28 @@
+import type { ReadyMachine } from '../../machine/machine.ts'
+import type { LoginOptions } from '../../state/keys.ts'
+import type { SshTarget } from '../../transport/ssh.ts'
+import type { Context } from '../context.ts'
+
+/** The agent that a login asks; undefined where it is that of SSH_AUTH_SOCK. */
+export function agentOf({ agent }: LoginOptions, env: Context['env']): SshTarget['agent'] {
+  if (agent === undefined) return undefined
+  if (agent === 'none') return {}
+  return { socket: agent.startsWith('$') ? env[agent.slice(1)] : agent }
+}
+
+/** Where a host is on record, whose key it must show, and the key that home has for it: all but the way there. */
+export async function describeLogin(
+  context: Pick<Context, 'keys' | 'env'>,
+  { name, host }: ReadyMachine,
+): Promise<Omit<SshTarget, 'via'>> {
+  const { address = '', port = 22, user = '', hostKeys = [], key } = host
+  const ownKey = key === undefined ? undefined : await context.keys().find(key)
+  const identityFiles = ownKey === undefined ? [] : [ownKey]
+  const options = await context.keys().findLogin({ address, port, user })
+  const { certificateFiles } = options
+  return {
+    ...{ machine: name, address, port, user, hostKeys, identityFiles },
+    ...(certificateFiles !== undefined && { certificateFiles }),
+    agent: agentOf(options, context.env),
+  }
+}

@@ -1,0 +1,149 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { type Socket, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import type { Dial } from '../../engine/engine.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import { longestSocketPath } from '../../socket-path.ts'
+import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
+import { listenAt } from '../../transport/unix-socket.ts'
+
+/** A Unix socket of this computer that leads somewhere else. */
+export interface ServedSocket extends AsyncDisposable {
+  readonly path: string
+}
+
+function explain(why: unknown): string {
+  const hint = why instanceof UserError && why.hint !== undefined ? ` (${why.hint})` : ''
+  return `${messageOf(why)}${hint}`
+}
+
+/** Passes on what `from` says until it ends, unless `see` keeps a piece of it. */
+function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
+  from.on('error', () => {}) // told by its close
+  from.on('data', (chunk: Buffer) => {
+    if (!see(chunk) || to.write(chunk)) return
+    from.pause()
+    to.once('drain', () => from.resume())
+  })
+  from.once('end', () => to.end())
+}
+
+/** Whether a connection has ended both ways, and did not break off. */
+const isOver = (connection: Duplex): boolean =>
+  connection.readableEnded && connection.writableFinished
+
+/** Ends a client that an engine was talking to, and says why. */
+type CutOff = (why: string) => void
+
+/** How long a client that loses what comes together with a head takes to read that, in milliseconds. */
+const readingMs = 25
+
+/** How long a client may take to read its last words, in milliseconds. */
+const goodbyeMs = 1_000
+
+/**
+ * Joins a client with an engine. Where the engine breaks off, or the function that is given back is called, the client is told
+ * in such a way that it fails.
+ */
+function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
+  const conversation = new EngineConversation(cut)
+  let failure: unknown
+  engine.on('error', (error) => (failure = error))
+  passOn(client, engine, (chunk) => {
+    const answer = conversation.fromClient(chunk)
+    if (answer === undefined) return true
+    client.end(answer)
+    engine.destroy()
+    return false
+  })
+  passOn(engine, client, (chunk) => {
+    const head = conversation.fromEngine(chunk)
+    if (head === undefined) return true
+    client.write(chunk.subarray(0, head))
+    engine.pause()
+    if (head < chunk.length) engine.unshift(chunk.subarray(head))
+    setTimeout(() => engine.resume(), readingMs)
+    return false
+  })
+  client.once('close', () => isOver(client) || engine.destroy())
+  const cutOff = (why: string) => {
+    if (client.writable) client.write(conversation.cutOff(`fleet: ${why}`))
+    client.destroySoon()
+  }
+  engine.once('close', () => {
+    if (isOver(engine)) return
+    cutOff(failure === undefined ? 'the connection to the engine was lost' : explain(failure))
+  })
+  if (client.destroyed) engine.destroy()
+  return cutOff
+}
+
+/**
+ * Connects one client to a fresh `dial()`. Each way ends by itself, for a hijacked `attach` or
+ * `exec` goes on talking after its input has ended. A failure ends this connection only; the client is told
+ * why once it asks something.
+ */
+async function connect(
+  client: Socket,
+  dial: Dial,
+  { cut, joined }: { readonly cut: CutExecs; readonly joined: (cutOff: CutOff) => void },
+): Promise<void> {
+  client.on('error', () => {}) // it may go away while the engine is dialled
+  try {
+    joined(joinEngine(client, await dial(), cut))
+  } catch (error) {
+    const answer = unavailable(`fleet: ${explain(error)}`)
+    client.once('data', () => client.end(answer)).once('end', () => client.destroy())
+  }
+}
+
+/**
+ * Serves a Unix socket (mode 0600) at `path`, in place of whatever is there, whose every connection leads to a fresh
+ * `dial()`. Disposing ends the connections and removes the socket, unless another one has taken its place.
+ */
+export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisposable> {
+  const clients = new Map<Socket, CutOff>()
+  const cut = new CutExecs()
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    clients.set(client, () => client.destroy())
+    client.once('close', () => clients.delete(client))
+    void connect(client, dial, { cut, joined: (cutOff) => clients.set(client, cutOff) })
+  })
+  const inode = await listenAt(server, path)
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const cutOff of clients.values()) cutOff("fleet's broker ended")
+      const late = setTimeout(() => {
+        for (const client of clients.keys()) client.destroy()
+      }, goodbyeMs)
+      await new Promise((resolve) => server.close(resolve))
+      clearTimeout(late)
+      const there = await stat(path).catch(() => undefined)
+      if (there?.ino === inode) await rm(path, { force: true })
+    },
+  }
+}
+
+/**
+ * Serves a Unix socket (mode 0600, in a new 0700 folder below `folder`) whose every connection
+ * leads to a fresh `dial()`. Disposing ends the connections and removes the socket.
+ */
+export async function serveEngineSocket(dial: Dial, folder: string): Promise<ServedSocket> {
+  const home = await mkdtemp(join(folder, 'fleet-'))
+  const path = join(home, 'docker.sock')
+  if (Buffer.byteLength(path) > longestSocketPath) {
+    await rm(home, { recursive: true })
+    throw new UserError('failed', `${folder} is too long a path for a Unix socket`, {
+      hint: 'set TMPDIR to a folder with a shorter path',
+    })
+  }
+  const served = await serveSocketAt(path, dial)
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      await served[Symbol.asyncDispose]()
+      await rm(home, { recursive: true, force: true })
+    },
+  }
+}

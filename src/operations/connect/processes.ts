@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import type { ProcessActivity } from '../../transport/broker/hung.ts'
+import type { Holder } from '../../transport/transport.ts'
+
+/** A process of this computer. */
+export interface RunningProcess extends ProcessActivity {
+  readonly parent: number
+  /** Its program's file name, as far as the system tells it. */
+  readonly name: string
+  /** What processes share that were started from the same terminal window or login. */
+  readonly session: string
+}
+
+/** What the kernel counts processor time in for programs, in milliseconds: USER_HZ is 100 wherever Node.js runs. */
+const tickMs = 10
+
+/**
+ * proc_pid_stat(5): `pid (name) state parent group session …`; the 14th and 15th fields are its processor time, and the
+ * 22nd is when it was started.
+ */
+async function readProc(pid: number): Promise<RunningProcess> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  return {
+    pid,
+    name: text.slice(text.indexOf('(') + 1, end),
+    parent: Number(fields[1]),
+    session: fields[3] ?? '',
+    since: fields[19],
+    state: fields[0] ?? '',
+    processorMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
+  }
+}
+
+/** `[[days-]hours:]minutes:seconds[.hundredths]`, in milliseconds. */
+function parseProcessorTime(text: string): number {
+  const [days, clock = ''] = text.includes('-') ? text.split('-') : ['0', text]
+  const seconds = clock.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+  return (Number(days) * 86_400 + seconds) * 1000
+}
+
+/** ps(1) of POSIX, and its `lstart` and `stat`, which macOS and the BSDs have. */
+async function askPs(pid: number): Promise<RunningProcess> {
+  const names = ['ppid', 'tty', 'stat', 'time', 'lstart', 'comm']
+  const columns = [...names.flatMap((name) => ['-o', `${name}=`]), '-p', String(pid)]
+  const { stdout } = await promisify(execFile)('ps', columns)
+  const [parent = '', session = '', state = '', time = '', ...rest] = stdout.trim().split(/\s+/)
+  const name = rest.slice(5).join(' ').split('/').at(-1) ?? ''
+  const since = rest.slice(0, 5).join(' ')
+  const activity = { state: state.slice(0, 1), processorMs: parseProcessorTime(time) }
+  return { pid, parent: Number(parent), session, since, name: name.replace(/^-/, ''), ...activity }
+}
+
+/** A process by its number; undefined when there is none, or the system does not tell. */
+export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
+  try {
+    return await (process.platform === 'linux' ? readProc(pid) : askPs(pid))
+  } catch {
+    return undefined
+  }
+}
+
+/** Far more than shells stand inside each other. */
+const mostAncestors = 16
+
+/** The processes that this one comes from and that share its session, the nearest first. */
+export async function findAncestors(): Promise<readonly RunningProcess[]> {
+  const own = await findProcess(process.pid)
+  const found: RunningProcess[] = []
+  for (let pid = process.ppid; pid > 1 && found.length < mostAncestors;) {
+    const next = await findProcess(pid)
+    if (next === undefined || next.session !== own?.session) break
+    found.push(next)
+    pid = next.parent
+  }
+  return found
+}
+
+/** Whether a process still runs, and its number has not gone to another one. */
+export async function isAlive({ pid, since }: Holder): Promise<boolean> {
+  return (await findProcess(pid))?.since === since
+}

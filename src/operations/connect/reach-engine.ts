@@ -1,0 +1,207 @@
+import { Duplex } from 'node:stream'
+import type { Dial } from '../../engine/engine.ts'
+import { UserError, codeOf } from '../../errors.ts'
+import { beginningOf } from '../../transport/run.ts'
+import { quoteServer } from '../../transport/ssh-failure.ts'
+import type { Transport } from '../../transport/transport.ts'
+import {
+  type CommandUser,
+  type RelayCommand,
+  type RelayTrial,
+  startRelay,
+  tryRelay,
+} from './relay-command.ts'
+
+/** How an engine was reached before: at its socket, or by a docker command on the host, as oneself or as root. */
+type EngineWay = 'socket' | CommandUser
+
+/** What is known of the way to an engine, from one connection to the next. */
+export interface EngineMemory {
+  way?: EngineWay | undefined
+}
+
+/**
+ * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or,
+ * where the host refuses that, through a docker command there, with sudo where it takes that.
+ * What worked is kept in `memory`. Throws kind `failed`, saying what is in the way, when nothing works.
+ */
+export function dialEngine(
+  transport: Transport,
+  socketPath: string,
+  machine: string,
+  memory: EngineMemory = {},
+): Dial {
+  const { relay } = transport
+  if (relay) {
+    const direct = (own: Transport) => dialEngine(own, socketPath, machine, memory)()
+    return () => relay.dialEngine(socketPath, direct)
+  }
+  let search: Promise<CommandUser> | undefined
+  const byCommand = async (way: CommandUser): Promise<Duplex> =>
+    openRelay(transport, { socketPath, machine, way, failed: () => (memory.way = undefined) })
+  return async () => {
+    const { way = 'socket' } = memory
+    if (way !== 'socket') return byCommand(way)
+    try {
+      const connection = await transport.dial({ path: socketPath })
+      memory.way = 'socket'
+      return connection
+    } catch (error) {
+      if (codeOf(error) !== 'REFUSED') throw error
+    }
+    search ??= findCommand(transport, socketPath, machine).finally(() => (search = undefined))
+    const found = await search
+    memory.way = found
+    return byCommand(found)
+  }
+}
+
+/** The way through a command on the host that reaches the engine. */
+async function findCommand(
+  transport: Transport,
+  path: string,
+  machine: string,
+): Promise<CommandUser> {
+  const trials: RelayTrial[] = []
+  for (const way of ['user', 'root'] as const) {
+    const trial = await inTime(machine, silentEngine, (signal) =>
+      tryRelay(transport, path, way, { signal }),
+    )
+    if (trial.answered) return way
+    trials.push(trial)
+  }
+  throw explain(trials, path, machine)
+}
+
+interface Relay {
+  readonly socketPath: string
+  readonly machine: string
+  readonly way: CommandUser
+  /** Called when the command ends with a failure. */
+  readonly failed: () => void
+}
+
+/** Starts the command, as a connection to the engine. Ends the command when it is closed. */
+async function openRelay(
+  transport: Transport,
+  { socketPath, machine, way, failed }: Relay,
+): Promise<Duplex> {
+  const ending = new AbortController()
+  const running = await inTime(machine, sessionsBusy, (signal) => {
+    signal.addEventListener('abort', () => ending.abort(signal.reason), { once: true })
+    return startRelay(transport, socketPath, way, { signal: ending.signal })
+  })
+  const connection = joinStreams(running, () => ending.abort())
+  Promise.all([running.exit, beginningOf(running.stderr)]).then(
+    ([status, words]) => {
+      const ended = 'code' in status && status.code === 0
+      if (!ended) failed()
+      const why = quoteServer(words) || 'the docker command on the host ended'
+      if (ended) connection.push(null)
+      else connection.destroy(new UserError('failed', why, { machine }))
+    },
+    (error: Error) => connection.destroy(error),
+  )
+  return connection
+}
+
+/**
+ * A command's input and output as one connection, whose end is for the caller to tell: output ends where the command fails, too.
+ * `close` is called when it is closed.
+ */
+function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex {
+  const connection = new Duplex({
+    allowHalfOpen: false,
+    read: () => void stdout.resume(),
+    write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, done),
+    final: (done) => (stdin.destroyed ? done() : void stdin.end(done)),
+    destroy(error, done) {
+      close()
+      done(error)
+    },
+  })
+  const fail = (error: Error) => connection.destroy(error)
+  stdin.on('error', fail)
+  stdout.on('data', (chunk) => connection.push(chunk) || stdout.pause()).on('error', fail)
+  return connection
+}
+
+/** How long a command may take to start, or an engine to answer through it. */
+const patienceMs = 10_000
+
+async function inTime<T>(
+  machine: string,
+  tooLate: (machine: string) => Error,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ending = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = tooLate(machine)
+      reject(error)
+      ending.abort(error)
+    }, patienceMs)
+  })
+  return Promise.race([work(ending.signal), expired]).finally(() => clearTimeout(timer))
+}
+
+/** Commands wait for each other where the SSH server allows few at once; streams that never end would for ever. */
+const sessionsBusy = (machine: string): UserError =>
+  new UserError('failed', 'the SSH server allows no more streams at once', {
+    machine,
+    hint: 'ask for fewer containers, or let the user forward to the engine: group docker on the host',
+  })
+
+const silentEngine = (machine: string): UserError =>
+  new UserError('failed', `the engine does not answer within ${patienceMs / 1000} s`, {
+    machine,
+    hint: `it may be overloaded or hung; see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
+  })
+
+/** The exit code of a shell, and of env(1), where a command is not found. */
+const notFound = 127
+const notRunning = /connect: (?:no such file or directory|connection refused)|daemon running\?/
+const denied = /permission denied/
+const wantsTerminal = /must have a tty|no tty present|terminal is required/i
+
+/** Why neither the user nor sudo could reach the engine. */
+function explain([asUser, asRoot]: RelayTrial[], path: string, machine: string): UserError {
+  const tried = [asUser, asRoot].filter((trial) => trial !== undefined)
+  if (!tried.some(({ wasRun }) => wasRun)) {
+    const words = quoteServer(asUser?.words ?? '')
+    const said = words === '' ? `ended with exit code ${asUser?.code}` : `said: ${words}`
+    return new UserError('failed', `the host runs another command than docker, which ${said}`, {
+      machine,
+      hint: 'the login is for one command alone (command= in authorized_keys, ForceCommand in sshd_config), or its shell runs none: let the user run docker, or forward to the socket of the engine',
+    })
+  }
+  if (tried.some(({ words }) => notRunning.test(words))) {
+    return new UserError('failed', `the engine is not running: nothing answers on ${path}`, {
+      machine,
+      hint: `fleet provision ${machine}`,
+    })
+  }
+  if (asUser?.code === notFound) {
+    return new UserError('failed', 'docker is not installed', {
+      machine,
+      hint: `fleet provision ${machine}`,
+    })
+  }
+  if (denied.test(asUser?.words ?? '')) {
+    const requiresTerminal = wantsTerminal.test(asRoot?.words ?? '')
+    const sudo = requiresTerminal ? ', and its sudo wants a terminal (requiretty)' : ''
+    return new UserError('failed', `this user may not use the engine's socket ${path}${sudo}`, {
+      machine,
+      hint: requiresTerminal
+        ? 'put the user into the group docker of the host, or add to its sudoers: Defaults:USER !requiretty'
+        : 'put the user into the group docker of the host, or let it use sudo without a password',
+    })
+  }
+  const words = tried.map((trial) => quoteServer(trial.words)).find((said) => said !== '')
+  const why = words ?? `docker system dial-stdio ended with exit code ${asUser?.code}`
+  return new UserError('failed', `the engine cannot be reached: ${why}`, {
+    machine,
+    hint: 'fleet forwards to the socket of the engine (AllowStreamLocalForwarding in sshd_config), else it runs "docker system dial-stdio" on the host',
+  })
+}

@@ -1,0 +1,89 @@
+import { coversRange } from '../../drivers/cidrs.ts'
+import type { Call } from '../../drivers/driver.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
+import { isUnanswered } from '../../transport/ssh-failure.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { Context } from '../context.ts'
+import { findAddress } from './find-address.ts'
+
+/** How long a provider may take to say where a host is, in milliseconds. */
+const lookUpTime = 15_000
+
+/** The host may be elsewhere, and another one answers, or none, at the address that is remembered. */
+const mayHaveMoved = (error: unknown): boolean =>
+  error instanceof UserError && (error.kind === 'unreachable' || error.kind === 'host-key')
+
+/**
+ * Connects to a machine. Where that fails at the address on record, the provider is asked once where the host is; the
+ * record is updated, and it goes on there. The error says what the provider said, where that explains it.
+ */
+export async function followHost(
+  context: Context,
+  machine: Machine,
+  connect: (machine: ReadyMachine) => Promise<Transport>,
+): Promise<Transport> {
+  const remembered = { ...machine, host: hostOf(machine) }
+  try {
+    return await connect(remembered)
+  } catch (error) {
+    if (remembered.host.id === undefined || !mayHaveMoved(error)) throw error
+    const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookUpTime)])
+    const found = await findAddress(context, remembered, { signal, progress: () => {} }).catch(
+      () => undefined, // that it cannot be reached says more
+    )
+    if (found === undefined) throw error
+    if (found.machine.host.address !== remembered.host.address) return connect(found.machine)
+    const call = { signal, progress: () => {} }
+    throw (
+      explain(machine, found.state) ??
+      (isUnanswered(error) ? await explainFirewall(context, found.machine, call) : undefined) ??
+      error
+    )
+  }
+}
+
+/** Says so where SSH of a host is open to other addresses than the one that this computer has now. */
+async function explainFirewall(
+  context: Context,
+  machine: ReadyMachine,
+  call: Call,
+): Promise<UserError | undefined> {
+  const { name, host, via } = machine
+  if (via !== undefined) return undefined // what reaches it is its jump host
+  const { sshAccess } = await context.loadDriver(machine.driver)
+  const allowed = await sshAccess?.allowed(host)
+  if (sshAccess === undefined || allowed === undefined) return undefined
+  const mine = await sshAccess.caller(host, call).catch((): string[] => [])
+  const shut = mine.filter((one) => !allowed.some((range) => coversRange(range, one)))
+  if (shut.length === 0) return undefined
+  return new UserError(
+    'unreachable',
+    `cannot reach ${name} at ${host.address}: SSH is open to ${allowed.join(', ')}, and this computer is at ${shut.join(', ').replaceAll(/\/(?:32|128)/g, '')} now`,
+    { machine: name, hint: `open it to this address too: fleet allow ${name}` },
+  )
+}
+
+function explain({ name }: Machine, state: string): UserError | undefined {
+  switch (state) {
+    case 'paused':
+    case 'stopped':
+      return new UserError('unreachable', `${name} is ${state}`, {
+        machine: name,
+        hint: `fleet start ${name}`,
+      })
+    case 'absent':
+      return new UserError('unreachable', `the host of ${name} does not exist any more`, {
+        machine: name,
+        hint: `take its entry away: fleet rm ${name}`,
+      })
+    case 'starting':
+    case 'stopping':
+      return new UserError('unreachable', `${name} is ${state}`, {
+        machine: name,
+        hint: 'wait a moment, and try again',
+      })
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,163 @@
+import { UserError } from '../../../errors.ts'
+import { type Read, readTar } from './read-tar.ts'
+import { type Entry, type EntryType, showName } from './tar-format.ts'
+
+/** An entry that may be written: what it is, and where below the thing that is copied. */
+export interface Accepted extends Omit<Entry, 'name' | 'type'> {
+  /** Below the thing that is copied, with `/`; empty for the thing itself. A byte string. */
+  readonly path: string
+  readonly type: EntryType
+  /** For a hard link: the path that it is another name of. */
+  readonly of?: string
+  readonly content: AsyncIterable<Buffer>
+}
+
+/** What an archive may hold. */
+export interface Acceptance {
+  /**
+   * The one name (a byte string) that everything in it is under; `.` for a folder's content, `/` for that of the root of all
+   * files, which may have absolute names; absent: any one name.
+   */
+  readonly root?: string | undefined
+  /** What that name must be; absent: anything. */
+  readonly expected?: 'folder' | 'file' | 'file or link' | undefined
+  /** The machine that the archive comes from, for messages. */
+  readonly machine?: string | undefined
+  /** Whether files keep their setuid, setgid and sticky bits. */
+  readonly keepBits?: boolean
+  /** Told of each thing that is not copied as it is. */
+  readonly leaveOut: (what: string) => void
+}
+
+/** The longest path; a disk would not take longer ones. */
+const pathLimit = 1 << 14
+/** Characters of the paths of folders and links that are kept in mind to check what comes below them. */
+const memoryLimit = 1 << 28
+
+const fits = (type: Entry['type'], expected: Acceptance['expected']): boolean => {
+  if (expected === undefined) return true
+  if (expected === 'file') return type === 'file'
+  return (type === 'directory') === (expected === 'folder')
+}
+
+const isPlain = (part: string): boolean =>
+  part !== '' &&
+  part !== '.' &&
+  part !== '..' &&
+  !(process.platform === 'win32' && /[\\:]/.test(part))
+
+/** The parts of a name; undefined for one that leads elsewhere or that no disk would take. */
+function partsOf(name: string): string[] | undefined {
+  if (name === '' || name.length > pathLimit || name.startsWith('/') || name.includes('\0')) {
+    return undefined
+  }
+  const parts = name
+    .replace(/^(?:\.\/+)+/, '')
+    .replace(/\/$/, '')
+    .split('/')
+  const bare = parts.length === 1 && (parts[0] === '.' || parts[0] === '') ? [] : parts
+  return bare.every(isPlain) ? bare : undefined
+}
+
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+
+/** The words for the bits of a file's mode that are not copied. */
+const specialBits = (mode: number): string =>
+  [
+    [0o4000, 'setuid'],
+    [0o2000, 'setgid'],
+    [0o1000, 'sticky'],
+  ]
+    .filter(([bit]) => mode & Number(bit))
+    .map(([, word]) => word)
+    .join(' and ')
+
+/**
+ * Reads an archive from an untrusted source, and yields what may be written: files, folders and links under the one name
+ * expected, each in a folder that came before it and never behind a link. Throws kind `failed` for everything else that
+ * leads elsewhere; FIFOs and devices are left out. A file loses its setuid, setgid and sticky bits.
+ */
+export async function* acceptEntries(
+  archive: AsyncIterable<Buffer>,
+  { root, expected, machine, keepBits = false, leaveOut }: Acceptance,
+): AsyncGenerator<Accepted, void> {
+  const folders = new Set<string>()
+  const links = new Set<string>()
+  let top = root === '.' || root === '/' ? '' : root
+  let isFirst = true
+  let remembered = 0
+
+  const refuse = (entry: Entry, why: string): UserError =>
+    new UserError('failed', `refused an archive: ${showName(entry.name)} ${why}`, { machine })
+
+  /** The path of a name below the thing that is copied; undefined where it is not below. */
+  function below(name: string): string | undefined {
+    const parts = partsOf(root === '/' ? name.replace(/^\//, './') : name)
+    if (parts === undefined) return undefined
+    if (isFirst && top === undefined) top = parts[0] ?? ''
+    if (top === '') return parts.join('/')
+    return parts[0] === top ? parts.slice(1).join('/') : undefined
+  }
+
+  function accept({ entry, content }: Read): Accepted | undefined {
+    const { name, type, linkname, mode, ...facts } = entry
+    const path = below(name)
+    if (path === undefined) throw refuse(entry, 'is not part of what was asked for')
+    if (isFirst ? path !== '' : path === '' || !folders.has(parentOf(path))) {
+      throw refuse(entry, isFirst ? 'is not what was asked for' : 'is in no folder of the archive')
+    }
+    if (isFirst && !fits(type, expected)) {
+      throw refuse(entry, `is a ${type}, which was not asked for`)
+    }
+    isFirst = false
+    const shown = path === '' ? name : path
+    if (type === 'FIFO' || type === 'device') {
+      leaveOut(`${showName(shown)} is a ${type}`)
+      return undefined
+    }
+    if (links.has(path) || (folders.has(path) && type !== 'directory')) {
+      throw refuse(entry, 'is in the archive twice')
+    }
+    const common = { ...facts, path, type, content }
+    if (type === 'directory') {
+      remember(folders, path, entry)
+      return { ...common, mode, linkname: '' }
+    }
+    if (type === 'symlink') {
+      if (linkname === '' || linkname.includes('\0') || linkname.length > pathLimit) {
+        throw refuse(entry, 'is a link to nothing')
+      }
+      remember(links, path, entry)
+      return { ...common, mode, linkname }
+    }
+    if (type === 'hard link') {
+      const of = below(linkname)
+      if (of === undefined || of === '' || links.has(of) || !folders.has(parentOf(of))) {
+        throw refuse(entry, 'is a hard link to something else')
+      }
+      return { ...common, mode, linkname, of }
+    }
+    if (keepBits) return { ...common, mode, linkname: '' }
+    const bits = specialBits(mode)
+    if (bits !== '') leaveOut(`${showName(shown)} was copied without its ${bits} bit`)
+    return { ...common, mode: mode & 0o777, linkname: '' }
+  }
+
+  function remember(set: Set<string>, path: string, entry: Entry): void {
+    remembered += path.length
+    if (remembered > memoryLimit) throw refuse(entry, 'is one folder or link too many')
+    set.add(path)
+  }
+
+  try {
+    for await (const read of readTar(archive)) {
+      const accepted = accept(read)
+      if (accepted !== undefined) yield accepted
+    }
+  } catch (error) {
+    if (!(error instanceof UserError) || error.machine !== undefined) throw error
+    const { kind, message, hint } = error
+    throw new UserError(kind, message, { machine, hint, cause: error })
+  }
+  if (isFirst) throw new UserError('failed', 'refused an archive: it is empty', { machine })
+}

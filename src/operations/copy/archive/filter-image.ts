@@ -1,0 +1,144 @@
+import { buffer } from 'node:stream/consumers'
+import { fullNameOf } from '../../../engine/docker/image-reference.ts'
+import { UserError } from '../../../errors.ts'
+import { type Read, readTar } from './read-tar.ts'
+import { encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'
+
+/** The image that an archive is to hold. */
+export interface WantedImage {
+  /** `sha256:…` */
+  readonly id: string
+  /** With its tag; absent for an image that is copied by its id. */
+  readonly tag: string | undefined
+}
+
+/** Characters of the names in an archive, together: each is kept in mind. */
+const namesLimit = 1 << 26
+
+/** What a file may hold that tells of images: their layers are elsewhere. */
+const metadataLimit = 4 << 20
+
+const refuse = (why: string): UserError =>
+  new UserError('failed', `refused the archive of an image: ${why}`)
+
+type Json = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The one of several images that is wanted; `matches` is asked only where there is more than one. */
+function chooseOne(images: unknown, matches: (image: Json) => boolean): Json {
+  const all = Array.isArray(images) ? images.filter(isObject) : []
+  const chosen = all.length === 1 ? all : all.filter(matches)
+  const [image] = chosen
+  if (image === undefined || chosen.length > 1) {
+    throw refuse(all.length === 0 ? 'it holds no image' : 'it holds several images')
+  }
+  return image
+}
+
+const hexOf = (id: string): string => id.replace(/^sha256:/, '')
+
+/** `manifest.json` with the wanted image only, under the wanted name only. */
+function filterManifest(images: unknown, { id, tag }: WantedImage): unknown {
+  const image = chooseOne(images, ({ RepoTags, Config }) =>
+    tag === undefined
+      ? typeof Config === 'string' && Config.includes(hexOf(id))
+      : Array.isArray(RepoTags) && RepoTags.includes(tag),
+  )
+  return [{ ...image, RepoTags: tag === undefined ? null : [tag] }]
+}
+
+const nameKey = 'io.containerd.image.name'
+const tagKey = 'org.opencontainers.image.ref.name'
+
+/** The `index.json` of OCI likewise, where the names are annotations. */
+function filterIndex(index: unknown, { id, tag }: WantedImage): unknown {
+  if (!isObject(index)) throw refuse('its index.json is not an index')
+  const fullName = tag === undefined ? undefined : fullNameOf(tag)
+  const image = chooseOne(index['manifests'], ({ digest, annotations }) =>
+    fullName === undefined
+      ? digest === id
+      : isObject(annotations) && [fullName, tag].includes(annotations[nameKey] as string),
+  )
+  const {
+    [nameKey]: _name,
+    [tagKey]: _tag,
+    ...others
+  } = isObject(image['annotations']) ? image['annotations'] : {}
+  const names =
+    fullName === undefined
+      ? {}
+      : { [nameKey]: fullName, [tagKey]: fullName.slice(fullName.lastIndexOf(':') + 1) }
+  return { ...index, manifests: [{ ...image, annotations: { ...others, ...names } }] }
+}
+
+const filters: Readonly<Record<string, (value: unknown, wanted: WantedImage) => unknown>> = {
+  'manifest.json': filterManifest,
+  'index.json': filterIndex,
+}
+
+/** What older archives have of names: `manifest.json` tells all of it. */
+const dropped = new Set(['repositories'])
+
+async function readJson({ entry, content }: Read): Promise<unknown> {
+  if (entry.type !== 'file' || entry.size > metadataLimit) {
+    throw refuse(`${showName(entry.name)} is not a file, or too long`)
+  }
+  try {
+    return JSON.parse((await buffer(content)).toString('utf8')) as unknown
+  } catch (error) {
+    if (error instanceof SyntaxError) throw refuse(`${showName(entry.name)} is not JSON`)
+    throw error
+  }
+}
+
+/** A name without what changes nothing about it. Throws where it leads elsewhere. */
+function plainName(name: string): string {
+  const plain = name.replace(/^(?:\.\/+)+/, '').replace(/\/$/, '')
+  const isPlain = plain.split('/').every((part) => !['', '.', '..'].includes(part))
+  if (!isPlain || name.includes('\0')) throw refuse(`it holds ${showName(name)}`)
+  return plain
+}
+
+/** Old archives share a layer by a link from one image's folder to another's. */
+const isLayerLink = (target: string): boolean => /^\.\.\/[0-9a-f]{64}\/layer\.tar$/.test(target)
+
+/**
+ * The archive of one image, as `docker save` makes it, without any other image or name that whoever made it put in: loading
+ * it gives the engine `wanted` and nothing else. Throws kind `failed` where it does not hold exactly that.
+ */
+export async function* filterImage(
+  archive: AsyncIterable<Buffer>,
+  wanted: WantedImage,
+): AsyncGenerator<Buffer, void> {
+  const seen = new Set<string>()
+  let length = 0
+  for await (const read of readTar(archive)) {
+    const { entry, content } = read
+    const name = plainName(entry.name)
+    if (seen.has(name) && entry.type !== 'directory')
+      throw refuse(`it holds ${showName(name)} twice`)
+    seen.add(name)
+    length += name.length
+    if (length > namesLimit) throw refuse('it holds too many files')
+    if (dropped.has(name)) continue
+    const { type, size } = entry
+    const filter = Object.hasOwn(filters, name) ? filters[name] : undefined
+    if (filter !== undefined) {
+      const json = Buffer.from(JSON.stringify(filter(await readJson(read), wanted)))
+      yield encodeHeader({ ...entry, name, type: 'file', size: json.length })
+      yield Buffer.concat([json, padding(json.length)])
+      continue
+    }
+    const isAllowed =
+      type === 'file' || type === 'directory' || (type === 'symlink' && isLayerLink(entry.linkname))
+    if (!isAllowed) throw refuse(`${showName(name)} is a ${type}`)
+    yield encodeHeader({ ...entry, name, type })
+    if (size === 0) continue
+    yield* content
+    yield padding(size)
+  }
+  if (!seen.has('manifest.json')) throw refuse('it has no manifest.json')
+  yield endOfArchive
+}

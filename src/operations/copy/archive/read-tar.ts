@@ -1,0 +1,212 @@
+import { UserError } from '../../../errors.ts'
+import { type Entry, blockSize } from './tar-format.ts'
+
+/** An entry with its content, which is there until the next entry is asked for. */
+export interface Read {
+  readonly entry: Entry
+  readonly content: AsyncIterable<Buffer>
+}
+
+/** The longest name, and other facts, that an archive may tell of one entry. */
+const extensionLimit = 1 << 20
+/** Records about an entry that may stand before it. */
+const extensionsPerEntry = 16
+/** What may follow the end of an archive: programs fill their last record. */
+const trailerLimit = 1 << 20
+
+const refuse = (why: string): UserError =>
+  new UserError('failed', `the archive is not valid: ${why}`)
+
+/** Takes bytes from a stream in the pieces that are wanted. */
+function openBytes(source: AsyncIterable<Buffer>) {
+  const chunks = source[Symbol.asyncIterator]()
+  let held: Buffer = Buffer.alloc(0)
+  /** One byte at least, `limit` at most; undefined at the end. */
+  async function some(limit: number): Promise<Buffer | undefined> {
+    while (held.length === 0) {
+      const next = await chunks.next()
+      if (next.done === true) return undefined
+      held = next.value
+    }
+    const part = held.subarray(0, limit)
+    held = held.subarray(part.length)
+    return part
+  }
+  async function exactly(count: number): Promise<Buffer> {
+    const parts: Buffer[] = []
+    for (let missing = count; missing > 0;) {
+      const part = await some(missing)
+      if (part === undefined) throw refuse('it ended early')
+      parts.push(part)
+      missing -= part.length
+    }
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
+  }
+  return { some, exactly, end: () => chunks.return?.() }
+}
+
+type Bytes = ReturnType<typeof openBytes>
+
+const isZero = (block: Buffer): boolean => block.every((byte) => byte === 0)
+
+const textAt = (header: Buffer, at: number, length: number): string => {
+  const field = header.toString('latin1', at, at + length)
+  const end = field.indexOf('\0')
+  return end === -1 ? field : field.slice(0, end)
+}
+
+function numberAt(header: Buffer, at: number, length: number): number {
+  const first = header[at] ?? 0
+  if (first >= 0x80) {
+    if (first !== 0x80 || !isZero(header.subarray(at + 1, at + length - 8))) {
+      throw refuse('a number is negative or too large')
+    }
+    const value = header.readBigUInt64BE(at + length - 8)
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw refuse('a number is too large')
+    return Number(value)
+  }
+  const text = header
+    .toString('latin1', at, at + length)
+    .replaceAll('\0', ' ')
+    .trim()
+  if (!/^[0-7]*$/.test(text)) throw refuse('a number is not one')
+  return text === '' ? 0 : Number.parseInt(text, 8)
+}
+
+/** A time that cannot be told is that of 1970: it is no reason to refuse a file. */
+function timeAt(header: Buffer): number {
+  return (header[136] ?? 0) >= 0x80 && header[136] !== 0x80 ? 0 : numberAt(header, 136, 12)
+}
+
+function checkSum(header: Buffer): void {
+  const sum = header.reduce(
+    (total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte),
+    0,
+  )
+  if (sum !== numberAt(header, 148, 8)) throw refuse('this is not a tar archive')
+}
+
+/** What records of pax or GNU's long names say of the entry that follows them. */
+interface Told {
+  path?: string
+  linkpath?: string
+  size?: number
+  mtime?: number
+}
+
+const wholeNumber = (text: string): number => {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value)) throw refuse(`the size ${JSON.stringify(text.slice(0, 40))}`)
+  return value
+}
+
+/** Reads pax's records, `LENGTH KEY=VALUE`, each with a line feed at its end. */
+function readPax(records: string, told: Told): void {
+  for (let at = 0; at < records.length;) {
+    const [head = '', digits = ''] = /^(\d{1,7}) /.exec(records.slice(at, at + 9)) ?? []
+    const end = at + Number(digits)
+    const record = records.slice(at + head.length, end - 1)
+    const equals = record.indexOf('=')
+    if (head === '' || end <= at + head.length || records[end - 1] !== '\n' || equals < 1) {
+      throw refuse('a pax record is not one')
+    }
+    const [key, value] = [record.slice(0, equals), record.slice(equals + 1)]
+    if (key.startsWith('GNU.sparse')) throw refuse('it holds a sparse file')
+    if (key === 'path' || key === 'linkpath') told[key] = value
+    if (key === 'size') told.size = wholeNumber(value)
+    if (key === 'mtime' && /^\d+(?:\.\d*)?$/.test(value)) told.mtime = Number(value)
+    at = end
+  }
+}
+
+const types: Readonly<Record<string, Entry['type']>> = {
+  '\0': 'file',
+  '0': 'file',
+  '7': 'file',
+  '1': 'hard link',
+  '2': 'symlink',
+  '3': 'device',
+  '4': 'device',
+  '5': 'directory',
+  '6': 'FIFO',
+}
+
+function readEntry(header: Buffer, told: Told): Entry {
+  const flag = header.toString('latin1', 156, 157)
+  const type = types[flag]
+  if (type === undefined) throw refuse(`it holds an entry of type ${JSON.stringify(flag)}`)
+  const isPosix = header.toString('latin1', 257, 263) === 'ustar\0'
+  const prefix = isPosix ? textAt(header, 345, 155) : ''
+  const short = textAt(header, 0, 100)
+  const size = told.size ?? numberAt(header, 124, 12)
+  if (size !== 0 && type !== 'file') throw refuse(`a ${type} has a content`)
+  const isLink = type === 'symlink' || type === 'hard link'
+  return {
+    name: told.path ?? (prefix === '' ? short : `${prefix}/${short}`),
+    type,
+    mode: numberAt(header, 100, 8) & 0o7777,
+    mtime: told.mtime ?? timeAt(header),
+    size,
+    linkname: isLink ? (told.linkpath ?? textAt(header, 157, 100)) : '',
+    uid: numberAt(header, 108, 8),
+    gid: numberAt(header, 116, 8),
+  }
+}
+
+/** Reads the record that `header` opens, if it is one about the next entry. */
+async function readExtension(header: Buffer, bytes: Bytes, told: Told): Promise<boolean> {
+  const flag = header.toString('latin1', 156, 157)
+  if (!'xgLK'.includes(flag) || flag === '\0') return false
+  const size = numberAt(header, 124, 12)
+  if (size > extensionLimit) throw refuse('a name or a record is too long')
+  const content = (await bytes.exactly(Math.ceil(size / blockSize) * blockSize)).subarray(0, size)
+  if (flag === 'x') readPax(content.toString('latin1'), told)
+  else if (flag === 'L') told.path = textAt(content, 0, size)
+  else if (flag === 'K') told.linkpath = textAt(content, 0, size)
+  return true // what `g` says of all entries is left to them
+}
+
+/**
+ * Reads a tar archive (ustar, GNU or pax) entry by entry. What is not consumed of a content is passed over. Ends where the
+ * stream ends; throws kind `failed` when the archive is not valid or ended early, and what the stream throws.
+ */
+export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Read, void> {
+  const bytes = openBytes(source)
+  try {
+    for (;;) {
+      const told: Told = {}
+      let header = await bytes.exactly(blockSize)
+      for (let count = 0; !isZero(header); count += 1) {
+        checkSum(header)
+        if (!(await readExtension(header, bytes, told))) break
+        if (count === extensionsPerEntry) throw refuse('it has too many records about one entry')
+        header = await bytes.exactly(blockSize)
+      }
+      if (isZero(header)) break
+      const entry = readEntry(header, told)
+      let left = entry.size
+      const content = (async function* read() {
+        while (left > 0) {
+          const part = await bytes.some(left)
+          if (part === undefined) throw refuse('it ended early')
+          left -= part.length
+          yield part
+        }
+      })()
+      yield { entry, content }
+      while (left > 0) left -= (await bytes.some(left))?.length ?? ended()
+      await bytes.exactly((blockSize - (entry.size % blockSize)) % blockSize)
+    }
+    let trailer = 0
+    for (let part = await bytes.some(blockSize); part; part = await bytes.some(1 << 16)) {
+      trailer += part.length
+      if (trailer > trailerLimit) throw refuse('it goes on after its end')
+    }
+  } finally {
+    await bytes.end()
+  }
+}
+
+function ended(): never {
+  throw refuse('it ended early')
+}

@@ -1,0 +1,48 @@
+import { UserError } from '../../errors.ts'
+import type { Found, FoundTarget, Target } from './endpoint.ts'
+import type { Place } from './remote-path.ts'
+
+/** A path with the machine it is on, as a person types it. */
+const shown = ({ machine, path }: Place): string =>
+  machine === undefined ? path : `${machine.name}:${path}`
+
+export const refuse = (place: Place, what: string): UserError =>
+  new UserError('failed', `${shown(place)} ${what}`, { machine: place.machine?.name })
+
+export const endsAsFolder = (path: string): boolean => path.endsWith('/')
+
+/** Where a copy called `name` goes, and how. `isLink`: it is copied as a link. Throws kind `failed` where it may not be. */
+export function chooseTarget(
+  place: Place,
+  found: FoundTarget,
+  { name, asFolder, isLink }: { name: string; asFolder: boolean; isLink: boolean },
+): Target {
+  const { path } = place
+  if (found.kind !== 'folder') {
+    if (endsAsFolder(path)) throw refuse(place, 'is not a folder')
+    if (found.isLink && found.kind === 'absent' && !isLink) {
+      throw refuse(place, 'is a link that leads nowhere')
+    }
+    if (found.kind === 'absent') return { path, how: 'place' }
+    if (asFolder) throw refuse(place, `is a ${nounOf(found)} already`)
+    if (!isLink) return { path, how: 'write' }
+    if (found.kind === 'other') throw refuse(place, 'is a device, a FIFO or a socket already')
+    return { path, how: 'place' }
+  }
+  const inside = { ...place, path: path === '' ? name : `${path.replace(/\/+$/, '')}/${name}` }
+  const there: Found = found.inside ?? { kind: 'absent', isLink: false }
+  const target = (how: Target['how']): Target => ({ path: inside.path, how })
+  if (there.kind === 'absent' && !there.isLink) return target('place')
+  if (there.kind === 'folder') {
+    if (asFolder && !there.isLink) return target('merge')
+    throw refuse(inside, `is a ${there.isLink ? 'link to a folder' : 'folder'} already`)
+  }
+  if (asFolder) throw refuse(inside, `is a ${nounOf(there)} already`)
+  // A link that was not named may be one that a host had us make.
+  if (there.isLink || (isLink && there.kind === 'file')) return target('place')
+  if (isLink) throw refuse(inside, 'is a device, a FIFO or a socket already')
+  return target('write')
+}
+
+const nounOf = ({ kind, isLink }: Found): string =>
+  isLink ? 'link' : kind === 'file' ? 'file' : 'device, a FIFO or a socket'

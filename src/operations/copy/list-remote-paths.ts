@@ -1,0 +1,51 @@
+import type { Machine } from '../../machine/machine.ts'
+import { hostOf } from '../../machine/machine.ts'
+import { run } from '../../transport/run.ts'
+import type { BrokerStatus } from '../../transport/broker/protocol.ts'
+import type { Context } from '../context.ts'
+
+/** How many paths are listed: nobody reads more of them. */
+const longestList = 500
+
+/** Prints the paths that begin as `$1` does, folders with a slash at their end. */
+const list = `
+case $1 in '~/'*) path=.\${1#?} ;; *) path=$1 ;; esac
+count=0
+for found in "$path"*; do
+  [ -e "$found" ] || [ -L "$found" ] || continue
+  count=$((count + 1)); [ "$count" -gt ${longestList} ] && break
+  [ -d "$found" ] && found=$found/
+  printf '%s\\0' "$1\${found#"$path"}"
+done
+`
+
+/** Whether the broker is connected to a machine. */
+function isConnected(status: BrokerStatus, machine: Machine): boolean {
+  const { address, port = 22, user } = hostOf(machine)
+  return status.hosts.some(
+    (host) =>
+      host.state === 'connected' &&
+      host.machine === machine.name &&
+      host.address === address &&
+      host.port === port &&
+      (user === undefined || host.user === user),
+  )
+}
+
+/**
+ * The paths of a machine that begin as `typed` does, over the connection that the broker has. Nothing where it has none:
+ * for a mere suggestion nobody logs in.
+ */
+export async function listRemotePaths(
+  context: Context,
+  machine: Machine,
+  typed: string,
+  status: BrokerStatus,
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (!isConnected(status, machine)) return []
+  const transport = await context.connect(machine)
+  const words = ['sh', '-c', list, 'fleet', typed]
+  const { stdout } = await run(transport, words, { signal })
+  return stdout.split('\0').filter((path) => path.startsWith(typed))
+}

@@ -1,0 +1,218 @@
+import { constants } from 'node:fs'
+import {
+  type FileHandle,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  symlink,
+} from 'node:fs/promises'
+import { sep } from 'node:path'
+import { Readable } from 'node:stream'
+import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import type { Accepted } from './archive/accept-entries.ts'
+import {
+  bytesOf,
+  encodeHeader,
+  endOfArchive,
+  padding,
+  showName,
+  toByteString,
+} from './archive/tar-format.ts'
+
+/** A path as text, or as bytes where it need not be UTF-8. */
+export type PathOrBytes = string | Buffer
+
+/** What goes into an archive. */
+export interface Packing {
+  /** Paths below the folder, with `/`, folders before what they hold. */
+  readonly paths: AsyncIterable<PathOrBytes> | Iterable<PathOrBytes>
+  /** Whose the files will be; as here if absent. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
+  /** Files that are not in the folder, by name. */
+  readonly files?: Readonly<Record<string, Buffer>>
+  /** Told of each socket, FIFO and device: they cannot be sent. */
+  readonly leaveOut?: (what: string) => void
+}
+
+/** A path of this computer: `name` (with `/`) below `folder`. */
+const join = (folder: PathOrBytes, name: PathOrBytes): Buffer =>
+  Buffer.concat([Buffer.from(folder), Buffer.from(sep), Buffer.from(name)])
+
+const shown = (path: Buffer): string => showName(path.toString('latin1'))
+
+const troubleWith = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
+  new UserError('failed', `cannot ${what} ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
+
+/** Does something with a file. What the system refuses is a failure that names it. */
+async function onFile<Value>(
+  what: 'read' | 'write',
+  path: Buffer,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw codeOf(error) === undefined ? error : troubleWith(what, path, error)
+  }
+}
+
+/** The path `path` of a folder and everything below it, folders before what they hold. */
+export async function* pathsBelow(folder: string, path: PathOrBytes): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(path)
+  yield bytes
+  const file = join(folder, bytes)
+  const names = await onFile('read', file, async () =>
+    (await lstat(file)).isDirectory() ? await readdir(file, { encoding: 'buffer' }) : [],
+  )
+  for (const name of names.sort((a, b) => a.compare(b))) {
+    yield* pathsBelow(folder, Buffer.concat([bytes, Buffer.from('/'), name]))
+  }
+}
+
+const pieceSize = 1 << 18
+
+/** The first `size` bytes of a file. */
+async function* readPieces(file: FileHandle, path: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < size;) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(pieceSize, size - at))
+    const { bytesRead } = await onFile('read', path, () => file.read(piece, 0, piece.length, at))
+    if (bytesRead === 0) {
+      throw new UserError('failed', `${shown(path)} became shorter while it was read; try again`)
+    }
+    at += bytesRead
+    yield piece.subarray(0, bytesRead)
+  }
+}
+
+/** What a path is that cannot be sent. */
+const kindOf = (found: { isSocket(): boolean; isFIFO(): boolean }): string =>
+  found.isSocket() ? 'socket' : found.isFIFO() ? 'FIFO' : 'device'
+
+/** Packs a file, a folder or a symbolic link as it is. */
+async function* packPath(
+  folder: string,
+  path: PathOrBytes,
+  { owner, leaveOut }: Packing,
+): AsyncGenerator<Buffer> {
+  const file = join(folder, path)
+  const found = await onFile('read', file, () => lstat(file))
+  const facts = (stats: typeof found) => ({
+    name: Buffer.from(path).toString('latin1'),
+    mode: stats.mode & 0o7777,
+    mtime: stats.mtimeMs / 1000,
+    size: 0,
+    linkname: '',
+    ...(owner ?? { uid: stats.uid, gid: stats.gid }),
+  })
+  if (found.isDirectory()) yield encodeHeader({ ...facts(found), type: 'directory' })
+  else if (found.isSymbolicLink()) {
+    const target = await onFile('read', file, () => readlink(file, { encoding: 'buffer' }))
+    yield encodeHeader({ ...facts(found), type: 'symlink', linkname: target.toString('latin1') })
+  } else if (!found.isFile()) leaveOut?.(`${shown(Buffer.from(path))} is a ${kindOf(found)}`)
+  else {
+    await using opened = await openToRead(file)
+    const stats = await opened.file.stat()
+    yield encodeHeader({ ...facts(stats), type: 'file', size: stats.size })
+    yield* readPieces(opened.file, file, stats.size)
+    yield padding(stats.size)
+  }
+}
+
+/** Opens a file that is no link and that nobody need wait for. */
+async function openToRead(path: Buffer) {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const file = await onFile('read', path, () => open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+  return { file, [Symbol.asyncDispose]: () => file.close() }
+}
+
+async function* pack(folder: string, packing: Packing): AsyncGenerator<Buffer> {
+  const facts = { type: 'file', mode: 0o600, mtime: 0, uid: 0, gid: 0, linkname: '' } as const
+  for (const [name, content] of Object.entries(packing.files ?? {})) {
+    const size = content.length
+    yield encodeHeader({ ...facts, name: toByteString(name), size })
+    yield Buffer.concat([content, padding(size)])
+  }
+  for await (const path of packing.paths) yield* packPath(folder, path, packing)
+  yield endOfArchive
+}
+
+/** Packs what is in a folder, while it is read. Fails with kind `failed` when a file cannot be read. */
+export const packTree = (folder: string, packing: Packing): Readable =>
+  Readable.from(pack(folder, packing), { objectMode: false, highWaterMark: 1 << 20 })
+
+/** A folder that was made, whose mode and time are set once it is full. */
+interface MadeFolder {
+  readonly path: string
+  readonly mode: number
+  readonly mtime: number
+}
+
+async function writeFile(path: Buffer, { content, mode, mtime }: Accepted): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+  try {
+    for await (const piece of content) await file.writeFile(piece)
+    await file.chmod(mode)
+    await file.utimes(mtime, mtime)
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Writes entries to `into`, which is not there yet, keeping modes, times and links, owned by whoever runs fleet. Nothing
+ * that is there already is opened, replaced or followed: such an entry is an error. The folders are as they were made,
+ * private and open to their owner, until {@link finishFolders}.
+ */
+export async function extractEntries(
+  entries: AsyncIterable<Accepted>,
+  into: Buffer,
+): Promise<MadeFolder[]> {
+  const folders: MadeFolder[] = []
+  const placeOf = (path: string): Buffer => (path === '' ? into : join(into, bytesOf(path)))
+  for await (const entry of entries) {
+    const { path, type, mode, mtime, linkname, of } = entry
+    const place = placeOf(path)
+    await onFile('write', place, async () => {
+      if (type === 'directory') {
+        await mkdir(place, { mode: 0o700 })
+        folders.push({ path, mode, mtime })
+      } else if (type === 'symlink') {
+        await symlink(bytesOf(linkname), place)
+        await lutimes(place, mtime, mtime)
+      } else if (type === 'hard link') await link(placeOf(of ?? ''), place)
+      else await writeFile(place, entry)
+    })
+  }
+  return folders
+}
+
+/** Gives the folders below `into`, but for those that `were` there before, the mode and the time that they are to have. */
+export async function finishFolders(
+  folders: readonly MadeFolder[],
+  into: Buffer,
+  were: ReadonlySet<string>,
+): Promise<void> {
+  const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = constants
+  for (const { path, mode, mtime } of folders.toReversed()) {
+    if (were.has(path)) continue
+    const place = path === '' ? into : join(into, bytesOf(path))
+    if (process.platform === 'win32') {
+      await onFile('write', place, () => lutimes(place, mtime, mtime))
+      continue
+    }
+    await onFile('write', place, async () => {
+      const folder = await open(place, O_RDONLY | O_NOFOLLOW | O_DIRECTORY)
+      try {
+        await folder.utimes(mtime, mtime)
+        await folder.chmod(mode)
+      } finally {
+        await folder.close()
+      }
+    })
+  }
+}

@@ -1,0 +1,285 @@
+import { randomUUID } from 'node:crypto'
+import { posix } from 'node:path'
+import { Readable } from 'node:stream'
+import { UserError } from '../../errors.ts'
+import { run } from '../../transport/run.ts'
+import type { Accepted } from './archive/accept-entries.ts'
+import { writeTar } from './archive/write-tar.ts'
+import {
+  type Found,
+  type Receiver,
+  type Side,
+  type Source,
+  type Target,
+  smallFile,
+} from './endpoint.ts'
+import {
+  type Host,
+  openInput,
+  packOnHost,
+  reasonOf,
+  stageScript,
+  tellIgnored,
+} from './remote-tar.ts'
+
+/** How long fleet has a host add up the sizes in a folder. */
+const measureSeconds = 1
+
+/** How long a host may take to say what is at a path. */
+const lookTimeoutMs = 60_000
+
+const tell = `
+physical() { (cd -- "$1" 2>/dev/null && pwd -P && printf .); }
+tell() {
+  if [ -d "$1" ]; then kind=folder; elif [ -f "$1" ]; then kind=file
+  elif [ -e "$1" ]; then kind=other; else kind=absent; fi
+  link=; [ -L "$1" ] && link=link
+  printf '%s\\0%s\\0' "$kind" "$link"
+}
+`
+
+/** Prints what a path leads to, the name that it has without links, and how many bytes there are, if that is found out soon. */
+const lookAtSource = `${tell}
+physical "$1" >/dev/null || exit 44
+tell "$2"
+size=
+case $kind in
+  folder)
+    real=$(physical "$2") && real=\${real%??} && name=\${real##*/}
+    size=$({ timeout ${measureSeconds} find "$2/" -type f -printf '%s\\n' 2>/dev/null && echo all; } |
+      awk '/all/ { whole = 1 } { size += $1 } END { if (whole) printf "%.0f", size }') ;;
+  file) size=$(stat -L -c %s -- "$2" 2>/dev/null) ;;
+esac
+printf '%s\\0%s\\0' "$name" "$size"
+`
+
+/** Prints what a path leads to, and what is in it under a name. */
+const lookAtTarget = `${tell}
+physical "$1" >/dev/null || exit 44
+tell "$2"
+tell "$2/$3"
+`
+
+const noFolder = 44
+const notWhole = 46
+
+/**
+ * The settling of what has arrived as `$content`: \`place\` puts it where nothing is, or in place of a file or a link; \`merge\`
+ * merges folders as \`cp -R\` does, but follows no link that is in them. A folder that its owner may not write to cannot be moved.
+ */
+const settle = `
+put() {
+  if [ -d "$1" ] && [ ! -L "$1" ] && [ ! -w "$1" ]; then
+    chmod u+w "$1" && mv -- "$1" "$2" && chmod u-w "$2"
+  else mv -f -- "$1" "$2"; fi
+}
+refuse() { echo "$1 is there already, and is not of the same kind" >&2; return 1; }
+merge() {
+  [ -w "$1" ] || chmod u+w "$1"
+  for from in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    [ -e "$from" ] || [ -L "$from" ] || continue
+    to=$2/\${from##*/}
+    isFolder=; [ -d "$from" ] && [ ! -L "$from" ] && isFolder=yes
+    if [ -L "$to" ]; then
+      if [ "$isFolder" ]; then refuse "$to"; else rm -f -- "$to" && put "$from" "$to"; fi
+    elif [ -d "$to" ]; then
+      if [ "$isFolder" ]; then merge "$from" "$to"; else refuse "$to"; fi
+    elif [ -e "$to" ]; then
+      if [ "$isFolder" ]; then refuse "$to"
+      elif [ -L "$from" ]; then put "$from" "$to"
+      elif [ -f "$from" ] && [ -f "$to" ]; then cat "$from" >"$to"
+      else refuse "$to"; fi
+    else put "$from" "$to"; fi || failed=yes
+  done
+  [ -z "$failed" ]
+}
+case $how in
+  place) put "$content" "$target" ;;
+  merge) failed=; merge "$content" "$target" ;;
+esac
+`
+
+/** Takes an archive of the entry \`content\` and the file \`whole\`, which is its last. */
+const takeArchive = `
+how=$1 stage=$2 target=$3
+${stageScript}
+tar -xpof - -C "$stage" || exit
+[ -f "$stage/whole" ] || exit ${notWhole}
+content=$stage/content
+${settle}
+`
+
+/** Writes into what is there. A small file waits until all of it has arrived; the first line tells the size. */
+const takeContent = `
+export LC_ALL=C
+read -r size || exit ${notWhole}
+if [ "$size" -le ${smallFile} ] && [ -f "$1" ] && copy=$(mktemp 2>/dev/null); then
+  trap 'rm -f -- "$copy"' EXIT
+  trap 'exit 1' HUP INT TERM PIPE
+  cat >"$copy" || exit
+  [ "$(wc -c <"$copy")" -eq "$size" ] || exit ${notWhole}
+  cat "$copy" >"$1"
+else
+  exec cat >"$1"
+fi
+`
+
+/** A path as fleet's scripts take it: a word that no program mistakes for a flag, below home if relative. */
+const plainPath = (path: string): string => {
+  const fromHome = path.replace(/^~(?=\/|$)/, '.')
+  const plain = fromHome.startsWith('/') ? fromHome : `./${fromHome}`
+  return plain.replace(/(?<=[^/])\/+$/, '')
+}
+
+/** The folder that a path is in: that of \`.\` and \`..\` is itself. */
+const parentOf = (path: string): string =>
+  /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
+
+/** The files of a host. Relative paths are below the home of the user that fleet logs in as. */
+export function openSideThere(host: Host, signal: AbortSignal): Side {
+  const { name: machine, transport } = host
+  const failed = (message: string) => new UserError('failed', message, { machine })
+
+  async function look(script: string, path: string, more: readonly string[]): Promise<string[]> {
+    const parent = parentOf(path)
+    const words = ['sh', '-c', script, 'fleet', parent, path, ...more]
+    const { code, stdout, stderr } = await run(transport, words, {
+      signal,
+      patienceMs: lookTimeoutMs,
+    })
+    if (code === noFolder) throw failed(`there is no folder ${parent}, or it may not be entered`)
+    if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
+    return stdout.split('\0')
+  }
+
+  const kinds = new Set(['absent', 'file', 'folder', 'other'])
+  function readFound(kind: string | undefined, link: string | undefined): Found {
+    if (kind === undefined || !kinds.has(kind)) {
+      throw failed('the host did not say what is there: it answered something else')
+    }
+    return { kind: kind as Found['kind'], isLink: link === 'link' }
+  }
+
+  /** Starts what takes a copy. */
+  async function receive({ path: typed, how }: Target): Promise<Receiver> {
+    const target = plainPath(typed)
+    const { folder, stage } = stageFor(target, how)
+    const words =
+      how === 'write'
+        ? ['sh', '-c', takeContent, 'fleet', target]
+        : ['sh', '-c', takeArchive, 'fleet', how, stage, target]
+    const program = await openInput(transport, words, signal)
+    return {
+      async take(entries) {
+        const bytes =
+          how === 'write'
+            ? contentOf(entries)
+            : writeTar(entries, { root: 'content', mark: 'whole' })
+        const input = Readable.from(bytes, { objectMode: false, highWaterMark: 1 << 20 })
+        const { code, complaint } = await program.feed(input)
+        if (code === notWhole) throw failed(`${target} was not written: not all of it arrived`)
+        if (code !== 0) {
+          throw failed(`cannot write ${writeTrouble(complaint, { folder, stage, target })}`)
+        }
+      },
+      [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+    }
+  }
+
+  return {
+    machine,
+    async lookAtSource(typed) {
+      const [kind, link, name = '', size = ''] = await look(lookAtSource, plainPath(typed), [])
+      const bytes = /^\d{1,15}$/.test(size) ? Number(size) : undefined
+      return { ...readFound(kind, link), name, size: bytes }
+    },
+    async lookAtTarget(typed, name) {
+      const [kind, link, inner, innerLink] = await look(lookAtTarget, plainPath(typed), [name])
+      const found = readFound(kind, link)
+      const inside = found.kind === 'folder' ? readFound(inner, innerLink) : undefined
+      return { ...found, inside }
+    },
+    async send({ path: typed, asFolder, follow }, leaveOut) {
+      const path = plainPath(typed)
+      const [folder, name] = asFolder ? [path, '.'] : [posix.dirname(path), posix.basename(path)]
+      const followLink = follow && !asFolder
+      return await packOnHost(host, folder, name, { signal, leaveOut, followLink })
+    },
+    receive,
+  }
+}
+
+/** The one file among entries: its size, a line feed, and its content. */
+async function* contentOf(entries: AsyncIterable<Accepted>): AsyncGenerator<Buffer, void> {
+  for await (const { type, size, content } of entries) {
+    if (type !== 'file') throw new UserError('failed', `a ${type} was sent in place of a file`)
+    yield Buffer.from(`${size}\n`)
+    yield* content
+  }
+}
+
+const isSame = 48
+const intoItself = 45
+const unreadable = 49
+
+/** Copies on one host, in one session. All is kept but owners: the copies are the user's. */
+const copyWithin = `
+how=$1 stage=$2 target=$3 source=$4 asFolder=$5
+real() { (cd -- "$1" && pwd -P); }
+if [ "$how" = write ]; then
+  [ "$source" -ef "$target" ] && exit ${isSame}
+  exec cat "$source" >"$target"
+fi
+if [ "$asFolder" ]; then
+  into=$target; [ "$how" = merge ] || into=\${stage%/*}
+  case $(real "\${into:-/}")/ in "$(real "$source")"/*) exit ${intoItself} ;; esac
+fi
+${stageScript}
+mkdir "$stage/in" || exit
+if [ "$asFolder" ]; then from=$source name=. content=$stage/in
+else from=\${source%/*} name=./\${source##*/} content=$stage/in/\${source##*/}; fi
+{
+  tar -cf - -C "\${from:-/}" -- "$name" 2>"$stage/said" || echo $? >"$stage/failed"
+} | tar -xpof - -C "$stage/in" || exit
+cat "$stage/said" >&2
+if [ -e "$stage/failed" ]; then
+  [ "$(cat "$stage/failed")" = 1 ] && grep -q 'file changed as we read it' "$stage/said" || exit ${unreadable}
+fi
+${settle}
+`
+
+/** Copies from one path of a host to another. */
+export async function copyWithinHost(
+  { name: machine, transport }: Host,
+  source: Source,
+  { path, how }: Target,
+  { signal, leaveOut }: { signal: AbortSignal; leaveOut: (what: string) => void },
+): Promise<void> {
+  const [from, target] = [plainPath(source.path), plainPath(path)]
+  const { folder, stage } = stageFor(target, how)
+  const asFolder = source.asFolder ? 'yes' : ''
+  const words = ['sh', '-c', copyWithin, 'fleet', how, stage, target, from, asFolder]
+  const { code, stderr } = await run(transport, words, { signal })
+  const failed = (message: string) => new UserError('failed', message, { machine })
+  if (code === isSame) throw failed(`${from} and ${target} are the same file`)
+  if (code === intoItself) throw failed(`${from} cannot be copied into itself`)
+  if (code === unreadable) throw failed(`cannot read ${from}: ${reasonOf(stderr)}`)
+  if (code !== 0) throw failed(`cannot write ${writeTrouble(stderr, { folder, stage, target })}`)
+  tellIgnored(stderr, leaveOut)
+}
+
+/** The folder where a copy waits, and the folder that it is made in. */
+function stageFor(target: string, how: Target['how']): { folder: string; stage: string } {
+  const folder = how === 'merge' ? target : posix.dirname(target)
+  return { folder, stage: `${folder.replace(/\/$/, '')}/.fleet-${randomUUID()}` }
+}
+
+/** What could not be written, and why, in paths that the person knows. */
+function writeTrouble(
+  complaint: string,
+  { folder, stage, target }: { folder: string; stage: string; target: string },
+): string {
+  const where = complaint.startsWith('mkdir:') ? folder : target
+  const reason = reasonOf(complaint.replaceAll(`${stage}/content`, target))
+  return `${where}: ${reason.replaceAll(stage, folder)}`
+}

@@ -1,0 +1,117 @@
+import type { Driver, HostFacts } from '../../drivers/driver.ts'
+import { checkOptions } from '../../drivers/option-flags.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { HostProbe } from '../../provision/host-probe.ts'
+import { type Inventory, machineWith } from '../../state/inventory.ts'
+import type { AdmitRequest } from '../adopt/connect-and-probe.ts'
+import type { Context } from '../context.ts'
+import { type EntryRequest, draftEntry } from './new-entry.ts'
+import { checkGrants } from '../inventory/grants.ts'
+import { checkWay } from '../connect/jump-host.ts'
+import { makeHost } from './make-host.ts'
+import type { ProvisionCalls } from '../provision/provision-host.ts'
+import { takeInHost } from '../adopt/adopt-host.ts'
+import type { TakenOver } from '../adopt/bootstrap-host.ts'
+
+/** A machine to make. */
+export interface CreateRequest extends EntryRequest, AdmitRequest {}
+
+/** A machine that is in the inventory now. */
+export interface CreatedMachine extends TakenOver {
+  /** What to do next, where something is still to be done. */
+  readonly hint?: string
+}
+
+type Options = Readonly<Record<string, unknown>>
+
+/**
+ * Makes a machine, of a new host or of one that exists, as its driver does; or goes on with one whose creation was
+ * cut short. A new host's entry is there from before the provider hears of it, so that nothing can be lost. An
+ * existing host stays as it is, unless `installEngine`, and its entry is written when all has succeeded.
+ */
+export async function createMachine(
+  context: Context,
+  request: CreateRequest,
+  calls: ProvisionCalls,
+): Promise<CreatedMachine> {
+  const { name } = request
+  const inventory = await (await context.inventory()).read()
+  const machine = draftMachine(request, inventory)
+  checkEngineWish(machine, request)
+  await checkWay(context, machine)
+  const definition = await context.driver(machine.driver)
+  const options = checkOptions(
+    definition,
+    machine.options ?? {},
+    inventory.defaults[machine.driver],
+  )
+  await checkGrants(context, machine, options, `fleet create ${name}`)
+  const driver = await context.loadDriver(machine.driver)
+  const { lifecycle } = driver
+  const taken =
+    lifecycle === undefined
+      ? await takeInHost(
+          context,
+          machine,
+          await locateHost(context, machine, { driver, options, calls }),
+          request,
+          calls,
+        )
+      : await makeHost(context, machine, {
+          ...{ lifecycle, options, inventory, progress: calls.progress },
+          draft: (newest) => draftEntry(request, newest),
+        })
+  return { ...taken, ...hintFor(taken.machine, taken.probe) }
+}
+
+/** The machine that a request comes to, with what its entry and its profile say. Throws as {@link draftEntry} does. */
+export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
+  machineWith(inventory, request.name, draftEntry(request, inventory))
+
+function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
+  if (engine !== 'none' || !installEngine) return
+  throw new UserError('usage', `${name} is meant to have no engine, and one is to be installed`, {
+    machine: name,
+    hint: 'leave out --install-engine, or else --engine-none and "engine: none" in its entry',
+  })
+}
+
+/** Asks the driver where the host is. */
+function locateHost(
+  { signal }: Context,
+  { name, driver: driverName }: Machine,
+  {
+    driver,
+    options,
+    calls,
+  }: { readonly driver: Driver; readonly options: Options; readonly calls: ProvisionCalls },
+): Promise<HostFacts> {
+  if (driver.locate !== undefined) {
+    return driver.locate(name, options, { signal, progress: calls.progress })
+  }
+  throw new UserError('unsupported', `the driver ${driverName} neither makes nor finds hosts`, {
+    machine: name,
+    hint: 'fleet create --help',
+  })
+}
+
+/** The engine is there, and this user may neither open its socket nor become root. */
+const hintForStranger = (user: string, name: string): string =>
+  `${user} may not use Docker there: put it into the host's group docker, or let it use sudo without a password; then: fleet ps -m ${name}`
+
+function hintFor(
+  { name, host, engine }: ReadyMachine,
+  probe: HostProbe,
+): Pick<CreatedMachine, 'hint'> {
+  if (engine === 'none') return {}
+  if (probe.engine?.version === undefined) {
+    const mayNot = probe.engine?.direct === false && !probe.root && !probe.sudo
+    if (mayNot) return { hint: hintForStranger(probe.user, name) }
+    return { hint: `no Docker engine answers there; to install one: fleet provision ${name}` }
+  }
+  if (host.address === undefined && !probe.engine.direct) {
+    return { hint: `log in again before you use it: ${probe.user} joined the group docker` }
+  }
+  return {}
+}

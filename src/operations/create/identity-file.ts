@@ -1,0 +1,12 @@
+import { UserError } from '../../errors.ts'
+import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** The key files to try first: the one that a person named, if any. Throws kind `usage` when it holds no key. */
+export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
+  if (file === undefined) return []
+  if ((await fingerprintKeyFile(file)) !== undefined) return [file]
+  throw new UserError('usage', `there is no key that fleet can read in ${file}`, {
+    hint: `check the path, and the file: ssh-keygen -lf ${shellQuote(file)}`,
+  })
+}

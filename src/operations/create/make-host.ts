@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto'
+import { dirname } from 'node:path'
+import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../../drivers/driver.ts'
+import { imageGrants } from '../../drivers/grants.ts'
+import { UserError, naming } from '../../errors.ts'
+import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../../machine/machine.ts'
+import { mergeNotes } from '../../machine/merge-notes.ts'
+import type { OwnUserData } from '../../provision/own-user-data.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { writeNoCloudSeed } from '../../provision/no-cloud.ts'
+import { packUserData, writeUserData } from '../../provision/user-data.ts'
+import type { CreationSecrets } from '../../state/creations.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { scopeOf } from '../../state/provider-scopes.ts'
+import { makeKeyPair } from '../../transport/ssh-key-pair.ts'
+import { type Context, type Progress, undoingAt } from '../context.ts'
+import { editRecord } from '../inventory/update-record.ts'
+import { examineGrants, requireAllowed } from '../inventory/grants.ts'
+import { currentOrigin, hostTags } from './host-tags.ts'
+import { readUserData } from './read-user-data.ts'
+import { type TakenOver, takeOverHost } from '../adopt/bootstrap-host.ts'
+
+/** What a host is made with. */
+export interface Making {
+  readonly lifecycle: Lifecycle
+  /** The driver's, checked. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly inventory: Inventory
+  /** The entry as it is to be, made of the newest one. Throws when the name is taken meanwhile. */
+  readonly draft: (newest: Inventory) => MachineEntry
+  readonly progress: Progress
+}
+
+/** Secrets of a creation, and the private login key where they are new. */
+type Fresh = CreationSecrets & { readonly loginKey?: string }
+
+/**
+ * Makes a host and takes it over, or goes on with that where an earlier attempt stopped. Whatever is made is in
+ * the inventory before the next thing is asked for, and the same token always leads to the same host: so it can stop
+ * anywhere, and be finished by this or undone by `removeMachine`. Nothing is written before all is checked.
+ */
+export async function makeHost(
+  context: Context,
+  machine: Machine,
+  making: Making,
+): Promise<TakenOver> {
+  const { token = randomUUID() } = machine.host ?? {}
+  return context.creations().hold(token, machine.name, async () => {
+    const made = await make(context, machine, token, making)
+    return takeOverHost(context, made, making.progress)
+  })
+}
+
+async function make(
+  context: Context,
+  machine: Machine,
+  token: string,
+  making: Making,
+): Promise<ReadyMachine> {
+  const { name } = machine
+  const { lifecycle, options, inventory } = making
+  let current = ''
+  const progress: Progress = (step, detail) => {
+    current = step
+    making.progress(step, detail)
+  }
+  const { resources = {}, id } = machine.host ?? {}
+  const call = { signal: context.signal, progress }
+  progress('check what is asked for')
+  const known = await context.creations().find(token)
+  // A second attempt asks for the same host, so its tags are those of the first.
+  const origin = currentOrigin(machine.protected === true)
+  const tags = known?.tags ?? hostTags(inventory.id, name, token, origin)
+  const plan = await naming(name, () =>
+    lifecycle.plan({ name, token, tags, resources, id }, options, call),
+  )
+  for (const note of plan.notes) progress(note)
+  progress('prepare what it starts with')
+  const secrets = await findSecrets(context, machine, plan, { known, tags, inventory })
+  const disk = await naming(name, () =>
+    findDisk(context, machine, plan, { token, secrets, progress }),
+  )
+  await begin(context, machine, making, { token, plan, secrets })
+  try {
+    const seed = { ...seedOf(context, machine, token, secrets), disk }
+    const facts = await naming(name, () => plan.make(seed, call))
+    const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
+    return { ...machine, host }
+  } catch (error) {
+    if (machine.host === undefined && isRefusal(error)) {
+      const undoing = undoingAt(current, making.progress)
+      await withdraw(context, name, token, { ...making, progress: undoing })
+    }
+    throw error
+  }
+}
+
+/** Whether another attempt would end the same way, as long as nobody changes anything. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof UserError && error.kind !== 'unreachable' && error.kind !== 'cancelled'
+
+/**
+ * Takes back a creation that the provider refused (for a quota, a policy) before there was a host: what was made for it goes, and
+ * the inventory is as it was. Where that fails too, all stays on record.
+ */
+async function withdraw(
+  context: Context,
+  name: MachineName,
+  token: string,
+  { lifecycle, inventory, progress }: Making,
+): Promise<void> {
+  const host = await editRecord(context, name, token, (host) => host)
+  if (host.id !== undefined) return
+  try {
+    progress('remove what was begun')
+    await lifecycle.remove(host, { signal: context.signal, progress })
+  } catch {
+    return // the refusal is what the person has to know; the entry tells of the rest
+  }
+  await (await context.inventory()).update(name, () => inventory.entries.get(name))
+  if (host.key !== undefined) await context.keys().forget(host.key)
+  await context.creations().drop(token)
+}
+
+/** Those of the earlier attempt, else new ones; none where the host exists and another computer has them. */
+async function findSecrets(
+  context: Context,
+  machine: Machine,
+  { user, userData, exists, bootCommands = [] }: HostPlan,
+  {
+    known,
+    tags,
+    inventory,
+  }: {
+    known: CreationSecrets | undefined
+    tags: Readonly<Record<string, string>>
+    inventory: Inventory
+  },
+): Promise<Fresh | undefined> {
+  const { name, engine } = machine
+  if (known !== undefined || exists) return known
+  const login = makeKeyPair(`fleet ${inventory.id} ${name}`)
+  const hostKey = makeKeyPair(name)
+  const text = writeUserData({
+    hostName: name,
+    user,
+    authorizedKeys: [login.publicKey],
+    hostKey,
+    engine,
+    bootCommands,
+    ...(await readOwnUserData(context, machine)),
+  })
+  return {
+    publicKey: login.publicKey,
+    fingerprint: login.fingerprint,
+    hostKey: hostKey.publicKey,
+    userData: packUserData(text, userData),
+    tags,
+    loginKey: login.privateKey,
+  }
+}
+
+async function readOwnUserData(
+  context: Context,
+  { name, userData }: Machine,
+): Promise<{ own?: OwnUserData }> {
+  if (userData === undefined) return {}
+  const { location } = await context.inventory()
+  const content = await naming(name, () => readUserData(location, userData))
+  return { own: { file: userData, content } }
+}
+
+/** The disk that the plan asks for, and the medium that tells the host what it is to be. */
+async function findDisk(
+  context: Context,
+  { name }: Machine,
+  { disk, exists }: HostPlan,
+  {
+    token,
+    secrets,
+    progress,
+  }: { token: string; secrets: CreationSecrets | undefined; progress: Progress },
+): Promise<SeedDisk | undefined> {
+  if (disk === undefined || exists || secrets === undefined) return undefined
+  const { image, arch, macAddresses } = disk
+  const grants = await examineGrants(context, name, imageGrants(image))
+  requireAllowed(grants, `fleet create ${name}`)
+  const folder = dirname((await context.inventory()).location)
+  const call = { signal: context.signal, progress }
+  const found = await (await context.diskImages()).resolve(image, { arch, folder }, call)
+  const { userData } = secrets
+  const noCloud = writeNoCloudSeed({ instanceId: token, hostName: name, userData, macAddresses })
+  return { ...found, noCloud }
+}
+
+/** Writes that the creation begins, then what a second attempt needs, before the provider hears of it. */
+async function begin(
+  context: Context,
+  { name, driver, host: before }: Machine,
+  { draft, options, inventory }: Making,
+  { token, plan, secrets }: { token: string; plan: HostPlan; secrets: Fresh | undefined },
+): Promise<void> {
+  const store = await context.inventory()
+  const scope = scopeOf(driver, options, mergeNotes({}, plan.resources))
+  await context.providerScopes().remember(inventory.id, scope)
+  const isFresh = secrets?.loginKey !== undefined
+  await store.update(name, (newest, inventory) => {
+    const host: HostRecord = {
+      created: new Date().toISOString(),
+      ...newest?.host,
+      ...{ phase: 'creating', token, user: plan.user },
+      ...(isFresh && { hostKeys: [secrets.hostKey], key: secrets.fingerprint }),
+      resources: mergeNotes(newest?.host?.resources, plan.resources),
+    }
+    if (newest?.host?.token === token) return { ...newest, host }
+    return { ...draft(inventory), host }
+  })
+  if (secrets?.loginKey === undefined) return
+  if (before?.key !== undefined) await context.keys().forget(before.key) // never used: its creation was not saved
+  const { loginKey, ...kept } = secrets
+  await context.keys().keep(secrets.fingerprint, loginKey)
+  await context.creations().save(token, kept)
+}
+
+/** A host that exists, and whose secrets another computer has, takes nothing from the seed any more. */
+function seedOf(
+  context: Context,
+  { name }: Machine,
+  token: string,
+  secrets: CreationSecrets | undefined,
+): HostSeed {
+  const { publicKey = '', userData = new Uint8Array() } = secrets ?? {}
+  return {
+    publicKey,
+    userData,
+    async record({ id, resources }) {
+      await editRecord(context, name, token, (host) => ({
+        ...host,
+        ...(id !== undefined && { id }),
+        resources: { ...host.resources, ...resources },
+      }))
+    },
+  }
+}

@@ -1,0 +1,139 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../errors.ts'
+import type { HostRecord, Machine, MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Inventory, checkExtends, entryFor, machineWith } from '../../state/inventory.ts'
+
+/** What a person says of a new machine. */
+export interface EntryRequest {
+  readonly name: MachineName
+  /** The profile to extend. Absent: that of the entry which is there already. */
+  readonly extends?: string | undefined
+  /** Absent: that of the entry which is there already, or of its profile. */
+  readonly driver?: string | undefined
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly via?: MachineName | undefined
+  readonly engine?: MachineEntry['engine']
+  /** The person's own user-data: a file, relative to the inventory's folder. */
+  readonly userData?: string | undefined
+  readonly protected?: boolean | undefined
+}
+
+/**
+ * The entry of a new machine, of one that was written by hand and has no host yet, of one that a profile counts, or of one whose
+ * creation was cut short, with what is said now laid over it; what a profile says stays there alone. Throws kind `usage` when the
+ * name is taken, or when a creation is to go on with another engine, jump host or user-data than it began with.
+ */
+export function draftEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
+  const { name } = request
+  const there = entryFor(inventory, name)
+  const entry = there ?? (request.extends === undefined ? undefined : { extends: request.extends })
+  const phase = entry?.host?.phase
+  if (phase === 'ready') throw nameTaken(name)
+  if (phase === 'removing') throw beingRemoved(name)
+  checkExtends(inventory, name, entry?.extends)
+  const said = entry && machineWith(inventory, name, entry)
+  const options = { ...entry?.options, ...request.options }
+  const labels = { ...entry?.labels, ...request.labels }
+  const drafted: MachineEntry = {
+    ...entry,
+    ...(!said?.driver && request.driver !== undefined && { driver: request.driver }),
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(Object.keys(options).length > 0 && { options }),
+    ...(request.via !== undefined && { via: request.via }),
+    ...(request.engine !== undefined && { engine: request.engine }),
+    ...(request.userData !== undefined && { userData: request.userData }),
+    ...(request.protected === true && { protected: true }),
+  }
+  const machine = machineWith(inventory, name, drafted)
+  if (request.extends !== undefined && request.extends !== machine.extends) {
+    throw new UserError(
+      'usage',
+      `the entry of ${name} extends ${machine.extends ?? 'no profile'}`,
+      {
+        machine: name,
+        hint: `fleet create ${name}`,
+      },
+    )
+  }
+  if (machine.driver === '') {
+    throw new UserError('usage', `${name} needs a driver`, {
+      hint: `fleet create ${name} --driver ssh --address ADDRESS`,
+    })
+  }
+  if (request.driver !== undefined && machine.driver !== request.driver) {
+    const who =
+      entry?.driver === undefined
+        ? `profile ${entry?.extends}, for ${name},`
+        : `the entry of ${name}`
+    throw new UserError('usage', `${who} says driver: ${machine.driver}`, {
+      machine: name,
+      hint: `fleet create ${name}`,
+    })
+  }
+  if (phase === 'creating') checkSame(name, machine, said)
+  return drafted
+}
+
+const nameTaken = (name: MachineName): UserError =>
+  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
+    machine: name,
+    hint: `choose another name, or free this one: fleet rm ${name}`,
+  })
+
+const beingRemoved = (name: MachineName): UserError =>
+  new UserError('usage', `the removal of ${name} was begun and has to be finished first`, {
+    machine: name,
+    hint: `fleet rm ${name}`,
+  })
+
+/** `type: t3.large, spot: true` of options; `nothing` where there is none. */
+const spoken = (value: unknown): string =>
+  value === undefined ? 'nothing' : JSON.stringify(value).replaceAll('"', '')
+
+/** Checks that a creation goes on with what the host was prepared with. What its driver makes of other options is the driver's to say. */
+function checkSame(
+  name: MachineName,
+  { options: _newOptions, ...now }: MachineEntry,
+  { options: _oldOptions, ...before }: Partial<MachineEntry> = {},
+): void {
+  const keys = Object.keys(now) as (keyof typeof now)[]
+  const other = keys.find((key) => !isDeepStrictEqual(now[key], before[key]))
+  if (other === undefined) return
+  throw new UserError(
+    'usage',
+    `the creation of ${name} was begun with another value of ${other}: it was ${spoken(before[other])}, and is ${spoken(now[other])} now`,
+    {
+      machine: name,
+      hint: `finish it with fleet create ${name}, or remove it and begin again: fleet rm ${name}`,
+    },
+  )
+}
+
+/**
+ * Throws kind `usage` when another machine is the same host already: the same login at the same
+ * address by the same way, or the same engine of this computer.
+ */
+export function checkNotThere(
+  inventory: Inventory,
+  name: MachineName,
+  via: string | undefined,
+  facts: Pick<HostRecord, 'address' | 'port' | 'user' | 'socket'>,
+): void {
+  const same = ({ host, ...machine }: Machine): boolean =>
+    machine.name !== name &&
+    host?.phase === 'ready' &&
+    host.address === facts.address &&
+    (facts.address === undefined
+      ? host.socket === facts.socket
+      : machine.via === via && (host.port ?? 22) === (facts.port ?? 22) && host.user === facts.user)
+  const other = [...inventory.machines.values()].find(same)
+  if (other === undefined) return
+  const where =
+    facts.address === undefined ? 'the engine of this computer' : `${facts.user}@${facts.address}`
+  throw new UserError('usage', `${where} is already the machine ${other.name}`, {
+    machine: name,
+    hint: `use ${other.name}, or forget it first: fleet forget ${other.name}`,
+  })
+}

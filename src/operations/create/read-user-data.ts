@@ -1,0 +1,36 @@
+import { readFile, stat } from 'node:fs/promises'
+import { UserError, fileTroubleOf } from '../../errors.ts'
+import { followPath } from '../../state/path-beside.ts'
+
+/** No provider takes more, in bytes. */
+const mostBytes = 8 * 2 ** 20
+
+/**
+ * The user-data that the inventory at `location` names with `userData`. It must be a file in the folder of the inventory, with
+ * all links followed: what git brings must not hand other files of this computer to a host. Throws kind `usage`.
+ */
+export async function readUserData(location: string, userData: string): Promise<Uint8Array> {
+  const { path, isInside } = await followPath(location, userData)
+  if (!isInside) {
+    throw new UserError(
+      'usage',
+      `the user-data ${userData} is a link to ${path}, which is not in the folder of ${location}`,
+      {
+        hint: 'if the file is meant for the host, put it into that folder in place of the link',
+      },
+    )
+  }
+  const unreadable = (why: string, cause?: unknown): UserError =>
+    new UserError('usage', `cannot read the user-data ${userData}: ${why}`, {
+      hint: `check userData in ${location}`,
+      cause,
+    })
+  const about = await stat(path).catch((error: unknown) => {
+    throw unreadable(fileTroubleOf(error), error)
+  })
+  if (!about.isFile()) throw unreadable('it is not a file')
+  if (about.size > mostBytes) throw unreadable(`it is larger than ${mostBytes / 2 ** 20} MiB`)
+  return readFile(path).catch((error: unknown) => {
+    throw unreadable(fileTroubleOf(error), error)
+  })
+}

@@ -1,0 +1,53 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
+import { createMachine } from './create-machine.ts'
+import { editRecord } from '../inventory/update-record.ts'
+import { grantsOfChange, requireAllowed } from '../inventory/grants.ts'
+import type { RemoveCalls } from '../machine/remove-machine.ts'
+import type { HostKeyTrust } from '../trust/trust-host-key.ts'
+
+/**
+ * Removes the host of a machine and makes another one as its entry says, under the same name. Cut short in the removal, the
+ * record says that it is being replaced; cut short after it, there is an entry without a host, as of one that is still to be made.
+ * Throws kind `failed` for a host that fleet did not make, or that is protected.
+ */
+export async function replaceMachine(
+  context: Context,
+  machine: Machine,
+  calls: Pick<RemoveCalls, 'progress' | 'signal'> & { readonly trust: HostKeyTrust },
+): Promise<void> {
+  const { name } = machine
+  const { lifecycle } = await context.loadDriver(machine.driver)
+  const { token } = machine.host ?? {}
+  if (lifecycle === undefined || token === undefined || machine.protected) {
+    const why = machine.protected ? 'is protected' : 'was not made by fleet'
+    throw new UserError('failed', `the host of ${name} ${why}: it stays`, { machine: name })
+  }
+  const inventory = await (await context.inventory()).read()
+  const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
+  requireAllowed(grants, 'fleet apply')
+  await context.creations().hold(token, name, async () => {
+    const leavingHost = { fleet: inventory.id, machine: name, token }
+    await context.removals().begin(leavingHost)
+    const record = await editRecord(context, name, token, (newest) => ({
+      ...newest,
+      phase: 'removing',
+      renewing: true,
+    }))
+    calls.progress('remove its host')
+    await lifecycle.remove(record, calls)
+    await (
+      await context.inventory()
+    ).update(name, (entry) => {
+      if (entry?.host?.token !== token) return entry
+      const { host: _gone, ...wanted } = entry
+      return wanted
+    })
+    await context.removals().end(leavingHost)
+    await context.creations().drop(token)
+    if (record.key !== undefined) await context.keys().forget(record.key)
+  })
+  const { progress, trust } = calls
+  await createMachine(context, { name, trust }, { progress, approve: async () => true })
+}

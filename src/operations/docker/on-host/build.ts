@@ -1,0 +1,234 @@
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import {
+  type Word,
+  formatWords,
+  operandsOf,
+  replaceOperand,
+  valuesOf,
+  withoutFlags,
+} from '../../../engine/docker/command-line.ts'
+import { imagesOf } from '../../../engine/docker/dockerfile.ts'
+import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { run } from '../../../transport/run.ts'
+import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
+import { unpackOnHost } from '../../copy/remote-tar.ts'
+import type { Streams } from '../streams.ts'
+import { openBuildContext, packContext } from './build-context.ts'
+import {
+  type HostDocker,
+  type Output,
+  fileOutput,
+  needsDockerHere,
+  pickVariables,
+  runHostDocker,
+  variablesOfHost,
+} from './host-docker.ts'
+
+/** What changes how docker builds, where it is set. */
+const buildVariables = ['DOCKER_BUILDKIT', 'BUILDKIT_PROGRESS', 'DOCKER_DEFAULT_PLATFORM']
+
+/** Throws when a flag names a file, folder or agent of this computer that fleet does not carry. */
+function refuseLocalFiles(words: readonly Word[], machine: string): void {
+  for (const word of words) {
+    if (word.kind !== 'flag') continue
+    const { name, value = '' } = word
+    const toFile = name === '--output' && !/^type=(?:image|registry|cacheonly)\b/.test(value)
+    const cache = /^--cache-(?:from|to)$/.test(name) && value.includes('type=local')
+    if (toFile || cache || name === '--ssh') throw needsDockerHere(machine, `build ${name}`)
+  }
+}
+
+/** What a build gets from this computer besides its context, and gives back. */
+interface Carried {
+  readonly words: readonly Word[]
+  readonly files: Record<string, Buffer>
+  readonly environment: Record<string, string>
+  readonly outputs: Record<string, Output>
+  /** Folders of this computer, by the names that they have in the folder of the build. */
+  readonly folders: Record<string, string>
+}
+
+/** The parts of a value such as `id=x,src=y`. */
+const partsOf = (value: string): Map<string, string> =>
+  new Map(
+    value.split(',').map((part) => {
+      const at = part.indexOf('=')
+      return at === -1 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)]
+    }),
+  )
+
+async function readHere(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+  }
+}
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+
+/**
+ * Takes along what flags name of this computer. `at` gives the paths that files and folders have on the host. Values of
+ * variables go to docker in its environment, so that no command line shows them.
+ */
+async function carry(
+  typed: readonly Word[],
+  { env, cwd }: Streams,
+  at: { file(name: string): string; folder(name: string): string },
+): Promise<Carried> {
+  const files: Record<string, Buffer> = {}
+  const environment: Record<string, string> = {}
+  const outputs: Record<string, Output> = {}
+  const folders: Record<string, string> = {}
+  const words: Word[] = []
+  for (const [index, word] of typed.entries()) {
+    if (word.kind !== 'flag' || word.value === undefined) {
+      words.push(word)
+      continue
+    }
+    const { name, value } = word
+    const given = (instead: string): unknown => words.push({ ...word, value: instead })
+    if (name === '--build-arg' && !value.includes('=')) {
+      const known = env[value]
+      if (known === undefined) continue
+      if (variablesOfHost.has(value)) given(`${value}=${known}`)
+      else {
+        environment[value] = known
+        words.push(word)
+      }
+    } else if (name === '--iidfile' || name === '--metadata-file') {
+      const file = resolve(cwd, value)
+      if (!(await isDirectory(dirname(file)))) {
+        throw new UserError('failed', `there is no folder ${dirname(file)}`)
+      }
+      outputs[`out-${index}`] = fileOutput(file)
+      given(at.file(`out-${index}`))
+    } else if (name === '--secret') {
+      const parts = partsOf(value)
+      const variable =
+        parts.get('env') ?? (parts.get('type') === 'env' ? parts.get('id') : undefined)
+      const source = parts.get('src') ?? parts.get('source')
+      const id = parts.get('id') ?? ''
+      const implied = source === undefined && variable === undefined
+      const secret =
+        variable !== undefined || (implied && env[id] !== undefined)
+          ? env[variable ?? id]
+          : undefined
+      if (secret !== undefined) files[`secret-${index}`] = Buffer.from(secret)
+      else if (variable === undefined) {
+        files[`secret-${index}`] = await readHere(resolve(cwd, source ?? id))
+      }
+      if (files[`secret-${index}`] === undefined) words.push(word)
+      else given(`id=${id},src=${at.file(`secret-${index}`)}`)
+    } else if (name === '--build-context') {
+      const equals = value.indexOf('=')
+      const folder = resolve(cwd, value.slice(equals + 1))
+      if (await isDirectory(folder)) {
+        folders[`context-${index}`] = folder
+        given(`${value.slice(0, equals)}=${at.folder(`context-${index}`)}`)
+      } else words.push(word)
+    } else words.push(word)
+  }
+  return { words, files, environment, outputs, folders }
+}
+
+/** The values of `--build-arg`, given or from the environment. */
+const argumentsOf = (words: readonly Word[], environment: Record<string, string>) =>
+  new Map(
+    valuesOf(words, '--build-arg').map((pair) => {
+      const end = pair.indexOf('=')
+      return end === -1
+        ? ([pair, environment[pair] ?? ''] as const)
+        : ([pair.slice(0, end), pair.slice(end + 1)] as const)
+    }),
+  )
+
+/** Stands for the private folder of the run in its words, until there is one. No word of a command line has a NUL. */
+const folderMark = '\0'
+
+/**
+ * `docker build`: the folders that it builds from go to a folder of the host, for as long as it takes, and docker there
+ * reads them by its own rules.
+ */
+export async function buildOnHost(
+  host: HostDocker,
+  { start, words: typed }: ReadCommand,
+  streams: Streams,
+): Promise<number> {
+  refuseLocalFiles(typed, host.name)
+  const operands = operandsOf(typed)
+  const folder = resolve(streams.cwd, operands[0] ?? '')
+  const isLocal = operands.length === 1 && operands[0] !== '-' && (await isDirectory(folder))
+  await using stage = await openHostFolder(host, { where: 'disk', signal: streams.signal })
+  const carried = await carry(typed, streams, {
+    file: (name) => `${folderMark}/${name}`,
+    folder: (name) => `${stage.path}/${name}`,
+  })
+  const { files, environment, outputs, folders } = carried
+  const images = valuesOf(typed, '--push').length > 0 ? valuesOf(typed, '--tag') : []
+  let words = carried.words
+  for (const [name, from] of Object.entries(folders)) {
+    await bring(host, packContext(from, undefined), stage, name)
+  }
+  if (isLocal) {
+    const file = valuesOf(typed, '--file').at(-1)
+    const context = await openBuildContext(
+      folder,
+      file === undefined
+        ? undefined
+        : file === '-'
+          ? { content: await buffer(streams.stdin) }
+          : { path: resolve(streams.cwd, file) },
+    )
+    const { archive, dockerfile, instructions, rules } = context
+    await bring(host, archive, stage, 'context')
+    if (dockerfile === undefined) {
+      files['Dockerfile'] = instructions
+      if (rules !== undefined) files['Dockerfile.dockerignore'] = Buffer.from(rules)
+    }
+    images.push(...imagesOf(instructions.toString('utf8'), argumentsOf(typed, environment)))
+    const value =
+      dockerfile === undefined ? `${folderMark}/Dockerfile` : `${stage.path}/context/${dockerfile}`
+    words = [
+      { kind: 'flag', name: '--file', value },
+      ...replaceOperand(withoutFlags(words, ['--file']), 0, `${stage.path}/context`),
+    ]
+  }
+  return await runHostDocker(
+    host,
+    {
+      args: (at) => [
+        ...start,
+        ...formatWords(words).map((word) => word.replaceAll(folderMark, at)),
+      ],
+      variables: pickVariables(buildVariables, streams.env),
+      files,
+      environment,
+      ...(Object.keys(outputs).length > 0 && { outputs }),
+      images,
+      within: stage,
+    },
+    streams,
+  )
+}
+
+/** Makes a folder in a folder on the host of an archive. */
+async function bring(
+  host: HostDocker,
+  archive: Readable,
+  stage: HostFolder,
+  name: string,
+): Promise<void> {
+  const { transport, become = [] } = host
+  const folder = `${stage.path}/${name}`
+  await run(transport, [...become, 'mkdir', '--', folder])
+  await unpackOnHost(host, archive, folder, { within: stage })
+}

@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto'
+import { lstat, realpath } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { formatWords, operandsOf, replaceOperand } from '../../../engine/docker/command-line.ts'
+import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { exitCodeOf } from '../../../transport/exit-code.ts'
+import { type Accepted, acceptEntries } from '../../copy/archive/accept-entries.ts'
+import { type LeftOut, collectLeftOut } from '../../copy/archive/left-out.ts'
+import { bytesOf, showName, toByteString } from '../../copy/archive/tar-format.ts'
+import { writeTar } from '../../copy/archive/write-tar.ts'
+import { chooseTarget } from '../../copy/choose-target.ts'
+import { findHere, openSideHere } from '../../copy/local-endpoint.ts'
+import { openInput, readOutput, stageScript } from '../../copy/remote-tar.ts'
+import { packTree, pathsBelow } from '../../copy/local-tar.ts'
+import type { Streams } from '../streams.ts'
+import { type HostDocker, runHostDocker } from './host-docker.ts'
+
+/** Whether an operand of `docker cp` is a path here: the rule of docker's own client. */
+const isLocal = (operand: string): boolean =>
+  isAbsolute(operand) || !operand.includes(':') || operand.startsWith('.')
+
+/** What stands after the last name: `/.` and `/` have a meaning of their own to docker. */
+const endingOf = (path: string): '/.' | '/' | '' =>
+  /(?:^|[/\\])\.$/.test(path) ? '/.' : /[/\\]$/.test(path) ? '/' : ''
+
+const notWhole = 46
+
+/** Takes an archive, lets docker copy what was in it, and removes it. */
+const copyInScript = `
+stage=\${TMPDIR:-/tmp}/$1 mark=$1; shift
+${stageScript}
+tar -xpf - -C "$stage" || exit
+[ -f "$stage/$mark" ] || exit ${notWhole}
+cd "$stage" || exit
+"$@"
+`
+
+/** Tells what was not copied. Such a copy has failed. */
+function tellLeftOut(leftOut: LeftOut, { stderr }: Streams): number {
+  const all = leftOut.list()
+  for (const what of all) stderr.write(`not copied as it is: ${what}\n`)
+  return all.length === 0 ? 0 : 1
+}
+
+async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
+  const { start, words } = command
+  const source = operandsOf(words)[0] ?? ''
+  const typed = resolve(streams.cwd, source)
+  const follow = endingOf(source) !== '' || words.some(isFollowLink)
+  const path = await (follow ? realpath(typed) : lstat(typed).then(() => typed)).catch(
+    (error: unknown) => {
+      throw new UserError('failed', `cannot read ${source}: ${fileTroubleOf(error)}`, {
+        cause: error,
+      })
+    },
+  )
+  const name = basename(typed) || 'root'
+  const leftOut = collectLeftOut()
+  const leaveOut = leftOut.add
+  const folder = dirname(path)
+  const archive = packTree(folder, { paths: pathsBelow(folder, basename(path) || '.'), leaveOut })
+  const root = basename(path) === '' ? '.' : toByteString(basename(path))
+  const entries = acceptEntries(archive, { root, keepBits: true, leaveOut })
+  const stage = `.fleet-${randomUUID()}`
+  const sent = writeTar(entries, { root: toByteString(name), mark: stage })
+  const staged = formatWords(replaceOperand(words, 0, `./${name}${endingOf(source)}`))
+  const program = [...host.docker, ...start, ...staged]
+  const { become = [], transport } = host
+  await using copying = await openInput(
+    transport,
+    [...become, 'sh', '-c', copyInScript, 'fleet', stage, ...program],
+    streams.signal,
+  )
+  const { code, complaint } = await copying.feed(Readable.from(sent, { objectMode: false }))
+  if (code === notWhole) {
+    throw new UserError('failed', `cannot copy ${source}: not all of it arrived`, {
+      machine: host.name,
+    })
+  }
+  streams.stderr.write(withoutStage(complaint, stage, name, typed))
+  return code === 0 ? tellLeftOut(leftOut, streams) : code
+}
+
+/** docker's words, with the path that the person knows. */
+const withoutStage = (text: string, stage: string, name: string, typed: string): string =>
+  text
+    .split(/(?<=\s)/)
+    .map((word) => {
+      const at = word.indexOf(`${stage}/${name}`)
+      const rest = at === -1 ? undefined : word.slice(at + stage.length + 1 + name.length)
+      return rest === undefined ? word : `${typed}${rest}`
+    })
+    .join('')
+
+const isFollowLink = (word: ReadCommand['words'][number]): boolean =>
+  word.kind === 'flag' && word.name === '--follow-link' && word.value !== 'false'
+
+/** docker ended with a code of its own, having told why. */
+class DockerFailed extends Error {
+  readonly code: number
+  readonly complaint: string
+
+  constructor(code: number, complaint: string) {
+    super(`docker exited with ${code}`)
+    this.code = code
+    this.complaint = complaint
+  }
+}
+
+/** The name that a path of a container gives a copy in a folder; undefined where it stands for a folder's content. */
+function nameIn(operand: string): string | undefined {
+  const path = operand.slice(operand.indexOf(':') + 1)
+  if (endingOf(path) === '/.') return undefined
+  const name = path.split('/').findLast((part) => part !== '' && part !== '.')
+  return name === '..' ? undefined : name
+}
+
+/** Writes what docker sends of a container, as an archive, by docker's own rules. */
+async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
+  const { start, words } = command
+  const [source = '', target = ''] = operandsOf(words)
+  const args = [...start, ...formatWords(replaceOperand(words, 1, '-'))]
+  const leftOut = collectLeftOut()
+  try {
+    const archive = await readOutput(
+      { transport: host.transport, signal: streams.signal },
+      [...host.docker, ...args],
+      (status, complaint) => {
+        const code = exitCodeOf(status)
+        return code === 0 ? undefined : new DockerFailed(code, complaint)
+      },
+    )
+    try {
+      const name = nameIn(source)
+      const root = name === undefined ? '/' : undefined
+      const entries = acceptEntries(archive, { root, machine: host.name, leaveOut: leftOut.add })
+      await writeHere(entries, target, name, streams)
+    } finally {
+      archive.destroy()
+    }
+  } catch (error) {
+    if (!(error instanceof DockerFailed)) throw error
+    streams.stderr.write(error.complaint)
+    return error.code
+  }
+  return tellLeftOut(leftOut, streams)
+}
+
+/** Writes what a container sent to `target`, a path of this computer. */
+async function writeHere(
+  entries: AsyncGenerator<Accepted>,
+  target: string,
+  name: string | undefined,
+  { cwd, signal }: Streams,
+): Promise<void> {
+  const first = await entries.next()
+  if (first.done === true) return // only what is left out
+  const { type } = first.value
+  const side = openSideHere(signal)
+  const asFolder = type === 'directory'
+  const place = { path: resolve(cwd, target) }
+  const found = await side.lookAtTarget(place.path, name ?? '.')
+  if (endingOf(target) !== '' && found.kind !== 'folder' && !asFolder) {
+    throw new UserError('failed', `there is no folder ${target}`)
+  }
+  const isContent = asFolder && name === undefined && found.kind === 'folder'
+  const kept = { name: name ?? 'root', asFolder, isLink: type === 'symlink' }
+  const chosen = isContent
+    ? ({ ...place, how: 'merge' } as const)
+    : chooseTarget(place, found, kept)
+  if (kept.isLink) await refuseLinkOut(first.value, chosen.path)
+  await using receiver = await side.receive(chosen)
+  await receiver.take(
+    (async function* all() {
+      yield first.value
+      yield* entries
+    })(),
+  )
+}
+
+/** Throws where a link of a container's would lead to something of this computer, which a later copy to its name would replace. */
+async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void> {
+  const leadsTo = bytesOf(linkname).toString('utf8')
+  const { kind } = await findHere(resolve(dirname(path), leadsTo))
+  if (kind === 'absent') return
+  throw new UserError(
+    'failed',
+    `${path} would be a link to ${showName(linkname)} on this computer`,
+    {
+      hint: 'to copy what the link leads to in the container, use --follow-link',
+    },
+  )
+}
+
+/** `docker cp`: the side that is here goes through a folder on the host, so that docker's own rules hold. */
+export async function copyOnHost(
+  host: HostDocker,
+  command: ReadCommand,
+  streams: Streams,
+): Promise<number> {
+  const [source = '-', target = '-', ...more] = operandsOf(command.words)
+  const passesThrough = source === '-' || target === '-' || more.length > 0
+  if (passesThrough || isLocal(source) === isLocal(target)) {
+    const args = [...command.start, ...formatWords(command.words)]
+    return runHostDocker(host, { args: () => args }, streams)
+  }
+  return isLocal(source) ? copyIn(host, command, streams) : copyOut(host, command, streams)
+}

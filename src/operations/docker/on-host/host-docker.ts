@@ -1,0 +1,340 @@
+import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { registryOf } from '../../../engine/docker/image-reference.ts'
+import { configWithLogins } from '../../../engine/docker/registry-logins.ts'
+import { UserError, fileTroubleOf } from '../../../errors.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+import { type CommandResult, run } from '../../../transport/run.ts'
+import type { RunningCommand } from '../../../transport/transport.ts'
+import type { Context } from '../../context.ts'
+import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
+import type { Host } from '../../copy/remote-tar.ts'
+import { runOnHost } from '../../fan-out/run-on-host.ts'
+import type { Streams } from '../streams.ts'
+
+/** A host whose files and docker a command uses, as somebody who may use its engine. */
+export interface EngineHost extends Host {
+  /** The home folder of the user that fleet logs in as. */
+  readonly home: string
+}
+
+/** The docker command of a host. */
+export interface HostDocker extends EngineHost {
+  /** The words that run docker, without its arguments. */
+  readonly docker: readonly string[]
+}
+
+/** Prints whether there is docker, how its engine may be used, and the home folder. */
+const probe = `
+if [ -w "$1" ] || [ ! -e "$1" ]; then access=direct
+elif sudo -n true 2>/dev/null; then access=sudo
+else access=denied; fi
+command -v docker >/dev/null && echo "$access" || echo none
+printf '%s\\n%s' "$access" "$HOME"
+`
+
+const socketOf = (machine: Machine): string => machine.host?.socket ?? '/var/run/docker.sock'
+
+async function probeHost(context: Context, machine: Machine) {
+  const transport = await context.connect(machine)
+  const { stdout } = await run(transport, ['sh', '-c', probe, 'fleet', socketOf(machine)])
+  const [docker = '', access = docker, ...home] = stdout.split('\n')
+  const become = access === 'sudo' ? ['sudo', '-n'] : []
+  const host: EngineHost = { name: machine.name, transport, become, home: home.join('\n') }
+  return { host, docker }
+}
+
+/** The host of a machine, with `become` where its engine takes sudo. It needs no docker command there. */
+export const findEngineHost = async (context: Context, machine: Machine): Promise<EngineHost> =>
+  (await probeHost(context, machine)).host
+
+/** Finds docker on a machine. Throws kind `unsupported` when it has none, `credentials` when it may not be used. */
+export async function findHostDocker(context: Context, machine: Machine): Promise<HostDocker> {
+  const { name } = machine
+  const socket = socketOf(machine)
+  const { host, docker } = await probeHost(context, machine)
+  if (docker === 'none') {
+    throw new UserError('unsupported', `there is no docker command, neither here nor on ${name}`, {
+      machine: name,
+      hint: `install a docker CLI on this computer or on ${name}`,
+    })
+  }
+  if (docker === 'denied') {
+    throw new UserError(
+      'credentials',
+      `the user that fleet logs in as may not use ${socket} on ${name}`,
+      {
+        machine: name,
+        hint: 'on the host: sudo usermod -aG docker USER',
+      },
+    )
+  }
+  return {
+    ...host,
+    docker: [...(host.become ?? []), 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
+  }
+}
+
+/**
+ * Signals docker by the mark in its environment; it may be about to start. A plugin (compose, buildx) gets the signal
+ * itself, as it would from a terminal: docker does not hand it on.
+ */
+const signalMarked = `
+marked() { grep -qaz "^FLEET_COMMAND=$mark$" "/proc/$1/environ" 2>/dev/null; }
+parent() { sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null; }
+mark=$2
+for attempt in 1 2 3 4 5 6 7 8; do
+  docker= plugins=
+  for file in /proc/[0-9]*; do
+    pid=\${file#/proc/}
+    marked "$pid" || continue
+    if ! marked "$(parent "$pid")"; then docker=$pid
+    elif tr '\\0' ' ' <"/proc/$pid/cmdline" | grep -q '/cli-plugins/docker-'; then plugins="$plugins $pid"
+    fi
+  done
+  first=
+  for pid in $plugins; do [ "$(parent "$pid")" = "$docker" ] && first=$pid; done
+  kill -s "$1" \${first:-$docker} 2>/dev/null && break
+  sleep 0.2
+done
+`
+
+/** How long the signalling of a command may take, in milliseconds. */
+const signalling = 10_000
+
+/**
+ * Signals docker by a command of its own: many SSH servers take no signals for root (OpenSSH
+ * before 9.8), and docker passes what it gets on to the container. Where no other command can be run, for want of
+ * sessions, the command is left: its end of the connection is closed.
+ */
+function signalDocker(
+  { transport, become = [] }: Host,
+  mark: string,
+  running: RunningCommand,
+  name: string,
+): void {
+  // with a limit of its own, for the signal of whoever is running this is what is passed on
+  const signal = AbortSignal.timeout(signalling)
+  const words = [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]
+  run(transport, words, { signal }).catch(() => {
+    running.kill(name)
+    running.stdout.destroy(new UserError('cancelled', 'cancelled', { cause: `SIG${name}` }))
+  })
+}
+
+/** A file that docker writes and that belongs on this computer. */
+export interface Output {
+  /** Gets its content, once docker has ended. */
+  readonly take: (content: string) => Promise<void>
+  /** Takes it as soon as it has a content, while docker runs. */
+  readonly early?: boolean
+}
+
+/** An output that becomes a file of this computer. */
+export const fileOutput = (file: string): Output => ({
+  async take(content) {
+    try {
+      await writeFile(file, content)
+    } catch (error) {
+      throw new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`, {
+        cause: error,
+      })
+    }
+  },
+})
+
+/** One run of docker on a host. */
+export interface HostRun {
+  /** docker's arguments; `folder` is where `files` are. */
+  readonly args: (folder: string) => readonly string[]
+  /** Private files for docker to read, by path. */
+  readonly files?: Readonly<Record<string, string | Buffer>>
+  /** Images that a registry may be asked for. */
+  readonly images?: readonly string[]
+  /** Variables for docker itself. Not for secrets: a process list shows them. */
+  readonly variables?: Readonly<Record<string, string>>
+  /** Variables for docker itself that no command line shows. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** Files that docker writes to the folder of `files`, by name. */
+  readonly outputs?: Readonly<Record<string, Output>>
+  /** Another folder of the host that docker reads: it stays until docker ends. */
+  readonly within?: HostFolder
+  /** The working directory on the host, which may be in the folder of `files`; home if absent. */
+  readonly workingFolder?: (folder: string) => string
+}
+
+/** Runs docker with the variables of a file. What docker needs of the host's own is settled before. */
+const launch = `
+folder=$1 working=$2
+shift 2
+if [ -n "$working" ]; then mkdir -p -- "$working" && cd -- "$working" || exit 125; fi
+docker=$(command -v docker) || exit 127
+config=\${DOCKER_CONFIG-$HOME/.docker}
+DOCKER_CONFIG=$config XDG_CACHE_HOME=\${XDG_CACHE_HOME-$HOME/.cache}
+[ ! -f "$folder/config.json" ] || DOCKER_CONFIG=$folder
+[ "$DOCKER_CONFIG" = "$config" ] || [ ! -d "$config/cli-plugins" ] || ln -s "$config/cli-plugins" "$folder/"
+export DOCKER_CONFIG XDG_CACHE_HOME
+[ ! -f "$folder/environment" ] || . "$folder/environment"
+exec "$docker" "$@"
+`
+
+/** Variables as lines that a shell reads, each value as it is. Others than a shell's names cannot be set. */
+const shellAssignments = (variables: Readonly<Record<string, string>>): string =>
+  Object.entries(variables)
+    .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
+    .join('')
+
+/** A command that runs docker, and what it needs on the host: that goes when the command ends, or is removed. */
+interface PreparedRun {
+  readonly words: readonly string[]
+  /** Where `files` and `outputs` are, if they are anywhere. */
+  readonly folder?: HostFolder
+}
+
+async function prepareRun(
+  host: HostDocker,
+  run: HostRun,
+  { env, signal }: Pick<Streams, 'env' | 'signal'>,
+  settings: readonly string[],
+): Promise<PreparedRun> {
+  const { args, files = {}, images = [], variables = {}, environment = {}, workingFolder } = run
+  const { docker, become = [] } = host
+  const config = await configWithLogins(new Set(images.map(registryOf)), env)
+  const assignments = shellAssignments(environment)
+  const staged = {
+    ...files,
+    ...(config === undefined ? {} : { 'config.json': config }),
+    ...(assignments === '' ? {} : { environment: assignments }),
+  }
+  const assigned = [...settings, ...Object.entries(variables).map((pair) => pair.join('='))]
+  const setting = [...docker.slice(become.length, -1), ...assigned]
+  const needsFolder = workingFolder !== undefined || run.outputs !== undefined
+  const isPlain = Object.keys(staged).length === 0 && !needsFolder
+  const within = (inner: readonly string[]) => [...become, ...(run.within?.holdFor(inner) ?? inner)]
+  if (isPlain) return { words: within([...setting, 'docker', ...args('')]) }
+  const folder = await openHostFolder(host, { where: 'memory', files: staged, signal })
+  const { path } = folder
+  const start = ['sh', '-c', launch, 'fleet', path, workingFolder?.(path) ?? '']
+  const keep = run.outputs !== undefined
+  const words = folder.holdFor([...setting, ...start, ...args(path)], { keep })
+  return { words: within(words), folder }
+}
+
+/**
+ * Runs docker on a host with this person's logins to the registries of the images named. They
+ * lie in a private folder on the host, in memory where it has such a place, until docker ends
+ * or the link is lost.
+ */
+export async function runHostDocker(
+  host: HostDocker,
+  command: HostRun,
+  streams: Streams,
+): Promise<number> {
+  const mark = randomUUID()
+  const kill = (running: RunningCommand, name: string): void =>
+    signalDocker(host, mark, running, name)
+  const { words, folder } = await prepareRun(host, command, streams, [`FLEET_COMMAND=${mark}`])
+  const { outputs = {} } = command
+  if (folder === undefined || command.outputs === undefined) {
+    return await runOnHost(host.transport, words, streams, kill)
+  }
+  const taking = new AbortController()
+  const takeRest: (() => Promise<void>)[] = []
+  const takeOutputs = (): void => {
+    for (const [name, output] of Object.entries(outputs)) {
+      takeRest.push(takeOutput(host, `${folder.path}/${name}`, output, taking.signal))
+    }
+  }
+  const code = await runOnHost(host.transport, words, streams, kill, takeOutputs)
+  taking.abort()
+  for (const take of takeRest) await take()
+  await folder[Symbol.asyncDispose]()
+  return code
+}
+
+/** Prints a file once it has a content. */
+const awaitContent = 'until [ -s "$1" ]; do sleep 0.1; done; cat -- "$1"'
+
+/** Takes what docker writes to a file. What is given back takes it at the end, where it was not taken before. */
+function takeOutput(
+  { transport, become = [] }: Host,
+  file: string,
+  { take, early = false }: Output,
+  signal: AbortSignal,
+): () => Promise<void> {
+  const read = async (script: string, stop?: AbortSignal): Promise<string | undefined> => {
+    const words = [...become, 'sh', '-c', script, 'fleet', file]
+    const { code, stdout } = await run(transport, words, stop === undefined ? {} : { signal: stop })
+    return code === 0 ? stdout : undefined
+  }
+  const takeEarly = async (): Promise<boolean> => {
+    // A host may have no session for this while docker runs.
+    const content = await read(awaitContent, signal).catch(() => undefined)
+    if (content !== undefined) await take(content)
+    return content !== undefined
+  }
+  const begun = early ? takeEarly() : Promise.resolve(false)
+  begun.catch(() => {}) // told at the end
+  return async () => {
+    if (await begun) return
+    const content = await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
+    if (content !== undefined) await take(content)
+  }
+}
+
+/** {@link runHostDocker} without input, for what it prints. */
+export async function askHostDocker(
+  host: HostDocker,
+  command: HostRun,
+  streams: Pick<Streams, 'env' | 'signal'>,
+): Promise<CommandResult> {
+  const { words } = await prepareRun(host, command, streams, [])
+  return await run(host.transport, words, { signal: streams.signal })
+}
+
+/** Variables that docker on a host needs as the host has them. */
+export const variablesOfHost: ReadonlySet<string> = new Set([
+  'PATH',
+  'PWD',
+  'OLDPWD',
+  'SHLVL',
+  '_',
+  'DOCKER_API_VERSION',
+  'DOCKER_CERT_PATH',
+  'DOCKER_CONFIG',
+  'DOCKER_CONTEXT',
+  'DOCKER_HOST',
+  'DOCKER_TLS',
+  'DOCKER_TLS_VERIFY',
+  'LD_LIBRARY_PATH',
+  'LD_PRELOAD',
+  'SSH_AUTH_SOCK',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'TERM',
+  'TMPDIR',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+])
+
+/** Those of the variables `names` that this computer's environment has. */
+export function pickVariables(
+  names: readonly string[],
+  env: Streams['env'],
+): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const name of names) {
+    const value = env[name]
+    if (value !== undefined) picked[name] = value
+  }
+  return picked
+}
+
+/** Why a command line cannot be done without a docker CLI on this computer. */
+export const needsDockerHere = (machine: string, what: string): UserError =>
+  new UserError('unsupported', `${what} needs a docker CLI on this computer`, {
+    machine,
+    hint: 'install docker-ce-cli (no engine is needed), then try again',
+  })

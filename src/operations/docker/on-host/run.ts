@@ -1,0 +1,129 @@
+import { access, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import {
+  type Word,
+  formatWords,
+  operandsOf,
+  valuesOf,
+  withoutFlags,
+} from '../../../engine/docker/command-line.ts'
+import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+import type { Streams } from '../streams.ts'
+import { type HostDocker, fileOutput, pickVariables, runHostDocker } from './host-docker.ts'
+
+async function readHere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+  }
+}
+
+/** Gives a line `NAME` its value from the environment here; such a line without a value is dropped. */
+const fillLines = (content: string, env: Streams['env']): string =>
+  content
+    .split(/\r?\n/)
+    .flatMap((line) => {
+      if (line.includes('=') || /^\s*(?:#|$)/.test(line)) return [line]
+      const value = env[line.trim()]
+      return value === undefined ? [] : [`${line.trim()}=${value}`]
+    })
+    .join('\n')
+
+/** Whether no line of an env file can hold a value. */
+const isLong = (value: string): boolean => /[\r\n]/.test(value)
+
+/** What a command gets from files and variables of this computer. */
+interface Carried {
+  readonly files: Readonly<Record<string, string>>
+  readonly environment: Readonly<Record<string, string>>
+  /** The flags that take the files. */
+  readonly flags: (folder: string) => string[]
+  /** The other words. */
+  readonly left: readonly Word[]
+}
+
+async function carry(words: readonly Word[], { env, cwd }: Streams): Promise<Carried> {
+  const files: Record<string, string> = {}
+  const names: string[] = []
+  const add = (flag: string, content: string): void => {
+    const file = `${names.length}`
+    files[file] = content
+    names.push(flag)
+  }
+  for (const file of valuesOf(words, '--env-file')) {
+    add('--env-file', fillLines(await readHere(resolve(cwd, file)), env))
+  }
+  for (const file of valuesOf(words, '--label-file')) {
+    add('--label-file', await readHere(resolve(cwd, file)))
+  }
+  const bare = pickVariables(
+    valuesOf(words, '--env').filter((value) => !value.includes('=')),
+    env,
+  )
+  const lines = Object.entries(bare).filter(([, value]) => !isLong(value))
+  if (lines.length > 0) add('--env-file', lines.map((pair) => pair.join('=')).join('\n'))
+  const long = Object.fromEntries(Object.entries(bare).filter(([, value]) => isLong(value)))
+  const left = withoutFlags(words, ['--env-file', '--label-file', '--cidfile']).filter(
+    (word) =>
+      word.kind !== 'flag' ||
+      word.name !== '--env' ||
+      word.value?.includes('=') !== false ||
+      long[word.value] !== undefined,
+  )
+  return {
+    files,
+    environment: long,
+    flags: (folder) => names.map((flag, index) => `${flag}=${folder}/${index}`),
+    left,
+  }
+}
+
+/** The file that gets the id of the container. Throws where it is there, as docker does. */
+async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string | undefined> {
+  const named = valuesOf(words, '--cidfile').at(-1)
+  if (named === undefined) return undefined
+  const file = resolve(cwd, named)
+  if (
+    await access(file).then(
+      () => true,
+      () => false,
+    )
+  ) {
+    throw new UserError('failed', `${file} exists, and may hold the ID of another container`, {
+      hint: `remove it first: rm ${shellQuote(file)}`,
+    })
+  }
+  return file
+}
+
+/** `docker run`, `create` and `exec`: environment and label files are those of this computer, as are variables. */
+export async function runContainerOnHost(
+  host: HostDocker,
+  { verb, start, words }: ReadCommand,
+  streams: Streams,
+): Promise<number> {
+  const cid = verb === 'run' ? await cidFile(words, streams) : undefined
+  const { files, environment, flags, left } = await carry(words, streams)
+  const rest = formatWords(left)
+  const outputs = cid === undefined ? undefined : { cid: { ...fileOutput(cid), early: true } }
+  return runHostDocker(
+    host,
+    {
+      args: (folder) => [
+        ...start,
+        ...flags(folder),
+        ...(cid === undefined ? [] : [`--cidfile=${folder}/cid`]),
+        ...rest,
+      ],
+      files,
+      environment,
+      ...(outputs && { outputs }),
+      images: verb === 'run' ? operandsOf(words).slice(0, 1) : [],
+      variables: pickVariables(['DOCKER_DEFAULT_PLATFORM'], streams.env),
+    },
+    streams,
+  )
+}

@@ -1,0 +1,70 @@
+import { formatWords, operandsOf, valuesOf } from '../../engine/docker/command-line.ts'
+import { type ReadCommand, type VerbName, readCommand } from '../../engine/docker/verbs.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
+import { importOnHost, loadOnHost, saveOnHost } from './on-host/archives.ts'
+import { buildOnHost } from './on-host/build.ts'
+import { composeOnHost } from '../compose/compose-on-host.ts'
+import { copyOnHost } from './on-host/copy.ts'
+import { type HostDocker, findHostDocker, runHostDocker } from './on-host/host-docker.ts'
+import { runContainerOnHost } from './on-host/run.ts'
+import type { Streams } from './streams.ts'
+
+type Handler = (
+  host: HostDocker,
+  command: ReadCommand,
+  streams: Streams,
+  context: Context,
+) => Promise<number>
+
+/** `docker pull` and `push` of one image, with the login to its registry. */
+const pullOnHost: Handler = (host, { start, words }, streams) => {
+  const args = [...start, ...formatWords(words)]
+  return runHostDocker(host, { args: () => args, images: operandsOf(words).slice(0, 1) }, streams)
+}
+
+/** `docker login` would leave this person's password on the host. */
+const refuseLogin: Handler = ({ name }, { spelling }) => {
+  throw new UserError('unsupported', `${spelling} would change the logins of ${name}, not yours`, {
+    machine: name,
+    hint: "log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
+  })
+}
+
+/** The verbs that need something of this computer, and how they get it. */
+const handlers: Readonly<Record<VerbName, Handler>> = {
+  build: buildOnHost,
+  compose: (host, command, streams, context) => composeOnHost(context, host, command, streams),
+  cp: copyOnHost,
+  exec: runContainerOnHost,
+  import: importOnHost,
+  load: loadOnHost,
+  login: refuseLogin,
+  pull: pullOnHost,
+  run: runContainerOnHost,
+  save: saveOnHost,
+}
+
+const wantsHelp = ({ words }: ReadCommand): boolean =>
+  words.some((word) => word.kind === 'flag' && word.name === '--help') ||
+  valuesOf(words, '--help').length > 0
+
+/**
+ * Runs `docker ARGS` on the machine's host over SSH: for when this computer has no docker CLI.
+ * Input, output, terminal, signals and exit code are carried; files, variables and registry logins
+ * of this computer go along for the verbs that use them.
+ */
+export async function runDockerOnHost(
+  context: Context,
+  machine: Machine,
+  args: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const command = readCommand(args)
+  const host = await findHostDocker(context, machine)
+  if (command === undefined || wantsHelp(command)) {
+    return runHostDocker(host, { args: () => args }, streams)
+  }
+  return handlers[command.verb](host, command, streams, context)
+}

@@ -1,0 +1,211 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { openSync, closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { PassThrough, type Readable, type Stream, Readable as Source } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import { findProgram } from '../../engine/docker/find-program.ts'
+import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { CommandResult } from '../../transport/run.ts'
+import type { Context } from '../context.ts'
+import { execInContainer } from './exec-in-container.ts'
+import { type TakeLine, takeLines } from '../fan-out/run-lines.ts'
+import { type Streams, signalBehind } from './streams.ts'
+
+type Env = Streams['env']
+
+/** What would lead docker away from the machine's socket. */
+const misleading = /^DOCKER_(?:CONTEXT|TLS|TLS_VERIFY|CERT_PATH|API_VERSION)$/
+
+/** The environment in which docker finds the engine behind `socket`. */
+function environmentFor(socket: string, env: Env): Record<string, string | undefined> {
+  const kept = Object.entries(env).filter(([name]) => !misleading.test(name))
+  return { ...Object.fromEntries(kept), DOCKER_HOST: `unix://${socket}` }
+}
+
+/** The number of a standard stream of this very process, which docker can be given as it is. */
+function standardDescriptor(stream: Stream): number | undefined {
+  const descriptor: unknown = 'fd' in stream ? stream.fd : undefined
+  return typeof descriptor === 'number' && descriptor <= 2 ? descriptor : undefined
+}
+
+/** Whether a terminal is there whose Ctrl-C reaches every program in the foreground. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Connects the streams that docker could not simply be given. */
+function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): () => void {
+  child.stdout?.pipe(stdout, { end: false })
+  child.stderr?.pipe(stderr, { end: false })
+  const input = child.stdin
+  if (input === null) return () => {}
+  input.on('error', () => {}) // docker may end without reading its input
+  stdin.pipe(input)
+  return () => {
+    stdin.unpipe(input)
+    stdin.pause()
+  }
+}
+
+/** Runs a program of this computer to its end; resolves to its exit code, as a shell tells it. */
+async function runHere(
+  program: string,
+  args: readonly string[],
+  streams: Streams,
+  env: Env,
+): Promise<number> {
+  const { stdin, stdout, stderr, signal, cwd } = streams
+  const stdio = [stdin, stdout, stderr].map((stream) => standardDescriptor(stream) ?? 'pipe')
+  const child = spawn(program, args, { cwd, env: { ...env }, stdio })
+  const leaveStreams = joinStreams(child, streams)
+  const forward = (): void => {
+    const name = signalBehind(signal)
+    if (name !== 'SIGINT' || !hasTerminal()) child.kill(name)
+  }
+  signal.addEventListener('abort', forward)
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, killedBy) =>
+        resolve(code ?? 128 + (killedBy === null ? 0 : constants.signals[killedBy])),
+      )
+      if (signal.aborted) forward()
+    })
+  } finally {
+    signal.removeEventListener('abort', forward)
+    leaveStreams()
+  }
+}
+
+/** Rejects where the host was lost while a program used its engine: the program may tell that as a success. */
+async function unlessLost(
+  lost: Promise<never>,
+  signal: AbortSignal,
+  run: () => Promise<number>,
+): Promise<number> {
+  let loss: unknown
+  lost.catch((error: unknown) => (loss = error))
+  const code = await run()
+  await setImmediate() // what the broker has said meanwhile is heard
+  if (loss !== undefined && !signal.aborted) throw loss
+  return code
+}
+
+/** Runs a program of this computer without input, for what it prints. */
+const askHere = (
+  program: string,
+  args: readonly string[],
+  { cwd, env, signal }: Pick<Streams, 'cwd' | 'env' | 'signal'>,
+): Promise<CommandResult> =>
+  new Promise((resolve, reject) => {
+    const options = { cwd, env: { ...env }, maxBuffer: largestAnswer }
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
+      signal.removeEventListener('abort', forward)
+      if (signal.aborted) reject(signal.reason as Error)
+      else resolve({ code: error === null ? 0 : Number(error.code) || 1, stdout, stderr })
+    })
+    const forward = (): void => void child.kill()
+    signal.addEventListener('abort', forward)
+    child.stdin?.end()
+  })
+
+/** The largest answer of a program that is kept, in bytes. */
+const largestAnswer = 64 * 2 ** 20
+
+/** The command, if it is one of compose. */
+async function readComposeCommand(args: readonly string[]): Promise<ReadCommand | undefined> {
+  const { readCommand } = await import('../../engine/docker/verbs.ts')
+  const command = readCommand(args)
+  return command?.verb === 'compose' ? command : undefined
+}
+
+/** Runs `docker compose` with the docker of this computer; undefined where that one has no compose. */
+async function runComposeHere(
+  context: Context,
+  machine: Machine,
+  docker: string,
+  command: ReadCommand,
+  streams: Streams,
+): Promise<number | undefined> {
+  const { code } = await askHere(docker, ['compose', 'version'], streams)
+  if (code !== 0) return undefined
+  const { composeHere } = await import('../compose/compose-here.ts')
+  const { path: socket, lost } = await context.engineSocket(machine)
+  return composeHere(
+    context,
+    machine,
+    command,
+    {
+      run: (words, given) =>
+        unlessLost(lost, given.signal, () =>
+          runHere(docker, words, given, environmentFor(socket, given.env)),
+        ),
+      ask: (words, { cwd, env }) =>
+        askHere(docker, words, { ...streams, cwd, env: environmentFor(socket, env) }),
+    },
+    streams,
+  )
+}
+
+/**
+ * Runs `docker ARGS` against a machine's engine and resolves to docker's exit code (128 plus
+ * the number when a signal killed it). With a docker on this computer's PATH that one runs, so
+ * that local files, logins and plugins work; without one, docker runs on the host.
+ * Rejects with a `UserError` only when docker could not be run.
+ */
+export async function runDocker(
+  context: Context,
+  machine: Machine,
+  args: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const code = await execInContainer(context, machine, args, streams)
+  if (code !== undefined) return code
+  context.hosted?.leave()
+  const docker = await findProgram('docker', streams.env)
+  const compose = args.includes('compose') ? await readComposeCommand(args) : undefined
+  if (docker !== undefined && compose !== undefined) {
+    const code = await runComposeHere(context, machine, docker, compose, streams)
+    if (code !== undefined) return code
+  }
+  if (docker === undefined || compose !== undefined) {
+    const { runDockerOnHost } = await import('./run-docker-on-host.ts')
+    return runDockerOnHost(context, machine, args, streams)
+  }
+  const { path, lost } = await context.engineSocket(machine)
+  const env = environmentFor(path, streams.env)
+  return unlessLost(lost, streams.signal, () => runHere(docker, args, streams, env))
+}
+
+/**
+ * {@link runDocker} without input and terminal, its output given line by line: for running on
+ * many machines at once.
+ */
+export async function runDockerLines(
+  context: Context,
+  machine: Machine,
+  args: readonly string[],
+  surroundings: Pick<Streams, 'env' | 'cwd' | 'signal'>,
+  onLine: TakeLine,
+): Promise<number> {
+  const stdin: Readable = Source.from([])
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const taken = Promise.all([
+    takeLines('stdout', stdout, onLine),
+    takeLines('stderr', stderr, onLine),
+  ])
+  const { env, cwd, signal } = surroundings
+  try {
+    return await runDocker(context, machine, args, { stdin, stdout, stderr, env, cwd, signal })
+  } finally {
+    stdout.end()
+    stderr.end()
+    await taken
+  }
+}

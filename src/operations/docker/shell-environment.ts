@@ -1,0 +1,81 @@
+import { UserError } from '../../errors.ts'
+import { type Machine, hostOf } from '../../machine/machine.ts'
+import { checkHostName } from '../../machine/ssh-config-text.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import type { Context } from '../context.ts'
+import { findAncestors } from '../connect/processes.ts'
+import { type EnvironmentChange, type Shell, requireShell, shellOf } from './shells.ts'
+
+/** What would lead docker away from the machine's socket. */
+const misleading = [
+  'DOCKER_CONTEXT',
+  'DOCKER_TLS',
+  'DOCKER_TLS_VERIFY',
+  'DOCKER_CERT_PATH',
+  'DOCKER_API_VERSION',
+] as const
+
+/** What `fleet env` sets. */
+const own = ['DOCKER_HOST', 'FLEET_MACHINE'] as const
+
+/**
+ * The shell to write for: the one named, else the one that fleet was started from, else the person's own.
+ * Throws kind `usage` for one that fleet does not know.
+ */
+export async function chooseShell(named: string | undefined, env: Context['env']): Promise<Shell> {
+  if (named !== undefined) return requireShell(named)
+  for (const { name } of await findAncestors()) {
+    const shell = shellOf(name)
+    if (shell !== undefined) return shell
+  }
+  const usual = env['SHELL']
+  if (usual) return requireShell(usual)
+  return process.platform === 'win32' ? 'powershell' : 'bash'
+}
+
+/** NO_PROXY, in both spellings, with one more address. */
+function withoutProxy(address: string, env: Context['env']): Record<string, string> {
+  const told = env['NO_PROXY'] ?? env['no_proxy'] ?? ''
+  const names = told.split(',').map((name) => name.trim())
+  const all = [...new Set([...names, address])].filter(Boolean).join(',')
+  return { NO_PROXY: all, no_proxy: all }
+}
+
+/**
+ * What makes docker, compose and everything else that reads DOCKER_HOST use a machine. Its socket stays for as long as the
+ * terminal that asks. Connects, so that what is in the way is told now. `bypassProxy`: programs are to reach the machine
+ * without the proxy.
+ */
+export async function describeEnvironment(
+  context: Context,
+  machine: Machine,
+  { bypassProxy }: { bypassProxy: boolean },
+): Promise<EnvironmentChange> {
+  const { name } = machine
+  const inventory = await context.inventory()
+  const { address } = hostOf(machine)
+  const holder = (await findAncestors()).at(-1)
+  if (address !== undefined && holder === undefined) {
+    throw new UserError('unsupported', 'nothing is known of the shell that asks', {
+      hint: 'make it a docker context, which stays: fleet context sync',
+    })
+  }
+  const { pid, since } = holder ?? { pid: process.pid, since: undefined }
+  const keep = (one: Machine) => context.keepEngineSocket(one, { pid, since })
+  await keep(machine)
+  await context.connect(machine)
+  const path = await keep(findMachine(await inventory.read(), name)) // its address may have been looked up anew
+  return {
+    set: {
+      DOCKER_HOST: `unix://${path}`,
+      FLEET_MACHINE: name,
+      ...(bypassProxy &&
+        address !== undefined &&
+        withoutProxy(checkHostName(name, 'address', address), context.env)),
+    },
+    unset: misleading.filter((variable) => context.env[variable] !== undefined),
+  }
+}
+
+/** Undoes it. */
+export const clearedEnvironment: EnvironmentChange = { set: {}, unset: own }

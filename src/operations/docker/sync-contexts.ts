@@ -1,0 +1,75 @@
+import { basename } from 'node:path'
+import type { Machine } from '../../machine/machine.ts'
+import { type DockerContext, openDockerContexts } from '../../state/docker-contexts.ts'
+import type { Context } from '../context.ts'
+
+/** What became of one docker context. */
+export interface SyncedContext {
+  readonly name: string
+  /** `taken`: a context of this name is somebody else's, and stays as it is. */
+  readonly state: 'written' | 'removed' | 'taken' | 'impossible'
+  /** Where it leads. */
+  readonly host: string
+}
+
+/** docker's own rule for names (`restrictedNamePattern` of docker/cli), and the one name that it keeps to itself. */
+const isContextName = (name: string): boolean =>
+  /^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$/.test(name) && name !== 'default'
+
+const hasEngine = ({ engine, host }: Machine): boolean =>
+  engine !== 'none' && host?.phase === 'ready'
+
+/**
+ * Makes a docker context of every machine, of the same name, and takes away those of machines that are no more. Nothing
+ * is connected to. Contexts that fleet did not write stay.
+ */
+export async function syncContexts(context: Context): Promise<SyncedContext[]> {
+  const { location, contexts, machines, inventory, ours } = await survey(context)
+  const wanted = [...machines.values()].filter(hasEngine)
+  const synced: SyncedContext[] = []
+  for (const machine of wanted) {
+    const { name } = machine
+    const there = contexts.find((one) => one.name === name)
+    if (!isContextName(name)) synced.push({ name, state: 'impossible', host: '' })
+    else if (there && there.inventory !== inventory) {
+      synced.push({ name, state: 'taken', host: there.host })
+    } else {
+      const host = `unix://${await context.keepEngineSocket(machine, 'context')}`
+      const description = `fleet: ${name} of ${location}`
+      await openDockerContexts(context.env).write({ name, description, host, inventory })
+      synced.push({ name, state: 'written', host })
+    }
+  }
+  const names = new Set<string>(wanted.map(({ name }) => name))
+  return [
+    ...synced,
+    ...(await remove(
+      context,
+      ours.filter(({ name }) => !names.has(name)),
+    )),
+  ]
+}
+
+/** Takes away the docker contexts of this inventory's machines. */
+export async function removeContexts(context: Context): Promise<SyncedContext[]> {
+  return remove(context, (await survey(context)).ours)
+}
+
+/** What there is: machines, and contexts. */
+async function survey(context: Context) {
+  const store = await context.inventory()
+  const { id, machines } = await store.read()
+  const contexts = await openDockerContexts(context.env).list()
+  const ours = contexts.filter(({ inventory }) => inventory === id)
+  return { location: store.location, machines, contexts, inventory: id, ours }
+}
+
+async function remove(
+  context: Context,
+  contexts: readonly DockerContext[],
+): Promise<SyncedContext[]> {
+  const store = openDockerContexts(context.env)
+  for (const { name } of contexts) await store.remove(name)
+  await context.forgetEngineSockets(contexts.map(({ host }) => basename(host)))
+  return contexts.map(({ name, host }) => ({ name, state: 'removed', host }))
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findKnownHost } from '../../transport/known-hosts.ts'
+import { askSsh } from '../../transport/ssh-config.ts'
+import type { Context } from '../context.ts'
+import { fanOut } from '../fan-out/fan-out.ts'
+import { type SshReachable, listSshReachable } from './ssh-client-config.ts'
+
+/** What ssh knows without the machines of the inventory, in a file. */
+interface OtherConfiguration {
+  withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
+}
+
+type Answer = readonly string[] | undefined
+
+/** The keywords by which a configuration leads a name to a host. */
+const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
+
+/** How many processes of ssh run at once. */
+const concurrency = 8
+
+/** How long a name server may take, in milliseconds. */
+const lookUpTime = 2_000
+
+/** What ssh says of a host, with its name taken out. */
+async function ask(context: Context, file: string, host: string): Promise<Answer> {
+  const lines = await askSsh({ host }, context.env, file)
+  return lines?.map((line) => line.toLowerCase().replaceAll(host.toLowerCase(), '\0'))
+}
+
+const differ = (a: Answer = [], b: Answer = [], concerns = /^/): boolean =>
+  JSON.stringify(a.filter((line) => concerns.test(line))) !==
+  JSON.stringify(b.filter((line) => concerns.test(line)))
+
+/**
+ * Whether a configuration says where `name` leads, or names it: it says something that it does not say of a name with
+ * one character more in front, nor behind, as it would by a pattern such as `web-*`.
+ */
+async function isConfigured(
+  context: Context,
+  file: string,
+  name: string,
+  ofOthers: Answer,
+): Promise<boolean> {
+  const answer = await ask(context, file, name)
+  if (!differ(answer, ofOthers)) return false
+  if (differ(answer, ofOthers, routing)) return true
+  return (
+    differ(answer, await ask(context, file, `x${name}`)) &&
+    differ(answer, await ask(context, file, `${name}x`))
+  )
+}
+
+/** Whether known_hosts has the name with keys that are none of the machine's. */
+async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable): Promise<boolean> {
+  const { trusted } = await findKnownHost({ address: name, port: 22 }, env)
+  return trusted.length > 0 && !trusted.some(({ key }) => host.hostKeys?.includes(key))
+}
+
+const addresses = async (name: string): Promise<readonly string[]> =>
+  (await lookup(name, { all: true })).map(({ address }) => address)
+
+/** Whether a name with a dot is that of another host in the network. */
+async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean> {
+  if (host.address.toLowerCase() === name.toLowerCase()) return false
+  const both = Promise.all([
+    addresses(`${name}.`), // with no domain of this computer's added
+    addresses(host.address).catch(() => [host.address]),
+  ]).then(
+    ([named, own]) => !named.some((address) => own.includes(address)),
+    () => false,
+  )
+  return Promise.race([both, sleep(lookUpTime, false, { ref: false })])
+}
+
+/**
+ * The machines whose names mean other hosts to this person's ssh already, each with the reason: were they given to ssh, a
+ * line of an inventory could lead `ssh` or `git` elsewhere.
+ */
+export async function findTakenNames(
+  context: Context,
+  configuration: OtherConfiguration,
+): Promise<ReadonlyMap<string, string>> {
+  const machines = await listSshReachable(context)
+  return configuration.withoutMachines(async (file) => {
+    const stranger = randomBytes(8).toString('hex')
+    const plain = await ask(context, file, stranger)
+    const dotted = await ask(context, file, `${stranger}.invalid`)
+    const whyTaken = async (machine: SshReachable): Promise<string | undefined> => {
+      const { name } = machine
+      const hasDot = name.includes('.')
+      if (await isConfigured(context, file, name, hasDot ? dotted : plain))
+        return 'your ssh configuration has a host of that name'
+      if (hasDot && (await isKnownAsAnother(context, machine)))
+        return 'known_hosts knows another host of that name'
+      if (hasDot && (await resolvesElsewhere(machine)))
+        return 'it is the name of another host in the network'
+      return undefined
+    }
+    const taken = new Map<string, string>()
+    const { signal } = context
+    for await (const outcome of fanOut(machines, whyTaken, { signal, concurrency })) {
+      if ('error' in outcome) throw outcome.error
+      if (outcome.value !== undefined) taken.set(outcome.machine.name, outcome.value)
+    }
+    return taken
+  })
+}

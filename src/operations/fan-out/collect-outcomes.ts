@@ -1,0 +1,57 @@
+import { UserError } from '../../errors.ts'
+import type { Context } from '../context.ts'
+import { type Outcome, type Work, fanOut } from './fan-out.ts'
+
+/** How work on several machines is done. */
+export interface GatherOptions<Machine, Value> {
+  readonly concurrency?: number | undefined
+  /** How long the work on one machine may take. */
+  readonly timeoutMs?: number | undefined
+  /** After this many failures no more machines are begun with. */
+  readonly maxFail?: number | undefined
+  /** Told of each outcome as it comes. */
+  readonly onOutcome?: (outcome: Outcome<Machine, Value>) => void
+}
+
+/** What came of work on several machines. */
+export interface Gathered<Machine, Value> {
+  /** In the order of the machines. */
+  readonly outcomes: readonly Outcome<Machine, Value>[]
+  /** The machines on which the work was not finished, or not begun, since it was stopped. */
+  readonly rest: readonly Machine[]
+  /** Whether the person stopped it. */
+  readonly cancelled: boolean
+}
+
+/**
+ * Does work on every machine and gathers what comes of it, also when that is stopped half-way: what has arrived is
+ * kept. Remembers the machines on which it did not succeed, for `--retry-failed`.
+ */
+export async function gather<Machine extends { readonly name: string }, Value>(
+  context: Pick<Context, 'signal' | 'failures' | 'clock'>,
+  machines: readonly Machine[],
+  work: Work<Machine, Value>,
+  { onOutcome, concurrency, timeoutMs, maxFail }: GatherOptions<Machine, Value> = {},
+): Promise<Gathered<Machine, Value>> {
+  const arrived = new Map<Machine, Outcome<Machine, Value>>()
+  let cancelled = false
+  try {
+    const { signal, clock } = context
+    const timeLimit = timeoutMs === undefined ? undefined : { ms: timeoutMs, clock }
+    const options = { signal, concurrency, timeLimit, maxFail }
+    for await (const outcome of fanOut(machines, work, options)) {
+      arrived.set(outcome.machine, outcome)
+      onOutcome?.(outcome)
+    }
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === 'cancelled')) throw error
+    cancelled = true
+  }
+  const outcomes = machines.flatMap((machine) => arrived.get(machine) ?? [])
+  const rest = machines.filter((machine) => !arrived.has(machine))
+  const failed = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.machine] : []))
+  const unfinished = new Set([...failed, ...rest])
+  const names = machines.filter((machine) => unfinished.has(machine)).map(({ name }) => name)
+  await (await context.failures()).keep(names)
+  return { outcomes, rest, cancelled }
+}

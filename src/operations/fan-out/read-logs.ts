@@ -1,0 +1,54 @@
+import type { Engine } from '../../engine/engine.ts'
+import { type LogLine, type LogOptions, streamLogs } from '../../engine/logs.ts'
+import { UserError } from '../../errors.ts'
+import { interleave } from './interleave.ts'
+import { mergeSorted } from './merge-sorted.ts'
+
+/** A container whose logs to read. */
+export interface LogSource {
+  readonly machine: string
+  /** Its name or id. */
+  readonly container: string
+  readonly engine: Engine
+}
+
+type Origin = Pick<LogSource, 'machine' | 'container'>
+
+/** A line of one container, or what ended the reading of its log; the other containers go on. */
+export type LogEntry = Origin & (LogLine | { readonly error: UserError })
+
+/**
+ * The logs of many containers as one: in the order of time, or, following, as lines come.
+ * Hosts tell time by their own clocks. Throws the signal's reason when aborted.
+ */
+export async function* readLogs(
+  sources: readonly LogSource[],
+  { signal, ...options }: LogOptions & { readonly signal: AbortSignal },
+): AsyncGenerator<LogEntry, void> {
+  const left = new AbortController()
+  const logOptions = { ...options, signal: AbortSignal.any([signal, left.signal]) }
+  const logs = sources.map((source) => readLog(source, logOptions))
+  try {
+    if (options.follow === true) yield* interleave(logs, signal)
+    else yield* mergeSorted(logs, timeOf)
+  } finally {
+    left.abort()
+  }
+}
+
+/** Failures sort first, so that they are told at once. */
+const timeOf = (entry: LogEntry): string => ('error' in entry ? '' : entry.time)
+
+async function* readLog(
+  { machine, container, engine }: LogSource,
+  options: LogOptions,
+): AsyncGenerator<LogEntry, void> {
+  try {
+    for await (const line of streamLogs(engine, container, options)) {
+      yield { machine, container, ...line }
+    }
+  } catch (error) {
+    if (!(error instanceof UserError) || options.signal?.aborted === true) throw error
+    yield { machine, container, error }
+  }
+}

@@ -1,0 +1,86 @@
+import { constants } from 'node:os'
+import { pipeline } from 'node:stream/promises'
+import { codeOf } from '../../errors.ts'
+import { exitCodeOf } from '../../transport/exit-code.ts'
+import type {
+  CommandLine,
+  ExecOptions,
+  RunningCommand,
+  Transport,
+} from '../../transport/transport.ts'
+import { type Streams, signalBehind } from '../docker/streams.ts'
+
+/** What a program gets that writes to a pipe which nobody reads (POSIX: SIGPIPE). */
+const brokenPipe = 128 + constants.signals.SIGPIPE
+
+/** The shell that the host gives to whoever logs in. */
+const loginShell: CommandLine = { shell: 'exec "$SHELL" -l' }
+
+/** The terminal to give the command: as ours, when both its ends are one. */
+function terminalOf({ stdin, stdout, env }: Streams): ExecOptions['terminal'] {
+  if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined
+  const { columns = 80, rows = 24 } = stdout
+  return { type: env['TERM'] || 'xterm', columns, rows }
+}
+
+/** Makes the terminal here a mere wire to the one on the host; the result undoes it. */
+function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () => void {
+  const resize = (): void =>
+    running.resize({ columns: stdout.columns ?? 80, rows: stdout.rows ?? 24 })
+  stdin.setRawMode?.(true)
+  stdout.on('resize', resize)
+  return () => {
+    stdout.off('resize', resize)
+    stdin.setRawMode?.(false)
+  }
+}
+
+/**
+ * Runs a command (the login shell when there is none) on a host as if it ran here: input, output,
+ * terminal, window size, signals and exit code are carried. Rejects with kind `unreachable` when the link is lost.
+ * `kill` sends a signal, such as `TERM`; `started` is called once the command runs.
+ */
+export async function runOnHost(
+  transport: Transport,
+  command: CommandLine | undefined,
+  streams: Streams,
+  kill = (running: RunningCommand, name: string): void => running.kill(name),
+  started = (): void => {},
+): Promise<number> {
+  const { stdin, stdout, stderr, signal } = streams
+  const channel = new AbortController()
+  const terminal = terminalOf(streams)
+  const giveUp = (): void => channel.abort(signal.reason) // a host that hangs starts nothing
+  signal.addEventListener('abort', giveUp)
+  const running = await transport
+    .exec(command ?? loginShell, {
+      signal: channel.signal,
+      ...(terminal === undefined ? {} : { terminal }),
+    })
+    .finally(() => signal.removeEventListener('abort', giveUp))
+  started()
+  const leaveTerminal = terminal === undefined ? undefined : joinTerminals(streams, running)
+  const sendSignal = (): void => kill(running, signalBehind(signal).slice('SIG'.length))
+  signal.addEventListener('abort', sendSignal)
+  if (signal.aborted) sendSignal()
+  running.stdin.on('error', () => {}) // a command may end without reading its input
+  stdin.pipe(running.stdin)
+  try {
+    const [status] = await Promise.all([
+      running.exit,
+      pipeline(running.stdout, stdout, { end: false }),
+      pipeline(running.stderr, stderr, { end: false }),
+    ])
+    return exitCodeOf(status)
+  } catch (error) {
+    running.exit.catch(() => {})
+    channel.abort()
+    if (codeOf(error) === 'EPIPE') return brokenPipe
+    throw error
+  } finally {
+    signal.removeEventListener('abort', sendSignal)
+    stdin.unpipe(running.stdin)
+    stdin.pause()
+    leaveTerminal?.()
+  }
+}

@@ -1,0 +1,99 @@
+import type { MachineEntry } from '../../machine/machine.ts'
+import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+import type { InventoryStore } from '../../state/inventory.ts'
+import type { TextEdit } from '../../state/file-inventory.ts'
+import type { Context } from '../context.ts'
+import type { Change, InventoryChanges } from './describe-changes.ts'
+
+/** An inventory whose changes are committed. */
+export interface AuditedInventory {
+  readonly store: InventoryStore
+  /**
+   * Commits what was written to the inventory where it says `audit: git`; never pushes. What else is changed in the file,
+   * by another command or by hand, is not committed. Resolves to why that could not be, if so: what was done stays done.
+   */
+  commit(verb: string): Promise<string | undefined>
+}
+
+/** Notes what a change makes of something, from its first state on, once it has been written. */
+function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
+  let last: Change<Value> | undefined
+  return {
+    /** Passes on what a change is given and what it makes of that; it may be made again on a newer state. */
+    watch<Rest extends unknown[]>(
+      change: (before: Value | undefined, ...rest: Rest) => Value | undefined,
+    ) {
+      return (before: Value | undefined, ...rest: Rest): Value | undefined => {
+        const kept = structuredClone(before)
+        const after = change(before, ...rest)
+        last = { before: kept, after }
+        return after
+      }
+    },
+    keep: (): void => {
+      if (last === undefined) return
+      const { before } = changes.get(name) ?? last
+      changes.set(name, { before, after: last.after })
+    },
+  }
+}
+
+/** Watches what is written through a store; `edits` are the texts that it writes, as it writes them. */
+export function auditInventory(
+  store: InventoryStore,
+  edits: readonly TextEdit[],
+  env: Context['env'],
+): AuditedInventory {
+  const renamed: [string, string][] = []
+  const changes = {
+    renamed,
+    entries: new Map<string, Change<MachineEntry>>(),
+    profiles: new Map<string, Change<ProfileEntry>>(),
+    operators: new Map<string, Change<OperatorEntry>>(),
+  } satisfies InventoryChanges
+  const watched: InventoryStore = {
+    ...store,
+    async update(name, change) {
+      const noted = noteIn(changes.entries, name)
+      await store.update(name, noted.watch(change))
+      noted.keep()
+    },
+    async updateAll(names, change) {
+      const noted = new Map(names.map((name) => [name, noteIn(changes.entries, name)]))
+      await store.updateAll(names, (name, newest) => {
+        const before = newest.entries.get(name)
+        const watch = noted.get(name)?.watch(() => change(name, newest))
+        return watch === undefined ? change(name, newest) : watch(before)
+      })
+      for (const { keep } of noted.values()) keep()
+    },
+    async updateProfile(name, change) {
+      const noted = noteIn(changes.profiles, name)
+      await store.updateProfile(name, noted.watch(change))
+      noted.keep()
+    },
+    async updateOperator(name, change) {
+      const noted = noteIn(changes.operators, name)
+      await store.updateOperator(name, noted.watch(change))
+      noted.keep()
+    },
+    async rename(from, to) {
+      await store.rename(from, to)
+      renamed.push([from, to])
+    },
+  }
+  return {
+    store: watched,
+    async commit(verb) {
+      if (edits.length === 0) return undefined
+      try {
+        if ((await store.read()).audit !== 'git') return undefined
+        const { commitEdits } = await import('./commit-file.ts') // few commands write, and few of these commit
+        const { describeChanges } = await import('./describe-changes.ts')
+        return await commitEdits(store.location, edits, describeChanges(changes, verb), env)
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error)
+      }
+    },
+  }
+}

@@ -1,0 +1,121 @@
+import { realpath } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import type { DriverDefinition } from '../../drivers/driver.ts'
+import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
+import { UserError, codeOf, fileTroubleOf, messageOf } from '../../errors.ts'
+import { checkInventory } from '../../state/check-inventory.ts'
+import { findSecretsInFile } from '../../state/check-secrets.ts'
+import { runGit } from '../../state/git.ts'
+import type { Inventory, InventoryStore } from '../../state/inventory.ts'
+import { decodeInventory, readInventoryFile } from '../../state/inventory-text.ts'
+import type { Context } from '../context.ts'
+import { readUserData } from '../create/read-user-data.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** Which state of the inventory is meant. */
+interface Check {
+  /** What the next commit will have, in place of what is on disk. */
+  readonly staged: boolean
+}
+
+/** What was found right. */
+interface Checked {
+  readonly location: string
+  readonly machines: number
+  /** Why the options of a driver could not be checked: its code is not trusted. */
+  readonly unchecked: readonly UntrustedDriver[]
+}
+
+async function readStaged(location: string, env: Context['env']): Promise<string> {
+  const file = await realpath(location).catch(() => location)
+  const { code, stdout, stderr } = await showStaged(dirname(file), basename(file), env)
+  if (code === 0) return stdout
+  const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
+  const why = isUnknown ? '' : `: ${stderr.trim()}`
+  throw new UserError('inventory', `git has no staged ${location}${why}`, {
+    hint: `git add ${shellQuote(location)}`,
+  })
+}
+
+const showStaged = (folder: string, path: string, env: Context['env']) =>
+  runGit(folder, ['cat-file', 'blob', `:./${path}`], env)
+
+async function readDisk(store: InventoryStore): Promise<string> {
+  const { location } = store
+  const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
+    if (error instanceof UserError) throw error
+    if (codeOf(error) === 'ENOENT') await store.read() // says what to do without an inventory
+    throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
+      hint: 'fleet init',
+      cause: error,
+    })
+  })
+  return decodeInventory(bytes, location)
+}
+
+/** The content of a file that the inventory names; nothing where git has not staged it. */
+async function readNamed(
+  context: Context,
+  location: string,
+  { path, staged }: { readonly path: string } & Check,
+): Promise<Uint8Array | undefined> {
+  if (!staged) return readUserData(location, path)
+  const folder = dirname(await realpath(location).catch(() => location))
+  const { code, stdout } = await showStaged(folder, path, context.env)
+  return code === 0 ? Buffer.from(stdout) : undefined
+}
+
+/** Checks the files of user-data that the inventory names: that they are there, in its folder, and hold no secrets. */
+async function checkUserData(
+  context: Context,
+  { machines, profiles }: Inventory,
+  { location, staged }: { readonly location: string } & Check,
+): Promise<void> {
+  const specs = [...machines.values(), ...profiles.values()]
+  const paths = new Set(specs.flatMap(({ userData }) => (userData === undefined ? [] : [userData])))
+  const found: string[] = []
+  for (const path of paths) {
+    const content = await readNamed(context, location, { path, staged })
+    if (content !== undefined) found.push(...findSecretsInFile(content, path))
+  }
+  if (found.length === 0) return
+  throw new UserError('inventory', found.join('\n'), {
+    hint: 'remove them, and replace at its issuer what was ever committed; mark a line that holds no secret with a comment: gitleaks:allow',
+  })
+}
+
+/** A driver's options, or why they are not known here. */
+interface KnownDriver {
+  readonly options?: DriverDefinition['options']
+  readonly untrusted?: UntrustedDriver
+  readonly trouble?: string
+}
+
+async function findKnown(context: Context, name: string): Promise<KnownDriver> {
+  try {
+    return { options: (await context.driver(name)).options }
+  } catch (error) {
+    return error instanceof UntrustedDriver ? { untrusted: error } : { trouble: messageOf(error) }
+  }
+}
+
+/** Checks the inventory for all that others would trip over. Throws kind `inventory` naming every place. */
+export async function checkShared(context: Context, { staged }: Check): Promise<Checked> {
+  const store = await context.inventory()
+  const { location } = store
+  const text = await (staged ? readStaged(location, context.env) : readDisk(store))
+  const known = new Map<string, KnownDriver>()
+  const loadOptions = async (names: readonly string[]) => {
+    for (const name of names) {
+      if (!known.has(name)) known.set(name, await findKnown(context, name))
+    }
+    return { optionsOf: (name: string) => known.get(name)?.options }
+  }
+  const inventory = await checkInventory(text, location, loadOptions, async (name) => {
+    await loadOptions([name])
+    return known.get(name)?.trouble
+  })
+  await checkUserData(context, inventory, { location, staged })
+  const unchecked = [...known.values()].flatMap(({ untrusted = [] }) => untrusted)
+  return { location, machines: inventory.machines.size, unchecked }
+}

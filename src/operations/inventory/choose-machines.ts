@@ -1,0 +1,129 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { isMachineName } from '../../machine/name.ts'
+import { nearest } from '../../machine/nearest.ts'
+import { parseSelector, select } from '../../machine/selector.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import type { Context } from '../context.ts'
+
+/** The machine called `name`. Throws kind `unknown-machine`, with the nearest name. */
+export function findMachine(inventory: Inventory, name: string): Machine {
+  const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
+  if (machine !== undefined) return machine
+  const near = nearest(name, [...inventory.machines.keys()])
+  throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
+    hint: near === undefined ? 'fleet ls shows the machines' : `did you mean ${near}?`,
+  })
+}
+
+/** What plain commands mean: the name in $FLEET_MACHINE, else the active machine's, if any. */
+export const activeName = async (context: Context): Promise<string | undefined> =>
+  context.machineFromEnvironment ?? (await (await context.active()).current())
+
+/** The machine that $FLEET_MACHINE names in place of `name`, if it names another. */
+export const overrideOf = ({ machineFromEnvironment }: Context, name: string): string | undefined =>
+  machineFromEnvironment === name ? undefined : machineFromEnvironment
+
+/** The machine that plain commands mean, if any. Throws kind `unknown-machine` where that is gone, and tells who named it. */
+export async function findActive(
+  context: Context,
+  inventory: Inventory,
+): Promise<Machine | undefined> {
+  const name = await activeName(context)
+  if (name === undefined) return undefined
+  const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
+  if (machine !== undefined) return machine
+  const [who, hint] =
+    context.machineFromEnvironment === undefined
+      ? ['the active machine is', 'choose another one: fleet use NAME']
+      : ['$FLEET_MACHINE says', 'unset it, or name a machine: fleet ls shows them']
+  throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
+}
+
+/** The one machine that a command means: the named one, else $FLEET_MACHINE, else the active one. */
+export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
+  const inventory = await (await context.inventory()).read()
+  if (name !== undefined) return findMachine(inventory, name)
+  const active = await findActive(context, inventory)
+  if (active !== undefined) return active
+  throw new UserError('usage', 'no machine was named, and none is active', {
+    hint: 'name one with --machine NAME, or make one active: fleet use NAME',
+  })
+}
+
+/** Which machines a person named. */
+interface Wanted {
+  readonly machine: string | undefined
+  readonly on: readonly string[]
+  /** Only those on which the last command for several did not succeed. */
+  readonly retryFailed?: boolean
+}
+
+/** Whether a person chose machines as many, be it one: then answers tell theirs. */
+export const choosesMany = ({ on, retryFailed = false }: Wanted): boolean =>
+  on.length > 0 || retryFailed
+
+/** Those of `machines` on which the last command for several did not succeed. */
+async function thatFailed(
+  context: Context,
+  machines: readonly Machine[],
+): Promise<readonly Machine[]> {
+  const names = new Set(await (await context.failures()).read())
+  const failed = machines.filter(({ name }) => names.has(name))
+  if (failed.length > 0) return failed
+  throw new UserError('unknown-machine', 'no machine failed the last time', {
+    hint: 'choose them with --on or --all',
+  })
+}
+
+/** Those of several machines that have an engine. Throws where none has. */
+export function withEngines(chosen: readonly Machine[]): Machine[] {
+  const withEngine = chosen.filter((machine) => machine.engine !== 'none')
+  if (withEngine.length === 0) {
+    throw new UserError('unknown-machine', 'the machines selected have no Docker engine', {
+      hint: 'their entries say engine: none',
+    })
+  }
+  return withEngine
+}
+
+/**
+ * The machines that a command means: those that `selectors` choose, else the one that `chooseMachine` finds. Hosts without
+ * an engine are among them.
+ */
+export async function chooseHosts(context: Context, wanted: Wanted): Promise<readonly Machine[]> {
+  const { machine, on, retryFailed = false } = wanted
+  if (!choosesMany(wanted)) return [await chooseMachine(context, machine)]
+  const { machines } = await (await context.inventory()).read()
+  const all = [...machines.values()]
+  const selected = on.length === 0 ? all : select(all, parseSelector(on))
+  return retryFailed ? thatFailed(context, selected) : selected
+}
+
+/** The machines to list: those chosen, else all. Needs no active one. */
+export async function listMachines(
+  context: Context,
+  { machine, on }: { machine: string | undefined; on: readonly string[] },
+): Promise<Machine[]> {
+  const inventory = await (await context.inventory()).read()
+  if (machine !== undefined) return [findMachine(inventory, machine)]
+  const all = [...inventory.machines.values()]
+  return on.length === 0 ? all : [...select(all, parseSelector(on))]
+}
+
+/** The machines named as arguments, else those that the options choose, in the order of the inventory, else the active one. */
+export async function namedMachines(
+  context: Context,
+  {
+    names,
+    ...targets
+  }: { names: readonly string[]; machine: string | undefined; on: readonly string[] },
+): Promise<Machine[]> {
+  if (names.length > 0) {
+    const inventory = await (await context.inventory()).read()
+    return [...new Set(names)].map((name) => findMachine(inventory, name))
+  }
+  return targets.on.length > 0
+    ? listMachines(context, targets)
+    : [await chooseMachine(context, targets.machine)]
+}

@@ -1,0 +1,158 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { MachineEntry } from '../../machine/machine.ts'
+import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+
+/** What something was before a command, and what it is after it. */
+export interface Change<Value> {
+  readonly before: Value | undefined
+  readonly after: Value | undefined
+}
+
+/** What one command changed in an inventory, by name. */
+export interface InventoryChanges {
+  readonly entries: ReadonlyMap<string, Change<MachineEntry>>
+  readonly profiles: ReadonlyMap<string, Change<ProfileEntry>>
+  readonly operators: ReadonlyMap<string, Change<OperatorEntry>>
+  /** Old names of machines, and their new ones. */
+  readonly renamed: readonly (readonly [string, string])[]
+}
+
+/** Longer values are cut, and longer subjects become a list in the body; in characters. */
+const longest = { value: 40, subject: 72 } as const
+
+/** A field of an entry, and how to read it. Those of the record are none. */
+const isField = (key: string): boolean => key !== 'host'
+
+/** The fields of an entry as `fleet set` names them. */
+function fieldsOf(entry: MachineEntry | ProfileEntry): ReadonlyMap<string, unknown> {
+  const { options = {}, labels = {}, engine, ...fields } = entry
+  return new Map<string, unknown>([
+    ...Object.entries(fields).filter(([key]) => isField(key)),
+    ...(engine === undefined ? [] : [['engine', engineText(engine)] as const]),
+    ...Object.entries(options),
+    ...Object.entries(labels).map(([key, value]) => [`label.${key}`, value] as const),
+  ])
+}
+
+const engineText = (engine: NonNullable<MachineEntry['engine']>): string =>
+  typeof engine === 'string' ? engine : (Object.values(engine)[0] ?? '')
+
+function valueText(value: unknown): string {
+  const text = typeof value === 'string' && /^\S+$/.test(value) ? value : JSON.stringify(value)
+  return text.length <= longest.value ? text : `${text.slice(0, longest.value - 1)}…`
+}
+
+/** The value of a field as people read it, where it has one. */
+const shownIn = (fields: ReadonlyMap<string, unknown>, key: string): string | undefined =>
+  fields.has(key) ? valueText(fields.get(key)) : undefined
+
+/** A field that a change gave another value. */
+export interface FieldChange {
+  readonly key: string
+  /** As people read them; undefined where the field is not there. */
+  readonly from: string | undefined
+  readonly to: string | undefined
+}
+
+/** The fields that differ between two states of an entry, the record aside. */
+export function changedFields(
+  before: MachineEntry | ProfileEntry,
+  after: MachineEntry | ProfileEntry,
+): readonly FieldChange[] {
+  const [was, is] = [fieldsOf(before), fieldsOf(after)]
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .filter((key) => !isDeepStrictEqual(was.get(key), is.get(key)))
+    .map((key) => ({ key, from: shownIn(was, key), to: shownIn(is, key) }))
+}
+
+/** `Set type of web-1, web-2 to t4g.small`, for each field and value. */
+function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): string[] {
+  const whose = new Map<string, { readonly field: FieldChange; readonly names: string[] }>()
+  for (const [name, fields] of changed) {
+    for (const field of fields) {
+      const same = JSON.stringify([field.key, field.to])
+      const { names } = whose.get(same) ?? { names: [] }
+      whose.set(same, { field, names: [...names, name] })
+    }
+  }
+  return [...whose.values()].map(({ field: { key, to }, names }) =>
+    to === undefined
+      ? `Unset ${key} of ${names.join(', ')}`
+      : `Set ${key} of ${names.join(', ')} to ${to}`,
+  )
+}
+
+const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
+  before?.host?.phase !== 'ready' && after?.host?.phase === 'ready'
+
+/** What was done to a machine, as a verb that takes several; undefined where its fields tell better. */
+function deedOf(change: Change<MachineEntry>, verb: string): string | undefined {
+  const { before, after } = change
+  if (after === undefined) return verb === 'forget' ? 'Forget' : 'Remove'
+  if (after.host?.phase === 'removing') return 'Begin to remove'
+  if (before === undefined || wasUnfinished(change)) {
+    if (after.host === undefined) return 'Add'
+    if (after.host.phase === 'creating') return 'Begin to create'
+    return after.host.token === undefined ? 'Adopt' : 'Create'
+  }
+  return undefined
+}
+
+function entryClauses({ entries, renamed }: InventoryChanges, verb: string): string[] {
+  const deeds = new Map<string, string[]>()
+  const note = (deed: string, name: string) => deeds.set(deed, [...(deeds.get(deed) ?? []), name])
+  const fields = new Map<string, readonly FieldChange[]>()
+  for (const [name, change] of entries) {
+    const { before, after } = change
+    if (isDeepStrictEqual(before, after)) continue
+    const deed = deedOf(change, verb)
+    const changed = before && after ? changedFields(before, after) : []
+    if (deed !== undefined) note(deed, name)
+    else if (changed.length === 0) note('Update the record of', name)
+    else fields.set(name, changed)
+  }
+  return [
+    ...renamed.map(([from, to]) => `Rename ${from} to ${to}`),
+    ...[...deeds].map(([deed, names]) => `${deed} ${names.join(', ')}`),
+    ...fieldClauses(fields),
+  ]
+}
+
+const profileClauses = ({ profiles }: InventoryChanges): string[] =>
+  fieldClauses(
+    new Map(
+      [...profiles].map(([name, { before, after }]) => [
+        `profile ${name}`,
+        changedFields(before ?? {}, after ?? {}),
+      ]),
+    ),
+  )
+
+const operatorClauses = ({ operators }: InventoryChanges): string[] =>
+  [...operators]
+    .filter(([, { before, after }]) => !isDeepStrictEqual(before, after))
+    .map(([name, { before, after }]) => {
+      const deed = before === undefined ? 'Add' : after === undefined ? 'Remove' : 'Change'
+      return `${deed} operator ${name}`
+    })
+
+/** A message for a commit of what the command `verb` changed: one line, or a heading and a list. */
+export function describeChanges(changes: InventoryChanges, verb: string): string {
+  const clauses = [
+    ...entryClauses(changes, verb),
+    ...profileClauses(changes),
+    ...operatorClauses(changes),
+  ]
+  if (clauses.length === 0) return `Change the inventory (fleet ${verb})`
+  const [first = '', ...others] = clauses
+  const subject = [first, ...others.map((text) => text[0]?.toLowerCase() + text.slice(1))].join(
+    '; ',
+  )
+  if (subject.length <= longest.subject) return subject
+  const names = [...changes.entries.keys(), ...changes.profiles.keys(), ...changes.operators.keys()]
+  const isOneDeed = others.length === 0 && names.length > 1
+  const heading = isOneDeed
+    ? `${first.replace(/ [^ ]+, .*$/s, '')} ${names.length} machines`
+    : `Change ${names.length === 1 ? names[0] : `${names.length} entries`}`
+  return `${heading}\n\n${clauses.join('\n')}`
+}

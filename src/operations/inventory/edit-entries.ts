@@ -1,0 +1,60 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../errors.ts'
+import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Inventory, entryFor } from '../../state/inventory.ts'
+import type { Context } from '../context.ts'
+import type { Outcome } from '../fan-out/fan-out.ts'
+
+/** An entry as it is to be, and the machine that it describes together with its profiles. */
+export interface EditedEntry {
+  readonly entry: MachineEntry
+  readonly machine: Machine
+}
+
+/** The machines as `edit` makes them, or why it does not. */
+function attempt(
+  inventory: Inventory,
+  machines: readonly Machine[],
+  edit: (inventory: Inventory, name: MachineName) => EditedEntry,
+): Outcome<Machine, Machine>[] {
+  return machines.map((machine) => {
+    try {
+      return { machine, value: edit(inventory, machine.name).machine }
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      return { machine, error }
+    }
+  })
+}
+
+/**
+ * Changes the entries of all machines in one write. Where one of them cannot be changed so, nothing is written, and the outcomes say
+ * of which machines that is true, and why.
+ */
+export async function editEntries(
+  context: Pick<Context, 'inventory'>,
+  machines: readonly Machine[],
+  edit: (inventory: Inventory, name: MachineName) => EditedEntry,
+): Promise<Outcome<Machine, Machine>[]> {
+  const store = await context.inventory()
+  const attempted = attempt(await store.read(), machines, edit)
+  if (attempted.some((outcome) => 'error' in outcome)) return attempted
+  const edited = new Map<MachineName, Machine>()
+  const names = machines.map(({ name }) => name)
+  await store.updateAll(names, (name, newest) => {
+    const { entry, machine } = edit(newest, name)
+    edited.set(name, machine)
+    const isUnchanged = isDeepStrictEqual(entry, entryFor(newest, name))
+    return isUnchanged ? newest.entries.get(name) : entry // one that only a profile wants stays so
+  })
+  return machines.map((machine) => ({ machine, value: edited.get(machine.name) ?? machine }))
+}
+
+/** The outcome of one machine: its failure is thrown. */
+export function onlyValue<Value>(outcomes: readonly Outcome<Machine, Value>[]): Value {
+  const [outcome] = outcomes
+  if (outcome === undefined) throw new TypeError('there is no outcome')
+  if ('error' in outcome) throw outcome.error
+  return outcome.value
+}

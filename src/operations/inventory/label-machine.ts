@@ -1,0 +1,44 @@
+import { parseLabel } from '../../machine/labels.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Inventory, entryFor } from '../../state/inventory.ts'
+import { checkSettable } from './check-settable.ts'
+import type { Context } from '../context.ts'
+import { findMachine } from './choose-machines.ts'
+import { type EditedEntry, editEntries } from './edit-entries.ts'
+import type { Outcome } from '../fan-out/fan-out.ts'
+
+/** Labels to set, and keys of labels to remove. */
+export interface LabelChange {
+  readonly set: ReadonlyMap<string, string>
+  readonly remove: ReadonlySet<string>
+}
+
+/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+export function parseLabelChange(words: readonly string[]): LabelChange {
+  const hint = 'write key=value to set a label and key- to remove one'
+  const removed = words.filter((word) => /^[^=]+-$/.test(word))
+  const set = words.filter((word) => !removed.includes(word)).map((word) => parseLabel(word, hint))
+  return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }
+}
+
+/** Sets and removes labels of machines, of all or none. The outcomes are the machines then, or, where nothing was written, the reasons. */
+export async function labelMachines(
+  context: Context,
+  machines: readonly Machine[],
+  change: LabelChange,
+): Promise<Outcome<Machine, Machine>[]> {
+  const edit = (newest: Inventory, name: MachineName): EditedEntry => {
+    const before = entryFor(newest, findMachine(newest, name).name) ?? {}
+    const { labels: had = {}, ...rest } = before
+    const own = Object.fromEntries(
+      [...new Map([...Object.entries(had), ...change.set])].filter(
+        ([key]) => !change.remove.has(key),
+      ),
+    )
+    const entry = Object.keys(own).length === 0 ? rest : { ...rest, labels: own }
+    const removed = Array.from(change.remove, (key) => `label.${key}`)
+    return { entry, machine: checkSettable(newest, name, { before, entry, removed }) }
+  }
+  return editEntries(context, machines, edit)
+}

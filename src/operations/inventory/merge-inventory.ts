@@ -1,0 +1,51 @@
+import { readFile, realpath, writeFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { UserError } from '../../errors.ts'
+import { mergeLines, runGit } from '../../state/git.ts'
+import { mergeInventories } from '../../state/merge-inventories.ts'
+import type { Context } from '../context.ts'
+
+type Surroundings = Pick<Context, 'env'>
+
+/** Merges files as git hands them to a merge driver (gitattributes(5)) into that of ours. Resolves to what is left to decide. */
+export async function mergeFiles(
+  { env }: Surroundings,
+  [base, ours, theirs]: readonly [string, string, string],
+): Promise<readonly string[]> {
+  const [one = '', two = '', three = ''] = await Promise.all(
+    [base, ours, theirs].map((file) => readFile(file, 'utf8')),
+  )
+  const { text, conflicts } = await mergeInventories({ base: one, ours: two, theirs: three }, (v) =>
+    mergeLines(v, env),
+  )
+  await writeFile(ours, text)
+  return conflicts
+}
+
+/**
+ * Merges an inventory that git left in conflict, from the three states that git keeps of it meanwhile. Throws kind
+ * `usage` where it is in none. Resolves to what is left to decide.
+ */
+export async function mergeConflicted(
+  { env }: Surroundings,
+  location: string,
+): Promise<readonly string[]> {
+  const file = await realpath(location).catch(() => location)
+  const folder = dirname(file)
+  const stage = async (number: number): Promise<string | undefined> => {
+    const blob = `:${number}:./${basename(file)}`
+    const { code, stdout } = await runGit(folder, ['cat-file', 'blob', blob], env)
+    return code === 0 ? stdout : undefined
+  }
+  const [base = '', ours, theirs] = [await stage(1), await stage(2), await stage(3)]
+  if (ours === undefined || theirs === undefined) {
+    throw new UserError('usage', `${location} is in no conflict that git knows of`, {
+      hint: 'git status shows where a merge or rebase stands',
+    })
+  }
+  const { text, conflicts } = await mergeInventories({ base, ours, theirs }, (versions) =>
+    mergeLines(versions, env),
+  )
+  await writeFile(file, text)
+  return conflicts
+}

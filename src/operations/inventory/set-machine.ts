@@ -1,0 +1,151 @@
+import type { DriverDefinition } from '../../drivers/driver.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Inventory, entryFor, machineWith } from '../../state/inventory.ts'
+import { checkSettable } from './check-settable.ts'
+import { findMachine } from './choose-machines.ts'
+import type { Context } from '../context.ts'
+import { type EditedEntry, editEntries, onlyValue } from './edit-entries.ts'
+import type { Outcome } from '../fan-out/fan-out.ts'
+import { allowTyped } from './grants.ts'
+import { checkMachineOptions, withOption } from './set-option.ts'
+
+/** One `key=value` word, or `key-`, which has no value. */
+export interface Setting {
+  readonly key: string
+  readonly value: string | undefined
+}
+
+/** What can be set besides `label.KEY` and options of the driver. */
+export const known = ['protected', 'engine', 'via', 'userData'] as const
+
+type Known = (typeof known)[number]
+
+export const isKnown = (key: string): boolean =>
+  known.includes(key as Known) || key.startsWith('label.')
+
+/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+export function parseSettings(words: readonly string[]): readonly Setting[] {
+  return words.map((word) => {
+    const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
+    if (key === undefined) {
+      throw new UserError('usage', `${JSON.stringify(word)} sets nothing`, {
+        hint: `write key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
+      })
+    }
+    return { key, value }
+  })
+}
+
+function engineOf(value: string | undefined): MachineEntry['engine'] {
+  if (value === undefined || value === 'none') return value
+  return ['distribution', 'stable', 'test'].includes(value)
+    ? { channel: value as 'stable' }
+    : { version: value }
+}
+
+function protectionOf(value: string | undefined): boolean | undefined {
+  if (value === undefined) return undefined
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new UserError('usage', 'protected is true or false')
+}
+
+/** An entry with one setting laid over it; what is undefined is not written. */
+export function withSetting(
+  { labels: before, ...entry }: MachineEntry,
+  { key, value }: Setting,
+): MachineEntry {
+  if (key.startsWith('label.')) {
+    const { [key.slice('label.'.length)]: _old, ...others } = before ?? {}
+    const added = value === undefined ? {} : { [key.slice('label.'.length)]: value }
+    const labels = { ...others, ...added }
+    return Object.keys(labels).length === 0 ? entry : { ...entry, labels }
+  }
+  const set =
+    key === 'protected'
+      ? protectionOf(value)
+      : key === 'engine'
+        ? engineOf(value)
+        : (value ?? undefined)
+  const { [key as Known]: _old, ...others } = entry
+  return {
+    ...others,
+    ...(before !== undefined && { labels: before }),
+    ...(set !== undefined && { [key]: set }),
+  }
+}
+
+/**
+ * Changes what the entries of machines say, all or none; what a profile says is overridden there. Their hosts stay as they are until
+ * `fleet apply`. A path outside the folder of the inventory is allowed by being typed. The outcomes are what holds then, or, where
+ * nothing was written, the reasons: kind `usage` for a key that is neither fleet's nor an option of the driver, and for options that
+ * the driver does not take.
+ */
+export async function setMachines(
+  context: Context,
+  machines: readonly Machine[],
+  settings: readonly Setting[],
+): Promise<Outcome<Machine, Machine>[]> {
+  const names = new Set(machines.map(({ driver }) => driver))
+  const definitions = new Map<string, DriverDefinition>()
+  for (const name of names) definitions.set(name, await context.driver(name))
+  const removed = settings.filter(({ value }) => value === undefined).map(({ key }) => key)
+  const edit = (newest: Inventory, name: MachineName): EditedEntry => {
+    const { driver } = findMachine(newest, name)
+    const definition = definitions.get(driver)
+    if (definition === undefined) throw driverChanged(name, driver)
+    const before = entryFor(newest, name) ?? {}
+    const entry = settings.reduce<MachineEntry>(
+      (entry, setting) =>
+        isKnown(setting.key)
+          ? withSetting(entry, setting)
+          : withOption(definition, entry, setting, known),
+      before,
+    )
+    if (entry.via !== undefined) findMachine(newest, entry.via)
+    const machine = checkSettable(newest, name, { before, entry, removed })
+    if (settings.some(({ key }) => !isKnown(key))) checkMachineOptions(definition, machine, newest)
+    const { protected: isProtected, ...others } = entry
+    const isNews = isProtected !== false || machineWith(newest, name, others).protected
+    return { entry: isNews ? entry : others, machine }
+  }
+  const outcomes = await editEntries(context, machines, edit)
+  for (const outcome of outcomes) {
+    if ('error' in outcome) continue
+    const { value } = outcome
+    const typed = settings.map(({ key }) => [key, value.options?.[key]] as const)
+    await allowTyped(context, value, Object.fromEntries(typed))
+  }
+  return outcomes
+}
+
+const driverChanged = (machine: MachineName, driver: string): UserError =>
+  new UserError('failed', `${machine} became a machine of driver ${driver} meanwhile`, {
+    machine,
+    hint: 'run the same command again',
+  })
+
+/** As {@link setMachines}, for one machine; what keeps it from being changed is thrown. */
+export async function setMachine(
+  context: Context,
+  name: string,
+  settings: readonly Setting[],
+): Promise<Machine> {
+  const machine = findMachine(await (await context.inventory()).read(), name)
+  return onlyValue(await setMachines(context, [machine], settings))
+}
+
+/** Gives a machine another name. Its host, and the tags that it has at its provider, stay as they are. */
+export async function renameMachine(
+  context: Context,
+  from: string,
+  to: MachineName,
+): Promise<void> {
+  const store = await context.inventory()
+  const { name } = findMachine(await store.read(), from)
+  await store.rename(name, to)
+  const active = await context.active()
+  if ((await active.current()) === name) await active.use(to)
+  await active.drop(name)
+}

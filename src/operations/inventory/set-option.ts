@@ -1,0 +1,38 @@
+import type { DriverDefinition } from '../../drivers/driver.ts'
+import { checkOptions, optionFlags, readOptionFlags } from '../../drivers/option-flags.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import { suggest } from '../../machine/nearest.ts'
+import type { Inventory } from '../../state/inventory.ts'
+
+/** An entry with one option of its driver laid over it; without a value the option goes. Throws kind `usage` for a key that is none. */
+export function withOption(
+  definition: DriverDefinition,
+  { options: before, ...entry }: MachineEntry,
+  { key, value }: { readonly key: string; readonly value: string | undefined },
+  others: readonly string[],
+): MachineEntry {
+  const flags = optionFlags(definition)
+  const flag = flags.find((one) => one.key === key)
+  if (flag === undefined) {
+    const keys = flags.map((one) => one.key)
+    const of = keys.length === 0 ? '' : `; options of ${definition.name}: ${keys.join(', ')}`
+    const meant = suggest(key, [...others, 'label.', ...keys])
+    throw new UserError('usage', `${JSON.stringify(key)} sets nothing${meant}`, {
+      hint: `write key=value to set and key- to remove: label.KEY, ${others.join(', ')}${of}`,
+    })
+  }
+  const { [key]: _old, ...rest } = before ?? {}
+  const set = value === undefined ? {} : readOptionFlags(definition, { [flag.name]: value })
+  const options = { ...rest, ...set }
+  return Object.keys(options).length === 0 ? entry : { ...entry, options }
+}
+
+/** Throws kind `usage` where the options of a machine are not what its driver's schema allows. */
+export function checkMachineOptions(
+  definition: DriverDefinition,
+  { options = {} }: Machine,
+  { defaults }: Inventory,
+): void {
+  checkOptions(definition, options, defaults[definition.name])
+}

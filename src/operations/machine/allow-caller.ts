@@ -1,0 +1,84 @@
+import { coversRange, parseCidrs } from '../../drivers/cidrs.ts'
+import { checkOptions } from '../../drivers/option-flags.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, hostOf } from '../../machine/machine.ts'
+import type { Context, Progress } from '../context.ts'
+import { remember } from '../plan/update-machine.ts'
+import { setMachine } from '../inventory/set-machine.ts'
+
+/** Whom SSH of a machine is open to. */
+export interface AllowedCaller {
+  readonly name: string
+  /** This computer, as ranges of one address. */
+  readonly caller: readonly string[]
+  /** Those of them that were not let in before. */
+  readonly added: readonly string[]
+  /** All ranges that SSH is open to now. */
+  readonly allowed: readonly string[]
+}
+
+const notIn = (ranges: readonly string[], others: readonly string[]): readonly string[] =>
+  others.filter((one) => !ranges.some((range) => coversRange(range, one)))
+
+/**
+ * Opens SSH of a machine to the address that this computer has now, beside those that it is open to. Where the options say from where
+ * SSH is reached, the entry says so first: cut short anywhere, the next time goes on. Throws kind `unsupported` where the driver keeps
+ * no firewall, `usage` where the one of this host is not fleet's.
+ */
+export async function allowCaller(
+  context: Context,
+  machine: Machine,
+  calls: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<AllowedCaller> {
+  const { name, driver: driverName } = machine
+  const host = hostOf(machine)
+  const { sshAccess, reshape } = await context.loadDriver(driverName)
+  if (sshAccess === undefined || reshape === undefined) {
+    const message = `the driver ${driverName} does not decide who reaches SSH of ${name}`
+    throw new UserError('unsupported', message, {
+      machine: name,
+      hint: 'open port 22 to your address in the firewall of the host or of its network',
+    })
+  }
+  const { option } = sshAccess
+  const before = await sshAccess.allowed(host)
+  if (before === undefined) {
+    throw new UserError(
+      'usage',
+      `the firewall of ${name} is not kept by fleet, or the address that it sees you at is private`,
+      {
+        machine: name,
+        hint: `open port 22 to your address there; where fleet made the host: fleet set ${name} ${option}=RANGES`,
+      },
+    )
+  }
+  calls.progress('ask for your address')
+  const caller = await sshAccess.caller(host, calls)
+  const added = notIn(before, caller)
+  if (added.length === 0) return { name, caller, added, allowed: before }
+  const { defaults } = await (await context.inventory()).read()
+  const definition = await context.driver(driverName)
+  const options = checkOptions(definition, machine.options ?? {}, defaults[driverName])
+  const said = options[option]
+  if (typeof said === 'string') {
+    const unsaid = notIn(parseCidrs(said) ?? [], added)
+    const value = [said, ...unsaid].join(',')
+    if (unsaid.length > 0) await setMachine(context, name, [{ key: option, value }])
+  }
+  const allowed = [...before, ...added]
+  calls.progress('open SSH', added.join(', '))
+  const wish = { options: { ...options, [option]: allowed.join(',') }, only: new Set([option]) }
+  const notes = await reshape.change(host, wish, calls)
+  if (notes[option] === undefined) {
+    throw new UserError(
+      'failed',
+      `the firewall of ${name} does not carry the tags of this machine: it was left as it is`,
+      {
+        machine: name,
+        hint: `check its record: fleet inspect ${name}`,
+      },
+    )
+  }
+  await remember(context, { ...machine, host }, notes)
+  return { name, caller, added, allowed }
+}

@@ -1,0 +1,44 @@
+import { messageWithHint } from '../../errors.ts'
+import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Context } from '../context.ts'
+
+/** What the provider says of a machine's host. */
+export type ProviderAnswer = HostStatus | { readonly state: 'unasked'; readonly why?: string }
+
+type Answers = ReadonlyMap<MachineName, HostStatus>
+
+/**
+ * Asks the providers how hosts are: each driver once for all of its machines among `machines`, when the first
+ * of them is asked about. `unasked`: there is no provider, or it could not be asked.
+ */
+export function askProviders(
+  context: Context,
+  machines: readonly Machine[],
+): (machine: Machine) => Promise<ProviderAnswer> {
+  const asked = new Map<string, Promise<Answers>>()
+
+  const hostsOf = (driver: string): Map<MachineName, HostRecord> =>
+    new Map(
+      machines.flatMap(({ name, host, ...machine }) =>
+        machine.driver === driver && host?.phase === 'ready' ? [[name, host] as const] : [],
+      ),
+    )
+
+  async function ask(name: string): Promise<Answers> {
+    const driver = await context.loadDriver(name)
+    if (driver.lifecycle === undefined) return new Map()
+    return driver.observe(hostsOf(name), { signal: context.signal, progress: () => {} })
+  }
+
+  return async ({ name, driver }) => {
+    const answers = asked.get(driver) ?? ask(driver)
+    asked.set(driver, answers)
+    try {
+      return (await answers).get(name) ?? { state: 'unasked' }
+    } catch (error) {
+      return { state: 'unasked', why: `${driver}: ${messageWithHint(error)}` }
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import { readInfo } from '../../engine/system.ts'
+import type { UserError } from '../../errors.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import { type ProviderAnswer, askProviders } from './ask-providers.ts'
+import type { Context } from '../context.ts'
+import { fanOut } from '../fan-out/fan-out.ts'
+import { inOrder } from './in-order.ts'
+
+/** What the world says of a machine now. */
+export interface Observation {
+  readonly machine: Machine
+  /**
+   * `running`: the host answers, and so does its engine, where it is to have one.
+   * `no-engine`: the host answers and its engine does not. From `stopped` on, the provider says so.
+   */
+  readonly state:
+    | 'running'
+    | 'no-engine'
+    | 'unreachable'
+    | 'not-created'
+    | 'creating'
+    | 'removing'
+    | 'paused'
+    | 'stopped'
+    | 'starting'
+    | 'stopping'
+    | 'absent'
+  /** Why it is not running. */
+  readonly reason?: string
+  readonly engine?: string
+  readonly containers?: { readonly running: number; readonly all: number }
+  readonly images?: number
+  readonly os?: string
+  readonly arch?: string
+  /** Time it took to ask, in milliseconds. */
+  readonly took: number
+}
+
+type Answer = Omit<Observation, 'machine' | 'took'>
+
+/** How asking one machine went so far. */
+interface Question {
+  readonly began: number
+  /** Whether the host has let us in. */
+  reached: boolean
+  /** What the provider said. */
+  provider?: ProviderAnswer
+}
+
+/** Why a machine did not answer, and why its provider could not be asked, if that is so. */
+function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
+  const why = provider?.state === 'unasked' ? provider.why : undefined
+  return why === undefined ? message : `${message} (${why})`
+}
+
+/**
+ * How many machines are asked at once unless told. A handshake takes about 10 ms of processor time: with many
+ * more, it would be this computer that keeps hosts from answering in time.
+ */
+const usualConcurrency = 128
+
+/** Connects to a machine, at the address that the provider gives now. */
+async function askMachine(
+  context: Context,
+  { host, ...machine }: ReadyMachine,
+  { address = host.address }: { readonly address?: string | undefined },
+  { question, signal }: { question: Question; signal: AbortSignal },
+): Promise<Answer> {
+  const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
+  await context.connect(now)
+  question.reached = true
+  if (machine.engine === 'none') return { state: 'running' }
+  const engine = await context.engine(now)
+  const info = await readInfo(engine, signal)
+  return {
+    state: 'running',
+    engine: info.ServerVersion,
+    containers: { running: info.ContainersRunning, all: info.Containers },
+    images: info.Images,
+    os: info.OperatingSystem,
+    arch: info.Architecture,
+  }
+}
+
+/** What can be said of a machine without a connection to it. */
+function settledAnswer(status: ProviderAnswer): Answer | undefined {
+  switch (status.state) {
+    case 'paused':
+    case 'stopped':
+    case 'starting':
+    case 'stopping':
+    case 'absent':
+      return { state: status.state }
+    case 'running':
+    case 'unknown':
+    case 'unasked':
+      return undefined
+  }
+}
+
+/**
+ * Asks machines how they are, many at once, and yields the answers in the order of the machines. What has not
+ * answered after `timeoutMs` is told as such. Where there is a provider it is asked first, in one call for all of its
+ * machines. `onAnswer` is told of each machine as it answers.
+ */
+export async function* observeMachines(
+  context: Context,
+  machines: readonly Machine[],
+  {
+    timeoutMs,
+    concurrency = usualConcurrency,
+    onAnswer,
+  }: {
+    timeoutMs: number
+    concurrency?: number | undefined
+    onAnswer?: (machine: string) => void
+  },
+): AsyncGenerator<Observation> {
+  const questions = new Map<Machine, Question>()
+  const askProvider = askProviders(context, machines)
+  const ask = async (machine: Machine, signal: AbortSignal): Promise<Answer> => {
+    const question: Question = { began: context.clock.now(), reached: false }
+    questions.set(machine, question)
+    const { host } = machine
+    if (host === undefined) return { state: 'not-created' }
+    if (host.phase !== 'ready') return { state: host.phase }
+    const status = await askProvider(machine)
+    question.provider = status
+    const where = 'address' in status ? status : {}
+    return (
+      settledAnswer(status) ??
+      (await askMachine(context, { ...machine, host }, where, { question, signal }))
+    )
+  }
+  const { signal, clock } = context
+  const timeLimit = { ms: timeoutMs, clock }
+  async function* answers(): AsyncGenerator<Observation, void> {
+    for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeLimit })) {
+      const { machine } = outcome
+      const { began = 0, reached = false, provider } = questions.get(machine) ?? {}
+      const answer: Answer =
+        'error' in outcome
+          ? {
+              state: reached ? 'no-engine' : 'unreachable',
+              reason: reasonOf(outcome.error, provider),
+            }
+          : outcome.value
+      onAnswer?.(machine.name)
+      yield { machine, took: Math.round(clock.now() - began), ...answer }
+    }
+  }
+  yield* inOrder(machines, answers())
+}

@@ -1,0 +1,65 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { fingerprint } from '../../transport/host-keys.ts'
+import { findKnownHost } from '../../transport/known-hosts.ts'
+import { scanHostKey } from '../../transport/ssh.ts'
+import type { Context } from '../context.ts'
+import { connectJumpHost } from '../connect/jump-host.ts'
+import { checkNotRevoked } from '../trust/trust-host-key.ts'
+
+/** A host's key as pinned, and as the host shows it now: fingerprints. */
+export interface KeyChange {
+  readonly before: readonly string[]
+  readonly after: string
+}
+
+/** The host shows the key that is pinned already. */
+export class KeyUnchanged extends UserError {
+  constructor(machine: MachineName, key: string) {
+    super('usage', `its key is ${key} still: nothing was changed`, { machine })
+  }
+}
+
+/**
+ * Pins the key that a host shows now in place of the one before, once `confirm` says so.
+ * Throws {@link KeyUnchanged} when it is the same still, `cancelled` when it is not confirmed,
+ * `failed` when the entry changed meanwhile.
+ */
+export async function rekeyMachine(
+  context: Context,
+  machine: Machine,
+  confirm: (change: KeyChange) => Promise<boolean>,
+): Promise<KeyChange> {
+  const { name, host } = machine
+  if (host?.address === undefined) {
+    throw new UserError('usage', `${name} is not reached over SSH: it has no host key`, {
+      machine: name,
+    })
+  }
+  const via = await connectJumpHost(context, machine)
+  const endpoint = { address: host.address, port: host.port ?? 22, via }
+  const shown = await scanHostKey(endpoint, { signal: context.signal })
+  checkNotRevoked({ name, ...endpoint }, shown, await findKnownHost(endpoint, context.env))
+  const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
+  if (change.before.includes(change.after)) {
+    throw new KeyUnchanged(name, change.after)
+  }
+  if (!(await confirm(change))) {
+    throw new UserError('cancelled', 'cancelled: nothing was changed', { machine: name })
+  }
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry === undefined || !isDeepStrictEqual(entry.host, host)) throw changedMeanwhile(name)
+    return { ...entry, host: { ...host, hostKeys: [shown] } }
+  })
+  return change
+}
+
+/** What was confirmed was the key of the host that the entry named then. */
+const changedMeanwhile = (name: MachineName): UserError =>
+  new UserError('failed', `the entry of ${name} changed meanwhile: the new key was not pinned`, {
+    machine: name,
+    hint: `look at it, and try again: fleet inspect ${name}`,
+  })

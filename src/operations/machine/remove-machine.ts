@@ -1,0 +1,206 @@
+import type { Driver } from '../../drivers/driver.ts'
+import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, takesInHosts } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { wantedBy } from '../../machine/profiles.ts'
+import { type Inventory, machineWith } from '../../state/inventory.ts'
+import { scopeOf } from '../../state/provider-scopes.ts'
+import { checkMachine } from '../../state/tidy-entry.ts'
+import type { Context, Progress } from '../context.ts'
+import { editRecord } from '../inventory/update-record.ts'
+
+/** Asks the person to type the name of a protected machine; resolves to what was typed. */
+export type AskName = (machine: Machine) => Promise<string>
+
+/** What a removal tells, and what stops it. */
+export interface RemoveCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+  /** The machines that go at the same time; they may be reached through each other. */
+  readonly leaving?: ReadonlySet<string>
+  /** Waits for them, so that providers are asked about many of them in one call. */
+  readonly meet?: () => Promise<void>
+}
+
+/**
+ * Checks that machines can be removed, all before the first one is. Throws as {@link checkForgettable} does, and kind
+ * `unsupported` when a driver is not known here: who took away the entry alone would leave the host running, unseen.
+ */
+export async function checkRemovable(
+  context: Context,
+  machines: readonly Machine[],
+  askName: AskName,
+): Promise<void> {
+  for (const machine of machines) await loadDriver(context, machine)
+  await checkForgettable(context, machines, askName)
+}
+
+/**
+ * Checks that entries may go, all before the first one does. Throws kind `usage` when another machine is reached
+ * through one of them, `cancelled` when the name of a protected one is not typed.
+ */
+export async function checkForgettable(
+  context: Context,
+  machines: readonly Machine[],
+  askName: AskName,
+): Promise<void> {
+  const inventory = await (await context.inventory()).read()
+  const names = new Set(machines.map(({ name }) => name))
+  for (const machine of machines) checkWritten(inventory, machine, machines.length)
+  for (const name of names) checkUnused(inventory, name, names)
+  for (const name of names) await checkStillWanted(context, inventory, name)
+  for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
+}
+
+/** A machine that only a profile wants has nothing that could be taken away. */
+function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
+  if (inventory.entries.has(name)) return
+  const others = of > 1 ? '; no machine was removed' : ''
+  throw new UserError('usage', `${name} is not created yet: there is nothing to remove${others}`, {
+    machine: name,
+    hint: describeWishes(inventory, [name])[0],
+  })
+}
+
+/** What would make numbered machines anew once they are gone, and how to keep them away; a sentence for each profile. */
+export function describeWishes(
+  { profiles }: Pick<Inventory, 'profiles'>,
+  names: readonly string[],
+): string[] {
+  const wanted = names.flatMap((name) => {
+    const counted = wantedBy(profiles, name)
+    return counted === undefined ? [] : { name, ...counted }
+  })
+  return [...new Set(wanted.map(({ profile }) => profile))].map((profile) => {
+    const gone = wanted.filter((counted) => counted.profile === profile)
+    const [{ count } = { count: 0 }] = gone
+    const rest = count - gone.length
+    const numbers = new Set(gone.map(({ number }) => number))
+    const gaps = gone.filter(({ number }) => number <= rest)
+    const last = Array.from({ length: count - rest }, (_, index) => count - index).filter(
+      (number) => !numbers.has(number),
+    )
+    const commands = [
+      ...gaps.map(({ name }, index) => `fleet rename ${profile}-${last[index]} ${name}`),
+      `fleet set --profile ${profile} count=${rest}`,
+    ]
+    const list = gone.map(({ name }) => name).join(', ')
+    return `profile ${profile} has count: ${count}, so the next fleet apply makes ${list}; to keep ${gone.length === 1 ? 'it' : 'them'} away: ${commands.join(' && ')}`
+  })
+}
+
+async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
+  const { name } = machine
+  if ((await askName(machine)) === name) return
+  throw new UserError('cancelled', `${name} is protected, and its name was not typed: it stays`, {
+    machine: name,
+  })
+}
+
+/** Machines that go together may be reached through each other. */
+function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlySet<string>): void {
+  const users = [...inventory.machines.values()].filter(
+    (machine) => machine.via === name && !leaving.has(machine.name),
+  )
+  if (users.length === 0) return
+  const list = users.map((machine) => machine.name).join(', ')
+  throw new UserError('usage', `${name} is the way to ${list}`, {
+    machine: name,
+    hint: `remove ${list} too, or change "via" there first`,
+  })
+}
+
+/** A machine that its profile goes on wanting has to be right without its entry, or nothing could read the file any more. */
+async function checkStillWanted(
+  context: Context,
+  inventory: Inventory,
+  name: MachineName,
+): Promise<void> {
+  const wanted = wantedBy(inventory.profiles, name)
+  if (wanted === undefined) return
+  const bare = machineWith(inventory, name, { extends: wanted.profile })
+  if (takesInHosts(bare.driver)) return
+  const { options } = await context.driver(bare.driver)
+  try {
+    checkMachine(bare, inventory, () => options)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    const lacking = error.message.slice(`${name}.`.length)
+    throw new UserError(
+      'usage',
+      `${name} is wanted by profile ${wanted.profile}, which lacks what its entry has: ${lacking}`,
+      { machine: name, hint: describeWishes(inventory, [name])[0], cause: error },
+    )
+  }
+}
+
+/**
+ * Removes a machine: the host and all that was made for it, where fleet made it, and the entry. That the
+ * host is gone already is no failure. What cannot be removed is named in the error, and the entry stays until it is.
+ */
+export async function removeMachine(
+  context: Context,
+  machine: Machine,
+  calls: RemoveCalls,
+): Promise<void> {
+  const { lifecycle } = await loadDriver(context, machine)
+  const { name, host } = machine
+  const { leaving } = calls
+  if (lifecycle === undefined || host?.token === undefined) {
+    return forgetMachine(context, machine, leaving)
+  }
+  const { token } = host
+  await context.creations().hold(token, name, async () => {
+    const { id: fleet } = await (await context.inventory()).read()
+    const leavingHost = { fleet, machine: name, token }
+    await context.removals().begin(leavingHost)
+    const record = await editRecord(context, name, token, (newest) => ({
+      ...newest,
+      phase: 'removing',
+    }))
+    await calls.meet?.()
+    await lifecycle.remove(record, calls)
+    await forgetMachine(context, { ...machine, host: record }, leaving)
+    await context.removals().end(leavingHost)
+    if (record.key !== undefined) await context.keys().forget(record.key)
+  })
+}
+
+function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver> {
+  return context.loadDriver(driver).catch((error: unknown) => {
+    if (error instanceof UntrustedDriver) throw error
+    throw new UserError(
+      'unsupported',
+      `this fleet has no driver ${driver} to remove ${name} with`,
+      {
+        machine: name,
+        hint: `use a fleet that has it; or leave the host as it is: fleet forget ${name}`,
+        cause: error,
+      },
+    )
+  })
+}
+
+/**
+ * Forgets a machine: its entry goes, and nothing on the host changes. The login key of a host that fleet made stays in home,
+ * since nothing else opens that host.
+ */
+export async function forgetMachine(
+  context: Context,
+  { name, driver, options = {}, host }: Machine,
+  leaving: ReadonlySet<string> = new Set([name]),
+): Promise<void> {
+  const store = await context.inventory()
+  if (host?.token !== undefined) {
+    const { id, defaults } = await store.read()
+    const scope = scopeOf(driver, { ...defaults[driver], ...options }, host.resources)
+    await context.providerScopes().remember(id, scope)
+  }
+  await store.update(name, (_entry, newest) => {
+    checkUnused(newest, name, leaving)
+    return undefined
+  })
+  await (await context.active()).drop(name)
+  if (host?.token !== undefined) await context.creations().drop(host.token)
+}

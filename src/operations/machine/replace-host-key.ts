@@ -1,0 +1,54 @@
+import { UserError } from '../../errors.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { asRoot, installHostKey, stageHostKey } from '../../provision/host-key.ts'
+import { parsePublicKey } from '../../transport/host-keys.ts'
+import { run } from '../../transport/run.ts'
+import type { Transport } from '../../transport/transport.ts'
+
+/** Whose key it is. */
+export interface HostKeyOwner {
+  readonly machine: MachineName
+  readonly signal: AbortSignal
+}
+
+/**
+ * Replaces a host's key, which its provider has seen, by one that the host makes by itself; the connection stays.
+ * `record` is to keep the keys that the host may show, durably, before it resolves: so the host can be reached with what
+ * was recorded wherever this is cut short, and calling it again finishes it. Gives the new key, `TYPE BASE64`, which is
+ * the only one recorded in the end. Call it when cloud-init is done.
+ *
+ * @param transport logged in as root, or as somebody who may use sudo without a password
+ */
+export async function replaceHostKey(
+  transport: Transport,
+  owner: HostKeyOwner,
+  record: (keys: readonly string[]) => Promise<void>,
+): Promise<string> {
+  const said = await runAsRoot(transport, owner, stageHostKey)
+  const [before, after] = ['old', 'new'].map((name) => keyIn(said, name))
+  if (before === undefined || after === undefined) throw notReplaced(owner, 'it showed no key')
+  await record([before, after])
+  await runAsRoot(transport, owner, installHostKey)
+  await record([after])
+  return after
+}
+
+const keyIn = (said: string, name: string): string | undefined =>
+  parsePublicKey(new RegExp(`^fleet ${name}=(.*)$`, 'm').exec(said)?.[1] ?? '')
+
+async function runAsRoot(
+  transport: Transport,
+  owner: HostKeyOwner,
+  script: string,
+): Promise<string> {
+  const { signal } = owner
+  const { code, stdout, stderr } = await run(transport, asRoot, { input: script, signal })
+  if (code === 0) return stdout
+  throw notReplaced(owner, stderr.trim().split('\n').at(-1) || `exit code ${code}`)
+}
+
+const notReplaced = ({ machine }: HostKeyOwner, why: string): UserError =>
+  new UserError('failed', `could not replace the host key of ${machine}: ${why}`, {
+    machine,
+    hint: 'run the same command again: it goes on from here',
+  })

@@ -1,0 +1,89 @@
+import type { HostRecord } from '../../machine/machine.ts'
+import type { Snapshot, Snapshots } from '../../drivers/driver.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, hostOf } from '../../machine/machine.ts'
+import { awaitLogin } from '../create/wait-for-ssh.ts'
+import type { Context, Progress } from '../context.ts'
+import { wantPower } from './want-power.ts'
+
+/** What the work on snapshots tells. */
+interface SnapshotCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** Names that every provider takes. */
+const namePattern = /^[A-Za-z][\w.-]{0,62}$/
+
+interface Keeping {
+  readonly snapshots: Snapshots
+  readonly host: HostRecord
+}
+
+async function open(context: Context, machine: Machine): Promise<Keeping> {
+  const host = hostOf(machine)
+  const { snapshots } = await context.loadDriver(machine.driver)
+  if (snapshots !== undefined) return { snapshots, host }
+  throw new UserError('unsupported', `the driver ${machine.driver} keeps no snapshots`, {
+    machine: machine.name,
+    hint: 'virtual machines on this computer have them: fleet create --driver qemu',
+  })
+}
+
+function checkName({ name }: Machine, snapshot: string): void {
+  if (namePattern.test(snapshot)) return
+  throw new UserError('usage', `${JSON.stringify(snapshot)} is no name for a snapshot`, {
+    machine: name,
+    hint: 'a letter, then up to 62 letters, digits, ".", "_" and "-"',
+  })
+}
+
+/** Keeps what is on the disk of a machine, and in its memory where it runs. Throws kind `usage` for a name that is taken. */
+export async function saveSnapshot(
+  context: Context,
+  machine: Machine,
+  snapshot: string,
+  calls: SnapshotCalls,
+): Promise<void> {
+  checkName(machine, snapshot)
+  const { snapshots, host } = await open(context, machine)
+  await snapshots.save(host, snapshot, calls)
+}
+
+/** Goes back to a state that was kept. A machine that ran then lets fleet in once this resolves. */
+export async function restoreSnapshot(
+  context: Context,
+  machine: Machine,
+  snapshot: string,
+  calls: SnapshotCalls,
+): Promise<void> {
+  const { snapshots, host } = await open(context, machine)
+  await snapshots.restore(host, snapshot, calls)
+  const all = await snapshots.list(host, calls)
+  const runs = all.some(({ name, isRunning }) => name === snapshot && isRunning)
+  await wantPower(context, machine, { isOff: !runs })
+  if (!runs) return
+  const at = { ...context, signal: calls.signal }
+  await using _ = await awaitLogin(at, { ...machine, host }, calls.progress)
+}
+
+/** The states that were kept of a machine, the oldest first. */
+export async function listSnapshots(
+  context: Context,
+  machine: Machine,
+  calls: SnapshotCalls,
+): Promise<readonly Snapshot[]> {
+  const { snapshots, host } = await open(context, machine)
+  return snapshots.list(host, calls)
+}
+
+/** Removes a state that was kept; the machine stays as it is. */
+export async function removeSnapshot(
+  context: Context,
+  machine: Machine,
+  snapshot: string,
+  calls: SnapshotCalls,
+): Promise<void> {
+  const { snapshots, host } = await open(context, machine)
+  await snapshots.remove(host, snapshot, calls)
+}

@@ -1,0 +1,16 @@
+import type { Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
+
+/** Has the entry of a machine say whether it is to be off: what a plan compares with. */
+export async function wantPower(
+  context: Pick<Context, 'inventory'>,
+  { name }: Pick<Machine, 'name'>,
+  { isOff }: { readonly isOff: boolean },
+): Promise<void> {
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry === undefined) return entry
+    const { stopped: _before, ...others } = entry
+    return { ...others, ...(isOff && { stopped: true as const }) }
+  })
+}

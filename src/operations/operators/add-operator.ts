@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises'
+import { UserError, fileTroubleOf } from '../../errors.ts'
+import type { OperatorEntry } from '../../machine/schema.ts'
+import { parseSelector } from '../../machine/selector.ts'
+import { parsePublicKey } from '../../transport/host-keys.ts'
+import type { Context } from '../context.ts'
+import { fetchGithubKeys } from './fetch-github-keys.ts'
+
+/** Whom to let in, and where. */
+export interface OperatorRequest {
+  readonly name: string
+  /** A file with the public key. */
+  readonly file?: string | undefined
+  /** A user of GitHub, whose keys are fetched. */
+  readonly github?: string | undefined
+  /** On which machines; all when empty. */
+  readonly on: readonly string[]
+}
+
+/** GitHub may know several keys of one person; the best kind is taken. */
+const kinds = ['sk-ssh-ed25519@openssh.com', 'ssh-ed25519', 'sk-ecdsa-', 'ecdsa-', 'ssh-rsa']
+
+const rankOf = (key: string): number => {
+  const rank = kinds.findIndex((kind) => key.startsWith(kind))
+  return rank < 0 ? kinds.length : rank
+}
+
+async function readKeyLines({ file, github }: OperatorRequest, context: Context) {
+  if ((file === undefined) === (github === undefined)) {
+    throw new UserError('usage', 'whose key? name a file or a GitHub user', {
+      hint: '--key FILE, or --github USER',
+    })
+  }
+  if (github !== undefined) {
+    const lines = await fetchGithubKeys(github, context.signal)
+    return { from: `GitHub user ${github}`, lines }
+  }
+  const content = await readFile(file ?? '', 'utf8').catch((error: unknown) => {
+    throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`)
+  })
+  return { from: file ?? '', lines: content.split('\n') }
+}
+
+/** The public key in a text; a private one is refused before anything of it is kept. */
+function pickKey(from: string, lines: readonly string[]): string {
+  if (lines.some((line) => line.includes('PRIVATE KEY'))) {
+    throw new UserError('usage', `${from} is a private key`, {
+      hint: `name the public one: ${from}.pub`,
+    })
+  }
+  const keys = lines.flatMap((line) => parsePublicKey(line) ?? [])
+  const [best] = keys.toSorted((a, b) => rankOf(a) - rankOf(b))
+  if (best !== undefined) return best
+  throw new UserError('usage', `there is no public key in ${from}`)
+}
+
+/** Writes an operator's key into the inventory; `fleet apply` lets it in. Another key of the same name is replaced. */
+export async function addOperator(
+  context: Context,
+  request: OperatorRequest,
+): Promise<OperatorEntry> {
+  const { name, on } = request
+  parseSelector(on)
+  const { from, lines } = await readKeyLines(request, context)
+  const key = `${pickKey(from, lines)} ${name}`
+  const entry = on.length === 0 ? key : { key, on: [...on] }
+  await (await context.inventory()).updateOperator(name, () => entry)
+  return entry
+}
+
+/** Takes an operator out of the inventory; `fleet apply` revokes the key. Throws kind `usage` for one that is not there. */
+export async function removeOperator(context: Context, name: string): Promise<void> {
+  await (
+    await context.inventory()
+  ).updateOperator(name, (entry) => {
+    if (entry !== undefined) return undefined
+    throw new UserError('usage', `there is no operator called ${JSON.stringify(name)}`, {
+      hint: 'fleet operator ls',
+    })
+  })
+}

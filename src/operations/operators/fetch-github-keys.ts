@@ -1,0 +1,53 @@
+import { get } from 'node:https'
+import type { Readable } from 'node:stream'
+import { UserError, messageOf } from '../../errors.ts'
+import { proxyAgent } from '../../proxy.ts'
+
+/** GitHub's rule for names of users: 1 to 39 letters, digits and inner hyphens. */
+const userPattern = /^[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}$/
+
+/** How long GitHub may take, in milliseconds. */
+const timeout = 15_000
+
+const notFetched = (user: string, why: string, cause?: unknown): UserError =>
+  new UserError('failed', `cannot get the keys of ${user} from GitHub: ${why}`, {
+    hint: 'or give the public key in a file: fleet operator add NAME --key FILE',
+    cause,
+  })
+
+/** How much of an answer is read, in characters: a thousand keys and more. */
+const longestAnswer = 1 << 20
+
+async function readShort(answer: Readable): Promise<string> {
+  let body = ''
+  for await (const part of answer.setEncoding('utf8')) {
+    body += String(part)
+    if (body.length > longestAnswer) throw new Error('its answer is too long')
+  }
+  return body
+}
+
+/** The lines of https://github.com/USER.keys, over the proxy that HTTPS_PROXY names if any. */
+export async function fetchGithubKeys(
+  user: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (!userPattern.test(user)) {
+    throw new UserError('usage', `${JSON.stringify(user)} is no name of a GitHub user`)
+  }
+  const url = `https://github.com/${user}.keys`
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+  const { status, body } = await new Promise<{ status: number; body: string }>(
+    (resolve, reject) => {
+      get(url, { agent: proxyAgent(), signal: stop }, (answer) => {
+        readShort(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject)
+      }).on('error', reject)
+    },
+  ).catch((error: unknown) => {
+    signal.throwIfAborted()
+    throw notFetched(user, messageOf(error), error)
+  })
+  if (status === 404) throw notFetched(user, 'there is no such user')
+  if (status !== 200) throw notFetched(user, `it answered ${status}`)
+  return body.split('\n').filter((line) => line.trim() !== '')
+}

@@ -1,0 +1,102 @@
+import { UserError } from '../../errors.ts'
+import { type Machine, hostOf } from '../../machine/machine.ts'
+import { operatorKeysOf } from '../../machine/operators.ts'
+import {
+  type KeysThere,
+  type LetIn,
+  keepLetIn,
+  letIn,
+  parseLetIn,
+  showLetIn,
+  undoLetIn,
+} from '../../provision/authorized-keys.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { connectSsh } from '../../transport/ssh.ts'
+import { run } from '../../transport/run.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { Context } from '../context.ts'
+import { describeLogin } from '../connect/describe-login.ts'
+import { connectJumpHost } from '../connect/jump-host.ts'
+
+/** The fleet whose operators are let in, and the machine. */
+interface Place {
+  readonly fleet: string
+  readonly machine: Machine
+  readonly signal: AbortSignal
+}
+
+async function runScript(transport: Transport, script: string, place: Place): Promise<string> {
+  const { signal, machine } = place
+  const { code, stdout, stderr } = await run(transport, ['sh'], { input: script, signal })
+  if (code === 0) return stdout
+  const why = stderr.trim().split('\n').at(-1) || `exit code ${code}`
+  throw new UserError('failed', `could not see to the operators' keys: ${why}`, {
+    machine: machine.name,
+    hint: `look at ~/.ssh/authorized_keys there: fleet ssh ${machine.name}`,
+  })
+}
+
+/** The operators that a machine is to let in. */
+export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly LetIn[] =>
+  Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
+
+/** The operators whose keys fleet has put on a host, for the user that it logs in as, and which of them other lines let in. */
+export const readOperators = async (transport: Transport, place: Place): Promise<KeysThere> =>
+  parseLetIn(await runScript(transport, showLetIn(place.fleet), place))
+
+/** Lets the operators in on a host that has only its login key yet: with more keys, nobody can be locked out. */
+export async function addOperators(
+  transport: Transport,
+  place: Place,
+  keys: readonly LetIn[],
+): Promise<void> {
+  if (keys.length === 0) return
+  await runScript(transport, letIn(place.fleet, { keys }), place)
+  await runScript(transport, keepLetIn(place.fleet), place)
+}
+
+/**
+ * Lets exactly these operators in on a machine, beside whoever other lines of its authorized_keys let in. A key that is
+ * revoked so is taken out of these lines too, on a host that fleet made; elsewhere only where `takesOutside`, since the
+ * person has seen that in the plan. Logs in anew before that lasts: throws kind `credentials`, with all as it was, when
+ * that would lock out the person who does it.
+ */
+export async function letOperatorsIn(
+  context: Context,
+  place: Place,
+  { keys, takesOutside }: { readonly keys: readonly LetIn[]; readonly takesOutside: boolean },
+): Promise<void> {
+  const { fleet, machine } = place
+  const transport = await context.connect(machine)
+  const { block } = await readOperators(transport, place)
+  const isMade = machine.host?.token !== undefined
+  const revoked =
+    isMade || takesOutside
+      ? block.map(({ key }) => key).filter((key) => !keys.some((other) => other.key === key))
+      : []
+  await runScript(transport, letIn(fleet, { keys, revoked }), place)
+  try {
+    const again = await logInAnew(context, machine, place.signal)
+    await again[Symbol.asyncDispose]()
+  } catch (error) {
+    await runScript(transport, undoLetIn(fleet), place)
+    if (!(error instanceof UserError) || error.kind !== 'credentials') throw error
+    throw new UserError('credentials', `${machine.name} would not let you in any more`, {
+      machine: machine.name,
+      hint: 'nothing was changed there: let another key of yours in first (fleet operator add NAME --key FILE)',
+      cause: error,
+    })
+  }
+  await runScript(transport, keepLetIn(fleet), place)
+}
+
+/** Logs in over a connection of its own: one that is open tells nothing of the keys that are let in now. */
+async function logInAnew(
+  context: Context,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<Transport> {
+  const login = await describeLogin(context, { ...machine, host: hostOf(machine) })
+  const via = await connectJumpHost(context, machine)
+  return connectSsh({ ...login, via }, { signal, env: context.env, prompt: context.prompt })
+}

@@ -1,0 +1,162 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { followWay } from '../../machine/ways.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { isRemovalBegunHere } from './begun-removal.ts'
+import type { Change } from './change-plan.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import type { Context, Progress } from '../context.ts'
+import { createMachine } from '../create/create-machine.ts'
+import { letOperatorsIn, operatorsOf } from '../operators/install-operator-keys.ts'
+import { provisionMachine } from '../provision/provision-machine.ts'
+import { removeMachine } from '../machine/remove-machine.ts'
+import { replaceMachine } from '../create/replace-machine.ts'
+import { reshapeMachine } from './update-machine.ts'
+import { switchPower } from '../machine/switch-power.ts'
+import { isOwnHost } from './destructive-changes.ts'
+import type { HostKeyTrust } from '../trust/trust-host-key.ts'
+
+/** All that a plan does to one machine, in order. */
+export interface MachineChanges {
+  readonly name: MachineName
+  readonly changes: readonly Change[]
+}
+
+/** What applying tells, and what stops it. */
+interface ApplyCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+  readonly trust: HostKeyTrust
+}
+
+/** How many machines one is reached through. */
+const depthOf = ({ machines }: Inventory, machine: Machine): number =>
+  followWay(machines, machine).jumps.length
+
+/** Changes by machine; those first that others are reached through. */
+export function orderChanges(
+  inventory: Inventory,
+  all: readonly Change[],
+): readonly MachineChanges[] {
+  const names = [...new Set(all.map(({ machine }) => machine))]
+  return names
+    .map((name) => findMachine(inventory, name))
+    .toSorted((a, b) => depthOf(inventory, a) - depthOf(inventory, b))
+    .map(({ name }) => ({
+      name,
+      changes: all.filter(({ machine }) => machine === name),
+    }))
+}
+
+/**
+ * Does the changes of machines, each machine's one after the other, and waits with a machine for those that it is reached
+ * through. Each change is one that can be cut short anywhere: the next plan goes on with it. `leaving`: the machines that
+ * are taken away, which may be reached through each other.
+ */
+export function applyTo(
+  context: Context,
+  inventory: Inventory,
+  leaving: ReadonlySet<string> = new Set(),
+) {
+  const under = new Map<string, Promise<void>>()
+  return async ({ name, changes }: MachineChanges, calls: ApplyCalls): Promise<MachineChanges> => {
+    const { via } = findMachine(inventory, name)
+    const way = via === undefined ? undefined : under.get(via)
+    const work = (async () => {
+      if (way !== undefined) {
+        calls.progress(`wait for ${via}`)
+        await way.catch(() => {
+          throw new UserError('failed', `${via}, the way to ${name}, failed`, { machine: name })
+        })
+      }
+      for (const change of changes) await applyChange(context, change, { ...calls, leaving })
+    })()
+    under.set(name, work)
+    await work
+    return { name, changes }
+  }
+}
+
+async function applyChange(
+  context: Context,
+  { machine: name, action, severe, gone, outside }: Change,
+  { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
+): Promise<void> {
+  const stoppable: Context = { ...context, signal }
+  const inventory = await (await context.inventory()).read()
+  const machine = findMachine(inventory, name)
+  switch (action) {
+    case 'create':
+    case 'adopt':
+      await createMachine(
+        stoppable,
+        { name: machine.name, trust },
+        { progress, approve: async () => true },
+      )
+      return
+    case 'change':
+      await reshapeMachine(stoppable, machine, { progress, signal })
+      return
+    case 'start':
+    case 'stop':
+      if (action === 'stop') checkMayStop(machine, severe === true)
+      await switchPower(stoppable, machine, action, { progress, signal })
+      return
+    case 'operators':
+      progress('see to the keys of operators')
+      await letOperatorsIn(
+        stoppable,
+        { fleet: inventory.id, machine, signal },
+        { keys: operatorsOf(inventory, machine), takesOutside: outside === true },
+      )
+      return
+    case 'engine':
+      await provisionMachine(
+        stoppable,
+        machine,
+        { progress, approve: async () => true },
+        { upgrades: true },
+      )
+      return
+    case 'replace':
+    case 'remove':
+      if (gone === true) await checkGone(stoppable, machine)
+      else await checkMayGo(context, machine, severe === true)
+      if (action === 'replace')
+        await replaceMachine(stoppable, machine, { progress, signal, trust })
+      else await removeMachine(stoppable, machine, { progress, signal, leaving })
+  }
+}
+
+/** A host that fleet did not make is switched off only where the plan says so, and so the person was asked. */
+function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: boolean): void {
+  if (isAgreed || isOwnHost(host)) return
+  throw new UserError('failed', `fleet did not make the host of ${name}: it was not stopped`, {
+    machine: name,
+    hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
+  })
+}
+
+/** Whatever a plan says: only the provider's word that a host was taken back stands for a consent to replace it. */
+async function checkGone(context: Context, { name, driver, host }: Machine): Promise<void> {
+  const call = { signal: context.signal, progress: () => {} }
+  const observed =
+    host && (await (await context.loadDriver(driver)).observe(new Map([[name, host]]), call))
+  if (observed?.get(name)?.takenBack === true) return
+  throw new UserError('failed', `the host of ${name} is there: it stays`, {
+    machine: name,
+    hint: 'make a new plan: fleet plan',
+  })
+}
+
+/** What was protected meanwhile stays, and so does what nobody has agreed to. */
+async function checkMayGo(context: Context, machine: Machine, isAgreed: boolean): Promise<void> {
+  const { name, protected: isProtected } = machine
+  if (!isProtected && (isAgreed || (await isRemovalBegunHere(context, machine)))) return
+  const why = isProtected ? 'is protected' : 'is not being removed by you on this computer'
+  throw new UserError('failed', `${name} ${why}: it stays`, {
+    machine: name,
+    hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,
+  })
+}

@@ -1,0 +1,84 @@
+import { checkOptions, optionFlags } from '../../drivers/option-flags.ts'
+import type { Difference } from '../../drivers/reshape.ts'
+import type { ReadyMachine } from '../../machine/machine.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import type { Change, Finding } from './change-plan.ts'
+import type { Context } from '../context.ts'
+import { planSevere } from './destructive-changes.ts'
+
+/** How a host differs from its options, and those. */
+export interface Comparison {
+  readonly options: Readonly<Record<string, unknown>>
+  readonly differences: readonly Difference[]
+}
+
+/**
+ * Compares a host with what its entry and the inventory's defaults say. What nobody says and the schema has a default for stays as
+ * it is; of a host that fleet did not make only what its own entry says counts.
+ */
+export async function compareOptions(
+  context: Context,
+  { defaults }: Inventory,
+  { driver: driverName, options: said = {}, host }: ReadyMachine,
+  status: HostStatus,
+): Promise<Comparison> {
+  const { reshape } = await context.loadDriver(driverName)
+  if (reshape === undefined) return { options: said, differences: [] }
+  const definition = await context.driver(driverName)
+  const shared = defaults[driverName] ?? {}
+  const options = checkOptions(definition, said, shared)
+  const call = { signal: context.signal, progress: () => {} }
+  const all = await reshape.compare(host, options, status, call)
+  if (all.length === 0) return { options, differences: [] }
+  const isMade = host.token !== undefined
+  const fallbacks = new Set(
+    optionFlags(definition)
+      .filter((flag) => flag.default !== undefined)
+      .map(({ key }) => key),
+  )
+  const counts = ({ option }: Difference): boolean =>
+    option in said || (isMade && (option in shared || !fallbacks.has(option)))
+  return { options, differences: all.filter(counts) }
+}
+
+const inWords = ({ option, from, to, why }: Difference): string =>
+  `${option} ${from} -> ${to}${why === undefined ? '' : `: ${why}`}`
+
+const optionsOf = (differences: readonly Difference[]): NonNullable<Change['options']> =>
+  differences.map(({ option, from, to }) => ({ option, from, to }))
+
+/** What is to be done so that a host is as its options say. */
+export async function planOptions(
+  context: Context,
+  inventory: Inventory,
+  machine: ReadyMachine,
+  status: HostStatus,
+): Promise<Finding> {
+  const { name, host } = machine
+  const { differences } = await compareOptions(context, inventory, machine, status)
+  const [inPlace, byNew] = [
+    differences.filter(({ how }) => how !== 'replace'),
+    differences.filter(({ how }) => how === 'replace'),
+  ]
+  const changes: readonly Change[] =
+    inPlace.length === 0
+      ? []
+      : [
+          {
+            machine: name,
+            action: 'change',
+            why: inPlace.map(inWords).join(', '),
+            ...(inPlace.some(({ how }) => how === 'stop') && { stops: true }),
+            options: optionsOf(inPlace),
+          },
+        ]
+  if (byNew.length === 0) return { changes }
+  const why = byNew.map(inWords).join(', ')
+  if (host.token === undefined) {
+    const hint = 'put its entry back as the host is: fleet did not make it, and does not replace it'
+    return { changes, matters: [{ machine: name, why: `only another host can have ${why}`, hint }] }
+  }
+  const severe = planSevere(machine, { action: 'replace', why, options: optionsOf(byNew) })
+  return { ...severe, changes: [...changes, ...(severe.changes ?? [])] }
+}

@@ -1,0 +1,48 @@
+import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { Change, ChangePlan, Finding } from './change-plan.ts'
+
+/** Whether fleet made a host. What others made, an inventory must not switch off without a word from the person. */
+export const isOwnHost = ({ token }: Pick<HostRecord, 'token'>): boolean => token !== undefined
+
+/**
+ * A host that is there is to go. That of a protected machine never does by a plan: it is a matter for the person then.
+ */
+export function planSevere(
+  { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
+  change: Pick<Change, 'why' | 'options'> & { readonly action: 'replace' | 'remove' },
+): Finding {
+  if (!isProtected) return { changes: [{ machine: name, severe: true, ...change }] }
+  const { action, why } = change
+  return {
+    matters: [
+      {
+        machine: name,
+        why: `it would have to be ${action}d, and is protected: ${why}`,
+        hint: `take it off: fleet set ${name} protected-; or put its entry back as it was`,
+      },
+    ],
+  }
+}
+
+/** The changes of a plan that take away a host, or switch off one that fleet did not make. */
+export const severeIn = ({ changes }: ChangePlan): readonly Change[] =>
+  changes.filter(({ severe = false }) => severe)
+
+/**
+ * What there is to do once a person has confirmed the severe changes of some machines: of a machine whose host goes nothing else, of
+ * the others all but what was not confirmed.
+ */
+export function agreedChanges(
+  { changes }: ChangePlan,
+  mayGo: ReadonlySet<string>,
+): readonly Change[] {
+  const going = new Set(
+    changes
+      .filter(({ severe, action, machine }) => severe && action !== 'stop' && mayGo.has(machine))
+      .map(({ machine }) => machine),
+  )
+  return changes.filter(({ machine, action, severe = false }) => {
+    if (going.has(machine)) return severe && action !== 'stop'
+    return !severe || mayGo.has(machine)
+  })
+}

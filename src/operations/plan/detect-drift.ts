@@ -1,0 +1,60 @@
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import { judgeEngine } from '../../provision/engine-upgrade.ts'
+import type { HostProbe } from '../../provision/host-probe.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import type { Drift, Finding } from './change-plan.ts'
+import type { Context } from '../context.ts'
+import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
+import { observedFacts } from '../adopt/observed-facts.ts'
+import { planOperators } from './plan-unready.ts'
+import { probeHost } from '../adopt/probe-host.ts'
+
+/** What is remembered of a host and is another way now. */
+function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
+  const { os, arch, engine } = observedFacts(probe)
+  const seen = { address, os, arch, engine: engine ?? (host.engine && 'none answers') }
+  return (['address', 'os', 'arch', 'engine'] as const).flatMap((field): Drift[] => {
+    const [remembered, now] = [host[field], seen[field]]
+    if (now === undefined || now === remembered) return []
+    return [{ machine: name, field, ...(remembered !== undefined && { remembered }), seen: now }]
+  })
+}
+
+/** Another engine is wanted than is there: an upgrade, or something for the person. */
+function planEngineWish({ name, engine }: Machine, probe: HostProbe): Finding {
+  const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
+  switch (judged.kind) {
+    case 'fits':
+      return {}
+    case 'upgrade': {
+      const why = `${judged.from} -> ${judged.to}; restarts the engine and its containers`
+      return { changes: [{ machine: name, action: 'engine', why }] }
+    }
+    case 'matter':
+      return { matters: [{ machine: name, why: judged.why, hint: judged.hint }] }
+  }
+}
+
+/** Looks at a host that should run, at the address that its provider gives now. */
+export async function lookAtHost(
+  context: Context,
+  inventory: Inventory,
+  { host, ...machine }: ReadyMachine,
+  address: string | undefined,
+): Promise<Finding> {
+  const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
+  const { signal } = context
+  const transport = await context.connect(now)
+  const target = { machine: machine.name, transport, socket: host.socket, signal }
+  const probe = await probeHost(target)
+  const place = { fleet: inventory.id, machine: now, signal }
+  const isRemote = now.host.address !== undefined
+  const there = isRemote ? await readOperators(transport, place) : undefined
+  const wanted = isRemote ? operatorsOf(inventory, now) : []
+  const engine = planEngineWish(now, probe)
+  return {
+    ...engine,
+    changes: [...(there ? planOperators(now, wanted, there) : []), ...(engine.changes ?? [])],
+    drift: findDrift({ ...machine, host }, now.host.address, probe),
+  }
+}

@@ -1,0 +1,249 @@
+import { checkOptions } from '../../drivers/option-flags.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import { surplusTo } from '../../machine/profiles.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { type ProviderAnswer, askProviders } from '../machine/ask-providers.ts'
+import type { Change, ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
+import { digestInventory, narrowPlan } from './change-plan.ts'
+import { findOrphans } from '../machine/collect-garbage.ts'
+import { isRemovalBegunHere } from './begun-removal.ts'
+import { planOptions } from './compare-options.ts'
+import type { Context, Progress } from '../context.ts'
+import { fanOut } from '../fan-out/fan-out.ts'
+import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
+import { lookAtHost } from './detect-drift.ts'
+import { planUnready } from './plan-unready.ts'
+import { isOwnHost, planSevere } from './destructive-changes.ts'
+
+/** How a plan is made. */
+export interface PlanOptions {
+  /** Asks providers, and connects to no host. */
+  readonly providersOnly?: boolean
+  /** The machines that it is made of, by name; all if absent. */
+  readonly chosen?: ReadonlySet<string> | undefined
+  /** How long a host may take to answer, in milliseconds. */
+  readonly timeoutMs: number
+  readonly progress: Progress
+}
+
+/** How many hosts are looked at once: with more, this computer would keep them from answering in time. */
+const concurrency = 128
+
+/** Of a host that fleet did not make, the entry says where it is; somebody may have changed that since. */
+function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matter[] {
+  const said = options?.['address']
+  if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
+  return [
+    {
+      machine: name,
+      why: `its entry says address ${said}, and ${host.address} is on record`,
+      hint: 'if it is the same host, change the address under host: too',
+    },
+  ]
+}
+
+/** All that several looks found, in their order. */
+const joinFindings = (...findings: readonly Finding[]): Required<Finding> => ({
+  changes: findings.flatMap(({ changes = [] }) => changes),
+  drift: findings.flatMap(({ drift = [] }) => drift),
+  matters: findings.flatMap(({ matters = [] }) => matters),
+})
+
+/** A host that is to be switched, where its driver can. */
+async function planPower(
+  context: Context,
+  { name, driver, host }: ReadyMachine,
+  action: 'start' | 'stop',
+  why: string,
+): Promise<Finding> {
+  const { power } = await context.loadDriver(driver)
+  if (power === undefined) return { matters: [{ machine: name, why }] }
+  const severe = action === 'stop' && !isOwnHost(host)
+  return { changes: [{ machine: name, action, why, ...(severe && { severe }) }] }
+}
+
+/** Where the provider says that a host is elsewhere than on record, and nobody connects to it. */
+function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
+  const { address: remembered } = host
+  if (address === undefined || address === remembered) return []
+  const drift: Drift = { machine: name, field: 'address', seen: address }
+  return [{ ...drift, ...(remembered !== undefined && { remembered }) }]
+}
+
+/** Compares the entry, the record and the world, for a machine whose host is there. */
+async function examineHost(
+  context: Context,
+  inventory: Inventory,
+  machine: ReadyMachine,
+  status: ProviderAnswer,
+  { providersOnly = false }: PlanOptions,
+): Promise<Finding> {
+  const { name, stopped = false } = machine
+  switch (status.state) {
+    case 'paused':
+    case 'stopped': {
+      const options = await planOptions(context, inventory, machine, status)
+      if (stopped) return options
+      const why = `it is ${status.state}`
+      return joinFindings(options, await planPower(context, machine, 'start', why))
+    }
+    case 'absent':
+      if (status.takenBack === true && machine.host.token !== undefined && !machine.protected) {
+        const why = 'its provider took it back'
+        return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
+      }
+      return {
+        matters: [
+          {
+            machine: name,
+            why: 'its host does not exist any more',
+            hint: `take its entry away: fleet rm ${name}`,
+          },
+        ],
+      }
+    case 'starting':
+    case 'stopping':
+      return { matters: [{ machine: name, why: `it is ${status.state}` }] }
+    case 'unasked': {
+      const { why } = status
+      const matters = [
+        ...(why === undefined ? [] : [{ machine: name, why }]),
+        ...findAddressMatter(machine),
+      ]
+      if (providersOnly) return { matters }
+      return joinFindings({ matters }, await lookAtHost(context, inventory, machine, undefined))
+    }
+    case 'running':
+    case 'unknown': {
+      const { address } = status
+      const options =
+        status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
+      const told = { matters: findAddressMatter(machine) }
+      if (stopped && status.state === 'running') {
+        const why = 'it is to be stopped, and runs'
+        return joinFindings(told, options, await planPower(context, machine, 'stop', why))
+      }
+      if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
+      // First what needs a connection: options may stop the host.
+      return joinFindings(told, await lookAtHost(context, inventory, machine, address), options)
+    }
+  }
+}
+
+/** A failure for a person to see to. */
+const matterOf = (machine: string, error: unknown): Matter => ({
+  machine,
+  why: messageOf(error),
+  ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
+})
+
+/** Compares the entry, the record and the world, for one machine. */
+async function examine(
+  context: Context,
+  inventory: Inventory,
+  machine: Machine,
+  ask: ReturnType<typeof askProviders>,
+  options: PlanOptions,
+): Promise<Finding> {
+  const { host } = machine
+  const surplus = surplusTo(inventory.profiles, machine)
+  const isGoing = host?.phase === 'removing' && host.renewing !== true
+  if (surplus !== undefined && !isGoing) {
+    const why = `profile ${surplus.profile} has count: ${surplus.count}`
+    return planSevere(machine, { action: 'remove', why })
+  }
+  if (host?.phase === 'ready') {
+    const ready = { ...machine, host }
+    return examineHost(context, inventory, ready, await ask(machine), options)
+  }
+  const { lifecycle } = await context.loadDriver(machine.driver)
+  if (lifecycle !== undefined) {
+    // Those of driver packages were not checked when the inventory was read.
+    const definition = await context.driver(machine.driver)
+    checkOptions(definition, machine.options ?? {}, inventory.defaults[machine.driver])
+  }
+  return planUnready(inventory, machine, {
+    makesHosts: lifecycle !== undefined,
+    isBegunHere: await isRemovalBegunHere(context, machine),
+  })
+}
+
+/** Adds to changes what they give the host. */
+async function withGrants(
+  context: Context,
+  inventory: Inventory,
+  machine: Machine,
+  finding: Finding,
+): Promise<Finding> {
+  if (finding.changes === undefined) return finding
+  const changes = finding.changes.map(async (change): Promise<Change> => {
+    const grants = await grantsOfChange(context, inventory, machine, change)
+    return grants.length === 0 ? change : { ...change, grants: grants.map(describeGrant) }
+  })
+  return { ...finding, changes: await Promise.all(changes) }
+}
+
+/** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
+async function orphanMatters(context: Context, progress: Progress): Promise<readonly Matter[]> {
+  try {
+    const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
+    return [
+      ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
+        machine,
+        why: `${parts.join(', ')} has no entry here; another clone may own it${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
+        hint: 'merge the branch that has its entry; if there is none, see fleet gc',
+      })),
+      ...unasked.map(({ place, reason }) => ({
+        machine: '',
+        why: `could not look for hosts without an entry (${place}): ${reason}`,
+      })),
+    ]
+  } catch (error) {
+    context.signal.throwIfAborted()
+    const { why, ...matter } = matterOf('', error)
+    return [{ ...matter, why: `could not look for hosts without an entry: ${why}` }]
+  }
+}
+
+/**
+ * Compares what the inventory wants, what it remembers, and the world, and says what is to be done. Providers are asked
+ * once each, for all of their machines. Changes nothing.
+ */
+export async function makePlan(context: Context, options: PlanOptions): Promise<ChangePlan> {
+  const inventory = await (await context.inventory()).read()
+  const { chosen } = options
+  const machines = [...inventory.machines.values()].filter(
+    ({ name }) => chosen === undefined || chosen.has(name),
+  )
+  const ask = askProviders(context, machines)
+  const { progress, timeoutMs } = options
+  const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
+  orphans.catch(() => {}) // told below, unless the rest fails before
+  const findings = new Map<string, Finding>()
+  progress('compare the inventory with the world')
+  const { signal, clock } = context
+  const timeLimit = { ms: timeoutMs, clock }
+  const work = async (machine: Machine, stop: AbortSignal): Promise<Finding> => {
+    const stoppable = { ...context, signal: stop }
+    const finding = await examine(stoppable, inventory, machine, ask, options)
+    return withGrants(stoppable, inventory, machine, finding)
+  }
+  for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
+    const { name } = outcome.machine
+    findings.set(
+      name,
+      'error' in outcome ? { matters: [matterOf(name, outcome.error)] } : outcome.value,
+    )
+    progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
+  }
+  const all = joinFindings(...machines.flatMap(({ name }) => findings.get(name) ?? []))
+  const plan: ChangePlan = {
+    version: 1,
+    inventory: digestInventory(inventory),
+    ...all,
+    matters: [...all.matters, ...(await orphans)],
+  }
+  return chosen === undefined ? plan : narrowPlan(plan, inventory, chosen)
+}

@@ -1,0 +1,75 @@
+import { type Machine, beginCommand, lacksAddress } from '../../machine/machine.ts'
+import { wantedBy } from '../../machine/profiles.ts'
+import type { KeysThere, LetIn } from '../../provision/authorized-keys.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import type { Change, Finding } from './change-plan.ts'
+import { planSevere } from './destructive-changes.ts'
+import { operatorsOf } from '../operators/install-operator-keys.ts'
+
+/** What the entry of a machine does not say. */
+interface UnreadyFacts {
+  /** The driver does. */
+  readonly makesHosts: boolean
+  /** The removal that its record speaks of was begun here, by this person. */
+  readonly isBegunHere: boolean
+}
+
+/** What is to be done where there is no host yet, or where that was cut short. */
+export function planUnready(
+  inventory: Inventory,
+  machine: Machine,
+  { makesHosts, isBegunHere }: UnreadyFacts,
+): Finding {
+  const { name, host } = machine
+  if (host?.phase === 'removing') return endRemoval(machine, isBegunHere)
+  const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
+  const isNew = counted
+    ? `profile ${counted.profile} has count: ${counted.count}`
+    : 'it is not there yet'
+  const why = host === undefined ? isNew : 'its creation was begun and cut short'
+  if (lacksAddress(machine)) {
+    return {
+      matters: [{ machine: name, why: `${why}: nothing says where`, hint: beginCommand(machine) }],
+    }
+  }
+  if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
+  const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
+  const letsIn = planOperators(machine, wanted, { block: [], outside: new Set() })
+  return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
+}
+
+/** A host that is half gone. Where it was begun here, the person has agreed to that; else it is asked about as any removal. */
+function endRemoval(machine: Machine, isBegunHere: boolean): Finding {
+  const { name, host, protected: isProtected } = machine
+  const isReplaced = host?.renewing === true
+  const action = isReplaced ? 'replace' : 'remove'
+  const begun = `its ${isReplaced ? 'replacement' : 'removal'} was begun`
+  if (!isBegunHere) {
+    return planSevere(machine, { action, why: `${begun}, but not by you on this computer` })
+  }
+  const why = `${begun} and cut short`
+  if (!isProtected) return { changes: [{ machine: name, action, why }] }
+  return { matters: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
+}
+
+const lacks = (some: readonly LetIn[], key: string): boolean =>
+  !some.some((other) => other.key === key)
+
+/** The change that makes a host let in whom it should; none where it does. */
+export function planOperators(
+  { name }: Machine,
+  wanted: readonly LetIn[],
+  { block, outside }: KeysThere,
+): readonly Change[] {
+  const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `let in ${one.name}`)
+  const revoked = block.filter(({ key }) => lacks(wanted, key))
+  const removed = revoked.map((one) =>
+    outside.has(one.key)
+      ? `revoke ${one.name}, also in lines of authorized_keys that fleet did not write`
+      : `revoke ${one.name}`,
+  )
+  const why = [...added, ...removed].join(', ')
+  if (why === '') return []
+  const takesOutside = revoked.some(({ key }) => outside.has(key))
+  return [{ machine: name, action: 'operators', why, ...(takesOutside && { outside: true }) }]
+}

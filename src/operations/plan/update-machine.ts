@@ -1,0 +1,114 @@
+import { UserError, messageOf } from '../../errors.ts'
+import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
+import { mergeNotes } from '../../machine/merge-notes.ts'
+import { compareOptions } from './compare-options.ts'
+import { type Context, type Progress, undoingAt } from '../context.ts'
+import { checkGrants } from '../inventory/grants.ts'
+import { growDisk } from '../machine/grow-disk.ts'
+import { switchPower } from '../machine/switch-power.ts'
+
+/** What changing tells, and what stops it. */
+interface ReshapeCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Brings about the options of a machine on the host that it has, as far as they do not take another one: stops it where one of them
+ * needs that, and starts it again unless it is to be stopped. What the driver wants remembered is recorded last: cut short
+ * anywhere, the next time goes on. Throws kind `unsupported` where the driver cannot change its hosts.
+ */
+export async function reshapeMachine(
+  context: Context,
+  machine: Machine,
+  calls: ReshapeCalls,
+): Promise<void> {
+  const { name, driver: driverName, stopped = false } = machine
+  const host = hostOf(machine)
+  const driver = await context.loadDriver(driverName)
+  const { reshape } = driver
+  if (reshape === undefined) {
+    throw new UserError('unsupported', `the driver ${driverName} changes no host in place`, {
+      machine: name,
+    })
+  }
+  const inventory = await (await context.inventory()).read()
+  const statuses = await driver.observe(new Map([[name, host]]), calls)
+  const status = statuses.get(name) ?? { state: 'unknown' }
+  const ready = { ...machine, host }
+  const { options, differences } = await compareOptions(context, inventory, ready, status)
+  const wanted = differences.filter(({ how }) => how !== 'replace')
+  if (wanted.length === 0) return
+  const only = new Set(wanted.map(({ option }) => option))
+  const changed = Object.fromEntries(Object.entries(options).filter(([key]) => only.has(key)))
+  await checkGrants(context, { name, driver: driverName }, changed, 'fleet apply')
+  const stops = wanted.some(({ how }) => how === 'stop')
+  let current = 'change the host'
+  const progress: Progress = (step, detail) => {
+    current = step
+    calls.progress(step, detail)
+  }
+  if (stops) await switchPower(context, machine, 'stop', calls)
+  const remembered = await reshape
+    .change(host, { options, only }, { ...calls, progress })
+    .catch(async (error: unknown) => {
+      const wasStopped = stops && status.state === 'running'
+      if (!wasStopped) throw error
+      const undoing = { ...calls, progress: undoingAt(current, calls.progress) }
+      throw await startAgain(context, ready, error, undoing)
+    })
+  const now: ReadyMachine =
+    stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready
+  const runs = stops ? !stopped : status.state === 'running'
+  if (runs && reshape.disks.some((option) => only.has(option))) {
+    await growDisk(context, now, calls.progress)
+  }
+  await remember(context, ready, remembered)
+}
+
+/** Starts a host that was stopped for a change which failed. Gives the failure, which says whether the host runs. */
+async function startAgain(
+  context: Context,
+  machine: ReadyMachine,
+  failure: unknown,
+  calls: ReshapeCalls,
+): Promise<unknown> {
+  const { name } = machine
+  if (failure instanceof UserError || calls.signal.aborted) {
+    const kind = failure instanceof UserError ? failure.kind : 'cancelled'
+    const message = calls.signal.aborted ? 'the change was interrupted' : messageOf(failure)
+    const fail = (state: string, hint: string | undefined): UserError =>
+      new UserError(kind, `${name} was not changed: ${message}; ${state}`, {
+        ...{ machine: name, hint, cause: failure },
+      })
+    const stopped = 'it was stopped for the change, and is stopped now'
+    if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
+    try {
+      calls.progress('start it again')
+      await switchPower(context, machine, 'start', calls)
+      return fail(
+        'it was stopped for the change, and runs again',
+        failure instanceof UserError ? failure.hint : undefined,
+      )
+    } catch (error) {
+      const why = messageOf(error)
+      return fail(`${stopped}, because it did not start: ${why}`, `try again: fleet start ${name}`)
+    }
+  }
+  return failure
+}
+
+/** Lays what is to be remembered of a host over its resources. */
+export async function remember(
+  context: Context,
+  { name, host: { token, id } }: ReadyMachine,
+  remembered: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry?.host === undefined || entry.host.token !== token || entry.host.id !== id)
+      return entry
+    const resources = mergeNotes(entry.host.resources, remembered)
+    return { ...entry, host: { ...entry.host, resources } }
+  })
+}

@@ -1,0 +1,109 @@
+import { createInterface } from 'node:readline'
+import { UserError } from '../../errors.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { EngineWish } from '../../machine/schema.ts'
+import type { HostProbe } from '../../provision/host-probe.ts'
+import { type EngineAims, type Plan, planEngine } from '../../provision/plan.ts'
+import type { Step } from '../../provision/step.ts'
+import { shellLine } from '../../transport/command-line.ts'
+import { exitCodeOf } from '../../transport/exit-code.ts'
+import type { RunningCommand } from '../../transport/transport.ts'
+import type { Progress } from '../context.ts'
+import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
+import { waitForFirstBoot } from '../create/wait-until-ready.ts'
+
+/** How much of a failed step's output its error quotes. */
+const quotedLines = 15
+
+/** What provisioning asks and tells. */
+export interface ProvisionCalls {
+  readonly progress: Progress
+  /** Shown all that is to change, before any of it does. False: nothing changes. */
+  readonly approve: (plan: Plan) => Promise<boolean>
+}
+
+/** A host with an engine that answers, and what was changed to get there. */
+export interface ProvisionedHost {
+  readonly probe: HostProbe
+  readonly plan: Plan
+  /** What each step of the plan printed. */
+  readonly output: readonly string[]
+}
+
+/**
+ * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again. A host without one gets the
+ * one wished for.
+ * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
+ * engine does not answer in the end.
+ */
+export async function provisionHost(
+  target: ProbeTarget,
+  wish: EngineWish | undefined,
+  { progress, approve }: ProvisionCalls,
+  aims: EngineAims = {},
+): Promise<ProvisionedHost> {
+  const { machine } = target
+  const { probe: before } = await waitForFirstBoot(target, progress)
+  const plan = planEngine(before, wish, aims)
+  if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
+  if (!(await approve(plan))) {
+    throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
+  }
+  const output: string[] = []
+  for (const step of plan) output.push(await runStep(target, step, progress))
+  progress('check the engine')
+  const after = await probeHost(target)
+  const rest = planEngine(after, wish, aims)
+  if (rest.length > 0) {
+    const left = rest.map((step) => step.why).join('; ')
+    throw new UserError('failed', `every step succeeded, and yet it remains to ${left}`, {
+      machine,
+    })
+  }
+  return { probe: checkEngine(machine, after), plan, output }
+}
+
+/** The probe, if it can be believed that the engine works. */
+function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
+  if (probe.engine?.version !== undefined || !probe.cli) return probe
+  throw new UserError('failed', 'dockerd runs, and does not answer on its socket', {
+    machine,
+    hint: `fleet ssh ${machine} -- docker version`,
+  })
+}
+
+/** Runs one step and gives back what it printed. The login shell sees nothing but `sh`. */
+async function runStep(
+  { machine, transport, signal }: ProbeTarget,
+  step: Step,
+  progress: Progress,
+): Promise<string> {
+  progress(step.why)
+  const running = await transport.exec(['sh'], { signal })
+  running.stdin.on('error', () => {}) // the exit code tells
+  running.stdin.end(`exec ${shellLine(step.command)} </dev/null\n`)
+  const lines: string[] = []
+  const [status] = await Promise.all([
+    running.exit,
+    readLines(running.stdout, lines, progress),
+    readLines(running.stderr, lines, progress),
+  ])
+  const code = exitCodeOf(status)
+  if (code === 0) return lines.join('\n')
+  const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
+  throw new UserError('failed', `could not ${step.why} (exit code ${code})${last.join('')}`, {
+    machine,
+    hint: 'run the same command again: it goes on from here',
+  })
+}
+
+async function readLines(
+  stream: RunningCommand['stdout'],
+  lines: string[],
+  progress: Progress,
+): Promise<void> {
+  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    lines.push(line)
+    if (line.startsWith('Waiting')) progress(line)
+  }
+}

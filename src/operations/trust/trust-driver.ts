@@ -1,0 +1,215 @@
+import { readdir, realpath, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { drivers as ownDrivers, unknownDriver } from '../../drivers/index.ts'
+import { type DriverPackage, findDriverPackage } from '../../drivers/outside/find-package.ts'
+import {
+  type PackageDigest,
+  copiesOf,
+  copyPackage,
+  digestPackage,
+} from '../../drivers/outside/package-copy.ts'
+import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
+import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import type { Inventory } from '../../state/inventory.ts'
+import { preparePrivateFolder } from '../../state/home.ts'
+import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/trust.ts'
+import type { Context } from '../context.ts'
+
+type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
+
+/** What a trusted driver's name is made of. */
+const prefix = 'fleet-driver-'
+const nameOf = (packageName: string): string => packageName.slice(prefix.length)
+
+/** What trust is kept under: wherever the inventory is linked to, it is the same one. */
+async function inventoryKey({ inventory }: Pick<Context, 'inventory'>): Promise<string> {
+  const { location } = await inventory()
+  return realpath(location).catch(() => resolve(location))
+}
+
+/** The records of a package for an inventory; one, unless somebody wrote them by hand. */
+const recordsOf = (
+  { drivers }: TrustRecords,
+  inventory: string,
+  packageName: string,
+): readonly TrustedDriver[] =>
+  drivers.filter((one) => one.inventory === inventory && one.package === packageName)
+
+/** The command that makes a driver trusted. */
+export const trustCommand = (name: string, { inventoryFile }: Pick<Context, 'inventoryFile'>) =>
+  `fleet trust ${shellQuote(name)}${inventoryFile === undefined ? '' : ` --inventory ${shellQuote(inventoryFile)}`}`
+
+/**
+ * Decides whether the code of a package may run that was found from the inventory's folder: only the very code that the
+ * person has trusted for this inventory. It is loaded from a copy in home, made of the bytes that were compared, so that
+ * nothing that happens to the original in between is run. Throws {@link UntrustedDriver}.
+ */
+export async function vetPackage(context: Trusting, driverPackage: DriverPackage): Promise<string> {
+  const { name, folder } = driverPackage
+  const trust = await context.trust()
+  const records = recordsOf(await trust.read(), await inventoryKey(context), name)
+  for (const { digest } of records) {
+    await preparePrivateFolder(trust.packages)
+    const fleet = dirname(dirname(context.program ?? ''))
+    const holder = await copyPackage(driverPackage, digest, { folder: trust.packages, fleet })
+    if (holder !== undefined) return holder
+  }
+  const why =
+    records.length === 0
+      ? `is not trusted: its code came with the inventory, in ${folder}`
+      : `has changed since it was trusted: ${folder}`
+  throw new UntrustedDriver('failed', `the driver ${nameOf(name)} ${why}`, {
+    hint: `look at the package; if you trust it to run as you: ${trustCommand(nameOf(name), context)}`,
+  })
+}
+
+/** Drivers that an inventory names and that are not fleet's own. */
+const packagedDrivers = ({ machines, profiles, defaults }: Inventory): readonly string[] => {
+  const named = [...machines.values(), ...profiles.values()].flatMap(({ driver }) => driver ?? [])
+  const all = new Set([...named, ...Object.keys(defaults)])
+  return [...all].filter((name) => !ownDrivers.some((own) => own.name === name))
+}
+
+const findPackage = async (
+  { inventory, env }: Trusting,
+  name: string,
+): Promise<DriverPackage | undefined> =>
+  findDriverPackage(name, { folder: dirname((await inventory()).location), env })
+
+/**
+ * The drivers that an inventory names and that this person has not trusted for it. Reads none of their code: one that has
+ * changed since counts as trusted here.
+ */
+export async function findUntrusted(
+  context: Trusting,
+  inventory: Inventory,
+): Promise<readonly string[]> {
+  const names = packagedDrivers(inventory)
+  if (names.length === 0) return []
+  const [records, key] = [await (await context.trust()).read(), await inventoryKey(context)]
+  const untrusted: string[] = []
+  for (const name of names) {
+    const found = await findPackage(context, name).catch(() => undefined)
+    if (found === undefined || found.isGlobal) continue
+    if (recordsOf(records, key, found.name).length === 0) untrusted.push(name)
+  }
+  return untrusted
+}
+
+/** A driver that a person is about to trust, or has. */
+export interface TrustSubject extends PackageDigest {
+  readonly driver: string
+  readonly folder: string
+}
+
+/**
+ * Reads the packages of drivers, and runs none of their code: those of `names`, else all that the inventory names and that
+ * came with it. Throws kind `usage` for a driver that is fleet's own or was installed globally: these need no trust.
+ */
+export async function readTrustSubjects(
+  context: Trusting,
+  names: readonly string[],
+): Promise<readonly TrustSubject[]> {
+  const isNamed = names.length > 0
+  const wanted = isNamed
+    ? new Set(names)
+    : packagedDrivers(await (await context.inventory()).read())
+  const subjects: TrustSubject[] = []
+  for (const driver of wanted) {
+    const found = await findPackage(context, driver)
+    if (found !== undefined && !found.isGlobal) {
+      subjects.push({ driver, folder: found.folder, ...(await digestPackage(found)) })
+    } else if (isNamed) throw needless(driver, found, await context.inventory())
+  }
+  return subjects
+}
+
+function needless(
+  name: string,
+  found: DriverPackage | undefined,
+  { location }: { location: string },
+): UserError {
+  if (found === undefined && !ownDrivers.some((own) => own.name === name)) {
+    return unknownDriver(name, dirname(location))
+  }
+  const why = found === undefined ? 'is part of fleet' : `is installed globally, in ${found.folder}`
+  return new UserError('usage', `the driver ${name} ${why}: it is trusted already`)
+}
+
+/** Lets the code of these packages run for the inventory, as long as it is the code that was read. */
+export async function trustDrivers(
+  context: Trusting,
+  subjects: readonly TrustSubject[],
+): Promise<void> {
+  const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
+  const added = subjects.map(({ driver, version, folder, digest }) => ({
+    ...{ inventory, package: `${prefix}${driver}` },
+    ...(version !== undefined && { version }),
+    ...{ folder, digest },
+  }))
+  const isReplaced = (one: TrustedDriver): boolean =>
+    added.some((other) => other.inventory === one.inventory && other.package === one.package)
+  await trust.update((before) => ({
+    ...before,
+    drivers: [...before.drivers.filter((one) => !isReplaced(one)), ...added],
+  }))
+  await dropCopies(context)
+}
+
+/**
+ * Takes back what is trusted for the inventory: these drivers and allowed paths, else all of them and the inventory itself.
+ * Resolves to what was trusted. Throws kind `usage` for what was not.
+ */
+export async function revokeTrust(
+  context: Trusting,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
+  const isMeant = (one: TrustedDriver): boolean =>
+    one.inventory === inventory && (names.length === 0 || names.includes(nameOf(one.package)))
+  const isMeantPath = (one: AllowedPath): boolean =>
+    one.inventory === inventory && (names.length === 0 || names.includes(one.path))
+  const { drivers, inventories, paths } = await trust.read()
+  const revoked = [
+    ...drivers.filter(isMeant).map((one) => nameOf(one.package)),
+    ...paths.filter(isMeantPath).map(({ path }) => path),
+  ]
+  const missing = names.find((name) => !revoked.includes(name))
+  if (missing !== undefined) {
+    throw new UserError(
+      'usage',
+      `${missing} is neither a driver nor a path that is trusted for ${inventory}`,
+      {
+        hint: 'fleet trust ls',
+      },
+    )
+  }
+  const isFile = (one: { readonly inventory: string }): boolean =>
+    names.length === 0 && one.inventory === inventory
+  await trust.update((before) => ({
+    ...before,
+    drivers: before.drivers.filter((one) => !isMeant(one)),
+    inventories: before.inventories.filter((one) => !isFile(one)),
+    paths: before.paths.filter((one) => !isMeantPath(one)),
+  }))
+  await dropCopies(context)
+  return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]
+}
+
+/** How long a copy that is being made may take, in milliseconds: what is older was left by a process that was killed. */
+const draftTime = 60 * 60_000
+
+/** Removes the copies of packages that nobody trusts any more. */
+async function dropCopies(context: Trusting): Promise<void> {
+  const trust = await context.trust()
+  const { drivers } = await trust.read()
+  const kept = new Set(drivers.map(({ digest }) => copiesOf(trust.packages, digest)))
+  for (const name of await readdir(trust.packages).catch((): string[] => [])) {
+    const place = join(trust.packages, name)
+    const isDraft = name.startsWith('.')
+    const since = isDraft ? (await stat(place).catch(() => undefined))?.mtimeMs : undefined
+    const isOld = since === undefined || Date.now() - since > draftTime
+    if (!kept.has(place) && isOld) await rm(place, { recursive: true, force: true })
+  }
+}

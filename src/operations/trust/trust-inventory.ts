@@ -1,0 +1,54 @@
+import type { Stats } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
+import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
+import { nearestInventory } from '../../state/find-inventory.ts'
+import { decodeInventory, readInventoryFile } from '../../state/inventory-text.ts'
+import type { Context } from '../context.ts'
+
+/** What kind of file an inventory is. Throws kind `inventory` for one that holds none. No code of its drivers runs. */
+async function checkInventory(inventory: string): Promise<Stats> {
+  try {
+    const found = await stat(inventory)
+    if (!found.isFile()) throw new UserError('inventory', 'it is not a regular file')
+    const text = decodeInventory(await readInventoryFile(inventory), inventory)
+    const { readInventoryText } = await import('../../state/read-inventory-text.ts')
+    await readInventoryText(text, inventory, async () => ({ optionsOf: () => undefined }))
+    return found
+  } catch (error) {
+    const why = error instanceof UserError ? messageOf(error) : fileTroubleOf(error)
+    throw new UserError('inventory', `${inventory} is not trusted: ${why}`, {
+      hint: 'name an inventory that fleet can read: fleet trust inventory FILE',
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Remembers that an inventory of another user is to be used: `file`, else the nearest one from `cwd` upwards. Resolves to
+ * its real path. Throws kind `inventory` where there is none, and for a file that is not an inventory.
+ */
+export async function trustInventoryFile(
+  { trust }: Pick<Context, 'trust'>,
+  { cwd, file }: { readonly cwd: string; readonly file: string | undefined },
+): Promise<string> {
+  const found = file ?? (await nearestInventory(cwd))
+  if (found === undefined) {
+    throw new UserError('inventory', `there is no machines.yaml in ${cwd} or above it`, {
+      hint: 'name the file: fleet trust inventory FILE',
+    })
+  }
+  const inventory = await realpath(found).catch((error: unknown) => {
+    throw new UserError('inventory', `cannot read ${found}: ${fileTroubleOf(error)}`)
+  })
+  const { uid: owner } = await checkInventory(inventory)
+  await (
+    await trust()
+  ).update((before) => ({
+    ...before,
+    inventories: [
+      ...before.inventories.filter((one) => one.inventory !== inventory),
+      { inventory, owner },
+    ],
+  }))
+  return inventory
+}
