@@ -3,8 +3,8 @@ import { keepEngines } from './operations/connect/engine-connections.ts'
 import { serveSocketAt } from './operations/connect/engine-socket.ts'
 import { findProcess, isAlive } from './operations/connect/processes.ts'
 import { locateHome } from './state/locate-home.ts'
-import { placeOfSockets, socketIn } from './transport/broker/place.ts'
-import { startBroker } from './transport/broker/server.ts'
+import { placeOfSockets, socketIn } from './broker/runtime-dir.ts'
+import { startBroker } from './broker/server/server.ts'
 import type { Program } from './ui/io.ts'
 
 /** Code that no first command needs is loaded after it was served, in milliseconds. */
@@ -13,7 +13,7 @@ const hostedAfterMs = 1000
 /** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
-  const ssh = import('./transport/ssh.ts') // loads while the first command is being listened to
+  const ssh = import('./transport/ssh/connect.ts') // loads while the first command is being listened to
   let hosted: typeof HostedCommand | undefined
   setTimeout(() => {
     void import('./hosted-command.ts').then((loaded) => (hosted = loaded))

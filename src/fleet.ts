@@ -17,7 +17,7 @@ import { openRemovals } from './state/removals.ts'
 import type { Inventory } from './state/inventory.ts'
 import { openProviderScopes } from './state/provider-scopes.ts'
 import type { SshIncludes } from './state/ssh-includes.ts'
-import { shareAnswers } from './transport/share-answers.ts'
+import { shareAnswers } from './transport/cache-prompts.ts'
 import type { Io } from './ui/io.ts'
 import { askQuestion, canPrompt } from './ui/prompt.ts'
 

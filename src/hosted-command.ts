@@ -9,15 +9,9 @@ import { UserError } from './errors.ts'
 import { openHostedInput } from './hosted-input.ts'
 import type { Hosted } from './operations/context.ts'
 import { rememberInventories } from './state/inventory-cache.ts'
-import { brokerEnded, loginEnvironment } from './transport/broker/client.ts'
-import type { Connections } from './transport/broker/connections.ts'
-import type {
-  BrokerTarget,
-  HostedCommand,
-  HostedRun,
-  Login,
-  Loss,
-} from './transport/broker/protocol.ts'
+import { brokerEnded, loginEnvironment } from './broker/client/client.ts'
+import type { Connections } from './broker/server/connections.ts'
+import type { BrokerTarget, HostedCommand, HostedRun, Login, Loss } from './broker/protocol.ts'
 import type { Transport } from './transport/transport.ts'
 import { failureCodeOf, writeFailure } from './ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from './ui/io.ts'

@@ -6,10 +6,10 @@ import { once, perMachine } from './made-once.ts'
 import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
 import type { Context, Hosted } from './operations/context.ts'
 import type { ReadInventories } from './state/inventory-cache.ts'
-import { createGates, gateOf, handshakesAtOnce } from './transport/gates.ts'
-import type { Broker } from './transport/broker/client.ts'
-import type { BrokerTarget } from './transport/broker/protocol.ts'
-import type { SshOptions, SshTarget } from './transport/ssh.ts'
+import { createGates, gateOf, handshakesAtOnce } from './transport/ssh/handshake-limiter.ts'
+import type { Broker } from './broker/client/client.ts'
+import type { BrokerTarget } from './broker/protocol.ts'
+import type { SshOptions, SshTarget } from './transport/ssh/connect.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Io } from './ui/io.ts'
 
@@ -70,8 +70,8 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
       return undefined
     }
-    const { openBroker } = await import('./transport/broker/client.ts')
-    const { placeOfSockets } = await import('./transport/broker/place.ts')
+    const { openBroker } = await import('./broker/client/client.ts')
+    const { placeOfSockets } = await import('./broker/runtime-dir.ts')
     const folder = placeOfSockets(home, env)
     return openBroker({
       ...{ folder, program: program.file, build: program.build, env },
@@ -92,7 +92,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     machine: Machine,
     { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
   ): Promise<Transport> {
-    const { connectSsh } = await import('./transport/ssh.ts')
+    const { connectSsh } = await import('./transport/ssh/connect.ts')
     const { describeLogin } = await import('./operations/connect/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
     const leave = await enter(via && machine.via ? `via ${machine.via}` : gateOf(login))
@@ -105,7 +105,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
 
   async function connect(machine: ReadyMachine): Promise<Transport> {
     if (machine.host.address === undefined) {
-      const { openLocal } = await import('./transport/local.ts')
+      const { openLocal } = await import('./transport/local/local.ts')
       return openLocal(env)
     }
     const { connectJumpHost } = await import('./operations/connect/jump-host.ts')

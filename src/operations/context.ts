@@ -10,7 +10,7 @@ import type { Removals } from '../state/removals.ts'
 import type { InventoryStore } from '../state/inventory.ts'
 import type { Trust } from '../state/trust.ts'
 import type { ProviderScopes } from '../state/provider-scopes.ts'
-import type { Prompt } from '../transport/ssh.ts'
+import type { Prompt } from '../transport/ssh/connect.ts'
 import type { EngineSocket, Holder, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import type { Account } from '../support/lab/accounts.ts'
 import type { Lab, LabHost } from '../support/lab/lab.ts'
 import { type Way, engineContract } from './engine.ts'

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
-import { openLocal } from '../../src/transport/local.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { openLocal } from '../../src/transport/local/local.ts'
+import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'
 import { noDirect, startKeeper } from '../support/keeper.ts'

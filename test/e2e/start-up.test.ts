@@ -65,7 +65,7 @@ describe('start-up loads', () => {
   })
 
   test('nothing by import(), which would keep it from being kept compiled', async () => {
-    for (const source of ['src/process.ts', 'src/broker.ts', 'src/transport/ssh.ts']) {
+    for (const source of ['src/process.ts', 'src/broker.ts', 'src/transport/ssh/connect.ts']) {
       for (const file of loadedWith(outputOf(source)))
         expect(await readFile(join(root, file), 'utf8')).not.toContain('import(')
     }
@@ -78,7 +78,7 @@ describe('start-up loads', () => {
   })
 
   test('only fleet’s own code, and what finds a near name, to reach a machine through the broker', () => {
-    expect(packagesIn(loadedWith(outputOf('src/transport/broker/client.ts')))).toEqual(new Set())
+    expect(packagesIn(loadedWith(outputOf('src/broker/client/client.ts')))).toEqual(new Set())
     const describing = packagesIn(loadedWith(outputOf('src/operations/connect/broker-target.ts')))
     expect(describing).toEqual(new Set(['fastest-levenshtein']))
   })

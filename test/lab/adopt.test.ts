@@ -9,7 +9,7 @@ import {
 import { createMachine } from '../../src/operations/create/create-machine.ts'
 import type { UnknownHostKey } from '../../src/operations/trust/trust-host-key.ts'
 import { type MachineName, parseMachineName } from '../../src/machine/name.ts'
-import { fingerprint } from '../../src/transport/host-keys.ts'
+import { fingerprint } from '../../src/transport/ssh/keys/host-keys.ts'
 import { run } from '../../src/transport/run.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { makeKey } from '../support/lab/ssh-key.ts'

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type Broker, openBroker } from '../../src/transport/broker/client.ts'
-import { socketIn } from '../../src/transport/broker/place.ts'
-import type { HostStatus } from '../../src/transport/broker/protocol.ts'
-import type { BrokerOptions } from '../../src/transport/broker/server.ts'
+import { type Broker, openBroker } from '../../src/broker/client/client.ts'
+import { socketIn } from '../../src/broker/runtime-dir.ts'
+import type { HostStatus } from '../../src/broker/protocol.ts'
+import type { BrokerOptions } from '../../src/broker/server/server.ts'
 import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
 import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
@@ -18,7 +18,7 @@ import {
   type SshOptions,
   type SshTarget,
   connectSsh,
-} from '../../src/transport/ssh.ts'
+} from '../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { findProcess } from '../../src/operations/connect/processes.ts'
 import { type Keeper, noDirect, startKeeper } from '../support/keeper.ts'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { openEngine } from '../../src/engine/http-engine.ts'
 import { readInfo } from '../../src/engine/system.ts'
 import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { type Account, accounts } from '../support/lab/accounts.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 

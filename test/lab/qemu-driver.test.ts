@@ -13,7 +13,7 @@ import { mergeNotes } from '../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { run } from '../../src/transport/run.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { makeDyingPrograms } from '../support/dying-programs.ts'
 import { emulatorsOn } from '../support/emulators.ts'
 import {

@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
-import { fingerprint } from '../../src/transport/host-keys.ts'
+import { fingerprint } from '../../src/transport/ssh/keys/host-keys.ts'
 import { run } from '../../src/transport/run.ts'
 import {
   type SshOptions,
   type SshTarget,
   connectSsh,
   scanHostKey,
-} from '../../src/transport/ssh.ts'
+} from '../../src/transport/ssh/connect.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'
 

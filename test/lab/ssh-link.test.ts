@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../src/transport/run.ts'
-import { type SshTarget, connectSsh, scanHostKey } from '../../src/transport/ssh.ts'
+import { type SshTarget, connectSsh, scanHostKey } from '../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { hostOf, targetOf } from '../support/ssh-target.ts'

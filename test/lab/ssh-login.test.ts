@@ -10,8 +10,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { run } from '../../src/transport/run.ts'
-import { wireString } from '../../src/transport/ssh-wire.ts'
-import { type SshOptions, type SshTarget, connectSsh } from '../../src/transport/ssh.ts'
+import { wireString } from '../../src/transport/ssh/wire-format.ts'
+import { type SshOptions, type SshTarget, connectSsh } from '../../src/transport/ssh/connect.ts'
 import {
   type Lab,
   type LabHost,

@@ -15,7 +15,7 @@ import { UserError } from '../../src/errors.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { run } from '../../src/transport/run.ts'
-import { connectSsh } from '../../src/transport/ssh.ts'
+import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { finish, runProgram } from '../support/lab/process.ts'
 import { guestBuildTime, guestIsHere } from '../support/small-guest.ts'
 import {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import type { SeedDisk } from '../../src/drivers/driver.ts'
 import { withLock } from '../../src/lock.ts'
 import { writeNoCloudSeed } from '../../src/provision/no-cloud.ts'
-import { type KeyPair, makeKeyPair } from '../../src/transport/ssh-key-pair.ts'
+import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/keys/key-pair.ts'
 import { labIsHere } from './lab/lab.ts'
 import { outside } from './lab/outside.ts'
 

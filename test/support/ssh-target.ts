@@ -1,4 +1,4 @@
-import type { SshTarget } from '../../src/transport/ssh.ts'
+import type { SshTarget } from '../../src/transport/ssh/connect.ts'
 import type { Lab, LabHost } from './lab/lab.ts'
 
 /** How to log in to a lab host as root with the lab's key. */

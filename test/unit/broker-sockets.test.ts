@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { openSockets } from '../../src/transport/broker/sockets.ts'
+import { openSockets } from '../../src/broker/server/sockets.ts'
 
 /** An engine's socket; `ask` is what a program does that connects to it, and `dial` what comes of that. */
 async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<unknown>> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { Wire } from '../../src/transport/broker/wire.ts'
+import { Wire } from '../../src/broker/wire.ts'
 
 /** Both ends of a connection. */
 async function openPair(): Promise<{ near: Wire; far: Wire; nearClosed: Promise<unknown> }> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { connectTcp, interleaveFamilies } from '../../src/transport/connect-tcp.ts'
+import { connectTcp, interleaveFamilies } from '../../src/transport/ssh/connect-tcp.ts'
 
 const addresses = vi.hoisted(() => ({ all: [] as { address: string; family: number }[] }))
 vi.mock('node:dns/promises', () => ({ lookup: async () => addresses.all }))

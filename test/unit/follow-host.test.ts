@@ -6,7 +6,7 @@ import { notedSshAccess } from '../../src/drivers/ssh-access.ts'
 import type { ReadyMachine } from '../../src/machine/machine.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { followHost } from '../../src/operations/connect/resolve-moved-host.ts'
-import { ConnectTimeout, explainFailure } from '../../src/transport/ssh-failure.ts'
+import { ConnectTimeout, explainFailure } from '../../src/transport/ssh/failure.ts'
 
 const token = '00000000-0000-4000-8000-000000000001'
 

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createGates } from '../../src/transport/gates.ts'
+import { createGates } from '../../src/transport/ssh/handshake-limiter.ts'
 
 test('a gate lets its number in, the rest in order, and others have their own', async () => {
   const enter = createGates(2)

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { findProcess } from '../../src/operations/connect/processes.ts'
-import { openBroker } from '../../src/transport/broker/client.ts'
-import { describeEnd, noteBroker, openJudge } from '../../src/transport/broker/hung.ts'
+import { openBroker } from '../../src/broker/client/client.ts'
+import { describeEnd, noteBroker, openJudge } from '../../src/broker/server/pid-file.ts'
 import { until } from '../support/lab/process.ts'
 
 /** A process noted as the broker of a folder of its own; unless it has a program, one that is stopped by a signal. */

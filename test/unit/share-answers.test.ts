@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Question } from '../../src/transport/ssh.ts'
-import { shareAnswers } from '../../src/transport/share-answers.ts'
+import type { Question } from '../../src/transport/ssh/connect.ts'
+import { shareAnswers } from '../../src/transport/cache-prompts.ts'
 
 const passphrase = (sharedAs: string): Question => ({
   text: 'Passphrase:',

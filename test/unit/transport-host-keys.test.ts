@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fingerprint, parsePublicKey } from '../../src/transport/host-keys.ts'
-import { findKnownHost, findRevokedKeys, selectKnownHost } from '../../src/transport/known-hosts.ts'
+import { fingerprint, parsePublicKey } from '../../src/transport/ssh/keys/host-keys.ts'
+import {
+  findKnownHost,
+  findRevokedKeys,
+  selectKnownHost,
+} from '../../src/transport/ssh/keys/known-hosts.ts'
 
 const execute = promisify(execFile)
 

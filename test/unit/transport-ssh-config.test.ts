@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseDestination } from '../../src/transport/destination.ts'
-import { resolveSshConfig } from '../../src/transport/ssh-config.ts'
+import { parseDestination } from '../../src/transport/ssh/destination.ts'
+import { resolveSshConfig } from '../../src/transport/ssh/config.ts'
 
 describe('a destination', () => {
   test.each([

@@ -1,4 +1,4 @@
-import type { HostStatus, SocketStatus } from '../../transport/broker/protocol.ts'
+import type { HostStatus, SocketStatus } from '../../broker/protocol.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 

@@ -1,5 +1,5 @@
 import { type Machine, hostOf } from '../../machine/machine.ts'
-import type { BrokerTarget } from '../../transport/broker/protocol.ts'
+import type { BrokerTarget } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
 import { describeLogin } from './describe-login.ts'
 import { findJumpHosts } from './jump-host.ts'

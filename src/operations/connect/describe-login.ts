@@ -1,6 +1,6 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
 import type { LoginOptions } from '../../state/keys.ts'
-import type { SshTarget } from '../../transport/ssh.ts'
+import type { SshTarget } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 
 /** The agent that a login asks; undefined where it is that of SSH_AUTH_SOCK. */

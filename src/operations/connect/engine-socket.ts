@@ -6,7 +6,7 @@ import type { Dial } from '../../engine/engine.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import { longestSocketPath } from '../../socket-path.ts'
 import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
-import { listenAt } from '../../transport/unix-socket.ts'
+import { listenAt } from '../../transport/sockets/unix-socket.ts'
 
 /** A Unix socket of this computer that leads somewhere else. */
 export interface ServedSocket extends AsyncDisposable {

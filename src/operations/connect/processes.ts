@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import type { ProcessActivity } from '../../transport/broker/hung.ts'
+import type { ProcessActivity } from '../../broker/server/pid-file.ts'
 import type { Holder } from '../../transport/transport.ts'
 
 /** A process of this computer. */

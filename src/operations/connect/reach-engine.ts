@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import { UserError, codeOf } from '../../errors.ts'
 import { beginningOf } from '../../transport/run.ts'
-import { quoteServer } from '../../transport/ssh-failure.ts'
+import { quoteServer } from '../../transport/ssh/failure.ts'
 import type { Transport } from '../../transport/transport.ts'
 import {
   type CommandUser,

@@ -1,7 +1,7 @@
 import type { Machine } from '../../machine/machine.ts'
 import { hostOf } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
-import type { BrokerStatus } from '../../transport/broker/protocol.ts'
+import type { BrokerStatus } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
 
 /** How many paths are listed: nobody reads more of them. */

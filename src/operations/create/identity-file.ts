@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
+import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import { shellQuote } from '../../shell-quote.ts'
 
 /** The key files to try first: the one that a person named, if any. Throws kind `usage` when it holds no key. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
-import { connectSsh } from '../../transport/ssh.ts'
+import { connectSsh } from '../../transport/ssh/connect.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context, Progress } from '../context.ts'
 import { describeLogin } from '../connect/describe-login.ts'

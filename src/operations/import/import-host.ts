@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { RecalledHost } from '../../drivers/driver.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { fingerprintKeyFile } from '../../transport/ssh-key-fingerprint.ts'
+import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import { type HostId, recallHost, takeInRecalled } from '../adopt/adopt-known-host.ts'
 import { type AdoptCalls, adoptMachine } from '../adopt/adopt-machine.ts'
 import type { Context, Progress } from '../context.ts'

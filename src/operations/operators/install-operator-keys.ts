@@ -11,7 +11,7 @@ import {
   undoLetIn,
 } from '../../provision/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory.ts'
-import { connectSsh } from '../../transport/ssh.ts'
+import { connectSsh } from '../../transport/ssh/connect.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'

@@ -1,9 +1,13 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { fingerprint } from '../../transport/host-keys.ts'
-import { type KnownHost, type KnownHostQuery, findKnownHost } from '../../transport/known-hosts.ts'
-import { hostKeyRevoked } from '../../transport/ssh-failure.ts'
-import { type SshTarget, scanHostKey } from '../../transport/ssh.ts'
+import { fingerprint } from '../../transport/ssh/keys/host-keys.ts'
+import {
+  type KnownHost,
+  type KnownHostQuery,
+  findKnownHost,
+} from '../../transport/ssh/keys/known-hosts.ts'
+import { hostKeyRevoked } from '../../transport/ssh/failure.ts'
+import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 
 /** A key that a host shows and that is neither expected nor in known_hosts. */

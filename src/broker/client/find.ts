@@ -1,0 +1,30 @@
+import { once } from 'node:events'
+import { type Socket, connect } from 'node:net'
+import { codeOf } from '../../errors.ts'
+import { isPrivate, socketIn } from '../runtime-dir.ts'
+
+/** Thrown inside when there is no broker to be had; a command does without. */
+export class BrokerUnavailable extends Error {}
+
+/** Refuses a folder that is not {@link isPrivate}. */
+export function checkFolder(folder: string): void {
+  if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is not this user's alone`)
+}
+
+const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])
+
+/** A connection to the broker of this folder. Undefined when none listens. */
+export async function findBroker(folder: string): Promise<Socket | undefined> {
+  let socket: Socket | undefined
+  try {
+    checkFolder(folder)
+    socket = connect(socketIn(folder))
+    await once(socket, 'connect')
+    return socket
+  } catch (error) {
+    socket?.destroy()
+    if (error instanceof BrokerUnavailable) throw error
+    if (absent.has(codeOf(error) ?? '')) return undefined
+    throw new BrokerUnavailable(`cannot connect to the broker in ${folder}`, { cause: error })
+  }
+}

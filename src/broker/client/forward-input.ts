@@ -1,0 +1,41 @@
+import { Writable } from 'node:stream'
+import { inputWindow } from '../protocol.ts'
+import type { Wire } from '../wire.ts'
+
+/** Bytes that wait for a slow reader: less stalls bulk transfers. */
+export const bufferSize = 1 << 20
+
+/** A program's input. A piece counts as written when the broker has room for the next one. */
+export function inputOver(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
+  let underWay = 0
+  let waiting: (() => void) | undefined
+  const goOn = () => {
+    const done = waiting
+    waiting = undefined
+    done?.()
+  }
+  const stdin = new Writable({
+    highWaterMark: bufferSize,
+    write(chunk: Buffer, _encoding, done) {
+      underWay += chunk.length
+      wire.bytes(chunk)
+      if (underWay <= inputWindow) done()
+      else waiting = done
+    },
+    final(done) {
+      wire.end()
+      done()
+    },
+    destroy(error, done) {
+      goOn()
+      done(error)
+    },
+  })
+  return {
+    stdin,
+    taken(count) {
+      underWay -= count
+      if (underWay <= inputWindow) goOn()
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import { Readable } from 'node:stream'
+import { outputDelivered } from '../../transport/output.ts'
+import type { ExitStatus, RunningCommand } from '../../transport/transport.ts'
+import { bufferSize, inputOver } from './forward-input.ts'
+import type { Answer } from '../protocol.ts'
+import { unpackError } from '../serialize-error.ts'
+import type { Wire } from '../wire.ts'
+
+/** A program's outputs, which share the connection: it waits while one of them is full that is still wanted. */
+function outputsOver(wire: Wire) {
+  const full = new Set<Readable>()
+  const readOn = (output: Readable) => {
+    if (full.delete(output) && full.size === 0) wire.resume()
+  }
+  const open = () => {
+    const output: Readable = new Readable({
+      highWaterMark: bufferSize,
+      read: () => readOn(output),
+      destroy(error, done) {
+        readOn(output)
+        done(error)
+      },
+    })
+    return output
+  }
+  const pass = (output: Readable) => (chunk: Buffer) => {
+    if (output.destroyed || output.push(chunk)) return
+    full.add(output)
+    wire.pause()
+  }
+  const [stdout, stderr] = [open(), open()]
+  return { stdout, stderr, bytes: pass(stdout), errors: pass(stderr) }
+}
+
+/** A command that the broker has started, as one that runs over a connection of one's own. */
+export function joinCommand(
+  wire: Wire,
+  signal: AbortSignal | undefined,
+  broken: () => Error,
+): RunningCommand {
+  const { stdin, taken } = inputOver(wire)
+  const { stdout, stderr, bytes, errors } = outputsOver(wire)
+
+  const exit = new Promise<ExitStatus>((resolve, reject) => {
+    let isOver = false
+    const finish = () => {
+      isOver = true
+      signal?.removeEventListener('abort', abort)
+      stdin.destroy()
+      wire.destroy()
+    }
+    const abort = () => {
+      finish()
+      stdout.destroy()
+      stderr.destroy()
+      reject(signal?.reason as Error)
+    }
+    const end = async () => {
+      finish()
+      stdout.push(null)
+      stderr.push(null)
+      await Promise.all([outputDelivered(stdout), outputDelivered(stderr)])
+    }
+    const fail = async (error: Error) => {
+      await end()
+      reject(error)
+    }
+    const succeed = async (status: ExitStatus) => {
+      await end()
+      resolve(status)
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    wire.listen({
+      bytes,
+      errors,
+      message(answer: Answer) {
+        if ('taken' in answer) taken(answer.taken)
+        else if ('exit' in answer) void succeed(answer.exit)
+        else if ('error' in answer) void fail(unpackError(answer.error))
+      },
+      over() {
+        if (!isOver) void fail(broken())
+      },
+    })
+    if (signal?.aborted) abort()
+  })
+  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  return {
+    stdin,
+    stdout,
+    stderr,
+    exit,
+    resize: (size) => wire.send({ resize: size }),
+    kill: (name) => wire.send({ kill: name }),
+  }
+}

@@ -1,0 +1,46 @@
+import { SocketStream } from '../../transport/sockets/socket-stream.ts'
+import type { Answer } from '../protocol.ts'
+import { unpackError } from '../serialize-error.ts'
+import type { Wire } from '../wire.ts'
+
+type Done = (error?: Error | null) => void
+
+/** A connection from a host that the broker has opened. */
+export class RemoteConnection extends SocketStream {
+  readonly #wire: Wire
+  #hasEnded = false
+
+  constructor(wire: Wire, broken: () => Error) {
+    super()
+    this.#wire = wire
+    wire.listen({
+      bytes: (chunk) => {
+        if (!this.push(chunk)) wire.pause()
+      },
+      end: () => {
+        this.#hasEnded = true
+        this.push(null)
+      },
+      message: (answer: Answer) => 'error' in answer && this.destroy(unpackError(answer.error)),
+      over: () => this.#hasEnded || this.destroy(broken()), // what has come is still to be read
+    })
+  }
+
+  override _read(): void {
+    this.#wire.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#wire.bytes(chunk, done)
+  }
+
+  override _final(done: Done): void {
+    this.#wire.end()
+    done()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#wire.destroy()
+    done(error)
+  }
+}

@@ -1,0 +1,50 @@
+import { connect } from 'node:net'
+import { isPrivate, socketIn } from '../runtime-dir.ts'
+import { type Answer, type HostedCommand, type Loss, protocolVersion } from '../protocol.ts'
+import { Wire } from '../wire.ts'
+
+/** How long the broker may take to say that it has heard: one so busy is no help. */
+const hearingMs = 2_000
+
+/** A command of fleet's own that the broker runs. */
+export interface AskedFor {
+  /** Paused: what the command says comes once somebody listens. */
+  readonly wire: Wire
+  /** How to end where the broker does. */
+  readonly loss: Loss
+}
+
+/**
+ * Asks the broker of `folder` to run a command of fleet's own. Undefined, with nothing said or done, where it does not
+ * run, is of another build, or leaves the command to the process that asks, which then finds out why by itself.
+ */
+export function askToRun(
+  folder: string,
+  build: string,
+  command: HostedCommand,
+): Promise<AskedFor | undefined> {
+  return new Promise((resolve) => {
+    try {
+      if (!isPrivate(folder)) return resolve(undefined)
+    } catch {
+      return resolve(undefined) // there is none
+    }
+    const wire = new Wire(connect(socketIn(folder)))
+    const leave = () => {
+      clearTimeout(timer)
+      resolve(undefined)
+      wire.destroy()
+    }
+    const timer = setTimeout(leave, hearingMs)
+    wire.listen({
+      message(answer: Answer) {
+        if ('accepted' in answer) return clearTimeout(timer)
+        if (!('opened' in answer)) return leave()
+        wire.pause()
+        resolve({ wire, loss: answer.opened as Loss })
+      },
+      closed: leave,
+    })
+    wire.send({ ...command, open: 'command', protocol: protocolVersion, build })
+  })
+}

@@ -1,0 +1,281 @@
+import { once } from 'node:events'
+import { rm, stat } from 'node:fs/promises'
+import { type Socket, createServer } from 'node:net'
+import { dirname } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { UserError } from '../../errors.ts'
+import type { Prompt } from '../../transport/ssh/connect.ts'
+import type { Holder, Transport } from '../../transport/transport.ts'
+import { listenAt } from '../../transport/sockets/unix-socket.ts'
+import { serveCommand, serveConnection, serveHosted } from './channels.ts'
+import { type Connections, shareConnections } from './connections.ts'
+import { type Engines, dialKept, engineOf } from './engines.ts'
+import { type HostsOptions, openHosts } from './hosts.ts'
+import { noteBroker } from './pid-file.ts'
+import {
+  type BrokerStatus,
+  type HostedCommand,
+  type HostedRun,
+  type Opening,
+  type Request,
+  type Word,
+  protocolVersion,
+} from '../protocol.ts'
+import { packError } from '../serialize-error.ts'
+import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
+import { Wire } from '../wire.ts'
+
+/** What the broker is made of. */
+export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
+  /** Where it listens: `socketIn(folder)`. */
+  readonly socket: string
+  /** Tells this build of fleet from every other. */
+  readonly build: string
+  /** How engines are reached. */
+  readonly engines: Engines
+  /** Runs a command of fleet's own. Rejects where that is better done by the process that asks. */
+  readonly runCommand: (command: HostedCommand, connections: Connections) => Promise<HostedRun>
+  /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
+  readonly serveSocket: SocketsOptions['serve']
+  readonly isAlive: SocketsOptions['isAlive']
+  /** The process that it is, which may be killed where it hangs. */
+  readonly self?: Holder | undefined
+  /** How long a connection that nobody uses is kept. 10 min unless told. */
+  readonly idleMs?: number
+  /** How long the broker stays without any connection. 15 min unless told. */
+  readonly restMs?: number
+}
+
+/** The broker, listening. */
+export interface Broker {
+  /** Resolves when it is over. */
+  readonly ended: Promise<void>
+  /** Listens no more, and ends when all that runs has. */
+  retire(): void
+  /** Ends now, and with it all that runs. */
+  stop(): Promise<void>
+}
+
+type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }>
+
+const minute = 60_000
+
+/** Serves one command's connection: its request, and what comes of it. */
+class Conversation {
+  readonly #wire: Wire
+  #answered: ((answer: string) => void) | undefined
+  #failed: ((error: Error) => void) | undefined
+  readonly #gone = new AbortController()
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  /** Waits for answers, and for the command to go away. */
+  listen(): void {
+    this.#wire.listen({
+      message: (word: Word) => 'answer' in word && this.#answered?.(word.answer),
+      closed: () => this.leave(),
+    })
+  }
+
+  leave(): void {
+    const reason = new UserError('cancelled', 'the command that asked is gone')
+    this.#gone.abort(reason)
+    this.#failed?.(reason)
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  /** Asks the person at the command's terminal. */
+  readonly ask: Prompt = (question) =>
+    new Promise((resolve, reject) => {
+      if (this.#gone.signal.aborted) throw this.#gone.signal.reason
+      this.#answered = resolve
+      this.#failed = reject
+      this.#wire.send({ ask: question })
+    })
+}
+
+/**
+ * Starts the broker: it keeps connections to hosts and lets this user's commands use them. Who may connect is told by
+ * the folder of the socket, which is this user's alone: Node.js cannot ask a socket who is at its other end.
+ */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const { socket, build, connect, engines, idleMs = 10 * minute, restMs = 15 * minute } = options
+  const started = new Date().toISOString()
+  const clients = new Set<Socket>()
+  let isRetired = false
+  let rest: NodeJS.Timeout | undefined
+  const over = new AbortController()
+  const ended = once(over.signal, 'abort').then(() => {})
+  const hosts = openHosts({ connect, idleMs, onClosed: considerRest })
+
+  const sockets = openSockets({
+    folder: dirname(socket),
+    serve: options.serveSocket,
+    dial: dialFor,
+    isAlive: options.isAlive,
+    onClosed: considerRest,
+  })
+
+  /** Connects to an engine for a program that knows nothing of fleet, and can ask nobody. */
+  function dialFor(served: ServedEngine): Promise<Duplex> {
+    return dialKept(hosts, engines, served)
+  }
+
+  const connections = shareConnections(hosts, engines)
+
+  /** Ends the broker when there is nothing left to do: at once when it is retired. */
+  function considerRest(): void {
+    clearTimeout(rest)
+    const isBusy = clients.size > 0 || sockets.connections() > 0
+    if (isRetired && !isBusy) void stop()
+    const mayRest = !isBusy && hosts.count() === 0 && sockets.status().length === 0
+    if (mayRest) rest = setTimeout(() => void stop(), restMs)
+  }
+
+  const status = (): BrokerStatus => ({
+    pid: process.pid,
+    started,
+    hosts: hosts.status(),
+    sockets: sockets.status(),
+  })
+
+  const server = createServer({ noDelay: true }, (client) => {
+    clients.add(client)
+    considerRest()
+    client.once('close', () => {
+      clients.delete(client)
+      considerRest()
+    })
+    const wire = new Wire(client)
+    wire.listen({ message: (opening: Opening) => answer(wire, opening) })
+  })
+
+  function answer(wire: Wire, opening: Opening): void {
+    if (opening.protocol !== protocolVersion || opening.build !== build) {
+      wire.send({ retired: true })
+      wire.close()
+      return retire()
+    }
+    wire.send({ accepted: true })
+    const conversation = new Conversation(wire)
+    conversation.listen()
+    serve(wire, opening, conversation).catch((error: unknown) => {
+      wire.send({ error: packError(error) })
+      wire.close()
+    })
+  }
+
+  const needsSession = (request: Request): boolean =>
+    request.open === 'exec' ||
+    (request.open === 'engine' && engines.needsSession(engineOf(request)))
+
+  async function serve(wire: Wire, request: Request, conversation: Conversation): Promise<void> {
+    if (request.open === 'status') {
+      wire.send({ opened: status() })
+      return wire.close()
+    }
+    if (request.open === 'stop') {
+      wire.send({ opened: status() })
+      wire.close()
+      return stop()
+    }
+    if (request.open === 'forget') {
+      await sockets.forget(request.files)
+      wire.send({ opened: true })
+      return wire.close()
+    }
+    if (request.open === 'command') {
+      const running = await options.runCommand(request, connections)
+      if (conversation.gone.aborted) return running.abandon()
+      return serveHosted(wire, running)
+    }
+    if (request.open === 'socket') return serveEngine(wire, request)
+    const { target, env, canAsk } = request
+    const caller = { env, prompt: canAsk ? conversation.ask : undefined }
+    const { transport, release } = await hosts.use(target, caller, needsSession(request))
+    try {
+      conversation.gone.throwIfAborted()
+      await open[request.open](wire, transport, request as never, conversation)
+    } finally {
+      release()
+    }
+  }
+
+  async function serveEngine(
+    wire: Wire,
+    { target, env, path, file, holder }: On<'socket'>,
+  ): Promise<void> {
+    const engine = { target, env, path, file }
+    if (holder) {
+      await sockets.keep(engine, holder)
+      wire.send({ opened: true })
+      return wire.close()
+    }
+    const release = await sockets.hold(engine, (error) => wire.send({ error: packError(error) }))
+    wire.listen({ closed: release })
+    wire.send({ opened: true })
+  }
+
+  const open = {
+    async link(wire: Wire, transport: Transport, _request: On<'link'>): Promise<void> {
+      wire.send({ opened: true })
+      const left = new Promise<void>((resolve) => wire.listen({ closed: resolve }))
+      await Promise.race([left, transport.lost])
+    },
+    async dial(wire: Wire, transport: Transport, { socket: address }: On<'dial'>): Promise<void> {
+      await serveConnection(wire, await transport.dial(address))
+    },
+    async engine(wire: Wire, transport: Transport, request: On<'engine'>): Promise<void> {
+      await serveConnection(wire, await engines.dial(transport, engineOf(request)))
+    },
+    async exec(
+      wire: Wire,
+      transport: Transport,
+      { command, terminal }: On<'exec'>,
+      { gone }: Conversation,
+    ): Promise<void> {
+      const ending = new AbortController()
+      const abandon = () => ending.abort(gone.reason)
+      gone.addEventListener('abort', abandon)
+      const { signal } = ending
+      const running = await transport.exec(command, { signal, ...(terminal && { terminal }) })
+      await serveCommand(wire, running, abandon)
+    },
+  }
+
+  if (options.self) await noteBroker(dirname(socket), options.self)
+  /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
+  const inode = await listenAt(server, socket)
+  const isOurs = async (): Promise<boolean> =>
+    (await stat(socket).catch(() => undefined))?.ino === inode
+  const watch = setInterval(() => void isOurs().then((ours) => ours || retire()), 10_000).unref()
+
+  let removed: Promise<unknown> | undefined
+  function retire(): void {
+    if (isRetired) return
+    isRetired = true
+    clearInterval(watch)
+    sockets.retire()
+    server.close()
+    removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
+    void removed.then(considerRest)
+  }
+
+  async function stop(): Promise<void> {
+    retire()
+    for (const client of clients) client.destroySoon()
+    await sockets[Symbol.asyncDispose]()
+    await hosts[Symbol.asyncDispose]()
+    await removed
+    over.abort()
+  }
+
+  await sockets.restore()
+  considerRest()
+  return { ended, retire, stop }
+}

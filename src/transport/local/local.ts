@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { userInfo } from 'node:os'
+import type { Duplex } from 'node:stream'
+import { UserError, codeOf } from '../../errors.ts'
+import { shellLine } from '../command-line.ts'
+import { spawnOnTerminal } from './terminal.ts'
+import { outputDelivered } from '../output.ts'
+import { refused } from '../refused.ts'
+import type {
+  ExecOptions,
+  ExitStatus,
+  RunningCommand,
+  SocketAddress,
+  TerminalSize,
+  Transport,
+} from '../transport.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+interface Started {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly resize: (size: TerminalSize) => void
+}
+
+/** Starts what sshd would: the account's own shell with one line to interpret, in a process group of its own. */
+async function start(line: string, { terminal }: ExecOptions, env: Environment): Promise<Started> {
+  const shell = userInfo().shell ?? '/bin/sh'
+  if (terminal === undefined) {
+    const options = { env: env as NodeJS.ProcessEnv, detached: true }
+    const child = spawn(shell, ['-c', line], options)
+    await once(child, 'spawn')
+    return { child, resize: () => {} }
+  }
+  const { child, resize } = spawnOnTerminal(line, shell, terminal, env)
+  try {
+    await once(child, 'spawn')
+    return { child: child as ChildProcessWithoutNullStreams, resize }
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    throw new UserError(
+      'unsupported',
+      'a command on this computer gets no terminal: there is no script(1)',
+      {
+        hint: 'install util-linux (Debian: bsdutils)',
+        cause: error,
+      },
+    )
+  }
+}
+
+async function exec(line: string, options: ExecOptions, env: Environment): Promise<RunningCommand> {
+  const { signal } = options
+  signal?.throwIfAborted()
+  const { child, resize } = await start(line, options, env)
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+
+  const kill = (name: string) => {
+    const over = child.exitCode !== null || child.signalCode !== null
+    if (child.pid !== undefined && !over) process.kill(-child.pid, `SIG${name}`)
+  }
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = () => {
+      kill('TERM')
+      for (const stream of child.stdio) stream?.destroy()
+      reject(signal?.reason)
+    }
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    child.once('exit', () => signal?.removeEventListener('abort', abort))
+  })
+  const delivered = async (): Promise<ExitStatus> => {
+    const [code, killedBy] = await ended
+    await Promise.all([outputDelivered(child.stdout), outputDelivered(child.stderr)])
+    return killedBy === null ? { code: code ?? 0 } : { signal: killedBy.slice('SIG'.length) }
+  }
+  const exit = Promise.race([delivered(), aborted])
+  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  const { stdin, stdout, stderr } = child
+  return { stdin, stdout, stderr, exit, resize, kill }
+}
+
+async function dial(address: SocketAddress): Promise<Duplex> {
+  const socket = connect('path' in address ? address : { ...address, noDelay: true })
+  try {
+    await once(socket, 'connect')
+    return socket
+  } catch (error) {
+    throw refused((error as Error).message, error)
+  }
+}
+
+/** This computer as a host: the same commands and sockets with nothing in between. Its link is never lost. */
+export function openLocal(env: Environment): Transport {
+  return {
+    exec: (command, options = {}) => exec(shellLine(command), options, env),
+    dial,
+    lost: new Promise<never>(() => {}),
+    async [Symbol.asyncDispose]() {},
+  }
+}

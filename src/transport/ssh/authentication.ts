@@ -1,0 +1,260 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
+import { messageOf } from '../../errors.ts'
+import { fingerprint, formatPublicKey } from './keys/host-keys.ts'
+import { readAgent } from './keys/agent.ts'
+import type { LoginReport } from './failure.ts'
+import {
+  type PrivateKey,
+  type PublicKey,
+  type Sign,
+  certifiedKey,
+  chooseAlgorithm,
+  isCertificate,
+} from './keys/key.ts'
+import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
+import { OneKeyAgent, type UserAuth } from './user-auth.ts'
+
+/** A question for the person. */
+export interface Question {
+  readonly text: string
+  /** The login (`user@host`) that its text is from: of one without, the text is fleet's own. */
+  readonly from?: string
+  /** What the host says before it asks. */
+  readonly notes?: readonly string[]
+  /** What is typed is not shown. */
+  readonly secret: boolean
+  /** Questions of one command that share this have one answer, whichever connections ask them. */
+  readonly sharedAs?: string
+}
+
+/** Asks the person; rejects when there is no answer. */
+export type Prompt = (question: Question) => Promise<string>
+
+/** What there is to log in with. */
+export interface Credentials {
+  readonly user: string
+  /** For questions: who asks for the password. */
+  readonly host: string
+  /** Key files to try first, in order. */
+  readonly identityFiles: readonly string[]
+  /** Certificates of keys, besides those that lie beside their keys. */
+  readonly certificateFiles: readonly string[]
+  /** The socket of the agent. */
+  readonly agent: string | undefined
+  /** Where HOME is looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly prompt?: Prompt | undefined
+  /** Stops the clock while somebody else is waited for: an agent may ask a person. */
+  readonly pauseDuring: <Value>(work: () => Promise<Value>) => Promise<Value>
+  readonly signal: AbortSignal
+}
+
+/** The ways to log in, in order. */
+export type Attempts = AsyncGenerator<AnyAuthMethod, void, void>
+
+/** ssh(1)'s order, less what only an agent can sign with. */
+const defaultKeyNames = ['id_ed25519', 'id_ecdsa', 'id_rsa'] as const
+/** As ssh's NumberOfPasswordPrompts. */
+const prompts = 3
+/** How long an agent may take, in milliseconds: to list its keys, and to sign, for which it may ask a person. */
+const [listTime, signTime] = [5_000, 120_000]
+
+/** A key to offer, wherever its private part is. */
+interface Candidate {
+  readonly key: PublicKey
+  readonly label: string
+  readonly sign: Sign
+}
+
+const idOf = ({ blob }: PublicKey): string => blob.toString('base64')
+
+/** Asks for the passphrase once the server has said that it would take the key, so nobody types one in vain. */
+function signAfterAsking(
+  file: string,
+  unlock: (passphrase: string) => PrivateKey | undefined,
+  prompt: Prompt,
+): Sign {
+  return async (data, algorithm) => {
+    for (let asked = 0; asked < prompts; asked += 1) {
+      const text = `${asked === 0 ? '' : 'That did not open it. '}Passphrase of ${file}:`
+      const key = unlock(await prompt({ text, secret: true, sharedAs: `${file} ${asked}` }))
+      if (key) return key.sign(data, algorithm)
+    }
+    throw new Error('no passphrase opened it')
+  }
+}
+
+/** A key that the agent holds. */
+interface AgentKey extends PublicKey {
+  readonly comment: string
+  readonly sign: Sign
+}
+
+/** The agent's keys, asked for when they are first needed. */
+function openAgent(
+  { agent: socket, signal, pauseDuring }: Credentials,
+  report: LoginReport,
+): () => Promise<readonly AgentKey[]> {
+  let keys: Promise<readonly AgentKey[]> | undefined
+  const within = (ms: number) => AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  const list = async (path: string) => {
+    try {
+      const found = await readAgent(path, within(listTime))
+      return found.map(({ sign, ...key }) => ({
+        ...key,
+        sign: (data: Buffer, algorithm: string) =>
+          pauseDuring(() => sign(data, algorithm, within(signTime))),
+      }))
+    } catch (error) {
+      signal.throwIfAborted()
+      report.skipped.push(`the keys of the agent at ${path} (${messageOf(error)})`)
+      return []
+    }
+  }
+  return () => (keys ??= socket ? list(socket) : Promise.resolve([]))
+}
+
+function candidateOf(
+  file: string,
+  content: KeyFile,
+  agent: readonly AgentKey[],
+  prompt: Prompt | undefined,
+): Candidate | string {
+  if ('unusable' in content) return content.unusable
+  if ('private' in content) {
+    const { private: key } = content
+    return { key, label: file, sign: key.sign }
+  }
+  const { public: key, unlock } = content
+  const inAgent = agent.find((one) => idOf(certifiedKey(one)) === idOf(certifiedKey(key)))
+  if (inAgent) return { key, label: `${file}, by the agent`, sign: inAgent.sign }
+  if (unlock === undefined) return 'the agent does not hold its private part'
+  if (prompt === undefined) return 'it needs a passphrase'
+  return { key, label: file, sign: signAfterAsking(file, unlock, prompt) }
+}
+
+/** The certificates of files, which are offered with the keys that they are of. */
+async function readCertificates(files: readonly string[]): Promise<readonly PublicKey[]> {
+  const found = await Promise.all(files.map(readCertificate))
+  return found.filter((key) => key !== undefined)
+}
+
+async function* candidates(
+  credentials: Credentials,
+  report: LoginReport,
+): AsyncGenerator<Candidate> {
+  const { env, prompt, identityFiles } = credentials
+  const agent = openAgent(credentials, report)
+  const certificates = await readCertificates(credentials.certificateFiles)
+  async function* fromFile(file: string, wanted: boolean) {
+    const content = await readKeyFile(file)
+    if (content === undefined) {
+      if (wanted) report.skipped.push(`${file} (there is no such file)`)
+      return
+    }
+    if ('unusable' in content && content.remedy !== undefined) report.remedies.push(content.remedy)
+    const found = candidateOf(file, content, 'public' in content ? await agent() : [], prompt)
+    if (typeof found === 'string') {
+      report.skipped.push(`${file} (${found})`)
+      return
+    }
+    const beside = await readCertificates([`${file.replace(/\.pub$/, '')}-cert.pub`])
+    for (const certificate of [...beside, ...certificates]) {
+      if (idOf(certifiedKey(certificate)) === idOf(found.key))
+        yield { ...found, key: certificate, label: `certificate of ${found.label}` }
+    }
+    yield found
+  }
+  for (const file of identityFiles) yield* fromFile(file, true)
+  const held = await agent()
+  for (const key of held.toSorted((a, b) => Number(isCertificate(b)) - Number(isCertificate(a)))) {
+    const { comment, sign } = key
+    for (const certificate of certificates) {
+      if (idOf(certifiedKey(certificate)) === idOf(key))
+        yield { key: certificate, label: `certificate of agent: ${comment}`, sign }
+    }
+    yield { key, label: `${isCertificate(key) ? 'certificate of ' : ''}agent: ${comment}`, sign }
+  }
+  const home = env['HOME'] ?? homedir()
+  for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
+}
+
+/** Passes the server's questions on, one after the other (RFC 4256). All their text is the server's. */
+const keyboardInteractive = (
+  { user: username, host }: Credentials,
+  prompt: Prompt,
+): KeyboardInteractiveAuthMethod => ({
+  type: 'keyboard-interactive',
+  username,
+  prompt(name, instructions, _language, questions, finish) {
+    const from = `${username}@${host}`
+    const askAll = async () => {
+      const answers: string[] = []
+      for (const [index, { prompt: text, echo }] of questions.entries()) {
+        const notes = index === 0 ? [name, instructions].filter(Boolean) : []
+        answers.push(await prompt({ text, from, notes, secret: !echo }))
+      }
+      return answers
+    }
+    askAll().then(finish, () => {}) // whoever gave no answer has ended the whole attempt
+  },
+})
+
+async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
+  const { user, host } = credentials
+  const methods = ['keyboard-interactive', 'password'] as const
+  const asked = { 'keyboard-interactive': 0, password: 0 }
+  for (;;) {
+    const { left } = auth.progress()
+    const isOpen = (method: (typeof methods)[number]) =>
+      asked[method] < prompts && (left === undefined || left.includes(method))
+    const method = methods.find(isOpen)
+    if (method === undefined) return
+    asked[method] += 1
+    if (method === 'keyboard-interactive') {
+      yield keyboardInteractive(credentials, prompt)
+    } else {
+      const password = await prompt({ text: 'Password:', from: `${user}@${host}`, secret: true })
+      yield { type: 'password', username: user, password }
+    }
+    if (auth.progress().partial) Object.assign(asked, { [method]: 0 })
+  }
+}
+
+/**
+ * Tries, in order: the identity files, the agent's keys, the usual keys of ~/.ssh, and, where somebody
+ * can be asked, keyboard-interactive and the password. No key twice. Notes in `report` what was tried.
+ */
+export async function* logIn(
+  credentials: Credentials,
+  report: LoginReport,
+  auth: UserAuth,
+): Attempts {
+  const { user: username, prompt } = credentials
+  const seen = new Set<string>()
+  const takesKeys = () => auth.progress().left?.includes('publickey') ?? true
+  for await (const { key, label, sign } of candidates(credentials, report)) {
+    if (!takesKeys()) break
+    if (seen.has(idOf(key))) continue
+    seen.add(idOf(key))
+    const name = `${fingerprint(formatPublicKey(certifiedKey(key).blob))} (${label})`
+    const offer = chooseAlgorithm(key, auth.signatureAlgorithms())
+    if (offer === undefined) {
+      report.skipped.push(`${name} (the server does not support RSA keys with SHA-2)`)
+      continue
+    }
+    let failure: unknown
+    const failed = (error: unknown) => (failure = error)
+    const agent = new OneKeyAgent(key, { offer, sign, auth, failed })
+    yield { type: 'agent', username, agent }
+    if (auth.progress().partial) report.accepted.push(name)
+    else if (failure === undefined) report.offered.push(name)
+    else report.skipped.push(`${name} (${messageOf(failure)})`)
+  }
+  // Where no key was offered, only this tells what the server takes.
+  if (auth.progress().left === undefined) yield { type: 'none', username }
+  if (prompt) yield* askPerson(credentials, prompt, auth)
+  report.left = auth.progress().left ?? []
+}

@@ -1,0 +1,163 @@
+import { startDeadline } from './connect-deadline.ts'
+import { findRevokedKeys } from './keys/known-hosts.ts'
+import { createSessionSlots } from '../channel-limit.ts'
+import { type Prompt, logIn } from './authentication.ts'
+import { connectPatiently } from './connect-with-retry.ts'
+import { SessionRefused, startCommand } from './exec.ts'
+import {
+  HostKeyChanged,
+  hostKeyMissing,
+  hostKeyRevoked,
+  loginRejected,
+  newLoginReport,
+} from './failure.ts'
+import { HostKeyRefused, LoginRefused } from './handshake.ts'
+import { answerEagerly } from './flush.ts'
+import { type Link, watchLink } from './link.ts'
+import type { UserAuth } from './user-auth.ts'
+import { openSocket } from './channel-socket.ts'
+import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
+
+export type { Prompt, Question } from './authentication.ts'
+
+/** A host to log in to. */
+export interface SshTarget {
+  /** What messages call it. */
+  readonly machine: string
+  readonly address: string
+  readonly port: number
+  readonly user: string
+  /** The only keys that the host may show, as `TYPE BASE64`. */
+  readonly hostKeys: readonly string[]
+  /** Key files to try first, in order: the machine's own, then those of the configuration. */
+  readonly identityFiles: readonly string[]
+  /** Certificates to offer with the keys that they are of, besides those that lie beside their keys. */
+  readonly certificateFiles?: readonly string[] | undefined
+  /** The agent in place of that of SSH_AUTH_SOCK; without a socket: none. */
+  readonly agent?: { readonly socket?: string | undefined } | undefined
+  /** A jump host: its transport is left open. */
+  readonly via?: Transport | undefined
+}
+
+export interface SshOptions {
+  readonly signal?: AbortSignal | undefined
+  /** For all attempts together, without the time a person takes to answer. 10 s unless told. */
+  readonly connectTimeoutMs?: number | undefined
+  /** From a host's greeting on, for the rest of an attempt; unless told, what is left of `connectTimeoutMs`. */
+  readonly loginTimeoutMs?: number | undefined
+  /** Absent: nobody is there to ask. */
+  readonly prompt?: Prompt | undefined
+  /** Where SSH_AUTH_SOCK and HOME are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** sshd's MaxSessions is 10; the rest is for others who share the connection. */
+const sessionLimit = 8
+const defaultConnectTimeoutMs = 10_000
+
+function openTransport(link: Link): Transport {
+  const takeSlot = createSessionSlots(sessionLimit)
+  const eagerness = answerEagerly(link)
+
+  async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
+    const slot = await takeSlot(options.signal)
+    try {
+      options.signal?.throwIfAborted()
+      const session = await startCommand(link, command, options)
+      eagerness.end()
+      void session.over.then(() => slot.give())
+      return session.command
+    } catch (error) {
+      if (!(error instanceof SessionRefused)) slot.give()
+      else if (slot.refuse()) return await exec(command, options)
+      throw error
+    }
+  }
+
+  return {
+    exec,
+    async dial(address) {
+      if (eagerness.begin()) exec(['true']).catch(() => {}) // a host without sessions may still forward
+      return await openSocket(link, address)
+    },
+    lost: link.lost,
+    [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
+  }
+}
+
+/**
+ * Connects and logs in. The host must show one of the pinned keys: another one, or none pinned, is
+ * `host-key`; a login that is turned down `credentials`; every other failure `unreachable`.
+ */
+export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Transport> {
+  const { hostKeys, user } = target
+  if (hostKeys.length === 0) throw hostKeyMissing(target)
+  const { prompt, signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  const { loginTimeoutMs } = options
+  const revoked = await findRevokedKeys(target, options.env)
+  using deadline = startDeadline(connectTimeoutMs, caller)
+  const credentials = {
+    user,
+    host: target.address,
+    identityFiles: target.identityFiles,
+    certificateFiles: target.certificateFiles ?? [],
+    agent: target.agent === undefined ? options.env['SSH_AUTH_SOCK'] : target.agent.socket,
+    env: options.env,
+    ...{ pauseDuring: deadline.pauseDuring, signal: deadline.signal },
+    prompt:
+      prompt && (((question) => deadline.whileAsking(() => prompt(question))) satisfies Prompt),
+  }
+  const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
+  let report = newLoginReport()
+  const handshake = () => {
+    report = newLoginReport()
+    const verify = (key: string) =>
+      hostKeys.includes(key) && !revoked.some((line) => line.key === key)
+    return {
+      ...{ user, pinned: hostKeys, verify, greeted },
+      logIn: (auth: UserAuth) => logIn(credentials, report, auth),
+      onBanner: (text: string) => (report.banner += text),
+    }
+  }
+  const judge = (error: unknown) => {
+    if (error instanceof LoginRefused) return loginRejected(target, report)
+    if (error instanceof HostKeyRefused) {
+      const line = revoked.find(({ key }) => key === error.hostKey)
+      if (line !== undefined) return hostKeyRevoked(target, line)
+      return new HostKeyChanged(target, hostKeys, error.hostKey)
+    }
+    return undefined
+  }
+  const attempt = { endpoint: target, via: target.via, handshake, judge, caller }
+  const { client, stream } = await connectPatiently(attempt, deadline.signal)
+  return openTransport(watchLink(client, stream, target))
+}
+
+async function* noAttempts() {}
+
+/** A handshake that ends where the host has shown its key. */
+const showKey = () => ({
+  user: '',
+  pinned: [],
+  verify: () => false,
+  logIn: noAttempts,
+})
+const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : undefined)
+
+/** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
+export async function scanHostKey(
+  { address, port, via }: Pick<SshTarget, 'address' | 'port' | 'via'>,
+  options: Pick<SshOptions, 'signal' | 'connectTimeoutMs'> = {},
+): Promise<string> {
+  const { signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  using deadline = startDeadline(connectTimeoutMs, caller)
+  const endpoint = { machine: address, address, port, user: '', isNew: true }
+  const attempt = { endpoint, via, handshake: showKey, judge: keyShown, caller }
+  try {
+    await connectPatiently(attempt, deadline.signal)
+  } catch (error) {
+    if (error instanceof HostKeyRefused) return error.hostKey
+    throw error
+  }
+  throw new Error(`${address} let an unverified login pass`)
+}

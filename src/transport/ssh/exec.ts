@@ -1,0 +1,196 @@
+import { PassThrough, type Readable } from 'node:stream'
+import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
+import { UserError } from '../../errors.ts'
+import { shellLine } from '../command-line.ts'
+import { outputDelivered } from '../output.ts'
+import type { Link } from './link.ts'
+import { markCommand } from './signal.ts'
+import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
+
+/** Bytes that wait for a slow reader or link: less stalls bulk transfers, which go 64 kB at a time. */
+const bufferSize = 1 << 20
+
+/** The server would not open another session. */
+export class SessionRefused extends UserError {}
+
+/** A command on a host, and when another session can take the place of its own. */
+interface Session {
+  readonly command: RunningCommand
+  readonly over: Promise<void>
+}
+
+/** A session's channel, listened to from its first moment: a short command is over before a promise is awaited. */
+interface OpenSession {
+  readonly channel: ClientChannel
+  readonly closed: Promise<void>
+  /** Undefined until the host has told it. */
+  readonly status: () => ExitStatus | undefined
+}
+
+function listen(channel: ClientChannel): OpenSession {
+  let status: ExitStatus | undefined
+  channel.once('exit', (code: number | null, signal?: string) => {
+    status = code === null ? { signal: (signal ?? '').replace(/^SIG/, '') } : { code }
+  })
+  const closing = [channel, channel.stderr].map(
+    (stream) => new Promise<unknown>((resolve) => stream.once('close', resolve)),
+  )
+  const closed = Promise.all(closing).then(() => {})
+  return { channel, closed, status: () => status }
+}
+
+/** How long a host may take to open a session, and to answer after a signal, in milliseconds. */
+const [openTimeoutMs, signalTimeoutMs] = [20_000, 5_000]
+
+function openSession(
+  link: Link,
+  line: string,
+  { signal, ...options }: SshExecOptions & { signal: AbortSignal },
+): Promise<OpenSession> {
+  const { machine } = link.endpoint
+  return new Promise((resolve, reject) => {
+    const ended = link.ended()
+    if (ended) throw ended
+    const giveUp = () => reject(signal.reason)
+    if (signal.aborted) return giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    link.client.exec(line, options, (error, channel) => {
+      signal.removeEventListener('abort', giveUp)
+      if (!error && signal.aborted) return channel.close() // nobody waits for it
+      if (!error) return resolve(listen(channel))
+      reject(
+        link.ended() ??
+          new SessionRefused(
+            'failed',
+            `${machine} does not run commands over SSH: ${error.message}`,
+            {
+              machine,
+              hint: 'see MaxSessions, ForceCommand and PermitTTY in its sshd_config',
+              cause: error,
+            },
+          ),
+      )
+    })
+  })
+}
+
+const sessionLate = ({ machine }: Link['endpoint']): UserError =>
+  new UserError('unreachable', `${machine} opened no session within ${openTimeoutMs / 1000} s`, {
+    machine,
+    hint: 'its SSH server is overloaded or hung: try again, or look at its console',
+  })
+
+const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
+  new UserError('unreachable', `${machine} does not answer: the command there could not be ended`, {
+    machine,
+    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
+  })
+
+/** What ssh2 keeps to itself of a channel. */
+interface ChannelInside {
+  readonly outgoing: { readonly id: number; readonly state: string }
+  readonly _client: {
+    readonly _protocol: {
+      signal(id: number, name: string): void
+      windowChange(id: number, rows: number, columns: number, height: number, width: number): void
+    }
+  }
+}
+
+/** The requests that RFC 4254 5.3 allows after the end of input too, where ssh2's own methods do nothing. */
+function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> {
+  const {
+    outgoing,
+    _client: { _protocol: protocol },
+  } = channel as unknown as ChannelInside
+  const open = () => outgoing.state === 'open' || outgoing.state === 'eof'
+  return {
+    kill(signal) {
+      if (open()) protocol.signal(outgoing.id, signal)
+    },
+    resize({ rows, columns }) {
+      if (open()) protocol.windowChange(outgoing.id, rows, columns, 0, 0)
+    },
+  }
+}
+
+/** Runs a line beside, outside the limit on sessions, and cares for nothing of it. */
+function runAside({ client, stream }: Link, line: string): void {
+  if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
+}
+
+/** A stream of its own, whose reader may stop at any time without holding the channel up. */
+function outputOf(source: Readable): Readable {
+  const output = new PassThrough({ highWaterMark: bufferSize })
+  source.pipe(output)
+  output.once('close', () => source.resume())
+  return output
+}
+
+/** Starts a command. Rejects with {@link SessionRefused} when there are too many sessions. */
+export async function startCommand(
+  link: Link,
+  command: CommandLine,
+  { terminal, signal }: ExecOptions,
+): Promise<Session> {
+  const { machine, user } = link.endpoint
+  const marked = user === 'root' ? markCommand(command) : undefined
+  const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
+  const line = marked?.line ?? shellLine(command)
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(sessionLate(link.endpoint)), openTimeoutMs)
+  const opening = signal ? AbortSignal.any([signal, late.signal]) : late.signal
+  const { channel, closed, status } = await openSession(link, line, {
+    ...(pty && { pty }),
+    signal: opening,
+  }).finally(() => clearTimeout(timer))
+  const { kill: request, resize } = requestsOf(channel)
+  const deaf = new AbortController()
+  const kill = (name: string) => {
+    if (marked) runAside(link, marked.signalLine(name))
+    else request(name)
+    const giveUp = setTimeout(() => deaf.abort(deafAfterSignal(link.endpoint)), signalTimeoutMs)
+    void Promise.race([link.settled(), closed]).then(() => clearTimeout(giveUp))
+  }
+  const stdin = new PassThrough({ highWaterMark: bufferSize })
+  const stdout = outputOf(channel)
+  const stderr = outputOf(channel.stderr)
+  stdin.pipe(channel)
+  channel.on('error', () => stdin.destroy()) // the command ended while its input was written
+
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const drop = (reason: unknown) => {
+      channel.close()
+      for (const stream of [stdin, stdout, stderr]) stream.destroy()
+      reject(reason)
+    }
+    deaf.signal.addEventListener('abort', () => drop(deaf.signal.reason), { once: true })
+    const abort = () => {
+      kill('TERM')
+      drop(signal?.reason)
+    }
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    void closed.then(() => signal?.removeEventListener('abort', abort))
+  })
+  const ended = async (): Promise<ExitStatus> => {
+    await closed
+    stdin.destroy()
+    await Promise.all([outputDelivered(stdout), outputDelivered(stderr)])
+    const known = status()
+    if (known) return known
+    throw (
+      link.ended() ??
+      new UserError('failed', `${machine} ended the command without telling its exit code`, {
+        machine,
+        hint: `its sshd or its shell was ended: see its log, or try again`,
+      })
+    )
+  }
+  const exit = Promise.race([ended(), aborted])
+  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  return {
+    command: { stdin, stdout, stderr, exit, kill, resize },
+    over: closed.then(() => link.settled()), // sshd counts a session until it has seen our side close
+  }
+}

@@ -1,0 +1,32 @@
+import type { Link } from './link.ts'
+
+/** Keeps sshd from waiting for acknowledgements. */
+export interface Eagerness {
+  /** Whether a command is needed to end the waiting; true once at most. */
+  begin(): boolean
+  /** A command runs: sshd waits no longer. */
+  end(): void
+}
+
+/**
+ * sshd leaves Nagle's algorithm on until a connection runs its first command (`set_nodelay` in OpenSSH's
+ * packet.c). Until then a small answer may be held back for 40 ms, until all before it is acknowledged.
+ * So everything received is answered at once with a nudge, which carries the acknowledgement, and a
+ * connection that begins with a forwarded socket runs `true` beside it. Measured: the first HTTP request
+ * over a new connection takes 3 ms, and 45 ms without; with `true` alone still 45 ms in half of the cases.
+ */
+export function answerEagerly({ stream, nudge }: Link): Eagerness {
+  let begun = false
+  stream.on('data', nudge)
+  return {
+    begin() {
+      const first = !begun
+      begun = true
+      return first
+    },
+    end() {
+      begun = true
+      stream.off('data', nudge)
+    },
+  }
+}

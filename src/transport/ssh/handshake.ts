@@ -1,0 +1,157 @@
+import type { Duplex } from 'node:stream'
+import ssh2, {
+  type Algorithms,
+  type AnyAuthMethod,
+  type Client,
+  type ServerHostKeyAlgorithm,
+} from 'ssh2'
+import { formatPublicKey } from './keys/host-keys.ts'
+import type { Attempts } from './authentication.ts'
+import { ClosedEarly, type Failure, type Stage } from './failure.ts'
+import { type UserAuth, followUserAuth } from './user-auth.ts'
+
+/** How often an idle link is probed. */
+const probeMs = 4_000
+
+/** Best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it costs ssh2 seconds. */
+const algorithms: Algorithms = {
+  kex: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'ecdh-sha2-nistp521',
+    'diffie-hellman-group14-sha256',
+    'diffie-hellman-group16-sha512',
+    'diffie-hellman-group18-sha512',
+    'diffie-hellman-group-exchange-sha256',
+  ],
+  cipher: [
+    'aes128-gcm@openssh.com',
+    'aes256-gcm@openssh.com',
+    'chacha20-poly1305@openssh.com',
+    'aes128-ctr',
+    'aes192-ctr',
+    'aes256-ctr',
+  ],
+  hmac: [
+    'hmac-sha2-256-etm@openssh.com',
+    'hmac-sha2-512-etm@openssh.com',
+    'hmac-sha2-256',
+    'hmac-sha2-512',
+  ],
+  compress: ['none'],
+}
+
+/** Host key types, best first. RSA signs with SHA-2 only (RFC 8332). */
+const hostKeyAlgorithms: readonly (readonly [type: string, ...ServerHostKeyAlgorithm[]])[] = [
+  ['ssh-ed25519', 'ssh-ed25519'],
+  ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
+  ['ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp384'],
+  ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
+  ['ssh-rsa', 'rsa-sha2-512', 'rsa-sha2-256'],
+]
+
+/** The types of the pinned keys first, so that a host with several keys shows the one that is known. */
+function serverHostKey(pinned: readonly string[]): ServerHostKeyAlgorithm[] {
+  const isPinned = (type: string) => pinned.some((key) => key.startsWith(`${type} `))
+  const known = hostKeyAlgorithms.filter(([type]) => isPinned(type))
+  const others = hostKeyAlgorithms.filter(([type]) => !isPinned(type))
+  return [...known, ...others].flatMap(([, ...names]) => names)
+}
+
+/** Thrown inside when `verify` turned the host's key down. */
+export class HostKeyRefused extends Error {
+  readonly hostKey: string
+  constructor(hostKey: string) {
+    super('the host key is not accepted')
+    this.hostKey = hostKey
+  }
+}
+
+/** Thrown inside when the server took none of the attempts. */
+export class LoginRefused extends Error {}
+
+/** What a handshake needs. Nothing has a default: ssh2 alone would take any host key. */
+export interface Handshake {
+  readonly user: string
+  /** Keys that the host may have; they decide the order of what is negotiated. */
+  readonly pinned: readonly string[]
+  /** Judges the host's key (`TYPE BASE64`) before anything is told to the host. */
+  readonly verify: (hostKey: string) => boolean
+  /** Told once the host says what it is: there is an SSH server, however slow. */
+  readonly greeted?: () => void
+  /** The ways to log in, in order. */
+  readonly logIn: (auth: UserAuth) => Attempts
+  /** Told what the server has to say to whoever logs in. */
+  readonly onBanner?: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Tells of a failed handshake how far it came. */
+export class HandshakeError extends Error implements Failure {
+  readonly stage: Stage
+  readonly error: unknown
+  constructor(stage: Stage, error: unknown) {
+    super('the SSH handshake failed', { cause: error })
+    this.stage = stage
+    this.error = error
+  }
+}
+
+/** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
+export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client> {
+  const { user, pinned, verify, greeted, logIn, onBanner, signal } = handshake
+  const client = new ssh2.Client()
+  let stage: Stage = 'greeting'
+  return new Promise<Client>((resolve, reject) => {
+    const fail = (error: unknown) => {
+      signal.removeEventListener('abort', abort)
+      reject(new HandshakeError(stage, error))
+      stream.destroy()
+    }
+    const abort = () => fail(signal.reason)
+    let attempts: Attempts | undefined
+    const tryNext = async (next: (method: AnyAuthMethod) => void) => {
+      attempts ??= logIn(auth)
+      const { done, value } = await attempts.next()
+      if (done) fail(new LoginRefused())
+      else next(value)
+    }
+    client
+      .on('handshake', () => (stage = 'login'))
+      .on('ready', () => {
+        signal.removeEventListener('abort', abort)
+        resolve(client)
+      })
+      .on('error', (error: Error & { level?: string }) => {
+        if (error.level !== 'agent') fail(error) // one key of the agent's failed; the others are still to come
+      })
+      .on('banner', (text: string) => onBanner?.(text))
+      .on('close', () => fail(new ClosedEarly()))
+      .connect({
+        sock: stream,
+        username: user,
+        algorithms: { ...algorithms, serverHostKey: serverHostKey(pinned) },
+        hostVerifier: (blob: Buffer) => {
+          const hostKey = formatPublicKey(blob)
+          if (verify(hostKey)) return true
+          fail(new HostKeyRefused(hostKey))
+          return false
+        },
+        authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
+        strictVendor: false, // not OpenSSH alone forwards sockets
+        readyTimeout: 0, // `signal` tells
+        keepaliveInterval: probeMs,
+        keepaliveCountMax: Number.MAX_SAFE_INTEGER, // ssh-link.ts judges: to it any sign of life counts
+      })
+    const auth = followUserAuth(client)
+    // ssh2 has paused it, so nothing is lost.
+    stream.once('data', () => {
+      stage = 'agreeing'
+      greeted?.()
+    })
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}

@@ -1,0 +1,180 @@
+import { createHash, createPrivateKey } from 'node:crypto'
+import { open, readFile } from 'node:fs/promises'
+import ssh2, { type ParsedKey } from 'ssh2'
+import { codeOf } from '../../../errors.ts'
+import {
+  type PrivateKey,
+  type PublicKey,
+  isCertificate,
+  privateKeyFrom,
+  readPublicKey,
+} from './key.ts'
+import { WireReader } from '../wire-format.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+/** What a key file holds. */
+export type KeyFile =
+  /** A private key, ready to sign. */
+  | { readonly private: PrivateKey }
+  /** The public part alone: the file is a `.pub`, or `unlock` needs a passphrase. */
+  | {
+      readonly public: PublicKey
+      /** Undefined when the passphrase is wrong. */
+      readonly unlock?: (passphrase: string) => PrivateKey | undefined
+    }
+  | {
+      /** Why, for a message. */
+      readonly unusable: string
+      /** What to do about it. */
+      readonly remedy?: string
+    }
+
+/** A private key in PKCS#8 (RFC 5958), which Node.js reads and ssh2 does not. */
+const isPkcs8 = (text: string): boolean => /^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/.test(text)
+const isEncryptedPkcs8 = (text: string): boolean => text.startsWith('-----BEGIN ENCRYPTED')
+const isPrivate = (text: string): boolean =>
+  /^-----BEGIN [A-Z ]*PRIVATE KEY-----|^PuTTY-User-Key-File/.test(text)
+
+/** Reads a private key. Gives the reason where it cannot; `locked` where a passphrase is wanted. */
+function parsePrivate(text: string, passphrase?: string): PrivateKey | 'locked' | Error {
+  try {
+    if (isPkcs8(text)) {
+      if (isEncryptedPkcs8(text) && passphrase === undefined) return 'locked'
+      const key = createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) })
+      return privateKeyFrom(key) ?? new Error(`SSH has no keys of kind ${key.asymmetricKeyType}`)
+    }
+    const parsed = ssh2.utils.parseKey(text, passphrase) as ParsedKey | ParsedKey[] | Error
+    const key = Array.isArray(parsed) ? (parsed[0] ?? new Error('the file is empty')) : parsed
+    if (key instanceof Error) return /no passphrase given/.test(key.message) ? 'locked' : key
+    return (
+      privateKeyFrom(createPrivateKey(key.getPrivatePEM())) ??
+      new Error(`fleet cannot sign with keys of type ${key.type}`)
+    )
+  } catch (error) {
+    return error as Error
+  }
+}
+
+/** The public part that OpenSSH's own format leaves readable (OpenSSH's PROTOCOL.key). */
+function readablePart(text: string): PublicKey | undefined {
+  const raw = Buffer.from(text.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64')
+  const magic = 'openssh-key-v1\0'
+  if (raw.toString('latin1', 0, magic.length) !== magic) return undefined
+  const reader = new WireReader(raw.subarray(magic.length))
+  for (const _ of ['cipher', 'kdf', 'kdf options']) reader.string()
+  reader.number() // how many keys: always one
+  return readPublicKey(reader.string())
+}
+
+/** A public key, or a certificate, as `TYPE BASE64 COMMENT`. */
+function parsePublic(text: string): PublicKey | undefined {
+  const [type, base64 = ''] = text.trim().split(/\s+/)
+  try {
+    const key = readPublicKey(Buffer.from(base64, 'base64'))
+    return key.type === type ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const readIfThere = (file: string): Promise<string | undefined> =>
+  readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+
+/** How long an opened key is kept for the connections that are made at the same time, in milliseconds. */
+const keptMs = 30_000
+
+/** What was opened just now, by digests of files and passphrases. */
+const opened = new Map<string, PrivateKey | undefined>()
+
+/** Opens an encrypted key. A passphrase costs a second of work to try, and two hundred hosts may ask for the same key. */
+function unlockOnce(text: string, passphrase: string): PrivateKey | undefined {
+  const name = createHash('sha256').update(text).update('\0').update(passphrase).digest('base64')
+  if (opened.has(name)) return opened.get(name)
+  const parsed = parsePrivate(text, passphrase)
+  const key = parsed === 'locked' || parsed instanceof Error ? undefined : parsed
+  opened.set(name, key)
+  setTimeout(() => opened.delete(name), keptMs).unref()
+  return key
+}
+
+async function lockedKey(file: string, text: string): Promise<KeyFile> {
+  const key = readablePart(text) ?? parsePublic((await readIfThere(`${file}.pub`)) ?? '')
+  if (key === undefined || isCertificate(key)) {
+    return {
+      unusable: 'it is encrypted and its public part, the .pub file, is missing',
+      remedy: `ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
+    }
+  }
+  return {
+    public: key,
+    unlock: (passphrase) => unlockOnce(text, passphrase),
+  }
+}
+
+/** Why a private key cannot be read, in terms of what it is. */
+function explainUnreadable(file: string, text: string, { message }: Error): KeyFile {
+  const kind = text.startsWith('PuTTY-User-Key-File-3')
+    ? 'a PuTTY key of version 3'
+    : text.startsWith('-----BEGIN DSA')
+      ? 'a DSA key, which servers no longer accept'
+      : undefined
+  if (kind !== undefined) {
+    const remedy = kind.includes('PuTTY') ? 'export it in PuTTYgen as an OpenSSH key' : undefined
+    return { unusable: `it is ${kind}`, ...(remedy !== undefined && { remedy }) }
+  }
+  const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined
+  if (type?.startsWith('sk-') === true) {
+    return {
+      unusable: 'it is the key of a security token, which only an agent can use',
+      remedy: `add it to the agent: ssh-add ${shellQuote(file)}`,
+    }
+  }
+  return { unusable: `it is no private key that fleet can read (${message})` }
+}
+
+/** The content, and the mode of a file that others can read as well. */
+async function readPrivately(file: string): Promise<{ text: string; openMode?: number }> {
+  const handle = await open(file, 'r')
+  try {
+    const { mode } = await handle.stat()
+    const text = await handle.readFile('utf8')
+    const isOpen = process.platform !== 'win32' && (mode & 0o077) !== 0
+    return { text, ...(isOpen && { openMode: mode & 0o7777 }) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Reads a private or public key file. Undefined when there is none. */
+export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
+  try {
+    const { text: content, openMode } = await readPrivately(file)
+    const text = content.trim()
+    if (!isPrivate(text)) {
+      const key = parsePublic(text)
+      return key === undefined ? { unusable: 'it is no key that fleet can read' } : { public: key }
+    }
+    if (openMode !== undefined) {
+      const mode = openMode.toString(8).padStart(4, '0')
+      return {
+        unusable: `its permissions ${mode} are too open: others can read this private key`,
+        remedy: `chmod 600 ${shellQuote(file)}`,
+      }
+    }
+    const key = parsePrivate(text)
+    if (key === 'locked') return await lockedKey(file, text)
+    return key instanceof Error ? explainUnreadable(file, text, key) : { private: key }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    return { unusable: codeOf(error) === 'EACCES' ? 'it may not be read' : 'it cannot be read' }
+  }
+}
+
+/** Reads the certificate in a file. Undefined where there is none. */
+export async function readCertificate(file: string): Promise<PublicKey | undefined> {
+  const key = parsePublic((await readIfThere(file).catch(() => undefined)) ?? '')
+  return key !== undefined && isCertificate(key) ? key : undefined
+}

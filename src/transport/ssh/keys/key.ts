@@ -1,0 +1,124 @@
+import { type KeyObject, sign } from 'node:crypto'
+import { WireReader, wireInteger, wireString } from '../wire-format.ts'
+
+/** A key, or a certificate of one, to show to a server. */
+export interface PublicKey {
+  /** Such as `ssh-ed25519`, or `ssh-ed25519-cert-v01@openssh.com` of a certificate. */
+  readonly type: string
+  /** Its wire form (RFC 4253 6.6). */
+  readonly blob: Buffer
+}
+
+/** Signs `data` by an algorithm such as `rsa-sha2-512`; gives the wire form, which begins with the algorithm's name. */
+export type Sign = (data: Buffer, algorithm: string) => Promise<Buffer>
+
+/** A key that can sign at once. */
+export interface PrivateKey extends PublicKey {
+  readonly sign: Sign
+}
+
+const certificateSuffix = '-cert-v01@openssh.com'
+
+/** Whether it is a certificate (OpenSSH's PROTOCOL.certkeys). */
+export const isCertificate = ({ type }: PublicKey): boolean => type.endsWith(certificateSuffix)
+
+/** Reads a wire form. Throws a RangeError where it is none. */
+export const readPublicKey = (blob: Buffer): PublicKey => ({
+  type: new WireReader(blob).text(),
+  blob,
+})
+
+/** How many fields of a certificate belong to its key. */
+const keyFields: Readonly<Record<string, number>> = {
+  'ssh-rsa': 2,
+  'ssh-ed25519': 1,
+  'sk-ssh-ed25519@openssh.com': 2,
+  'sk-ecdsa-sha2-nistp256@openssh.com': 3,
+}
+
+/** The key that a certificate is of; a key itself as it is. */
+export function certifiedKey(key: PublicKey): PublicKey {
+  if (!isCertificate(key)) return key
+  const base = key.type.slice(0, -certificateSuffix.length)
+  const type = base.startsWith('sk-') ? `${base}@openssh.com` : base
+  const reader = new WireReader(key.blob)
+  reader.string() // the type
+  reader.string() // the nonce
+  const fields = Array.from({ length: keyFields[type] ?? 2 }, () => wireString(reader.string()))
+  return { type, blob: Buffer.concat([wireString(type), ...fields]) }
+}
+
+/** RSA keys sign with SHA-2 alone (RFC 8332), best first. */
+const rsaAlgorithms = ['rsa-sha2-512', 'rsa-sha2-256'] as const
+
+/** What to call a key, or a certificate, where it is offered, and what to sign by. */
+export interface Offer {
+  readonly offered: string
+  readonly signature: string
+}
+
+/**
+ * The algorithms for a key. `server` are those that the server has told to take. Undefined for an RSA key where it has not
+ * told of SHA-2: nothing is signed with SHA-1.
+ */
+export function chooseAlgorithm(key: PublicKey, server: readonly string[]): Offer | undefined {
+  const { type } = certifiedKey(key)
+  if (type !== 'ssh-rsa') return { offered: key.type, signature: type }
+  const signature = rsaAlgorithms.find((name) => server.includes(name))
+  if (signature === undefined) return undefined
+  return { offered: isCertificate(key) ? signature + certificateSuffix : signature, signature }
+}
+
+const hashes: Readonly<Record<string, string>> = {
+  'rsa-sha2-256': 'sha256',
+  'rsa-sha2-512': 'sha512',
+  'ecdsa-sha2-nistp256': 'sha256',
+  'ecdsa-sha2-nistp384': 'sha384',
+  'ecdsa-sha2-nistp521': 'sha512',
+}
+
+const curves: Readonly<Record<string, string>> = {
+  'P-256': 'nistp256',
+  'P-384': 'nistp384',
+  'P-521': 'nistp521',
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'base64url')
+
+/** The wire form of a key's public part. Undefined for kinds that SSH does not have. */
+function publicPart(key: KeyObject): PublicKey | undefined {
+  const { kty, crv = '', x = '', y = '', n = '', e = '' } = key.export({ format: 'jwk' })
+  if (kty === 'RSA') {
+    const blob = [wireString('ssh-rsa'), wireInteger(bytes(e)), wireInteger(bytes(n))]
+    return { type: 'ssh-rsa', blob: Buffer.concat(blob) }
+  }
+  if (kty === 'OKP' && crv === 'Ed25519') {
+    return {
+      type: 'ssh-ed25519',
+      blob: Buffer.concat([wireString('ssh-ed25519'), wireString(bytes(x))]),
+    }
+  }
+  const curve = curves[crv]
+  if (kty !== 'EC' || curve === undefined) return undefined
+  const type = `ecdsa-sha2-${curve}`
+  const point = Buffer.concat([Buffer.from([4]), bytes(x), bytes(y)])
+  return { type, blob: Buffer.concat([wireString(type), wireString(curve), wireString(point)]) }
+}
+
+/** A private key of Node.js, for SSH. Undefined for kinds that SSH does not have. */
+export function privateKeyFrom(key: KeyObject): PrivateKey | undefined {
+  const visible = publicPart(key)
+  return (
+    visible && {
+      ...visible,
+      async sign(data, algorithm) {
+        const raw = sign(hashes[algorithm], data, { key, dsaEncoding: 'ieee-p1363' })
+        const half = raw.length / 2
+        const signature = algorithm.startsWith('ecdsa-')
+          ? Buffer.concat([wireInteger(raw.subarray(0, half)), wireInteger(raw.subarray(half))])
+          : raw
+        return Buffer.concat([wireString(algorithm), wireString(signature)])
+      },
+    }
+  )
+}

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'ssh2'
+import { type Endpoint, connectionLost } from './failure.ts'
+
+/** How long a link may be silent, though it is probed every 4 s, before it counts as dead. */
+const silenceSeconds = 12
+/** How long a polite goodbye may take. */
+const goodbyeMs = 500
+
+/** An SSH connection that is logged in. */
+export interface Link extends AsyncDisposable {
+  readonly client: Client
+  /** What the connection runs over. */
+  readonly stream: Duplex
+  readonly endpoint: Endpoint
+  /** Rejects when the link is lost; never resolves. */
+  readonly lost: Promise<never>
+  /** Why the link is no more; undefined while it is up. */
+  readonly ended: () => Error | undefined
+  /** Sends a request that does nothing: to cancel a forwarding that is not (RFC 4254 7.1). */
+  readonly nudge: () => void
+  /** Resolves once the host has dealt with all that was sent before, or is lost. */
+  readonly settled: () => Promise<void>
+}
+
+/**
+ * Calls `dead` once nothing has come for {@link silenceSeconds}. Any byte counts, not only an answer to a
+ * probe, since that may wait behind a long upload. Ticks are counted and not the clock, so that a process
+ * that was suspended first gets to read what has come meanwhile.
+ */
+function listenForLife(stream: Duplex, dead: () => void): void {
+  let silent = 0
+  stream.on('data', () => (silent = 0))
+  const timer = setInterval(() => {
+    silent += 1
+    if (silent >= silenceSeconds) dead()
+  }, 1_000).unref()
+  stream.once('close', () => clearInterval(timer))
+}
+
+/** Watches over a connection until it is lost or disposed of. */
+export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): Link {
+  let ended: Error | undefined
+  let disposing = false
+  const lost = new Promise<never>((_resolve, reject) => {
+    const end = (cause?: unknown) => {
+      if (ended) return
+      ended = disposing
+        ? new Error(`the connection to ${endpoint.machine} is closed`)
+        : connectionLost(endpoint, cause)
+      if (!disposing) reject(ended)
+      stream.destroy()
+    }
+    client.prependListener('error', end).prependListener('close', () => end())
+    listenForLife(stream, () => end(new Error(`silent for ${silenceSeconds} s`)))
+  })
+  lost.catch(() => {}) // not every caller watches
+  return {
+    client,
+    stream,
+    endpoint,
+    lost,
+    ended: () => ended,
+    nudge() {
+      if (!ended && stream.writable) client.unforwardIn('127.0.0.1', 1)
+    },
+    settled: () =>
+      new Promise((resolve) => {
+        if (ended || !stream.writable) resolve()
+        else client.unforwardIn('127.0.0.1', 1, () => resolve())
+      }),
+    async [Symbol.asyncDispose]() {
+      disposing = true
+      if (stream.destroyed) return
+      const waiting = new AbortController()
+      const closed = once(stream, 'close', { signal: waiting.signal }).catch(() => {})
+      client.end()
+      await Promise.race([closed, sleep(goodbyeMs, undefined, { ref: false })])
+      waiting.abort()
+      stream.destroy()
+    },
+  }
+}
