@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import { locateHome } from './state/locate-home.ts'
+import { locateHome } from './state/home/locate-home.ts'
 import { type AskedFor, askToRun } from './broker/client/request-run.ts'
 import { inputOver } from './broker/client/forward-input.ts'
 import { placeOfSockets } from './broker/runtime-dir.ts'

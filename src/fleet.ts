@@ -4,19 +4,19 @@ import { below } from './below.ts'
 import type { Driver, DriverDefinition } from './drivers/driver.ts'
 import type { DriverPackage } from './drivers/outside/find-package.ts'
 import { once, perName } from './made-once.ts'
-import type { TextEdit } from './state/file-inventory.ts'
+import type { TextEdit } from './state/inventory/file-inventory.ts'
 import type { AuditedInventory } from './operations/inventory/audit-changes.ts'
 import { createClock } from './operations/clock.ts'
 import type { Context } from './operations/context.ts'
 import { type HostedFleet, type Reach, reachMachines } from './reach-machines.ts'
-import { openCreations } from './state/creations.ts'
-import { openKeys } from './state/keys.ts'
-import { checkHome } from './state/home.ts'
-import { locateHome } from './state/locate-home.ts'
-import { openRemovals } from './state/removals.ts'
-import type { Inventory } from './state/inventory.ts'
-import { openProviderScopes } from './state/provider-scopes.ts'
-import type { SshIncludes } from './state/ssh-includes.ts'
+import { openCreations } from './state/home/creations.ts'
+import { openKeys } from './state/home/keys.ts'
+import { checkHome } from './state/home/home.ts'
+import { locateHome } from './state/home/locate-home.ts'
+import { openRemovals } from './state/home/removals.ts'
+import type { Inventory } from './state/inventory/inventory.ts'
+import { openProviderScopes } from './state/home/provider-scopes.ts'
+import type { SshIncludes } from './state/external/ssh-includes.ts'
 import { shareAnswers } from './transport/cache-prompts.ts'
 import type { Io } from './ui/io.ts'
 import { askQuestion, canPrompt } from './ui/prompt.ts'
@@ -59,7 +59,7 @@ export function openFleet(
   const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))
 
   const locate = once(async () => {
-    const { findInventory } = await import('./state/find-inventory.ts')
+    const { findInventory } = await import('./state/inventory/find-inventory.ts')
     return findInventory({ told, cwd, home, env, trust })
   })
 
@@ -74,8 +74,8 @@ export function openFleet(
   }
 
   const openStore = once(async () => {
-    const { openFileInventory } = await import('./state/file-inventory.ts')
-    const { openInventoryCache } = await import('./state/inventory-cache.ts')
+    const { openFileInventory } = await import('./state/inventory/file-inventory.ts')
+    const { openInventoryCache } = await import('./state/inventory/cache.ts')
     const store = openFileInventory(await locate(), {
       // Reading an inventory runs no code of driver packages, trusted or not: fleet check and whatever needs the driver do.
       async loadOptions() {
@@ -97,7 +97,7 @@ export function openFleet(
   })
 
   const trust = once(async () => {
-    const { openTrust } = await import('./state/trust.ts')
+    const { openTrust } = await import('./state/home/trust.ts')
     return openTrust(home)
   })
 
@@ -127,11 +127,11 @@ export function openFleet(
     prompt: canPrompt(io) ? shareAnswers((question) => askQuestion(io, question)) : undefined,
     inventory,
     active: once(async () => {
-      const { openActive } = await import('./state/active.ts')
+      const { openActive } = await import('./state/home/active.ts')
       return openActive(home, await locate())
     }),
     failures: once(async () => {
-      const { openLastFailures } = await import('./state/last-failures.ts')
+      const { openLastFailures } = await import('./state/home/last-failures.ts')
       return openLastFailures(home, await locate())
     }),
     trust,
@@ -154,7 +154,7 @@ export function openFleet(
     ...reach,
     audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {
-      const { openSshIncludes } = await import('./state/ssh-includes.ts')
+      const { openSshIncludes } = await import('./state/external/ssh-includes.ts')
       return openSshIncludes(home, (await (await inventory()).read()).id, env)
     },
     async [Symbol.asyncDispose]() {

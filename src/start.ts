@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './broker.ts'
 import type * as Process from './process.ts'
-import { locateHome, strangerIn } from './state/locate-home.ts'
+import { locateHome, strangerIn } from './state/home/locate-home.ts'
 import type { Program } from './ui/io.ts'
 
 /** Tells this build from every other; the build puts it here. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { MachineEntry } from '../../src/machine/machine.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
-import type { InventoryStore } from '../../src/state/inventory.ts'
+import type { InventoryStore } from '../../src/state/inventory/inventory.ts'
 
 const web: MachineEntry = {
   driver: 'ssh',

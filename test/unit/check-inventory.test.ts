@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { checkInventory } from '../../src/state/check-inventory.ts'
+import { checkInventory } from '../../src/state/inventory/check/check-inventory.ts'
 import { head } from '../support/edit-text.ts'
 
 const loadOptions = async () => ({

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openDockerContexts } from '../../src/state/docker-contexts.ts'
+import { openDockerContexts } from '../../src/state/external/docker-contexts.ts'
 
 test('contexts are listed by their names, numbers counted', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'contexts-'))

@@ -22,7 +22,7 @@ import {
   trustDrivers,
   vetPackage,
 } from '../../src/operations/trust/trust-driver.ts'
-import { openTrust } from '../../src/state/trust.ts'
+import { openTrust } from '../../src/state/home/trust.ts'
 import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
 
 let root: string

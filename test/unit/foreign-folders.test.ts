@@ -22,9 +22,9 @@ import { runProgram } from '../../src/drivers/qemu/programs.ts'
 import { UserError } from '../../src/errors.ts'
 import { trustInventoryFile } from '../../src/operations/trust/trust-inventory.ts'
 import { isSocketFolder, prepareSocketFolder } from '../../src/socket-folder.ts'
-import { findInventory } from '../../src/state/find-inventory.ts'
-import { checkHome, preparePrivateFolder } from '../../src/state/home.ts'
-import { openTrust } from '../../src/state/trust.ts'
+import { findInventory } from '../../src/state/inventory/find-inventory.ts'
+import { checkHome, preparePrivateFolder } from '../../src/state/home/home.ts'
+import { openTrust } from '../../src/state/home/trust.ts'
 
 const stranger = 12_345
 let folder = ''

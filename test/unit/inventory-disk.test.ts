@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { openFileInventory } from '../../src/state/file-inventory.ts'
-import type { InventoryStore } from '../../src/state/inventory.ts'
+import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
+import type { InventoryStore } from '../../src/state/inventory/inventory.ts'
 
 const name = parseMachineName('a')
 const text = 'version: 1\nid: 4f0c2f6e\nmachines: {}\n'

@@ -9,8 +9,8 @@ import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { openFileInventory } from '../../src/state/file-inventory.ts'
-import { writeNewInventory } from '../../src/state/init-inventory.ts'
+import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
+import { writeNewInventory } from '../../src/state/inventory/init-inventory.ts'
 
 const loadOptions = async () => ({ optionsOf: () => undefined })
 let folder = ''

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { UserError } from '../../src/errors.ts'
 import { parseMachineName } from '../../src/machine/name.ts'
-import { openFileInventory } from '../../src/state/file-inventory.ts'
-import { inventoryOf } from '../../src/state/inventory.ts'
-import { parseInventory, type OptionsOf } from '../../src/state/parse-inventory.ts'
+import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
+import { inventoryOf } from '../../src/state/inventory/inventory.ts'
+import { parseInventory, type OptionsOf } from '../../src/state/inventory/parse-inventory.ts'
 
 const options = z.strictObject({
   address: z.string(),

@@ -4,9 +4,12 @@ import { parseDocument } from 'yaml'
 import * as z from 'zod'
 import { drivers } from '../../src/drivers/index.ts'
 import { hostRecord, inventoryFile, machineEntry } from '../../src/machine/schema.ts'
-import { describeInventoryFile, writeInventorySchema } from '../../src/state/json-schema.ts'
-import { inventoryOf } from '../../src/state/inventory.ts'
-import { parseInventory } from '../../src/state/parse-inventory.ts'
+import {
+  describeInventoryFile,
+  writeInventorySchema,
+} from '../../src/state/inventory/json-schema.ts'
+import { inventoryOf } from '../../src/state/inventory/inventory.ts'
+import { parseInventory } from '../../src/state/inventory/parse-inventory.ts'
 
 const fileText = (name: string): Promise<string> =>
   readFile(new URL(`../../${name}`, import.meta.url), 'utf8')

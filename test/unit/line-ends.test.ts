@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import type { MachineName } from '../../src/machine/name.ts'
-import { mergeLines } from '../../src/state/git.ts'
-import { editShared } from '../../src/state/edit-shared.ts'
-import { mergeInventories } from '../../src/state/merge-inventories.ts'
-import { renameInText } from '../../src/state/rename-in-text.ts'
+import { mergeLines } from '../../src/state/merge/git.ts'
+import { editShared } from '../../src/state/inventory/edit-shared.ts'
+import { mergeInventories } from '../../src/state/merge/merge-inventories.ts'
+import { renameInText } from '../../src/state/inventory/rename-in-text.ts'
 import { editText, fleet, label, ready, remove } from '../support/edit-text.ts'
 
 const windows = (text: string): string => text.replaceAll('\n', '\r\n')

@@ -12,7 +12,7 @@ import { parseSettings, setMachine } from '../../src/operations/inventory/set-ma
 import { agreedChanges } from '../../src/operations/plan/destructive-changes.ts'
 import { refreshRecords } from '../../src/operations/plan/refresh-records.ts'
 import { createClock } from '../../src/operations/clock.ts'
-import type { LeavingHost } from '../../src/state/removals.ts'
+import type { LeavingHost } from '../../src/state/home/removals.ts'
 import { openMemoryInventory } from '../support/memory-inventory.ts'
 import { timeProcessor } from '../support/processor-time.ts'
 import { tokenOf } from '../support/token-of.ts'

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseInventoryDocument } from '../../src/state/inventory-document.ts'
-import { mergeLines } from '../../src/state/git.ts'
-import { mergeInventories } from '../../src/state/merge-inventories.ts'
+import { parseInventoryDocument } from '../../src/state/inventory/document.ts'
+import { mergeLines } from '../../src/state/merge/git.ts'
+import { mergeInventories } from '../../src/state/merge/merge-inventories.ts'
 import { editText, fleet, label, ready, remove, type Change } from '../support/edit-text.ts'
 
 const merge = (ours: string, theirs: string, base = fleet) =>

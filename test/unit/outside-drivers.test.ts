@@ -8,7 +8,7 @@ import { checkOptions, optionFlags } from '../../src/drivers/option-flags.ts'
 import { UserError } from '../../src/errors.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
-import { openFileInventory } from '../../src/state/file-inventory.ts'
+import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
 import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
 
 /** The code of a definition that is right but for `wrong`. */

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import type { MachineName } from '../../src/machine/name.ts'
 import { surplusTo } from '../../src/machine/profiles.ts'
-import { inventoryOf } from '../../src/state/inventory.ts'
-import { parseInventory, type OptionsOf } from '../../src/state/parse-inventory.ts'
-import { readInventoryText } from '../../src/state/read-inventory-text.ts'
+import { inventoryOf } from '../../src/state/inventory/inventory.ts'
+import { parseInventory, type OptionsOf } from '../../src/state/inventory/parse-inventory.ts'
+import { readInventoryText } from '../../src/state/inventory/read-text.ts'
 import { head } from '../support/edit-text.ts'
 
 const optionsOf: OptionsOf = (driver) =>

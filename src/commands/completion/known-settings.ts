@@ -1,6 +1,6 @@
 import type { Fleet } from '../../fleet.ts'
 import { mergeProfiles } from '../../machine/profiles.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import { operandsIn } from '../options/common-options.ts'
 import type { Candidate } from './known-words.ts'
 

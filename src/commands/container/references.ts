@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Invocation, Targets } from '../command.ts'
 
 type Asking = Pick<Invocation, 'fleet' | 'targets'>

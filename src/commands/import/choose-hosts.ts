@@ -3,7 +3,7 @@ import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { parseSelector, selects } from '../../machine/selector.ts'
 import type { SkippedHost } from '../../operations/import/imported-host.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 
 /** A host that may be imported. */
 export interface Candidate {

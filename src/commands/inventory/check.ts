@@ -16,7 +16,7 @@ export const check = defineCommand({
   async run({ fleet, io, options, format }) {
     if (options.installHook) {
       if (options.staged) throw new UserError('usage', 'give either --staged or --install-hook')
-      const { installPreCommitHook } = await import('../../state/pre-commit-hook.ts')
+      const { installPreCommitHook } = await import('../../state/merge/pre-commit-hook.ts')
       const { file, isNew } = await installPreCommitHook(
         (await fleet.inventory()).location,
         fleet.env,

@@ -1,5 +1,5 @@
 import type { Change, ChangePlan } from '../../operations/plan/change-plan.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import { UserError } from '../../errors.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'

@@ -12,7 +12,7 @@ async function placeFor(
   { cwd }: Io,
   folder: string | undefined,
 ): Promise<string> {
-  const { inventoryFileName } = await import('../../state/find-inventory.ts')
+  const { inventoryFileName } = await import('../../state/inventory/find-inventory.ts')
   if (folder !== undefined && inventoryFile !== undefined) {
     throw new UserError('usage', `is it to be in ${folder}, or is it to be ${inventoryFile}?`, {
       hint: 'name a folder, or say --inventory or $FLEET_INVENTORY: not both',
@@ -28,7 +28,7 @@ async function confirmNested(
   yes: boolean,
 ) {
   if (yes || fleet.inventoryFile !== undefined) return
-  const { nearestInventory } = await import('../../state/find-inventory.ts')
+  const { nearestInventory } = await import('../../state/inventory/find-inventory.ts')
   const folder = dirname(file)
   const above = await nearestInventory(dirname(folder))
   const own = await nearestInventory(folder)
@@ -49,7 +49,7 @@ export const init = defineCommand({
   options: { yes: flag('-y, --yes', 'no question where the folder belongs to a fleet already') },
   examples: ['fleet init', 'fleet init ops'],
   async run({ fleet, io, args, options, format }) {
-    const { initInventory } = await import('../../state/init-inventory.ts')
+    const { initInventory } = await import('../../state/inventory/init-inventory.ts')
     const { default: schema } = await import('../../../machines.schema.json', {
       with: { type: 'json' },
     })

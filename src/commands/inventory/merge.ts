@@ -21,7 +21,7 @@ export const merge = defineCommand({
     }
     if (options.install) {
       const { location } = await fleet.inventory()
-      const { installMergeDriver } = await import('../../state/git-merge-driver.ts')
+      const { installMergeDriver } = await import('../../state/merge/git-merge-driver.ts')
       const [folder, name] = [dirname(location), basename(location)]
       for (const file of await installMergeDriver(folder, name, fleet.env)) {
         io.stderr.write(`wrote ${file}\n`)

@@ -4,7 +4,7 @@ import { openLocal } from '../../transport/local/local.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import type { Transport } from '../../transport/transport.ts'
-import type { LoginOptions } from '../../state/keys.ts'
+import type { LoginOptions } from '../../state/home/keys.ts'
 import type { Context } from '../context.ts'
 import { agentOf } from '../connect/describe-login.ts'
 

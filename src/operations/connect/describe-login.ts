@@ -1,5 +1,5 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
-import type { LoginOptions } from '../../state/keys.ts'
+import type { LoginOptions } from '../../state/home/keys.ts'
 import type { SshTarget } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path'
 import type { Machine } from '../../machine/machine.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 
 /** A path of a machine, or of this computer when no machine is named. */

@@ -2,7 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { type Inventory, checkExtends, entryFor, machineWith } from '../../state/inventory.ts'
+import {
+  type Inventory,
+  checkExtends,
+  entryFor,
+  machineWith,
+} from '../../state/inventory/inventory.ts'
 
 /** What a person says of a new machine. */
 export interface EntryRequest {

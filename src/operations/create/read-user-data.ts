@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { followPath } from '../../state/path-beside.ts'
+import { followPath } from '../../state/inventory/path-beside.ts'
 
 /** No provider takes more, in bytes. */
 const mostBytes = 8 * 2 ** 20

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Machine } from '../../machine/machine.ts'
-import { type DockerContext, openDockerContexts } from '../../state/docker-contexts.ts'
+import { type DockerContext, openDockerContexts } from '../../state/external/docker-contexts.ts'
 import type { Context } from '../context.ts'
 
 /** What became of one docker context. */

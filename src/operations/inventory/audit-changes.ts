@@ -1,7 +1,7 @@
 import type { MachineEntry } from '../../machine/machine.ts'
 import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
-import type { InventoryStore } from '../../state/inventory.ts'
-import type { TextEdit } from '../../state/file-inventory.ts'
+import type { InventoryStore } from '../../state/inventory/inventory.ts'
+import type { TextEdit } from '../../state/inventory/file-inventory.ts'
 import type { Context } from '../context.ts'
 import type { Change, InventoryChanges } from './describe-changes.ts'
 

@@ -3,7 +3,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { isMachineName } from '../../machine/name.ts'
 import { nearest } from '../../machine/nearest.ts'
 import { parseSelector, select } from '../../machine/selector.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 
 /** The machine called `name`. Throws kind `unknown-machine`, with the nearest name. */

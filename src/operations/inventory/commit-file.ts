@@ -2,9 +2,9 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type TextEdit, holdInventory } from '../../state/file-inventory.ts'
-import { mergeLines, runGit } from '../../state/git.ts'
-import { decodeInventory } from '../../state/inventory-text.ts'
+import { type TextEdit, holdInventory } from '../../state/inventory/file-inventory.ts'
+import { mergeLines, runGit } from '../../state/merge/git.ts'
+import { decodeInventory } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
 
 /** Why a file is not committed. */
@@ -94,7 +94,7 @@ async function replay(
       edited = after
       continue
     }
-    const { mergeInventories } = await import('../../state/merge-inventories.ts')
+    const { mergeInventories } = await import('../../state/merge/merge-inventories.ts')
     const versions = { base: before, ours: edited, theirs: after }
     const merged = await mergeInventories(versions, (lines) => mergeLines(lines, env))
     if (merged.conflicts.length > 0) return undefined

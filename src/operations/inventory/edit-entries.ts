@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { type Inventory, entryFor } from '../../state/inventory.ts'
+import { type Inventory, entryFor } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 import type { Outcome } from '../fan-out/fan-out.ts'
 

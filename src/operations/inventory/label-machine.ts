@@ -1,7 +1,7 @@
 import { parseLabel } from '../../machine/labels.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { type Inventory, entryFor } from '../../state/inventory.ts'
+import { type Inventory, entryFor } from '../../state/inventory/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import type { Context } from '../context.ts'
 import { findMachine } from './choose-machines.ts'

@@ -1,8 +1,8 @@
 import { readFile, realpath, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { UserError } from '../../errors.ts'
-import { mergeLines, runGit } from '../../state/git.ts'
-import { mergeInventories } from '../../state/merge-inventories.ts'
+import { mergeLines, runGit } from '../../state/merge/git.ts'
+import { mergeInventories } from '../../state/merge/merge-inventories.ts'
 import type { Context } from '../context.ts'
 
 type Surroundings = Pick<Context, 'env'>

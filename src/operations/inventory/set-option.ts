@@ -3,7 +3,7 @@ import { checkOptions, optionFlags, readOptionFlags } from '../../drivers/option
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import { suggest } from '../../machine/nearest.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 
 /** An entry with one option of its driver laid over it; without a value the option goes. Throws kind `usage` for a key that is none. */
 export function withOption(

@@ -10,7 +10,7 @@ import {
   showLetIn,
   undoLetIn,
 } from '../../provision/authorized-keys.ts'
-import type { Inventory } from '../../state/inventory.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'

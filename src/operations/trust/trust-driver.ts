@@ -11,9 +11,9 @@ import {
 import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../shell-quote.ts'
-import type { Inventory } from '../../state/inventory.ts'
-import { preparePrivateFolder } from '../../state/home.ts'
-import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/trust.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import { preparePrivateFolder } from '../../state/home/home.ts'
+import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/home/trust.ts'
 import type { Context } from '../context.ts'
 
 type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>

@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
-import { nearestInventory } from '../../state/find-inventory.ts'
-import { decodeInventory, readInventoryFile } from '../../state/inventory-text.ts'
+import { nearestInventory } from '../../state/inventory/find-inventory.ts'
+import { decodeInventory, readInventoryFile } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
 
 /** What kind of file an inventory is. Throws kind `inventory` for one that holds none. No code of its drivers runs. */
@@ -11,7 +11,7 @@ async function checkInventory(inventory: string): Promise<Stats> {
     const found = await stat(inventory)
     if (!found.isFile()) throw new UserError('inventory', 'it is not a regular file')
     const text = decodeInventory(await readInventoryFile(inventory), inventory)
-    const { readInventoryText } = await import('../../state/read-inventory-text.ts')
+    const { readInventoryText } = await import('../../state/inventory/read-text.ts')
     await readInventoryText(text, inventory, async () => ({ optionsOf: () => undefined }))
     return found
   } catch (error) {

@@ -8,7 +8,7 @@ import {
   machineNameRule,
   parseMachineName,
 } from '../../../machine/name.ts'
-import type { Inventory } from '../../../state/inventory.ts'
+import type { Inventory } from '../../../state/inventory/inventory.ts'
 import type { Io } from '../../../ui/io.ts'
 import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
 import { requireConsent } from '../../options/confirmation.ts'

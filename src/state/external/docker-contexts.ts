@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { below } from '../../below.ts'
+import { codeOf } from '../../errors.ts'
+import { explainDiskError } from '../home/disk-error.ts'
+import type { Environment } from '../home/locate-home.ts'
+import { replaceFile } from '../home/replace-file.ts'
+
+/** A docker context, as fleet writes it. */
+export interface DockerContext {
+  readonly name: string
+  /** What `docker context ls` says of it. */
+  readonly description: string
+  /** `unix:///…` */
+  readonly host: string
+  /** The inventory it comes from. Undefined: it is not fleet's. */
+  readonly inventory: string | undefined
+}
+
+/** The contexts of this computer's docker CLI. */
+export interface DockerContexts {
+  list(): Promise<readonly DockerContext[]>
+  /** Writes a context, in place of the one of its name. */
+  write(context: DockerContext): Promise<void>
+  remove(name: string): Promise<void>
+}
+
+/** What docker's own files hold of it (`cli/context/store` of docker/cli): it keeps metadata it does not know. */
+interface Meta {
+  readonly Name: string
+  readonly Metadata?: { readonly Description?: string; readonly FleetInventory?: string }
+  readonly Endpoints?: { readonly docker?: { readonly Host?: string } }
+}
+
+/** docker finds a context in the folder that is called as its name's digest. */
+const digest = (name: string): string => createHash('sha256').update(name).digest('hex')
+
+const fromMeta = ({ Name, Metadata, Endpoints }: Meta): DockerContext => ({
+  name: Name,
+  description: Metadata?.Description ?? '',
+  host: Endpoints?.docker?.Host ?? '',
+  inventory: Metadata?.FleetInventory,
+})
+
+const toMeta = ({ name, description, host, inventory }: DockerContext): string =>
+  JSON.stringify({
+    Name: name,
+    Metadata: { Description: description, FleetInventory: inventory },
+    Endpoints: { docker: { Host: host, SkipTLSVerify: false } },
+  })
+
+/** Opens the contexts in `$DOCKER_CONFIG`, else in `~/.docker`. Throws kind `failed` when a file cannot be written. */
+export function openDockerContexts(env: Environment): DockerContexts {
+  const folder = env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
+  const all = join(folder, 'contexts', 'meta')
+
+  async function read(entry: string): Promise<readonly DockerContext[]> {
+    try {
+      return [fromMeta(JSON.parse(await readFile(join(all, entry, 'meta.json'), 'utf8')) as Meta)]
+    } catch {
+      return [] // docker skips what it cannot read, too
+    }
+  }
+
+  return {
+    async list() {
+      try {
+        const found = (await Promise.all((await readdir(all)).map(read))).flat()
+        return found.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return []
+        throw explainDiskError(error, { kind: 'failed', doing: 'read', file: all })
+      }
+    },
+    async write(context) {
+      const own = below(all, digest(context.name))
+      try {
+        await mkdir(own, { recursive: true })
+        await replaceFile(join(own, 'meta.json'), toMeta(context))
+      } catch (error) {
+        throw explainDiskError(error, { kind: 'failed', doing: 'write', file: own })
+      }
+    },
+    remove: (name) => rm(below(all, digest(name)), { recursive: true, force: true }),
+  }
+}

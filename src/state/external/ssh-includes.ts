@@ -1,0 +1,125 @@
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { below } from '../../below.ts'
+import { codeOf } from '../../errors.ts'
+import { formatInclude } from '../../machine/ssh-config-text.ts'
+import { explainDiskError } from '../home/disk-error.ts'
+import { preparePrivateFolder } from '../home/home.ts'
+import type { Environment } from '../home/locate-home.ts'
+import { replaceFile } from '../home/replace-file.ts'
+
+/** What ssh(1) knows of one inventory's machines, in files of home that the person's own configuration includes. */
+export interface SshIncludes {
+  /** Where the host keys are kept that ssh is to accept. */
+  readonly knownHosts: string
+  /** The line that makes ssh read the files. */
+  readonly line: string
+  /** The person's own configuration. */
+  readonly configuration: string
+  /**
+   * Gives the work a configuration file that says what ssh would know without this inventory's machines: the person's own,
+   * then the system's.
+   */
+  withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
+  /** Writes the host keys, for a configuration that is printed as well. */
+  writeKnownHosts(text: string): Promise<void>
+  /** Writes the configuration of the machines for who names the file (`ssh -F FILE`), and gives the file. */
+  writeAlone(text: string): Promise<string>
+  /** Writes the configuration of the machines, and has ssh read it. */
+  include(text: string): Promise<void>
+  /** Takes both away. Gives whether something was there. */
+  exclude(): Promise<boolean>
+}
+
+/** What ssh reads after the person's own configuration, where it does not exist too. */
+const systemConfiguration = '/etc/ssh/ssh_config'
+
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw error
+  }
+}
+
+async function attempt<Value>(file: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+  }
+}
+
+/** Opens what `home` keeps for ssh of the inventory called `id`. Throws kind `failed` when a file cannot be written. */
+export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
+  const folder = join(home, 'ssh')
+  const [own, knownHosts] = [below(folder, `${id}.conf`), below(folder, `${id}.known_hosts`)]
+  const alone = join(folder, `${id}.alone.conf`)
+  const others = join(folder, `${id}.others.${process.pid}.conf`)
+  const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
+  const includeLine = () => formatInclude(own)
+
+  /** Changes the person's own configuration, behind its link if it is one. */
+  const change = (decide: (text: string) => string) =>
+    attempt(configuration, async () => {
+      const file = await realpath(configuration).catch(() => configuration)
+      const before = await readIfThere(file)
+      const after = decide(before)
+      if (after === before) return false
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+      await replaceFile(file, after, { mode: 0o600 })
+      return true
+    })
+
+  const without = (text: string): string => {
+    const line = includeLine()
+    return text
+      .split('\n')
+      .filter((one) => one.trim() !== line)
+      .join('\n')
+  }
+
+  async function write(file: string, text: string): Promise<void> {
+    await preparePrivateFolder(home)
+    await preparePrivateFolder(folder)
+    await attempt(file, () => replaceFile(file, text, { mode: 0o600 }))
+  }
+
+  return {
+    knownHosts,
+    get line() {
+      return includeLine()
+    },
+    configuration,
+    async withoutMachines(work) {
+      const rest = without(await readIfThere(configuration))
+      await write(others, `${rest}\nHost *\n  Include ${systemConfiguration}\n`)
+      try {
+        return await work(others)
+      } finally {
+        await rm(others, { force: true })
+      }
+    },
+    writeKnownHosts: (text) => write(knownHosts, text),
+    async writeAlone(text) {
+      await write(alone, text)
+      return alone
+    },
+    async include(text) {
+      const line = includeLine()
+      await write(own, text)
+      // First: what stands below a Host line is for that host alone (ssh_config(5), Include).
+      await change((before) => (before.split('\n').includes(line) ? before : `${line}\n${before}`))
+    },
+    async exclude() {
+      const wasIncluded = await change(without)
+      const wasWritten = (await readIfThere(own)) !== ''
+      await rm(own, { force: true })
+      await rm(alone, { force: true })
+      await rm(knownHosts, { force: true })
+      return wasIncluded || wasWritten
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import { dirname } from 'node:path'
+import { codeOf, UserError, type ErrorKind } from '../../errors.ts'
+
+interface Attempt {
+  readonly kind: ErrorKind
+  /** What was tried: `read`, `write`. */
+  readonly doing: string
+  readonly file: string
+}
+
+/** By errno: why a file operation failed, and what the person can do. */
+const reasons: Readonly<Record<string, (file: string) => readonly [why: string, remedy: string]>> =
+  {
+    EACCES: (file) => ['permission denied', `check who owns ${file} and ${dirname(file)}`],
+    EPERM: (file) => ['permission denied', `check who owns ${file} and ${dirname(file)}`],
+    EROFS: (file) => ['the file system is read-only', `make ${dirname(file)} writable`],
+    ENOSPC: (file) => ['the disk is full', `free some space in ${dirname(file)}`],
+    EDQUOT: (file) => ['the disk quota is used up', `free some space in ${dirname(file)}`],
+    EFBIG: (file) => ['a size limit is reached', `raise the limit for ${dirname(file)}`],
+    EIO: (file) => ['the disk failed', `check the disk of ${dirname(file)}`],
+    EISDIR: (file) => ['it is a folder', `name a file in ${file}`],
+    ENOTDIR: (file) => ['a part of the path is a file, not a folder', `check the path ${file}`],
+    ENOENT: (file) => [`${dirname(file)} does not exist`, `create the folder ${dirname(file)}`],
+    ELOOP: (file) => ['its symbolic links go round in circles', `check the links of ${file}`],
+    ENAMETOOLONG: () => ['the path is too long', 'use a shorter path'],
+    EMFILE: () => ['too many files are open', 'raise the limit of open files (ulimit -n)'],
+    ENFILE: () => ['too many files are open', 'raise the limit of open files'],
+  }
+
+/** A file system's error as one that the person can act on; anything else unchanged. */
+export function explainDiskError(error: unknown, { kind, doing, file }: Attempt): unknown {
+  if (error instanceof UserError) return error
+  const reason = reasons[codeOf(error) ?? '']
+  if (reason === undefined) return error
+  const [why, hint] = reason(file)
+  return new UserError(kind, `cannot ${doing} ${file}: ${why}`, { hint, cause: error })
+}

@@ -1,0 +1,36 @@
+import { chmod, mkdir, stat } from 'node:fs/promises'
+import { UserError } from '../../errors.ts'
+import { explainDiskError } from './disk-error.ts'
+import { type Environment, strangerIn } from './locate-home.ts'
+
+/** Throws kind `failed` where another user's home is used as this one's. */
+export function checkHome(home: string, env: Environment): void {
+  const uid = strangerIn(home, env)
+  if (uid === undefined) return
+  const isSudo = process.getuid?.() === 0 && env['SUDO_UID'] === `${uid}`
+  throw new UserError('failed', `fleet's home ${home} belongs to another user (id ${uid})`, {
+    hint: isSudo
+      ? 'keep your own home: sudo -H in place of sudo -E, or run fleet without sudo'
+      : 'set HOME to your own home, or FLEET_HOME to a folder of your own',
+  })
+}
+
+/**
+ * Makes a folder of home ready to be written to, with mode 0700. One of ours that others can enter
+ * is closed to them; one that belongs to somebody else is refused, since they could put keys in it.
+ */
+export async function preparePrivateFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    if (process.getuid === undefined) return
+    const { uid, mode } = await stat(folder)
+    if (uid !== process.getuid()) {
+      throw new UserError('failed', `${folder} belongs to another user`, {
+        hint: 'set FLEET_HOME to a folder of your own',
+      })
+    }
+    if ((mode & 0o077) !== 0) await chmod(folder, 0o700)
+  } catch (error) {
+    throw explainDiskError(error, { kind: 'failed', doing: 'prepare', file: folder })
+  }
+}

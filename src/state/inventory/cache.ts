@@ -1,0 +1,129 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { preparePrivateFolder } from '../home/home.ts'
+import type { ValidInventory } from './inventory.ts'
+
+/**
+ * Remembers what inventories' texts were found to say, so that a text is parsed and checked once.
+ * Losing any of it costs only time, so nothing here fails.
+ */
+export interface InventoryCache {
+  /** What exactly this text was found to say. */
+  find(file: string, text: string): Promise<ValidInventory | undefined>
+  keep(file: string, text: string, valid: ValidInventory): Promise<void>
+}
+
+/** How many inventories are remembered, the last text of each. */
+const mostKept = 16
+/** How many of them a process remembers, and how long a text may be for that, in characters: some 2,500 machines. */
+const [mostRemembered, longestRemembered] = [4, 1 << 20]
+/** In bytes; some 40,000 machines. */
+const largest = 32 * 1024 * 1024
+
+const digest = (data: string | Uint8Array): string =>
+  createHash('sha256').update(data).digest('base64url')
+
+/** What is kept under one inventory's name. */
+interface Kept extends ValidInventory {
+  readonly build: string
+  /** The digest of the inventory's text. */
+  readonly text: string
+}
+
+/** The bytes of a file that nobody but this user can have written. Throws for any other. */
+async function readPrivate(file: string): Promise<Buffer> {
+  const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
+  const handle = await open(file, constants.O_RDONLY | noFollow)
+  try {
+    const { uid, mode, size } = await handle.stat()
+    const isOurs = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o077))
+    if (!isOurs || size > largest) throw new Error('not ours')
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Removes what was written longest ago, and what a killed writer left. */
+async function prune(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  if (names.length <= mostKept) return
+  const dated = await Promise.all(
+    names.map(async (name) => ({ name, written: (await stat(join(folder, name))).mtimeMs })),
+  )
+  dated.sort((a, b) => b.written - a.written)
+  await Promise.all(
+    dated.slice(mostKept).map(({ name }) => rm(join(folder, name), { force: true })),
+  )
+}
+
+/** The inventories that were read last, for a process that reads them again and again. */
+export interface ReadInventories {
+  find(file: string, text: string): ValidInventory | undefined
+  keep(file: string, text: string, valid: ValidInventory): void
+}
+
+/** Remembers the last text of each inventory, of as many and as long ones as take some megabytes of memory. */
+export function rememberInventories(): ReadInventories {
+  const last = new Map<string, { readonly text: string; readonly valid: ValidInventory }>()
+  return {
+    find(file, text) {
+      const known = last.get(file)
+      return known?.text === text ? known.valid : undefined
+    },
+    keep(file, text, valid) {
+      last.delete(file)
+      if (text.length > longestRemembered) return
+      last.set(file, { text, valid })
+      const [oldest] = last.keys()
+      if (last.size > mostRemembered && oldest !== undefined) last.delete(oldest)
+    },
+  }
+}
+
+/**
+ * Keeps the cache in a folder of its own, which is private. `build` names the program: another one
+ * may hold other texts for right. What `read` remembers need not be looked up in the folder.
+ */
+export function openInventoryCache(
+  folder: string,
+  build: string,
+  read?: ReadInventories,
+): InventoryCache {
+  const placeOf = (file: string): string => join(folder, digest(resolve(file)))
+  return {
+    async find(file, text) {
+      const known = read?.find(file, text)
+      if (known !== undefined) return known
+      try {
+        const bytes = await readPrivate(placeOf(file))
+        const lineEnd = bytes.indexOf('\n')
+        const content = bytes.subarray(lineEnd + 1)
+        if (bytes.toString('latin1', 0, lineEnd) !== digest(content)) return undefined
+        const kept = JSON.parse(content.toString()) as Kept
+        if (kept.build !== build || kept.text !== digest(text)) return undefined
+        read?.keep(file, text, kept)
+        return kept
+      } catch {
+        return undefined
+      }
+    },
+    async keep(file, text, { file: said, names }) {
+      const place = placeOf(file)
+      const temporary = `${place}.${randomBytes(6).toString('hex')}`
+      try {
+        const kept: Kept = { build, text: digest(text), file: said, names }
+        const content = JSON.stringify(kept)
+        if (content.length > largest / 2) return
+        await preparePrivateFolder(folder)
+        await writeFile(temporary, `${digest(content)}\n${content}`, { flag: 'wx', mode: 0o600 })
+        await rename(temporary, place)
+        await prune(folder)
+      } catch {
+        await rm(temporary, { force: true }).catch(() => {})
+      }
+    },
+  }
+}

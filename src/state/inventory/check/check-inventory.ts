@@ -1,0 +1,120 @@
+import type { Machine } from '../../../machine/machine.ts'
+import { findWayProblems } from '../../../machine/ways.ts'
+import { locate, parseInventoryDocument } from '../document.ts'
+import { inventoryError } from './problem.ts'
+import { inventoryOf, type Inventory } from '../inventory.ts'
+import type { LoadOptions } from '../parse-inventory.ts'
+import { placeOf } from './place-in-file.ts'
+import { readInventoryText } from '../read-text.ts'
+
+type Path = readonly PropertyKey[]
+
+/** A finding, and where in the document. */
+interface Finding {
+  readonly path: Path
+  readonly message: string
+}
+
+/** What is on one computer only: an absolute path, one of a home, or of a drive of Windows. Ids of Azure look alike. */
+const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
+
+/** The texts below a value that are paths of one computer. A socket is on the host, where it is the same for all. */
+function* findPaths(value: unknown, path: Path): Generator<Finding> {
+  if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
+    yield { path, message: `${path.map(String).join('.')}: a path of one computer` }
+  }
+  if (typeof value !== 'object' || value === null) return
+  const keyed = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+  for (const [key, item] of keyed) yield* findPaths(item, [...path, key])
+}
+
+function findHalfMade({ machines }: Inventory): readonly Finding[] {
+  return [...machines].flatMap(([name, { host }]) => {
+    if (host === undefined || host.phase === 'ready') return []
+    const remedy =
+      host.phase === 'creating'
+        ? `fleet create ${name} finishes it, fleet rm ${name} undoes it`
+        : `fleet rm ${name} finishes it`
+    return [
+      { path: ['machines', name, 'host', 'phase'], message: `${name} is half made: ${remedy}` },
+    ]
+  })
+}
+
+/** What tells a host from all others: the token of one that fleet made, else the login and the way to it. */
+function hostOf({ host, via = '' }: Machine): { key: string; field: string } | undefined {
+  const { token, address, port = 22, user } = host ?? {}
+  if (token !== undefined) return { key: token, field: 'token' }
+  if (address === undefined) return undefined
+  return { key: [user, address, port, via].join('\n'), field: 'address' }
+}
+
+/** Entries with the record of one host: one branch gave it another name, and a merge of lines kept both. */
+function findSharedRecords({ entries, machines }: Inventory): readonly Finding[] {
+  const owners = new Map<string, string>()
+  return [...entries.keys()].flatMap((name) => {
+    const machine = machines.get(name)
+    const host = machine && hostOf(machine)
+    if (host === undefined) return []
+    const owner = owners.get(host.key)
+    if (owner === undefined) owners.set(host.key, name)
+    if (owner === undefined) return []
+    const message = `${name} is the host of ${owner}, under another name: keep one of the two entries`
+    return [{ path: ['machines', name, 'host', host.field], message }]
+  })
+}
+
+/** What is wrong with an inventory that can be read, seen by those who share it. */
+function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): Finding[] {
+  const { machines, entries, profiles, defaults } = inventory
+  return [
+    ...findHalfMade(inventory),
+    ...findSharedRecords(inventory),
+    ...findWayProblems(machines).map(({ name, message }) => ({
+      path: placeOf(inventory, name, 'via'),
+      message,
+    })),
+    ...[...machines].flatMap(([name, { driver }]) => {
+      const message = troubles.get(driver)
+      return message === undefined ? [] : [{ path: placeOf(inventory, name, 'driver'), message }]
+    }),
+    ...[...entries].flatMap(([name, { options, host }]) => [
+      ...findPaths(options, ['machines', name, 'options']),
+      ...findPaths(host, ['machines', name, 'host']),
+    ]),
+    ...[...profiles].flatMap(([name, { options }]) => [
+      ...findPaths(options, ['profiles', name, 'options']),
+    ]),
+    ...findPaths(defaults, ['defaults']),
+  ]
+}
+
+/**
+ * Checks a text for what an inventory that is shared must not have: all that makes it unreadable, paths of one computer,
+ * entries half made, ways that lead nowhere, drivers that `findTrouble` knows trouble of. Throws kind `inventory` with all places.
+ */
+export async function checkInventory(
+  text: string,
+  file: string,
+  loadOptions: LoadOptions,
+  findTrouble: (driver: string) => Promise<string | undefined>,
+): Promise<Inventory> {
+  const inventory = inventoryOf(await readInventoryText(text, file, loadOptions))
+  const names = [...new Set([...inventory.machines.values()].map(({ driver }) => driver))]
+  const troubles = new Map<string, string>()
+  for (const name of names) {
+    const trouble = await findTrouble(name)
+    if (trouble !== undefined) troubles.set(name, trouble)
+  }
+  const findings = findWrongs(inventory, troubles)
+  if (findings.length === 0) return inventory
+  const { root } = parseInventoryDocument(text, file)
+  throw inventoryError(
+    file,
+    text,
+    findings.map(({ path, message }) => {
+      const { node, keyOffset } = locate(root, path)
+      return { offset: node?.range[0] ?? keyOffset, message }
+    }),
+  )
+}

@@ -1,0 +1,124 @@
+import { isScalar } from 'yaml'
+import * as z from 'zod'
+import { suggest } from '../../../machine/nearest.ts'
+import { looksSecret } from '../../../machine/secrets.ts'
+import { expectation } from './describe-expected.ts'
+import { locate, type InventoryDocument } from '../document.ts'
+import { mostFound, type Problem } from './problem.ts'
+
+type Path = readonly PropertyKey[]
+type Issue = z.core.$ZodIssue
+
+/** The parts of a schema that lead to another: what an optional or a default wraps. */
+function unwrap(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodDefault
+    ? unwrap(schema.unwrap())
+    : schema
+}
+
+/** The keys that the schema knows at a path. */
+function keysAt(schema: unknown, [key, ...rest]: Path): readonly string[] {
+  const inner = unwrap(schema)
+  if (inner instanceof z.ZodObject) {
+    const shape = inner.shape as Readonly<Record<PropertyKey, unknown>>
+    if (key === undefined) return Object.keys(shape)
+    return Object.hasOwn(shape, key) ? keysAt(shape[key], rest) : []
+  }
+  if (inner instanceof z.ZodUnion)
+    return inner.options.flatMap((option) =>
+      keysAt(option, key === undefined ? [] : [key, ...rest]),
+    )
+  if (inner instanceof z.ZodRecord) return keysAt(inner.valueType, rest)
+  return inner instanceof z.ZodArray ? keysAt(inner.element, rest) : []
+}
+
+const quote = (value: unknown): string => JSON.stringify(value)
+
+/** What is there instead, unless that is long or looks like a secret; it may be a plain value only. */
+function describeValue(value: unknown, source: string | undefined, key: string): string {
+  if (value === null) return 'nothing'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'keys and values'
+  if (typeof value === 'string') {
+    return value.length > 40 || looksSecret(value, key) ? 'another text' : quote(value)
+  }
+  return source === undefined || looksSecret(source, key) ? `a ${typeof value}` : source
+}
+
+/** `machines.web-1.labels.role`, with `[0]` for items of lists. */
+const showPath = (path: Path): string =>
+  path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '')
+
+function describeUnknownKeys(
+  issue: z.core.$ZodIssueUnrecognizedKeys,
+  path: Path,
+  schema: z.ZodType,
+  document: InventoryDocument,
+): Problem[] {
+  const known = keysAt(schema, issue.path)
+  return issue.keys.slice(0, mostFound).map((key) => ({
+    offset: locate(document.root, [...path, key]).keyOffset,
+    message: `${showPath([...path, key])}: unknown key${
+      suggest(key, known) || (known.length > 0 ? ` (known: ${known.join(', ')})` : '')
+    }`,
+  }))
+}
+
+/** What is wrong by the branch of a union that takes the kind of value, and not what is in it. */
+const issuesWithin = (issue: Issue): readonly Issue[] | undefined =>
+  issue.code === 'invalid_union'
+    ? issue.errors.find((issues) =>
+        issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+      )
+    : undefined
+
+/**
+ * What zod found wrong, in words and with places.
+ *
+ * @param at where in the document stands what the schema was applied to
+ */
+export function describeIssue(
+  issue: Issue,
+  schema: z.ZodType,
+  document: InventoryDocument,
+  at: Path = [],
+): Problem[] {
+  const path = [...at, ...issue.path]
+  const within = issuesWithin(issue)?.map((inner) => ({
+    ...inner,
+    path: [...issue.path, ...inner.path],
+  }))
+  if (within !== undefined)
+    return within.flatMap((inner) => describeIssue(inner, schema, document, at))
+  if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue, path, schema, document)
+  const { node, keyOffset } = locate(document.root, path)
+  const where = path.length === 0 ? '' : `${showPath(path)}: `
+  const expected = expectation(issue)
+  if (issue.code === 'invalid_key') {
+    return [{ offset: keyOffset, message: `${where}bad key: expected ${expected}` }]
+  }
+  if (node === undefined) {
+    return [{ offset: keyOffset, message: `${where}missing: expected ${expected}` }]
+  }
+  const source = isScalar(node) ? node.source : undefined
+  const value: unknown = node === null ? null : node.toJS(document.root)
+  const key = String(path.at(-1) ?? '')
+  const wantsText = issue.code === 'invalid_type' && issue.expected === 'string'
+  const remedy =
+    issue.code === 'invalid_value' && typeof value === 'string'
+      ? suggest(value, issue.values.map(String))
+      : wantsText && source && typeof value !== 'object' && !looksSecret(source, key)
+        ? ` (quote it: ${quote(source)})`
+        : ''
+  return [
+    {
+      offset: node?.range[0] ?? keyOffset,
+      message: `${where}expected ${expected}, got ${describeValue(value, source, key)}${remedy}`,
+    },
+  ]
+}

@@ -1,0 +1,24 @@
+import type { UserError } from '../../../errors.ts'
+import type { WayProblem } from '../../../machine/ways.ts'
+import { placeOf } from './place-in-file.ts'
+import type { Inventory } from '../inventory.ts'
+import { locate, parseInventoryDocument } from '../document.ts'
+import { inventoryError } from './problem.ts'
+
+/** Ways that lead nowhere, told with their places in the text of `file`. */
+export function wayError(
+  { text, inventory }: { readonly text: string; readonly inventory: Inventory },
+  file: string,
+  problems: readonly WayProblem[],
+): UserError {
+  const { root } = parseInventoryDocument(text, file)
+  return inventoryError(
+    file,
+    text,
+    problems.map(({ name, message }) => {
+      const { node, keyOffset } = locate(root, placeOf(inventory, name, 'via'))
+      return { offset: node?.range[0] ?? keyOffset, message }
+    }),
+    'change "via" there, or take it out',
+  )
+}

@@ -1,0 +1,63 @@
+import type { z } from 'zod'
+import { takesInHosts } from '../../../machine/machine.ts'
+import { mergeEntry, mergeProfiles, namesWanted, type Profiles } from '../../../machine/profiles.ts'
+import type { InventoryFile, MachineEntry } from '../../../machine/schema.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/** A place of a file that has options of a driver. */
+export interface OptionsPlace {
+  readonly path: readonly string[]
+  readonly driver: string
+  readonly own: Options
+  /** What profiles and defaults say. */
+  readonly inherited: Options
+  /** A machine has them: with what is inherited they must be all that the driver needs. */
+  readonly isWhole: boolean
+}
+
+/** Every place of a file that has options, with what they come to there. */
+export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
+  const defaults = new Map(Object.entries(file.defaults ?? {}))
+  for (const [driver, own] of defaults) {
+    yield { path: ['defaults', driver], driver, own, inherited: {}, isWhole: false }
+  }
+  const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
+  const machines = file.machines ?? {}
+  const merged = mergeProfiles(profiles)
+  const placeOf = (
+    path: readonly string[],
+    entry: MachineEntry,
+    isWhole: boolean,
+  ): OptionsPlace | undefined => {
+    const { options: own = {}, ...others } = entry
+    const { driver, options } = mergeEntry(merged, others)
+    if (driver === undefined) return undefined
+    return { path, driver, own, inherited: { ...defaults.get(driver), ...options }, isWhole }
+  }
+  if (profiles.size > 0) {
+    const written = Object.keys(machines)
+    const implied = namesWanted(profiles, written).filter((name) => !Object.hasOwn(machines, name))
+    const counted = new Set(implied.map((name) => name.slice(0, name.lastIndexOf('-'))))
+    for (const [name, { count: _count, ...profile }] of profiles) {
+      const place = placeOf(['profiles', name, 'options'], profile, counted.has(name))
+      if (place === undefined) continue
+      yield takesInHosts(place.driver) ? { ...place, isWhole: false } : place
+    }
+  }
+  for (const [name, entry] of Object.entries(machines)) {
+    const place = placeOf(['machines', name, 'options'], entry, true)
+    if (place !== undefined) yield place
+  }
+}
+
+/** The drivers whose options a file has. */
+export const driversIn = ({ defaults = {}, profiles, machines }: InventoryFile): string[] => {
+  const said = [...Object.values(profiles ?? {}), ...Object.values(machines ?? {})]
+  const drivers = said.flatMap(({ driver }) => driver ?? [])
+  return [...new Set([...Object.keys(defaults), ...drivers])]
+}
+
+/** What the options of a place must fit. */
+export const schemaFor = ({ isWhole }: OptionsPlace, options: z.ZodObject): z.ZodObject =>
+  isWhole ? options : options.partial()

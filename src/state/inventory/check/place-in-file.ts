@@ -1,0 +1,17 @@
+import type { MachineName } from '../../../machine/name.ts'
+import { chainFrom } from '../../../machine/profiles.ts'
+import type { MachineEntry, ProfileEntry } from '../../../machine/schema.ts'
+import type { Inventory } from '../inventory.ts'
+
+/** Where in the file stands what holds of a machine: in its entry, or in the nearest of its profiles that says it. */
+export function placeOf(
+  { entries, profiles, machines }: Inventory,
+  name: MachineName,
+  key: keyof MachineEntry & keyof ProfileEntry,
+): readonly string[] {
+  if (entries.get(name)?.[key] !== undefined) return ['machines', name, key]
+  const profile = chainFrom(profiles, machines.get(name)?.extends).find(
+    (each) => profiles.get(each)?.[key] !== undefined,
+  )
+  return profile === undefined ? ['machines', name, key] : ['profiles', profile, key]
+}

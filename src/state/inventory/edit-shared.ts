@@ -1,0 +1,73 @@
+import { isDeepStrictEqual } from 'node:util'
+import { isMap } from 'yaml'
+import type { YAMLMap } from 'yaml'
+import { UserError } from '../../errors.ts'
+import { inventoryFile, type OperatorEntry, type ProfileEntry } from '../../machine/schema.ts'
+import { expectation } from './check/describe-expected.ts'
+import { findPair, parseInventoryDocument } from './document.ts'
+import { checkHidden } from '../yaml/normalize-entry.ts'
+import { applyEdits, changeMap, removeLines } from '../yaml/edit.ts'
+
+type Values = Readonly<Record<string, unknown>>
+
+/** What machines share, by name, and what one entry of each is. */
+interface Shared {
+  readonly operators: OperatorEntry
+  readonly profiles: ProfileEntry
+}
+
+/** An entry of `operators:` or `profiles:`: how it is called in messages. */
+const titles = { operators: 'operator', profiles: 'profile' } as const
+
+/** An entry as it may be written. Throws kind `usage` for one that could not be read back. */
+export function tidyShared<Section extends keyof Shared>(
+  section: Section,
+  name: string,
+  entry: Shared[Section],
+): Shared[Section] {
+  const issue = inventoryFile.shape[section].safeParse({ [name]: entry }).error?.issues[0]
+  checkHidden(entry, `${titles[section]} ${name}`)
+  if (issue === undefined) return entry
+  throw new UserError('usage', `${titles[section]} ${name}: expected ${expectation(issue)}`)
+}
+
+/** What a file says, with one entry of a section made `entry`; without any, the key of the section goes. */
+function dataWith(data: Values, section: keyof Shared, name: string, entry: unknown): Values {
+  const { [section]: before, machines, ...others } = data
+  const { [name]: _old, ...rest } = (before ?? {}) as Values
+  const left = entry === undefined ? rest : { ...(before as Values | null), [name]: entry }
+  return {
+    ...others,
+    ...(Object.keys(left).length > 0 && { [section]: left }),
+    ...('machines' in data && { machines }),
+  }
+}
+
+/**
+ * The text of `file` with one operator or profile made `entry`, or removed. Everything else stays byte for byte.
+ * Throws kind `inventory` where the layout leaves no way to do so.
+ */
+export function editShared<Section extends keyof Shared>(
+  text: string,
+  [section, name, entry]: readonly [Section, string, Shared[Section] | undefined],
+  file: string,
+): string {
+  const { root, data } = parseInventoryDocument(text, file)
+  const contents = root.contents as unknown as YAMLMap
+  const wanted = dataWith(data as Values, section, name, entry)
+  const before = findPair(contents, section)
+  const isLast = before !== undefined && !(section in wanted)
+  const edits =
+    isLast && !contents.flow && isMap(before.value)
+      ? [removeLines(text, before)]
+      : changeMap({ text, unit: 2 }, contents, data as Values, wanted)
+  const edited = applyEdits(text, edits)
+  if (isDeepStrictEqual(parseInventoryDocument(edited, file).data, wanted)) return edited
+  throw new UserError(
+    'inventory',
+    `cannot change ${titles[section]} ${name} in ${file} without other lines`,
+    {
+      hint: `write \`${section}:\` as plain indented lines, without anchors, aliases and tags`,
+    },
+  )
+}

@@ -1,0 +1,264 @@
+import { realpath, stat } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { codeOf, UserError } from '../../errors.ts'
+import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { findWaysLeftWrong } from './check/check-jump-hosts.ts'
+import { explainDiskError } from '../home/disk-error.ts'
+import type { InventoryCache } from './cache.ts'
+import { decodeInventory, readInventoryFile } from './text.ts'
+import {
+  checkRename,
+  inventoryOf,
+  type Inventory,
+  type InventoryStore,
+  machineWith,
+} from './inventory.ts'
+import type { IsHeld } from '../../lock.ts'
+import type { LoadOptions } from './parse-inventory.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { replaceFile } from '../home/replace-file.ts'
+
+/** One write of an inventory: its text before and after. */
+export interface TextEdit {
+  readonly before: string
+  readonly after: string
+}
+
+/** Does something while nobody writes to the inventory in `file`, which is no link. Throws kind `locked` as a write does. */
+export async function holdInventory<Value>(
+  file: string,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const { withLock } = await import('../../lock.ts') // readers do without its package
+  return withLock(file, work)
+}
+
+/** What the store needs to know of the world around it. */
+export interface FileInventoryOptions {
+  readonly loadOptions: LoadOptions
+  /** Saves reading a text that was read before from being work. */
+  readonly cache?: InventoryCache
+  /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
+  readonly lockWait?: number
+  /** The folder in and above which the inventory was looked for; absent where its file was named. */
+  readonly searchedFrom?: string | undefined
+  /** Takes each write, in the order in which all processes write. */
+  readonly onWritten?: (edit: TextEdit) => void
+}
+
+/** How often a write is begun anew because the file changed under it, by an editor for instance. */
+const mostAttempts = 10
+
+type Update = Parameters<InventoryStore['update']>
+
+/** Makes the text that is to be written of the newest one; undefined where nothing changes. */
+type EditText = (read: Read) => Promise<string | undefined>
+
+/** Says what to do without an inventory. `searchedFrom`: the folder in and above which one was looked for. */
+const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
+  new UserError(
+    'inventory',
+    searchedFrom === undefined
+      ? `there is no inventory ${file}`
+      : `there is no inventory: no machines.yaml in ${searchedFrom} or a folder above it`,
+    {
+      hint:
+        searchedFrom === undefined
+          ? `fleet init --inventory ${shellQuote(file)} starts one; or name another file with --inventory`
+          : 'fleet init starts one in this folder; for one that exists already, git clone it and run fleet in its folder, or name its file with --inventory FILE',
+      cause,
+    },
+  )
+
+const explain = (error: unknown, doing: string, file: string): unknown =>
+  explainDiskError(error, { kind: 'inventory', doing, file })
+
+async function readText(file: string, searchedFrom: string | undefined): Promise<string> {
+  const bytes = await readInventoryFile(file).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') throw missingInventory(file, searchedFrom, error)
+    throw explain(error, 'read', file)
+  })
+  return decodeInventory(bytes, file)
+}
+
+/** Tells one state of a file from another without reading it. */
+async function fingerprint(file: string): Promise<string> {
+  const { ino, size, mtimeNs } = await stat(file, { bigint: true })
+  return [ino, size, mtimeNs].join()
+}
+
+/** An inventory's text, and what it says. */
+interface Read {
+  readonly text: string
+  readonly inventory: Inventory
+}
+
+/** An inventory with one entry changed. Where one is taken away, no further change follows. */
+const withMachine = (
+  inventory: Inventory,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+  machine: Machine | undefined,
+): Inventory =>
+  entry === undefined || machine === undefined
+    ? inventory
+    : {
+        ...inventory,
+        entries: new Map(inventory.entries).set(name, entry),
+        machines: new Map(inventory.machines).set(name, machine),
+      }
+
+/**
+ * Keeps the inventory in the YAML file at `location`, which need not exist until it is read.
+ * Writers in other processes are kept out by a lock and readers never see half a file; what a person's
+ * editor saves at the same time is noticed, and the change is made anew on it.
+ */
+export function openFileInventory(
+  location: string,
+  { loadOptions, cache, lockWait, onWritten, searchedFrom }: FileInventoryOptions,
+): InventoryStore {
+  let newest: Read | undefined
+
+  const understand = async (text: string): Promise<Inventory> => {
+    const known = await cache?.find(location, text)
+    if (known !== undefined) return inventoryOf(known)
+    const { readInventoryText } = await import('./read-text.ts')
+    const valid = await readInventoryText(text, location, loadOptions)
+    await cache?.keep(location, text, valid)
+    return inventoryOf(valid)
+  }
+
+  /** Parses what the file says now, unless that is what it said before: one command reads it often. */
+  const parse = async (): Promise<Read> => {
+    const text = await readText(location, searchedFrom)
+    if (newest?.text !== text) newest = { text, inventory: await understand(text) }
+    return newest
+  }
+
+  const attempt = async (edit: EditText, target: string, isHeld: IsHeld): Promise<boolean> => {
+    const seen = await fingerprint(target)
+    const read = await parse()
+    const edited = await edit(read)
+    if (edited === undefined || edited === read.text) return true
+    const stillWanted = async (): Promise<boolean> =>
+      (await isHeld()) && (await fingerprint(target)) === seen
+    const isWritten = await replaceFile(target, edited, { stillWanted })
+    if (isWritten) onWritten?.({ before: read.text, after: edited })
+    return isWritten
+  }
+
+  const editEntry = async (read: Read, ...[name, change]: Update): Promise<Read> => {
+    const { text, inventory } = read
+    const { checkMachine, tidyEntry } = await import('../yaml/normalize-entry.ts')
+    const before = inventory.entries.get(name)
+    const changed = change(before && structuredClone(before), inventory)
+    const after = changed && tidyEntry(name, changed)
+    const machine = after && machineWith(inventory, name, after)
+    if (machine !== undefined) {
+      const { optionsOf } = await loadOptions([machine.driver])
+      checkMachine(machine, inventory, optionsOf)
+    }
+    if (isDeepStrictEqual(before, after)) return read
+    const was = before && inventory.machines.get(name)
+    const wrong = findWaysLeftWrong(inventory, { name, before: was, after: machine })
+    if (wrong.length > 0) {
+      const { wayError } = await import('./check/jump-host-error.ts')
+      throw wayError(read, location, wrong)
+    }
+    const { editInventoryText } = await import('../yaml/edit-text.ts')
+    const edited = editInventoryText(text, name, after, location)
+    return { text: edited, inventory: withMachine(inventory, name, after, machine) }
+  }
+
+  const editEntries =
+    (updates: readonly Update[]): EditText =>
+    async (read) => {
+      let newest = read
+      for (const update of updates) newest = await editEntry(newest, ...update)
+      return newest.text
+    }
+
+  const editOperator =
+    (...[name, change]: Parameters<InventoryStore['updateOperator']>): EditText =>
+    async ({ text, inventory }) => {
+      const before = inventory.operators.get(name)
+      const changed = change(before, inventory)
+      if (isDeepStrictEqual(before, changed)) return undefined
+      const { editShared, tidyShared } = await import('./edit-shared.ts')
+      const after = changed && tidyShared('operators', name, changed)
+      return editShared(text, ['operators', name, after], location)
+    }
+
+  const editProfile =
+    (...[name, change]: Parameters<InventoryStore['updateProfile']>): EditText =>
+    async ({ text, inventory }) => {
+      const before = inventory.profiles.get(name)
+      const changed = change(before && structuredClone(before), inventory)
+      if (isDeepStrictEqual(before, changed)) return undefined
+      const { editShared, tidyShared } = await import('./edit-shared.ts')
+      const after = changed && tidyShared('profiles', name, changed)
+      const edited = editShared(text, ['profiles', name, after], location)
+      await understand(edited) // machines may not be right with it
+      return edited
+    }
+
+  const editName =
+    (from: MachineName, to: MachineName): EditText =>
+    async ({ text, inventory }) => {
+      checkRename(inventory, from, to)
+      const { renameInText } = await import('./rename-in-text.ts')
+      const { editInventoryText } = await import('../yaml/edit-text.ts')
+      const { editShared } = await import('./edit-shared.ts')
+      const renamed = [...inventory.entries]
+        .filter(([, { via }]) => via === from)
+        .map(([name, entry]) => [name === from ? to : name, { ...entry, via: to }] as const)
+        .reduce(
+          (edited, [name, entry]) => editInventoryText(edited, name, entry, location),
+          renameInText(text, from, to, location),
+        )
+      return [...inventory.profiles]
+        .filter(([, { via }]) => via === from)
+        .reduce(
+          (edited, [name, profile]) =>
+            editShared(edited, ['profiles', name, { ...profile, via: to }], location),
+          renamed,
+        )
+    }
+
+  const write = async (edit: EditText): Promise<void> => {
+    const target = await realpath(location).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') throw missingInventory(location, searchedFrom, error)
+      throw explain(error, 'read', location)
+    })
+    const { withLock } = await import('../../lock.ts') // readers do without its package
+    for (let attempts = 0; attempts < mostAttempts; attempts++) {
+      const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockWait)
+      if (done) return
+    }
+    throw new UserError('locked', `${location} keeps changing while fleet writes to it`, {
+      hint: 'close whatever else writes to it, and try again',
+    })
+  }
+
+  let queue: Promise<unknown> = Promise.resolve()
+  const enqueue = (edit: EditText): Promise<void> => {
+    const written = queue.then(() =>
+      write(edit).catch((error: unknown) => {
+        throw explain(error, 'write', location)
+      }),
+    )
+    queue = written.catch(() => undefined)
+    return written
+  }
+  return {
+    location,
+    read: async () => (await parse()).inventory,
+    update: (...update) => enqueue(editEntries([update])),
+    updateAll: (names, change) =>
+      enqueue(editEntries(names.map((name) => [name, (_, newest) => change(name, newest)]))),
+    updateOperator: (...update) => enqueue(editOperator(...update)),
+    updateProfile: (...update) => enqueue(editProfile(...update)),
+    rename: (from, to) => enqueue(editName(from, to)),
+  }
+}

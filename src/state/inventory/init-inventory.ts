@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { access, mkdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { codeOf, UserError } from '../../errors.ts'
+import { explainDiskError } from '../home/disk-error.ts'
+
+/** What `fleet init` made. */
+export interface NewInventory {
+  /** Names the fleet. */
+  readonly id: string
+  /** The files that were written, the inventory first. */
+  readonly files: readonly string[]
+}
+
+const schemaFileName = 'machines.schema.json'
+
+/** The text of an inventory without machines. The id is quoted: 01234567 and 97598e81 would be numbers. */
+export const writeNewInventory = (id: string): string => `\
+# yaml-language-server: $schema=./${schemaFileName}
+# The machines of this fleet. Share it through git: nothing secret is ever in it.
+version: 1
+id: "${id}" # names this fleet for good, in the tags of what it creates
+machines: {}
+# A machine, as fleet writes it and as you can:
+#   web-1:
+#     driver: ssh
+#     labels: { role: web, env: prod }
+#     options: { address: web-1.example.com, user: admin }
+`
+
+/** Writes a file that must not exist yet. Resolves to whether it was written. */
+async function writeFresh(file: string, text: string): Promise<boolean> {
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, text, { flag: 'wx', flush: true })
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
+  }
+}
+
+async function isInWorkTree(folder: string): Promise<boolean> {
+  const found = await access(join(folder, '.git')).then(
+    () => true,
+    () => false,
+  )
+  const parent = dirname(folder)
+  return found || (parent !== folder && isInWorkTree(parent))
+}
+
+/** Has git keep out what a fleet that is killed while writing leaves, and merge the inventory entry by entry. */
+async function prepareGit(
+  inventory: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<readonly string[]> {
+  const [folder, name] = [dirname(inventory), basename(inventory)]
+  if (!(await isInWorkTree(folder))) return []
+  const { addLine, installMergeDriver } = await import('../merge/git-merge-driver.ts')
+  const ignore = join(folder, '.gitignore')
+  const isNew = await addLine(ignore, `/${name}.*`)
+  return [...(isNew ? [ignore] : []), ...(await installMergeDriver(folder, name, env))]
+}
+
+/**
+ * Creates an inventory at `path`, and the folder where need be, with a new id, beside it the schema for editors unless there is one, and in a
+ * git work tree lines in .gitignore and .gitattributes. Throws kind `inventory` when there is an inventory already.
+ */
+export async function initInventory(
+  path: string,
+  schema: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<NewInventory> {
+  const id = randomBytes(4).toString('hex')
+  if (!(await writeFresh(path, writeNewInventory(id)))) {
+    throw new UserError('inventory', `there is already an inventory ${path}`, { hint: 'fleet ls' })
+  }
+  const folder = dirname(path)
+  const schemaFile = join(folder, schemaFileName)
+  const files = [path]
+  if (await writeFresh(schemaFile, schema)) files.push(schemaFile)
+  files.push(...(await prepareGit(path, env)))
+  return { id, files }
+}

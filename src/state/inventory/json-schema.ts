@@ -1,0 +1,48 @@
+import * as z from 'zod'
+import { inventoryFile, machineEntry, profileEntry } from '../../machine/schema.ts'
+
+/** What the schema needs to know of a driver. */
+export interface DriverOptions {
+  readonly name: string
+  readonly options: z.ZodObject
+}
+
+type JsonSchema = z.core.JSONSchema.JSONSchema
+
+/** Options may be missing where they stand: a machine takes them from profiles and the defaults too. */
+function describeOptions({ options }: DriverOptions): JsonSchema {
+  const { $schema: _, ...schema } = z.toJSONSchema(options.partial(), { io: 'input' })
+  return schema
+}
+
+/**
+ * The JSON Schema (2020-12) of machines.yaml, for editors. Options are checked for the drivers given;
+ * an entry of another driver may have any.
+ */
+export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSchema {
+  const schema = z.toJSONSchema(inventoryFile, {
+    io: 'input',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema === machineEntry) {
+        jsonSchema.anyOf = [{ required: ['driver'] }, { required: ['extends'] }]
+      }
+      if (zodSchema === machineEntry || zodSchema === profileEntry) {
+        jsonSchema.allOf = drivers.map((driver) => ({
+          if: { properties: { driver: { const: driver.name } }, required: ['driver'] },
+          // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+          then: { properties: { options: describeOptions(driver) } },
+        }))
+      }
+      if (zodSchema === inventoryFile.shape.defaults) {
+        jsonSchema.properties = Object.fromEntries(
+          drivers.map((driver) => [driver.name, describeOptions(driver)]),
+        )
+      }
+    },
+  })
+  return { ...schema, title: 'machines.yaml, the inventory of fleet' }
+}
+
+/** The text of machines.schema.json. */
+export const writeInventorySchema = (drivers: readonly DriverOptions[]): string =>
+  `${JSON.stringify(describeInventoryFile(drivers), undefined, 2)}\n`

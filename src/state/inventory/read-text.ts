@@ -1,0 +1,54 @@
+import { findSpecProblems } from '../../machine/spec-problems.ts'
+import { inventoryFile, type InventoryFile } from '../../machine/schema.ts'
+import { checkInventoryText } from './text.ts'
+import type { ValidInventory } from './inventory.ts'
+import { driversIn, optionsIn, schemaFor } from './check/options-in-file.ts'
+import type { LoadOptions, OptionsOf } from './parse-inventory.ts'
+import { readPlainInventory } from '../yaml/fast-yaml.ts'
+
+/** Whether the options in a file are as its drivers want them. */
+function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
+  for (const place of optionsIn(file)) {
+    const options = optionsOf(place.driver)
+    const said = { ...place.inherited, ...place.own }
+    if (options && !schemaFor(place, options).safeParse(said).success) return false
+  }
+  return true
+}
+
+/** What a plain text says; undefined for one that is not plain, or not right. */
+async function readPlain(
+  text: string,
+  loadOptions: LoadOptions,
+): Promise<ValidInventory | undefined> {
+  const plain = readPlainInventory(text)
+  const { data: file } = (plain && inventoryFile.safeParse(plain.data)) ?? {}
+  if (plain === undefined || file === undefined) return undefined
+  if (findSpecProblems(file).length > 0) return undefined
+  const { optionsOf } = await loadOptions(driversIn(file))
+  if (!fitsDrivers(file, optionsOf)) return undefined
+  const names =
+    plain.entries.length > 0
+      ? plain.entries.map(({ name }) => name)
+      : Object.keys(file.machines ?? {})
+  return { file, names }
+}
+
+/**
+ * Reads the text of `file`, fast where it is plain and right. Anything else is left to the whole
+ * parser, which knows places: throws kind `inventory` listing what is wrong by line and column.
+ */
+export async function readInventoryText(
+  text: string,
+  file: string,
+  loadOptions: LoadOptions,
+): Promise<ValidInventory> {
+  checkInventoryText(text, file)
+  const plain = await readPlain(text, loadOptions)
+  if (plain !== undefined) return plain
+  const { checkDriverOptions, parseInventory } = await import('./parse-inventory.ts')
+  const parsed = parseInventory(text, file, () => undefined)
+  const { optionsOf } = await loadOptions(driversIn(parsed.valid.file))
+  checkDriverOptions(parsed, file, optionsOf)
+  return parsed.valid
+}

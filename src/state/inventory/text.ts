@@ -1,0 +1,85 @@
+import { open } from 'node:fs/promises'
+import { UserError } from '../../errors.ts'
+import { findHidden } from '../../machine/hidden-characters.ts'
+import { secretProblems } from './check/check-secrets.ts'
+import { findConflicts } from '../merge/merge-conflicts.ts'
+import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** In bytes, as large as a file may be: 10,000 machines of 800 bytes. */
+const largest = 8 * 2 ** 20
+
+const tooLarge = (file: string): UserError =>
+  new UserError('inventory', `${file} is larger than ${largest / 2 ** 20} MiB`, {
+    hint: 'split it into several inventories, each in a folder of its own',
+  })
+
+/** The bytes of an inventory's file, also of one that has no end. Throws kind `inventory` for one that is too large. */
+export async function readInventoryFile(file: string): Promise<Uint8Array> {
+  const handle = await open(file)
+  try {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for (;;) {
+      const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(2 ** 18) })
+      if (bytesRead === 0) return Buffer.concat(chunks)
+      chunks.push(buffer.subarray(0, bytesRead))
+      size += bytesRead
+      if (size > largest) throw tooLarge(file)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+const notText = (file: string, why: string): UserError =>
+  new UserError('inventory', `${file} is not a text in UTF-8: ${why}`, {
+    hint: `save it as UTF-8, or bring it back from git: git checkout -- ${shellQuote(file)}`,
+  })
+
+/** The text of an inventory's file. Throws kind `inventory` for what is no text. A BOM stays. */
+export function decodeInventory(bytes: Uint8Array, file: string): string {
+  const nul = bytes.indexOf(0)
+  if (nul >= 0) throw notText(file, `there is a NUL at byte ${nul}`)
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    throw notText(file, 'some bytes are no characters')
+  }
+}
+
+/** What has no business even in a comment: control characters, and what changes the direction of the text around it. */
+const hiddenInText =
+  // oxlint-disable-next-line no-control-regex
+  /[\0-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
+
+/** Throws for what must not be in the text whatever it means: hidden characters, conflict markers and secrets. */
+export function checkInventoryText(text: string, file: string): void {
+  if (text.length > largest) throw tooLarge(file)
+  const hidden: Problem[] = []
+  for (const { index, 0: character } of text.matchAll(hiddenInText)) {
+    hidden.push({ offset: index, message: describeHidden(findHidden(character)) })
+    if (hidden.length === mostFound) break
+  }
+  if (hidden.length > 0) throw inventoryError(file, text, hidden)
+  const conflicts = findConflicts(text)
+  if (conflicts.length > 0) {
+    throw inventoryError(
+      file,
+      text,
+      conflicts,
+      'fleet merge does it entry by entry; or keep the lines that are right; then git add it',
+    )
+  }
+  const secrets = secretProblems(text)
+  if (secrets.length > 0) {
+    throw inventoryError(
+      file,
+      text,
+      secrets,
+      'remove it; when it was ever committed, replace it at its issuer: git remembers',
+    )
+  }
+}

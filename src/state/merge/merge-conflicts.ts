@@ -1,0 +1,43 @@
+import { mostFound, type Problem } from '../inventory/check/problem.ts'
+
+const marker = /^(?:<{7}|>{7})(?: |\r?$)/gm
+/** A line that only opens something: the name of an entry, where it is indented as names of entries are. */
+const openLine = /^([ \t]+)["']?([\w.-]+)["']?:[ \t]*(?:#.*)?\r?$/gm
+
+/** How far entries are indented: as the first line below `machines:` that opens one. */
+function indentOf(text: string): string | undefined {
+  const machines = /^machines:.*$/m.exec(text)
+  if (machines === null) return undefined
+  const below = text.slice(machines.index + machines[0].length)
+  return Array.from(below.matchAll(openLine), ([, indent = '']) => indent).sort(
+    (a, b) => a.length - b.length,
+  )[0]
+}
+
+/** The machines that a conflict is about: those named between its marker lines, else the last one named above. */
+function namesIn(text: string, start: number, end: number): readonly string[] {
+  const indent = indentOf(text)
+  const named = Array.from(text.slice(0, end).matchAll(openLine))
+    .filter(([, own]) => own === indent)
+    .map(({ index, 2: name = '' }) => ({ index, name }))
+  const within = named.filter(({ index }) => index >= start)
+  const found = within.length > 0 ? within : named.slice(-1)
+  return [...new Set(found.map(({ name }) => name))]
+}
+
+/** Finds the marker lines that git left where branches met, and names the machines concerned at the first of each conflict. */
+export function findConflicts(text: string): readonly Problem[] {
+  const markers = Array.from(text.matchAll(marker), ({ index, 0: line }) => ({
+    index,
+    opens: line.startsWith('<'),
+  }))
+  return markers
+    .filter(({ opens }, at) => opens || markers[at - 1]?.opens !== true)
+    .slice(0, mostFound)
+    .map(({ index, opens }) => {
+      const end = markers.find((other) => !other.opens && other.index > index)?.index
+      const names = opens ? namesIn(text, index, end ?? text.length) : []
+      const about = names.length > 0 ? ` about ${names.join(', ')}` : ''
+      return { offset: index, message: `unresolved git merge conflict${about}` }
+    })
+}

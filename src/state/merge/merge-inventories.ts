@@ -1,0 +1,186 @@
+import { isDeepStrictEqual } from 'node:util'
+import { UserError } from '../../errors.ts'
+import type { Versions } from './git.ts'
+import {
+  joinInventory,
+  sections,
+  splitInventory,
+  withHeadings,
+  withoutNewHeadings,
+  type Block,
+  type Section,
+  type SplitInventory,
+} from './blocks.ts'
+import { parseInventoryDocument, type InventoryDocument } from '../inventory/document.ts'
+import { compareNames } from '../yaml/edit-entry.ts'
+import { mergeEntry, type MergeLines, type SaidEntry } from './merge-entry.ts'
+import { lineBreakOf } from '../yaml/layout.ts'
+
+/** An inventory that two sides have changed, merged. */
+export interface MergedInventory {
+  readonly text: string
+  /** What a person has to decide; it stands between marker lines in the text. */
+  readonly conflicts: readonly string[]
+}
+
+/** One side: what it says, taken apart. */
+interface Side extends SplitInventory {
+  readonly document: InventoryDocument
+}
+
+type Sides = Readonly<Record<keyof Versions, Side>>
+
+function readSide(text: string): Side | undefined {
+  try {
+    const document = parseInventoryDocument(text.endsWith('\n') ? text : `${text}\n`, '')
+    const split = splitInventory(document)
+    return split && { ...split, document }
+  } catch (error) {
+    if (error instanceof UserError) return undefined // a whole-line merge may still be right
+    throw error
+  }
+}
+
+const dataIn = ({ data }: InventoryDocument, section: Section): Readonly<Record<string, unknown>> =>
+  (data as Partial<Record<Section, Record<string, unknown> | null>>)[section] ?? {}
+
+const namesIn = ({ blocks }: Side, section: Section): readonly string[] =>
+  (blocks.get(section) ?? []).map(({ name }) => name)
+
+function entryIn(side: Side, section: Section, name: string): SaidEntry | undefined {
+  const block = side.blocks.get(section)?.find((block) => block.name === name)
+  return block && { text: block.text, data: dataIn(side.document, section)[name] }
+}
+
+/** Where a new name comes among others: machines by name, operators and profiles after the one they followed. */
+function placeFor(
+  section: Section,
+  name: string,
+  order: readonly string[],
+  theirs: readonly string[],
+): number {
+  if (section === 'machines') {
+    const sorted = [...order].sort(compareNames)
+    const above = sorted.findLast((other) => compareNames(other, name) < 0)
+    return above === undefined
+      ? Math.max(0, order.indexOf(sorted[0] ?? ''))
+      : order.indexOf(above) + 1
+  }
+  const before = theirs.slice(0, theirs.indexOf(name)).findLast((other) => order.includes(other))
+  return before === undefined ? 0 : order.indexOf(before) + 1
+}
+
+/** All names of both sides: ours as they stand, and those of theirs put in. */
+function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[] {
+  const order = [...namesIn(ours, section)]
+  const added = namesIn(theirs, section)
+  for (const name of added) {
+    if (!order.includes(name)) order.splice(placeFor(section, name, order, added), 0, name)
+  }
+  return order
+}
+
+/** The blank lines above an entry: those it has, except that the first has none and later ones stand apart as others do. */
+function gapFor(sides: Sides, section: Section, name: string, isFirst: boolean): string {
+  if (isFirst) return ''
+  const all = [sides.ours, sides.theirs].map(({ blocks }) => blocks.get(section) ?? [])
+  const own = all
+    .map((blocks) => blocks.findIndex((block) => block.name === name))
+    .map((index, side) => (index > 0 ? all[side]?.[index]?.gap : undefined))
+    .find((gap) => gap !== undefined)
+  const usual = all.map((blocks) => blocks[1]?.gap).find((gap) => gap !== undefined)
+  return own ?? usual ?? '\n'
+}
+
+interface MergedSection {
+  readonly blocks: readonly Block[]
+  readonly conflicts: readonly string[]
+}
+
+async function mergeSection(
+  sides: Sides,
+  section: Section,
+  mergeLines: MergeLines,
+): Promise<MergedSection> {
+  const blocks: Block[] = []
+  const conflicts: string[] = []
+  for (const name of mergeOrder(sides, section)) {
+    const [base, ours, theirs] = [sides.base, sides.ours, sides.theirs].map((side) =>
+      entryIn(side, section, name),
+    )
+    const merged = await mergeEntry(name, { section, base, ours, theirs }, mergeLines)
+    if (merged.text === undefined) continue
+    if ('conflict' in merged) conflicts.push(merged.conflict)
+    const gap = gapFor(sides, section, name, blocks.length === 0)
+    blocks.push({ name, text: merged.text, gap })
+  }
+  return { blocks, conflicts }
+}
+
+/** The line break of a merged text: that of ours, unless only theirs has another than both began with. */
+function mergeLineBreaks({ base, ours, theirs }: Versions): string {
+  const [before, mine, yours] = [base, ours, theirs].map(lineBreakOf)
+  return (mine === before ? yours : mine) ?? '\n'
+}
+
+const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
+
+/**
+ * Merges what two sides made of an inventory, entry by entry: what each did to other machines never meets, wherever it
+ * stands. The lines around are merged as git merges lines, and so is all of it where a side is no inventory in lines.
+ * Line breaks of Windows stay.
+ */
+export async function mergeInventories(
+  versions: Versions,
+  mergeLines: MergeLines,
+): Promise<MergedInventory> {
+  const { base, ours, theirs } = versions
+  const merged = await mergeTexts(
+    { base: withLineFeeds(base), ours: withLineFeeds(ours), theirs: withLineFeeds(theirs) },
+    mergeLines,
+  )
+  const lineBreak = mergeLineBreaks(versions)
+  return { ...merged, text: merged.text.replaceAll('\n', lineBreak) }
+}
+
+async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<MergedInventory> {
+  const byLines = async (): Promise<MergedInventory> => {
+    const { text, isClean } = await mergeLines(versions)
+    return { text, conflicts: isClean ? [] : ['the lines differ'] }
+  }
+  const [base, ours, theirs] = [versions.base, versions.ours, versions.theirs].map(readSide)
+  if (base === undefined || ours === undefined || theirs === undefined) return byLines()
+  const sides = { base, ours, theirs }
+  const known = new Set(base.blocks.keys())
+  const skeleton = await mergeLines({
+    base: base.skeleton,
+    ours: withoutNewHeadings(ours, known),
+    theirs: withoutNewHeadings(theirs, known),
+  })
+  const merged = await Promise.all(
+    sections.map(
+      async (section) => [section, await mergeSection(sides, section, mergeLines)] as const,
+    ),
+  )
+  const blocks = new Map(merged.map(([section, { blocks }]) => [section, blocks]))
+  const text = joinInventory({ skeleton: withHeadings(skeleton.text, blocks), blocks })
+  const conflicts = [
+    ...(skeleton.isClean ? [] : ['the lines around the machines differ']),
+    ...merged.flatMap(([, { conflicts }]) => conflicts),
+  ]
+  return conflicts.length > 0 || isWhole(text, blocks) ? { text, conflicts } : byLines()
+}
+
+/** Whether a merged text has just the entries that it should have. */
+function isWhole(text: string, blocks: ReadonlyMap<Section, readonly Block[]>): boolean {
+  const read = readSide(text)
+  return (
+    read !== undefined &&
+    [...blocks].every(([section, wanted]) =>
+      isDeepStrictEqual(
+        Object.keys(dataIn(read.document, section)).sort(),
+        wanted.map(({ name }) => name).sort(),
+      ),
+    )
+  )
+}

@@ -1,0 +1,82 @@
+import { access, constants, mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { UserError, codeOf } from '../../errors.ts'
+import { shellQuote } from '../../shell-quote.ts'
+import { explainDiskError } from '../home/disk-error.ts'
+import { runGit } from './git.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The hook of a repository, and whether it had to be written. */
+export interface InstalledHook {
+  readonly file: string
+  readonly isNew: boolean
+}
+
+/** Where git looks for hooks, and where in the work tree it runs them from. */
+async function findHooks(
+  folder: string,
+  env: Environment,
+): Promise<{ readonly hooks: string; readonly prefix: string } | undefined> {
+  const ask = async (...args: string[]): Promise<string | undefined> => {
+    const { code, stdout } = await runGit(folder, args, env)
+    return code === 0 ? stdout.replace(/\n$/, '') : undefined
+  }
+  const top = await ask('rev-parse', '--show-toplevel')
+  const common = await ask('rev-parse', '--git-common-dir')
+  const prefix = await ask('rev-parse', '--show-prefix')
+  if (top === undefined || common === undefined || prefix === undefined) return undefined
+  const values = await ask('config', '-z', '--type=path', '--get-all', 'core.hooksPath')
+  const [own] = (values ?? '').split('\0').slice(0, -1).toReversed().slice(1) // the last is that of runGit
+  return { hooks: own ? resolve(top, own) : resolve(folder, common, 'hooks'), prefix }
+}
+
+/** What the hook runs. It does nothing in a repository without this inventory: a folder of hooks can serve several. */
+const commandFor = (path: string): string =>
+  `! git ls-files --error-unmatch -- ${shellQuote(`:(top,literal)${path}`)} >/dev/null 2>&1 || fleet check --staged ${shellQuote(`--inventory=${path}`)} || exit 1`
+
+/** Keeps a hook that is there already. Throws kind `failed` unless it runs `command`. */
+async function keepHook(file: string, command: string): Promise<InstalledHook> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  if (!text.split(/\r?\n/).includes(command)) {
+    throw new UserError('failed', `${file} is a pre-commit hook already; it was left unchanged`, {
+      hint: `add this line to it, or to what the tool that wrote it runs: ${command}`,
+    })
+  }
+  const isRun = await access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+  if (isRun) return { file, isNew: false }
+  throw new UserError('failed', `git does not run ${file}: it is not executable`, {
+    hint: `chmod +x ${shellQuote(file)}`,
+  })
+}
+
+/**
+ * Has git check the inventory at `location` before each commit, by a hook in the folder that git takes hooks from
+ * (githooks(5); core.hooksPath). Throws kind `failed` where there is a hook that does something else, which stays as it is,
+ * and kind `inventory` outside a repository.
+ */
+export async function installPreCommitHook(
+  location: string,
+  env: Environment,
+): Promise<InstalledHook> {
+  const inventory = await realpath(location).catch((error: unknown) => {
+    throw explainDiskError(error, { kind: 'inventory', doing: 'read', file: location })
+  })
+  const found = await findHooks(dirname(inventory), env)
+  if (found === undefined) {
+    throw new UserError('inventory', `${location} is not in a git repository`, { hint: 'git init' })
+  }
+  const file = join(found.hooks, 'pre-commit')
+  const command = commandFor(`${found.prefix}${basename(inventory)}`)
+  try {
+    await mkdir(found.hooks, { recursive: true })
+    await writeFile(file, `#!/bin/sh\n${command}\n`, { flag: 'wx', mode: 0o755 })
+    return { file, isNew: true }
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return keepHook(file, command)
+    throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+  }
+}

@@ -1,0 +1,211 @@
+import { isDeepStrictEqual } from 'node:util'
+import { isMap, visit } from 'yaml'
+import type { YAMLMap } from 'yaml'
+import { UserError } from '../../errors.ts'
+import type { MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import {
+  findPair,
+  keyOf,
+  pairsOf,
+  parseInventoryDocument,
+  type InventoryDocument,
+  type ParsedPair,
+} from '../inventory/document.ts'
+import {
+  addLinesAfter,
+  applyEdits,
+  changeMap,
+  removeLines,
+  type Edit,
+  type Layout,
+} from './edit.ts'
+import {
+  columnOf,
+  endOfLines,
+  endOfPair,
+  isBlankLine,
+  lineBreakOf,
+  nextLine,
+  startOfLines,
+} from './layout.ts'
+import { renderMachine } from './render.ts'
+
+type Values = Readonly<Record<string, unknown>>
+
+const usualUnit = 2
+
+/** `web-2` before `web-10`. */
+export const { compare: compareNames } = new Intl.Collator('en', { numeric: true })
+
+/** How far the text indents what is inside an entry, seen from the entry's name. */
+function unitOf(text: string, machines: YAMLMap | undefined): number {
+  const [entry] = machines ? pairsOf(machines) : []
+  const [first] = entry && isMap(entry.value) && !entry.value.flow ? pairsOf(entry.value) : []
+  if (!entry || !first) return entry ? columnOf(text, entry.key.range[0]) || usualUnit : usualUnit
+  return columnOf(text, first.key.range[0]) - columnOf(text, entry.key.range[0])
+}
+
+/** Whether entries stand apart by blank lines: as the first two do; a lone one will. */
+function isSpaced(text: string, pairs: readonly ParsedPair[]): boolean {
+  const [first] = pairs
+  return (
+    pairs.length < 2 ||
+    (first !== undefined && isBlankLine(text, nextLine(text, endOfLines(text, first))))
+  )
+}
+
+/** Places an entry among those of a block map: after the last name that sorts before its own. */
+function placeMachine(
+  { text, unit }: Layout,
+  machines: YAMLMap,
+  name: string,
+  entry: Values,
+): Edit {
+  const pairs = pairsOf(machines)
+  const sorted = [...pairs].sort((a, b) => compareNames(keyOf(a), keyOf(b)))
+  const above = sorted.findLast((pair) => compareNames(keyOf(pair), name) < 0)
+  const [below] = sorted
+  const indent = below ? columnOf(text, below.key.range[0]) : unit
+  const lines = renderMachine(name, entry, indent, unit)
+  const gap = isSpaced(text, pairs) ? [''] : []
+  if (above || !below) {
+    return addLinesAfter(text, above ? endOfLines(text, above) : 0, [...gap, ...lines])
+  }
+  const at = startOfLines(text, below)
+  return { start: at, end: at, text: [...lines, ...gap, ''].join(lineBreakOf(text)) }
+}
+
+/** Writes the first machine: under `machines:`, whatever stands for none, or at the end without it. */
+function placeFirstMachine(
+  { text, unit }: Layout,
+  root: YAMLMap,
+  name: string,
+  entry: Values,
+): readonly Edit[] {
+  const heading = findPair(root, 'machines')
+  const last = pairsOf(root).at(-1)
+  const lines = renderMachine(name, entry, unit, unit)
+  if (!heading)
+    return [addLinesAfter(text, last ? endOfPair(text, last) : 0, ['machines:', ...lines])]
+  const end = endOfPair(text, heading)
+  const colon = text.indexOf(':', heading.key.range[1]) + 1
+  return [{ start: colon, end, text: '' }, addLinesAfter(text, end, lines)]
+}
+
+/** Removes an entry; the last one leaves `{}`, since a heading alone reads like something missing. */
+function removeMachine(
+  text: string,
+  heading: ParsedPair,
+  map: YAMLMap,
+  pair: ParsedPair,
+): readonly Edit[] {
+  if (map.items.length > 1) return [removeLines(text, pair)]
+  const colon = text.indexOf(':', heading.key.range[1]) + 1
+  return [{ start: colon, end: colon, text: ' {}' }, removeLines(text, pair)]
+}
+
+/** The edits that make one machine's entry `entry`, or remove it; none where the layout knows no way. */
+export function editsFor(
+  { text, root, data }: InventoryDocument,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+): readonly Edit[] {
+  if (!isMap(root.contents)) return []
+  const contents = root.contents as YAMLMap
+  if (contents.flow)
+    return changeMap(
+      { text, unit: usualUnit },
+      contents,
+      data as Values,
+      dataWith(data, name, entry),
+    )
+  const heading = findPair(contents, 'machines')
+  const map = isMap(heading?.value) ? (heading.value as YAMLMap) : undefined
+  const layout = { text, unit: unitOf(text, map) }
+  if (!heading || !map || map.items.length === 0) {
+    return entry ? placeFirstMachine(layout, contents, name, entry) : []
+  }
+  const before = machinesOf(data)
+  const pair = findPair(map, name)
+  if (entry && isMap(pair?.value)) {
+    return changeMap(layout, pair.value, before[name] ?? {}, entry)
+  }
+  if (map.flow) {
+    const { [name]: _old, ...others } = before
+    return changeMap(layout, map, before, entry ? { ...others, [name]: entry } : others)
+  }
+  if (pair) return entry ? [] : removeMachine(text, heading, map, pair)
+  return entry ? [placeMachine(layout, map, name, entry)] : []
+}
+
+function machinesOf(data: unknown): Readonly<Record<string, Values>> {
+  const { machines } = data as { machines?: Readonly<Record<string, Values>> | null }
+  return machines ?? {}
+}
+
+/** What the file says, with one machine's entry made `entry`. */
+export function dataWith(
+  data: unknown,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+): Values {
+  const { [name]: _old, ...others } = machinesOf(data)
+  return { ...(data as Values), machines: entry ? { ...others, [name]: entry } : others }
+}
+
+/** Whether the text uses what can make one place mean another, or what hides where an entry ends. */
+function isUnusual({ text, root }: InventoryDocument): boolean {
+  let found = /^\s*\? /m.test(text)
+  visit(root, {
+    Alias: () => {
+      found = true
+      return visit.BREAK
+    },
+    Value: (_, { anchor, tag }) => {
+      if (anchor === undefined && tag === undefined) return undefined
+      found = true
+      return visit.BREAK
+    },
+  })
+  return found
+}
+
+/**
+ * The text with one machine's entry made `entry`, or removed. Everything else stays byte for byte, and
+ * of the entry what did not change. A new machine comes after the one whose name sorts before its
+ * own, so that branches which add different machines seldom touch the same lines.
+ * Throws kind `inventory` where the layout, such as an alias, leaves no way to change only this one.
+ *
+ * @param file its name, for messages
+ */
+export function editInventory(
+  document: InventoryDocument,
+  name: MachineName,
+  entry: MachineEntry | undefined,
+  file: string,
+): string {
+  const text = applyEdits(document.text, editsFor(document, name, entry))
+  const wanted = dataWith(document.data, name, entry)
+  if (isDeepStrictEqual(readBack(text, file), wanted)) return text
+  if (!isUnusual(document)) throw new Error(`the edit of ${name} in ${file} went wrong`)
+  throw new UserError(
+    'inventory',
+    `cannot change ${name} in ${file} without changing other lines`,
+    {
+      machine: name,
+      hint: `write the entry of ${name} as plain indented lines, without anchors, aliases and tags`,
+    },
+  )
+}
+
+/** What an edited text says, to prove that the edit did what it should; undefined for no YAML. */
+function readBack(text: string, file: string): Values | undefined {
+  try {
+    const { data } = parseInventoryDocument(text, file)
+    return { ...(data as Values), machines: machinesOf(data) }
+  } catch (error) {
+    if (error instanceof UserError) return undefined
+    throw error
+  }
+}

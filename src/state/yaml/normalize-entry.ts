@@ -1,0 +1,73 @@
+import type { z } from 'zod'
+import { UserError } from '../../errors.ts'
+import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { hostRecord, machineEntry } from '../../machine/schema.ts'
+import { findHiddenIn } from '../../machine/hidden-characters.ts'
+import { findSecrets } from '../../machine/secrets.ts'
+import { expectation } from '../inventory/check/describe-expected.ts'
+import { describeHidden } from '../inventory/check/problem.ts'
+import { type Inventory, checkExtends } from '../inventory/inventory.ts'
+import type { OptionsOf } from '../inventory/parse-inventory.ts'
+
+/** The value without what is undefined, keys of `order` first and in its order. */
+function tidy(value: unknown, order: readonly string[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item) => tidy(item))
+  if (typeof value !== 'object' || value === null) return value
+  const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length)
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .sort(([a], [b]) => rank(a) - rank(b))
+      .map(([key, item]) => [key, tidy(item, key === 'host' ? Object.keys(hostRecord.shape) : [])]),
+  )
+}
+
+function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: string[]): void {
+  const issue = schema.safeParse(value).error?.issues[0]
+  if (!issue) return
+  const place = [name, ...at, ...issue.path].map(String).join('.')
+  throw new UserError('usage', `${place}: expected ${expectation(issue)}`, { machine: name })
+}
+
+/** Throws kind `usage` for a value, or a key, with a hidden character in it: the file could not be read back. */
+export function checkHidden(value: unknown, name: string): void {
+  const found = findHiddenIn(value, [name])
+  if (found === undefined) return
+  throw new UserError(
+    'usage',
+    `${found.path.map(String).join('.')}: ${describeHidden(found.character)}`,
+    { hint: 'write it without that character' },
+  )
+}
+
+/**
+ * An entry as it may be written: keys in the order of the schema, nothing undefined.
+ * Throws kind `usage` for one that could not be read back: it does not fit the schema, or holds a secret.
+ */
+export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry {
+  const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
+  check(machineEntry, tidied, name)
+  checkHidden(tidied, name)
+  const text = JSON.stringify(tidied)
+  if (text.includes('"__proto__":')) throw new UserError('usage', '__proto__ cannot be a key')
+  const [secret] = findSecrets(text)
+  if (!secret) return tidied
+  throw new UserError('usage', `${secret.kind} must not be written to the inventory`, {
+    machine: name,
+    hint: 'the inventory is shared through git; keep secrets in a key file or the environment',
+  })
+}
+
+/** Checks what an entry comes to with profiles and defaults. Throws kind `usage` for no driver, or options that it does not take. */
+export function checkMachine(
+  { name, driver, extends: extended, options: own }: Machine,
+  inventory: Pick<Inventory, 'defaults' | 'profiles'>,
+  optionsOf: OptionsOf,
+): void {
+  checkExtends(inventory, name, extended)
+  if (driver === '') throw new UserError('usage', `${name} needs a driver`, { machine: name })
+  const inherited = new Map(Object.entries(inventory.defaults)).get(driver)
+  const options = optionsOf(driver)
+  if (options) check(options, { ...inherited, ...own }, name, 'options')
+}
