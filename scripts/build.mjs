@@ -101,7 +101,7 @@ const parts = await build({
     'chunks/process': 'src/process.ts',
     'chunks/broker': 'src/broker.ts',
     // What drivers outside the project import.
-    driver: 'src/drivers/kit.ts',
+    driver: 'src/drivers/sdk.ts',
     'driver-contract': 'src/drivers/conformance/index.ts',
   },
   splitting: true,

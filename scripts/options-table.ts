@@ -1,5 +1,5 @@
 import type { DriverDefinition } from '../src/drivers/driver.ts'
-import { type OptionFlag, optionFlags } from '../src/drivers/option-flags.ts'
+import { type OptionFlag, optionFlags } from '../src/drivers/options/option-flags.ts'
 
 const begin = '<!-- options: written by `npm run docs` -->'
 const end = '<!-- end of options -->'

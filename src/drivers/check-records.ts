@@ -3,8 +3,8 @@ import { hiddenCharacter } from '../machine/hidden-characters.ts'
 import type { HostRecord } from '../machine/machine.ts'
 import { idPattern, longestNote, noteKeyPattern, tokenPattern } from '../machine/record-patterns.ts'
 import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
-import type { Reshape } from './reshape.ts'
-import type { SshAccess } from './ssh-access.ts'
+import type { Reshape } from './update.ts'
+import type { SshAccess } from './net/ssh-access.ts'
 
 /** What of a record a driver goes by. */
 type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>

@@ -1,5 +1,5 @@
-import { sayPorts } from './ports.ts'
-import type { Difference } from './reshape.ts'
+import { sayPorts } from './net/ports.ts'
+import type { Difference } from './update.ts'
 
 /** A switch in words. */
 export const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no')

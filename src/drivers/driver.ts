@@ -4,8 +4,8 @@ import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
-import type { Reshape } from './reshape.ts'
-import type { SshAccess } from './ssh-access.ts'
+import type { Reshape } from './update.ts'
+import type { SshAccess } from './net/ssh-access.ts'
 
 /** What every call to a driver carries. */
 export interface Call {

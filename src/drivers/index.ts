@@ -4,7 +4,7 @@ import { aws } from './aws/definition.ts'
 import { azure } from './azure/definition.ts'
 import type { DriverDefinition } from './driver.ts'
 import { local } from './local/definition.ts'
-import type { DriverPlace } from './outside/find-package.ts'
+import type { DriverPlace } from './external/find-package.ts'
 import { qemu } from './qemu/definition.ts'
 import { ssh } from './ssh/definition.ts'
 import { virtualbox } from './virtualbox/definition.ts'
@@ -21,12 +21,12 @@ export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbo
 export async function findDriver(name: string, place: DriverPlace): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
   if (found !== undefined) return found
-  const { findDriverPackage } = await import('./outside/find-package.ts')
+  const { findDriverPackage } = await import('./external/find-package.ts')
   const driverPackage = await findDriverPackage(name, place)
   if (driverPackage !== undefined) {
     const { isGlobal, holder } = driverPackage
     const loadedFrom = isGlobal ? holder : await place.vet(driverPackage)
-    const { loadDefinition } = await import('./outside/load-definition.ts')
+    const { loadDefinition } = await import('./external/load-definition.ts')
     return loadDefinition(name, driverPackage, loadedFrom)
   }
   throw unknownDriver(name, place.folder)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, vi } from 'vitest'
 import type { Driver } from '../../src/drivers/driver.ts'
-import { parseExtraData, parseIds } from '../../src/drivers/virtualbox/answers.ts'
+import { parseExtraData, parseIds } from '../../src/drivers/virtualbox/parse-output.ts'
 import { checkRecords } from '../../src/drivers/check-records.ts'
 import { virtualbox } from '../../src/drivers/virtualbox/definition.ts'
 import { virtualBoxDriver } from '../../src/drivers/virtualbox/driver.ts'

@@ -30,7 +30,9 @@ describe('the IAM policy in docs/drivers/aws.md', async () => {
     Statement.filter(({ Sid }) => Sid === sid).flatMap(({ Action }) => Action)
   const folder = join(root, 'src/drivers/aws')
   const sources = await Promise.all(
-    (await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')),
+    (await readdir(folder, { recursive: true }))
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => readFile(join(folder, file), 'utf8')),
   )
   const calls = new Set(
     sources.flatMap((source) =>

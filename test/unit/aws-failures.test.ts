@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { failures } from '../../src/drivers/aws/failure-table.ts'
-import { explain, isPassing } from '../../src/drivers/aws/failures.ts'
+import { failures } from '../../src/drivers/aws/api/failure-table.ts'
+import { explain, isPassing } from '../../src/drivers/aws/api/errors.ts'
 import { UserError } from '../../src/errors.ts'
 
 /** An error as the SDK throws it. */

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { type Attempt, type Order, clientToken, runInput } from '../../src/drivers/aws/launch.ts'
-import { attemptsFor } from '../../src/drivers/aws/plan.ts'
-import type { Place } from '../../src/drivers/aws/placement.ts'
+import {
+  type Attempt,
+  type Order,
+  clientToken,
+  runInput,
+} from '../../src/drivers/aws/create/launch.ts'
+import { attemptsFor } from '../../src/drivers/aws/create/plan.ts'
+import type { Place } from '../../src/drivers/aws/create/placement.ts'
 
 const place = (letter: string): Place => ({
   subnet: `subnet-${letter}`,

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { noteOnHostBits, parseCidrs } from '../../src/drivers/cidrs.ts'
+import { noteOnHostBits, parseCidrs } from '../../src/drivers/net/cidrs.ts'
 import { awsOptions } from '../../src/drivers/aws/options.ts'
-import { parsePorts } from '../../src/drivers/ports.ts'
+import { parsePorts } from '../../src/drivers/net/ports.ts'
 import { parseTags } from '../../src/drivers/aws/tags.ts'
-import { checkWishes } from '../../src/drivers/aws/wishes.ts'
+import { checkWishes } from '../../src/drivers/aws/create/validate-options.ts'
 
 describe('ports', () => {
   test.each([

@@ -5,9 +5,13 @@ import { adopt } from '../../src/commands/machine/adopt.ts'
 import { create } from '../../src/commands/machine/create/create.ts'
 import { defineDriver, unknownStatus } from '../../src/drivers/driver.ts'
 import { drivers } from '../../src/drivers/index.ts'
-import { checkOptions, optionFlags, readOptionFlags } from '../../src/drivers/option-flags.ts'
+import {
+  checkOptions,
+  optionFlags,
+  readOptionFlags,
+} from '../../src/drivers/options/option-flags.ts'
 import { ssh } from '../../src/drivers/ssh/definition.ts'
-import { takenFlags } from '../../src/drivers/taken-flags.ts'
+import { takenFlags } from '../../src/drivers/options/reserved-flags.ts'
 import { UserError } from '../../src/errors.ts'
 
 const sample = defineDriver({

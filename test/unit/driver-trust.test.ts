@@ -14,8 +14,8 @@ import { join } from 'node:path'
 import { array, assert, asyncProperty, constantFrom, record, uint8Array } from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findDriver } from '../../src/drivers/index.ts'
-import { findDriverPackage } from '../../src/drivers/outside/find-package.ts'
-import { copyPackage, digestPackage } from '../../src/drivers/outside/package-copy.ts'
+import { findDriverPackage } from '../../src/drivers/external/find-package.ts'
+import { copyPackage, digestPackage } from '../../src/drivers/external/package-copy.ts'
 import type { Context } from '../../src/operations/context.ts'
 import {
   readTrustSubjects,

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, get } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { askCallerOnce } from '../../src/drivers/caller-address.ts'
+import { askCallerOnce } from '../../src/drivers/net/caller-address.ts'
 import { proxyAgent, proxyFor } from '../../src/proxy.ts'
 
 /** What the proxy is asked to connect to, and what it answers. */

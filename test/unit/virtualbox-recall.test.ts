@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { recallMachine } from '../../src/drivers/virtualbox/recall.ts'
+import { recallMachine } from '../../src/drivers/virtualbox/describe-existing.ts'
 import { VBoxError } from '../../src/drivers/virtualbox/vboxmanage.ts'
 
 const id = '9e49abb7-92f4-45ff-b80e-54e5ea333e5f'

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { releasePort, reservePort } from '../../src/drivers/forwarded-port.ts'
+import { releasePort, reservePort } from '../../src/drivers/net/forwarded-port.ts'
 import {
   forwardedPorts,
   parseExtraData,
   parseFields,
   parseIds,
   parseMedia,
-} from '../../src/drivers/virtualbox/answers.ts'
+} from '../../src/drivers/virtualbox/parse-output.ts'
 import { virtualBoxDriver } from '../../src/drivers/virtualbox/driver.ts'
 import {
   findVBoxManage,
@@ -29,7 +29,7 @@ import { stateOf } from '../../src/drivers/virtualbox/machine.ts'
 import { assembly, hardware } from '../../src/drivers/virtualbox/make.ts'
 import { virtualBoxOptions } from '../../src/drivers/virtualbox/options.ts'
 import { unpackQcow2 } from '../../src/drivers/virtualbox/qcow2.ts'
-import { compareMachine, optionsOf } from '../../src/drivers/virtualbox/reshape.ts'
+import { compareMachine, optionsOf } from '../../src/drivers/virtualbox/update.ts'
 import { parseShares } from '../../src/drivers/shared-folders.ts'
 import { readSnapshots } from '../../src/drivers/virtualbox/snapshots.ts'
 import { VBoxError, isMissing } from '../../src/drivers/virtualbox/vboxmanage.ts'

@@ -29,7 +29,7 @@ function driversOf(
 
 async function optionFields(fleet: Fleet, driver: string | undefined): Promise<Field[]> {
   if (driver === undefined || driver === '') return []
-  const { optionFlags } = await import('../../drivers/option-flags.ts')
+  const { optionFlags } = await import('../../drivers/options/option-flags.ts')
   const definition = await fleet.driver(driver).catch((error: unknown) => {
     if (fleet.hosted === undefined) return undefined // such as a driver that is not trusted
     throw error // the command is left to its own process

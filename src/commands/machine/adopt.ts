@@ -61,7 +61,7 @@ export const adopt = defineCommand({
     const created = await withProgress(io, format, said.name ?? destination, async (progress) => {
       if (driver !== undefined && driver !== 'ssh') {
         const { adoptKnownHost } = await import('../../operations/adopt/adopt-known-host.ts')
-        const { readOptionFlags } = await import('../../drivers/option-flags.ts')
+        const { readOptionFlags } = await import('../../drivers/options/option-flags.ts')
         const flags = Object.entries(said).filter(([key]) => !Object.hasOwn(options, key))
         const given = readOptionFlags(
           await fleet.driver(driver),

@@ -2,8 +2,8 @@ import { DescribeRegionsCommand } from '@aws-sdk/client-ec2'
 import { UserError } from '../../errors.ts'
 import { suggest } from '../../machine/nearest.ts'
 import type { Call } from '../driver.ts'
-import type { Account, Ec2Api } from './ec2-api.ts'
-import { isFailure, isServerError } from './failures.ts'
+import type { Account, Ec2Api } from './api/ec2-api.ts'
+import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../shell-quote.ts'
 
 /** A region that every account has, to ask about the others. */

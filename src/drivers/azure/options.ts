@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { parseCidrs } from '../cidrs.ts'
-import { imageNames } from './image-names.ts'
-import { parsePorts } from '../ports.ts'
+import { parseCidrs } from '../net/cidrs.ts'
+import { imageNames } from './create/image-names.ts'
+import { parsePorts } from '../net/ports.ts'
 import { parseTags } from './tags.ts'
 
 const text = (pattern: RegExp, what: string) => z.string().regex(pattern, `expected ${what}`)

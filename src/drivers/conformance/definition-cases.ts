@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Call, contractVersion } from '../driver.ts'
-import { optionFlags } from '../option-flags.ts'
-import { type ContractCase, type DriverSubject, driverFolder } from './subject.ts'
+import { optionFlags } from '../options/option-flags.ts'
+import { type ContractCase, type DriverSubject, driverFolder } from './driver-under-test.ts'
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 

@@ -4,10 +4,10 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import { checkOptions } from '../option-flags.ts'
+import { checkOptions } from '../options/option-flags.ts'
 import type { DriverDefinition } from '../driver.ts'
-import { type ContractCase, type LifecycleSubject, driverFolder } from './subject.ts'
-import { type Creation, type Trial, callOf, withTrial } from './trial.ts'
+import { type ContractCase, type LifecycleSubject, driverFolder } from './driver-under-test.ts'
+import { type Creation, type Trial, callOf, withTrial } from './harness.ts'
 
 /** A folder beside the driver's own, which records will name. */
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')

@@ -1,15 +1,20 @@
 // What a driver outside the project tests itself with, as `fleet/driver-contract`.
 import { definitionCases } from './definition-cases.ts'
 import { hostileRecordCases } from './hostile-record-cases.ts'
-import { interruptionCases } from './interruption-cases.ts'
+import { interruptionCases } from './fault-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { powerCases } from './power-cases.ts'
-import { recallCases } from './recall-cases.ts'
-import { reshapeCases } from './reshape-cases.ts'
+import { recallCases } from './state-cases.ts'
+import { reshapeCases } from './update-cases.ts'
 import { snapshotCases } from './snapshot-cases.ts'
-import type { ContractCase, DriverSubject } from './subject.ts'
+import type { ContractCase, DriverSubject } from './driver-under-test.ts'
 
-export type { ContractCase, DriverSubject, LifecycleSubject, ProviderThing } from './subject.ts'
+export type {
+  ContractCase,
+  DriverSubject,
+  LifecycleSubject,
+  ProviderThing,
+} from './driver-under-test.ts'
 
 /** All that a driver promises, a case each. Any test runner can run them, in this order. */
 export const driverContract = (subject: DriverSubject): readonly ContractCase[] => [

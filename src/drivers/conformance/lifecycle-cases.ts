@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './subject.ts'
-import { callOf, findOnly, withTrial, type Trial } from './trial.ts'
+import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
+import { callOf, findOnly, withTrial, type Trial } from './harness.ts'
 
 const areTexts = (record: Readonly<Record<string, unknown>>): boolean =>
   Object.values(record).every((value) => typeof value === 'string' && value !== '')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition, Power } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './subject.ts'
-import { callOf, withTrial } from './trial.ts'
+import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
+import { callOf, withTrial } from './harness.ts'
 
 /** Each switch, and the state that it leaves a host in: again and again, from either state. */
 const switches: readonly (readonly [keyof Power, RegExp])[] = [

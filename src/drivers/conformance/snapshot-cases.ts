@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './subject.ts'
-import { callOf, withTrial } from './trial.ts'
+import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
+import { callOf, withTrial } from './harness.ts'
 
 const isUsage = (error: unknown): boolean =>
   error instanceof Error && 'kind' in error && error.kind === 'usage'

@@ -12,7 +12,7 @@ import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
 import { clearBases, isWhole, makeHost } from './make.ts'
 import type { QemuOptions } from './options.ts'
 import { emulatorOf, runProgram } from './programs.ts'
-import { reshapeOf } from './reshape.ts'
+import { reshapeOf } from './update.ts'
 import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
 

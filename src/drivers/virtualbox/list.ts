@@ -1,8 +1,8 @@
 import type { Call, FleetScope, FoundHost } from '../driver.ts'
-import { parseIds } from './answers.ts'
+import { parseIds } from './parse-output.ts'
 import { findMachine, readExtraData } from './machine.ts'
-import type { Workshop } from './places.ts'
-import { type Note, readNotes } from './note.ts'
+import type { Workshop } from './paths.ts'
+import { type Note, readNotes } from './metadata.ts'
 
 /** What is there of one machine, in words. */
 async function partsOf({ vbox }: Workshop, token: string, call: Call): Promise<readonly string[]> {

@@ -1,6 +1,6 @@
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
-import { parseExtraData, parseFields } from './answers.ts'
+import { parseExtraData, parseFields } from './parse-output.ts'
 import type { SharedFolder } from '../shared-folders.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 

@@ -1,10 +1,10 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
-import { checkMadeFor, isMadeFor } from '../own-things.ts'
+import { checkMadeFor, isMadeFor } from '../tagged.ts'
 import { type VirtualMachine, findMachine, readExtraData } from './machine.ts'
-import { readNote } from './note.ts'
-import type { Workshop } from './places.ts'
+import { readNote } from './metadata.ts'
+import type { Workshop } from './paths.ts'
 
 /**
  * Throws kind `failed` for a machine of VirtualBox that fleet did not make for this token: neither its tags nor what was noted

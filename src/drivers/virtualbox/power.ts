@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
-import { isPortFree } from '../loopback-port.ts'
+import { isPortFree } from '../net/loopback-port.ts'
 import type { Call } from '../driver.ts'
-import { forwardedPorts } from './answers.ts'
+import { forwardedPorts } from './parse-output.ts'
 import { type VirtualMachine, findMachine, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 

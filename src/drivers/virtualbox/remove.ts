@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
 import type { Call } from '../driver.ts'
-import { releasePort } from '../forwarded-port.ts'
+import { releasePort } from '../net/forwarded-port.ts'
 import { removeDisks } from './base-disk.ts'
 import { findOwnMachine } from './own-machine.ts'
-import type { Workshop } from './places.ts'
+import type { Workshop } from './paths.ts'
 import { killMachine } from './power.ts'
 import { orMissing } from './vboxmanage.ts'
 

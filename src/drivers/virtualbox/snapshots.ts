@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
 import type { Call, Snapshot, Snapshots } from '../driver.ts'
-import { parseFields } from './answers.ts'
+import { parseFields } from './parse-output.ts'
 import { stateOf } from './machine.ts'
 import { ownIdOf } from './own-machine.ts'
-import type { Workshop } from './places.ts'
+import type { Workshop } from './paths.ts'
 import { killMachine, requireMachine, startMachine } from './power.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 

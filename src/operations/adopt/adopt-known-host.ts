@@ -1,5 +1,5 @@
 import type { RecalledHost } from '../../drivers/driver.ts'
-import { checkOptions, checkSaidOptions } from '../../drivers/option-flags.ts'
+import { checkOptions, checkSaidOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'

@@ -1,4 +1,4 @@
-import { coversRange } from '../../drivers/cidrs.ts'
+import { coversRange } from '../../drivers/net/cidrs.ts'
 import type { Call } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'

@@ -1,5 +1,5 @@
 import type { Driver, HostFacts } from '../../drivers/driver.ts'
-import { checkOptions } from '../../drivers/option-flags.ts'
+import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import type { HostProbe } from '../../provision/host-probe.ts'

@@ -1,5 +1,5 @@
 import type { DriverDefinition } from '../../drivers/driver.ts'
-import { checkOptions, optionFlags, readOptionFlags } from '../../drivers/option-flags.ts'
+import { checkOptions, optionFlags, readOptionFlags } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import { suggest } from '../../machine/nearest.ts'

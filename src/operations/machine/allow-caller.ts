@@ -1,5 +1,5 @@
-import { coversRange, parseCidrs } from '../../drivers/cidrs.ts'
-import { checkOptions } from '../../drivers/option-flags.ts'
+import { coversRange, parseCidrs } from '../../drivers/net/cidrs.ts'
+import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
 import type { Context, Progress } from '../context.ts'

@@ -1,5 +1,5 @@
 import type { Driver } from '../../drivers/driver.ts'
-import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
+import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, takesInHosts } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'

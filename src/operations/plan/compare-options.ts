@@ -1,5 +1,5 @@
-import { checkOptions, optionFlags } from '../../drivers/option-flags.ts'
-import type { Difference } from '../../drivers/reshape.ts'
+import { checkOptions, optionFlags } from '../../drivers/options/option-flags.ts'
+import type { Difference } from '../../drivers/update.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'

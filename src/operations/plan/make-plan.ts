@@ -1,4 +1,4 @@
-import { checkOptions } from '../../drivers/option-flags.ts'
+import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { surplusTo } from '../../machine/profiles.ts'

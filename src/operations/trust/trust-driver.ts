@@ -1,14 +1,14 @@
 import { readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { drivers as ownDrivers, unknownDriver } from '../../drivers/index.ts'
-import { type DriverPackage, findDriverPackage } from '../../drivers/outside/find-package.ts'
+import { type DriverPackage, findDriverPackage } from '../../drivers/external/find-package.ts'
 import {
   type PackageDigest,
   copiesOf,
   copyPackage,
   digestPackage,
-} from '../../drivers/outside/package-copy.ts'
-import { UntrustedDriver } from '../../drivers/outside/untrusted.ts'
+} from '../../drivers/external/package-copy.ts'
+import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../shell-quote.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'

@@ -1,5 +1,5 @@
 import type { Call, Driver, HostPlan, HostWish, Resources } from '../../../src/drivers/driver.ts'
-import { azureTempo, type Tempo } from '../../../src/drivers/azure/azure-api.ts'
+import { azureTempo, type Tempo } from '../../../src/drivers/azure/api/azure-api.ts'
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
 import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'

@@ -95,7 +95,7 @@ export const create = defineCommand({
   ],
   async run({ fleet, io, args, options, targets, format }) {
     const surroundings = { fleet, io, format }
-    const { readOptionFlags } = await import('../../../drivers/option-flags.ts')
+    const { readOptionFlags } = await import('../../../drivers/options/option-flags.ts')
     const asked = await askCreation(io, fleet, {
       names: args.names,
       driver: options.driver,

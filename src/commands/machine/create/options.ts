@@ -1,4 +1,4 @@
-import type { OptionFlag } from '../../../drivers/option-flags.ts'
+import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
 import type { Fleet } from '../../../fleet.ts'
 import { parseMachineName } from '../../../machine/name.ts'
@@ -97,7 +97,7 @@ export async function driverOptions(
   { isNew = true }: { readonly isNew?: boolean } = {},
 ): Promise<Record<string, Option<unknown>>> {
   const { drivers } = await import('../../../drivers/index.ts')
-  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const names = drivers.map(({ name }) => name).join(', ')
   const driver = driverIn(argv)
   const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))

@@ -1,5 +1,5 @@
 import type { DriverDefinition } from '../../../drivers/driver.ts'
-import type { OptionFlag } from '../../../drivers/option-flags.ts'
+import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
 import type { Fleet } from '../../../fleet.ts'
 import {
@@ -41,7 +41,7 @@ async function askOption(
   flag: OptionFlag,
   preset: unknown,
 ): Promise<string | true | undefined> {
-  const { troubleWith } = await import('../../../drivers/option-flags.ts')
+  const { troubleWith } = await import('../../../drivers/options/option-flags.ts')
   const { name, description, type, choices } = flag
   const held = preset ?? flag.default
   const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
@@ -120,7 +120,7 @@ async function flagsToAsk(
     defaults: Readonly<Record<string, unknown>>
   },
 ): Promise<OptionFlag[]> {
-  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const open = optionFlags(driver).filter(({ name }) => options[name] === undefined)
   const isMissing = ({ key, required }: OptionFlag) => required && defaults[key] === undefined
   const asked = (isGuided ? (driver.asks ?? []) : []).flatMap(
@@ -188,7 +188,7 @@ async function confirmCreation(
   if (options['yes'] === true) return
   if ((await fleet.loadDriver(driver.name)).lifecycle === undefined) return
   const { checkOptions, optionFlags, readOptionFlags } =
-    await import('../../../drivers/option-flags.ts')
+    await import('../../../drivers/options/option-flags.ts')
   const chosen = checkOptions(driver, readOptionFlags(driver, options as never), defaults)
   const shown = optionFlags(driver)
     .filter(({ key, name }) => tellingOption.test(key) || options[name] !== undefined)
@@ -214,7 +214,7 @@ async function tellCommand(
   io: Io,
   { names, driver, options }: Creation & { driver: DriverDefinition },
 ): Promise<void> {
-  const { optionFlags } = await import('../../../drivers/option-flags.ts')
+  const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const { shellLine } = await import('../../../transport/command-line.ts')
   const flags = Object.fromEntries(
     optionFlags(driver).map(({ name }) => [name, { flags: `--${name}` }]),

@@ -1,0 +1,31 @@
+import { UserError } from '../../../errors.ts'
+import type { RecalledHost } from '../../driver.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { addressOf, byId, findInstances, isAlive } from './instance.ts'
+import { type AwsOptions, awsOptions } from '../options.ts'
+
+/** See `Driver.recall`. EC2 does not know who can be logged in as: that is the usual user unless told. */
+export async function recallHost(
+  ec2: Ec2,
+  id: string,
+  options: Partial<AwsOptions>,
+): Promise<RecalledHost> {
+  const { region, profile } = ec2
+  const { privateOnly = false, user = awsOptions.shape.user.parse(undefined) } = options
+  const access = privateOnly ? 'private' : 'public'
+  const [instance] = await findInstances(ec2, byId(id))
+  if (instance === undefined || !isAlive(instance)) {
+    throw new UserError('usage', `there is no instance ${id} in ${region}`, {
+      hint: 'check its id, and say --region and --profile where it is elsewhere',
+    })
+  }
+  const address = addressOf(instance, access)
+  if (address === undefined) {
+    throw new UserError('usage', `${id} has no ${access} address (it is ${instance.state})`, {
+      hint: privateOnly ? 'start it first' : 'start it first, or say --private-only',
+    })
+  }
+  const resources = { region, access, ...(profile !== undefined && { profile }) }
+  const { type } = instance
+  return { id, address, user, resources, options: { region, ...(type !== undefined && { type }) } }
+}

@@ -1,0 +1,180 @@
+import {
+  type DescribeInstancesCommandInput,
+  DescribeInstancesCommand,
+  type Filter,
+  type Instance as Ec2Instance,
+  type InstanceStateName,
+  type Tag,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import type { HostStatus } from '../../../machine/status.ts'
+import type { Resources } from '../../driver.ts'
+import { waitUntil } from '../api/retry.ts'
+import type { Ec2, Send } from '../api/ec2-api.ts'
+import { tagOf } from '../tags.ts'
+
+/** An instance, as EC2 last said. */
+export interface Instance {
+  readonly id: string
+  readonly state: InstanceStateName
+  /** Why it is in that state, where EC2 says so. */
+  readonly reason: string | undefined
+  /** The code for that: `Server.SpotInstanceTermination`. */
+  readonly reasonCode: string | undefined
+  readonly publicAddress: string | undefined
+  readonly privateAddress: string | undefined
+  readonly type: string | undefined
+  readonly vpc: string | undefined
+  readonly zone: string | undefined
+  readonly subnet: string | undefined
+  readonly groups: readonly string[]
+  readonly interfaces: readonly string[]
+  readonly rootVolume: string | undefined
+  /** The ARN. */
+  readonly profile: string | undefined
+  readonly tags: readonly Tag[]
+  /** Of the RunInstances that made it. */
+  readonly clientToken: string | undefined
+}
+
+const readInstance = (instance: Ec2Instance): Instance => ({
+  id: instance.InstanceId ?? '',
+  state: instance.State?.Name ?? 'pending',
+  reason: instance.StateReason?.Message || undefined,
+  reasonCode: instance.StateReason?.Code || undefined,
+  publicAddress: instance.PublicIpAddress || instance.Ipv6Address || undefined,
+  privateAddress: instance.PrivateIpAddress || instance.Ipv6Address || undefined,
+  type: instance.InstanceType,
+  vpc: instance.VpcId,
+  zone: instance.Placement?.AvailabilityZone,
+  subnet: instance.SubnetId,
+  groups: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => GroupId ?? []),
+  interfaces: (instance.NetworkInterfaces ?? []).flatMap(
+    ({ NetworkInterfaceId }) => NetworkInterfaceId ?? [],
+  ),
+  rootVolume: instance.BlockDeviceMappings?.find(
+    ({ DeviceName }) => DeviceName === instance.RootDeviceName,
+  )?.Ebs?.VolumeId,
+  profile: instance.IamInstanceProfile?.Arn,
+  tags: instance.Tags ?? [],
+  clientToken: instance.ClientToken,
+})
+
+export const byId = (...ids: readonly string[]): Filter => ({
+  Name: 'instance-id',
+  Values: [...ids],
+})
+
+/** What a filter of one value compares with. */
+function valueOf({ id, tags, clientToken }: Instance, name: string): string | undefined {
+  if (name === 'instance-id') return id
+  if (name === 'client-token') return clientToken
+  return tagOf(tags, name.slice('tag:'.length))
+}
+
+async function listInstances(send: Send, filter: Filter): Promise<readonly Instance[]> {
+  const found: Instance[] = []
+  const input: DescribeInstancesCommandInput = { Filters: [filter], MaxResults: 1000 }
+  do {
+    const { Reservations = [], NextToken } = await send(new DescribeInstancesCommand(input))
+    found.push(...Reservations.flatMap(({ Instances = [] }) => Instances.map(readInstance)))
+    input.NextToken = NextToken || undefined
+  } while (input.NextToken !== undefined)
+  return found
+}
+
+/**
+ * The instances that a filter matches, on as many pages as there are. Unlike asking for ids, it is no error that one is gone,
+ * or not known everywhere yet. A filter of one value by id, tag or client token is asked together with those of other hosts.
+ */
+export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
+  const { Name: name = '', Values: [value, ...more] = [] } = filter
+  const isJoint = name.startsWith('tag:') || name === 'instance-id' || name === 'client-token'
+  if (value === undefined || more.length > 0 || !isJoint) return listInstances(ec2.send, filter)
+  const found = await ec2.together(`instances ${name}`, value, (values, send) =>
+    listInstances(send, { Name: name, Values: [...values] }),
+  )
+  return found.filter((instance) => valueOf(instance, name) === value)
+}
+
+/** Whether an instance will ever run again. */
+export const isAlive = ({ state }: Instance): boolean =>
+  state !== 'shutting-down' && state !== 'terminated'
+
+const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
+  pending: 'starting',
+  running: 'running',
+  stopping: 'stopping',
+  stopped: 'stopped',
+  'shutting-down': 'absent',
+  terminated: 'absent',
+}
+
+/** Where fleet connects to: the private address where the host was made to have no other. */
+export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
+  access === 'private' ? instance.privateAddress : instance.publicAddress
+
+/** What an instance has of the driver's options. */
+function optionsOf({
+  type,
+  zone,
+  subnet,
+  vpc,
+  groups,
+  profile,
+  tags,
+}: Instance): NonNullable<HostStatus['options']> {
+  const held = {
+    ...{ type, zone, subnet, vpc, groups: groups.join(',') || undefined },
+    instanceProfile: profile,
+    tags: JSON.stringify(Object.fromEntries(tags.map(({ Key = '', Value }) => [Key, Value]))),
+  }
+  return Object.fromEntries(
+    Object.entries(held).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  )
+}
+
+/**
+ * A spot instance that is gone was taken back, unless somebody terminated it or its system shut it down (EC2 API reference,
+ * StateReason). EC2 forgets it after an hour.
+ */
+const wasTakenBack = (instance: Instance | undefined, market: string | undefined): boolean =>
+  market === 'spot' && instance?.reasonCode?.startsWith('Client.') !== true
+
+/** How a host is; `resources` are its own. */
+export function statusOf(
+  instance: Instance | undefined,
+  { access, market }: Resources,
+): HostStatus {
+  const state = instance === undefined ? 'absent' : states[instance.state]
+  if (instance === undefined || state === 'absent') {
+    return { state: 'absent', ...(wasTakenBack(instance, market) && { takenBack: true }) }
+  }
+  const address = addressOf(instance, access)
+  return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }
+}
+
+/**
+ * Waits until an instance is in a state. Throws kind `failed` where it is terminated on the way, with EC2's reason.
+ */
+export async function waitForState(
+  ec2: Ec2,
+  id: string,
+  wanted: InstanceStateName,
+  isComplete: (instance: Instance) => boolean = () => true,
+): Promise<Instance> {
+  return waitUntil(ec2.call, `instance ${wanted}`, async () => {
+    const [instance] = await findInstances(ec2, byId(id))
+    if (instance === undefined) return { still: `${id} is not known everywhere yet` }
+    if (instance.state === wanted) {
+      return isComplete(instance) ? { done: instance } : { still: `${id} has no address yet` }
+    }
+    if (!isAlive(instance)) {
+      const why = instance.reason === undefined ? '' : `: ${instance.reason}`
+      throw new UserError('failed', `instance ${id} is ${instance.state}${why}`, {
+        hint: 'run it again: it is made anew',
+      })
+    }
+    return { still: `${id} is ${instance.state}` }
+  })
+}

@@ -1,0 +1,57 @@
+import {
+  DeleteKeyPairCommand,
+  DescribeKeyPairsCommand,
+  ImportKeyPairCommand,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import { retry } from '../api/retry.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure } from '../api/errors.ts'
+import { tagAll, tagOf } from '../tags.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+/** The key pair of one host. */
+export interface WantedKeyPair {
+  readonly name: string
+  readonly publicKey: string
+  readonly token: string
+  readonly tags: Readonly<Record<string, string>>
+}
+
+const importKey = (ec2: Ec2, { name, publicKey, tags }: WantedKeyPair) =>
+  ec2.send(
+    new ImportKeyPairCommand({
+      KeyName: name,
+      PublicKeyMaterial: new TextEncoder().encode(publicKey),
+      TagSpecifications: tagAll(tags, 'key-pair'),
+    }),
+  )
+
+/** Whether two public keys are the same, whatever their comments. */
+const isSameKey = (a: string, b: string): boolean => a.split(' ')[1] === b.split(' ')[1]
+
+/** Imports the login key as a host's key pair, unless an earlier attempt has; one with an older key is replaced. */
+export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<void> {
+  try {
+    await importKey(ec2, wanted)
+    return
+  } catch (error) {
+    if (!isFailure('InvalidKeyPair.Duplicate')(error)) throw error
+  }
+  const ask = new DescribeKeyPairsCommand({ KeyNames: [wanted.name], IncludePublicKey: true })
+  const unseen = isFailure('InvalidKeyPair.NotFound') // its name is taken, so it is there, if not everywhere yet
+  const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
+  if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
+    throw new UserError('failed', `a key pair is called ${wanted.name}, and is not fleet's`, {
+      hint: `remove it: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
+    })
+  }
+  if (isSameKey(found?.PublicKey ?? '', wanted.publicKey)) return
+  await ec2.send(new DeleteKeyPairCommand({ KeyName: wanted.name }))
+  await importKey(ec2, wanted)
+}
+
+/** Checks a key pair that a person brings. Throws EC2's error where there is none. */
+export async function checkKeyPair(ec2: Ec2, name: string): Promise<void> {
+  await ec2.know(new DescribeKeyPairsCommand({ KeyNames: [name] }))
+}

@@ -1,0 +1,125 @@
+import type { HostFacts, HostSeed, HostWish, Resources } from '../../driver.ts'
+import { associateAddress, ensureAddress } from '../machine/address.ts'
+import type { AwsOptions } from '../options.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { type Openings, ensureGroup } from '../network/firewall.ts'
+import { type Instance, addressOf, waitForState } from './instance.ts'
+import { ensureKeyPair } from './key-pair.ts'
+import { launch } from './launch.ts'
+import type { Decision } from './plan.ts'
+import { startInstance } from '../machine/power.ts'
+import { tagsFor } from './plan.ts'
+
+/** A host as it was planned. */
+export interface Project {
+  readonly wish: HostWish
+  readonly options: AwsOptions
+  /** What is recorded, and what was decided. */
+  readonly resources: Resources
+  readonly openings: Openings | undefined
+  /** What an earlier attempt launched, or what to launch. */
+  readonly start: Instance | Decision
+}
+
+/** What a host's own group and key pair are called: by the token, so that a later attempt meets them. */
+const ownName = (token: string): string => `fleet-${token}`
+
+/** Keeps the record: each note is added to all those before it. */
+function keepRecord(seed: HostSeed, resources: Resources) {
+  const all = { ...resources }
+  return async (made: Resources, id?: string): Promise<void> => {
+    Object.assign(all, made)
+    await seed.record({ ...(id !== undefined && { id }), resources: { ...all } })
+  }
+}
+
+type Record_ = ReturnType<typeof keepRecord>
+
+/** The group and the address that a host has besides its instance. */
+async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
+  const { wish, options, resources, openings } = project
+  const { token } = wish
+  const tags = tagsFor(wish, options)
+  const { vpc = '' } = resources
+  let group: string | undefined
+  if (openings !== undefined) {
+    ec2.call.progress('security group')
+    const wanted = { name: ownName(token), machine: wish.name, vpc, token, tags, openings }
+    group = await ensureGroup(ec2, wanted, (securityGroup) => record({ securityGroup }))
+  }
+  let allocation: string | undefined
+  if (options.elasticIp) {
+    ec2.call.progress('elastic IP')
+    const isFirst = wish.resources['region'] === undefined && !('id' in project.start)
+    allocation = await ensureAddress(ec2, { token, tags, isFirst })
+    await record({ elasticIp: allocation })
+  }
+  return { group, allocation }
+}
+
+/** Launches the instance, and gives its id. */
+async function launchInstance(
+  ec2: Ec2,
+  { order, attempts }: Decision,
+  {
+    project,
+    seed,
+    group,
+    record,
+  }: {
+    readonly project: Project
+    readonly seed: HostSeed
+    readonly group: string | undefined
+    readonly record: Record_
+  },
+): Promise<string> {
+  const { token } = project.wish
+  const { tags, keyPair = ownName(token) } = order
+  if (order.keyPair === undefined) {
+    ec2.call.progress('key pair')
+    await ensureKeyPair(ec2, { name: keyPair, publicKey: seed.publicKey, token, tags })
+    await record({ keyPair })
+  }
+  const groups = group === undefined ? order.groups : [group]
+  const id = await launch(
+    ec2,
+    { ...order, groups, keyPair, userData: seed.userData },
+    attempts,
+    ({ place, market }) =>
+      record({
+        subnet: place.subnet,
+        zone: place.zone,
+        market,
+        launch: String(order.launch),
+        ...(order.terminationProtection && market === 'on-demand' && { protection: 'fleet' }),
+      }),
+  )
+  await record({}, id)
+  return id
+}
+
+/** Makes what is not there yet of a host, and waits until it runs and has an address. */
+export async function makeHost(ec2: Ec2, project: Project, seed: HostSeed): Promise<HostFacts> {
+  const { options, resources, start } = project
+  const record = keepRecord(seed, resources)
+  const { group, allocation } = await makeSurroundings(ec2, project, record)
+  const id =
+    'id' in start ? start.id : await launchInstance(ec2, start, { project, seed, group, record })
+  if ('id' in start) {
+    await record({}, id)
+    await startInstance(ec2, id)
+  }
+  const { access } = resources
+  if (allocation !== undefined) {
+    await waitForState(ec2, id, 'running')
+    await associateAddress(ec2, allocation, id)
+  }
+  const instance = await waitForState(
+    ec2,
+    id,
+    'running',
+    (one) => addressOf(one, access) !== undefined,
+  )
+  const address = addressOf(instance, access)
+  return { id, ...(address !== undefined && { address }), user: options.user }
+}

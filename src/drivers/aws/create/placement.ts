@@ -1,0 +1,117 @@
+import {
+  DescribeInstanceTypeOfferingsCommand,
+  DescribeSubnetsCommand,
+  type Subnet,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+
+/** Where an instance can be. */
+export interface Place {
+  readonly subnet: string
+  readonly vpc: string
+  readonly zone: string
+  /** Whether hosts there have IPv4 addresses, and whether they can have IPv6 ones. */
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+}
+
+/** What a person said of the place. */
+export interface WantedPlace {
+  readonly type: string
+  readonly zone?: string | undefined
+  readonly vpc?: string | undefined
+  readonly subnet?: string | undefined
+  readonly privateOnly: boolean
+}
+
+function placeOf(subnet: Subnet): Place | undefined {
+  const { SubnetId, VpcId, AvailabilityZone, Ipv6Native, Ipv6CidrBlockAssociationSet = [] } = subnet
+  if (SubnetId === undefined || VpcId === undefined || AvailabilityZone === undefined)
+    return undefined
+  const ipv6 = Ipv6CidrBlockAssociationSet.some(
+    ({ Ipv6CidrBlockState }) => Ipv6CidrBlockState?.State === 'associated',
+  )
+  return { subnet: SubnetId, vpc: VpcId, zone: AvailabilityZone, ipv4: Ipv6Native !== true, ipv6 }
+}
+
+const filters = (values: Readonly<Record<string, string>>) =>
+  Object.entries(values).map(([Name, value]) => ({ Name, Values: [value] }))
+
+/** The subnets of a VPC, or the default ones. */
+async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<readonly Subnet[]> {
+  if (subnet !== undefined) {
+    const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ SubnetIds: [subnet] }))
+    if (vpc !== undefined && Subnets.some(({ VpcId }) => VpcId !== vpc)) {
+      throw new UserError('usage', `subnet ${subnet} is not in ${vpc}`, {
+        hint: 'leave --vpc out: the subnet says which it is',
+      })
+    }
+    return Subnets
+  }
+  const which = vpc === undefined ? { 'default-for-az': 'true' } : { 'vpc-id': vpc }
+  const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ Filters: filters(which) }))
+  if (Subnets.length > 0) return Subnets
+  throw vpc === undefined
+    ? new UserError('usage', `there is no default VPC with subnets in ${ec2.region}`, {
+        hint: 'name a VPC or subnet of yours with --vpc or --subnet, or make one: aws ec2 create-default-vpc',
+      })
+    : new UserError('usage', `there is no VPC ${vpc} with subnets in ${ec2.region}`, {
+        hint: 'aws ec2 describe-subnets lists what there is',
+      })
+}
+
+/** The zones of the region that have an instance type. */
+async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
+  const ask = new DescribeInstanceTypeOfferingsCommand({
+    LocationType: 'availability-zone',
+    Filters: filters({ 'instance-type': type }),
+  })
+  const { InstanceTypeOfferings = [] } = await ec2.know(ask)
+  return new Set(InstanceTypeOfferings.flatMap(({ Location }) => Location ?? []))
+}
+
+/** Public subnets first, where that matters; else in the order of the zones, so that a second run has the same. */
+const order = (a: Subnet, b: Subnet): number =>
+  Number(b.MapPublicIpOnLaunch ?? false) - Number(a.MapPublicIpOnLaunch ?? false) ||
+  (a.AvailabilityZone ?? '').localeCompare(b.AvailabilityZone ?? '') ||
+  (a.SubnetId ?? '').localeCompare(b.SubnetId ?? '')
+
+const zonesOf = (subnets: readonly Subnet[]): string =>
+  [...new Set(subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []))].sort().join(', ')
+
+/**
+ * The places where an instance can be as it was wanted, the best first. Throws kind `usage` where there is none, saying
+ * which wish stands in the way.
+ */
+export async function findPlaces(ec2: Ec2, wanted: WantedPlace): Promise<readonly Place[]> {
+  const [subnets, zones] = await Promise.all([
+    findSubnets(ec2, wanted),
+    findZones(ec2, wanted.type),
+  ])
+  const inZone = subnets.filter(
+    ({ AvailabilityZone }) => wanted.zone === undefined || AvailabilityZone === wanted.zone,
+  )
+  if (inZone.length === 0) {
+    const what =
+      wanted.subnet === undefined ? 'there is no subnet' : `subnet ${wanted.subnet} is not`
+    throw new UserError('usage', `${what} in zone ${wanted.zone}`, {
+      hint: `--zone ${zonesOf(subnets)}`,
+    })
+  }
+  const offered = inZone.filter(({ AvailabilityZone = '' }) => zones.has(AvailabilityZone))
+  if (offered.length === 0) {
+    throw new UserError('usage', `there is no ${wanted.type} in ${zonesOf(inZone)}`, {
+      hint: zones.size > 0 ? `there is in ${[...zones].sort().join(', ')}` : 'take another --type',
+    })
+  }
+  const roomy = offered.filter(({ AvailableIpAddressCount }) => AvailableIpAddressCount !== 0)
+  if (roomy.length === 0) {
+    throw new UserError('failed', 'no address is left in any subnet that would do', {
+      hint: 'name another with --subnet',
+    })
+  }
+  return (wanted.privateOnly ? roomy : roomy.toSorted(order)).flatMap(
+    (subnet) => placeOf(subnet) ?? [],
+  )
+}

@@ -1,0 +1,79 @@
+import {
+  type Address,
+  AllocateAddressCommand,
+  AssociateAddressCommand,
+  DescribeAddressesCommand,
+} from '@aws-sdk/client-ec2'
+import { retry } from '../api/retry.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure, isPassing } from '../api/errors.ts'
+import { ofToken, tagAll } from '../tags.ts'
+
+async function findAddress(ec2: Ec2, token: string): Promise<Address | undefined> {
+  const ask = new DescribeAddressesCommand({ Filters: [ofToken(token)] })
+  return (await ec2.send(ask)).Addresses?.[0]
+}
+
+/** How long EC2 may take to show an address that it has made, in milliseconds. */
+const longestLag = 5000
+
+/** The address that an earlier request may have made. */
+async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
+  const absent = new Error('no address yet')
+  const find = async (): Promise<Address> => {
+    const found = await findAddress(ec2, token)
+    if (found === undefined) throw absent
+    return found
+  }
+  return retry(ec2.call, (error) => error === absent, find, longestLag).catch((error: unknown) => {
+    if (error !== absent) throw error
+    return undefined
+  })
+}
+
+/**
+ * Allocates a host's Elastic IP, unless it is there. EC2 has no token for this call, and makes another address each time
+ * it is asked: so whenever it may have been asked before, what there is by tag is looked at first.
+ */
+export async function ensureAddress(
+  ec2: Ec2,
+  {
+    token,
+    tags,
+    isFirst,
+  }: {
+    readonly token: string
+    readonly tags: Readonly<Record<string, string>>
+    readonly isFirst: boolean
+  },
+): Promise<string> {
+  let mayExist = !isFirst
+  return retry(ec2.call, isPassing, async () => {
+    const found = mayExist ? await findEarlier(ec2, token) : undefined
+    if (found?.AllocationId !== undefined) return found.AllocationId
+    mayExist = true
+    const { AllocationId = '' } = await ec2.sendOnce(
+      new AllocateAddressCommand({ Domain: 'vpc', TagSpecifications: tagAll(tags, 'elastic-ip') }),
+    )
+    return AllocationId
+  })
+}
+
+/** Gives an instance that runs its Elastic IP. */
+export async function associateAddress(
+  ec2: Ec2,
+  allocation: string,
+  instance: string,
+): Promise<void> {
+  const ask = new AssociateAddressCommand({ AllocationId: allocation, InstanceId: instance })
+  await retry(
+    ec2.call,
+    isFailure(
+      'InvalidAllocationID.NotFound',
+      'InvalidInstanceID.NotFound',
+      'IncorrectInstanceState',
+      'IncorrectState',
+    ),
+    () => ec2.send(ask),
+  )
+}

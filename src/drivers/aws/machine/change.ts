@@ -1,0 +1,187 @@
+import {
+  CreateTagsCommand,
+  DeleteTagsCommand,
+  DescribeVolumesCommand,
+  DescribeVolumesModificationsCommand,
+  ModifyInstanceAttributeCommand,
+  type ModifyInstanceAttributeCommandInput,
+  ModifyInstanceCreditSpecificationCommand,
+  ModifyVolumeCommand,
+  type Tag,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import { parseCidrs } from '../../net/cidrs.ts'
+import { parsePorts } from '../../net/ports.ts'
+import type { Resources } from '../../driver.ts'
+import type { ReshapeWish } from '../../update.ts'
+import { retry, waitUntil } from '../api/retry.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure } from '../api/errors.ts'
+import { moveOpenings } from '../network/firewall.ts'
+import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
+import type { AwsOptions } from '../options.ts'
+import { checkMadeFor, isMadeFor } from '../../tagged.ts'
+import { filterBy, findParts } from './resources.ts'
+import { changedTags, tagsByKey } from '../tags.ts'
+
+/** A host that is changed, and how it is wanted. */
+interface Site {
+  readonly ec2: Ec2
+  readonly instance: Instance
+  readonly resources: Readonly<Record<string, string>>
+  readonly options: AwsOptions
+}
+
+type Notes = Readonly<Record<string, string | undefined>>
+
+const modify = (
+  { ec2, instance }: Site,
+  attribute: Omit<ModifyInstanceAttributeCommandInput, 'InstanceId'>,
+) => ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instance.id, ...attribute }))
+
+async function changeType(site: Site): Promise<Notes> {
+  const { ec2, instance, options } = site
+  if (instance.type === options.type) return {}
+  ec2.call.progress('instance type', options.type)
+  // EC2 shows an instance as stopped a little before it lets it be changed.
+  await retry(ec2.call, isFailure('IncorrectInstanceState'), () =>
+    modify(site, { InstanceType: { Value: options.type } }),
+  )
+  return {}
+}
+
+async function growDisk({ ec2, instance, options: { disk } }: Site): Promise<Notes> {
+  const { rootVolume } = instance
+  if (rootVolume === undefined) throw new UserError('failed', `${instance.id} has no root volume`)
+  const ask = new DescribeVolumesCommand({ VolumeIds: [rootVolume] })
+  const { Volumes: [volume] = [] } = await ec2.send(ask)
+  const { Size: size = 0 } = volume ?? {}
+  if (size > disk) return { disk: String(size) }
+  if (size < disk) {
+    ec2.call.progress('root disk', `${disk} GiB`)
+    await ec2.send(new ModifyVolumeCommand({ VolumeId: rootVolume, Size: disk }))
+  }
+  await waitUntil(ec2.call, 'root disk', async () => {
+    const filter = { Name: 'volume-id', Values: [rootVolume] }
+    const asked = new DescribeVolumesModificationsCommand({ Filters: [filter] })
+    const { VolumesModifications = [] } = await ec2.send(asked)
+    const isUnderWay = VolumesModifications.some(
+      ({ ModificationState }) => ModificationState === 'modifying',
+    )
+    return isUnderWay ? { still: `${rootVolume} is being modified` } : { done: undefined }
+  })
+  return { disk: String(disk) }
+}
+
+/** On all that bears the tags of a host; keys that fleet did not set stay. */
+async function changeTags({ ec2, instance, resources, options }: Site): Promise<Notes> {
+  const { tags = '' } = options
+  const now = tagsByKey(instance.tags)
+  const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
+  const bearers = [
+    ...[instance.id, instance.rootVolume, ...instance.interfaces],
+    ...[resources['securityGroup'], resources['elasticIp']],
+  ].filter((id) => id !== undefined)
+  ec2.call.progress('tags')
+  const given = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
+  // A key goes only where it has the value that fleet gave it, which is what a Value beside a Key says.
+  const taken = gone.map((Key) => ({ Key, Value: now[Key] }))
+  if (taken.length > 0) {
+    await ec2.send(new DeleteTagsCommand({ Resources: bearers, Tags: taken }))
+  }
+  if (given.length > 0) await ec2.send(new CreateTagsCommand({ Resources: bearers, Tags: given }))
+  return { tags: options.tags }
+}
+
+/** Opens and closes what fleet's own notes and the options say, in the group that fleet made. */
+async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
+  const { ec2, resources, options } = site
+  const { securityGroup } = resources
+  if (securityGroup === undefined) return {}
+  ec2.call.progress('security group')
+  const openings = ({ ports, sshCidr }: Notes) => ({
+    ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
+    sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
+  })
+  const { ports, sshCidr } = resources
+  const before = { ports, sshCidr }
+  const after = {
+    ports: only.has('ports') ? options.ports : ports,
+    sshCidr: only.has('sshCidr') ? parseCidrs(options.sshCidr ?? '')?.join(',') : sshCidr,
+  }
+  await moveOpenings(ec2, securityGroup, openings(before), openings(after))
+  return after
+}
+
+async function changeCredits({ ec2, instance, options: { cpuCredits } }: Site): Promise<Notes> {
+  ec2.call.progress('CPU credits', cpuCredits)
+  const { UnsuccessfulInstanceCreditSpecifications: [failed] = [] } = await ec2.send(
+    new ModifyInstanceCreditSpecificationCommand({
+      InstanceCreditSpecifications: [{ InstanceId: instance.id, CpuCredits: cpuCredits }],
+    }),
+  )
+  if (failed === undefined) return { credits: cpuCredits }
+  const { Code = '', Message = 'refused' } = failed.Error ?? {}
+  throw new UserError('failed', `CPU credits of ${instance.id}: ${Message} (${Code})`, {
+    hint: 'only T types have CPU credits: take cpuCredits out of the entry',
+  })
+}
+
+async function changeProtection(site: Site): Promise<Notes> {
+  const { terminationProtection: Value } = site.options
+  site.ec2.call.progress('termination protection', Value ? 'on' : 'off')
+  await modify(site, { DisableApiTermination: { Value } })
+  return { protection: Value ? 'fleet' : undefined }
+}
+
+async function changeShutdown(site: Site): Promise<Notes> {
+  const { shutdownBehaviour: Value } = site.options
+  await modify(site, { InstanceInitiatedShutdownBehavior: { Value } })
+  return { shutdown: Value === 'stop' ? undefined : Value }
+}
+
+/** The notes of a host, without a group and an address that were not made for it. */
+async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<Resources> {
+  const { securityGroup, elasticIp, ...others } = resources
+  const named = await findParts(ec2, {
+    instances: undefined,
+    keyPairs: undefined,
+    groups: filterBy('group-id', securityGroup),
+    addresses: filterBy('allocation-id', elasticIp),
+  })
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  return {
+    ...others,
+    ...(securityGroup !== undefined &&
+      named.groups.some(({ Tags }) => isOwn(Tags)) && { securityGroup }),
+    ...(elasticIp !== undefined &&
+      named.addresses.some(({ Tags }) => isOwn(Tags)) && { elasticIp }),
+  }
+}
+
+/** See `Reshape.change`. */
+export async function changeHost(
+  ec2: Ec2,
+  host: HostRecord,
+  { options, only }: ReshapeWish<AwsOptions>,
+): Promise<Notes> {
+  const { id, token } = host
+  const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
+  if (instance === undefined || !isAlive(instance)) {
+    throw new UserError('failed', `instance ${id} is gone`, { hint: 'fleet plan' })
+  }
+  checkMadeFor(token, tagsByKey(instance.tags), `instance ${id}`)
+  const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
+  const resources = touchesOthers ? await ownNotes(ec2, host) : (host.resources ?? {})
+  const site = { ec2, instance, resources, options }
+  return {
+    ...(only.has('type') && (await changeType(site))),
+    ...(only.has('disk') && (await growDisk(site))),
+    ...(only.has('tags') && (await changeTags(site))),
+    ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
+    ...(only.has('cpuCredits') && (await changeCredits(site))),
+    ...(only.has('terminationProtection') && (await changeProtection(site))),
+    ...(only.has('shutdownBehaviour') && (await changeShutdown(site))),
+  }
+}

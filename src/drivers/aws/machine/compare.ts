@@ -1,0 +1,160 @@
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { HostStatus } from '../../../machine/status.ts'
+import { parseCidrs } from '../../net/cidrs.ts'
+import {
+  type Lasting,
+  compareDisk,
+  compareLasting,
+  comparePorts,
+  yesOrNo,
+} from '../../differences.ts'
+import type { Difference } from '../../update.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { findType } from '../create/images.ts'
+import type { AwsOptions } from '../options.ts'
+import { sayTags } from '../../tag-list.ts'
+import { changedTags } from '../tags.ts'
+
+/** What is known of a host: its record, and what DescribeInstances said. */
+interface Known {
+  readonly host: HostRecord
+  readonly resources: Readonly<Record<string, string>>
+  readonly seen: Readonly<Record<string, string>>
+}
+
+/** Options that an instance keeps for its life, and what it has of them; nothing where that is not known. */
+const lasting: Lasting<AwsOptions, Known> = {
+  region: ({ resources }) => resources['region'],
+  zone: ({ seen }) => seen['zone'],
+  image: ({ resources: { release, image } }) => release ?? image,
+  vpc: ({ seen }) => seen['vpc'],
+  subnet: ({ seen }) => seen['subnet'],
+  securityGroups: ({ seen }) => seen['groups'],
+  instanceProfile: ({ seen }) => seen['instanceProfile'] ?? 'none',
+  keyPair: ({ resources }) => resources['keyPair'],
+  privateOnly: ({ resources: { access } }) => access && yesOrNo(access === 'private'),
+  elasticIp: ({ resources }) => yesOrNo(resources['elasticIp'] !== undefined),
+  user: ({ host }) => host.user,
+}
+
+const sorted = (list: string): string =>
+  list
+    .split(',')
+    .map((one) => one.trim())
+    .sort()
+    .join(',')
+
+/** Whether a host has what is wanted: names may stand for an ARN, an image's id for a release. */
+function isSame(option: string, wanted: string, has: string, { resources }: Known): boolean {
+  if (wanted === has) return true
+  if (option === 'securityGroups') return sorted(wanted) === sorted(has)
+  if (option === 'instanceProfile') return has.endsWith(`/${wanted}`)
+  return option === 'image' && wanted === resources['image']
+}
+
+/** What nobody says stays as it is. */
+function compareCredits(
+  { cpuCredits }: AwsOptions,
+  { resources: { credits = 'the default of its type' } }: Known,
+): Difference[] {
+  if (cpuCredits === undefined || cpuCredits === credits) return []
+  return [{ option: 'cpuCredits', from: credits, to: cpuCredits, how: 'live' }]
+}
+
+function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): Difference[] {
+  const fits = market === 'spot' ? spot !== 'never' : spot !== 'only'
+  if (market === undefined || fits) return []
+  return [{ option: 'spot', from: market, to: spot, how: 'replace' }]
+}
+
+/** Throws kind `usage` where there is no such type. */
+async function compareType(
+  ec2: Ec2,
+  { type }: AwsOptions,
+  { seen, resources }: Known,
+): Promise<Difference[]> {
+  const from = seen['type']
+  if (from === undefined || from === type) return []
+  const [{ architecture: before }, { architecture: after }] = await Promise.all([
+    findType(ec2, from),
+    findType(ec2, type),
+  ])
+  const difference = { option: 'type', from, to: type }
+  if (before !== after) return [{ ...difference, how: 'replace', why: `${type} is ${after}` }]
+  return resources['market'] === 'spot'
+    ? [{ ...difference, how: 'replace', why: 'a spot instance is never stopped' }]
+    : [{ ...difference, how: 'stop' }]
+}
+
+function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Difference[] {
+  if (seen['tags'] === undefined) return []
+  const now = JSON.parse(seen['tags']) as Record<string, string>
+  const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
+  const keys = [...Object.keys(set), ...gone]
+  if (keys.length === 0) return []
+  const held = Object.fromEntries(
+    keys.flatMap((key) => (key in now ? [[key, now[key] ?? '']] : [])),
+  )
+  return [{ option: 'tags', from: sayTags(held), to: sayTags(set), how: 'live' }]
+}
+
+/** What the group that fleet made lets in. */
+function compareOpenings(
+  { ports, sshCidr, securityGroups }: AwsOptions,
+  { resources }: Known,
+): readonly Difference[] {
+  if (securityGroups !== undefined || resources['securityGroup'] === undefined) return []
+  const open = comparePorts(resources['ports'], ports)
+  const recorded = resources['sshCidr'] ?? 'unknown'
+  const from = parseCidrs(recorded)?.join(',') ?? recorded
+  const to = sshCidr && parseCidrs(sshCidr)?.join(',')
+  if (to === undefined || sorted(to) === sorted(from)) return open
+  return [...open, { option: 'sshCidr', from, to, how: 'live' }]
+}
+
+/** Attributes of an instance that EC2 changes at any time. */
+function compareAttributes(
+  { terminationProtection, shutdownBehaviour }: AwsOptions,
+  { resources }: Known,
+): Difference[] {
+  const isKept = resources['protection'] === 'fleet'
+  const { shutdown = 'stop' } = resources
+  return [
+    ...(isKept === terminationProtection
+      ? []
+      : [
+          {
+            ...{ option: 'terminationProtection', how: 'live' as const },
+            ...{ from: yesOrNo(isKept), to: yesOrNo(terminationProtection) },
+          },
+        ]),
+    ...(shutdown === shutdownBehaviour
+      ? []
+      : [
+          {
+            ...{ option: 'shutdownBehaviour', how: 'live' as const },
+            ...{ from: shutdown, to: shutdownBehaviour },
+          },
+        ]),
+  ]
+}
+
+/** See `Reshape.compare`. Only another type costs a call, one for all hosts that are to have it. */
+export async function compareHost(
+  ec2: Ec2,
+  host: HostRecord,
+  options: AwsOptions,
+  { options: seen = {} }: HostStatus,
+): Promise<readonly Difference[]> {
+  const known = { host, resources: host.resources ?? {}, seen }
+  return [
+    ...compareLasting(lasting, options, known, (...values) => isSame(...values, known)),
+    ...compareMarket(options, known),
+    ...(await compareType(ec2, options, known)),
+    ...compareDisk(known.resources['disk'], options.disk, 'live'),
+    ...compareTags(options, known),
+    ...compareCredits(options, known),
+    ...compareOpenings(options, known),
+    ...compareAttributes(options, known),
+  ]
+}

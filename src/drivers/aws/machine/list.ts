@@ -1,0 +1,143 @@
+import { DescribeRegionsCommand, type Tag } from '@aws-sdk/client-ec2'
+import pLimit from 'p-limit'
+import type { Call, FleetScope, FoundHost, Resources } from '../../driver.ts'
+import { messageOf } from '../../../errors.ts'
+import type { Account, Ec2, Ec2Api } from '../api/ec2-api.ts'
+import { explain, isFailure } from '../api/errors.ts'
+import { isAlive } from '../create/instance.ts'
+import { type Parts, everyPart, findParts } from './resources.ts'
+import { homeRegion } from '../regions.ts'
+import { fleetTagsIn, tagOf } from '../tags.ts'
+
+/** Regions asked at once. */
+const abreast = 8
+
+/** One thing that exists, and what it tells of its host. */
+interface Piece {
+  readonly tags: readonly Tag[] | undefined
+  readonly part: string
+  readonly id?: string
+  readonly resources: Resources
+}
+
+function piecesOf({ instances, groups, keyPairs, addresses }: Parts): readonly Piece[] {
+  return [
+    ...instances.filter(isAlive).map(({ id, state, tags }) => ({
+      tags,
+      id,
+      part: `instance ${id} (${state})`,
+      resources: {},
+    })),
+    ...groups.map(({ GroupId = '', Tags }) => ({
+      tags: Tags,
+      part: `security group ${GroupId}`,
+      resources: { securityGroup: GroupId },
+    })),
+    ...keyPairs.map(({ KeyName = '', Tags }) => ({
+      tags: Tags,
+      part: `key pair ${KeyName}`,
+      resources: { keyPair: KeyName },
+    })),
+    ...addresses.map(({ AllocationId = '', PublicIp, Tags }) => ({
+      tags: Tags,
+      part: `elastic IP ${PublicIp}`,
+      resources: { elasticIp: AllocationId },
+    })),
+  ]
+}
+
+/** Puts together what belongs to one token. */
+function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
+  const place = { region, ...(profile !== undefined && { profile }) }
+  const byToken = new Map<string, Piece[]>()
+  for (const piece of piecesOf(parts)) {
+    const token = tagOf(piece.tags, 'fleet:token')
+    if (token !== undefined) byToken.set(token, [...(byToken.get(token) ?? []), piece])
+  }
+  return [...byToken].map(([token, pieces]) => {
+    const id = pieces.find((piece) => piece.id !== undefined)?.id
+    return {
+      token,
+      machine: tagOf(pieces[0]?.tags, 'fleet:machine') ?? '',
+      record: {
+        phase: 'ready',
+        token,
+        ...(id !== undefined && { id }),
+        resources: Object.assign(
+          {},
+          place,
+          ...pieces.map(({ resources }) => resources),
+        ) as Resources,
+      },
+      parts: pieces.map(({ part }) => `${part} in ${region}`),
+      tags: fleetTagsIn(pieces[0]?.tags),
+    }
+  })
+}
+
+/** What an account that may not do all in all regions answers. */
+const isClosed = isFailure('UnauthorizedOperation', 'AuthFailure', 'OptInRequired', 'AccessDenied')
+
+async function listRegion(
+  ec2: Ec2,
+  { id, onUnasked }: FleetScope,
+  isNamed: boolean,
+): Promise<readonly FoundHost[]> {
+  const ofFleet = everyPart({ Name: 'tag:fleet:id', Values: [id] })
+  try {
+    return hostsOf(ec2, await findParts(ec2, ofFleet))
+  } catch (error) {
+    ec2.call.signal.throwIfAborted()
+    // Regions that an account is not in are no news; of others it is told that they may have hosts.
+    if (isNamed || !isClosed(error)) onUnasked?.(ec2.region, messageOf(explain(error, ec2)))
+    return []
+  }
+}
+
+/**
+ * Finds all that exists of a fleet: for each profile that its machines use, in the regions of their options, and with `everywhere`
+ * in every region that the account has. Regions that cannot be asked are told of, and the others asked all the same.
+ */
+export async function listHosts(
+  api: Ec2Api,
+  scope: FleetScope,
+  call: Call,
+): Promise<readonly FoundHost[]> {
+  const { options, everywhere = false, onUnasked } = scope
+  const values = (key: string) =>
+    options.map((one) => one[key]).filter((one) => typeof one === 'string')
+  const profiles = new Set(
+    options.map(({ profile }) => (typeof profile === 'string' ? profile : undefined)),
+  )
+  if (profiles.size === 0) profiles.add(undefined)
+  const limit = pLimit(abreast)
+  const listRegions = async (account: Account): Promise<readonly string[]> => {
+    try {
+      const { Regions = [] } = await api.at(account, call).send(new DescribeRegionsCommand({}))
+      return Regions.flatMap(({ RegionName }) => RegionName ?? [])
+    } catch (error) {
+      call.signal.throwIfAborted()
+      onUnasked?.('the other regions', messageOf(explain(error, account)))
+      return []
+    }
+  }
+  const listProfile = async (profile: string | undefined): Promise<readonly FoundHost[]> => {
+    const named = new Set(values('region'))
+    const home = [...named][0] ?? (await api.usualRegion(profile).catch(() => homeRegion))
+    const others = everywhere ? await listRegions({ region: home, profile }) : []
+    const regions = new Set([...named, ...(named.size === 0 ? [home] : []), ...others])
+    const found = await Promise.all(
+      [...regions].map((region) =>
+        limit(() => listRegion(api.at({ region, profile }, call), scope, named.has(region))),
+      ),
+    )
+    return found.flat()
+  }
+  const found = (await Promise.all([...profiles].map(listProfile))).flat()
+  // Two profiles may be of one account.
+  return [
+    ...new Map(
+      found.map((host) => [`${host.token} ${host.record.resources?.['region']}`, host]),
+    ).values(),
+  ]
+}

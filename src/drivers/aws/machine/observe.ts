@@ -1,0 +1,84 @@
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { MachineName } from '../../../machine/name.ts'
+import type { HostStatus } from '../../../machine/status.ts'
+import type { Call, Resources } from '../../driver.ts'
+import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api.ts'
+import { explain } from '../api/errors.ts'
+import { type Instance, byId, findInstances, statusOf } from '../create/instance.ts'
+
+/** EC2 takes as many values in one filter. */
+const mostIds = 200
+
+/** What any fleet launched. */
+const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
+
+/** Hosts of one account and region, by the instance that they are. */
+interface Neighbours {
+  readonly account: Account
+  readonly hosts: Map<string, { readonly name: MachineName; readonly resources: Resources }>
+}
+
+/** Hosts that EC2 can be asked about, by account and region. */
+function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neighbours> {
+  const groups = new Map<string, Neighbours>()
+  for (const [name, { id, resources = {} }] of hosts) {
+    const account = readAccount(resources)
+    if (id === undefined || account === undefined) continue
+    const key = `${account.region} ${account.profile}`
+    const group = groups.get(key) ?? { account, hosts: new Map() }
+    group.hosts.set(id, { name, resources })
+    groups.set(key, group)
+  }
+  return groups.values()
+}
+
+function* inChunks<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+}
+
+/**
+ * The instances with these ids. Many are looked for among all that fleet launched, which is one question, and only those that are
+ * not there (somebody else launched them, or they are long gone) by their ids.
+ */
+async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
+  const launched = ids.length > mostIds ? await findInstances(ec2, ofFleet) : []
+  const known = new Set(launched.map(({ id }) => id))
+  const rest = inChunks(
+    ids.filter((id) => !known.has(id)),
+    mostIds,
+  )
+  const found = await Promise.all([...rest].map((chunk) => findInstances(ec2, byId(...chunk))))
+  return [...launched, ...found.flat()]
+}
+
+async function observeNeighbours(
+  api: Ec2Api,
+  { account, hosts }: Neighbours,
+  call: Call,
+): Promise<[MachineName, HostStatus][]> {
+  const ec2 = api.at(account, call)
+  const found = await findMany(ec2, [...hosts.keys()]).catch((error: unknown) => {
+    throw explain(error, account)
+  })
+  const instances = new Map(found.map((instance) => [instance.id, instance]))
+  return [...hosts].map(([id, { name, resources }]) => [
+    name,
+    statusOf(instances.get(id), resources),
+  ])
+}
+
+/**
+ * Asks EC2 about many hosts: one DescribeInstances for each region and profile, of up to 1000 instances a page. A host that was never
+ * launched, as far as its record says, is `unknown`.
+ */
+export async function observeHosts(
+  api: Ec2Api,
+  hosts: ReadonlyMap<MachineName, HostRecord>,
+  call: Call,
+): Promise<ReadonlyMap<MachineName, HostStatus>> {
+  const groups = [...groupHosts(hosts)]
+  const seen = new Map(
+    (await Promise.all(groups.map((group) => observeNeighbours(api, group, call)))).flat(),
+  )
+  return new Map([...hosts.keys()].map((name) => [name, seen.get(name) ?? { state: 'unknown' }]))
+}

@@ -1,0 +1,80 @@
+import {
+  RebootInstancesCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
+} from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import { type Look, waitUntil } from '../api/retry.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure } from '../api/errors.ts'
+import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
+
+/** What EC2 says where an instance is on its way from one state to another. */
+const isOnItsWay = isFailure(
+  'IncorrectInstanceState',
+  'IncorrectState',
+  'InvalidInstanceID.NotFound',
+)
+
+/**
+ * Brings an instance into a state: asks once it rests in another state, and waits. Throws kind `failed` where it
+ * is gone.
+ */
+async function bring(
+  ec2: Ec2,
+  id: string,
+  { to, ask }: { readonly to: 'running' | 'stopped'; readonly ask: () => Promise<unknown> },
+): Promise<void> {
+  const from = to === 'running' ? 'stopped' : 'running'
+  let isAsked = false
+  let hasLeft = false
+  const look = async (): Promise<Look<void>> => {
+    const [instance] = await findInstances(ec2, byId(id))
+    if (instance === undefined || !isAlive(instance)) throw gone(id, instance)
+    if (instance.state === to) return { done: undefined }
+    if (instance.state !== from) hasLeft = isAsked
+    else if (hasLeft) throw turnedBack(id, from)
+    if (instance.state === from && !isAsked) {
+      isAsked = await ask().then(
+        () => true,
+        (error: unknown) => {
+          if (isOnItsWay(error)) return false
+          throw error
+        },
+      )
+    }
+    return { still: `${id} is ${instance.state}` }
+  }
+  await waitUntil(ec2.call, `instance ${to}`, look)
+}
+
+const turnedBack = (id: string, state: string): UserError =>
+  new UserError('failed', `instance ${id} is ${state} again: somebody else switched it meanwhile`)
+
+const gone = (id: string, instance: Instance | undefined): UserError =>
+  new UserError('failed', `instance ${id} is ${instance?.state ?? 'gone'}: it cannot run again`, {
+    hint: 'take the machine out with fleet rm, and create it anew',
+  })
+
+/** Starts an instance that is stopped, and waits until it runs. */
+export const startInstance = (ec2: Ec2, id: string): Promise<void> =>
+  bring(ec2, id, {
+    to: 'running',
+    ask: () => ec2.send(new StartInstancesCommand({ InstanceIds: [id] })),
+  })
+
+/** Stops an instance and waits until it is; with `force` without asking its system. */
+export const stopInstance = (ec2: Ec2, id: string, { force }: { readonly force: boolean }) => {
+  const how = force && { Force: true, SkipOsShutdown: true }
+  return bring(ec2, id, {
+    to: 'stopped',
+    ask: () => ec2.send(new StopInstancesCommand({ InstanceIds: [id], ...how })),
+  })
+}
+
+/** Reboots an instance that runs, and starts one that does not. EC2 shows a reboot in no state: it keeps running. */
+export async function restartInstance(ec2: Ec2, id: string): Promise<void> {
+  const [instance] = await findInstances(ec2, byId(id))
+  if (instance?.state !== 'running') return startInstance(ec2, id)
+  await ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }))
+}

@@ -1,0 +1,231 @@
+import {
+  DeleteKeyPairCommand,
+  DeleteSecurityGroupCommand,
+  DisassociateAddressCommand,
+  ModifyInstanceAttributeCommand,
+  ReleaseAddressCommand,
+  type Tag,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2'
+import { UserError, messageOf } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Resources } from '../../driver.ts'
+import { retry, waitUntil } from '../api/retry.ts'
+import type { Ec2, Send } from '../api/ec2-api.ts'
+import { explain, isFailure } from '../api/errors.ts'
+import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
+import { foreignHint, isMadeFor } from '../../tagged.ts'
+import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './resources.ts'
+import { ofToken, tagsByKey } from '../tags.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+/** What the record names. Key pairs and groups of the person's own are never recorded. */
+const recorded = ({ id }: HostRecord, resources: Resources) => ({
+  instances: id === undefined ? undefined : byId(id),
+  groups: filterBy('group-id', resources['securityGroup']),
+  keyPairs: filterBy('key-name', resources['keyPair']),
+  addresses: filterBy('allocation-id', resources['elasticIp']),
+})
+
+/** What there is of a host, and what its record names besides, which was not made for it. */
+interface Found {
+  readonly own: Parts
+  readonly foreign: Parts
+}
+
+/** All there is of a host, by its tags: the record may name anything. */
+async function look(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
+  const { token = '' } = host
+  const [named, tagged] = await Promise.all([
+    findParts(ec2, recorded(host, resources)),
+    findParts(ec2, everyPart(ofToken(token))),
+  ])
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  return {
+    own: mergeParts(filterParts(named, isOwn), filterParts(tagged, isOwn)),
+    foreign: filterParts(named, (tags) => !isOwn(tags)),
+  }
+}
+
+/** How long EC2 may take to show everywhere what it has just made (usually a second or two), in milliseconds. */
+const shownWithin = 5_000
+
+/**
+ * All there is of a host. Where its instance is not to be seen, it and the rest are looked for until EC2 would show them: a creation
+ * may have been cut short a moment ago, with something asked for and nothing known of the answer.
+ */
+async function findAll(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
+  const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
+  const unseen = new Error('the instance is not seen')
+  let found = await look(ec2, host, resources)
+  const isAnySeen = ({ own, foreign }: Found): boolean =>
+    [...own.instances, ...foreign.instances].some(isSeen)
+  if (isAnySeen(found)) return found
+  ec2.call.progress('instance', 'making sure that there is none')
+  const lookAgain = async (): Promise<void> => {
+    const now = await look(ec2, host, resources)
+    found = { own: mergeParts(found.own, now.own), foreign: now.foreign }
+    if (!isAnySeen(found)) throw unseen
+  }
+  const isUnseen = (error: unknown) => error === unseen
+  await retry(ec2.call, isUnseen, lookAgain, shownWithin).catch((error: unknown) => {
+    if (!isUnseen(error)) throw error
+  })
+  return found
+}
+
+const allow =
+  (...codes: readonly string[]) =>
+  (error: unknown) => {
+    if (!isFailure(...codes)(error)) throw error
+  }
+
+/**
+ * Terminates instances, in one request where EC2 takes it: it refuses all of them where one is protected or not known, and each is asked
+ * for by itself then. Gives what each was refused with.
+ */
+async function terminateAll(ids: readonly string[], send: Send): Promise<Map<string, unknown>> {
+  try {
+    await send(new TerminateInstancesCommand({ InstanceIds: [...ids] }))
+    return new Map()
+  } catch (error) {
+    const [id = '', ...others] = ids
+    if (others.length === 0) return new Map([[id, error]])
+    const refusals = await Promise.all(ids.map((one) => terminateAll([one], send)))
+    return new Map(refusals.flatMap((refused) => [...refused]))
+  }
+}
+
+async function terminate(ec2: Ec2, { id }: Instance, resources: Resources): Promise<void> {
+  const ask = async (): Promise<void> => {
+    const refused = await ec2.together('terminate', id, terminateAll)
+    if (refused.has(id)) throw refused.get(id)
+  }
+  try {
+    await ask()
+  } catch (error) {
+    if (isFailure('InvalidInstanceID.NotFound')(error)) return
+    if (!isFailure('OperationNotPermitted')(error)) throw error
+    if (resources['protection'] !== 'fleet') {
+      throw new UserError('failed', 'it has termination protection that fleet did not set', {
+        hint: `lift it: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
+        cause: error,
+      })
+    }
+    await ec2.send(
+      new ModifyInstanceAttributeCommand({
+        InstanceId: id,
+        DisableApiTermination: { Value: false },
+      }),
+    )
+    await ask()
+  }
+}
+
+async function terminateAndWait(ec2: Ec2, instance: Instance, resources: Resources): Promise<void> {
+  if (isAlive(instance)) await terminate(ec2, instance, resources)
+  await waitUntil(ec2.call, 'instance terminated', async () => {
+    const [now] = await findInstances(ec2, byId(instance.id))
+    if (now === undefined || now.state === 'terminated') return { done: undefined }
+    return { still: `${instance.id} is ${now.state}` }
+  })
+}
+
+/** Asks anew what it is associated with: EC2 takes an address from an instance that is terminated, sooner or later. */
+async function release(ec2: Ec2, AllocationId: string): Promise<void> {
+  const addresses = filterBy('allocation-id', AllocationId)
+  const nothing = { instances: undefined, groups: undefined, keyPairs: undefined }
+  await retry(ec2.call, isFailure('InvalidIPAddress.InUse'), async () => {
+    const [now] = (await findParts(ec2, { ...nothing, addresses })).addresses
+    const { AssociationId } = now ?? {}
+    if (AssociationId !== undefined && AssociationId !== '') {
+      await ec2
+        .send(new DisassociateAddressCommand({ AssociationId }))
+        .catch(allow('InvalidAssociationID.NotFound'))
+    }
+    await ec2
+      .send(new ReleaseAddressCommand({ AllocationId }))
+      .catch(allow('InvalidAllocationID.NotFound'))
+  })
+}
+
+/** A group is in use for a while after its instance is gone. */
+const deleteGroup = (ec2: Ec2, id: string) =>
+  retry(
+    ec2.call,
+    isFailure('DependencyViolation', 'InvalidGroup.InUse'),
+    () =>
+      ec2
+        .send(new DeleteSecurityGroupCommand({ GroupId: id }))
+        .catch(allow('InvalidGroup.NotFound')),
+    180_000,
+  )
+
+/** One thing that could not be removed, and why. */
+interface Leftover {
+  readonly what: string
+  readonly why: unknown
+}
+
+const each = <Part>(parts: readonly Part[], remove: (part: Part) => Promise<void>) =>
+  Promise.all(parts.map(remove))
+
+/** What a record names that was not made for its host, and is there. */
+const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): readonly string[] => [
+  ...instances.filter(isAlive).map(({ id }) => `instance ${id}`),
+  ...groups.map(({ GroupId }) => `security group ${GroupId}`),
+  ...keyPairs.map(({ KeyName }) => `key pair ${KeyName}`),
+  ...addresses.map(({ AllocationId }) => `elastic IP ${AllocationId}`),
+]
+
+/** Throws where the record names things that were not made for its host: nothing of them was touched. */
+function tellForeign(foreign: Parts, region: string): void {
+  const what = describeForeign(foreign)
+  if (what.length === 0) return
+  throw new UserError(
+    'failed',
+    `left in ${region}, without the tags of this machine: ${what.join(', ')}`,
+    { hint: foreignHint },
+  )
+}
+
+/** Removes all that was made for a host. Throws, once all else is removed, naming what could not be. */
+export async function removeHost(ec2: Ec2, host: HostRecord, resources: Resources): Promise<void> {
+  const { own, foreign } = await findAll(ec2, host, resources)
+  const { instances, groups, keyPairs, addresses } = own
+  const leftovers: Leftover[] = []
+  const attempt = async (what: string, work: Promise<unknown>): Promise<void> => {
+    await work.catch((why: unknown) => {
+      ec2.call.signal.throwIfAborted()
+      leftovers.push({ what, why: explain(why, ec2) })
+    })
+  }
+  await each(instances, (instance) =>
+    attempt(`instance ${instance.id}`, terminateAndWait(ec2, instance, resources)),
+  )
+  // An instance that stays needs the rest, and EC2 would not give it up.
+  if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
+  if (groups.length > 0) ec2.call.progress('security group')
+  await Promise.all([
+    each(keyPairs, ({ KeyName }) =>
+      attempt(`key pair ${KeyName}`, ec2.send(new DeleteKeyPairCommand({ KeyName }))),
+    ),
+    each(addresses, ({ AllocationId = '', PublicIp }) =>
+      attempt(`elastic IP ${PublicIp} (${AllocationId})`, release(ec2, AllocationId)),
+    ),
+    each(groups, ({ GroupId = '' }) =>
+      attempt(`security group ${GroupId}`, deleteGroup(ec2, GroupId)),
+    ),
+  ])
+  if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
+  tellForeign(foreign, ec2.region)
+}
+
+function tellLeft(leftovers: readonly Leftover[], region: string): unknown {
+  const bug = leftovers.find(({ why }) => !(why instanceof UserError))
+  if (bug !== undefined) return bug.why
+  const [first] = leftovers
+  const { kind = 'failed', hint } = first?.why instanceof UserError ? first.why : {}
+  const told = leftovers.map(({ what, why }) => `${what}: ${messageOf(why)}`)
+  return new UserError(kind, `left in ${region}: ${told.join('; ')}`, { hint, cause: first?.why })
+}

@@ -1,0 +1,229 @@
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  CreateSecurityGroupCommand,
+  DescribeSecurityGroupsCommand,
+  type IpPermission,
+  RevokeSecurityGroupIngressCommand,
+  type SecurityGroup,
+} from '@aws-sdk/client-ec2'
+import { isIPv6 } from 'node:net'
+import { UserError } from '../../../errors.ts'
+import { parseCidrs } from '../../net/cidrs.ts'
+import { retry, waitUntil } from '../api/retry.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure } from '../api/errors.ts'
+import type { PortRange } from '../../net/ports.ts'
+import { ofToken, tagAll } from '../tags.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+/** What the group of one host lets in. */
+export interface Openings {
+  readonly sshCidrs: readonly string[]
+  readonly ports: readonly PortRange[]
+}
+
+/** One opening for one range of addresses, so that two lists of them can be compared. */
+interface Rule extends PortRange {
+  readonly cidr: string
+}
+
+const everybody = ['0.0.0.0/0', '::/0']
+
+const rulesFor = ({ sshCidrs, ports }: Openings): readonly Rule[] => [
+  ...sshCidrs.map((cidr): Rule => ({ from: 22, to: 22, protocol: 'tcp', cidr })),
+  ...ports.flatMap((range) => everybody.map((cidr) => ({ ...range, cidr }))),
+]
+
+const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
+  FromPort: from,
+  ToPort: to,
+  IpProtocol: protocol,
+  ...(isIPv6(cidr.split('/')[0] ?? '')
+    ? { Ipv6Ranges: [{ CidrIpv6: cidr }] }
+    : { IpRanges: [{ CidrIp: cidr }] }),
+})
+
+/** The range as {@link parseCidrs} writes it; EC2 may write IPv6 in another way. */
+const canonical = (cidr = ''): string => parseCidrs(cidr)?.[0] ?? cidr
+
+/** The rules that a group has for ranges of addresses. */
+const rulesIn = ({ IpPermissions = [] }: SecurityGroup): readonly Rule[] =>
+  IpPermissions.flatMap(
+    ({ FromPort: from, ToPort: to, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) => {
+      if (from === undefined || to === undefined) return []
+      const protocol = IpProtocol as Rule['protocol']
+      return [
+        ...IpRanges.map(({ CidrIp }) => ({ from, to, protocol, cidr: canonical(CidrIp) })),
+        ...Ipv6Ranges.map(({ CidrIpv6 }) => ({ from, to, protocol, cidr: canonical(CidrIpv6) })),
+      ]
+    },
+  )
+
+const sameRule = (a: Rule, b: Rule): boolean =>
+  a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.cidr === b.cidr
+
+const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
+  rules.some((one) => sameRule(one, rule))
+
+/**
+ * Opens what is not open yet. EC2 refuses a request as a whole where it has one of the rules: then each is asked for by itself.
+ */
+async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise<void> {
+  const there = rulesIn(group)
+  const missing = rulesFor(openings).filter((rule) => !isIn(there, rule))
+  if (missing.length === 0) return
+  const isDuplicate = isFailure('InvalidPermission.Duplicate')
+  const authorize = async (rules: readonly Rule[]): Promise<void> => {
+    const ask = new AuthorizeSecurityGroupIngressCommand({
+      GroupId: group.GroupId,
+      IpPermissions: rules.map(permissionOf),
+    })
+    await retry(ec2.call, isFailure('InvalidGroup.NotFound'), () => ec2.send(ask)).catch(
+      async (error: unknown) => {
+        if (!isDuplicate(error)) throw error
+        if (rules.length > 1) for (const rule of rules) await authorize([rule])
+      },
+    )
+  }
+  await authorize(missing)
+}
+
+/** Closes rules of a group that it is known to have. */
+async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void> {
+  if (rules.length === 0) return
+  const IpPermissions = rules.map(permissionOf)
+  await ec2
+    .send(new RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions }))
+    .catch(async (error: unknown) => {
+      if (!isFailure('InvalidPermission.NotFound')(error)) throw error
+      if (rules.length > 1) for (const rule of rules) await close(ec2, id, [rule])
+    })
+}
+
+/** A range of one address. */
+const isSingle = (cidr: string): boolean =>
+  cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
+
+/** The single addresses that may reach SSH, where an earlier attempt was made from, and that are not wanted now. */
+const leftByEarlier = (group: SecurityGroup, { sshCidrs }: Openings): readonly Rule[] =>
+  rulesIn(group).filter(
+    ({ from, to, protocol, cidr }) =>
+      from === 22 && to === 22 && protocol === 'tcp' && isSingle(cidr) && !sshCidrs.includes(cidr),
+  )
+
+const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
+  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [id] })
+  const { SecurityGroups: [group = { GroupId: id }] = [] } = await ec2.send(ask)
+  return group
+}
+
+/**
+ * Opens what `after` has, and closes what `before` had and `after` has not; rules that are in neither stay. Resolves once the group
+ * shows it. Throws kind `failed` where it does not.
+ */
+export async function moveOpenings(
+  ec2: Ec2,
+  id: string,
+  before: Openings,
+  after: Openings,
+): Promise<void> {
+  const group = await describeGroup(ec2, id)
+  const wanted = rulesFor(after)
+  const closed = rulesFor(before).filter((rule) => !isIn(wanted, rule))
+  const there = rulesIn(group)
+  await open(ec2, group, after)
+  await close(
+    ec2,
+    id,
+    closed.filter((rule) => isIn(there, rule)),
+  )
+  await waitUntil(ec2.call, 'security group', async () => {
+    const now = rulesIn(await describeGroup(ec2, id))
+    const missing = wanted.filter((rule) => !isIn(now, rule))
+    const left = closed.filter((rule) => isIn(now, rule))
+    const [first] = [...missing, ...left]
+    if (first === undefined) return { done: undefined }
+    const { from, cidr } = first
+    return { still: `${id} does not show the change of port ${from} for ${cidr} yet` }
+  })
+}
+
+const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undefined> => {
+  const ask = new DescribeSecurityGroupsCommand({ Filters: [ofToken(token)] })
+  return (await ec2.send(ask)).SecurityGroups?.[0]
+}
+
+/** The group of one host: how it is called, and where it is. */
+export interface WantedGroup {
+  readonly name: string
+  readonly machine: string
+  readonly vpc: string
+  readonly token: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly openings: Openings
+}
+
+/**
+ * Makes a host's own group, unless it is there, and hands its id to `record` before anything else is asked for. Where an
+ * earlier attempt came from somewhere else, that place is let in no longer.
+ */
+export async function ensureGroup(
+  ec2: Ec2,
+  wanted: WantedGroup,
+  record: (id: string) => Promise<void>,
+): Promise<string> {
+  const group = await createGroup(ec2, wanted)
+  const { GroupId: id = '' } = group
+  await record(id)
+  await open(ec2, group, wanted.openings)
+  await close(ec2, id, leftByEarlier(group, wanted.openings))
+  return id
+}
+
+async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup> {
+  const ask = new CreateSecurityGroupCommand({
+    GroupName: wanted.name,
+    Description: `fleet machine ${wanted.machine}`,
+    VpcId: wanted.vpc,
+    TagSpecifications: tagAll(wanted.tags, 'security-group'),
+  })
+  try {
+    const { GroupId = '' } = await ec2.send(ask)
+    return { GroupId }
+  } catch (error) {
+    if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
+  }
+  // Made by an earlier attempt, so it has our token; a group that somebody else called so has not.
+  return retry(
+    ec2.call,
+    (error) => error instanceof UserError,
+    async () => {
+      const group = await findGroup(ec2, wanted.token)
+      if (group !== undefined) return group
+      throw new UserError(
+        'failed',
+        `a security group is called ${wanted.name}, and is not fleet's`,
+        {
+          hint: `remove it: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
+        },
+      )
+    },
+    20_000,
+  )
+}
+
+/** Checks groups that a person brings. Throws kind `usage` where one is missing or in another VPC. */
+export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string): Promise<void> {
+  const ask = new DescribeSecurityGroupsCommand({ GroupIds: [...ids] })
+  const { SecurityGroups = [] } = await ec2.know(ask)
+  for (const { GroupId, VpcId } of SecurityGroups) {
+    if (VpcId === vpc) continue
+    throw new UserError(
+      'usage',
+      `security group ${GroupId} is in ${VpcId}, and the host would be in ${vpc}`,
+      {
+        hint: `name a subnet of ${VpcId} with --subnet, or another group`,
+      },
+    )
+  }
+}

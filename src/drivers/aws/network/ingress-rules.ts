@@ -1,0 +1,62 @@
+import type { Call } from '../../driver.ts'
+import type { AskCaller, CallerAddress } from '../../net/caller-address.ts'
+import { noteOnHostBits, parseCidrs } from '../../net/cidrs.ts'
+import type { AwsOptions } from '../options.ts'
+import type { Openings } from './firewall.ts'
+import { parsePorts } from '../../net/ports.ts'
+
+/** Which kinds of addresses the host may have. */
+export interface Families {
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+}
+
+/** Over IPv6 as well, where the host has it; there, that the caller has none is no trouble. */
+async function askWhereFrom(
+  { ipv4, ipv6 }: Families,
+  ask: AskCaller,
+  call: Call,
+): Promise<readonly CallerAddress[]> {
+  const [over4, over6] = await Promise.all([
+    ipv4 ? ask(4, call) : undefined,
+    ipv6
+      ? ask(6, call).catch((error: unknown) => (ipv4 ? undefined : Promise.reject(error as Error)))
+      : undefined,
+  ])
+  call.signal.throwIfAborted()
+  return [over4, over6].filter((found) => found !== undefined)
+}
+
+/**
+ * What the group of a host lets in, and how to say so; nothing where the person brings groups. Throws kind `unreachable`
+ * where the caller's address is needed and nobody tells it.
+ */
+export async function decideOpenings(
+  options: AwsOptions,
+  families: Families,
+  ask: AskCaller,
+  call: Call,
+): Promise<{ readonly openings: Openings | undefined; readonly notes: readonly string[] }> {
+  if (options.securityGroups !== undefined) {
+    return { openings: undefined, notes: ['what is open is what your security groups say'] }
+  }
+  const ports = options.ports === undefined ? [] : (parsePorts(options.ports) ?? [])
+  const open = options.ports === undefined ? [] : [`everybody may reach port ${options.ports}`]
+  if (options.sshCidr !== undefined) {
+    const sshCidrs = parseCidrs(options.sshCidr) ?? []
+    return {
+      openings: { sshCidrs, ports },
+      notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...noteOnHostBits(options.sshCidr), ...open],
+    }
+  }
+  const found = await askWhereFrom(families, ask, call)
+  return {
+    openings: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },
+    notes: [
+      ...found.map(
+        ({ address, source }) => `SSH is open to ${address} alone, where ${source} sees you`,
+      ),
+      ...open,
+    ],
+  }
+}

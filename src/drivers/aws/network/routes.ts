@@ -1,0 +1,60 @@
+import { DescribeRouteTablesCommand, type RouteTable } from '@aws-sdk/client-ec2'
+import { UserError } from '../../../errors.ts'
+import type { Ec2 } from '../api/ec2-api.ts'
+import { isFailure } from '../api/errors.ts'
+import type { Place, WantedPlace } from '../create/placement.ts'
+
+/** An internet gateway, or what may stand before one: a firewall's endpoint, or its network interface. */
+const waysOut = /^(?:igw|vpce|eni)-/
+
+/** Whether all the internet is reached by a table, and so reaches hosts that have public addresses. */
+const leadsOut = ({ Routes = [] }: RouteTable): boolean =>
+  Routes.some(
+    ({ DestinationCidrBlock, DestinationIpv6CidrBlock, State, ...target }) =>
+      (DestinationCidrBlock === '0.0.0.0/0' || DestinationIpv6CidrBlock === '::/0') &&
+      State !== 'blackhole' &&
+      [target.GatewayId, target.NetworkInterfaceId].some((id) => waysOut.test(id ?? '')),
+  )
+
+/** The table of a subnet: its own, or the main one of its VPC (VPC user guide, "Subnet route tables"). */
+const tableOf = (tables: readonly RouteTable[], { subnet, vpc }: Place): RouteTable | undefined =>
+  tables.find(({ Associations = [] }) =>
+    Associations.some(({ SubnetId }) => SubnetId === subnet),
+  ) ??
+  tables.find(
+    ({ VpcId, Associations = [] }) => VpcId === vpc && Associations.some(({ Main }) => Main),
+  )
+
+/**
+ * Those of the places whose hosts are reached at public addresses. Throws kind `usage` where there is none: nobody would ever log in
+ * there. Who may not look at route tables is spared the check.
+ */
+export async function placesWithInternet(
+  ec2: Ec2,
+  { subnet, vpc }: Pick<WantedPlace, 'subnet' | 'vpc'>,
+  places: readonly Place[],
+): Promise<readonly Place[]> {
+  const vpcs = [...new Set(places.map((place) => place.vpc))]
+  const ask = new DescribeRouteTablesCommand({ Filters: [{ Name: 'vpc-id', Values: vpcs }] })
+  const { RouteTables: tables = [] } = await ec2.know(ask).catch((error: unknown) => {
+    if (!isFailure('UnauthorizedOperation')(error)) throw error
+    return { RouteTables: [] }
+  })
+  const isReached = (place: Place): boolean => {
+    const table = tableOf(tables, place)
+    return table === undefined || leadsOut(table)
+  }
+  const reached = places.filter(isReached)
+  if (reached.length > 0) return reached
+  const where =
+    subnet === undefined
+      ? `no subnet of ${vpc ?? 'the default VPC'} has`
+      : `subnet ${subnet} has no`
+  throw new UserError(
+    'usage',
+    `${where}${subnet === undefined ? ' a' : ''} route to an internet gateway, so that nothing reaches the public address of a host there`,
+    {
+      hint: 'name another with --subnet, or give the host no public address: --private-only, and reach it over a VPN or "via" another machine',
+    },
+  )
+}

@@ -1,0 +1,232 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { ComputeManagementClient } from '@azure/arm-compute'
+import { NetworkManagementClient } from '@azure/arm-network'
+import { ResourceManagementClient } from '@azure/arm-resources'
+import { type PipelinePolicy, RestError } from '@azure/core-rest-pipeline'
+import type { TokenCredential } from '@azure/identity'
+import { setLogLevel } from '@azure/logger'
+import { UserError } from '../../../errors.ts'
+import type { Call } from '../../driver.ts'
+import { fitApiVersion } from './api-version.ts'
+import { type CloudName, clouds } from './clouds.ts'
+import { type Environment, chooseCredential } from './login.ts'
+
+/** Whose hosts: one subscription of one cloud. */
+export interface Account {
+  readonly cloud: CloudName
+  readonly subscription: string
+  readonly tenant?: string | undefined
+}
+
+/** How long to wait for what; tests are quicker. */
+export interface Tempo {
+  /** For the answer to one request. */
+  readonly requestTimeoutMs: number
+  /** Between two questions whether something is done, where Azure does not say. */
+  readonly pollMs: number
+  /** How often a request that failed is repeated. */
+  readonly retries: number
+  /** Before the first repetition; later ones wait longer. */
+  readonly retryMs: number
+  /** The longest wait that Azure may ask for (`Retry-After`). */
+  readonly longestRetryAfterMs: number
+  /** How long another operation may keep a resource busy. */
+  readonly busyMs: number
+}
+
+/** The tempo of the real Azure. */
+export const azureTempo: Tempo = {
+  requestTimeoutMs: 60_000,
+  pollMs: 3000,
+  retries: 3,
+  retryMs: 1000,
+  longestRetryAfterMs: 120_000,
+  busyMs: 300_000,
+}
+
+/** Azure Resource Manager, as one account sees it. */
+export interface AzureApi {
+  readonly account: Account
+  readonly tempo: Tempo
+  readonly compute: ComputeManagementClient
+  readonly network: NetworkManagementClient
+  readonly resources: ResourceManagementClient
+  /**
+   * Asks a question whose answer serves many hosts once, and again when the answer is older than `maxAgeMs` (default: never). A
+   * question that failed is asked again.
+   */
+  readonly once: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
+}
+
+/** Keeps answers for {@link AzureApi.once}. */
+function keepAnswers(): AzureApi['once'] {
+  const answers = new Map<string, { readonly asked: number; readonly answer: Promise<unknown> }>()
+  return async <T>(question: string, ask: () => Promise<T>, maxAgeMs = Infinity): Promise<T> => {
+    const known = answers.get(question)
+    if (known !== undefined && performance.now() - known.asked < maxAgeMs) {
+      return known.answer as Promise<T>
+    }
+    const answer = ask()
+    const kept = { asked: performance.now(), answer }
+    answers.set(question, kept)
+    try {
+      return await answer
+    } catch (error) {
+      if (answers.get(question) === kept) answers.delete(question)
+      throw error
+    }
+  }
+}
+
+/** Gives the API of an account; the same one for the same account, so that one login serves all. */
+export type OpenApi = (account: Account, call: Call) => AzureApi
+
+/** A request that is never answered is made again, as one whose connection broke: none does harm twice. */
+const timeLimit = (milliseconds: number): PipelinePolicy => ({
+  name: 'fleetTimeLimit',
+  async sendRequest(request, next) {
+    request.timeout = milliseconds
+    try {
+      return await next(request)
+    } catch (error) {
+      const isLate = error instanceof Error && error.name === 'AbortError'
+      if (!isLate || request.abortSignal?.aborted) throw error
+      throw new RestError('Azure did not answer in time', { code: 'ETIMEDOUT', request })
+    }
+  },
+})
+
+/** A call under way, and the step that it told last. */
+interface CurrentCall {
+  readonly call: Call
+  step: string | undefined
+  /** A wait has taken the place of the step. */
+  isWaiting: boolean
+}
+
+/** What makes the requests at hand: a client serves many calls. */
+const current = new AsyncLocalStorage<CurrentCall>()
+
+/** Does the work of one call; what its requests wait for is told as its progress. */
+export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+  const now: CurrentCall = { call, step: undefined, isWaiting: false }
+  return current.run(now, () =>
+    work({
+      signal: call.signal,
+      progress(step, detail) {
+        now.step = step
+        call.progress(step, detail)
+      },
+    }),
+  )
+}
+
+/** Waits that are shorter are not told, in seconds. */
+const shortWait = 2
+
+/**
+ * The SDK waits as long as Azure asks for in `Retry-After` (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
+ * without a word. Azure may also ask for an hour, which is too long.
+ */
+const waitLimit = (milliseconds: number): PipelinePolicy => ({
+  name: 'fleetWaitLimit',
+  async sendRequest(request, next) {
+    const response = await next(request)
+    const seconds = Number(response.headers.get('retry-after'))
+    const now = current.getStore()
+    if ((response.status !== 429 && response.status !== 503) || !(seconds > 0)) {
+      if (now?.isWaiting && now.step !== undefined) now.call.progress(now.step)
+      if (now !== undefined) now.isWaiting = false
+      return response
+    }
+    if (response.status === 429 && seconds * 1000 > milliseconds) {
+      throw new UserError('failed', `Azure asks to wait ${seconds} s before the next request`, {
+        hint: 'the subscription makes too many requests; try again later',
+      })
+    }
+    if (seconds < shortWait || now === undefined) return response
+    now.isWaiting = true
+    now.call.progress('wait for Azure', `it takes no more requests for ${seconds} s`)
+    return response
+  },
+})
+
+/** What an answer of Resource Manager says of a refusal: `{"error": {"code": …, "message": …}}`. */
+function errorIn(text: string | null | undefined): { code?: string; message?: string } {
+  try {
+    const { error } = JSON.parse(text ?? '') as { error?: { code?: unknown; message?: unknown } }
+    const { code, message } = error ?? {}
+    return {
+      ...(typeof code === 'string' && { code }),
+      ...(typeof message === 'string' && { message }),
+    }
+  } catch {
+    return {}
+  }
+}
+
+/** The lists of the SDK tell of a refusal only that it came: what Azure said is put into the error. */
+const refusals: PipelinePolicy = {
+  name: 'fleetRefusals',
+  async sendRequest(request, next) {
+    const response = await next(request)
+    const { status, bodyAsText } = response
+    const isRefusal = status >= 400 && status !== 401 && status !== 404 && status !== 429
+    if (!isRefusal || request.method !== 'GET') return response
+    const { code, message } = errorIn(bodyAsText)
+    if (message === undefined) return response
+    throw new RestError(message, {
+      ...(code !== undefined && { code }),
+      statusCode: status,
+      request,
+      response,
+    })
+  },
+}
+
+function open(account: Account, credential: TokenCredential, tempo: Tempo): AzureApi {
+  const { resourceManager: endpoint } = clouds[account.cloud]
+  const scopes = [`${endpoint}/.default`]
+  const options = {
+    endpoint,
+    userAgentOptions: { userAgentPrefix: 'fleet' },
+    retryOptions: { maxRetries: tempo.retries, retryDelayInMs: tempo.retryMs },
+    additionalPolicies: [
+      { policy: refusals, position: 'perCall' as const },
+      { policy: fitApiVersion(), position: 'perRetry' as const },
+      { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
+      { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
+    ],
+  }
+  const older = { ...options, credentialScopes: scopes }
+  const { subscription } = account
+  return {
+    account,
+    tempo,
+    once: keepAnswers(),
+    compute: new ComputeManagementClient(credential, subscription, {
+      ...options,
+      credentials: { scopes },
+    }),
+    network: new NetworkManagementClient(credential, subscription, older),
+    resources: new ResourceManagementClient(credential, subscription, older),
+  }
+}
+
+/** Opens accounts of Azure with the logins that `env` leads to. */
+export function openAzure(env: Environment, tempo: Tempo): OpenApi {
+  // The SDK's log has the signed addresses of operations in it, whatever AZURE_LOG_LEVEL asks for.
+  setLogLevel()
+  const opened = new Map<string, AzureApi>()
+  const credentials = new Map<string, TokenCredential>()
+  return (account, call) => {
+    const { cloud, subscription, tenant } = account
+    const login = `${cloud}/${tenant}`
+    const credential = credentials.get(login) ?? chooseCredential(env, cloud, tenant, call)
+    credentials.set(login, credential)
+    const key = `${login}/${subscription}`
+    const api = opened.get(key) ?? open(account, credential, tempo)
+    opened.set(key, api)
+    return api
+  }
+}

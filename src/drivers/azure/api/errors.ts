@@ -1,0 +1,228 @@
+import { type ErrorKind, UserError, codeOf } from '../../../errors.ts'
+import { codeOfRefusal, statusOfRefusal, wordsOfRefusal } from './refusal.ts'
+
+/** What a refusal means, and what to do about it. */
+interface Failure {
+  readonly kind: ErrorKind
+  readonly text: string
+  readonly hint: string
+}
+
+const otherSize =
+  'choose another --size, --zone or --location: fleet create NAME --driver azure --size SIZE'
+const noCapacity: Failure = {
+  kind: 'failed',
+  text: 'Azure has no capacity for this size there at the moment',
+  hint: `repeat the command later, or ${otherSize}`,
+}
+const overQuota: Failure = {
+  kind: 'usage',
+  text: 'the quota of the subscription is exceeded',
+  hint: 'ask for more in the portal (Quotas), or use another --size or --location',
+}
+const notAllowed: Failure = {
+  kind: 'credentials',
+  text: 'the login is not allowed to do this',
+  hint: 'assign it the role of docs/drivers/azure.md there; a new assignment takes some minutes',
+}
+const loginAgain: Failure = {
+  kind: 'credentials',
+  text: 'Azure does not accept the login',
+  hint: 'run az login again, or check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
+}
+const noLogin: Failure = {
+  kind: 'credentials',
+  text: 'no login to Azure was found',
+  hint: 'run az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
+}
+const badImage: Failure = {
+  kind: 'usage',
+  text: 'there is no such image there',
+  hint: 'name one by --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an id',
+}
+const inUse: Failure = {
+  kind: 'failed',
+  text: 'something else uses what fleet made, so it cannot be removed',
+  hint: 'detach it, then repeat the command',
+}
+const unreachable: Failure = {
+  kind: 'unreachable',
+  text: 'Azure cannot be reached',
+  hint: 'check the network; HTTPS_PROXY is honoured',
+}
+
+/** By Azure's code for the refusal; those of Microsoft.Compute, Microsoft.Network and Resource Manager. */
+const failures: Readonly<Record<string, Failure>> = {
+  SkuNotAvailable: {
+    kind: 'usage',
+    text: 'the size is not available to the subscription there',
+    hint: otherSize,
+  },
+  AllocationFailed: noCapacity,
+  ZonalAllocationFailed: noCapacity,
+  OverconstrainedAllocationRequest: noCapacity,
+  OverconstrainedZonalAllocationRequest: noCapacity,
+  QuotaExceeded: overQuota,
+  PublicIPCountLimitReached: overQuota,
+  ResourceCountExceedsLimitDueToTemplate: overQuota,
+  RequestDisallowedByPolicy: {
+    kind: 'usage',
+    text: 'a policy of the subscription forbids it',
+    hint: 'choose what the policy allows (--location, --size, --tags …), or ask who owns it for an exemption',
+  },
+  MissingSubscriptionRegistration: {
+    kind: 'usage',
+    text: 'the subscription is not registered for this kind of resource',
+    hint: 'consent by --register-providers, or run: az provider register --namespace Microsoft.Compute',
+  },
+  AuthorizationFailed: notAllowed,
+  LinkedAuthorizationFailed: notAllowed,
+  InvalidAuthenticationToken: loginAgain,
+  InvalidAuthenticationTokenTenant: loginAgain,
+  ExpiredAuthenticationToken: loginAgain,
+  AuthenticationFailed: loginAgain,
+  SubscriptionNotFound: {
+    kind: 'usage',
+    text: 'the login sees no such subscription',
+    hint: 'check --subscription, or log in to its tenant: --tenant',
+  },
+  ReadOnlyDisabledSubscription: {
+    kind: 'usage',
+    text: 'the subscription is disabled and can only be read',
+    hint: 'enable it in the portal',
+  },
+  ResourceGroupNotFound: {
+    kind: 'usage',
+    text: 'there is no such resource group',
+    hint: 'check --resource-group and --subscription',
+  },
+  ScopeLocked: {
+    kind: 'failed',
+    text: 'a lock forbids it',
+    hint: 'remove the lock in the portal, then repeat the command',
+  },
+  PlatformImageNotFound: badImage,
+  ImageNotFound: badImage,
+  MarketplacePurchaseEligibilityFailed: {
+    kind: 'usage',
+    text: 'the terms of the image are not accepted',
+    hint: 'accept them: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+  },
+  ResourcePurchaseValidationFailed: {
+    kind: 'usage',
+    text: 'the terms of the image are not accepted',
+    hint: 'accept them: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+  },
+  EncryptionAtHost: {
+    kind: 'usage',
+    text: 'encryption at host is not enabled for the subscription',
+    hint: 'enable it: az feature register --namespace Microsoft.Compute --name EncryptionAtHost',
+  },
+  DnsRecordInUse: {
+    kind: 'usage',
+    text: 'the DNS label is taken',
+    hint: 'choose another --dns-label',
+  },
+  NicInUse: inUse,
+  PublicIPAddressCannotBeDeleted: inUse,
+  InUseNetworkSecurityGroupCannotBeDeleted: inUse,
+  InUseSubnetCannotBeDeleted: inUse,
+  CannotDeleteDiskInUse: inUse,
+  TooManyRequests: {
+    kind: 'failed',
+    text: 'Azure takes no more requests for the moment',
+    hint: 'repeat the command in a few minutes',
+  },
+  CredentialUnavailableError: noLogin,
+  AggregateAuthenticationError: noLogin,
+  AuthenticationError: loginAgain,
+  AuthenticationRequiredError: loginAgain,
+  ENOTFOUND: unreachable,
+  ECONNREFUSED: unreachable,
+  ECONNRESET: unreachable,
+  ETIMEDOUT: unreachable,
+  EAI_AGAIN: unreachable,
+  EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  REQUEST_SEND_ERROR: unreachable,
+}
+
+function failureOf(error: Error): Failure | undefined {
+  const code = codeOfRefusal(error) ?? ''
+  // OperationNotAllowed is also what a machine in the wrong state answers.
+  if (code === 'OperationNotAllowed' && /quota/i.test(error.message)) return overQuota
+  if (/EncryptionAtHost/i.test(error.message)) return failures['EncryptionAtHost']
+  const status = statusOfRefusal(error)
+  if (status === 429) return failures['TooManyRequests']
+  return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
+}
+
+/** Right and scope in the two refusals of Azure that name them. */
+const missingRight = [
+  /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
+  /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
+]
+
+/** The right that a refusal says is missing; nothing where it says none. */
+function rightMissingIn(words: string): string | undefined {
+  const [, right, scope] = missingRight.map((one) => one.exec(words)).find(Boolean) ?? []
+  return right === undefined ? undefined : `the login lacks the right ${right} on ${scope}`
+}
+
+/** What Microsoft Entra says of a refused login (https://learn.microsoft.com/entra/identity-platform/reference-error-codes): its one sentence. */
+const entraSentence = /AADSTS\d+: [^.]*/
+
+/** What `az`, which fetches tokens itself, says where it has no network. */
+const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
+
+/** Of what the SDK says of a login, in characters. */
+const longestReason = 200
+
+/** Says why there is no login, without the pages that the SDK says of each kind that it tried. */
+function explainLogin(error: Error): UserError | undefined {
+  const failure = failures[error.name]
+  if (failure !== noLogin && failure !== loginAgain) return undefined
+  if (offlineAz.test(error.message)) {
+    return new UserError('unreachable', 'az cannot reach the login of Azure', {
+      hint: unreachable.hint,
+    })
+  }
+  const sentence = entraSentence.exec(error.message)?.[0]
+  // A session of az that has expired is among the kinds that were tried.
+  if (sentence !== undefined) {
+    return new UserError('credentials', `${loginAgain.text}: ${sentence}`, {
+      hint: loginAgain.hint,
+    })
+  }
+  const reason = wordsOfRefusal(error).replaceAll(/ *To troubleshoot, visit \S+/g, '')
+  const because = failure === noLogin ? '' : `: ${reason.slice(0, longestReason)}`
+  return new UserError(failure.kind, `${failure.text}${because}`, { hint: failure.hint })
+}
+
+const isSdkError = (error: Error): boolean =>
+  error.name === 'RestError' || codeOfRefusal(error) !== undefined
+
+/**
+ * Says what a failure of the SDK means. Nothing of the request goes into it: its headers and body have secrets.
+ * Whatever is no answer of Azure's stays as it is.
+ */
+export function explainFailure(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason
+  if (!(error instanceof Error) || error instanceof UserError) return error
+  const login = explainLogin(error)
+  if (login !== undefined) return login
+  const words = wordsOfRefusal(error)
+  const failure = failureOf(error)
+  const right = rightMissingIn(words)
+  if (failure === notAllowed && right !== undefined) {
+    const ownGroup = right.includes('resourceGroups/write')
+    const hint = `${ownGroup ? 'name a resource group of yours with --resource-group, or ' : ''}${failure.hint}`
+    return new UserError(failure.kind, right, { hint })
+  }
+  if (failure !== undefined) {
+    return new UserError(failure.kind, `${failure.text}: ${words}`, { hint: failure.hint })
+  }
+  if (!isSdkError(error)) return error
+  const code = codeOfRefusal(error) ?? statusOfRefusal(error)
+  return new UserError('failed', `Azure refused: ${words}${code === undefined ? '' : ` (${code})`}`)
+}

@@ -1,0 +1,89 @@
+import { isIP } from 'node:net'
+import { type HttpClient, RestError, createDefaultHttpClient } from '@azure/core-rest-pipeline'
+import type { TokenCredential } from '@azure/identity'
+import { UserError, codeOf, messageOf } from '../../../errors.ts'
+import type { Environment } from './login.ts'
+
+/** What the environment names as the endpoint of a managed identity: App Service, Azure Arc, Cloud Shell, pods of Kubernetes. */
+const endpointVariables = [
+  'IDENTITY_ENDPOINT',
+  'IMDS_ENDPOINT',
+  'MSI_ENDPOINT',
+  'AZURE_POD_IDENTITY_AUTHORITY_HOST',
+] as const
+
+/**
+ * The instance metadata service answers only on the virtual machine itself, at a link-local address, and must not be asked through a proxy
+ * (https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service, "Proxies").
+ */
+const isLinkLocal = (host: string): boolean => isIP(host) === 4 && host.startsWith('169.254.')
+
+const hostOf = (url: string): string | undefined =>
+  URL.canParse(url) ? new URL(url).host : undefined
+
+/** How long the endpoint of a managed identity may take, in milliseconds: it is one hop away, and mostly not there at all. */
+const endpointTimeout = 3000
+
+const notThere = 'the endpoint of managed identities cannot be reached'
+
+/** Whether an error tells that no connection came about, rather than what the other side answered. */
+const isConnectionError = (error: unknown): boolean =>
+  error instanceof RestError && error.response === undefined && error.name !== 'AbortError'
+
+/** A login, and the client that it makes its requests with. */
+export interface LoginClient {
+  readonly httpClient: HttpClient
+  /** Has a failure to connect told as what it is: the login's own errors say that it was refused. */
+  readonly telling: (credential: TokenCredential) => TokenCredential
+}
+
+/** Opens a client for a login: managed identities are asked directly, and hosts that cannot be reached are remembered. */
+export function openLoginClient(env: Environment): LoginClient {
+  const client = createDefaultHttpClient()
+  const endpoints = new Set(endpointVariables.map((name) => hostOf(env[name] ?? '')))
+  let unreached: { readonly host: string; readonly error: unknown } | undefined
+
+  const httpClient: HttpClient = {
+    async sendRequest(request) {
+      const { host, hostname } = new URL(request.url)
+      if (!isLinkLocal(hostname) && !endpoints.has(host)) {
+        try {
+          const response = await client.sendRequest(request)
+          unreached = undefined
+          return response
+        } catch (error) {
+          if (isConnectionError(error)) unreached = { host, error }
+          throw error
+        }
+      }
+      delete request.proxySettings
+      delete request.agent
+      request.timeout ||= endpointTimeout
+      try {
+        return await client.sendRequest(request)
+      } catch (error) {
+        // Without a code that the SDK would repeat the request for: where there is no such endpoint, there is none a second later.
+        throw isConnectionError(error) ? new RestError(notThere, { request }) : error
+      }
+    },
+  }
+
+  return {
+    httpClient,
+    telling: (credential) => ({
+      async getToken(...request) {
+        try {
+          return await credential.getToken(...request)
+        } catch (error) {
+          if (unreached === undefined) throw error
+          const { host, error: reason } = unreached
+          throw new UserError(
+            'unreachable',
+            `the login of Azure, ${host}, cannot be reached: ${codeOf(reason) ?? messageOf(reason)}`,
+            { hint: 'check the network; behind a proxy, set HTTPS_PROXY', cause: error },
+          )
+        }
+      },
+    }),
+  }
+}

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Provider } from '@azure/arm-resources'
+import { UserError } from '../../../errors.ts'
+import { nearest } from '../../../machine/nearest.ts'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from './azure-api.ts'
+import type { Checked } from './unchecked-decision.ts'
+import { allSettled } from './timeouts.ts'
+import { orForbidden } from './refusal.ts'
+
+/** How long an answer counts, in milliseconds: somebody may register the subscription meanwhile. */
+const registrationAge = 60_000
+
+const needed = ['Microsoft.Compute', 'Microsoft.Network'] as const
+
+async function register(api: AzureApi, namespace: string, call: Call): Promise<Provider> {
+  const options = { abortSignal: call.signal }
+  const step = `registering ${namespace} in the subscription`
+  call.progress(step)
+  let provider: Provider = await api.resources.providers.register(namespace, options)
+  while (provider.registrationState !== 'Registered') {
+    call.progress(step, `${provider.registrationState}; this takes minutes`)
+    await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
+    provider = await api.resources.providers.get(namespace, options)
+  }
+  return provider
+}
+
+/** Finds that a provider is registered, or registers it; nothing where the login may not ask. */
+async function requireProvider(
+  api: AzureApi,
+  namespace: string,
+  mayRegister: boolean,
+  call: Call,
+): Promise<Provider | undefined> {
+  const options = { abortSignal: call.signal }
+  const ask = (): Promise<Provider> => api.resources.providers.get(namespace, options)
+  const provider = await orForbidden(api.once(`provider ${namespace}`, ask, registrationAge))
+  if (provider === undefined) return undefined
+  if (provider.registrationState === 'Registered') return provider
+  if (mayRegister) return register(api, namespace, call)
+  throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
+    hint: `consent by --register-providers, or run: az provider register --namespace ${namespace}`,
+  })
+}
+
+const spell = (location: string): string => location.replaceAll(' ', '').toLowerCase()
+
+/**
+ * Checks that the subscription is registered for what a host consists of, registering it where that is consented
+ * to, and that there is such a location. Gives the location as Azure spells it. A login that may not ask is not stopped by that: Azure
+ * itself refuses what cannot be. Throws kind `usage`.
+ */
+export async function checkSubscription(
+  api: AzureApi,
+  wanted: string,
+  mayRegister: boolean,
+  call: Call,
+): Promise<Checked<string>> {
+  const [compute] = await allSettled(
+    needed.map((namespace) => requireProvider(api, namespace, mayRegister, call)),
+  )
+  const location = spell(wanted)
+  if (compute === undefined) return { value: location, unchecked: 'the location' }
+  const machines = compute.resourceTypes?.find(
+    ({ resourceType }) => resourceType === 'virtualMachines',
+  )
+  const locations = (machines?.locations ?? []).map(spell)
+  if (locations.includes(location)) return { value: location }
+  const near = nearest(location, locations)
+  throw new UserError('usage', `Azure has no location ${wanted} for virtual machines`, {
+    hint: near === undefined ? 'az account list-locations --output table' : `did you mean ${near}?`,
+  })
+}

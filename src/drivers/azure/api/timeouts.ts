@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Call } from '../../driver.ts'
+import type { Tempo } from './azure-api.ts'
+import { codeOfRefusal } from './refusal.ts'
+
+/**
+ * What Azure answers while another operation has the resource, or for a while after one had it: a retry succeeds.
+ * An interface stays reserved for a machine that could not be made for three minutes.
+ */
+const busy = new Set([
+  'AnotherOperationInProgress',
+  'RetryableError',
+  'RetryableErrorDueToAnotherOperation',
+  'NicReservedForAnotherVm',
+  'NicInUse',
+  'InUseNetworkSecurityGroupCannotBeDeleted',
+  'InUseSubnetCannotBeDeleted',
+  'PublicIPAddressCannotBeDeleted',
+  'OperationPreempted',
+  'ResourceGroupBeingDeleted',
+  'AttachDiskWhileBeingDetached',
+  'CannotDeleteDiskInUse',
+])
+
+/** Tries again while something else keeps the resource busy. */
+export async function whileBusy<T>(
+  tempo: Tempo,
+  call: Call,
+  step: string,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const end = performance.now() + tempo.busyMs
+  for (let wait = tempo.pollMs; ; wait = Math.min(wait * 2, tempo.pollMs * 8)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const code = codeOfRefusal(error) ?? ''
+      if (!busy.has(code) || performance.now() > end) throw error
+      call.progress(step, `Azure is still busy with it (${code})`)
+    }
+    await sleep(wait * (1 + Math.random() / 4), undefined, { signal: call.signal })
+  }
+}
+
+/** Waits for all, then throws the first failure: nothing goes on unseen. */
+export async function allSettled<const T extends readonly unknown[]>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const results = await Promise.allSettled(promises)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as {
+    -readonly [K in keyof T]: Awaited<T[K]>
+  }
+}

@@ -1,0 +1,112 @@
+import type { NetworkInterfaceIPConfiguration } from '@azure/arm-network'
+import type { VirtualMachine } from '@azure/arm-compute'
+import { yesOrNo } from '../../differences.ts'
+import type { Call, RecalledHost } from '../../driver.ts'
+import { requireAddress } from '../machine/addresses.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
+import { namesOf } from '../names.ts'
+import type { AzureOptions } from '../options.ts'
+import { type PlanContext, chooseAccount } from './plan.ts'
+import { orGone } from '../api/refusal.ts'
+import { usageError } from '../api/usage-error.ts'
+
+/** What an id says: where a virtual machine is, and in which subscription where it says that. */
+interface ParsedId {
+  readonly subscription?: string | undefined
+  readonly group: string
+  readonly name: string
+}
+
+/** Reads a full id, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
+function parseId(id: string): ParsedId {
+  const full =
+    /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/virtualMachines\/([^/]+)$/i
+  const [, subscription, group, name] = full.exec(id) ?? /^()([^/]+)\/([^/]+)$/.exec(id) ?? []
+  if (group !== undefined && name !== undefined) {
+    return { subscription: subscription || undefined, group, name }
+  }
+  throw usageError(
+    `${id} is no id of a virtual machine in Azure`,
+    'say GROUP/NAME, or all of it: az vm show --resource-group GROUP --name NAME --query id',
+  )
+}
+
+/** The one that is marked as primary: Azure marks it only where there are several. */
+const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
+  items: readonly Item[] = [],
+): Item | undefined => items.find(({ primary }) => primary) ?? items[0]
+
+async function findConfiguration(
+  { network }: AzureApi,
+  machine: VirtualMachine,
+  { signal: abortSignal }: Call,
+): Promise<{ readonly nic: string; readonly configuration?: NetworkInterfaceIPConfiguration }> {
+  const nic = primaryOf(machine.networkProfile?.networkInterfaces)?.id ?? ''
+  const { group, name } = locate(nic)
+  const found = await network.networkInterfaces.get(group, name, { abortSignal })
+  const configuration = primaryOf(found.ipConfigurations)
+  return { nic, ...(configuration && { configuration }) }
+}
+
+/** What gives the host the address that is asked for. */
+async function findAddressPart(
+  api: AzureApi,
+  machine: VirtualMachine,
+  isPrivate: boolean,
+  call: Call,
+): Promise<Place['addressedBy']> {
+  const { nic, configuration } = await findConfiguration(api, machine, call)
+  if (isPrivate) return locate(nic)
+  const id = configuration?.publicIPAddress?.id
+  if (id !== undefined) return locate(id)
+  throw usageError(
+    `${machine.name} has no public address`,
+    `say --private-only where ${configuration?.privateIPAddress ?? 'its private one'} can be reached from here`,
+  )
+}
+
+/** See `Driver.recall`. The record has no token and names a group of somebody's: nothing of it is fleet's to remove. */
+export async function recallHost(
+  { openApi, env }: Pick<PlanContext, 'openApi' | 'env'>,
+  id: string,
+  options: Partial<AzureOptions>,
+  call: Call,
+): Promise<RecalledHost> {
+  const { subscription = options.subscription, group, name } = parseId(id)
+  const { cloud = 'public', tenant, privateOnly: isPrivate = false } = options
+  const account = await chooseAccount({ cloud, tenant, subscription }, env, call)
+  const api = openApi(account, call)
+  const asking = { abortSignal: call.signal }
+  const machine = await orGone(api.compute.virtualMachines.get(group, name, asking))
+  if (machine === undefined) {
+    throw usageError(
+      `there is no virtual machine ${name} in the resource group ${group}`,
+      'check its id, and say --subscription and --tenant where it is elsewhere',
+    )
+  }
+  if (machine.storageProfile?.osDisk?.osType === 'Windows') {
+    throw usageError(`${name} runs Windows`, 'fleet takes in hosts with Linux')
+  }
+  const addressedBy = await findAddressPart(api, machine, isPrivate, call)
+  const names = namesOf(machine.name ?? name)
+  const place = { account, group, ownGroup: false, isPrivate, names, addressedBy }
+  const user = options.user ?? machine.osProfile?.adminUsername
+  const size = machine.hardwareProfile?.vmSize
+  const disk = machine.storageProfile?.osDisk?.diskSizeGB
+  const { securityType, encryptionAtHost } = machine.securityProfile ?? {}
+  return {
+    id: machineId(place),
+    address: await requireAddress(api, place, call),
+    ...(user !== undefined && { user }),
+    resources: {
+      ...recordPlace(place),
+      location: machine.location,
+      ...(size !== undefined && { size }),
+      ...(disk !== undefined && { disk: String(disk) }),
+      ...(securityType !== undefined && { securityType }),
+      ...(encryptionAtHost !== undefined && { encryptionAtHost: yesOrNo(encryptionAtHost) }),
+    },
+    options: { location: machine.location, ...(size !== undefined && { size }) },
+  }
+}

@@ -1,0 +1,128 @@
+import { UserError } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Resources } from '../../driver.ts'
+import { foreignHint } from '../../tagged.ts'
+import type { Account } from '../api/azure-api.ts'
+import { isCloudName } from '../api/clouds.ts'
+import { type Names, nameEnding, namesOf, ownGroupName } from '../names.ts'
+
+/** Something in a resource group. */
+export interface Located {
+  readonly group: string
+  readonly name: string
+}
+
+/** Where a host is, and what its parts are called: enough to find all of it. */
+export interface Place {
+  readonly account: Account
+  readonly group: string
+  /** The group is the host's own, made with it and removed with it. */
+  readonly ownGroup: boolean
+  /** It has no public address. */
+  readonly isPrivate: boolean
+  readonly names: Names
+  /** What gives it its address, where that is not called as fleet does it: of a host that somebody else made. */
+  readonly addressedBy?: Located | undefined
+}
+
+/** What an id of a resource leads to. */
+export function locate(id = ''): Located {
+  const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
+  return { group, name }
+}
+
+/** What gives a host its address: its network interface where it is private, else its public address. */
+export const addressPart = ({ addressedBy, isPrivate, group, names }: Place): Located =>
+  addressedBy ?? { group, name: isPrivate ? names.networkInterface : names.publicAddress }
+
+/** The id of a host's virtual machine. Azure itself answers it in one spelling or another. */
+export const machineId = ({ account, group, names }: Place): string =>
+  `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
+
+/** A place, as the record of a host keeps it. */
+export const recordPlace = ({
+  account,
+  group,
+  ownGroup,
+  isPrivate,
+  names,
+  addressedBy,
+}: Place): Resources => ({
+  ...(account.cloud !== 'public' && { cloud: account.cloud }),
+  ...(account.tenant !== undefined && { tenant: account.tenant }),
+  subscription: account.subscription,
+  group,
+  ...(!ownGroup && { groupOwner: 'you' }),
+  name: names.machine,
+  ...(isPrivate && { access: 'private' }),
+  ...(addressedBy && { addressedBy: `${addressedBy.group}/${addressedBy.name}` }),
+})
+
+/** What Azure calls subscriptions, tenants, groups and their resources: one part of a path each, and no `.` or `..`. */
+const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
+
+/** Throws kind `inventory` for a value that would lead a request elsewhere: it becomes part of an address. */
+function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
+  for (const [key, value] of Object.entries(parts)) {
+    if (value === undefined || pathPart.test(value)) continue
+    throw new UserError(
+      'inventory',
+      `the record has a ${key} that Azure cannot have: ${JSON.stringify(value)}`,
+      {
+        hint: 'correct `resources` under host: in the inventory',
+      },
+    )
+  }
+}
+
+/** Throws kind `inventory` where names are not those that fleet gives what it makes for this token. */
+function checkNames({
+  token,
+  group,
+  ownGroup,
+  name,
+}: Pick<Place, 'group' | 'ownGroup'> & {
+  readonly token: string | undefined
+  readonly name: string
+}): void {
+  const isOwnName = token === undefined || name.endsWith(nameEnding(token))
+  const isOwnGroup = !ownGroup || (token !== undefined && group === ownGroupName(name))
+  if (isOwnName && isOwnGroup) return
+  const what = isOwnName ? `the resource group ${group}` : `the name ${name}`
+  throw new UserError('inventory', `the record has ${what}, which is not what fleet made for it`, {
+    hint: foreignHint,
+  })
+}
+
+/** The place that a record keeps; nothing where no attempt came as far as choosing one. */
+export function readPlace({ token, resources = {} }: HostRecord): Place | undefined {
+  const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
+  const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
+  if (subscription === undefined || group === undefined || name === undefined) return undefined
+  if (!isCloudName(cloud)) {
+    throw new UserError('inventory', `the record names an unknown Azure cloud, ${cloud}`)
+  }
+  checkParts({ tenant, subscription, group, name, addressedBy: more[0] })
+  checkParts({ addressedBy: addressGroup })
+  checkParts({ addressedBy: addressName })
+  const ownGroup = groupOwner !== 'you'
+  checkNames({ token, group, ownGroup, name })
+  return {
+    account: { cloud, subscription, tenant },
+    group,
+    ownGroup,
+    isPrivate: access === 'private',
+    names: namesOf(name),
+    ...(addressGroup !== undefined &&
+      addressName !== undefined && { addressedBy: { group: addressGroup, name: addressName } }),
+  }
+}
+
+/** As {@link readPlace}, for hosts that must have one. */
+export function requirePlace(host: HostRecord): Place {
+  const place = readPlace(host)
+  if (place !== undefined) return place
+  throw new UserError('inventory', 'the record does not say where in Azure the host is', {
+    hint: 'remove the machine and create it again',
+  })
+}

@@ -1,0 +1,148 @@
+import type { ImageReference, Plan, VirtualMachineImage } from '@azure/arm-compute'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { releases } from './image-names.ts'
+import type { Checked } from '../api/unchecked-decision.ts'
+import { orForbidden, orGone } from '../api/refusal.ts'
+import type { Size } from './sizes.ts'
+import { usageError } from '../api/usage-error.ts'
+import { shellQuote } from '../../../shell-quote.ts'
+
+/** An image, as the request for a virtual machine names it. */
+export interface Image {
+  /** What is recorded: a URN with its version, or an id. */
+  readonly name: string
+  readonly reference: ImageReference
+  /** Of an image that is sold: whose terms have to be accepted. */
+  readonly plan?: Plan
+}
+
+/** What an image says of the machines that it boots on. */
+interface Needs {
+  readonly architecture?: string | undefined
+  readonly hyperVGeneration?: string | undefined
+}
+
+function checkFit(
+  name: string,
+  size: Size,
+  { architecture = 'x64', hyperVGeneration }: Needs,
+): void {
+  if (architecture.toLowerCase() !== size.architecture.toLowerCase()) {
+    throw usageError(
+      `image ${name} is for ${architecture}, size ${size.name} is ${size.architecture}`,
+      'choose another --image or --size',
+    )
+  }
+  if (hyperVGeneration !== undefined && !size.generations.includes(hyperVGeneration)) {
+    throw usageError(
+      `image ${name} is of generation ${hyperVGeneration}, size ${size.name} boots ${size.generations.join(', ')} only`,
+      'choose another --image or --size',
+    )
+  }
+}
+
+function skuFor(image: string, size: Size): readonly [string, string, string, string] {
+  const release = releases[image]
+  if (release === undefined) return image.split(':') as [string, string, string, string]
+  const x64 = size.generations.includes('V2') ? release.x64 : release.x64Generation1
+  const sku = size.architecture === 'Arm64' ? release.arm64 : x64
+  return [release.publisher, release.offer, sku, 'latest']
+}
+
+function planOf({ plan }: VirtualMachineImage): { plan?: Plan } {
+  if (plan === undefined) return {}
+  return { plan: { name: plan.name, publisher: plan.publisher, product: plan.product } }
+}
+
+async function findMarketplaceImage(
+  { compute, once }: AzureApi,
+  location: string,
+  image: string,
+  size: Size,
+  { signal: abortSignal }: Call,
+): Promise<Image> {
+  const [publisher, offer, sku, wanted] = skuFor(image, size)
+  const urn = [publisher, offer, sku, wanted].join(':')
+  let version: string | undefined = wanted
+  if (wanted === 'latest') {
+    const options = { top: 1, orderby: 'name desc', abortSignal }
+    const newest = once(`images ${location} ${urn}`, () =>
+      compute.virtualMachineImages.list(location, publisher, offer, sku, options),
+    )
+    version = (await orGone(newest))?.[0]?.name
+  }
+  const exact = version
+  const found =
+    exact === undefined
+      ? undefined
+      : await orGone(
+          once(`image ${location} ${publisher}:${offer}:${sku}:${exact}`, () =>
+            compute.virtualMachineImages.get(location, publisher, offer, sku, exact, {
+              abortSignal,
+            }),
+          ),
+        )
+  if (version === undefined || found === undefined) {
+    throw usageError(
+      `there is no image ${urn} in ${location}`,
+      `az vm image list-skus --location ${shellQuote(location)} --publisher ${shellQuote(publisher)} --offer ${shellQuote(offer)}`,
+    )
+  }
+  const name = [publisher, offer, sku, version].join(':')
+  checkFit(name, size, found)
+  return { name, reference: { publisher, offer, sku, version }, ...planOf(found) }
+}
+
+/** An image that the login may not look up: its version is left to Azure. */
+function imageByName(image: string, size: Size): Checked<Image> {
+  const [publisher, offer, sku, version] = skuFor(image, size)
+  const name = [publisher, offer, sku, version].join(':')
+  return { value: { name, reference: { publisher, offer, sku, version } }, unchecked: 'the image' }
+}
+
+const idParts =
+  /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/(?:images\/([^/]+)|galleries\/([^/]+)\/images\/([^/]+)(?:\/versions\/[^/]+)?)$/i
+
+/** An image of yours: a managed one, or one of a gallery; of a version, or the newest. */
+async function findOwnImage(
+  { compute }: AzureApi,
+  id: string,
+  size: Size,
+  { signal: abortSignal }: Call,
+): Promise<Image> {
+  const [, group = '', managed, gallery = '', definition = ''] = idParts.exec(id) ?? []
+  const found = await orGone<Needs>(
+    managed === undefined
+      ? compute.galleryImages.get(group, gallery, definition, { abortSignal })
+      : compute.images.get(group, managed, { abortSignal }),
+  )
+  if (found === undefined) throw usageError(`there is no image ${id}`, 'check --image')
+  checkFit(id, size, found)
+  return { name: id, reference: { id } }
+}
+
+/**
+ * Finds the image that `image` names in `location`, for what `size` boots. Throws kind `usage` where there is
+ * none, or it does not fit.
+ */
+export async function findImage(
+  api: AzureApi,
+  location: string,
+  image: string,
+  size: Size,
+  call: Call,
+): Promise<Checked<Image>> {
+  if (!image.startsWith('/')) {
+    const found = await orForbidden(findMarketplaceImage(api, location, image, size, call))
+    return found === undefined ? imageByName(image, size) : { value: found }
+  }
+  const [, subscription] = image.split('/').filter((part) => part !== '')
+  if (!idParts.test(image) || subscription?.toLowerCase() !== api.account.subscription) {
+    throw usageError(
+      `${image} is no image of this subscription`,
+      'expected /subscriptions/…/images/NAME or …/galleries/GALLERY/images/NAME[/versions/VERSION]',
+    )
+  }
+  return { value: await findOwnImage(api, image, size, call) }
+}

@@ -1,0 +1,117 @@
+import type { Subnet } from '@azure/arm-network'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { locate } from './host-resources.ts'
+import { orForbidden, orGone } from '../api/refusal.ts'
+import { letsSshThrough } from '../network/ssh-rules.ts'
+import { usageError } from '../api/usage-error.ts'
+
+/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+const placeAge = 5000
+
+/** Checks that a resource group of yours exists. Throws kind `usage`. */
+export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
+  const ask = () => api.resources.resourceGroups.get(group, { abortSignal: call.signal })
+  const found = await orGone(api.once(`group ${group}`, ask, placeAge))
+  if (found === undefined) {
+    throw usageError(
+      `there is no resource group ${group}`,
+      'check --resource-group and --subscription',
+    )
+  }
+  if (found.properties?.provisioningState === 'Deleting') {
+    throw usageError(
+      `the resource group ${group} is being deleted`,
+      'choose another --resource-group',
+    )
+  }
+}
+
+/** The parts of `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an id. */
+function parseSubnet(subnet: string, group: string | undefined): readonly string[] {
+  const id =
+    /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Network\/virtualNetworks\/([^/]+)\/subnets\/([^/]+)$/i.exec(
+      subnet,
+    )
+  if (id !== null) return id.slice(1)
+  const parts = subnet.split('/')
+  return parts.length === 3 ? parts : [group ?? '', ...parts]
+}
+
+/** A subnet of yours, and the security group that it has itself. */
+export interface FoundSubnet {
+  readonly id: string
+  readonly securityGroup?: string | undefined
+}
+
+/** Addresses that a network of this length has for hosts: Azure keeps five. */
+function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
+  const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
+  if (prefix === undefined) return Infinity
+  return 2 ** (32 - Number(prefix.split('/')[1])) - 5 - (ipConfigurations?.length ?? 0)
+}
+
+const missing = (what: string) => usageError(`there is no ${what}`, 'check --subnet')
+
+/**
+ * Finds a subnet of yours, and checks that a host in `location` can be in it. Throws kind `usage`.
+ */
+export async function findSubnet(
+  api: AzureApi,
+  wanted: string,
+  group: string | undefined,
+  location: string,
+  call: Call,
+): Promise<FoundSubnet> {
+  const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
+  if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
+  const options = { abortSignal: call.signal }
+  const ask = () => api.network.virtualNetworks.get(of, network, options)
+  const found = await orGone(api.once(`network ${of}/${network}`, ask, placeAge))
+  if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
+  if (found.location !== location) {
+    throw usageError(
+      `the virtual network ${network} is in ${found.location}, not in ${location}`,
+      `--location ${found.location}, or another --subnet`,
+    )
+  }
+  const subnet = found.subnets?.find((one) => one.name?.toLowerCase() === name.toLowerCase())
+  if (subnet?.id === undefined) throw missing(`subnet ${name} in the virtual network ${network}`)
+  if ((subnet.delegations ?? []).length > 0) {
+    throw usageError(`the subnet ${name} is delegated to a service`, 'choose another --subnet')
+  }
+  if (roomIn(subnet) < 1) throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
+  return { id: subnet.id, securityGroup: subnet.networkSecurityGroup?.id }
+}
+
+/** Addresses of private networks (RFC 1918, RFC 4193), which come by a peering or a VPN: Azure's own rules let those of its network in. */
+const isPrivate = (cidr: string): boolean =>
+  /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cd])/i.test(cidr)
+
+/**
+ * What there is to say of a subnet whose own security group does not let SSH through: traffic has to pass that and the one of the host
+ * (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
+ */
+export async function noteOnSubnet(
+  api: AzureApi,
+  { securityGroup }: FoundSubnet,
+  sources: readonly string[],
+  call: Call,
+): Promise<readonly string[]> {
+  if (securityGroup === undefined) return []
+  const { group, name } = locate(securityGroup)
+  const ask = () => api.network.networkSecurityGroups.get(group, name, { abortSignal: call.signal })
+  const found = await orForbidden(orGone(api.once(`rules ${group}/${name}`, ask, placeAge)))
+  if (found === undefined) {
+    return [
+      `the security group ${name} of the subnet cannot be read: it has to let SSH through, too`,
+    ]
+  }
+  const shut = sources.filter(
+    (source) => !isPrivate(source) && !letsSshThrough(found.securityRules ?? [], source),
+  )
+  if (shut.length === 0) return []
+  return [
+    `the security group ${name} of the subnet does not let SSH through from ${shut.join(', ')}: add a rule, or choose another --subnet`,
+  ]
+}

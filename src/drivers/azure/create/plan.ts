@@ -1,0 +1,160 @@
+import type { Call, HostPlan, HostWish, Resources } from '../../driver.ts'
+import type { AskCaller } from '../../net/caller-address.ts'
+import { checkMadeFor } from '../../tagged.ts'
+import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
+import { recordWishes } from '../machine/compare.ts'
+import { decide, describeDecision, recordDecision } from './decision.ts'
+import type { AzureOptions } from '../options.ts'
+import { type Place, readPlace, recordPlace } from './host-resources.ts'
+import { type Environment, findSubscription } from '../api/login.ts'
+import { makeHost, resumeHost } from './make.ts'
+import { baseName, namesOf, ownGroupName } from '../names.ts'
+import { usageError } from '../api/usage-error.ts'
+import { type FoundMachine, findMachine } from './virtual-machine.ts'
+
+/** Azure's limit for custom data, https://learn.microsoft.com/azure/virtual-machines/custom-data. */
+const longestUserData = 65_535
+
+/** What the options of a machine lead to, and else the environment. */
+export async function chooseAccount(
+  options: Pick<AzureOptions, 'cloud' | 'tenant' | 'subscription'>,
+  env: Environment,
+  { signal }: Call,
+): Promise<Account> {
+  const { cloud, tenant } = options
+  const subscription = options.subscription ?? (await findSubscription(env, signal))
+  return { cloud, subscription: subscription.toLowerCase(), tenant }
+}
+
+/** Throws kind `usage` where a creation was begun in another subscription or group: what was made there would be lost from sight. */
+function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions): void {
+  const { cloud, subscription, resourceGroup } = options
+  const begun = {
+    ...{ cloud: account.cloud, subscription: account.subscription },
+    'resource group': ownGroup ? 'of its own' : group,
+  }
+  const wanted: Record<string, string | undefined> = {
+    ...{ cloud, subscription },
+    'resource group': resourceGroup ?? 'of its own',
+  }
+  for (const [what, value] of Object.entries(begun)) {
+    const other = wanted[what]
+    if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
+    throw usageError(
+      `the creation was begun in the ${what} ${value}, and cannot go on in ${other}`,
+      'remove what was begun with fleet rm, then create the machine again',
+    )
+  }
+}
+
+async function choosePlace(
+  wish: HostWish,
+  options: AzureOptions,
+  env: Environment,
+  call: Call,
+): Promise<Place> {
+  const decided = readPlace({ phase: 'creating', token: wish.token, resources: wish.resources })
+  if (decided !== undefined) return decided
+  const base = baseName(wish.name, wish.token)
+  const ownGroup = options.resourceGroup === undefined
+  return {
+    account: await chooseAccount(options, env, call),
+    group: options.resourceGroup ?? ownGroupName(base),
+    ownGroup,
+    isPrivate: options.privateOnly,
+    names: namesOf(base),
+  }
+}
+
+function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
+  if (privateOnly && subnet === undefined) {
+    throw usageError(
+      'nothing could reach a private host in a network of its own',
+      'name yours by --subnet',
+    )
+  }
+  if (privateOnly && dnsLabel !== undefined) {
+    throw usageError(
+      'a DNS label needs a public address',
+      'leave --dns-label or --private-only out',
+    )
+  }
+}
+
+/** The part of {@link HostPlan} that is the same for all hosts. */
+const starting = (user: string) => ({
+  user,
+  userData: { maxBytes: longestUserData, gzip: true },
+})
+
+const spelled = (notes: Resources, key: string): string => (notes[key] ?? '').toLowerCase()
+
+/** What is said of a host that was begun with other options. */
+const changedSince = (wish: HostWish, options: AzureOptions): readonly string[] => {
+  const wanted: Resources = { ...recordWishes(options), size: options.size }
+  const others = Object.keys(wanted).filter(
+    (key) => spelled(wish.resources, key) !== spelled(wanted, key),
+  )
+  if (others.length === 0) return []
+  return ['it was begun with other options; fleet plan shows the difference once it is ready']
+}
+
+/** A host that an earlier attempt made, or is still being made: nothing is left to decide. */
+function planExisting(
+  api: AzureApi,
+  place: Place,
+  wish: HostWish,
+  machine: FoundMachine,
+  options: AzureOptions,
+): HostPlan {
+  return {
+    ...starting(machine.user),
+    resources: { ...wish.resources, ...recordPlace(place) },
+    notes: [
+      `virtual machine ${place.names.machine} exists: ${machine.state}`,
+      ...changedSince(wish, options),
+    ],
+    exists: true,
+    make: (seed, call) => resumeHost(api, place, machine, seed, call),
+  }
+}
+
+/** What a plan is made with. */
+export interface PlanContext {
+  readonly openApi: OpenApi
+  readonly env: Environment
+  readonly askCaller: AskCaller
+}
+
+/** See `Lifecycle.plan`. */
+export async function planHost(
+  { openApi, env, askCaller }: PlanContext,
+  wish: HostWish,
+  options: AzureOptions,
+  call: Call,
+): Promise<HostPlan> {
+  checkTogether(options)
+  const place = await choosePlace(wish, options, env, call)
+  const api = openApi(place.account, call)
+  const machine = await findMachine(api, place, call)
+  if (machine !== undefined) {
+    checkMadeFor(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
+  }
+  if (machine !== undefined && machine.state !== 'Failed') {
+    return planExisting(api, place, wish, machine, options)
+  }
+  checkBegun(place, options)
+  const anew = { ...place, isPrivate: options.privateOnly }
+  const decision = await decide(api, anew, wish, options, askCaller, call)
+  return {
+    ...starting(options.user),
+    resources: {
+      // What an earlier attempt chose and this one does not.
+      ...Object.fromEntries(Object.keys(wish.resources).map((key) => [key, undefined])),
+      ...recordDecision(decision),
+    },
+    notes: describeDecision(decision),
+    exists: false,
+    make: (seed, call) => makeHost(api, decision, machine, seed, call),
+  }
+}

@@ -1,0 +1,79 @@
+import { UserError } from '../../../errors.ts'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import type { Checked } from '../api/unchecked-decision.ts'
+import { orForbidden } from '../api/refusal.ts'
+import { allSettled } from '../api/timeouts.ts'
+import type { Size } from './sizes.ts'
+
+/** What one host takes from the quotas of its location. */
+interface Demand {
+  readonly location: string
+  readonly size: Size
+  readonly spot: boolean
+  readonly publicAddress: boolean
+}
+
+/** A quota, whichever namespace it is of. */
+interface Usage {
+  readonly currentValue: number | undefined
+  readonly limit: number | undefined
+  readonly name?: { readonly value?: string | undefined } | undefined
+}
+
+function check(usages: readonly Usage[], name: string, more: number, location: string): void {
+  const found = usages.find((usage) => usage.name?.value?.toLowerCase() === name.toLowerCase())
+  const { currentValue = 0, limit = Infinity } = found ?? {}
+  if (currentValue + more <= limit) return
+  throw new UserError(
+    'usage',
+    `the quota ${name} in ${location} does not suffice: ${currentValue} of ${limit} in use, ${more} needed`,
+    { hint: 'ask for more in the portal (Quotas), or choose another --size or --location' },
+  )
+}
+
+async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
+  const usages: Usage[] = []
+  for await (const usage of pages) usages.push(usage)
+  return usages
+}
+
+/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+const usageAge = 5000
+
+/**
+ * Checks that one more host fits into the quotas of the subscription, as far as the login may read them. Gives what could not be
+ * checked. Throws kind `usage`.
+ */
+export async function checkQuota(
+  api: AzureApi,
+  demand: Demand,
+  call: Call,
+): Promise<Checked<undefined>> {
+  const { location, size, spot, publicAddress } = demand
+  const options = { abortSignal: call.signal }
+  const ask = (namespace: string, list: () => AsyncIterable<unknown>) =>
+    orForbidden(
+      api.once(
+        `usages ${namespace} ${location}`,
+        () => collect(list() as AsyncIterable<Usage>),
+        usageAge,
+      ),
+    )
+  const [compute, network] = await allSettled([
+    ask('compute', () => api.compute.usage.list(location, options)),
+    publicAddress ? ask('network', () => api.network.usages.list(location, options)) : [],
+  ])
+  const { cores } = size
+  if (compute !== undefined && cores !== undefined) {
+    if (spot) check(compute, 'lowPriorityCores', cores, location)
+    else {
+      check(compute, 'cores', cores, location)
+      check(compute, size.family, cores, location)
+    }
+  }
+  check(compute ?? [], 'virtualMachines', 1, location)
+  check(network ?? [], 'PublicIPAddresses', 1, location)
+  const isUnchecked = compute === undefined || network === undefined || cores === undefined
+  return { value: undefined, ...(isUnchecked && { unchecked: 'the quotas' }) }
+}

@@ -1,0 +1,136 @@
+import type { ResourceSku } from '@azure/arm-compute'
+import { UserError } from '../../../errors.ts'
+import { nearest } from '../../../machine/nearest.ts'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import type { Checked } from '../api/unchecked-decision.ts'
+import { orForbidden } from '../api/refusal.ts'
+
+/** What a size of virtual machine is, in one location. */
+export interface Size {
+  readonly name: string
+  readonly architecture: 'x64' | 'Arm64'
+  /** Of firmware that it boots: `V1`, `V2`. */
+  readonly generations: readonly string[]
+  /** Where that is known. */
+  readonly cores: number | undefined
+  readonly memoryGb: string
+  /** What its quota is counted under. */
+  readonly family: string
+  readonly acceleratedNetworking: boolean
+  readonly premiumDisks: boolean
+  readonly trustedLaunch: boolean
+  readonly encryptionAtHost: boolean
+}
+
+/** Which size is wanted where. */
+export interface SizeWish {
+  readonly location: string
+  readonly size: string
+  readonly zone?: string | undefined
+  readonly spot: boolean
+}
+
+const capabilityOf = (sku: ResourceSku, name: string): string | undefined =>
+  sku.capabilities?.find((capability) => capability.name === name)?.value
+
+const otherSize =
+  'choose another --size, --zone or --location: az vm list-skus --resource-type virtualMachines --location '
+
+function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeWish): void {
+  const refuse = (why: string) => {
+    throw new UserError('usage', `size ${size} ${why}`, { hint: `${otherSize}${location}` })
+  }
+  const restrictions = sku.restrictions ?? []
+  const whole = restrictions.find(({ type }) => type === 'Location')
+  if (whole !== undefined) {
+    const why = whole.reasonCode === 'QuotaId' ? 'by its kind of offer' : 'there'
+    refuse(`is not available to the subscription in ${location} (${why})`)
+  }
+  if (zone !== undefined) {
+    const zones = sku.locationInfo?.flatMap((info) => info.zones ?? []) ?? []
+    const closed = new Set(
+      restrictions.flatMap(({ restrictionInfo }) => restrictionInfo?.zones ?? []),
+    )
+    const open = zones.filter((one) => !closed.has(one)).sort()
+    if (!open.includes(zone)) {
+      refuse(
+        `is not available in zone ${zone} of ${location}, ${open.length > 0 ? `only in ${open.join(', ')}` : 'nor in any other'}`,
+      )
+    }
+  }
+  if (spot && capabilityOf(sku, 'LowPriorityCapable') === 'False') refuse('has no spot capacity')
+}
+
+function describe(sku: ResourceSku, name: string): Size {
+  const capability = (key: string) => capabilityOf(sku, key)
+  return {
+    name,
+    architecture: capability('CpuArchitectureType') === 'Arm64' ? 'Arm64' : 'x64',
+    generations: (capability('HyperVGenerations') ?? 'V1').split(','),
+    cores: Number(capability('vCPUsAvailable') ?? capability('vCPUs') ?? 1),
+    memoryGb: capability('MemoryGB') ?? '?',
+    family: sku.family ?? '',
+    acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
+    premiumDisks: capability('PremiumIO') !== 'False',
+    // Of generation 2 (https://learn.microsoft.com/azure/virtual-machines/trusted-launch, "Virtual machines sizes").
+    trustedLaunch:
+      (capability('HyperVGenerations') ?? 'V1').includes('V2') &&
+      capability('TrustedLaunchDisabled') !== 'True',
+    encryptionAtHost: capability('EncryptionAtHostSupported') === 'True',
+  }
+}
+
+/** All sizes that a location has. */
+async function listSizes(
+  { compute, once }: AzureApi,
+  location: string,
+  { signal: abortSignal }: Call,
+): Promise<readonly ResourceSku[]> {
+  const filter = `location eq '${location}'`
+  return once(`sizes ${location}`, async () => {
+    const sizes: ResourceSku[] = []
+    for await (const sku of compute.resourceSkus.list({ filter, abortSignal })) {
+      if (sku.resourceType === 'virtualMachines') sizes.push(sku)
+    }
+    return sizes
+  })
+}
+
+/** A `p` among the features in a size's name stands for ARM (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions). */
+const isArm = (size: string): boolean =>
+  /^[A-Z]+_[A-Z]+[0-9]+(?:-[0-9]+)?[a-z]*p[a-z]*(?:_|$)/i.test(size)
+
+/** What the name of a size tells of it. */
+const sizeByName = (name: string): Size => ({
+  name,
+  architecture: isArm(name) ? 'Arm64' : 'x64',
+  generations: ['V1', 'V2'],
+  cores: undefined,
+  memoryGb: '?',
+  family: '',
+  acceleratedNetworking: false,
+  premiumDisks: true,
+  trustedLaunch: true,
+  encryptionAtHost: true,
+})
+
+/**
+ * Finds a size, and checks that the subscription may use it where it is wanted. A login that may not read the sizes gets what the name
+ * tells. Throws kind `usage`.
+ */
+export async function findSize(api: AzureApi, wish: SizeWish, call: Call): Promise<Checked<Size>> {
+  const { location, size } = wish
+  const all = await orForbidden(listSizes(api, location, call))
+  if (all === undefined) return { value: sizeByName(size), unchecked: 'the size' }
+  const names = all.flatMap(({ name }) => name ?? [])
+  const found = all.find(({ name }) => name?.toLowerCase() === size.toLowerCase())
+  if (found?.name !== undefined) {
+    checkOffer(found, wish)
+    return { value: describe(found, found.name) }
+  }
+  const near = nearest(size, names)
+  throw new UserError('usage', `there is no size ${size} in ${location}`, {
+    hint: near === undefined ? `${otherSize}${location}` : `did you mean ${near}?`,
+  })
+}

@@ -1,0 +1,190 @@
+import type { VirtualMachine } from '@azure/arm-compute'
+import { UserError } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Call, Resources } from '../../driver.ts'
+import { parseCidrs } from '../../net/cidrs.ts'
+import { yesOrNo } from '../../differences.ts'
+import { checkMadeFor } from '../../tagged.ts'
+import { parsePorts } from '../../net/ports.ts'
+import type { ReshapeWish } from '../../update.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { type Place, machineId, requirePlace } from '../create/host-resources.ts'
+import { rulesFor } from '../network/network.ts'
+import type { AzureOptions } from '../options.ts'
+import { whileBusy } from '../api/timeouts.ts'
+import { orGone } from '../api/refusal.ts'
+import { tagChange } from '../tags.ts'
+import { usageError } from '../api/usage-error.ts'
+import { systemDiskOf } from '../create/virtual-machine.ts'
+
+/** A host that is changed, and how it is wanted. */
+interface Site {
+  readonly api: AzureApi
+  readonly place: Place
+  readonly machine: VirtualMachine
+  /** Somebody else made it: its parts are those that it names itself. */
+  readonly isAdopted: boolean
+  readonly resources: Resources
+  readonly options: AzureOptions
+  readonly call: Call
+}
+
+type Notes = Readonly<Record<string, string | undefined>>
+
+const pollOptions = ({ api, call }: Site) => ({
+  abortSignal: call.signal,
+  updateIntervalInMs: api.tempo.pollMs,
+})
+
+/** The host is deallocated: any size of its architecture can be given to it. */
+async function changeSize(site: Site): Promise<Notes> {
+  const { api, place, options, call } = site
+  call.progress('changing the size', options.size)
+  const change = { hardwareProfile: { vmSize: options.size } }
+  const { virtualMachines } = api.compute
+  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
+  return { size: options.size }
+}
+
+/** The host is deallocated, as this takes (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli). */
+async function changeEncryption(site: Site): Promise<Notes> {
+  const { api, place, options, call } = site
+  const { encryptionAtHost = false } = options
+  call.progress('change the encryption at host', yesOrNo(encryptionAtHost))
+  const change = { securityProfile: { encryptionAtHost } }
+  const { virtualMachines } = api.compute
+  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
+  return { encryptionAtHost: yesOrNo(encryptionAtHost) }
+}
+
+const noDisk = ({ name }: VirtualMachine): never => {
+  throw usageError(
+    `the system disk of the virtual machine ${name} cannot be enlarged`,
+    'it is ephemeral or not managed by Azure; take "disk" out of the entry',
+  )
+}
+
+async function growDisk(site: Site): Promise<Notes> {
+  const { api, place, machine, isAdopted, options, call } = site
+  const { disk = 0 } = options
+  const { disks } = api.compute
+  const own = { group: place.group, name: place.names.disk }
+  const { group, name } = (isAdopted ? systemDiskOf(machine) : own) ?? noDisk(machine)
+  const { diskSizeGB: size = 0 } = await disks.get(group, name, { abortSignal: call.signal })
+  if (size > disk) return { disk: String(size) }
+  if (size < disk) {
+    call.progress('enlarging the disk', `${disk} GiB`)
+    const change = { diskSizeGB: disk }
+    await disks.update(group, name, change, pollOptions(site))
+  }
+  return { disk: String(disk) }
+}
+
+/** The ids of all that bears the tags of a host; of one that somebody else made, what is its own alone. */
+function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
+  if (isAdopted) {
+    const { storageProfile, networkProfile } = machine
+    const ids = [
+      storageProfile?.osDisk?.managedDisk?.id,
+      ...(networkProfile?.networkInterfaces ?? []).map(({ id }) => id),
+    ]
+    return [machineId(place), ...ids.filter((id) => id !== undefined)]
+  }
+  const { account, group, ownGroup, isPrivate, names } = place
+  const within = `/subscriptions/${account.subscription}/resourceGroups/${group}`
+  const network = `${within}/providers/Microsoft.Network`
+  return [
+    ...(ownGroup ? [within] : []),
+    machineId(place),
+    `${within}/providers/Microsoft.Compute/disks/${names.disk}`,
+    `${network}/networkInterfaces/${names.networkInterface}`,
+    `${network}/networkSecurityGroups/${names.securityGroup}`,
+    ...(isPrivate ? [] : [`${network}/publicIPAddresses/${names.publicAddress}`]),
+  ]
+}
+
+/** Merges and takes away by key, so that tags which fleet did not set stay. */
+async function changeTags(site: Site): Promise<Notes> {
+  const { api, resources, options, call } = site
+  const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
+  call.progress('changing tags')
+  const { tagsOperations } = api.resources
+  const patch = async (operation: 'Delete' | 'Merge', tags: Resources): Promise<void> => {
+    if (Object.keys(tags).length === 0) return
+    const change = { operation, properties: { tags: { ...tags } } }
+    await Promise.all(
+      bearersOf(site).map((id) =>
+        orGone(tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(site))),
+      ),
+    )
+  }
+  await patch('Delete', gone)
+  await patch('Merge', set)
+  return { tags: options.tags }
+}
+
+/** Writes fleet's own rules anew; rules of other names stay. */
+async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
+  const { api, place, resources, options, call } = site
+  const step = 'changing what is open'
+  call.progress(step)
+  const ports = only.has('ports') ? options.ports : resources['ports']
+  const sshCidr = only.has('sshCidr')
+    ? parseCidrs(options.sshCidr ?? '')?.join(',')
+    : resources['sshCidr']
+  const { networkSecurityGroups } = api.network
+  const { group, names } = place
+  await whileBusy(api.tempo, call, step, async () => {
+    const now = await networkSecurityGroups.get(group, names.securityGroup, {
+      abortSignal: call.signal,
+    })
+    const foreign = (now.securityRules ?? []).filter(
+      ({ name = '' }) => !/^(?:ssh(?:-ipv6)?|open-.*)$/.test(name),
+    )
+    const own = rulesFor({
+      sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
+      ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
+    })
+    const { location, tags } = now
+    return networkSecurityGroups.beginCreateOrUpdateAndWait(
+      group,
+      names.securityGroup,
+      {
+        ...(location !== undefined && { location }),
+        ...(tags && { tags }),
+        securityRules: [...foreign, ...own],
+      },
+      pollOptions(site),
+    )
+  })
+  return { ports, sshCidr }
+}
+
+/** See `Reshape.change`. */
+export async function changeHost(
+  api: AzureApi,
+  host: HostRecord,
+  { options, only }: ReshapeWish<AzureOptions>,
+  call: Call,
+): Promise<Notes> {
+  const place = requirePlace(host)
+  const found = await orGone(
+    api.compute.virtualMachines.get(place.group, place.names.machine, { abortSignal: call.signal }),
+  )
+  if (found === undefined) {
+    throw new UserError('failed', `there is no virtual machine ${place.names.machine}`, {
+      hint: 'fleet plan',
+    })
+  }
+  checkMadeFor(host.token, found.tags, `the virtual machine ${place.names.machine}`)
+  const isAdopted = host.token === undefined
+  const { resources = {} } = host
+  const site: Site = { ...{ api, place, machine: found, isAdopted }, resources, options, call }
+  return {
+    ...(only.has('disk') && (await growDisk(site))),
+    ...(only.has('size') && (await changeSize(site))),
+    ...(only.has('encryptionAtHost') && (await changeEncryption(site))),
+    ...(only.has('tags') && (await changeTags(site))),
+    ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
+  }
+}

@@ -1,0 +1,161 @@
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Call, Resources } from '../../driver.ts'
+import { parseCidrs } from '../../net/cidrs.ts'
+import {
+  type Lasting,
+  compareDisk,
+  compareLasting,
+  comparePorts,
+  yesOrNo,
+} from '../../differences.ts'
+import type { Difference } from '../../update.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import type { AzureOptions } from '../options.ts'
+import { requirePlace } from '../create/host-resources.ts'
+import { orGone } from '../api/refusal.ts'
+import { findSize } from '../create/sizes.ts'
+import { sayTags } from '../../tag-list.ts'
+import { tagChange } from '../tags.ts'
+import { systemDiskOf } from '../create/virtual-machine.ts'
+
+/** What a host was asked for, as far as its record does not say that already: for later comparisons. */
+export const recordWishes = (options: AzureOptions): Resources => ({
+  release: options.image,
+  diskType: options.diskType,
+  ...(options.zone !== undefined && { zone: options.zone }),
+  ...(options.disk !== undefined && { disk: String(options.disk) }),
+  ...(options.tags !== undefined && { tags: options.tags }),
+  ...(options.ports !== undefined && { ports: options.ports }),
+  ...(options.spot && { spot: 'yes' }),
+  ...(options.securityType !== undefined && { securityType: options.securityType }),
+  ...(options.encryptionAtHost !== undefined && {
+    encryptionAtHost: yesOrNo(options.encryptionAtHost),
+  }),
+  ...(options.dnsLabel !== undefined && { dnsLabel: options.dnsLabel }),
+  ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
+})
+
+/** Options that a virtual machine keeps for its life, and what it has of them; nothing where that is not known. */
+const lasting: Lasting<AzureOptions, Resources> = {
+  location: ({ location }) => location,
+  zone: ({ zone = 'any' }) => zone,
+  image: ({ release }) => release,
+  diskType: ({ diskType }) => diskType,
+  resourceGroup: ({ group }) => group,
+  subnet: ({ subnet = 'its own' }) => subnet,
+  privateOnly: ({ access }) => yesOrNo(access === 'private'),
+  dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
+  spot: ({ spot = 'no' }) => spot,
+  securityType: ({ securityType = 'that of Azure' }) => securityType,
+  managedIdentity: ({ identity = 'none' }) => identity,
+  user: ({ user }) => user,
+  subscription: ({ subscription }) => subscription,
+  cloud: ({ cloud = 'public' }) => cloud,
+}
+
+/** Azure spells names as it likes; a subnet may be named by the end of its id. */
+function isSame(option: string, wanted: string, has: string): boolean {
+  const [a, b] = [wanted.toLowerCase(), has.toLowerCase()]
+  if (a === b) return true
+  if (option === 'location') return a.replaceAll(' ', '') === b.replaceAll(' ', '')
+  const [subnet, network] = a.split('/').toReversed()
+  return option === 'subnet' && b.endsWith(`/virtualnetworks/${network}/subnets/${subnet}`)
+}
+
+/** Throws kind `usage` where there is no such size. */
+async function compareSize(
+  api: AzureApi,
+  { size, zone }: AzureOptions,
+  { size: from, location = '', spot }: Resources,
+  call: Call,
+): Promise<Difference[]> {
+  if (from === undefined || from.toLowerCase() === size.toLowerCase()) return []
+  const wish = { location, zone, spot: spot === 'yes' }
+  const { value: after } = await findSize(api, { ...wish, size }, call)
+  const { value: before } = await findSize(api, { ...wish, size: from }, call)
+  const difference = { option: 'size', from, to: after.name }
+  return before.architecture === after.architecture
+    ? [{ ...difference, how: 'stop' }]
+    : [{ ...difference, how: 'replace', why: `${after.name} is ${after.architecture}` }]
+}
+
+function compareEncryption(
+  { encryptionAtHost }: AzureOptions,
+  { encryptionAtHost: from = 'no' }: Resources,
+): Difference[] {
+  const to = encryptionAtHost === undefined ? from : yesOrNo(encryptionAtHost)
+  return to === from ? [] : [{ option: 'encryptionAtHost', from, to, how: 'stop' }]
+}
+
+function compareTags({ tags = '' }: AzureOptions, resources: Resources): Difference[] {
+  const { set, gone } = tagChange(resources['tags'] ?? '', tags)
+  if (Object.keys({ ...set, ...gone }).length === 0) return []
+  return [
+    { option: 'tags', from: resources['tags'] ?? 'none', to: tags || sayTags(set), how: 'live' },
+  ]
+}
+
+function compareOpenings(
+  { ports, sshCidr }: AzureOptions,
+  resources: Resources,
+): readonly Difference[] {
+  const open = comparePorts(resources['ports'], ports)
+  const recorded = resources['sshCidr'] ?? 'its network'
+  const from = parseCidrs(recorded)?.join(',') ?? recorded
+  const to = sshCidr && parseCidrs(sshCidr)?.join(',')
+  return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
+}
+
+const keep = (difference: Difference, why: string): Difference => ({
+  ...difference,
+  ...{ how: 'replace', why },
+})
+
+/**
+ * What can be changed of a host that somebody else made. Its disk is looked at, since one that cannot grow is not to be found out once the
+ * host is stopped; its security group may be that of other hosts, and is not fleet's to change.
+ */
+async function compareAdopted(
+  api: AzureApi,
+  host: HostRecord,
+  differences: readonly Difference[],
+  call: Call,
+): Promise<readonly Difference[]> {
+  const network = differences.map((one) =>
+    one.option === 'ports' || one.option === 'sshCidr'
+      ? keep(one, 'fleet does not change a security group that it did not make')
+      : one,
+  )
+  if (!network.some(({ option, how }) => option === 'disk' && how === 'stop')) return network
+  const { group, names } = requirePlace(host)
+  const asking = { abortSignal: call.signal }
+  const machine = await orGone(api.compute.virtualMachines.get(group, names.machine, asking))
+  if (machine === undefined || systemDiskOf(machine) !== undefined) return network
+  return network.map((one) =>
+    one.option === 'disk' ? keep(one, 'its system disk is ephemeral or not managed by Azure') : one,
+  )
+}
+
+/** See `Reshape.compare`: by what the record remembers. Only another size costs calls. */
+export async function compareHost(
+  api: AzureApi,
+  host: HostRecord,
+  options: AzureOptions,
+  call: Call,
+): Promise<readonly Difference[]> {
+  const { resources = {}, user } = host
+  const differences = [
+    ...compareLasting(
+      lasting,
+      options,
+      { ...resources, ...(user !== undefined && { user }) },
+      isSame,
+    ),
+    ...(await compareSize(api, options, resources, call)),
+    ...(options.disk === undefined ? [] : compareDisk(resources['disk'], options.disk, 'stop')),
+    ...compareEncryption(options, resources),
+    ...compareTags(options, resources),
+    ...compareOpenings(options, resources),
+  ]
+  return host.token === undefined ? compareAdopted(api, host, differences, call) : differences
+}

@@ -1,0 +1,163 @@
+import type { GenericResourceExpanded, ResourceGroup } from '@azure/arm-resources'
+import pLimit from 'p-limit'
+import { messageWithHint } from '../../../errors.ts'
+import type { Call, FleetScope, FoundHost } from '../../driver.ts'
+import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
+import { explainFailure } from '../api/errors.ts'
+import { azureOptions } from '../options.ts'
+import { machineId, recordPlace } from '../create/host-resources.ts'
+import type { Environment } from '../api/login.ts'
+import { baseName, namesOf, ownGroupName } from '../names.ts'
+import { allSettled } from '../api/timeouts.ts'
+import { chooseAccount } from '../create/plan.ts'
+import { orGone } from '../api/refusal.ts'
+
+type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
+
+/** What Azure calls a type, in words. */
+const typeNames: Readonly<Record<string, string>> = {
+  'microsoft.compute/virtualmachines': 'virtual machine',
+  'microsoft.compute/disks': 'disk',
+  'microsoft.network/networkinterfaces': 'network interface',
+  'microsoft.network/publicipaddresses': 'public address',
+  'microsoft.network/networksecuritygroups': 'security group',
+  'microsoft.network/virtualnetworks': 'virtual network',
+  'microsoft.resources/resourcegroups': 'resource group',
+}
+
+const describePart = ({ name, type = '' }: Tagged): string =>
+  `${typeNames[type.toLowerCase()] ?? type} ${name}`
+
+async function collect(pages: AsyncIterable<Tagged>): Promise<Tagged[]> {
+  const found: Tagged[] = []
+  for await (const resource of pages) found.push(resource)
+  return found
+}
+
+const tagFilter = (fleet: string): string => `tagName eq 'fleet:id' and tagValue eq '${fleet}'`
+
+/** How many groups are listed at a time. */
+const listsAtOnce = 8
+
+const groupOf = ({ id = '' }: Tagged): string => /\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? ''
+
+/** The same for all spellings: Azure answers some ids with the group in capitals. */
+const keyOfGroup = (resource: Tagged): string => groupOf(resource).toLowerCase()
+
+function foundHost(account: Account, token: string, parts: readonly Tagged[]): FoundHost {
+  const machine = parts.find(({ tags }) => tags?.['fleet:machine'])?.tags?.['fleet:machine'] ?? ''
+  const base = baseName(machine, token)
+  const [first] = parts
+  const found = first === undefined ? '' : groupOf(first)
+  const own = ownGroupName(base)
+  const ownGroup = found.toLowerCase() === own.toLowerCase()
+  const isPrivate = !parts.some(({ type = '' }) => /publicIPAddresses$/i.test(type))
+  const group = ownGroup ? own : found
+  const place = { account, group, ownGroup, isPrivate, names: namesOf(base) }
+  const hasMachine = parts.some(({ type = '' }) => /virtualMachines$/i.test(type))
+  return {
+    token,
+    machine,
+    record: {
+      phase: 'ready',
+      token,
+      ...(hasMachine && { id: machineId(place) }),
+      resources: recordPlace(place),
+    },
+    parts: parts.map(describePart),
+    tags: parts.find(({ tags }) => tags?.['fleet:token'] === token)?.tags ?? {},
+  }
+}
+
+/** The resources of a fleet. A list that is filtered by a tag leaves the tags out, so each group is listed for them. */
+async function listResources(
+  { resources: client }: AzureApi,
+  fleet: string,
+  groups: readonly Tagged[],
+  call: Call,
+): Promise<Tagged[]> {
+  const abortSignal = call.signal
+  const filter = tagFilter(fleet)
+  const found = await collect(client.resources.list({ filter, abortSignal }))
+  const tagsOfGroup = new Map(groups.map(({ name = '', tags }) => [name.toLowerCase(), tags]))
+  // All in a group that fleet made is of one host, whose tags the group itself has.
+  const known = found.map((resource) => {
+    const tags = resource.tags ?? tagsOfGroup.get(keyOfGroup(resource))
+    return { ...resource, ...(tags && { tags }) }
+  })
+  const unknown = new Set(known.filter(({ tags }) => tags === undefined).map(keyOfGroup))
+  const limit = pLimit(listsAtOnce)
+  const listed = await allSettled(
+    [...unknown].map((group) =>
+      limit(() =>
+        // A group that somebody deletes meanwhile holds nothing more.
+        orGone(collect(client.resources.listByResourceGroup(group, { abortSignal }))),
+      ),
+    ),
+  )
+  return [
+    ...known.filter(({ tags }) => tags !== undefined),
+    ...listed.flatMap((all) => all ?? []).filter(({ tags }) => tags?.['fleet:id'] === fleet),
+  ]
+}
+
+async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHost[]> {
+  const options = { filter: tagFilter(fleet), abortSignal: call.signal }
+  const groups = await collect(api.resources.resourceGroups.list(options))
+  const resources = await listResources(api, fleet, groups, call)
+  const byToken = new Map<string, Tagged[]>()
+  for (const resource of [...groups, ...resources]) {
+    const token = resource.tags?.['fleet:token']
+    if (token === undefined) continue
+    byToken.set(token, [...(byToken.get(token) ?? []), resource])
+  }
+  return [...byToken].map(([token, parts]) => foundHost(api.account, token, parts))
+}
+
+/** The options that say whose hosts; others may be of an older inventory. */
+const whereOptions = azureOptions
+  .pick({ cloud: true, tenant: true, subscription: true })
+  .partial()
+  .strip()
+
+/** The accounts that a fleet's options lead to; without any, the one of the environment. */
+async function accountsOf(
+  { options, onUnasked }: FleetScope,
+  env: Environment,
+  call: Call,
+): Promise<readonly Account[]> {
+  const accounts = new Map<string, Account>()
+  for (const one of options.length > 0 ? options : [{}]) {
+    const { success, data } = whereOptions.safeParse(one)
+    if (!success) {
+      onUnasked?.(`subscription ${String(one['subscription'])}`, 'its options are not valid')
+      continue
+    }
+    const { cloud = 'public', tenant, subscription } = data
+    const account = await chooseAccount({ cloud, tenant, subscription }, env, call)
+    accounts.set(JSON.stringify(account), account)
+  }
+  return [...accounts.values()]
+}
+
+/** See `Lifecycle.list`. */
+export async function listHosts(
+  openApi: OpenApi,
+  env: Environment,
+  fleet: FleetScope,
+  call: Call,
+): Promise<readonly FoundHost[]> {
+  const listAccount = async (account: Account): Promise<readonly FoundHost[]> => {
+    try {
+      return await listIn(openApi(account, call), fleet.id, call)
+    } catch (error) {
+      call.signal.throwIfAborted()
+      if (fleet.onUnasked === undefined) throw error
+      const reason = messageWithHint(explainFailure(error, call.signal))
+      fleet.onUnasked(`subscription ${account.subscription}`, reason)
+      return []
+    }
+  }
+  const accounts = await accountsOf(fleet, env, call)
+  return (await allSettled(accounts.map(listAccount))).flat()
+}

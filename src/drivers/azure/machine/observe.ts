@@ -1,0 +1,130 @@
+import type { InstanceViewStatus, VirtualMachine } from '@azure/arm-compute'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { MachineName } from '../../../machine/name.ts'
+import type { HostStatus } from '../../../machine/status.ts'
+import type { Call } from '../../driver.ts'
+import { findAddress } from './addresses.ts'
+import type { AzureApi, OpenApi } from '../api/azure-api.ts'
+import { type Place, addressPart, readPlace } from '../create/host-resources.ts'
+import { allSettled } from '../api/timeouts.ts'
+import { orGone } from '../api/refusal.ts'
+
+type State = HostStatus['state']
+type Statuses = ReadonlyMap<MachineName, HostStatus>
+
+const states: Readonly<Record<string, State>> = {
+  starting: 'starting',
+  running: 'running',
+  stopping: 'stopping',
+  stopped: 'stopped',
+  deallocating: 'stopping',
+  deallocated: 'stopped',
+}
+
+/** `PowerState/running` among the statuses of a virtual machine, without what stands before the slash. */
+export const powerOf = (statuses: readonly InstanceViewStatus[] = []): string | undefined =>
+  statuses
+    .map(({ code = '' }) => /^PowerState\/(.+)$/.exec(code)?.[1])
+    .find((power) => power !== undefined)
+
+/** One that is still being made has no power yet. */
+const stateOf = ({ instanceView, provisioningState }: VirtualMachine): State =>
+  states[powerOf(instanceView?.statuses) ?? ''] ??
+  (provisioningState === 'Creating' ? 'starting' : 'unknown')
+
+const withAddress = (state: State, address: string | undefined): HostStatus => ({
+  state,
+  ...(address !== undefined && { address }),
+})
+
+const keyOf = (group: string, name: string): string => `${group}/${name}`.toLowerCase()
+
+const keyOfId = (id = ''): string => {
+  const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*?([^/]+)$/i.exec(id) ?? []
+  return keyOf(group, name)
+}
+
+/** One host: asked by name, which is exact where lists lag. */
+async function observeOne(api: AzureApi, place: Place, call: Call): Promise<HostStatus> {
+  const options = { expand: 'instanceView' as const, abortSignal: call.signal }
+  const [machine, address] = await allSettled([
+    orGone(api.compute.virtualMachines.get(place.group, place.names.machine, options)),
+    findAddress(api, place, call),
+  ])
+  return machine === undefined ? { state: 'absent' } : withAddress(stateOf(machine), address)
+}
+
+async function index<T extends { id?: string | undefined }>(
+  pages: AsyncIterable<T> | undefined,
+): Promise<Map<string, T>> {
+  const found = new Map<string, T>()
+  for await (const resource of pages ?? []) found.set(keyOfId(resource.id), resource)
+  return found
+}
+
+/** Any number of hosts of one subscription, by one list of each kind. */
+async function observeAll(
+  api: AzureApi,
+  places: ReadonlyMap<MachineName, Place>,
+  { signal: abortSignal }: Call,
+): Promise<Statuses> {
+  const { compute, network } = api
+  const all = [...places.values()]
+  const [machines, addresses, interfaces] = await allSettled([
+    index(compute.virtualMachines.listAll({ statusOnly: 'true', abortSignal })),
+    index(
+      all.some(({ isPrivate }) => !isPrivate)
+        ? network.publicIPAddresses.listAll({ abortSignal })
+        : undefined,
+    ),
+    index(
+      all.some(({ isPrivate }) => isPrivate)
+        ? network.networkInterfaces.listAll({ abortSignal })
+        : undefined,
+    ),
+  ])
+  const statusOf = (place: Place): HostStatus => {
+    const machine = machines.get(keyOf(place.group, place.names.machine))
+    if (machine === undefined) return { state: 'absent' }
+    const { group, name } = addressPart(place)
+    const part = keyOf(group, name)
+    const address = place.isPrivate
+      ? interfaces.get(part)?.ipConfigurations?.[0]?.privateIPAddress
+      : addresses.get(part)?.ipAddress
+    return withAddress(stateOf(machine), address)
+  }
+  return new Map([...places].map(([name, place]) => [name, statusOf(place)]))
+}
+
+async function observeIn(
+  openApi: OpenApi,
+  places: ReadonlyMap<MachineName, Place>,
+  call: Call,
+): Promise<Statuses> {
+  const [[name, place] = []] = places
+  if (name === undefined || place === undefined) return new Map()
+  const api = openApi(place.account, call)
+  if (places.size > 1) return observeAll(api, places, call)
+  return new Map([[name, await observeOne(api, place, call)]])
+}
+
+/** See `Driver.observe`. A record that says nothing of Azure leads to no host that could be asked about. */
+export async function observeHosts(
+  openApi: OpenApi,
+  hosts: ReadonlyMap<MachineName, HostRecord>,
+  call: Call,
+): Promise<Statuses> {
+  const bySubscription = new Map<string, Map<MachineName, Place>>()
+  for (const [name, host] of hosts) {
+    const place = readPlace(host)
+    if (place === undefined) continue
+    const key = JSON.stringify(place.account)
+    const places = bySubscription.get(key) ?? new Map<MachineName, Place>()
+    bySubscription.set(key, places.set(name, place))
+  }
+  const answers = await allSettled(
+    [...bySubscription.values()].map((places) => observeIn(openApi, places, call)),
+  )
+  const known = new Map(answers.flatMap((answer) => [...answer]))
+  return new Map([...hosts.keys()].map((name) => [name, known.get(name) ?? { state: 'unknown' }]))
+}

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Call, Power } from '../../driver.ts'
+import { checkMadeFor } from '../../tagged.ts'
+import type { AzureApi, OpenApi } from '../api/azure-api.ts'
+import { type Place, requirePlace } from '../create/host-resources.ts'
+import { powerOf } from './observe.ts'
+import { orGone } from '../api/refusal.ts'
+import { findMachine } from '../create/virtual-machine.ts'
+
+const changing = new Set(['starting', 'stopping', 'deallocating'])
+
+/** How a virtual machine is powered once it is not on its way to something else. */
+async function settledPower(api: AzureApi, place: Place, call: Call): Promise<string> {
+  const { group, names } = place
+  for (;;) {
+    const answer = api.compute.virtualMachines.instanceView(group, names.machine, {
+      abortSignal: call.signal,
+    })
+    const view = await orGone(answer)
+    if (view === undefined) {
+      throw new UserError('failed', `there is no virtual machine ${names.machine} in ${group}`, {
+        hint: 'it was removed outside fleet; clear the entry away: fleet rm',
+      })
+    }
+    const power = powerOf(view.statuses) ?? 'unknown'
+    if (!changing.has(power)) return power
+    call.progress('waiting for the virtual machine', power)
+    await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
+  }
+}
+
+/** How to bring a virtual machine from `power` to where it is wanted; nothing where it is there. */
+type Change = (
+  power: string,
+  api: AzureApi,
+  place: Place,
+  call: Call,
+) => PromiseLike<unknown> | void
+
+const optionsOf = (api: AzureApi, { signal }: Call) => ({
+  abortSignal: signal,
+  updateIntervalInMs: api.tempo.pollMs,
+})
+
+const start: Change = (power, api, { group, names }, call) => {
+  if (power === 'running') return
+  call.progress('starting the virtual machine')
+  return api.compute.virtualMachines.start(group, names.machine, optionsOf(api, call))
+}
+
+const stop: Change = (power, api, { group, names }, call) => {
+  if (power === 'deallocated') return
+  call.progress(
+    'stopping the virtual machine',
+    'and giving it back; only its disk and address cost',
+  )
+  return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
+}
+
+const restart: Change = (power, api, place, call) => {
+  if (power !== 'running') return start(power, api, place, call)
+  call.progress('restarting the virtual machine')
+  const { group, names } = place
+  return api.compute.virtualMachines.restart(group, names.machine, optionsOf(api, call))
+}
+
+const kill: Change = (power, api, { group, names }, call) => {
+  if (power === 'deallocated' || power === 'stopped') return
+  call.progress('switching the virtual machine off', 'Azure bills it on; fleet stop ends that')
+  const options = { ...optionsOf(api, call), skipShutdown: true }
+  return api.compute.virtualMachines.powerOff(group, names.machine, options)
+}
+
+/** See `Power`. Stopped is deallocated, which is not billed; killed is powered off, which is. */
+export function switchPower(openApi: OpenApi): Power {
+  const by = (change: Change) => async (host: HostRecord, call: Call) => {
+    const place = requirePlace(host)
+    const api = openApi(place.account, call)
+    const machine = await findMachine(api, place, call)
+    if (machine !== undefined) {
+      checkMadeFor(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
+    }
+    await change(await settledPower(api, place, call), api, place, call)
+  }
+  return { start: by(start), stop: by(stop), restart: by(restart), kill: by(kill) }
+}

@@ -1,0 +1,197 @@
+import type { GenericResourceExpanded } from '@azure/arm-resources'
+import { UserError, messageOf } from '../../../errors.ts'
+import type { HostRecord } from '../../../machine/machine.ts'
+import type { Call } from '../../driver.ts'
+import { checkMadeFor, foreignHint, isMadeFor } from '../../tagged.ts'
+import type { AzureApi, OpenApi } from '../api/azure-api.ts'
+import { type Place, readPlace } from '../create/host-resources.ts'
+import { whileBusy } from '../api/timeouts.ts'
+import { orGone, wordsOfRefusal } from '../api/refusal.ts'
+import { type FoundMachine, findMachine, removeMachine } from '../create/virtual-machine.ts'
+
+/** What is asked of a part before it is removed. */
+interface Tagged {
+  readonly tags?: Readonly<Record<string, string>>
+}
+
+/** One part of a host: what people call it, and how it is looked at and removed. */
+interface Part {
+  readonly label: string
+  readonly isOwn: (found: Tagged) => boolean
+  readonly find: () => Promise<Tagged | undefined>
+  readonly remove: () => Promise<unknown>
+}
+
+/** How one kind of resource is asked for and removed, by group and name. */
+interface Kind {
+  readonly get: (
+    group: string,
+    name: string,
+    options: { readonly abortSignal: AbortSignal },
+  ) => Promise<Tagged>
+  readonly remove: (group: string, name: string, options: object) => PromiseLike<unknown>
+}
+
+/** What is left of a host without its virtual machine, what uses others first. `machine` is the virtual machine, where it is the host's. */
+function listParts(
+  { compute, network, tempo }: AzureApi,
+  { group, names }: Place,
+  { token, machine }: { readonly token: string; readonly machine: FoundMachine | undefined },
+  call: Call,
+): Part[][] {
+  const abortSignal = call.signal
+  const options = { abortSignal, updateIntervalInMs: tempo.pollMs }
+  const part = (label: string, name: string, { get, remove }: Kind): Part => ({
+    label: `${label} ${name}`,
+    isOwn: ({ tags }) => isMadeFor(token, tags) || (label === 'disk' && machine?.disk === name),
+    find: () => orGone(get(group, name, { abortSignal })),
+    remove: async () => remove(group, name, options),
+  })
+  return [
+    [
+      part('network interface', names.networkInterface, {
+        get: (...words) => network.networkInterfaces.get(...words),
+        remove: (...words) => network.networkInterfaces.beginDeleteAndWait(...words),
+      }),
+      part('disk', names.disk, {
+        get: (...words) => compute.disks.get(...words),
+        remove: (...words) => compute.disks.delete(...words),
+      }),
+    ],
+    [
+      part('public address', names.publicAddress, {
+        get: (...words) => network.publicIPAddresses.get(...words),
+        remove: (...words) => network.publicIPAddresses.beginDeleteAndWait(...words),
+      }),
+      part('security group', names.securityGroup, {
+        get: (...words) => network.networkSecurityGroups.get(...words),
+        remove: (...words) => network.networkSecurityGroups.beginDeleteAndWait(...words),
+      }),
+      part('virtual network', names.network, {
+        get: (...words) => network.virtualNetworks.get(...words),
+        remove: (...words) => network.virtualNetworks.beginDeleteAndWait(...words),
+      }),
+    ],
+  ]
+}
+
+/**
+ * Removes the parts of one host one by one, from a group that is not its own: those that carry its tags. Names all that stays.
+ */
+async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
+  const machine = await findMachine(api, place, call)
+  if (machine !== undefined) {
+    checkMadeFor(token, machine.tags, `the virtual machine ${place.names.machine}`)
+    await removeMachine(api, place, call)
+  }
+  const step = 'removing its network and disk'
+  call.progress(step)
+  const [left, foreign]: [string[], string[]] = [[], []]
+  const removePart = async ({ label, find, isOwn, remove }: Part): Promise<void> => {
+    const now = await find()
+    if (now === undefined) return
+    if (isOwn(now)) await orGone(remove())
+    else foreign.push(label)
+  }
+  for (const parts of listParts(api, place, { token, machine }, call)) {
+    const results = await Promise.allSettled(
+      parts.map((part) =>
+        whileBusy(api.tempo, call, step, () => removePart(part)).catch((error: unknown) => {
+          call.signal.throwIfAborted()
+          left.push(
+            `${part.label} (${error instanceof Error ? wordsOfRefusal(error) : messageOf(error)})`,
+          )
+        }),
+      ),
+    )
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+  if (left.length > 0) {
+    throw new UserError(
+      'failed',
+      `could not remove ${left.join('; ')} in the group ${place.group}`,
+      {
+        hint: 'see to what holds it, then repeat the command',
+      },
+    )
+  }
+  if (foreign.length > 0) {
+    throw new UserError(
+      'failed',
+      `left in the group ${place.group}, without the tags of this machine: ${foreign.join(', ')}`,
+      { hint: foreignHint },
+    )
+  }
+}
+
+/** Whether a resource is one of the host's parts, or part of one (an extension of its virtual machine). */
+function belongsTo(
+  { id = '', tags }: GenericResourceExpanded,
+  place: Place,
+  token: string,
+): boolean {
+  if (tags?.['fleet:token'] === token) return true
+  const names = new Set(Object.values(place.names).map((name) => name.toLowerCase()))
+  return id
+    .toLowerCase()
+    .split('/')
+    .some((part) => names.has(part))
+}
+
+/** What is in the group of a host and not the host's. */
+async function listOthers(
+  { resources }: AzureApi,
+  place: Place,
+  token: string,
+  { signal }: Call,
+): Promise<readonly string[]> {
+  const others: string[] = []
+  const options = { abortSignal: signal }
+  for await (const resource of resources.resources.listByResourceGroup(place.group, options)) {
+    if (!belongsTo(resource, place, token)) others.push(`${resource.type} ${resource.name}`)
+  }
+  return others
+}
+
+/** Removes the group of one host, if nothing else is in it. */
+async function removeGroup(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
+  const { resources, tempo } = api
+  const { group } = place
+  const options = { abortSignal: call.signal }
+  const found = await orGone(resources.resourceGroups.get(group, options))
+  if (found === undefined) return
+  if (found.tags?.['fleet:token'] !== token) {
+    throw new UserError('failed', `the resource group ${group} is not the one that fleet made`, {
+      hint: 'see to it in the portal; fleet forget takes the machine out of the inventory alone',
+    })
+  }
+  call.progress('removing the resource group', group)
+  const others = await orGone(listOthers(api, place, token, call))
+  if (others === undefined) return // an earlier removal of it has come to its end meanwhile
+  if (others.length > 0) {
+    await removeParts(api, place, token, call)
+    throw new UserError('failed', `the resource group ${group} also holds ${others.join(', ')}`, {
+      hint: 'move or delete what fleet did not make, then repeat the command',
+    })
+  }
+  const removal = { ...options, updateIntervalInMs: tempo.pollMs }
+  await orGone(resources.resourceGroups.beginDeleteAndWait(group, removal))
+}
+
+/** Removes what was made for a token in a place, and nothing else. */
+export const removePlace = (
+  api: AzureApi,
+  place: Place,
+  token: string,
+  call: Call,
+): Promise<void> =>
+  place.ownGroup ? removeGroup(api, place, token, call) : removeParts(api, place, token, call)
+
+/** See `Lifecycle.remove`. */
+export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
+  const { token } = host
+  const place = readPlace(host)
+  // The place is recorded before anything is made; what has no token, somebody else made.
+  if (place === undefined || token === undefined) return
+  await removePlace(openApi(place.account, call), place, token, call)
+}

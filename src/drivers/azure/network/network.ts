@@ -1,0 +1,188 @@
+import type {
+  NetworkInterface,
+  NetworkSecurityGroup,
+  PublicIPAddress,
+  SecurityRule,
+  VirtualNetwork,
+} from '@azure/arm-network'
+import type { Call } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { allSettled, whileBusy } from '../api/timeouts.ts'
+import type { Decision } from '../create/decision.ts'
+import { orGone } from '../api/refusal.ts'
+
+const step = 'making the network'
+
+const inbound = (rule: SecurityRule): SecurityRule => ({
+  direction: 'Inbound',
+  access: 'Allow',
+  sourcePortRange: '*',
+  destinationAddressPrefix: '*',
+  ...rule,
+})
+
+const sshRule = (sourceAddressPrefixes: string[], isIPv6: boolean): SecurityRule =>
+  inbound({
+    name: isIPv6 ? 'ssh-ipv6' : 'ssh',
+    priority: isIPv6 ? 101 : 100,
+    protocol: 'Tcp',
+    sourceAddressPrefixes,
+    destinationPortRange: '22',
+  })
+
+/** What lets in whom: the rules of a host's security group that are fleet's. */
+export function rulesFor({
+  sshCidrs,
+  ports,
+}: Pick<Decision, 'sshCidrs' | 'ports'>): SecurityRule[] {
+  // A rule is for one version of IP.
+  const ssh = [false, true].flatMap((isIPv6) => {
+    const sources = sshCidrs.filter((cidr) => cidr.includes(':') === isIPv6)
+    return sources.length === 0 ? [] : [sshRule(sources, isIPv6)]
+  })
+  const open = ports.map(({ from, to, protocol }, index) =>
+    inbound({
+      name: `open-${from}-${protocol}`,
+      priority: 200 + index,
+      protocol: protocol === 'udp' ? 'Udp' : 'Tcp',
+      sourceAddressPrefix: '*',
+      destinationPortRange: from === to ? String(from) : `${from}-${to}`,
+    }),
+  )
+  return [...ssh, ...open]
+}
+
+const securityGroup = (decision: Decision): NetworkSecurityGroup => ({
+  location: decision.location,
+  tags: decision.tags,
+  securityRules: rulesFor(decision),
+})
+
+/** A standard address is static: it stays when the host is stopped. */
+const publicAddress = ({ location, tags, options: { dnsLabel } }: Decision): PublicIPAddress => ({
+  location,
+  tags,
+  sku: { name: 'Standard' },
+  publicIPAllocationMethod: 'Static',
+  publicIPAddressVersion: 'IPv4',
+  ...(dnsLabel !== undefined && { dnsSettings: { domainNameLabel: dnsLabel } }),
+})
+
+const virtualNetwork = ({ location, tags }: Decision): VirtualNetwork => ({
+  location,
+  tags,
+  addressSpace: { addressPrefixes: ['10.0.0.0/24'] },
+  subnets: [{ name: 'hosts', addressPrefix: '10.0.0.0/24' }],
+})
+
+/** Ids of what an interface joins. */
+interface Joined {
+  readonly securityGroup: string
+  readonly publicAddress: string | undefined
+  readonly subnet: string
+}
+
+const networkInterface = (
+  { location, tags, size, options: { acceleratedNetworking } }: Decision,
+  joined: Joined,
+): NetworkInterface => ({
+  location,
+  tags,
+  enableAcceleratedNetworking: acceleratedNetworking ?? size.acceleratedNetworking,
+  networkSecurityGroup: { id: joined.securityGroup },
+  ipConfigurations: [
+    {
+      name: 'primary',
+      primary: true,
+      privateIPAllocationMethod: 'Dynamic',
+      subnet: { id: joined.subnet },
+      ...(joined.publicAddress !== undefined && {
+        publicIPAddress: { id: joined.publicAddress, deleteOption: 'Delete' },
+      }),
+    },
+  ],
+})
+
+const idOf = ({ id }: { id?: string | undefined }): string => {
+  if (id === undefined) throw new TypeError('Azure made a resource without an id')
+  return id
+}
+
+const networkOf = (subnet: string): string => subnet.toLowerCase().replace(/\/subnets\/.*/, '')
+
+/**
+ * Removes the interface of an earlier attempt that is in another virtual network: an interface stays in the one that it was made in
+ * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet assignment").
+ */
+async function leaveOtherNetwork(
+  { network, tempo }: AzureApi,
+  { place, isFirst }: Decision,
+  subnet: string,
+  call: Call,
+): Promise<void> {
+  if (isFirst) return
+  const { group, names } = place
+  const options = { abortSignal: call.signal }
+  const found = await orGone(network.networkInterfaces.get(group, names.networkInterface, options))
+  const joined = found?.ipConfigurations?.[0]?.subnet?.id
+  if (joined === undefined || networkOf(joined) === networkOf(subnet)) return
+  await whileBusy(tempo, call, step, async () =>
+    network.networkInterfaces.beginDeleteAndWait(group, names.networkInterface, {
+      ...options,
+      updateIntervalInMs: tempo.pollMs,
+    }),
+  )
+}
+
+/**
+ * Makes what a host is connected by, as far as it is not there yet: the same names are the same resources. Gives
+ * the id of its interface.
+ */
+export async function makeNetwork(api: AzureApi, decision: Decision, call: Call): Promise<string> {
+  const { network, tempo } = api
+  const { group, names } = decision.place
+  const options = { abortSignal: call.signal, updateIntervalInMs: tempo.pollMs }
+  call.progress(step)
+  const make = async (put: () => Promise<{ id?: string | undefined }>): Promise<string> =>
+    idOf(await whileBusy(tempo, call, step, put))
+
+  const [securityGroupId, publicAddressId, subnet] = await allSettled([
+    make(() =>
+      network.networkSecurityGroups.beginCreateOrUpdateAndWait(
+        group,
+        names.securityGroup,
+        securityGroup(decision),
+        options,
+      ),
+    ),
+    decision.options.privateOnly
+      ? undefined
+      : make(() =>
+          network.publicIPAddresses.beginCreateOrUpdateAndWait(
+            group,
+            names.publicAddress,
+            publicAddress(decision),
+            options,
+          ),
+        ),
+    decision.subnet ??
+      make(() =>
+        network.virtualNetworks.beginCreateOrUpdateAndWait(
+          group,
+          names.network,
+          virtualNetwork(decision),
+          options,
+        ),
+      ).then((id) => `${id}/subnets/hosts`),
+  ])
+  const joined = { securityGroup: securityGroupId, publicAddress: publicAddressId, subnet }
+  await leaveOtherNetwork(api, decision, subnet, call)
+  return make(() =>
+    network.networkInterfaces.beginCreateOrUpdateAndWait(
+      group,
+      names.networkInterface,
+      networkInterface(decision, joined),
+      options,
+    ),
+  )
+}

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import { mergeNotes } from '../../machine/merge-notes.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { checkOptions } from '../options/option-flags.ts'
+import type {
+  Call,
+  Driver,
+  DriverDefinition,
+  FoundHost,
+  HostFacts,
+  HostPlan,
+  HostSeed,
+  Lifecycle,
+} from '../driver.ts'
+import { type LifecycleSubject, driverFolder } from './driver-under-test.ts'
+
+/** What an attempt at making a host may be disturbed by. */
+export interface Disturbance {
+  readonly signal?: AbortSignal
+  readonly progress?: Call['progress']
+  /** Before the `step`-th record is kept, from 1. What it throws, the driver gets; nothing is kept then. */
+  readonly beforeRecord?: (step: number) => void
+  readonly afterRecord?: (step: number) => void
+  /** As on a computer that does not have what the host was to start with. */
+  readonly lacksSeed?: boolean
+}
+
+/** One host of a fleet of its own, made as fleet's pipeline makes it: what was recorded outlives an attempt. */
+export interface Creation {
+  readonly fleet: string
+  readonly name: MachineName
+  readonly tags: Readonly<Record<string, string>>
+  /** What the inventory would have by now. */
+  readonly record: () => HostRecord
+  readonly plan: (call?: Call) => Promise<HostPlan>
+  /** Plans and makes. */
+  readonly make: (disturbance?: Disturbance) => Promise<HostFacts>
+  readonly remove: (call?: Call) => Promise<void>
+  /** What the driver finds of its fleet. */
+  readonly list: () => Promise<readonly FoundHost[]>
+  /** Forgets what was recorded, as a process does that is killed before it could write. */
+  readonly forget: () => void
+}
+
+/** The driver at work, for one case. */
+export interface Trial {
+  readonly driver: Driver
+  readonly lifecycle: Lifecycle
+  /** Begins a host; without `fleet`, in a fleet of its own. */
+  readonly begin: (name: string, fleet?: string) => Creation
+  /** The names of all things at the provider, sorted. */
+  readonly look: () => Promise<readonly string[]>
+}
+
+/** A call that nobody aborts. */
+export const callOf = ({
+  signal,
+  progress,
+}: Pick<Disturbance, 'signal' | 'progress'> = {}): Call => ({
+  signal: signal ?? new AbortController().signal,
+  progress: progress ?? (() => {}),
+})
+
+/** A new key pair's public half, `ssh-ed25519 AAAA…` (RFC 8709). */
+function makePublicKey(): string {
+  const { publicKey } = generateKeyPairSync('ed25519')
+  const key = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+  const parts = [Buffer.from('ssh-ed25519'), key].flatMap((part) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(part.length)
+    return [length, part]
+  })
+  return `ssh-ed25519 ${Buffer.concat(parts).toString('base64')}`
+}
+
+/** What a host starts with. */
+type SeedParts = Pick<HostSeed, 'publicKey' | 'userData' | 'disk'>
+
+/** What fleet hands over where another computer began a host that exists. */
+const emptySeed = { publicKey: '', userData: new Uint8Array() }
+
+async function makeSeed(subject: LifecycleSubject, plan: HostPlan): Promise<SeedParts> {
+  if (subject.seed !== undefined) return subject.seed(plan)
+  const publicKey = makePublicKey()
+  const config = { users: [{ name: plan.user, ssh_authorized_keys: [publicKey] }] }
+  return { publicKey, userData: Buffer.from(`#cloud-config\n${JSON.stringify(config)}\n`) }
+}
+
+function begin(
+  lifecycle: Lifecycle,
+  subject: LifecycleSubject,
+  {
+    name: text,
+    fleet,
+    options,
+  }: { name: string; fleet: string; options: Readonly<Record<string, unknown>> },
+): Creation {
+  const name = text as MachineName
+  const token = randomUUID()
+  const fresh: HostRecord = { phase: 'creating', token }
+  let record = fresh
+  let seed: SeedParts | undefined
+  const tags = { fleet: 'true', 'fleet:id': fleet, 'fleet:machine': name, 'fleet:token': token }
+  const keep = ({
+    resources,
+    ...rest
+  }: Omit<Partial<HostRecord>, 'resources'> & {
+    readonly resources?: HostPlan['resources']
+  }): void => {
+    record = { ...record, ...rest, resources: mergeNotes(record.resources, resources) }
+  }
+  const plan = (call = callOf()): Promise<HostPlan> => {
+    const { resources = {}, id } = record
+    return lifecycle.plan({ name, token, tags, resources, id }, options, call)
+  }
+  return {
+    fleet,
+    name,
+    tags,
+    plan,
+    record: () => record,
+    async make({ beforeRecord, afterRecord, lacksSeed, ...disturbance } = {}) {
+      const call = callOf(disturbance)
+      const planned = await plan(call)
+      keep({ user: planned.user, resources: planned.resources })
+      seed ??= await makeSeed(subject, planned)
+      let step = 0
+      const facts = await planned.make(
+        {
+          ...(lacksSeed ? emptySeed : seed),
+          async record({ id, resources }) {
+            step += 1
+            beforeRecord?.(step)
+            keep({ ...(id !== undefined && { id }), ...(resources && { resources }) })
+            afterRecord?.(step)
+          },
+        },
+        call,
+      )
+      keep(facts)
+      return facts
+    },
+    remove: (call = callOf()) => lifecycle.remove(record, call),
+    list: () => lifecycle.list({ id: fleet, options: [subject.options] }, callOf()),
+    forget: () => {
+      record = fresh
+    },
+  }
+}
+
+/** Runs `work` on the driver, and removes what it made and what it left behind. */
+export async function withTrial(
+  definition: DriverDefinition,
+  subject: LifecycleSubject,
+  work: (trial: Trial) => Promise<void>,
+): Promise<void> {
+  const driver = await definition.load(driverFolder)
+  const { lifecycle } = driver
+  assert.ok(lifecycle, 'the driver has no lifecycle')
+  const options = checkOptions(definition, subject.options)
+  const begun: Creation[] = []
+  try {
+    await work({
+      driver,
+      lifecycle,
+      begin(name, fleet = randomBytes(4).toString('hex')) {
+        const creation = begin(lifecycle, subject, { name, fleet, options })
+        begun.push(creation)
+        return creation
+      },
+      look: async () => (await subject.look()).map(({ id }) => id).sort(),
+    })
+  } finally {
+    for (const creation of begun) await creation.remove().catch(() => {})
+  }
+}
+
+/** The only host that the driver finds of a creation's fleet. */
+export async function findOnly(creation: Creation): Promise<FoundHost> {
+  const found = await creation.list()
+  assert.equal(found.length, 1, `one host was asked for, and list finds ${found.length}`)
+  const [host] = found as [FoundHost]
+  if (host.tags !== undefined) {
+    const { token, tags } = host
+    assert.equal(
+      tags['fleet:token'],
+      token,
+      'list gives the tags of each host, as plan was given them',
+    )
+  }
+  return host
+}
+
+/** Resolves to how `work` ended, `rejected` or `resolved`; rejects when it goes on for longer than `ms`. */
+export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
+  const timer = new AbortController()
+  const tooLong = sleep(ms, undefined, { signal: timer.signal }).then(
+    () => assert.fail(`${what} goes on ${ms} ms after it was aborted`),
+    () => 'aborted',
+  )
+  const ended = work.then(
+    () => 'resolved',
+    () => 'rejected',
+  )
+  try {
+    return await Promise.race([ended, tooLong])
+  } finally {
+    timer.abort()
+  }
+}
+
+/** Runs `work` for step 1, 2, … until it says that there was no such step, and says at which step it broke. */
+export async function atEachStep(work: (step: number) => Promise<boolean>): Promise<void> {
+  const mostSteps = 100
+  for (let step = 1; step <= mostSteps; step++) {
+    const reached = await work(step).catch((error: unknown) => {
+      throw new Error(`at record ${step}: ${messageOf(error)}`, { cause: error })
+    })
+    if (reached) continue
+    assert.ok(step > 1, 'make records nothing')
+    return
+  }
+  assert.fail(`make records more than ${mostSteps} times`)
+}

@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { resolve } from 'import-meta-resolve'
+import { UserError, messageOf } from '../../errors.ts'
+import { type Driver, type DriverDefinition, contractVersion } from '../driver.ts'
+import { optionFlags } from '../options/option-flags.ts'
+import type { DriverPackage } from './find-package.ts'
+import { guardDriver } from './guard-driver.ts'
+
+/** A package's name, version and place, for messages. */
+async function describePackage({ name, folder }: DriverPackage): Promise<string> {
+  const text = await readFile(join(folder, 'package.json'), 'utf8')
+  const version = /"version"\s*:\s*"([^"]+)"/.exec(text)?.[1]
+  return `${name}${version === undefined ? '' : ` ${version}`} (${folder})`
+}
+
+async function importDefault(name: string, holder: string): Promise<unknown> {
+  const from = pathToFileURL(join(holder, 'machines.yaml')).href
+  const module = (await import(resolve(name, from))) as { readonly default?: unknown }
+  return module.default
+}
+
+/** What a schema of any copy of zod 4 says of itself. */
+interface Described {
+  readonly def?: { readonly type?: unknown; readonly catchall?: Described }
+  readonly partial?: unknown
+}
+
+/** Why `options` cannot be a driver's schema; undefined when it can. */
+function findSchemaTrouble(options: unknown): string | undefined {
+  const { def, partial } = (options ?? {}) as Described
+  const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
+  return isStrictObject && typeof partial === 'function'
+    ? undefined
+    : 'its options are no z.strictObject of zod 4'
+}
+
+/** Why `definition` is not that of the driver `name`, apart from its contract; undefined when it is. */
+function findTrouble(name: string, definition: Partial<DriverDefinition>): string | undefined {
+  if (definition.name !== name) return `its driver is called ${JSON.stringify(definition.name)}`
+  if (typeof definition.summary !== 'string') return 'its driver has no summary'
+  if (typeof definition.load !== 'function') return 'its driver cannot be loaded: load is missing'
+  const trouble = findSchemaTrouble(definition.options)
+  if (trouble !== undefined) return trouble
+  try {
+    optionFlags(definition as DriverDefinition)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function contractError(label: string, { contract }: { contract: number }): UserError {
+  const message = `${label} was written for version ${contract} of the driver contract, and this fleet has version ${contractVersion}`
+  return new UserError('unsupported', message, {
+    hint: contract > contractVersion ? 'upgrade fleet' : 'install a newer version of the package',
+  })
+}
+
+function brokenError(label: string, why: string, cause?: unknown): UserError {
+  return new UserError('failed', `${label} cannot be used: ${why}`, {
+    hint: 'install it again or another version of it, or tell its author',
+    cause,
+  })
+}
+
+/**
+ * Loads what a package says of its driver from the node_modules of `holder`, and so runs its code. Throws kind `unsupported` when it was written
+ * for another version of the contract, `failed` when it breaks or holds no such driver.
+ */
+export async function loadDefinition(
+  name: string,
+  driverPackage: DriverPackage,
+  holder: string,
+): Promise<DriverDefinition> {
+  const label = await describePackage(driverPackage)
+  const told = await importDefault(driverPackage.name, holder).catch((error: unknown) => {
+    throw brokenError(label, messageOf(error), error)
+  })
+  const definition = (told ?? {}) as Partial<DriverDefinition>
+  const { contract } = definition
+  if (typeof contract !== 'number' || !Number.isInteger(contract)) {
+    throw brokenError(label, 'its default export is no driver that names its contract')
+  }
+  if (contract !== contractVersion) throw contractError(label, { contract })
+  const trouble = findTrouble(name, definition)
+  if (trouble !== undefined) throw brokenError(label, trouble)
+  const whole = definition as DriverDefinition
+  return { ...whole, load: (...args) => loadDriver(whole, label, args) }
+}
+
+async function loadDriver(
+  definition: DriverDefinition,
+  label: string,
+  args: Parameters<DriverDefinition['load']>,
+): Promise<Driver> {
+  const load = async (): Promise<Driver> => definition.load(...args)
+  const driver = await load().catch((error: unknown) => {
+    throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
+  })
+  if (typeof driver?.observe === 'function') return guardDriver(driver, label)
+  throw brokenError(label, 'what it loads is no driver')
+}

@@ -1,0 +1,46 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { codeOf } from '../../errors.ts'
+import { withLock } from '../../lock.ts'
+import { chooseLoopbackPort } from './loopback-port.ts'
+
+type Ports = Readonly<Record<string, number>>
+
+async function readPorts(file: string): Promise<Ports> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Ports
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return {}
+    throw error
+  }
+}
+
+async function writePorts(file: string, ports: Ports): Promise<void> {
+  await writeFile(`${file}.new`, JSON.stringify(ports), { mode: 0o600 })
+  await rename(`${file}.new`, file)
+}
+
+/**
+ * The port of 127.0.0.1 that leads to the host with this token: the one that it was given before, else a new one that nobody
+ * listens on and no other host in `file` has.
+ */
+export async function reservePort(file: string, token: string): Promise<number> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  return withLock(file, async () => {
+    const ports = await readPorts(file)
+    const known = ports[token]
+    if (known !== undefined) return known
+    const port = await chooseLoopbackPort(new Set(Object.values(ports)))
+    await writePorts(file, { ...ports, [token]: port })
+    return port
+  })
+}
+
+/** Gives the port of a host back. */
+export async function releasePort(file: string, token: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await withLock(file, async () => {
+    const { [token]: gone, ...ports } = await readPorts(file)
+    if (gone !== undefined) await writePorts(file, ports)
+  })
+}

@@ -1,0 +1,165 @@
+import type { z } from 'zod'
+import { UserError } from '../../errors.ts'
+import type { DriverDefinition } from '../driver.ts'
+import { takenFlags } from './reserved-flags.ts'
+import { shellQuote } from '../../shell-quote.ts'
+
+/** A driver's option, as a command-line flag. */
+export interface OptionFlag {
+  /** Without the dashes: `disk-size`. */
+  readonly name: string
+  /** As machines.yaml has it: `diskSize`. */
+  readonly key: string
+  readonly description: string
+  readonly type: 'string' | 'number' | 'boolean' | 'enum'
+  /** What an enum allows. */
+  readonly choices?: readonly string[]
+  readonly default?: string | number | boolean
+  readonly required: boolean
+}
+
+type Options = Readonly<Record<string, unknown>>
+
+const flagName = (key: string): string =>
+  key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+type Definition = z.core.$ZodTypes['_zod']['def']
+
+const definitionOf = (type: z.core.$ZodType): Definition => (type as z.ZodType).def as Definition
+
+/** The innermost type of a field, and what the layers around it say. */
+interface Unwrapped {
+  readonly inner: Definition
+  readonly required: boolean
+  readonly description?: string
+  readonly fallback?: unknown
+}
+
+/** Takes off `optional` and `default`; the outermost description counts. */
+function unwrap(field: z.core.$ZodType): Unwrapped {
+  const { description } = field as z.ZodType
+  const told = description === undefined ? {} : { description }
+  const def = definitionOf(field)
+  if (def.type === 'optional') return { ...unwrap(def.innerType), required: false, ...told }
+  if (def.type === 'default') {
+    const { defaultValue: fallback } = def
+    return { ...unwrap(def.innerType), required: false, fallback, ...told }
+  }
+  return { inner: def, required: true, ...told }
+}
+
+function typeOf(def: Definition, key: string): Pick<OptionFlag, 'type' | 'choices'> {
+  if (def.type === 'enum') return { type: 'enum', choices: Object.values(def.entries).map(String) }
+  if (def.type === 'string' || def.type === 'number' || def.type === 'boolean') {
+    return { type: def.type }
+  }
+  throw new TypeError(`option ${key}: no flag can stand for the type ${def.type}`)
+}
+
+const isPlain = (value: unknown): value is string | number | boolean =>
+  ['string', 'number', 'boolean'].includes(typeof value)
+
+function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
+  const { inner, required, description = '', fallback } = unwrap(field)
+  const name = flagName(key)
+  if (takenFlags.has(name)) throw new TypeError(`option ${key}: --${name} is a flag of fleet's own`)
+  return {
+    name,
+    key,
+    description,
+    ...typeOf(inner, key),
+    ...(isPlain(fallback) && { default: fallback }),
+    required,
+  }
+}
+
+/** The flags of a driver, in the order of its schema. */
+export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
+  Object.entries(options.shape).map(flagOf)
+
+/** The values that flags stand for: `true` for a flag without text, nothing for one that is not there. Not validated yet. */
+export function readOptionFlags(
+  driver: DriverDefinition,
+  given: Readonly<Record<string, string | boolean | undefined>>,
+): Options {
+  const options: Record<string, unknown> = {}
+  for (const flag of optionFlags(driver)) {
+    const text = given[flag.name]
+    if (text !== undefined && text !== false) options[flag.key] = readFlag(flag, text)
+  }
+  return options
+}
+
+function readFlag({ name, type }: OptionFlag, text: string | boolean): unknown {
+  if (type === 'number' && typeof text === 'string') {
+    const number = Number(text)
+    if (text.trim() === '' || Number.isNaN(number)) {
+      throw new UserError('usage', `--${name}: expected a number, not ${JSON.stringify(text)}`)
+    }
+    return number
+  }
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
+
+/** What is wrong with `text` as the value of a flag, if anything. */
+export function troubleWith(
+  driver: DriverDefinition,
+  flag: OptionFlag,
+  text: string,
+): string | undefined {
+  try {
+    const result = (driver.options.shape[flag.key] as z.ZodType).safeParse(readFlag(flag, text))
+    return result.error?.issues[0]?.message
+  } catch (error) {
+    if (error instanceof UserError) return error.message
+    throw error
+  }
+}
+
+/**
+ * Lays the options of one machine over those that the inventory sets for its driver, and checks
+ * the whole. Throws kind `usage` naming each flag that is wrong, missing or unknown.
+ */
+export function checkOptions(
+  driver: DriverDefinition,
+  given: Options,
+  defaults: Options = {},
+): Options {
+  return parseWith(driver.options, driver, { ...defaults, ...given })
+}
+
+/**
+ * As {@link checkOptions}, for a host that somebody else made: nothing is needed, and what was not said stays
+ * open.
+ */
+export function checkSaidOptions(
+  driver: DriverDefinition,
+  given: Options,
+  defaults: Options = {},
+): Options {
+  const said = { ...defaults, ...given }
+  const parsed = parseWith(driver.options.partial(), driver, said)
+  return Object.fromEntries(Object.entries(parsed).filter(([key]) => Object.hasOwn(said, key)))
+}
+
+function parseWith(schema: z.ZodObject, driver: DriverDefinition, options: Options): Options {
+  const result = schema.safeParse(options)
+  if (result.success) return result.data
+  const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, options))
+  throw new UserError('usage', `driver ${driver.name}: ${troubles.join('; ')}`, {
+    hint: `fleet create --driver ${shellQuote(driver.name)} --help`,
+  })
+}
+
+function troublesOf(driver: DriverDefinition, issue: z.core.$ZodIssue, options: Options): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `there is no option ${JSON.stringify(key)}`)
+  }
+  const flag = optionFlags(driver).find(({ key }) => key === issue.path[0])
+  if (flag === undefined) return [issue.message]
+  if (options[flag.key] === undefined) return [`--${flag.name} is needed`]
+  const choices = (flag.type === 'boolean' ? ['true', 'false'] : flag.choices)?.join(', ')
+  const why = choices === undefined ? issue.message : `expected one of ${choices}`
+  return [`--${flag.name}: ${why.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
+}

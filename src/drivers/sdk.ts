@@ -1,0 +1,49 @@
+// What a driver outside the project imports as `fleet/driver`.
+import type { z } from 'zod'
+import { checkRecords } from './check-records.ts'
+import type { DriverDefinition, contractVersion } from './driver.ts'
+
+export { UserError } from '../errors.ts'
+export type { ErrorKind } from '../errors.ts'
+export type { HostRecord } from '../machine/machine.ts'
+export type { MachineName } from '../machine/name.ts'
+export type { HostStatus } from '../machine/status.ts'
+export { unknownStatus } from './driver.ts'
+export type {
+  Ask,
+  Call,
+  DiskWish,
+  Driver,
+  DriverDefinition,
+  FleetScope,
+  FoundHost,
+  HostFacts,
+  HostPlan,
+  HostSeed,
+  HostWish,
+  Lifecycle,
+  Power,
+  RecalledHost,
+  Resources,
+  SeedDisk,
+  Snapshot,
+  Snapshots,
+  Surroundings,
+} from './driver.ts'
+export type { Grant } from './grants.ts'
+export type { SshAccess } from './net/ssh-access.ts'
+export type { Difference, Reshape, ReshapeWish } from './update.ts'
+
+/**
+ * Declares a driver, keeping the types of its options. `contract` is the version that it was written for, in
+ * the author's own hand: the fleet that it is imported from later may be a newer one.
+ */
+export const defineDriver = <Shape extends z.ZodRawShape>(
+  definition: DriverDefinition<Shape> & {
+    readonly contract: typeof contractVersion
+    readonly asks?: readonly (string & keyof Shape)[]
+  },
+): DriverDefinition<Shape> => ({
+  ...definition,
+  load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
+})

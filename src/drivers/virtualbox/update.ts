@@ -1,0 +1,144 @@
+import { rm } from 'node:fs/promises'
+import { below } from '../../below.ts'
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { HostStatus } from '../../machine/status.ts'
+import type { Call } from '../driver.ts'
+import type { Difference, Reshape, ReshapeWish } from '../update.ts'
+import { growDisk } from './base-disk.ts'
+import { type VirtualMachine, sharesOf, stateOf } from './machine.ts'
+import type { VirtualBoxOptions } from './options.ts'
+import { ownIdOf } from './own-machine.ts'
+import type { Workshop } from './paths.ts'
+import { requireMachine, startMachine, stopMachine } from './power.ts'
+import { formatShares, parseShares } from '../shared-folders.ts'
+import { orMissing } from './vboxmanage.ts'
+
+/** Options that VirtualBox tells with a machine's state. */
+type Told = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
+
+/** What a machine has of the options. */
+export const optionsOf = ({ fields }: VirtualMachine): Readonly<Record<Told, string>> => ({
+  cpus: fields.get('cpus') ?? '',
+  memory: fields.get('memory') ?? '',
+  gui: String(fields.get('defaultfrontend') === 'gui'),
+  hostOnly: String(fields.get('nic2')?.startsWith('hostonly') ?? false),
+  shares: formatShares(sharesOf(fields)),
+})
+
+/** Why only a new machine can have another value. */
+const reasons: Readonly<Record<string, string>> = {
+  hostOnly: 'its system was told of its network cards when it was made',
+  image: 'its disk started from that one',
+  user: 'its system was told of its user when it was made',
+}
+
+/** How a machine differs from its options, by what was told of it and what is remembered. */
+export function compareMachine(
+  { user, resources = {} }: HostRecord,
+  options: VirtualBoxOptions,
+  { options: told = {} }: HostStatus,
+): readonly Difference[] {
+  const has: Readonly<Record<string, string | undefined>> = { ...resources, ...told, user }
+  const wanted: Readonly<Record<string, string>> = {
+    ...{ cpus: `${options.cpus}`, memory: `${options.memory}`, disk: `${options.disk}` },
+    ...{ gui: `${options.gui}`, shares: formatShares(parseShares(options.shares ?? '') ?? []) },
+    ...{ hostOnly: `${options.hostOnly}`, image: options.image, user: options.user },
+  }
+  return Object.entries(wanted).flatMap(([option, to]): Difference[] => {
+    const from = has[option]
+    if (from === undefined || from === to) return []
+    if (option === 'disk' && options.disk < Number(from)) {
+      return [{ option, from, to, how: 'replace', why: 'a disk cannot be made smaller' }]
+    }
+    const why = reasons[option]
+    const words = { option, from: from || 'none', to: to || 'none' }
+    return [why === undefined ? { ...words, how: 'stop' } : { ...words, how: 'replace', why }]
+  })
+}
+
+/**
+ * Gives a machine a larger disk, which is no clone any more: VirtualBox does not make clones larger rightly. The old one stays
+ * until the machine has the new one.
+ */
+async function enlargeDisk(
+  { vbox, places }: Workshop,
+  { id, fields }: VirtualMachine,
+  size: number,
+  call: Call,
+): Promise<void> {
+  const old = fields.get('Disks-0-0') ?? ''
+  const larger = below(places.machine(id).folder, `disk-${size}.vdi`)
+  if (old === larger) return
+  if (fields.has('SnapshotName')) {
+    throw new UserError('usage', 'its disk cannot grow while there are snapshots of it', {
+      hint: 'remove them first: fleet snapshot ls, fleet snapshot rm',
+    })
+  }
+  call.progress('make the disk larger')
+  await orMissing(vbox.run(['closemedium', 'disk', larger, '--delete'], call))
+  await rm(larger, { force: true })
+  await vbox.run(['clonemedium', 'disk', old, larger, '--format', 'VDI'], call)
+  await growDisk(vbox, larger, size, call)
+  const place = ['--storagectl', 'Disks', '--port', '0', '--device', '0', '--type', 'hdd']
+  await vbox.run(['storageattach', id, ...place, '--medium', larger], call)
+  await orMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
+}
+
+/** Options of `modifyvm` for the hardware that is to be changed. */
+const hardwareOf = (
+  { cpus, memory, gui }: VirtualBoxOptions,
+  only: ReadonlySet<string>,
+): readonly string[] => [
+  ...(only.has('cpus') ? ['--cpus', String(cpus)] : []),
+  ...(only.has('memory') ? ['--memory', String(memory)] : []),
+  ...(only.has('gui') ? ['--defaultfrontend', gui ? 'gui' : 'headless'] : []),
+]
+
+async function changeShares(
+  { vbox }: Workshop,
+  { id, fields }: VirtualMachine,
+  wanted: string,
+  call: Call,
+): Promise<void> {
+  for (const { name } of sharesOf(fields)) {
+    await vbox.run(['sharedfolder', 'remove', id, '--name', name], call)
+  }
+  for (const { name, path } of parseShares(wanted) ?? []) {
+    const share = ['--name', name, '--hostpath', path, '--automount']
+    await vbox.run(['sharedfolder', 'add', id, ...share], call)
+  }
+}
+
+/** Brings about what is wished of a machine, which is stopped for it. */
+async function changeMachine(
+  workshop: Workshop,
+  id: string,
+  { options, only }: ReshapeWish<VirtualBoxOptions>,
+  shutDownWithin: number,
+  call: Call,
+): Promise<Readonly<Record<string, string>>> {
+  const { vbox } = workshop
+  // What it keeps in memory while its state is saved would be lost, and hardware is not changed under that.
+  const { state } = await requireMachine(vbox, id, call)
+  if (state.endsWith('saved')) await startMachine(vbox, id, call)
+  await stopMachine(vbox, id, shutDownWithin, call)
+  const machine = await requireMachine(vbox, id, call)
+  if (stateOf(machine.state) !== 'stopped') throw new TypeError(`it is ${machine.state}`)
+  if (only.has('disk')) await enlargeDisk(workshop, machine, options.disk, call)
+  const hardware = hardwareOf(options, only)
+  if (hardware.length > 0) await vbox.run(['modifyvm', id, ...hardware], call)
+  if (only.has('shares')) await changeShares(workshop, machine, options.shares ?? '', call)
+  return only.has('disk') ? { disk: String(options.disk) } : {}
+}
+
+/** Changes machines in VirtualBox. */
+export const reshapeIn = (
+  workshop: Workshop,
+  shutDownWithin: number,
+): Reshape<VirtualBoxOptions> => ({
+  compare: async (host, options, status) => compareMachine(host, options, status),
+  change: async (host, wish, call) =>
+    changeMachine(workshop, await ownIdOf(workshop, host, call), wish, shutDownWithin, call),
+  disks: ['disk'],
+})
