@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { portsText } from '../../src/commands/container/fields.ts'
-import { readContainerNames } from '../../src/engine/docker/container-names.ts'
+import { readContainerNames } from '../../src/docker/container-names.ts'
 
 test.each([
   ['stop -t 10 --signal=TERM a b', ['a', 'b']],

@@ -6,10 +6,10 @@ import {
   replaceOperand,
   valuesOf,
   withoutFlags,
-} from '../../src/engine/docker/command-line.ts'
-import { imagesOf } from '../../src/engine/docker/dockerfile.ts'
-import { dockerHub, registryOf } from '../../src/engine/docker/image-reference.ts'
-import { readCommand } from '../../src/engine/docker/verbs.ts'
+} from '../../src/docker/command-line.ts'
+import { imagesOf } from '../../src/docker/dockerfile.ts'
+import { dockerHub, registryOf } from '../../src/docker/image-reference.ts'
+import { readCommand } from '../../src/docker/verbs.ts'
 
 const syntax = { booleans: ['--rm', '-i', '-t'], shorts: { '-f': '--file', '-e': '--env' } }
 

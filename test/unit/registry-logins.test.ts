@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { dockerHub } from '../../src/engine/docker/image-reference.ts'
-import { configWithLogins } from '../../src/engine/docker/registry-logins.ts'
+import { dockerHub } from '../../src/docker/image-reference.ts'
+import { configWithLogins } from '../../src/docker/registry-logins.ts'
 
 /** A docker configuration, with credential helpers on PATH. */
 async function makeConfig(config: unknown, helpers: Record<string, string> = {}) {

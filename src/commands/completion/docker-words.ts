@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { readCommand } from '../../engine/docker/verbs.ts'
-import { findProgram } from '../../engine/docker/find-program.ts'
+import { readCommand } from '../../docker/verbs.ts'
+import { findProgram } from '../../docker/find-program.ts'
 import type { Completes } from '../command.ts'
 import type { Candidate } from './known-words.ts'
 

@@ -97,7 +97,7 @@ export async function placeWords(
   { fleet, targets }: Asking,
   words: readonly string[],
 ): Promise<ReadonlyMap<Machine, readonly string[]> | undefined> {
-  const { readContainerNames } = await import('../../engine/docker/container-names.ts')
+  const { readContainerNames } = await import('../../docker/container-names.ts')
   const command = readContainerNames(words)
   if (command === undefined || !command.names.some(isReference)) return undefined
   const inventory = await (await fleet.inventory()).read()

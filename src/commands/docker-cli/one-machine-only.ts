@@ -1,5 +1,5 @@
-import { type ReadCommand, readCommand } from '../../engine/docker/verbs.ts'
-import { operandsOf, valuesOf } from '../../engine/docker/command-line.ts'
+import { type ReadCommand, readCommand } from '../../docker/verbs.ts'
+import { operandsOf, valuesOf } from '../../docker/command-line.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../shell-quote.ts'
 

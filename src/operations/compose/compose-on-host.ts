@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
-import { formatWords, valuesOf } from '../../engine/docker/command-line.ts'
-import { imagesOf } from '../../engine/docker/dockerfile.ts'
-import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import { formatWords, valuesOf } from '../../docker/command-line.ts'
+import { imagesOf } from '../../docker/dockerfile.ts'
+import type { ReadCommand } from '../../docker/verbs.ts'
 import { UserError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import {

@@ -1,5 +1,5 @@
-import { type Syntax, type Word, operandsOf, parseWords } from '../../engine/docker/command-line.ts'
-import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import { type Syntax, type Word, operandsOf, parseWords } from '../../docker/command-line.ts'
+import type { ReadCommand } from '../../docker/verbs.ts'
 
 /**
  * What a subcommand of compose needs of this computer:

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { type Word, valuesOf } from '../../engine/docker/command-line.ts'
+import { type Word, valuesOf } from '../../docker/command-line.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import type { Streams } from '../docker/streams.ts'
 

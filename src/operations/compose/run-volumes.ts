@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type Word, valuesOf } from '../../engine/docker/command-line.ts'
+import { type Word, valuesOf } from '../../docker/command-line.ts'
 
 /** The source of a volume as it is typed, where that is a path relative to the folder it was typed in: `./a:/b`. */
 const relativeSource = /^(\.{1,2}(?:[/\\][^:]*)?):/

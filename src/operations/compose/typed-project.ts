@@ -1,4 +1,4 @@
-import { type Word, formatWords, valuesOf } from '../../engine/docker/command-line.ts'
+import { type Word, formatWords, valuesOf } from '../../docker/command-line.ts'
 import type { Streams } from '../docker/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'

@@ -1,5 +1,5 @@
-import { formatWords, operandsOf, valuesOf } from '../../engine/docker/command-line.ts'
-import { type ReadCommand, type VerbName, readCommand } from '../../engine/docker/verbs.ts'
+import { formatWords, operandsOf, valuesOf } from '../../docker/command-line.ts'
+import { type ReadCommand, type VerbName, readCommand } from '../../docker/verbs.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'

@@ -3,8 +3,8 @@ import { openSync, closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { PassThrough, type Readable, type Stream, Readable as Source } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import { findProgram } from '../../engine/docker/find-program.ts'
-import type { ReadCommand } from '../../engine/docker/verbs.ts'
+import { findProgram } from '../../docker/find-program.ts'
+import type { ReadCommand } from '../../docker/verbs.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { CommandResult } from '../../transport/run.ts'
 import type { Context } from '../context.ts'
@@ -120,7 +120,7 @@ const largestAnswer = 64 * 2 ** 20
 
 /** The command, if it is one of compose. */
 async function readComposeCommand(args: readonly string[]): Promise<ReadCommand | undefined> {
-  const { readCommand } = await import('../../engine/docker/verbs.ts')
+  const { readCommand } = await import('../../docker/verbs.ts')
   const command = readCommand(args)
   return command?.verb === 'compose' ? command : undefined
 }

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import { fullNameOf } from '../../../engine/docker/image-reference.ts'
+import { fullNameOf } from '../../../docker/image-reference.ts'
 import { UserError } from '../../../errors.ts'
 import { type Read, readTar } from './read-tar.ts'
 import { encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'

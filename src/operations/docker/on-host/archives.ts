@@ -11,8 +11,8 @@ import {
   replaceOperand,
   valuesOf,
   withoutFlags,
-} from '../../../engine/docker/command-line.ts'
-import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+} from '../../../docker/command-line.ts'
+import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
 import { findHere, overwriteFile, writeToSpecialFile } from '../../copy/local-endpoint.ts'
 import type { Streams } from '../streams.ts'

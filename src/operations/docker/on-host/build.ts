@@ -9,9 +9,9 @@ import {
   replaceOperand,
   valuesOf,
   withoutFlags,
-} from '../../../engine/docker/command-line.ts'
-import { imagesOf } from '../../../engine/docker/dockerfile.ts'
-import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+} from '../../../docker/command-line.ts'
+import { imagesOf } from '../../../docker/dockerfile.ts'
+import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'

@@ -6,8 +6,8 @@ import {
   operandsOf,
   valuesOf,
   withoutFlags,
-} from '../../../engine/docker/command-line.ts'
-import type { ReadCommand } from '../../../engine/docker/verbs.ts'
+} from '../../../docker/command-line.ts'
+import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { shellQuote } from '../../../shell-quote.ts'
 import type { Streams } from '../streams.ts'

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { UserError, codeOf, messageOf } from '../errors.ts'
 import { findProgram } from './find-program.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../shell-quote.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
