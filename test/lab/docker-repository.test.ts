@@ -6,8 +6,8 @@ import {
   type ProvisionedHost,
   provisionHost,
 } from '../../src/operations/provision/provision-host.ts'
-import type { EngineAims } from '../../src/provision/plan.ts'
-import { bootScriptName, writeBootScript } from '../../src/provision/boot-script.ts'
+import type { EngineAims } from '../../src/provision/engine/plan.ts'
+import { bootScriptName, writeBootScript } from '../../src/provision/cloud-init/boot-script.ts'
 import { type NewHost, createHost } from '../support/booted-host/new-host.ts'
 import {
   type DockerRepository,

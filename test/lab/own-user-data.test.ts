@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type FirstBoot, writeUserData } from '../../src/provision/user-data.ts'
+import { type FirstBoot, writeUserData } from '../../src/provision/cloud-init/user-data.ts'
 import { type Merged, mergeUserData } from '../support/cloud-init/merge-user-data.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 

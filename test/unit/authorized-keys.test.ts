@@ -11,7 +11,7 @@ import {
   parseLetIn,
   showLetIn,
   undoLetIn,
-} from '../../src/provision/authorized-keys.ts'
+} from '../../src/provision/host/authorized-keys.ts'
 
 const fleet = '4f0c2f6e'
 const [ana, ben]: LetIn[] = ['ana', 'ben'].map((name) => ({ name, key: `ssh-ed25519 AAAA${name}` }))

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { writeUserData } from '../../src/provision/user-data.ts'
+import { writeUserData } from '../../src/provision/cloud-init/user-data.ts'
 import { readUserData } from '../support/aws/user-data.ts'
 
 const hostKey = { privateKey: '-----BEGIN\nline\n-----END\n', publicKey: 'ssh-ed25519 BBBB' }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { writeNoCloudSeed } from '../../src/provision/no-cloud.ts'
+import { writeNoCloudSeed } from '../../src/provision/cloud-init/no-cloud.ts'
 
 const run = promisify(execFile)
 let folder: string

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
-import { judgeEngine } from '../../src/provision/engine-upgrade.ts'
-import { type HostProbe } from '../../src/provision/host-probe.ts'
-import { planEngine } from '../../src/provision/plan.ts'
+import { judgeEngine } from '../../src/provision/engine/upgrade.ts'
+import { type HostProbe } from '../../src/provision/host/probe.ts'
+import { planEngine } from '../../src/provision/engine/plan.ts'
 
 /** Root on a fresh Debian host. */
 const fresh: HostProbe = {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { parseHostProbe, probeScript } from '../../src/provision/host-probe.ts'
+import { parseHostProbe, probeScript } from '../../src/provision/host/probe.ts'
 
 const shells = ['dash', 'busybox ash', 'bash --posix', 'bash']
 

@@ -1,7 +1,11 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { EngineWish } from '../../src/machine/schema.ts'
-import { type FirstBoot, packUserData, writeUserData } from '../../src/provision/user-data.ts'
+import {
+  type FirstBoot,
+  packUserData,
+  writeUserData,
+} from '../../src/provision/cloud-init/user-data.ts'
 import { runProgram } from '../support/lab/process.ts'
 
 const boot: FirstBoot = {

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
-import type { HostProbe } from '../../provision/host-probe.ts'
+import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { awaitLogin } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'

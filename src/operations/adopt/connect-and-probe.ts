@@ -1,7 +1,7 @@
 import type { HostFacts } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine } from '../../machine/machine.ts'
-import type { HostProbe } from '../../provision/host-probe.ts'
+import type { HostProbe } from '../../provision/host/probe.ts'
 import type { SshConfig } from '../../transport/ssh/config.ts'
 import { HostKeyChanged, knownHostChanged } from '../../transport/ssh/failure.ts'
 import type { Context } from '../context.ts'

@@ -1,5 +1,5 @@
 import type { HostRecord } from '../../machine/machine.ts'
-import { defaultSocket, type HostProbe } from '../../provision/host-probe.ts'
+import { defaultSocket, type HostProbe } from '../../provision/host/probe.ts'
 
 /** What a record remembers of a look at the host. What was not seen is left out. */
 export function observedFacts({

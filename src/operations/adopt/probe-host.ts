@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { type HostProbe, parseHostProbe, probeScript } from '../../provision/host-probe.ts'
+import { type HostProbe, parseHostProbe, probeScript } from '../../provision/host/probe.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 

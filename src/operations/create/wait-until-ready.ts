@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline'
 import { UserError } from '../../errors.ts'
-import { bootScriptLog } from '../../provision/boot-script.ts'
+import { bootScriptLog } from '../../provision/cloud-init/boot-script.ts'
 import {
   type CloudInitEnd,
   cloudInitScript,
   cloudInitWait,
   readCloudInit,
-} from '../../provision/cloud-init-wait.ts'
-import type { HostProbe } from '../../provision/host-probe.ts'
+} from '../../provision/cloud-init/wait.ts'
+import type { HostProbe } from '../../provision/host/probe.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
 import type { Progress } from '../context.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { asRoot, installHostKey, stageHostKey } from '../../provision/host-key.ts'
+import { asRoot, installHostKey, stageHostKey } from '../../provision/host/host-key.ts'
 import { parsePublicKey } from '../../transport/ssh/keys/host-keys.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'

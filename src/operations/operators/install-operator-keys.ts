@@ -9,7 +9,7 @@ import {
   parseLetIn,
   showLetIn,
   undoLetIn,
-} from '../../provision/authorized-keys.ts'
+} from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
 import { run } from '../../transport/run.ts'

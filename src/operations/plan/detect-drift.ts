@@ -1,6 +1,6 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
-import { judgeEngine } from '../../provision/engine-upgrade.ts'
-import type { HostProbe } from '../../provision/host-probe.ts'
+import { judgeEngine } from '../../provision/engine/upgrade.ts'
+import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Drift, Finding } from './change-plan.ts'
 import type { Context } from '../context.ts'

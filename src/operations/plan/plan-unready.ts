@@ -1,6 +1,6 @@
 import { type Machine, beginCommand, lacksAddress } from '../../machine/machine.ts'
 import { wantedBy } from '../../machine/profiles.ts'
-import type { KeysThere, LetIn } from '../../provision/authorized-keys.ts'
+import type { KeysThere, LetIn } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, Finding } from './change-plan.ts'
 import { planSevere } from './destructive-changes.ts'

@@ -5,8 +5,12 @@ import { UserError } from '../../../src/errors.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import type { Progress } from '../../../src/operations/context.ts'
 import { settleHost } from '../../../src/operations/create/wait-until-ready.ts'
-import type { HostProbe } from '../../../src/provision/host-probe.ts'
-import { type FirstBoot, packUserData, writeUserData } from '../../../src/provision/user-data.ts'
+import type { HostProbe } from '../../../src/provision/host/probe.ts'
+import {
+  type FirstBoot,
+  packUserData,
+  writeUserData,
+} from '../../../src/provision/cloud-init/user-data.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh/keys/key-pair.ts'
 import type { Transport } from '../../../src/transport/transport.ts'

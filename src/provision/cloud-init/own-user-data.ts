@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import { UserError } from '../errors.ts'
+import { UserError } from '../../errors.ts'
 import type { Part } from './multipart.ts'
 
 /** A person's own user-data. */

@@ -1,5 +1,5 @@
-import { UserError } from '../errors.ts'
-import type { EngineWish } from '../machine/schema.ts'
+import { UserError } from '../../errors.ts'
+import type { EngineWish } from '../../machine/schema.ts'
 import {
   type Distribution,
   type Task,
@@ -8,8 +8,8 @@ import {
   installTask,
   upgradeTasks,
 } from './distributions.ts'
-import { judgeEngine } from './engine-upgrade.ts'
-import type { HostProbe } from './host-probe.ts'
+import { judgeEngine } from '../engine/upgrade.ts'
+import type { HostProbe } from './probe.ts'
 import { shellFunctions } from './shell-functions.ts'
 import type { Step } from './step.ts'
 

@@ -1,5 +1,5 @@
-import type { EngineWish } from '../machine/schema.ts'
-import type { HostProbe } from './host-probe.ts'
+import type { EngineWish } from '../../machine/schema.ts'
+import type { HostProbe } from '../host/probe.ts'
 
 /** What is to be done about an engine that is there. */
 export type EngineJudgement =

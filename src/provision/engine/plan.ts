@@ -1,9 +1,9 @@
-import { UserError } from '../errors.ts'
-import type { EngineWish } from '../machine/schema.ts'
-import { defaultSocket, type HostProbe } from './host-probe.ts'
-import { installPackages, upgradePackages } from './packages.ts'
-import { startService } from './service.ts'
-import type { Step } from './step.ts'
+import { UserError } from '../../errors.ts'
+import type { EngineWish } from '../../machine/schema.ts'
+import { defaultSocket, type HostProbe } from '../host/probe.ts'
+import { installPackages, upgradePackages } from '../host/packages.ts'
+import { startService } from '../host/service.ts'
+import type { Step } from '../host/step.ts'
 
 /** All that is to change on a host, in order. Empty: nothing. */
 export type Plan = readonly Step[]

@@ -1,5 +1,5 @@
-import type { EngineWish } from '../machine/schema.ts'
-import type { HostProbe } from './host-probe.ts'
+import type { EngineWish } from '../../machine/schema.ts'
+import type { HostProbe } from './probe.ts'
 import { lockWait } from './shell-functions.ts'
 
 /** One change to a host, as POSIX shell after {@link shellFunctions}, run as root. */

@@ -1,4 +1,4 @@
-import type { HostProbe } from './host-probe.ts'
+import type { HostProbe } from './probe.ts'
 import type { Step } from './step.ts'
 
 /** Where dockerd writes when no init system keeps its output. */

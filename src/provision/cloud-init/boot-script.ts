@@ -1,8 +1,8 @@
-import type { EngineWish } from '../machine/schema.ts'
-import { type Task, distributions, engineTasks, installTask } from './distributions.ts'
-import { defaultSocket } from './host-probe.ts'
-import { runServiceScript } from './service.ts'
-import { hopeless, shellFunctions } from './shell-functions.ts'
+import type { EngineWish } from '../../machine/schema.ts'
+import { type Task, distributions, engineTasks, installTask } from '../host/distributions.ts'
+import { defaultSocket } from '../host/probe.ts'
+import { runServiceScript } from '../host/service.ts'
+import { hopeless, shellFunctions } from '../host/shell-functions.ts'
 
 /** The script's name among those that cloud-init runs, in the order of their names: before anybody else's. */
 export const bootScriptName = '00-fleet-engine'

@@ -1,4 +1,4 @@
-import { printable } from '../machine/hidden-characters.ts'
+import { printable } from '../../machine/hidden-characters.ts'
 
 /** What a look at a host told. Everything that provisioning decides by. */
 export interface HostProbe {

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
-import { UserError } from '../errors.ts'
-import type { EngineWish } from '../machine/schema.ts'
+import { UserError } from '../../errors.ts'
+import type { EngineWish } from '../../machine/schema.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
 import { type OwnUserData, partOf, speaksOf, usersInText } from './own-user-data.ts'
