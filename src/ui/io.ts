@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { Output, type Terminal } from './output.ts'
-import { Screen } from './screen.ts'
+import { Screen } from './progress/screen.ts'
 
 /** The built program: it can be started anew, as the broker. */
 export interface Program {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import type { Screen } from './screen.ts'
+import type { Screen } from './progress/screen.ts'
 import { type Text, render } from './styled.ts'
 
 /** A stream that may be a terminal. */

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import type { Io } from './io.ts'
 import { Output } from './output.ts'
-import { Screen, clearScreen } from './screen.ts'
+import { Screen, clearScreen } from './progress/screen.ts'
 import { Styled, compose } from './styled.ts'
 
 /** Holds back what is written to stdout, so that a whole screen changes at once. */

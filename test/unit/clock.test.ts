@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createClock } from '../../src/operations/clock.ts'
 import { inOrder } from '../../src/operations/machine/in-order.ts'
-import { tellWaiting } from '../../src/ui/waiting.ts'
+import { tellWaiting } from '../../src/ui/progress/waiting.ts'
 import { collect } from '../support/collect.ts'
 import { pipeIo } from '../support/fake-io.ts'
 

@@ -38,7 +38,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Packages that one place alone may import. */
 const onlyIn: Readonly<Record<string, RegExp>> = {
   ssh2: /^transport\/ssh\//,
-  'log-update': /^ui\/progress-live\.ts$/,
+  'log-update': /^ui\/progress\/live\.ts$/,
   '@inquirer/prompts': /^ui\/prompt\.ts$/,
   commander: /^cli\.ts$/,
   yaml: /^state\/|^operations\/compose\/scan-compose-file\.ts$/,

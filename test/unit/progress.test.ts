@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type ReportStep, openProgress, withProgress } from '../../src/ui/progress.ts'
+import { type ReportStep, openProgress, withProgress } from '../../src/ui/progress/progress.ts'
 import { type Terminal, pipeIo, terminalIo } from '../support/fake-io.ts'
 import { makeGate } from '../support/gate.ts'
 

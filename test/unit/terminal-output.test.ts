@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { writeFailure, writeFailures } from '../../src/ui/failure.ts'
 import { openMachineOutput } from '../../src/ui/machine-output.ts'
-import { withProgress } from '../../src/ui/progress.ts'
+import { withProgress } from '../../src/ui/progress/progress.ts'
 import { streamRows } from '../../src/ui/row-stream.ts'
 import { compose } from '../../src/ui/styled.ts'
 import { writeJson, writeRows } from '../../src/ui/table.ts'
@@ -195,7 +195,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
     [
       'ui/io.ts', // for what passes through: docker, ssh
       'ui/output.ts', // behind the gate
-      'ui/progress-live.ts', // draws with log-update, of styled text
+      'ui/progress/live.ts', // draws with log-update, of styled text
       'ui/prompt.ts', // questions
     ],
   ],
@@ -214,7 +214,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
     ],
   ],
-  [/new Styled\(/, ['ui/color.ts', 'ui/page.ts', 'ui/screen.ts', 'ui/styled.ts']],
+  [/new Styled\(/, ['ui/color.ts', 'ui/page.ts', 'ui/progress/screen.ts', 'ui/styled.ts']],
   [
     /\b(?:stdout|stderr)\.write\(/,
     [
@@ -226,8 +226,8 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'main.ts', // the version
       'process.ts', // waits until all is out
       'cli.ts', // an Output: help
-      'ui/progress-events.ts', // an Output
-      'ui/progress-lines.ts', // an Output
+      'ui/progress/events.ts', // an Output
+      'ui/progress/lines.ts', // an Output
     ],
   ],
 ]

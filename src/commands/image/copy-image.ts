@@ -3,7 +3,7 @@ import type { Machine } from '../../machine/machine.ts'
 import type { ImageCopy } from '../../operations/copy/copy-image.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
-import { openProgress } from '../../ui/progress.ts'
+import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required, several } from '../command.ts'
 

@@ -1,6 +1,6 @@
 import { parseLabels } from '../../machine/labels.ts'
 import { parseMachineName } from '../../machine/name.ts'
-import { withProgress } from '../../ui/progress.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
 import { defineCommand, flag, parsed, required, text, texts } from '../command.ts'
 import { confirmJumpOn } from '../options/confirmation.ts'
 import { driverOptions } from './create/options.ts'

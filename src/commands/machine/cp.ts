@@ -7,7 +7,7 @@ import type { Place } from '../../operations/copy/remote-path.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
-import { openProgress } from '../../ui/progress.ts'
+import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, type Targets, defineCommand, several } from '../command.ts'
 

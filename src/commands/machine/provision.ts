@@ -4,7 +4,7 @@ import type { ProvisionedHost } from '../../operations/provision/provision-host.
 import type { Plan } from '../../provision/engine/plan.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
-import { withProgress } from '../../ui/progress.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { approvePlan, approvePlans } from '../inventory/approve-plan.ts'
 import { yesOption } from '../options/confirmation.ts'

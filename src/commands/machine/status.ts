@@ -2,7 +2,7 @@ import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { exitCodes } from '../../errors.ts'
 import { colorsOf } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
-import { tellWaiting } from '../../ui/waiting.ts'
+import { tellWaiting } from '../../ui/progress/waiting.ts'
 import { defineCommand, machinesArgument, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 

@@ -4,7 +4,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { writeGathered } from '../../ui/failure.ts'
 import { foldRows, streamRows } from '../../ui/row-stream.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
-import { tellWaiting } from '../../ui/waiting.ts'
+import { tellWaiting } from '../../ui/progress/waiting.ts'
 import type { Invocation } from '../command.ts'
 import { chooseEngines } from './choose-engines.ts'
 

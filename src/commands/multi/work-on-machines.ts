@@ -2,7 +2,7 @@ import type { Progress } from '../../operations/context.ts'
 import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import { UserError, exitCodes, naming } from '../../errors.ts'
 import { writeFailure, writeFailures } from '../../ui/failure.ts'
-import { openProgress } from '../../ui/progress.ts'
+import { openProgress } from '../../ui/progress/progress.ts'
 import type { Invocation } from '../command.ts'
 
 /** How many machines are worked on at once where providers do the work. */

@@ -1,7 +1,7 @@
-import { watchGoingOn } from './going-on.ts'
-import type { Io } from './io.ts'
+import { watchGoingOn } from './running-tasks.ts'
+import type { Io } from '../io.ts'
 import { type Course, type ProgressView, secondsSince } from './progress.ts'
-import { oneLine } from './visible.ts'
+import { oneLine } from '../visible.ts'
 
 const stepText = ({ subject, step }: Course): string =>
   `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${oneLine(step.detail)}`}`

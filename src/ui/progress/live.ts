@@ -1,11 +1,11 @@
 import cliTruncate from 'cli-truncate'
 import { createLogUpdate } from 'log-update'
 import stringWidth from 'string-width'
-import { colorsOf } from './color.ts'
-import type { Io } from './io.ts'
+import { colorsOf } from '../color.ts'
+import type { Io } from '../io.ts'
 import { type Course, type ProgressView, secondsSince } from './progress.ts'
-import { type Text, render, compose } from './styled.ts'
-import { oneLine } from './visible.ts'
+import { type Text, render, compose } from '../styled.ts'
+import { oneLine } from '../visible.ts'
 
 /** How often the lines are drawn, in milliseconds. */
 const drawInterval = 125

@@ -1,4 +1,4 @@
-import { Styled } from './styled.ts'
+import { Styled } from '../styled.ts'
 
 /** Text that is drawn again and again on the last lines of a terminal, and makes way for other text. */
 export interface LiveText {

@@ -1,4 +1,4 @@
-import type { Io } from './io.ts'
+import type { Io } from '../io.ts'
 
 /** Tells the step that the work is at: a new one ends the one before, the same one with another detail renews it. */
 export type ReportStep = (step: string, detail?: string) => void
@@ -87,11 +87,11 @@ async function openView(
   { json }: { readonly json: boolean },
   subjects: readonly string[],
 ): Promise<ProgressView> {
-  if (json) return (await import('./progress-events.ts')).openEvents(io)
+  if (json) return (await import('./events.ts')).openEvents(io)
   if (io.stderr.isTTY && io.env['TERM'] !== 'dumb') {
-    return (await import('./progress-live.ts')).openLive(io, subjects)
+    return (await import('./live.ts')).openLive(io, subjects)
   }
-  return (await import('./progress-lines.ts')).openLines(io, { many: subjects.length > 1 })
+  return (await import('./lines.ts')).openLines(io, { many: subjects.length > 1 })
 }
 
 /**

@@ -1,5 +1,5 @@
-import { foldNames } from './fold-names.ts'
-import type { Io } from './io.ts'
+import { foldNames } from '../fold-names.ts'
+import type { Io } from '../io.ts'
 
 /** After how long it is first told who has not answered, and how often then, in milliseconds. */
 const firstMs = 3000

@@ -1,5 +1,5 @@
-import { watchGoingOn } from './going-on.ts'
-import type { Io } from './io.ts'
+import { watchGoingOn } from './running-tasks.ts'
+import type { Io } from '../io.ts'
 import { type Course, type ProgressView, secondsSince } from './progress.ts'
 
 /** An event a line, for programs: `step` (also when one goes on), `ended`, `failed`. `seconds` are those of the step, at the end those of all. */
