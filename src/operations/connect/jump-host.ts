@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { followWay } from '../../machine/ways.ts'
+import { followWay } from '../../machine/jump-hosts.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { followWay } from '../../machine/ways.ts'
+import { followWay } from '../../machine/jump-hosts.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { isRemovalBegunHere } from './begun-removal.ts'
 import type { Change } from './change-plan.ts'

@@ -1,5 +1,5 @@
 import type { Machine } from '../../../machine/machine.ts'
-import { findWayProblems } from '../../../machine/ways.ts'
+import { findWayProblems } from '../../../machine/jump-hosts.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 import { inventoryOf, type Inventory } from '../inventory.ts'

@@ -1,7 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
-import { findWayProblems, type WayProblem } from '../../../machine/ways.ts'
+import { findWayProblems, type WayProblem } from '../../../machine/jump-hosts.ts'
 import type { Inventory } from '../inventory.ts'
 
 /** What a change makes of one machine. */

@@ -1,5 +1,5 @@
 import type { UserError } from '../../../errors.ts'
-import type { WayProblem } from '../../../machine/ways.ts'
+import type { WayProblem } from '../../../machine/jump-hosts.ts'
 import { placeOf } from './place-in-file.ts'
 import type { Inventory } from '../inventory.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
