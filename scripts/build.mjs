@@ -27,8 +27,8 @@ const nativeCiphers = {
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/load-code\.ts$/ }, () => ({
-      path: './chunks/load-code.js',
+    onResolve({ filter: /^\.\/code-cache\.ts$/ }, () => ({
+      path: './chunks/code-cache.js',
       external: true,
     }))
   },
@@ -98,8 +98,8 @@ const parts = await build({
   ...common,
   entryPoints: {
     // What main.ts loads.
-    'chunks/process': 'src/process.ts',
-    'chunks/broker': 'src/broker.ts',
+    'chunks/process': 'src/cli/process.ts',
+    'chunks/broker': 'src/cli/run-broker.ts',
     // What drivers outside the project import.
     driver: 'src/drivers/sdk.ts',
     'driver-contract': 'src/drivers/conformance/index.ts',
@@ -128,7 +128,7 @@ const main = await build({
 })
 const loader = await build({
   ...common,
-  entryPoints: { 'chunks/load-code': 'src/load-code.ts' },
+  entryPoints: { 'chunks/code-cache': 'src/cli/code-cache.ts' },
 })
 const metafile = {
   inputs: { ...parts.metafile.inputs, ...main.metafile.inputs, ...loader.metafile.inputs },

@@ -1,4 +1,4 @@
-import { typedWords } from './argv.ts'
+import { typedWords } from './cli/argv.ts'
 
 /** The build puts it here, from package.json. */
 declare const fleetVersion: string
@@ -9,7 +9,7 @@ const argv = typedWords(process.argv.slice(2))
 if (argv.length === 1 && /^(?:--version|-V)$/.test(argv[0] ?? '')) {
   process.stdout.write(`${fleetVersion}\n`)
 } else {
-  void import('./start.ts').then(({ start }) =>
+  void import('./cli/start.ts').then(({ start }) =>
     start(argv, { file: import.meta.filename, version: fleetVersion }),
   )
 }

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { longestSocketPath } from '../socket-path.ts'
+import { longestSocketPath } from '../os/socket-path.ts'
 
 /*
  * A warm command needs this before anything else: so neither node:crypto nor node:fs/promises, each of which takes

@@ -1,4 +1,4 @@
-import type { Fleet } from '../fleet.ts'
+import type { Fleet } from '../app/fleet.ts'
 import type { Io } from '../ui/io.ts'
 
 /** What the shell can complete a word with. */

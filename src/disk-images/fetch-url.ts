@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, get as getHttp } from 'node:http'
 import { get as getHttps } from 'node:https'
 import { UserError, messageOf } from '../errors.ts'
-import { proxyAgent } from '../proxy.ts'
+import { proxyAgent } from '../os/proxy.ts'
 
 /** How long a server may say nothing, in milliseconds. */
 const longestSilence = 30_000

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../below.ts'
+import { below } from '../os/below.ts'
 import { UserError, codeOf } from '../errors.ts'
-import { withLock } from '../lock.ts'
+import { withLock } from '../os/lock.ts'
 import { digestFile } from './digest-file.ts'
 import { type DownloadCall, download } from './download.ts'
 

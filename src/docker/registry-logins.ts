@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { findProgram } from './find-program.ts'
-import { shellQuote } from '../shell-quote.ts'
+import { shellQuote } from '../os/shell-quote.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 

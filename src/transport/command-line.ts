@@ -1,4 +1,4 @@
-import { shellQuote } from '../shell-quote.ts'
+import { shellQuote } from '../os/shell-quote.ts'
 import type { CommandLine } from './transport.ts'
 
 /** The text that makes a POSIX shell run `command`. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { typedWords } from '../../src/argv.ts'
+import { typedWords } from '../../src/cli/argv.ts'
 import { findNode } from '../support/node-releases.ts'
 import { program } from '../support/person.ts'
 

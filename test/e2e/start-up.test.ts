@@ -48,7 +48,7 @@ const packagesIn = (files: Iterable<string>): Set<string> =>
 describe('start-up loads', () => {
   test('one file, and no package, for --version and to ask the broker', () => {
     const file = outputOf('src/main.ts')
-    expect(Object.keys(outputs[file]?.inputs ?? {})).toContain('src/ask-broker.ts')
+    expect(Object.keys(outputs[file]?.inputs ?? {})).toContain('src/cli/ask-broker.ts')
     expect([...loadedWith(file)]).toEqual([file])
     expect(packagesIn([file])).toEqual(new Set())
   })
@@ -65,14 +65,18 @@ describe('start-up loads', () => {
   })
 
   test('nothing by import(), which would keep it from being kept compiled', async () => {
-    for (const source of ['src/process.ts', 'src/broker.ts', 'src/transport/ssh/connect.ts']) {
+    for (const source of [
+      'src/cli/process.ts',
+      'src/cli/run-broker.ts',
+      'src/transport/ssh/connect.ts',
+    ]) {
       for (const file of loadedWith(outputOf(source)))
         expect(await readFile(join(root, file), 'utf8')).not.toContain('import(')
     }
   })
 
   test('only what parses the command line and colours text for --help', () => {
-    expect(packagesIn(loadedWith(outputOf('src/process.ts')))).toEqual(
+    expect(packagesIn(loadedWith(outputOf('src/cli/process.ts')))).toEqual(
       new Set(['commander', 'picocolors']),
     )
   })
@@ -84,7 +88,7 @@ describe('start-up loads', () => {
   })
 
   test('only fleet’s own code to be the broker', () => {
-    expect(packagesIn(loadedWith(outputOf('src/broker.ts')))).toEqual(new Set())
+    expect(packagesIn(loadedWith(outputOf('src/cli/run-broker.ts')))).toEqual(new Set())
   })
 
   test('what was kept compiled, unless that is damaged or of others', async () => {

@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { type Fleet, openFleet } from '../../src/fleet.ts'
+import { type Fleet, openFleet } from '../../src/app/fleet.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { openIo } from '../../src/ui/io.ts'

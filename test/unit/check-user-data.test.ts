@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openFleet } from '../../src/fleet.ts'
+import { openFleet } from '../../src/app/fleet.ts'
 import { checkShared } from '../../src/operations/inventory/check-inventory.ts'
 import { pipeIo } from '../support/fake-io.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { driverOptions } from '../../src/commands/machine/create/options.ts'
 import { azure } from '../../src/drivers/azure/definition.ts'
-import type { Fleet } from '../../src/fleet.ts'
+import type { Fleet } from '../../src/app/fleet.ts'
 
 const fleet = { driver: async () => azure } as unknown as Fleet
 const argv = ['create', '--driver', 'azure']

@@ -3,7 +3,7 @@ import { createServer, get } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { askCallerOnce } from '../../src/drivers/net/caller-address.ts'
-import { proxyAgent, proxyFor } from '../../src/proxy.ts'
+import { proxyAgent, proxyFor } from '../../src/os/proxy.ts'
 
 /** What the proxy is asked to connect to, and what it answers. */
 let asked: string[] = []

@@ -183,10 +183,10 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\bprocess\.(?:stdout|stderr)\b|\bprocess\[/,
     [
-      'ask-broker.ts', // passes on what the broker's command wrote
-      'broker.ts', // its own log
+      'cli/ask-broker.ts', // passes on what the broker's command wrote
+      'cli/run-broker.ts', // its own log
       'main.ts', // the version
-      'process.ts', // gives the streams to the command
+      'cli/process.ts', // gives the streams to the command
     ],
   ],
   [/\bconsole\./, []],
@@ -222,10 +222,10 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'operations/compose/compose-here.ts', // compose's own words, and a notice without control characters
       'operations/compose/compose-on-host.ts', // the same
       'operations/docker/exec-in-container.ts', // as docker says it
-      'broker.ts', // its own log
+      'cli/run-broker.ts', // its own log
       'main.ts', // the version
-      'process.ts', // waits until all is out
-      'cli.ts', // an Output: help
+      'cli/process.ts', // waits until all is out
+      'cli/program.ts', // an Output: help
       'ui/progress/events.ts', // an Output
       'ui/progress/lines.ts', // an Output
     ],

@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../../below.ts'
+import { below } from '../../os/below.ts'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Holder } from '../../transport/transport.ts'

@@ -1,4 +1,4 @@
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import { commonOptions, commonOptionsOf } from '../options/common-options.ts'
 import { isMachineName } from '../../machine/name.ts'
 import { type Argument, type Command, type CommandGroup, type Option, isGroup } from '../command.ts'

@@ -12,7 +12,7 @@ export const complete = defineCommand({
     const { completeWords } = await import('./candidates.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
     if (inventory !== undefined) fleet.hosted?.leave()
-    const { openFleet } = await import('../../fleet.ts')
+    const { openFleet } = await import('../../app/fleet.ts')
     await using named = inventory === undefined ? undefined : openFleet(io, inventory)
     for (const { word, description } of await completeWords(named ?? fleet, args.words)) {
       if (oneLine(word) !== word) continue // a shell would insert something else

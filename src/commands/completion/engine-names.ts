@@ -1,4 +1,4 @@
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Candidate } from './known-words.ts'

@@ -1,4 +1,4 @@
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import { mergeProfiles } from '../../machine/profiles.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { operandsIn } from '../options/common-options.ts'

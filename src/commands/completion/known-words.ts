@@ -1,4 +1,4 @@
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Completes } from '../command.ts'
 import { completionScripts } from './scripts.ts'
 

@@ -1,6 +1,6 @@
 import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/containers.ts'
 import { UserError } from '../../errors.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, parsed } from '../command.ts'

@@ -1,7 +1,7 @@
 import { type ReadCommand, readCommand } from '../../docker/verbs.ts'
 import { operandsOf, valuesOf } from '../../docker/command-line.ts'
 import { UserError } from '../../errors.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
   words.some((word) => word.kind === 'flag' && names.includes(word.name) && word.value !== 'false')

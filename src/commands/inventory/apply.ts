@@ -19,7 +19,7 @@ import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
 import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
 import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Has the person confirmed all that the changes give machines from outside the folder of the inventory. */
 async function confirmChanges(

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../../errors.ts'
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Io } from '../../ui/io.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, optional } from '../command.ts'

@@ -1,7 +1,7 @@
 import { exitCodes, UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { FieldChange } from '../../operations/inventory/describe-changes.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, any, defineCommand, flag, machineArgument } from '../command.ts'
 import { nothingChanged, sumUp } from '../multi/work-on-machines.ts'

@@ -1,11 +1,11 @@
 import { UserError } from '../../errors.ts'
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import type { PowerVerb } from '../../operations/machine/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type Targets, defineCommand, machinesArgument } from '../command.ts'
 import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The machines to switch. For names that are unknown it says how a container is switched. */
 async function machinesToSwitch(

@@ -1,5 +1,5 @@
 import { exitCodes } from '../../errors.ts'
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Progress } from '../../operations/context.ts'
 import type * as operations from '../../operations/machine/snapshots.ts'

@@ -1,4 +1,4 @@
-import type { Fleet } from '../../fleet.ts'
+import type { Fleet } from '../../app/fleet.ts'
 import type { Io } from '../../ui/io.ts'
 
 /** Says on stderr which drivers of the inventory may not run, so that their options are not checked. */

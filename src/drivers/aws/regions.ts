@@ -4,7 +4,7 @@ import { suggest } from '../../machine/nearest.ts'
 import type { Call } from '../driver.ts'
 import type { Account, Ec2Api } from './api/ec2-api.ts'
 import { isFailure, isServerError } from './api/errors.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A region that every account has, to ask about the others. */
 export const homeRegion = 'us-east-1'

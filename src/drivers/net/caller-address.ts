@@ -3,7 +3,7 @@ import { type Agent, get as getPlain } from 'node:http'
 import { isIP } from 'node:net'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Call } from '../driver.ts'
-import { describeProxy, proxyAgent, proxyFor } from '../../proxy.ts'
+import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf } from '../../errors.ts'
-import { withLock } from '../../lock.ts'
+import { withLock } from '../../os/lock.ts'
 import { chooseLoopbackPort } from './loopback-port.ts'
 
 type Ports = Readonly<Record<string, number>>

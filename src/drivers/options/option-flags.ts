@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { UserError } from '../../errors.ts'
 import type { DriverDefinition } from '../driver.ts'
 import { takenFlags } from './reserved-flags.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A driver's option, as a command-line flag. */
 export interface OptionFlag {

@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
-import { withLock } from '../../lock.ts'
+import { withLock } from '../../os/lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'

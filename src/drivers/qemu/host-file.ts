@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { shortFolderFor } from '../../socket-folder.ts'
-import { longestSocketPath } from '../../socket-path.ts'
-import { below } from '../../below.ts'
+import { shortFolderFor } from '../../os/socket-folder.ts'
+import { longestSocketPath } from '../../os/socket-path.ts'
+import { below } from '../../os/below.ts'
 
 /** Processor architectures that hosts can have, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'

@@ -10,9 +10,9 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { below } from '../../below.ts'
+import { below } from '../../os/below.ts'
 import { UserError } from '../../errors.ts'
-import { withLock } from '../../lock.ts'
+import { withLock } from '../../os/lock.ts'
 import type { Call, HostFacts, HostSeed, SeedDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../net/loopback-port.ts'
 import { gibibyte } from './disk.ts'

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
-import { isSocketFolder } from '../../socket-folder.ts'
+import { isSocketFolder } from '../../os/socket-folder.ts'
 
 /** How long QEMU may take for a command, in milliseconds: keeping the memory of a host takes the longest. */
 const patience = 5 * 60_000

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { withLock } from '../../lock.ts'
+import { withLock } from '../../os/lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
 import type { Difference, Reshape } from '../update.ts'

@@ -1,7 +1,7 @@
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { UserError } from '../../errors.ts'
-import { withLock } from '../../lock.ts'
+import { withLock } from '../../os/lock.ts'
 import type { Call, SeedDisk } from '../driver.ts'
 import { parseMedia } from './parse-output.ts'
 import { findMachine } from './machine.ts'

@@ -4,7 +4,7 @@ import { onThisComputer } from '../this-computer.ts'
 import { type VirtualMachine, findMachine } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 type Way = Pick<HostFacts, 'address' | 'port'>
 type Fields = VirtualMachine['fields']

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { below } from '../../below.ts'
+import { below } from '../../os/below.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** Where the driver keeps things on this computer. */

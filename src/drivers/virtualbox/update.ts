@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { below } from '../../below.ts'
+import { below } from '../../os/below.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'

@@ -5,7 +5,7 @@ import { type SshConfig, resolveSshConfig } from '../../transport/ssh/config.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A host to take over as it is. */
 export interface AdoptRequest {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import { UserError, messageOf } from '../../errors.ts'
-import { longestSocketPath } from '../../socket-path.ts'
+import { longestSocketPath } from '../../os/socket-path.ts'
 import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The key files to try first: the one that a person named, if any. Throws kind `usage` when it holds no key. */
 export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {

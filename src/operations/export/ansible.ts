@@ -1,6 +1,6 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { checkHostName, checkUser, unwritable } from '../../machine/ssh-config-text.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 type Vars = Readonly<Record<string, string>>
 type Group = { readonly hosts: readonly string[] } | { readonly children: readonly string[] }

@@ -10,7 +10,7 @@ import type { Inventory, InventoryStore } from '../../state/inventory/inventory.
 import { decodeInventory, readInventoryFile } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
 import { readUserData } from '../create/read-user-data.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Which state of the inventory is meant. */
 interface Check {

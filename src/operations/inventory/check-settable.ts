@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** What an entry was and is to be, and which keys are to go: those of the entry, those of options, and `label.KEY`. */
 interface Edited {

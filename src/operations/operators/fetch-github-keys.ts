@@ -1,7 +1,7 @@
 import { get } from 'node:https'
 import type { Readable } from 'node:stream'
 import { UserError, messageOf } from '../../errors.ts'
-import { proxyAgent } from '../../proxy.ts'
+import { proxyAgent } from '../../os/proxy.ts'
 
 /** GitHub's rule for names of users: 1 to 39 letters, digits and inner hyphens. */
 const userPattern = /^[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}$/

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** An option of a host that is to be another one. */
 interface OptionChange {

@@ -10,7 +10,7 @@ import {
 } from '../../drivers/external/package-copy.ts'
 import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
 import { UserError } from '../../errors.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { preparePrivateFolder } from '../../state/home/home.ts'
 import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/home/trust.ts'

@@ -1,4 +1,4 @@
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A key to let in, `TYPE BASE64`, and who holds it. */
 export interface LetIn {

@@ -68,7 +68,7 @@ export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const change = async (decide: (choice: Choice) => Choice): Promise<void> => {
     await preparePrivateFolder(home)
     const key = await findKey()
-    const { withLock } = await import('../../lock.ts') // readers do without its package
+    const { withLock } = await import('../../os/lock.ts') // readers do without its package
     try {
       await withLock(file, async () => {
         const choices = new Map(await readChoices(file))

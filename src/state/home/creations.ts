@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { below } from '../../below.ts'
+import { below } from '../../os/below.ts'
 import { UserError, codeOf } from '../../errors.ts'
-import { prepareSocketFolder, shortFolderFor } from '../../socket-folder.ts'
-import { longestSocketPath } from '../../socket-path.ts'
+import { prepareSocketFolder, shortFolderFor } from '../../os/socket-folder.ts'
+import { longestSocketPath } from '../../os/socket-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
@@ -119,7 +119,7 @@ export function openCreations(home: string): Creations {
       await prepare()
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
-      const { withLock } = await import('../../lock.ts') // the start of most commands does without its package
+      const { withLock } = await import('../../os/lock.ts') // the start of most commands does without its package
       // One lock for all: a socket that another process is just binding must not look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await sweep(folder)

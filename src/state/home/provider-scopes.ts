@@ -78,7 +78,7 @@ export function openProviderScopes(home: string): ProviderScopes {
       if (uniqueScopes([...known, scope]).length === known.length) return
       await preparePrivateFolder(home)
       await preparePrivateFolder(folder)
-      const { withLock } = await import('../../lock.ts') // most commands do without its package
+      const { withLock } = await import('../../os/lock.ts') // most commands do without its package
       await withLock(join(folder, 'write'), async () => {
         const merged = uniqueScopes([...(await read(inventory)), scope])
         await replaceFile(fileOf(inventory), `${JSON.stringify(merged)}\n`, { mode: 0o600 })

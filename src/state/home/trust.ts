@@ -111,7 +111,7 @@ export function openTrust(home: string): Trust {
     read,
     async update(change) {
       await preparePrivateFolder(home)
-      const { withLock } = await import('../../lock.ts')
+      const { withLock } = await import('../../os/lock.ts')
       try {
         await withLock(file, async () => {
           const text = JSON.stringify(change(await read()), undefined, 2)

@@ -3,7 +3,7 @@ import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
 import { UserError, messageOf } from '../../errors.ts'
 import { findHidden, hiddenCharacter } from '../../machine/hidden-characters.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A parsed text: what it says, and where. */
 export interface InventoryDocument {

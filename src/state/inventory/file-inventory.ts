@@ -14,9 +14,9 @@ import {
   type InventoryStore,
   machineWith,
 } from './inventory.ts'
-import type { IsHeld } from '../../lock.ts'
+import type { IsHeld } from '../../os/lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { replaceFile } from '../home/replace-file.ts'
 
 /** One write of an inventory: its text before and after. */
@@ -30,7 +30,7 @@ export async function holdInventory<Value>(
   file: string,
   work: () => Promise<Value>,
 ): Promise<Value> {
-  const { withLock } = await import('../../lock.ts') // readers do without its package
+  const { withLock } = await import('../../os/lock.ts') // readers do without its package
   return withLock(file, work)
 }
 
@@ -231,7 +231,7 @@ export function openFileInventory(
       if (codeOf(error) === 'ENOENT') throw missingInventory(location, searchedFrom, error)
       throw explain(error, 'read', location)
     })
-    const { withLock } = await import('../../lock.ts') // readers do without its package
+    const { withLock } = await import('../../os/lock.ts') // readers do without its package
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
       const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockWait)
       if (done) return

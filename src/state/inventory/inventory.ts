@@ -11,7 +11,7 @@ import {
   wantedBy,
 } from '../../machine/profiles.ts'
 import type { InventoryFile, OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** What an inventory says at one moment. */
 export interface Inventory {

@@ -9,7 +9,7 @@ import { inventoryError, mostFound, type Problem } from './check/problem.ts'
 import { checkInventoryText } from './text.ts'
 import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './check/options-in-file.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The options that a driver takes; undefined for a driver that is not known here. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined

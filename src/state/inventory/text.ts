@@ -4,7 +4,7 @@ import { findHidden } from '../../machine/hidden-characters.ts'
 import { secretProblems } from './check/check-secrets.ts'
 import { findConflicts } from '../merge/merge-conflicts.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** In bytes, as large as a file may be: 10,000 machines of 800 bytes. */
 const largest = 8 * 2 ** 20

@@ -1,7 +1,7 @@
 import { access, constants, mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import type { ExecOptions, TerminalSize } from '../transport.ts'
 
 /** The line that sizes its terminal, tells its name on descriptor 3, and becomes the command. */

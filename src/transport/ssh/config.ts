@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { type Destination, parseDestination } from './destination.ts'
 import type { KnownHostQuery } from './keys/known-hosts.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** How to log in to a host, after ~/.ssh/config had its say. */
 export interface SshConfig {

@@ -1,7 +1,7 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../../errors.ts'
 import { fingerprint } from './keys/host-keys.ts'
 import type { KnownHostKey } from './keys/known-hosts.ts'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 
 /** How far a connection had come when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'

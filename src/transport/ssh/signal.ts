@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { shellQuote } from '../../shell-quote.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { shellLine } from '../command-line.ts'
 import type { CommandLine } from '../transport.ts'
 

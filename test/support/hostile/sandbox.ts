@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
-import { runCli } from '../../../src/cli.ts'
+import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
 import { personsMachine } from './inventories.ts'
 

@@ -3,7 +3,7 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { openVBoxManage } from '../../../src/drivers/virtualbox/vboxmanage.ts'
-import { withLock } from '../../../src/lock.ts'
+import { withLock } from '../../../src/os/lock.ts'
 import { runProgram, signalProcess } from '../lab/process.ts'
 import { guestRig, smallGuest } from '../small-guest.ts'
 

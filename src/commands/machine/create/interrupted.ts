@@ -1,5 +1,5 @@
 import { UserError, messageOf } from '../../../errors.ts'
-import type { Fleet } from '../../../fleet.ts'
+import type { Fleet } from '../../../app/fleet.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
 import type { Progress } from '../../../operations/context.ts'

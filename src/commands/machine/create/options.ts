@@ -1,13 +1,13 @@
 import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
-import type { Fleet } from '../../../fleet.ts'
+import type { Fleet } from '../../../app/fleet.ts'
 import { parseMachineName } from '../../../machine/name.ts'
 import { type Option, flag, parsed, text, texts } from '../../command.ts'
 import { parseCount } from '../../options/numbers.ts'
 import { allowPathOption } from '../../inventory/confirm-grants.ts'
 import { yesOption } from '../../options/confirmation.ts'
 import { hostKeyOptions } from '../../options/host-key-options.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 const driverOption = (names: string): Option<string | undefined> =>
   text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')

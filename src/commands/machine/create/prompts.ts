@@ -1,7 +1,7 @@
 import type { DriverDefinition } from '../../../drivers/driver.ts'
 import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
-import type { Fleet } from '../../../fleet.ts'
+import type { Fleet } from '../../../app/fleet.ts'
 import {
   type MachineName,
   isMachineName,

@@ -1,7 +1,7 @@
 import { dirname, relative, resolve, sep } from 'node:path'
 import type { DriverDefinition } from '../../../drivers/driver.ts'
 import { UserError } from '../../../errors.ts'
-import type { Fleet } from '../../../fleet.ts'
+import type { Fleet } from '../../../app/fleet.ts'
 import { parseLabels } from '../../../machine/labels.ts'
 import type { MachineEntry } from '../../../machine/machine.ts'
 import { type MachineName, parseMachineName } from '../../../machine/name.ts'
@@ -10,7 +10,7 @@ import type { CreateRequest } from '../../../operations/create/create-machine.ts
 import type { Invocation } from '../../command.ts'
 import { checkFitting, type creationOptions } from './options.ts'
 import { trustFrom } from '../../options/host-key-options.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 

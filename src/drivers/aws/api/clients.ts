@@ -1,6 +1,6 @@
 import { EC2Client, type EC2ClientConfig } from '@aws-sdk/client-ec2'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { proxyAgent } from '../../../proxy.ts'
+import { proxyAgent } from '../../../os/proxy.ts'
 import type { Ask } from '../../driver.ts'
 
 /** Where requests go, and with whose credentials; what is absent the environment or the profile says. */

@@ -1,5 +1,5 @@
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 import { type Concern, type Failure, busy, failures, trouble } from './failure-table.ts'
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))

@@ -1,6 +1,6 @@
 import type { ErrorKind } from '../../../errors.ts'
-import { proxyRefused } from '../../../proxy.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { proxyRefused } from '../../../os/proxy.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What a call was about, for the person. */
 export interface Concern {

@@ -8,7 +8,7 @@ import { retry } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { tagAll, tagOf } from '../tags.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** The key pair of one host. */
 export interface WantedKeyPair {

@@ -17,7 +17,7 @@ import { type Instance, byId, findInstances, isAlive } from '../create/instance.
 import { foreignHint, isMadeFor } from '../../tagged.ts'
 import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './resources.ts'
 import { ofToken, tagsByKey } from '../tags.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What the record names. Key pairs and groups of the person's own are never recorded. */
 const recorded = ({ id }: HostRecord, resources: Resources) => ({

@@ -14,7 +14,7 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import type { PortRange } from '../../net/ports.ts'
 import { ofToken, tagAll } from '../tags.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What the group of one host lets in. */
 export interface Openings {

@@ -6,7 +6,7 @@ import type { Checked } from '../api/unchecked-decision.ts'
 import { orForbidden, orGone } from '../api/refusal.ts'
 import type { Size } from './sizes.ts'
 import { usageError } from '../api/usage-error.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** An image, as the request for a virtual machine names it. */
 export interface Image {

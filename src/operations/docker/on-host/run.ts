@@ -9,7 +9,7 @@ import {
 } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, fileOutput, pickVariables, runHostDocker } from './host-docker.ts'
 

@@ -10,7 +10,7 @@ import {
   readPublicKey,
 } from './key.ts'
 import { WireReader } from '../wire-format.ts'
-import { shellQuote } from '../../../shell-quote.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What a key file holds. */
 export type KeyFile =

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
-import { runCli } from './cli.ts'
-import { UserError, exitCodes } from './errors.ts'
+import { runCli } from './program.ts'
+import { UserError, exitCodes } from '../errors.ts'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import { writeFailure } from './ui/failure.ts'
-import { type ProcessIo, type Program, openIo } from './ui/io.ts'
+import { writeFailure } from '../ui/failure.ts'
+import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
 /** Once they are heeded, Ctrl-C and its like abort, naming the signal as the cause; a second one ends the process. */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {

@@ -4,7 +4,7 @@ import { BlockList, isIP } from 'node:net'
 import { Agent } from 'agent-base'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'
-import { codeOf, messageOf } from './errors.ts'
+import { codeOf, messageOf } from '../errors.ts'
 
 /** Addresses that lead to services of the host that asks, such as the metadata service of a cloud: no proxy has the same ones. */
 const onLink = new BlockList()

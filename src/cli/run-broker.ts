@@ -1,11 +1,11 @@
-import type * as HostedCommand from './hosted-command.ts'
-import { keepEngines } from './operations/connect/engine-connections.ts'
-import { serveSocketAt } from './operations/connect/engine-socket.ts'
-import { findProcess, isAlive } from './operations/connect/processes.ts'
-import { locateHome } from './state/home/locate-home.ts'
-import { placeOfSockets, socketIn } from './broker/runtime-dir.ts'
-import { startBroker } from './broker/server/server.ts'
-import type { Program } from './ui/io.ts'
+import type * as HostedCommand from './run-in-broker.ts'
+import { keepEngines } from '../operations/connect/engine-connections.ts'
+import { serveSocketAt } from '../operations/connect/engine-socket.ts'
+import { findProcess, isAlive } from '../operations/connect/processes.ts'
+import { locateHome } from '../state/home/locate-home.ts'
+import { placeOfSockets, socketIn } from '../broker/runtime-dir.ts'
+import { startBroker } from '../broker/server/server.ts'
+import type { Program } from '../ui/io.ts'
 
 /** Code that no first command needs is loaded after it was served, in milliseconds. */
 const hostedAfterMs = 1000
@@ -13,10 +13,10 @@ const hostedAfterMs = 1000
 /** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
-  const ssh = import('./transport/ssh/connect.ts') // loads while the first command is being listened to
+  const ssh = import('../transport/ssh/connect.ts') // loads while the first command is being listened to
   let hosted: typeof HostedCommand | undefined
   setTimeout(() => {
-    void import('./hosted-command.ts').then((loaded) => (hosted = loaded))
+    void import('./run-in-broker.ts').then((loaded) => (hosted = loaded))
   }, hostedAfterMs).unref()
   const broker = await startBroker({
     socket: socketIn(placeOfSockets(locateHome(env), env)),

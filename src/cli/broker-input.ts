@@ -1,6 +1,6 @@
 import { Readable, Writable } from 'node:stream'
-import type { HostedCommand, Want } from './broker/protocol.ts'
-import type { Io } from './ui/io.ts'
+import type { HostedCommand, Want } from '../broker/protocol.ts'
+import type { Io } from '../ui/io.ts'
 
 /** The input of a command that the broker runs. */
 interface HostedInput {

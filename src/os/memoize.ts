@@ -1,5 +1,3 @@
-import type { Machine } from './machine/machine.ts'
-
 /** Makes a value when it is first asked for. */
 export function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
@@ -26,9 +24,10 @@ export function perName<Value>() {
 }
 
 /** As {@link perName}, of what has to be closed in the end. */
-export function perMachine<Value extends AsyncDisposable>(
-  make: (machine: Machine) => Promise<Value>,
-) {
+export function perMachine<
+  Machine extends { readonly name: string },
+  Value extends AsyncDisposable,
+>(make: (machine: Machine) => Promise<Value>) {
   const values = perName<Value>()
   return {
     get: (machine: Machine): Promise<Value> => values.get(machine.name, () => make(machine)),

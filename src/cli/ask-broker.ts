@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
-import { locateHome } from './state/home/locate-home.ts'
-import { type AskedFor, askToRun } from './broker/client/request-run.ts'
-import { inputOver } from './broker/client/forward-input.ts'
-import { placeOfSockets } from './broker/runtime-dir.ts'
-import type { Answer, Look, Want } from './broker/protocol.ts'
-import type { Wire } from './broker/wire.ts'
+import { locateHome } from '../state/home/locate-home.ts'
+import { type AskedFor, askToRun } from '../broker/client/request-run.ts'
+import { inputOver } from '../broker/client/forward-input.ts'
+import { placeOfSockets } from '../broker/runtime-dir.ts'
+import type { Answer, Look, Want } from '../broker/protocol.ts'
+import type { Wire } from '../broker/wire.ts'
 
 /** How the output `name` looks. What is no terminal is opened only once there is something to write. */
 function lookOf(name: 'stdout' | 'stderr'): Look {

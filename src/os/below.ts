@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { UserError } from './errors.ts'
+import { UserError } from '../errors.ts'
 
 /** What a name on a disk can have, so that it names one thing in its folder on every system. */
 // oxlint-disable-next-line no-control-regex

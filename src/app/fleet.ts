@@ -1,25 +1,25 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
-import { below } from './below.ts'
-import type { Driver, DriverDefinition } from './drivers/driver.ts'
-import type { DriverPackage } from './drivers/external/find-package.ts'
-import { once, perName } from './made-once.ts'
-import type { TextEdit } from './state/inventory/file-inventory.ts'
-import type { AuditedInventory } from './operations/inventory/audit-changes.ts'
-import { createClock } from './operations/clock.ts'
-import type { Context } from './operations/context.ts'
-import { type HostedFleet, type Reach, reachMachines } from './reach-machines.ts'
-import { openCreations } from './state/home/creations.ts'
-import { openKeys } from './state/home/keys.ts'
-import { checkHome } from './state/home/home.ts'
-import { locateHome } from './state/home/locate-home.ts'
-import { openRemovals } from './state/home/removals.ts'
-import type { Inventory } from './state/inventory/inventory.ts'
-import { openProviderScopes } from './state/home/provider-scopes.ts'
-import type { SshIncludes } from './state/external/ssh-includes.ts'
-import { shareAnswers } from './transport/cache-prompts.ts'
-import type { Io } from './ui/io.ts'
-import { askQuestion, canPrompt } from './ui/prompt.ts'
+import { below } from '../os/below.ts'
+import type { Driver, DriverDefinition } from '../drivers/driver.ts'
+import type { DriverPackage } from '../drivers/external/find-package.ts'
+import { once, perName } from '../os/memoize.ts'
+import type { TextEdit } from '../state/inventory/file-inventory.ts'
+import type { AuditedInventory } from '../operations/inventory/audit-changes.ts'
+import { createClock } from '../operations/clock.ts'
+import type { Context } from '../operations/context.ts'
+import { type HostedFleet, type Reach, reachMachines } from './connections.ts'
+import { openCreations } from '../state/home/creations.ts'
+import { openKeys } from '../state/home/keys.ts'
+import { checkHome } from '../state/home/home.ts'
+import { locateHome } from '../state/home/locate-home.ts'
+import { openRemovals } from '../state/home/removals.ts'
+import type { Inventory } from '../state/inventory/inventory.ts'
+import { openProviderScopes } from '../state/home/provider-scopes.ts'
+import type { SshIncludes } from '../state/external/ssh-includes.ts'
+import { shareAnswers } from '../transport/cache-prompts.ts'
+import type { Io } from '../ui/io.ts'
+import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
 export interface Fleet extends Context, Pick<Reach, 'broker'>, AsyncDisposable {
@@ -59,7 +59,7 @@ export function openFleet(
   const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))
 
   const locate = once(async () => {
-    const { findInventory } = await import('./state/inventory/find-inventory.ts')
+    const { findInventory } = await import('../state/inventory/find-inventory.ts')
     return findInventory({ told, cwd, home, env, trust })
   })
 
@@ -67,19 +67,19 @@ export function openFleet(
   let audited: Promise<AuditedInventory> | undefined
   const inventory = async () => {
     audited ??= openStore().then(async (store) => {
-      const { auditInventory } = await import('./operations/inventory/audit-changes.ts')
+      const { auditInventory } = await import('../operations/inventory/audit-changes.ts')
       return auditInventory(store, edits, env)
     })
     return (await audited).store
   }
 
   const openStore = once(async () => {
-    const { openFileInventory } = await import('./state/inventory/file-inventory.ts')
-    const { openInventoryCache } = await import('./state/inventory/cache.ts')
+    const { openFileInventory } = await import('../state/inventory/file-inventory.ts')
+    const { openInventoryCache } = await import('../state/inventory/cache.ts')
     const store = openFileInventory(await locate(), {
       // Reading an inventory runs no code of driver packages, trusted or not: fleet check and whatever needs the driver do.
       async loadOptions() {
-        const { drivers } = await import('./drivers/index.ts')
+        const { drivers } = await import('../drivers/index.ts')
         const known = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
         return { optionsOf: (name) => known.get(name)?.options }
       },
@@ -97,17 +97,17 @@ export function openFleet(
   })
 
   const trust = once(async () => {
-    const { openTrust } = await import('./state/home/trust.ts')
+    const { openTrust } = await import('../state/home/trust.ts')
     return openTrust(home)
   })
 
   const vet = async (driverPackage: DriverPackage): Promise<string> => {
-    const { vetPackage } = await import('./operations/trust/trust-driver.ts')
+    const { vetPackage } = await import('../operations/trust/trust-driver.ts')
     return vetPackage(fleet, driverPackage)
   }
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
-    const { drivers, findDriver } = await import('./drivers/index.ts')
+    const { drivers, findDriver } = await import('../drivers/index.ts')
     // The broker lives long and holds the connections: no code of packages is loaded into it, trusted or not.
     if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.leave()
     const place = { folder: dirname(await locate()), env, vet }
@@ -127,11 +127,11 @@ export function openFleet(
     prompt: canPrompt(io) ? shareAnswers((question) => askQuestion(io, question)) : undefined,
     inventory,
     active: once(async () => {
-      const { openActive } = await import('./state/home/active.ts')
+      const { openActive } = await import('../state/home/active.ts')
       return openActive(home, await locate())
     }),
     failures: once(async () => {
-      const { openLastFailures } = await import('./state/home/last-failures.ts')
+      const { openLastFailures } = await import('../state/home/last-failures.ts')
       return openLastFailures(home, await locate())
     }),
     trust,
@@ -141,9 +141,9 @@ export function openFleet(
     removals: () => removals,
     providerScopes: () => openProviderScopes(home),
     diskImages: once(async () => {
-      const { locateCache } = await import('./disk-images/cache-folder.ts')
-      const { openDiskImages } = await import('./disk-images/disk-images.ts')
-      const { readTar } = await import('./operations/copy/archive/read-tar.ts')
+      const { locateCache } = await import('../disk-images/cache-folder.ts')
+      const { openDiskImages } = await import('../disk-images/disk-images.ts')
+      const { readTar } = await import('../operations/copy/archive/read-tar.ts')
       return openDiskImages(locateCache(env), readTar)
     }),
     driver: findDriver,
@@ -154,7 +154,7 @@ export function openFleet(
     ...reach,
     audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {
-      const { openSshIncludes } = await import('./state/external/ssh-includes.ts')
+      const { openSshIncludes } = await import('../state/external/ssh-includes.ts')
       return openSshIncludes(home, (await (await inventory()).read()).id, env)
     },
     async [Symbol.asyncDispose]() {

@@ -5,11 +5,11 @@ import {
   commonOptions,
   inventoryIn,
   verbOf,
-} from './commands/options/common-options.ts'
-import { type Command, type Option, isGroup } from './commands/command.ts'
-import { insteadOf } from './commands/docker-cli/suggest-command.ts'
-import { commandList } from './commands/index.ts'
-import { findGroup, isCalled, isKnown } from './commands/find-command.ts'
+} from '../commands/options/common-options.ts'
+import { type Command, type Option, isGroup } from '../commands/command.ts'
+import { insteadOf } from '../commands/docker-cli/suggest-command.ts'
+import { commandList } from '../commands/index.ts'
+import { findGroup, isCalled, isKnown } from '../commands/find-command.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -19,11 +19,11 @@ import {
   targetsOf,
   withNames,
   withRest,
-} from './commands/options/targets.ts'
-import { UserError, exitCodes } from './errors.ts'
-import { type Caution, type Fleet, openFleet } from './fleet.ts'
-import { failureCodeOf, writeFailure } from './ui/failure.ts'
-import { type Io, type ProcessIo, openIo } from './ui/io.ts'
+} from '../commands/options/targets.ts'
+import { UserError, exitCodes } from '../errors.ts'
+import { type Caution, type Fleet, openFleet } from '../app/fleet.ts'
+import { failureCodeOf, writeFailure } from '../ui/failure.ts'
+import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
 /** How a command ended, and what telling of its failure needs. */
 interface Ran {

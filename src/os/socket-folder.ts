@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { lstat, mkdir } from 'node:fs/promises'
-import { UserError, codeOf } from './errors.ts'
+import { UserError, codeOf } from '../errors.ts'
 
 /**
  * Where the sockets of a folder go whose own path is too long for them. It must be the same for every process, whatever its

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { lock } from 'proper-lockfile'
-import { codeOf, UserError } from './errors.ts'
+import { codeOf, UserError } from '../errors.ts'
 
 /** How long to wait for others, in milliseconds, and how long a silent owner counts as alive. */
 const patience = { wait: 30_000, stale: 10_000 }

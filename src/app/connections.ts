@@ -1,17 +1,17 @@
 import { tmpdir } from 'node:os'
-import type { Engine } from './engine/engine.ts'
-import { isEngineSocket } from './drivers/local/engine-sockets.ts'
-import { UserError } from './errors.ts'
-import { once, perMachine } from './made-once.ts'
-import { type Machine, type ReadyMachine, hostOf } from './machine/machine.ts'
-import type { Context, Hosted } from './operations/context.ts'
-import type { ReadInventories } from './state/inventory/cache.ts'
-import { createGates, gateOf, handshakesAtOnce } from './transport/ssh/handshake-limiter.ts'
-import type { Broker } from './broker/client/client.ts'
-import type { BrokerTarget } from './broker/protocol.ts'
-import type { SshOptions, SshTarget } from './transport/ssh/connect.ts'
-import type { Transport } from './transport/transport.ts'
-import type { Io } from './ui/io.ts'
+import type { Engine } from '../engine/engine.ts'
+import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
+import { UserError } from '../errors.ts'
+import { once, perMachine } from '../os/memoize.ts'
+import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import type { Context, Hosted } from '../operations/context.ts'
+import type { ReadInventories } from '../state/inventory/cache.ts'
+import { createGates, gateOf, handshakesAtOnce } from '../transport/ssh/handshake-limiter.ts'
+import type { Broker } from '../broker/client/client.ts'
+import type { BrokerTarget } from '../broker/protocol.ts'
+import type { SshOptions, SshTarget } from '../transport/ssh/connect.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Io } from '../ui/io.ts'
 
 /** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
 export interface HostedFleet extends Hosted {
@@ -70,18 +70,18 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
       return undefined
     }
-    const { openBroker } = await import('./broker/client/client.ts')
-    const { placeOfSockets } = await import('./broker/runtime-dir.ts')
+    const { openBroker } = await import('../broker/client/client.ts')
+    const { placeOfSockets } = await import('../broker/runtime-dir.ts')
     const folder = placeOfSockets(home, env)
     return openBroker({
       ...{ folder, program: program.file, build: program.build, env },
       findProcess: async (pid) =>
-        (await import('./operations/connect/processes.ts')).findProcess(pid),
+        (await import('../operations/connect/processes.ts')).findProcess(pid),
     })
   })
 
   async function describe(machine: Machine): Promise<BrokerTarget> {
-    const { describeTarget } = await import('./operations/connect/broker-target.ts')
+    const { describeTarget } = await import('../operations/connect/broker-target.ts')
     return describeTarget(context(), machine)
   }
 
@@ -92,8 +92,8 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     machine: Machine,
     { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
   ): Promise<Transport> {
-    const { connectSsh } = await import('./transport/ssh/connect.ts')
-    const { describeLogin } = await import('./operations/connect/describe-login.ts')
+    const { connectSsh } = await import('../transport/ssh/connect.ts')
+    const { describeLogin } = await import('../operations/connect/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
     const leave = await enter(via && machine.via ? `via ${machine.via}` : gateOf(login))
     try {
@@ -105,10 +105,10 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
 
   async function connect(machine: ReadyMachine): Promise<Transport> {
     if (machine.host.address === undefined) {
-      const { openLocal } = await import('./transport/local/local.ts')
+      const { openLocal } = await import('../transport/local/local.ts')
       return openLocal(env)
     }
-    const { connectJumpHost } = await import('./operations/connect/jump-host.ts')
+    const { connectJumpHost } = await import('../operations/connect/jump-host.ts')
     const via = await connectJumpHost(context(), machine)
     const shared = await broker()
     const { signal, prompt } = context()
@@ -121,42 +121,42 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
   async function socketHere(machine: Machine): Promise<string> {
     const path = socketOf(machine)
     if (isEngineSocket(path, env)) return path
-    const { checkEngineSocket } = await import('./operations/inventory/grants.ts')
+    const { checkEngineSocket } = await import('../operations/inventory/grants.ts')
     await checkEngineSocket(context(), machine.name, path)
     return path
   }
 
-  const transports = perMachine(async (machine): Promise<Transport> => {
+  const transports = perMachine(async (machine: Machine): Promise<Transport> => {
     const { host } = machine
     if (host?.phase === 'ready' && host.address === undefined) await socketHere(machine)
     if (hosted !== undefined) {
       const isHere = hostOf(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
     }
-    const { followHost } = await import('./operations/connect/resolve-moved-host.ts')
+    const { followHost } = await import('../operations/connect/resolve-moved-host.ts')
     return followHost(context(), machine, connect)
   })
 
-  const apart = perMachine((machine) => logIn(machine, {}))
+  const apart = perMachine((machine: Machine) => logIn(machine, {}))
 
   async function openDial(machine: Machine) {
-    const { dialEngine } = await import('./operations/connect/reach-engine.ts')
+    const { dialEngine } = await import('../operations/connect/reach-engine.ts')
     return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
   }
 
-  const engines = perMachine(async (machine): Promise<Engine> => {
-    const { openEngine } = await import('./engine/http-engine.ts')
+  const engines = perMachine(async (machine: Machine): Promise<Engine> => {
+    const { openEngine } = await import('../engine/http-engine.ts')
     const { name: label, host } = machine
     return openEngine(await openDial(machine), { label, release: host?.engine })
   })
 
-  const engineSockets = perMachine(async (machine) => {
+  const engineSockets = perMachine(async (machine: Machine) => {
     const { relay, lost } = await transports.get(machine)
     if (relay) {
-      const { nameEngineSocket } = await import('./operations/connect/engine-socket-name.ts')
+      const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')
       return relay.serveEngine(socketOf(machine), await nameEngineSocket(context(), machine))
     }
-    const { serveEngineSocket } = await import('./operations/connect/engine-socket.ts')
+    const { serveEngineSocket } = await import('../operations/connect/engine-socket.ts')
     const folder = env['TMPDIR'] ?? tmpdir()
     return { ...(await serveEngineSocket(await openDial(machine), folder)), lost }
   })
@@ -178,7 +178,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
       if (hostOf(machine).address === undefined) return socketHere(machine)
       const shared = await broker()
       if (shared === undefined) throw brokerMissing()
-      const { nameEngineSocket } = await import('./operations/connect/engine-socket-name.ts')
+      const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')
       const [target, file] = [await describe(machine), await nameEngineSocket(context(), machine)]
       const engine = { target, env, path: socketOf(machine), file }
       return (await shared.serveEngine(engine, { env, signal: context().signal }, holder)).path

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
-import type * as Broker from './broker.ts'
+import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
-import { locateHome, strangerIn } from './state/home/locate-home.ts'
-import type { Program } from './ui/io.ts'
+import { locateHome, strangerIn } from '../state/home/locate-home.ts'
+import type { Program } from '../ui/io.ts'
 
 /** Tells this build from every other; the build puts it here. */
 declare const fleetBuild: string
@@ -36,7 +36,7 @@ export async function start(
   const home = locateHome(process.env)
   const isOurs = strangerIn(home, process.env) === undefined
   const cache = isOurs ? join(home, 'cache', 'code', release) : undefined
-  const { openCode } = await import('./load-code.ts')
+  const { openCode } = await import('./code-cache.ts')
   const code = openCode(dirname(main.file), cache)
   if (argv[0] === '__broker') {
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker
