@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
-import { LongestFirst } from './test/support/longest-first.ts'
-import { summaryReporter } from './test/support/summary-reporter.ts'
+import { LongestFirst } from './test/support/vitest/longest-first.ts'
+import { summaryReporter } from './test/support/vitest/summary-reporter.ts'
 
 export default defineConfig({
   test: {

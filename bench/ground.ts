@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
 import { runProgram } from '../test/support/lab/process.ts'
-import { type Person, makePerson } from '../test/support/person.ts'
+import { type Person, makePerson } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
 /** Hosts, and a person at a computer on which fleet and its peers all know them. */

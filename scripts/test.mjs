@@ -11,7 +11,7 @@ import { buildProgram, checkout, installDependencies } from './checkout.mjs'
 
 chdir(checkout)
 
-/** @typedef {import('../test/support/summary-reporter.ts').TestSummary} TestSummary */
+/** @typedef {import('../test/support/vitest/summary-reporter.ts').TestSummary} TestSummary */
 
 /** Runs a command on the machine as it is, and gives its exit code. */
 function runHere(/** @type {string[]} */ [file = '', ...args]) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { driverContract } from '../../src/drivers/conformance/index.ts'
-import { type Fault, makeFaultyDriver } from '../support/faulty-driver.ts'
+import { type Fault, makeFaultyDriver } from '../support/crash/faulty-driver.ts'
 
 /** The names of the cases that a driver with `fault` fails. */
 async function failedCases(fault?: Fault): Promise<string[]> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
 import { writeNewInventory } from '../../src/state/inventory/init-inventory.ts'
-import { openMemoryInventory } from '../support/memory-inventory.ts'
+import { openMemoryInventory } from '../support/inventory/memory-inventory.ts'
 import { describeInventoryStore } from './inventory-store.ts'
 
 const folders: string[] = []

@@ -2,8 +2,8 @@ import { describe } from 'vitest'
 import { openLocal } from '../../src/transport/local/local.ts'
 import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
-import { hostOf, targetOf } from '../support/ssh-target.ts'
-import { noDirect, startKeeper } from '../support/keeper.ts'
+import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
+import { noDirect, startKeeper } from '../support/crash/keeper.ts'
 import { transportContract } from './transport.ts'
 
 describe.skipIf(process.platform !== 'linux')('on this computer', () => {

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { AwsTrial, startCheckIp } from '../support/aws-trial.ts'
+import { AwsTrial, startCheckIp } from '../support/aws/trial.ts'
 import { type Aws, startAws } from '../support/aws/aws.ts'
-import { callEc2 } from '../support/ec2-client.ts'
+import { callEc2 } from '../support/aws/ec2-client.ts'
 import { labIsHere } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const hostKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 

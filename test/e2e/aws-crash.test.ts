@@ -10,7 +10,7 @@ import {
   killAtCall,
   killAtWrite,
   loseAnswer,
-} from '../support/creation-crash.ts'
+} from '../support/crash/creation-crash.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 
 /** Creations that run at the same time, each in an account of its own. */

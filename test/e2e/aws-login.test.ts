@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../support/aws/aws.ts'
 import { labIsHere } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const config = `[profile base]
 region = eu-west-1

@@ -2,11 +2,11 @@ import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../support/aws/aws.ts'
-import { callEc2 } from '../support/ec2-client.ts'
+import { callEc2 } from '../support/aws/ec2-client.ts'
 import { makeBaseRoot } from '../support/lab/base-image.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 import { runProgram, until } from '../support/lab/process.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const nothing = { instances: [], groups: [], keyPairs: [], addresses: [], volumes: [] }
 

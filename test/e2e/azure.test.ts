@@ -8,7 +8,7 @@ import { hostsBehind } from '../support/azure/computers.ts'
 import { testDescribed } from '../support/azure/described.ts'
 import { Refusal } from '../support/azure/exchange.ts'
 import { labIsHere } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   let hosts: HostSource

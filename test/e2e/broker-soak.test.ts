@@ -2,10 +2,10 @@ import { type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Followed, followBy, followBySdk } from '../support/followed.ts'
+import { type Followed, followBy, followBySdk } from '../support/log-follower.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
-import { descriptorsOf, figuresOf } from '../support/process-figures.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
+import { descriptorsOf, figuresOf } from '../support/process/process-figures.ts'
 
 /** How long the streams flow before anything happens to them: minutes, where somebody has them. */
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
-import { hostOf } from '../support/ssh-target.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
+import { hostOf } from '../support/ssh/ssh-target.ts'
 
 interface Status {
   readonly pid?: number

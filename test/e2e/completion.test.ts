@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../support/lab/lab.ts'
 import { finish } from '../support/lab/process.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
 
 const inventory = `\
 version: 1

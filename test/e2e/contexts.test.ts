@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const execute = promisify(execFile)
 

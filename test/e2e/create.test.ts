@@ -5,8 +5,8 @@ import {
   type ExampleCloud,
   installExampleDriver,
   startExampleCloud,
-} from '../support/example-cloud.ts'
-import { type Person, makePerson } from '../support/person.ts'
+} from '../support/external-driver/example-cloud.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 // Creating at a provider whose servers let nobody in: what a person sees until then, and after they stop it.
 

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
-import { hostOf } from '../support/ssh-target.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
+import { hostOf } from '../support/ssh/ssh-target.ts'
 
 const fleet = (line: readonly string[]) => [program, ...line]
 const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done'

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
-import { hostOf } from '../support/ssh-target.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
+import { hostOf } from '../support/ssh/ssh-target.ts'
 
 /** All that docker says on a socket, errors too. */
 const docker = async (path: string, ...args: string[]) => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { runProgram } from '../support/lab/process.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
 
 const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'hostKey'>): string =>
   `  ${name}:

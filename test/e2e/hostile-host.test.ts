@@ -4,9 +4,9 @@ import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { endOfArchive, entry } from '../support/hostile-archive.ts'
-import { type HostileHost, startHostileHost } from '../support/hostile-host.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { endOfArchive, entry } from '../support/hostile/hostile-archive.ts'
+import { type HostileHost, startHostileHost } from '../support/hostile/hostile-host.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 // Hosts in an attacker's hands: what they send is data, their failure is theirs alone, and nobody is deceived by it.
 

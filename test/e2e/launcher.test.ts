@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { typedWords } from '../../src/cli/argv.ts'
-import { findNode } from '../support/node-releases.ts'
-import { program } from '../support/person.ts'
+import { findNode } from '../support/process/node-releases.ts'
+import { program } from '../support/test-user.ts'
 
 let folder: string
 let env: Record<string, string>

@@ -8,8 +8,8 @@ import { UserError } from '../../src/errors.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
 import type { InventoryStore } from '../../src/state/inventory/inventory.ts'
-import { makePerson } from '../support/person.ts'
-import { makeRepository } from '../support/repository.ts'
+import { makePerson } from '../support/test-user.ts'
+import { makeRepository } from '../support/inventory/repository.ts'
 
 const run = promisify(execFile)
 

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { makePerson } from '../support/person.ts'
-import { makeRepository } from '../support/repository.ts'
+import { makePerson } from '../support/test-user.ts'
+import { makeRepository } from '../support/inventory/repository.ts'
 
 const entry = (n: number): string =>
   `    driver: ssh\n    options: { address: 10.0.0.${n} }\n    host:\n      phase: ready\n      address: 10.0.0.${n}\n`

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type Person, makePerson, program } from '../support/person.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
 
 // What the program does without a host.
 

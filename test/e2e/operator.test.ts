@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type CatchingProxy, startProxy } from '../support/azure/proxy.ts'
 import { makeCertificates } from '../support/certificates.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const ed25519 = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 const rsa = 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ=='

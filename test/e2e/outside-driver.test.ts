@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { finish } from '../support/lab/process.ts'
-import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { installDriver, installZod, zoneDriver } from '../support/external-driver/driver-package.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = join(root, 'examples/fleet-driver-example')

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../support/lab/process.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
 
 // What commands say that ask no host.
 

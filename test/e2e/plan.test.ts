@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 import { makeKey } from '../support/lab/ssh-key.ts'
-import { type Person, makePerson, program } from '../support/person.ts'
-import { startAgent } from '../support/ssh-agent.ts'
+import { type Person, makePerson, program } from '../support/test-user.ts'
+import { startAgent } from '../support/ssh/ssh-agent.ts'
 
 /** Runs a command in a git work tree of a person, who has fleet on the PATH. */
 const git = ({ folder, home, env }: Person, ...args: string[]): string =>

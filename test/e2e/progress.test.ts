@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 // A host that refuses: nothing listens on this port.
 const adopt = ['adopt', 'ana@127.0.0.1:1', '--name', 'web-1', '--accept-new']

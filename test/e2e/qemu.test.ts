@@ -7,11 +7,11 @@ import { pipeline } from 'node:stream/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestFile } from '../../src/disk-images/digest-file.ts'
 import { debianBuildTime, debianImage } from '../support/debian-guest/debian-guest.ts'
-import { emulatorsOn } from '../support/emulators.ts'
+import { emulatorsOn } from '../support/process/emulators.ts'
 import { makeBaseRoot } from '../support/lab/base-image.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 import { runProgram } from '../support/lab/process.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 // One virtual machine from its creation to its end, in a Debian that boots as a distribution's image does. Emulated, so slow.
 

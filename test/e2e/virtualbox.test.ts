@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 import { guestBuildTime, guestIsHere } from '../support/small-guest.ts'
 import { type VirtualBox, startVirtualBox } from '../support/virtualbox/virtualbox.ts'
 

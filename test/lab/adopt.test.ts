@@ -13,7 +13,7 @@ import { fingerprint } from '../../src/transport/ssh/keys/host-keys.ts'
 import { run } from '../../src/transport/run.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { makeKey } from '../support/lab/ssh-key.ts'
-import { startAgent } from '../support/ssh-agent.ts'
+import { startAgent } from '../support/ssh/ssh-agent.ts'
 import { type Operator, makeOperator } from '../support/operator.ts'
 
 const acceptNew = { trust: { acceptNew: true } } as const

@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { awsDriver } from '../../src/drivers/aws/driver.ts'
-import { AwsTrial, countWorld, quietCall, startCheckIp } from '../support/aws-trial.ts'
+import { AwsTrial, countWorld, quietCall, startCheckIp } from '../support/aws/trial.ts'
 import { type Aws, startAws } from '../support/aws/aws.ts'
-import { callEc2 } from '../support/ec2-client.ts'
+import { callEc2 } from '../support/aws/ec2-client.ts'
 import { labIsHere } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const hosts = 50
 

@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { awsDriver } from '../../src/drivers/aws/driver.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
-import { AwsTrial, countWorld, quietCall, startCheckIp } from '../support/aws-trial.ts'
+import { AwsTrial, countWorld, quietCall, startCheckIp } from '../support/aws/trial.ts'
 import { type Aws, startAws } from '../support/aws/aws.ts'
 import { labIsHere } from '../support/lab/lab.ts'
-import { callEc2 } from '../support/ec2-client.ts'
+import { callEc2 } from '../support/aws/ec2-client.ts'
 
 const nothing = { instances: 0, groups: 0, keyPairs: 0, addresses: 0, volumes: 0 }
 const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }

@@ -21,9 +21,9 @@ import {
 } from '../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { findProcess } from '../../src/operations/connect/processes.ts'
-import { type Keeper, noDirect, startKeeper } from '../support/keeper.ts'
+import { type Keeper, noDirect, startKeeper } from '../support/crash/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../support/lab/lab.ts'
-import { hostOf, targetOf } from '../support/ssh-target.ts'
+import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
 const failureOf = (work: Promise<unknown>) =>

@@ -18,8 +18,8 @@ import { UserError } from '../../src/errors.ts'
 import type { Context } from '../../src/operations/context.ts'
 import { type Copied, copyFiles } from '../../src/operations/copy/copy-files.ts'
 import { parsePlace } from '../../src/operations/copy/remote-path.ts'
-import { type Seat, takeSeat } from '../support/docker-seat.ts'
-import { describeTree, makeTree, trees } from '../support/file-trees.ts'
+import { type Seat, takeSeat } from '../support/docker/docker-client.ts'
+import { describeTree, makeTree, trees } from '../support/files/file-trees.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 
 const on = async (host: LabHost, command: string) => (await host.exec(command)).stdout.trim()

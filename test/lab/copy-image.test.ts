@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 const entry = ({ name, address, hostKey }: LabHost): string =>
   `  ${name}:

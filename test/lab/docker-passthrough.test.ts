@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { runDockerLines } from '../../src/operations/docker/run-docker.ts'
-import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
+import { type Seat, modes, takeSeat } from '../support/docker/docker-client.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 
 let lab: Lab

@@ -1,7 +1,7 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
+import { type Seat, modes, takeSeat } from '../support/docker/docker-client.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 
 /** Those of docker's plugins that `npm test` found or fetched. */

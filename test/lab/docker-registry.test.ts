@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Seat, modes, takeSeat } from '../support/docker-seat.ts'
+import { type Seat, modes, takeSeat } from '../support/docker/docker-client.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
 import {
   type RegistryWithLogin,
   login,
   startRegistryWithLogin,
-} from '../support/registry-with-login.ts'
+} from '../support/docker/registry-with-login.ts'
 
 let lab: Lab
 let locked: RegistryWithLogin

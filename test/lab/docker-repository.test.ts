@@ -13,7 +13,7 @@ import {
   type DockerRepository,
   packageVersion,
   serveDockerRepository,
-} from '../support/docker-repository.ts'
+} from '../support/docker/docker-repository.ts'
 import { labIsHere } from '../support/lab/lab.ts'
 import { type Switch, addSwitch, removeSwitch } from '../support/lab/network.ts'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { modes } from '../support/docker-seat.ts'
+import { modes } from '../support/docker/docker-client.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
-import { type Person, makePerson } from '../support/person.ts'
+import { type Person, makePerson } from '../support/test-user.ts'
 
 let lab: Lab
 let ana: Person

@@ -3,11 +3,11 @@ import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dockerMachineConfigsAt, secret } from '../support/docker-machine-configs.ts'
+import { dockerMachineConfigsAt, secret } from '../support/docker/docker-machine-configs.ts'
 import { type Lab, labIsHere, startLab } from '../support/lab/lab.ts'
-import { makePerson, program } from '../support/person.ts'
+import { makePerson, program } from '../support/test-user.ts'
 import { findPromtool } from '../support/promtool.ts'
-import { hostOf } from '../support/ssh-target.ts'
+import { hostOf } from '../support/ssh/ssh-target.ts'
 
 const run = promisify(execFile)
 let lab: Lab

@@ -8,7 +8,7 @@ import { parseMachineName } from '../../src/machine/name.ts'
 import { bootHost } from '../support/booted-host/booted-host.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { makeOperator } from '../support/operator.ts'
-import { program } from '../support/person.ts'
+import { program } from '../support/test-user.ts'
 
 const calls = { progress: () => {}, approve: async () => false }
 const name = parseMachineName('me')

@@ -6,7 +6,7 @@ import { openFleet } from '../../src/app/fleet.ts'
 import { makePlan } from '../../src/operations/plan/make-plan.ts'
 import { type ManyInstances, serveManyInstances } from '../support/aws/many-instances.ts'
 import { pipeIo } from '../support/fake-io.ts'
-import { timeProcessor } from '../support/processor-time.ts'
+import { timeProcessor } from '../support/process/processor-time.ts'
 
 let ec2: ManyInstances
 let folder: string

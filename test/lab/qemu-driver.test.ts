@@ -14,8 +14,8 @@ import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { run } from '../../src/transport/run.ts'
 import { connectSsh } from '../../src/transport/ssh/connect.ts'
-import { makeDyingPrograms } from '../support/dying-programs.ts'
-import { emulatorsOn } from '../support/emulators.ts'
+import { makeDyingPrograms } from '../support/crash/dying-programs.ts'
+import { emulatorsOn } from '../support/process/emulators.ts'
 import {
   type GuestSeed,
   guestBuildTime,
@@ -29,7 +29,7 @@ const signal = new AbortController().signal
 const call: Call = { signal, progress: () => {} }
 const options = qemuOptions.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 })
 
-const script = fileURLToPath(new URL('../support/qemu-making.ts', import.meta.url))
+const script = fileURLToPath(new URL('../support/crash/qemu-making.ts', import.meta.url))
 const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
 
 let folder: string

@@ -11,7 +11,7 @@ import {
   scanHostKey,
 } from '../../src/transport/ssh/connect.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { hostOf, targetOf } from '../support/ssh-target.ts'
+import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
 
 /** The failure that a connection ends in. */
 async function failureOf(target: SshTarget, options: Partial<SshOptions> = {}): Promise<UserError> {

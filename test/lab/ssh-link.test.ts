@@ -4,7 +4,7 @@ import { run } from '../../src/transport/run.ts'
 import { type SshTarget, connectSsh, scanHostKey } from '../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
-import { hostOf, targetOf } from '../support/ssh-target.ts'
+import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
 const lost = { kind: 'unreachable', message: 'the connection to h1 was lost' }

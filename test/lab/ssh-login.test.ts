@@ -20,8 +20,8 @@ import {
   password,
   startLab,
 } from '../support/lab/lab.ts'
-import { startAgent } from '../support/ssh-agent.ts'
-import { hostOf, targetOf } from '../support/ssh-target.ts'
+import { startAgent } from '../support/ssh/ssh-agent.ts'
+import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
 
 const execute = promisify(execFile)
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { checkInventory } from '../../src/state/inventory/check/check-inventory.ts'
-import { head } from '../support/edit-text.ts'
+import { head } from '../support/inventory/edit-text.ts'
 
 const loadOptions = async () => ({
   optionsOf: (name: string) =>

@@ -25,7 +25,7 @@ import { writeTar } from '../../src/operations/copy/archive/write-tar.ts'
 import type { Target } from '../../src/operations/copy/endpoint.ts'
 import { openSideHere } from '../../src/operations/copy/local-endpoint.ts'
 import { packTree, pathsBelow } from '../../src/operations/copy/local-tar.ts'
-import { type Tree, describeTree, makeTree, trees } from '../support/file-trees.ts'
+import { type Tree, describeTree, makeTree, trees } from '../support/files/file-trees.ts'
 import {
   endOfArchive,
   entry,
@@ -33,7 +33,7 @@ import {
   hostileArchives,
   paxRecords,
   rawHeader,
-} from '../support/hostile-archive.ts'
+} from '../support/hostile/hostile-archive.ts'
 
 async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tree-'))

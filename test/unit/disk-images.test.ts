@@ -69,7 +69,7 @@ function vdi(change: (header: Buffer) => void = () => {}): Buffer {
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 const sha512 = (bytes: Uint8Array): string => createHash('sha512').update(bytes).digest('hex')
 
-const fetching = fileURLToPath(new URL('../support/fetching-image.ts', import.meta.url))
+const fetching = fileURLToPath(new URL('../support/files/fetching-image.ts', import.meta.url))
 const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
 
 let folder: string

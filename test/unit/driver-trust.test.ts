@@ -23,7 +23,7 @@ import {
   vetPackage,
 } from '../../src/operations/trust/trust-driver.ts'
 import { openTrust } from '../../src/state/home/trust.ts'
-import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
+import { installDriver, installZod, zoneDriver } from '../support/external-driver/driver-package.ts'
 
 let root: string
 let clone: string

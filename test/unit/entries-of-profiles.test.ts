@@ -10,7 +10,7 @@ import { onlyValue } from '../../src/operations/inventory/edit-entries.ts'
 import { labelMachines, parseLabelChange } from '../../src/operations/inventory/label-machine.ts'
 import { parseSettings, setMachine } from '../../src/operations/inventory/set-machine.ts'
 import { setProfile } from '../../src/operations/inventory/set-profile.ts'
-import { openMemoryInventory } from '../support/memory-inventory.ts'
+import { openMemoryInventory } from '../support/inventory/memory-inventory.ts'
 
 const name = 'web-2' as MachineName
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const runner = join(import.meta.dirname, '../../scripts/run-ts.mjs')
-const script = fileURLToPath(new URL('../support/waits-for-nothing.ts', import.meta.url))
+const script = fileURLToPath(new URL('../support/process/waits-for-nothing.ts', import.meta.url))
 const run = () => spawnSync(process.execPath, [runner, script], { encoding: 'utf8' })
 
 test('a command that nothing can end any more fails, and says that this is a bug', () => {

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { filterImage } from '../../src/operations/copy/archive/filter-image.ts'
 import { readTar } from '../../src/operations/copy/archive/read-tar.ts'
-import { endOfArchive, entry } from '../support/hostile-archive.ts'
+import { endOfArchive, entry } from '../support/hostile/hostile-archive.ts'
 
 const hex = (letter: string): string => letter.repeat(64)
 const blob = (letter: string): string => `blobs/sha256/${hex(letter)}`

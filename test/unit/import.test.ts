@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDockerMachine } from '../../src/operations/import/docker-machine.ts'
 import { nameHosts } from '../../src/operations/import/imported-host.ts'
 import { readSshAliases } from '../../src/operations/import/ssh-config.ts'
-import { dockerMachineConfigs, secret } from '../support/docker-machine-configs.ts'
+import { dockerMachineConfigs, secret } from '../support/docker/docker-machine-configs.ts'
 
 let folder = ''
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findHiddenIn } from '../../src/machine/hidden-characters.ts'
-import { editText, fleet, remove } from '../support/edit-text.ts'
+import { editText, fleet, remove } from '../support/inventory/edit-text.ts'
 
 describe('any change', () => {
   const names = fc.constantFrom('a', 'api-1', 'b2', 'db-1', 'm', 'web-1', 'web-10', 'z')

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { editText, head, keep, label, ready, remove, type Change } from '../support/edit-text.ts'
+import {
+  editText,
+  head,
+  keep,
+  label,
+  ready,
+  remove,
+  type Change,
+} from '../support/inventory/edit-text.ts'
 
 describe('editing the text of an inventory', () => {
   it.each<[what: string, before: string, name: string, change: Change, after: string]>([

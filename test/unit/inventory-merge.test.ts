@@ -3,7 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { editText, fleet, label, ready, remove, type Change } from '../support/edit-text.ts'
+import {
+  editText,
+  fleet,
+  label,
+  ready,
+  remove,
+  type Change,
+} from '../support/inventory/edit-text.ts'
 
 const merge = (ours: string, theirs: string): string => {
   const folder = mkdtempSync(join(tmpdir(), 'fleet-merge-'))

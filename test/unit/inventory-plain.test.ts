@@ -5,8 +5,8 @@ import { parseMachineName } from '../../src/machine/name.ts'
 import { editInventoryText } from '../../src/state/yaml/edit-text.ts'
 import { parseInventoryDocument } from '../../src/state/inventory/document.ts'
 import { readPlainInventory } from '../../src/state/yaml/fast-yaml.ts'
-import { head } from '../support/edit-text.ts'
-import { timeProcessor } from '../support/processor-time.ts'
+import { head } from '../support/inventory/edit-text.ts'
+import { timeProcessor } from '../support/process/processor-time.ts'
 
 /** What the whole parser says; undefined where it refuses. */
 function parseWhole(text: string): unknown {

@@ -22,7 +22,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fleet-processes-'))
   program = join(folder, 'writer.mjs')
   await build({
-    entryPoints: [fileURLToPath(new URL('../support/inventory-writer.ts', import.meta.url))],
+    entryPoints: [
+      fileURLToPath(new URL('../support/inventory/inventory-writer.ts', import.meta.url)),
+    ],
     outfile: program,
     bundle: true,
     platform: 'node',

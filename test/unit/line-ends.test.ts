@@ -4,7 +4,7 @@ import { mergeLines } from '../../src/state/merge/git.ts'
 import { editShared } from '../../src/state/inventory/edit-shared.ts'
 import { mergeInventories } from '../../src/state/merge/merge-inventories.ts'
 import { renameInText } from '../../src/state/inventory/rename-in-text.ts'
-import { editText, fleet, label, ready, remove } from '../support/edit-text.ts'
+import { editText, fleet, label, ready, remove } from '../support/inventory/edit-text.ts'
 
 const windows = (text: string): string => text.replaceAll('\n', '\r\n')
 const key = 'ssh-ed25519 AAAA'

@@ -13,8 +13,8 @@ import { agreedChanges } from '../../src/operations/plan/destructive-changes.ts'
 import { refreshRecords } from '../../src/operations/plan/refresh-records.ts'
 import { createClock } from '../../src/operations/clock.ts'
 import type { LeavingHost } from '../../src/state/home/removals.ts'
-import { openMemoryInventory } from '../support/memory-inventory.ts'
-import { timeProcessor } from '../support/processor-time.ts'
+import { openMemoryInventory } from '../support/inventory/memory-inventory.ts'
+import { timeProcessor } from '../support/process/processor-time.ts'
 import { tokenOf } from '../support/token-of.ts'
 
 const host = (name: string): NonNullable<MachineEntry['host']> => ({

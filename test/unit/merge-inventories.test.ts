@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { parseInventoryDocument } from '../../src/state/inventory/document.ts'
 import { mergeLines } from '../../src/state/merge/git.ts'
 import { mergeInventories } from '../../src/state/merge/merge-inventories.ts'
-import { editText, fleet, label, ready, remove, type Change } from '../support/edit-text.ts'
+import {
+  editText,
+  fleet,
+  label,
+  ready,
+  remove,
+  type Change,
+} from '../support/inventory/edit-text.ts'
 
 const merge = (ours: string, theirs: string, base = fleet) =>
   mergeInventories({ base, ours, theirs }, (versions) => mergeLines(versions, process.env))

@@ -9,7 +9,7 @@ import { UserError } from '../../src/errors.ts'
 import type { HostRecord } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
-import { installDriver, installZod, zoneDriver } from '../support/driver-package.ts'
+import { installDriver, installZod, zoneDriver } from '../support/external-driver/driver-package.ts'
 
 /** The code of a definition that is right but for `wrong`. */
 const definitionWith = (wrong: string): string =>

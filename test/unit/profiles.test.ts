@@ -5,7 +5,7 @@ import { surplusTo } from '../../src/machine/profiles.ts'
 import { inventoryOf } from '../../src/state/inventory/inventory.ts'
 import { parseInventory, type OptionsOf } from '../../src/state/inventory/parse-inventory.ts'
 import { readInventoryText } from '../../src/state/inventory/read-text.ts'
-import { head } from '../support/edit-text.ts'
+import { head } from '../support/inventory/edit-text.ts'
 
 const optionsOf: OptionsOf = (driver) =>
   driver === 'cloud'

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type ReportStep, openProgress, withProgress } from '../../src/ui/progress/progress.ts'
 import { type Terminal, pipeIo, terminalIo } from '../support/fake-io.ts'
-import { makeGate } from '../support/gate.ts'
+import { makeGate } from '../support/deferred.ts'
 
 const text = { json: false }
 const names = (count: number) => Array.from({ length: count }, (_, index) => `web-${index + 1}`)

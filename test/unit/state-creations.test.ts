@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type CreationSecrets, openCreations } from '../../src/state/home/creations.ts'
 import { openKeys } from '../../src/state/home/keys.ts'
-import { makeGate } from '../support/gate.ts'
+import { makeGate } from '../support/deferred.ts'
 
 let folder = ''
 beforeEach(async () => {
@@ -78,7 +78,7 @@ describe('holding a host', () => {
   it('ends with the process that is killed, at once, and the next one clears up after it', async () => {
     const program = join(folder, 'holder.mjs')
     await build({
-      entryPoints: [fileURLToPath(new URL('../support/creation-holder.ts', import.meta.url))],
+      entryPoints: [fileURLToPath(new URL('../support/crash/creation-holder.ts', import.meta.url))],
       outfile: program,
       bundle: true,
       platform: 'node',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findSources } from '../booted-host/root-folder.ts'
-import { cachedFolder } from '../cached-folder.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { cachedFolder } from '../cached-folder.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
 import { bootstrapDebian } from './bootstrap.ts'
 import { ensurePackages } from './tools.ts'
 

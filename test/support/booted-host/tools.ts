@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cachedFolder } from '../cached-folder.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 

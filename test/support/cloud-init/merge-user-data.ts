@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { cachedFolder } from '../cached-folder.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { bootstrapDebian } from '../booted-host/bootstrap.ts'
 import { findSources } from '../booted-host/root-folder.ts'
 import { ensurePackages } from '../booted-host/tools.ts'
-import { cachedFolder } from '../cached-folder.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
 import { runProgram } from '../lab/process.ts'
 import { customizeRoot, initramfsHook, recipe } from './root-files.ts'
 

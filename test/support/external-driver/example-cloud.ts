@@ -3,9 +3,9 @@ import { cp, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { installZod } from './driver-package.ts'
-import type { Person } from './person.ts'
+import type { Person } from '../test-user.ts'
 
-const root = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../../..')
 const example = join(root, 'examples/fleet-driver-example')
 const token = 'a token of the tests'
 

@@ -1,6 +1,6 @@
 // Has an image, downloaded where it is not there, and prints its path: FOLDER IMAGE.
-import { openDiskImages } from '../../src/disk-images/disk-images.ts'
-import { readTar } from '../../src/operations/copy/archive/read-tar.ts'
+import { openDiskImages } from '../../../src/disk-images/disk-images.ts'
+import { readTar } from '../../../src/operations/copy/archive/read-tar.ts'
 
 const [folder = '', image = ''] = process.argv.slice(2)
 const call = { signal: new AbortController().signal, progress: () => {} }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 /** Puts a copy of zod of its own under `folder`, as `npm install` does where a driver depends on it. */
 export const installZod = (folder: string): Promise<void> =>
-  cp(join(import.meta.dirname, '../../node_modules/zod'), join(folder, 'node_modules/zod'), {
+  cp(join(import.meta.dirname, '../../../node_modules/zod'), join(folder, 'node_modules/zod'), {
     recursive: true,
   })
 

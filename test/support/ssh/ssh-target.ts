@@ -1,5 +1,5 @@
-import type { SshTarget } from '../../src/transport/ssh/connect.ts'
-import type { Lab, LabHost } from './lab/lab.ts'
+import type { SshTarget } from '../../../src/transport/ssh/connect.ts'
+import type { Lab, LabHost } from '../lab/lab.ts'
 
 /** How to log in to a lab host as root with the lab's key. */
 export const targetOf = (lab: Lab, host: LabHost): SshTarget => ({

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { program, type Person } from './person.ts'
+import { program, type Person } from '../test-user.ts'
 
 const run = promisify(execFile)
 

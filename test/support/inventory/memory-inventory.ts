@@ -1,18 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
-import { UserError } from '../../src/errors.ts'
-import type { MachineEntry } from '../../src/machine/machine.ts'
-import type { ProfileEntry } from '../../src/machine/schema.ts'
-import { findWaysLeftWrong } from '../../src/state/inventory/check/check-jump-hosts.ts'
-import { tidyShared } from '../../src/state/inventory/edit-shared.ts'
+import { UserError } from '../../../src/errors.ts'
+import type { MachineEntry } from '../../../src/machine/machine.ts'
+import type { ProfileEntry } from '../../../src/machine/schema.ts'
+import { findWaysLeftWrong } from '../../../src/state/inventory/check/check-jump-hosts.ts'
+import { tidyShared } from '../../../src/state/inventory/edit-shared.ts'
 import {
   checkRename,
   inventoryOf,
   machineWith,
   type Inventory,
   type InventoryStore,
-} from '../../src/state/inventory/inventory.ts'
-import type { OptionsOf } from '../../src/state/inventory/parse-inventory.ts'
-import { checkMachine, tidyEntry } from '../../src/state/yaml/normalize-entry.ts'
+} from '../../../src/state/inventory/inventory.ts'
+import type { OptionsOf } from '../../../src/state/inventory/parse-inventory.ts'
+import { checkMachine, tidyEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
 /** What a new inventory in memory has. */
 interface Beginning extends Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'>> {

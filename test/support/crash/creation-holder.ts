@@ -1,6 +1,6 @@
 // A process that holds a creation for as long as it lives: HOME TOKEN. Prints a line once it does.
 import { argv, stdout } from 'node:process'
-import { openCreations } from '../../src/state/home/creations.ts'
+import { openCreations } from '../../../src/state/home/creations.ts'
 
 const [home = '', token = ''] = argv.slice(2)
 setInterval(() => {}, 60_000)

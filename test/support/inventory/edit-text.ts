@@ -1,10 +1,10 @@
 import { expect } from 'vitest'
-import type { MachineEntry } from '../../src/machine/machine.ts'
-import { parseMachineName } from '../../src/machine/name.ts'
-import { parseInventoryDocument } from '../../src/state/inventory/document.ts'
-import { editInventoryText } from '../../src/state/yaml/edit-text.ts'
-import { editInventory } from '../../src/state/yaml/edit-entry.ts'
-import { tidyEntry } from '../../src/state/yaml/normalize-entry.ts'
+import type { MachineEntry } from '../../../src/machine/machine.ts'
+import { parseMachineName } from '../../../src/machine/name.ts'
+import { parseInventoryDocument } from '../../../src/state/inventory/document.ts'
+import { editInventoryText } from '../../../src/state/yaml/edit-text.ts'
+import { editInventory } from '../../../src/state/yaml/edit-entry.ts'
+import { tidyEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
 /** What becomes of an entry; undefined: it goes. */
 export type Change = (entry: MachineEntry) => MachineEntry | undefined

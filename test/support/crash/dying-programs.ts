@@ -1,6 +1,6 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { runProgram } from './lab/process.ts'
+import { runProgram } from '../lab/process.ts'
 
 /** Which call of a program kills the process that makes it, and whether it does so before its work or after. */
 export interface Death {

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
-import { makeKeyPair } from '../../src/transport/ssh/keys/key-pair.ts'
+import { makeKeyPair } from '../../../src/transport/ssh/keys/key-pair.ts'
 
 /** What a host in an attacker's hands does. Whatever is absent it does as a host would whose engine has nothing. */
 interface HostileBehaviour {

@@ -1,4 +1,4 @@
-import { failWhenIdle } from '../../src/cli/process.ts'
+import { failWhenIdle } from '../../../src/cli/process.ts'
 
 // A command that waits for what never comes.
 const { stdin, stdout, stderr, env } = process

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keepEngines } from '../../src/operations/connect/engine-connections.ts'
-import { serveSocketAt } from '../../src/operations/connect/engine-socket.ts'
-import { findProcess, isAlive } from '../../src/operations/connect/processes.ts'
-import { type Broker as Client, openBroker } from '../../src/broker/client/client.ts'
-import { socketIn } from '../../src/broker/runtime-dir.ts'
-import { type Broker, type BrokerOptions, startBroker } from '../../src/broker/server/server.ts'
-import { connectSsh } from '../../src/transport/ssh/connect.ts'
+import { keepEngines } from '../../../src/operations/connect/engine-connections.ts'
+import { serveSocketAt } from '../../../src/operations/connect/engine-socket.ts'
+import { findProcess, isAlive } from '../../../src/operations/connect/processes.ts'
+import { type Broker as Client, openBroker } from '../../../src/broker/client/client.ts'
+import { socketIn } from '../../../src/broker/runtime-dir.ts'
+import { type Broker, type BrokerOptions, startBroker } from '../../../src/broker/server/server.ts'
+import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 
 /** A broker in this process, and what commands talk to it with. */
 export interface Keeper extends AsyncDisposable {

@@ -2,8 +2,8 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { answersHttp } from './lab/probes.ts'
-import { ended, spawnTied, until } from './lab/process.ts'
+import { answersHttp } from '../lab/probes.ts'
+import { ended, spawnTied, until } from '../lab/process.ts'
 
 /** Who may use the registry. */
 export const login = { user: 'ana', password: 'lab-password' }

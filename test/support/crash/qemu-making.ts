@@ -1,8 +1,8 @@
 // Makes a virtual machine, and dies by SIGKILL at the step that it is told: FOLDER IMAGE TOKEN STEP.
-import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
-import { qemuOptions } from '../../src/drivers/qemu/options.ts'
-import type { MachineName } from '../../src/machine/name.ts'
-import { seedGuest } from './small-guest.ts'
+import { qemuDriver } from '../../../src/drivers/qemu/driver.ts'
+import { qemuOptions } from '../../../src/drivers/qemu/options.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { seedGuest } from '../small-guest.ts'
 
 const [folder = '', image = '', token = '', fatal] = process.argv.slice(2)
 let step = 0

@@ -60,7 +60,7 @@ export interface Person extends AsyncDisposable {
 }
 
 export const program = join(import.meta.dirname, '../../dist/main.js')
-const terminalScript = join(import.meta.dirname, 'terminal.py')
+const terminalScript = join(import.meta.dirname, 'process/terminal.py')
 
 async function collect(
   command: string,

@@ -1,7 +1,7 @@
 // A process that writes to an inventory: FILE NAME adds one machine; FILE alone labels machines without end.
 import { argv, stdout } from 'node:process'
-import { parseMachineName } from '../../src/machine/name.ts'
-import { openFileInventory } from '../../src/state/inventory/file-inventory.ts'
+import { parseMachineName } from '../../../src/machine/name.ts'
+import { openFileInventory } from '../../../src/state/inventory/file-inventory.ts'
 
 const [file = '', name] = argv.slice(2)
 const store = openFileInventory(file, {

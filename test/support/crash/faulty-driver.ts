@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import type { ProviderThing } from '../../src/drivers/conformance/index.ts'
+import type { ProviderThing } from '../../../src/drivers/conformance/index.ts'
 import {
   type Call,
   type Driver,
@@ -8,9 +8,9 @@ import {
   type HostSeed,
   type HostWish,
   defineDriver,
-} from '../../src/drivers/driver.ts'
-import { UserError } from '../../src/errors.ts'
-import type { HostRecord } from '../../src/machine/machine.ts'
+} from '../../../src/drivers/driver.ts'
+import { UserError } from '../../../src/errors.ts'
+import type { HostRecord } from '../../../src/machine/machine.ts'
 
 /** What a driver can do wrong. */
 export type Fault =

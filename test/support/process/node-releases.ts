@@ -1,6 +1,6 @@
-import { cachedFolder } from './cached-folder.ts'
-import { outside } from './lab/outside.ts'
-import { runProgram } from './lab/process.ts'
+import { cachedFolder } from '../files/cached-folder.ts'
+import { outside } from '../lab/outside.ts'
+import { runProgram } from '../lab/process.ts'
 
 /** Downloads the npm package of a Node.js release and keeps its program alone. */
 const script = `

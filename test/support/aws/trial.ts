@@ -1,14 +1,14 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { awsDriver } from '../../src/drivers/aws/driver.ts'
-import { awsOptions } from '../../src/drivers/aws/options.ts'
-import type { Call, HostFacts, HostPlan, Lifecycle, Power } from '../../src/drivers/driver.ts'
-import { mergeNotes } from '../../src/machine/merge-notes.ts'
-import type { HostRecord } from '../../src/machine/machine.ts'
-import type { MachineName } from '../../src/machine/name.ts'
-import type { HostStatus } from '../../src/machine/status.ts'
-import type { Aws } from './aws/aws.ts'
+import { awsDriver } from '../../../src/drivers/aws/driver.ts'
+import { awsOptions } from '../../../src/drivers/aws/options.ts'
+import type { Call, HostFacts, HostPlan, Lifecycle, Power } from '../../../src/drivers/driver.ts'
+import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import type { HostRecord } from '../../../src/machine/machine.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import type { HostStatus } from '../../../src/machine/status.ts'
+import type { Aws } from './aws.ts'
 
 /** A call that nobody aborts, and that keeps what it is told. */
 export function quietCall(): Call & { readonly told: string[] } {
