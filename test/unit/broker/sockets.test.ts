@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { openSockets } from '../../../src/broker/server/sockets.ts'
+
+/** An engine's socket; `ask` is what a program does that connects to it, and `dial` what comes of that. */
+async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<unknown>> {
+  const folder = await mkdtemp(join(tmpdir(), 'sockets-'))
+  let ask: (() => Promise<unknown>) | undefined
+  const sockets = openSockets({
+    folder,
+    dial,
+    serve: async (_path, connect) => {
+      ask = connect
+      return { [Symbol.asyncDispose]: async () => {} }
+    },
+    isAlive: async () => true,
+    onClosed: () => {},
+  })
+  onTestFinished(async () => {
+    sockets.retire()
+    await sockets[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
+  const target = { ...host, identityFiles: [], via: undefined }
+  await sockets.hold({ target, env: {}, path: '/run/docker.sock', file: 'h1.sock' }, () => {})
+  return async () => ask?.()
+}
+
+test('a host that refused is asked again at once, since it may be back', async () => {
+  const dial = vi.fn<() => Promise<PassThrough>>(async () => new PassThrough())
+  dial.mockRejectedValueOnce(new Error('refused'))
+  const ask = await serve(dial)
+  await expect(ask()).rejects.toThrow('refused')
+  expect(await ask()).toBeInstanceOf(PassThrough)
+})
+
+test('that a host is silent is found out once for all who ask in a row', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const dial = vi.fn<() => Promise<PassThrough>>(async () => new PassThrough())
+  dial.mockImplementationOnce(async () => {
+    vi.advanceTimersByTime(10_000)
+    throw new Error('silent')
+  })
+  const ask = await serve(dial)
+  await expect(ask()).rejects.toThrow('silent')
+  await expect(ask()).rejects.toThrow('silent')
+  vi.advanceTimersByTime(2_500)
+  expect(await ask()).toBeInstanceOf(PassThrough)
+  expect(dial).toHaveBeenCalledTimes(2)
+})

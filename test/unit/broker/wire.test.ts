@@ -1,0 +1,67 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type Socket, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { Wire } from '../../../src/broker/wire.ts'
+
+/** Both ends of a connection. */
+async function openPair(): Promise<{ near: Wire; far: Wire; nearClosed: Promise<unknown> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'wire-'))
+  const path = join(folder, 'socket')
+  const server = createServer().listen(path)
+  onTestFinished(async () => {
+    server.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await once(server, 'listening')
+  const socket = connect(path)
+  const [accepted] = (await once(server, 'connection')) as [Socket]
+  return { near: new Wire(socket), far: new Wire(accepted), nearClosed: once(socket, 'close') }
+}
+
+test.skipIf(process.platform === 'win32')(
+  'a connection is over when all has been read, though it closed before',
+  async () => {
+    const { near, far, nearClosed } = await openPair()
+    const came: string[] = []
+    near.listen({
+      bytes(chunk) {
+        came.push(chunk.toString())
+        near.pause()
+      },
+      message: (message: { exit: number }) => came.push(`exit ${message.exit}`),
+      closed: () => came.push('closed'),
+      over: () => came.push('over'),
+    })
+    for (const text of ['one', 'two', 'three']) far.bytes(Buffer.from(text))
+    far.send({ exit: 7 })
+    far.close()
+    await nearClosed
+    expect(came).toEqual(['one', 'closed'])
+    near.resume()
+    near.resume()
+    near.resume()
+    expect(came).toEqual(['one', 'closed', 'two', 'three', 'exit 7', 'over'])
+  },
+)
+
+test.skipIf(process.platform === 'win32')(
+  'a slow reader gets all that was sent',
+  { timeout: 600_000 },
+  async () => {
+    const { near, far } = await openPair()
+    far.listen({})
+    far.bytes(Buffer.alloc(8_000_000))
+    far.close()
+    await sleep(6_000)
+    let size = 0
+    const over = new Promise<void>((resolve) =>
+      near.listen({ bytes: (chunk) => (size += chunk.length), over: resolve }),
+    )
+    await over
+    expect(size).toBe(8_000_000)
+  },
+)

@@ -1,0 +1,12 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
+const script = fileURLToPath(new URL('../../support/process/waits-for-nothing.ts', import.meta.url))
+const run = () => spawnSync(process.execPath, [runner, script], { encoding: 'utf8' })
+
+test('a command that nothing can end any more fails, and says that this is a bug', () => {
+  expect(run()).toMatchObject({ status: 70, stderr: expect.stringContaining('bug in fleet') })
+})

@@ -1,0 +1,76 @@
+import { expect, it } from 'vitest'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { mergeLines } from '../../../src/state/merge/git.ts'
+import { editShared } from '../../../src/state/inventory/edit-shared.ts'
+import { mergeInventories } from '../../../src/state/merge/merge-inventories.ts'
+import { renameInText } from '../../../src/state/inventory/rename-in-text.ts'
+import { editText, fleet, label, ready, remove } from '../../support/inventory/edit-text.ts'
+
+const windows = (text: string): string => text.replaceAll('\n', '\r\n')
+const key = 'ssh-ed25519 AAAA'
+const shared = `version: 1\nid: 4f0c2f6e\noperators:\n  ana: ${key}\n  bo: ${key}\nprofiles:\n  web:\n    driver: ssh\n    # as few as can be\n    count: 2\nmachines: {}\n`
+const web = { driver: 'ssh', labels: { a: 'b' }, count: 3 }
+
+it.each<[what: string, before: string, edit: (text: string) => string]>([
+  ['a first machine', shared, (text) => editText(text, 'a', ready)],
+  ['a machine', fleet, (text) => editText(text, 'db-2', ready)],
+  ['a machine that is the first', fleet, (text) => editText(text, 'aa', ready)],
+  ['a label', fleet, (text) => editText(text, 'db-1', label({ role: 'db' }))],
+  ['no machine any more', fleet, (text) => editText(text, 'db-1', remove)],
+  ['no last machine any more', fleet, (text) => editText(text, 'web-1', remove)],
+  [
+    'another name',
+    fleet,
+    (text) => renameInText(text, 'db-1' as MachineName, 'x' as MachineName, 'f'),
+  ],
+  ['an operator', shared, (text) => editShared(text, ['operators', 'cy', key], 'f')],
+  ['a first operator', fleet, (text) => editShared(text, ['operators', 'cy', key], 'f')],
+  ['no operator any more', shared, (text) => editShared(text, ['operators', 'bo', undefined], 'f')],
+  ['a profile', shared, (text) => editShared(text, ['profiles', 'db', web], 'f')],
+  ['another profile', shared, (text) => editShared(text, ['profiles', 'web', web], 'f')],
+  ['no profile any more', shared, (text) => editShared(text, ['profiles', 'web', undefined], 'f')],
+])('a file with line ends of Windows that gets %s has no other ones', (_, before, edit) => {
+  expect(edit(windows(before))).toBe(windows(edit(before)))
+  expect(edit(before)).not.toBe(before)
+})
+
+const merge = (base: string, ours: string, theirs: string) =>
+  mergeInventories({ base, ours, theirs }, (versions) => mergeLines(versions, process.env))
+
+it('a merge keeps line ends of Windows', async () => {
+  const ours = editText(editText(fleet, 'web-2', ready), 'db-1', label({ a: 'b' }))
+  const theirs = editText(editText(fleet, 'web-3', ready), 'db-1', label({ c: 'd' }))
+  const { text, conflicts } = await merge(fleet, ours, theirs)
+  expect(conflicts).toEqual([])
+  const merged = await merge(windows(fleet), windows(ours), windows(theirs))
+  expect(merged).toEqual({ text: windows(text), conflicts: [] })
+})
+
+it('a merge takes over the line ends that one side has changed', async () => {
+  const theirs = editText(fleet, 'web-3', ready)
+  const both = windows(editText(editText(fleet, 'web-2', ready), 'web-3', ready))
+  const ours = editText(fleet, 'web-2', ready)
+  expect((await merge(fleet, windows(ours), theirs)).text).toBe(both)
+  expect((await merge(fleet, ours, windows(theirs))).text).toBe(both)
+})
+
+it('two sides may each add the first of something, at the same place', async () => {
+  const ours = editShared(fleet, ['operators', 'ana', key], 'f')
+  const theirs = editShared(fleet, ['profiles', 'web', web], 'f')
+  const { text, conflicts } = await merge(fleet, ours, theirs)
+  expect(conflicts).toEqual([])
+  expect(text).toBe(
+    fleet.replace(
+      'machines:',
+      `operators:\n  ana: ${key}\nprofiles:\n  web: { driver: ssh, labels: { a: b }, count: 3 }\nmachines:`,
+    ),
+  )
+})
+
+it('one side may remove the last of what the other side adds to', async () => {
+  const base = editShared(fleet, ['operators', 'ana', key], 'f')
+  const theirs = editShared(base, ['operators', 'bo', key], 'f')
+  const bo = editShared(fleet, ['operators', 'bo', key], 'f')
+  expect(await merge(base, fleet, theirs)).toEqual({ text: bo, conflicts: [] })
+  expect(await merge(base, theirs, fleet)).toEqual({ text: bo, conflicts: [] })
+})

@@ -1,0 +1,251 @@
+import { readFile, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { UserError } from '../../../src/errors.ts'
+import { writeFailure, writeFailures } from '../../../src/ui/failure.ts'
+import { openMachineOutput } from '../../../src/ui/machine-output.ts'
+import { withProgress } from '../../../src/ui/progress/progress.ts'
+import { streamRows } from '../../../src/ui/row-stream.ts'
+import { compose } from '../../../src/ui/styled.ts'
+import { writeJson, writeRows } from '../../../src/ui/table.ts'
+import { onlyColors, oneLine, visible } from '../../../src/ui/visible.ts'
+import { capturedIo } from '../../support/fake-io.ts'
+
+/** A clipboard, a title, a cleared screen, a forged line; C1 forms; bidirectional and zero-width characters; tags. */
+const hostile = [
+  '\u001B]52;c;cm0K\u0007',
+  '\u001B]0;title\u001B\\',
+  '\u001B[2J\u001B[H',
+  'a\rfleet: all is well',
+  '\u009B31m',
+  '\u202Egnp.exe',
+  'web\u200B-1',
+  '\u2066x\u2069',
+  '\u{E0041}\u{E0042}',
+  '\uFEFFx',
+  '\u00ADx',
+  '\u2028fleet: x',
+  '\uD800',
+  '\u3164',
+  '\u0000\u0008\u007F',
+]
+
+const acted =
+  // oxlint-disable-next-line no-control-regex
+  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028\u2029]|\p{Cf}|\p{Cs}|\p{Default_Ignorable_Code_Point}/u
+// oxlint-disable-next-line no-control-regex
+const anyColors = /\u001B\[[\d;:]*m/g
+
+const texts = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc
+    .array(fc.oneof(fc.constantFrom(...hostile), fc.string({ maxLength: 5 })), { maxLength: 6 })
+    .map((parts) => parts.join('')),
+)
+
+describe('the gate', () => {
+  test('shows what a terminal would act on, and leaves the rest', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(visible(text)).not.toMatch(acted)
+        expect(visible(visible(text))).toBe(visible(text))
+        expect(oneLine(text)).not.toMatch(/[\n\t]/)
+        expect(JSON.parse(visible(JSON.stringify({ text })))).toEqual({ text })
+      }),
+    )
+    for (const plain of ['Grüße, 日本語 🚀', 'a\tb\nc', 'é́', '\\u001b'])
+      expect(visible(plain)).toBe(plain)
+    expect(visible('\u001B[31m\u202E')).toBe(String.raw`\u001b[31m\u202e`)
+  })
+
+  test('styles are fleet’s own, whatever is inside them', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(compose`${text} ${compose`${text}`}`.rendered).not.toMatch(acted)
+      }),
+    )
+  })
+
+  test('of a line behind a prefix only the colours get through, and they end with it', () => {
+    expect(onlyColors('\u001B[31mred')).toBe('\u001B[31mred\u001B[0m')
+    expect(onlyColors('\u001B[1Aup\rback')).toBe(String.raw`\u001b[1Aup\u000dback`)
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(onlyColors(text).replaceAll(anyColors, '')).not.toMatch(acted)
+      }),
+    )
+  })
+})
+
+describe.each([true, false])('what commands write (terminal: %s)', (isTTY) => {
+  const columns = [
+    { title: 'NAME', text: ({ text }: { text: string }) => text, paint: (cell: string) => cell },
+    { title: 'AGAIN', text: ({ text }: { text: string }) => text },
+  ]
+
+  /** All that some writing sent to the streams, without fleet's own colours. */
+  async function sent(
+    write: (io: ReturnType<typeof capturedIo>['io']) => unknown,
+  ): Promise<string> {
+    const { io, written } = capturedIo({ isTTY, env: { TERM: 'dumb' } })
+    await write(io)
+    return written().replaceAll(anyColors, '')
+  }
+
+  test.each<[string, (io: ReturnType<typeof capturedIo>['io'], text: string) => unknown]>([
+    ['tables', (io, text) => writeRows(io, { json: false }, { rows: [{ text }], columns })],
+    [
+      'streamed tables',
+      async (io, text) => {
+        const format = { json: false, quiet: false }
+        const rows = streamRows(io, format, { columns, machines: ['web-1'] })
+        rows.add('web-1', [{ text }])
+        await rows.finish()
+      },
+    ],
+    [
+      'names',
+      (io, text) =>
+        writeRows(
+          io,
+          { json: false, quiet: true },
+          { rows: [{ text }], columns, name: (row) => row.text },
+        ),
+    ],
+    ['JSON', (io, text) => writeJson(io, { text, [text]: [text] })],
+    [
+      'errors',
+      (io, text) =>
+        writeFailure(io, new UserError('failed', text, { machine: text, hint: text }), false),
+    ],
+    ['errors in JSON', (io, text) => writeFailure(io, new UserError('failed', text), true)],
+    ['bugs', (io, text) => writeFailure(io, new TypeError(text), false)],
+    [
+      'failures of several',
+      (io, text) =>
+        writeFailures(
+          io,
+          ['a', 'b'].map((name) => ({ machine: { name }, error: new UserError('failed', text) })),
+          { of: 3, json: false },
+        ),
+    ],
+    [
+      'progress',
+      (io, text) =>
+        withProgress(io, { json: false }, text, async (report) => {
+          report('boot', text)
+          report(text)
+        }),
+    ],
+    [
+      'progress in JSON',
+      (io, text) =>
+        withProgress(io, { json: true }, 'web-1', async (report) => report('boot', text)),
+    ],
+    [
+      'output of several machines in JSON',
+      async (io, text) => {
+        const output = openMachineOutput(io, ['a', 'b'], { json: true, fold: false })
+        await output.line('a', 'stdout', text)
+        output.end('a', 0)
+        output.finish()
+      },
+    ],
+  ])('%s', async (_what, write) => {
+    await fc.assert(
+      fc.asyncProperty(texts, async (text) => {
+        expect(await sent((io) => write(io, text))).not.toMatch(acted)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('a name that is none is left out where programs read names, and told', async () => {
+    const { io, written } = capturedIo({ isTTY })
+    const rows = ['web', '-rf', 'a b', '', 'x\u202E', 'sha256:0a1b', '日本'].map((text) => ({
+      text,
+    }))
+    await writeRows(io, { json: false, quiet: true }, { rows, columns, name: (row) => row.text })
+    expect(written('stdout')).toBe('web\nsha256:0a1b\n日本\n')
+    expect(written('stderr')).toContain('"-rf"')
+  })
+})
+
+test('an error of many lines looks like one message', () => {
+  const { io, written } = capturedIo({ isTTY: false })
+  writeFailure(io, new UserError('failed', 'no\nfleet: done', { machine: 'web-1' }), false)
+  expect(written()).toBe('fleet: web-1: no\n  fleet: done\n')
+})
+
+/** Who may write to a stream itself, or make styled text, and why. All others write through `Output`. */
+const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]])[] = [
+  [
+    /\bprocess\.(?:stdout|stderr)\b|\bprocess\[/,
+    [
+      'cli/ask-broker.ts', // passes on what the broker's command wrote
+      'cli/run-broker.ts', // its own log
+      'main.ts', // the version
+      'cli/process.ts', // gives the streams to the command
+    ],
+  ],
+  [/\bconsole\./, []],
+  [
+    /\b(?:stdout|stderr|output|this)\.raw\b|\]\.raw\b/,
+    [
+      'ui/io.ts', // for what passes through: docker, ssh
+      'ui/output.ts', // behind the gate
+      'ui/progress/live.ts', // draws with log-update, of styled text
+      'ui/prompt.ts', // questions
+    ],
+  ],
+  [
+    /\bpassThroughStreams\(/,
+    [
+      'commands/docker-cli/pass-through.ts', // docker's own output
+      'commands/machine/ssh.ts', // a shell on a host
+    ],
+  ],
+  [
+    /\.pass\(/,
+    [
+      'commands/container/logs.ts', // what a container printed, as docker logs
+      'ui/machine-output.ts', // what programs printed on several machines
+      'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
+    ],
+  ],
+  [/new Styled\(/, ['ui/color.ts', 'ui/page.ts', 'ui/progress/screen.ts', 'ui/styled.ts']],
+  [
+    /\b(?:stdout|stderr)\.write\(/,
+    [
+      'operations/docker/on-host/copy.ts', // docker's own words, on the streams that were passed
+      'operations/compose/compose-here.ts', // compose's own words, and a notice without control characters
+      'operations/compose/compose-on-host.ts', // the same
+      'operations/docker/exec-in-container.ts', // as docker says it
+      'cli/run-broker.ts', // its own log
+      'main.ts', // the version
+      'cli/process.ts', // waits until all is out
+      'cli/program.ts', // an Output: help
+      'ui/progress/events.ts', // an Output
+      'ui/progress/lines.ts', // an Output
+    ],
+  ],
+]
+
+test('nothing else writes to the streams', async () => {
+  const root = path.join(import.meta.dirname, '../../../src')
+  const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.ts'))
+  const sources = await Promise.all(
+    files.map(async (file) => ({ file, source: await readFile(path.join(root, file), 'utf8') })),
+  )
+  for (const [pattern, allowed] of exceptions) {
+    const found = sources.filter(({ source }) =>
+      // `io.stdout` and `io.stderr` are Outputs: only what is no Output counts.
+      pattern.test(source.replaceAll(/\bio\.(?:stdout|stderr)\.write\(/g, '')),
+    )
+    expect([
+      pattern.source,
+      found.map(({ file }) => file).filter((file) => !allowed.includes(file)),
+    ]).toEqual([pattern.source, []])
+  }
+})

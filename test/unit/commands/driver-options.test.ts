@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest'
+import * as z from 'zod'
+import { commonOptions } from '../../../src/commands/options/common-options.ts'
+import { adopt } from '../../../src/commands/machine/adopt.ts'
+import { create } from '../../../src/commands/machine/create/create.ts'
+import { defineDriver, unknownStatus } from '../../../src/drivers/driver.ts'
+import { drivers } from '../../../src/drivers/index.ts'
+import {
+  checkOptions,
+  optionFlags,
+  readOptionFlags,
+} from '../../../src/drivers/options/option-flags.ts'
+import { ssh } from '../../../src/drivers/ssh/definition.ts'
+import { takenFlags } from '../../../src/drivers/options/reserved-flags.ts'
+import { UserError } from '../../../src/errors.ts'
+
+const sample = defineDriver({
+  name: 'sample',
+  summary: 'has an option of every type',
+  options: z.strictObject({
+    region: z.string().describe('Where.'),
+    diskSize: z.int().min(1).default(20).describe('GB.'),
+    spot: z.boolean().optional().describe('Cheaper.'),
+    tier: z.enum(['small', 'large']).describe('How big.').optional(),
+  }),
+  load: async () => ({ observe: async (hosts) => unknownStatus(hosts) }),
+})
+
+const failureOf = (work: () => unknown): UserError => {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof UserError) return error
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
+test('a schema says which flags there are', () => {
+  expect(optionFlags(sample)).toEqual([
+    { name: 'region', key: 'region', description: 'Where.', type: 'string', required: true },
+    {
+      name: 'disk-size',
+      key: 'diskSize',
+      description: 'GB.',
+      type: 'number',
+      default: 20,
+      required: false,
+    },
+    { name: 'spot', key: 'spot', description: 'Cheaper.', type: 'boolean', required: false },
+    {
+      name: 'tier',
+      key: 'tier',
+      description: 'How big.',
+      type: 'enum',
+      choices: ['small', 'large'],
+      required: false,
+    },
+  ])
+})
+
+test('no option can have a flag of fleet’s own', () => {
+  const options = z.strictObject({ hostKey: z.string().describe('A key.') })
+  expect(() => optionFlags({ ...sample, options })).toThrow(
+    "hostKey: --host-key is a flag of fleet's",
+  )
+  const own = { ...create.options, ...adopt.options, ...commonOptions }
+  const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])
+  expect(takenFlags).toEqual(new Set([...names, 'help', 'version']))
+})
+
+test('flags become options of the right type, and those not given stay away', () => {
+  const read = readOptionFlags(sample, {
+    region: 'north',
+    'disk-size': '30',
+    spot: true,
+    other: 'x',
+  })
+  expect(read).toEqual({ region: 'north', diskSize: 30, spot: true })
+  expect(readOptionFlags(sample, { spot: 'false', tier: undefined })).toEqual({ spot: false })
+})
+
+test('a flag that is no number names itself', () => {
+  const error = failureOf(() => readOptionFlags(sample, { 'disk-size': 'big' }))
+  expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining('--disk-size') })
+})
+
+describe('checking', () => {
+  test('lays what is given over what the inventory sets for the driver', () => {
+    expect(checkOptions(ssh, { address: 'a' }, { user: 'ops', port: 2200 })).toEqual({
+      address: 'a',
+      user: 'ops',
+      port: 2200,
+    })
+    expect(checkOptions(ssh, { address: 'a', user: 'me' }, { user: 'ops' })).toMatchObject({
+      user: 'me',
+    })
+  })
+
+  test.each([
+    [{}, '--region is needed'],
+    [{ region: 'n', diskSize: 0 }, '--disk-size: '],
+    [{ region: 'n', diskSize: 'x' }, '--disk-size: '],
+    [{ region: 'n', tier: 'huge' }, '--tier: expected one of small, large'],
+    [{ region: 'n', spot: 'maybe' }, '--spot: expected one of true, false'],
+    [{ region: 'n', colour: 'red' }, 'no option "colour"'],
+  ])('of %o says %s', (options, expected) => {
+    const error = failureOf(() => checkOptions(sample, options))
+    expect(error).toMatchObject({ kind: 'usage', hint: expect.stringContaining('--driver sample') })
+    expect(error.message).toContain(expected)
+  })
+
+  test('names every trouble at once', () => {
+    const { message } = failureOf(() => checkOptions(ssh, { user: 'a b', port: 70_000 }))
+    for (const flag of ['--address', '--user', '--port']) expect(message).toContain(flag)
+  })
+})
+
+test.each(drivers.map((driver) => [driver.name, driver] as const))(
+  'every option of %s is explained and can be a flag',
+  (_, driver) => {
+    expect(driver.summary).not.toBe('')
+    for (const flag of optionFlags(driver)) expect(flag.description).not.toBe('')
+  },
+)

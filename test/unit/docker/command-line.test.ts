@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest'
+import {
+  formatWords,
+  operandsOf,
+  parseWords,
+  replaceOperand,
+  valuesOf,
+  withoutFlags,
+} from '../../../src/docker/command-line.ts'
+import { imagesOf } from '../../../src/docker/dockerfile.ts'
+import { dockerHub, registryOf } from '../../../src/docker/image-reference.ts'
+import { readCommand } from '../../../src/docker/verbs.ts'
+
+const syntax = { booleans: ['--rm', '-i', '-t'], shorts: { '-f': '--file', '-e': '--env' } }
+
+describe('words of a docker command line', () => {
+  test.each([
+    { args: ['-f', 'x', '.'], file: ['x'], operands: ['.'] },
+    { args: ['-fx', '.'], file: ['x'], operands: ['.'] },
+    { args: ['-f=x', '.'], file: ['x'], operands: ['.'] },
+    { args: ['--file', 'x', '.'], file: ['x'], operands: ['.'] },
+    { args: ['--file=x=y', '.'], file: ['x=y'], operands: ['.'] },
+    { args: ['-itf', 'x', '-', 'b'], file: ['x'], operands: ['-', 'b'] },
+    { args: ['--rm', 'a', '--file', 'b', 'c'], file: ['b'], operands: ['a', 'c'] },
+    { args: ['--rm=false', 'a'], file: [], operands: ['a'] },
+    { args: ['a', '--', '--file', 'b'], file: [], operands: ['a', '--file', 'b'] },
+    { args: ['--unknown', 'value', 'a'], file: [], operands: ['a'] },
+    { args: ['--file='], file: [''], operands: [] },
+    { args: ['a', '--file'], file: [], operands: ['a'] },
+  ])('$args', ({ args, file, operands }) => {
+    const words = parseWords(args, syntax)
+    expect(valuesOf(words, '--file')).toEqual(file)
+    expect(operandsOf(words)).toEqual(operands)
+    expect(parseWords(formatWords(words), syntax)).toEqual(words)
+  })
+
+  test('flags end at the first operand where docker ends them', () => {
+    const words = parseWords(['-e', 'A', 'image', '-e', 'B'], { ...syntax, flagsFirst: true })
+    expect(valuesOf(words, '--env')).toEqual(['A'])
+    expect(operandsOf(words)).toEqual(['image', '-e', 'B'])
+    expect(formatWords(words)).toEqual(['--env=A', 'image', '-e', 'B'])
+  })
+
+  test('are changed by name and place', () => {
+    const words = parseWords(['--rm', '-f', 'x', 'a', '--', 'b'], syntax)
+    expect(formatWords(withoutFlags(words, ['--file']))).toEqual(['--rm', 'a', '--', 'b'])
+    expect(formatWords(replaceOperand(words, 1, '-'))).toEqual(['--rm', '--file=x', 'a', '--', '-'])
+  })
+})
+
+describe('verbs whose flags are read', () => {
+  test.each([
+    { args: ['build', '.'], verb: 'build', start: ['build'] },
+    {
+      args: ['--debug', 'image', 'build', '.'],
+      verb: 'build',
+      start: ['--debug', 'image', 'build'],
+    },
+    { args: ['-l', 'debug', 'create', 'bb'], verb: 'run', start: ['-l=debug', 'create'] },
+    { args: ['container', 'export', 'c'], verb: 'save', start: ['container', 'export'] },
+    { args: ['compose', 'up', '-d'], verb: 'compose', start: ['compose'] },
+  ])('$args', ({ args, verb, start }) => {
+    expect(readCommand(args)).toMatchObject({ verb, start })
+  })
+
+  test.each([
+    [['ps', '-a']],
+    [['container', 'ls']],
+    [['--version']],
+    [[]],
+    [['volume', 'create', 'x']],
+  ])('%j is none of them', (args) => expect(readCommand(args)).toBeUndefined())
+})
+
+test.each([
+  ['bb', dockerHub],
+  ['bb:1', dockerHub],
+  ['library/bb:1', dockerHub],
+  ['docker.io/library/bb', dockerHub],
+  ['localhost/bb', 'localhost'],
+  ['10.0.0.1:5000/team/app:2', '10.0.0.1:5000'],
+  ['registry.example/a/b/c@sha256:00', 'registry.example'],
+])('the registry of %s', (image, registry) => expect(registryOf(image)).toBe(registry))
+
+describe('images that a Dockerfile needs', () => {
+  test.each([
+    { dockerfile: 'FROM bb:1\nRUN true', images: ['bb:1'] },
+    {
+      dockerfile: 'from --platform=linux/arm64 a.example/x AS y\nFROM y\nFROM scratch',
+      images: ['a.example/x'],
+    },
+    { dockerfile: 'ARG R=r.example\nARG T\nFROM $R/x:${T}', images: ['r.example/x:2'] },
+    { dockerfile: 'FROM ${B:-fallback:1}', images: ['fallback:1'] },
+    {
+      dockerfile: '# syntax=s.example/front:1\n#FROM no\nFROM a',
+      images: ['s.example/front:1', 'a'],
+    },
+    {
+      dockerfile: 'FROM \\\n  a\nCOPY --from=c.example/y /b /b\nCOPY --from=0 /b /b',
+      images: ['a', 'c.example/y'],
+    },
+    {
+      dockerfile: 'FROM a\nRUN --mount=type=bind,from=m.example/z,target=/z ls',
+      images: ['a', 'm.example/z'],
+    },
+  ])('$dockerfile', ({ dockerfile, images }) => {
+    expect(imagesOf(dockerfile, new Map([['T', '2']]))).toEqual(images)
+  })
+})

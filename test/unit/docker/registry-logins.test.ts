@@ -1,0 +1,118 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { dockerHub } from '../../../src/docker/image-reference.ts'
+import { configWithLogins } from '../../../src/docker/registry-logins.ts'
+
+/** A docker configuration, with credential helpers on PATH. */
+async function makeConfig(config: unknown, helpers: Record<string, string> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-logins-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const text = typeof config === 'string' ? config : JSON.stringify(config)
+  await writeFile(join(folder, 'config.json'), text)
+  for (const [name, script] of Object.entries(helpers)) {
+    await writeFile(join(folder, `docker-credential-${name}`), `#!/bin/sh\n${script}\n`, {
+      mode: 0o755,
+    })
+  }
+  return { DOCKER_CONFIG: folder, PATH: folder }
+}
+
+/** A helper's script that gives the registry's name as the secret. */
+const answer = (user: string) => `read name; echo '{"Username":"${user}","Secret":"'"$name"'"}'`
+
+const encode = (text: string) => Buffer.from(text).toString('base64')
+const logins = async (env: Record<string, string>, ...registries: string[]): Promise<unknown> => {
+  const config = await configWithLogins(new Set(registries), env)
+  return config === undefined ? undefined : (JSON.parse(config) as { auths: unknown }).auths
+}
+
+test('only the logins of the registries asked for are taken', async () => {
+  const auth = encode('ana:secret')
+  const env = await makeConfig({
+    auths: { 'a.example': { auth }, 'b.example': { auth: encode('bob:other') } },
+    HttpHeaders: { 'X-Token': 'private' },
+  })
+  expect(await logins(env, 'a.example', 'c.example')).toEqual({ 'a.example': { auth } })
+  expect(await logins(env, 'c.example')).toBeUndefined()
+})
+
+test('every form in which docker keeps a login', async () => {
+  const env = await makeConfig({
+    auths: {
+      'https://url.example/v1/': { auth: encode('u:1') },
+      'plain.example': { username: 'p', password: '2' },
+      'token.example': { auth: encode('t:'), identitytoken: 'refresh' },
+      'empty.example': {},
+      [dockerHub]: { auth: encode('h:3') },
+    },
+  })
+  const names = ['url.example', 'plain.example', 'token.example', 'empty.example', dockerHub]
+  expect(await logins(env, ...names)).toEqual({
+    'url.example': { auth: encode('u:1') },
+    'plain.example': { auth: encode('p:2') },
+    'token.example': { auth: encode('t:'), identitytoken: 'refresh' },
+    [dockerHub]: { auth: encode('h:3') },
+  })
+})
+
+test('a helper of a registry comes before the store, the store before the file', async () => {
+  const env = await makeConfig(
+    {
+      auths: { 'file.example': { auth: encode('file:x') } },
+      credsStore: 'store',
+      credHelpers: { 'own.example': 'own', 'token.example': 'token' },
+    },
+    {
+      own: answer('own'),
+      token: answer('<token>'),
+      store: `read name
+        case $name in file.example) echo 'credentials not found in native keychain'; exit 1;; esac
+        echo '{"Username":"store","Secret":"'"$name"'"}'`,
+    },
+  )
+  const names = ['own.example', 'token.example', 'store.example', 'file.example']
+  expect(await logins(env, ...names)).toEqual({
+    'own.example': { auth: encode('own:own.example') },
+    'token.example': { identitytoken: 'token.example' },
+    'store.example': { auth: encode('store:store.example') },
+    'file.example': { auth: encode('file:x') },
+  })
+})
+
+test.each([
+  {
+    trouble: 'fails',
+    helper: 'echo TOPSECRET; echo TOPSECRET >&2; exit 1',
+    says: /could not give/,
+  },
+  { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /not JSON/ },
+])('a helper that $trouble is named, and nothing that it printed', async ({ helper, says }) => {
+  const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
+  const error = await configWithLogins(new Set(['a.example']), env).catch(
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(says) })
+  const { message, hint, cause } = error as Error & { hint: string }
+  expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
+})
+
+test('a helper that is missing and a file that is broken are told', async () => {
+  const missing = await makeConfig({ credHelpers: { 'a.example': 'absent' } })
+  await expect(logins(missing, 'a.example')).rejects.toMatchObject({
+    kind: 'credentials',
+    message: expect.stringContaining('docker-credential-absent is not installed'),
+  })
+  const broken = await makeConfig('{"auths": {"a.example": {"auth": "TOPSECRET"')
+  const error = await logins(broken, 'a.example').catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({
+    kind: 'credentials',
+    message: expect.stringMatching(/not valid JSON$/),
+  })
+  expect(String(error)).not.toContain('TOPSECRET')
+})
+
+test('without a configuration there is no login', async () => {
+  expect(await logins({ DOCKER_CONFIG: join(tmpdir(), 'absent') }, 'a.example')).toBeUndefined()
+})

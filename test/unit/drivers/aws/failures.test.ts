@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { failures } from '../../../../src/drivers/aws/api/failure-table.ts'
+import { explain, isPassing } from '../../../../src/drivers/aws/api/errors.ts'
+import { UserError } from '../../../../src/errors.ts'
+
+/** An error as the SDK throws it. */
+const awsError = (code: string, status = 400, message = 'words of AWS'): Error =>
+  Object.assign(new Error(message), {
+    name: code,
+    $fault: status < 500 ? 'client' : 'server',
+    $metadata: { httpStatusCode: status },
+  })
+
+/** The error as it comes with an answer that is dated so many minutes from now. */
+const dated = (error: Error, minutes: number): Error =>
+  Object.assign(error, {
+    $response: { headers: { date: new Date(Date.now() + minutes * 60_000).toUTCString() } },
+  })
+
+const explained = (error: unknown): UserError =>
+  explain(error, { region: 'eu-west-1', profile: 'work' }) as UserError
+
+describe('what AWS refuses', () => {
+  test('is in the table once', () => {
+    const codes = failures.flatMap((failure) => failure.codes)
+    expect(codes.toSorted()).toEqual([...new Set(codes)].sort())
+  })
+
+  test.each([
+    [
+      'ExpiredToken',
+      'credentials',
+      /expired.*words of AWS \(ExpiredToken\)/,
+      /sso login --profile work/,
+    ],
+    ['CredentialsProviderError', 'credentials', /no AWS credentials/, /--profile work/],
+    ['AuthFailure', 'credentials', /does not accept.*eu-west-1/, /eu-west-1 is enabled/],
+    ['UnauthorizedOperation', 'credentials', /does not allow/, /policy/],
+    ['VcpuLimitExceeded', 'failed', /quota.*eu-west-1/, /Service Quotas/],
+    ['AddressLimitExceeded', 'failed', /quota/, /Service Quotas/],
+    ['InsufficientInstanceCapacity', 'failed', /no room/, /--zone/],
+    ['InvalidAMIID.NotFound', 'usage', /no such image in eu-west-1/, /--image/],
+    ['InvalidSubnetID.NotFound', 'usage', /no such subnet/, /describe-subnets/],
+    ['InvalidGroup.NotFound', 'usage', /no such security group/, /describe-security-groups/],
+    ['InvalidKeyPair.NotFound', 'usage', /no such key pair/, /--key-pair/],
+    ['InvalidParameterValue', 'usage', /does not accept the options/, /aws\.md/],
+    ['RequestLimitExceeded', 'failed', /asked too much/, /again/],
+    ['ENOTFOUND', 'unreachable', /offline, or there is no such region/, /describe-regions/],
+    ['EAI_AGAIN', 'unreachable', /this computer is offline/, /check the network/],
+    ['ENETUNREACH', 'unreachable', /this computer is offline/, /check the network/],
+    ['ERR_PROXY_REFUSED', 'unreachable', /cannot be reached/, /NO_PROXY/],
+    ['ECONNREFUSED', 'unreachable', /cannot be reached/, /HTTPS_PROXY/],
+  ])('%s is of kind %s', (code, kind, message, hint) => {
+    const error = explained(awsError(code))
+    expect(error.kind).toBe(kind)
+    expect(error.message).toMatch(message)
+    expect(error.hint).toMatch(hint)
+  })
+
+  test.each([
+    ['RequestExpired', -20, /20 minutes ahead/],
+    ['RequestExpired', 20, /20 minutes behind/],
+    ['InvalidSignatureException', 20, /20 minutes behind/],
+    ['SignatureDoesNotMatch', -20, /20 minutes ahead/],
+    ['RequestTimeTooSkewed', 0, /clock of this computer is wrong/],
+    ['RequestInTheFuture', 0, /clock of this computer is wrong/],
+  ])(
+    '%s with a clock that is %i minutes off is no matter of credentials',
+    (code, minutes, message) => {
+      const error = explained(dated(awsError(code, 400, 'Request has expired.'), minutes))
+      expect(error).toMatchObject({
+        kind: 'failed',
+        message: expect.stringMatching(message) as string,
+      })
+      expect(error.message).not.toMatch(/credentials/)
+      expect(error.hint).toMatch(/timedatectl/)
+    },
+  )
+
+  test('of credentials names the clock too where that is off', () => {
+    const error = explained(dated(awsError('AuthFailure'), 20))
+    expect(error.hint).toMatch(
+      /^the clock of this computer is 20 minutes behind.*timedatectl.*enabled/,
+    )
+    expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
+    expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
+  })
+
+  test.each([
+    ['in words', awsError('CredentialsProviderError', 0, 'getaddrinfo EAI_AGAIN portal.sso.aws')],
+    [
+      'as a cause',
+      Object.assign(awsError('TokenProviderError'), {
+        cause: new Error('no token', {
+          cause: Object.assign(new Error('x'), { code: 'ENETUNREACH' }),
+        }),
+      }),
+    ],
+  ])('is told as offline where the way to credentials failed, %s', (_, error) => {
+    expect(explained(error)).toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('offline') as string,
+    })
+  })
+
+  test('is one sentence where there are no credentials', () => {
+    const words = `connect EHOSTUNREACH 169.254.169.254:80 ${'and more '.repeat(100)}`
+    const { message, kind } = explained(awsError('CredentialsProviderError', 0, words))
+    expect([kind, message]).toEqual(['credentials', 'no AWS credentials were found'])
+  })
+
+  test('says what AWS says where nothing better is known', () => {
+    const error = explained(awsError('SomethingNew'))
+    expect(error).toMatchObject({
+      kind: 'failed',
+      message: 'EC2 in eu-west-1: words of AWS (SomethingNew)',
+    })
+    expect(explained(awsError('SomethingNew', 503)).message).toMatch(/trouble of its own/)
+  })
+
+  test('leaves out what only AWS can read', () => {
+    const message = 'You are not authorized. Encoded authorization failure message: AAAA'
+    expect(explained(awsError('UnauthorizedOperation', 403, message)).message).not.toMatch(/AAAA/)
+  })
+
+  test('leaves errors alone that are not of AWS', () => {
+    const [bug, told] = [new TypeError('a bug'), new UserError('usage', 'told')]
+    expect(explained(bug)).toBe(bug)
+    expect(explained(told)).toBe(told)
+  })
+})
+
+describe('asking again', () => {
+  test.each(['RequestLimitExceeded', 'InternalError', 'ECONNRESET', 'TimeoutError'])(
+    'for %s',
+    (code) => {
+      expect(isPassing(awsError(code))).toBe(true)
+    },
+  )
+
+  test('for a failure of the server that has no name', () => {
+    expect(isPassing(awsError('Unknown', 502))).toBe(true)
+  })
+
+  test.each(['InvalidAMIID.NotFound', 'ExpiredToken', 'ENOTFOUND'])('not for %s', (code) => {
+    expect(isPassing(awsError(code))).toBe(false)
+  })
+
+  test('not where there is no room, though EC2 calls that a failure of its own', () => {
+    expect(isPassing(awsError('InsufficientInstanceCapacity', 500))).toBe(false)
+  })
+})

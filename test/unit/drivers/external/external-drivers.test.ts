@@ -1,0 +1,222 @@
+import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { HostSeed, HostWish } from '../../../../src/drivers/driver.ts'
+import { findDriver } from '../../../../src/drivers/index.ts'
+import { checkOptions, optionFlags } from '../../../../src/drivers/options/option-flags.ts'
+import { UserError } from '../../../../src/errors.ts'
+import type { HostRecord } from '../../../../src/machine/machine.ts'
+import type { MachineName } from '../../../../src/machine/name.ts'
+import { openFileInventory } from '../../../../src/state/inventory/file-inventory.ts'
+import {
+  installDriver,
+  installZod,
+  zoneDriver,
+} from '../../../support/external-driver/driver-package.ts'
+
+/** The code of a definition that is right but for `wrong`. */
+const definitionWith = (wrong: string): string =>
+  `import * as z from 'zod'\nexport default { contract: 1, name: 'it', summary: 'a driver',
+  options: z.strictObject({}), load: async () => ({ observe: async () => new Map() }), ${wrong} }`
+
+const hosts = (name: string) => new Map([[name as MachineName, {} as HostRecord]])
+
+describe('a driver from outside', () => {
+  let root: string
+  const find = (name: string, folder = root, env = {}) =>
+    findDriver(name, { folder, env, vet: async ({ holder }) => holder })
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'fleet-drivers-'))
+    await installZod(root)
+  })
+  afterAll(() => rm(root, { recursive: true, force: true }))
+
+  test("is found from the inventory's folder upwards, and works with a zod of its own", async () => {
+    await installDriver(root, 'zone', zoneDriver('zone'))
+    const deep = join(root, 'a/b')
+    await mkdir(deep, { recursive: true })
+    const definition = await find('zone', deep)
+    expect(optionFlags(definition).map(({ name }) => name)).toEqual(['zone', 'boot-size', 'tier'])
+    expect(checkOptions(definition, { zone: 'x' })).toEqual({ zone: 'x', bootSize: 3 })
+    expect(() => checkOptions(definition, { zone: 'x', tier: 'huge' })).toThrow(
+      '--tier: expected one of small, large',
+    )
+    const driver = await definition.load('/nowhere')
+    const call = { signal: new AbortController().signal, progress: () => {} }
+    expect(await driver.locate?.('m' as never, { zone: 'x' }, call)).toMatchObject({ user: 'ops' })
+  })
+
+  test('is found among the global packages, behind those next to the inventory', async () => {
+    const prefix = join(root, 'prefix')
+    const elsewhere = await mkdtemp(join(tmpdir(), 'fleet-elsewhere-'))
+    await installZod(join(prefix, 'lib'))
+    await installDriver(join(prefix, 'lib'), 'global', zoneDriver('global'))
+    for (const variable of ['npm_config_prefix', 'PREFIX']) {
+      expect((await find('global', elsewhere, { [variable]: prefix })).name).toBe('global')
+    }
+    await expect(find('global', elsewhere)).rejects.toMatchObject({ kind: 'usage' })
+    const inFolder = { PREFIX: relative(process.cwd(), prefix) }
+    await expect(find('global', elsewhere, inFolder)).rejects.toMatchObject({ kind: 'usage' })
+    await rm(elsewhere, { recursive: true })
+  })
+
+  test('that is nowhere is told with the nearest name, or where it was looked for', async () => {
+    await expect(find('shh')).rejects.toMatchObject({ kind: 'usage', hint: 'did you mean ssh?' })
+    await expect(find('no-such-driver')).rejects.toMatchObject({
+      kind: 'usage',
+      hint: expect.stringContaining(`fleet-driver-NAME, installed in ${root} or globally`),
+    })
+  })
+
+  test('has a name, and not a path', async () => {
+    await installDriver(root, 'x', zoneDriver('x'))
+    for (const name of ['x/../fleet-driver-x', '../x', 'x/driver.js', '']) {
+      await expect(find(name)).rejects.toMatchObject({ kind: 'usage' })
+    }
+  })
+
+  test.each([
+    ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
+    ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
+    ['exports nothing', 'failed', 'export const x = 1', 'no driver that names its contract'],
+    ['is newer', 'unsupported', definitionWith('contract: 2'), 'version 2 of the driver contract'],
+    ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is called "other"'],
+    ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
+    ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject of zod 4'],
+    [
+      'has an odd option',
+      'failed',
+      definitionWith('options: z.strictObject({ when: z.date() })'),
+      'option when: no flag can stand for the type date',
+    ],
+    ['cannot be loaded', 'failed', definitionWith('load: undefined'), 'load is missing'],
+  ])('that %s is told with its package and place', async (folder, kind, code, why) => {
+    const place = join(root, folder)
+    const path = await installDriver(place, 'it', code)
+    await expect(find('it', place)).rejects.toMatchObject({
+      name: 'UserError',
+      kind,
+      message: expect.stringMatching(new RegExp(`fleet-driver-it 1\\.2\\.3 \\(${path}\\).*${why}`)),
+      hint: expect.any(String),
+    })
+  })
+
+  test.each([
+    ['late', "load: async () => { throw new Error('too late') }", 'too late'],
+    ['at once', "load() { throw new Error('at once') }", 'at once'],
+    ['with nothing', 'load: async () => ({})', 'what it loads is no driver'],
+  ])('that fails %s when its code is loaded is told so too', async (folder, load, why) => {
+    const place = join(root, folder)
+    await installDriver(place, 'it', definitionWith(load))
+    const definition = await find('it', place)
+    await expect(definition.load('/nowhere')).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining(why),
+    })
+  })
+
+  test('is blamed for its own mistakes, and not for what its errors tell the person', async () => {
+    const place = join(root, 'mistaken')
+    await installDriver(
+      place,
+      'it',
+      definitionWith(`load: async () => Object.freeze({
+        // As a copy of fleet's class that came with the package.
+        fail: Object.assign(new Error('no such zone'), { kind: 'usage', [Symbol.for('fleet.UserError')]: true }),
+        async observe(hosts, { signal }) {
+          if (hosts.has('user')) throw this.fail
+          if (hosts.has('abort')) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+          return hosts.get('none').id
+        },
+        power: { start() { return null.id } },
+        lifecycle: { plan: async () => ({ user: 'u', make: async () => undefined.id }) },
+      })`),
+    )
+    const driver = await (await find('it', place)).load('/nowhere')
+    const { signal } = new AbortController()
+    const call = { signal, progress: () => {} }
+    const mistake = {
+      kind: 'failed',
+      message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a mistake: .*driver\.js:\d+/),
+      hint: 'tell its author',
+    }
+    await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
+    await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)
+    const plan = await driver.lifecycle?.plan({} as HostWish, {}, call)
+    expect(plan?.user).toBe('u')
+    await expect(plan?.make({} as HostSeed, call)).rejects.toMatchObject(mistake)
+    const told = await driver.observe(hosts('user'), call).catch((error: unknown) => error)
+    expect(told).toBeInstanceOf(UserError)
+    expect(told).toMatchObject({ kind: 'usage', message: 'no such zone' })
+    const aborting = { ...call, signal: AbortSignal.timeout(20) }
+    await expect(driver.observe(hosts('abort'), aborting)).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
+    expect('locate' in driver).toBe(false)
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('of another user is not run', async () => {
+    const place = join(root, 'theirs')
+    const path = await installDriver(place, 'it', 'globalThis.ranTheirs = true')
+    await chown(path, 12_345, 12_345)
+    const refused = { kind: 'failed', message: expect.stringContaining('belongs to another user') }
+    await expect(find('it', place)).rejects.toMatchObject(refused)
+    const linked = join(root, 'linked')
+    await mkdir(join(linked, 'node_modules'), { recursive: true })
+    await symlink(path, join(linked, 'node_modules/fleet-driver-it'))
+    await expect(find('it', linked)).rejects.toMatchObject(refused)
+    expect(globalThis).not.toHaveProperty('ranTheirs')
+  })
+})
+
+describe('an inventory with drivers from outside', () => {
+  let root: string
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'fleet-inventory-'))
+    await installZod(root)
+    await installDriver(root, 'zone', zoneDriver('zone'))
+  })
+  afterAll(() => rm(root, { recursive: true, force: true }))
+
+  async function read(machines: string): Promise<{ asked: string[]; machines: string[] }> {
+    const file = join(root, 'machines.yaml')
+    await writeFile(file, `version: 1\nid: 0123abcd\nmachines:\n${machines}`)
+    const asked: string[] = []
+    const known = new Map<string, Awaited<ReturnType<typeof findDriver>>>()
+    const store = openFileInventory(file, {
+      async loadOptions(names) {
+        asked.push(...names)
+        for (const name of names) {
+          const driver = await findDriver(name, {
+            folder: root,
+            env: {},
+            vet: async ({ holder }) => holder,
+          }).catch(() => undefined)
+          if (driver !== undefined) known.set(name, driver)
+        }
+        return { optionsOf: (name) => known.get(name)?.options }
+      },
+    })
+    await store.read()
+    return { asked, machines: [...(await store.read()).machines.keys()] }
+  }
+
+  test('has their options checked, with place and remedy', async () => {
+    await expect(
+      read('  a: { driver: zone, options: { zone: n, bootsize: 4 } }\n'),
+    ).rejects.toThrow(
+      /machines\.yaml:4:\d+: machines\.a\.options\.bootsize: unknown key \(did you mean "bootSize"\?\)/,
+    )
+    await expect(read('  a: { driver: zone, options: { zone: n, tier: larg } }\n')).rejects.toThrow(
+      /expected "small" or "large", got "larg" \(did you mean "large"\?\)/,
+    )
+  })
+
+  test('is read without those that are missing, and each is looked for once', async () => {
+    const text =
+      '  a: { driver: zone, options: { zone: n } }\n  b: { driver: gone, options: { x: 1 } }\n'
+    expect(await read(text)).toEqual({ asked: ['zone', 'gone'], machines: ['a', 'b'] })
+  })
+})

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+import { howToInstall } from '../../../../src/drivers/qemu/programs.ts'
+
+test.each([
+  ['linux', 'ID=ubuntu\nID_LIKE=debian\n', 'apt-get install qemu-utils qemu-system-x86'],
+  ['linux', 'ID="rocky"\nID_LIKE="rhel centos fedora"\n', 'dnf install qemu-kvm qemu-img'],
+  ['linux', 'ID=fedora\n', 'dnf install qemu-img qemu-system-x86'],
+  ['linux', 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', 'zypper install'],
+  ['linux', 'ID=unheard-of\n', 'package manager of your distribution'],
+  ['darwin', '', 'brew install qemu'],
+  ['win32', '', 'WSL'],
+] as const)('a computer with %s is told how to install QEMU: %j', (platform, osRelease, said) => {
+  expect(howToInstall(platform, osRelease, 'amd64')).toContain(said)
+})

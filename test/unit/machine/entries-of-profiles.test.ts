@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import type { DriverDefinition } from '../../../src/drivers/driver.ts'
+import type { MachineEntry } from '../../../src/machine/machine.ts'
+import type { Machine } from '../../../src/machine/machine.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import type { Context } from '../../../src/operations/context.ts'
+import { draftEntry } from '../../../src/operations/create/new-entry.ts'
+import { onlyValue } from '../../../src/operations/inventory/edit-entries.ts'
+import { labelMachines, parseLabelChange } from '../../../src/operations/inventory/label-machine.ts'
+import { parseSettings, setMachine } from '../../../src/operations/inventory/set-machine.ts'
+import { setProfile } from '../../../src/operations/inventory/set-profile.ts'
+import { openMemoryInventory } from '../../support/inventory/memory-inventory.ts'
+
+const name = 'web-2' as MachineName
+
+async function label(context: Context, word: string): Promise<Machine> {
+  const { machines } = await (await context.inventory()).read()
+  const chosen = [...machines.values()].filter((machine) => machine.name === name)
+  return onlyValue(await labelMachines(context, chosen, parseLabelChange([word])))
+}
+
+const cloud = {
+  contract: 1,
+  name: 'cloud',
+  summary: 'hosts of a test',
+  options: z.strictObject({
+    type: z.string().optional().describe('How big.'),
+    disk: z.int().optional().describe('In GiB.'),
+  }),
+  load: () => Promise.reject(new Error('nothing is asked of it')),
+} satisfies DriverDefinition
+
+const driver = async () => cloud
+
+function open(entries: Record<string, MachineEntry> = {}) {
+  const store = openMemoryInventory(entries, {
+    profiles: {
+      base: { driver: 'cloud', labels: { role: 'web' }, protected: true },
+      web: { extends: 'base', options: { type: 'small' }, count: 3 },
+    },
+  })
+  const context = { inventory: async () => store, driver } as unknown as Context
+  const entry = async () => (await store.read()).entries.get(name)
+  return { context, store, entry }
+}
+
+describe('the entry of a machine that a profile counts', () => {
+  it('is begun with what is its own alone', async () => {
+    const inventory = await open().store.read()
+    expect(draftEntry({ name, options: {}, labels: {} }, inventory)).toEqual({ extends: 'web' })
+    const own = { options: { disk: 9 }, labels: { rack: '1' } }
+    expect(draftEntry({ name, driver: 'cloud', ...own }, inventory)).toEqual({
+      extends: 'web',
+      ...own,
+    })
+  })
+
+  it.each([
+    [{ driver: 'ssh' }, 'profile web, for web-2, says driver: cloud'],
+    [{ extends: 'base' }, 'the entry of web-2 extends web'],
+  ])('is not begun with %j', async (request, why) => {
+    const inventory = await open().store.read()
+    expect(() => draftEntry({ name, ...request }, inventory)).toThrow(why)
+  })
+
+  it('is that of any name with --extends, and of no profile that is not there', async () => {
+    const inventory = await open().store.read()
+    const shop = 'shop' as MachineName
+    expect(draftEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
+    expect(() => draftEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
+      'there is no profile bse (did you mean "base"?)',
+    )
+    expect(() => draftEntry({ name: shop }, inventory)).toThrow('shop needs a driver')
+  })
+
+  it('goes on with what it was begun with, be that said again', async () => {
+    const { store } = open({
+      [name]: {
+        extends: 'web',
+        host: { phase: 'creating', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
+      },
+    })
+    const inventory = await store.read()
+    const again = { name, options: { type: 'small' } }
+    expect(draftEntry(again, inventory)).toMatchObject({
+      host: { token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
+    })
+    const other = { name, options: { type: 'large' } }
+    expect(draftEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
+    expect(() => draftEntry({ name, engine: 'none' }, inventory)).toThrow(
+      'begun with another value of engine: it was nothing, and is none now',
+    )
+  })
+
+  it('is written where something is set that its profile does not say', async () => {
+    const { context, entry } = open()
+    const changed = await setMachine(context, name, parseSettings(['protected=false', 'via=web-1']))
+    expect(changed).toMatchObject({ driver: 'cloud', protected: false, via: 'web-1' })
+    expect(await entry()).toEqual({ extends: 'web', via: 'web-1', protected: false })
+    const labelled = await label(context, 'rack=1')
+    expect(labelled.labels).toEqual({ role: 'web', rack: '1' })
+    expect((await entry())?.labels).toEqual({ rack: '1' })
+    await setMachine(context, name, parseSettings(['protected-', 'via-', 'label.rack-']))
+    expect(await entry()).toEqual({ extends: 'web' })
+  })
+
+  it('cannot take out what its profile says', async () => {
+    const { context, entry } = open()
+    const why = { kind: 'usage', message: 'label.role of web-2 comes from the profile web' }
+    await expect(label(context, 'role-')).rejects.toMatchObject(why)
+    await expect(setMachine(context, name, parseSettings(['label.role-']))).rejects.toMatchObject(
+      why,
+    )
+    const option = setMachine(context, name, parseSettings(['type-']))
+    await expect(option).rejects.toThrow('type of web-2 comes from the profile web')
+    expect(await entry()).toBeUndefined()
+  })
+})
+
+describe('setting what a profile says', () => {
+  it('changes all that extend it', async () => {
+    const { context, store } = open({ shop: { extends: 'web' } })
+    const settings = parseSettings(['count=1', 'label.env=prod', 'type=large', 'disk=9'])
+    await setProfile(context, 'web', settings)
+    const { machines } = await store.read()
+    expect([...machines.keys()]).toEqual(['shop', 'web-1'])
+    expect(machines.get('shop' as MachineName)).toMatchObject({
+      ...{ labels: { role: 'web', env: 'prod' }, options: { type: 'large', disk: 9 } },
+    })
+    await setProfile(context, 'web', parseSettings(['count-', 'disk-']))
+    expect((await store.read()).profiles.get('web')).toEqual({
+      ...{ extends: 'base', labels: { env: 'prod' }, options: { type: 'large' } },
+    })
+  })
+
+  it.each([
+    ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
+    ['web', 'count=many', 'count is a number of machines, not "many"'],
+    ['web', 'typ=large', '"typ" sets nothing (did you mean "type"?)'],
+    ['web', 'via=nope', 'there is no machine called "nope"'],
+  ])('refuses %s %s', async (profile, word, why) => {
+    const changed = setProfile(open().context, profile, parseSettings([word]))
+    await expect(changed).rejects.toThrow(why)
+  })
+
+  it('is the only thing that has a count', async () => {
+    const changed = setMachine(open().context, name, parseSettings(['count=1']))
+    await expect(changed).rejects.toThrow('"count" sets nothing')
+  })
+})

@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { checkInventory } from '../../../src/state/inventory/check/check-inventory.ts'
+import { head } from '../../support/inventory/edit-text.ts'
+
+const loadOptions = async () => ({
+  optionsOf: (name: string) =>
+    name === 'ssh' ? z.strictObject({ k: z.string().optional() }) : undefined,
+})
+
+const findTrouble = async (name: string) =>
+  name === 'ssh' ? undefined : `there is no driver called ${name} here`
+
+const check = (machines: string) =>
+  checkInventory(`${head}machines:\n${machines}`, 'm.yaml', loadOptions, findTrouble)
+
+describe('checking an inventory that is shared', () => {
+  it.each([
+    [
+      'a path',
+      '  a: { driver: ssh, options: { k: /home/ana/key } }\n',
+      '4:35: machines.a.options.k: a path of one computer',
+    ],
+    [
+      'a path of Windows',
+      "  a: { driver: ssh, options: { k: 'C:\\k' } }\n",
+      '4:35: machines.a.options.k: a path of one computer',
+    ],
+    [
+      'a machine half made',
+      '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
+      '4:36: a is half made: fleet create a finishes it, fleet rm a undoes it',
+    ],
+    [
+      'a removal half done',
+      '  a: { driver: ssh, host: { phase: removing, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
+      '4:36: a is half made: fleet rm a finishes it',
+    ],
+    [
+      'a way to no machine',
+      '  aa: { driver: ssh, via: ab }\n',
+      '4:27: aa is reached via ab, which is no machine',
+    ],
+    [
+      'a driver that is not known',
+      '  a: { driver: nope }\n',
+      '4:16: there is no driver called nope here',
+    ],
+    [
+      'one host under two names',
+      '  a: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n  b: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
+      '5:50: b is the host of a, under another name: keep one of the two entries',
+    ],
+    [
+      'one host that was taken in under two names',
+      '  a: { driver: ssh, host: { phase: ready, address: h, user: u } }\n  b: { driver: ssh, host: { phase: ready, address: h, user: u, port: 22 } }\n',
+      '5:52: b is the host of a, under another name: keep one of the two entries',
+    ],
+    [
+      'two machines of one name',
+      '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
+      '6:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+    ],
+    [
+      'two records in one machine',
+      '  a:\n    driver: ssh\n    host: { phase: ready, id: i }\n    host: { phase: ready, id: j }\n',
+      '7:5: a has the records of two hosts: keep one (fleet gc finds a host that none owns)',
+    ],
+    [
+      'what git left',
+      '  a: { driver: ssh }\n<<<<<<< ours\n  b:\n    driver: ssh\n=======\n  b:\n    driver: aws\n>>>>>>> theirs\n',
+      '5:1: unresolved git merge conflict about b',
+    ],
+    [
+      'a secret',
+      '  a: { driver: ssh, options: { k: AKIAABCDEFGHIJKLMNOP } }\n',
+      '4:35: an AWS access key must not be in this file',
+    ],
+  ])('finds %s', async (_, text, message) => {
+    await expect(check(text)).rejects.toMatchObject({
+      kind: 'inventory',
+      message: `m.yaml:${message}`,
+    })
+  })
+
+  it.each([
+    [
+      'a path',
+      'p: { driver: ssh, options: { k: /home/ana/key } }',
+      '4:35: profiles.p.options.k: a path of one computer',
+    ],
+    [
+      'a driver that is not known',
+      'p: { driver: nope, count: 2 }',
+      '4:16: there is no driver called nope here',
+    ],
+    [
+      'a way to no machine',
+      'p: { driver: ssh, via: zz, count: 1 }',
+      '4:26: p-1 is reached via zz, which is no machine',
+    ],
+    [
+      'two of one name',
+      'p: { driver: ssh }\n  p: { driver: aws }',
+      '5:3: p is there twice, the first time in line 4: keep one, or give one of them another name and change `extends` where it is meant',
+    ],
+  ])('finds in profiles %s', async (_, profiles, message) => {
+    const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`
+    const checked = checkInventory(text, 'm.yaml', loadOptions, findTrouble)
+    await expect(checked).rejects.toMatchObject({ message: `m.yaml:${message}` })
+  })
+
+  it('finds every machine of a circle', async () => {
+    const text = '  a: { driver: ssh, via: b }\n  b: { driver: ssh, via: a }\n'
+    await expect(check(text)).rejects.toMatchObject({
+      message:
+        'm.yaml:4:26: the way goes in a circle: a via b via a\nm.yaml:5:26: the way goes in a circle: b via a via b',
+    })
+  })
+
+  it('lets the socket of an engine be, and the ids of Azure', async () => {
+    const text =
+      '  a: { driver: ssh, options: { k: /subscriptions/1 }, host: { phase: ready, socket: /run/d.sock } }\n'
+    expect((await check(text)).machines.size).toBe(1)
+  })
+})

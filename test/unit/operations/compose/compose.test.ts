@@ -1,0 +1,254 @@
+import * as fc from 'fast-check'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { describe, expect, test } from 'vitest'
+import { hideRootIn } from '../../../../src/operations/compose/hide-root.ts'
+import { interpolate } from '../../../../src/operations/compose/interpolate.ts'
+import { type HostEntry, planShipping } from '../../../../src/operations/compose/plan-shipping.ts'
+import {
+  findLocalPaths,
+  mapPaths,
+  parseModel,
+} from '../../../../src/operations/compose/project-model.ts'
+import type { Entry, LocalEntry } from '../../../../src/operations/compose/read-local-files.ts'
+import {
+  localPath,
+  relativePath,
+  rootedPath,
+} from '../../../../src/operations/compose/rooted-paths.ts'
+import { mapVolumes, volumesTyped } from '../../../../src/operations/compose/run-volumes.ts'
+import { scanComposeFile } from '../../../../src/operations/compose/scan-compose-file.ts'
+
+const file = (digest: string, mode = 0o644): Entry => ({ type: 'file', mode, digest })
+const local = (entry: Entry, isInMount = true): LocalEntry => ({
+  ...entry,
+  ...{ file: '/x', size: 1, modified: new Date(0), owner: { uid: 0, gid: 0 } },
+  ...{ isInMount, isMountPoint: false },
+})
+
+/** Plans for the one file `d/f` of the folder `d`, each content given by its word. */
+const plan = (here?: string, base?: string, there?: string, isInMount = true) => {
+  const folder: Entry = { type: 'folder', mode: 0o755 }
+  return planShipping({
+    local: new Map([
+      ['d', local(folder)],
+      ...(here === undefined ? [] : [['d/f', local(file(here), isInMount)] as const]),
+    ]),
+    shipped: new Map([
+      ['d', folder],
+      ...(base === undefined ? [] : [['d/f', file(base)] as const]),
+    ]),
+    host: new Map<string, HostEntry>([
+      ['d', { type: 'folder' }],
+      ['d/f', there === undefined ? { type: 'nothing' } : { type: 'file', digest: there }],
+    ]),
+    isHere: () => false,
+  })
+}
+
+describe('what is sent to a host', () => {
+  const contents = ['one', 'two', 'three'] as const
+  const content = fc.option(fc.constantFrom(...contents), { nil: undefined })
+
+  test('content that fleet did not bring is never lost', () => {
+    expect.hasAssertions()
+    fc.assert(
+      fc.property(content, content, content, fc.boolean(), (here, base, there, isInMount) => {
+        const { send, remove } = plan(here, base, there, isInMount)
+        const isTheirs = there !== undefined && there !== base
+        expect(isTheirs && send.size + remove.length > 0).toBe(false)
+      }),
+    )
+  })
+
+  test('what changed here arrives, or is a conflict', () => {
+    expect.hasAssertions()
+    fc.assert(
+      fc.property(content, content, content, (here, base, there) => {
+        const { send, remove, conflicts } = plan(here, base, there)
+        const isDone =
+          here === base ||
+          here === there ||
+          send.has('d/f') ||
+          remove.includes('d/f') ||
+          conflicts.includes('d/f')
+        const isTheirs = here === undefined && there !== base // its removal here is no reason to lose it
+        expect(isDone || isTheirs).toBe(true)
+      }),
+    )
+  })
+
+  test.each([
+    ['a new file is sent', ['one'], { send: ['d/f'] }],
+    ['what is there already is not', ['one', undefined, 'one'], {}],
+    ['what a container removed stays so', ['one', 'one'], {}],
+    ['what no container sees comes back', ['one', 'one', undefined, false], { send: ['d/f'] }],
+    ['what a container removed comes back once it changed', ['two', 'one'], { send: ['d/f'] }],
+    ['what went here goes there', [undefined, 'one', 'one'], { remove: ['d/f'] }],
+    ['both changed', ['one', 'two', 'three'], { conflicts: ['d/f'] }],
+    ['both made', ['one', undefined, 'three'], { conflicts: ['d/f'] }],
+  ] as const)(
+    '%s',
+    (
+      _name,
+      args,
+      {
+        send = [],
+        remove = [],
+        conflicts = [],
+      }: Partial<Record<'send' | 'remove' | 'conflicts', readonly string[]>>,
+    ) => {
+      const [here, base, there, isInMount] = args as readonly [string?, string?, string?, boolean?]
+      const done = plan(here, base, there, isInMount)
+      expect({ ...done, send: [...done.send.keys()] }).toMatchObject({ send, remove, conflicts })
+    },
+  )
+
+  test('a mode is set where it alone changed', () => {
+    const { send, chmod } = planShipping({
+      local: new Map([['f', local(file('one', 0o755))]]),
+      shipped: new Map([['f', file('one', 0o644)]]),
+      host: new Map([['f', { type: 'file', digest: 'one' }]]),
+      isHere: () => false,
+    })
+    expect([[...send.keys()], [...chmod.keys()]]).toEqual([[], ['f']])
+  })
+
+  test('a folder that a container replaced is left, and told once something in it changed', () => {
+    const folder: Entry = { type: 'folder', mode: 0o755 }
+    const replaced = (digest: string) =>
+      planShipping({
+        local: new Map([
+          ['d', local(folder)],
+          ['d/e', local(folder)],
+          ['d/e/f', local(file(digest))],
+        ]),
+        shipped: new Map([
+          ['d', folder],
+          ['d/e', folder],
+          ['d/e/f', file('one')],
+        ]),
+        host: new Map<string, HostEntry>([
+          ['d', { type: 'link', target: '/etc' }],
+          ['d/e/f', { type: 'file', digest: 'of /etc' }],
+        ]),
+        isHere: () => false,
+      })
+    expect(replaced('one')).toMatchObject({ conflicts: [], remove: [] })
+    expect(replaced('two')).toMatchObject({ conflicts: ['d'] })
+    expect(replaced('two').send.size).toBe(0)
+  })
+})
+
+test('variables are put in as compose does', () => {
+  const values = { A: 'a', EMPTY: '' }
+  const cases = {
+    '$A-${A}-$$A': 'a-a-$A',
+    '${EMPTY:-x}${EMPTY-x}${NONE-y}${NONE:-${A}}': 'xya',
+    '${A:+set}${NONE:+set}${EMPTY+set}': 'setset',
+    '${A:?wrong}${NONE}${A': 'a${A',
+    '100$ and $1': '100$ and $1',
+  }
+  for (const [written, meant] of Object.entries(cases))
+    expect(interpolate(written, values)).toBe(meant)
+})
+
+test('paths below a root lead back', () => {
+  const name = fc.stringMatching(/^[a-z .]{1,8}$/).filter((part) => !/^\.{1,2}$/.test(part))
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 5 }), fc.array(name, { maxLength: 5 }), (one, two) => {
+      const [path, cwd] = [`/${one.join('/')}`, `/${two.join('/')}`]
+      expect(localPath('/r/root', rootedPath('/r/root', path))).toBe(path)
+      const below = rootedPath('/r/root', cwd)
+      expect(localPath('/r/root', new URL(`file://${below}/`).pathname)).toBeDefined()
+      expect(relativePath(cwd, path).startsWith('/')).toBe(false)
+    }),
+  )
+  expect(localPath('/r/root', '/r/rooted')).toBeUndefined()
+  expect(localPath('/r/root', '/r/root/../etc')).toBe('/etc')
+})
+
+test('the root is taken out of what compose says, wherever it is cut', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('/r/r', '/r', 'r/', '/', '\n', 'é'), { maxLength: 12 }),
+      async (parts) => {
+        const said = Readable.from(parts.map((part) => Buffer.from(part)))
+        const shown = await text(said.pipe(hideRootIn('/r/r')))
+        expect(shown).toBe(parts.join('').replaceAll('/r/r', ''))
+      },
+    ),
+  )
+})
+
+test('a compose file says what it may name', () => {
+  const scanned = scanComposeFile(`
+include: [more.yaml, { path: [a.yaml], project_directory: sub, env_file: i.env }]
+x: &x { env_file: [one.env, { path: two.env, required: false }] }
+services:
+  a: { <<: *x, image: b, volumes: ['./v:/v'], extends: { file: base.yaml, service: s } }
+  b: !reset { label_file: ./l }
+`)
+  expect(scanned.reads).toEqual([
+    'more.yaml',
+    'a.yaml',
+    'i.env',
+    'one.env',
+    'two.env',
+    'base.yaml',
+    './l',
+  ])
+  expect(scanned.folders).toEqual(['sub'])
+  expect(scanned.texts).toContain('./v:/v')
+  expect(scanComposeFile('{ not: [yaml')).toBeDefined()
+})
+
+test("a model's paths are found and replaced", () => {
+  const model = parseModel(
+    JSON.stringify({
+      name: 'p',
+      services: {
+        a: {
+          build: {
+            context: '/r/w',
+            dockerfile: 'D',
+            additional_contexts: { x: '/r/x', y: 'docker-image://y' },
+          },
+          security_opt: ['seccomp:s.json', 'seccomp:unconfined', 'no-new-privileges'],
+          volumes: [
+            { type: 'bind', source: '/r/w/p/d' },
+            { type: 'bind', source: '/w/p/abs' },
+            { type: 'bind', source: '/var/run' },
+            { type: 'volume', source: 'v' },
+          ],
+        },
+      },
+      volumes: { v: { driver_opts: { o: 'bind', device: '/r/w/dev' } }, n: null },
+      secrets: { s: { file: '/r/w/s' } },
+    }),
+  )
+  if (model === undefined) throw new Error('it is a model')
+  const found = findLocalPaths(model, { root: '/r', folder: '/w/p' })
+  expect([...found.mounts].sort()).toEqual(['/w/dev', '/w/p/abs', '/w/p/d', '/w/s'])
+  expect(found.contexts).toEqual([{ folder: '/w', dockerfile: '/w/D' }, { folder: '/x' }])
+  expect([...found.files]).toEqual(['/w/p/s.json'])
+  const mapped = mapPaths(model, (path, use) => (use === 'mount' ? `/m${path}` : path))
+  expect(mapped.services?.['a']?.volumes?.[0]?.source).toBe('/m/r/w/p/d')
+  expect(mapped.services?.['a']?.build?.context).toBe('/r/w')
+  for (const text of ['', '[]', '{}', '{"name":1}', '{"name":"a","services":[]}']) {
+    expect(parseModel(text)).toBeUndefined()
+  }
+})
+
+const flag = (value: string) => ({ kind: 'flag', name: '--volume', value }) as const
+
+test('volumes of run that are paths of this computer are told from others', () => {
+  const words = [flag('./a:/b'), flag('..:/c'), flag('name:/d'), flag('/abs:/e')]
+  expect(volumesTyped(words, '/w/p')).toEqual(['/w/p/a', '/w'])
+  expect(mapVolumes(words, '/w/p', (path) => `/r${path}`)).toEqual([
+    flag('/r/w/p/a:/b'),
+    flag('/r/w:/c'),
+    flag('name:/d'),
+    flag('/abs:/e'),
+  ])
+})

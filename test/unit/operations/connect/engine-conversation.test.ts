@@ -1,0 +1,88 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  CutExecs,
+  EngineConversation,
+} from '../../../../src/operations/connect/engine-conversation.ts'
+
+const upgraded =
+  'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nUpgrade: tcp\r\n\r\n'
+/** What engines answer to a client that does not ask for an upgrade. */
+const taken = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n'
+const inChunks =
+  'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+const start = Buffer.from('POST /v1.41/exec/e1/start HTTP/1.1\r\nHost: docker\r\n\r\n{}')
+const inspect = Buffer.from('GET /v1.41/exec/e1/json HTTP/1.1\r\nHost: docker\r\n\r\n')
+
+function frame(kind: number, text: string): Buffer {
+  const payload = Buffer.from(text)
+  const header = Buffer.alloc(8)
+  header[0] = kind
+  header.writeUInt32BE(payload.length, 4)
+  return Buffer.concat([header, payload])
+}
+
+/** A conversation in which the client has begun a stream and the engine said `said`, in pieces that end at `ends`. */
+function converse(said: Buffer, ends: readonly number[] = []) {
+  const cut = new CutExecs()
+  const conversation = new EngineConversation(cut)
+  expect(conversation.fromClient(start)).toBeUndefined()
+  let at = 0
+  for (const end of [...ends, said.length].sort((a, b) => a - b)) {
+    if (end > at) conversation.fromEngine(said.subarray(at, end))
+    at = Math.max(at, end)
+  }
+  return { conversation, cut }
+}
+
+describe('a conversation with an engine that is cut off', () => {
+  const text = fc.string({ maxLength: 20 })
+  const frames = fc.array(fc.tuple(fc.constantFrom(1, 2), text))
+
+  test('ends with an error among whole frames, and with nothing inside of one', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(upgraded, taken),
+        frames,
+        fc.array(fc.nat(400)),
+        fc.nat(400),
+        (head, all, ends, length) => {
+          const whole = [Buffer.from(head), ...all.map(([kind, words]) => frame(kind, words))]
+          const boundaries = whole.map(
+            (_, index) => Buffer.concat(whole.slice(0, index + 1)).length,
+          )
+          const said = Buffer.concat(whole).subarray(0, Math.max(length, head.length))
+          const { conversation } = converse(said, ends)
+          conversation.fromClient(inspect) // the input of the command, whatever it looks like
+          const last = conversation.cutOff('lost')
+          expect(Buffer.from(last)).toEqual(
+            boundaries.includes(said.length) ? frame(3, 'lost') : Buffer.alloc(0),
+          )
+        },
+      ),
+    )
+  })
+
+  test('leaves what a terminal prints as it is', () => {
+    const { conversation } = converse(Buffer.from(`${upgraded}a prompt of some length $ `))
+    expect(conversation.cutOff('lost')).toBe('')
+  })
+
+  test('leaves the exit code of its exec unknown, and that of no other', () => {
+    const { conversation, cut } = converse(Buffer.from(`${upgraded}hello`))
+    const next = () => new EngineConversation(cut)
+    expect(next().fromClient(inspect)).toBeUndefined()
+    conversation.cutOff('lost')
+    expect(next().fromClient(inspect)).toMatch(
+      /^HTTP\/1\.1 503 [^]*"lost; the exit code of the command is unknown"/,
+    )
+    const other = Buffer.from(inspect.toString().replace('e1', 'e2'))
+    expect(next().fromClient(other)).toBeUndefined()
+  })
+
+  test('says why to a client that still waits for its answer, and nothing in the middle of one', () => {
+    expect(converse(Buffer.alloc(0)).conversation.cutOff('lost')).toMatch(/^HTTP\/1\.1 503 /)
+    expect(converse(Buffer.from(`${inChunks}5\r\nhel`)).conversation.cutOff('lost')).toBe('')
+    expect(new EngineConversation(new CutExecs()).cutOff('lost')).toBe('')
+  })
+})

@@ -1,0 +1,82 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { coversRange, parseCidrs } from '../../../../src/drivers/net/cidrs.ts'
+import type { Driver } from '../../../../src/drivers/driver.ts'
+import { notedSshAccess } from '../../../../src/drivers/net/ssh-access.ts'
+import type { ReadyMachine } from '../../../../src/machine/machine.ts'
+import type { Context } from '../../../../src/operations/context.ts'
+import { followHost } from '../../../../src/operations/connect/resolve-moved-host.ts'
+import { ConnectTimeout, explainFailure } from '../../../../src/transport/ssh/failure.ts'
+
+const token = '00000000-0000-4000-8000-000000000001'
+
+const machineWith = (more: object = {}, sshCidr = '203.0.113.9/32'): ReadyMachine =>
+  ({
+    name: 'web-1',
+    driver: 'aws',
+    host: {
+      ...{ phase: 'ready', id: 'i-1', token, address: '192.0.2.1' },
+      resources: { sshCidr, access: 'public' },
+    },
+    ...more,
+  }) as unknown as ReadyMachine
+
+/** Fails to connect as SSH does, to a host that runs where it ran before. */
+async function follow(machine: ReadyMachine, caller: string, error: unknown): Promise<unknown> {
+  const driver = {
+    observe: async () => new Map([['web-1', { state: 'running', address: '192.0.2.1' }]]),
+    sshAccess: notedSshAccess(async () => ({ address: caller, source: 'test' })),
+  } as unknown as Driver
+  const context = { signal: new AbortController().signal, loadDriver: async () => driver }
+  return followHost(context as unknown as Context, machine, () => Promise.reject(error)).catch(
+    (told: unknown) => told,
+  )
+}
+
+const endpoint = { machine: 'web-1', address: '192.0.2.1', port: 22, user: 'fleet' }
+const timeout = explainFailure(
+  { stage: 'connecting', error: new ConnectTimeout(10) },
+  endpoint,
+).error
+const refused = explainFailure(
+  { stage: 'connecting', error: Object.assign(new Error('no'), { code: 'ECONNREFUSED' }) },
+  endpoint,
+).error
+
+describe('a connection that times out', () => {
+  test('says so where SSH is open to another address than that of now', async () => {
+    expect(await follow(machineWith(), '198.51.100.4', timeout)).toMatchObject({
+      kind: 'unreachable',
+      machine: 'web-1',
+      message:
+        'cannot reach web-1 at 192.0.2.1: SSH is open to 203.0.113.9/32, and this computer is at 198.51.100.4 now',
+      hint: 'open it to this address too: fleet allow web-1',
+    })
+  })
+
+  test.each([
+    ['the address is let in', machineWith(), '203.0.113.9', timeout],
+    ['a range has it', machineWith({}, '10.0.0.0/8,203.0.113.0/24'), '203.0.113.9', timeout],
+    ['it is refused, which no such rule does', machineWith(), '198.51.100.4', refused],
+    ['a jump host is what reaches it', machineWith({ via: 'gate' }), '198.51.100.4', timeout],
+  ])('says what it said where %s', async (_, machine, caller, error) => {
+    expect(await follow(machine, caller, error)).toBe(error)
+  })
+})
+
+const range = (address: string, length: number): string =>
+  parseCidrs(`${address}/${length}`)?.[0] ?? ''
+
+test('a range covers those, and only those, whose addresses are all in it', () => {
+  const inV4 = fc.tuple(fc.ipV4(), fc.nat(32), fc.nat(32))
+  fc.assert(
+    fc.property(inV4, ([address, a, b]) => {
+      const [wide, narrow] = [range(address, Math.min(a, b)), range(address, Math.max(a, b))]
+      expect(coversRange(wide, narrow)).toBe(true)
+      expect(coversRange(narrow, wide)).toBe(a === b)
+    }),
+  )
+  expect(coversRange('0.0.0.0/0', '::/0')).toBe(false)
+  expect(coversRange('2001:db8::/32', '2001:db8:1::5/128')).toBe(true)
+  expect(coversRange('2001:db8::/32', '2001:db9::5/128')).toBe(false)
+})

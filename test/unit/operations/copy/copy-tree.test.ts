@@ -1,0 +1,366 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import * as fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { UserError } from '../../../../src/errors.ts'
+import {
+  type Accepted,
+  acceptEntries,
+} from '../../../../src/operations/copy/archive/accept-entries.ts'
+import { readTar } from '../../../../src/operations/copy/archive/read-tar.ts'
+import { showName } from '../../../../src/operations/copy/archive/tar-format.ts'
+import { writeTar } from '../../../../src/operations/copy/archive/write-tar.ts'
+import type { Target } from '../../../../src/operations/copy/endpoint.ts'
+import { openSideHere } from '../../../../src/operations/copy/local-endpoint.ts'
+import { packTree, pathsBelow } from '../../../../src/operations/copy/local-tar.ts'
+import { type Tree, describeTree, makeTree, trees } from '../../../support/files/file-trees.ts'
+import {
+  endOfArchive,
+  entry,
+  extension,
+  hostileArchives,
+  paxRecords,
+  rawHeader,
+} from '../../../support/hostile/hostile-archive.ts'
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tree-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const packed = (folder: string, name: string) =>
+  packTree(folder, { paths: pathsBelow(folder, name) })
+
+const side = openSideHere(new AbortController().signal)
+
+/** Lets an archive of `root` arrive at `path`. Gives what was left out. */
+async function arrive(
+  archive: AsyncIterable<Buffer>,
+  path: string,
+  { how = 'place' }: { readonly how?: Target['how'] } = {},
+): Promise<string[]> {
+  const leftOut: string[] = []
+  const entries = acceptEntries(archive, { root: 'top', leaveOut: (what) => leftOut.push(what) })
+  await using receiver = await side.receive({ path, how })
+  await receiver.take(entries)
+  return leftOut
+}
+
+test('any tree comes out of an archive as it went in, however it is cut', async () => {
+  const root = await makeFolder()
+  let number = 0
+  await fc.assert(
+    fc.asyncProperty(trees, fc.integer({ min: 200, max: 9000 }), async (tree: Tree, size) => {
+      const [from, to] = [join(root, `from-${(number += 1)}`), join(root, `to-${number}`)]
+      await mkdir(from)
+      await makeTree(join(from, 'top'), tree)
+      const whole = await buffer(packed(from, 'top'))
+      const pieces = Array.from({ length: Math.ceil(whole.length / size) }, (_, index) =>
+        whole.subarray(index * size, (index + 1) * size),
+      )
+      await arrive(Readable.from(pieces), to)
+      expect(await describeTree(to)).toEqual(await describeTree(join(from, 'top')))
+    }),
+    { numRuns: 40 },
+  )
+})
+
+describe('an archive that breaks off', () => {
+  test.each([1, 300, 1000, 2000, 70_000])('after %d bytes is an error', async (length) => {
+    const folder = await makeFolder()
+    await mkdir(join(folder, 'top'))
+    await writeFile(join(folder, 'top/file'), Buffer.alloc(100_000, 'x'))
+    const whole = await buffer(packed(folder, 'top'))
+    const target = await makeFolder()
+    const cut = Readable.from([whole.subarray(0, length)])
+    await expect(arrive(cut, join(target, 'new'))).rejects.toThrow(/ended early/)
+    const lost = new PassThrough().on('error', () => {})
+    lost.write(whole.subarray(0, length))
+    setImmediate(() => lost.destroy(new Error('the link is lost')))
+    await expect(arrive(lost, join(target, 'new'))).rejects.toThrow('the link is lost')
+    expect(await readdir(target)).toEqual([])
+  })
+})
+
+/** A folder beside the target, which no archive may touch. */
+async function makeVictim(): Promise<{ folder: string; look: () => Promise<unknown> }> {
+  const folder = await makeFolder()
+  const victim = join(folder, 'outside')
+  await mkdir(victim, { mode: 0o700 })
+  await writeFile(join(victim, 'kept'), 'kept', { mode: 0o600 })
+  await symlink('kept', join(victim, 'link'))
+  const look = async () => {
+    const facts = [join(victim), join(victim, 'kept'), join(victim, 'link')].map(async (path) => {
+      const { mode, mtimeMs, ino, nlink, uid } = await lstat(path)
+      return [mode, mtimeMs, ino, nlink, uid]
+    })
+    const names = [(await readdir(folder)).sort(), (await readdir(victim)).sort()]
+    return [await Promise.all(facts), names, await readFile(join(victim, 'kept'), 'utf8')]
+  }
+  return { folder, look }
+}
+
+/** Unpacks as a host would: with its own tar. */
+async function untar(archive: Buffer, folder: string): Promise<void> {
+  const tar = spawn('tar', ['-xpof', '-', '-C', folder], { stdio: ['pipe', 'ignore', 'ignore'] })
+  tar.stdin.on('error', () => {})
+  tar.stdin.end(archive)
+  await once(tar, 'close')
+}
+
+test('no archive writes or changes anything outside of its target, here or on another host', async () => {
+  const { folder, look } = await makeVictim()
+  await mkdir(join(folder, 'work'))
+  await mkdir(join(folder, 'far'))
+  const before = await look()
+  let accepted = 0
+  async function* counted(entries: AsyncIterable<Accepted>) {
+    for await (const one of entries) {
+      accepted += 1
+      yield one
+    }
+  }
+  await fc.assert(
+    fc.asyncProperty(
+      hostileArchives('top', 'outside'),
+      fc.constantFrom<Target['how']>('place', 'merge', 'write'),
+      async (archive, how) => {
+        const target = join(folder, 'work/target')
+        if (how === 'merge') await mkdir(target)
+        if (how === 'write') await writeFile(target, 'old')
+        const trouble = await arrive(Readable.from([archive]), target, { how }).catch(
+          (error: unknown) => error,
+        )
+        if (trouble instanceof Error && !(trouble instanceof UserError)) throw trouble
+        const left = await readdir(join(folder, 'work'))
+        expect(left.filter((name) => name !== 'target')).toEqual([])
+
+        const passed: Buffer[] = []
+        const entries = acceptEntries(Readable.from([archive]), { root: 'top', leaveOut: () => {} })
+        try {
+          for await (const piece of writeTar(counted(entries), {
+            root: 'content',
+            mark: 'whole',
+          })) {
+            passed.push(piece)
+          }
+        } catch (error) {
+          if (!(error instanceof UserError)) throw error
+        }
+        await untar(Buffer.concat(passed), join(folder, 'far'))
+        const far = await readdir(join(folder, 'far'))
+        expect(far.filter((name) => name !== 'content' && name !== 'whole')).toEqual([])
+        for (const name of ['work', 'far']) {
+          await rm(join(folder, name), { recursive: true, force: true })
+          await mkdir(join(folder, name))
+        }
+        expect(await look()).toEqual(before)
+      },
+    ),
+    { numRuns: 400 },
+  )
+  expect(accepted).toBeGreaterThan(200) // else little was tried
+}, 600_000)
+
+const top = entry({ name: './top', type: '5', mode: 0o755 })
+
+test('nothing but a file is accepted where a file was asked for', async () => {
+  const link = entry({ name: './top', type: '2', linkname: '/etc/passwd' })
+  const entries = acceptEntries(Readable.from([Buffer.concat([link, endOfArchive])]), {
+    root: 'top',
+    expected: 'file',
+    leaveOut: () => {},
+  })
+  await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not asked for')
+})
+
+describe('an archive is refused', () => {
+  test.each([
+    { for: 'another name', parts: [entry({ name: './other' }, 'x')] },
+    { for: 'a name that begins alike', parts: [entry({ name: './topmost' }, 'x')] },
+    { for: 'a name above', parts: [top, entry({ name: './top/../x' }, 'x')] },
+    { for: 'an absolute name', parts: [entry({ name: '/top' }, 'x')] },
+    { for: 'a file in no folder', parts: [top, entry({ name: './top/a/b' }, 'x')] },
+    {
+      for: 'a file behind a link',
+      parts: [
+        top,
+        entry({ name: './top/a', type: '2', linkname: '/etc' }),
+        entry({ name: './top/a/b' }, 'x'),
+      ],
+    },
+    {
+      for: 'a folder in place of a link',
+      parts: [
+        top,
+        entry({ name: './top/a', type: '2', linkname: '/etc' }),
+        entry({ name: './top/a', type: '5' }),
+      ],
+    },
+    {
+      for: 'a link in place of a folder',
+      parts: [
+        top,
+        entry({ name: './top/a', type: '5' }),
+        entry({ name: './top/a', type: '2', linkname: '/etc' }),
+      ],
+    },
+    {
+      for: 'a hard link to something outside',
+      parts: [top, entry({ name: './top/a', type: '1', linkname: '/etc/passwd' })],
+    },
+    {
+      for: 'a hard link through a link',
+      parts: [
+        top,
+        entry({ name: './top/l', type: '2', linkname: '/etc' }),
+        entry({ name: './top/a', type: '1', linkname: './top/l/passwd' }),
+      ],
+    },
+    { for: 'a negative size', parts: [entry({ name: './top', size: Buffer.alloc(12, 0xff) })] },
+    {
+      for: 'a size that pax tells wrong',
+      parts: [extension('x', paxRecords({ size: '-5' })), top],
+    },
+    { for: 'a sparse file', parts: [entry({ name: './top', type: 'S' })] },
+    {
+      for: 'a sparse file of pax',
+      parts: [extension('x', paxRecords({ 'GNU.sparse.major': '1' })), top],
+    },
+    { for: 'a long name without an end', parts: [rawHeader({ type: 'L', size: 1 << 30 })] },
+    { for: 'records without an end', parts: Array<Buffer>(50).fill(extension('g', 'x')) },
+    { for: 'a folder with a content', parts: [entry({ name: './top', type: '5' }, 'x')] },
+    { for: 'a wrong checksum', parts: [Buffer.alloc(512, 'x')] },
+    { for: 'nothing in it', parts: [] },
+    { for: 'going on after its end', parts: [top, endOfArchive, Buffer.alloc(3 << 20)] },
+  ])('for $for', async ({ parts }) => {
+    const folder = await makeFolder()
+    const archive = Readable.from([Buffer.concat([...parts, endOfArchive])])
+    await expect(arrive(archive, join(folder, 'new'))).rejects.toMatchObject({ kind: 'failed' })
+    expect(await readdir(folder)).toEqual([])
+  })
+})
+
+test('names of pax and GNU are read as they are written', async () => {
+  const long = 'n'.repeat(150)
+  const archive = Buffer.concat([
+    top,
+    extension('x', paxRecords({ path: `top/${long}`, size: '3', mtime: '12.5' })),
+    Buffer.concat([rawHeader({ name: 'short' }), Buffer.from('abc'), Buffer.alloc(509)]),
+    extension('L', `top/b${long}\0`),
+    entry({ name: 'short' }, 'def'),
+    entry({ name: 'c', prefix: 'top' }, 'ghi'),
+    endOfArchive,
+  ])
+  const found: unknown[] = []
+  for await (const { entry: read, content } of readTar(Readable.from([archive]))) {
+    found.push([read.name, read.size, read.mtime, (await buffer(content)).toString()])
+  }
+  expect(found).toEqual([
+    ['./top', 0, 1, ''],
+    [`top/${long}`, 3, 12.5, 'abc'],
+    [`top/b${long}`, 3, 1, 'def'],
+    ['top/c', 3, 1, 'ghi'],
+  ])
+})
+
+test('a size beyond eleven digits goes over as it is', async () => {
+  const size = 9 * 1024 ** 3
+  const facts = {
+    path: '',
+    type: 'file',
+    mode: 0o644,
+    mtime: 0,
+    size,
+    linkname: '',
+    uid: 0,
+    gid: 0,
+  }
+  const one = { ...facts, content: Readable.from([]) } as Accepted
+  const archive = writeTar(
+    (async function* () {
+      yield one
+    })(),
+    { root: 'top', mark: 'end' },
+  )
+  const { value } = await archive.next()
+  const read = await readTar(Readable.from([value])).next()
+  expect(read.value).toMatchObject({ entry: { size } })
+})
+
+test('FIFOs, devices and special bits are left out and told', async () => {
+  const folder = await makeFolder()
+  const parts = [
+    top,
+    entry({ name: './top/pipe', type: '6' }),
+    entry({ name: './top/null', type: '3' }),
+    entry({ name: './top/tool', mode: 0o6755 }, 'x'),
+    endOfArchive,
+  ]
+  expect(await arrive(Readable.from([Buffer.concat(parts)]), join(folder, 'new'))).toEqual([
+    'pipe is a FIFO',
+    'null is a device',
+    'tool was copied without its setuid and setgid bit',
+  ])
+  expect((await lstat(join(folder, 'new/tool'))).mode & 0o7777).toBe(0o755)
+  expect(await readdir(join(folder, 'new'))).toEqual(['tool'])
+})
+
+test('what is there is written in place, and links that are there are replaced, never followed', async () => {
+  const folder = await makeFolder()
+  await writeFile(join(folder, 'outside'), 'kept')
+  await mkdir(join(folder, 'new'))
+  await writeFile(join(folder, 'new/file'), 'old', { mode: 0o600 })
+  await symlink('../outside', join(folder, 'new/link'))
+  const { ino } = await lstat(join(folder, 'new/file'))
+  const parts = [
+    top,
+    entry({ name: './top/file', mode: 0o644 }, 'new'),
+    entry({ name: './top/link' }, 'new'),
+    endOfArchive,
+  ]
+  await arrive(Readable.from([Buffer.concat(parts)]), join(folder, 'new'), { how: 'merge' })
+  const file = await lstat(join(folder, 'new/file'))
+  expect([file.ino, file.mode & 0o777]).toEqual([ino, 0o600])
+  expect(await readFile(join(folder, 'new/file'), 'utf8')).toBe('new')
+  expect(await readFile(join(folder, 'new/link'), 'utf8')).toBe('new')
+  expect(await readFile(join(folder, 'outside'), 'utf8')).toBe('kept')
+})
+
+test('a file that is not there, and a file that cannot be read, are told', async () => {
+  const folder = await makeFolder()
+  await expect(buffer(packed(folder, 'absent'))).rejects.toMatchObject({ kind: 'failed' })
+  await mkdir(join(folder, 'top'))
+  await writeFile(join(folder, 'top/secret'), 'x')
+  await chmod(join(folder, 'top/secret'), 0)
+  if (process.getuid?.() === 0) return // root reads everything
+  await expect(buffer(packed(folder, 'top'))).rejects.toMatchObject({
+    kind: 'failed',
+    message: expect.stringMatching(/cannot read .*secret: permission denied/),
+  })
+})
+
+test.each([
+  ['plain', 'plain'],
+  ['caf\u00c3\u00a9', 'café'],
+  ['caf\u00e9', 'caf\\xe9'],
+  ['a\nb', 'a\\u{a}b'],
+  ['\u001b[31m', '\\u{1b}[31m'],
+  ['x'.repeat(5000), `${'x'.repeat(1000)}…`],
+])('the name %j is shown as %s', (name, text) => expect(showName(name)).toBe(text))

@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { describe, expect, test } from 'vitest'
+import { filterImage } from '../../../../src/operations/copy/archive/filter-image.ts'
+import { readTar } from '../../../../src/operations/copy/archive/read-tar.ts'
+import { endOfArchive, entry } from '../../../support/hostile/hostile-archive.ts'
+
+const hex = (letter: string): string => letter.repeat(64)
+const blob = (letter: string): string => `blobs/sha256/${hex(letter)}`
+const wanted = { id: `sha256:${hex('a')}`, tag: 'app:1' }
+
+const app = { Config: blob('a'), RepoTags: ['app:1'], Layers: [blob('c')] }
+const other = { Config: blob('b'), RepoTags: ['trusted:latest'], Layers: [blob('d')] }
+const json = (name: string, value: unknown) => entry({ name }, JSON.stringify(value))
+const named = (letter: string, name: string) => ({
+  digest: `sha256:${hex(letter)}`,
+  annotations: {
+    'io.containerd.image.name': name,
+    'org.opencontainers.image.ref.name': name.split(':').at(-1),
+  },
+})
+const layers = [entry({ name: blob('a') }, '{}'), entry({ name: blob('c') }, 'layer')]
+
+/** What comes through, by name. */
+async function filter(parts: readonly Buffer[], image: Parameters<typeof filterImage>[1] = wanted) {
+  const passed = filterImage(Readable.from([Buffer.concat([...parts, endOfArchive])]), image)
+  const found: Record<string, unknown> = {}
+  for await (const { entry: read, content } of readTar(passed)) {
+    const text = (await buffer(content)).toString()
+    found[read.name] = read.name.endsWith('.json') ? JSON.parse(text) : text
+  }
+  return found
+}
+
+describe('the archive of an image', () => {
+  test('passes with its layers and its name', async () => {
+    expect(await filter([...layers, json('manifest.json', [app])])).toEqual({
+      [blob('a')]: '{}',
+      [blob('c')]: 'layer',
+      'manifest.json': [app],
+    })
+  })
+
+  test('loses other images and other names', async () => {
+    const both = [{ ...app, RepoTags: ['app:1', 'trusted:latest'] }, other]
+    const found = await filter([
+      ...layers,
+      json('./manifest.json', both),
+      json('repositories', { trusted: { latest: hex('b') } }),
+      json('index.json', {
+        schemaVersion: 2,
+        manifests: [
+          named('b', 'docker.io/library/trusted:latest'),
+          named('a', 'docker.io/library/app:1'),
+        ],
+      }),
+    ])
+    expect(found['manifest.json']).toEqual([app])
+    expect(found['repositories']).toBeUndefined()
+    expect(found['index.json']).toEqual({
+      schemaVersion: 2,
+      manifests: [named('a', 'docker.io/library/app:1')],
+    })
+  })
+
+  test('has the name that was wanted, whatever it says', async () => {
+    const found = await filter([
+      json('manifest.json', [other]),
+      json('index.json', { manifests: [named('b', 'docker.io/library/trusted:latest')] }),
+    ])
+    expect(found['manifest.json']).toEqual([{ ...other, RepoTags: ['app:1'] }])
+    expect(found['index.json']).toEqual({ manifests: [named('b', 'docker.io/library/app:1')] })
+  })
+
+  test('has no name where it is copied by its id', async () => {
+    const found = await filter(
+      [
+        json('manifest.json', [other, app]),
+        json('index.json', { manifests: [named('a', 'docker.io/library/trusted:latest')] }),
+      ],
+      { id: wanted.id, tag: undefined },
+    )
+    expect(found['manifest.json']).toEqual([{ ...app, RepoTags: null }])
+    expect(found['index.json']).toEqual({
+      manifests: [{ digest: `sha256:${hex('a')}`, annotations: {} }],
+    })
+  })
+
+  test.each([
+    { what: 'two images of the name', parts: [json('manifest.json', [app, app])] },
+    { what: 'no image', parts: [json('manifest.json', [])] },
+    { what: 'no manifest', parts: layers },
+    {
+      what: 'two manifests',
+      parts: [json('manifest.json', [app]), json('./manifest.json', [app])],
+    },
+    {
+      what: 'a manifest that is a link',
+      parts: [entry({ name: 'manifest.json', type: '2', linkname: 'x' })],
+    },
+    { what: 'a manifest that is no JSON', parts: [entry({ name: 'manifest.json' }, '[')] },
+    { what: 'a name above', parts: [entry({ name: '../x' }, 'x')] },
+    { what: 'an absolute name', parts: [entry({ name: '/etc/x' }, 'x')] },
+    { what: 'a link', parts: [entry({ name: 'blobs', type: '2', linkname: '/etc' })] },
+    { what: 'a device', parts: [entry({ name: 'x', type: '3' })] },
+  ])('is refused with $what', async ({ parts }) => {
+    await expect(filter(parts)).rejects.toMatchObject({ kind: 'failed' })
+  })
+})

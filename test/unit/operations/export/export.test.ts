@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process'
+import { expect, it } from 'vitest'
+import type { ReadyMachine } from '../../../../src/machine/machine.ts'
+import { parseMachineName } from '../../../../src/machine/name.ts'
+import { describeForAnsible } from '../../../../src/operations/export/ansible.ts'
+import { describeForPrometheus } from '../../../../src/operations/export/prometheus.ts'
+import { describeForTerraform } from '../../../../src/operations/export/terraform.ts'
+
+const machines: readonly ReadyMachine[] = [
+  {
+    name: parseMachineName('web.1'),
+    driver: 'aws',
+    labels: { 'app/role': 'web', '2nd': 'x' },
+    host: { phase: 'ready', id: 'i-1', address: '2001:db8::1', user: 'fleet' },
+  },
+  { name: parseMachineName('here'), driver: 'local', host: { phase: 'ready' } },
+]
+
+it('Ansible is given groups that it takes, and this computer without ssh', () => {
+  const inventory = describeForAnsible(machines, '/h/x.conf')
+  expect(Object.keys(inventory)).toEqual([
+    '_meta',
+    'all',
+    'driver_aws',
+    'app_role_web',
+    '_2nd_x',
+    'driver_local',
+  ])
+  expect(inventory['_meta']).toEqual({
+    hostvars: {
+      'web.1': {
+        ansible_host: 'web.1',
+        ansible_ssh_common_args: '-F /h/x.conf',
+        ansible_user: 'fleet',
+        fleet_address: '2001:db8::1',
+        fleet_driver: 'aws',
+        fleet_app_role: 'web',
+        fleet__2nd: 'x',
+      },
+      here: { ansible_connection: 'local', fleet_driver: 'local' },
+    },
+  })
+})
+
+it('Prometheus is given targets and labels that it takes', () => {
+  expect(describeForPrometheus(machines, 9100)).toEqual([
+    {
+      targets: ['[2001:db8::1]:9100'],
+      labels: { app_role: 'web', _2nd: 'x', machine: 'web.1', driver: 'aws' },
+    },
+    { targets: ['localhost:9100'], labels: { machine: 'here', driver: 'local' } },
+  ])
+})
+
+it('Terraform is given what a provider knows by an id', () => {
+  expect(describeForTerraform(machines)).toEqual({
+    text: 'import {\n  to = aws_instance.web_1\n  id = "i-1"\n}\n',
+    leftOut: ['here'],
+  })
+})
+
+/** A machine of which one thing is not as it should be. */
+const odd = (change: Partial<ReadyMachine['host']>, labels = {}): ReadyMachine => ({
+  name: parseMachineName('web-1'),
+  driver: 'aws',
+  labels,
+  host: { phase: 'ready', id: 'i-1', address: '192.0.2.1', user: 'fleet', ...change },
+})
+
+it.each<[string, ReadyMachine]>([
+  ['address', odd({ address: '192.0.2.1 ansible_connection=local' })],
+  ['address', odd({ address: '{{lookup("pipe","id")}}' })],
+  ['user', odd({ user: 'root\nansible_connection: local' })],
+  ['user', odd({ user: '-oProxyCommand=id' })],
+  ['label note', odd({}, { note: "{{ lookup('pipe', 'id') }}" })],
+])('Ansible is not given a %s that it would act on', (field, machine) => {
+  expect(() => describeForAnsible([machine], '/h/x.conf')).toThrow(
+    expect.objectContaining({
+      kind: 'inventory',
+      machine: 'web-1',
+      message: expect.stringContaining(`the ${field} of web-1`),
+    }),
+  )
+})
+
+it('Terraform is given names once each, and no templates', () => {
+  const { text } = describeForTerraform([
+    odd({ id: 'i-${file("x")}%{if true}"\\' }),
+    { ...odd({}), name: parseMachineName('web.1') },
+    { ...odd({}), name: parseMachineName('web-1') },
+  ])
+  expect(text).toContain(String.raw`id = "i-` + '$${file(\\"x\\")}%%{if true}\\"\\\\"')
+  expect(text.match(/to = .*/g)).toEqual([
+    'to = aws_instance.web-1',
+    'to = aws_instance.web_1',
+    'to = aws_instance.web-1_2',
+  ])
+  expect(() => describeForTerraform([odd({ id: 'i-1\n}' })])).toThrow('the id of web-1')
+})
+
+it('Prometheus is given no address that is none', () => {
+  expect(() => describeForPrometheus([odd({ address: 'a/b?x=' })], 9100)).toThrow(
+    'the address of web-1',
+  )
+})
+
+it.skipIf(spawnSync('terraform', ['version']).error !== undefined)(
+  'Terraform itself takes that as it stands',
+  () => {
+    const others = machines.map((machine) => ({ ...machine, name: parseMachineName('2nd.web') }))
+    const { text } = describeForTerraform([...machines, ...others, odd({ id: '${a}' })])
+    const answer = spawnSync('terraform', ['fmt', '-check', '-diff', '-'], {
+      input: text,
+      encoding: 'utf8',
+    })
+    expect(answer).toMatchObject({ status: 0, stdout: '' })
+  },
+)

@@ -1,0 +1,383 @@
+import { expect, test } from 'vitest'
+import * as z from 'zod'
+import type { Driver } from '../../../src/drivers/driver.ts'
+import type { MachineEntry, ProfileEntry } from '../../../src/machine/machine.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import type { HostStatus } from '../../../src/machine/status.ts'
+import { applyTo, orderChanges } from '../../../src/operations/plan/apply-plan.ts'
+import { checkPlanned, narrowPlan, parsePlan } from '../../../src/operations/plan/change-plan.ts'
+import type { Context } from '../../../src/operations/context.ts'
+import { makePlan } from '../../../src/operations/plan/make-plan.ts'
+import { parseSettings, setMachine } from '../../../src/operations/inventory/set-machine.ts'
+import { agreedChanges } from '../../../src/operations/plan/destructive-changes.ts'
+import { refreshRecords } from '../../../src/operations/plan/refresh-records.ts'
+import { createClock } from '../../../src/operations/clock.ts'
+import type { LeavingHost } from '../../../src/state/home/removals.ts'
+import { openMemoryInventory } from '../../support/inventory/memory-inventory.ts'
+import { timeProcessor } from '../../support/process/processor-time.ts'
+import { tokenOf } from '../../support/token-of.ts'
+
+const host = (name: string): NonNullable<MachineEntry['host']> => ({
+  phase: 'ready',
+  token: tokenOf(name),
+  address: '192.0.2.1',
+})
+
+/** Every tenth host is stopped, the first has moved, and the second is gone. */
+const statusAt = (index: number): HostStatus => {
+  if (index === 0) return { state: 'running', address: '192.0.2.9' }
+  if (index === 1) return { state: 'absent' }
+  return { state: index % 10 === 9 ? 'stopped' : 'running' }
+}
+
+/** A provider that is asked about hosts, and counts how often. */
+function providerOf(calls: number[]): Driver {
+  return {
+    observe: async (hosts) => {
+      calls.push(hosts.size)
+      return new Map(Array.from(hosts, ([name], index) => [name, statusAt(index)]))
+    },
+    lifecycle: {
+      plan: () => Promise.reject(new Error('a plan makes nothing')),
+      remove: () => Promise.reject(new Error('a plan removes nothing')),
+      list: async () => [
+        { token: 'lost', machine: 'lost-1', record: { phase: 'ready' }, parts: ['instance i-1'] },
+      ],
+    },
+    power: {} as NonNullable<Driver['power']>,
+  }
+}
+
+const sizedOptions = z.strictObject({
+  size: z.string().min(1).default('small'),
+  place: z.string().default('here'),
+})
+
+const allRun: (hosts: ReadonlyMap<MachineName, unknown>) => Map<MachineName, HostStatus> = (
+  hosts,
+) =>
+  new Map([...hosts.keys()].map((name) => [name, { state: 'running', options: { size: 'small' } }]))
+
+/** Hosts with a size that a stop changes, and a place that they keep. */
+const sizes: Pick<Driver, 'reshape'> = {
+  reshape: {
+    disks: [],
+    compare: async ({ resources = {} }, wanted, { options = {} }) =>
+      (['size', 'place'] as const).flatMap((option) => {
+        const [from = '', to] = [options[option] ?? resources[option], String(wanted[option])]
+        const how = option === 'size' ? 'stop' : 'replace'
+        return from === to ? [] : [{ option, from, to, how }]
+      }),
+    change: () => Promise.reject(new Error('a plan changes nothing')),
+  },
+}
+
+function contextOf(
+  entries: Record<string, MachineEntry>,
+  calls: number[] = [],
+  profiles: Record<string, ProfileEntry> = {},
+): Context {
+  const store = openMemoryInventory(entries, { profiles })
+  const drivers: Record<string, Driver> = {
+    cloud: providerOf(calls),
+    sized: { ...providerOf(calls), ...sizes, observe: async (hosts) => allRun(hosts) },
+    ssh: { observe: async () => new Map() },
+  }
+  return {
+    signal: AbortSignal.any([]),
+    clock: createClock(),
+    inventory: async () => store,
+    removals: () => ({
+      hasBegun: async ({ token }: LeavingHost) => token !== tokenOf('elsewhere'),
+    }),
+    loadDriver: async (name: string) => drivers[name],
+    driver: async (name: string) => ({ name, options: sizedOptions }),
+  } as unknown as Context
+}
+
+const options = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+
+test('a thousand machines are planned in a second, with one question to each provider', async () => {
+  const calls: number[] = []
+  const names = Array.from({ length: 1000 }, (_, index) => `web-${index}`)
+  const context = contextOf(
+    Object.fromEntries(names.map((name) => [name, { driver: 'cloud', host: host(name) }])),
+    calls,
+  )
+  const { value: plan, took } = await timeProcessor(() => makePlan(context, options))
+  expect(took).toBeLessThan(1000)
+  expect(calls).toEqual([1000])
+  expect(plan.changes).toHaveLength(100)
+  expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
+  expect(plan.drift).toEqual([
+    { machine: 'web-0', field: 'address', remembered: '192.0.2.1', seen: '192.0.2.9' },
+  ])
+  expect(plan.matters.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
+})
+
+test('a plan goes on with what was cut short, and removes nothing that is protected', async () => {
+  const context = contextOf({
+    half: { driver: 'cloud', host: { ...host('a'), phase: 'creating' } },
+    fresh: { driver: 'cloud' },
+    taken: { driver: 'ssh', via: 'gone', options: { address: 'x' } },
+    gone: { driver: 'cloud', host: { ...host('b'), phase: 'removing' } },
+    kept: { driver: 'cloud', protected: true, host: { ...host('c'), phase: 'removing' } },
+  })
+  const plan = await makePlan(context, options)
+  expect(plan.changes.map(({ machine, action }) => [machine, action])).toEqual([
+    ['half', 'create'],
+    ['fresh', 'create'],
+    ['taken', 'adopt'],
+    ['gone', 'remove'],
+  ])
+  expect(plan.matters[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
+  const inventory = await (await context.inventory()).read()
+  const ordered = orderChanges(inventory, plan.changes).map(({ name }) => name)
+  expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
+    ordered.indexOf('taken' as MachineName),
+  )
+})
+
+test('machines that a profile counts are made, and those too many go with a consent of their own', async () => {
+  const web = { extends: 'web' }
+  const context = contextOf(
+    {
+      'web-1': { ...web, host: host('a') },
+      'web-2': web,
+      'web-4': { ...web, host: host('b') },
+      'web-5': { ...web, protected: true, host: host('c') },
+      'web-6': { ...web, host: { ...host('d'), phase: 'removing' } },
+      'web-7': { driver: 'cloud' },
+    },
+    [],
+    { web: { driver: 'cloud', count: 3 } },
+  )
+  const plan = await makePlan(context, options)
+  const why = 'profile web has count: 3'
+  expect(plan.changes).toEqual([
+    { machine: 'web-2', action: 'create', why: 'it is not there yet' },
+    { machine: 'web-3', action: 'create', why },
+    { machine: 'web-4', action: 'remove', why, severe: true },
+    { machine: 'web-6', action: 'remove', why: 'its removal was begun and cut short' },
+    { machine: 'web-7', action: 'create', why: 'it is not there yet' },
+  ])
+  expect(plan.matters[0]).toMatchObject({ machine: 'web-5' })
+  const store = await context.inventory()
+  await store.updateProfile('web', (profile) => profile && { ...profile, count: 4 })
+  const changed = await store.read()
+  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
+})
+
+test('an address that somebody changed in the entry of an adopted host is told', async () => {
+  const options = { address: '192.0.2.7' }
+  const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
+  const looking = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+  const { matters } = await makePlan(context, looking)
+  expect(matters[0]?.why).toBe('its entry says address 192.0.2.7, and 192.0.2.1 is on record')
+})
+
+test('a plan is for one inventory, whatever its comments', async () => {
+  const context = contextOf({ a: { driver: 'cloud' } })
+  const store = await context.inventory()
+  const plan = parsePlan(JSON.stringify(await makePlan(context, options)), 'x')
+  checkPlanned(plan, await store.read())
+  await store.update('a' as MachineName, () => ({ driver: 'cloud', protected: true }))
+  const changed = await store.read()
+  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
+})
+
+test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no plan', (text) => {
+  expect(() => parsePlan(text, 'x')).toThrow('x is no plan')
+})
+
+test('a refresh leaves a record that somebody changed meanwhile', async () => {
+  const context = contextOf({ a: { driver: 'ssh', host: { phase: 'ready', engine: '2' } } })
+  const written = await refreshRecords(context, [
+    { machine: 'a', field: 'engine', remembered: '1', seen: '3' },
+    { machine: 'a', field: 'os', seen: 'Debian' },
+  ])
+  expect(written.map(({ field }) => field)).toEqual(['os'])
+  const { machines } = await (await context.inventory()).read()
+  expect(machines.get('a' as MachineName)?.host).toMatchObject({ engine: '2', os: 'Debian' })
+})
+
+const sized = (
+  options: Record<string, unknown>,
+  rest: Partial<MachineEntry> = {},
+): MachineEntry => ({
+  driver: 'sized',
+  options,
+  host: { ...host('s'), resources: { place: 'there' } },
+  ...rest,
+})
+
+test('options are changed in place, by another host, or not at all', async () => {
+  const context = contextOf({
+    same: sized({}),
+    larger: sized({ size: 'large' }),
+    moved: sized({ size: 'large', place: 'here' }),
+    kept: sized({ place: 'here' }, { protected: true }),
+    foreign: sized({ place: 'here' }, { host: { phase: 'ready', resources: { place: 'there' } } }),
+  })
+  const { changes, matters } = await makePlan(context, options)
+  const size = { option: 'size', from: 'small', to: 'large' }
+  const change = { action: 'change', why: 'size small -> large', stops: true, options: [size] }
+  const place = { option: 'place', from: 'there', to: 'here' }
+  expect(changes).toEqual([
+    { machine: 'larger', ...change },
+    { machine: 'moved', ...change },
+    {
+      ...{ machine: 'moved', action: 'replace', why: 'place there -> here' },
+      ...{ severe: true, options: [place] },
+    },
+  ])
+  expect(matters.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
+    ['kept', 'it would have to be replaced, and is protected: place there -> here'],
+    ['foreign', 'only another host can have place there -> here'],
+  ])
+})
+
+test('of a host that may go nothing else is done, and of the others all but that', async () => {
+  const plan = await makePlan(
+    contextOf({
+      a: sized({ size: 'large', place: 'here' }),
+      b: sized({ size: 'large', place: 'here' }),
+    }),
+    options,
+  )
+  const agreed = agreedChanges(plan, new Set(['b']))
+  expect(agreed.map(({ machine, action }) => [machine, action])).toEqual([
+    ['a', 'change'],
+    ['b', 'replace'],
+  ])
+})
+
+test('a host that is stopped on purpose stays off, and one that was to be stopped goes off again', async () => {
+  const wanted = { driver: 'cloud', host: host('a'), stopped: true } as const
+  const ready = { driver: 'cloud', host: host('b') }
+  const running = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, ready]))
+  const others = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`d-${i}`, ready]))
+  const context = contextOf({ ...running, on: wanted, ...others, off: wanted })
+  const { changes } = await makePlan(context, options)
+  expect(changes).toEqual([{ machine: 'on', action: 'stop', why: 'it is to be stopped, and runs' }])
+})
+
+test('an adopted host is switched off only once the person has confirmed it', async () => {
+  const { token: _made, ...adopted } = host('a')
+  const context = contextOf({
+    ...Object.fromEntries(
+      ['a', 'b', 'c'].map((name) => [name, { driver: 'cloud', host: host(name) }]),
+    ),
+    ours: { driver: 'sized', host: host('ours'), stopped: true },
+    theirs: { driver: 'sized', host: adopted, stopped: true },
+    guarded: { driver: 'sized', host: adopted, stopped: true, options: { size: 'large' } },
+  })
+  const plan = await makePlan(context, options)
+  const stops = plan.changes.filter(({ action }) => action === 'stop')
+  expect(stops.map(({ machine, severe }) => [machine, severe])).toEqual([
+    ['ours', undefined],
+    ['theirs', true],
+    ['guarded', true],
+  ])
+  const doneFor = (...names: string[]) =>
+    agreedChanges(plan, new Set(names)).map(({ machine, action }) => `${action} ${machine}`)
+  expect(doneFor().filter((one) => one.startsWith('stop'))).toEqual(['stop ours'])
+  expect(doneFor('guarded')).toEqual(['stop ours', 'change guarded', 'stop guarded'])
+
+  const unmarked = { machine: 'theirs', action: 'stop', why: 'a plan of somebody else' } as const
+  const apply = applyTo(context, await (await context.inventory()).read())
+  const calls = { progress: () => {}, signal: context.signal, trust: {} }
+  const [change] = orderChanges(await (await context.inventory()).read(), [unmarked])
+  if (change === undefined) throw new Error('nothing to apply')
+  await expect(apply(change, calls)).rejects.toMatchObject({ kind: 'failed', machine: 'theirs' })
+})
+
+test('a replacement that was cut short goes on', async () => {
+  const renewing: MachineEntry['host'] = { ...host('a'), phase: 'removing', renewing: true }
+  const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
+  const why = 'its replacement was begun and cut short'
+  expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
+})
+
+test('a plan of some machines asks of no other, and says which it leaves out', async () => {
+  const entries = Object.fromEntries(
+    ['a', 'b', 'c'].map((name) => [name, { driver: 'cloud', host: host(name) }]),
+  )
+  const calls: number[] = []
+  const context = contextOf({ ...entries, d: { driver: 'cloud' } }, calls)
+  const plan = await makePlan(context, { ...options, chosen: new Set(['b', 'd']) })
+  expect(calls).toEqual([1])
+  expect(plan).toMatchObject({
+    changes: [{ machine: 'd', action: 'create' }],
+    drift: [{ machine: 'b', field: 'address' }],
+    matters: [], // nor is it asked for hosts without an entry
+    leftOut: ['a', 'c'],
+  })
+  const kept = parsePlan(JSON.stringify(plan), 'today.plan')
+  expect(kept).toEqual(plan)
+  const inventory = await (await context.inventory()).read()
+  checkPlanned(kept, inventory)
+  expect(narrowPlan(kept, inventory, new Set(['a', 'b']))).toMatchObject({
+    changes: [],
+    drift: [{ machine: 'b' }],
+    leftOut: ['a', 'c', 'd'],
+  })
+  expect(narrowPlan(kept, inventory, new Set(['a', 'b', 'c', 'd']))).toEqual(plan)
+})
+
+test('a plan that is stopped leaves nothing behind that fails unheard', async () => {
+  const unheard: unknown[] = []
+  const hear = (error: unknown): void => void unheard.push(error)
+  process.on('unhandledRejection', hear)
+  const controller = new AbortController()
+  const context = contextOf({ a: { driver: 'cloud', host: host('a') } })
+  const late = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener('abort', () => setImmediate(() => reject(new Error('late'))))
+  })
+  const driver = await context.loadDriver('cloud')
+  Object.assign(driver, {
+    observe: () => late,
+    lifecycle: { ...driver.lifecycle, list: () => late },
+  })
+  const planned = makePlan({ ...context, signal: controller.signal }, options)
+  controller.abort(new Error('stopped'))
+  await expect(planned).rejects.toThrow('stopped')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('unhandledRejection', hear)
+  expect(unheard).toEqual([])
+})
+
+test('a removal or replacement that was begun elsewhere takes a consent of its own', async () => {
+  const removing: MachineEntry['host'] = { ...host('elsewhere'), phase: 'removing' }
+  const { token: _, ...adopted } = removing
+  const { changes, matters } = await makePlan(
+    contextOf({
+      a: { driver: 'cloud', host: removing },
+      b: { driver: 'cloud', host: { ...removing, renewing: true } },
+      c: { driver: 'ssh', host: adopted },
+      d: { driver: 'cloud', host: removing, protected: true },
+    }),
+    options,
+  )
+  expect(changes).toMatchObject([
+    { machine: 'a', action: 'remove', severe: true },
+    { machine: 'b', action: 'replace', severe: true },
+    { machine: 'c', action: 'remove', severe: true },
+  ])
+  expect(matters[0]).toMatchObject({ machine: 'd' })
+})
+
+test('any option of the driver is set, once its schema has allowed it', async () => {
+  const context = contextOf({ a: sized({ size: 'small' }) })
+  const set = (...words: string[]) => setMachine(context, 'a', parseSettings(words))
+  expect(await set('place=here', 'size-', 'label.x=1')).toMatchObject({
+    options: { place: 'here' },
+    labels: { x: '1' },
+  })
+  expect(await set('size=large', 'place-')).toMatchObject({ options: { size: 'large' } })
+  await expect(set('sise=large')).rejects.toThrow('"sise" sets nothing (did you mean "size"?)')
+  await expect(set('size=')).rejects.toThrow('--size')
+  expect((await (await context.inventory()).read()).machines.get('a' as MachineName)).toMatchObject(
+    { options: { size: 'large' } },
+  )
+})

@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'vitest'
+import { UserError } from '../../../src/errors.ts'
+import { judgeEngine } from '../../../src/provision/engine/upgrade.ts'
+import { type HostProbe } from '../../../src/provision/host/probe.ts'
+import { planEngine } from '../../../src/provision/engine/plan.ts'
+
+/** Root on a fresh Debian host. */
+const fresh: HostProbe = {
+  os: { id: 'debian', like: [], version: '12', name: 'Debian GNU/Linux 12 (bookworm)' },
+  arch: 'amd64',
+  kernel: '6.1.0',
+  init: 'systemd',
+  user: 'root',
+  root: true,
+  sudo: false,
+  dockerGroup: false,
+  appArmorMissing: false,
+  cloudInit: 'absent',
+  alpineCommunity: false,
+  cli: false,
+  daemon: false,
+  engineFromDocker: false,
+}
+
+/** The same host once all is well. */
+const healthy: HostProbe = {
+  ...fresh,
+  cli: true,
+  daemon: true,
+  service: { active: true, enabled: true },
+  engine: { socket: '/var/run/docker.sock', version: '20.10.24', direct: true },
+}
+
+const ana = { user: 'ana', root: false, sudo: true } as const
+const { engine: _engine, ...stopped } = {
+  ...healthy,
+  service: { active: false, enabled: true },
+}
+
+const os = (id: string, ...like: string[]) => ({ os: { id, like, name: id } })
+const changes = (probe: HostProbe) => planEngine(probe).map((step) => step.why)
+const commands = (probe: HostProbe) => planEngine(probe).map((step) => step.command.join(' '))
+const failureOf = (probe: HostProbe) => {
+  try {
+    planEngine(probe)
+  } catch (error) {
+    if (error instanceof UserError) return error
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('a host where all is well', () => {
+  test.each([
+    ['as root', healthy],
+    ['as a member of the docker group', { ...healthy, ...ana, dockerGroup: true }],
+    ['without sudo', { ...healthy, ...ana, sudo: false, dockerGroup: true, ...os('unheard-of') }],
+    ['without an init system', { ...healthy, init: 'none' as const, service: undefined as never }],
+    [
+      'with a rootless engine of the user',
+      {
+        ...fresh,
+        ...ana,
+        engine: { socket: '/run/user/1000/docker.sock', version: '27.1.0', direct: true },
+      },
+    ],
+    [
+      'with an engine that no package brought, such as the snap',
+      { ...healthy, daemon: false, service: undefined as never },
+    ],
+  ])('needs nothing %s', (_, probe) => {
+    expect(planEngine(probe)).toEqual([])
+  })
+})
+
+describe('repairs', () => {
+  test('starts a stopped engine', () => {
+    expect(changes(stopped)).toEqual(['start docker.service'])
+  })
+
+  test('enables a disabled engine and leaves it running', () => {
+    const probe = { ...healthy, service: { active: true, enabled: false } }
+    expect(changes(probe)).toEqual(['enable docker.service'])
+    expect(commands(probe)[0]).toContain('systemctl enable docker.service')
+    expect(commands(probe)[0]).not.toContain('--now')
+  })
+
+  test('installs what the engine lacks for a kernel with AppArmor', () => {
+    expect(changes({ ...healthy, appArmorMissing: true })).toEqual([
+      'refresh the package lists (apt-get update)',
+      'install apparmor',
+    ])
+  })
+
+  test('leaves AppArmor alone where the distribution has none', () => {
+    expect(changes({ ...healthy, ...os('fedora'), appArmorMissing: true })).toEqual([])
+  })
+
+  test('adds the user to the docker group and says what that means', () => {
+    const [change = ''] = changes({ ...healthy, ...ana })
+    expect(change).toContain('add ana to the docker group')
+    expect(change).toContain('as powerful as root')
+  })
+
+  test('starts a daemon that has no init system to start it', () => {
+    const [change = ''] = changes({ ...stopped, init: 'none' })
+    expect(change).toContain('start dockerd')
+    expect(change).toContain('a reboot will end it')
+  })
+
+  test('restarts no engine that hangs: its containers would go with it', () => {
+    const engine = { socket: '/var/run/docker.sock', direct: true }
+    expect(changes({ ...healthy, engine })).toEqual([])
+  })
+
+  test('starts a daemon that left its socket behind', () => {
+    const { service: _service, ...bare } = { ...healthy, init: 'none' as const }
+    const engine = { socket: '/var/run/docker.sock', direct: true }
+    expect(changes({ ...bare, engine })).toHaveLength(1)
+  })
+
+  test('trusts the service where nothing on the host can ask the engine', () => {
+    const engine = { socket: '/var/run/docker.sock', direct: true }
+    expect(changes({ ...healthy, cli: false, engine })).toEqual([])
+  })
+})
+
+describe('a fresh host', () => {
+  test.each([
+    [os('debian'), 'install docker.io, iptables, ca-certificates'],
+    [os('ubuntu', 'debian'), 'install docker.io, iptables, ca-certificates'],
+    [os('linuxmint', 'ubuntu', 'debian'), 'install docker.io, iptables, ca-certificates'],
+    [os('fedora'), 'install moby-engine'],
+    [os('rhel', 'fedora'), 'install docker-ce, docker-ce-cli, containerd.io, iptables'],
+    [
+      os('rocky', 'rhel', 'centos', 'fedora'),
+      'install docker-ce, docker-ce-cli, containerd.io, iptables',
+    ],
+    [os('ol', 'fedora'), 'install docker-ce, docker-ce-cli, containerd.io, iptables'],
+    [os('amzn', 'fedora'), 'install docker'],
+    [os('alpine'), 'install docker, ca-certificates'],
+    [os('arch'), 'install docker'],
+    [os('manjaro', 'arch'), 'install docker'],
+    [os('opensuse-leap', 'suse', 'opensuse'), 'install docker'],
+    [os('sles', 'suse'), 'install docker'],
+  ])('%o gets its packages and a service', (system, install) => {
+    const plan = changes({ ...fresh, ...system })
+    expect(plan).toContain(install)
+    expect(plan.at(-1)).toBe('enable and start docker.service')
+  })
+
+  test.each([
+    ['rocky', 'centos'],
+    ['rhel', 'rhel'],
+  ])("%s gets Docker's repository for %s", (id, repository) => {
+    expect(commands({ ...fresh, ...os(id) })[0]).toContain(
+      `baseurl=https://download.docker.com/linux/${repository}/`,
+    )
+  })
+
+  test('Alpine gets its community repository only where that is off', () => {
+    const alpine = { ...fresh, ...os('alpine'), init: 'openrc' as const }
+    expect(changes(alpine)[0]).toContain('community repository')
+    expect(changes({ ...alpine, alpineCommunity: true })).toEqual([
+      'install docker, ca-certificates',
+      'start docker at boot (OpenRC, runlevel default)',
+      'start docker (OpenRC)',
+    ])
+  })
+
+  test('every step of a user who is not root goes through sudo, and asks for no password', () => {
+    const plan = planEngine({ ...fresh, ...ana })
+    expect(plan.map(({ command }) => command.slice(0, 2))).toEqual(plan.map(() => ['sudo', '-n']))
+    expect(plan.at(-1)?.command).toEqual(['sudo', '-n', 'usermod', '-aG', 'docker', 'ana'])
+  })
+
+  test('Alpine adds members with its own program', () => {
+    const plan = planEngine({ ...fresh, ...ana, ...os('alpine') })
+    expect(plan.at(-1)?.command).toEqual(['sudo', '-n', 'addgroup', 'ana', 'docker'])
+  })
+
+  test('no step touches the settings of the engine', () => {
+    for (const id of ['debian', 'fedora', 'rocky', 'amzn', 'alpine', 'arch', 'sles'])
+      expect(commands({ ...fresh, ...os(id) }).join('\n')).not.toContain('daemon.json')
+  })
+})
+
+test('an unknown distribution is refused, saying what to install by hand', () => {
+  const error = failureOf({ ...fresh, os: { id: 'plan9', like: [], name: 'Plan 9' } })
+  expect(error).toMatchObject({ kind: 'unsupported', message: expect.stringContaining('Plan 9') })
+  expect(error.hint).toContain('dockerd')
+})
+
+test('without root nothing can be done, and the error says what that would have been', () => {
+  const error = failureOf({ ...fresh, ...ana, sudo: false })
+  expect(error.kind).toBe('credentials')
+  expect(error.message).toContain('ana cannot become root')
+  expect(error.message).toContain('install docker.io')
+  expect(error.hint).toContain('sudo')
+})
+
+test('whoever may not ask the engine is not told that it is stopped', () => {
+  const engine = { socket: '/var/run/docker.sock', direct: false }
+  const error = failureOf({ ...healthy, ...ana, sudo: false, engine })
+  expect(error.message).toContain('add ana to the docker group')
+  expect(error.message).not.toContain('start')
+})
+
+/** A healthy host whose engine tells this version. */
+const seen = (version: string, engineFromDocker = true): HostProbe => ({
+  ...healthy,
+  engineFromDocker,
+  engine: { socket: '/var/run/docker.sock', version, direct: true },
+})
+
+describe('an engine that is there, and another one is wished for', () => {
+  test.each([
+    ['28.2.9', { version: '28.2' }, 'fits'],
+    ['29.1.0-rc.2', { version: '29.1.0~rc.2' }, 'fits'],
+    ['28.2.9', { version: '28.20' }, 'upgrade'],
+    ['28.2.9', { version: '28.2.10' }, 'upgrade'],
+    ['28.20.1', { version: '28.2' }, 'matter'],
+    ['29.0.0', { version: '28' }, 'matter'],
+    ['29.0.0', { channel: 'stable' as const }, 'fits'],
+    ['29.0.0', { channel: 'distribution' as const }, 'matter'],
+    ['29.0.0', {}, 'fits'],
+  ])('%s, where %j is wanted: %s', (version, wish, kind) => {
+    expect(judgeEngine(seen(version), wish)).toMatchObject({ kind })
+  })
+
+  test("a distribution's is never replaced by Docker's: that is told, with what to do", () => {
+    const judged = judgeEngine(seen('20.10.24', false), { version: '28.2' })
+    expect(judged).toMatchObject({
+      kind: 'matter',
+      hint: expect.stringContaining('by hand') as string,
+    })
+    expect(judgeEngine(seen('20.10.24', false), { channel: 'stable' })).toMatchObject({
+      kind: 'matter',
+    })
+  })
+
+  test('provisioning leaves it, and an upgrade goes to the newest of the version', () => {
+    const wish = { version: '28.2' }
+    expect(planEngine(seen('27.1.0'), wish)).toEqual([])
+    expect(planEngine(seen('27.1.0'), wish, { upgrades: true }).map(({ why }) => why)).toEqual([
+      expect.stringContaining("add Docker's package repository, channel stable"),
+      'upgrade docker-ce to the newest 28.2, which restarts the engine and its containers',
+    ])
+    expect(planEngine(seen('28.2.1'), wish, { upgrades: true })).toEqual([])
+  })
+})

@@ -1,0 +1,185 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import type { EngineWish } from '../../../src/machine/schema.ts'
+import {
+  type FirstBoot,
+  packUserData,
+  writeUserData,
+} from '../../../src/provision/cloud-init/user-data.ts'
+import { runProgram } from '../../support/lab/process.ts'
+
+const boot: FirstBoot = {
+  hostName: 'web-1',
+  user: 'ana',
+  authorizedKeys: ['ssh-ed25519 AAAA ana@laptop', 'ssh-ed25519 BBBB'],
+  hostKey: { privateKey: '-----BEGIN\nKEY\n-----END\n', publicKey: 'ssh-ed25519 CCCC' },
+  engine: {},
+}
+const own = (content: string | Uint8Array) => ({
+  file: 'cloud-init/web.yaml',
+  content: Buffer.from(content),
+})
+
+/** The parts as Python's email package, which cloud-init reads with, finds them. */
+async function partsOf(message: string) {
+  const script = `import email, json, sys
+message = email.message_from_string(sys.stdin.buffer.read().decode())
+print(json.dumps([[part.get_content_type(), part.get_filename(), part.get('Merge-Type'),
+  part.get_payload(decode=True).decode('utf-8', 'surrogateescape')]
+  for part in message.walk() if not part.is_multipart()]))`
+  const parts = JSON.parse(await runProgram(['python3', '-c', script], message)) as string[][]
+  return parts.map(([type, name, merge, body = '']) => ({ type, name, merge, body }))
+}
+
+/** The keys of a cloud-config as fleet writes it: each on one line, its value in JSON. */
+const configOf = (body = ''): Record<string, unknown> =>
+  Object.fromEntries(
+    Array.from(body.matchAll(/^(\w+): (.*)$/gm), ([, key = '', value = '']) => [
+      key,
+      JSON.parse(value) as unknown,
+    ]),
+  )
+
+describe('the user-data of a new host', () => {
+  test('has the host key, the user and the keys, and closes root and passwords', async () => {
+    const [additions, settings] = await partsOf(writeUserData(boot))
+    expect(additions?.body).toMatch(/^#cloud-config\n/)
+    expect(configOf(additions?.body)['users']).toEqual([
+      {
+        name: 'ana',
+        groups: ['docker'],
+        sudo: 'ALL=(ALL) NOPASSWD:ALL',
+        lock_passwd: true,
+        ssh_authorized_keys: boot.authorizedKeys,
+      },
+    ])
+    expect(configOf(settings?.body)).toMatchObject({
+      hostname: 'web-1',
+      disable_root: true,
+      ssh_pwauth: false,
+      ssh_deletekeys: true,
+      ssh_keys: {
+        ed25519_private: boot.hostKey.privateKey,
+        ed25519_public: boot.hostKey.publicKey,
+      },
+    })
+  })
+
+  test('installs no engine and makes no group where none is wished for', async () => {
+    const text = writeUserData({ ...boot, engine: 'none' })
+    expect(text).not.toContain('docker')
+    expect(await partsOf(text)).toHaveLength(2)
+  })
+
+  test("runs the driver's commands at every boot", async () => {
+    const [additions] = await partsOf(writeUserData({ ...boot, bootCommands: ['mount "it"'] }))
+    expect(configOf(additions?.body)['bootcmd']).toContain('mount "it"')
+  })
+
+  test('refuses root, whose login stays closed', () => {
+    expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root does not log in/)
+  })
+
+  test.each<[string, EngineWish, string[]]>([
+    ['the distribution', {}, ['install docker.io, iptables', 'moby-engine', 'apk --wait']],
+    [
+      'channel stable',
+      { channel: 'stable' },
+      ['signed-by=$key', 'task stable', '9DC858229FC7DD38'],
+    ],
+    ['channel test', { channel: 'test' }, ['task test']],
+    ['a version', { version: '28.2' }, ['task 28.2 docker-ce', 'task stable']],
+  ])('has a script for every POSIX shell that installs from %s', async (_, engine, expected) => {
+    const script = (await partsOf(writeUserData({ ...boot, engine }))).at(-1)
+    expect(script).toMatchObject({ type: 'text/x-shellscript', name: '00-fleet-engine' })
+    for (const text of expected) expect(script?.body).toContain(text)
+    for (const shell of ['dash', 'bash'] as const) await runProgram([shell, '-n'], script?.body)
+  })
+})
+
+describe("a person's own user-data", () => {
+  test.each([
+    ['a cloud-config', '#cloud-config\nruncmd: [a]\n'],
+    ['a script', '#!/bin/sh\necho hi\n'],
+    ['a list of URLs', '#include\nhttp://example.com/x\n'],
+    ['a template', '## template: jinja\n#cloud-config\nruncmd: ["{{ v1.region }}"]\n'],
+    ['a boothook', '#cloud-boothook\n#!/bin/sh\ntrue\n'],
+    ['an archive', '#cloud-config-archive\n- "#!/bin/sh"\n'],
+    ['a part handler', '#part-handler\ndef list_types(): return []\n'],
+    [
+      'a text in which no character is ASCII',
+      '#cloud-config\nwrite_files: [{content: "Grüße €"}]\n',
+    ],
+    ['a text with the boundary in it', '#cloud-config\n# --fleet\n'],
+    ['a text with the lines of another system', '#cloud-config\r\nruncmd: [a]\r\n'],
+  ])('that is %s goes before what fleet says, byte for byte', async (_, text) => {
+    for (const content of [text, gzipSync(text)]) {
+      const parts = await partsOf(writeUserData({ ...boot, own: own(content) }))
+      expect(parts.map(({ type }) => type)).toEqual([
+        'text/plain', // so that cloud-init looks for itself
+        'text/cloud-config', // the usual users
+        'text/cloud-config',
+        'text/cloud-config', // the user once more
+        'text/cloud-config',
+        'text/x-shellscript',
+      ])
+      expect(parts[0]?.body).toBe(text)
+    }
+  })
+
+  test.each([
+    ['', ''],
+    [' as a mailbox has it', 'From nobody Mon Jan  1 00:00:00 2024\n'],
+  ])(
+    'that is a message already%s keeps its parts, their names and how they merge',
+    async (_, first) => {
+      const message = `${first}Content-Type: multipart/mixed; boundary="x"
+MIME-Version: 1.0
+
+--x
+Content-Type: text/cloud-config
+Merge-Type: list(append)
+
+#cloud-config
+runcmd: [a]
+--x
+Content-Type: text/x-shellscript
+Content-Disposition: attachment; filename="mine.sh"
+
+#!/bin/sh
+--x--
+`
+      for (const text of [message, message.replaceAll('\n', '\r\n')]) {
+        const parts = await partsOf(writeUserData({ ...boot, own: own(text) }))
+        expect(parts).toHaveLength(7)
+        expect(parts[0]).toMatchObject({ type: 'text/cloud-config', merge: 'list(append)' })
+        expect(parts[1]).toMatchObject({ type: 'text/x-shellscript', name: 'mine.sh' })
+      }
+    },
+  )
+
+  test.each([
+    ['users: []\n', /cloud-init\/web\.yaml is no user-data/],
+    ['', /is no user-data/],
+    [Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be unpacked/],
+  ])('that cloud-init would not understand is refused, naming the file', (content, message) => {
+    expect(() => writeUserData({ ...boot, own: own(content) })).toThrow(message)
+  })
+})
+
+describe('user-data as a provider takes it', () => {
+  const text = 'x'.repeat(1000)
+  test('stays as it is where it fits', () => {
+    expect(packUserData(text, { maxBytes: 1000, gzip: true }).toString()).toBe(text)
+  })
+  test("is gzip'd where it does not", () => {
+    const packed = packUserData(text, { maxBytes: 999, gzip: true })
+    expect(gunzipSync(packed).toString()).toBe(text)
+  })
+  test.each([
+    [{ maxBytes: 999, gzip: false }, /1,000 bytes; the provider takes 999/],
+    [{ maxBytes: 10, gzip: true }, /1,000 bytes, gzip'd \d+ bytes; the provider takes 10/],
+  ])('is refused where it is too long for %o, saying the sizes', (limit, message) => {
+    expect(() => packUserData(text, limit)).toThrow(message)
+  })
+})

@@ -1,0 +1,112 @@
+import { chmod, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseMachineName } from '../../../../src/machine/name.ts'
+import { openFileInventory } from '../../../../src/state/inventory/file-inventory.ts'
+import { openInventoryCache, rememberInventories } from '../../../../src/state/inventory/cache.ts'
+
+const text = 'version: 1\nid: 4f0c2f6e\nmachines:\n  10:\n    driver: x\n  2:\n    driver: x\n'
+let folder = ''
+let cacheFolder = ''
+let file = ''
+/** How often an inventory was parsed: only then are drivers' options asked for. */
+let parsed = 0
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fleet-cache-'))
+  cacheFolder = join(folder, 'home', 'cache')
+  file = join(folder, 'machines.yaml')
+  parsed = 0
+  await writeFile(file, text)
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+/** What a command reads from an inventory. */
+const read = (path = file, build = 'one', remembered?: ReturnType<typeof rememberInventories>) =>
+  openFileInventory(path, {
+    async loadOptions() {
+      parsed += 1
+      return { optionsOf: () => undefined }
+    },
+    cache: openInventoryCache(cacheFolder, build, remembered),
+  }).read()
+
+const namesIn = async (...from: Parameters<typeof read>): Promise<string[]> => [
+  ...(await read(...from)).machines.keys(),
+]
+
+const cached = async (): Promise<string> =>
+  join(cacheFolder, (await readdir(cacheFolder))[0] ?? 'nothing is cached')
+
+describe('a cached inventory', () => {
+  it('is parsed once, in private, and again when its text changes', async () => {
+    expect([await namesIn(), await namesIn(), parsed]).toEqual([['10', '2'], ['10', '2'], 1])
+    expect((await stat(cacheFolder)).mode & 0o777).toBe(0o700)
+    expect((await stat(await cached())).mode & 0o777).toBe(0o600)
+    await writeFile(file, text.replace('  2:', '  3:'))
+    expect([await namesIn(), parsed]).toEqual([['10', '3'], 2])
+    expect(await readdir(cacheFolder)).toHaveLength(1)
+  })
+
+  it('says the same as a parsed one', async () => {
+    const [first, second] = [await read(), await read()]
+    expect(second).toStrictEqual(first)
+    expect(second.machines.get(parseMachineName('10'))).toEqual({ name: '10', driver: 'x' })
+  })
+
+  it('that this process has read is not looked up again, until its text changes', async () => {
+    const remembered = rememberInventories()
+    const names = async () => [...(await read(file, 'one', remembered)).machines.keys()]
+    await names()
+    expect([await names(), parsed]).toEqual([['10', '2'], 1]) // from the folder
+    await rm(cacheFolder, { recursive: true })
+    expect([await names(), parsed]).toEqual([['10', '2'], 1])
+    await writeFile(file, text.replace('  2:', '  3:'))
+    expect([await names(), parsed]).toEqual([['10', '3'], 2])
+  })
+
+  it.each<[string, (place: string) => Promise<unknown>]>([
+    ['cut short', async (place) => writeFile(place, (await readFile(place)).subarray(0, -9))],
+    [
+      'changed',
+      async (place) => writeFile(place, (await readFile(place, 'utf8')).replace('"x"', '"y"')),
+    ],
+    ['empty', (place) => writeFile(place, '')],
+    ['no JSON', (place) => writeFile(place, '\0\n{')],
+    ['open to others', (place) => chmod(place, 0o644)],
+    [
+      'a link',
+      async (place) => {
+        const elsewhere = join(folder, 'elsewhere')
+        await writeFile(elsewhere, await readFile(place), { mode: 0o600 })
+        await rm(place)
+        await symlink(elsewhere, place)
+      },
+    ],
+  ])('that is %s costs only time', async (_, damage) => {
+    await namesIn()
+    await damage(await cached())
+    expect([await namesIn(), parsed]).toEqual([['10', '2'], 2])
+    expect([await namesIn(), parsed]).toEqual([['10', '2'], 2])
+  })
+
+  it('of another build counts for nothing', async () => {
+    await namesIn(file, 'one')
+    expect([await namesIn(file, 'two'), parsed]).toEqual([['10', '2'], 2])
+  })
+
+  it('that cannot be written costs only time', async () => {
+    await writeFile(join(folder, 'home'), 'a file where the folder should be')
+    expect([await namesIn(), await namesIn(), parsed]).toEqual([['10', '2'], ['10', '2'], 2])
+  })
+
+  it('is forgotten when many others are read', async () => {
+    for (let index = 0; index < 20; index += 1) {
+      const other = join(folder, `${index}.yaml`)
+      await writeFile(other, text)
+      await namesIn(other)
+    }
+    expect(await readdir(cacheFolder)).toHaveLength(16)
+  })
+})

@@ -1,0 +1,271 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { UserError } from '../../../../src/errors.ts'
+import { parseMachineName } from '../../../../src/machine/name.ts'
+import { editInventoryText } from '../../../../src/state/yaml/edit-text.ts'
+import { parseInventoryDocument } from '../../../../src/state/inventory/document.ts'
+import { readPlainInventory } from '../../../../src/state/yaml/fast-yaml.ts'
+import { head } from '../../../support/inventory/edit-text.ts'
+import { timeProcessor } from '../../../support/process/processor-time.ts'
+
+/** What the whole parser says; undefined where it refuses. */
+function parseWhole(text: string): unknown {
+  try {
+    return parseInventoryDocument(text, 'f').data
+  } catch (error) {
+    if (error instanceof UserError) return undefined
+    throw error
+  }
+}
+
+/** Whether the text is plain; then both readers must agree on it. */
+function agrees(text: string): boolean {
+  const plain = readPlainInventory(text)
+  if (plain === undefined) return false
+  expect(plain.data).toStrictEqual(parseWhole(text))
+  return true
+}
+
+const machine = `  web-1: # ours
+    driver: ssh
+    labels: { role: web, "env": 'it''s', n: "1" }
+    options:
+      address: 10.0.0.1
+      user: "a\\\\b"
+      port: 22
+      share: 0.25
+      tags: [a, b c, {d: e}, []]
+    protected: true
+    host:
+      phase: ready
+
+      # keys
+      hostKeys:
+      - ssh-ed25519 AAAA+/==
+      key: SHA256:abc/+
+      created: 2026-01-01T00:00:00.000Z
+`
+
+describe('a plain inventory', () => {
+  it.each([
+    ['as fleet writes it', `${head}machines:\n${machine}`],
+    ['with lines of Windows', `${head}machines:\n${machine}`.replaceAll('\n', '\r\n')],
+    ['without a last line break', `${head}machines:\n${machine}`.trimEnd()],
+    ['with an empty one', `${head}machines: {} # none\n`],
+    ['with more after the machines', `machines:\n${machine}\n# of the version\n${head}`],
+    ['in deeper indentation', `${head}machines:\n${machine.replaceAll(/^ +/gm, '$&$&')}`],
+    [
+      'with names that are numbers',
+      `${head}machines:\n  10:\n    driver: x\n  2:\n    driver: x\n`,
+    ],
+  ])('%s is read as the whole parser reads it', (_, text) => {
+    expect(agrees(text)).toBe(true)
+  })
+
+  it('tells where the machines stand, in the order of the text', () => {
+    const text = `${head}machines:\n  10:\n    driver: x\n\n  # c\n  2:\n    driver: x\nx: y\n`
+    const { entries = [], end } = readPlainInventory(text) ?? {}
+    expect(entries.map(({ name, start }) => [name, text.slice(start, start + 4)])).toEqual([
+      ['10', '  10'],
+      ['2', '  2:'],
+    ])
+    expect(text.slice(end)).toBe('x: y\n')
+  })
+
+  it.each([
+    'a: &a b',
+    'a: *a',
+    'a: !x b',
+    'a: |\n  b',
+    'a: >\n  b',
+    'a: b\n  c',
+    'a: "b\n  c"',
+    'a: b\n b: c',
+    'a:\n    b: c\n  d: e',
+    'a:\n  - b: c',
+    'a: - b',
+    'a: b: c',
+    'a: b\na: c',
+    '? a\n: b',
+    '<<: b',
+    '__proto__: b',
+    '---\na: b',
+    'a: b\n...',
+    'a:\tb',
+    'a: ~',
+    'a: null',
+    'a: Yes\nb: TRUE',
+    'a: 0x1',
+    'a: 0o7',
+    'a: 1e3',
+    'a: -1',
+    'a: .5',
+    'a: 01',
+    'a: {b}',
+    'a: {b: }',
+    'a: {b: c,}',
+    'a: {b: c} d',
+    'a: "b"#c',
+    'a: b\rc: d',
+    `a: ${'['.repeat(50_000)}`,
+    '',
+    '# c',
+    '- a',
+  ])('%j is for the whole parser', (text) => {
+    expect(readPlainInventory(text)).toBeUndefined()
+  })
+
+  const fragments = [
+    ...[
+      'version: 1\n',
+      'machines:\n',
+      '  a:\n',
+      '    driver: x\n',
+      '\n',
+      '\r\n',
+      ' ',
+      '  ',
+      '\t',
+      '# c\n',
+      ' # c\n',
+    ],
+    ...[
+      'a: ',
+      'b: ',
+      '"a": ',
+      "'a': ",
+      '- ',
+      '? ',
+      ': ',
+      ':',
+      ', ',
+      ',',
+      '{',
+      '}',
+      '{ ',
+      ' }',
+      '[',
+      ']',
+      '"',
+      "'",
+      '\\',
+      '|',
+      '>',
+    ],
+    ...[
+      'a',
+      'b c',
+      '1',
+      '10',
+      '0x1',
+      '0o7',
+      '1.10',
+      '1.',
+      '1e3',
+      '-1',
+      '+1',
+      '.5',
+      '010',
+      'true',
+      'True',
+      'null',
+      'Null',
+      '~',
+      'no',
+    ],
+    ...[
+      '*a',
+      '&a ',
+      '!!x ',
+      '<<: ',
+      '---\n',
+      '...\n',
+      '%Y',
+      '=',
+      '/',
+      'a:b',
+      'a#b',
+      '#',
+      'é',
+      '\u00A0',
+      '\u2028',
+      '\uFEFF',
+      '😀',
+    ],
+    ...[
+      "''",
+      '""',
+      "'it''s'",
+      '"\\n"',
+      '"\\x41"',
+      '"\\ud83d"',
+      '2026-01-01',
+      '10.0.0.1',
+      '__proto__: ',
+      '`',
+      '@',
+      'a :',
+    ],
+  ]
+  const whole = `${head}machines:\n${machine}`
+  const mutated = fc
+    .array(fc.tuple(fc.nat(whole.length), fc.nat(6), fc.constantFrom(...fragments)), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    .map((cuts) =>
+      cuts.reduce((text, [at, cut, put]) => text.slice(0, at) + put + text.slice(at + cut), whole),
+    )
+  const composed = fc
+    .array(fc.constantFrom(...fragments), { maxLength: 14 })
+    .map((parts) => parts.join(''))
+  const inValue = composed.map((value) => `a: ${value}\n`)
+  const inFlow = composed.map((value) => `a: { b: ${value} }\n`)
+
+  it.each([
+    ['with something changed', mutated, 8000],
+    ['of any fragments', composed, 15_000],
+    ['with any value', inValue, 15_000],
+    ['with any value in braces', inFlow, 15_000],
+  ])(
+    '%s is read as the whole parser reads it, or not at all',
+    (_, texts, numRuns) => {
+      let plain = 0
+      fc.assert(
+        fc.property(texts, (text) => {
+          plain += Number(agrees(text))
+        }),
+        { numRuns },
+      )
+      expect(plain).toBeGreaterThan(numRuns / 100)
+    },
+    120_000,
+  )
+})
+
+describe('an inventory of 10,000 machines', () => {
+  const text = `${head}machines:\n${Array.from(
+    { length: 10_000 },
+    (_, index) => `  # of ${index}\n${machine.replace('web-1', `web-${index}`)}`,
+  ).join('\n')}`
+
+  it('is changed in one entry without a whole parse', async () => {
+    const name = parseMachineName('web-5000')
+    const { value, took } = await timeProcessor(() => {
+      const after = editInventoryText(text, name, { driver: 'x' }, 'f')
+      const removed = editInventoryText(text, name, undefined, 'f')
+      return { after, removed, added: editInventoryText(removed, name, { driver: 'x' }, 'f') }
+    })
+    const { after, removed, added } = value
+    // A whole parse takes ten seconds; six of the plain reader well under two.
+    expect(took).toBeLessThan(5000)
+    const [before, rest] = text.split('  # of 5000\n')
+    const [, behind] = text.split('  # of 5001\n')
+    expect(after).toBe(
+      `${before}  # of 5000\n  web-5000: # ours\n    driver: x\n\n  # of 5001\n${behind}`,
+    )
+    expect(rest?.startsWith('  web-5000:')).toBe(true)
+    expect(removed).toBe(`${before}  # of 5001\n${behind}`)
+    expect(added).toBe(`${before}  web-5000:\n    driver: x\n\n  # of 5001\n${behind}`)
+  })
+})

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { exitCodes } from '../../../../src/errors.ts'
+import { addresses, hostileInventories } from '../../../support/hostile/inventories.ts'
+import { type Deed, type Sandbox, openSandbox } from '../../../support/hostile/sandbox.ts'
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await openSandbox()
+})
+afterAll(() => sandbox[Symbol.asyncDispose]())
+
+/** What people, cron and editors run in a clone that they have just made. */
+const commands = [
+  'ls',
+  'check',
+  'inspect web-1',
+  'plan --timeout 2',
+  'apply --yes --accept-new --timeout 2',
+  'rm web-1 --yes',
+  'gc --yes',
+  'export ansible',
+  'export prometheus',
+  'export ssh-config',
+  'ssh-config',
+  'operator ls',
+  '__complete ssh w',
+  'ip web-1',
+  'stop web-2',
+].map((line) => line.split(' '))
+
+/** The least that a command takes in turn: each inventory sees so many of them. */
+const each = 4
+
+/** Hosts that entries name, and the APIs of providers. */
+const mayDial = new RegExp(
+  `^(?:${addresses.map((one) => one.replaceAll('.', String.raw`\.`)).join('|')}|(?:ec2|sts)\\.[a-z0-9-]+\\.amazonaws\\.com|management\\.azure\\.com|login\\.microsoftonline\\.com|cloud\\.debian\\.org|.*docker\\.sock)(?::\\d+)?$`,
+)
+
+/** Questions alone. */
+const mayRun =
+  /^(?:VBoxManage (?:--version|list \w+|showvminfo [0-9a-f-]{36} --machinereadable|getextradata [0-9a-f-]{36} enumerate)|qemu-[\w-]+ --version|git .*|az account .*)$/
+
+/** What a deed has in it that no command should do. */
+function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readonly string[] {
+  // This computer is looked at as any host is, where an entry names it.
+  const mayLook = inventory.includes('driver: local')
+  return [
+    ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
+    ...(took < 5000 ? [] : [`took ${took} ms`]),
+    ...dialled.filter((one) => !mayDial.test(one)).map((one) => `dialled ${one}`),
+    ...ran
+      .filter((one) => !mayRun.test(one) && !(mayLook && one === 'sh -s'))
+      .map((one) => `ran ${one}`),
+  ]
+}
+const codes = new Set<number>(Object.values(exitCodes))
+
+test('no command does what a hostile inventory wants', { timeout: 900_000 }, async () => {
+  const inventories = hostileInventories(260, 20_260_101)
+  expect(inventories.length).toBeGreaterThan(300)
+  const before = (await sandbox.look()).join('\n')
+  let taken = 0
+  for (const [index, { what, text }] of inventories.entries()) {
+    for (let turn = 0; turn < each; turn++) {
+      const words = commands[(index * each + turn) % commands.length] ?? []
+      const deed = await sandbox.run(text, ...words)
+      const harm = [...findHarm(deed, text)]
+      if ((await sandbox.look()).join('\n') !== before) harm.push('changed files')
+      if (harm.length > 0) {
+        const shown = [text.slice(0, 3000), deed.output.slice(-3000)].join('\n')
+        throw new Error(`${what}: fleet ${words.join(' ')} ${harm.join(', ')}:\n${shown}`)
+      }
+      if (words[0] !== '__complete' && deed.code !== exitCodes.inventory) taken++
+    }
+  }
+  // Or this would test nothing but the check of the file.
+  expect(taken).toBeGreaterThan(inventories.length)
+})

@@ -1,0 +1,120 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseInventoryDocument } from '../../../../src/state/inventory/document.ts'
+import { mergeLines } from '../../../../src/state/merge/git.ts'
+import { mergeInventories } from '../../../../src/state/merge/merge-inventories.ts'
+import {
+  editText,
+  fleet,
+  label,
+  ready,
+  remove,
+  type Change,
+} from '../../../support/inventory/edit-text.ts'
+
+const merge = (ours: string, theirs: string, base = fleet) =>
+  mergeInventories({ base, ours, theirs }, (versions) => mergeLines(versions, process.env))
+
+const dataOf = (text: string): unknown => parseInventoryDocument(text, '').data
+
+/** One thing that a writer does; to a machine that is not there it adds it. */
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.constant(ready),
+  fc.constant(remove),
+  fc
+    .record({ env: fc.constantFrom('prod', 'test'), rack: fc.constantFrom('1', '2') })
+    .map((labels) => label(labels)),
+)
+const edits = (names: readonly string[]) =>
+  fc.array(fc.tuple(fc.constantFrom(...names), change), { maxLength: 5 })
+
+const apply = (text: string, changes: readonly (readonly [string, Change])[]): string =>
+  changes.reduce((before, [name, change]) => editText(before, name, change), text)
+
+describe('merging inventories', () => {
+  it('of two writers to different machines gives what one writer would have made', async () => {
+    const ours = ['api-1', 'web-1', 'web-3', 'web-5', 'aaa']
+    const theirs = ['db-1', 'web-2', 'web-4', 'api-2', 'aab']
+    await fc.assert(
+      fc.asyncProperty(edits(ours), edits(theirs), async (mine, yours) => {
+        const merged = await merge(apply(fleet, mine), apply(fleet, yours))
+        expect(merged.conflicts).toEqual([])
+        expect(dataOf(merged.text)).toEqual(dataOf(apply(apply(fleet, mine), yours)))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('keeps comments and gaps of both, and comes out the same either way round', async () => {
+    const ours = editText(fleet, 'web-2', ready).replace('  web-2:', '  # ours\n  web-2:')
+    const theirs = editText(fleet, 'web-3', ready).replace('  web-3:', '  # theirs\n  web-3:')
+    const { text } = await merge(ours, theirs)
+    expect((await merge(theirs, ours)).text).toBe(text)
+    expect(text).toContain('\n\n  # ours\n  web-2:\n')
+    expect(text).toContain('\n\n  # theirs\n  web-3:\n')
+  })
+
+  it('merges what both did to one machine, key by key', async () => {
+    const ours = editText(fleet, 'api-1', label({ env: 'prod' }))
+    const theirs = editText(editText(fleet, 'api-1', label({ rack: '2' })), 'db-1', remove)
+    const { text, conflicts } = await merge(ours, theirs)
+    expect(conflicts).toEqual([])
+    expect(text).toBe(
+      editText(editText(fleet, 'api-1', label({ env: 'prod', rack: '2' })), 'db-1', remove),
+    )
+  })
+
+  it('takes operators of both', async () => {
+    const base = fleet.replace('machines:', 'operators:\n  ana: ssh-ed25519 AAAA\nmachines:')
+    const add = (name: string) =>
+      base.replace('machines:', `  ${name}: ssh-ed25519 AAAB\nmachines:`)
+    const { text, conflicts } = await merge(add('bo'), add('cy'), base)
+    expect(conflicts).toEqual([])
+    expect(text).toContain(
+      '  ana: ssh-ed25519 AAAA\n  cy: ssh-ed25519 AAAB\n  bo: ssh-ed25519 AAAB\nmachines:',
+    )
+  })
+
+  it.each<[string, Change, Change, string]>([
+    [
+      'two hosts of one name',
+      (entry) => ({
+        ...entry,
+        host: { phase: 'ready', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11', id: 'i-1' },
+      }),
+      (entry) => ({
+        ...entry,
+        host: { phase: 'ready', token: '0b7d2f6e-3c1a-4d58-8e21-9f4a5c6b7d10', id: 'i-2' },
+      }),
+      'web-9 is two hosts, i-1 and i-2: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+    ],
+    [
+      'one name for different machines',
+      (entry) => ({ ...entry, protected: true }),
+      label({ a: 'b' }),
+      'both sides added web-9, and differ in protected, labels',
+    ],
+  ])('leaves %s to a person', async (_, ours, theirs, why) => {
+    const merged = await merge(editText(fleet, 'web-9', ours), editText(fleet, 'web-9', theirs))
+    expect(merged.conflicts).toEqual([why])
+    expect(merged.text.match(/^(?:<{7} ours|={7}|>{7} theirs)$/gm)).toHaveLength(3)
+  })
+
+  it('leaves a removed machine that the other side changed to a person, but not for a fact of its host', async () => {
+    const ours = editText(fleet, 'api-1', remove)
+    const changed = await merge(ours, editText(fleet, 'api-1', label({ env: 'prod' })))
+    expect(changed.conflicts).toEqual(['one side removed api-1, and the other changed it'])
+    const looked = editText(fleet, 'api-1', (entry) => ({
+      ...entry,
+      host: { phase: 'ready', address: '10.0.0.9' },
+    }))
+    expect(await merge(ours, looked)).toEqual({ text: ours, conflicts: [] })
+  })
+
+  it('takes over machines into an inventory that had none, and leaves none where all went', async () => {
+    const empty = fleet.replace(/machines:[^]*/, 'machines: {}\n')
+    const [one, two] = [editText(empty, 'a', ready), editText(empty, 'b', ready)]
+    expect((await merge(one, two, empty)).text).toBe(editText(one, 'b', ready))
+    expect((await merge(empty, one, one)).text).toBe(empty)
+  })
+})

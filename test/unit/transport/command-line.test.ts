@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process'
+import { array, assert, property, string } from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { shellLine } from '../../../src/transport/command-line.ts'
+import { exitCodeOf } from '../../../src/transport/exit-code.ts'
+
+const printWords = (words: readonly string[]) => shellLine(['printf', String.raw`%s\0`, ...words])
+
+describe.skipIf(process.platform === 'win32')('a command line', () => {
+  test.each(['sh', 'bash'])('reaches the program unchanged through %s', (shell) => {
+    const word = string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''))
+    assert(
+      property(array(word, { minLength: 1, maxLength: 6 }), (words) => {
+        const output = execFileSync(shell, ['-c', printWords(words)], { encoding: 'utf8' })
+        expect(output.split('\0').slice(0, -1)).toEqual(words)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('is plain where nothing needs quotes', () => {
+    expect(shellLine(['docker', 'run', '--name=a', 'bb:1', 'it is'])).toBe(
+      "docker run --name=a bb:1 'it is'",
+    )
+    expect(shellLine({ shell: 'a | b' })).toBe('a | b')
+  })
+})
+
+test('an exit code is what a shell would report', () => {
+  expect(exitCodeOf({ code: 3 })).toBe(3)
+  expect(exitCodeOf({ signal: 'KILL' })).toBe(137)
+  expect(exitCodeOf({ signal: 'TERM' })).toBe(143)
+})

@@ -1,0 +1,201 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseDestination } from '../../../src/transport/ssh/destination.ts'
+import { resolveSshConfig } from '../../../src/transport/ssh/config.ts'
+
+describe('a destination', () => {
+  test.each([
+    ['host', { host: 'host' }],
+    ['ana@host', { user: 'ana', host: 'host' }],
+    ['ana@host:2222', { user: 'ana', host: 'host', port: 2222 }],
+    ['10.0.0.1:22', { host: '10.0.0.1', port: 22 }],
+    ['::1', { host: '::1' }],
+    ['[::1]', { host: '::1' }],
+    ['[::1]:2222', { host: '::1', port: 2222 }],
+    ['ana@[2001:db8::1]', { user: 'ana', host: '2001:db8::1' }],
+    ['ana@2001:db8::1', { user: 'ana', host: '2001:db8::1' }],
+    ['ana@realm@host', { user: 'ana@realm', host: 'host' }],
+    ['ssh://ana@host:2222/', { user: 'ana', host: 'host', port: 2222 }],
+  ])('%s', (text, expected) => {
+    expect(parseDestination(text)).toEqual(expected)
+  })
+
+  test.each([
+    '',
+    '@host',
+    'ana@',
+    '-oProxyCommand=x',
+    'ana@-x',
+    '-l@host',
+    'host:',
+    'host:0',
+    'host:65536',
+    'host:ssh',
+    '[::1',
+    '[::1]:',
+    '[]',
+    'a b',
+    'a:b:c',
+    'host\nhost',
+    'ana@host/path',
+    '[host',
+    'a@b]:22',
+  ])('%j is refused', (text) => {
+    expect(() => parseDestination(text)).toThrow(expect.objectContaining({ kind: 'usage' }))
+  })
+})
+
+describe("ssh's configuration", () => {
+  let home: string
+  let env: Record<string, string | undefined>
+
+  const inSsh = (name: string) => join(home, '.ssh', name)
+
+  beforeAll(async () => {
+    home = await mkdtemp(join(tmpdir(), 'ssh-config-'))
+    env = { HOME: home, PATH: process.env['PATH'], ZONE: 'eu' }
+    await mkdir(join(home, '.ssh/keys'), { recursive: true })
+    for (const key of [
+      'id_ecdsa',
+      'own',
+      'own-cert.pub',
+      'agent.sock',
+      'my hosts',
+      'the-alias',
+      'keys/ana@web.example',
+      'keys/tokens-eu-alias-%-2200',
+    ])
+      await writeFile(join(home, '.ssh', key), '')
+    await writeFile(
+      join(home, '.ssh/config'),
+      `
+      Host web
+        HostName %h.example
+        User ana
+        Port 2200
+        IdentityFile ~/.ssh/own
+        IdentityFile ~/.ssh/absent
+        IdentityFile %d/.ssh/keys/%r@%h
+      Host tokens
+        Port 2200
+        HostKeyAlias alias
+        IdentityFile ~/.ssh/keys/%n-\${ZONE}-%k-%%-%p
+        IdentityFile ~/.ssh/\${UNSET}own
+      Host far
+        ProxyJump me@jump:2022,[::1]:23
+      Host none
+        ProxyJump none
+        ProxyCommand none
+      Host odd
+        ProxyCommand nc %h %p
+      Host known
+        HostKeyAlias the-alias
+        UserKnownHostsFile ~/.ssh/known_hosts "~/.ssh/my hosts" %d/.ssh/%k
+        CertificateFile ~/.ssh/own-cert.pub
+        IdentityAgent ~/.ssh/agent.sock
+      Host variable
+        IdentityAgent $MY_AGENT
+      Host no-agent
+        IdentityAgent none
+      Host usual-agent
+        IdentityAgent SSH_AUTH_SOCK
+      `,
+    )
+  })
+  afterAll(() => rm(home, { recursive: true }))
+
+  test('expands tokens and variables in the names of key files', async () => {
+    const { identityFiles } = await resolveSshConfig('tokens', env)
+    expect(identityFiles).toEqual([join(home, '.ssh/keys/tokens-eu-alias-%-2200')])
+  })
+
+  test('gives address, user, port and the keys that exist', async () => {
+    expect(await resolveSshConfig('web', env)).toMatchObject({
+      address: 'web.example',
+      user: 'ana',
+      port: 2200,
+      identityFiles: [join(home, '.ssh/own'), join(home, '.ssh/keys/ana@web.example')],
+    })
+  })
+
+  test('tells where host keys are known, and of agents and certificates', async () => {
+    const { knownHosts, ...known } = await resolveSshConfig('known', env)
+    expect(known).toMatchObject({
+      certificateFiles: [inSsh('own-cert.pub')],
+      agent: inSsh('agent.sock'),
+    })
+    expect(knownHosts?.alias).toBe('the-alias')
+    expect(knownHosts?.files).toEqual([
+      ...['known_hosts', 'my hosts', 'the-alias'].map(inSsh),
+      ...['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
+    ])
+    expect(await resolveSshConfig('variable', env)).toMatchObject({ agent: '$MY_AGENT' })
+    expect(await resolveSshConfig('no-agent', env)).toMatchObject({ agent: 'none' })
+    for (const name of ['usual-agent', 'web'])
+      expect(await resolveSshConfig(name, env)).not.toHaveProperty('agent')
+  })
+
+  test('gives way to what is typed', async () => {
+    expect(await resolveSshConfig('bob@web:23', env)).toMatchObject({
+      address: 'web.example',
+      user: 'bob',
+      port: 23,
+    })
+  })
+
+  test('knows hosts that it does not name', async () => {
+    expect(await resolveSshConfig('10.0.0.1', env)).toMatchObject({
+      address: '10.0.0.1',
+      user: userInfo().username,
+      port: 22,
+      identityFiles: [join(home, '.ssh/id_ecdsa')],
+    })
+  })
+
+  test.each(['::1', '[::1]', 'ana@[::1]:22'])('takes the IPv6 address %s', async (text) => {
+    expect(await resolveSshConfig(text, env)).toMatchObject({ address: '::1', port: 22 })
+  })
+
+  test('names jump hosts', async () => {
+    expect(await resolveSshConfig('far', env)).toMatchObject({
+      proxyJump: ['me@jump:2022', '[::1]:23'],
+    })
+    expect(await resolveSshConfig('none', env)).not.toHaveProperty('proxyJump')
+  })
+
+  test('says that it runs no ProxyCommand', async () => {
+    await expect(resolveSshConfig('odd', env)).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: expect.stringContaining('ProxyCommand'),
+      hint: expect.stringContaining('ProxyJump'),
+    })
+  })
+
+  test('tells of a mistake in the file in the words of ssh', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'ssh-config-'))
+    await mkdir(join(other, '.ssh'))
+    await writeFile(join(other, '.ssh/config'), 'Nonsense yes\n')
+    await expect(resolveSshConfig('web', { ...env, HOME: other })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('nonsense'),
+    })
+    await rm(other, { recursive: true })
+  })
+
+  test('is not needed where there is no ssh', async () => {
+    const bare = { HOME: home, PATH: join(home, 'empty'), USER: 'eve' }
+    expect(await resolveSshConfig('web', bare)).toEqual({
+      address: 'web',
+      user: 'eve',
+      port: 22,
+      identityFiles: [],
+    })
+    expect(await resolveSshConfig('bob@[::1]:23', bare)).toMatchObject({
+      address: '::1',
+      port: 23,
+      user: 'bob',
+    })
+  })
+})

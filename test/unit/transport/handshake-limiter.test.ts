@@ -1,0 +1,24 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { createGates } from '../../../src/transport/ssh/handshake-limiter.ts'
+
+test('a gate lets its number in, the rest in order, and others have their own', async () => {
+  const enter = createGates(2)
+  const inside: string[] = []
+  const visit = async (name: string, gate: string) => {
+    const leave = await enter(gate)
+    inside.push(name)
+    return leave
+  }
+  const [a, , c, d] = ['a', 'b', 'c', 'd'].map((name) => visit(name, 'near'))
+  void visit('e', 'far')
+  await turn()
+  expect(inside).toEqual(['a', 'b', 'e'])
+  ;(await a)?.()
+  await turn()
+  expect(inside).toEqual(['a', 'b', 'e', 'c'])
+  ;(await c)?.()
+  ;(await d)?.()
+  const again = await Promise.all([visit('f', 'near'), visit('g', 'far')])
+  expect(again).toHaveLength(2)
+})

@@ -1,0 +1,49 @@
+import { generateKeyPairSync } from 'node:crypto'
+import ssh2 from 'ssh2'
+import { expect, test } from 'vitest'
+import { followUserAuth } from '../../../src/transport/ssh/user-auth.ts'
+import { chooseAlgorithm, privateKeyFrom } from '../../../src/transport/ssh/keys/key.ts'
+import { wireString } from '../../../src/transport/ssh/wire-format.ts'
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const rsa = privateKeyFrom(privateKey)
+
+test.each([
+  [['ssh-rsa', 'rsa-sha2-256', 'rsa-sha2-512'], 'rsa-sha2-512'],
+  [['rsa-sha2-256'], 'rsa-sha2-256'],
+  [['ssh-rsa', 'ssh-ed25519'], undefined],
+  [[], undefined],
+])(
+  'an RSA key is offered to a server that takes %j by %s, never with SHA-1',
+  (server, expected) => {
+    const offer = rsa && chooseAlgorithm(rsa, server)
+    expect(offer?.signature).toBe(expected)
+    expect(offer?.offered).toBe(expected)
+  },
+)
+
+test('a certificate of an RSA key is offered by its own algorithm', () => {
+  const type = 'ssh-rsa-cert-v01@openssh.com'
+  const fields = [type, 'nonce', 'e', 'n'].map(wireString)
+  expect(chooseAlgorithm({ type, blob: Buffer.concat(fields) }, ['rsa-sha2-256'])).toEqual({
+    offered: 'rsa-sha2-256-cert-v01@openssh.com',
+    signature: 'rsa-sha2-256',
+  })
+})
+
+test('ssh2 has inside what a login makes use of', () => {
+  const client = new ssh2.Client()
+  client.on('error', () => {})
+  client.connect({ host: '127.0.0.1', port: 1, username: 'x', password: 'x', readyTimeout: 0 })
+  const auth = followUserAuth(client)
+  expect(auth.progress()).toEqual({ left: undefined, partial: false })
+  expect(auth.signatureAlgorithms()).toEqual([])
+  const { _protocol: inside } = client as unknown as { _protocol: object }
+  expect(inside).toMatchObject({
+    _authsQueue: [],
+    _cipher: { allocPacket: expect.any(Function), encrypt: expect.any(Function) },
+    _handlers: { EXT_INFO: expect.any(Function), USERAUTH_FAILURE: expect.any(Function) },
+  })
+  expect(client).toHaveProperty('_remoteVer')
+  client.destroy()
+})

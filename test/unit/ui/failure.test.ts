@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { UserError } from '../../../src/errors.ts'
+import { failureCodeOf, writeFailure, writeFailures } from '../../../src/ui/failure.ts'
+import { pipeIo } from '../../support/fake-io.ts'
+
+const bug = new TypeError('x is undefined')
+const asFailure = new UserError('bug', bug.message, { machine: 'web-1', cause: bug })
+const failures = [
+  { machine: { name: 'web-1' }, error: asFailure },
+  { machine: { name: 'web-2' }, error: new UserError('unreachable', 'refused') },
+]
+
+test('a bug met on one of many machines is told as one, with its stack', () => {
+  const { io, said } = pipeIo()
+  writeFailures(io, failures, { of: 3, json: false })
+  expect(said().slice(0, 3)).toEqual([
+    'fleet: 2 of 3 machines failed',
+    '  web-1: this is a bug in fleet; please report it with the lines below',
+    'TypeError: x is undefined',
+  ])
+  expect(said().at(-1)).toBe('  web-2: refused')
+})
+
+test('a bug is exit code 70, and in JSON of the kind bug, with its stack', () => {
+  const { io, said } = pipeIo()
+  writeFailure(io, asFailure, true)
+  writeFailure(io, bug, true)
+  const [of, alone] = said().map((line) => JSON.parse(line) as unknown)
+  expect(of).toEqual({ error: { kind: 'bug', message: bug.stack, machine: 'web-1' } })
+  expect(alone).toEqual({ error: { kind: 'bug', message: bug.stack } })
+  expect([failureCodeOf(asFailure, 125), failureCodeOf(bug)]).toEqual([70, 70])
+})
+
+const unreachable = (name: string, address: string, why = 'nothing listens there') => ({
+  machine: { name, host: { address } },
+  error: new UserError('unreachable', `cannot reach ${name} at ${address}:22: ${why}`, {
+    machine: name,
+    hint: `is sshd running? See how it is: fleet status ${name}`,
+  }),
+})
+
+const told = (failures: ReturnType<typeof unreachable>[], of: number) => {
+  const { io, said } = pipeIo()
+  writeFailures(io, failures, { of, json: false })
+  return said()
+}
+
+describe('failures of several machines', () => {
+  test('of one cause are one line, with one hint for all', () => {
+    const failures = ['web-1', 'web-2', 'web-3'].map((name, index) =>
+      unreachable(name, `192.0.2.${index + 1}`),
+    )
+    const other = unreachable('db', '192.0.2.9', 'there is no route to it')
+    expect(told([...failures, other], 5)).toEqual([
+      'fleet: 4 of 5 machines failed',
+      '  3 machines: cannot reach the host: nothing listens there: web-1..web-3',
+      '    is sshd running? See how it is: fleet status web-1 web-2 web-3',
+      '  db: cannot reach db at 192.0.2.9:22: there is no route to it',
+      '    is sshd running? See how it is: fleet status db',
+    ])
+    expect(told(failures, 3).slice(0, 2)).toEqual([
+      'fleet: 3 of 3 machines failed',
+      '  all 3 machines: cannot reach the host: nothing listens there',
+    ])
+  })
+
+  test('are told with a hint that fits in a line, however many they are', () => {
+    const failures = Array.from({ length: 920 }, (_, index) =>
+      unreachable(`web-${index}`, `2001:db8::${index.toString(16)}`),
+    )
+    expect(told(failures, 920)).toEqual([
+      'fleet: 920 of 920 machines failed',
+      '  all 920 machines: cannot reach the host: nothing listens there',
+      '    is sshd running? See how it is: fleet status NAME',
+    ])
+  })
+})
