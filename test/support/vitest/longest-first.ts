@@ -3,17 +3,17 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Files that take minutes, the longest first: begun with last, they would run alone in the end. */
 const long = [
   'e2e/qemu',
-  'lab/virtualbox-driver',
+  'lab/virtualbox/driver',
   'e2e/aws-crash',
-  'lab/virtualbox-crash',
-  'lab/qemu-driver',
+  'lab/virtualbox/crash',
+  'lab/qemu/driver',
   'contract/virtualbox-driver',
   'e2e/virtualbox',
-  'lab/aws-driver',
+  'lab/aws/driver',
   'e2e/aws',
   'e2e/azure',
   'contract/driver',
-  'lab/azure-crash',
+  'lab/azure/crash',
   'contract/qemu-driver',
 ]
 

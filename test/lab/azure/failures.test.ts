@@ -1,0 +1,773 @@
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { setLogLevel } from '@azure/logger'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { UserError } from '../../../src/errors.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { type Fault, operationOf } from '../../support/azure/azure.ts'
+import {
+  type DriverSeat,
+  fleetId,
+  newAttempt,
+  seatDriver,
+  userData,
+} from '../../support/azure/driver-seat.ts'
+import { testDescribed } from '../../support/azure/described.ts'
+import { type Exchange, Refusal } from '../../support/azure/exchange.ts'
+
+let seat: DriverSeat
+const exchanges: Exchange[] = []
+
+beforeEach(async () => {
+  seat = await seatDriver()
+})
+afterEach(async () => {
+  exchanges.push(...seat.azure.exchanges)
+  await seat[Symbol.asyncDispose]()
+})
+
+const failureOf = async (work: Promise<unknown>): Promise<UserError> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (error instanceof UserError) return error
+  throw new Error(`expected a UserError, not ${String(error)}`)
+}
+
+const attempt = (given: Record<string, unknown> = {}) =>
+  seat.attempt(newAttempt(seat.options(given)))
+
+const puts = () => seat.azure.exchanges.filter(({ request }) => request.method === 'PUT')
+
+/** A network of yours, in a group of yours. */
+function addNetwork(location = 'westeurope', prefix = '10.1.0.0/24'): void {
+  const { azure } = seat
+  azure.addGroup('net')
+  const id = `/subscriptions/${azure.subscription}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/main`
+  const subnet = { name: 'hosts', id: `${id}/subnets/hosts`, properties: { addressPrefix: prefix } }
+  azure.store.resources.set(id.toLowerCase(), {
+    body: {
+      id,
+      name: 'main',
+      type: 'Microsoft.Network/virtualNetworks',
+      location,
+      properties: { addressSpace: { addressPrefixes: [prefix] }, subnets: [subnet] },
+    },
+    busy: false,
+    secrets: {},
+  })
+}
+
+describe('what cannot be made is refused before anything is', () => {
+  test.each<[string, Record<string, unknown>, RegExp, RegExp]>([
+    ['an unknown location', { location: 'westeurop' }, /no location westeurop/, /westeurope\?/],
+    [
+      'a location without the size',
+      { location: 'eastus2' },
+      /no size Standard_B2als_v2 in eastus2/,
+      /size/,
+    ],
+    ['a mistyped size', { size: 'Standard_B2als_v3' }, /no size/, /Standard_B2als_v2\?/],
+    ['a restricted size', { size: 'Standard_NC24' }, /not available to the subscription/, /--size/],
+    [
+      'a zone without the size',
+      { size: 'Standard_D2s_v5', zone: '3' },
+      /zone 3.*only in 1, 2/,
+      /--zone/,
+    ],
+    ['spot of a size that has none', { size: 'Standard_A1_v2', spot: true }, /no spot/, /--size/],
+    [
+      'a premium disk for a size that takes none',
+      { size: 'Standard_A1_v2', diskType: 'Premium_LRS' },
+      /premium/,
+      /--disk-type/,
+    ],
+    [
+      'Trusted Launch of a size that has none',
+      { size: 'Standard_M8ms', securityType: 'TrustedLaunch' },
+      /Standard_M8ms does not support Trusted Launch/,
+      /--security-type/,
+    ],
+    [
+      'Trusted Launch of a size of generation 1',
+      { size: 'Standard_A1_v2', securityType: 'TrustedLaunch' },
+      /does not support Trusted Launch/,
+      /--size/,
+    ],
+    [
+      'encryption at host of a size that has none',
+      { size: 'Standard_A1_v2', encryptionAtHost: true },
+      /does not support encryption at host/,
+      /--size/,
+    ],
+    [
+      'an image that is not there',
+      { image: 'Debian:debian-99:99:latest' },
+      /no image Debian:debian-99/,
+      /az vm image/,
+    ],
+    [
+      'an image for another architecture',
+      { size: 'Standard_B2pls_v2', image: 'Debian:debian-13:13-gen2:latest' },
+      /for x64.*is Arm64/,
+      /--image/,
+    ],
+    [
+      'an image of another generation',
+      { size: 'Standard_A1_v2', image: 'Debian:debian-13:13-gen2:latest' },
+      /generation V2.*V1 only/,
+      /--image/,
+    ],
+    [
+      'an image of another subscription',
+      { image: '/subscriptions/x/resourceGroups/g/providers/Microsoft.Compute/images/i' },
+      /no image of this subscription/,
+      /galleries/,
+    ],
+    ['an image of yours that is gone', { image: 'OWN' }, /there is no image/, /--image/],
+    [
+      'more cores than the quota has',
+      { size: 'Standard_D64s_v5' },
+      /quota standardDSv5Family.*0 of 10 in use, 64 needed/,
+      /portal/,
+    ],
+    [
+      'a group that is not there',
+      { resourceGroup: 'nowhere' },
+      /no resource group nowhere/,
+      /--resource-group/,
+    ],
+    [
+      'a network that is not there',
+      { subnet: 'net/other/hosts' },
+      /no virtual network other/,
+      /--subnet/,
+    ],
+    ['a subnet that is not there', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
+    ['a subnet of no group', { subnet: 'main/hosts' }, /names no resource group/, /GROUP/],
+    [
+      'a private host that nothing could reach',
+      { privateOnly: true },
+      /nothing could reach/,
+      /--subnet/,
+    ],
+    [
+      'a DNS label without an address',
+      { privateOnly: true, subnet: 'net/main/hosts', dnsLabel: 'abc' },
+      /needs a public address/,
+      /--dns-label/,
+    ],
+    [
+      'another subscription',
+      { subscription: '00000000-0000-0000-0000-000000000000' },
+      /no such subscription/,
+      /--tenant/,
+    ],
+  ])('%s', async (_, given, message, hint) => {
+    addNetwork()
+    const own = `/subscriptions/${seat.azure.subscription}/resourceGroups/net/providers/Microsoft.Compute/images/i`
+    const error = await failureOf(attempt(given['image'] === 'OWN' ? { image: own } : given))
+    expect(error.kind).toBe('usage')
+    expect(error.message).toMatch(message)
+    expect(error.hint).toMatch(hint)
+    expect(puts()).toEqual([])
+  })
+
+  test.each<[string, string, string, RegExp]>([
+    ['in another location', 'northeurope', '10.1.0.0/24', /is in northeurope, not in westeurope/],
+    ['that is full', 'westeurope', '10.1.0.0/30', /is full/],
+  ])('a network %s', async (_, location, prefix, message) => {
+    addNetwork(location, prefix)
+    const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
+    expect(error.message).toMatch(message)
+    expect(puts()).toEqual([])
+  })
+})
+
+const rule = (name: string, priority: number, properties: object) => ({
+  name,
+  properties: { direction: 'Inbound', priority, protocol: 'Tcp', access: 'Allow', ...properties },
+})
+const ssh = { destinationPortRange: '22', sourceAddressPrefix: '*' }
+
+/** Notes of a plan for a host in a subnet with these rules. */
+async function notesWith(securityRules: readonly object[], given: Record<string, unknown> = {}) {
+  addNetwork()
+  const { store, subscription } = seat.azure
+  const id = `/subscriptions/${subscription}/resourceGroups/net/providers/Microsoft.Network/networkSecurityGroups/guard`
+  const type = 'Microsoft.Network/networkSecurityGroups'
+  store.resources.set(id.toLowerCase(), {
+    body: { id, name: 'guard', type, location: 'westeurope', properties: { securityRules } },
+    busy: false,
+    secrets: {},
+  })
+  const network = [...store.resources.values()].find(({ body }) => body.name === 'main')
+  const [subnet] = (network?.body.properties['subnets'] ?? []) as { properties: object }[]
+  Object.assign(subnet?.properties ?? {}, { networkSecurityGroup: { id } })
+  const wish = {
+    name: 'web-1' as MachineName,
+    token: '0123456789abcdef',
+    tags: {},
+    resources: {},
+  }
+  const options = seat.options({ subnet: 'net/main/hosts', ...given })
+  return (await seat.driver.lifecycle?.plan(wish, options, seat.call()))?.notes.join('\n') ?? ''
+}
+
+describe('the security group of a subnet', () => {
+  const told =
+    'the security group guard of the subnet does not let SSH through from 198.51.100.7/32'
+
+  test.each<[string, boolean, readonly object[], Record<string, unknown>]>([
+    ['without rules', true, [], {}],
+    ['that lets SSH in from everywhere', false, [rule('ssh', 300, ssh)], {}],
+    [
+      'that denies it first',
+      true,
+      [rule('ssh', 300, ssh), rule('no', 200, { ...ssh, access: 'Deny', protocol: '*' })],
+      {},
+    ],
+    [
+      'that lets in a range which has the address',
+      false,
+      [
+        rule('office', 300, {
+          destinationPortRanges: ['80', '20-30'],
+          sourceAddressPrefixes: ['192.0.2.1', '198.51.100.0/24'],
+        }),
+      ],
+      {},
+    ],
+    [
+      'that lets in another range',
+      true,
+      [rule('office', 300, { destinationPortRange: '*', sourceAddressPrefix: '192.0.2.0/24' })],
+      {},
+    ],
+    ['where SSH comes from a private network', false, [], { sshCidr: '10.9.0.0/16' }],
+    ['where the host is private', false, [], { privateOnly: true }],
+  ])('%s: told %s', async (_, isTold, rules, given) => {
+    const notes = await notesWith(rules, given)
+    expect(notes.includes(told)).toBe(isTold)
+    expect(notes.includes('guard')).toBe(isTold)
+  })
+})
+
+describe('what is yours is used', () => {
+  test('a subnet, without a public address', async () => {
+    addNetwork()
+    const host = await attempt({ subnet: 'net/main/hosts', privateOnly: true })
+    expect(host.address).toMatch(/^10\.0\.0\./)
+    expect(host.resources).toMatchObject({ access: 'private' })
+    const made = puts().map(({ request }) => operationOf(request))
+    expect(made).not.toContain('PUT Microsoft.Network/virtualNetworks')
+    expect(made).not.toContain('PUT Microsoft.Network/publicIPAddresses')
+    await seat.remove(host)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('a registration is asked for with consent alone', async () => {
+    seat.azure.registrations.set('Microsoft.Network', 'NotRegistered')
+    const error = await failureOf(attempt())
+    expect(error).toMatchObject({
+      kind: 'usage',
+      hint: expect.stringContaining('--register-providers') as string,
+    })
+    expect(seat.azure.registrations.get('Microsoft.Network')).toBe('NotRegistered')
+    await attempt({ registerProviders: true })
+    expect(seat.azure.registrations.get('Microsoft.Network')).toBe('Registered')
+    expect(seat.steps.join()).toContain('registering Microsoft.Network')
+  })
+})
+
+describe('a refusal of Azure tells what to do', () => {
+  test.each<[number, string, string, string, RegExp]>([
+    [409, 'SkuNotAvailable', 'not available', 'usage', /--zone/],
+    [409, 'OperationNotAllowed', 'exceeding approved quota', 'usage', /portal/],
+    [403, 'RequestDisallowedByPolicy', 'policy', 'usage', /exemption/],
+    [403, 'AuthorizationFailed', 'no authorization', 'credentials', /role/],
+    [403, 'LinkedAuthorizationFailed', 'no authorization', 'credentials', /role/],
+    [409, 'MissingSubscriptionRegistration', 'not registered', 'usage', /--register-providers/],
+    [409, 'ScopeLocked', 'locked', 'failed', /lock/],
+    [400, 'ResourcePurchaseValidationFailed', 'terms', 'usage', /terms accept/],
+    [409, 'SomethingElse', 'for no reason', 'failed', /^$/],
+  ])('%i %s (%s)', async (status, code, message, kind, hint) => {
+    const how = { status, body: { error: { code, message } } }
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT Microsoft.Compute/virtualMachines' ? { when: 'before', how } : undefined
+    const error = await failureOf(attempt())
+    expect(error.kind).toBe(kind)
+    expect(error.message).toContain(message)
+    expect(error.hint ?? '').toMatch(hint)
+  })
+
+  test.each(['AllocationFailed', 'ZonalAllocationFailed', 'OverconstrainedAllocationRequest'])(
+    '%s comes after the machine was accepted; a repetition makes it anew, with other user-data',
+    async (code) => {
+      const { azure } = seat
+      azure.allocation = () => new Refusal(409, code, 'No room. Try later.')
+      const host = newAttempt(seat.options())
+      const error = await failureOf(seat.attempt(host))
+      expect(error).toMatchObject({
+        kind: 'failed',
+        hint: expect.stringContaining('later, or choose another --size') as string,
+      })
+      expect(error.message).toContain('No room')
+      azure.allocation = () => undefined
+      await seat.attempt(host, { userData: `${userData}# another attempt\n` })
+      expect(azure.remains().filter((id) => id.includes('/virtualMachines/'))).toHaveLength(1)
+      await seat.remove(host.record)
+      expect(azure.remains()).toEqual([])
+    },
+  )
+})
+
+/** Leaves a creation where Azure had no room for the virtual machine. */
+async function refused(given: Record<string, unknown>) {
+  const { azure } = seat
+  azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
+  const host = newAttempt(seat.options(given))
+  await failureOf(seat.attempt(host))
+  azure.allocation = () => undefined
+  return host
+}
+const bodies = () => [...seat.azure.store.resources.values()].map(({ body }) => body)
+
+const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachines'))
+
+describe('a creation that was refused', () => {
+  test.each<[string, Record<string, unknown>, object]>([
+    [
+      'size, of another architecture',
+      { size: 'Standard_B2pls_v2' },
+      { properties: { hardwareProfile: { vmSize: 'Standard_B2pls_v2' } } },
+    ],
+    ['zone', { zone: '3' }, { zones: ['3'] }],
+    [
+      'image',
+      { image: 'ubuntu-24.04' },
+      { properties: { storageProfile: { imageReference: { sku: 'server' } } } },
+    ],
+    ['location', { location: 'northeurope' }, { location: 'northeurope' }],
+    [
+      'place altogether',
+      {
+        location: 'northeurope',
+        zone: '2',
+        size: 'Standard_D2s_v5',
+        privateOnly: true,
+        subnet: 'net/main/hosts',
+      },
+      { location: 'northeurope', zones: ['2'] },
+    ],
+  ])('goes on with another %s', async (_, other, expected) => {
+    addNetwork('northeurope')
+    const host = await refused({ zone: '1', tags: 'team=red' })
+    const again = { ...host, options: seat.options(other) }
+    await seat.attempt(again, { userData: `${userData}# another attempt\n` })
+    expect(machine()).toMatchObject(expected)
+    const begunThere = other['location'] === undefined ? [] : bodies()
+    expect(begunThere.filter(({ location }) => location === 'westeurope')).toEqual([])
+    const made = await seat.driver.reshape?.compare(
+      again.record,
+      again.options,
+      { state: 'running' },
+      seat.call(),
+    )
+    expect(made).toEqual([])
+    const status = await seat.driver.observe(
+      new Map([['web-1' as MachineName, again.record]]),
+      seat.call(),
+    )
+    expect(status.get('web-1' as MachineName)).toEqual({
+      state: 'running',
+      address: again.record.address,
+    })
+    await seat.remove(again.record)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('in a subnet of yours goes on in another network', async () => {
+    addNetwork()
+    const host = await refused({ subnet: 'net/main/hosts' })
+    const again = { ...host, options: seat.options() }
+    await seat.attempt(again)
+    expect(again.record.resources).not.toHaveProperty('subnet')
+    await seat.remove(again.record)
+    expect(seat.azure.remains()).toHaveLength(2)
+  })
+
+  test('does not go on in another group, where nobody would look for what was begun', async () => {
+    seat.azure.addGroup('yours')
+    const host = await refused({})
+    const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
+    const error = await failureOf(seat.attempt(again))
+    expect(error.message).toMatch(
+      /begun in the resource group of its own, and cannot go on in yours/,
+    )
+    expect(error.hint).toContain('fleet rm')
+    await seat.remove(host.record)
+  })
+
+  test('says where the host exists that plan will show what differs', async () => {
+    const host = newAttempt(seat.options())
+    await seat.attempt(host)
+    const plan = await seat.driver.lifecycle?.plan(
+      {
+        name: host.name,
+        token: host.record.token ?? '',
+        tags: {},
+        resources: host.record.resources ?? {},
+      },
+      seat.options({ size: 'Standard_D2s_v5' }),
+      seat.call(),
+    )
+    expect(plan?.notes.join()).toContain('fleet plan')
+    expect(plan?.resources).toMatchObject({ size: 'Standard_B2als_v2' })
+  })
+})
+
+const throttled = (seconds: string) => ({
+  when: 'before' as const,
+  how: {
+    status: 429,
+    headers: { 'retry-after': seconds },
+    body: { error: { code: 'TooManyRequests', message: 'slow down' } },
+  },
+})
+
+/** Refuses an operation as Azure does where a right is missing, in the words of its error AuthorizationFailed. */
+const forbid =
+  (operation: string, right: string, scope: string) =>
+  (asked: string): Fault | undefined =>
+    asked === operation
+      ? {
+          when: 'before',
+          how: {
+            status: 403,
+            body: {
+              error: {
+                code: 'AuthorizationFailed',
+                message: `The client 'c' with object id 'o' does not have authorization to perform action '${right}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
+              },
+            },
+          },
+        }
+      : undefined
+
+describe('a role on resource groups alone', () => {
+  test('makes, changes, finds and removes hosts there', async () => {
+    const { azure, driver } = seat
+    addNetwork()
+    for (const name of ['yours', 'foreign']) azure.addGroup(name)
+    await attempt({ resourceGroup: 'foreign' })
+    azure.onlyGroups = ['yours', 'net']
+    const by = seat.driverWith({})
+    const given = { resourceGroup: 'yours', subnet: 'net/main/hosts', size: 'Standard_B2pls_v2' }
+    const made = newAttempt(seat.options(given), 'web-2')
+    const host = await seat.attempt(made, { driver: by })
+    expect(host.resources).toMatchObject({ image: 'Debian:debian-13:13-arm64:latest' })
+    const hosts = new Map(['web-2', 'web-3'].map((name) => [name as MachineName, host]))
+    const seen = await by.observe(hosts, seat.call())
+    expect([...seen.values()].map(({ state }) => state)).toEqual(['running', 'running'])
+    const found = await by.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    expect(found?.map(({ machine: name }) => name)).toEqual(['web-2'])
+    const options = seat.options({ ...given, size: 'Standard_B2als_v2' })
+    expect(
+      await by.reshape?.compare(host, options, { state: 'running' }, seat.call()),
+    ).toMatchObject([{ option: 'size', how: 'replace', why: 'Standard_B2als_v2 is x64' }])
+    await by.lifecycle?.remove(host, seat.call())
+    azure.onlyGroups = undefined
+    const left = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
+    expect(left?.map(({ machine: name }) => name)).toEqual(['web-1'])
+  })
+
+  test('is told what was not checked, and that it makes no group', async () => {
+    const { azure } = seat
+    azure.addGroup('yours')
+    azure.onlyGroups = ['yours']
+    const wish = {
+      name: 'web-1' as MachineName,
+      token: '0123456789abcdef',
+      tags: {},
+      resources: {},
+    }
+    const given = seat.options({ resourceGroup: 'yours' })
+    const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
+    expect(plan?.notes.at(-1)).toBe(
+      'not checked, since the login may not read it on the subscription: the location, the size, the image, the quotas',
+    )
+    const error = await failureOf(attempt())
+    expect(error.message).toMatch(/lacks the right .*resourceGroups\/write on /)
+    expect(error.hint).toContain('--resource-group')
+  })
+})
+
+describe('a right that is missing', () => {
+  const scope = '/subscriptions/s'
+
+  test.each([
+    ['GET Microsoft.Compute/virtualMachines', 'Microsoft.Compute/virtualMachines/read'],
+    ['GET Microsoft.Network/publicIPAddresses', 'Microsoft.Network/publicIPAddresses/read'],
+    ['GET subscription/resources', 'Microsoft.Resources/subscriptions/resources/read'],
+    ['GET resourceGroup', 'Microsoft.Resources/subscriptions/resourceGroups/read'],
+  ])('of the list %s is named', async (operation, right) => {
+    const host = await attempt()
+    seat.azure.onCall = forbid(operation, right, scope)
+    const two = new Map(['web-1', 'web-2'].map((name) => [name as MachineName, host]))
+    const asked = operation.startsWith('GET Microsoft.')
+      ? seat.driver.observe(two, seat.call())
+      : seat.driver.lifecycle?.list({ id: 'x', options: [{}] }, seat.call())
+    const error = await failureOf(asked ?? Promise.resolve())
+    expect(error).toMatchObject({
+      kind: 'credentials',
+      message: `the login lacks the right ${right} on ${scope}`,
+    })
+    expect(error.hint).toContain('docs/drivers/azure.md')
+  })
+
+  test('to what a resource joins is named with that resource', async () => {
+    const message =
+      "The client 'c' with object id 'o' has permission to perform action 'Microsoft.Network/networkInterfaces/write' on scope '/subscriptions/s/a'; however, it does not have permission to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' on the linked scope(s) '/subscriptions/s/subnet' or the linked scope(s) are invalid."
+    const how = { status: 403, body: { error: { code: 'LinkedAuthorizationFailed', message } } }
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT Microsoft.Network/networkInterfaces' ? { when: 'before', how } : undefined
+    expect((await failureOf(attempt())).message).toBe(
+      'the login lacks the right Microsoft.Network/virtualNetworks/subnets/join/action on /subscriptions/s/subnet',
+    )
+  })
+})
+
+describe('throttling', () => {
+  test('is told while it is waited out, and then the step again', async () => {
+    let left = 1
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
+    await attempt()
+    const at = seat.steps.indexOf('wait for Azure: it takes no more requests for 2 s')
+    expect(seat.steps.slice(at - 1, at + 2)).toEqual([
+      expect.stringMatching(/^create the resource group: /),
+      expect.anything(),
+      'create the resource group',
+    ])
+  })
+
+  test('is waited out where Azure says for how long', async () => {
+    let left = 2
+    seat.azure.onCall = (operation) =>
+      operation === 'PUT resourceGroup' && left-- > 0 ? throttled('1') : undefined
+    const start = performance.now()
+    await attempt()
+    expect(performance.now() - start).toBeGreaterThan(2000)
+  })
+
+  test('for an hour is told at once', async () => {
+    seat.azure.onCall = (operation) =>
+      operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
+    expect((await failureOf(attempt())).message).toContain('asks to wait 3600 s')
+  })
+})
+
+const without = (pattern: RegExp): void => {
+  for (const name of Object.keys(process.env)) if (pattern.test(name)) delete process.env[name]
+}
+const refusedLogin = () =>
+  failureOf(
+    seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call()) ??
+      Promise.resolve(),
+  )
+
+test('a subscription that the login does not see is not taken for one without the host', async () => {
+  const host = await attempt()
+  const resources = { ...host.resources, subscription: '00000000-0000-0000-0000-000000000000' }
+  const elsewhere = { ...host, resources }
+  expect(await failureOf(seat.remove(elsewhere))).toMatchObject({ kind: 'usage' })
+  const hosts = new Map([['web-1' as MachineName, elsewhere]])
+  expect(await failureOf(seat.driver.observe(hosts, seat.call()))).toMatchObject({ kind: 'usage' })
+})
+
+describe('the login', () => {
+  test('that is refused is told, without the secret', async () => {
+    process.env['AZURE_CLIENT_SECRET'] = 'wrong~secret'
+    const error = await refusedLogin()
+    expect(error.kind).toBe('credentials')
+    expect(error.hint).toContain('az login')
+    expect(error.message).toBe(
+      'Azure does not accept the login: AADSTS7000215: Invalid client secret provided',
+    )
+  })
+
+  // The first that asks for one: MSAL keeps the first endpoint of managed identities that a process has found.
+  test('is that of a managed identity, whose endpoint is asked directly', async () => {
+    const token = 'TOKEN-OF-IDENTITY'
+    seat.azure.login.tokens.add(token)
+    const asked: string[] = []
+    const endpoint = createServer(({ url, headers }, response) => {
+      asked.push(`${url?.replace(/\/?\?.*/, '')} ${String(headers['metadata'])}`)
+      const body = { access_token: token, expires_in: '3599', token_type: 'Bearer', resource: '' }
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(body))
+    })
+    endpoint.listen(0, '127.0.0.1')
+    await once(endpoint, 'listening')
+    try {
+      without(/^AZURE_(?:CLIENT|TENANT)/)
+      const { port } = endpoint.address() as AddressInfo
+      process.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] = `http://127.0.0.1:${port}`
+      process.env['AZURE_TOKEN_CREDENTIALS'] = 'ManagedIdentityCredential'
+      const { lifecycle } = seat.driverWith({})
+      expect(await lifecycle?.list({ id: 'x', options: [{}] }, seat.call())).toEqual([])
+      expect(new Set(asked)).toEqual(new Set(['/metadata/identity/oauth2/token true']))
+      expect(new Set(seat.azure.proxied)).toEqual(new Set(['management.azure.com:443']))
+    } finally {
+      endpoint.close()
+    }
+  })
+
+  test('that is not there is told in one sentence, and no proxy is asked for a managed identity', async () => {
+    without(/^AZURE_(?:CLIENT|TENANT)/)
+    const error = await refusedLogin()
+    expect(error).toMatchObject({ kind: 'credentials', message: 'no login to Azure was found' })
+    expect(error.hint).toMatch(/^run az login/)
+    expect(seat.azure.proxied).toEqual([])
+  })
+
+  test('that cannot be reached is told as that, not as refused', async () => {
+    const vacant = createServer().listen(0, '127.0.0.1')
+    await once(vacant, 'listening')
+    const { port } = vacant.address() as AddressInfo
+    vacant.close()
+    await once(vacant, 'close')
+    process.env['HTTPS_PROXY'] = `http://127.0.0.1:${port}`
+    const error = await refusedLogin()
+    expect(error).toMatchObject({
+      kind: 'unreachable',
+      message: 'the login of Azure, login.microsoftonline.com, cannot be reached: ECONNREFUSED',
+    })
+    expect(error.hint).toContain('HTTPS_PROXY')
+  })
+
+  test('is that of az, with its subscription, where the environment has none', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'az-'))
+    const token = 'TOKEN-OF-AZ'
+    seat.azure.login.tokens.add(token)
+    const answers = {
+      show: { id: seat.azure.subscription },
+      'get-access-token': {
+        accessToken: token,
+        expiresOn: '2099-01-01 00:00:00.000000',
+        expires_on: 4_070_908_800,
+      },
+    }
+    const cases = Object.entries(answers).map(
+      ([verb, answer]) => `${verb}) echo '${JSON.stringify(answer)}';;`,
+    )
+    await writeFile(join(folder, 'az'), `#!/bin/sh\ncase "$2" in ${cases.join(' ')} esac\n`)
+    await chmod(join(folder, 'az'), 0o755)
+    const { PATH } = process.env
+    try {
+      without(/^AZURE_/)
+      process.env['AZURE_TOKEN_CREDENTIALS'] = 'AzureCliCredential'
+      process.env['PATH'] = `${folder}:${PATH}`
+      const driver = seat.driverWith({})
+      expect(await driver.lifecycle?.list({ id: 'x', options: [{}] }, seat.call())).toEqual([])
+      expect(seat.azure.exchanges.at(-1)?.request.headers['authorization']).toBe(`Bearer ${token}`)
+    } finally {
+      process.env['PATH'] = PATH
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  test('in a cloud that knows older api-versions alone makes hosts with these', async () => {
+    const { azure } = seat
+    azure.knownVersions = ['2021-07-01', '2024-03-01', '2024-04-01-preview', '2099-01-01']
+    const host = await attempt({ cloud: 'china' })
+    expect(host.resources).toMatchObject({ cloud: 'china' })
+    const hosts = new Map(['web-1', 'web-2'].map((name) => [name as MachineName, host]))
+    const seen = await seat.driver.observe(hosts, seat.call())
+    expect([...seen.values()].map(({ state }) => state)).toEqual(['running', 'running'])
+    await seat.remove(host)
+    expect(azure.remains()).toEqual([])
+    const refused = azure.exchanges.filter(({ answer }) => answer.status === 400)
+    const kinds = refused.map(({ request }) =>
+      request.path.replace(/^.*\/providers\/([^/]+\/[^/]+).*$/i, '$1'),
+    )
+    // Refused once for each kind, or twice where two are asked at once.
+    expect(kinds.length).toBeLessThanOrEqual(new Set(kinds).size + 1)
+    const used = puts()
+      .filter(({ answer }) => answer.status < 300)
+      .map(({ request }) => request.query.get('api-version'))
+    expect(new Set(used)).toEqual(new Set(['2024-03-01']))
+  })
+
+  test('by a code is told as progress, and only when it is asked for', async () => {
+    process.env['FLEET_AZURE_LOGIN'] = 'device-code'
+    try {
+      await seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call())
+      expect(seat.steps.join()).toContain('enter ABCD1234')
+    } finally {
+      delete process.env['FLEET_AZURE_LOGIN']
+    }
+  })
+
+  test.each([
+    ['china', /^(?:management\.chinacloudapi|login\..*)\.cn$/],
+    ['usgov', /^(?:management\.usgovcloudapi\.net|login\.microsoftonline\.us)$/],
+  ])('of cloud %s goes to its own hosts', async (cloud, own) => {
+    await seat.driver.lifecycle?.list({ id: 'x', options: [{ cloud }] }, seat.call())
+    const hosts = new Set(seat.azure.exchanges.map(({ request }) => request.host))
+    expect(hosts.size).toBeGreaterThan(1)
+    expect([...hosts].filter((host) => !own.test(host))).toEqual([])
+  })
+})
+
+test('nothing secret is in errors, records or steps, and the SDK logs nothing', async () => {
+  const { azure } = seat
+  const logged = vi.spyOn(process.stderr, 'write')
+  setLogLevel('verbose') // as AZURE_LOG_LEVEL does when the SDK is loaded
+  seat.driverWith({})
+  const host = newAttempt(seat.options())
+  azure.onCall = (operation) =>
+    operation === 'PUT Microsoft.Compute/virtualMachines'
+      ? {
+          when: 'before',
+          how: {
+            status: 400,
+            body: {
+              error: { code: 'InvalidParameter', message: 'see https://x.example/a?sig=SIGNED' },
+            },
+          },
+        }
+      : undefined
+  const error = await failureOf(seat.attempt(host))
+  azure.onCall = undefined
+  await seat.attempt(host)
+  const said = [
+    inspect(error, { depth: 9, showHidden: true }),
+    JSON.stringify(host.record),
+    ...seat.steps,
+  ].join('\n')
+  const signed = azure.exchanges
+    .flatMap(({ answer }) => Object.values(answer.headers ?? {}))
+    .filter((text) => text.includes('&c='))
+  expect(signed.length).toBeGreaterThan(0)
+  const secrets = [
+    ...azure.login.tokens,
+    azure.login.clientSecret,
+    'SECRET-USER-DATA',
+    Buffer.from(userData).toString('base64'),
+    'SIGNED',
+    ...signed.flatMap((url) => /&c=([^&]+)/.exec(url)?.[1] ?? []),
+  ]
+  for (const secret of secrets) expect(said).not.toContain(secret)
+  expect(logged).not.toHaveBeenCalled()
+  logged.mockRestore()
+})
+
+testDescribed(() => exchanges)

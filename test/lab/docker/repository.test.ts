@@ -1,0 +1,212 @@
+import { writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EngineWish } from '../../../src/machine/schema.ts'
+import { parseMachineName } from '../../../src/machine/name.ts'
+import {
+  type ProvisionedHost,
+  provisionHost,
+} from '../../../src/operations/provision/provision-host.ts'
+import type { EngineAims } from '../../../src/provision/engine/plan.ts'
+import { bootScriptName, writeBootScript } from '../../../src/provision/cloud-init/boot-script.ts'
+import { type NewHost, createHost } from '../../support/booted-host/new-host.ts'
+import {
+  type DockerRepository,
+  packageVersion,
+  serveDockerRepository,
+} from '../../support/docker/docker-repository.ts'
+import { labIsHere } from '../../support/lab/lab.ts'
+import { type Switch, addSwitch, removeSwitch } from '../../support/lab/network.ts'
+
+const machine = parseMachineName('web-1')
+const { signal } = new AbortController()
+
+/** The key of Docker's that fleet takes, and no other. */
+const dockersKey = '9DC858229FC7DD38854AE2D88D81803C0EBFCD88'
+
+const stable = ['28.1.0', '28.2.9', '28.2.10', '28.20.1', '29.0.0']
+
+/** What `docker-ce` and `docker-ce-cli` are then. */
+const both = (version: string) => [packageVersion(version), packageVersion(version)]
+
+describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 600_000 }, () => {
+  let network: Switch
+  let repository: DockerRepository
+  let created: NewHost
+
+  /** The stand-in has a key of its own: a script of fleet's is made to take that one. All else stays as it is. */
+  const trusting = (script: string) => {
+    expect(script.split(dockersKey)).toHaveLength(2)
+    return script.replace(dockersKey, repository.fingerprint)
+  }
+  const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
+
+  /** What `fleet provision` does. */
+  async function provision(
+    wish: EngineWish,
+    edit = trusting,
+    aims: EngineAims = {},
+  ): Promise<ProvisionedHost> {
+    await using transport = await created.connect()
+    const target = { machine, transport, socket: undefined, signal }
+    return await provisionHost(
+      target,
+      wish,
+      {
+        progress() {},
+        async approve(plan) {
+          for (const { command } of plan) {
+            const words = command as string[]
+            const at = words.findIndex((word) => word.includes(dockersKey))
+            if (at !== -1) words[at] = edit(words[at] ?? '')
+          }
+          return true
+        },
+      },
+      aims,
+    )
+  }
+
+  /** Has cloud-init run a script of fleet's as it does at the first boot, and waits for it as `fleet create` does. */
+  async function bootWith(wish: EngineWish, onWait: (detail: string) => void = () => {}) {
+    await writeFile(`${created.host.root}/root/script`, trusting(writeBootScript(wish, 'ana')))
+    await onHost(`cat /root/script >/var/lib/cloud/instance/scripts/${bootScriptName}
+      rm -f /var/lib/cloud/instance/sem/config_scripts_user /run/cloud-init/result.json /var/log/fleet-engine.log`)
+    const run = created.host.exec('systemctl restart cloud-final.service')
+    try {
+      return await created.settle((_step, detail) => onWait(detail ?? ''))
+    } finally {
+      await run
+    }
+  }
+
+  const uninstall = () =>
+    onHost(`apt-get -qq purge docker-ce docker-ce-cli
+      rm -f /etc/apt/sources.list.d/docker.list /etc/apt/keyrings/docker.asc`)
+
+  /** Holds the locks that package managers take, until `release`. */
+  const holdLocks = () =>
+    onHost(`rm -f /run/held /run/release
+      systemd-run --quiet --collect python3 -c "
+import fcntl, os, time
+held = [open(f, 'w') for f in ('/var/lib/apt/lists/lock', '/var/lib/dpkg/lock-frontend')]
+[fcntl.lockf(f, fcntl.LOCK_EX) for f in held]
+open('/run/held', 'w')
+end = time.time() + 60
+while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
+      while [ ! -e /run/held ]; do sleep 0.1; done`)
+  const release = () => onHost('touch /run/release')
+
+  const installed = async () => {
+    const versions = await onHost("dpkg-query -W -f '${Version}\\n' docker-ce docker-ce-cli")
+    expect(await onHost('docker version --format {{.Server.Version}}')).toMatch(/^\d+\.\d+/)
+    return versions.split('\n')
+  }
+
+  beforeAll(async () => {
+    network = await addSwitch()
+    repository = await serveDockerRepository(network.address, {
+      stable,
+      test: ['28.1.0', '29.1.0~rc.2'],
+    })
+    created = await createHost(
+      {
+        engine: { version: '28.2' },
+        own: { file: 'own.yaml', content: Buffer.from(repository.cloudConfig) },
+      },
+      { place: { network, address: `${network.prefix}.11` } },
+    )
+  }, 600_000)
+  afterAll(async () => {
+    await created[Symbol.asyncDispose]()
+    await repository[Symbol.asyncDispose]()
+    await removeSwitch(network)
+  })
+
+  test("with a key that is not Docker's is refused at the first boot: an error that says so, at once, and nothing is left", async () => {
+    const refusal = `the key at https://download.docker.com/linux/debian/gpg is not Docker's: ${repository.fingerprint}`
+    await expect(created.settle()).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining(refusal) as string,
+      hint: expect.stringContaining('fleet provision web-1') as string,
+    })
+    expect(await onHost('cat /var/log/fleet-engine.log')).not.toContain('trying again')
+    await expect(provision({ version: '28.2' }, (script) => script)).rejects.toMatchObject({
+      message: expect.stringContaining(refusal) as string,
+    })
+    expect(
+      await onHost('ls /etc/apt/sources.list.d /etc/apt/keyrings; command -v dockerd'),
+    ).not.toMatch(/docker/)
+  })
+
+  test('gives the newest of 28.2, which is 28.2.10 and not 28.20.1', async () => {
+    const { plan } = await provision({ version: '28.2' })
+    expect(plan.map(({ why }) => why)).toContain(
+      'install docker-ce, docker-ce-cli, containerd.io, iptables (the newest 28.2)',
+    )
+    expect(await installed()).toEqual(both('28.2.10'))
+  })
+
+  test('is not asked a second time: the same wish changes nothing', async () => {
+    await onHost('touch /run/mark; sleep 0.1')
+    expect(await provision({ version: '28.2' })).toMatchObject({ plan: [] })
+    expect(await onHost('find /etc /usr /var/lib/dpkg /var/lib/apt -newer /run/mark')).toBe('')
+  })
+
+  test('upgrades an engine of its own to a newer version and restarts it, and never takes one back', async () => {
+    const started = 'systemctl show -p ExecMainStartTimestampMonotonic docker.service'
+    const before = await onHost(started)
+    const { plan } = await provision({ version: '28.20' }, trusting, { upgrades: true })
+    expect(plan.map(({ why }) => why)).toContain(
+      'upgrade docker-ce to the newest 28.20, which restarts the engine and its containers',
+    )
+    expect(await installed()).toEqual(both('28.20.1'))
+    expect(await onHost(started)).not.toBe(before)
+    for (const version of ['28.20', '28.2']) {
+      const again = await provision({ version }, trusting, { upgrades: true })
+      expect(again.plan).toEqual([])
+    }
+  })
+
+  test('gives the newest at the first boot where no version is wished for, once the locks of apt are free', async () => {
+    await uninstall()
+    await holdLocks()
+    const waits: string[] = []
+    const probe = await bootWith({ channel: 'stable' }, (detail) => {
+      if (!detail.includes('Waiting for another package manager')) return
+      waits.push(detail)
+      void release()
+    })
+    expect(waits).not.toEqual([])
+    expect(probe.engine).toMatchObject({ direct: true })
+    expect(await installed()).toEqual(both('29.0.0'))
+  })
+
+  test('gives of its channel test what that has', async () => {
+    await uninstall()
+    await provision({ channel: 'test' })
+    expect(await installed()).toEqual(both('29.1.0~rc.2'))
+  })
+
+  test('without the version wished for is an error that names those there are, at once, on both ways', async () => {
+    await uninstall()
+    const names = [...stable].reverse().map((version) => packageVersion(version).slice(2))
+    const failure = {
+      kind: 'failed',
+      message: expect.stringContaining(
+        `there is no version 28.7 of docker-ce for this system, only: ${names.join(' ')}`,
+      ) as string,
+    }
+    await expect(bootWith({ version: '28.7' })).rejects.toMatchObject(failure)
+    expect(await onHost('cat /var/log/fleet-engine.log')).not.toContain('trying again')
+    await expect(provision({ version: '28.7' })).rejects.toMatchObject(failure)
+  })
+
+  test('that is down is an error that says so, and the lists of the host stay such as apt can read', async () => {
+    await onHost('rm /etc/apt/sources.list.d/docker.list')
+    repository.down = true
+    const failure = { message: expect.stringMatching(/could not add Docker's.*503/s) as string }
+    await expect(provision({ channel: 'stable' })).rejects.toMatchObject(failure)
+    expect(await onHost('ls /etc/apt/sources.list.d')).not.toContain('docker')
+    repository.down = false
+  })
+})

@@ -1,0 +1,477 @@
+import { appendFile, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
+import {
+  type AdoptCalls,
+  type AdoptRequest,
+  adoptMachine,
+} from '../../../src/operations/adopt/adopt-machine.ts'
+import { createMachine } from '../../../src/operations/create/create-machine.ts'
+import type { UnknownHostKey } from '../../../src/operations/trust/trust-host-key.ts'
+import { type MachineName, parseMachineName } from '../../../src/machine/name.ts'
+import { fingerprint } from '../../../src/transport/ssh/keys/host-keys.ts'
+import { run } from '../../../src/transport/run.ts'
+import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { makeKey } from '../../support/lab/ssh-key.ts'
+import { startAgent } from '../../support/ssh/ssh-agent.ts'
+import { type Operator, makeOperator } from '../../support/operator.ts'
+
+const acceptNew = { trust: { acceptNew: true } } as const
+const calls = {
+  progress: () => {},
+  confirmJump: async () => true,
+  approve: async () => {
+    throw new Error('nothing was to change')
+  },
+}
+
+let lab: Lab
+let host: LabHost
+let other: LabHost
+let operator: Operator
+
+const adopt = async (
+  request: AdoptRequest,
+  confirmJump: AdoptCalls['confirmJump'] = calls.confirmJump,
+) => {
+  await using fleet = operator.open()
+  return await adoptMachine(fleet, request, { ...calls, confirmJump })
+}
+
+const name = (text: string): MachineName => parseMachineName(text)
+
+const config = (text: string) => writeFile(join(operator.home, '.ssh/config'), text)
+
+const plain = () => ({ destination: `root@${host.address}`, name: name('m') })
+
+const trustKnown = (key: string) =>
+  appendFile(join(operator.home, '.ssh/known_hosts'), `${host.address} ${key}\n`)
+
+/** What adopting fails with. The inventory must be as it was. */
+async function refused(request: AdoptRequest): Promise<unknown> {
+  const before = await operator.inventory()
+  const failure = await adopt(request).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(await operator.inventory()).toBe(before)
+  return failure
+}
+
+/** Everything of a host that somebody might miss; without what sshd itself keeps of each login. */
+async function snapshot(host: LabHost): Promise<string> {
+  const { stdout } = await host.exec(`
+    find /etc /srv /usr/local /var/lib/docker/containers -xdev -type f -printf '%p %s %T@ %m %u %g\\n' | sort
+    find /etc /srv -xdev -type f -exec sha256sum {} + | sort
+    docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'; docker images -q --no-trunc
+    docker network ls -q; docker volume ls -q; pgrep -a 'dockerd|containerd'`)
+  expect(stdout).toContain('/etc/ssh/sshd_config')
+  expect(stdout).toContain('precious created')
+  return stdout
+}
+
+describe.skipIf(!labIsHere)('adopting', () => {
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 2, engine: true, image: true })
+    ;[host, other] = lab.hosts as [LabHost, LabHost]
+    await host.exec('docker create --name precious bb:1')
+  })
+  afterAll(() => lab[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    operator = await makeOperator({ identity: lab.identity.file })
+  })
+  afterEach(() => operator[Symbol.asyncDispose]())
+
+  test('reads the host, remembers what it saw, and changes nothing on it', async () => {
+    const before = await snapshot(host)
+    const { machine, hint } = await adopt({
+      destination: `root@${host.address}`,
+      name: name('web-1'),
+      labels: { role: 'web' },
+      ...acceptNew,
+    })
+    expect(await snapshot(host)).toBe(before)
+    expect(hint).toBeUndefined()
+    expect(await operator.machine('web-1')).toEqual(machine)
+    expect(machine).toMatchObject({
+      driver: 'ssh',
+      labels: { role: 'web' },
+      options: { address: host.address, user: 'root' },
+      host: {
+        phase: 'ready',
+        address: host.address,
+        user: 'root',
+        hostKeys: [host.hostKey],
+        os: expect.stringContaining('Debian'),
+        arch: expect.stringMatching(/^(amd64|arm64)$/),
+        engine: expect.stringMatching(/^\d+\.\d+/),
+        created: expect.stringMatching(/^\d{4}-.*Z$/),
+      },
+    })
+    expect(machine.host).not.toHaveProperty('port')
+    expect(machine.host).not.toHaveProperty('socket')
+    expect(await operator.inventory()).not.toContain('PRIVATE KEY')
+  })
+
+  test('names the machine after the host, unless told', async () => {
+    const { machine } = await adopt({ destination: `root@${host.address}`, ...acceptNew })
+    expect(machine.name).toBe(host.address)
+  })
+
+  test('finds the engine of somebody who needs sudo for it, and of a member of its group', async () => {
+    const member = await adopt({
+      destination: `ana@${host.address}`,
+      name: name('a'),
+      ...acceptNew,
+    })
+    expect(member.probe).toMatchObject({ dockerGroup: true, sudo: false, engine: { direct: true } })
+    const sudoer = await adopt({
+      destination: `bob@${host.address}`,
+      name: name('b'),
+      ...acceptNew,
+    })
+    expect(sudoer.probe).toMatchObject({
+      dockerGroup: false,
+      sudo: true,
+      engine: { direct: false },
+    })
+    expect(sudoer.machine.host.engine).toBe(member.machine.host.engine)
+  })
+
+  describe('trusts a host key', () => {
+    test('that has the fingerprint it was told to expect', async () => {
+      const { machine } = await adopt({
+        ...plain(),
+        trust: { expected: fingerprint(host.hostKey) },
+      })
+      expect(machine.host.hostKeys).toEqual([host.hostKey])
+    })
+
+    test('and refuses one that has not, showing both', async () => {
+      const expected = fingerprint(other.hostKey)
+      const failure = await refused({ ...plain(), trust: { expected, acceptNew: true } })
+      expect(failure).toMatchObject({ kind: 'host-key' })
+      expect(String(failure)).toContain(expected)
+      expect(String(failure)).toContain(fingerprint(host.hostKey))
+    })
+
+    test('that known_hosts has, without asking', async () => {
+      await trustKnown(host.hostKey)
+      const { machine } = await adopt({ ...plain(), trust: {} })
+      expect(machine.host.hostKeys).toEqual([host.hostKey])
+    })
+
+    test('and refuses one that known_hosts revokes, even if it is the expected one', async () => {
+      await appendFile(
+        join(operator.home, '.ssh/known_hosts'),
+        `${host.address} ${host.hostKey}\n@revoked * ${host.hostKey}\n`,
+      )
+      const expected = fingerprint(host.hostKey)
+      for (const trust of [{ acceptNew: true }, { expected }, { confirm: async () => true }]) {
+        expect(await refused({ ...plain(), trust })).toMatchObject({
+          kind: 'host-key',
+          message: expect.stringMatching(/is marked @revoked in .*known_hosts, line 2$/),
+        })
+      }
+    })
+
+    test('and refuses one pinned before that is revoked since', async () => {
+      const { machine } = await adopt({ ...plain(), ...acceptNew })
+      await appendFile(join(operator.home, '.ssh/known_hosts'), `@revoked * ${host.hostKey}\n`)
+      await using fleet = operator.open()
+      await expect(fleet.connect(machine)).rejects.toMatchObject({
+        kind: 'host-key',
+        message: expect.stringContaining('@revoked'),
+      })
+    })
+
+    test('that the known_hosts of ~/.ssh/config has, under an alias', async () => {
+      const file = join(operator.home, 'hosts')
+      await writeFile(file, `the-alias ${host.hostKey}\n`)
+      await config(
+        `Host aka\n  HostName ${host.address}\n  User root\n  HostKeyAlias the-alias\n  UserKnownHostsFile ${file}\n`,
+      )
+      const { machine } = await adopt({ destination: 'aka', trust: {} })
+      expect(machine.host.hostKeys).toEqual([host.hostKey])
+    })
+
+    test('and refuses one that known_hosts contradicts, even where any would do', async () => {
+      await trustKnown(other.hostKey)
+      const failure = await refused({ ...plain(), trust: { acceptNew: true } })
+      expect(failure).toMatchObject({
+        message: expect.stringMatching(/in .*known_hosts, line 1$/),
+        hint: expect.stringContaining(`-R ${host.address}`),
+      })
+      expect(failure).toMatchObject({ kind: 'host-key' })
+      expect(String(failure)).toContain(fingerprint(other.hostKey))
+      expect(String(failure)).toContain(fingerprint(host.hostKey))
+    })
+
+    test('that the person confirms, who is shown the fingerprint', async () => {
+      const shown: UnknownHostKey[] = []
+      const confirm = async (key: UnknownHostKey) => shown.push(key) > 0
+      await adopt({ ...plain(), trust: { confirm } })
+      expect(shown).toEqual([
+        {
+          ...{ machine: 'm', address: host.address, type: 'ssh-ed25519' },
+          fingerprint: fingerprint(host.hostKey),
+        },
+      ])
+    })
+
+    test('and refuses one that the person does not confirm', async () => {
+      expect(await refused({ ...plain(), trust: { confirm: async () => false } })).toMatchObject({
+        kind: 'cancelled',
+      })
+    })
+
+    test('and refuses any where there is nobody to ask, saying what to type', async () => {
+      expect(await refused({ ...plain(), trust: {} })).toMatchObject({
+        kind: 'host-key',
+        hint: expect.stringContaining(`--host-key ${fingerprint(host.hostKey)}`),
+      })
+    })
+  })
+
+  describe('refuses', () => {
+    beforeEach(() => adopt({ ...plain(), ...acceptNew }))
+    test('a name that is taken', async () => {
+      const destination = `root@${other.address}`
+      expect(await refused({ destination, name: name('m'), ...acceptNew })).toMatchObject({
+        kind: 'usage',
+        machine: 'm',
+        message: expect.stringContaining('nothing was changed'),
+      })
+    })
+
+    test('a host that is a machine already, and says which', async () => {
+      const destination = `root@${host.address}`
+      expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
+        kind: 'usage',
+        message: expect.stringContaining('already the machine m'),
+      })
+    })
+
+    test('a host that nobody lets it in to', async () => {
+      const destination = `nobody-here@${other.address}`
+      expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
+        kind: 'credentials',
+      })
+    })
+
+    test('a host that does not answer', async () => {
+      const destination = `root@${other.address}:1`
+      expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
+        kind: 'unreachable',
+      })
+    })
+  })
+
+  test('takes a host without an engine, and says how to give it one', async () => {
+    await using bare = await startLab({ hosts: 1 })
+    const destination = `root@${bare.hosts[0]?.address}`
+    await copyFile(bare.identity.file, join(operator.home, '.ssh/id_ed25519'))
+    const { machine, hint } = await adopt({ destination, name: name('bare'), ...acceptNew })
+    expect(machine.host).not.toHaveProperty('engine')
+    expect(hint).toContain('fleet provision bare')
+  })
+
+  test('takes a host whose engine the user may not use, and says what is in the way', async () => {
+    await other.exec('mv /etc/sudoers.d/bob /root-of-bob')
+    const request = { destination: `bob@${other.address}`, name: name('locked'), ...acceptNew }
+    const { hint } = await adopt(request)
+    await other.exec('mv /root-of-bob /etc/sudoers.d/bob')
+    expect(hint).toContain('bob may not use Docker there')
+  })
+
+  test('writes engine: none for a host that is to have none, and has nothing to say then', async () => {
+    const request = { destination: `root@${host.address}`, name: name('jump'), ...acceptNew }
+    expect(await adopt({ ...request, engine: 'none' })).not.toHaveProperty('hint')
+    expect(await operator.machine('jump')).toMatchObject({ engine: 'none' })
+  })
+
+  describe('follows ~/.ssh/config', () => {
+    test('for the address, the user and the key, which later logins use too', async () => {
+      await operator[Symbol.asyncDispose]()
+      operator = await makeOperator() // no key in the usual place
+      const file = join(operator.home, 'keys/deploy')
+      await mkdir(join(operator.home, 'keys'))
+      await makeKey(join(operator.home, 'keys/wrong'), 'wrong')
+      await copyFile(lab.identity.file, file)
+      await config(`Host shop
+  HostName ${host.address}
+  User ana
+  IdentityFile ~/keys/wrong
+  IdentityFile ~/keys/deploy
+`)
+      const { machine } = await adopt({ destination: 'shop', ...acceptNew })
+      expect(machine).toMatchObject({
+        name: 'shop',
+        options: { address: host.address, user: 'ana' },
+        host: { address: host.address, user: 'ana', key: lab.identity.fingerprint },
+      })
+      await using fleet = operator.open()
+      const { stdout } = await run(await fleet.connect(machine), ['id', '-un'])
+      expect(stdout).toBe('ana\n')
+      expect(await operator.inventory()).not.toContain(operator.home)
+    })
+
+    test('for the agent, which later logins ask too', async () => {
+      await operator[Symbol.asyncDispose]()
+      operator = await makeOperator() // no key in the usual place
+      using agent = await startAgent(operator.home)
+      await agent.add(lab.identity.file)
+      await config(
+        `Host vault\n  HostName ${host.address}\n  User bob\n  IdentityAgent ${agent.socket}\n`,
+      )
+      const { machine } = await adopt({ destination: 'vault', ...acceptNew })
+      await using fleet = operator.open()
+      expect((await run(await fleet.connect(machine), ['id', '-un'])).stdout).toBe('bob\n')
+      await config(`Host vault\n  HostName ${host.address}\n  User ana\n  IdentityAgent none\n`)
+      operator.env['SSH_AUTH_SOCK'] = agent.socket
+      expect(await refused({ destination: 'vault', name: name('v'), ...acceptNew })).toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('no key to offer'),
+      })
+    })
+
+    test('through a jump host, which becomes a machine without an engine', async () => {
+      const only = `iptables -w -A INPUT -p tcp --dport 22 ! -s ${other.address} -j REJECT`
+      await host.exec(only)
+      await config(`Host bastion
+  HostName ${other.address}
+  User root
+Host inner
+  HostName ${host.address}
+  User root
+  ProxyJump bastion
+`)
+      const asked: unknown[] = []
+      await adopt({ destination: 'inner', ...acceptNew }, async (jump) => asked.push(jump) > 0)
+      expect(asked).toEqual([{ name: 'bastion', leadsTo: 'inner' }])
+      expect(await operator.machine('bastion')).toMatchObject({ engine: 'none' })
+      expect(await operator.machine('inner')).toMatchObject({
+        via: 'bastion',
+        host: { hostKeys: [host.hostKey], engine: expect.stringMatching(/^\d/) },
+      })
+      await config(`Host deeper
+  HostName ${host.address}
+  User ana
+  ProxyJump root@${other.address}
+`)
+      await adopt({ destination: 'deeper', ...acceptNew }, async () => {
+        throw new Error('the jump host is a machine already')
+      })
+      expect(await operator.machine('deeper')).toMatchObject({ via: 'bastion' })
+      await host.exec(only.replace('-A', '-D'))
+    })
+
+    test('and changes nothing when the jump host is not to be taken in', async () => {
+      await config(`Host inner\n  HostName ${host.address}\n  ProxyJump root@${other.address}\n`)
+      const before = await operator.inventory()
+      await expect(
+        adopt({ destination: 'inner', ...acceptNew }, async () => false),
+      ).rejects.toMatchObject({ kind: 'cancelled' })
+      expect(await operator.inventory()).toBe(before)
+    })
+
+    test('but not in a circle', async () => {
+      await config(`Host a
+  HostName ${host.address}
+  ProxyJump b
+Host b
+  HostName ${other.address}
+  ProxyJump a
+`)
+      expect(await refused({ destination: 'a', ...acceptNew })).toMatchObject({
+        kind: 'usage',
+        message: expect.stringContaining('through itself'),
+      })
+    })
+  })
+
+  test('names the key file that later logins miss', async () => {
+    await operator[Symbol.asyncDispose]()
+    operator = await makeOperator() // no key in the usual place
+    const file = join(operator.home, 'deploy')
+    await copyFile(lab.identity.file, file)
+    const { machine } = await adopt({ ...plain(), identityFiles: [file], ...acceptNew })
+    await rm(file)
+    await using fleet = operator.open()
+    await expect(fleet.connect(machine)).rejects.toMatchObject({
+      kind: 'credentials',
+      message: expect.stringContaining(`${file} (there is no such file)`),
+    })
+  })
+
+  test('refuses to install the engine of a host that is to have none', async () => {
+    await using fleet = operator.open()
+    const request = { name: name('x'), driver: 'ssh', options: { address: host.address } }
+    await expect(
+      createMachine(
+        fleet,
+        { ...request, engine: 'none', installEngine: true, ...acceptNew },
+        calls,
+      ),
+    ).rejects.toMatchObject({ kind: 'usage', hint: expect.stringContaining('--install-engine') })
+  })
+
+  test.each([
+    ['over a machine that is none', 'gone', 'unknown-machine'],
+    ['through the machine itself', 'x', 'inventory'],
+    ['in a circle', 'y', 'inventory'],
+  ])('goes no way that leads %s', async (_, via, kind) => {
+    await operator[Symbol.asyncDispose]()
+    const entry = `driver: ssh, options: { address: ${host.address} }, host: { phase: ready, address: ${host.address}, user: root }`
+    operator = await makeOperator({
+      identity: lab.identity.file,
+      inventory: `version: 1
+id: 0123abcd
+machines:
+  x: { via: ${via}, ${entry} }
+  y: { via: x, ${entry} }
+`,
+    })
+    await using fleet = operator.open()
+    const machine = await operator.machine('x')
+    if (machine === undefined) throw new Error('no machine x')
+    await expect(fleet.connect(machine)).rejects.toMatchObject({ kind })
+  })
+
+  test('completes an entry that was written by hand, and keeps its words', async () => {
+    await operator[Symbol.asyncDispose]()
+    operator = await makeOperator({
+      identity: lab.identity.file,
+      inventory: `version: 1
+id: 0123abcd
+defaults:
+  ssh: { user: ana }
+machines:
+  # the one in the cellar
+  cellar:
+    driver: ssh
+    labels: { room: cellar } # damp
+    options: { address: ${host.address} }
+`,
+    })
+    await using fleet = operator.open()
+    await createMachine(fleet, { name: name('cellar'), ...acceptNew }, calls)
+    expect(await operator.machine('cellar')).toMatchObject({
+      labels: { room: 'cellar' },
+      options: { address: host.address },
+      host: { phase: 'ready', user: 'ana', hostKeys: [host.hostKey] },
+    })
+    const text = await operator.inventory()
+    for (const kept of ['# the one in the cellar', '# damp']) expect(text).toContain(kept)
+    await expect(
+      createMachine(fleet, { name: name('cellar'), ...acceptNew }, calls),
+    ).rejects.toMatchObject({ kind: 'usage', machine: 'cellar' })
+  })
+
+  test('names the flag of a driver option that is missing', async () => {
+    await using fleet = operator.open()
+    await expect(
+      createMachine(fleet, { name: name('x'), driver: 'ssh', ...acceptNew }, calls),
+    ).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('--address') })
+  })
+})

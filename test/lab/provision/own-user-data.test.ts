@@ -1,0 +1,178 @@
+import { gzipSync } from 'node:zlib'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type FirstBoot, writeUserData } from '../../../src/provision/cloud-init/user-data.ts'
+import { type Merged, mergeUserData } from '../../support/cloud-init/merge-user-data.ts'
+import { labIsHere } from '../../support/lab/lab.ts'
+
+const boot: FirstBoot = {
+  hostName: 'web-1',
+  user: 'ana',
+  authorizedKeys: ['ssh-ed25519 AAAA ana@laptop'],
+  hostKey: { privateKey: '-----BEGIN\nKEY\n-----END\n', publicKey: 'ssh-ed25519 CCCC' },
+  engine: {},
+}
+
+const config = (lines: string): string => `#cloud-config\n${lines}\n`
+const message = (...parts: (readonly [type: string, body: string])[]): string =>
+  `MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="x"\n\n${parts
+    .map(([type, body]) => `--x\nContent-Type: ${type}\n\n${body}\n`)
+    .join('')}--x--\n`
+const utf16 = (text: string): Buffer => Buffer.from(`\uFEFF${text}`, 'utf16le')
+const bigEndian = (text: string): Buffer => utf16(text).swap16()
+
+const list = config('users: [default, { name: bob, shell: /bin/sh }]\nruncmd: [own]')
+
+/** User-data, and the users that it makes on its own. */
+const own: readonly (readonly [what: string, content: string | Uint8Array, users: string[]])[] = [
+  ['no users', config('runcmd: [own]'), ['debian']],
+  ['a list of users', list, ['debian', 'bob']],
+  ['an empty list', config('users: []\nruncmd: [own]'), []],
+  ['a list of names', config('users: [bob, carl]\nruncmd: [own]'), ['bob', 'carl']],
+  ['a list in lines', config('runcmd: [own]\nusers:\n- default\n- name: bob'), ['debian', 'bob']],
+  [
+    'a mapping',
+    config('runcmd: [own]\nusers: { bob: { shell: /bin/sh }, default: true }'),
+    ['bob', 'debian'],
+  ],
+  [
+    'a mapping in lines',
+    config('runcmd: [own]\nusers:\n  # those\n  bob: {}\n  carl: true'),
+    ['bob', 'carl'],
+  ],
+  ['a text', config('runcmd: [own]\nusers: bob, default # both'), ['bob', 'debian']],
+  ['a text in quotes', config('"users": "bob,carl"\nruncmd: [own]'), ['bob', 'carl']],
+  ['null', config('users:\nruncmd: [own]'), []],
+  ['null by name', config('users: ~\nruncmd: [own]'), []],
+  ['the older user', config('user: bob\nruncmd: [own]'), ['bob']],
+  [
+    'merge_how in a text',
+    config("merge_how: 'dict(no_replace)+list(prepend)'\nusers: [bob]\nruncmd: [own]"),
+    ['bob'],
+  ],
+  [
+    'merge_how in a list',
+    config(
+      'merge_how: [{ name: dict, settings: [no_replace] }, { name: list, settings: [append] }]\nusers: [bob]\nruncmd: [own]',
+    ),
+    ['bob'],
+  ],
+  [
+    'merge_type',
+    config(
+      'merge_type: dict(no_replace,recurse_dict)+list()+str(append)\nusers: { bob: {} }\nruncmd: [own]',
+    ),
+    ['bob'],
+  ],
+  [
+    'allow_delete',
+    config('merge_how: dict(replace,allow_delete)+list()\nruncmd: [own]'),
+    ['debian'],
+  ],
+  ['lines of another system', list.replaceAll('\n', '\r\n'), ['debian', 'bob']],
+  [
+    'a jinja template',
+    `## template: jinja\n${config('users: [bob]\nruncmd: ["{% if true %}own{% endif %}"]')}`,
+    ['bob'],
+  ],
+  [
+    'a jinja template of a mapping',
+    `## template: jinja\n${config('users: { "{{ v1.region }}": {} }\nruncmd: [own]')}`,
+    ['here'],
+  ],
+  [
+    'a message',
+    message(['text/cloud-config', list], ['text/x-shellscript', '#!/bin/sh\ntrue']),
+    ['debian', 'bob'],
+  ],
+  [
+    'a message that merges',
+    message(
+      ['text/cloud-config', list],
+      ['text/cloud-config', config('merge_how: dict(recurse_list)+list(append)\nusers: [carl]')],
+    ),
+    ['debian', 'bob', 'carl'],
+  ],
+  [
+    'an archive',
+    `#cloud-config-archive\n- type: text/cloud-config\n  content: |\n    users: { bob: {} }\n    runcmd: [own]\n`,
+    ['bob'],
+  ],
+  [
+    'a patch',
+    '#cloud-config-jsonp\n[{"op":"add","path":"/users","value":["bob"]},{"op":"add","path":"/runcmd","value":["own"]}]\n',
+    ['bob'],
+  ],
+]
+
+/** The same in other wrappings. */
+const wrapped: typeof own = [
+  ['with a byte order mark', Buffer.from(`\uFEFF${list}`), ['debian', 'bob']],
+  ['in UTF-16', utf16(list), ['debian', 'bob']],
+  ['in UTF-16, big-endian', bigEndian(list), ['debian', 'bob']],
+  ['gzipped', gzipSync(list), ['debian', 'bob']],
+  ['gzipped, with a byte order mark', gzipSync(Buffer.from(`\uFEFF${list}`)), ['debian', 'bob']],
+]
+
+const script = '#!/bin/sh\ntrue\n'
+
+/** Those that speak of the user of fleet. */
+const same: typeof own = [
+  [
+    'a list',
+    config('users: [{ name: ana, gecos: Ana, ssh_authorized_keys: [ssh-ed25519 BBBB] }]'),
+    [],
+  ],
+  [
+    'a mapping',
+    config('users: { ana: { gecos: Ana, ssh_authorized_keys: [ssh-ed25519 BBBB] } }'),
+    [],
+  ],
+  ['a text', config('users: ana'), []],
+]
+
+describe.skipIf(!labIsHere)(
+  "the person's own user-data, read by cloud-init itself",
+  { timeout: 600_000 },
+  () => {
+    /** What the person's comes to with fleet's. */
+    const joined = new Map<string | Uint8Array, Merged>()
+    beforeAll(async () => {
+      const contents = [...own, ...wrapped, ...same].map(([, content]) => content).concat(script)
+      const texts = contents.map((content) =>
+        writeUserData({ ...boot, own: { file: 'own.yaml', content: Buffer.from(content) } }),
+      )
+      const merged = await mergeUserData(texts)
+      for (const [index, content] of contents.entries()) {
+        joined.set(content, merged[index] as Merged)
+      }
+    }, 600_000)
+
+    test.each([...own, ...wrapped])('with %s says what it would alone', (_what, content, names) => {
+      const { users = {}, settings } = joined.get(content) ?? {}
+      const { ana, ...others } = users
+      expect(Object.keys(others).toSorted()).toEqual(names.toSorted())
+      expect(ana).toMatchObject({
+        ssh_authorized_keys: boot.authorizedKeys,
+        sudo: 'ALL=(ALL) NOPASSWD:ALL',
+        groups: ['docker'],
+      })
+      expect(settings).toMatchObject({ hostname: 'web-1', ssh_pwauth: false, runcmd: ['own'] })
+      expect(settings?.['bootcmd']).toHaveLength(2)
+    })
+
+    test.each(same)(
+      'that names the user of fleet in %s leaves fleet its login',
+      (_what, content) => {
+        const { ana } = joined.get(content)?.users ?? {}
+        expect(ana).toMatchObject({ sudo: 'ALL=(ALL) NOPASSWD:ALL' })
+        expect(ana?.['ssh_authorized_keys']).toContain(boot.authorizedKeys[0])
+      },
+    )
+
+    test('that is a script runs after the engine is there', () => {
+      const { users = {}, scripts } = joined.get(script) ?? {}
+      expect(scripts).toEqual(['00-fleet-engine', expect.stringMatching(/^part-/)])
+      expect(Object.keys(users).toSorted()).toEqual(['ana', 'debian'])
+    })
+  },
+)

@@ -1,0 +1,28 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { isUsable } from '../../../src/drivers/qemu/accelerator.ts'
+import { guestIsHere } from '../../support/small-guest.ts'
+
+const { signal } = new AbortController()
+
+describe.skipIf(!guestIsHere)('the trial of an accelerator', { timeout: 60_000 }, () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  test('runs its firmware to the end', async () => {
+    expect(await isUsable('tcg', 'amd64', signal)).toBe(true)
+  })
+
+  test.each([
+    ['that does not start', 'exit 1'],
+    ['whose guest gets nowhere', 'exec sleep 60'],
+  ])('refuses one %s', async (_, script) => {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-trial-'))
+    const program = join(folder, 'qemu-system-x86_64')
+    await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    vi.stubEnv('PATH', `${folder}${delimiter}${process.env['PATH']}`)
+    expect(await isUsable('kvm', 'amd64', signal)).toBe(false)
+    await rm(folder, { recursive: true })
+  })
+})

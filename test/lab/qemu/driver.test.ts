@@ -1,0 +1,219 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Call, Driver, HostFacts } from '../../../src/drivers/driver.ts'
+import { qemuDriver } from '../../../src/drivers/qemu/driver.ts'
+import { type QemuOptions, qemuOptions } from '../../../src/drivers/qemu/options.ts'
+import { UserError } from '../../../src/errors.ts'
+import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import type { HostRecord } from '../../../src/machine/machine.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { run } from '../../../src/transport/run.ts'
+import { connectSsh } from '../../../src/transport/ssh/connect.ts'
+import { makeDyingPrograms } from '../../support/crash/dying-programs.ts'
+import { emulatorsOn } from '../../support/process/emulators.ts'
+import {
+  type GuestSeed,
+  guestBuildTime,
+  guestIsHere,
+  seedGuest,
+  smallGuest,
+} from '../../support/small-guest.ts'
+import { tokenOf } from '../../support/token-of.ts'
+
+const signal = new AbortController().signal
+const call: Call = { signal, progress: () => {} }
+const options = qemuOptions.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 })
+
+const script = fileURLToPath(new URL('../../support/crash/qemu-making.ts', import.meta.url))
+const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
+
+let folder: string
+let image: string
+let driver: Driver<QemuOptions>
+
+/** Makes a guest, and gives its record and what to log in with. */
+async function make(name: string, wished = options) {
+  const token = tokenOf(name)
+  const tags = { 'fleet:id': '00000000', 'fleet:token': token }
+  const wish = { name: name as MachineName, token, tags, resources: {} }
+  const plan = await driver.lifecycle?.plan(wish, wished, call)
+  if (plan === undefined) throw new Error('no plan')
+  const seed = seedGuest(image, plan.user)
+  const facts = await plan.make({ ...seed, record: async () => {} }, call)
+  const record: HostRecord = {
+    phase: 'ready',
+    token,
+    ...facts,
+    resources: mergeNotes({}, plan.resources),
+  }
+  return { record, seed, facts }
+}
+
+/** Runs one command on a connection of its own: the guest's sshd takes no second one. */
+async function on(
+  { facts, seed }: { facts: HostFacts; seed: GuestSeed },
+  ...command: string[]
+): Promise<string> {
+  const file = join(folder, `${facts.id}.key`)
+  await writeFile(file, seed.login.privateKey, { mode: 0o600 })
+  const { address = '', port = 0, user = '' } = facts
+  const login = { address, port, user, hostKeys: [seed.hostKey.publicKey], identityFiles: [file] }
+  for (const deadline = Date.now() + 600_000; ;) {
+    try {
+      await using transport = await connectSsh(
+        { machine: 'guest', ...login },
+        { signal, env: {}, connectTimeoutMs: 60_000 },
+      )
+      return (await run(transport, command, { signal })).stdout.trim()
+    } catch (error) {
+      const waits = error instanceof UserError && error.kind === 'unreachable'
+      if (!waits || Date.now() > deadline) throw error
+    }
+  }
+}
+
+const remove = async (record: HostRecord): Promise<void> => driver.lifecycle?.remove(record, call)
+
+const state = async (record: HostRecord): Promise<string | undefined> =>
+  (await driver.observe(new Map([['m' as MachineName, record]]), call)).get('m' as MachineName)
+    ?.state
+
+describe.skipIf(!guestIsHere)('a virtual machine', () => {
+  vi.setConfig({ testTimeout: 1_800_000 })
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
+    image = await smallGuest()
+    driver = qemuDriver(folder)
+  }, guestBuildTime)
+  afterAll(() => rm(folder, { recursive: true }))
+
+  test('lets in whom it was made for, keeps its port, its disk and its memory', async () => {
+    const guest = await make('life')
+    const { record } = guest
+    expect(await on(guest, 'sh', '-c', 'id -un; echo kept >kept; echo warm >/tmp/warm; sync')).toBe(
+      'fleet',
+    )
+    await driver.snapshots?.save(record, 'warm', call)
+    await driver.power?.stop(record, call)
+    expect(await state(record)).toBe('stopped')
+    await driver.power?.start(record, call)
+    expect(await on(guest, 'sh', '-c', 'cat kept; cat /tmp/warm || echo cold')).toBe('kept\ncold')
+    await driver.snapshots?.restore(record, 'warm', call)
+    expect(await on(guest, 'cat', '/tmp/warm')).toBe('warm')
+    await driver.power?.kill(record, call)
+    expect(await state(record)).toBe('stopped')
+    await driver.lifecycle?.remove(record, call)
+    expect(await state(record)).toBe('absent')
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+  })
+
+  test('is one of five that are made at once, each by itself', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const guests = await Promise.all(names.map((name) => make(`five-${name}`)))
+    expect(new Set(guests.map(({ facts }) => facts.port)).size).toBe(5)
+    const told = await Promise.all(guests.map((guest) => on(guest, 'id', '-un')))
+    expect(told).toEqual(names.map(() => 'fleet'))
+    await Promise.all(guests.map(({ record }) => remove(record)))
+    expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
+  })
+
+  test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
+    for (let step = 1, killed = true; killed; step++) {
+      const token = tokenOf(`crash-${step}`)
+      const words = [runner, script, folder, image, token, `${step}`]
+      const child = spawn(process.execPath, words, { stdio: 'ignore' })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      killed = code !== 0
+      expect(killed || step > 5).toBe(true)
+      const { record } = await make(`crash-${step}`)
+      expect(await state(record)).toBe('running')
+      await remove({ phase: 'creating', token })
+    }
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+    const left = await readdir(join(folder, 'hosts'))
+    expect(left.filter((name) => !name.endsWith('.lock'))).toEqual([])
+  })
+
+  test('is one, or none, after a SIGKILL within any call of QEMU', async () => {
+    const programs = ['qemu-img', 'qemu-system-x86_64']
+    for (let call = 1, killed = true; killed; call++) {
+      const cases = (['before', 'after'] as const).flatMap((when) =>
+        (['finished', 'undone'] as const).map(async (end) => {
+          const name = `within-${call}-${when}-${end}`
+          const env = await makeDyingPrograms(join(folder, name), programs, { call, when })
+          const words = [runner, script, folder, image, tokenOf(name)]
+          const child = spawn(process.execPath, words, { stdio: 'ignore', env })
+          const [code] = (await once(child, 'exit')) as [number | null]
+          const ran = end === 'finished' ? await state((await make(name)).record) : 'running'
+          await remove({ phase: 'creating', token: tokenOf(name) })
+          return { ran, killed: code !== 0 }
+        }),
+      )
+      const outcomes = await Promise.all(cases)
+      expect(outcomes.map(({ ran }) => ran)).toEqual(Array(4).fill('running'))
+      killed = outcomes.some((outcome) => outcome.killed)
+      expect(killed || call > 5).toBe(true)
+    }
+    expect(await readdir(join(folder, 'bases'))).toEqual([])
+    expect(await readdir(join(folder, 'hosts'))).toEqual([])
+    expect(await emulatorsOn(folder)).toEqual([])
+  })
+
+  test('has other hardware once it was stopped, and a larger disk at once', async () => {
+    const guest = await make('reshape')
+    const { record } = guest
+    const script = 'grep -c "MemTotal: *2" /proc/meminfo; cat /sys/block/vda/size' // its kernel has one processor
+    const seen = () => on(guest, 'sh', '-c', script)
+    const wanted = { ...options, cpus: 2, memory: 256, disk: 2 }
+    const change = (only: readonly string[], to: QemuOptions) =>
+      driver.reshape?.change(record, { options: to, only: new Set(only) }, call)
+    const found = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+    expect(found).toEqual([
+      { option: 'cpus', from: '1', to: '2', how: 'stop' },
+      { option: 'memory', from: '128', to: '256', how: 'stop' },
+      { option: 'disk', from: '1', to: '2', how: 'live' },
+    ])
+    expect(await seen()).toBe('0\n2097152')
+    await change(['disk'], wanted)
+    expect(await seen()).toBe('0\n4194304')
+    await change(['cpus', 'memory', 'disk'], { ...wanted, disk: 3 })
+    expect(await state(record)).toBe('stopped')
+    await driver.power?.start(record, call)
+    expect(await seen()).toBe('1\n6291456')
+    const smaller = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+    expect(smaller).toMatchObject([{ option: 'disk', from: '3', to: '2', how: 'replace' }])
+    await remove(record)
+  })
+
+  test('of another computer is told to be there', async () => {
+    const record: HostRecord = {
+      ...{ phase: 'ready', token: tokenOf('far'), id: 'x' },
+      resources: { computer: 'somewhere-else' },
+    }
+    expect(await state(record)).toBe('unknown')
+    const message = 'it was made on the computer somewhere-else, and exists there alone'
+    await expect(driver.power?.start(record, call)).rejects.toThrow(message)
+    await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow(message)
+  })
+
+  test('whose port another program has says so, and starts once it is free', async () => {
+    const { record, facts } = await make('port')
+    await driver.power?.kill(record, call)
+    const squatter: ChildProcess = spawn('python3', [
+      '-c',
+      `import socket,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1); s.bind(("127.0.0.1",${facts.port})); s.listen(); print(1,flush=True); time.sleep(60)`,
+    ])
+    if (squatter.stdout) await once(squatter.stdout, 'data')
+    await expect(driver.power?.start(record, call)).rejects.toThrow(`port ${facts.port}`)
+    squatter.kill('SIGKILL')
+    await once(squatter, 'exit')
+    await driver.power?.start(record, call)
+    expect(await state(record)).toBe('running')
+    await driver.lifecycle?.remove(record, call)
+  })
+})

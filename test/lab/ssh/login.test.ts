@@ -1,0 +1,457 @@
+import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { UserError } from '../../../src/errors.ts'
+import { run } from '../../../src/transport/run.ts'
+import { wireString } from '../../../src/transport/ssh/wire-format.ts'
+import { type SshOptions, type SshTarget, connectSsh } from '../../../src/transport/ssh/connect.ts'
+import {
+  type Lab,
+  type LabHost,
+  accounts,
+  labIsHere,
+  password,
+  startLab,
+} from '../../support/lab/lab.ts'
+import { startAgent } from '../../support/ssh/ssh-agent.ts'
+import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
+
+const execute = promisify(execFile)
+
+/** Who one is on the host, once logged in. */
+async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
+  await using transport = await connectSsh(target, options)
+  return (await run(transport, ['whoami'])).stdout.trim()
+}
+
+/** Answers questions in order, and keeps them. */
+function answering(...answers: readonly string[]) {
+  const questions: { text: string; secret: boolean }[] = []
+  return {
+    questions,
+    prompt: (question: { text: string; secret: boolean }) => {
+      questions.push(question)
+      const answer = answers[questions.length - 1]
+      return answer === undefined
+        ? Promise.reject(new Error('asked once more'))
+        : Promise.resolve(answer)
+    },
+  }
+}
+
+/** A way to sshd that lets the greeting through, and what follows it only after `ms` milliseconds. */
+async function greetAndDawdle(host: string, ms: number) {
+  const server = createServer((near) => {
+    const far = connect(22, host)
+    near.pipe(far)
+    far.once('data', (greeting) => {
+      far.pause()
+      near.write(greeting)
+      setTimeout(() => far.pipe(near), ms)
+    })
+    for (const socket of [near, far])
+      socket.on('error', () => [near, far].map((one) => one.destroy()))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return server
+}
+
+describe.skipIf(!labIsHere)('a login over SSH', () => {
+  let lab: Lab
+  let host: LabHost
+  let target: SshTarget
+  let folder: string
+  let env: { HOME: string }
+
+  const makeKey = async (name: string, ...options: string[]) => {
+    const file = join(folder, name)
+    await execute('ssh-keygen', ['-q', '-N', '', '-C', name, '-f', file, ...options])
+    return file
+  }
+  const letIn = async (file: string) => {
+    const publicKey = await readFile(`${file}.pub`, 'utf8')
+    await host.exec(`echo '${publicKey.trim()}' >> ${host.home}/.ssh/authorized_keys`)
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'login-'))
+    lab = await startLab({
+      hosts: 1,
+      sshdOptions: {
+        UsePAM: 'yes',
+        KbdInteractiveAuthentication: 'yes',
+        PasswordAuthentication: 'yes',
+      },
+    })
+    host = hostOf(lab)
+    target = { ...targetOf(lab, host), identityFiles: [] }
+    env = { HOME: join(folder, 'home') }
+    await mkdir(join(env.HOME, '.ssh'), { recursive: true })
+  })
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+
+  test.each([
+    ['ed25519', []],
+    ['ecdsa', ['-b', '384']],
+    ['rsa', ['-b', '2048']],
+    ['rsa', ['-b', '2048', '-m', 'PEM']],
+    ['rsa', ['-b', '2048', '-m', 'PKCS8']],
+    ['ecdsa', ['-b', '521', '-m', 'PKCS8']],
+  ])('with a key of type %s %j', async (type, options) => {
+    const file = await makeKey(`${type}${options.join('')}`, '-t', type, ...options)
+    await letIn(file)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+  })
+
+  test('with the second key, when the first is not let in', async () => {
+    const other = await makeKey('unknown')
+    const identityFiles = [other, lab.identity.file]
+    expect(await whoAmI({ ...target, identityFiles }, { env })).toBe('root')
+  })
+
+  test('with a default key of ~/.ssh', async () => {
+    await copyFile(lab.identity.file, join(env.HOME, '.ssh/id_ed25519'))
+    expect(await whoAmI(target, { env })).toBe('root')
+    await rm(join(env.HOME, '.ssh/id_ed25519'))
+  })
+
+  describe('with an encrypted key', () => {
+    let file: string
+    beforeAll(async () => {
+      file = await makeKey('locked')
+      await letIn(file)
+      await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'open sesame', '-f', file])
+    })
+
+    test('whose passphrase is asked for, three times at most', async () => {
+      const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
+      expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
+      const question = `Passphrase of ${file}:`
+      const again = `That did not open it. ${question}`
+      expect(questions.map(({ text }) => text)).toEqual([question, again, again])
+      expect(questions.every(({ secret }) => secret)).toBe(true)
+    })
+
+    test('but nobody is asked for a key that is not let in', async () => {
+      const stranger = await makeKey('stranger')
+      await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'secret', '-f', stranger])
+      const { prompt, questions } = answering()
+      const identityFiles = [stranger, lab.identity.file]
+      expect(await whoAmI({ ...target, identityFiles }, { env, prompt })).toBe('root')
+      expect(questions).toEqual([])
+    })
+
+    test('which is named when nobody can be asked', async () => {
+      const login = connectSsh({ ...target, identityFiles: [file] }, { env })
+      await expect(login).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining(`${file} (it needs a passphrase)`),
+      })
+    })
+
+    test('without a question when the agent holds it', async () => {
+      using agent = await startAgent(folder)
+      const open = join(folder, 'opened')
+      await copyFile(file, open)
+      await execute('ssh-keygen', ['-q', '-p', '-P', 'open sesame', '-N', '', '-f', open])
+      await agent.add(open)
+      const { prompt, questions } = answering()
+      const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket }, prompt }
+      expect(await whoAmI({ ...target, identityFiles: [file] }, options)).toBe('root')
+      expect(questions).toEqual([])
+    })
+
+    test('gives up at once when the person does, with the reason', async () => {
+      const cancelled = new UserError('cancelled', 'cancelled: nothing was changed')
+      const prompt = () => Promise.reject(cancelled)
+      const login = connectSsh({ ...target, identityFiles: [file] }, { env, prompt })
+      await expect(login).rejects.toBe(cancelled)
+    })
+  })
+
+  describe('with the agent', () => {
+    test.each(['ed25519', 'ecdsa', 'rsa'])('that holds a key of type %s', async (type) => {
+      using agent = await startAgent(folder)
+      const file = await makeKey(`agent-${type}`, '-t', type)
+      await letIn(file)
+      await agent.add(file)
+      expect(await whoAmI(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })).toBe('root')
+    })
+
+    test('that holds the private part of a .pub file, before its other keys', async () => {
+      using agent = await startAgent(folder)
+      for (let count = 0; count < 6; count += 1) await agent.add(await makeKey(`many-${count}`))
+      const file = await makeKey('wanted')
+      await letIn(file)
+      await agent.add(file)
+      const identityFiles = [`${file}.pub`]
+      const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+      expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
+    })
+
+    test('that holds more keys than the server lets one try', async () => {
+      using agent = await startAgent(folder)
+      for (let count = 0; count < 7; count += 1) await agent.add(await makeKey(`too-many-${count}`))
+      const login = connectSsh(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })
+      await expect(login).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('too many keys were offered'),
+        hint: expect.stringContaining('IdentityFile'),
+      })
+    })
+
+    test('that is not there: the other keys are tried, and it is named', async () => {
+      const options = { env: { ...env, SSH_AUTH_SOCK: '/nowhere/agent' } }
+      const identityFiles = [lab.identity.file]
+      expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
+      await expect(connectSsh(target, options)).rejects.toMatchObject({
+        message: expect.stringContaining('the keys of the agent at /nowhere/agent'),
+      })
+    })
+  })
+
+  test('with a key of Ed25519 in PKCS#8, which OpenSSL writes', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const file = join(folder, 'openssl')
+    await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+    const blob = Buffer.concat([wireString('ssh-ed25519'), wireString(raw)])
+    await writeFile(`${file}.pub`, `ssh-ed25519 ${blob.toString('base64')}\n`)
+    await letIn(file)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+    const locked = privateKey.export({
+      ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' },
+    } as const)
+    await writeFile(file, locked, { mode: 0o600 })
+    const { prompt, questions } = answering('wrong', 'secret')
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
+    expect(questions).toHaveLength(2)
+  })
+
+  test('with no private key that others can read, as ssh', async () => {
+    const file = await makeKey('open-to-all')
+    await letIn(file)
+    for (const mode of [0o644, 0o640, 0o604]) {
+      await chmod(file, mode)
+      await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
+        {
+          kind: 'credentials',
+          message: expect.stringContaining(`its permissions 0${mode.toString(8)} are too open`),
+          hint: `chmod 600 ${file}`,
+        },
+      )
+    }
+    await chmod(file, 0o400)
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+  })
+
+  describe('with a certificate', () => {
+    let authority: string
+    const certify = async (file: string, ...options: string[]) =>
+      execute('ssh-keygen', [
+        '-q',
+        '-s',
+        authority,
+        '-I',
+        'me',
+        '-n',
+        'root',
+        ...options,
+        `${file}.pub`,
+      ])
+
+    beforeAll(async () => {
+      authority = await makeKey('authority')
+      const publicKey = await readFile(`${authority}.pub`, 'utf8')
+      await host.exec(
+        `echo '${publicKey.trim()}' > /etc/ssh/ca.pub
+        echo 'TrustedUserCAKeys /etc/ssh/ca.pub' >> /etc/ssh/sshd_config
+        kill -HUP "$(cat /run/sshd.pid)"`,
+      )
+    })
+
+    test.each([
+      ['ed25519', []],
+      ['ecdsa', ['-b', '256']],
+      ['rsa', ['-b', '2048']],
+    ])('of a key of type %s, beside it', async (type, options) => {
+      const file = await makeKey(`certified-${type}`, '-t', type, ...options)
+      await certify(file)
+      expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+    })
+
+    test('of the agent', async () => {
+      using agent = await startAgent(folder)
+      for (const type of ['ed25519', 'rsa']) {
+        const file = await makeKey(`in-agent-${type}`, '-t', type)
+        await certify(file)
+        await agent.add(file)
+        const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+        expect(await whoAmI(target, options)).toBe('root')
+        await execute('ssh-add', ['-q', '-D'], { env: { SSH_AUTH_SOCK: agent.socket } })
+      }
+    })
+
+    test('that lies elsewhere; one for somebody else is no use', async () => {
+      const file = await makeKey('elsewhere')
+      await certify(file)
+      const certificate = join(folder, 'moved.pub')
+      await rename(`${file}-cert.pub`, certificate)
+      const withCertificate = { ...target, identityFiles: [file], certificateFiles: [certificate] }
+      expect(await whoAmI(withCertificate, { env })).toBe('root')
+      await certify(file, '-n', 'nobody')
+      await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
+        {
+          kind: 'credentials',
+          message: expect.stringContaining(`certificate of ${file}`),
+        },
+      )
+    })
+  })
+
+  const requireMethods = (methods: string) =>
+    host.exec(
+      `sed -i '/^AuthenticationMethods/d; /^Banner/d' /etc/ssh/sshd_config
+      printf 'AuthenticationMethods %s\\nBanner /etc/ssh/notice\\n' '${methods}' >> /etc/ssh/sshd_config
+      echo 'Tokens are renewed on Mondays.' > /etc/ssh/notice
+      kill -HUP "$(cat /run/sshd.pid)"`,
+    )
+
+  describe('where a key is not enough', () => {
+    let file: string
+    const asAna = () => ({ ...target, user: 'ana', identityFiles: [file] })
+    const failure = () => connectSsh(asAna(), { env }).catch((error: unknown) => error)
+
+    beforeAll(async () => {
+      file = lab.identity.file
+    })
+    afterAll(() =>
+      host.exec(
+        `sed -i '/^AuthenticationMethods/d; /^Banner/d' /etc/ssh/sshd_config; kill -HUP "$(cat /run/sshd.pid)"`,
+      ),
+    )
+
+    test.each(['publickey,keyboard-interactive', 'publickey,password'])(
+      'it says so, in the words of the server: %s',
+      async (methods) => {
+        await requireMethods(methods)
+        await expect.poll(failure).toMatchObject({
+          kind: 'credentials',
+          message: expect.stringMatching(
+            new RegExp(
+              `the server accepted the key SHA256:.*; it also wants ${methods.split(',')[1]}.*Tokens are renewed`,
+            ),
+          ),
+          hint: expect.stringContaining('in a terminal'),
+        })
+        const { prompt, questions } = answering(password)
+        expect(await whoAmI(asAna(), { env, prompt })).toBe('ana')
+        expect(questions).toHaveLength(1)
+      },
+    )
+
+    test('where no key is taken at all, it says what is', async () => {
+      await requireMethods('password')
+      await expect.poll(failure).toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('the server accepts no keys for this user, only password'),
+      })
+    })
+
+    test('two keys are offered one after the other', async () => {
+      const second = await makeKey('second-factor')
+      const publicKey = await readFile(`${second}.pub`, 'utf8')
+      await host.exec(`echo '${publicKey.trim()}' >> ${accounts.ana.home}/.ssh/authorized_keys`)
+      await requireMethods('publickey,publickey')
+      await expect.poll(failure).toMatchObject({
+        message: expect.stringContaining('it also wants publickey'),
+      })
+      const both = { ...asAna(), identityFiles: [file, second] }
+      expect(await whoAmI(both, { env })).toBe('ana')
+    })
+  })
+
+  test('offers no key twice', async () => {
+    using agent = await startAgent(folder)
+    const file = await makeKey('once')
+    await agent.add(file)
+    const options = { env: { ...env, SSH_AUTH_SOCK: agent.socket } }
+    const failure = await connectSsh({ ...target, identityFiles: [file, file] }, options).catch(
+      (error: unknown) => error,
+    )
+    expect((failure as UserError).message.match(/SHA256:/g)).toHaveLength(1)
+  })
+
+  test('asks what the server wants to know', async () => {
+    const { prompt, questions } = answering('wrong', password)
+    expect(await whoAmI({ ...target, user: 'ana' }, { env, prompt })).toBe('ana')
+    expect(questions.map(({ secret }) => secret)).toEqual([true, true])
+    expect(questions[0]?.text).toContain('Password')
+  })
+
+  test('asks for the password where the server asks nothing', async () => {
+    await using plain = await startLab({
+      hosts: 1,
+      sshdOptions: { UsePAM: 'yes', PasswordAuthentication: 'yes' },
+    })
+    const user = { ...targetOf(plain, hostOf(plain)), identityFiles: [], user: 'ana' }
+    const { prompt, questions } = answering('wrong', password)
+    expect(await whoAmI(user, { env, prompt })).toBe('ana')
+    expect(questions[0]).toEqual({ text: 'Password:', from: `ana@${user.address}`, secret: true })
+  })
+
+  test('needs both where the server wants a key and a password', async () => {
+    await using strict = await startLab({
+      hosts: 1,
+      sshdOptions: {
+        UsePAM: 'yes',
+        KbdInteractiveAuthentication: 'yes',
+        AuthenticationMethods: 'publickey,keyboard-interactive',
+      },
+    })
+    const user = { ...targetOf(strict, hostOf(strict)), user: 'ana' }
+    const { prompt, questions } = answering(password)
+    expect(await whoAmI(user, { env, prompt })).toBe('ana')
+    expect(questions).toHaveLength(1)
+  })
+
+  test('takes as long as a person does', async () => {
+    const options = { env, prompt: () => sleep(800, password), connectTimeoutMs: 600 }
+    expect(await whoAmI({ ...target, user: 'ana' }, options)).toBe('ana')
+  })
+
+  test('waits longer for a host that has greeted, where that is told', async () => {
+    const near = await greetAndDawdle(host.address, 1_500)
+    const { port } = near.address() as AddressInfo
+    const slow = { ...target, user: 'ana', address: '127.0.0.1', port }
+    const options = { env, prompt: async () => password, connectTimeoutMs: 600 }
+    try {
+      await expect(whoAmI(slow, options)).rejects.toMatchObject({ kind: 'unreachable' })
+      expect(await whoAmI(slow, { ...options, loginTimeoutMs: 20_000 })).toBe('ana')
+    } finally {
+      near.close()
+    }
+  })
+
+  test('tells nothing of a key that cannot be read', async () => {
+    const file = join(folder, 'broken')
+    await writeFile(
+      file,
+      '-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n',
+    )
+    const login = connectSsh({ ...target, identityFiles: [file] }, { env })
+    const failure = (await login.catch((error: unknown) => error)) as UserError
+    expect(failure.message).toContain(`${file} (`)
+    expect(failure.message).not.toContain('c2VjcmV0')
+  })
+})
