@@ -2,16 +2,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take minutes, the longest first: begun with last, they would run alone in the end. */
 const long = [
-  'e2e/qemu',
+  'e2e/drivers/qemu',
   'lab/virtualbox/driver',
-  'e2e/aws-crash',
+  'e2e/drivers/aws-crash',
   'lab/virtualbox/crash',
   'lab/qemu/driver',
   'contract/virtualbox-driver',
-  'e2e/virtualbox',
+  'e2e/drivers/virtualbox',
   'lab/aws/driver',
-  'e2e/aws',
-  'e2e/azure',
+  'e2e/drivers/aws',
+  'e2e/drivers/azure',
   'contract/driver',
   'lab/azure/crash',
   'contract/qemu-driver',

@@ -1,0 +1,637 @@
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Aws, startAws } from '../../support/aws/aws.ts'
+import { callEc2 } from '../../support/aws/ec2-client.ts'
+import { makeBaseRoot } from '../../support/lab/base-image.ts'
+import { labIsHere } from '../../support/lab/lab.ts'
+import { runProgram, until } from '../../support/lab/process.ts'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+const nothing = { instances: [], groups: [], keyPairs: [], addresses: [], volumes: [] }
+
+interface Listed {
+  readonly name: string
+  readonly live: { readonly state: string }
+}
+
+describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
+  let aws: Aws
+  let ana: Person
+
+  beforeAll(async () => {
+    aws = await startAws({ hosts: 'lab', lab: { engine: true } })
+  })
+  beforeEach(async () => {
+    await aws.reset()
+    ana = await makePerson()
+  })
+  afterEach(() => ana[Symbol.asyncDispose]())
+  afterAll(() => aws[Symbol.asyncDispose]())
+
+  const fleet = (...args: string[]) => ana.fleet(args, { env: aws.environment })
+  const create = (name: string, ...more: string[]) =>
+    fleet('create', name, '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', ...more)
+  const isEmpty = async () => expect(await aws.world()).toEqual(nothing)
+
+  /** The id that EC2 knows the only instance by. */
+  async function instanceId(): Promise<string> {
+    const { instances } = await aws.world()
+    expect(instances).toHaveLength(1)
+    return instances[0]?.id ?? ''
+  }
+
+  const stateOf = async (): Promise<string | undefined> => {
+    const { stdout } = await fleet('ls', '--live', '--json')
+    return (JSON.parse(stdout) as Listed[])[0]?.live.state
+  }
+
+  test('written into the file, it is made by apply, and started where it was stopped', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    const entry = '  web-1:\n    driver: aws\n    options: { sshCidr: 10.77.0.0/16 }\n'
+    const eve = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
+    const text = `version: 1\nid: 0123abcd\noperators: { eve: ${eve} }\nmachines:\n${entry}`
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    const planned = await fleet('plan', '--json')
+    expect(planned.code).toBe(2)
+    expect(JSON.parse(planned.stdout)).toMatchObject({
+      changes: [{ machine: 'web-1', action: 'create' }],
+      matters: [],
+    })
+    await isEmpty()
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    // An operator is let in by fleet's block alone, out of which the key can be taken again.
+    const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
+    const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
+    expect(sent).toContain('ssh_authorized_keys')
+    expect(sent).not.toContain(eve)
+    const keys = () => fleet('ssh', 'web-1', '--', 'cat .ssh/authorized_keys')
+    expect((await keys()).stdout).toMatch(/operators: begin\nssh-ed25519 \S+ eve\n# fleet/)
+    await fleet('ssh', 'web-1', '--', `echo ${eve} eve@laptop >>.ssh/authorized_keys`)
+    expect(await fleet('operator', 'rm', 'eve')).toMatchObject({ code: 0 })
+    expect((await fleet('plan')).stdout).toContain('(revoke eve, also in lines')
+    const { code: revoked, stderr: about } = await fleet('apply', '--yes')
+    expect([revoked, about]).toEqual([0, expect.any(String)])
+    expect((await keys()).stdout).toMatch(/^ssh-ed25519 \S+\n$/)
+    expect(await fleet('stop', 'web-1')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    const file = join(ana.folder, 'machines.yaml')
+    const stopped = await readFile(file, 'utf8')
+    await writeFile(file, stopped.replace('    stopped: true\n', ''))
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await stateOf()).toBe('running')
+    const before = await ana.inventory()
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+    // As a clone of the inventory has it that does not know of the removal yet.
+    await writeFile(join(ana.folder, 'machines.yaml'), before)
+    const stale = await fleet('plan')
+    expect(stale.code).toBe(1)
+    expect(stale.stdout).toContain('? web-1: its host does not exist any more')
+  })
+
+  test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    const profiles = [
+      'profiles:',
+      '  base: { driver: aws, options: { sshCidr: 10.77.0.0/16 }, labels: { role: web } }',
+      '  web:',
+      '    extends: base',
+      '    count: 2 # as few as can be',
+    ].join('\n')
+    const text = `version: 1\nid: 0123abcd\n${profiles}\nmachines: {}\n`
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    expect((await fleet('ls', '-q', '--on', 'role=web')).stdout).toBe('web-1\nweb-2\n')
+    const unmade = await fleet('-m', 'web-2', 'ps')
+    expect(unmade.stderr).toContain('web-2: it is not created yet')
+    expect((await fleet('rm', '-y', 'web-2')).stderr).toContain('there is nothing to remove')
+
+    expect(await fleet('create', 'web-2')).toMatchObject({ code: 0 })
+    const made = await ana.inventory()
+    expect(made).toContain(`${profiles}\nmachines:\n  web-2:\n    extends: web\n    host:\n`)
+    expect(made.match(/driver:|options:|labels:/g)).toHaveLength(3)
+    expect((await fleet('plan')).stdout).toContain('+ web-1: create (profile web has count: 2)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+
+    expect(await fleet('set', '--profile', 'web', 'count=1')).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).toContain('    count: 1 # as few as can be\n')
+    expect((await fleet('plan')).stdout).toContain('- web-2: remove (profile web has count: 1)')
+    const left = await fleet('apply', '--yes')
+    expect(left.code).toBe(1)
+    expect((await aws.world()).instances).toHaveLength(2)
+    // On a terminal it is asked for, and only the name is a yes.
+    const applyTyping = (answer: string) =>
+      ana.fleetOnTerminal(
+        ['apply'],
+        [
+          { at: 'Do all of this?', type: 'y\r' },
+          { at: 'Type its name', type: `${answer}\r` },
+        ],
+        { env: aws.environment },
+      )
+    const spared = await applyTyping('y')
+    expect(spared).toMatchObject({ code: 1, screen: expect.stringContaining('left as it is') })
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect(await applyTyping('web-2')).toMatchObject({ code: 0 })
+    expect((await aws.world()).instances).toHaveLength(1)
+    expect((await fleet('ls', '-q')).stdout).toBe('web-1\n')
+
+    const gone = await fleet('rm', '-y', 'web-1')
+    expect(gone.code).toBe(0)
+    expect(gone.stderr).toContain('to keep it away: fleet set --profile web count=0')
+    expect(await ana.inventory()).toBe(text.replace('count: 2', 'count: 1'))
+    await isEmpty()
+  })
+
+  test('changed in their entries, are changed in place by apply, and replaced only with a consent', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--tags', 'team=blue')).toMatchObject({ code: 0 })
+    const id = await instanceId()
+    const before = aws.calls.length
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    const looks = aws.calls.slice(before).map(({ action, region }) => `${action} ${region}`)
+    expect(looks.filter((look) => look === `DescribeInstances ${aws.region}`)).toHaveLength(2) // one for orphans
+    const words = ['type=t3.medium', 'disk=40', 'tags=team=red,tier=1', 'ports=80']
+    expect(await fleet('set', 'web-1', ...words)).toMatchObject({ code: 0 })
+    const { code, stdout } = await fleet('plan')
+    expect(code).toBe(2)
+    expect(stdout).toContain(
+      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; stops the host for a while)',
+    )
+
+    // Killed when EC2 is about to change the type: the host is stopped then.
+    await ana.fleet(['apply', '--yes'], {
+      env: aws.environment,
+      said: (stderr, pid) => {
+        if (stderr.includes('instance type')) process.kill(pid, 'SIGKILL')
+      },
+    })
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await instanceId()).toBe(id)
+    const { instances, volumes, groups } = await aws.world()
+    for (const { tags } of [...instances, ...volumes, ...groups]) {
+      expect(tags).toMatchObject({ team: 'red', tier: '1', 'fleet:id': '0123abcd' })
+    }
+    expect(await fleet('ps')).toMatchObject({ code: 0 })
+
+    expect(await fleet('set', 'web-1', 'disk=20', 'protected=true')).toMatchObject({ code: 0 })
+    expect((await fleet('plan')).stdout).toContain('it would have to be replaced, and is protected')
+    expect(await fleet('set', 'web-1', 'protected-')).toMatchObject({ code: 0 })
+    const severe = '-/+ web-1: replace (disk 40 -> 20: a disk does not shrink)'
+    expect((await fleet('plan')).stdout).toContain(severe)
+    const left = await fleet('apply', '--yes')
+    expect(left).toMatchObject({ code: 1 })
+    expect(left.stderr).toContain('fleet apply --destroy web-1')
+    expect(await instanceId()).toBe(id)
+    // Killed with the old host half gone, the next apply ends it without being told again.
+    await ana.fleet(['apply', '--yes', '--destroy', 'web-1'], {
+      env: aws.environment,
+      said: (stderr, pid) => {
+        if (stderr.includes('remove its host')) process.kill(pid, 'SIGKILL')
+      },
+    })
+    expect((await fleet('plan')).stdout).toContain('its replacement was begun and cut short')
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await instanceId()).not.toBe(id)
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+  })
+
+  test('that somebody else made are taken in by their id, switched, and never removed', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1')).toMatchObject({ code: 0 })
+    const id = await instanceId()
+    const key = /key: (SHA256:\S+)/.exec(await ana.inventory())?.[1] ?? ''
+    const hex = Buffer.from(key.slice('SHA256:'.length), 'base64').toString('hex')
+    const identity = join(ana.home, 'theirs')
+    await copyFile(join(ana.env['FLEET_HOME'] ?? '', 'keys', hex), identity)
+    expect(await fleet('forget', 'web-1')).toMatchObject({ code: 0 })
+
+    const adopted = await fleet(
+      ...['adopt', '--driver', 'aws', id, '--name', 'theirs', '--accept-new', '-i', identity],
+    )
+    expect(adopted).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).not.toContain('token:')
+    expect(await stateOf()).toBe('running')
+    expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
+    expect(await fleet('rm', '-y', 'theirs')).toMatchObject({ code: 0 })
+    expect(await instanceId()).toBe(id)
+
+    const region = aws.environment['AWS_REGION'] ?? ''
+    const store = join(ana.home, 'store')
+    const folder = join(store, 'machines/old')
+    await mkdir(folder, { recursive: true })
+    await copyFile(identity, join(folder, 'id_rsa'))
+    const machine = {
+      ...{ IPAddress: '192.0.2.1', MachineName: 'old', SSHUser: 'fleet', SSHPort: 22 },
+      ...{ InstanceId: id, Region: region, AccessKey: 'AKIA', SecretKey: 'hunter2' },
+    }
+    const config = { ConfigVersion: 3, DriverName: 'amazonec2', Driver: machine, Name: 'old' }
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+    expect(await fleet('import', 'docker-machine', store, '--accept-new')).toMatchObject({
+      code: 0,
+    })
+    await rm(store, { recursive: true })
+    const taken = await ana.inventory()
+    expect(taken).toMatch(/old:\n {4}driver: aws\n/)
+    expect(taken).not.toMatch(/token:|AKIA|hunter2|192\.0\.2\.1/)
+    expect(await fleet('stop', 'old')).toMatchObject({ code: 0 })
+    expect(await stateOf()).toBe('stopped')
+    expect(await fleet('start', 'old')).toMatchObject({ code: 0 })
+    expect(await fleet('ssh', 'old', '--', 'echo', 'in')).toMatchObject({ stdout: 'in\n' })
+    expect(await fleet('rm', '-y', 'old')).toMatchObject({ code: 0 })
+
+    const attributes = {
+      ...{ arn: `arn:aws:ec2:${region}:123456789012:instance/${id}`, id },
+      ...{ public_ip: '192.0.2.1', tags: { Name: 'formed' } },
+    }
+    const [mode, type, name] = ['managed', 'aws_instance', 'web']
+    const resources = [{ mode, type, name, instances: [{ schema_version: 1, attributes }] }]
+    const state = join(ana.home, 'terraform.tfstate')
+    await writeFile(state, JSON.stringify({ version: 4, resources }))
+    await mkdir(join(ana.home, '.ssh'), { recursive: true })
+    await copyFile(identity, join(ana.home, '.ssh/id_ed25519'))
+    const formed = await fleet('import', 'terraform', state, '--accept-new', '--user', 'fleet')
+    expect(formed).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).toMatch(/formed:\n {4}driver: aws\n/)
+    expect(await stateOf()).toBe('running')
+    expect(await fleet('rm', '-y', 'formed')).toMatchObject({ code: 0 })
+    expect(await instanceId()).toBe(id)
+    const none = await fleet('adopt', '--driver', 'aws', 'i-0aaaaaaaaaaaaaaaa', '--accept-new')
+    expect(none).toMatchObject({ code: 2 })
+    expect(none.stderr).toContain('there is no instance i-0aaaaaaaaaaaaaaaa')
+  })
+
+  test('live from create to rm, with a container in between', async () => {
+    aws.change({ lags: { hidden: 0 } }) // what is not found yet is asked for again
+    const created = await create('web-1', '--label', 'role=web', '--tags', 'team=blue')
+    expect(created).toMatchObject({ code: 0, stdout: '' })
+    expect(created.stderr).toContain('web-1 is ready')
+    expect(aws.calls.filter(({ polling }) => !polling).length).toBeLessThanOrEqual(12)
+    expect(aws.calls.map(({ outcome }) => outcome)).not.toContain('UnauthorizedOperation')
+
+    const key = /key: (SHA256:\S+)/.exec(await ana.inventory())?.[1] ?? 'none'
+    const count = `sudo grep "Accepted publickey" /var/log/sshd.log | grep -cF ${key}`
+    const logins = await fleet('ssh', 'web-1', '--', count)
+    expect(Number(logins.stdout)).toBeGreaterThan(1)
+    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // but for the one that asks
+
+    const { instances, groups, keyPairs } = await aws.world()
+    for (const { tags } of [...instances, ...groups, ...keyPairs]) {
+      expect(tags).toMatchObject({
+        fleet: 'true',
+        'fleet:id': '0123abcd',
+        'fleet:machine': 'web-1',
+        team: 'blue',
+      })
+    }
+    const inventory = await ana.inventory()
+    expect(inventory).toContain('token:')
+    expect(inventory).not.toMatch(/PRIVATE KEY|AKIA|made-up/)
+    const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
+    const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
+    const [, pinned = ''] = /hostKeys: \[(ssh-ed25519 [^\]]+)\]/.exec(inventory) ?? []
+    expect(pinned).not.toBe('')
+    expect(sent).not.toContain(pinned)
+
+    const ran = await fleet('run', '--rm', 'bb:1', 'echo', 'hello from a container')
+    expect(ran).toMatchObject({ code: 0, stdout: 'hello from a container\n' })
+
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+    expect(await ana.inventory()).toContain('machines: {}')
+  })
+
+  test('stop, start, restart and kill, with another address every time', async () => {
+    expect((await create('web-1')).code).toBe(0)
+    const before = (await fleet('ip', 'web-1')).stdout
+    for (const _ of [1, 2]) expect((await fleet('stop', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('stopped')
+    const refused = await fleet('-m', 'web-1', 'ps')
+    expect(refused).toMatchObject({ code: 5 })
+    expect(refused.stderr).toContain('fleet start web-1')
+
+    for (const _ of [1, 2]) expect((await fleet('start', 'web-1')).code).toBe(0)
+    const after = (await fleet('ip', 'web-1')).stdout
+    expect(after).not.toBe(before)
+    expect((await fleet('-m', 'web-1', 'ps')).code).toBe(0)
+    expect((await fleet('restart', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('running')
+    for (const _ of [1, 2]) expect((await fleet('kill', 'web-1')).code).toBe(0)
+    expect(await stateOf()).toBe('stopped')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('are found where they are, when their address changed behind our back', async () => {
+    expect((await create('web-1')).code).toBe(0)
+    const before = (await fleet('ip', 'web-1')).stdout
+    const id = await instanceId()
+    for (const action of ['StopInstances', 'StartInstances']) {
+      await callEc2(aws, action, { 'InstanceId.1': id })
+      const state = action === 'StopInstances' ? 'stopped' : 'running'
+      await until(state, () => aws.instance(id).state === state || undefined)
+      await aws.instance(id).settled
+    }
+    expect(await fleet('-m', 'web-1', 'ps')).toMatchObject({ code: 0 })
+    expect((await fleet('ip', 'web-1')).stdout).not.toBe(before)
+  })
+
+  test('at spot price, are made anew by apply where EC2 took them back', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--engine-none', '--spot', 'only')).toMatchObject({ code: 0 })
+    const first = await instanceId()
+    const spot = aws.instance(first)
+    await aws.reclaim(first)
+    await until('it to be gone', async () => spot.state === 'terminated' || undefined)
+    expect((await fleet('plan')).stdout).toContain('-/+ web-1: replace (its provider took it back)')
+    const applied = await fleet('apply', '--yes')
+    expect([applied.code, applied.stderr]).toEqual([0, expect.any(String)])
+    expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
+    const second = await instanceId()
+    expect(second).not.toBe(first)
+    // Terminated by somebody, it is for a person to say what is to become of it.
+    expect(await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': second })).toMatchObject({
+      code: undefined,
+    })
+    await until(
+      'it to be gone',
+      async () => aws.instance(second).state === 'terminated' || undefined,
+    )
+    expect((await fleet('plan')).stdout).toContain('? web-1: its host does not exist any more')
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+    await isEmpty()
+  })
+
+  test('errors name the machine, and the step that failed and none of the undoing', async () => {
+    aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
+    const refused = await create('web-1', '--engine-none')
+    expect(refused.stderr).toMatch(/^web-1: failed at: instance /m)
+    expect(refused.stderr).toMatch(/^fleet: web-1: a quota/m)
+    aws.change({ vcpuLimit: 100 })
+    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    aws.change({ denied: ['StopInstances', 'TerminateInstances', 'DescribeAddresses'] })
+    for (const words of [['stop'], ['kill'], ['rm', '-y']]) {
+      const { stderr, code } = await fleet(...words, 'web-1')
+      expect(code).toBe(6)
+      expect(stderr).toMatch(/^fleet: web-1: .*AWS does not allow/m)
+    }
+    aws.change({ denied: [] })
+    expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
+  })
+
+  test('rm takes what the provider has lost already for removed', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    const id = await instanceId()
+    await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': id })
+    await until('its end', () => aws.instance(id).state === 'terminated' || undefined)
+    expect(await stateOf()).toBe('absent')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('several at once: the failure of one leaves the others', async () => {
+    aws.change({ instanceLimit: 2 })
+    const created = await create('web', '--count', '3', '--engine-none')
+    expect(created.code).toBe(1)
+    expect(created.stderr).toMatch(/1 of 3 machines failed/)
+    const world = await aws.world()
+    expect(world.instances).toHaveLength(2)
+    aws.change({ instanceLimit: 9 })
+    const names = ['web-1', 'web-2', 'web-3']
+    const again = await create('web', '--count', '3', '--engine-none')
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('there already') })
+    expect((await aws.world()).instances).toHaveLength(3)
+    expect((await fleet('rm', '-y', ...names)).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('a change of openings is done only when the group shows all of it', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--ssh-cidr', '10.77.3.4/16', '--ports', '443')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('10.77.3.4/16 means the whole range 10.77.0.0/16'),
+    })
+    const group = (await aws.world()).groups[0]?.id ?? ''
+    const rules = async () => {
+      const described = await callEc2(aws, 'DescribeSecurityGroups', { 'GroupId.1': group })
+      const text = JSON.stringify(described).replace(
+        /"ipPermissionsEgress".*?(?="[a-z]+(?:Set|Id)")/,
+        '',
+      )
+      return [...text.matchAll(/"(?:cidrIp|cidrIpv6)":"([^"]+)"/g)]
+        .map(([, cidr = '']) => cidr)
+        .sort((a, b) => a.localeCompare(b))
+    }
+    expect(await rules()).toEqual(['::/0', '0.0.0.0/0', '10.77.0.0/16'])
+    // Somebody opens one half of the port by hand: EC2 then refuses a request for both halves as a whole.
+    await callEc2(aws, 'AuthorizeSecurityGroupIngress', {
+      ...{ GroupId: group, 'IpPermissions.1.IpProtocol': 'tcp', 'IpPermissions.1.FromPort': '80' },
+      ...{ 'IpPermissions.1.ToPort': '80', 'IpPermissions.1.IpRanges.1.CidrIp': '0.0.0.0/0' },
+    })
+    expect(await fleet('set', 'web-1', 'ports=80,443', 'sshCidr=10.78.0.0/16')).toMatchObject({
+      code: 0,
+    })
+    expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
+    expect(await rules()).toEqual(['::/0', '::/0', '0.0.0.0/0', '0.0.0.0/0', '10.78.0.0/16'])
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('a host that was stopped for a change which EC2 refuses runs again', async () => {
+    aws.change({ lags: { hidden: 0 } })
+    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    expect(await fleet('set', 'web-1', 'type=t3.medium')).toMatchObject({ code: 0 })
+    aws.inject({
+      kind: 'error',
+      code: 'InvalidInstanceAttributeValue',
+      action: 'ModifyInstanceAttribute',
+      status: 400,
+    })
+    const refused = await fleet('apply', '--yes')
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/web-1 was not changed: .*; it was stopped .* and runs again/)
+    expect(aws.instance(await instanceId()).state).toBe('running')
+    expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
+
+    aws.inject({
+      kind: 'error',
+      code: 'InvalidInstanceAttributeValue',
+      action: 'ModifyInstanceAttribute',
+      status: 400,
+    })
+    aws.inject({ kind: 'error', code: 'InvalidHostState', action: 'StartInstances', status: 400 })
+    const stuck = await fleet('apply', '--yes')
+    expect(stuck.code).toBe(1)
+    expect(stuck.stderr).toMatch(
+      /web-1 was not changed: .* is stopped now, because it did not start/,
+    )
+    expect(stuck.stderr).toContain('fleet start web-1')
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('gc finds and removes what no entry owns, and nothing else', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    const inventory = await ana.inventory()
+    expect((await create('web-2', '--engine-none')).code).toBe(0)
+    await writeFile(join(ana.folder, 'machines.yaml'), inventory) // as a git checkout would
+    const listed = await fleet('gc')
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
+    expect(listed.stdout).not.toContain('web-1')
+    expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*it is less than a day old/)
+    expect(listed.stderr).toContain('Another clone of this inventory may own')
+    const plan = await fleet('plan')
+    expect(plan.stdout + plan.stderr).toMatch(/another clone may own it: \S+@\S+ created it/)
+    expect(plan.stdout + plan.stderr).not.toContain('gc --yes')
+    expect((await fleet('gc', '--yes')).code).toBe(0)
+    expect((await aws.world()).instances).toHaveLength(2)
+    expect((await fleet('gc', 'web-9', '--yes')).code).toBe(3)
+    expect((await fleet('gc', 'web-2', '--yes')).code).toBe(0)
+    expect((await aws.world()).instances.map(({ tags }) => tags['fleet:machine'])).toEqual([
+      'web-1',
+    ])
+    expect(await fleet('gc')).toMatchObject({ code: 0, stdout: '' })
+    expect(await fleet('-m', 'web-1', 'ssh', 'true')).toMatchObject({ code: 0 })
+  })
+
+  test('gc looks where the inventory led to once, and says what it could not ask', async () => {
+    expect((await create('web-1', '--engine-none', '--region', 'eu-central-1')).code).toBe(0)
+    expect((await fleet('forget', 'web-1')).code).toBe(0)
+    await writeFile(join(ana.folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
+    const plan = await fleet('plan')
+    expect(plan.stdout + plan.stderr).not.toContain('web-1')
+    const listed = await fleet('gc')
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('eu-central-1') })
+    aws.inject({
+      kind: 'error',
+      code: 'UnauthorizedOperation',
+      action: 'DescribeInstances',
+      times: 99,
+    })
+    const blind = await fleet('gc')
+    expect(blind).toMatchObject({ code: 1, stdout: '' })
+    expect(blind.stderr).toMatch(/could not ask aws: .*eu-central-1/)
+    expect(blind.stderr).toContain('no host is without an entry, as far as could be asked')
+    aws.mend()
+    expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test('--rollback leaves nothing of a creation that fails', async () => {
+    aws.onCall((phase, { action }) =>
+      phase === 'before' && action === 'ImportKeyPair' ? 'drop' : undefined,
+    )
+    expect((await create('web-1', '--rollback')).code).toBe(5)
+    await isEmpty()
+    expect(await ana.inventory()).toContain('machines: {}')
+  })
+
+  test('Ctrl-C leaves what can be finished, says how, and is exit code 130', async () => {
+    let pid = 0
+    aws.onCall((phase, { action }) => {
+      if (phase === 'after' && action === 'ImportKeyPair') process.kill(pid, 'SIGINT')
+    })
+    const stopped = await ana.fleet(
+      ['create', 'web-1', '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', '--engine-none'],
+      { env: aws.environment, started: (started) => (pid = started) },
+    )
+    aws.mend()
+    expect(stopped.code).toBe(130)
+    expect(stopped.stderr).toContain('fleet create web-1')
+    expect(stopped.stderr).toContain('fleet rm web-1')
+    expect(await fleet('ls')).toMatchObject({ stdout: expect.stringContaining('creating') })
+    expect((await fleet('create', 'web-1')).code).toBe(0)
+    expect((await aws.world()).instances).toHaveLength(1)
+  })
+
+  test('what cannot be removed is named, and stays', async () => {
+    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    aws.change({ denied: ['DeleteKeyPair'] })
+    const refused = await fleet('rm', '-y', 'web-1')
+    expect(refused.code).not.toBe(0)
+    expect(refused.stderr).toMatch(/key pair/)
+    expect(await ana.inventory()).toContain('phase: removing')
+    aws.change({ denied: [] })
+    expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
+    await isEmpty()
+  })
+
+  test.each([
+    [
+      'a region that does not exist',
+      ['--region', 'xx-nowhere-1'],
+      2,
+      /no AWS region "xx-nowhere-1"/,
+    ],
+    ['an unknown type', ['--type', 'z9.tiny'], 2, /z9\.tiny/],
+    ['an unknown image', ['--image', 'ami-0123456789abcdef0'], 2, /ami-0123456789abcdef0/],
+    ['an image that is no name', ['--image', 'beos-5'], 2, /debian-13/],
+    ['an unknown subnet', ['--subnet', 'subnet-0123456789abcdef0'], 2, /subnet-0123456789abcdef0/],
+    ['a file that is not there', ['--user-data', 'no.yaml'], 2, /no\.yaml/],
+    ['a bad port', ['--ports', '99999'], 2, /ports/],
+  ])('%s is refused, and nothing is left', async (_, words, code, says) => {
+    const before = await ana.inventory()
+    const refused = await create('web-1', ...words)
+    expect(refused.stderr).toMatch(says)
+    expect(refused.code).toBe(code)
+    expect(await ana.inventory()).toBe(before)
+    await isEmpty()
+  })
+
+  test.each([
+    ['expired credentials', { credentials: 'ExpiredToken' }, 6, /expired/i],
+    ['no default VPC', { defaultVpc: false }, 2, /VPC/],
+    ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
+    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*the policy/],
+  ] as const)('%s is told, and nothing is left', async (_, settings, code, says) => {
+    aws.change(settings)
+    const before = await ana.inventory()
+    const refused = await create('web-1')
+    expect(refused.stderr).toMatch(says)
+    expect(refused.code).toBe(code)
+    expect(await ana.inventory()).toBe(before)
+    aws.change({ credentials: 'valid' })
+    await isEmpty()
+  })
+})
+
+describe.skipIf(!labIsHere)('a machine on AWS that boots', { timeout: 600_000 }, () => {
+  test('sets itself up by cloud-init, with what the person adds, and runs a container', async () => {
+    await using aws = await startAws({ hosts: 'booted' })
+    await using ana = await makePerson()
+    const env = aws.environment
+    const own = '#cloud-config\nwrite_files:\n  - path: /etc/of-ana\n    content: hers\n'
+    await writeFile(join(ana.folder, 'own.yaml'), own)
+    const created = await ana.fleet(
+      [
+        ...['create', 'web-1', '--driver', 'aws', '--image', 'debian-12'],
+        ...['--ssh-cidr', '10.77.0.0/16', '--user-data', 'own.yaml'],
+      ],
+      { env },
+    )
+    expect(created.stderr).toMatch(/web-1 is ready: Debian.*Docker \d/)
+    expect(created.code).toBe(0)
+    expect((await ana.fleet(['ssh', 'web-1', '--', 'cat', '/etc/of-ana'], { env })).stdout).toBe(
+      'hers',
+    )
+    const root = join(ana.folder, 'root')
+    await makeBaseRoot(root)
+    await runProgram(['tar', '-C', root, '-cf', `${root}.tar`, '.'])
+    const imported = await ana.fleet(['image', 'import', `${root}.tar`, 'bb:1'], { env })
+    expect(imported.code).toBe(0)
+    const ran = await ana.fleet(['run', '--rm', 'bb:1', 'echo', 'hello'], { env })
+    expect(ran).toMatchObject({ code: 0, stdout: 'hello\n' })
+    expect((await ana.fleet(['restart', 'web-1'], { env })).code).toBe(0)
+    expect((await ana.fleet(['-m', 'web-1', 'ps'], { env })).code).toBe(0)
+    expect((await ana.fleet(['rm', '-y', 'web-1'], { env })).code).toBe(0)
+    expect(await aws.world()).toEqual(nothing)
+    expect(await readFile(join(ana.folder, 'own.yaml'), 'utf8')).toBe(own)
+  })
+})

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Person, makePerson } from '../../support/test-user.ts'
+import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
+import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtualbox.ts'
+
+// The small guest reads no user-data of several parts, so it lets nobody in here: test/lab/virtualbox/driver.test.ts logs in.
+describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
+  vi.setConfig({ testTimeout: 1_800_000 })
+  let box: VirtualBox
+  let person: Person
+  let words: readonly string[]
+  beforeAll(async () => {
+    box = await startVirtualBox()
+    person = await makePerson()
+    const small = ['--memory', '256', '--cpus', '1', '--disk', '1', '--engine-none']
+    const image = await box.image('vmdk')
+    words = ['create', 'dev', '--driver', 'virtualbox', '--image', image, ...small]
+  }, guestBuildTime)
+  afterAll(async () => {
+    await person[Symbol.asyncDispose]()
+    await box[Symbol.asyncDispose]()
+  })
+
+  test('without VirtualBox says how to install it', async () => {
+    const { code, stderr } = await person.fleet(words, { env: { PATH: '/nowhere' } })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('there is no VirtualBox on this computer')
+    expect(stderr).toContain('sudo apt-get install virtualbox')
+  })
+
+  test('makes a machine and waits for it; cut short, it is removed whole', async () => {
+    const env = box.env
+    const { stderr } = await person.fleet(words, {
+      env,
+      said(text, pid) {
+        if (text.includes('wait for SSH')) process.kill(pid, 'SIGINT')
+      },
+    })
+    expect(stderr).toContain('wait for SSH')
+    expect(await box.manage('list', 'runningvms')).toMatch(/^"dev-[0-9a-f]{8}" /m)
+    const removed = await person.fleet(['rm', '-y', 'dev'], { env })
+    expect(removed).toMatchObject({ code: 0 })
+    expect([await box.manage('list', 'vms'), await box.manage('list', 'hdds')]).toEqual(['', ''])
+  })
+})

@@ -1,0 +1,243 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type ExampleCloud,
+  installExampleDriver,
+  startExampleCloud,
+} from '../../support/external-driver/example-cloud.ts'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+// Creating at a provider whose servers let nobody in: what a person sees until then, and after they stop it.
+
+/** The step at which all creations here wait. */
+const waiting = 'wait for SSH'
+
+let cloud: ExampleCloud
+let ana: Person
+let create: readonly string[]
+
+beforeAll(async () => {
+  cloud = await startExampleCloud()
+})
+afterAll(() => cloud[Symbol.dispose]())
+
+beforeEach(async () => {
+  ana = await makePerson()
+  await installExampleDriver(ana)
+  await ana.fleet(['trust', 'example'])
+  create = ['--driver', 'example', '--zone', 'north', '--endpoint', cloud.endpoint]
+})
+afterEach(() => ana[Symbol.asyncDispose]())
+
+const fleet = (...args: string[]) => ana.fleet(args, { env: cloud.env })
+
+/** Runs fleet without a terminal, and stops it once it has said `at` of so many machines. */
+function fleetUntil(at: string, args: readonly string[], machines = 1) {
+  let isStopped = false
+  return ana.fleet(args, {
+    env: cloud.env,
+    said(stderr, pid) {
+      const lines = stderr.split('\n').filter((line) => line.includes(at))
+      const names = new Set(lines.map((line) => line.split(':')[0]))
+      if (isStopped || names.size < machines) return
+      isStopped = true
+      process.kill(pid, 'SIGINT')
+    },
+  })
+}
+
+const phases = async (): Promise<Record<string, string>> => {
+  const { stdout } = await fleet('ls', '--json')
+  const rows = JSON.parse(stdout) as { name: string; phase: string }[]
+  return Object.fromEntries(rows.map(({ name, phase }) => [name, phase]))
+}
+
+describe('stopped without a terminal', () => {
+  test('it stays to be finished, and both ways on are told', async () => {
+    const stopped = await fleetUntil(waiting, ['create', 'web', '--count', '2', ...create], 2)
+    expect(stopped).toMatchObject({ code: 130, stdout: '' })
+    expect(stopped.stderr).toContain('fleet create web-1 web-2')
+    expect(stopped.stderr).toContain('fleet rm web-1 web-2')
+    expect(await phases()).toEqual({ 'web-1': 'creating', 'web-2': 'creating' })
+    expect(await cloud.things()).toHaveLength(4)
+
+    const goesOn = await fleetUntil(waiting, ['create', 'web-1', 'web-2'], 2)
+    expect(goesOn.code).toBe(130)
+    expect(await cloud.things()).toHaveLength(4)
+
+    const removed = await fleet('rm', '-y', 'web-1', 'web-2', '--json')
+    expect(removed.code).toBe(0)
+    expect(JSON.parse(removed.stdout)).toEqual([
+      { name: 'web-1', hostRemoved: true },
+      { name: 'web-2', hostRemoved: true },
+    ])
+    expect(await cloud.things()).toEqual([])
+    expect(await phases()).toEqual({})
+  })
+
+  test('an apply says what it began, that it may cost money, and how to go on', async () => {
+    const entry = `{ driver: example, options: { zone: north, endpoint: ${JSON.stringify(cloud.endpoint)} } }`
+    const text = (await ana.inventory()).replace('machines: {}', `machines:\n  web-1: ${entry}`)
+    await writeFile(join(ana.folder, 'machines.yaml'), text)
+    const stopped = await fleetUntil(waiting, ['apply', '--yes'])
+    expect(stopped.code).toBe(130)
+    expect(stopped.stderr).toContain(
+      'cancelled: web-1 is partly created and may cost money until removed\n' +
+        '  to continue: fleet apply; to undo it: fleet rm web-1\n',
+    )
+    await fleet('rm', '-y', 'web-1')
+  })
+
+  test('with --rollback nothing is left', async () => {
+    const before = await ana.inventory()
+    const stopped = await fleetUntil(waiting, ['create', 'web-1', '--rollback', ...create])
+    expect(stopped.code).toBe(130)
+    expect(await cloud.things()).toEqual([])
+    expect(await ana.inventory()).toBe(before)
+  })
+})
+
+const createOnTerminal = (answer: string) =>
+  ana.fleetOnTerminal(
+    ['create', 'web-1', ...create],
+    [
+      { at: waiting, type: '\u0003' },
+      { at: 'Keep what was begun', type: answer },
+    ],
+    { env: cloud.env },
+  )
+
+describe('stopped on a terminal', () => {
+  test('it asks, and Enter keeps it', async () => {
+    const { code, screen } = await createOnTerminal('\r')
+    expect(screen).toContain('fleet create web-1')
+    expect(code).toBe(130)
+    expect(await phases()).toEqual({ 'web-1': 'creating' })
+    await fleet('rm', '-y', 'web-1')
+  })
+
+  test('undoing leaves nothing', async () => {
+    const before = await ana.inventory()
+    const { code, screen } = await createOnTerminal('\u001B[B\r')
+    expect(screen).toContain('web-1 is undone')
+    expect(code).toBe(130)
+    expect(await cloud.things()).toEqual([])
+    expect(await ana.inventory()).toBe(before)
+  })
+})
+
+/** Lets the inventory say where the provider is. */
+async function setDefaults(): Promise<void> {
+  const defaults = `defaults: { example: { endpoint: ${JSON.stringify(cloud.endpoint)} } }\n`
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    (await ana.inventory()).replace('machines: {}', `${defaults}machines: {}`),
+  )
+}
+
+test('asking: driver, name, options with their defaults; then it says how to type it', async () => {
+  await setDefaults()
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    (await ana.inventory()).replace(
+      'machines: {}',
+      'machines:\n  taken: { driver: ssh, options: { address: 192.0.2.1 }, host: { phase: ready, address: 192.0.2.1 } }',
+    ),
+  )
+  const { code, screen } = await ana.fleetOnTerminal(
+    ['create', '-l', 'owner=ana b', '--rollback'],
+    [
+      { at: 'Driver:', type: 'ex\r' },
+      { at: 'Machine name:', type: '-\r' },
+      { at: 'letter or digit', type: '\u007Ftaken\r' },
+      { at: 'already a machine called taken', type: `${'\u007F'.repeat(5)}web-1\r` },
+      { at: 'Where the server is to be', type: '\u001B[B\r' },
+      { at: 'How big it is', type: '\r' },
+      { at: 'Create it?', type: 'y\r' },
+      { at: waiting, type: '\u0003' },
+    ],
+    { env: cloud.env },
+  )
+  expect(screen).toContain(
+    "That is: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
+  )
+  expect(screen).toMatch(
+    /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts of example cost money/,
+  )
+  expect(screen).not.toContain('optional')
+  expect(code).toBe(130)
+  expect(await cloud.things()).toEqual([])
+})
+
+test('asking: a no at the last question creates nothing', async () => {
+  await setDefaults()
+  const before = await ana.inventory()
+  const { code } = await ana.fleetOnTerminal(
+    ['create', 'web-1', '--driver', 'example'],
+    [
+      { at: 'Where the server is to be', type: '\r' },
+      { at: 'Create it?', type: '\r' },
+    ],
+    { env: cloud.env },
+  )
+  expect(code).toBe(130)
+  expect(await ana.inventory()).toBe(before)
+  expect(await cloud.things()).toEqual([])
+})
+
+test('a Ctrl-C at a question changes nothing', async () => {
+  const before = await ana.inventory()
+  const { code } = await ana.fleetOnTerminal(
+    ['create', 'web-1', '--driver', 'example', '--endpoint', cloud.endpoint],
+    [{ at: 'Where the server is to be', type: '\u0003' }],
+    { env: cloud.env },
+  )
+  expect(code).toBe(130)
+  expect(await ana.inventory()).toBe(before)
+  expect(await cloud.things()).toEqual([])
+})
+
+test('stop switches machines off; what no entry owns any more, gc finds and removes', async () => {
+  await setDefaults()
+  await fleetUntil(waiting, ['create', 'web', '--count', '2', ...create], 2)
+  const file = join(ana.folder, 'machines.yaml')
+  await writeFile(file, (await ana.inventory()).replaceAll('phase: creating', 'phase: ready'))
+  const stopped = await fleet('stop', 'web-1', 'web-2', '--json')
+  expect(stopped).toMatchObject({ code: 0 })
+  expect(JSON.parse(stopped.stdout)).toMatchObject([{ name: 'web-1' }, { name: 'web-2' }])
+  const states = (await cloud.things()).flatMap(({ state }) => state ?? [])
+  expect(states).toEqual(['stopped', 'stopped'])
+
+  // The one entry is lost, the other forgotten: no command of fleet's would find their hosts by name.
+  await writeFile(file, (await ana.inventory()).replace(/ {2}web-1:[^]*?(?= {2}web-2:)/, ''))
+  expect((await fleet('forget', 'web-2')).code).toBe(0)
+  const listed = await fleet('gc', '--driver', 'example', '--json')
+  expect(listed.code).toBe(0)
+  expect(JSON.parse(listed.stdout)).toMatchObject([
+    { driver: 'example', machine: 'web-1' },
+    { driver: 'example', machine: 'web-2' },
+  ])
+  expect(await cloud.things()).toHaveLength(4)
+  const kept = await fleet('gc', '--driver', 'example', '--yes')
+  expect(kept).toMatchObject({ code: 0, stderr: expect.stringContaining('fleet gc NAME') })
+  expect(await cloud.things()).toHaveLength(4)
+  const collected = await fleet('gc', 'web-1', 'web-2', '--driver', 'example', '--yes')
+  expect(collected).toMatchObject({ code: 0 })
+  expect(await cloud.things()).toEqual([])
+  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('no host is without an entry')
+})
+
+test('switching is for machines that are named, and whose driver can', async () => {
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nmachines:\n  here: { driver: local, host: { phase: ready } }\n',
+  )
+  await fleet('use', 'here')
+  expect(await fleet('stop')).toMatchObject({ code: 2 })
+  expect(await fleet('stop', 'here')).toMatchObject({ code: 8, stdout: '' })
+  expect(await fleet('restart', 'web')).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('fleet container restart web'),
+  })
+})

@@ -1,0 +1,365 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { endOfArchive, entry } from '../../support/hostile/hostile-archive.ts'
+import { type HostileHost, startHostileHost } from '../../support/hostile/hostile-host.ts'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+// Hosts in an attacker's hands: what they send is data, their failure is theirs alone, and nobody is deceived by it.
+
+const execute = promisify(execFile)
+
+/** Writes the clipboard, clears the screen, imitates a question, goes right to left. */
+const sequences = '\u001B]52;c;cm0K\u0007\u001B[2J\u001B[H\u202Efleet: Passphrase:\u009B31m'
+// oxlint-disable-next-line no-control-regex
+const acted = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u202E]/
+
+let host: HostileHost
+let other: HostileHost
+let ana: Person
+
+beforeAll(async () => {
+  host = await startHostileHost()
+  other = await startHostileHost()
+  ana = await makePerson()
+  await execute('ssh-keygen', [
+    '-q',
+    '-t',
+    'ed25519',
+    '-N',
+    '',
+    '-f',
+    join(ana.home, '.ssh/id_ed25519'),
+  ])
+  await inventory(host.entry('evil') + other.entry('good'))
+})
+afterAll(async () => {
+  await ana?.[Symbol.asyncDispose]()
+  await host?.[Symbol.asyncDispose]()
+  await other?.[Symbol.asyncDispose]()
+})
+
+const inventory = (entries: string) =>
+  writeFile(join(ana.folder, 'machines.yaml'), `version: 1\nid: 0123abcd\nmachines:\n${entries}`)
+
+const answering = (body: string, status = 200) => ({
+  engine: (_request: unknown, response: ServerResponse) => {
+    response.statusCode = status
+    response.end(body)
+  },
+})
+
+const container = {
+  Id: 'a'.repeat(64),
+  Names: ['/web'],
+  Image: 'app:1',
+  ImageID: 'sha256:0',
+  Command: 'x',
+  Created: 1,
+  Ports: [],
+  Labels: {},
+  State: 'running',
+  Status: 'Up',
+}
+
+describe('what a terminal would act on is shown, not sent', () => {
+  test.each([
+    ['in a refusal', answering(JSON.stringify({ message: sequences }), 500)],
+    ['in what is no JSON', answering(sequences)],
+    [
+      'in names and labels',
+      answering(
+        JSON.stringify([
+          {
+            ...container,
+            Names: [`/${sequences}`],
+            Image: sequences,
+            Status: sequences,
+            Labels: { [sequences]: sequences },
+          },
+        ]),
+      ),
+    ],
+  ])('%s', async (_where, behaviour) => {
+    host.behave(behaviour)
+    for (const words of [['ps'], ['ps', '-q'], ['ps', '--json'], ['images'], ['logs', 'c']]) {
+      const { stdout, stderr } = await ana.fleet(['-m', 'evil', ...words])
+      expect([words, `${stdout}${stderr}`]).not.toEqual([words, expect.stringMatching(acted)])
+      expect(stdout + stderr).not.toBe('')
+    }
+  })
+
+  test('in events, whose lines are one each', async () => {
+    const event = {
+      Type: 'x',
+      Action: `die\nfleet: ${sequences}`,
+      Actor: { ID: 'a', Attributes: {} },
+      time: 1,
+      timeNano: 1e9,
+    }
+    host.behave(answering(JSON.stringify(event)))
+    const { stdout } = await ana.fleet(['-m', 'evil', 'events', '--until', '1s'])
+    expect(stdout).toMatch(/^\S+ x die fleet: \\u001b.*\n$/)
+    expect(stdout).not.toMatch(acted)
+  })
+
+  test('in the words of a failed command', async () => {
+    host.behave({ complaint: sequences })
+    const { stderr } = await ana.fleet(['cp', 'evil:x', '.'])
+    expect(stderr).not.toMatch(acted)
+  })
+})
+
+describe('an answer that is not what the API says is the failure of its machine', () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  const odd = [
+    ...['{}', '[{}]', '[null]', 'null', '"x"', '[[]]', '{"message":1}', '', '[', '1e999', deep],
+    ...[
+      { Id: 1 },
+      { Created: '1' },
+      { Created: 1e300 },
+      { Ports: {} },
+      { Labels: [1] },
+      { Names: 'x' },
+    ].map((part) => JSON.stringify([{ ...container, ...part }])),
+    `[${JSON.stringify(container).replace('{', '{"__proto__":{"x":1},')}]`,
+    `{"Id":"a","Name":"n","Config":{"Image":"i"},"State":{"Status":"s","Running":true,"ExitCode":0},"More":${deep}}`,
+  ]
+
+  test.each(odd.map((body) => [body.slice(0, 60), body]))('%s', async (_start, body) => {
+    host.behave(answering(body))
+    const commands = [
+      ['ps'],
+      ['images'],
+      ['df'],
+      ['history', 'x'],
+      ['container', 'inspect', 'x'],
+      ['stats', '--no-stream', 'x'],
+    ]
+    const ended = await Promise.all(commands.map((words) => ana.fleet(['-m', 'evil', ...words])))
+    for (const [index, { code, stderr }] of ended.entries()) {
+      const words = commands[index]
+      expect([words, code, stderr]).toEqual([
+        words,
+        expect.toSatisfy((code) => code === 0 || code === 1),
+        stderr,
+      ])
+      expect(stderr).not.toContain('bug in fleet')
+      expect(code === 0 ? '' : stderr).toMatch(/^$|^fleet: evil: .*the engine sent/)
+    }
+  })
+
+  test('which the other machines do not share', async () => {
+    host.behave(answering('[{"Id":1}]'))
+    other.behave(answering(JSON.stringify([container])))
+    const { code, stdout, stderr } = await ana.fleet(['ps', '--all'])
+    expect(code).toBe(1)
+    expect(stdout).toContain('good\t')
+    expect(stderr).toContain(
+      'evil: the engine sent an answer that fleet cannot read: [0].Id is a number, not a text',
+    )
+  })
+
+  test('an answer without an end is given up', async () => {
+    host.behave({
+      engine(_request, response) {
+        const chunk = `["${'x'.repeat(1 << 20)}",`
+        const more = () => {
+          while (!response.destroyed && response.write(chunk));
+          response.once('drain', more)
+        }
+        more()
+      },
+    })
+    const { code, stderr } = await ana.fleet(['-m', 'evil', 'ps'])
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'evil: the engine sent an answer that fleet cannot read: it is longer than',
+    )
+  })
+
+  test('an engine that refuses every version is not asked for ever', async () => {
+    let asked = 0
+    host.behave({
+      engine(_request, response) {
+        asked += 1
+        response.statusCode = 400
+        response.setHeader('Api-Version', asked % 2 === 0 ? '1.41' : '1.42').end('{"message":"no"}')
+      },
+    })
+    const { code, stderr } = await ana.fleet(['-m', 'evil', 'ps'])
+    expect([code, stderr]).toEqual([1, 'fleet: evil: no\n'])
+    expect(asked).toBeLessThan(10)
+  })
+})
+
+test('who does not answer is named, and given up after the time there is', async () => {
+  host.behave({ engine: () => {} })
+  other.behave(answering(JSON.stringify([container])))
+  const { code, stdout, stderr } = await ana.fleet(['ps', '--all', '--timeout', '4'])
+  expect(code).toBe(1)
+  expect(stdout).toContain('good\t')
+  expect(stderr).toContain('waiting for evil\n')
+  expect(stderr).toContain('evil: no answer within 4 s')
+})
+
+describe('a question of a host', () => {
+  const imitation = `Passphrase of /home/ana/.ssh/id_ed25519:${sequences}`
+
+  test('carries its login on every line', async () => {
+    host.behave({
+      questions: {
+        name: 'fleet: all is well',
+        instructions: 'first\nfleet: second',
+        texts: ['Code:'],
+      },
+    })
+    const { screen } = await ana.fleetOnTerminal(
+      ['ssh', 'evil', '--', 'true'],
+      [{ at: ') Code:', type: '123\r' }],
+    )
+    expect(host.answers).toContain('123')
+    for (const line of ['fleet: all is well', 'first', 'fleet: second', 'Code:']) {
+      expect(screen).toContain(`(bob@127.0.0.1) ${line}`)
+    }
+  })
+
+  test('that sounds like one of fleet’s own is answered by nobody who does not say so', async () => {
+    host.behave({ questions: { texts: [imitation] } })
+    const { code, screen } = await ana.fleetOnTerminal(
+      ['ssh', 'evil', '--', 'true'],
+      [{ at: 'gets no answer', type: 'my real passphrase\r' }],
+    )
+    expect(code).toBe(130)
+    expect(screen).toContain('(bob@127.0.0.1) Passphrase of')
+    expect(screen).not.toContain('\u001B]52')
+    expect(host.answers).not.toContain('my real passphrase')
+  })
+})
+
+const top = (name: string) => entry({ name, type: '5', mode: 0o755 })
+const found = (kind: string, name: string, link = '') =>
+  [kind, link, name, ''].join('\0').concat('\0')
+
+/** Answers what is asked before a copy, and then with an archive. */
+const sending = (look: string, ...parts: Buffer[]) => ({
+  output: (command: string) =>
+    command.includes('tar -cf') || / -cf - /.test(command)
+      ? Buffer.concat([...parts, endOfArchive])
+      : look,
+})
+
+/** Copies into a folder beside others, and tells what is there afterwards. */
+async function copyFrom(path: string) {
+  const home = await mkdtemp(join(ana.folder, 'copy-'))
+  const cwd = join(home, 'work/downloads')
+  await mkdir(cwd, { recursive: true })
+  await mkdir(join(home, '.ssh'), { mode: 0o700 })
+  await writeFile(join(home, '.bashrc'), 'my own')
+  await writeFile(join(cwd, '.bashrc'), 'my own')
+  const env = { FLEET_INVENTORY: join(ana.folder, 'machines.yaml') }
+  const { code, stderr } = await ana.fleet(['cp', `evil:${path}`, '.'], { cwd, env })
+  const { mode } = await stat(join(home, '.ssh'))
+  const names = (await readdir(home, { recursive: true })).sort()
+  const kept = [
+    await readFile(join(home, '.bashrc'), 'utf8'),
+    await readFile(join(cwd, '.bashrc'), 'utf8'),
+  ]
+  expect([kept, mode & 0o777]).toEqual([['my own', 'my own'], 0o700])
+  await rm(home, { recursive: true })
+  return {
+    code,
+    stderr,
+    names: names.filter(
+      (name) => !/^(?:\.ssh|\.bashrc|work(?:\/downloads(?:\/\.bashrc)?)?)$/.test(name),
+    ),
+  }
+}
+
+describe('a host that is copied from', () => {
+  test('does not choose the name of what is written', async () => {
+    host.behave(sending(found('file', '.bashrc'), entry({ name: './notes.txt' }, 'x')))
+    expect(await copyFrom('notes.txt')).toMatchObject({
+      code: 0,
+      names: ['work/downloads/notes.txt'],
+    })
+    for (const name of ['../../.ssh', '..', '/x', 'a\nb', '']) {
+      host.behave(
+        sending(found('folder', name), top('.'), entry({ name: './authorized_keys' }, 'x')),
+      )
+      expect(await copyFrom('.')).toMatchObject({ code: 1, names: [] })
+    }
+    host.behave(
+      sending(found('folder', '../../.ssh', 'link'), top('.'), entry({ name: './x' }, 'x')),
+    )
+    expect(await copyFrom('dir/')).toMatchObject({
+      code: 0,
+      names: ['work/downloads/dir', 'work/downloads/dir/x'],
+    })
+    host.behave(sending(found('folder', 'bob'), top('.'), entry({ name: './x' }, 'x')))
+    expect(await copyFrom('~')).toMatchObject({
+      names: ['work/downloads/bob', 'work/downloads/bob/x'],
+    })
+  })
+
+  test.each([
+    ['another file', 'file', [entry({ name: './.bashrc' }, 'x')]],
+    ['a folder for a file', 'file', [top('./notes'), entry({ name: './notes/x' }, 'x')]],
+    ['a file for a folder', 'folder', [entry({ name: './' }, 'x')]],
+    ['names above', 'folder', [top('.'), entry({ name: '../../.ssh/authorized_keys' }, 'x')]],
+    [
+      'a file behind a link',
+      'folder',
+      [
+        top('.'),
+        entry({ name: './l', type: '2', linkname: '../../../.ssh' }),
+        entry({ name: './l/authorized_keys' }, 'x'),
+      ],
+    ],
+    [
+      'a folder over a link',
+      'folder',
+      [
+        top('.'),
+        entry({ name: './l', type: '2', linkname: '../../../.ssh' }),
+        entry({ name: './l', type: '5', mode: 0o777 }),
+      ],
+    ],
+    ['half of it', 'file', [entry({ name: './notes' }, 'x'.repeat(2000)).subarray(0, 900)]],
+    ['nonsense', 'file', [Buffer.from('nonsense')]],
+    ['nothing', 'file', []],
+  ] as const)('sends %s in vain', async (_what, kind, parts) => {
+    host.behave(sending(found(kind, 'notes'), ...parts))
+    const { code, stderr, names } = await copyFrom('notes')
+    expect([code, names]).toEqual([1, []])
+    expect(stderr).toMatch(/refused an archive|archive is not valid/)
+    expect(stderr).not.toContain('bug in fleet')
+  })
+
+  test('places no link to write through later', async () => {
+    host.behave(
+      sending(found('file', ''), entry({ name: './notes', type: '2', linkname: '.bashrc' })),
+    )
+    const cwd = await mkdtemp(join(ana.folder, 'copy-'))
+    const env = { FLEET_INVENTORY: join(ana.folder, 'machines.yaml') }
+    await writeFile(join(cwd, '.bashrc'), 'my own')
+    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 1 })
+    expect(await readdir(cwd)).toEqual(['.bashrc'])
+    host.behave(sending(found('file', ''), entry({ name: './notes' }, 'evil')))
+    expect(await ana.fleet(['cp', 'evil:notes', '.'], { cwd, env })).toMatchObject({ code: 0 })
+    expect(await readFile(join(cwd, '.bashrc'), 'utf8')).toBe('my own')
+    expect(await readFile(join(cwd, 'notes'), 'utf8')).toBe('evil')
+  })
+
+  test('that answers something else is told so', async () => {
+    host.behave({ output: () => 'no such thing' })
+    const { code, stderr } = await copyFrom('notes')
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('the host did not say what is there'),
+    ])
+  })
+})

@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+// A host that refuses: nothing listens on this port.
+const adopt = ['adopt', 'ana@127.0.0.1:1', '--name', 'web-1', '--accept-new']
+
+let ana: Person
+beforeEach(async () => {
+  ana = await makePerson()
+})
+afterEach(() => ana[Symbol.asyncDispose]())
+
+test('a pipe is told the steps as lines, and which one failed', async () => {
+  const { code, stdout, stderr } = await ana.fleet(adopt)
+  expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
+  const [first, second, error] = stderr.split('\n')
+  expect(first).toBe('web-1: connect to 127.0.0.1')
+  expect(second).toMatch(/^web-1: failed at: connect to 127\.0\.0\.1 \(\d+s\)$/)
+  expect(error).toMatch(/^fleet: .*refused/)
+})
+
+test('with --json every line of stderr is an object, and stdout has the answer alone', async () => {
+  const { code, stdout, stderr } = await ana.fleet([...adopt, '--json'])
+  expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
+  const lines = stderr.trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { event: 'step', machine: 'web-1', step: 'connect to 127.0.0.1', seconds: 0 },
+    { event: 'failed', machine: 'web-1', step: 'connect to 127.0.0.1' },
+    { error: { kind: 'unreachable' } },
+  ])
+})
+
+test('a terminal keeps the line of the step that failed, above the error', async () => {
+  const { code, screen } = await ana.fleetOnTerminal(adopt, [])
+  expect(code).toBe(5)
+  expect(screen).toContain('\u001B[?25h') // the cursor is shown again
+  // oxlint-disable-next-line no-control-regex
+  const plain = screen.replaceAll(/\u001B\[[\d;?]*[A-Za-z]/g, '')
+  expect(plain).toMatch(/✖ web-1: connect to 127\.0\.0\.1\s+fleet: .*refused/)
+})

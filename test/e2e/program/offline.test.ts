@@ -1,0 +1,295 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Person, makePerson, program } from '../../support/test-user.ts'
+
+// What the program does without a host.
+
+let ana: Person
+beforeEach(async () => {
+  ana = await makePerson()
+})
+afterEach(() => ana[Symbol.asyncDispose]())
+
+const inFolder = (name: string): string => join(ana.folder, name)
+
+const inventory = `version: 1
+id: 0123abcd
+machines:
+  half: { driver: from-tomorrow, labels: { role: web }, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }
+  here: { driver: local, host: { phase: ready } }
+  there: { driver: ssh, options: { address: there.invalid }, host: { phase: ready, address: there.invalid } }
+`
+
+test('without an inventory every command says how to begin', async () => {
+  await rm(inFolder('machines.yaml'))
+  for (const args of [['ls'], ['use', 'a'], ['adopt', 'a.invalid'], ['rm', '-y', 'a'], ['check']]) {
+    const { code, stderr } = await ana.fleet(args)
+    expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
+    expect(stderr).toContain(`there is no inventory: no machines.yaml in ${ana.folder} or a folder`)
+    expect(stderr).toContain('fleet init starts one in this folder')
+    expect(stderr).toMatch(/git clone .*--inventory FILE/)
+  }
+  const named = await ana.fleet(['ls', '--inventory', 'mine.yaml'])
+  expect(named.stderr).toMatch(
+    /there is no inventory \S*mine.yaml\n.*fleet init --inventory \S*mine.yaml/,
+  )
+})
+
+test('init writes the inventory where it is told to, and no other', async () => {
+  await rm(inFolder('machines.yaml'))
+  const env = { FLEET_INVENTORY: 'by-environment.yaml' }
+  expect(await ana.fleet(['init', '--inventory', 'ops/by-option.yaml'])).toMatchObject({ code: 0 })
+  expect(await ana.fleet(['init'], { env })).toMatchObject({ code: 0 })
+  expect(await ana.fleet(['init', 'folder'])).toMatchObject({ code: 0 })
+  for (const file of ['ops/by-option.yaml', 'by-environment.yaml', 'folder/machines.yaml']) {
+    expect(await readFile(inFolder(file), 'utf8')).toContain('version: 1')
+  }
+  await expect(access(inFolder('machines.yaml'))).rejects.toThrow('ENOENT')
+  expect(await ana.fleet(['init', 'other'], { env })).toMatchObject({ code: 2 })
+  await expect(access(inFolder('other'))).rejects.toThrow('ENOENT')
+})
+
+test('init in a folder of another fleet asks first', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const refused = await ana.fleet(['init', 'deep/er'])
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(`belongs to the fleet of ${inFolder('machines.yaml')}`),
+  })
+  expect(refused.stderr).toContain('--yes')
+  await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
+  const no = await ana.fleetOnTerminal(['init', 'deep'], [{ at: 'another fleet', type: '\r' }])
+  expect(no.code).toBe(130)
+  await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
+  expect(await ana.fleet(['init'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('already an inventory'),
+  })
+  expect(await ana.fleet(['init', 'deep', '--yes'])).toMatchObject({ code: 0 })
+  expect(await ana.fleet(['init', '--inventory', 'told/x.yaml'])).toMatchObject({ code: 0 })
+})
+
+test.skipIf(process.platform !== 'linux')(
+  'SIGTERM ends a command that computes, whatever its inventory makes it do',
+  async () => {
+    // A YAML parser takes seconds for it; the signal comes in the middle of that.
+    const keys = Array.from({ length: 220_000 }, (_, n) => `k${n}: &a${n} 1\n`).join('')
+    await writeFile(inFolder('machines.yaml'), `version: 1\nid: 0123abcd\n${keys}`)
+    const child = spawn(process.execPath, [program, 'ls'], { cwd: ana.folder, env: ana.env })
+    const ended = once(child, 'exit')
+    await vi.waitFor(async () => {
+      const [, ticks = ''] =
+        /^(?:\S+ ){13}(\d+)/.exec(
+          (await readFile(`/proc/${child.pid}/stat`, 'utf8')).replace(/\(.*\)/, 'fleet'),
+        ) ?? []
+      expect(Number(ticks)).toBeGreaterThan(50) // hundredths of a second
+    }, 600_000)
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([null, 'SIGTERM'])
+  },
+)
+
+test('ls marks the machine that plain commands mean', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  await ana.fleet(['use', 'here'])
+  const marked = async (env = {}): Promise<string[]> => {
+    const { stdout } = await ana.fleet(['ls', '--json'], { env })
+    const rows = JSON.parse(stdout) as { name: string; active: boolean }[]
+    return rows.filter(({ active }) => active).map(({ name }) => name)
+  }
+  expect(await marked()).toEqual(['here'])
+  expect(await marked({ FLEET_MACHINE: 'there' })).toEqual(['there'])
+})
+
+test('use and active say when $FLEET_MACHINE overrides the active machine', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const env = { FLEET_MACHINE: 'there' }
+  expect(await ana.fleet(['use', 'here'], { env })).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/here is active, but \$FLEET_MACHINE overrides it.* use there /),
+  })
+  expect(await ana.fleet(['active'], { env })).toMatchObject({
+    stdout: 'there\n',
+    stderr: expect.stringMatching(/\$FLEET_MACHINE says there; it overrides here/),
+  })
+  expect(JSON.parse((await ana.fleet(['active', '--json'], { env })).stdout)).toEqual({
+    name: 'there',
+    overrides: 'here',
+  })
+  const same = { env: { FLEET_MACHINE: 'here' } }
+  expect((await ana.fleet(['use', 'here'], same)).stderr).toBe('here is active\n')
+  expect(await ana.fleet(['active'], same)).toMatchObject({ stdout: 'here\n', stderr: '' })
+})
+
+test('a machine whose creation was cut short has no address, and is not this computer', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect((await ana.fleet(['ls', '--on', 'half'])).stdout).toBe(
+    'half\t\tfrom-tomorrow\t\trole=web\tcreating\n',
+  )
+  expect(await ana.fleet(['ip', 'half'])).toMatchObject({ code: 5, stdout: '' })
+  expect((await ana.fleet(['ip', 'here', 'there'])).stdout).toBe('127.0.0.1\nthere.invalid\n')
+})
+
+test('label without a change reads, without touching the file', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect((await ana.fleet(['label', 'half'])).stdout).toBe('role=web\n')
+  expect(await ana.inventory()).toBe(inventory)
+})
+
+test.each([
+  [['ls', '--timeout', '3'], '--live'],
+  [['ip', '--parallel', '3'], '--parallel'],
+  [['adopt', 'there.invalid', '-i', '/nowhere/id'], '/nowhere/id'],
+])('%j would do nothing that was meant, and is refused', async (args, named) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stderr } = await ana.fleet(args)
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
+  expect(await ana.inventory()).toBe(inventory)
+})
+
+test.each([
+  [['rmi', 'nginx'], 'fleet image rm'],
+  [['top', 'web'], 'fleet container top'],
+  [['network', 'ls'], 'fleet docker network'],
+  [['image', 'rmi', 'nginx'], 'fleet image rm'],
+  [['sttus'], 'did you mean status'],
+])('%j is no command, and the one that is meant is named', async (args, named) => {
+  const { code, stderr } = await ana.fleet(args)
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
+})
+
+test.each([
+  [['--all', 'image', 'save', 'nginx'], 'one file'],
+  [['--on', 'all', 'container', 'export', '-o', 'c.tar', 'c'], 'one file'],
+  [['--all', 'image', 'load'], 'what you type'],
+  [['--all', 'exec', '-i', 'c', 'sh'], 'what you type'],
+  [['--all', 'run', '--rm', '-it', 'bb:1', 'sh'], 'what you type'],
+  [['--all', 'container', 'attach', 'c'], 'what you type'],
+  [['--all', 'container', 'cp', 'c:/etc/hosts', '.'], 'one file'],
+  [['--all', 'docker', 'login'], 'what you type'],
+  [['pull', '--all', 'nginx'], 'fleet --all pull'],
+  [['pull', 'nginx', '--all'], 'fleet --all pull'],
+  [['exec', '-m', 'here', 'c', 'sh'], 'fleet -m NAME exec'],
+])('%j cannot be meant so, and is refused with a hint', async (args, named) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stdout, stderr } = await ana.fleet(args)
+  expect({ code, stdout }).toEqual({ code: 125, stdout: '' })
+  expect(stderr).toContain(named)
+})
+
+test('what stands behind -- is the command, on the active machine where none is named', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  await ana.fleet(['use', 'here'])
+  for (const args of [
+    ['ssh', '--', 'echo', 'there', '--json'],
+    ['ssh', 'here', '--', 'echo', 'there', '--json'],
+    ['-m', 'here', 'ssh', '--', 'echo', 'there', '--json'],
+  ]) {
+    expect(await ana.fleet(args)).toMatchObject({ code: 0, stdout: 'there --json\n' })
+  }
+})
+
+test.each([
+  [['-m', 'there', 'ssh', 'here', '--', 'hostname'], 'here'],
+  [['ssh', '--on', 'here', 'there', '--', 'hostname'], 'there'],
+])('%j would run something else than is meant', async (args, stray) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stderr } = await ana.fleet(args)
+  expect({ code, stderr }).toMatchObject({
+    code: 255,
+    stderr: expect.stringContaining(`"${stray}" stands before --`),
+  })
+})
+
+test.each([
+  [['ssh', 'here', 'echo', '-n', 'a', '--json', '-m', 'there'], 'a --json -m there'],
+  [['ssh', 'here', 'printf', '[%s]', '--', '-q'], '[--][-q]'],
+  [['ssh', 'here', '--', 'printf', '[%s]', '--', '-h'], '[--][-h]'],
+  [['ssh', '-m', 'here', 'printf', '[%s]', '--help', '--on=x'], '[--help][--on=x]'],
+  [['-m', 'here', 'ssh', 'printf', '[%s]', 'there', '-V'], '[there][-V]'],
+])('%j leaves the options of the remote command to it', async (args, stdout) => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect(await ana.fleet(args)).toMatchObject({ code: 0, stdout, stderr: '' })
+})
+
+test('an option of fleet behind the name of ssh is no command', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const { code, stderr } = await ana.fleet(['ssh', 'here', '--fold', 'true'])
+  expect({ code, stderr }).toMatchObject({
+    code: 255,
+    stderr: expect.stringContaining("fleet's own options go before the name"),
+  })
+  const help = await ana.fleet(['ssh', '--help'])
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: fleet ssh') })
+})
+
+test('a way through what is no machine, or has no host, is refused before anything is written', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const words = ['create', 'new', '--driver', 'ssh', '--address', 'there.invalid', '--via']
+  for (const [via, says] of [
+    ['nope', 'nope, which is no machine'],
+    ['half', 'half, which has no host yet'],
+  ] as const) {
+    const { code, stderr } = await ana.fleet([...words, via])
+    expect({ code, stderr }).toMatchObject({ stderr: expect.stringContaining(says) })
+    expect(code).not.toBe(0)
+    expect(await ana.inventory()).toBe(inventory)
+  }
+})
+
+test('a machine that is gone is named, with who meant it', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  await ana.fleet(['use', 'here'])
+  await writeFile(inFolder('machines.yaml'), inventory.replace('here:', 'elsewhere:'))
+  for (const args of [['active'], ['ip']]) {
+    const { code, stderr } = await ana.fleet(args)
+    expect({ code, stderr }).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('the active machine is here, which is not in the inventory'),
+    })
+  }
+  const { code, stderr } = await ana.fleet(['ip'], { env: { FLEET_MACHINE: 'gone' } })
+  expect({ code, stderr }).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('$FLEET_MACHINE says gone'),
+  })
+})
+
+test('help needs no inventory, and none is given for what is no command', async () => {
+  await rm(inFolder('machines.yaml'))
+  const help = await ana.fleet(['run', '--help'])
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('docker run --help') })
+  const { code, stderr } = await ana.fleet(['help', 'nope'])
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('nope') })
+  expect((await ana.fleet(['ls', '--nope'])).stderr).toContain('fleet ls --help')
+})
+
+test('with --json the answer is on stdout, whatever the command', async () => {
+  await rm(inFolder('machines.yaml'))
+  const file = inFolder('machines.yaml')
+  const answer = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await ana.fleet([...args, '--json'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return JSON.parse(stdout)
+  }
+  expect(await answer('init')).toMatchObject({ files: expect.arrayContaining([file]) })
+  await writeFile(file, inventory)
+  expect(await answer('use', 'here')).toEqual({ name: 'here' })
+  expect(await answer('ip', '--on', 'here,there')).toMatchObject([
+    { name: 'here' },
+    { name: 'there', address: 'there.invalid' },
+  ])
+  const statuses = await ana.fleet(['status', '--all', '--timeout', '1', '--json'])
+  const rows = JSON.parse(statuses.stdout) as { machine: string }[]
+  expect(rows.map(({ machine }) => machine)).toEqual(['half', 'here', 'there'])
+})
+
+test('ip tells the machine of each address where a selector chose them', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  expect((await ana.fleet(['ip', '--on', 'here,there'])).stdout).toBe(
+    'here\t127.0.0.1\nthere\tthere.invalid\n',
+  )
+})

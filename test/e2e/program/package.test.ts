@@ -1,0 +1,94 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../../..')
+
+/** What `npm pack --json` says of the one package that it packed. */
+interface Packed {
+  readonly filename: string
+  readonly size: number
+  readonly files: readonly { readonly path: string }[]
+}
+
+describe('the package', () => {
+  let folder: string
+  let packed: Packed
+  const bin = () => join(folder, 'global/bin/fleet')
+  const env = { ...process.env, PATH: process.env['PATH'] ?? '' }
+  const npm = (...args: string[]) =>
+    execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: 'pipe' })
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fleet-package-'))
+    // The build is there already; packing it again would pull it away under the other tests.
+    const answer = npm('pack', '--json', '--ignore-scripts', '--pack-destination', folder)
+    ;[packed] = JSON.parse(answer) as [Packed]
+    const tarball = join(folder, packed.filename)
+    npm('install', '--global', '--offline', '--prefix', join(folder, 'global'), tarball)
+  })
+
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  test('has the program, the schema, and the texts that go with them', () => {
+    const files = packed.files.map(({ path }) => path)
+    const parts = /^(?:dist\/(?:chunks|types)|docs)\//
+    expect(files.filter((path) => !parts.test(path)).sort()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'dist/THIRD-PARTY-LICENSES.txt',
+      'dist/driver-contract.js',
+      'dist/driver.js',
+      'dist/main.js',
+      'dist/package.json',
+      'machines.example.yaml',
+      'machines.schema.json',
+      'package.json',
+      'scripts/windows-shims.mjs',
+    ])
+    expect(packed.size).toBeLessThan(1_750_000)
+  })
+
+  test('puts fleet on the PATH, with nothing else installed', async () => {
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      version: string
+    }
+    expect(execFileSync(bin(), ['--version'], { env, encoding: 'utf8' })).toBe(`${version}\n`)
+    expect(execFileSync(bin(), ['--help'], { env, encoding: 'utf8' })).toContain('adopt')
+    await expect(
+      stat(join(folder, 'global/lib/node_modules/fleet/node_modules')),
+    ).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('keeps from Node.js what the program is given', () => {
+    const { status, stderr } = spawnSync(bin(), ['use', '--env-file=missing', 'm'], {
+      env,
+      encoding: 'utf8',
+    })
+    expect({ status, stderr }).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^fleet: /),
+    })
+  })
+
+  test('works from there', () => {
+    const home = { ...env, FLEET_HOME: join(folder, 'home') }
+    execFileSync(bin(), ['init', 'ops'], { cwd: folder, env: home, stdio: 'pipe' })
+    const listed = execFileSync(bin(), ['ls', '--json'], {
+      cwd: join(folder, 'ops'),
+      env: home,
+      encoding: 'utf8',
+    })
+    expect(JSON.parse(listed)).toEqual([])
+  })
+
+  test('names the licence of every package in it', async () => {
+    const licenses = await readFile(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8')
+    for (const name of ['commander', 'ssh2', 'yaml', 'zod']) {
+      expect(licenses).toMatch(new RegExp(`^${name} \\d`, 'm'))
+    }
+  })
+})

@@ -1,0 +1,144 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runProgram } from '../../support/lab/process.ts'
+import { type Person, makePerson, program } from '../../support/test-user.ts'
+
+// What commands say that ask no host.
+
+let ana: Person
+
+beforeAll(async () => {
+  ana = await makePerson()
+  const entry = 'db: { driver: ssh, options: { address: 192.0.2.1 }, protected: true }'
+  await writeFile(
+    join(ana.folder, 'machines.yaml'),
+    `version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: aws }\nmachines:\n  ${entry}\n`,
+  )
+})
+afterAll(() => ana[Symbol.asyncDispose]())
+
+const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
+
+test('set says what was and is, and what must follow where a host is concerned', async () => {
+  expect(await said('db', 'label.role=db')).toBe('db: label.role: (not set) -> db\n')
+  expect(await said('db', 'protected=true', 'label.role-')).toBe(
+    'db: label.role: db -> (not set)\n',
+  )
+  expect(await said('db', 'protected=true')).toBe('db is unchanged: it says that already\n')
+  expect(await said('db', 'label.role=db', 'port=2222')).toBe(
+    'db: port: (not set) -> 2222\ndb: label.role: (not set) -> db\nnext: fleet create db\n',
+  )
+  expect(await said('--profile', 'web', 'count=0', 'type=t3.nano')).toBe(
+    'profile web: count: (not set) -> 0\nprofile web: type: (not set) -> t3.nano\n' +
+      'next: fleet apply (fleet plan shows what changes on which machines)\n',
+  )
+})
+
+test('a machine is named once', async () => {
+  const refused = await ana.fleet(['rm', 'db', '--yes'])
+  expect(refused.code).toBe(2)
+  expect(refused.stderr).toContain('fleet: db: it is protected: its name must be typed')
+})
+
+test('a file that is not there is told without the words of the system call', async () => {
+  const { code, stderr } = await ana.fleet(['operator', 'add', 'ben', '--key', 'ben.pub'])
+  expect(code).toBe(2)
+  expect(stderr).toBe(
+    `fleet: cannot read ${join(ana.folder, 'ben.pub')}: no such file or directory\n`,
+  )
+})
+
+test('what git has not staged is told in one line, and how to stage it', async () => {
+  await runProgram(['git', 'init', '-q', ana.folder])
+  const { code, stderr } = await ana.fleet(['check', '--staged'])
+  expect(code).toBe(4)
+  const file = join(ana.folder, 'machines.yaml')
+  expect(stderr).toBe(`fleet: git has no staged ${file}\n  git add ${file}\n`)
+})
+
+test('each section of help has the verbs that it is about', async () => {
+  const { stdout } = await ana.fleet(['--help'])
+  expect(stdout).not.toContain('\nCommands:')
+  expect(stdout).toMatch(/ {2}help \[command\] +Show how a command is typed\n$/)
+})
+
+test('of hosts that exist, a profile can count those that are not taken in yet', async () => {
+  await using bob = await makePerson()
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: ssh, options: { user: ops }, count: 2 }\n' +
+      'machines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
+  )
+  expect(await bob.fleet(['forget', 'web-1'])).toMatchObject({ code: 0 })
+  expect((await bob.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\n')
+  expect((await bob.fleet(['ps', '--all'])).stderr).toBe(
+    'fleet: 2 of 2 machines failed\n' +
+      '  all 2 machines: it is not created yet\n    fleet adopt USER@HOST --name NAME\n',
+  )
+  const { code, stdout } = await bob.fleet(['plan'])
+  expect(code).toBe(1)
+  expect(stdout).toContain('fleet adopt USER@HOST --name web-2')
+})
+
+test('an entry stays while its profile goes on wanting the machine, and cannot say all of it', async () => {
+  const file = join(ana.folder, 'counted.yaml')
+  const rest = '{ extends: web, options: { location: westeurope }, host: { phase: ready, id: x } }'
+  const entries = `  web-1: ${rest}\n  web-2: ${rest}\n`
+  const text = `version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: azure, count: 2 }\nmachines:\n${entries}`
+  await writeFile(file, text)
+  const words = ['--inventory', file, 'forget', 'web-2']
+  const { code, stderr } = await ana.fleet(words)
+  expect(code).toBe(2)
+  expect(stderr).toContain(
+    'web-2 is wanted by profile web, which lacks what its entry has: options.location',
+  )
+  expect(stderr).toContain('to keep it away: fleet set --profile web count=1')
+  expect(await readFile(file, 'utf8')).toBe(text)
+  expect(
+    await ana.fleet(['--inventory', file, 'set', '--profile', 'web', 'count=1']),
+  ).toMatchObject({ code: 0 })
+  expect(await ana.fleet(words)).toMatchObject({ code: 0 })
+})
+
+test('what was typed before a question is no answer to it', async () => {
+  await using bob = await makePerson()
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nmachines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
+  )
+  const before = await bob.inventory()
+  const { code, screen } = await bob.onTerminal(
+    ['sh', '-c', 'echo ready; sleep 1; exec "$0" rm web-1', program],
+    [
+      { at: 'ready', type: 'y\rls\ry\r' },
+      { at: 'Remove all of this?', type: '\r' },
+    ],
+  )
+  expect(screen).toContain('Remove all of this?')
+  expect(code).toBe(130)
+  expect(await bob.inventory()).toBe(before)
+  const second = await bob.fleetOnTerminal(
+    ['rm', 'web-1'],
+    [{ at: 'Remove all of this?', type: 'y\r' }],
+  )
+  expect(second.code).toBe(0)
+})
+
+test('rm of several numbered machines gives one hint for all of them', async () => {
+  await using bob = await makePerson()
+  const entry = '{ driver: ssh, extends: web, options: { address: 192.0.2.1 } }'
+  await writeFile(
+    join(bob.folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: ssh, options: { user: ops }, count: 4 }\n' +
+      `machines:\n${[1, 2, 3, 4].map((number) => `  web-${number}: ${entry}\n`).join('')}`,
+  )
+  const { code, stderr } = await bob.fleet(['rm', '-y', 'web-1', 'web-3'])
+  expect(code).toBe(0)
+  expect(stderr).toContain(
+    'web-1 is removed: its entry; no host was created\n' +
+      'web-3 is removed: its entry; no host was created\n' +
+      '  profile web has count: 4, so the next fleet apply makes web-1, web-3; to keep them away: ' +
+      'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
+  )
+})
