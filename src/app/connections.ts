@@ -2,11 +2,15 @@ import { tmpdir } from 'node:os'
 import type { Engine } from '../engine/engine.ts'
 import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
 import { UserError } from '../errors.ts'
-import { once, perMachine } from '../os/memoize.ts'
+import { lazy, memoizeByMachine } from '../os/memoize.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
-import type { Context, Hosted } from '../operations/context.ts'
+import type { Context, InBroker } from '../operations/context.ts'
 import type { ReadInventories } from '../state/inventory/cache.ts'
-import { createGates, gateOf, handshakesAtOnce } from '../transport/ssh/handshake-limiter.ts'
+import {
+  createHandshakeLimiter,
+  limiterKey,
+  handshakesAtOnce,
+} from '../transport/ssh/handshake-limiter.ts'
 import type { Broker } from '../broker/client/client.ts'
 import type { BrokerTarget } from '../broker/protocol.ts'
 import type { SshOptions, SshTarget } from '../transport/ssh/connect.ts'
@@ -14,7 +18,7 @@ import type { Transport } from '../transport/transport.ts'
 import type { Io } from '../ui/io.ts'
 
 /** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
-export interface HostedFleet extends Hosted {
+export interface HostedFleet extends InBroker {
   readonly inventories: ReadInventories
   /** The way to a host, undefined being this computer; throws where the command's own process is to connect. */
   connect(
@@ -24,7 +28,7 @@ export interface HostedFleet extends Hosted {
 }
 
 /** The ways to machines and their engines, for one command. */
-export interface Reach extends Pick<
+export interface Connections extends Pick<
   Context,
   | 'connect'
   | 'connectApart'
@@ -61,10 +65,10 @@ const brokerMissing = (): UserError =>
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
 /** Reaches machines: through the broker where there is one. Nothing is connected until it is asked for. */
-export function reachMachines({ io, home, hosted, context }: ReachOptions): Reach {
+export function openConnections({ io, home, hosted, context }: ReachOptions): Connections {
   const { env } = io
 
-  const broker = once(async () => {
+  const broker = lazy(async () => {
     const { program } = io
     // Windows has pipes that cannot be ended one way and not the other; commands there connect by themselves.
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
@@ -85,7 +89,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     return describeTarget(context(), machine)
   }
 
-  const enter = createGates(handshakesAtOnce)
+  const enter = createHandshakeLimiter(handshakesAtOnce)
 
   /** Logs in from this process. */
   async function logIn(
@@ -95,7 +99,7 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     const { connectSsh } = await import('../transport/ssh/connect.ts')
     const { describeLogin } = await import('../operations/connect/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
-    const leave = await enter(via && machine.via ? `via ${machine.via}` : gateOf(login))
+    const leave = await enter(via && machine.via ? `via ${machine.via}` : limiterKey(login))
     try {
       return await connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
     } finally {
@@ -126,31 +130,31 @@ export function reachMachines({ io, home, hosted, context }: ReachOptions): Reac
     return path
   }
 
-  const transports = perMachine(async (machine: Machine): Promise<Transport> => {
+  const transports = memoizeByMachine(async (machine: Machine): Promise<Transport> => {
     const { host } = machine
     if (host?.phase === 'ready' && host.address === undefined) await socketHere(machine)
     if (hosted !== undefined) {
       const isHere = hostOf(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
     }
-    const { followHost } = await import('../operations/connect/resolve-moved-host.ts')
-    return followHost(context(), machine, connect)
+    const { resolveMovedHost } = await import('../operations/connect/resolve-moved-host.ts')
+    return resolveMovedHost(context(), machine, connect)
   })
 
-  const apart = perMachine((machine: Machine) => logIn(machine, {}))
+  const apart = memoizeByMachine((machine: Machine) => logIn(machine, {}))
 
   async function openDial(machine: Machine) {
     const { dialEngine } = await import('../operations/connect/reach-engine.ts')
     return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
   }
 
-  const engines = perMachine(async (machine: Machine): Promise<Engine> => {
+  const engines = memoizeByMachine(async (machine: Machine): Promise<Engine> => {
     const { openEngine } = await import('../engine/http-engine.ts')
     const { name: label, host } = machine
     return openEngine(await openDial(machine), { label, release: host?.engine })
   })
 
-  const engineSockets = perMachine(async (machine: Machine) => {
+  const engineSockets = memoizeByMachine(async (machine: Machine) => {
     const { relay, lost } = await transports.get(machine)
     if (relay) {
       const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { below } from '../os/below.ts'
 import type { Driver, DriverDefinition } from '../drivers/driver.ts'
 import type { DriverPackage } from '../drivers/external/find-package.ts'
-import { once, perName } from '../os/memoize.ts'
+import { lazy, memoizeByName } from '../os/memoize.ts'
 import type { TextEdit } from '../state/inventory/file-inventory.ts'
 import type { AuditedInventory } from '../operations/inventory/audit-changes.ts'
 import { createClock } from '../operations/clock.ts'
 import type { Context } from '../operations/context.ts'
-import { type HostedFleet, type Reach, reachMachines } from './connections.ts'
+import { type HostedFleet, type Connections, openConnections } from './connections.ts'
 import { openCreations } from '../state/home/creations.ts'
 import { openKeys } from '../state/home/keys.ts'
 import { checkHome } from '../state/home/home.ts'
@@ -17,12 +17,12 @@ import { openRemovals } from '../state/home/removals.ts'
 import type { Inventory } from '../state/inventory/inventory.ts'
 import { openProviderScopes } from '../state/home/provider-scopes.ts'
 import type { SshIncludes } from '../state/external/ssh-includes.ts'
-import { shareAnswers } from '../transport/cache-prompts.ts'
+import { cachePrompts } from '../transport/cache-prompts.ts'
 import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
 /** The real parts, for one command. Disposing closes every connection it opened. */
-export interface Fleet extends Context, Pick<Reach, 'broker'>, AsyncDisposable {
+export interface Fleet extends Context, Pick<Connections, 'broker'>, AsyncDisposable {
   /** Commits what the command wrote, where the inventory wants that. Resolves to why it could not be, if so. */
   audit(verb: string): Promise<string | undefined>
   /** What plain ssh is told of this inventory's machines. */
@@ -30,7 +30,7 @@ export interface Fleet extends Context, Pick<Reach, 'broker'>, AsyncDisposable {
 }
 
 /** How fleet is opened where less may be done than a person's own process does. */
-export interface Caution {
+export interface FleetOptions {
   /** There where the broker runs the command. */
   readonly hosted?: HostedFleet | undefined
 }
@@ -42,7 +42,7 @@ export interface Caution {
 export function openFleet(
   io: Io,
   inventoryFile: string | undefined,
-  { hosted }: Caution = {},
+  { hosted }: FleetOptions = {},
 ): Fleet {
   const { env, cwd } = io
   const home = locateHome(env)
@@ -58,7 +58,7 @@ export function openFleet(
   const clock = createClock()
   const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))
 
-  const locate = once(async () => {
+  const locate = lazy(async () => {
     const { findInventory } = await import('../state/inventory/find-inventory.ts')
     return findInventory({ told, cwd, home, env, trust })
   })
@@ -73,7 +73,7 @@ export function openFleet(
     return (await audited).store
   }
 
-  const openStore = once(async () => {
+  const openStore = lazy(async () => {
     const { openFileInventory } = await import('../state/inventory/file-inventory.ts')
     const { openInventoryCache } = await import('../state/inventory/cache.ts')
     const store = openFileInventory(await locate(), {
@@ -96,7 +96,7 @@ export function openFleet(
     return { ...store, read }
   })
 
-  const trust = once(async () => {
+  const trust = lazy(async () => {
     const { openTrust } = await import('../state/home/trust.ts')
     return openTrust(home)
   })
@@ -114,8 +114,8 @@ export function openFleet(
     return findDriver(name, place)
   }
 
-  const loadedDrivers = perName<Driver>()
-  const { dispose, ...reach } = reachMachines({ io, home, hosted, context: () => fleet })
+  const loadedDrivers = memoizeByName<Driver>()
+  const { dispose, ...reach } = openConnections({ io, home, hosted, context: () => fleet })
 
   const fleet: Fleet = {
     signal,
@@ -124,13 +124,13 @@ export function openFleet(
     clock,
     inventoryFile: told,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
-    prompt: canPrompt(io) ? shareAnswers((question) => askQuestion(io, question)) : undefined,
+    prompt: canPrompt(io) ? cachePrompts((question) => askQuestion(io, question)) : undefined,
     inventory,
-    active: once(async () => {
+    active: lazy(async () => {
       const { openActive } = await import('../state/home/active.ts')
       return openActive(home, await locate())
     }),
-    failures: once(async () => {
+    failures: lazy(async () => {
       const { openLastFailures } = await import('../state/home/last-failures.ts')
       return openLastFailures(home, await locate())
     }),
@@ -140,7 +140,7 @@ export function openFleet(
     creations: () => creations,
     removals: () => removals,
     providerScopes: () => openProviderScopes(home),
-    diskImages: once(async () => {
+    diskImages: lazy(async () => {
       const { locateCache } = await import('../disk-images/cache-folder.ts')
       const { openDiskImages } = await import('../disk-images/disk-images.ts')
       const { readTar } = await import('../operations/copy/archive/read-tar.ts')

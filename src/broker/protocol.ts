@@ -4,7 +4,7 @@ import type {
   CommandLine,
   ExecOptions,
   ExitStatus,
-  Holder,
+  ProcessRef,
   RunningCommand,
   SocketAddress,
   TerminalSize,
@@ -59,7 +59,7 @@ interface OnHost extends Login {
 }
 
 /** How a stream of a command looks. */
-export interface Look {
+export interface TtyInfo {
   readonly isTTY: boolean
   readonly columns?: number
   readonly rows?: number
@@ -70,16 +70,16 @@ export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: Look
-  readonly stdout: Look
-  readonly stderr: Look
+  readonly stdin: TtyInfo
+  readonly stdout: TtyInfo
+  readonly stderr: TtyInfo
 }
 
 /** What a hosted command wants of the process that asked. */
-export type Want = { readonly input: true } | { readonly raw: boolean }
+export type StdinRequest = { readonly input: true } | { readonly raw: boolean }
 
 /** How the process that asked ends, where the broker does. */
-export interface Loss {
+export interface DisconnectInfo {
   readonly code: number
   /** For stderr. */
   readonly words: string
@@ -87,9 +87,9 @@ export interface Loss {
 
 /** A command of fleet's own that the broker runs. */
 export interface HostedRun extends RunningCommand {
-  readonly loss: Loss
+  readonly loss: DisconnectInfo
   /** Hands over what it has wanted so far, and what it wants from now on. */
-  onWant(take: (want: Want) => void): void
+  onWant(take: (want: StdinRequest) => void): void
   /** Whoever asked is gone: ends it, and what it runs. */
   abandon(): void
 }
@@ -108,7 +108,7 @@ export type Request =
       readonly open: 'socket'
       readonly path: string
       readonly file: string
-      readonly holder?: Holder | 'context' | undefined
+      readonly holder?: ProcessRef | 'context' | undefined
     })
   | (HostedCommand & { readonly open: 'command' })
   | { readonly open: 'forget'; readonly files: readonly string[] }
@@ -116,7 +116,7 @@ export type Request =
   | { readonly open: 'stop' }
 
 /** The first message of a connection. */
-export type Opening = Request & { readonly protocol: number; readonly build: string }
+export type Hello = Request & { readonly protocol: number; readonly build: string }
 
 /** An error on its way from one process to the other. */
 export interface SentError {
@@ -128,18 +128,18 @@ export interface SentError {
 }
 
 /** What the broker says. */
-export type Answer =
+export type ServerMessage =
   | { readonly accepted: true }
   | { readonly retired: true }
   | { readonly ask: Question }
   | { readonly opened: unknown }
   | { readonly taken: number }
-  | { readonly want: Want }
+  | { readonly want: StdinRequest }
   | { readonly exit: ExitStatus }
   | { readonly error: SentError }
 
 /** What a command says after its request. */
-export type Word =
+export type ClientMessage =
   | { readonly answer: string }
   | { readonly kill: string }
   | { readonly resize: TerminalSize }

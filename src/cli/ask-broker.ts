@@ -5,11 +5,11 @@ import { locateHome } from '../state/home/locate-home.ts'
 import { type AskedFor, askToRun } from '../broker/client/request-run.ts'
 import { inputOver } from '../broker/client/forward-input.ts'
 import { placeOfSockets } from '../broker/runtime-dir.ts'
-import type { Answer, Look, Want } from '../broker/protocol.ts'
+import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
 import type { Wire } from '../broker/wire.ts'
 
 /** How the output `name` looks. What is no terminal is opened only once there is something to write. */
-function lookOf(name: 'stdout' | 'stderr'): Look {
+function lookOf(name: 'stdout' | 'stderr'): TtyInfo {
   if (!isatty(name === 'stdout' ? 1 : 2)) return { isTTY: false }
   const { columns, rows } = process[name]
   return { isTTY: true, columns, rows }
@@ -65,7 +65,7 @@ function serve({ wire, loss }: AskedFor): void {
   const [stdout, stderr] = [new Output('stdout'), new Output('stderr')]
   let input: ReturnType<typeof inputOver> | undefined
   let isOver = false
-  const give = (want: Want): void => {
+  const give = (want: StdinRequest): void => {
     if ('raw' in want) return setRaw(want.raw, wire)
     input = inputOver(wire)
     process.stdin.pipe(input.stdin)
@@ -78,7 +78,7 @@ function serve({ wire, loss }: AskedFor): void {
   wire.listen({
     bytes: (chunk) => stdout.pour(chunk, wire),
     errors: (chunk) => stderr.pour(chunk, wire),
-    message(answer: Answer) {
+    message(answer: ServerMessage) {
       if ('want' in answer) give(answer.want)
       else if ('taken' in answer) input?.taken(answer.taken)
       else if ('exit' in answer) end('code' in answer.exit ? answer.exit.code : 130)

@@ -1,5 +1,5 @@
 import { Readable, Writable } from 'node:stream'
-import type { HostedCommand, Want } from '../broker/protocol.ts'
+import type { HostedCommand, StdinRequest } from '../broker/protocol.ts'
 import type { Io } from '../ui/io.ts'
 
 /** The input of a command that the broker runs. */
@@ -8,13 +8,13 @@ interface HostedInput {
   /** Where to write what the process that asked has read. */
   readonly taken: Writable
   /** Hands over what the command has wanted so far, and what it wants from now on. */
-  onWant(take: (want: Want) => void): void
+  onWant(take: (want: StdinRequest) => void): void
 }
 
 /** The input is that of the process that asked, which reads nothing, and leaves its terminal alone, until that is wanted. */
 export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
-  const wants: Want[] = []
-  let take = (want: Want): void => void wants.push(want)
+  const wants: StdinRequest[] = []
+  let take = (want: StdinRequest): void => void wants.push(want)
   let isWanted = false
   let waiting: (() => void) | undefined
   const stdin = new Readable({

@@ -9,7 +9,7 @@ import {
 import { type Command, type Option, isGroup } from '../commands/command.ts'
 import { insteadOf } from '../commands/docker-cli/suggest-command.ts'
 import { commandList } from '../commands/index.ts'
-import { findGroup, isCalled, isKnown } from '../commands/find-command.ts'
+import { findGroup, hasName, isKnown } from '../commands/find-command.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -21,12 +21,12 @@ import {
   withRest,
 } from '../commands/options/targets.ts'
 import { UserError, exitCodes } from '../errors.ts'
-import { type Caution, type Fleet, openFleet } from '../app/fleet.ts'
+import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
 /** How a command ended, and what telling of its failure needs. */
-interface Ran {
+interface RunResult {
   code: number
   json: boolean
   failureCode: number | undefined
@@ -61,8 +61,8 @@ interface Run extends TypedWords {
   readonly io: Io
   /** That of fleet. */
   readonly version: string
-  readonly ran: Ran
-  readonly hosted: Caution['hosted']
+  readonly ran: RunResult
+  readonly hosted: FleetOptions['hosted']
 }
 
 /** The options of a command that depend on what is typed. */
@@ -196,7 +196,7 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   for (const { title, entries } of commandList) {
     root.commandsGroup(`${title}:`)
     for (const entry of entries) {
-      if (isTyped && !isCalled(entry, verb)) continue
+      if (isTyped && !hasName(entry, verb)) continue
       if (!isGroup(entry)) {
         await addCommand(root, root, entry, run)
         continue
@@ -271,12 +271,16 @@ const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
  */
 export async function runCli(
   argv: readonly string[],
-  { io: process, version, hosted }: { io: ProcessIo; version: string } & Pick<Caution, 'hosted'>,
+  {
+    io: process,
+    version,
+    hosted,
+  }: { io: ProcessIo; version: string } & Pick<FleetOptions, 'hosted'>,
 ): Promise<number> {
   const io = openIo(process)
   const typed = splitRest(argv)
   const json = typed.argv.includes('--json')
-  const ran: Ran = { code: exitCodes.ok, json, failureCode: undefined }
+  const ran: RunResult = { code: exitCodes.ok, json, failureCode: undefined }
   try {
     await parse({ io, version, ran, hosted, ...typed })
     return ran.code

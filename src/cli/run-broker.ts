@@ -38,7 +38,7 @@ export async function runBroker(program: Program): Promise<void> {
   // A bug must not cut what runs: those who come from now on get another broker.
   process.on('uncaughtException', (error) => {
     process.stderr.write(`${new Date().toISOString()} ${error.stack ?? error.message}\n`)
-    broker.retire()
+    broker.drain()
   })
   await broker.ended
 }

@@ -7,11 +7,17 @@ import { verbOf } from '../commands/options/common-options.ts'
 import { findCommand } from '../commands/find-command.ts'
 import { UserError } from '../errors.ts'
 import { openHostedInput } from './broker-input.ts'
-import type { Hosted } from '../operations/context.ts'
+import type { InBroker } from '../operations/context.ts'
 import { rememberInventories } from '../state/inventory/cache.ts'
 import { brokerEnded, loginEnvironment } from '../broker/client/client.ts'
 import type { Connections } from '../broker/server/connections.ts'
-import type { BrokerTarget, HostedCommand, HostedRun, Login, Loss } from '../broker/protocol.ts'
+import type {
+  BrokerTarget,
+  HostedCommand,
+  HostedRun,
+  Login,
+  DisconnectInfo,
+} from '../broker/protocol.ts'
 import type { Transport } from '../transport/transport.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
@@ -25,10 +31,14 @@ const longestAnswer = 1 << 18
 const inventories = rememberInventories()
 
 /** The command's own process does better. */
-class LeftToProcess extends Error {}
+class FallBack extends Error {}
 
 /** How the process that asked ends where the broker does, which would be told then by nobody else. */
-function lossOf(io: ProcessIo, argv: readonly string[], machines: ReadonlySet<string>): Loss {
+function lossOf(
+  io: ProcessIo,
+  argv: readonly string[],
+  machines: ReadonlySet<string>,
+): DisconnectInfo {
   const [machine] = machines
   const error = brokerEnded(machines.size === 1 ? machine : undefined)
   let words = ''
@@ -73,14 +83,14 @@ export async function runHosted(
   }
   const begun = new AbortController()
   let isLeft = false
-  const hosted: Hosted = {
+  const hosted: InBroker = {
     begin: () => {
-      if (isLeft) throw new LeftToProcess()
+      if (isLeft) throw new FallBack()
       begun.abort()
     },
     leave() {
       isLeft = true
-      throw new LeftToProcess()
+      throw new FallBack()
     },
   }
   const machines = new Set<string>()
@@ -117,8 +127,8 @@ export async function runHosted(
   const failed = code !== undefined && code !== 0 && isQuick && !begun.signal.aborted
   if (isLeft || failed) {
     isLeft = true
-    controller.abort(new LeftToProcess())
-    throw new LeftToProcess('not here')
+    controller.abort(new FallBack())
+    throw new FallBack('not here')
   }
   begun.abort()
   const end = async () => {

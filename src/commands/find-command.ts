@@ -1,17 +1,17 @@
 import { type Command, type CommandGroup, isGroup } from './command.ts'
 import { commandList } from './index.ts'
 
-export const isCalled = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
+export const hasName = (entry: Command | CommandGroup, verb: string | undefined): boolean =>
   entry.name === verb || (!isGroup(entry) && (entry.aliases ?? []).some((name) => name === verb))
 
 /** Whether a command or a group is called `verb`. */
 export const isKnown = (verb: string | undefined): boolean =>
-  commandList.some(({ entries }) => entries.some((entry) => isCalled(entry, verb)))
+  commandList.some(({ entries }) => entries.some((entry) => hasName(entry, verb)))
 
 /** The command called `verb`, where it is one and not a group. */
 export function findCommand(verb: string | undefined): Command | undefined {
   const entries = commandList.flatMap((section) => section.entries)
-  const found = entries.find((entry) => isCalled(entry, verb))
+  const found = entries.find((entry) => hasName(entry, verb))
   return found === undefined || isGroup(found) ? undefined : found
 }
 

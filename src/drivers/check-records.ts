@@ -79,7 +79,7 @@ const checkSshAccess = (access: SshAccess): SshAccess => ({
  */
 export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> => ({
   ...(driver.locate && { locate: driver.locate.bind(driver) }),
-  ...(driver.recall && { recall: driver.recall.bind(driver) }),
+  ...(driver.describeExisting && { describeExisting: driver.describeExisting.bind(driver) }),
   async observe(hosts, call) {
     for (const host of hosts.values()) check(host)
     return driver.observe(hosts, call)
@@ -87,6 +87,6 @@ export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> 
   ...(driver.lifecycle && { lifecycle: checkLifecycle(driver.lifecycle) }),
   ...(driver.power && { power: checkPower(driver.power) }),
   ...(driver.snapshots && { snapshots: checkSnapshots(driver.snapshots) }),
-  ...(driver.reshape && { reshape: checkReshape(driver.reshape) }),
+  ...(driver.update && { update: checkReshape(driver.update) }),
   ...(driver.sshAccess && { sshAccess: checkSshAccess(driver.sshAccess) }),
 })

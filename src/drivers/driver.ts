@@ -25,7 +25,7 @@ export type Ask = (question: {
 }) => Promise<string>
 
 /** What a driver may use of the command that loads it. */
-export interface Surroundings {
+export interface Env {
   /** For what only the person knows, such as the code of a second factor; absent where there is nobody to ask. */
   readonly ask?: Ask | undefined
 }
@@ -34,23 +34,23 @@ export interface Surroundings {
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
 /** The driver's own notes on a host: ids, names, places. */
-export type Resources = Readonly<Record<string, string>>
+export type DriverState = Readonly<Record<string, string>>
 
 /** A host to make, or to go on making. */
-export interface HostWish {
+export interface HostSpec {
   readonly name: MachineName
   /** Names the creation: whatever is asked for with the same token is the same host. */
   readonly token: string
   /** For every resource, set in the call that makes it. */
   readonly tags: Readonly<Record<string, string>>
   /** What an earlier attempt with this token recorded; empty at the first. */
-  readonly resources: Resources
+  readonly resources: DriverState
   /** What an earlier attempt recorded as the host's id. */
   readonly id?: string | undefined
 }
 
 /** The disk that a host on this computer is to start from. */
-export interface DiskWish {
+export interface DiskSpec {
   /** `NAME|PATH|URL[#sha256=…]`, as the person said it. */
   readonly image: string
   readonly arch: 'amd64' | 'arm64'
@@ -58,7 +58,7 @@ export interface DiskWish {
   readonly macAddresses?: readonly string[]
 }
 
-/** A disk that was asked for with a {@link DiskWish}, all in one file, and what goes with it. */
+/** A disk that was asked for with a {@link DiskSpec}, all in one file, and what goes with it. */
 export interface SeedDisk {
   /** Not to be written to, and perhaps gone after `make`: who needs it longer links or copies it. */
   readonly path: string
@@ -73,7 +73,7 @@ export interface SeedDisk {
 }
 
 /** What a new host starts with, and where its maker notes what it made. */
-export interface HostSeed {
+export interface BootstrapData {
   /** The login key, `ssh-ed25519 AAAA…`. */
   readonly publicKey: string
   /** For cloud-init. */
@@ -81,7 +81,7 @@ export interface HostSeed {
   /** What the plan asked for with `disk`; absent for a host that exists. */
   readonly disk?: SeedDisk | undefined
   /** Durable once resolved. Called after each thing that is made, before the next is asked for. */
-  record(made: { readonly id?: string; readonly resources?: Resources }): Promise<void>
+  record(made: { readonly id?: string; readonly resources?: DriverState }): Promise<void>
 }
 
 /** A host that can be made as it was wished, as far as that can be known before. */
@@ -102,13 +102,13 @@ export interface HostPlan {
   /** Shell commands that the host is to run at every boot, before its engine starts. */
   readonly bootCommands?: readonly string[]
   /** For a host that starts from an image of a disk: downloaded and checked before anything is made. */
-  readonly disk?: DiskWish | undefined
+  readonly disk?: DiskSpec | undefined
   /** What was decided, in words for the person. */
   readonly notes: readonly string[]
   /** The host exists, by an earlier attempt: what it started with is settled. */
   readonly exists: boolean
   /** Makes what is not there yet, and waits until the host has an address. */
-  make(seed: HostSeed, call: Call): Promise<HostFacts>
+  make(seed: BootstrapData, call: Call): Promise<HostFacts>
 }
 
 /** A host that somebody else made. */
@@ -151,7 +151,7 @@ export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
    * Checks all that can be checked before anything is made, and decides what was left open. Makes nothing.
    * Throws kind `usage` for what the person can change, `credentials` where the provider lets nobody in.
    */
-  plan(wish: HostWish, options: Options, call: Call): Promise<HostPlan>
+  plan(wish: HostSpec, options: Options, call: Call): Promise<HostPlan>
   /**
    * Removes all that was made for a host, found by its record and its token, and nothing else. Resolves when
    * it is gone already; what cannot be removed is named in the error.
@@ -204,7 +204,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
    * observed and switched like others. `options` has what was said, and no defaults. Changes nothing. Throws kind `usage`
    * where there is none, or no way to it.
    */
-  recall?(id: string, options: Partial<Options>, call: Call): Promise<RecalledHost>
+  describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<RecalledHost>
   /** Asks the provider about many hosts in one call. A host that is gone is `absent`. */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,
@@ -213,7 +213,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly lifecycle?: Lifecycle<Options>
   readonly power?: Power
   readonly snapshots?: Snapshots
-  readonly reshape?: Reshape<Options>
+  readonly update?: Reshape<Options>
   readonly sshAccess?: SshAccess
 }
 
@@ -232,20 +232,20 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   /** Whether hosts cost nothing, since they are on this computer (default: false). */
   readonly isFree?: boolean
   /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
-  readonly asks?: readonly string[]
+  readonly prompts?: readonly string[]
   /** What a host with these options is given. Some options may be missing: then those that are there count. */
   grants?(options: Readonly<Record<string, unknown>>): readonly Grant[]
   /** @param folder private to the person and the driver, for what a driver keeps on this computer; it need not exist */
   load(
     folder: string,
-    surroundings?: Surroundings,
+    surroundings?: Env,
   ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a driver, keeping the types of its options. It is asked about checked records only. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: Omit<DriverDefinition<Shape>, 'contract'> & {
-    readonly asks?: readonly (string & keyof Shape)[]
+    readonly prompts?: readonly (string & keyof Shape)[]
   },
 ): DriverDefinition<Shape> => ({
   contract: contractVersion,

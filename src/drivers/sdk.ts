@@ -12,23 +12,23 @@ export { unknownStatus } from './driver.ts'
 export type {
   Ask,
   Call,
-  DiskWish,
+  DiskSpec,
   Driver,
   DriverDefinition,
   FleetScope,
   FoundHost,
   HostFacts,
   HostPlan,
-  HostSeed,
-  HostWish,
+  BootstrapData,
+  HostSpec,
   Lifecycle,
   Power,
   RecalledHost,
-  Resources,
+  DriverState,
   SeedDisk,
   Snapshot,
   Snapshots,
-  Surroundings,
+  Env,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
 export type { SshAccess } from './net/ssh-access.ts'

@@ -6,7 +6,7 @@ import { suggest } from './nearest.ts'
 const mostJumps = 16
 
 /** A `via` that leads nowhere. */
-export interface WayProblem {
+export interface JumpChainError {
   readonly kind: 'circle' | 'no-machine' | 'too-long'
   /** The machine whose `via` it is, or where the circle closes. */
   readonly name: MachineName
@@ -16,11 +16,11 @@ export interface WayProblem {
 /** The machines that one is reached through, the nearest to it first, as far as the way leads. */
 export interface Way<Jump> {
   readonly jumps: readonly Jump[]
-  readonly problem?: WayProblem
+  readonly problem?: JumpChainError
 }
 
 /** Follows `via` from a machine to the one that is reached from this computer. */
-export function followWay<Jump extends Pick<Machine, 'via'>>(
+export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   machines: ReadonlyMap<MachineName, Jump>,
   { name, via }: Pick<Machine, 'name' | 'via'>,
 ): Way<Jump> {
@@ -57,10 +57,10 @@ const mostFound = 100
 /** Finds every `via` that names no machine, is part of a circle or leads too far; the first hundred of them. */
 export function findWayProblems(
   machines: ReadonlyMap<MachineName, Pick<Machine, 'via'>>,
-): readonly WayProblem[] {
-  const found: WayProblem[] = []
+): readonly JumpChainError[] {
+  const found: JumpChainError[] = []
   for (const [name, { via }] of machines) {
-    const { problem } = followWay(machines, { name, via })
+    const { problem } = resolveJumpChain(machines, { name, via })
     if (problem?.name === name) found.push(problem)
     if (found.length === mostFound) break
   }

@@ -115,7 +115,7 @@ export const hostRecord = z.strictObject({
     .describe('Processor architecture, in Docker terms, as last seen.'),
   engine: lineOf(longestFact).optional().describe('Engine version, as last seen.'),
   resources: z.record(noteKey, lineOf(longestNote)).optional().describe("The driver's own notes."),
-  renewing: z
+  replacing: z
     .literal(true)
     .optional()
     .describe('It is being replaced: once its host is gone, another one is made.'),

@@ -11,11 +11,11 @@ import type { InventoryStore } from '../state/inventory/inventory.ts'
 import type { Trust } from '../state/home/trust.ts'
 import type { ProviderScopes } from '../state/home/provider-scopes.ts'
 import type { Prompt } from '../transport/ssh/connect.ts'
-import type { EngineSocket, Holder, Transport } from '../transport/transport.ts'
+import type { EngineSocket, ProcessRef, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
 
 /** What an operation minds where the broker runs the command, and not the process that a person started. */
-export interface Hosted {
+export interface InBroker {
   /** Called before what must not be done twice: from here on, the command is the broker's. */
   begin(): void
   /** Leaves the command to its own process, by throwing. Not after `begin`. */
@@ -27,7 +27,7 @@ export interface Context {
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>
   /** Absent where the command runs in a process of its own. */
-  readonly hosted?: Hosted | undefined
+  readonly hosted?: InBroker | undefined
   /** What `$FLEET_MACHINE` says. */
   readonly machineFromEnvironment: string | undefined
   /** The inventory that applies here. Throws kind `inventory` when there is none. */
@@ -72,7 +72,7 @@ export interface Context {
    * The same, which stays: as long as the process `holder`, or until contexts are taken away. Throws kind
    * `unsupported` where nothing could serve it.
    */
-  keepEngineSocket(machine: Machine, holder: Holder | 'context'): Promise<string>
+  keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
   /** No context needs the engine sockets of these file names any more. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
 }

@@ -1,5 +1,5 @@
 /** Makes a value when it is first asked for. */
-export function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
+export function lazy<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => (value ??= make())
 }
@@ -8,7 +8,7 @@ export function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
  * Makes a value for each name when it is first asked for, and all who ask share it. One that
  * could not be made is tried anew when it is asked for again.
  */
-export function perName<Value>() {
+export function memoizeByName<Value>() {
   const values = new Map<string, Promise<Value>>()
   return {
     values: () => values.values(),
@@ -23,12 +23,12 @@ export function perName<Value>() {
   }
 }
 
-/** As {@link perName}, of what has to be closed in the end. */
-export function perMachine<
+/** As {@link memoizeByName}, of what has to be closed in the end. */
+export function memoizeByMachine<
   Machine extends { readonly name: string },
   Value extends AsyncDisposable,
 >(make: (machine: Machine) => Promise<Value>) {
-  const values = perName<Value>()
+  const values = memoizeByName<Value>()
   return {
     get: (machine: Machine): Promise<Value> => values.get(machine.name, () => make(machine)),
     async dispose(): Promise<void> {

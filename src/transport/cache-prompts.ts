@@ -4,7 +4,7 @@ import type { Prompt } from './ssh/connect.ts'
  * Asks once what several connections need alike: the passphrase of a key that opens two hundred hosts. What nobody answered
  * is not asked again.
  */
-export function shareAnswers(prompt: Prompt): Prompt {
+export function cachePrompts(prompt: Prompt): Prompt {
   const answers = new Map<string, Promise<string>>()
   return (question) => {
     const { sharedAs } = question

@@ -41,7 +41,7 @@ export type SocketAddress =
   | { readonly host: string; readonly port: number }
 
 /** A process that something is kept for, told from a later one of the same number by when it was started. */
-export interface Holder {
+export interface ProcessRef {
   readonly pid: number
   readonly since: string | undefined
 }

@@ -154,7 +154,7 @@ interface Named {
 }
 
 /** What came of work on several machines, as far as it can fail. */
-interface Gathered {
+interface Results {
   readonly outcomes: readonly ({ readonly machine: Failed } & (
     | { readonly error: UserError }
     | object
@@ -164,9 +164,9 @@ interface Gathered {
 }
 
 /** Tells which machines failed, and on which the work was not finished since it was stopped. Gives the exit code. */
-export function writeGathered(
+export function writeResults(
   io: Io,
-  { outcomes, rest, cancelled }: Gathered,
+  { outcomes, rest, cancelled }: Results,
   { json }: { readonly json: boolean },
 ): number {
   const failures = outcomes.flatMap((outcome) =>

@@ -5,7 +5,7 @@ import type { Io, ProcessIo } from './io.ts'
 import { oneLine, visible } from './visible.ts'
 
 /** How a question is asked. */
-interface Manner {
+interface PromptOptions {
   /** Written before the question, and not answered. */
   readonly preface?: string
   /** Asks though the person has stopped the command: it asks what is to become of the rest. */
@@ -75,7 +75,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
  */
 async function ask<T>(
   io: Io,
-  { preface = '', afterCancel = false, takesTypeAhead = false }: Manner,
+  { preface = '', afterCancel = false, takesTypeAhead = false }: PromptOptions,
   prompt: (
     prompts: typeof Prompts,
     context: { input: Io['stdin']; output: ProcessIo['stderr']; signal: AbortSignal },
@@ -102,7 +102,7 @@ async function ask<T>(
 export const confirm = (
   io: Io,
   question: string,
-  { fallback = false, ...manner }: Manner & { readonly fallback?: boolean } = {},
+  { fallback = false, ...manner }: PromptOptions & { readonly fallback?: boolean } = {},
 ): Promise<boolean> =>
   ask(io, manner, (prompts, context) =>
     prompts.confirm({ message: oneLine(question), default: fallback }, context),
@@ -116,7 +116,7 @@ export const askText = (
     fallback,
     check = () => undefined,
     ...manner
-  }: Manner & {
+  }: PromptOptions & {
     fallback?: string | undefined
     check?: (answer: string) => string | undefined
   } = {},
@@ -155,7 +155,7 @@ export const choose = <Value extends string>(
   io: Io,
   question: string,
   choices: readonly Choice<Value>[],
-  { fallback, ...manner }: Manner & { readonly fallback?: Value | undefined } = {},
+  { fallback, ...manner }: PromptOptions & { readonly fallback?: Value | undefined } = {},
 ): Promise<Value> =>
   ask(io, manner, (prompts, context) =>
     prompts.select<Value>(

@@ -90,8 +90,8 @@ export function foldRows<Row>(
         machines: machines.filter((name) => group.machines.has(name)),
         rows: group.rows,
       }))
-      const placeOf = (group: (typeof groups)[number]) => machines.indexOf(group.machines[0] ?? '')
-      groups.sort((a, b) => placeOf(a) - placeOf(b))
+      const columnOf = (group: (typeof groups)[number]) => machines.indexOf(group.machines[0] ?? '')
+      groups.sort((a, b) => columnOf(a) - columnOf(b))
       if (format.json) return writeJson(io, groups)
       for (const { machines: names, rows } of groups) {
         const nothing = rows.length === 0 ? ' nothing' : ''

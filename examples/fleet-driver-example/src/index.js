@@ -12,6 +12,6 @@ export default defineDriver({
     size: z.enum(['small', 'large']).default('small').describe('How big it is.'),
     endpoint: z.url().default(usualEndpoint).describe('Where the API of the provider answers.'),
   }),
-  asks: ['zone', 'size'],
+  prompts: ['zone', 'size'],
   load: async () => (await import('./driver.js')).createDriver(process.env),
 })

@@ -7,14 +7,14 @@ import type {
   CommandLine,
   EngineSocket,
   ExecOptions,
-  Holder,
+  ProcessRef,
   RunningCommand,
   Transport,
 } from '../../transport/transport.ts'
 import { BrokerUnavailable, findBroker } from './find.ts'
 import { BrokerGone, BrokerHung, awaitOpened, introduce } from './handshake.ts'
 import {
-  type Answer,
+  type ServerMessage,
   type BrokerStatus,
   type BrokerTarget,
   type Login,
@@ -22,7 +22,7 @@ import {
   protocolVersion,
 } from '../protocol.ts'
 import { joinCommand } from './remote-command.ts'
-import { unpackError } from '../serialize-error.ts'
+import { deserializeError } from '../serialize-error.ts'
 import type { Verdict } from '../server/pid-file.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerPlace } from './start.ts'
@@ -47,7 +47,7 @@ export interface Broker {
   serveEngine(
     engine: ServedEngine,
     options: SshOptions,
-    holder?: Holder | 'context',
+    holder?: ProcessRef | 'context',
   ): Promise<EngineSocket & AsyncDisposable>
   /**
    * What it is doing; undefined when it does not run. One of another build tells nothing, and is `retired`: it ends when
@@ -99,7 +99,7 @@ export function openBroker(place: BrokerPlace): Broker {
     const there = await findBroker(place.folder)
     if (there) return there
     if (starting === undefined) {
-      starting = import('./start.ts').then(({ startBroker }) => startBroker(place))
+      starting = import('./start.ts').then(({ launchBroker }) => launchBroker(place))
       void starting.catch(() => {}).then(() => (starting = undefined))
       return await starting
     }
@@ -278,7 +278,8 @@ export function openBroker(place: BrokerPlace): Broker {
 function whenLost(watch: Wire, broken: () => Error): Promise<never> {
   const lost = new Promise<never>((_resolve, reject) => {
     watch.listen({
-      message: (answer: Answer) => 'error' in answer && reject(unpackError(answer.error)),
+      message: (answer: ServerMessage) =>
+        'error' in answer && reject(deserializeError(answer.error)),
       closed: () => reject(broken()),
     })
   })

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { SshOptions } from '../../transport/ssh/connect.ts'
 import { BrokerUnavailable } from './find.ts'
-import type { Answer, Opening } from '../protocol.ts'
-import { unpackError } from '../serialize-error.ts'
+import type { ServerMessage, Hello } from '../protocol.ts'
+import { deserializeError } from '../serialize-error.ts'
 import { Wire } from '../wire.ts'
 
 /** How long the broker may take to say that it has heard, which it does before anything else: no work takes it so long. */
@@ -15,7 +15,7 @@ export class BrokerHung extends BrokerUnavailable {}
  * Sends a request, and tells whether this broker takes it. Else it did nothing, and is not to be used: it is of another build
  * and ends when what runs through it has (`retired`), or it went away. Rejects with {@link BrokerHung}.
  */
-export function introduce(socket: Socket, opening: Opening): Promise<Wire | 'retired' | undefined> {
+export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)
   return new Promise((resolve, reject) => {
     const settle = (result: Wire | 'retired' | undefined) => {
@@ -30,7 +30,7 @@ export function introduce(socket: Socket, opening: Opening): Promise<Wire | 'ret
     }
     const timer = setTimeout(giveUp, hungMs)
     wire.listen({
-      message: (answer: Answer) => settle('accepted' in answer ? wire : 'retired'),
+      message: (answer: ServerMessage) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),
     })
     wire.send(opening)
@@ -54,8 +54,8 @@ export function awaitOpened(
     const abort = () => fail(signal?.reason as Error)
     signal?.addEventListener('abort', abort, { once: true })
     wire.listen({
-      message(answer: Answer) {
-        if ('error' in answer) fail(unpackError(answer.error))
+      message(answer: ServerMessage) {
+        if ('error' in answer) fail(deserializeError(answer.error))
         else if ('ask' in answer)
           prompt?.(answer.ask).then((text) => wire.send({ answer: text }), fail)
         else if ('opened' in answer) {

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import { outputDelivered } from '../../transport/output.ts'
 import type { ExitStatus, RunningCommand } from '../../transport/transport.ts'
 import { bufferSize, inputOver } from './forward-input.ts'
-import type { Answer } from '../protocol.ts'
-import { unpackError } from '../serialize-error.ts'
+import type { ServerMessage } from '../protocol.ts'
+import { deserializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
 
 /** A program's outputs, which share the connection: it waits while one of them is full that is still wanted. */
@@ -73,10 +73,10 @@ export function joinCommand(
     wire.listen({
       bytes,
       errors,
-      message(answer: Answer) {
+      message(answer: ServerMessage) {
         if ('taken' in answer) taken(answer.taken)
         else if ('exit' in answer) void succeed(answer.exit)
-        else if ('error' in answer) void fail(unpackError(answer.error))
+        else if ('error' in answer) void fail(deserializeError(answer.error))
       },
       over() {
         if (!isOver) void fail(broken())

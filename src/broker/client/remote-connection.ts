@@ -1,6 +1,6 @@
 import { SocketStream } from '../../transport/sockets/socket-stream.ts'
-import type { Answer } from '../protocol.ts'
-import { unpackError } from '../serialize-error.ts'
+import type { ServerMessage } from '../protocol.ts'
+import { deserializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
 
 type Done = (error?: Error | null) => void
@@ -21,7 +21,8 @@ export class RemoteConnection extends SocketStream {
         this.#hasEnded = true
         this.push(null)
       },
-      message: (answer: Answer) => 'error' in answer && this.destroy(unpackError(answer.error)),
+      message: (answer: ServerMessage) =>
+        'error' in answer && this.destroy(deserializeError(answer.error)),
       over: () => this.#hasEnded || this.destroy(broken()), // what has come is still to be read
     })
   }

@@ -1,6 +1,11 @@
 import { connect } from 'node:net'
 import { isPrivate, socketIn } from '../runtime-dir.ts'
-import { type Answer, type HostedCommand, type Loss, protocolVersion } from '../protocol.ts'
+import {
+  type ServerMessage,
+  type HostedCommand,
+  type DisconnectInfo,
+  protocolVersion,
+} from '../protocol.ts'
 import { Wire } from '../wire.ts'
 
 /** How long the broker may take to say that it has heard: one so busy is no help. */
@@ -11,7 +16,7 @@ export interface AskedFor {
   /** Paused: what the command says comes once somebody listens. */
   readonly wire: Wire
   /** How to end where the broker does. */
-  readonly loss: Loss
+  readonly loss: DisconnectInfo
 }
 
 /**
@@ -37,11 +42,11 @@ export function askToRun(
     }
     const timer = setTimeout(leave, hearingMs)
     wire.listen({
-      message(answer: Answer) {
+      message(answer: ServerMessage) {
         if ('accepted' in answer) return clearTimeout(timer)
         if (!('opened' in answer)) return leave()
         wire.pause()
-        resolve({ wire, loss: answer.opened as Loss })
+        resolve({ wire, loss: answer.opened as DisconnectInfo })
       },
       closed: leave,
     })

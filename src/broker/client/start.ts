@@ -92,7 +92,7 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
 }
 
 /** Starts the broker, unless another command is about to, and connects to it. Rejects with {@link BrokerUnavailable}. */
-export async function startBroker(place: BrokerPlace): Promise<Socket> {
+export async function launchBroker(place: BrokerPlace): Promise<Socket> {
   try {
     await mkdir(place.folder, { recursive: true, mode: 0o700 })
     checkFolder(place.folder)

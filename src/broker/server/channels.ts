@@ -1,7 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { RunningCommand } from '../../transport/transport.ts'
-import type { HostedRun, Word } from '../protocol.ts'
-import { packError } from '../serialize-error.ts'
+import type { HostedRun, ClientMessage } from '../protocol.ts'
+import { serializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
 
 /** Passes on what a stream says, no faster than it is taken. */
@@ -23,7 +23,7 @@ export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
       .on('end', () => wire.end())
       .on('error', (error) => (failure = error))
       .once('close', () => {
-        if (failure !== undefined) wire.send({ error: packError(failure) })
+        if (failure !== undefined) wire.send({ error: serializeError(failure) })
         wire.close()
         resolve()
       })
@@ -62,7 +62,7 @@ export async function serveCommand(
     // Always taken, or signals would wait behind it: the other side knows how much may be under way.
     bytes: (chunk) => stdin.write(chunk, () => wire.send({ taken: chunk.length })),
     end: () => stdin.end(),
-    message(word: Word) {
+    message(word: ClientMessage) {
       if ('kill' in word) running.kill(word.kill)
       else if ('resize' in word) running.resize(word.resize)
     },
@@ -71,7 +71,7 @@ export async function serveCommand(
   try {
     wire.send({ exit: await running.exit })
   } catch (error) {
-    wire.send({ error: packError(error) })
+    wire.send({ error: serializeError(error) })
   }
   wire.close()
 }

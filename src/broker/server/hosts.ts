@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
-import { createGates, gateOf, handshakesAtOnce } from '../../transport/ssh/handshake-limiter.ts'
+import {
+  createHandshakeLimiter,
+  limiterKey,
+  handshakesAtOnce,
+} from '../../transport/ssh/handshake-limiter.ts'
 import type { Prompt, SshOptions, SshTarget } from '../../transport/ssh/connect.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { BrokerTarget, HostStatus, Login } from '../protocol.ts'
@@ -76,13 +80,13 @@ export const identityOf = (target: BrokerTarget, { SSH_AUTH_SOCK, HOME }: Login[
 /** Keeps one connection to each host that is asked for. */
 export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   const hosts = new Map<string, Host>()
-  const enter = createGates(handshakesAtOnce)
+  const enter = createHandshakeLimiter(handshakesAtOnce)
 
   async function connectOnce(host: Host, caller: Caller): Promise<Transport> {
     const { target } = host
     await sleep(Math.max(0, host.failedAt + pauseMs(host.failures) - performance.now()))
     const via = target.via && (await use(target.via, caller))
-    const leave = await enter(target.via ? `via ${gateOf(target.via)}` : gateOf(target))
+    const leave = await enter(target.via ? `via ${limiterKey(target.via)}` : limiterKey(target))
     try {
       const transport = await connect({ ...target, via: via?.transport }, caller)
       host.failures = 0

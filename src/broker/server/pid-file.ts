@@ -1,7 +1,7 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Holder } from '../../transport/transport.ts'
+import type { ProcessRef } from '../../transport/transport.ts'
 import { socketIn } from '../runtime-dir.ts'
 
 const noteIn = (folder: string): string => join(folder, 'broker.json')
@@ -11,7 +11,7 @@ const goneMs = 2_000
 const pollMs = 10
 
 /** Notes which process is the broker of a folder, for the time when it does not tell itself. */
-export async function noteBroker(folder: string, self: Holder): Promise<void> {
+export async function noteBroker(folder: string, self: ProcessRef): Promise<void> {
   const fresh = `${noteIn(folder)}.${self.pid}`
   await writeFile(fresh, JSON.stringify(self), { mode: 0o600 })
   await rename(fresh, noteIn(folder))
@@ -20,7 +20,7 @@ export async function noteBroker(folder: string, self: Holder): Promise<void> {
 /** What a person can do about a broker that cannot be ended from here. */
 export async function describeEnd(folder: string): Promise<string> {
   try {
-    const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as Holder
+    const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
     return `end its process, on the computer or in the container that started it: kill ${pid}`
   } catch {
     return `end its process, and remove ${socketIn(folder)}: the next command starts another one`
@@ -28,7 +28,7 @@ export async function describeEnd(folder: string): Promise<string> {
 }
 
 /** What a process is doing, as its system tells. */
-export interface ProcessActivity extends Holder {
+export interface ProcessActivity extends ProcessRef {
   /** R for one that runs or is ready to, T for one that is stopped by a signal (the letters of ps(1)). */
   readonly state: string
   /** The processor time that it has used. */
@@ -64,7 +64,7 @@ export function openJudge(
   let first: ProcessActivity | undefined
 
   /** Whether it makes progress. One that is stopped by a signal, or loops for ever, makes none. */
-  async function works(holder: Holder): Promise<boolean> {
+  async function works(holder: ProcessRef): Promise<boolean> {
     const began = performance.now()
     for (;;) {
       const now = await find(holder.pid)
@@ -77,7 +77,7 @@ export function openJudge(
     }
   }
 
-  async function end({ pid, since }: Holder): Promise<Verdict> {
+  async function end({ pid, since }: ProcessRef): Promise<Verdict> {
     process.kill(pid, 'SIGKILL')
     for (let waited = 0; waited < goneMs; waited += pollMs) {
       if ((await find(pid))?.since !== since) break // or it is dead, if not yet buried
@@ -90,7 +90,7 @@ export function openJudge(
     try {
       const { mtimeMs } = await stat(noteIn(folder))
       if (mtimeMs > askedAt) return 'gone'
-      const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as Holder
+      const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
       // Another computer's or container's, where home is shared, is not known here by this number and start.
       if (holder.pid === process.pid || holder.since === undefined) return 'unknown'
       if ((await find(holder.pid))?.since !== holder.since) return 'unknown'

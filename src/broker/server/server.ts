@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { Prompt } from '../../transport/ssh/connect.ts'
-import type { Holder, Transport } from '../../transport/transport.ts'
+import type { ProcessRef, Transport } from '../../transport/transport.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
 import { type Connections, shareConnections } from './connections.ts'
@@ -16,12 +16,12 @@ import {
   type BrokerStatus,
   type HostedCommand,
   type HostedRun,
-  type Opening,
+  type Hello,
   type Request,
-  type Word,
+  type ClientMessage,
   protocolVersion,
 } from '../protocol.ts'
-import { packError } from '../serialize-error.ts'
+import { serializeError } from '../serialize-error.ts'
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from '../wire.ts'
 
@@ -39,7 +39,7 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
   /** The process that it is, which may be killed where it hangs. */
-  readonly self?: Holder | undefined
+  readonly self?: ProcessRef | undefined
   /** How long a connection that nobody uses is kept. 10 min unless told. */
   readonly idleMs?: number
   /** How long the broker stays without any connection. 15 min unless told. */
@@ -51,7 +51,7 @@ export interface Broker {
   /** Resolves when it is over. */
   readonly ended: Promise<void>
   /** Listens no more, and ends when all that runs has. */
-  retire(): void
+  drain(): void
   /** Ends now, and with it all that runs. */
   stop(): Promise<void>
 }
@@ -61,7 +61,7 @@ type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }
 const minute = 60_000
 
 /** Serves one command's connection: its request, and what comes of it. */
-class Conversation {
+class Session {
   readonly #wire: Wire
   #answered: ((answer: string) => void) | undefined
   #failed: ((error: Error) => void) | undefined
@@ -74,7 +74,7 @@ class Conversation {
   /** Waits for answers, and for the command to go away. */
   listen(): void {
     this.#wire.listen({
-      message: (word: Word) => 'answer' in word && this.#answered?.(word.answer),
+      message: (word: ClientMessage) => 'answer' in word && this.#answered?.(word.answer),
       closed: () => this.leave(),
     })
   }
@@ -152,20 +152,20 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       considerRest()
     })
     const wire = new Wire(client)
-    wire.listen({ message: (opening: Opening) => answer(wire, opening) })
+    wire.listen({ message: (opening: Hello) => answer(wire, opening) })
   })
 
-  function answer(wire: Wire, opening: Opening): void {
+  function answer(wire: Wire, opening: Hello): void {
     if (opening.protocol !== protocolVersion || opening.build !== build) {
       wire.send({ retired: true })
       wire.close()
-      return retire()
+      return drain()
     }
     wire.send({ accepted: true })
-    const conversation = new Conversation(wire)
+    const conversation = new Session(wire)
     conversation.listen()
     serve(wire, opening, conversation).catch((error: unknown) => {
-      wire.send({ error: packError(error) })
+      wire.send({ error: serializeError(error) })
       wire.close()
     })
   }
@@ -174,7 +174,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     request.open === 'exec' ||
     (request.open === 'engine' && engines.needsSession(engineOf(request)))
 
-  async function serve(wire: Wire, request: Request, conversation: Conversation): Promise<void> {
+  async function serve(wire: Wire, request: Request, conversation: Session): Promise<void> {
     if (request.open === 'status') {
       wire.send({ opened: status() })
       return wire.close()
@@ -216,7 +216,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       wire.send({ opened: true })
       return wire.close()
     }
-    const release = await sockets.hold(engine, (error) => wire.send({ error: packError(error) }))
+    const release = await sockets.hold(engine, (error) =>
+      wire.send({ error: serializeError(error) }),
+    )
     wire.listen({ closed: release })
     wire.send({ opened: true })
   }
@@ -237,7 +239,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       wire: Wire,
       transport: Transport,
       { command, terminal }: On<'exec'>,
-      { gone }: Conversation,
+      { gone }: Session,
     ): Promise<void> {
       const ending = new AbortController()
       const abandon = () => ending.abort(gone.reason)
@@ -253,21 +255,21 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
     (await stat(socket).catch(() => undefined))?.ino === inode
-  const watch = setInterval(() => void isOurs().then((ours) => ours || retire()), 10_000).unref()
+  const watch = setInterval(() => void isOurs().then((ours) => ours || drain()), 10_000).unref()
 
   let removed: Promise<unknown> | undefined
-  function retire(): void {
+  function drain(): void {
     if (isRetired) return
     isRetired = true
     clearInterval(watch)
-    sockets.retire()
+    sockets.drain()
     server.close()
     removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
     void removed.then(considerRest)
   }
 
   async function stop(): Promise<void> {
-    retire()
+    drain()
     for (const client of clients) client.destroySoon()
     await sockets[Symbol.asyncDispose]()
     await hosts[Symbol.asyncDispose]()
@@ -277,5 +279,5 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   await sockets.restore()
   considerRest()
-  return { ended, retire, stop }
+  return { ended, drain, stop }
 }

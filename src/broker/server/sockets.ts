@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
-import type { Holder } from '../../transport/transport.ts'
+import type { ProcessRef } from '../../transport/transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from '../protocol.ts'
 
 /** An engine that a socket leads to. */
@@ -21,7 +21,7 @@ export interface SocketsOptions {
   /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
   readonly serve: (path: string, dial: () => Promise<Duplex>) => Promise<AsyncDisposable>
   readonly dial: (engine: ServedEngine) => Promise<Duplex>
-  readonly isAlive: (holder: Holder) => Promise<boolean>
+  readonly isAlive: (holder: ProcessRef) => Promise<boolean>
   /** A connection or a socket was closed. */
   readonly onClosed: () => void
 }
@@ -34,13 +34,13 @@ export interface Sockets extends AsyncDisposable {
    */
   hold(engine: ServedEngine, broke: (error: Error) => void): Promise<() => void>
   /** Serves a socket as long as a process lives, or a context names it; the next broker does too. */
-  keep(engine: ServedEngine, holder: Holder | 'context'): Promise<void>
+  keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
   /** No context names these any more. */
   forget(files: readonly string[]): Promise<void>
   /** Serves what an earlier broker has kept. */
   restore(): Promise<void>
   /** Leaves what is kept to the next broker. */
-  retire(): void
+  drain(): void
   status(): SocketStatus[]
   /** How many connections run through them. */
   connections(): number
@@ -49,7 +49,7 @@ export interface Sockets extends AsyncDisposable {
 /** What outlasts a broker. */
 interface Kept extends ServedEngine {
   readonly context: boolean
-  readonly holders: readonly Holder[]
+  readonly holders: readonly ProcessRef[]
 }
 
 interface Entry {
@@ -58,7 +58,7 @@ interface Entry {
   /** What those who hold it want to be told of connections that break. */
   readonly users: Set<(error: Error) => void>
   context: boolean
-  holders: readonly Holder[]
+  holders: readonly ProcessRef[]
   failure: { readonly error: unknown; readonly at: number } | undefined
 }
 
@@ -199,7 +199,7 @@ export function openSockets(options: SocketsOptions): Sockets {
       }
       await look()
     },
-    retire() {
+    drain() {
       isRetired = true
       clearInterval(looking)
     },

@@ -1,7 +1,7 @@
 import { exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
-import type { Hosted } from '../../operations/context.ts'
+import type { InBroker } from '../../operations/context.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
 import { defineCommand, flag, parsed, several, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
@@ -13,7 +13,7 @@ const longestHosted = 1 << 19
 /** All of a log that is short. A longer one is left to the command's own process. */
 async function takeShort(
   lines: AsyncIterable<LogEntry>,
-  hosted: Hosted,
+  hosted: InBroker,
 ): Promise<readonly LogEntry[]> {
   const taken: LogEntry[] = []
   let size = 0

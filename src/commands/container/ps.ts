@@ -131,18 +131,18 @@ export const ps = defineCommand({
       filters: parseFilters(options.filter),
       ...(limit === undefined ? {} : { limit }),
     }
-    const wholeness = wholenessOf(invocation.io, options)
+    const truncation = wholenessOf(invocation.io, options)
     if (options.format === 'json' && !invocation.format.json) {
-      return writeDockerLines(invocation, query, wholeness.wholeIds)
+      return writeDockerLines(invocation, query, truncation.wholeIds)
     }
     return listFromEngines(invocation, {
       async list(engine, signal) {
         const containers = await listContainers(engine, { ...query, signal })
         return containers.map((container) => rowOf(container, containerName(container)))
       },
-      columns: columnsOf(wholeness, options.size),
+      columns: columnsOf(truncation, options.size),
       name({ id, machine }) {
-        const shown = wholeness.wholeIds ? id : id.slice(0, 12)
+        const shown = truncation.wholeIds ? id : id.slice(0, 12)
         return machine === undefined ? shown : `${machine}/${shown}`
       },
     })

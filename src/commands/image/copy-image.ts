@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { ImageCopy } from '../../operations/copy/copy-image.ts'
-import { writeGathered } from '../../ui/failure.ts'
+import { writeResults } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
 import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -30,7 +30,7 @@ export const copyImageCommand = defineCommand({
   async run({ fleet, io, args, format }) {
     const { findMachine } = await import('../../operations/inventory/choose-machines.ts')
     const { copyImage } = await import('../../operations/copy/copy-image.ts')
-    const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
+    const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
     const inventory = await (await fleet.inventory()).read()
     const from = findMachine(inventory, args.from)
     const targets = [...new Set(args.to)].map((name) => findMachine(inventory, name))
@@ -46,7 +46,7 @@ export const copyImageCommand = defineCommand({
             report(step, bytes === undefined ? undefined : humanSize(bytes)),
           ),
         )
-      return await gather(fleet, targets, copy, { concurrency: usualConcurrency })
+      return await collectOutcomes(fleet, targets, copy, { concurrency: usualConcurrency })
     }
     const gathered = await copyAll()
     const copies = gathered.outcomes.flatMap((outcome) =>
@@ -54,6 +54,6 @@ export const copyImageCommand = defineCommand({
     )
     if (format.json) writeJson(io, copies)
     else for (const copy of copies) io.stderr.write(`${copy.machine}: ${summaryOf(copy)}\n`)
-    return writeGathered(io, gathered, format)
+    return writeResults(io, gathered, format)
   },
 })

@@ -14,7 +14,7 @@ import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../command.ts'
 import { confirmJumpOn } from '../options/confirmation.ts'
 import { reportMachines } from '../machine/report-machine.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import type { Candidate, Choice } from './choose-hosts.ts'
 import { openHostKeyQuestions } from './host-key-questions.ts'
 
@@ -126,7 +126,7 @@ export async function importFrom<Host extends Candidate>(
     'error' in outcome && outcome.error.kind === 'cancelled'
   const declined = outcomes.filter(isDeclined).map(({ machine }) => machine.name)
   if (declined.length > 0) io.stderr.write(`not imported, as you chose: ${foldNames(declined)}\n`)
-  const { values, failed, code } = sumUp(
+  const { values, failed, code } = summarize(
     { io, format },
     outcomes.filter((outcome) => !isDeclined(outcome)),
   )

@@ -7,7 +7,7 @@ import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { type Invocation, defineCommand, text } from '../command.ts'
-import { agreeSevere, destroyOption, leftAsItIs } from './confirm-destructive.ts'
+import { confirmDestructive, destroyOption, leftAsItIs } from './confirm-destructive.ts'
 import { allowNamedPaths, allowPathOption, confirmGrants } from './confirm-grants.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import {
@@ -18,7 +18,7 @@ import {
 import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
 import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Has the person confirmed all that the changes give machines from outside the folder of the inventory. */
@@ -98,11 +98,12 @@ export const apply = defineCommand({
     const inventory = await store.read()
     checkPlanned(plan, inventory)
     await confirmChanges(surroundings, plan, inventory)
-    const mayGo = await agreeSevere(io, plan, inventory, options.destroy)
-    const { agreedChanges, severeIn } = await import('../../operations/plan/destructive-changes.ts')
-    const agreed = agreedChanges(plan, mayGo)
+    const approved = await confirmDestructive(io, plan, inventory, options.destroy)
+    const { agreedChanges, destructiveIn } =
+      await import('../../operations/plan/destructive-changes.ts')
+    const agreed = agreedChanges(plan, approved)
     const leaving = agreed.filter(({ action }) => action === 'remove')
-    const left = severeIn(plan).filter(({ machine }) => !mayGo.has(machine))
+    const left = destructiveIn(plan).filter(({ machine }) => !approved.has(machine))
     const applyOne = applyTo(fleet, inventory, new Set(leaving.map(({ machine }) => machine)))
     const trust = trustFrom(io, options)
     const machines = orderChanges(inventory, agreed)
@@ -116,7 +117,7 @@ export const apply = defineCommand({
       if (io.signal.aborted) throw await explainStoppedApply(fleet, names)
       throw await explainUnfinished(fleet, names, error, 'fleet apply')
     })
-    const { values, failed, code } = sumUp({ io, format }, outcomes)
+    const { values, failed, code } = summarize({ io, format }, outcomes)
     await tellUnfinished(
       surroundings,
       failed.map(({ name }) => name),

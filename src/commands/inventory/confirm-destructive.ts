@@ -14,20 +14,20 @@ export const destroyOption = texts(
 )
 
 /** Has the person type the one name, or how many hosts go. Anything else is a no. */
-async function askWhetherTheyGo(io: Io, severe: readonly Change[]): Promise<boolean> {
-  const [first] = severe
-  const stops = severe.filter(({ action }) => action === 'stop').length
+async function askWhetherTheyGo(io: Io, destructive: readonly Change[]): Promise<boolean> {
+  const [first] = destructive
+  const stops = destructive.filter(({ action }) => action === 'stop').length
   const fate =
     stops === 0
       ? 'would go'
-      : stops === severe.length
+      : stops === destructive.length
         ? 'would be stopped'
         : 'would go or be stopped'
   const [what, expected] =
-    severe.length === 1 && first !== undefined
+    destructive.length === 1 && first !== undefined
       ? [`${first.machine} ${fate}. Type its name`, first.machine]
-      : [`${severe.length} hosts ${fate}. Type how many`, String(severe.length)]
-  io.stderr.write(describeChanges(severe))
+      : [`${destructive.length} hosts ${fate}. Type how many`, String(destructive.length)]
+  io.stderr.write(describeChanges(destructive))
   const typed = await askText(io, `${what} if that is right, or Enter to leave it:`)
   return typed.trim() === expected
 }
@@ -36,18 +36,18 @@ async function askWhetherTheyGo(io: Io, severe: readonly Change[]): Promise<bool
  * The machines whose hosts may go: those that `--destroy` selects, and on a terminal those that the person says so of.
  * Throws as a selector does that selects nothing.
  */
-export async function agreeSevere(
+export async function confirmDestructive(
   io: Io,
   plan: ChangePlan,
   inventory: Inventory,
   destroy: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const { severeIn } = await import('../../operations/plan/destructive-changes.ts')
+  const { destructiveIn } = await import('../../operations/plan/destructive-changes.ts')
   const { parseSelector, select } = await import('../../machine/selector.ts')
   const all = [...inventory.machines.values()]
   const chosen = destroy.length === 0 ? [] : select(all, parseSelector(destroy))
   const named = new Set<string>(chosen.map(({ name }) => name))
-  const rest = severeIn(plan).filter(({ machine }) => !named.has(machine))
+  const rest = destructiveIn(plan).filter(({ machine }) => !named.has(machine))
   if (rest.length === 0 || !canPrompt(io) || !(await askWhetherTheyGo(io, rest))) return named
   return new Set([...named, ...rest.map(({ machine }) => machine)])
 }

@@ -2,7 +2,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { exitCodes } from '../../errors.ts'
 import { writeJson, writeRows } from '../../ui/table.ts'
 import { any, defineCommand, machineArgument } from '../command.ts'
-import { nothingChanged, sumUp } from '../multi/work-on-machines.ts'
+import { nothingChanged, summarize } from '../multi/work-on-machines.ts'
 
 const pairsOf = ({ labels = {} }: Machine): string[] =>
   Object.entries(labels).map(([key, value]) => `${key}=${value}`)
@@ -42,7 +42,7 @@ export const label = defineCommand({
       else for (const pair of pairsOf(machine)) io.stdout.write(`${pair}\n`)
       return exitCodes.ok
     }
-    const { values, code } = sumUp({ io, format }, outcomes)
+    const { values, code } = summarize({ io, format }, outcomes)
     if (code !== exitCodes.ok) return nothingChanged({ io, format })
     if (format.json) {
       writeJson(

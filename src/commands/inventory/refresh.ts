@@ -6,7 +6,7 @@ import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
 const columns: readonly Column<Drift>[] = [
   { title: 'MACHINE', text: ({ machine }) => machine },
   { title: 'FIELD', text: ({ field }) => field },
-  { title: 'WAS', text: ({ remembered = '' }) => remembered },
+  { title: 'WAS', text: ({ expected = '' }) => expected },
   { title: 'IS', text: ({ seen }) => seen },
 ]
 

@@ -4,7 +4,7 @@ import type { FieldChange } from '../../operations/inventory/describe-changes.ts
 import { shellQuote } from '../../os/shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, any, defineCommand, flag, machineArgument } from '../command.ts'
-import { nothingChanged, sumUp } from '../multi/work-on-machines.ts'
+import { nothingChanged, summarize } from '../multi/work-on-machines.ts'
 
 const asJson = ({ name, ...machine }: Machine) => ({ ...machine, name })
 
@@ -106,7 +106,7 @@ export const set = defineCommand({
       const { onlyValue } = await import('../../operations/inventory/edit-entries.ts')
       onlyValue(outcomes)
     }
-    const { values, code } = sumUp({ io, format }, outcomes)
+    const { values, code } = summarize({ io, format }, outcomes)
     if (code !== exitCodes.ok) return nothingChanged({ io, format })
     if (format.json) {
       writeJson(io, isOne ? values.map(asJson)[0] : values.map(asJson))

@@ -1,4 +1,4 @@
-import type { Change, ChangePlan, Drift, Matter } from '../../operations/plan/change-plan.ts'
+import type { Change, ChangePlan, Drift, Issue } from '../../operations/plan/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 
@@ -17,10 +17,10 @@ const signs: Readonly<Record<Change['action'], string>> = {
   remove: '-',
 }
 
-const driftLine = ({ machine, field, remembered = 'nothing', seen }: Drift): string =>
-  `  ! ${machine}: ${field} was ${remembered}, and is ${seen}\n`
+const driftLine = ({ machine, field, expected = 'nothing', seen }: Drift): string =>
+  `  ! ${machine}: ${field} was ${expected}, and is ${seen}\n`
 
-const matterLine = ({ machine, why, hint }: Matter): string =>
+const matterLine = ({ machine, why, hint }: Issue): string =>
   `  ? ${machine === '' ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
 
 const part = (title: string, lines: readonly string[]): string =>
@@ -38,12 +38,12 @@ export const describeChanges = (changes: readonly Change[]): string =>
   changes.map(changeLine).join('')
 
 /** A plan in words. */
-export function describePlan({ changes, drift, matters, leftOut = [] }: ChangePlan): string {
-  const severe = changes.filter((one) => one.severe === true)
+export function describePlan({ changes, drift, issues, leftOut = [] }: ChangePlan): string {
+  const severe = changes.filter((one) => one.destructive === true)
   const [going, stopping, usual] = [
     severe.filter(({ action }) => action !== 'stop'),
     severe.filter(({ action }) => action === 'stop'),
-    changes.filter((one) => one.severe !== true),
+    changes.filter((one) => one.destructive !== true),
   ]
   const all = [
     part('To be done by fleet apply:', usual.map(changeLine)),
@@ -56,7 +56,7 @@ export function describePlan({ changes, drift, matters, leftOut = [] }: ChangePl
       stopping.map(changeLine),
     ),
     part('Changed outside; fleet refresh takes it in:', drift.map(driftLine)),
-    part('For you to settle:', matters.map(matterLine)),
+    part('For you to settle:', issues.map(matterLine)),
   ].join('')
   const others = foldNames(leftOut)
   const rest =
@@ -69,7 +69,7 @@ export function describePlan({ changes, drift, matters, leftOut = [] }: ChangePl
 }
 
 /** 0: nothing to do. 2: changes wait. 1: none wait, and not everything could be seen, or something is for the person. */
-export function planCode({ changes, matters }: ChangePlan): number {
+export function planCode({ changes, issues }: ChangePlan): number {
   if (changes.length > 0) return changesWait
-  return matters.length > 0 ? exitCodes.failed : exitCodes.ok
+  return issues.length > 0 ? exitCodes.failed : exitCodes.ok
 }

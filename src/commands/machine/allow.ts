@@ -1,7 +1,7 @@
 import { type Column, writeRows } from '../../ui/table.ts'
 import type { AllowedCaller } from '../../operations/machine/allow-caller.ts'
 import { defineCommand, machinesArgument } from '../command.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 const columns: readonly Column<AllowedCaller>[] = [
   { title: 'MACHINE', text: ({ name }) => name },
@@ -28,7 +28,7 @@ export const allow = defineCommand({
       (machine, calls) => allowCaller({ ...fleet, signal: calls.signal }, machine, calls),
       { concurrency: targets.parallel },
     )
-    const { values, code } = sumUp({ io, format }, outcomes)
+    const { values, code } = summarize({ io, format }, outcomes)
     await writeRows<AllowedCaller>(io, format, { rows: values, columns, name: ({ name }) => name })
     return code
   },

@@ -5,7 +5,7 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Copied, CopyProgress } from '../../operations/copy/copy-files.ts'
 import type { Place } from '../../operations/copy/remote-path.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { writeGathered } from '../../ui/failure.ts'
+import { writeResults } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
 import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -148,7 +148,7 @@ async function copyOnEach(
   }
   const { chooseHosts, choosesMany } = await import('../../operations/inventory/choose-machines.ts')
   const { parsePlace } = await import('../../operations/copy/remote-path.ts')
-  const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
+  const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
   const machines = await chooseHosts(fleet, targets)
   const inventory: Inventory = await (await fleet.inventory()).read()
   const placeOn = (machine: Machine, text: string): Place =>
@@ -176,7 +176,7 @@ async function copyOnEach(
         }
         return copies
       })
-    return await gather(fleet, machines, work, {
+    return await collectOutcomes(fleet, machines, work, {
       ...targets,
       concurrency: targets.parallel ?? usualConcurrency,
     })
@@ -185,7 +185,7 @@ async function copyOnEach(
   const copies = gathered.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
   if (format.json) writeJson(io, copies)
   const code = tell({ io, format }, copies)
-  return writeGathered(io, gathered, format) || code
+  return writeResults(io, gathered, format) || code
 }
 
 /** How many machines are copied to at once: they share this computer's network. */

@@ -6,7 +6,7 @@ import { withProgress } from '../../ui/progress/progress.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
 import { any, defineCommand, texts } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 /** A host without an entry, as it is shown. */
 interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
@@ -126,7 +126,7 @@ export const gc = defineCommand({
       },
       { concurrency: targets.parallel },
     )
-    const { values, code } = sumUp({ io, format }, outcomes)
+    const { values, code } = summarize({ io, format }, outcomes)
     if (format.json) writeJson(io, values)
     else io.stderr.write(`removed ${values.length === 1 ? '1 host' : `${values.length} hosts`}\n`)
     return code === exitCodes.ok ? unaskedCode : code

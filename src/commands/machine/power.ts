@@ -4,7 +4,7 @@ import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import type { PowerVerb } from '../../operations/machine/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type Targets, defineCommand, machinesArgument } from '../command.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The machines to switch. For names that are unknown it says how a container is switched. */
@@ -44,7 +44,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
         (machine, calls) => switchForGood({ ...fleet, signal: calls.signal }, machine, verb, calls),
         { concurrency: targets.parallel },
       )
-      const { values, code } = sumUp({ io, format }, outcomes)
+      const { values, code } = summarize({ io, format }, outcomes)
       await writeRows<ReadyMachine>(io, format, {
         rows: values,
         columns: [

@@ -8,7 +8,7 @@ import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { approvePlan, approvePlans } from '../inventory/approve-plan.ts'
 import { yesOption } from '../options/confirmation.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { workOnceAgreed } from '../multi/confirm-and-run.ts'
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
@@ -51,7 +51,7 @@ async function provisionAll(
         ask: (proposals) => approvePlans(io, proposals, format),
         concurrency,
       })
-  const { code } = sumUp({ io, format }, outcomes)
+  const { code } = summarize({ io, format }, outcomes)
   const done = outcomes.filter((outcome) => 'value' in outcome)
   if (format.json) {
     writeJson(

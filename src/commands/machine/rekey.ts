@@ -6,7 +6,7 @@ import { confirm, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { yesOption } from '../options/confirmation.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { type Proposal, workOnceAgreed } from '../multi/confirm-and-run.ts'
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
@@ -70,7 +70,7 @@ async function rekeyAll(
         ask: (proposals) => askForEach(io, proposals),
         concurrency,
       })
-  const { code } = sumUp({ io, format }, outcomes)
+  const { code } = summarize({ io, format }, outcomes)
   const done = outcomes.filter((outcome) => 'value' in outcome)
   if (format.json) {
     writeJson(

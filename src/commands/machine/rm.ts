@@ -6,7 +6,7 @@ import { writeJson } from '../../ui/table.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { type Invocation, defineCommand, flag, machinesArgument } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
-import { sumUp, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 const names = { names: machinesArgument('the machines', 'required') }
 
@@ -124,7 +124,7 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
     },
     { concurrency: targets.parallel ?? removedAtOnce },
   )
-  const { values, code } = sumUp({ io, format }, outcomes)
+  const { values, code } = summarize({ io, format }, outcomes)
   if (format.json) {
     writeJson(
       io,

@@ -1,7 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import { exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { writeGathered } from '../../ui/failure.ts'
+import { writeResults } from '../../ui/failure.ts'
 import { foldRows, streamRows } from '../../ui/row-stream.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { tellWaiting } from '../../ui/progress/waiting.ts'
@@ -69,9 +69,9 @@ export async function askEngines<Value>(
     const answers = [{ machine: only.name, value: outcome.value }]
     return { answers, many: false, tellFailures: () => exitCodes.ok }
   }
-  const { gather } = await import('../../operations/fan-out/collect-outcomes.ts')
+  const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
   const take = watch?.(names)
-  const gathered = await gather(fleet, machines, work, {
+  const gathered = await collectOutcomes(fleet, machines, work, {
     ...targets,
     timeoutMs,
     concurrency: targets.parallel,
@@ -84,7 +84,7 @@ export async function askEngines<Value>(
       'value' in outcome ? [{ machine: outcome.machine.name, value: outcome.value }] : [],
     ),
     many: true,
-    tellFailures: () => writeGathered(io, gathered, format),
+    tellFailures: () => writeResults(io, gathered, format),
   }
 }
 

@@ -1,8 +1,8 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { gather } from '../../operations/fan-out/collect-outcomes.ts'
+import { collectOutcomes } from '../../operations/fan-out/collect-outcomes.ts'
 import type { TakeLine } from '../../operations/fan-out/run-lines.ts'
-import { writeGathered } from '../../ui/failure.ts'
+import { writeResults } from '../../ui/failure.ts'
 import { openMachineOutput } from '../../ui/machine-output.ts'
 import type { Invocation } from '../command.ts'
 
@@ -33,10 +33,10 @@ export async function runEach(
       throw new UserError('failed', `${what} exited with ${code}`, { machine: machine.name })
     }
   }
-  const gathered = await gather(fleet, machines, work, {
+  const gathered = await collectOutcomes(fleet, machines, work, {
     ...targets,
     concurrency: targets.parallel,
   })
   output.finish()
-  return writeGathered(io, gathered, format)
+  return writeResults(io, gathered, format)
 }

@@ -47,7 +47,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
     return working
   }
   const [only] = subjects
-  const unhear = hearStop({ fleet, io, format })
+  const unhear = onInterrupt({ fleet, io, format })
   try {
     if (throwsAlone && only !== undefined && subjects.length === 1) {
       return [{ machine: only, value: await track(only, fleet.signal) }]
@@ -60,7 +60,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
 }
 
 /** Says that a Ctrl-C is heard, since stopping may take a while; until the function that it returns is called. */
-function hearStop({ fleet: { signal }, io, format }: Surroundings): () => void {
+function onInterrupt({ fleet: { signal }, io, format }: Surroundings): () => void {
   const say = () => {
     if (!format.json) io.stderr.write('stopping; press Ctrl-C again to leave at once\n')
   }
@@ -69,7 +69,7 @@ function hearStop({ fleet: { signal }, io, format }: Surroundings): () => void {
 }
 
 /** What came of the work where it succeeded; the failures are told. Exit code 1 when there are any. */
-export function sumUp<Subject extends { readonly name: string }, Value>(
+export function summarize<Subject extends { readonly name: string }, Value>(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   outcomes: readonly Outcome<Subject, Value>[],
 ): { readonly values: Value[]; readonly failed: Subject[]; readonly code: number } {

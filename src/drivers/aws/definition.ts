@@ -14,7 +14,7 @@ export const aws = defineDriver({
       : [{ what: `IAM instance profile ${instanceProfile}, for all programs on it` }]),
     ...networkGrants(network),
   ],
-  asks: ['region', 'type', 'image'],
+  prompts: ['region', 'type', 'image'],
   load: async (_folder, surroundings) =>
     (await import('./driver.ts')).awsDriver(process.env, surroundings),
 })

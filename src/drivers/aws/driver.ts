@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call, Driver, HostPlan, HostWish, Resources, Surroundings } from '../driver.ts'
+import type { Call, Driver, HostPlan, HostSpec, DriverState, Env } from '../driver.ts'
 import { type AskCaller, askCallerOnce } from '../net/caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { checkMadeFor } from '../tagged.ts'
@@ -11,7 +11,7 @@ import { byId, findInstances } from './create/instance.ts'
 import { listHosts } from './machine/list.ts'
 import { makeHost } from './create/make.ts'
 import { observeHosts } from './machine/observe.ts'
-import type { Openings } from './network/firewall.ts'
+import type { IngressRules } from './network/firewall.ts'
 import { decideOpenings } from './network/ingress-rules.ts'
 import { changeHost } from './machine/change.ts'
 import { compareHost } from './machine/compare.ts'
@@ -41,7 +41,7 @@ async function explaining<Value>(concern: Concern, work: () => Promise<Value>): 
 /** Where a host is to be. Throws kind `usage` where nothing says so, or an earlier attempt began elsewhere. */
 async function decideAccount(
   api: Ec2Api,
-  recorded: Resources,
+  recorded: DriverState,
   options: Pick<Partial<AwsOptions>, 'region' | 'profile'>,
 ): Promise<Account> {
   readAccount(recorded)
@@ -71,7 +71,7 @@ async function decideAccount(
 }
 
 /** What was decided of a host that is to be launched. */
-const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources => ({
+const chosen = ({ order, attempts }: Decision, options: AwsOptions): DriverState => ({
   image: order.image.id,
   release: options.image,
   disk: String(options.disk),
@@ -82,10 +82,10 @@ const chosen = ({ order, attempts }: Decision, options: AwsOptions): Resources =
 })
 
 /** What the group of a host lets in, for later: what is opened then, and what is closed. */
-const opened = (openings: Openings | undefined, { ports }: AwsOptions): Resources =>
-  openings === undefined
+const opened = (ingressRules: IngressRules | undefined, { ports }: AwsOptions): DriverState =>
+  ingressRules === undefined
     ? {}
-    : { sshCidr: openings.sshCidrs.join(','), ...(ports !== undefined && { ports }) }
+    : { sshCidr: ingressRules.sshCidrs.join(','), ...(ports !== undefined && { ports }) }
 
 const describe = ({ order, attempts: [first] }: Decision): string =>
   `${order.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.place.zone} from ${order.image.name} (${order.image.id})`
@@ -93,7 +93,7 @@ const describe = ({ order, attempts: [first] }: Decision): string =>
 async function planHost(
   api: Ec2Api,
   askCaller: AskCaller,
-  wish: HostWish,
+  wish: HostSpec,
   options: AwsOptions,
   call: Call,
 ): Promise<HostPlan> {
@@ -111,7 +111,7 @@ async function planHost(
       ipv4: decision === undefined || places.some(({ ipv4 }) => ipv4),
       ipv6: places.some(({ ipv6 }) => ipv6),
     }
-    const { openings, notes } = await decideOpenings(options, families, askCaller, call)
+    const { ingressRules, notes } = await decideOpenings(options, families, askCaller, call)
     const resources = {
       ...wish.resources,
       region,
@@ -119,7 +119,7 @@ async function planHost(
       ...(profile !== undefined && { profile }),
       ...(alive?.vpc !== undefined && { vpc: alive.vpc }),
       ...(decision !== undefined && chosen(decision, options)),
-      ...opened(openings, options),
+      ...opened(ingressRules, options),
     }
     return {
       resources,
@@ -134,7 +134,7 @@ async function planHost(
       make: (seed, making) => {
         const start = alive ?? decision
         if (start === undefined) throw new TypeError('nothing lives and nothing was decided')
-        const project = { wish, options, resources, openings, start }
+        const project = { wish, options, resources, ingressRules, start }
         return explaining(account, () => makeHost(api.at(account, making), project, seed))
       },
     }
@@ -166,11 +166,11 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
 }
 
 /** The driver of Amazon EC2, for a user with the environment `env`. */
-export function awsDriver(env: Environment, { ask }: Surroundings = {}): Driver<AwsOptions> {
+export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOptions> {
   const api = openEc2Api(ask)
   const askCaller = askCallerOnce(env)
   return {
-    recall: async (id, options, call) => {
+    describeExisting: async (id, options, call) => {
       const account = await decideAccount(api, {}, options)
       return explaining(account, () => recallHost(api.at(account, call), id, options))
     },
@@ -185,7 +185,7 @@ export function awsDriver(env: Environment, { ask }: Surroundings = {}): Driver<
       },
       list: (fleet, call) => listHosts(api, fleet, call),
     },
-    reshape: {
+    update: {
       disks: ['disk'],
       async compare(host, options, status, call) {
         const ec2 = placeOf(api, host, call)

@@ -13,6 +13,6 @@ export const azure = defineDriver({
       : [{ what: `managed identity ${managedIdentity}, for all programs on it` }]),
     ...networkGrants(network),
   ],
-  asks: ['location', 'size', 'image'],
+  prompts: ['location', 'size', 'image'],
   load: async () => (await import('./driver.ts')).azureDriver(process.env),
 })

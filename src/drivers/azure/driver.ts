@@ -1,7 +1,7 @@
 import { askCallerOnce } from '../net/caller-address.ts'
 import { notedSshAccess } from '../net/ssh-access.ts'
 import type { Call, Driver } from '../driver.ts'
-import { type Tempo, azureTempo, duringCall, openAzure } from './api/azure-api.ts'
+import { type Timeouts, azureTempo, duringCall, openAzure } from './api/azure-api.ts'
 import type { AzureOptions } from './options.ts'
 import { changeHost } from './machine/change.ts'
 import { compareHost } from './machine/compare.ts'
@@ -27,12 +27,12 @@ async function explained<T>(call: Call, work: (call: Call) => Promise<T>): Promi
 }
 
 /** Hosts in Azure. The environment says who logs in, and to which subscription where no option does. */
-export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver<AzureOptions> {
+export function azureDriver(env: Environment, tempo: Timeouts = azureTempo): Driver<AzureOptions> {
   const openApi = openAzure(env, tempo)
   const askCaller = askCallerOnce(env)
   const power = switchPower(openApi)
   return {
-    recall: (id, options, call) =>
+    describeExisting: (id, options, call) =>
       explained(call, (call) => recallHost({ openApi, env }, id, options, call)),
     observe: (hosts, call) => explained(call, (call) => observeHosts(openApi, hosts, call)),
     lifecycle: {
@@ -46,7 +46,7 @@ export function azureDriver(env: Environment, tempo: Tempo = azureTempo): Driver
       remove: (host, call) => explained(call, (call) => removeHost(openApi, host, call)),
       list: (fleet, call) => explained(call, (call) => listHosts(openApi, env, fleet, call)),
     },
-    reshape: {
+    update: {
       disks: ['disk'],
       compare: (host, options, _status, call) =>
         explained(call, async (call) =>

@@ -12,7 +12,7 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
   {
     name: 'is data until it is loaded',
     async run() {
-      const { contract, name, summary, asks = [] } = subject.definition
+      const { contract, name, summary, prompts = [] } = subject.definition
       assert.equal(contract, contractVersion)
       assert.match(name, /^[a-z][a-z0-9-]*$/)
       assert.match(summary, /^[^\n]{10,}[^.\n]$/, 'the summary is one line without a full stop')
@@ -24,7 +24,7 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
         assert.match(flag.description, /\.$/, `--${flag.name} is described in sentences`)
       }
       const keys = new Set(flags.map(({ key }) => key))
-      for (const key of asks) assert.ok(keys.has(key), `asks for ${key}, which is no option`)
+      for (const key of prompts) assert.ok(keys.has(key), `asks for ${key}, which is no option`)
     },
   },
   {

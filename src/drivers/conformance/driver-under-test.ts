@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DriverDefinition, HostPlan, HostSeed } from '../driver.ts'
+import type { DriverDefinition, HostPlan, BootstrapData } from '../driver.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -20,7 +20,7 @@ export interface LifecycleSubject {
   /** All that there is at the provider, whoever made it, asked for without the driver. */
   look(): Promise<readonly ProviderThing[]>
   /** What a new host starts with, where the suite's own public key and cloud-config do not do. */
-  seed?(plan: HostPlan): Promise<Pick<HostSeed, 'publicKey' | 'userData' | 'disk'>>
+  seed?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
   /** How long a call may go on after it was aborted, in milliseconds; 5,000 unless told. */
   readonly settleTime?: number
 }

@@ -3,8 +3,8 @@ import type { DriverDefinition } from '../driver.ts'
 import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
 import {
   type Creation,
-  type Disturbance,
-  type Trial,
+  type Fault,
+  type Harness,
   atEachStep,
   callOf,
   findOnly,
@@ -16,7 +16,7 @@ import {
 const usualSettleTime = 5000
 
 /** A way in which making a host ends early, at its `step`-th record. */
-type Interruption = (step: number) => Disturbance & { readonly isReached: () => boolean }
+type Interruption = (step: number) => Fault & { readonly isReached: () => boolean }
 
 /** The process dies before it could write what was made. */
 const recordFails: Interruption = (step) => {
@@ -44,7 +44,7 @@ const isAborted: Interruption = (step) => {
 }
 
 /** A trial, and how many things there are of a host that is made in one go. */
-type Cut = Trial & { readonly clean: number }
+type Cut = Harness & { readonly clean: number }
 
 /** A second attempt makes what is missing, and no more. */
 async function finishes(creation: Creation, { look, clean }: Cut): Promise<void> {

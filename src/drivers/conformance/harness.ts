@@ -13,13 +13,13 @@ import type {
   FoundHost,
   HostFacts,
   HostPlan,
-  HostSeed,
+  BootstrapData,
   Lifecycle,
 } from '../driver.ts'
 import { type LifecycleSubject, driverFolder } from './driver-under-test.ts'
 
 /** What an attempt at making a host may be disturbed by. */
-export interface Disturbance {
+export interface Fault {
   readonly signal?: AbortSignal
   readonly progress?: Call['progress']
   /** Before the `step`-th record is kept, from 1. What it throws, the driver gets; nothing is kept then. */
@@ -38,7 +38,7 @@ export interface Creation {
   readonly record: () => HostRecord
   readonly plan: (call?: Call) => Promise<HostPlan>
   /** Plans and makes. */
-  readonly make: (disturbance?: Disturbance) => Promise<HostFacts>
+  readonly make: (disturbance?: Fault) => Promise<HostFacts>
   readonly remove: (call?: Call) => Promise<void>
   /** What the driver finds of its fleet. */
   readonly list: () => Promise<readonly FoundHost[]>
@@ -47,7 +47,7 @@ export interface Creation {
 }
 
 /** The driver at work, for one case. */
-export interface Trial {
+export interface Harness {
   readonly driver: Driver
   readonly lifecycle: Lifecycle
   /** Begins a host; without `fleet`, in a fleet of its own. */
@@ -57,10 +57,7 @@ export interface Trial {
 }
 
 /** A call that nobody aborts. */
-export const callOf = ({
-  signal,
-  progress,
-}: Pick<Disturbance, 'signal' | 'progress'> = {}): Call => ({
+export const callOf = ({ signal, progress }: Pick<Fault, 'signal' | 'progress'> = {}): Call => ({
   signal: signal ?? new AbortController().signal,
   progress: progress ?? (() => {}),
 })
@@ -78,7 +75,7 @@ function makePublicKey(): string {
 }
 
 /** What a host starts with. */
-type SeedParts = Pick<HostSeed, 'publicKey' | 'userData' | 'disk'>
+type SeedParts = Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>
 
 /** What fleet hands over where another computer began a host that exists. */
 const emptySeed = { publicKey: '', userData: new Uint8Array() }
@@ -156,7 +153,7 @@ function begin(
 export async function withTrial(
   definition: DriverDefinition,
   subject: LifecycleSubject,
-  work: (trial: Trial) => Promise<void>,
+  work: (trial: Harness) => Promise<void>,
 ): Promise<void> {
   const driver = await definition.load(driverFolder)
   const { lifecycle } = driver

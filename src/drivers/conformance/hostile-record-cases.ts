@@ -7,7 +7,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import { checkOptions } from '../options/option-flags.ts'
 import type { DriverDefinition } from '../driver.ts'
 import { type ContractCase, type LifecycleSubject, driverFolder } from './driver-under-test.ts'
-import { type Creation, type Trial, callOf, withTrial } from './harness.ts'
+import { type Creation, type Harness, callOf, withTrial } from './harness.ts'
 
 /** A folder beside the driver's own, which records will name. */
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')
@@ -28,13 +28,13 @@ const impossible: readonly Partial<HostRecord>[] = [
 
 /** Every way in which a driver is asked about a record; each ends, well or with an error for the person. */
 async function tryAll(
-  { driver, lifecycle }: Trial,
+  { driver, lifecycle }: Harness,
   definition: DriverDefinition,
   subject: LifecycleSubject,
   { name, tags }: Creation,
   record: HostRecord,
 ): Promise<readonly string[]> {
-  const { power, snapshots, reshape } = driver
+  const { power, snapshots, update } = driver
   const { token = '', id, resources = {} } = record
   const options = checkOptions(definition, subject.options)
   const changed = checkOptions(definition, { ...subject.options, ...subject.changes })
@@ -44,7 +44,7 @@ async function tryAll(
     'power.kill': async () => power?.kill(record, callOf()),
     'snapshots.list': async () => snapshots?.list(record, callOf()),
     'snapshots.save': async () => snapshots?.save(record, 'conformance', callOf()),
-    'reshape.change': async () => reshape?.change(record, { options: changed, only }, callOf()),
+    'reshape.change': async () => update?.change(record, { options: changed, only }, callOf()),
     'lifecycle.plan': () =>
       lifecycle.plan(
         { name, token, tags: { ...tags, 'fleet:token': token }, resources, id },
@@ -69,7 +69,7 @@ export function hostileRecordCases(
   subject: LifecycleSubject,
 ): ContractCase[] {
   /** Makes a host, has `work` do its worst, and checks that all is there as it was. */
-  const unharmed = (work: (trial: Trial, victim: Creation) => Promise<void>) => () =>
+  const unharmed = (work: (trial: Harness, victim: Creation) => Promise<void>) => () =>
     withTrial(definition, subject, async (trial) => {
       await mkdir(bystander, { recursive: true })
       await writeFile(bystanderFile, 'important')

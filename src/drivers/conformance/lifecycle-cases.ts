@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
 import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, findOnly, withTrial, type Trial } from './harness.ts'
+import { callOf, findOnly, withTrial, type Harness } from './harness.ts'
 
 const areTexts = (record: Readonly<Record<string, unknown>>): boolean =>
   Object.values(record).every((value) => typeof value === 'string' && value !== '')
@@ -11,7 +11,7 @@ export function lifecycleCases(
   definition: DriverDefinition,
   subject: LifecycleSubject,
 ): ContractCase[] {
-  const trialCase = (name: string, work: (trial: Trial) => Promise<void>): ContractCase => ({
+  const trialCase = (name: string, work: (trial: Harness) => Promise<void>): ContractCase => ({
     name,
     run: () => withTrial(definition, subject, work),
   })

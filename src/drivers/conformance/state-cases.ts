@@ -18,12 +18,16 @@ export function recallCases(
       name: 'recalls a host by its id, to be observed and switched, and owns nothing of it',
       run: () =>
         withTrial(definition, subject, async ({ begin, driver, lifecycle, look }) => {
-          if (driver.recall === undefined) return
+          if (driver.describeExisting === undefined) return
           const creation = begin('conformance-recall')
           const made = await creation.make()
           assert.ok(made.id, 'the host has no id')
           const before = await look()
-          const { options = {}, ...facts } = await driver.recall(made.id, said(), callOf())
+          const { options = {}, ...facts } = await driver.describeExisting(
+            made.id,
+            said(),
+            callOf(),
+          )
           for (const key of ['id', 'address', 'port', 'user'] as const) {
             assert.equal(facts[key], made[key], `what is recalled differs in ${key}`)
           }
@@ -45,11 +49,11 @@ export function recallCases(
       name: 'recalls no host by an id that is gone',
       run: () =>
         withTrial(definition, subject, async ({ begin, driver }) => {
-          if (driver.recall === undefined) return
+          if (driver.describeExisting === undefined) return
           const creation = begin('conformance-unknown')
           const { id = '' } = await creation.make()
           await creation.remove()
-          await assert.rejects(driver.recall(id, said(), callOf()), (error: unknown) => {
+          await assert.rejects(driver.describeExisting(id, said(), callOf()), (error: unknown) => {
             assert.ok(error instanceof UserError, `no UserError: ${String(error)}`)
             assert.equal(error.kind, 'usage')
             return true

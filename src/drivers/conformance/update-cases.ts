@@ -14,8 +14,8 @@ export const reshapeCases = (
     name: 'finds no difference at a host that was just made, and brings about what is changed then',
     run: () =>
       withTrial(definition, subject, async ({ begin, driver, look }) => {
-        const { reshape, power } = driver
-        if (reshape === undefined) return
+        const { update, power } = driver
+        if (update === undefined) return
         const { changes = {} } = subject
         const names = Object.keys(changes)
         assert.notEqual(names.length, 0, 'the subject names no `changes` to make')
@@ -30,7 +30,7 @@ export const reshapeCases = (
         }
         const compare = async (options: Readonly<Record<string, unknown>>) => {
           const checked = checkOptions(definition, options)
-          return reshape.compare(host, checked, await status(), callOf())
+          return update.compare(host, checked, await status(), callOf())
         }
         assert.deepEqual(await compare(subject.options), [], 'nobody changed anything')
 
@@ -44,8 +44,8 @@ export const reshapeCases = (
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
         const wish = { options: checkOptions(definition, wanted), only: new Set(names) }
         // Killed before anything could be recorded, and begun again.
-        await reshape.change(host, wish, callOf())
-        const remembered = await reshape.change(host, wish, callOf())
+        await update.change(host, wish, callOf())
+        const remembered = await update.change(host, wish, callOf())
         const resources = Object.entries({ ...host.resources, ...remembered }).flatMap(
           ([key, value]) => (value === undefined ? [] : [[key, value] as const]),
         )

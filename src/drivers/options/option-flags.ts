@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { UserError } from '../../errors.ts'
 import type { DriverDefinition } from '../driver.ts'
-import { takenFlags } from './reserved-flags.ts'
+import { reservedFlags } from './reserved-flags.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A driver's option, as a command-line flag. */
@@ -62,7 +62,8 @@ const isPlain = (value: unknown): value is string | number | boolean =>
 function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   const { inner, required, description = '', fallback } = unwrap(field)
   const name = flagName(key)
-  if (takenFlags.has(name)) throw new TypeError(`option ${key}: --${name} is a flag of fleet's own`)
+  if (reservedFlags.has(name))
+    throw new TypeError(`option ${key}: --${name} is a flag of fleet's own`)
   return {
     name,
     key,
@@ -103,7 +104,7 @@ function readFlag({ name, type }: OptionFlag, text: string | boolean): unknown {
 }
 
 /** What is wrong with `text` as the value of a flag, if anything. */
-export function troubleWith(
+export function validationError(
   driver: DriverDefinition,
   flag: OptionFlag,
   text: string,

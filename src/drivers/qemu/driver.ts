@@ -4,7 +4,7 @@ import { withLock } from '../../os/lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
-import type { Call, Driver, FoundHost, HostPlan, HostWish } from '../driver.ts'
+import type { Call, Driver, FoundHost, HostPlan, HostSpec } from '../driver.ts'
 import { onThisComputer, otherComputer } from '../this-computer.ts'
 import { architectureHere, chooseAccelerator } from './accelerator.ts'
 import { type HostFile, type Places, idOf, placesIn, readHost, readHosts } from './host-file.ts'
@@ -26,7 +26,7 @@ const madeElsewhere = (computer: string): UserError =>
 
 async function planHost(
   places: Places,
-  wish: HostWish,
+  wish: HostSpec,
   options: QemuOptions,
   call: Call,
 ): Promise<HostPlan> {
@@ -157,6 +157,6 @@ export function qemuDriver(folder: string): Driver<QemuOptions> {
       }),
     },
     snapshots: snapshotsOf(places, hostOf),
-    reshape: reshapeOf(places, hostOf),
+    update: reshapeOf(places, hostOf),
   }
 }

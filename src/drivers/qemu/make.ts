@@ -13,7 +13,7 @@ import {
 import { below } from '../../os/below.ts'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
-import type { Call, HostFacts, HostSeed, SeedDisk } from '../driver.ts'
+import type { Call, HostFacts, BootstrapData, SeedDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../net/loopback-port.ts'
 import { gibibyte } from './disk.ts'
 import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
@@ -104,7 +104,7 @@ export async function makeHost(
   places: Places,
   draft: HostDraft,
   size: number,
-  { seed, call }: { seed: HostSeed; call: Call },
+  { seed, call }: { seed: BootstrapData; call: Call },
 ): Promise<HostFacts> {
   const { id } = draft
   call.signal.throwIfAborted()

@@ -4,8 +4,8 @@ import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
 import type { Call, SeedDisk } from '../driver.ts'
 import { parseMedia } from './parse-output.ts'
-import { findMachine } from './machine.ts'
-import type { Base, Workshop } from './paths.ts'
+import { findVm } from './machine.ts'
+import type { Base, Env } from './paths.ts'
 import { unpackQcow2 } from './qcow2.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 
@@ -57,7 +57,7 @@ async function closeDisks(
 }
 
 /** Removes what a conversion left that was cut short. */
-async function clearDrafts({ vbox, places }: Workshop, call: Pick<Call, 'signal'>): Promise<void> {
+async function clearDrafts({ vbox, places }: Env, call: Pick<Call, 'signal'>): Promise<void> {
   if (!(await exists(places.drafts))) return
   await closeDisks(vbox, places.drafts, call)
   await rm(places.drafts, { recursive: true, force: true })
@@ -65,7 +65,7 @@ async function clearDrafts({ vbox, places }: Workshop, call: Pick<Call, 'signal'
 
 /** Writes the disk of an image as a VDI. */
 async function writeVdi(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   { path, format }: SeedDisk,
   to: string,
   call: Call,
@@ -80,7 +80,7 @@ async function writeVdi(
 
 /** Makes the disk that clones start from, which comes to its place only when it is whole. */
 async function convert(
-  workshop: Workshop,
+  workshop: Env,
   image: SeedDisk,
   { base, size }: { readonly base: string; readonly size: number },
   call: Call,
@@ -105,7 +105,7 @@ async function convert(
  * that has it, and would drop it, with all clones, when that one goes. Only of a disk in a snapshot clones may be made.
  */
 async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promise<void> {
-  const known = await findMachine(vbox, holder, call)
+  const known = await findVm(vbox, holder, call)
   if (known?.fields.get('SnapshotName') === 'base') return
   if (known !== undefined) await vbox.run(['unregistervm', holder], call)
   const [name, folder] = [`fleet-base-${holder}`, dirname(disk)]
@@ -120,7 +120,7 @@ async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promi
 
 /** Makes the disk of a machine: a clone that takes room for what differs from the image, of `size` GiB. */
 export async function cloneDisk(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   image: SeedDisk,
   { to, size }: { readonly to: string; readonly size: number },
   call: Call,
@@ -147,7 +147,7 @@ export async function cloneDisk(
 }
 
 /** Removes the base disks that no disk is a clone of any more. */
-async function removeBases({ vbox, places }: Workshop, call: Call): Promise<void> {
+async function removeBases({ vbox, places }: Env, call: Call): Promise<void> {
   const media = parseMedia(await vbox.run(['list', 'hdds'], call))
   const clones = media.filter(({ path }) => !isBelow(path, places.bases))
   const parents = new Set(clones.map(({ parent }) => parent))
@@ -164,7 +164,7 @@ async function removeBases({ vbox, places }: Workshop, call: Call): Promise<void
 }
 
 /** Removes the disks below `folder` from VirtualBox and this computer, and what they alone were clones of. */
-export async function removeDisks(workshop: Workshop, folder: string, call: Call): Promise<void> {
+export async function removeDisks(workshop: Env, folder: string, call: Call): Promise<void> {
   const { vbox, places } = workshop
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {

@@ -12,6 +12,6 @@ export const virtualbox = defineDriver({
     ...imageGrants(image),
     ...folderGrants(shares),
   ],
-  asks: ['image', 'cpus', 'memory', 'disk'],
+  prompts: ['image', 'cpus', 'memory', 'disk'],
   load: async (folder) => (await import('./driver.ts')).virtualBoxDriver(folder),
 })

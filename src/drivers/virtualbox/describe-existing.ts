@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Call, HostFacts, RecalledHost } from '../driver.ts'
 import { onThisComputer } from '../this-computer.ts'
-import { type VirtualMachine, findMachine } from './machine.ts'
+import { type VirtualMachine, findVm } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
@@ -62,7 +62,7 @@ export async function recallMachine(
   options: Partial<VirtualBoxOptions>,
   call: Call,
 ): Promise<RecalledHost> {
-  const found = await findMachine(vbox, id, call)
+  const found = await findVm(vbox, id, call)
   if (found === undefined) {
     throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
       hint: 'see what there is: VBoxManage list vms',

@@ -3,15 +3,15 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
-import type { Call, Driver, HostPlan, HostWish } from '../driver.ts'
+import type { Call, Driver, HostPlan, HostSpec } from '../driver.ts'
 import { onThisComputer, otherComputer } from '../this-computer.ts'
 import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
-import { findMachine, stateOf } from './machine.ts'
+import { findVm, stateOf } from './machine.ts'
 import { isWhole, makeMachine } from './make.ts'
 import { isMachineId, ownIdOf } from './own-machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
-import { type Workshop, placesIn } from './paths.ts'
+import { type Env, placesIn } from './paths.ts'
 import { killMachine, shutDownTime, startMachine, stopMachine } from './power.ts'
 import { recallMachine } from './describe-existing.ts'
 import { removeMachine } from './remove.ts'
@@ -23,8 +23,8 @@ import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
 const longestUserData = 4 * 1024 * 1024
 
 async function planHost(
-  workshop: Workshop,
-  wish: HostWish,
+  workshop: Env,
+  wish: HostSpec,
   options: VirtualBoxOptions,
   call: Call,
 ): Promise<HostPlan> {
@@ -64,7 +64,7 @@ async function planHost(
 }
 
 async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promise<HostStatus> {
-  const machine = isMachineId(host.id) ? await findMachine(vbox, host.id, call) : undefined
+  const machine = isMachineId(host.id) ? await findVm(vbox, host.id, call) : undefined
   if (machine !== undefined) {
     return { state: stateOf(machine.state), options: optionsOf(machine) }
   }
@@ -73,7 +73,7 @@ async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promi
 
 /** Does something to the machine of a host. */
 const onMachine =
-  (workshop: Workshop, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
+  (workshop: Env, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
   (host: HostRecord, call: Call): Promise<void> =>
     explained(async () => work(workshop.vbox, await ownIdOf(workshop, host, call), call))
 
@@ -90,7 +90,8 @@ export function virtualBoxDriver(
   const snapshots = snapshotsOf(workshop)
   const reshape = reshapeIn(workshop, shutDownWithin)
   return {
-    recall: (id, options, call) => explained(() => recallMachine(vbox, id, options, call)),
+    describeExisting: (id, options, call) =>
+      explained(() => recallMachine(vbox, id, options, call)),
     observe: (hosts, call) =>
       explained(async () => {
         const statuses = new Map<MachineName, HostStatus>()
@@ -117,14 +118,14 @@ export function virtualBoxDriver(
       list: (host, call) => explained(() => snapshots.list(host, call)),
       remove: (host, name, call) => explained(() => snapshots.remove(host, name, call)),
     },
-    reshape: {
+    update: {
       ...reshape,
       change: (host, wish, call) => explained(() => reshape.change(host, wish, call)),
     },
   }
 }
 
-async function removeHost(workshop: Workshop, host: HostRecord, call: Call): Promise<void> {
+async function removeHost(workshop: Env, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
   if (token === undefined) return
   const other = otherComputer(host)

@@ -1,12 +1,12 @@
 import type { Call, FleetScope, FoundHost } from '../driver.ts'
 import { parseIds } from './parse-output.ts'
-import { findMachine, readExtraData } from './machine.ts'
-import type { Workshop } from './paths.ts'
+import { findVm, readExtraData } from './machine.ts'
+import type { Env } from './paths.ts'
 import { type Note, readNotes } from './metadata.ts'
 
 /** What is there of one machine, in words. */
-async function partsOf({ vbox }: Workshop, token: string, call: Call): Promise<readonly string[]> {
-  const machine = await findMachine(vbox, token, call)
+async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
+  const machine = await findVm(vbox, token, call)
   return machine === undefined
     ? ['files of a machine that was begun']
     : [`machine ${machine.name} (${machine.state})`]
@@ -14,7 +14,7 @@ async function partsOf({ vbox }: Workshop, token: string, call: Call): Promise<r
 
 /** The machines of a fleet on this computer: by what is noted of each, and by the tags in VirtualBox. */
 export async function listMachines(
-  workshop: Workshop,
+  workshop: Env,
   { id: fleet }: FleetScope,
   call: Call,
 ): Promise<readonly FoundHost[]> {

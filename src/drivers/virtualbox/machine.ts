@@ -17,7 +17,7 @@ export interface VirtualMachine {
 }
 
 /** The machine with this id; nothing where there is none. */
-export async function findMachine(
+export async function findVm(
   vbox: VBoxManage,
   id: string,
   call: Call,
@@ -38,7 +38,7 @@ export const readExtraData = async (
   parseExtraData((await orMissing(vbox.run(['getextradata', id, 'enumerate'], call))) ?? '')
 
 /** Says of a machine that all of it is made. */
-export const wholeMark = 'fleet:whole'
+export const completeMarker = 'fleet:whole'
 
 const states: Readonly<Record<string, HostStatus['state']>> = {
   poweroff: 'stopped',

@@ -1,23 +1,23 @@
 import { writeFile } from 'node:fs/promises'
-import type { Call, HostFacts, HostSeed, HostWish } from '../driver.ts'
+import type { Call, HostFacts, BootstrapData, HostSpec } from '../driver.ts'
 import { reservePort } from '../net/forwarded-port.ts'
 import { cloneDisk } from './base-disk.ts'
 import { hostOnlyCard, macAddressOf } from './host-only.ts'
-import { readExtraData, wholeMark } from './machine.ts'
+import { readExtraData, completeMarker } from './machine.ts'
 import { writeNote } from './metadata.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { findOwnMachine } from './own-machine.ts'
-import type { Workshop } from './paths.ts'
+import type { Env } from './paths.ts'
 import { startMachine } from './power.ts'
 import { removeMachine } from './remove.ts'
 import { parseShares } from '../shared-folders.ts'
 
-type Wished = Pick<HostWish, 'name' | 'token' | 'tags'>
+type Wished = Pick<HostSpec, 'name' | 'token' | 'tags'>
 
 const isArm = process.arch === 'arm64'
 
 /** The first eight digits of the token tell machines of one name apart. */
-const nameInVirtualBox = ({ name, token }: Pick<HostWish, 'name' | 'token'>): string =>
+const nameInVirtualBox = ({ name, token }: Pick<HostSpec, 'name' | 'token'>): string =>
   `${name}-${token.slice(0, 8)}`
 
 /** Options of `modifyvm` for the hardware that a cloud image expects. */
@@ -66,15 +66,15 @@ export function assembly(
       ...['sharedfolder', 'add', token, '--name', share.name, '--hostpath', share.path],
       '--automount',
     ]),
-    ['setextradata', token, wholeMark, 'true'],
+    ['setextradata', token, completeMarker, 'true'],
   ]
 }
 
 /** Makes all of a machine that does not run yet. What an earlier attempt left half made goes first. */
 async function assemble(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   { wish, options }: { readonly wish: Wished; readonly options: VirtualBoxOptions },
-  seed: HostSeed,
+  seed: BootstrapData,
   call: Call,
 ): Promise<void> {
   const { token } = wish
@@ -98,16 +98,18 @@ async function assemble(
 }
 
 /** Whether all of a machine is made, so that it only has to be switched on. */
-export async function isWhole(workshop: Workshop, token: string, call: Call): Promise<boolean> {
+export async function isWhole(workshop: Env, token: string, call: Call): Promise<boolean> {
   const machine = await findOwnMachine(workshop, token, call)
-  return machine !== undefined && wholeMark in (await readExtraData(workshop.vbox, token, call))
+  return (
+    machine !== undefined && completeMarker in (await readExtraData(workshop.vbox, token, call))
+  )
 }
 
 /** Makes a machine, or what is missing of it, and switches it on. */
 export async function makeMachine(
-  workshop: Workshop,
+  workshop: Env,
   project: { readonly wish: Wished; readonly options: VirtualBoxOptions },
-  seed: HostSeed,
+  seed: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
   const { vbox, places } = workshop

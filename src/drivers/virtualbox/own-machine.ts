@@ -2,16 +2,16 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
 import { checkMadeFor, isMadeFor } from '../tagged.ts'
-import { type VirtualMachine, findMachine, readExtraData } from './machine.ts'
+import { type VirtualMachine, findVm, readExtraData } from './machine.ts'
 import { readNote } from './metadata.ts'
-import type { Workshop } from './paths.ts'
+import type { Env } from './paths.ts'
 
 /**
  * Throws kind `failed` for a machine of VirtualBox that fleet did not make for this token: neither its tags nor what was noted
  * here before it was made say so. People's own machines have UUIDs too.
  */
 async function checkMade(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   { id, name }: VirtualMachine,
   token: string,
   call: Call,
@@ -26,11 +26,11 @@ async function checkMade(
 
 /** The machine that was made for a token; nothing where there is none. Throws kind `failed` where another one has its UUID. */
 export async function findOwnMachine(
-  workshop: Workshop,
+  workshop: Env,
   token: string,
   call: Call,
 ): Promise<VirtualMachine | undefined> {
-  const machine = await findMachine(workshop.vbox, token, call)
+  const machine = await findVm(workshop.vbox, token, call)
   if (machine !== undefined) await checkMade(workshop, machine, token, call)
   return machine
 }
@@ -46,7 +46,7 @@ export const isMachineId = (id: string | undefined): id is string =>
  * what its record says.
  */
 export async function ownIdOf(
-  workshop: Workshop,
+  workshop: Env,
   { id, token }: HostRecord,
   call: Call,
 ): Promise<string> {

@@ -33,7 +33,7 @@ interface MachinePlaces {
 }
 
 /** VirtualBox, and where the driver keeps things. */
-export interface Workshop {
+export interface Env {
   readonly vbox: VBoxManage
   readonly places: Places
 }

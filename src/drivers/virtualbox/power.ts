@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import { isPortFree } from '../net/loopback-port.ts'
 import type { Call } from '../driver.ts'
 import { forwardedPorts } from './parse-output.ts'
-import { type VirtualMachine, findMachine, stateOf } from './machine.ts'
+import { type VirtualMachine, findVm, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** How long a machine may take to shut down before it is switched off, in milliseconds. */
@@ -21,7 +21,7 @@ export async function requireMachine(
   id: string,
   call: Call,
 ): Promise<VirtualMachine> {
-  const machine = await findMachine(vbox, id, call)
+  const machine = await findVm(vbox, id, call)
   if (machine !== undefined) return machine
   throw new UserError('failed', `there is no machine ${id} in this computer's VirtualBox`, {
     hint: 'it lives on the computer that made it; where it was removed by hand: fleet rm',

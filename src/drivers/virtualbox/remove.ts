@@ -3,13 +3,13 @@ import type { Call } from '../driver.ts'
 import { releasePort } from '../net/forwarded-port.ts'
 import { removeDisks } from './base-disk.ts'
 import { findOwnMachine } from './own-machine.ts'
-import type { Workshop } from './paths.ts'
+import type { Env } from './paths.ts'
 import { killMachine } from './power.ts'
 import { orMissing } from './vboxmanage.ts'
 
 /** Removes a machine, its disks, its snapshots and its folder, from VirtualBox and from this computer; as far as they are there. */
 export async function removeMachine(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   token: string,
   call: Call,
   { keepsPort = false } = {},

@@ -4,7 +4,7 @@ import type { Call, Snapshot, Snapshots } from '../driver.ts'
 import { parseFields } from './parse-output.ts'
 import { stateOf } from './machine.ts'
 import { ownIdOf } from './own-machine.ts'
-import type { Workshop } from './paths.ts'
+import type { Env } from './paths.ts'
 import { killMachine, requireMachine, startMachine } from './power.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
@@ -45,7 +45,7 @@ async function require(vbox: VBoxManage, id: string, snapshot: string, call: Cal
 }
 
 /** The snapshots of machines in VirtualBox. */
-export const snapshotsOf = (workshop: Workshop): Snapshots => ({
+export const snapshotsOf = (workshop: Env): Snapshots => ({
   async save(host, snapshot, call) {
     const { vbox } = workshop
     const id = await ownIdOf(workshop, host, call)

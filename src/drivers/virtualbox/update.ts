@@ -9,7 +9,7 @@ import { growDisk } from './base-disk.ts'
 import { type VirtualMachine, sharesOf, stateOf } from './machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { ownIdOf } from './own-machine.ts'
-import type { Workshop } from './paths.ts'
+import type { Env } from './paths.ts'
 import { requireMachine, startMachine, stopMachine } from './power.ts'
 import { formatShares, parseShares } from '../shared-folders.ts'
 import { orMissing } from './vboxmanage.ts'
@@ -62,7 +62,7 @@ export function compareMachine(
  * until the machine has the new one.
  */
 async function enlargeDisk(
-  { vbox, places }: Workshop,
+  { vbox, places }: Env,
   { id, fields }: VirtualMachine,
   size: number,
   call: Call,
@@ -96,7 +96,7 @@ const hardwareOf = (
 ]
 
 async function changeShares(
-  { vbox }: Workshop,
+  { vbox }: Env,
   { id, fields }: VirtualMachine,
   wanted: string,
   call: Call,
@@ -112,7 +112,7 @@ async function changeShares(
 
 /** Brings about what is wished of a machine, which is stopped for it. */
 async function changeMachine(
-  workshop: Workshop,
+  workshop: Env,
   id: string,
   { options, only }: ReshapeWish<VirtualBoxOptions>,
   shutDownWithin: number,
@@ -133,10 +133,7 @@ async function changeMachine(
 }
 
 /** Changes machines in VirtualBox. */
-export const reshapeIn = (
-  workshop: Workshop,
-  shutDownWithin: number,
-): Reshape<VirtualBoxOptions> => ({
+export const reshapeIn = (workshop: Env, shutDownWithin: number): Reshape<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
   change: async (host, wish, call) =>
     changeMachine(workshop, await ownIdOf(workshop, host, call), wish, shutDownWithin, call),

@@ -29,11 +29,12 @@ export class VBoxError extends Error {
     const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
-    this.isPassing = passing.test(stderr) || (asking.test(words[0] ?? '') && !missing.test(stderr))
+    this.isTransient =
+      passing.test(stderr) || (asking.test(words[0] ?? '') && !missing.test(stderr))
   }
 
   /** Whether the same call may well succeed in a moment. */
-  readonly isPassing: boolean
+  readonly isTransient: boolean
 }
 
 /** What VirtualBox says while another process of it works on the same thing, or begins or ends. */
@@ -138,7 +139,7 @@ export function openVBoxManage(env: Environment): VBoxManage {
         try {
           return await runOnce(path, words, env, signal)
         } catch (error) {
-          const isWorthIt = error instanceof VBoxError && error.isPassing && Date.now() < deadline
+          const isWorthIt = error instanceof VBoxError && error.isTransient && Date.now() < deadline
           if (!isWorthIt) throw error
         }
         await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())

@@ -1,13 +1,13 @@
 import type { HostFacts } from '../../drivers/driver.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { type AdmitRequest, admitHost } from './connect-and-probe.ts'
+import { type AdmitRequest, connectAndProbe } from './connect-and-probe.ts'
 import type { Context } from '../context.ts'
-import { type EntryRequest, checkNotThere, draftEntry } from '../create/new-entry.ts'
+import { type EntryRequest, checkNotThere, newEntry } from '../create/new-entry.ts'
 import type { ProvisionCalls } from '../provision/provision-host.ts'
 import type { TakenOver } from './bootstrap-host.ts'
 
 /** Takes in a host that exists, at the place that `facts` tell: pins its key, looks at it and writes the entry, if nothing fails. */
-export async function takeInHost(
+export async function adoptHost(
   context: Context,
   machine: Machine,
   facts: HostFacts,
@@ -17,10 +17,10 @@ export async function takeInHost(
   const { name, via } = machine
   const store = await context.inventory()
   checkNotThere(await store.read(), name, via, facts)
-  const { host, probe } = await admitHost(context, machine, facts, request, calls)
+  const { host, probe } = await connectAndProbe(context, machine, facts, request, calls)
   await store.update(name, (_entry, newest) => {
     checkNotThere(newest, name, via, facts)
-    return { ...draftEntry(request, newest), host }
+    return { ...newEntry(request, newest), host }
   })
   return { machine: { ...machine, host }, probe }
 }

@@ -6,8 +6,8 @@ import type { MachineName } from '../../machine/name.ts'
 import { machineWith } from '../../state/inventory/inventory.ts'
 import type { Context, Progress } from '../context.ts'
 import type { CreatedMachine } from '../create/create-machine.ts'
-import { draftEntry } from '../create/new-entry.ts'
-import { takeInHost } from './adopt-host.ts'
+import { newEntry } from '../create/new-entry.ts'
+import { adoptHost } from './adopt-host.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /** A host, as its provider knows it. */
@@ -38,13 +38,13 @@ export async function recallHost(
   const { defaults } = await (await context.inventory()).read()
   const said = checkSaidOptions(await context.driver(driver), options, defaults[driver])
   const loaded = await context.loadDriver(driver)
-  if (loaded.recall === undefined) {
+  if (loaded.describeExisting === undefined) {
     throw new UserError('unsupported', `the driver ${driver} takes in no host by its id`, {
       hint: 'take it in over SSH: fleet adopt USER@ADDRESS',
     })
   }
   progress(`ask ${driver} for ${id}`)
-  return loaded.recall(id, said, { signal: context.signal, progress })
+  return loaded.describeExisting(id, said, { signal: context.signal, progress })
 }
 
 /**
@@ -59,13 +59,13 @@ export async function takeInRecalled(
 ): Promise<CreatedMachine> {
   const { name, driver } = known
   const inventory = await (await context.inventory()).read()
-  const said = machineWith(inventory, name, draftEntry(known, inventory))
+  const said = machineWith(inventory, name, newEntry(known, inventory))
   const unsaid = Object.entries(seen).filter(([key]) => !Object.hasOwn(said.options ?? {}, key))
   const options = { ...known.options, ...Object.fromEntries(unsaid) }
   const machine = { ...said, options: { ...said.options, ...options } }
   checkOptions(await context.driver(driver), machine.options, inventory.defaults[driver])
   const calls = { progress, approve: async () => false }
-  return takeInHost(context, machine, facts, { ...known, options }, calls)
+  return adoptHost(context, machine, facts, { ...known, options }, calls)
 }
 
 /** Takes in a host that a provider knows by an id. */
@@ -75,7 +75,7 @@ export async function adoptKnownHost(
   progress: Progress,
 ): Promise<CreatedMachine> {
   const inventory = await (await context.inventory()).read()
-  const { options = {} } = machineWith(inventory, known.name, draftEntry(known, inventory))
+  const { options = {} } = machineWith(inventory, known.name, newEntry(known, inventory))
   const recalled = await recallHost(context, { ...known, options }, progress)
   return takeInRecalled(context, known, recalled, progress)
 }

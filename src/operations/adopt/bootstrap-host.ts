@@ -2,14 +2,14 @@ import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { awaitLogin } from '../create/wait-for-ssh.ts'
+import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
-import { editRecord } from '../inventory/update-record.ts'
+import { updateRecord } from '../inventory/update-record.ts'
 import { addOperators, operatorsOf } from '../operators/install-operator-keys.ts'
 import { observedFacts } from './observed-facts.ts'
 import { provisionHost } from '../provision/provision-host.ts'
 import { replaceHostKey } from '../machine/replace-host-key.ts'
-import { settleHost } from '../create/wait-until-ready.ts'
+import { waitUntilReady } from '../create/wait-until-ready.ts'
 
 /** A machine that is ready, and what was seen of its host. */
 export interface TakenOver {
@@ -24,7 +24,7 @@ const mostConnections = 3
  * Takes over a host that was just made: waits until it lets fleet in and has set itself up, sees to its engine, and
  * gives it a host key that nobody but the host has ever had. The machine is ready then.
  */
-export async function takeOverHost(
+export async function bootstrapHost(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
@@ -32,7 +32,7 @@ export async function takeOverHost(
   const { name } = machine
   const token = machine.host.token ?? ''
   const { probe, hostKey } = await visit(context, machine, progress)
-  const host = await editRecord(context, name, token, (host) => ({
+  const host = await updateRecord(context, name, token, (host) => ({
     ...host,
     ...observedFacts(probe),
     phase: 'ready',
@@ -55,13 +55,13 @@ async function visit(
   connections = 1,
 ): Promise<Visit> {
   try {
-    await using transport = await awaitLogin(context, machine, progress)
+    await using transport = await waitForSsh(context, machine, progress)
     return await settle(context, machine, transport, progress)
   } catch (error) {
     const isLost = error instanceof UserError && error.kind === 'unreachable'
     if (!isLost || connections === mostConnections) throw error
   }
-  const host = await editRecord(context, machine.name, machine.host.token ?? '', (host) => host)
+  const host = await updateRecord(context, machine.name, machine.host.token ?? '', (host) => host)
   return visit(context, { ...machine, host }, progress, connections + 1)
 }
 
@@ -79,12 +79,12 @@ async function settle(
   await addOperators(transport, place, operatorsOf(inventory, machine))
   const probe =
     engine === 'none'
-      ? await settleHost(target, progress)
+      ? await waitUntilReady(target, progress)
       : (await provisionHost(target, engine, { progress, approve: async () => true })).probe
   progress('give it a host key of its own')
   const owner = { machine: name, signal: context.signal }
   const hostKey = await replaceHostKey(transport, owner, async (hostKeys) => {
-    await editRecord(context, name, host.token ?? '', (host) => ({
+    await updateRecord(context, name, host.token ?? '', (host) => ({
       ...host,
       hostKeys: [...hostKeys],
     }))

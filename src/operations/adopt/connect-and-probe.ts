@@ -6,7 +6,7 @@ import type { SshConfig } from '../../transport/ssh/config.ts'
 import { HostKeyChanged, knownHostChanged } from '../../transport/ssh/failure.ts'
 import type { Context } from '../context.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
-import { logIn } from './try-logins.ts'
+import { tryLogins } from './try-logins.ts'
 import { observedFacts } from './observed-facts.ts'
 import { probeHost } from './probe-host.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
@@ -30,7 +30,7 @@ interface AdmittedHost {
 }
 
 /** Gets to a host for the first time: pins its key, logs in and looks at it. Writes nothing here. */
-export async function admitHost(
+export async function connectAndProbe(
   context: Context,
   machine: Machine,
   facts: HostFacts,
@@ -49,7 +49,7 @@ export async function admitHost(
   const pinned = trusted && { hostKeys: [...trusted.hostKeys] }
   const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
   const way = { via, identityFiles, options: ssh }
-  const login = await logIn(context, { ...machine, host }, way).catch((error: unknown) => {
+  const login = await tryLogins(context, { ...machine, host }, way).catch((error: unknown) => {
     if (!(error instanceof HostKeyChanged) || !trusted || trusted.knownIn.length === 0) throw error
     const endpoint = { machine: name, address: address ?? '', port }
     throw knownHostChanged(endpoint, trusted.knownIn, error.shown)

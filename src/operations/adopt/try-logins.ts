@@ -27,7 +27,7 @@ interface Login extends Pick<HostRecord, 'key'> {
  * Logs in to a new machine. With each key file alone at first, because the record is to name the
  * one that the host takes; nobody is asked for a passphrase before all have failed.
  */
-export async function logIn(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
+export async function tryLogins(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
   checkAddress(machine)
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { type EngineMemory, dialEngine } from './reach-engine.ts'
+import { type EngineCache, dialEngine } from './reach-engine.ts'
 
 /** An engine, as one who keeps connections sees it. */
 interface KeptEngine {
@@ -15,7 +15,7 @@ interface KeptEngine {
 const spareMs = 120_000
 
 /** Keeps one connection ahead, so that whoever asks for one does not wait for the host. */
-function keepSpare(dial: Dial, memory: EngineMemory): Dial {
+function prewarm(dial: Dial, memory: EngineCache): Dial {
   let spare: Duplex | undefined
   let timer: NodeJS.Timeout | undefined
   const drop = () => {
@@ -61,9 +61,9 @@ export interface KeptEngines {
 
 /** Remembers for each host how its engine is reached, and is one connection ahead on each link. */
 export function keepEngines(): KeptEngines {
-  const memories = new Map<string, EngineMemory>()
+  const memories = new Map<string, EngineCache>()
   const dials = new WeakMap<Transport, Map<string, Dial>>()
-  const memoryOf = ({ host, path }: KeptEngine): EngineMemory => {
+  const memoryOf = ({ host, path }: KeptEngine): EngineCache => {
     const place = `${host} ${path}`
     const memory = memories.get(place) ?? {}
     memories.set(place, memory)
@@ -79,8 +79,7 @@ export function keepEngines(): KeptEngines {
       const known = dials.get(transport) ?? new Map<string, Dial>()
       dials.set(transport, known)
       const memory = memoryOf(engine)
-      const dial =
-        known.get(path) ?? keepSpare(dialEngine(transport, path, machine, memory), memory)
+      const dial = known.get(path) ?? prewarm(dialEngine(transport, path, machine, memory), memory)
       known.set(path, dial)
       return dial()
     },

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { followWay } from '../../machine/jump-hosts.ts'
+import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 
@@ -17,7 +17,7 @@ export async function findJumpHosts(
 ): Promise<readonly Machine[]> {
   if (machine.via === undefined) return []
   const { machines } = await (await inventory()).read()
-  const { jumps, problem } = followWay(machines, machine)
+  const { jumps, problem } = resolveJumpChain(machines, machine)
   if (problem === undefined) return jumps
   const { kind, name, message } = problem
   throw kind === 'circle'

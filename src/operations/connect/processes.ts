@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { ProcessActivity } from '../../broker/server/pid-file.ts'
-import type { Holder } from '../../transport/transport.ts'
+import type { ProcessRef } from '../../transport/transport.ts'
 
 /** A process of this computer. */
 export interface RunningProcess extends ProcessActivity {
@@ -80,6 +80,6 @@ export async function findAncestors(): Promise<readonly RunningProcess[]> {
 }
 
 /** Whether a process still runs, and its number has not gone to another one. */
-export async function isAlive({ pid, since }: Holder): Promise<boolean> {
+export async function isAlive({ pid, since }: ProcessRef): Promise<boolean> {
   return (await findProcess(pid))?.since === since
 }

@@ -13,11 +13,11 @@ import {
 } from './relay-command.ts'
 
 /** How an engine was reached before: at its socket, or by a docker command on the host, as oneself or as root. */
-type EngineWay = 'socket' | CommandUser
+type EngineRoute = 'socket' | CommandUser
 
 /** What is known of the way to an engine, from one connection to the next. */
-export interface EngineMemory {
-  way?: EngineWay | undefined
+export interface EngineCache {
+  way?: EngineRoute | undefined
 }
 
 /**
@@ -29,7 +29,7 @@ export function dialEngine(
   transport: Transport,
   socketPath: string,
   machine: string,
-  memory: EngineMemory = {},
+  memory: EngineCache = {},
 ): Dial {
   const { relay } = transport
   if (relay) {
@@ -70,7 +70,7 @@ async function findCommand(
     if (trial.answered) return way
     trials.push(trial)
   }
-  throw explain(trials, path, machine)
+  throw explainTrials(trials, path, machine)
 }
 
 interface Relay {
@@ -166,7 +166,7 @@ const denied = /permission denied/
 const wantsTerminal = /must have a tty|no tty present|terminal is required/i
 
 /** Why neither the user nor sudo could reach the engine. */
-function explain([asUser, asRoot]: RelayTrial[], path: string, machine: string): UserError {
+function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: string): UserError {
   const tried = [asUser, asRoot].filter((trial) => trial !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {
     const words = quoteServer(asUser?.words ?? '')

@@ -18,7 +18,7 @@ const mayHaveMoved = (error: unknown): boolean =>
  * Connects to a machine. Where that fails at the address on record, the provider is asked once where the host is; the
  * record is updated, and it goes on there. The error says what the provider said, where that explains it.
  */
-export async function followHost(
+export async function resolveMovedHost(
   context: Context,
   machine: Machine,
   connect: (machine: ReadyMachine) => Promise<Transport>,

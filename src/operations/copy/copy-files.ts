@@ -4,12 +4,12 @@ import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from '../context.ts'
 import { isSameHere, openSideHere } from './local-endpoint.ts'
-import { type FoundSource, type Side, type Source, type Target, longCopy } from './endpoint.ts'
+import { type FoundSource, type Endpoint, type Source, type Target, longCopy } from './endpoint.ts'
 import { copyWithinHost, openSideThere } from './remote-endpoint.ts'
 import type { Place } from './remote-path.ts'
 
 /** One end of a copy; `apart`, over a connection of its own. */
-async function openSide(context: Context, { machine }: Place, apart = false): Promise<Side> {
+async function openSide(context: Context, { machine }: Place, apart = false): Promise<Endpoint> {
   if (machine === undefined) return openSideHere(context.signal)
   const transport = await (apart ? context.connectApart(machine) : context.connect(machine))
   return openSideThere({ name: machine.name, transport }, context.signal)

@@ -49,7 +49,7 @@ export interface Receiver extends AsyncDisposable {
 }
 
 /** One end of a copy: a machine, or this computer. */
-export interface Side {
+export interface Endpoint {
   /** The machine's name, if it is one. */
   readonly machine: string | undefined
   /** Throws kind `failed` when the folder above the path is not there. */

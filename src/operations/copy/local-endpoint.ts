@@ -26,7 +26,7 @@ import {
   type Found,
   type FoundSource,
   type Receiver,
-  type Side,
+  type Endpoint,
   type Source,
   type Target,
   smallFile,
@@ -273,7 +273,7 @@ async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): P
 }
 
 /** The files of this computer. */
-export const openSideHere = (signal: AbortSignal): Side => ({
+export const openSideHere = (signal: AbortSignal): Endpoint => ({
   machine: undefined,
   lookAtSource,
   async lookAtTarget(typed, name) {

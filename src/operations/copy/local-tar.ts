@@ -44,7 +44,7 @@ const join = (folder: PathOrBytes, name: PathOrBytes): Buffer =>
 
 const shown = (path: Buffer): string => showName(path.toString('latin1'))
 
-const troubleWith = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
+const validationError = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
   new UserError('failed', `cannot ${what} ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
 
 /** Does something with a file. What the system refuses is a failure that names it. */
@@ -56,7 +56,7 @@ async function onFile<Value>(
   try {
     return await work()
   } catch (error) {
-    throw codeOf(error) === undefined ? error : troubleWith(what, path, error)
+    throw codeOf(error) === undefined ? error : validationError(what, path, error)
   }
 }
 

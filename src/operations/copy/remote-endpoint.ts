@@ -8,7 +8,7 @@ import { writeTar } from './archive/write-tar.ts'
 import {
   type Found,
   type Receiver,
-  type Side,
+  type Endpoint,
   type Source,
   type Target,
   smallFile,
@@ -136,7 +136,7 @@ const parentOf = (path: string): string =>
   /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
 
 /** The files of a host. Relative paths are below the home of the user that fleet logs in as. */
-export function openSideThere(host: Host, signal: AbortSignal): Side {
+export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
   const { name: machine, transport } = host
   const failed = (message: string) => new UserError('failed', message, { machine })
 

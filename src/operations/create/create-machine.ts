@@ -6,12 +6,12 @@ import type { HostProbe } from '../../provision/host/probe.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
 import type { AdmitRequest } from '../adopt/connect-and-probe.ts'
 import type { Context } from '../context.ts'
-import { type EntryRequest, draftEntry } from './new-entry.ts'
+import { type EntryRequest, newEntry } from './new-entry.ts'
 import { checkGrants } from '../inventory/grants.ts'
 import { checkWay } from '../connect/jump-host.ts'
 import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from '../provision/provision-host.ts'
-import { takeInHost } from '../adopt/adopt-host.ts'
+import { adoptHost } from '../adopt/adopt-host.ts'
 import type { TakenOver } from '../adopt/bootstrap-host.ts'
 
 /** A machine to make. */
@@ -51,7 +51,7 @@ export async function createMachine(
   const { lifecycle } = driver
   const taken =
     lifecycle === undefined
-      ? await takeInHost(
+      ? await adoptHost(
           context,
           machine,
           await locateHost(context, machine, { driver, options, calls }),
@@ -60,14 +60,14 @@ export async function createMachine(
         )
       : await makeHost(context, machine, {
           ...{ lifecycle, options, inventory, progress: calls.progress },
-          draft: (newest) => draftEntry(request, newest),
+          draft: (newest) => newEntry(request, newest),
         })
   return { ...taken, ...hintFor(taken.machine, taken.probe) }
 }
 
-/** The machine that a request comes to, with what its entry and its profile say. Throws as {@link draftEntry} does. */
+/** The machine that a request comes to, with what its entry and its profile say. Throws as {@link newEntry} does. */
 export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
-  machineWith(inventory, request.name, draftEntry(request, inventory))
+  machineWith(inventory, request.name, newEntry(request, inventory))
 
 function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
   if (engine !== 'none' || !installEngine) return

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
-import type { HostPlan, HostSeed, Lifecycle, SeedDisk } from '../../drivers/driver.ts'
+import type { HostPlan, BootstrapData, Lifecycle, SeedDisk } from '../../drivers/driver.ts'
 import { imageGrants } from '../../drivers/grants.ts'
 import { UserError, naming } from '../../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../../machine/machine.ts'
@@ -14,11 +14,11 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
 import { makeKeyPair } from '../../transport/ssh/keys/key-pair.ts'
 import { type Context, type Progress, undoingAt } from '../context.ts'
-import { editRecord } from '../inventory/update-record.ts'
+import { updateRecord } from '../inventory/update-record.ts'
 import { examineGrants, requireAllowed } from '../inventory/grants.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
-import { type TakenOver, takeOverHost } from '../adopt/bootstrap-host.ts'
+import { type TakenOver, bootstrapHost } from '../adopt/bootstrap-host.ts'
 
 /** What a host is made with. */
 export interface Making {
@@ -47,7 +47,7 @@ export async function makeHost(
   const { token = randomUUID() } = machine.host ?? {}
   return context.creations().hold(token, machine.name, async () => {
     const made = await make(context, machine, token, making)
-    return takeOverHost(context, made, making.progress)
+    return bootstrapHost(context, made, making.progress)
   })
 }
 
@@ -84,7 +84,7 @@ async function make(
   try {
     const seed = { ...seedOf(context, machine, token, secrets), disk }
     const facts = await naming(name, () => plan.make(seed, call))
-    const host = await editRecord(context, name, token, (host) => ({ ...host, ...facts }))
+    const host = await updateRecord(context, name, token, (host) => ({ ...host, ...facts }))
     return { ...machine, host }
   } catch (error) {
     if (machine.host === undefined && isRefusal(error)) {
@@ -109,7 +109,7 @@ async function withdraw(
   token: string,
   { lifecycle, inventory, progress }: Making,
 ): Promise<void> {
-  const host = await editRecord(context, name, token, (host) => host)
+  const host = await updateRecord(context, name, token, (host) => host)
   if (host.id !== undefined) return
   try {
     progress('remove what was begun')
@@ -228,13 +228,13 @@ function seedOf(
   { name }: Machine,
   token: string,
   secrets: CreationSecrets | undefined,
-): HostSeed {
+): BootstrapData {
   const { publicKey = '', userData = new Uint8Array() } = secrets ?? {}
   return {
     publicKey,
     userData,
     async record({ id, resources }) {
-      await editRecord(context, name, token, (host) => ({
+      await updateRecord(context, name, token, (host) => ({
         ...host,
         ...(id !== undefined && { id }),
         resources: { ...host.resources, ...resources },

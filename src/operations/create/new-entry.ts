@@ -30,7 +30,7 @@ export interface EntryRequest {
  * creation was cut short, with what is said now laid over it; what a profile says stays there alone. Throws kind `usage` when the
  * name is taken, or when a creation is to go on with another engine, jump host or user-data than it began with.
  */
-export function draftEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
+export function newEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request
   const there = entryFor(inventory, name)
   const entry = there ?? (request.extends === undefined ? undefined : { extends: request.extends })

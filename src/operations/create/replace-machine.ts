@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { createMachine } from './create-machine.ts'
-import { editRecord } from '../inventory/update-record.ts'
+import { updateRecord } from '../inventory/update-record.ts'
 import { grantsOfChange, requireAllowed } from '../inventory/grants.ts'
 import type { RemoveCalls } from '../machine/remove-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
@@ -30,10 +30,10 @@ export async function replaceMachine(
   await context.creations().hold(token, name, async () => {
     const leavingHost = { fleet: inventory.id, machine: name, token }
     await context.removals().begin(leavingHost)
-    const record = await editRecord(context, name, token, (newest) => ({
+    const record = await updateRecord(context, name, token, (newest) => ({
       ...newest,
       phase: 'removing',
-      renewing: true,
+      replacing: true,
     }))
     calls.progress('remove its host')
     await lifecycle.remove(record, calls)

@@ -34,7 +34,7 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
  * Connects to a host that boots, once it lets fleet in. Only that it cannot be reached yet is waited for: a key that it
  * turns down, or one of its own that is not pinned, fails at once.
  */
-export async function awaitLogin(
+export async function waitForSsh(
   context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'connect'>,
   machine: ReadyMachine,
   progress: Progress,

@@ -17,14 +17,14 @@ import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
  * that takes more than a quarter of an hour, or when it was to bring an engine and none answers; what else went wrong
  * in it is told and passed over. A host without cloud-init is looked at as it is.
  */
-export async function settleHost(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
-  const { probe, failure } = await waitForFirstBoot(target, progress)
+export async function waitUntilReady(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
+  const { probe, failure } = await waitForCloudInit(target, progress)
   if (failure !== undefined) throw failure
   return probe
 }
 
-/** As {@link settleHost}, for who repairs a host: gives an engine that did not come as `failure`. */
-export async function waitForFirstBoot(
+/** As {@link waitUntilReady}, for who repairs a host: gives an engine that did not come as `failure`. */
+export async function waitForCloudInit(
   target: ProbeTarget,
   progress: Progress,
 ): Promise<{ readonly probe: HostProbe; readonly failure?: UserError }> {

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { type Outcome, type Work, fanOut } from './fan-out.ts'
 
 /** How work on several machines is done. */
-export interface GatherOptions<Machine, Value> {
+export interface CollectOptions<Machine, Value> {
   readonly concurrency?: number | undefined
   /** How long the work on one machine may take. */
   readonly timeoutMs?: number | undefined
@@ -14,7 +14,7 @@ export interface GatherOptions<Machine, Value> {
 }
 
 /** What came of work on several machines. */
-export interface Gathered<Machine, Value> {
+export interface Results<Machine, Value> {
   /** In the order of the machines. */
   readonly outcomes: readonly Outcome<Machine, Value>[]
   /** The machines on which the work was not finished, or not begun, since it was stopped. */
@@ -27,12 +27,12 @@ export interface Gathered<Machine, Value> {
  * Does work on every machine and gathers what comes of it, also when that is stopped half-way: what has arrived is
  * kept. Remembers the machines on which it did not succeed, for `--retry-failed`.
  */
-export async function gather<Machine extends { readonly name: string }, Value>(
+export async function collectOutcomes<Machine extends { readonly name: string }, Value>(
   context: Pick<Context, 'signal' | 'failures' | 'clock'>,
   machines: readonly Machine[],
   work: Work<Machine, Value>,
-  { onOutcome, concurrency, timeoutMs, maxFail }: GatherOptions<Machine, Value> = {},
-): Promise<Gathered<Machine, Value>> {
+  { onOutcome, concurrency, timeoutMs, maxFail }: CollectOptions<Machine, Value> = {},
+): Promise<Results<Machine, Value>> {
   const arrived = new Map<Machine, Outcome<Machine, Value>>()
   let cancelled = false
   try {

@@ -14,7 +14,7 @@ const replacedMeanwhile = (name: MachineName): UserError =>
  * Changes what is remembered of the host that `token` names. Durable once resolved. Throws kind `failed` when the
  * entry is another host's by now: what one host has must not be written to another one's record.
  */
-export async function editRecord(
+export async function updateRecord(
   context: Context,
   name: MachineName,
   token: string,

@@ -32,8 +32,8 @@ export async function allowCaller(
 ): Promise<AllowedCaller> {
   const { name, driver: driverName } = machine
   const host = hostOf(machine)
-  const { sshAccess, reshape } = await context.loadDriver(driverName)
-  if (sshAccess === undefined || reshape === undefined) {
+  const { sshAccess, update } = await context.loadDriver(driverName)
+  if (sshAccess === undefined || update === undefined) {
     const message = `the driver ${driverName} does not decide who reaches SSH of ${name}`
     throw new UserError('unsupported', message, {
       machine: name,
@@ -68,7 +68,7 @@ export async function allowCaller(
   const allowed = [...before, ...added]
   calls.progress('open SSH', added.join(', '))
   const wish = { options: { ...options, [option]: allowed.join(',') }, only: new Set([option]) }
-  const notes = await reshape.change(host, wish, calls)
+  const notes = await update.change(host, wish, calls)
   if (notes[option] === undefined) {
     throw new UserError(
       'failed',

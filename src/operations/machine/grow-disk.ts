@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { growDiskScript } from '../../provision/host/grow-disk.ts'
 import { run } from '../../transport/run.ts'
-import { awaitLogin } from '../create/wait-for-ssh.ts'
+import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 
 /** Has the system of a host take in the room that its root disk has gained. Throws kind `failed` where it does not. */
@@ -13,7 +13,7 @@ export async function growDisk(
 ): Promise<void> {
   const { name } = machine
   // A connection of its own: the shared one may be from before a stop.
-  await using transport = await awaitLogin(context, machine, progress)
+  await using transport = await waitForSsh(context, machine, progress)
   progress('have the system take in the new room')
   const { code, stdout, stderr } = await run(transport, ['sh'], {
     input: growDiskScript,

@@ -8,7 +8,7 @@ import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
 import { checkMachine } from '../../state/yaml/normalize-entry.ts'
 import type { Context, Progress } from '../context.ts'
-import { editRecord } from '../inventory/update-record.ts'
+import { updateRecord } from '../inventory/update-record.ts'
 
 /** Asks the person to type the name of a protected machine; resolves to what was typed. */
 export type AskName = (machine: Machine) => Promise<string>
@@ -155,7 +155,7 @@ export async function removeMachine(
     const { id: fleet } = await (await context.inventory()).read()
     const leavingHost = { fleet, machine: name, token }
     await context.removals().begin(leavingHost)
-    const record = await editRecord(context, name, token, (newest) => ({
+    const record = await updateRecord(context, name, token, (newest) => ({
       ...newest,
       phase: 'removing',
     }))

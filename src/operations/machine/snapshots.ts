@@ -2,7 +2,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { Snapshot, Snapshots } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
-import { awaitLogin } from '../create/wait-for-ssh.ts'
+import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 import { wantPower } from './want-power.ts'
 
@@ -64,7 +64,7 @@ export async function restoreSnapshot(
   await wantPower(context, machine, { isOff: !runs })
   if (!runs) return
   const at = { ...context, signal: calls.signal }
-  await using _ = await awaitLogin(at, { ...machine, host }, calls.progress)
+  await using _ = await waitForSsh(at, { ...machine, host }, calls.progress)
 }
 
 /** The states that were kept of a machine, the oldest first. */

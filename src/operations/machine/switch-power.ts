@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { awaitLogin } from '../create/wait-for-ssh.ts'
+import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
@@ -117,7 +117,7 @@ async function hasBooted(
   const { name, host, engine } = machine
   const { signal } = context
   try {
-    await using transport = await awaitLogin(context, machine, progress)
+    await using transport = await waitForSsh(context, machine, progress)
     if (before !== undefined && (await bootOf(transport, signal)) === before) return false
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')

@@ -3,12 +3,12 @@ import { type Machine, hostOf } from '../../machine/machine.ts'
 import { operatorKeysOf } from '../../machine/operators.ts'
 import {
   type KeysThere,
-  type LetIn,
-  keepLetIn,
-  letIn,
+  type AuthorizedKey,
+  commitAuthorizedKeys,
+  installAuthorizedKeys,
   parseLetIn,
   showLetIn,
-  undoLetIn,
+  rollbackAuthorizedKeys,
 } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
@@ -37,7 +37,7 @@ async function runScript(transport: Transport, script: string, place: Place): Pr
 }
 
 /** The operators that a machine is to let in. */
-export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly LetIn[] =>
+export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly AuthorizedKey[] =>
   Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
 
 /** The operators whose keys fleet has put on a host, for the user that it logs in as, and which of them other lines let in. */
@@ -48,11 +48,11 @@ export const readOperators = async (transport: Transport, place: Place): Promise
 export async function addOperators(
   transport: Transport,
   place: Place,
-  keys: readonly LetIn[],
+  keys: readonly AuthorizedKey[],
 ): Promise<void> {
   if (keys.length === 0) return
-  await runScript(transport, letIn(place.fleet, { keys }), place)
-  await runScript(transport, keepLetIn(place.fleet), place)
+  await runScript(transport, installAuthorizedKeys(place.fleet, { keys }), place)
+  await runScript(transport, commitAuthorizedKeys(place.fleet), place)
 }
 
 /**
@@ -64,7 +64,10 @@ export async function addOperators(
 export async function letOperatorsIn(
   context: Context,
   place: Place,
-  { keys, takesOutside }: { readonly keys: readonly LetIn[]; readonly takesOutside: boolean },
+  {
+    keys,
+    takesOutside,
+  }: { readonly keys: readonly AuthorizedKey[]; readonly takesOutside: boolean },
 ): Promise<void> {
   const { fleet, machine } = place
   const transport = await context.connect(machine)
@@ -74,12 +77,12 @@ export async function letOperatorsIn(
     isMade || takesOutside
       ? block.map(({ key }) => key).filter((key) => !keys.some((other) => other.key === key))
       : []
-  await runScript(transport, letIn(fleet, { keys, revoked }), place)
+  await runScript(transport, installAuthorizedKeys(fleet, { keys, revoked }), place)
   try {
     const again = await logInAnew(context, machine, place.signal)
     await again[Symbol.asyncDispose]()
   } catch (error) {
-    await runScript(transport, undoLetIn(fleet), place)
+    await runScript(transport, rollbackAuthorizedKeys(fleet), place)
     if (!(error instanceof UserError) || error.kind !== 'credentials') throw error
     throw new UserError('credentials', `${machine.name} would not let you in any more`, {
       machine: machine.name,
@@ -87,7 +90,7 @@ export async function letOperatorsIn(
       cause: error,
     })
   }
-  await runScript(transport, keepLetIn(fleet), place)
+  await runScript(transport, commitAuthorizedKeys(fleet), place)
 }
 
 /** Logs in over a connection of its own: one that is open tells nothing of the keys that are let in now. */

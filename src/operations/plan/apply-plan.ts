@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { followWay } from '../../machine/jump-hosts.ts'
+import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { isRemovalBegunHere } from './begun-removal.ts'
 import type { Change } from './change-plan.ts'
@@ -32,7 +32,7 @@ interface ApplyCalls {
 
 /** How many machines one is reached through. */
 const depthOf = ({ machines }: Inventory, machine: Machine): number =>
-  followWay(machines, machine).jumps.length
+  resolveJumpChain(machines, machine).jumps.length
 
 /** Changes by machine; those first that others are reached through. */
 export function orderChanges(
@@ -80,7 +80,7 @@ export function applyTo(
 
 async function applyChange(
   context: Context,
-  { machine: name, action, severe, gone, outside }: Change,
+  { machine: name, action, destructive, gone, outside }: Change,
   { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
   const stoppable: Context = { ...context, signal }
@@ -100,7 +100,7 @@ async function applyChange(
       return
     case 'start':
     case 'stop':
-      if (action === 'stop') checkMayStop(machine, severe === true)
+      if (action === 'stop') checkMayStop(machine, destructive === true)
       await switchPower(stoppable, machine, action, { progress, signal })
       return
     case 'operators':
@@ -122,7 +122,7 @@ async function applyChange(
     case 'replace':
     case 'remove':
       if (gone === true) await checkGone(stoppable, machine)
-      else await checkMayGo(context, machine, severe === true)
+      else await checkMayGo(context, machine, destructive === true)
       if (action === 'replace')
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })

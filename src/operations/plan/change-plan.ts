@@ -31,7 +31,7 @@ export interface Change {
     | 'remove'
   readonly why: string
   /** A host that is there goes, with all that is on it, or one that fleet did not make is switched off: only once a person has confirmed it by name. */
-  readonly severe?: true
+  readonly destructive?: true
   /** Of `replace`: there is no host any more that could be lost. */
   readonly gone?: true
   /** Of `operators`: keys that are revoked go out of lines too that fleet did not write. */
@@ -48,22 +48,22 @@ export interface Change {
 export interface Drift {
   readonly machine: string
   readonly field: 'address' | 'os' | 'arch' | 'engine'
-  readonly remembered?: string
+  readonly expected?: string
   readonly seen: string
 }
 
 /** Something that fleet does not do by itself. */
-export interface Matter {
+export interface Issue {
   readonly machine: string
   readonly why: string
   readonly hint?: string
 }
 
 /** What was found of one machine. */
-export interface Finding {
+export interface PlanPart {
   readonly changes?: readonly Change[]
   readonly drift?: readonly Drift[]
-  readonly matters?: readonly Matter[]
+  readonly issues?: readonly Issue[]
 }
 
 /** What the inventory wants and is not so yet, and what else was seen. */
@@ -73,7 +73,7 @@ export interface ChangePlan {
   readonly inventory: string
   readonly changes: readonly Change[]
   readonly drift: readonly Drift[]
-  readonly matters: readonly Matter[]
+  readonly issues: readonly Issue[]
   /** The machines that it says nothing of, since others were chosen. In the order of the inventory. */
   readonly leftOut?: readonly string[]
 }
@@ -84,14 +84,14 @@ export function narrowPlan(
   { machines }: Pick<Inventory, 'machines'>,
   chosen: ReadonlySet<string>,
 ): ChangePlan {
-  const { changes, drift, matters, leftOut: before = [] } = plan
+  const { changes, drift, issues, leftOut: before = [] } = plan
   const isChosen = ({ machine }: { readonly machine: string }): boolean => chosen.has(machine)
   const leftOut = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
   return {
     ...plan,
     changes: changes.filter(isChosen),
     drift: drift.filter(isChosen),
-    matters: matters.filter(isChosen),
+    issues: issues.filter(isChosen),
     ...(leftOut.length > 0 && { leftOut }),
   }
 }
@@ -136,8 +136,8 @@ export function parsePlan(text: string, file: string): ChangePlan {
     throw notPlan(messageOf(error))
   }
   if (plan?.version !== 1) throw notPlan('it has another format')
-  const { inventory, changes, drift, matters, leftOut } = plan
-  if (inventory === undefined || !changes || !drift || !matters) throw notPlan('parts are missing')
-  const parts = { inventory, changes, drift, matters, ...(leftOut && { leftOut }) }
+  const { inventory, changes, drift, issues, leftOut } = plan
+  if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
+  const parts = { inventory, changes, drift, issues, ...(leftOut && { leftOut }) }
   return { version: 1, ...parts }
 }

@@ -3,7 +3,7 @@ import type { Difference } from '../../drivers/update.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Change, Finding } from './change-plan.ts'
+import type { Change, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { planSevere } from './destructive-changes.ts'
 
@@ -23,13 +23,13 @@ export async function compareOptions(
   { driver: driverName, options: said = {}, host }: ReadyMachine,
   status: HostStatus,
 ): Promise<Comparison> {
-  const { reshape } = await context.loadDriver(driverName)
-  if (reshape === undefined) return { options: said, differences: [] }
+  const { update } = await context.loadDriver(driverName)
+  if (update === undefined) return { options: said, differences: [] }
   const definition = await context.driver(driverName)
   const shared = defaults[driverName] ?? {}
   const options = checkOptions(definition, said, shared)
   const call = { signal: context.signal, progress: () => {} }
-  const all = await reshape.compare(host, options, status, call)
+  const all = await update.compare(host, options, status, call)
   if (all.length === 0) return { options, differences: [] }
   const isMade = host.token !== undefined
   const fallbacks = new Set(
@@ -54,7 +54,7 @@ export async function planOptions(
   inventory: Inventory,
   machine: ReadyMachine,
   status: HostStatus,
-): Promise<Finding> {
+): Promise<PlanPart> {
   const { name, host } = machine
   const { differences } = await compareOptions(context, inventory, machine, status)
   const [inPlace, byNew] = [
@@ -77,8 +77,8 @@ export async function planOptions(
   const why = byNew.map(inWords).join(', ')
   if (host.token === undefined) {
     const hint = 'put its entry back as the host is: fleet did not make it, and does not replace it'
-    return { changes, matters: [{ machine: name, why: `only another host can have ${why}`, hint }] }
+    return { changes, issues: [{ machine: name, why: `only another host can have ${why}`, hint }] }
   }
-  const severe = planSevere(machine, { action: 'replace', why, options: optionsOf(byNew) })
-  return { ...severe, changes: [...changes, ...(severe.changes ?? [])] }
+  const destructive = planSevere(machine, { action: 'replace', why, options: optionsOf(byNew) })
+  return { ...destructive, changes: [...changes, ...(destructive.changes ?? [])] }
 }

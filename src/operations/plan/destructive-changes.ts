@@ -1,5 +1,5 @@
 import type { HostRecord, Machine } from '../../machine/machine.ts'
-import type { Change, ChangePlan, Finding } from './change-plan.ts'
+import type { Change, ChangePlan, PlanPart } from './change-plan.ts'
 
 /** Whether fleet made a host. What others made, an inventory must not switch off without a word from the person. */
 export const isOwnHost = ({ token }: Pick<HostRecord, 'token'>): boolean => token !== undefined
@@ -10,11 +10,11 @@ export const isOwnHost = ({ token }: Pick<HostRecord, 'token'>): boolean => toke
 export function planSevere(
   { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
   change: Pick<Change, 'why' | 'options'> & { readonly action: 'replace' | 'remove' },
-): Finding {
-  if (!isProtected) return { changes: [{ machine: name, severe: true, ...change }] }
+): PlanPart {
+  if (!isProtected) return { changes: [{ machine: name, destructive: true, ...change }] }
   const { action, why } = change
   return {
-    matters: [
+    issues: [
       {
         machine: name,
         why: `it would have to be ${action}d, and is protected: ${why}`,
@@ -25,8 +25,8 @@ export function planSevere(
 }
 
 /** The changes of a plan that take away a host, or switch off one that fleet did not make. */
-export const severeIn = ({ changes }: ChangePlan): readonly Change[] =>
-  changes.filter(({ severe = false }) => severe)
+export const destructiveIn = ({ changes }: ChangePlan): readonly Change[] =>
+  changes.filter(({ destructive = false }) => destructive)
 
 /**
  * What there is to do once a person has confirmed the severe changes of some machines: of a machine whose host goes nothing else, of
@@ -34,15 +34,18 @@ export const severeIn = ({ changes }: ChangePlan): readonly Change[] =>
  */
 export function agreedChanges(
   { changes }: ChangePlan,
-  mayGo: ReadonlySet<string>,
+  approved: ReadonlySet<string>,
 ): readonly Change[] {
   const going = new Set(
     changes
-      .filter(({ severe, action, machine }) => severe && action !== 'stop' && mayGo.has(machine))
+      .filter(
+        ({ destructive, action, machine }) =>
+          destructive && action !== 'stop' && approved.has(machine),
+      )
       .map(({ machine }) => machine),
   )
-  return changes.filter(({ machine, action, severe = false }) => {
-    if (going.has(machine)) return severe && action !== 'stop'
-    return !severe || mayGo.has(machine)
+  return changes.filter(({ machine, action, destructive = false }) => {
+    if (going.has(machine)) return destructive && action !== 'stop'
+    return !destructive || approved.has(machine)
   })
 }

@@ -2,26 +2,26 @@ import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { judgeEngine } from '../../provision/engine/upgrade.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Drift, Finding } from './change-plan.ts'
+import type { Drift, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
 import { planOperators } from './plan-unready.ts'
 import { probeHost } from '../adopt/probe-host.ts'
 
-/** What is remembered of a host and is another way now. */
+/** What is expected of a host and is another way now. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
   const { os, arch, engine } = observedFacts(probe)
   const seen = { address, os, arch, engine: engine ?? (host.engine && 'none answers') }
   return (['address', 'os', 'arch', 'engine'] as const).flatMap((field): Drift[] => {
-    const [remembered, now] = [host[field], seen[field]]
-    if (now === undefined || now === remembered) return []
-    return [{ machine: name, field, ...(remembered !== undefined && { remembered }), seen: now }]
+    const [expected, now] = [host[field], seen[field]]
+    if (now === undefined || now === expected) return []
+    return [{ machine: name, field, ...(expected !== undefined && { expected }), seen: now }]
   })
 }
 
 /** Another engine is wanted than is there: an upgrade, or something for the person. */
-function planEngineWish({ name, engine }: Machine, probe: HostProbe): Finding {
+function planEngineWish({ name, engine }: Machine, probe: HostProbe): PlanPart {
   const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
   switch (judged.kind) {
     case 'fits':
@@ -31,17 +31,17 @@ function planEngineWish({ name, engine }: Machine, probe: HostProbe): Finding {
       return { changes: [{ machine: name, action: 'engine', why }] }
     }
     case 'matter':
-      return { matters: [{ machine: name, why: judged.why, hint: judged.hint }] }
+      return { issues: [{ machine: name, why: judged.why, hint: judged.hint }] }
   }
 }
 
 /** Looks at a host that should run, at the address that its provider gives now. */
-export async function lookAtHost(
+export async function detectDrift(
   context: Context,
   inventory: Inventory,
   { host, ...machine }: ReadyMachine,
   address: string | undefined,
-): Promise<Finding> {
+): Promise<PlanPart> {
   const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
   const { signal } = context
   const transport = await context.connect(now)

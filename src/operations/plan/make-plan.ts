@@ -5,7 +5,7 @@ import { surplusTo } from '../../machine/profiles.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { type ProviderAnswer, askProviders } from '../machine/ask-providers.ts'
-import type { Change, ChangePlan, Drift, Finding, Matter } from './change-plan.ts'
+import type { Change, ChangePlan, Drift, PlanPart, Issue } from './change-plan.ts'
 import { digestInventory, narrowPlan } from './change-plan.ts'
 import { findOrphans } from '../machine/collect-garbage.ts'
 import { isRemovalBegunHere } from './begun-removal.ts'
@@ -13,7 +13,7 @@ import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
-import { lookAtHost } from './detect-drift.ts'
+import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
 import { isOwnHost, planSevere } from './destructive-changes.ts'
 
@@ -32,7 +32,7 @@ export interface PlanOptions {
 const concurrency = 128
 
 /** Of a host that fleet did not make, the entry says where it is; somebody may have changed that since. */
-function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matter[] {
+function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issue[] {
   const said = options?.['address']
   if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
   return [
@@ -45,10 +45,10 @@ function findAddressMatter({ name, options, host }: ReadyMachine): readonly Matt
 }
 
 /** All that several looks found, in their order. */
-const joinFindings = (...findings: readonly Finding[]): Required<Finding> => ({
+const joinFindings = (...findings: readonly PlanPart[]): Required<PlanPart> => ({
   changes: findings.flatMap(({ changes = [] }) => changes),
   drift: findings.flatMap(({ drift = [] }) => drift),
-  matters: findings.flatMap(({ matters = [] }) => matters),
+  issues: findings.flatMap(({ issues = [] }) => issues),
 })
 
 /** A host that is to be switched, where its driver can. */
@@ -57,19 +57,19 @@ async function planPower(
   { name, driver, host }: ReadyMachine,
   action: 'start' | 'stop',
   why: string,
-): Promise<Finding> {
+): Promise<PlanPart> {
   const { power } = await context.loadDriver(driver)
-  if (power === undefined) return { matters: [{ machine: name, why }] }
-  const severe = action === 'stop' && !isOwnHost(host)
-  return { changes: [{ machine: name, action, why, ...(severe && { severe }) }] }
+  if (power === undefined) return { issues: [{ machine: name, why }] }
+  const destructive = action === 'stop' && !isOwnHost(host)
+  return { changes: [{ machine: name, action, why, ...(destructive && { destructive }) }] }
 }
 
 /** Where the provider says that a host is elsewhere than on record, and nobody connects to it. */
 function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
-  const { address: remembered } = host
-  if (address === undefined || address === remembered) return []
+  const { address: expected } = host
+  if (address === undefined || address === expected) return []
   const drift: Drift = { machine: name, field: 'address', seen: address }
-  return [{ ...drift, ...(remembered !== undefined && { remembered }) }]
+  return [{ ...drift, ...(expected !== undefined && { expected }) }]
 }
 
 /** Compares the entry, the record and the world, for a machine whose host is there. */
@@ -79,7 +79,7 @@ async function examineHost(
   machine: ReadyMachine,
   status: ProviderAnswer,
   { providersOnly = false }: PlanOptions,
-): Promise<Finding> {
+): Promise<PlanPart> {
   const { name, stopped = false } = machine
   switch (status.state) {
     case 'paused':
@@ -95,7 +95,7 @@ async function examineHost(
         return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
       }
       return {
-        matters: [
+        issues: [
           {
             machine: name,
             why: 'its host does not exist any more',
@@ -105,35 +105,35 @@ async function examineHost(
       }
     case 'starting':
     case 'stopping':
-      return { matters: [{ machine: name, why: `it is ${status.state}` }] }
+      return { issues: [{ machine: name, why: `it is ${status.state}` }] }
     case 'unasked': {
       const { why } = status
-      const matters = [
+      const issues = [
         ...(why === undefined ? [] : [{ machine: name, why }]),
         ...findAddressMatter(machine),
       ]
-      if (providersOnly) return { matters }
-      return joinFindings({ matters }, await lookAtHost(context, inventory, machine, undefined))
+      if (providersOnly) return { issues }
+      return joinFindings({ issues }, await detectDrift(context, inventory, machine, undefined))
     }
     case 'running':
     case 'unknown': {
       const { address } = status
       const options =
         status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
-      const told = { matters: findAddressMatter(machine) }
+      const told = { issues: findAddressMatter(machine) }
       if (stopped && status.state === 'running') {
         const why = 'it is to be stopped, and runs'
         return joinFindings(told, options, await planPower(context, machine, 'stop', why))
       }
       if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
       // First what needs a connection: options may stop the host.
-      return joinFindings(told, await lookAtHost(context, inventory, machine, address), options)
+      return joinFindings(told, await detectDrift(context, inventory, machine, address), options)
     }
   }
 }
 
 /** A failure for a person to see to. */
-const matterOf = (machine: string, error: unknown): Matter => ({
+const matterOf = (machine: string, error: unknown): Issue => ({
   machine,
   why: messageOf(error),
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
@@ -146,10 +146,10 @@ async function examine(
   machine: Machine,
   ask: ReturnType<typeof askProviders>,
   options: PlanOptions,
-): Promise<Finding> {
+): Promise<PlanPart> {
   const { host } = machine
   const surplus = surplusTo(inventory.profiles, machine)
-  const isGoing = host?.phase === 'removing' && host.renewing !== true
+  const isGoing = host?.phase === 'removing' && host.replacing !== true
   if (surplus !== undefined && !isGoing) {
     const why = `profile ${surplus.profile} has count: ${surplus.count}`
     return planSevere(machine, { action: 'remove', why })
@@ -175,8 +175,8 @@ async function withGrants(
   context: Context,
   inventory: Inventory,
   machine: Machine,
-  finding: Finding,
-): Promise<Finding> {
+  finding: PlanPart,
+): Promise<PlanPart> {
   if (finding.changes === undefined) return finding
   const changes = finding.changes.map(async (change): Promise<Change> => {
     const grants = await grantsOfChange(context, inventory, machine, change)
@@ -186,7 +186,7 @@ async function withGrants(
 }
 
 /** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
-async function orphanMatters(context: Context, progress: Progress): Promise<readonly Matter[]> {
+async function orphanMatters(context: Context, progress: Progress): Promise<readonly Issue[]> {
   try {
     const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
     return [
@@ -221,11 +221,11 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const { progress, timeoutMs } = options
   const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
   orphans.catch(() => {}) // told below, unless the rest fails before
-  const findings = new Map<string, Finding>()
+  const findings = new Map<string, PlanPart>()
   progress('compare the inventory with the world')
   const { signal, clock } = context
   const timeLimit = { ms: timeoutMs, clock }
-  const work = async (machine: Machine, stop: AbortSignal): Promise<Finding> => {
+  const work = async (machine: Machine, stop: AbortSignal): Promise<PlanPart> => {
     const stoppable = { ...context, signal: stop }
     const finding = await examine(stoppable, inventory, machine, ask, options)
     return withGrants(stoppable, inventory, machine, finding)
@@ -234,7 +234,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     const { name } = outcome.machine
     findings.set(
       name,
-      'error' in outcome ? { matters: [matterOf(name, outcome.error)] } : outcome.value,
+      'error' in outcome ? { issues: [matterOf(name, outcome.error)] } : outcome.value,
     )
     progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
   }
@@ -243,7 +243,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     version: 1,
     inventory: digestInventory(inventory),
     ...all,
-    matters: [...all.matters, ...(await orphans)],
+    issues: [...all.issues, ...(await orphans)],
   }
   return chosen === undefined ? plan : narrowPlan(plan, inventory, chosen)
 }

@@ -1,8 +1,8 @@
 import { type Machine, beginCommand, lacksAddress } from '../../machine/machine.ts'
 import { wantedBy } from '../../machine/profiles.ts'
-import type { KeysThere, LetIn } from '../../provision/host/authorized-keys.ts'
+import type { KeysThere, AuthorizedKey } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Change, Finding } from './change-plan.ts'
+import type { Change, PlanPart } from './change-plan.ts'
 import { planSevere } from './destructive-changes.ts'
 import { operatorsOf } from '../operators/install-operator-keys.ts'
 
@@ -19,7 +19,7 @@ export function planUnready(
   inventory: Inventory,
   machine: Machine,
   { makesHosts, isBegunHere }: UnreadyFacts,
-): Finding {
+): PlanPart {
   const { name, host } = machine
   if (host?.phase === 'removing') return endRemoval(machine, isBegunHere)
   const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
@@ -29,7 +29,7 @@ export function planUnready(
   const why = host === undefined ? isNew : 'its creation was begun and cut short'
   if (lacksAddress(machine)) {
     return {
-      matters: [{ machine: name, why: `${why}: nothing says where`, hint: beginCommand(machine) }],
+      issues: [{ machine: name, why: `${why}: nothing says where`, hint: beginCommand(machine) }],
     }
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
@@ -39,9 +39,9 @@ export function planUnready(
 }
 
 /** A host that is half gone. Where it was begun here, the person has agreed to that; else it is asked about as any removal. */
-function endRemoval(machine: Machine, isBegunHere: boolean): Finding {
+function endRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
-  const isReplaced = host?.renewing === true
+  const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
   const begun = `its ${isReplaced ? 'replacement' : 'removal'} was begun`
   if (!isBegunHere) {
@@ -49,16 +49,16 @@ function endRemoval(machine: Machine, isBegunHere: boolean): Finding {
   }
   const why = `${begun} and cut short`
   if (!isProtected) return { changes: [{ machine: name, action, why }] }
-  return { matters: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
+  return { issues: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
 }
 
-const lacks = (some: readonly LetIn[], key: string): boolean =>
+const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
   !some.some((other) => other.key === key)
 
 /** The change that makes a host let in whom it should; none where it does. */
 export function planOperators(
   { name }: Machine,
-  wanted: readonly LetIn[],
+  wanted: readonly AuthorizedKey[],
   { block, outside }: KeysThere,
 ): readonly Change[] {
   const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `let in ${one.name}`)

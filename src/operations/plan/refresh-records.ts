@@ -18,7 +18,7 @@ export async function refreshRecords(
     await store.update(name as MachineName, (entry) => {
       const { host } = entry ?? {}
       if (entry === undefined || host === undefined) return entry
-      const now = drifts.filter(({ field, remembered }) => host[field] === remembered)
+      const now = drifts.filter(({ field, expected }) => host[field] === expected)
       written.push(...now)
       const facts = Object.fromEntries(now.map(({ field, seen }) => [field, seen]))
       return { ...entry, host: { ...host, ...facts } }

@@ -26,8 +26,8 @@ export async function reshapeMachine(
   const { name, driver: driverName, stopped = false } = machine
   const host = hostOf(machine)
   const driver = await context.loadDriver(driverName)
-  const { reshape } = driver
-  if (reshape === undefined) {
+  const { update } = driver
+  if (update === undefined) {
     throw new UserError('unsupported', `the driver ${driverName} changes no host in place`, {
       machine: name,
     })
@@ -49,7 +49,7 @@ export async function reshapeMachine(
     calls.progress(step, detail)
   }
   if (stops) await switchPower(context, machine, 'stop', calls)
-  const remembered = await reshape
+  const expected = await update
     .change(host, { options, only }, { ...calls, progress })
     .catch(async (error: unknown) => {
       const wasStopped = stops && status.state === 'running'
@@ -60,10 +60,10 @@ export async function reshapeMachine(
   const now: ReadyMachine =
     stops && !stopped ? await switchPower(context, ready, 'start', calls) : ready
   const runs = stops ? !stopped : status.state === 'running'
-  if (runs && reshape.disks.some((option) => only.has(option))) {
+  if (runs && update.disks.some((option) => only.has(option))) {
     await growDisk(context, now, calls.progress)
   }
-  await remember(context, ready, remembered)
+  await remember(context, ready, expected)
 }
 
 /** Starts a host that was stopped for a change which failed. Gives the failure, which says whether the host runs. */
@@ -102,13 +102,13 @@ async function startAgain(
 export async function remember(
   context: Context,
   { name, host: { token, id } }: ReadyMachine,
-  remembered: Readonly<Record<string, string | undefined>>,
+  expected: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
   const store = await context.inventory()
   await store.update(name, (entry) => {
     if (entry?.host === undefined || entry.host.token !== token || entry.host.id !== id)
       return entry
-    const resources = mergeNotes(entry.host.resources, remembered)
+    const resources = mergeNotes(entry.host.resources, expected)
     return { ...entry, host: { ...entry.host, resources } }
   })
 }

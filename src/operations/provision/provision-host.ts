@@ -10,7 +10,7 @@ import { exitCodeOf } from '../../transport/exit-code.ts'
 import type { RunningCommand } from '../../transport/transport.ts'
 import type { Progress } from '../context.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
-import { waitForFirstBoot } from '../create/wait-until-ready.ts'
+import { waitForCloudInit } from '../create/wait-until-ready.ts'
 
 /** How much of a failed step's output its error quotes. */
 const quotedLines = 15
@@ -43,7 +43,7 @@ export async function provisionHost(
   aims: EngineAims = {},
 ): Promise<ProvisionedHost> {
   const { machine } = target
-  const { probe: before } = await waitForFirstBoot(target, progress)
+  const { probe: before } = await waitForCloudInit(target, progress)
   const plan = planEngine(before, wish, aims)
   if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
   if (!(await approve(plan))) {

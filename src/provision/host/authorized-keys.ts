@@ -1,7 +1,7 @@
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A key to let in, `TYPE BASE64`, and who holds it. */
-export interface LetIn {
+export interface AuthorizedKey {
   readonly name: string
   readonly key: string
 }
@@ -9,7 +9,7 @@ export interface LetIn {
 /** What a host lets in, as far as it concerns the operators of a fleet. */
 export interface KeysThere {
   /** The keys in the fleet's block. */
-  readonly block: readonly LetIn[]
+  readonly block: readonly AuthorizedKey[]
   /** Those of them that other lines let in too, such as what cloud-init or a person wrote. */
   readonly outside: ReadonlySet<string>
 }
@@ -87,7 +87,7 @@ export function parseLetIn(printed: string): KeysThere {
 /** What a host is to let in. */
 export interface LetInChange {
   /** All that the fleet's block is to have. */
-  readonly keys: readonly LetIn[]
+  readonly keys: readonly AuthorizedKey[]
   /** Keys that no line outside of any fleet's block is to let in any more, `TYPE BASE64`. */
   readonly revoked?: readonly string[]
 }
@@ -95,9 +95,9 @@ export interface LetInChange {
 /**
  * Makes the block of the fleet of this id have these keys, or go, and takes away lines elsewhere that let revoked keys in,
  * in one rename for each file; every other line stays, the blocks of other fleets too. What was there before is kept
- * beside, for {@link undoLetIn}, until {@link keepLetIn}. A block that lost its end is taken for other lines. For `sh`.
+ * beside, for {@link rollbackAuthorizedKeys}, until {@link commitAuthorizedKeys}. A block that lost its end is taken for other lines. For `sh`.
  */
-export function letIn(fleet: string, { keys, revoked = [] }: LetInChange): string {
+export function installAuthorizedKeys(fleet: string, { keys, revoked = [] }: LetInChange): string {
   const lines = keys.map(({ key, name }) => `${key} ${name}`)
   const [begin, end] = markersOf(fleet)
   const block = keys.length === 0 ? [] : [begin, ...lines, end]
@@ -142,11 +142,11 @@ fi
 `
 }
 
-/** Brings back what {@link letIn} changed. For `sh`. */
-export const undoLetIn = (fleet: string): string => String.raw`${locate(fleet)}
+/** Brings back what {@link installAuthorizedKeys} changed. For `sh`. */
+export const rollbackAuthorizedKeys = (fleet: string): string => String.raw`${locate(fleet)}
 for one in "$file" "$second"; do [ ! -f "$one.fleet-before" ] || mv "$one.fleet-before" "$one"; done
 `
 
-/** Makes what {@link letIn} changed last. For `sh`. */
-export const keepLetIn = (fleet: string): string =>
+/** Makes what {@link installAuthorizedKeys} changed last. For `sh`. */
+export const commitAuthorizedKeys = (fleet: string): string =>
   `${locate(fleet)}rm -f "$file.fleet-before" "$second.fleet-before"\n`

@@ -6,7 +6,7 @@ import type { MergedLines, Versions } from './git.ts'
 import type { Section } from './blocks.ts'
 import { parseInventoryDocument } from '../inventory/document.ts'
 import { editInventory } from '../yaml/edit-entry.ts'
-import { mergeValues, onlyLookedAgain } from './merge-values.ts'
+import { mergeValues, onlyVolatile } from './merge-values.ts'
 import { tidyEntry } from '../yaml/normalize-entry.ts'
 
 /** Merges texts line by line, as git does. */
@@ -98,7 +98,7 @@ const withoutTime = (entry: SaidEntry | undefined): unknown => {
 
 /** Machines that both sides added are the same if only the time of that differs, and what is looked up again. */
 const sameAddition = ({ base, ours, theirs }: EntrySides): boolean =>
-  base === undefined && onlyLookedAgain(withoutTime(ours), withoutTime(theirs))
+  base === undefined && onlyVolatile(withoutTime(ours), withoutTime(theirs))
 
 /** Merges an entry that both sides changed, added, or changed and removed. */
 async function mergeBoth(
@@ -110,7 +110,7 @@ async function mergeBoth(
   const markers = withMarkers(sides)
   if (ours === undefined || theirs === undefined) {
     const kept = ours ?? theirs
-    if (onlyLookedAgain(base?.data, kept?.data)) return { text: undefined }
+    if (onlyVolatile(base?.data, kept?.data)) return { text: undefined }
     return { text: markers, conflict: `one side removed ${name}, and the other changed it` }
   }
   if (sameAddition(sides)) return { text: ours.text }

@@ -50,7 +50,7 @@ export function mergeValues(
 }
 
 /** Whether a side changed nothing but facts of the host that are looked up again anyway. */
-export const onlyLookedAgain = (before: unknown, after: unknown): boolean => {
+export const onlyVolatile = (before: unknown, after: unknown): boolean => {
   const [a, b] = [before, after].map((value) => ({
     ...(value as Values),
     host: withoutFacts(valueOf(value, 'host')),

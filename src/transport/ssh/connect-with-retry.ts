@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import { connectTcp } from './connect-tcp.ts'
 import { type Endpoint, type Failure, explainFailure } from './failure.ts'
-import { type Handshake, HandshakeError, shakeHands } from './handshake.ts'
+import { type Handshake, HandshakeError, handshake } from './handshake.ts'
 import type { Transport } from '../transport.ts'
 
 /** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
@@ -47,11 +47,11 @@ const failureOf = (error: unknown): Failure =>
   error instanceof HandshakeError ? error : { stage: 'connecting', error }
 
 /** Connects; again after a moment where a busy sshd hangs up. Throws what is to be told to a person. */
-export async function connectPatiently(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
+export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   for (let tries = 0; ; tries += 1) {
     try {
       const stream = await openStream(attempt, signal)
-      return { stream, client: await shakeHands(stream, { ...attempt.handshake(), signal }) }
+      return { stream, client: await handshake(stream, { ...attempt.handshake(), signal }) }
     } catch (error) {
       attempt.caller?.throwIfAborted()
       const failure = failureOf(error)

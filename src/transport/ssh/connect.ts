@@ -2,7 +2,7 @@ import { startDeadline } from './connect-deadline.ts'
 import { findRevokedKeys } from './keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
 import { type Prompt, logIn } from './authentication.ts'
-import { connectPatiently } from './connect-with-retry.ts'
+import { connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
 import {
   HostKeyChanged,
@@ -57,14 +57,14 @@ const defaultConnectTimeoutMs = 10_000
 
 function openTransport(link: Link): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
-  const eagerness = answerEagerly(link)
+  const flush = answerEagerly(link)
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
     const slot = await takeSlot(options.signal)
     try {
       options.signal?.throwIfAborted()
       const session = await startCommand(link, command, options)
-      eagerness.end()
+      flush.end()
       void session.over.then(() => slot.give())
       return session.command
     } catch (error) {
@@ -77,7 +77,7 @@ function openTransport(link: Link): Transport {
   return {
     exec,
     async dial(address) {
-      if (eagerness.begin()) exec(['true']).catch(() => {}) // a host without sessions may still forward
+      if (flush.begin()) exec(['true']).catch(() => {}) // a host without sessions may still forward
       return await openSocket(link, address)
     },
     lost: link.lost,
@@ -129,7 +129,7 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     return undefined
   }
   const attempt = { endpoint: target, via: target.via, handshake, judge, caller }
-  const { client, stream } = await connectPatiently(attempt, deadline.signal)
+  const { client, stream } = await connectWithRetry(attempt, deadline.signal)
   return openTransport(watchLink(client, stream, target))
 }
 
@@ -154,7 +154,7 @@ export async function scanHostKey(
   const endpoint = { machine: address, address, port, user: '', isNew: true }
   const attempt = { endpoint, via, handshake: showKey, judge: keyShown, caller }
   try {
-    await connectPatiently(attempt, deadline.signal)
+    await connectWithRetry(attempt, deadline.signal)
   } catch (error) {
     if (error instanceof HostKeyRefused) return error.hostKey
     throw error

@@ -1,7 +1,7 @@
 import type { Link } from './link.ts'
 
 /** Keeps sshd from waiting for acknowledgements. */
-export interface Eagerness {
+export interface Flush {
   /** Whether a command is needed to end the waiting; true once at most. */
   begin(): boolean
   /** A command runs: sshd waits no longer. */
@@ -15,9 +15,9 @@ export interface Eagerness {
  * connection that begins with a forwarded socket runs `true` beside it. Measured: the first HTTP request
  * over a new connection takes 3 ms, and 45 ms without; with `true` alone still 45 ms in half of the cases.
  */
-export function answerEagerly({ stream, nudge }: Link): Eagerness {
+export function answerEagerly({ stream, flush }: Link): Flush {
   let begun = false
-  stream.on('data', nudge)
+  stream.on('data', flush)
   return {
     begin() {
       const first = !begun
@@ -26,7 +26,7 @@ export function answerEagerly({ stream, nudge }: Link): Eagerness {
     },
     end() {
       begun = true
-      stream.off('data', nudge)
+      stream.off('data', flush)
     },
   }
 }

@@ -7,10 +7,10 @@ interface Address {
 }
 
 /** The name of the gate before an sshd. */
-export const gateOf = ({ address, port = 22 }: Address): string => `${address} ${port}`
+export const limiterKey = ({ address, port = 22 }: Address): string => `${address} ${port}`
 
 /** Lets a number of holders in at a time, for each name; the others wait in the order they came. */
-export function createGates(limit: number): (name: string) => Promise<() => void> {
+export function createHandshakeLimiter(limit: number): (name: string) => Promise<() => void> {
   const gates = new Map<string, { held: number; readonly waiting: (() => void)[] }>()
   return async (name) => {
     const gate = gates.get(name) ?? { held: 0, waiting: [] }

@@ -100,7 +100,7 @@ export class HandshakeError extends Error implements Failure {
 }
 
 /** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
-export function shakeHands(stream: Duplex, handshake: Handshake): Promise<Client> {
+export function handshake(stream: Duplex, handshake: Handshake): Promise<Client> {
   const { user, pinned, verify, greeted, logIn, onBanner, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'

@@ -20,7 +20,7 @@ export interface Link extends AsyncDisposable {
   /** Why the link is no more; undefined while it is up. */
   readonly ended: () => Error | undefined
   /** Sends a request that does nothing: to cancel a forwarding that is not (RFC 4254 7.1). */
-  readonly nudge: () => void
+  readonly flush: () => void
   /** Resolves once the host has dealt with all that was sent before, or is lost. */
   readonly settled: () => Promise<void>
 }
@@ -63,7 +63,7 @@ export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): L
     endpoint,
     lost,
     ended: () => ended,
-    nudge() {
+    flush() {
       if (!ended && stream.writable) client.unforwardIn('127.0.0.1', 1)
     },
     settled: () =>

@@ -1,15 +1,15 @@
 import { watchGoingOn } from './running-tasks.ts'
 import type { Io } from '../io.ts'
-import { type Course, type ProgressView, secondsSince } from './progress.ts'
+import { type Task, type ProgressView, secondsSince } from './progress.ts'
 import { oneLine } from '../visible.ts'
 
-const stepText = ({ subject, step }: Course): string =>
+const stepText = ({ subject, step }: Task): string =>
   `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${oneLine(step.detail)}`}`
 
 /** A line for each step, for logs and pipes: none of them is silent for long. */
 export function openLines({ stderr }: Io, { many }: { many: boolean }): ProgressView {
   const write = (line: string) => stderr.write(`${line}\n`)
-  const writeCurrent = (course: Course) =>
+  const writeCurrent = (course: Task) =>
     write(`${stepText(course)} (${secondsSince(course.step?.began ?? course.began)}s)`)
   const goingOn = watchGoingOn(writeCurrent, { news: false })
   return {

@@ -3,7 +3,7 @@ import { createLogUpdate } from 'log-update'
 import stringWidth from 'string-width'
 import { colorsOf } from '../color.ts'
 import type { Io } from '../io.ts'
-import { type Course, type ProgressView, secondsSince } from './progress.ts'
+import { type Task, type ProgressView, secondsSince } from './progress.ts'
 import { type Text, render, compose } from '../styled.ts'
 import { oneLine } from '../visible.ts'
 
@@ -25,7 +25,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const many = subjects.length > 1
   const labelWidth = Math.max(...subjects.map((subject) => stringWidth(subject))) + 1
   const draw = createLogUpdate(stderr.raw as NodeJS.WriteStream)
-  const courses = new Set<Course>()
+  const courses = new Set<Task>()
   const kept: string[] = []
   let isHidden = false
   let frame = 0
@@ -38,7 +38,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     return `${render(mark)} ${cliTruncate(words, room)}${render(dim(time))}`
   }
 
-  function lineOf({ subject, step }: Course): string[] {
+  function lineOf({ subject, step }: Task): string[] {
     if (step === undefined) return []
     const detail = step.detail === undefined ? '' : dim(`: ${oneLine(step.detail)}`)
     const mark = cyan(frames[frame % frames.length] ?? '')

@@ -12,7 +12,7 @@ interface Step {
 }
 
 /** How far the work on one subject is, a machine for instance. */
-export interface Course {
+export interface Task {
   readonly subject: string
   readonly began: number
   step: Step | undefined
@@ -22,14 +22,14 @@ export interface Course {
 /** Shows courses on stderr, in one form. */
 export interface ProgressView extends Disposable {
   /** A new step is under way. */
-  began(course: Course, step: Step): void
+  began(course: Task, step: Step): void
   /** The step has another detail. */
-  renewed(course: Course): void
+  renewed(course: Task): void
   /** A step ended, after so many seconds. */
-  passed(course: Course, step: string, seconds: number): void
-  ended(course: Course): void
+  passed(course: Task, step: string, seconds: number): void
+  ended(course: Task): void
   /** It failed at the step that is under way. */
-  failed(course: Course): void
+  failed(course: Task): void
 }
 
 /** Shows the work on one subject or on several at once. */
@@ -47,7 +47,7 @@ async function follow<T>(
   subject: string,
   work: (report: ReportStep) => Promise<T>,
 ): Promise<T> {
-  const course: Course = { subject, began: performance.now(), step: undefined, past: [] }
+  const course: Task = { subject, began: performance.now(), step: undefined, past: [] }
   let isOver = false
   const endStep = () => {
     const { step } = course

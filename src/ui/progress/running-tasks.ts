@@ -1,4 +1,4 @@
-import type { Course } from './progress.ts'
+import type { Task } from './progress.ts'
 
 /** How long a step may go on before it is told again, in milliseconds. */
 const silence = 10_000
@@ -7,19 +7,22 @@ const silence = 10_000
 const newsInterval = 1000
 
 /** Tells of steps that go on, for forms of output that tell and do not redraw. */
-export interface GoingOn extends Disposable {
+export interface RunningTasks extends Disposable {
   /** The course has been told of just now. */
-  told(course: Course): void
-  over(course: Course): void
+  told(course: Task): void
+  over(course: Task): void
 }
 
 /**
  * Calls `tell` for each course that nothing was told of for ten seconds, and where `news` are wanted for one whose
  * detail is another, at most once a second.
  */
-export function watchGoingOn(tell: (course: Course) => void, { news }: { news: boolean }): GoingOn {
-  const courses = new Map<Course, { at: number; detail: string | undefined }>()
-  const told = (course: Course) =>
+export function watchGoingOn(
+  tell: (course: Task) => void,
+  { news }: { news: boolean },
+): RunningTasks {
+  const courses = new Map<Task, { at: number; detail: string | undefined }>()
+  const told = (course: Task) =>
     void courses.set(course, { at: performance.now(), detail: course.step?.detail })
   const timer = setInterval(() => {
     for (const [course, last] of courses) {

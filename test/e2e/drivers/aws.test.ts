@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(planned.code).toBe(2)
     expect(JSON.parse(planned.stdout)).toMatchObject({
       changes: [{ machine: 'web-1', action: 'create' }],
-      matters: [],
+      issues: [],
     })
     await isEmpty()
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })

@@ -66,7 +66,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
         { machine: 'web-2', action: 'adopt' },
       ],
       drift: [],
-      matters: [],
+      issues: [],
     })
     const applied = await ana.fleet(['apply', '--plan', 'plan.json', '--yes', '--accept-new'])
     expect(applied).toMatchObject({ code: 0 })

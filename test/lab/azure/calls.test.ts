@@ -66,13 +66,13 @@ test.each([
     const byName = new Map(attempts.map(({ name, record }) => [name, record]))
     const seen = await driver.observe(byName, seat.call())
     await each(attempts, async ({ name, record, options }) =>
-      driver.reshape?.compare(record, options, seen.get(name) ?? { state: 'unknown' }, seat.call()),
+      driver.update?.compare(record, options, seen.get(name) ?? { state: 'unknown' }, seat.call()),
     )
     await driver.lifecycle?.list({ id: fleetId, options: [{}] }, seat.call())
   })
   const resize = await callsOf(() =>
     each(hosts, async (host) =>
-      driver.reshape?.compare(
+      driver.update?.compare(
         host,
         seat.options({ resourceGroup, size: 'Standard_D2s_v5' }),
         { state: 'running' },

@@ -167,13 +167,13 @@ describe('a host in a group of its own', () => {
   })
 
   test('is opened to another address beside it, as fleet allow asks for', async () => {
-    const { sshAccess, reshape } = seat.driver
+    const { sshAccess, update } = seat.driver
     const host = await seat.attempt(newAttempt(seat.options()))
     expect(await sshAccess?.allowed(host)).toEqual(['198.51.100.7/32'])
     expect(await sshAccess?.caller(host, seat.call())).toEqual(['198.51.100.7/32'])
     const sshCidr = '198.51.100.7/32,192.0.2.9/32'
     const wish = { options: seat.options({ sshCidr }), only: new Set(['sshCidr']) }
-    expect(await reshape?.change(host, wish, seat.call())).toMatchObject({ sshCidr })
+    expect(await update?.change(host, wish, seat.call())).toMatchObject({ sshCidr })
     expect(sent('networkSecurityGroups')).toMatchObject({
       properties: {
         securityRules: [{ name: 'ssh', properties: { sourceAddressPrefixes: sshCidr.split(',') } }],
@@ -415,7 +415,7 @@ async function makeTheirs(): Promise<{ id: string; name: string; group: string }
 
 /** Asks for a host by its id. */
 const recall = (id: string, options: Record<string, unknown> = {}) =>
-  seat.driver.recall?.(id, options, seat.call()) ?? Promise.reject(new Error('it cannot'))
+  seat.driver.describeExisting?.(id, options, seat.call()) ?? Promise.reject(new Error('it cannot'))
 
 describe('a host that somebody else made', () => {
   test('is found by its id, in any case, and by its group and name', async () => {
@@ -494,7 +494,7 @@ describe('a host that somebody else made', () => {
     }
     const options = seat.options({ ...wanted, user: 'ana' })
     const compare = async () =>
-      driver.reshape?.compare(host, options, { state: 'running' }, seat.call())
+      driver.update?.compare(host, options, { state: 'running' }, seat.call())
     expect(await compare()).toMatchObject([
       { option: 'size', how: 'stop' },
       { option: 'disk', how: 'stop', to: '64' },
@@ -504,7 +504,7 @@ describe('a host that somebody else made', () => {
     ])
     await driver.power?.stop(host, seat.call())
     const only = new Set(['disk', 'size', 'tags'])
-    await driver.reshape?.change(host, { options, only }, seat.call())
+    await driver.update?.change(host, { options, only }, seat.call())
     expect(disk.body.properties['diskSizeGB']).toBe(30)
     expect(store.resources.get(theirs.toLowerCase())?.body.properties['diskSizeGB']).toBe(64)
     const tagged = resourcesOf(store).filter(({ body }) => body.tags?.['team'] === 'red')

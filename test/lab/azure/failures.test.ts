@@ -374,7 +374,7 @@ describe('a creation that was refused', () => {
     expect(machine()).toMatchObject(expected)
     const begunThere = other['location'] === undefined ? [] : bodies()
     expect(begunThere.filter(({ location }) => location === 'westeurope')).toEqual([])
-    const made = await seat.driver.reshape?.compare(
+    const made = await seat.driver.update?.compare(
       again.record,
       again.options,
       { state: 'running' },
@@ -480,7 +480,7 @@ describe('a role on resource groups alone', () => {
     expect(found?.map(({ machine: name }) => name)).toEqual(['web-2'])
     const options = seat.options({ ...given, size: 'Standard_B2als_v2' })
     expect(
-      await by.reshape?.compare(host, options, { state: 'running' }, seat.call()),
+      await by.update?.compare(host, options, { state: 'running' }, seat.call()),
     ).toMatchObject([{ option: 'size', how: 'replace', why: 'Standard_B2als_v2 is x64' }])
     await by.lifecycle?.remove(host, seat.call())
     azure.onlyGroups = undefined

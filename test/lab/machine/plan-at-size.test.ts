@@ -34,7 +34,7 @@ test('a plan of a thousand machines in three regions asks EC2 once for each, and
   await plan() // loads the code of EC2
   ec2.asked.length = 0
   const { value: made, took } = await plan()
-  expect(made).toMatchObject({ changes: [], drift: [], matters: [] })
+  expect(made).toMatchObject({ changes: [], drift: [], issues: [] })
   const questions = ec2.asked.filter(({ action }) => action === 'DescribeInstances')
   const observed = questions.filter(({ filters }) => !filters.includes('tag:fleet:id'))
   expect(observed.map(({ region }) => region).sort()).toEqual([

@@ -171,8 +171,8 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     const seen = () => on(guest, 'sh', '-c', script)
     const wanted = { ...options, cpus: 2, memory: 256, disk: 2 }
     const change = (only: readonly string[], to: QemuOptions) =>
-      driver.reshape?.change(record, { options: to, only: new Set(only) }, call)
-    const found = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+      driver.update?.change(record, { options: to, only: new Set(only) }, call)
+    const found = await driver.update?.compare(record, wanted, { state: 'running' }, call)
     expect(found).toEqual([
       { option: 'cpus', from: '1', to: '2', how: 'stop' },
       { option: 'memory', from: '128', to: '256', how: 'stop' },
@@ -185,7 +185,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(await state(record)).toBe('stopped')
     await driver.power?.start(record, call)
     expect(await seen()).toBe('1\n6291456')
-    const smaller = await driver.reshape?.compare(record, wanted, { state: 'running' }, call)
+    const smaller = await driver.update?.compare(record, wanted, { state: 'running' }, call)
     expect(smaller).toMatchObject([{ option: 'disk', from: '3', to: '2', how: 'replace' }])
     await remove(record)
   })

@@ -188,12 +188,12 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
       const statuses = await driver.observe(new Map([['m' as MachineName, host]]), quietCall)
       const [status] = [...statuses.values()]
       if (status === undefined) throw new Error('no status')
-      return driver.reshape?.compare(host, options, status, quietCall)
+      return driver.update?.compare(host, options, status, quietCall)
     }
     const found = (await differences(record))?.map(({ option, how }) => [option, how]) ?? []
     expect(found).toEqual(['cpus', 'memory', 'disk', 'shares'].map((option) => [option, 'stop']))
     const only = new Set(found.map(([option = '']) => option))
-    const made = await driver.reshape?.change(record, { options, only }, quietCall)
+    const made = await driver.update?.change(record, { options, only }, quietCall)
     expect(made).toEqual({ disk: '2' })
     const resources = { ...record.resources, disk: '2' }
     expect(await differences({ ...record, resources })).toEqual([])

@@ -1,5 +1,5 @@
-import type { Call, Driver, HostPlan, HostWish, Resources } from '../../../src/drivers/driver.ts'
-import { azureTempo, type Tempo } from '../../../src/drivers/azure/api/azure-api.ts'
+import type { Call, Driver, HostPlan, HostSpec, DriverState } from '../../../src/drivers/driver.ts'
+import { azureTempo, type Timeouts } from '../../../src/drivers/azure/api/azure-api.ts'
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
 import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
@@ -9,7 +9,7 @@ import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } fr
 import { trustAuthority } from '../certificates.ts'
 
 /** Waits that suit a stand-in. */
-const quick: Tempo = {
+const quick: Timeouts = {
   ...azureTempo,
   requestTimeoutMs: 5000,
   pollMs: 10,
@@ -37,7 +37,7 @@ export interface DriverSeat extends AsyncDisposable {
   call(signal?: AbortSignal): Call
   options(given?: Partial<Record<string, unknown>>): AzureOptions
   /** Another driver before the same stand-in. */
-  driverWith(tempo: Partial<Tempo>): AzureDriver
+  driverWith(tempo: Partial<Timeouts>): AzureDriver
   /** As the pipeline does: plan, record, make; what is recorded outlives a failure in `host`. */
   attempt(host: Attempt, how?: How): Promise<HostRecord>
   remove(host: HostRecord): Promise<void>
@@ -67,7 +67,7 @@ export const fleetId = '4f0c2f6e'
 const loginKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 export const userData = '#cloud-config\n# SECRET-USER-DATA\n'
 
-const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): HostWish => ({
+const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): HostSpec => ({
   name,
   token,
   tags: { fleet: 'machine', 'fleet:id': fleetId, 'fleet:machine': name, 'fleet:token': token },
@@ -78,7 +78,7 @@ const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): 
 /** Seats the driver before a stand-in. The environment of this process leads to it until disposal. */
 export async function seatDriver(
   options: StandInOptions = {},
-  tempo: Partial<Tempo> = {},
+  tempo: Partial<Timeouts> = {},
 ): Promise<DriverSeat> {
   const standIn = await startAzure(options)
   const undoTrust = trustAuthority(standIn.ca)
@@ -87,7 +87,7 @@ export async function seatDriver(
     if (/^AZURE_|proxy$/i.test(name)) delete process.env[name]
   Object.assign(process.env, standIn.env)
   delete process.env['NODE_EXTRA_CA_CERTS']
-  const driverWith = (other: Partial<Tempo>) =>
+  const driverWith = (other: Partial<Timeouts>) =>
     azureDriver(process.env, { ...quick, ...tempo, ...other })
   const driver = driverWith({})
   const steps: string[] = []
@@ -115,7 +115,7 @@ export async function seatDriver(
         ...host.record,
         resources: mergeNotes(host.record.resources, plan.resources),
       }
-      const record = async (made: { id?: string; resources?: Resources }) => {
+      const record = async (made: { id?: string; resources?: DriverState }) => {
         onRecord?.()
         signal?.throwIfAborted()
         host.record = { ...host.record, ...made }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { UserError } from '../../../src/errors.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import type { Progress } from '../../../src/operations/context.ts'
-import { settleHost } from '../../../src/operations/create/wait-until-ready.ts'
+import { waitUntilReady } from '../../../src/operations/create/wait-until-ready.ts'
 import type { HostProbe } from '../../../src/provision/host/probe.ts'
 import {
   type FirstBoot,
@@ -78,7 +78,7 @@ export async function createHost(
     connect,
     async settle(progress: Progress = () => {}) {
       await using transport = await connect()
-      return await settleHost({ machine, transport, socket: undefined, signal }, progress)
+      return await waitUntilReady({ machine, transport, socket: undefined, signal }, progress)
     },
     async [Symbol.asyncDispose]() {
       await host[Symbol.asyncDispose]()

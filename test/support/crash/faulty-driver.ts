@@ -5,8 +5,8 @@ import {
   type Call,
   type Driver,
   type DriverDefinition,
-  type HostSeed,
-  type HostWish,
+  type BootstrapData,
+  type HostSpec,
   defineDriver,
 } from '../../../src/drivers/driver.ts'
 import { UserError } from '../../../src/errors.ts'
@@ -58,7 +58,7 @@ export function makeFaultyDriver(fault?: Fault): {
 
   async function make(
     kind: Thing['kind'],
-    { tags }: HostWish,
+    { tags }: HostSpec,
     signal: AbortSignal,
   ): Promise<Thing> {
     await ask(signal)
@@ -69,21 +69,21 @@ export function makeFaultyDriver(fault?: Fault): {
     return made
   }
   /** What the driver knows things by, where it leaves the tags out. */
-  const hidden = new Map<string, HostWish['tags']>()
+  const hidden = new Map<string, HostSpec['tags']>()
 
   async function find(tag: string, value: string, signal: AbortSignal): Promise<Thing[]> {
     await ask(signal)
     return [...things.values()].filter(({ id }) => hidden.get(id)?.[tag] === value)
   }
 
-  async function makeHost(wish: HostWish, seed: HostSeed, call: Call) {
+  async function makeHost(wish: HostSpec, seed: BootstrapData, call: Call) {
     const { signal } = call
     if (has('always wants a key') && seed.publicKey === '') throw new Error('no public key')
     const known = has('looks for nothing before it makes')
       ? []
       : await find('fleet:token', wish.token, signal)
     if (!has('tells nothing')) call.progress('create a key')
-    const record: HostSeed['record'] = async (made) => {
+    const record: BootstrapData['record'] = async (made) => {
       if (has('records nothing')) return
       const recorded = seed.record(has('records no id') ? { resources: { note: 'x' } } : made)
       await (has('goes on when it cannot record') ? recorded.catch(() => {}) : recorded)
@@ -117,7 +117,7 @@ export function makeFaultyDriver(fault?: Fault): {
   }
 
   const load = async (): Promise<Driver> => ({
-    async recall(id, _options, { signal }) {
+    async describeExisting(id, _options, { signal }) {
       await ask(signal)
       if (!things.has(id) && !has('recalls what is gone')) throw new UserError('usage', 'gone')
       return { id, address: '192.0.2.1', user: 'u' }

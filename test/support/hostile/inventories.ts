@@ -104,7 +104,7 @@ const record = fc.record(
     key: fc.constant(`SHA256:${'a'.repeat(43)}`),
     socket: fc.constantFrom('/run/docker.sock'),
     resources,
-    renewing: fc.constant(true),
+    replacing: fc.constant(true),
   },
   { requiredKeys: ['phase'], noNullPrototype: true },
 )

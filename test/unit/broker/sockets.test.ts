@@ -20,7 +20,7 @@ async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<un
     onClosed: () => {},
   })
   onTestFinished(async () => {
-    sockets.retire()
+    sockets.drain()
     await sockets[Symbol.asyncDispose]()
     await rm(folder, { recursive: true, force: true })
   })

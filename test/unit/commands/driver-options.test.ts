@@ -11,7 +11,7 @@ import {
   readOptionFlags,
 } from '../../../src/drivers/options/option-flags.ts'
 import { ssh } from '../../../src/drivers/ssh/definition.ts'
-import { takenFlags } from '../../../src/drivers/options/reserved-flags.ts'
+import { reservedFlags } from '../../../src/drivers/options/reserved-flags.ts'
 import { UserError } from '../../../src/errors.ts'
 
 const sample = defineDriver({
@@ -66,7 +66,7 @@ test('no option can have a flag of fleet’s own', () => {
   )
   const own = { ...create.options, ...adopt.options, ...commonOptions }
   const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])
-  expect(takenFlags).toEqual(new Set([...names, 'help', 'version']))
+  expect(reservedFlags).toEqual(new Set([...names, 'help', 'version']))
 })
 
 test('flags become options of the right type, and those not given stay away', () => {

@@ -5,7 +5,7 @@ import type { MachineEntry } from '../../../src/machine/machine.ts'
 import type { Machine } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { Context } from '../../../src/operations/context.ts'
-import { draftEntry } from '../../../src/operations/create/new-entry.ts'
+import { newEntry } from '../../../src/operations/create/new-entry.ts'
 import { onlyValue } from '../../../src/operations/inventory/edit-entries.ts'
 import { labelMachines, parseLabelChange } from '../../../src/operations/inventory/label-machine.ts'
 import { parseSettings, setMachine } from '../../../src/operations/inventory/set-machine.ts'
@@ -48,9 +48,9 @@ function open(entries: Record<string, MachineEntry> = {}) {
 describe('the entry of a machine that a profile counts', () => {
   it('is begun with what is its own alone', async () => {
     const inventory = await open().store.read()
-    expect(draftEntry({ name, options: {}, labels: {} }, inventory)).toEqual({ extends: 'web' })
+    expect(newEntry({ name, options: {}, labels: {} }, inventory)).toEqual({ extends: 'web' })
     const own = { options: { disk: 9 }, labels: { rack: '1' } }
-    expect(draftEntry({ name, driver: 'cloud', ...own }, inventory)).toEqual({
+    expect(newEntry({ name, driver: 'cloud', ...own }, inventory)).toEqual({
       extends: 'web',
       ...own,
     })
@@ -61,17 +61,17 @@ describe('the entry of a machine that a profile counts', () => {
     [{ extends: 'base' }, 'the entry of web-2 extends web'],
   ])('is not begun with %j', async (request, why) => {
     const inventory = await open().store.read()
-    expect(() => draftEntry({ name, ...request }, inventory)).toThrow(why)
+    expect(() => newEntry({ name, ...request }, inventory)).toThrow(why)
   })
 
   it('is that of any name with --extends, and of no profile that is not there', async () => {
     const inventory = await open().store.read()
     const shop = 'shop' as MachineName
-    expect(draftEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
-    expect(() => draftEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
+    expect(newEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
+    expect(() => newEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
       'there is no profile bse (did you mean "base"?)',
     )
-    expect(() => draftEntry({ name: shop }, inventory)).toThrow('shop needs a driver')
+    expect(() => newEntry({ name: shop }, inventory)).toThrow('shop needs a driver')
   })
 
   it('goes on with what it was begun with, be that said again', async () => {
@@ -83,12 +83,12 @@ describe('the entry of a machine that a profile counts', () => {
     })
     const inventory = await store.read()
     const again = { name, options: { type: 'small' } }
-    expect(draftEntry(again, inventory)).toMatchObject({
+    expect(newEntry(again, inventory)).toMatchObject({
       host: { token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
     })
     const other = { name, options: { type: 'large' } }
-    expect(draftEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
-    expect(() => draftEntry({ name, engine: 'none' }, inventory)).toThrow(
+    expect(newEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
+    expect(() => newEntry({ name, engine: 'none' }, inventory)).toThrow(
       'begun with another value of engine: it was nothing, and is none now',
     )
   })

@@ -59,8 +59,8 @@ const allRun: (hosts: ReadonlyMap<MachineName, unknown>) => Map<MachineName, Hos
   new Map([...hosts.keys()].map((name) => [name, { state: 'running', options: { size: 'small' } }]))
 
 /** Hosts with a size that a stop changes, and a place that they keep. */
-const sizes: Pick<Driver, 'reshape'> = {
-  reshape: {
+const sizes: Pick<Driver, 'update'> = {
+  update: {
     disks: [],
     compare: async ({ resources = {} }, wanted, { options = {} }) =>
       (['size', 'place'] as const).flatMap((option) => {
@@ -110,9 +110,9 @@ test('a thousand machines are planned in a second, with one question to each pro
   expect(plan.changes).toHaveLength(100)
   expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
   expect(plan.drift).toEqual([
-    { machine: 'web-0', field: 'address', remembered: '192.0.2.1', seen: '192.0.2.9' },
+    { machine: 'web-0', field: 'address', expected: '192.0.2.1', seen: '192.0.2.9' },
   ])
-  expect(plan.matters.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
+  expect(plan.issues.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
 })
 
 test('a plan goes on with what was cut short, and removes nothing that is protected', async () => {
@@ -130,7 +130,7 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
     ['taken', 'adopt'],
     ['gone', 'remove'],
   ])
-  expect(plan.matters[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
+  expect(plan.issues[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
   const inventory = await (await context.inventory()).read()
   const ordered = orderChanges(inventory, plan.changes).map(({ name }) => name)
   expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
@@ -157,11 +157,11 @@ test('machines that a profile counts are made, and those too many go with a cons
   expect(plan.changes).toEqual([
     { machine: 'web-2', action: 'create', why: 'it is not there yet' },
     { machine: 'web-3', action: 'create', why },
-    { machine: 'web-4', action: 'remove', why, severe: true },
+    { machine: 'web-4', action: 'remove', why, destructive: true },
     { machine: 'web-6', action: 'remove', why: 'its removal was begun and cut short' },
     { machine: 'web-7', action: 'create', why: 'it is not there yet' },
   ])
-  expect(plan.matters[0]).toMatchObject({ machine: 'web-5' })
+  expect(plan.issues[0]).toMatchObject({ machine: 'web-5' })
   const store = await context.inventory()
   await store.updateProfile('web', (profile) => profile && { ...profile, count: 4 })
   const changed = await store.read()
@@ -172,8 +172,8 @@ test('an address that somebody changed in the entry of an adopted host is told',
   const options = { address: '192.0.2.7' }
   const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
   const looking = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
-  const { matters } = await makePlan(context, looking)
-  expect(matters[0]?.why).toBe('its entry says address 192.0.2.7, and 192.0.2.1 is on record')
+  const { issues } = await makePlan(context, looking)
+  expect(issues[0]?.why).toBe('its entry says address 192.0.2.7, and 192.0.2.1 is on record')
 })
 
 test('a plan is for one inventory, whatever its comments', async () => {
@@ -193,7 +193,7 @@ test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no p
 test('a refresh leaves a record that somebody changed meanwhile', async () => {
   const context = contextOf({ a: { driver: 'ssh', host: { phase: 'ready', engine: '2' } } })
   const written = await refreshRecords(context, [
-    { machine: 'a', field: 'engine', remembered: '1', seen: '3' },
+    { machine: 'a', field: 'engine', expected: '1', seen: '3' },
     { machine: 'a', field: 'os', seen: 'Debian' },
   ])
   expect(written.map(({ field }) => field)).toEqual(['os'])
@@ -219,7 +219,7 @@ test('options are changed in place, by another host, or not at all', async () =>
     kept: sized({ place: 'here' }, { protected: true }),
     foreign: sized({ place: 'here' }, { host: { phase: 'ready', resources: { place: 'there' } } }),
   })
-  const { changes, matters } = await makePlan(context, options)
+  const { changes, issues } = await makePlan(context, options)
   const size = { option: 'size', from: 'small', to: 'large' }
   const change = { action: 'change', why: 'size small -> large', stops: true, options: [size] }
   const place = { option: 'place', from: 'there', to: 'here' }
@@ -228,10 +228,10 @@ test('options are changed in place, by another host, or not at all', async () =>
     { machine: 'moved', ...change },
     {
       ...{ machine: 'moved', action: 'replace', why: 'place there -> here' },
-      ...{ severe: true, options: [place] },
+      ...{ destructive: true, options: [place] },
     },
   ])
-  expect(matters.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
+  expect(issues.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
     ['kept', 'it would have to be replaced, and is protected: place there -> here'],
     ['foreign', 'only another host can have place there -> here'],
   ])
@@ -274,7 +274,7 @@ test('an adopted host is switched off only once the person has confirmed it', as
   })
   const plan = await makePlan(context, options)
   const stops = plan.changes.filter(({ action }) => action === 'stop')
-  expect(stops.map(({ machine, severe }) => [machine, severe])).toEqual([
+  expect(stops.map(({ machine, destructive }) => [machine, destructive])).toEqual([
     ['ours', undefined],
     ['theirs', true],
     ['guarded', true],
@@ -293,8 +293,11 @@ test('an adopted host is switched off only once the person has confirmed it', as
 })
 
 test('a replacement that was cut short goes on', async () => {
-  const renewing: MachineEntry['host'] = { ...host('a'), phase: 'removing', renewing: true }
-  const { changes } = await makePlan(contextOf({ a: { driver: 'cloud', host: renewing } }), options)
+  const replacing: MachineEntry['host'] = { ...host('a'), phase: 'removing', replacing: true }
+  const { changes } = await makePlan(
+    contextOf({ a: { driver: 'cloud', host: replacing } }),
+    options,
+  )
   const why = 'its replacement was begun and cut short'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
@@ -310,7 +313,7 @@ test('a plan of some machines asks of no other, and says which it leaves out', a
   expect(plan).toMatchObject({
     changes: [{ machine: 'd', action: 'create' }],
     drift: [{ machine: 'b', field: 'address' }],
-    matters: [], // nor is it asked for hosts without an entry
+    issues: [], // nor is it asked for hosts without an entry
     leftOut: ['a', 'c'],
   })
   const kept = parsePlan(JSON.stringify(plan), 'today.plan')
@@ -350,21 +353,21 @@ test('a plan that is stopped leaves nothing behind that fails unheard', async ()
 test('a removal or replacement that was begun elsewhere takes a consent of its own', async () => {
   const removing: MachineEntry['host'] = { ...host('elsewhere'), phase: 'removing' }
   const { token: _, ...adopted } = removing
-  const { changes, matters } = await makePlan(
+  const { changes, issues } = await makePlan(
     contextOf({
       a: { driver: 'cloud', host: removing },
-      b: { driver: 'cloud', host: { ...removing, renewing: true } },
+      b: { driver: 'cloud', host: { ...removing, replacing: true } },
       c: { driver: 'ssh', host: adopted },
       d: { driver: 'cloud', host: removing, protected: true },
     }),
     options,
   )
   expect(changes).toMatchObject([
-    { machine: 'a', action: 'remove', severe: true },
-    { machine: 'b', action: 'replace', severe: true },
-    { machine: 'c', action: 'remove', severe: true },
+    { machine: 'a', action: 'remove', destructive: true },
+    { machine: 'b', action: 'replace', destructive: true },
+    { machine: 'c', action: 'remove', destructive: true },
   ])
-  expect(matters[0]).toMatchObject({ machine: 'd' })
+  expect(issues[0]).toMatchObject({ machine: 'd' })
 })
 
 test('any option of the driver is set, once its schema has allowed it', async () => {

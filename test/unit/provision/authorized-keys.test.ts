@@ -5,16 +5,19 @@ import { join } from 'node:path'
 import { array, assert, asyncProperty, stringMatching, subarray } from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
-  type LetIn,
-  keepLetIn,
-  letIn,
+  type AuthorizedKey,
+  commitAuthorizedKeys,
+  installAuthorizedKeys,
   parseLetIn,
   showLetIn,
-  undoLetIn,
+  rollbackAuthorizedKeys,
 } from '../../../src/provision/host/authorized-keys.ts'
 
 const fleet = '4f0c2f6e'
-const [ana, ben]: LetIn[] = ['ana', 'ben'].map((name) => ({ name, key: `ssh-ed25519 AAAA${name}` }))
+const [ana, ben]: AuthorizedKey[] = ['ana', 'ben'].map((name) => ({
+  name,
+  key: `ssh-ed25519 AAAA${name}`,
+}))
 
 let home: string
 let file: string
@@ -29,33 +32,33 @@ afterAll(() => rm(home, { recursive: true, force: true }))
 const sh = (input: string): string =>
   execFileSync('sh', { input, encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: home } })
 
-const there = (): readonly LetIn[] => parseLetIn(sh(showLetIn(fleet))).block
+const there = (): readonly AuthorizedKey[] => parseLetIn(sh(showLetIn(fleet))).block
 
 test('keys come into a file that is not there yet, and go again', async () => {
   expect(there()).toEqual([])
-  sh(letIn(fleet, { keys: [ana, ben] as LetIn[] }))
+  sh(installAuthorizedKeys(fleet, { keys: [ana, ben] as AuthorizedKey[] }))
   expect(there()).toEqual([ana, ben])
-  sh(letIn(fleet, { keys: [] }))
-  sh(keepLetIn(fleet))
+  sh(installAuthorizedKeys(fleet, { keys: [] }))
+  sh(commitAuthorizedKeys(fleet))
   expect(await readFile(file, 'utf8')).toBe('')
 })
 
 test('whatever other lines there are, they stay, and what was changed can be undone', async () => {
   const line = stringMatching(/^[ -~]{0,30}$/)
-  const keys = subarray([ana, ben] as LetIn[])
+  const keys = subarray([ana, ben] as AuthorizedKey[])
   await mkdir(join(home, '.ssh'), { recursive: true })
   await assert(
     asyncProperty(array(line), keys, keys, async (lines, first, second) => {
       const text = lines.map((one) => `${one}\n`).join('')
       await writeFile(file, text)
-      sh(letIn(fleet, { keys: first }))
-      sh(keepLetIn(fleet))
+      sh(installAuthorizedKeys(fleet, { keys: first }))
+      sh(commitAuthorizedKeys(fleet))
       const between = await readFile(file, 'utf8')
       expect(there()).toEqual(first)
-      sh(letIn(fleet, { keys: second }))
+      sh(installAuthorizedKeys(fleet, { keys: second }))
       expect(there()).toEqual(second)
       expect((await readFile(file, 'utf8')).startsWith(text)).toBe(true)
-      sh(undoLetIn(fleet))
+      sh(rollbackAuthorizedKeys(fleet))
       expect(await readFile(file, 'utf8')).toBe(between)
     }),
     { numRuns: 25 },
@@ -65,15 +68,15 @@ test('whatever other lines there are, they stay, and what was changed can be und
 test('a block that lost its end is nobody’s: its lines stay', async () => {
   const text = `# fleet ${fleet} operators: begin\nssh-ed25519 AAAAx x\nssh-ed25519 AAAAy y\n`
   await writeFile(file, text)
-  sh(letIn(fleet, { keys: [] }))
+  sh(installAuthorizedKeys(fleet, { keys: [] }))
   expect(await readFile(file, 'utf8')).toBe(text)
 })
 
 test('another fleet’s block stays', async () => {
   await writeFile(file, '')
-  sh(letIn('00000000', { keys: [ben] as LetIn[] }))
-  sh(letIn(fleet, { keys: [ana] as LetIn[] }))
-  sh(letIn(fleet, { keys: [] }))
+  sh(installAuthorizedKeys('00000000', { keys: [ben] as AuthorizedKey[] }))
+  sh(installAuthorizedKeys(fleet, { keys: [ana] as AuthorizedKey[] }))
+  sh(installAuthorizedKeys(fleet, { keys: [] }))
   expect(there()).toEqual([])
   expect(parseLetIn(sh(showLetIn('00000000'))).block).toEqual([ben])
 })
@@ -83,12 +86,13 @@ const text = (lines: readonly string[]) => lines.map((one) => `${one}\n`).join('
 
 describe('a key that is revoked', () => {
   const key = ana?.key ?? ''
-  const revoke = () => letIn(fleet, { keys: [ben] as LetIn[], revoked: [key] })
+  const revoke = () =>
+    installAuthorizedKeys(fleet, { keys: [ben] as AuthorizedKey[], revoked: [key] })
 
   test('goes out of every line that lets exactly it in, whatever stands around it, and nothing else does', async () => {
     await writeFile(file, '')
-    sh(letIn(fleet, { keys: [ana, ben] as LetIn[] }))
-    sh(letIn('00000000', { keys: [ana] as LetIn[] }))
+    sh(installAuthorizedKeys(fleet, { keys: [ana, ben] as AuthorizedKey[] }))
+    sh(installAuthorizedKeys('00000000', { keys: [ana] as AuthorizedKey[] }))
     const blocks = await readFile(file, 'utf8')
     const gone = [key, `${key} ana@laptop`, `from="10.0.0.1",command="x y" ${key} z`, `\t${key}\r`]
     const stays = [
@@ -111,11 +115,11 @@ describe('a key that is revoked', () => {
       `${left}# fleet 00000000 operators: begin\n${key} ana\n# fleet 00000000 operators: end\n${left}# fleet ${fleet} operators: begin\n${ben?.key} ben\n# fleet ${fleet} operators: end\n`,
     )
     expect(await readFile(second(), 'utf8')).toBe(`${left}last ${ben?.key}\n`)
-    sh(undoLetIn(fleet))
+    sh(rollbackAuthorizedKeys(fleet))
     expect(await readFile(file, 'utf8')).toBe(`${both}${blocks}${both}`)
     expect(await readFile(second(), 'utf8')).toBe(`${both}last ${ben?.key}`)
     sh(revoke())
-    sh(keepLetIn(fleet))
+    sh(commitAuthorizedKeys(fleet))
     expect((await readdir(join(home, '.ssh'))).toSorted()).toEqual([
       'authorized_keys',
       'authorized_keys2',
@@ -138,7 +142,7 @@ describe('a key that is revoked', () => {
         array(line, { maxLength: 5 }),
         async (some, others) => {
           await writeFile(file, `${text(some)}${key} x\n${text(others)}`)
-          sh(letIn(fleet, { keys: [], revoked: [key] }))
+          sh(installAuthorizedKeys(fleet, { keys: [], revoked: [key] }))
           expect(await readFile(file, 'utf8')).toBe(text([...some, ...others]))
         },
       ),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Question } from '../../../src/transport/ssh/connect.ts'
-import { shareAnswers } from '../../../src/transport/cache-prompts.ts'
+import { cachePrompts } from '../../../src/transport/cache-prompts.ts'
 
 const passphrase = (sharedAs: string): Question => ({
   text: 'Passphrase:',
@@ -10,7 +10,7 @@ const passphrase = (sharedAs: string): Question => ({
 
 test('what connections ask alike is asked once; everything else each time', async () => {
   const asked: string[] = []
-  const prompt = shareAnswers(async ({ text }) => `answer ${asked.push(text)}`)
+  const prompt = cachePrompts(async ({ text }) => `answer ${asked.push(text)}`)
   const password: Question = { text: 'Password:', secret: true }
   const answers = await Promise.all([
     ...['key 0', 'key 0', 'key 1'].map((sharedAs) => prompt(passphrase(sharedAs))),
@@ -21,7 +21,7 @@ test('what connections ask alike is asked once; everything else each time', asyn
 
 test('a question that nobody answered is not asked again', async () => {
   let asked = 0
-  const prompt = shareAnswers(() => Promise.reject(new Error(`no answer ${(asked += 1)}`)))
+  const prompt = cachePrompts(() => Promise.reject(new Error(`no answer ${(asked += 1)}`)))
   const question = { text: 'Passphrase:', secret: true, sharedAs: 'key 0' }
   for (const _ of [1, 2]) await expect(prompt(question)).rejects.toThrow('no answer 1')
 })

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createGates } from '../../../src/transport/ssh/handshake-limiter.ts'
+import { createHandshakeLimiter } from '../../../src/transport/ssh/handshake-limiter.ts'
 
 test('a gate lets its number in, the rest in order, and others have their own', async () => {
-  const enter = createGates(2)
+  const enter = createHandshakeLimiter(2)
   const inside: string[] = []
   const visit = async (name: string, gate: string) => {
     const leave = await enter(gate)

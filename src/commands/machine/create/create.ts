@@ -9,10 +9,10 @@ import { approvePlan } from '../../inventory/approve-plan.ts'
 import { askCreation } from './prompts.ts'
 import { allowNamedPaths, confirmGrants, tellGrants } from '../../inventory/confirm-grants.ts'
 import { creationOptions, driverOptions } from './options.ts'
-import { type Wanted, checkDriver, numberNames, requestFor } from './request.ts'
+import { type CreationRequest, checkDriver, numberNames, requestFor } from './request.ts'
 import { explainUnfinished, rollBack, settleStopped, tellUnfinished } from './interrupted.ts'
 import { reportMachines } from '../report-machine.ts'
-import { sumUp, workOnMachines } from '../../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
@@ -22,7 +22,7 @@ type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
  */
 async function settleGrants(
   surroundings: Surroundings,
-  { names, options, driverOptions }: Wanted,
+  { names, options, driverOptions }: CreationRequest,
   request: Omit<CreateRequest, 'name'>,
 ): Promise<void> {
   const { fleet } = surroundings
@@ -48,7 +48,7 @@ async function settleGrants(
 /** Creates the machines, several at once. What fails or is stopped is undone at once where that was asked for. */
 async function createAll(
   surroundings: Surroundings,
-  wanted: Wanted,
+  wanted: CreationRequest,
   { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
 ): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
   const { fleet, io, format } = surroundings
@@ -110,12 +110,12 @@ export const create = defineCommand({
       io.stderr.write(`${foldNames(numbered.filter(isThere))}: there already\n`)
     }
     const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
-    const wanted: Wanted = { names, driver, driverOptions: given, options }
+    const wanted: CreationRequest = { names, driver, driverOptions: given, options }
     await checkDriver(fleet, wanted)
     const written = new Set(names.filter((name) => entries.has(name)))
     try {
       const outcomes = await createAll(surroundings, wanted, { written, ...targets })
-      const { values, failed, code } = sumUp(surroundings, outcomes)
+      const { values, failed, code } = summarize(surroundings, outcomes)
       await tellUnfinished(
         surroundings,
         failed.map(({ name }) => name),

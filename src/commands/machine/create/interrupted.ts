@@ -6,7 +6,7 @@ import type { Progress } from '../../../operations/context.ts'
 import { foldNames } from '../../../ui/fold-names.ts'
 import { canPrompt, choose } from '../../../ui/prompt.ts'
 import type { Invocation } from '../../command.ts'
-import { sumUp, workOnMachines } from '../../multi/work-on-machines.ts'
+import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
 /** Those whose creation was begun and is not finished. */
 async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
@@ -153,7 +153,7 @@ export async function settleStopped(
     begun,
     ({ name }, { progress }) => undo(fleet, name, { written, progress }),
   )
-  const { failed } = sumUp({ io, format }, outcomes)
+  const { failed } = summarize({ io, format }, outcomes)
   if (failed.length === 0) throw new UserError('cancelled', `cancelled: ${list} is undone`)
   const left = failed.map(({ name }) => name)
   throw new UserError('cancelled', `cancelled: of ${left.join(', ')} something is left`, {

@@ -41,7 +41,7 @@ async function askOption(
   flag: OptionFlag,
   preset: unknown,
 ): Promise<string | true | undefined> {
-  const { troubleWith } = await import('../../../drivers/options/option-flags.ts')
+  const { validationError } = await import('../../../drivers/options/option-flags.ts')
   const { name, description, type, choices } = flag
   const held = preset ?? flag.default
   const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
@@ -61,7 +61,7 @@ async function askOption(
             takesTypeAhead: true,
             check(text) {
               if (text === '') return isNeeded ? 'this is required' : undefined
-              return text === fallback ? undefined : troubleWith(driver, flag, text)
+              return text === fallback ? undefined : validationError(driver, flag, text)
             },
           },
         )
@@ -123,7 +123,7 @@ async function flagsToAsk(
   const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const open = optionFlags(driver).filter(({ name }) => options[name] === undefined)
   const isMissing = ({ key, required }: OptionFlag) => required && defaults[key] === undefined
-  const asked = (isGuided ? (driver.asks ?? []) : []).flatMap(
+  const asked = (isGuided ? (driver.prompts ?? []) : []).flatMap(
     (key) => open.find((flag) => flag.key === key) ?? [],
   )
   return [...new Set([...open.filter(isMissing), ...asked])]

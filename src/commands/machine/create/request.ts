@@ -15,7 +15,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 
 /** What is to be created, all questions answered. */
-export interface Wanted {
+export interface CreationRequest {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
   readonly driverOptions: Readonly<Record<string, unknown>>
@@ -66,7 +66,7 @@ async function userDataFrom(fleet: Fleet, cwd: string, file: string | undefined)
 /** Checks that the options fit the driver, and that those of a single host are not for several machines. */
 export async function checkDriver(
   fleet: Fleet,
-  { names, driver, driverOptions, options }: Wanted,
+  { names, driver, driverOptions, options }: CreationRequest,
 ): Promise<void> {
   const { machines, profiles } = await (await fleet.inventory()).read()
   const extended = mergeProfiles(profiles).get(options.extends ?? '')
@@ -83,7 +83,7 @@ export async function checkDriver(
 /** What is asked of each machine. */
 export async function requestFor(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
-  { driver, driverOptions, options }: Wanted,
+  { driver, driverOptions, options }: CreationRequest,
 ): Promise<Omit<CreateRequest, 'name'>> {
   const { namedIdentityFiles } = await import('../../../operations/create/identity-file.ts')
   return {

@@ -1,7 +1,7 @@
 import type { EC2Client, ServiceInputTypes, ServiceOutputTypes } from '@aws-sdk/client-ec2'
 import type { Command } from '@smithy/types'
 import { UserError } from '../../../errors.ts'
-import type { Ask, Call, Resources } from '../../driver.ts'
+import type { Ask, Call, DriverState } from '../../driver.ts'
 import { openClients } from './clients.ts'
 import { isBusy } from './errors.ts'
 import { regionPattern } from '../options.ts'
@@ -18,7 +18,7 @@ export interface Account {
  * What a record says of the account and region, which becomes part of the name of the server that signed requests go to; nothing where no attempt came as far. Throws kind `inventory` for what can be no
  * region.
  */
-export function readAccount({ region, profile }: Resources): Account | undefined {
+export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
   if (regionPattern.test(region)) return { region, profile }
   throw new UserError(

@@ -46,7 +46,7 @@ function failureOf(error: unknown): Failure | undefined {
 export const isBusy = (error: unknown): boolean => failureOf(error) === busy
 
 /** Whether EC2 may or may not have done what it was asked, or was too busy to: the same question may be put again. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   const failure = failureOf(error)
   return (
     failure === busy ||

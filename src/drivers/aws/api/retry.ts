@@ -35,7 +35,7 @@ async function* rests(
 /** Does `work` until it does not throw, or throws what will not pass, or a minute is over (`within`, in milliseconds). */
 export async function retry<Value>(
   call: Call,
-  isPassing: (error: unknown) => boolean,
+  isTransient: (error: unknown) => boolean,
   work: () => Promise<Value>,
   within = 60_000,
 ): Promise<Value> {
@@ -44,7 +44,7 @@ export async function retry<Value>(
     try {
       return await work()
     } catch (error) {
-      if (call.signal.aborted || !isPassing(error)) throw error
+      if (call.signal.aborted || !isTransient(error)) throw error
       last = error
     }
   }

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../../errors.ts'
 import type { HostStatus } from '../../../machine/status.ts'
-import type { Resources } from '../../driver.ts'
+import type { DriverState } from '../../driver.ts'
 import { waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
 import { tagOf } from '../tags.ts'
@@ -144,7 +144,7 @@ const wasTakenBack = (instance: Instance | undefined, market: string | undefined
 /** How a host is; `resources` are its own. */
 export function statusOf(
   instance: Instance | undefined,
-  { access, market }: Resources,
+  { access, market }: DriverState,
 ): HostStatus {
   const state = instance === undefined ? 'absent' : states[instance.state]
   if (instance === undefined || state === 'absent') {

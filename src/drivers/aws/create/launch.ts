@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { RunInstancesCommand, type RunInstancesCommandInput } from '@aws-sdk/client-ec2'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
-import { isFailure, isPassing } from '../api/errors.ts'
+import { isFailure, isTransient } from '../api/errors.ts'
 import type { Image } from './images.ts'
 import { type Instance, findInstances, isAlive } from './instance.ts'
 import type { Place } from './placement.ts'
@@ -134,7 +134,7 @@ const hasNoRoom = isFailure(
 const isNotKnownYet = isFailure('InvalidGroup.NotFound', 'InvalidKeyPair.NotFound')
 
 const isWorthAnotherTry = (error: unknown) =>
-  isNotKnownYet(error) || (isPassing(error) && !hasNoRoom(error))
+  isNotKnownYet(error) || (isTransient(error) && !hasNoRoom(error))
 
 async function run(ec2: Ec2, order: Order, attempt: Attempt): Promise<string> {
   const ask = new RunInstancesCommand({

@@ -1,8 +1,8 @@
-import type { HostFacts, HostSeed, HostWish, Resources } from '../../driver.ts'
+import type { HostFacts, BootstrapData, HostSpec, DriverState } from '../../driver.ts'
 import { associateAddress, ensureAddress } from '../machine/address.ts'
 import type { AwsOptions } from '../options.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
-import { type Openings, ensureGroup } from '../network/firewall.ts'
+import { type IngressRules, ensureGroup } from '../network/firewall.ts'
 import { type Instance, addressOf, waitForState } from './instance.ts'
 import { ensureKeyPair } from './key-pair.ts'
 import { launch } from './launch.ts'
@@ -12,11 +12,11 @@ import { tagsFor } from './plan.ts'
 
 /** A host as it was planned. */
 export interface Project {
-  readonly wish: HostWish
+  readonly wish: HostSpec
   readonly options: AwsOptions
   /** What is recorded, and what was decided. */
-  readonly resources: Resources
-  readonly openings: Openings | undefined
+  readonly resources: DriverState
+  readonly ingressRules: IngressRules | undefined
   /** What an earlier attempt launched, or what to launch. */
   readonly start: Instance | Decision
 }
@@ -25,9 +25,9 @@ export interface Project {
 const ownName = (token: string): string => `fleet-${token}`
 
 /** Keeps the record: each note is added to all those before it. */
-function keepRecord(seed: HostSeed, resources: Resources) {
+function keepRecord(seed: BootstrapData, resources: DriverState) {
   const all = { ...resources }
-  return async (made: Resources, id?: string): Promise<void> => {
+  return async (made: DriverState, id?: string): Promise<void> => {
     Object.assign(all, made)
     await seed.record({ ...(id !== undefined && { id }), resources: { ...all } })
   }
@@ -37,14 +37,14 @@ type Record_ = ReturnType<typeof keepRecord>
 
 /** The group and the address that a host has besides its instance. */
 async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
-  const { wish, options, resources, openings } = project
+  const { wish, options, resources, ingressRules } = project
   const { token } = wish
   const tags = tagsFor(wish, options)
   const { vpc = '' } = resources
   let group: string | undefined
-  if (openings !== undefined) {
+  if (ingressRules !== undefined) {
     ec2.call.progress('security group')
-    const wanted = { name: ownName(token), machine: wish.name, vpc, token, tags, openings }
+    const wanted = { name: ownName(token), machine: wish.name, vpc, token, tags, ingressRules }
     group = await ensureGroup(ec2, wanted, (securityGroup) => record({ securityGroup }))
   }
   let allocation: string | undefined
@@ -68,7 +68,7 @@ async function launchInstance(
     record,
   }: {
     readonly project: Project
-    readonly seed: HostSeed
+    readonly seed: BootstrapData
     readonly group: string | undefined
     readonly record: Record_
   },
@@ -99,7 +99,11 @@ async function launchInstance(
 }
 
 /** Makes what is not there yet of a host, and waits until it runs and has an address. */
-export async function makeHost(ec2: Ec2, project: Project, seed: HostSeed): Promise<HostFacts> {
+export async function makeHost(
+  ec2: Ec2,
+  project: Project,
+  seed: BootstrapData,
+): Promise<HostFacts> {
   const { options, resources, start } = project
   const record = keepRecord(seed, resources)
   const { group, allocation } = await makeSurroundings(ec2, project, record)

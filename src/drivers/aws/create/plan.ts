@@ -1,6 +1,6 @@
 import { RunInstancesCommand } from '@aws-sdk/client-ec2'
 import { UserError } from '../../../errors.ts'
-import type { HostWish, Resources } from '../../driver.ts'
+import type { HostSpec, DriverState } from '../../driver.ts'
 import type { AwsOptions } from '../options.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
@@ -23,7 +23,7 @@ const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
 export function attemptsFor(
   spot: AwsOptions['spot'],
   places: readonly Place[],
-  recorded: Resources,
+  recorded: DriverState,
 ): readonly Attempt[] {
   const all = markets[spot].flatMap((market) => places.map((place) => ({ place, market })))
   const isRecorded = ({ place, market }: Attempt) =>
@@ -41,7 +41,7 @@ export interface Earlier {
  * Looks for what an earlier attempt launched. A client token whose instance is dead is used up, for EC2 would give that very
  * instance again. Only then is another one taken: an instance that is merely not seen yet may still come.
  */
-export async function findEarlier(ec2: Ec2, { token, resources }: HostWish): Promise<Earlier> {
+export async function findEarlier(ec2: Ec2, { token, resources }: HostSpec): Promise<Earlier> {
   const launch = Number(resources['launch'] ?? 0)
   const { subnet = '', market = '' } = resources
   const instances = await findInstances(ec2, ofToken(token))
@@ -66,7 +66,7 @@ const groupsOf = ({ securityGroups }: AwsOptions): readonly string[] =>
 
 /** The tags of all that is made for a host. */
 export const tagsFor = (
-  { name, tags }: HostWish,
+  { name, tags }: HostSpec,
   options: AwsOptions,
 ): Readonly<Record<string, string>> => ({
   Name: name,
@@ -112,7 +112,7 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
 /** Decides what was left open, and checks all of it with EC2. Throws kind `usage` for what cannot be had. */
 export async function decide(
   ec2: Ec2,
-  wish: HostWish,
+  wish: HostSpec,
   options: AwsOptions,
   launch: number,
 ): Promise<Decision> {

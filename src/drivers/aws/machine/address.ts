@@ -6,10 +6,10 @@ import {
 } from '@aws-sdk/client-ec2'
 import { retry } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
-import { isFailure, isPassing } from '../api/errors.ts'
+import { isFailure, isTransient } from '../api/errors.ts'
 import { ofToken, tagAll } from '../tags.ts'
 
-async function findAddress(ec2: Ec2, token: string): Promise<Address | undefined> {
+async function addressOf(ec2: Ec2, token: string): Promise<Address | undefined> {
   const ask = new DescribeAddressesCommand({ Filters: [ofToken(token)] })
   return (await ec2.send(ask)).Addresses?.[0]
 }
@@ -21,7 +21,7 @@ const longestLag = 5000
 async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
   const absent = new Error('no address yet')
   const find = async (): Promise<Address> => {
-    const found = await findAddress(ec2, token)
+    const found = await addressOf(ec2, token)
     if (found === undefined) throw absent
     return found
   }
@@ -48,7 +48,7 @@ export async function ensureAddress(
   },
 ): Promise<string> {
   let mayExist = !isFirst
-  return retry(ec2.call, isPassing, async () => {
+  return retry(ec2.call, isTransient, async () => {
     const found = mayExist ? await findEarlier(ec2, token) : undefined
     if (found?.AllocationId !== undefined) return found.AllocationId
     mayExist = true

@@ -13,7 +13,7 @@ import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import { parsePorts } from '../../net/ports.ts'
-import type { Resources } from '../../driver.ts'
+import type { DriverState } from '../../driver.ts'
 import type { ReshapeWish } from '../../update.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
@@ -100,7 +100,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
   const { securityGroup } = resources
   if (securityGroup === undefined) return {}
   ec2.call.progress('security group')
-  const openings = ({ ports, sshCidr }: Notes) => ({
+  const ingressRules = ({ ports, sshCidr }: Notes) => ({
     ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
     sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
   })
@@ -110,7 +110,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
     ports: only.has('ports') ? options.ports : ports,
     sshCidr: only.has('sshCidr') ? parseCidrs(options.sshCidr ?? '')?.join(',') : sshCidr,
   }
-  await moveOpenings(ec2, securityGroup, openings(before), openings(after))
+  await moveOpenings(ec2, securityGroup, ingressRules(before), ingressRules(after))
   return after
 }
 
@@ -142,7 +142,7 @@ async function changeShutdown(site: Site): Promise<Notes> {
 }
 
 /** The notes of a host, without a group and an address that were not made for it. */
-async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<Resources> {
+async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
   const { securityGroup, elasticIp, ...others } = resources
   const named = await findParts(ec2, {
     instances: undefined,

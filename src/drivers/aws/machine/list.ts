@@ -1,6 +1,6 @@
 import { DescribeRegionsCommand, type Tag } from '@aws-sdk/client-ec2'
 import pLimit from 'p-limit'
-import type { Call, FleetScope, FoundHost, Resources } from '../../driver.ts'
+import type { Call, FleetScope, FoundHost, DriverState } from '../../driver.ts'
 import { messageOf } from '../../../errors.ts'
 import type { Account, Ec2, Ec2Api } from '../api/ec2-api.ts'
 import { explain, isFailure } from '../api/errors.ts'
@@ -17,7 +17,7 @@ interface Piece {
   readonly tags: readonly Tag[] | undefined
   readonly part: string
   readonly id?: string
-  readonly resources: Resources
+  readonly resources: DriverState
 }
 
 function piecesOf({ instances, groups, keyPairs, addresses }: Parts): readonly Piece[] {
@@ -67,7 +67,7 @@ function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
           {},
           place,
           ...pieces.map(({ resources }) => resources),
-        ) as Resources,
+        ) as DriverState,
       },
       parts: pieces.map(({ part }) => `${part} in ${region}`),
       tags: fleetTagsIn(pieces[0]?.tags),

@@ -1,7 +1,7 @@
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
 import type { HostStatus } from '../../../machine/status.ts'
-import type { Call, Resources } from '../../driver.ts'
+import type { Call, DriverState } from '../../driver.ts'
 import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api.ts'
 import { explain } from '../api/errors.ts'
 import { type Instance, byId, findInstances, statusOf } from '../create/instance.ts'
@@ -15,7 +15,7 @@ const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 /** Hosts of one account and region, by the instance that they are. */
 interface Neighbours {
   readonly account: Account
-  readonly hosts: Map<string, { readonly name: MachineName; readonly resources: Resources }>
+  readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
 /** Hosts that EC2 can be asked about, by account and region. */

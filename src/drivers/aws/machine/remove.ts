@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { UserError, messageOf } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
-import type { Resources } from '../../driver.ts'
+import type { DriverState } from '../../driver.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
 import { explain, isFailure } from '../api/errors.ts'
@@ -20,7 +20,7 @@ import { ofToken, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What the record names. Key pairs and groups of the person's own are never recorded. */
-const recorded = ({ id }: HostRecord, resources: Resources) => ({
+const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   instances: id === undefined ? undefined : byId(id),
   groups: filterBy('group-id', resources['securityGroup']),
   keyPairs: filterBy('key-name', resources['keyPair']),
@@ -34,7 +34,7 @@ interface Found {
 }
 
 /** All there is of a host, by its tags: the record may name anything. */
-async function look(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
+async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
   const { token = '' } = host
   const [named, tagged] = await Promise.all([
     findParts(ec2, recorded(host, resources)),
@@ -54,7 +54,7 @@ const shownWithin = 5_000
  * All there is of a host. Where its instance is not to be seen, it and the rest are looked for until EC2 would show them: a creation
  * may have been cut short a moment ago, with something asked for and nothing known of the answer.
  */
-async function findAll(ec2: Ec2, host: HostRecord, resources: Resources): Promise<Found> {
+async function findAll(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
   const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
   const unseen = new Error('the instance is not seen')
   let found = await look(ec2, host, resources)
@@ -96,7 +96,7 @@ async function terminateAll(ids: readonly string[], send: Send): Promise<Map<str
   }
 }
 
-async function terminate(ec2: Ec2, { id }: Instance, resources: Resources): Promise<void> {
+async function terminate(ec2: Ec2, { id }: Instance, resources: DriverState): Promise<void> {
   const ask = async (): Promise<void> => {
     const refused = await ec2.together('terminate', id, terminateAll)
     if (refused.has(id)) throw refused.get(id)
@@ -122,7 +122,11 @@ async function terminate(ec2: Ec2, { id }: Instance, resources: Resources): Prom
   }
 }
 
-async function terminateAndWait(ec2: Ec2, instance: Instance, resources: Resources): Promise<void> {
+async function terminateAndWait(
+  ec2: Ec2,
+  instance: Instance,
+  resources: DriverState,
+): Promise<void> {
   if (isAlive(instance)) await terminate(ec2, instance, resources)
   await waitUntil(ec2.call, 'instance terminated', async () => {
     const [now] = await findInstances(ec2, byId(instance.id))
@@ -190,7 +194,11 @@ function tellForeign(foreign: Parts, region: string): void {
 }
 
 /** Removes all that was made for a host. Throws, once all else is removed, naming what could not be. */
-export async function removeHost(ec2: Ec2, host: HostRecord, resources: Resources): Promise<void> {
+export async function removeHost(
+  ec2: Ec2,
+  host: HostRecord,
+  resources: DriverState,
+): Promise<void> {
   const { own, foreign } = await findAll(ec2, host, resources)
   const { instances, groups, keyPairs, addresses } = own
   const leftovers: Leftover[] = []

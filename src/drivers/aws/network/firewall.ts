@@ -17,7 +17,7 @@ import { ofToken, tagAll } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** What the group of one host lets in. */
-export interface Openings {
+export interface IngressRules {
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
 }
@@ -29,7 +29,7 @@ interface Rule extends PortRange {
 
 const everybody = ['0.0.0.0/0', '::/0']
 
-const rulesFor = ({ sshCidrs, ports }: Openings): readonly Rule[] => [
+const rulesFor = ({ sshCidrs, ports }: IngressRules): readonly Rule[] => [
   ...sshCidrs.map((cidr): Rule => ({ from: 22, to: 22, protocol: 'tcp', cidr })),
   ...ports.flatMap((range) => everybody.map((cidr) => ({ ...range, cidr }))),
 ]
@@ -68,9 +68,9 @@ const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
 /**
  * Opens what is not open yet. EC2 refuses a request as a whole where it has one of the rules: then each is asked for by itself.
  */
-async function open(ec2: Ec2, group: SecurityGroup, openings: Openings): Promise<void> {
+async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules): Promise<void> {
   const there = rulesIn(group)
-  const missing = rulesFor(openings).filter((rule) => !isIn(there, rule))
+  const missing = rulesFor(ingressRules).filter((rule) => !isIn(there, rule))
   if (missing.length === 0) return
   const isDuplicate = isFailure('InvalidPermission.Duplicate')
   const authorize = async (rules: readonly Rule[]): Promise<void> => {
@@ -105,7 +105,7 @@ const isSingle = (cidr: string): boolean =>
   cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
 /** The single addresses that may reach SSH, where an earlier attempt was made from, and that are not wanted now. */
-const leftByEarlier = (group: SecurityGroup, { sshCidrs }: Openings): readonly Rule[] =>
+const leftByEarlier = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
   rulesIn(group).filter(
     ({ from, to, protocol, cidr }) =>
       from === 22 && to === 22 && protocol === 'tcp' && isSingle(cidr) && !sshCidrs.includes(cidr),
@@ -124,8 +124,8 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
 export async function moveOpenings(
   ec2: Ec2,
   id: string,
-  before: Openings,
-  after: Openings,
+  before: IngressRules,
+  after: IngressRules,
 ): Promise<void> {
   const group = await describeGroup(ec2, id)
   const wanted = rulesFor(after)
@@ -160,7 +160,7 @@ export interface WantedGroup {
   readonly vpc: string
   readonly token: string
   readonly tags: Readonly<Record<string, string>>
-  readonly openings: Openings
+  readonly ingressRules: IngressRules
 }
 
 /**
@@ -175,8 +175,8 @@ export async function ensureGroup(
   const group = await createGroup(ec2, wanted)
   const { GroupId: id = '' } = group
   await record(id)
-  await open(ec2, group, wanted.openings)
-  await close(ec2, id, leftByEarlier(group, wanted.openings))
+  await open(ec2, group, wanted.ingressRules)
+  await close(ec2, id, leftByEarlier(group, wanted.ingressRules))
   return id
 }
 

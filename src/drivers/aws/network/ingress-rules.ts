@@ -2,7 +2,7 @@ import type { Call } from '../../driver.ts'
 import type { AskCaller, CallerAddress } from '../../net/caller-address.ts'
 import { noteOnHostBits, parseCidrs } from '../../net/cidrs.ts'
 import type { AwsOptions } from '../options.ts'
-import type { Openings } from './firewall.ts'
+import type { IngressRules } from './firewall.ts'
 import { parsePorts } from '../../net/ports.ts'
 
 /** Which kinds of addresses the host may have. */
@@ -36,22 +36,22 @@ export async function decideOpenings(
   families: Families,
   ask: AskCaller,
   call: Call,
-): Promise<{ readonly openings: Openings | undefined; readonly notes: readonly string[] }> {
+): Promise<{ readonly ingressRules: IngressRules | undefined; readonly notes: readonly string[] }> {
   if (options.securityGroups !== undefined) {
-    return { openings: undefined, notes: ['what is open is what your security groups say'] }
+    return { ingressRules: undefined, notes: ['what is open is what your security groups say'] }
   }
   const ports = options.ports === undefined ? [] : (parsePorts(options.ports) ?? [])
   const open = options.ports === undefined ? [] : [`everybody may reach port ${options.ports}`]
   if (options.sshCidr !== undefined) {
     const sshCidrs = parseCidrs(options.sshCidr) ?? []
     return {
-      openings: { sshCidrs, ports },
+      ingressRules: { sshCidrs, ports },
       notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...noteOnHostBits(options.sshCidr), ...open],
     }
   }
   const found = await askWhereFrom(families, ask, call)
   return {
-    openings: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },
+    ingressRules: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },
     notes: [
       ...found.map(
         ({ address, source }) => `SSH is open to ${address} alone, where ${source} sees you`,

@@ -19,7 +19,7 @@ export interface Account {
 }
 
 /** How long to wait for what; tests are quicker. */
-export interface Tempo {
+export interface Timeouts {
   /** For the answer to one request. */
   readonly requestTimeoutMs: number
   /** Between two questions whether something is done, where Azure does not say. */
@@ -35,7 +35,7 @@ export interface Tempo {
 }
 
 /** The tempo of the real Azure. */
-export const azureTempo: Tempo = {
+export const azureTempo: Timeouts = {
   requestTimeoutMs: 60_000,
   pollMs: 3000,
   retries: 3,
@@ -47,7 +47,7 @@ export const azureTempo: Tempo = {
 /** Azure Resource Manager, as one account sees it. */
 export interface AzureApi {
   readonly account: Account
-  readonly tempo: Tempo
+  readonly tempo: Timeouts
   readonly compute: ComputeManagementClient
   readonly network: NetworkManagementClient
   readonly resources: ResourceManagementClient
@@ -184,7 +184,7 @@ const refusals: PipelinePolicy = {
   },
 }
 
-function open(account: Account, credential: TokenCredential, tempo: Tempo): AzureApi {
+function open(account: Account, credential: TokenCredential, tempo: Timeouts): AzureApi {
   const { resourceManager: endpoint } = clouds[account.cloud]
   const scopes = [`${endpoint}/.default`]
   const options = {
@@ -214,7 +214,7 @@ function open(account: Account, credential: TokenCredential, tempo: Tempo): Azur
 }
 
 /** Opens accounts of Azure with the logins that `env` leads to. */
-export function openAzure(env: Environment, tempo: Tempo): OpenApi {
+export function openAzure(env: Environment, tempo: Timeouts): OpenApi {
   // The SDK's log has the signed addresses of operations in it, whatever AZURE_LOG_LEVEL asks for.
   setLogLevel()
   const opened = new Map<string, AzureApi>()

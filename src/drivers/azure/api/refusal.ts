@@ -53,7 +53,7 @@ export async function orForbidden<T>(answer: Promise<T>): Promise<T | undefined>
 }
 
 /** The answer, or `undefined` where what was asked for does not exist. */
-export async function orGone<T>(answer: Promise<T>): Promise<T | undefined> {
+export async function ignoreNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../../driver.ts'
-import type { Tempo } from './azure-api.ts'
+import type { Timeouts } from './azure-api.ts'
 import { codeOfRefusal } from './refusal.ts'
 
 /**
@@ -24,7 +24,7 @@ const busy = new Set([
 
 /** Tries again while something else keeps the resource busy. */
 export async function whileBusy<T>(
-  tempo: Tempo,
+  tempo: Timeouts,
   call: Call,
   step: string,
   attempt: () => Promise<T>,

@@ -1,5 +1,5 @@
 import { UserError } from '../../../errors.ts'
-import type { Call, HostWish, Resources } from '../../driver.ts'
+import type { Call, HostSpec, DriverState } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { AskCaller } from '../../net/caller-address.ts'
 import { noteOnHostBits, parseCidrs } from '../../net/cidrs.ts'
@@ -54,7 +54,7 @@ async function chooseSshCidrs(
 }
 
 /** The version of an image that an earlier attempt chose, where the same is wanted for the same size: the newest may be another one by now. */
-const chosenImage = (earlier: Resources, { image, size }: AzureOptions): string =>
+const chosenImage = (earlier: DriverState, { image, size }: AzureOptions): string =>
   (earlier['release'] === image && earlier['size']?.toLowerCase() === size.toLowerCase()
     ? earlier['image']
     : undefined) ?? image
@@ -86,7 +86,7 @@ function checkAbilities(size: Size, options: AzureOptions): void {
 export async function decide(
   api: AzureApi,
   place: Place,
-  wish: HostWish,
+  wish: HostSpec,
   options: AzureOptions,
   askCaller: AskCaller,
   call: Call,
@@ -165,7 +165,7 @@ export function describeDecision({
 }
 
 /** What was decided, for the record, so that all attempts ask for the same. */
-export const recordDecision = (decision: Decision): Resources => ({
+export const recordDecision = (decision: Decision): DriverState => ({
   ...recordPlace(decision.place),
   ...recordWishes(decision.options),
   location: decision.location,

@@ -8,7 +8,7 @@ import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
 import { namesOf } from '../names.ts'
 import type { AzureOptions } from '../options.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 import { usageError } from '../api/usage-error.ts'
 
 /** What an id says: where a virtual machine is, and in which subscription where it says that. */
@@ -78,7 +78,7 @@ export async function recallHost(
   const account = await chooseAccount({ cloud, tenant, subscription }, env, call)
   const api = openApi(account, call)
   const asking = { abortSignal: call.signal }
-  const machine = await orGone(api.compute.virtualMachines.get(group, name, asking))
+  const machine = await ignoreNotFound(api.compute.virtualMachines.get(group, name, asking))
   if (machine === undefined) {
     throw usageError(
       `there is no virtual machine ${name} in the resource group ${group}`,

@@ -1,6 +1,6 @@
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
-import type { Resources } from '../../driver.ts'
+import type { DriverState } from '../../driver.ts'
 import { foreignHint } from '../../tagged.ts'
 import type { Account } from '../api/azure-api.ts'
 import { isCloudName } from '../api/clouds.ts'
@@ -47,7 +47,7 @@ export const recordPlace = ({
   isPrivate,
   names,
   addressedBy,
-}: Place): Resources => ({
+}: Place): DriverState => ({
   ...(account.cloud !== 'public' && { cloud: account.cloud }),
   ...(account.tenant !== undefined && { tenant: account.tenant }),
   subscription: account.subscription,

@@ -3,7 +3,7 @@ import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { releases } from './image-names.ts'
 import type { Checked } from '../api/unchecked-decision.ts'
-import { orForbidden, orGone } from '../api/refusal.ts'
+import { orForbidden, ignoreNotFound } from '../api/refusal.ts'
 import type { Size } from './sizes.ts'
 import { usageError } from '../api/usage-error.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
@@ -70,13 +70,13 @@ async function findMarketplaceImage(
     const newest = once(`images ${location} ${urn}`, () =>
       compute.virtualMachineImages.list(location, publisher, offer, sku, options),
     )
-    version = (await orGone(newest))?.[0]?.name
+    version = (await ignoreNotFound(newest))?.[0]?.name
   }
   const exact = version
   const found =
     exact === undefined
       ? undefined
-      : await orGone(
+      : await ignoreNotFound(
           once(`image ${location} ${publisher}:${offer}:${sku}:${exact}`, () =>
             compute.virtualMachineImages.get(location, publisher, offer, sku, exact, {
               abortSignal,
@@ -112,7 +112,7 @@ async function findOwnImage(
   { signal: abortSignal }: Call,
 ): Promise<Image> {
   const [, group = '', managed, gallery = '', definition = ''] = idParts.exec(id) ?? []
-  const found = await orGone<Needs>(
+  const found = await ignoreNotFound<Needs>(
     managed === undefined
       ? compute.galleryImages.get(group, gallery, definition, { abortSignal })
       : compute.images.get(group, managed, { abortSignal }),

@@ -1,4 +1,4 @@
-import type { Call, HostFacts, HostSeed } from '../../driver.ts'
+import type { Call, HostFacts, BootstrapData } from '../../driver.ts'
 import { requireAddress } from '../machine/addresses.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { Decision } from './decision.ts'
@@ -57,7 +57,7 @@ export async function makeHost(
   api: AzureApi,
   decision: Decision,
   failed: FoundMachine | undefined,
-  seed: HostSeed,
+  seed: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
   const { place, options } = decision
@@ -73,7 +73,7 @@ export async function resumeHost(
   api: AzureApi,
   place: Place,
   { user }: FoundMachine,
-  seed: HostSeed,
+  seed: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
   const id = machineId(place)

@@ -2,7 +2,7 @@ import type { Subnet } from '@azure/arm-network'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { locate } from './host-resources.ts'
-import { orForbidden, orGone } from '../api/refusal.ts'
+import { orForbidden, ignoreNotFound } from '../api/refusal.ts'
 import { letsSshThrough } from '../network/ssh-rules.ts'
 import { usageError } from '../api/usage-error.ts'
 
@@ -12,7 +12,7 @@ const placeAge = 5000
 /** Checks that a resource group of yours exists. Throws kind `usage`. */
 export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
   const ask = () => api.resources.resourceGroups.get(group, { abortSignal: call.signal })
-  const found = await orGone(api.once(`group ${group}`, ask, placeAge))
+  const found = await ignoreNotFound(api.once(`group ${group}`, ask, placeAge))
   if (found === undefined) {
     throw usageError(
       `there is no resource group ${group}`,
@@ -67,7 +67,7 @@ export async function findSubnet(
   if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
   const options = { abortSignal: call.signal }
   const ask = () => api.network.virtualNetworks.get(of, network, options)
-  const found = await orGone(api.once(`network ${of}/${network}`, ask, placeAge))
+  const found = await ignoreNotFound(api.once(`network ${of}/${network}`, ask, placeAge))
   if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
   if (found.location !== location) {
     throw usageError(
@@ -101,7 +101,7 @@ export async function noteOnSubnet(
   if (securityGroup === undefined) return []
   const { group, name } = locate(securityGroup)
   const ask = () => api.network.networkSecurityGroups.get(group, name, { abortSignal: call.signal })
-  const found = await orForbidden(orGone(api.once(`rules ${group}/${name}`, ask, placeAge)))
+  const found = await orForbidden(ignoreNotFound(api.once(`rules ${group}/${name}`, ask, placeAge)))
   if (found === undefined) {
     return [
       `the security group ${name} of the subnet cannot be read: it has to let SSH through, too`,

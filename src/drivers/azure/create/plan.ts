@@ -1,4 +1,4 @@
-import type { Call, HostPlan, HostWish, Resources } from '../../driver.ts'
+import type { Call, HostPlan, HostSpec, DriverState } from '../../driver.ts'
 import type { AskCaller } from '../../net/caller-address.ts'
 import { checkMadeFor } from '../../tagged.ts'
 import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
@@ -10,7 +10,7 @@ import { type Environment, findSubscription } from '../api/login.ts'
 import { makeHost, resumeHost } from './make.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { usageError } from '../api/usage-error.ts'
-import { type FoundMachine, findMachine } from './virtual-machine.ts'
+import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
 
 /** Azure's limit for custom data, https://learn.microsoft.com/azure/virtual-machines/custom-data. */
 const longestUserData = 65_535
@@ -48,7 +48,7 @@ function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions):
 }
 
 async function choosePlace(
-  wish: HostWish,
+  wish: HostSpec,
   options: AzureOptions,
   env: Environment,
   call: Call,
@@ -87,11 +87,11 @@ const starting = (user: string) => ({
   userData: { maxBytes: longestUserData, gzip: true },
 })
 
-const spelled = (notes: Resources, key: string): string => (notes[key] ?? '').toLowerCase()
+const spelled = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
 
 /** What is said of a host that was begun with other options. */
-const changedSince = (wish: HostWish, options: AzureOptions): readonly string[] => {
-  const wanted: Resources = { ...recordWishes(options), size: options.size }
+const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] => {
+  const wanted: DriverState = { ...recordWishes(options), size: options.size }
   const others = Object.keys(wanted).filter(
     (key) => spelled(wish.resources, key) !== spelled(wanted, key),
   )
@@ -103,7 +103,7 @@ const changedSince = (wish: HostWish, options: AzureOptions): readonly string[] 
 function planExisting(
   api: AzureApi,
   place: Place,
-  wish: HostWish,
+  wish: HostSpec,
   machine: FoundMachine,
   options: AzureOptions,
 ): HostPlan {
@@ -129,14 +129,14 @@ export interface PlanContext {
 /** See `Lifecycle.plan`. */
 export async function planHost(
   { openApi, env, askCaller }: PlanContext,
-  wish: HostWish,
+  wish: HostSpec,
   options: AzureOptions,
   call: Call,
 ): Promise<HostPlan> {
   checkTogether(options)
   const place = await choosePlace(wish, options, env, call)
   const api = openApi(place.account, call)
-  const machine = await findMachine(api, place, call)
+  const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
     checkMadeFor(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
   }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SecurityProfile, VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
 import { UserError } from '../../../errors.ts'
-import type { Call, HostSeed } from '../../driver.ts'
+import type { Call, BootstrapData } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Located, type Place, locate, machineId } from './host-resources.ts'
 import type { Decision } from './decision.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 
 /** A host's virtual machine, as an earlier attempt left it. */
 export interface FoundMachine {
@@ -18,13 +18,13 @@ export interface FoundMachine {
 }
 
 /** Looks for a host's virtual machine. */
-export async function findMachine(
+export async function findVirtualMachine(
   { compute }: AzureApi,
   { group, names }: Place,
   { signal }: Call,
 ): Promise<FoundMachine | undefined> {
   const options = { abortSignal: signal }
-  const found = await orGone(compute.virtualMachines.get(group, names.machine, options))
+  const found = await ignoreNotFound(compute.virtualMachines.get(group, names.machine, options))
   if (found === undefined) return undefined
   const { osProfile, storageProfile, tags = {}, provisioningState: state = 'Unknown' } = found
   return {
@@ -76,7 +76,7 @@ const spotOf = ({ spot, eviction }: Decision['options']): Partial<VirtualMachine
       }
     : {}
 
-function virtualMachine(decision: Decision, nic: string, seed: HostSeed): VirtualMachine {
+function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): VirtualMachine {
   const { location, tags, size, image, options, place, hostName } = decision
   const { zone, disk, diskType, user } = options
   return {
@@ -122,7 +122,7 @@ export async function makeMachine(
   { compute, tempo }: AzureApi,
   decision: Decision,
   nic: string,
-  seed: HostSeed,
+  seed: BootstrapData,
   call: Call,
 ): Promise<string> {
   const { place } = decision
@@ -144,7 +144,7 @@ export async function makeMachine(
 /** Waits for a virtual machine that an earlier attempt asked for. Throws kind `failed` where Azure could not make it. */
 export async function awaitMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
   for (;;) {
-    const machine = await findMachine(api, place, call)
+    const machine = await findVirtualMachine(api, place, call)
     if (machine?.state === 'Succeeded') return
     if (machine === undefined || machine.state === 'Failed' || machine.state === 'Canceled') {
       throw new UserError('failed', 'Azure could not make the virtual machine', {
@@ -160,5 +160,7 @@ export async function awaitMachine(api: AzureApi, place: Place, call: Call): Pro
 export async function removeMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
   const options = { abortSignal: call.signal, updateIntervalInMs: api.tempo.pollMs }
   call.progress('removing the virtual machine')
-  await orGone(api.compute.virtualMachines.delete(place.group, place.names.machine, options))
+  await ignoreNotFound(
+    api.compute.virtualMachines.delete(place.group, place.names.machine, options),
+  )
 }

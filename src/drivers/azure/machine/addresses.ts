@@ -2,10 +2,10 @@ import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Place, addressPart } from '../create/host-resources.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 
 /** Where a host is reached: its public address, or, for one without, that in its network. */
-export async function findAddress(
+export async function addressOf(
   { network }: AzureApi,
   place: Place,
   { signal: abortSignal }: Call,
@@ -13,15 +13,15 @@ export async function findAddress(
   const { group, name } = addressPart(place)
   if (place.isPrivate) {
     const found = network.networkInterfaces.get(group, name, { abortSignal })
-    return (await orGone(found))?.ipConfigurations?.[0]?.privateIPAddress
+    return (await ignoreNotFound(found))?.ipConfigurations?.[0]?.privateIPAddress
   }
   const found = network.publicIPAddresses.get(group, name, { abortSignal })
-  return (await orGone(found))?.ipAddress
+  return (await ignoreNotFound(found))?.ipAddress
 }
 
-/** As {@link findAddress}, for a host that must have one. */
+/** As {@link addressOf}, for a host that must have one. */
 export async function requireAddress(api: AzureApi, place: Place, call: Call): Promise<string> {
-  const address = await findAddress(api, place, call)
+  const address = await addressOf(api, place, call)
   if (address !== undefined) return address
   throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {
     hint: `look for ${place.names.publicAddress} in the resource group ${place.group}`,

@@ -1,7 +1,7 @@
 import type { VirtualMachine } from '@azure/arm-compute'
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
-import type { Call, Resources } from '../../driver.ts'
+import type { Call, DriverState } from '../../driver.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import { yesOrNo } from '../../differences.ts'
 import { checkMadeFor } from '../../tagged.ts'
@@ -12,7 +12,7 @@ import { type Place, machineId, requirePlace } from '../create/host-resources.ts
 import { rulesFor } from '../network/network.ts'
 import type { AzureOptions } from '../options.ts'
 import { whileBusy } from '../api/timeouts.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 import { tagChange } from '../tags.ts'
 import { usageError } from '../api/usage-error.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
@@ -24,7 +24,7 @@ interface Site {
   readonly machine: VirtualMachine
   /** Somebody else made it: its parts are those that it names itself. */
   readonly isAdopted: boolean
-  readonly resources: Resources
+  readonly resources: DriverState
   readonly options: AzureOptions
   readonly call: Call
 }
@@ -109,12 +109,14 @@ async function changeTags(site: Site): Promise<Notes> {
   const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
   call.progress('changing tags')
   const { tagsOperations } = api.resources
-  const patch = async (operation: 'Delete' | 'Merge', tags: Resources): Promise<void> => {
+  const patch = async (operation: 'Delete' | 'Merge', tags: DriverState): Promise<void> => {
     if (Object.keys(tags).length === 0) return
     const change = { operation, properties: { tags: { ...tags } } }
     await Promise.all(
       bearersOf(site).map((id) =>
-        orGone(tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(site))),
+        ignoreNotFound(
+          tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(site)),
+        ),
       ),
     )
   }
@@ -168,7 +170,7 @@ export async function changeHost(
   call: Call,
 ): Promise<Notes> {
   const place = requirePlace(host)
-  const found = await orGone(
+  const found = await ignoreNotFound(
     api.compute.virtualMachines.get(place.group, place.names.machine, { abortSignal: call.signal }),
   )
   if (found === undefined) {

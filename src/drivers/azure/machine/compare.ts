@@ -1,5 +1,5 @@
 import type { HostRecord } from '../../../machine/machine.ts'
-import type { Call, Resources } from '../../driver.ts'
+import type { Call, DriverState } from '../../driver.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import {
   type Lasting,
@@ -12,14 +12,14 @@ import type { Difference } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { AzureOptions } from '../options.ts'
 import { requirePlace } from '../create/host-resources.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 import { findSize } from '../create/sizes.ts'
 import { sayTags } from '../../tag-list.ts'
 import { tagChange } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
 /** What a host was asked for, as far as its record does not say that already: for later comparisons. */
-export const recordWishes = (options: AzureOptions): Resources => ({
+export const recordWishes = (options: AzureOptions): DriverState => ({
   release: options.image,
   diskType: options.diskType,
   ...(options.zone !== undefined && { zone: options.zone }),
@@ -36,7 +36,7 @@ export const recordWishes = (options: AzureOptions): Resources => ({
 })
 
 /** Options that a virtual machine keeps for its life, and what it has of them; nothing where that is not known. */
-const lasting: Lasting<AzureOptions, Resources> = {
+const lasting: Lasting<AzureOptions, DriverState> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
   image: ({ release }) => release,
@@ -66,7 +66,7 @@ function isSame(option: string, wanted: string, has: string): boolean {
 async function compareSize(
   api: AzureApi,
   { size, zone }: AzureOptions,
-  { size: from, location = '', spot }: Resources,
+  { size: from, location = '', spot }: DriverState,
   call: Call,
 ): Promise<Difference[]> {
   if (from === undefined || from.toLowerCase() === size.toLowerCase()) return []
@@ -81,13 +81,13 @@ async function compareSize(
 
 function compareEncryption(
   { encryptionAtHost }: AzureOptions,
-  { encryptionAtHost: from = 'no' }: Resources,
+  { encryptionAtHost: from = 'no' }: DriverState,
 ): Difference[] {
   const to = encryptionAtHost === undefined ? from : yesOrNo(encryptionAtHost)
   return to === from ? [] : [{ option: 'encryptionAtHost', from, to, how: 'stop' }]
 }
 
-function compareTags({ tags = '' }: AzureOptions, resources: Resources): Difference[] {
+function compareTags({ tags = '' }: AzureOptions, resources: DriverState): Difference[] {
   const { set, gone } = tagChange(resources['tags'] ?? '', tags)
   if (Object.keys({ ...set, ...gone }).length === 0) return []
   return [
@@ -97,7 +97,7 @@ function compareTags({ tags = '' }: AzureOptions, resources: Resources): Differe
 
 function compareOpenings(
   { ports, sshCidr }: AzureOptions,
-  resources: Resources,
+  resources: DriverState,
 ): readonly Difference[] {
   const open = comparePorts(resources['ports'], ports)
   const recorded = resources['sshCidr'] ?? 'its network'
@@ -129,7 +129,9 @@ async function compareAdopted(
   if (!network.some(({ option, how }) => option === 'disk' && how === 'stop')) return network
   const { group, names } = requirePlace(host)
   const asking = { abortSignal: call.signal }
-  const machine = await orGone(api.compute.virtualMachines.get(group, names.machine, asking))
+  const machine = await ignoreNotFound(
+    api.compute.virtualMachines.get(group, names.machine, asking),
+  )
   if (machine === undefined || systemDiskOf(machine) !== undefined) return network
   return network.map((one) =>
     one.option === 'disk' ? keep(one, 'its system disk is ephemeral or not managed by Azure') : one,

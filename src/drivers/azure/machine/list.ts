@@ -10,7 +10,7 @@ import type { Environment } from '../api/login.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { allSettled } from '../api/timeouts.ts'
 import { chooseAccount } from '../create/plan.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 
 type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
 
@@ -91,7 +91,7 @@ async function listResources(
     [...unknown].map((group) =>
       limit(() =>
         // A group that somebody deletes meanwhile holds nothing more.
-        orGone(collect(client.resources.listByResourceGroup(group, { abortSignal }))),
+        ignoreNotFound(collect(client.resources.listByResourceGroup(group, { abortSignal }))),
       ),
     ),
   )

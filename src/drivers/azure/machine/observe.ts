@@ -3,11 +3,11 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
 import type { HostStatus } from '../../../machine/status.ts'
 import type { Call } from '../../driver.ts'
-import { findAddress } from './addresses.ts'
+import { addressOf } from './addresses.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
 import { type Place, addressPart, readPlace } from '../create/host-resources.ts'
 import { allSettled } from '../api/timeouts.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 
 type State = HostStatus['state']
 type Statuses = ReadonlyMap<MachineName, HostStatus>
@@ -48,8 +48,8 @@ const keyOfId = (id = ''): string => {
 async function observeOne(api: AzureApi, place: Place, call: Call): Promise<HostStatus> {
   const options = { expand: 'instanceView' as const, abortSignal: call.signal }
   const [machine, address] = await allSettled([
-    orGone(api.compute.virtualMachines.get(place.group, place.names.machine, options)),
-    findAddress(api, place, call),
+    ignoreNotFound(api.compute.virtualMachines.get(place.group, place.names.machine, options)),
+    addressOf(api, place, call),
   ])
   return machine === undefined ? { state: 'absent' } : withAddress(stateOf(machine), address)
 }

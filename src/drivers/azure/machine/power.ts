@@ -6,8 +6,8 @@ import { checkMadeFor } from '../../tagged.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
 import { type Place, requirePlace } from '../create/host-resources.ts'
 import { powerOf } from './observe.ts'
-import { orGone } from '../api/refusal.ts'
-import { findMachine } from '../create/virtual-machine.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
+import { findVirtualMachine } from '../create/virtual-machine.ts'
 
 const changing = new Set(['starting', 'stopping', 'deallocating'])
 
@@ -18,7 +18,7 @@ async function settledPower(api: AzureApi, place: Place, call: Call): Promise<st
     const answer = api.compute.virtualMachines.instanceView(group, names.machine, {
       abortSignal: call.signal,
     })
-    const view = await orGone(answer)
+    const view = await ignoreNotFound(answer)
     if (view === undefined) {
       throw new UserError('failed', `there is no virtual machine ${names.machine} in ${group}`, {
         hint: 'it was removed outside fleet; clear the entry away: fleet rm',
@@ -78,7 +78,7 @@ export function switchPower(openApi: OpenApi): Power {
   const by = (change: Change) => async (host: HostRecord, call: Call) => {
     const place = requirePlace(host)
     const api = openApi(place.account, call)
-    const machine = await findMachine(api, place, call)
+    const machine = await findVirtualMachine(api, place, call)
     if (machine !== undefined) {
       checkMadeFor(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
     }

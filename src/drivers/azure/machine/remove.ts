@@ -6,8 +6,8 @@ import { checkMadeFor, foreignHint, isMadeFor } from '../../tagged.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
 import { type Place, readPlace } from '../create/host-resources.ts'
 import { whileBusy } from '../api/timeouts.ts'
-import { orGone, wordsOfRefusal } from '../api/refusal.ts'
-import { type FoundMachine, findMachine, removeMachine } from '../create/virtual-machine.ts'
+import { ignoreNotFound, wordsOfRefusal } from '../api/refusal.ts'
+import { type FoundMachine, findVirtualMachine, removeMachine } from '../create/virtual-machine.ts'
 
 /** What is asked of a part before it is removed. */
 interface Tagged {
@@ -44,7 +44,7 @@ function listParts(
   const part = (label: string, name: string, { get, remove }: Kind): Part => ({
     label: `${label} ${name}`,
     isOwn: ({ tags }) => isMadeFor(token, tags) || (label === 'disk' && machine?.disk === name),
-    find: () => orGone(get(group, name, { abortSignal })),
+    find: () => ignoreNotFound(get(group, name, { abortSignal })),
     remove: async () => remove(group, name, options),
   })
   return [
@@ -79,7 +79,7 @@ function listParts(
  * Removes the parts of one host one by one, from a group that is not its own: those that carry its tags. Names all that stays.
  */
 async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
-  const machine = await findMachine(api, place, call)
+  const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
     checkMadeFor(token, machine.tags, `the virtual machine ${place.names.machine}`)
     await removeMachine(api, place, call)
@@ -90,7 +90,7 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
   const removePart = async ({ label, find, isOwn, remove }: Part): Promise<void> => {
     const now = await find()
     if (now === undefined) return
-    if (isOwn(now)) await orGone(remove())
+    if (isOwn(now)) await ignoreNotFound(remove())
     else foreign.push(label)
   }
   for (const parts of listParts(api, place, { token, machine }, call)) {
@@ -158,7 +158,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   const { resources, tempo } = api
   const { group } = place
   const options = { abortSignal: call.signal }
-  const found = await orGone(resources.resourceGroups.get(group, options))
+  const found = await ignoreNotFound(resources.resourceGroups.get(group, options))
   if (found === undefined) return
   if (found.tags?.['fleet:token'] !== token) {
     throw new UserError('failed', `the resource group ${group} is not the one that fleet made`, {
@@ -166,7 +166,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
     })
   }
   call.progress('removing the resource group', group)
-  const others = await orGone(listOthers(api, place, token, call))
+  const others = await ignoreNotFound(listOthers(api, place, token, call))
   if (others === undefined) return // an earlier removal of it has come to its end meanwhile
   if (others.length > 0) {
     await removeParts(api, place, token, call)
@@ -175,7 +175,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
     })
   }
   const removal = { ...options, updateIntervalInMs: tempo.pollMs }
-  await orGone(resources.resourceGroups.beginDeleteAndWait(group, removal))
+  await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, removal))
 }
 
 /** Removes what was made for a token in a place, and nothing else. */

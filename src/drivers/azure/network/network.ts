@@ -9,7 +9,7 @@ import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { allSettled, whileBusy } from '../api/timeouts.ts'
 import type { Decision } from '../create/decision.ts'
-import { orGone } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/refusal.ts'
 
 const step = 'making the network'
 
@@ -123,7 +123,9 @@ async function leaveOtherNetwork(
   if (isFirst) return
   const { group, names } = place
   const options = { abortSignal: call.signal }
-  const found = await orGone(network.networkInterfaces.get(group, names.networkInterface, options))
+  const found = await ignoreNotFound(
+    network.networkInterfaces.get(group, names.networkInterface, options),
+  )
   const joined = found?.ipConfigurations?.[0]?.subnet?.id
   if (joined === undefined || networkOf(joined) === networkOf(subnet)) return
   await whileBusy(tempo, call, step, async () =>

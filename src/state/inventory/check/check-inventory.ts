@@ -10,7 +10,7 @@ import { readInventoryText } from '../read-text.ts'
 type Path = readonly PropertyKey[]
 
 /** A finding, and where in the document. */
-interface Finding {
+interface LocatedProblem {
   readonly path: Path
   readonly message: string
 }
@@ -19,7 +19,7 @@ interface Finding {
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
 /** The texts below a value that are paths of one computer. A socket is on the host, where it is the same for all. */
-function* findPaths(value: unknown, path: Path): Generator<Finding> {
+function* findPaths(value: unknown, path: Path): Generator<LocatedProblem> {
   if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
     yield { path, message: `${path.map(String).join('.')}: a path of one computer` }
   }
@@ -28,7 +28,7 @@ function* findPaths(value: unknown, path: Path): Generator<Finding> {
   for (const [key, item] of keyed) yield* findPaths(item, [...path, key])
 }
 
-function findHalfMade({ machines }: Inventory): readonly Finding[] {
+function findHalfMade({ machines }: Inventory): readonly LocatedProblem[] {
   return [...machines].flatMap(([name, { host }]) => {
     if (host === undefined || host.phase === 'ready') return []
     const remedy =
@@ -50,7 +50,7 @@ function hostOf({ host, via = '' }: Machine): { key: string; field: string } | u
 }
 
 /** Entries with the record of one host: one branch gave it another name, and a merge of lines kept both. */
-function findSharedRecords({ entries, machines }: Inventory): readonly Finding[] {
+function findSharedRecords({ entries, machines }: Inventory): readonly LocatedProblem[] {
   const owners = new Map<string, string>()
   return [...entries.keys()].flatMap((name) => {
     const machine = machines.get(name)
@@ -65,7 +65,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly Finding[]
 }
 
 /** What is wrong with an inventory that can be read, seen by those who share it. */
-function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): Finding[] {
+function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): LocatedProblem[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
     ...findHalfMade(inventory),

@@ -1,7 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
-import { findWayProblems, type WayProblem } from '../../../machine/jump-hosts.ts'
+import { findWayProblems, type JumpChainError } from '../../../machine/jump-hosts.ts'
 import type { Inventory } from '../inventory.ts'
 
 /** What a change makes of one machine. */
@@ -19,7 +19,7 @@ interface Changed {
 export function findWaysLeftWrong(
   { machines }: Pick<Inventory, 'machines'>,
   { name, before, after }: Changed,
-): readonly WayProblem[] {
+): readonly JumpChainError[] {
   if (after === undefined || before?.host?.token !== undefined) return []
   const problems = findWayProblems(new Map([...machines, [name, after]]))
   const own = problems.find((problem) => problem.name === name)

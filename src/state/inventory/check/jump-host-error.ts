@@ -1,5 +1,5 @@
 import type { UserError } from '../../../errors.ts'
-import type { WayProblem } from '../../../machine/jump-hosts.ts'
+import type { JumpChainError } from '../../../machine/jump-hosts.ts'
 import { placeOf } from './place-in-file.ts'
 import type { Inventory } from '../inventory.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
@@ -9,7 +9,7 @@ import { inventoryError } from './problem.ts'
 export function wayError(
   { text, inventory }: { readonly text: string; readonly inventory: Inventory },
   file: string,
-  problems: readonly WayProblem[],
+  problems: readonly JumpChainError[],
 ): UserError {
   const { root } = parseInventoryDocument(text, file)
   return inventoryError(

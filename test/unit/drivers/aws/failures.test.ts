@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { failures } from '../../../../src/drivers/aws/api/failure-table.ts'
-import { explain, isPassing } from '../../../../src/drivers/aws/api/errors.ts'
+import { explain, isTransient } from '../../../../src/drivers/aws/api/errors.ts'
 import { UserError } from '../../../../src/errors.ts'
 
 /** An error as the SDK throws it. */
@@ -134,19 +134,19 @@ describe('asking again', () => {
   test.each(['RequestLimitExceeded', 'InternalError', 'ECONNRESET', 'TimeoutError'])(
     'for %s',
     (code) => {
-      expect(isPassing(awsError(code))).toBe(true)
+      expect(isTransient(awsError(code))).toBe(true)
     },
   )
 
   test('for a failure of the server that has no name', () => {
-    expect(isPassing(awsError('Unknown', 502))).toBe(true)
+    expect(isTransient(awsError('Unknown', 502))).toBe(true)
   })
 
   test.each(['InvalidAMIID.NotFound', 'ExpiredToken', 'ENOTFOUND'])('not for %s', (code) => {
-    expect(isPassing(awsError(code))).toBe(false)
+    expect(isTransient(awsError(code))).toBe(false)
   })
 
   test('not where there is no room, though EC2 calls that a failure of its own', () => {
-    expect(isPassing(awsError('InsufficientInstanceCapacity', 500))).toBe(false)
+    expect(isTransient(awsError('InsufficientInstanceCapacity', 500))).toBe(false)
   })
 })

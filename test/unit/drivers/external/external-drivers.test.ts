@@ -2,7 +2,7 @@ import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { HostSeed, HostWish } from '../../../../src/drivers/driver.ts'
+import type { BootstrapData, HostSpec } from '../../../../src/drivers/driver.ts'
 import { findDriver } from '../../../../src/drivers/index.ts'
 import { checkOptions, optionFlags } from '../../../../src/drivers/options/option-flags.ts'
 import { UserError } from '../../../../src/errors.ts'
@@ -144,9 +144,9 @@ describe('a driver from outside', () => {
     }
     await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
     await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)
-    const plan = await driver.lifecycle?.plan({} as HostWish, {}, call)
+    const plan = await driver.lifecycle?.plan({} as HostSpec, {}, call)
     expect(plan?.user).toBe('u')
-    await expect(plan?.make({} as HostSeed, call)).rejects.toMatchObject(mistake)
+    await expect(plan?.make({} as BootstrapData, call)).rejects.toMatchObject(mistake)
     const told = await driver.observe(hosts('user'), call).catch((error: unknown) => error)
     expect(told).toBeInstanceOf(UserError)
     expect(told).toMatchObject({ kind: 'usage', message: 'no such zone' })

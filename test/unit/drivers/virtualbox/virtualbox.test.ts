@@ -110,19 +110,19 @@ describe('what VBoxManage prints', () => {
       ['unregistervm'],
       "VBoxManage: error: Cannot unregister the machine 'g1' while it is locked\nVBoxManage: error: Details: code VBOX_E_INVALID_OBJECT_STATE (0x80bb0007), component MachineWrap\n",
     )
-    expect(locked.isPassing).toBe(true)
+    expect(locked.isTransient).toBe(true)
     expect(locked.message).toContain("Cannot unregister the machine 'g1' while it is locked")
     const passing = [
       'VBoxManage: error: Code NS_ERROR_FAILURE (0x80004005) - Operation failed (extended info not available)',
       "VBoxManage: error: The machine 'm' already has a lock request pending",
-    ].map((said) => new VBoxError(['list'], said).isPassing)
+    ].map((said) => new VBoxError(['list'], said).isTransient)
     expect(passing).toEqual([true, true])
     const silent = [['showvminfo'], ['list'], ['createvm']].map((words) => new VBoxError(words, ''))
-    expect(silent.map(({ isPassing }) => isPassing)).toEqual([true, true, false])
+    expect(silent.map(({ isTransient }) => isTransient)).toEqual([true, true, false])
     const ending =
       'VBoxManage: error: Failed to get a console object from the direct session (VBOX_E_INVALID_OBJECT_STATE)\nVBoxManage: error: Details: code VBOX_E_VM_ERROR (0x80bb0003), component SessionMachine\n'
-    expect(new VBoxError(['showvminfo'], ending).isPassing).toBe(true)
-    expect(new VBoxError(['modifyvm'], ending).isPassing).toBe(false)
+    expect(new VBoxError(['showvminfo'], ending).isTransient).toBe(true)
+    expect(new VBoxError(['modifyvm'], ending).isTransient).toBe(false)
     const gone = new VBoxError(
       ['showvminfo'],
       "VBoxManage: error: Could not find a registered machine named 'x'\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component VirtualBoxWrap\n",
@@ -132,7 +132,7 @@ describe('what VBoxManage prints', () => {
       "VBoxManage: error: The machine 'm' is not registered\n",
     )
     expect(isMissing(going)).toBe(true)
-    expect([gone.isPassing, isMissing(gone), isMissing(locked)]).toEqual([false, true, false])
+    expect([gone.isTransient, isMissing(gone), isMissing(locked)]).toEqual([false, true, false])
   })
 })
 

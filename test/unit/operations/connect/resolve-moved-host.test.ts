@@ -5,7 +5,7 @@ import type { Driver } from '../../../../src/drivers/driver.ts'
 import { notedSshAccess } from '../../../../src/drivers/net/ssh-access.ts'
 import type { ReadyMachine } from '../../../../src/machine/machine.ts'
 import type { Context } from '../../../../src/operations/context.ts'
-import { followHost } from '../../../../src/operations/connect/resolve-moved-host.ts'
+import { resolveMovedHost } from '../../../../src/operations/connect/resolve-moved-host.ts'
 import { ConnectTimeout, explainFailure } from '../../../../src/transport/ssh/failure.ts'
 
 const token = '00000000-0000-4000-8000-000000000001'
@@ -28,9 +28,9 @@ async function follow(machine: ReadyMachine, caller: string, error: unknown): Pr
     sshAccess: notedSshAccess(async () => ({ address: caller, source: 'test' })),
   } as unknown as Driver
   const context = { signal: new AbortController().signal, loadDriver: async () => driver }
-  return followHost(context as unknown as Context, machine, () => Promise.reject(error)).catch(
-    (told: unknown) => told,
-  )
+  return resolveMovedHost(context as unknown as Context, machine, () =>
+    Promise.reject(error),
+  ).catch((told: unknown) => told)
 }
 
 const endpoint = { machine: 'web-1', address: '192.0.2.1', port: 22, user: 'fleet' }
