@@ -1,39 +1,20 @@
 import type { DriverDefinition } from '../src/drivers/driver.ts'
-import { type OptionFlag, optionFlags } from '../src/drivers/options/option-flags.ts'
+import { type OptionFlag, describeFlag, optionFlags } from '../src/drivers/options/option-flags.ts'
 
 const begin = '<!-- options: written by `npm run docs` -->'
 const end = '<!-- end of options -->'
 
 const cell = (text: string): string => text.replaceAll('|', String.raw`\|`)
 
-function rowOf({
-  key,
-  name,
-  description,
-  choices,
-  default: fallback,
-  required,
-}: OptionFlag): string {
-  const about = [
-    description,
-    ...(choices === undefined
-      ? []
-      : [`One of ${choices.map((choice) => `\`${choice}\``).join(', ')}.`]),
-    ...(required ? ['Needed.'] : []),
-  ].join(' ')
-  const cells = [
-    `\`${key}\``,
-    `\`--${name}\``,
-    fallback === undefined ? '' : `\`${fallback}\``,
-    about,
-  ]
+function rowOf(flag: OptionFlag): string {
+  const cells = [`\`${flag.key}\``, `\`--${flag.name}\``, describeFlag(flag)]
   return `| ${cells.map(cell).join(' | ')} |`
 }
 
 const writeOptionsTable = (driver: DriverDefinition): string =>
   [
-    '| in machines.yaml | flag | unless told | what it is |',
-    '| --- | --- | --- | --- |',
+    '| in machines.yaml | flag | description |',
+    '| --- | --- | --- |',
     ...optionFlags(driver).map(rowOf),
   ].join('\n')
 

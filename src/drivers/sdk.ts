@@ -41,7 +41,7 @@ export type { Difference, Reshape, ReshapeWish } from './update.ts'
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: DriverDefinition<Shape> & {
     readonly contract: typeof contractVersion
-    readonly asks?: readonly (string & keyof Shape)[]
+    readonly prompts?: readonly (string & keyof Shape)[]
   },
 ): DriverDefinition<Shape> => ({
   ...definition,

@@ -2,15 +2,15 @@ import { defineDriver } from 'fleet/driver'
 import * as z from 'zod'
 import { usualEndpoint } from './api.js'
 
-/** Hosts of example-cloud. What stands here is read at every `fleet create --help`, so it loads little. */
+/** Hosts of example-cloud. fleet reads this file for every `fleet create --help`, so it imports little. */
 export default defineDriver({
   contract: 1,
   name: 'example',
   summary: 'servers of example-cloud, the provider in provider/',
   options: z.strictObject({
-    zone: z.enum(['north', 'south']).describe('Where the server is to be.'),
-    size: z.enum(['small', 'large']).default('small').describe('How big it is.'),
-    endpoint: z.url().default(usualEndpoint).describe('Where the API of the provider answers.'),
+    zone: z.enum(['north', 'south']).describe('Zone of the server'),
+    size: z.enum(['small', 'large']).default('small').describe('Size of the server'),
+    endpoint: z.url().default(usualEndpoint).describe('Address of the API of the provider'),
   }),
   prompts: ['zone', 'size'],
   load: async () => (await import('./driver.js')).createDriver(process.env),

@@ -18,22 +18,22 @@ export const awsOptions = z.strictObject({
     .string()
     .regex(regionPattern, 'expected a region, such as eu-west-1')
     .optional()
-    .describe('AWS region; that of your environment or profile unless told.'),
+    .describe('AWS region (default: from your environment or profile)'),
   profile: z
     .string()
     .min(1)
     .optional()
-    .describe('Profile of your AWS configuration; AWS_PROFILE, else the default one, unless told.'),
+    .describe('Profile of your AWS configuration (default: AWS_PROFILE, else the default profile)'),
   zone: z
     .string()
     .regex(/^[a-z]{2,}(?:-[a-z0-9]+)+[a-z]$/, 'expected a zone, such as eu-west-1a')
     .optional()
-    .describe('Availability zone; any that has room unless told.'),
+    .describe('Availability zone (default: any zone with capacity)'),
   type: z
     .string()
     .regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'expected an instance type, such as t4g.small')
     .default('t3.small')
-    .describe('Instance type; it also decides the architecture (t4g.small is arm64).'),
+    .describe('Instance type, which also determines the architecture (t4g.small is arm64)'),
   image: z
     .string()
     .regex(
@@ -41,18 +41,16 @@ export const awsOptions = z.strictObject({
       `expected one of ${imageNames.join(', ')}, or an id, ami-…`,
     )
     .default('debian-13')
-    .describe(
-      `Image: ${imageNames.join(', ')} (the newest is taken), or an ami-… with cloud-init.`,
-    ),
-  disk: z.int().min(8).max(16_384).default(20).describe('Size of the root disk, in GiB.'),
-  vpc: id('vpc').optional().describe("VPC; the region's default one unless told."),
-  subnet: id('subnet').optional().describe('Subnet; any of the VPC that has room unless told.'),
+    .describe(`Image: the newest ${imageNames.join(', ')}, or the ID of an AMI with cloud-init`),
+  disk: z.int().min(8).max(16_384).default(20).describe('Size of the root disk in GiB'),
+  vpc: id('vpc').optional().describe('VPC (default: the default VPC of the region)'),
+  subnet: id('subnet').optional().describe('Subnet (default: any subnet of the VPC with capacity)'),
   securityGroups: z
     .string()
     .regex(groupList, 'expected ids, sg-…,sg-…')
     .optional()
     .describe(
-      'Security groups of yours, sg-…,sg-…, in place of one that fleet makes; never changed.',
+      'Your own security groups, as sg-…,sg-…, which fleet never changes (default: one that fleet creates)',
     ),
   sshCidr: z
     .string()
@@ -61,37 +59,42 @@ export const awsOptions = z.strictObject({
       'expected addresses or ranges, 203.0.113.0/24,…',
     )
     .optional()
-    .describe('Addresses that may reach SSH, 203.0.113.0/24,…; only your own unless told.'),
+    .describe(
+      'Addresses and ranges that can reach SSH, separated by commas (default: your current address)',
+    ),
   ports: z
     .string()
     .refine((text) => parsePorts(text) !== undefined, 'expected ports, 80,443/tcp,8000-8100/udp')
     .optional()
-    .describe('Ports that everybody may reach, 80,443/tcp,8000-8100/udp; none unless told.'),
+    .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)'),
   spot: z
     .enum(['never', 'prefer', 'only'])
     .default('never')
-    .describe('Spot capacity: never, where there is some (prefer), or nothing else (only).'),
+    .describe('Use of spot instances; prefer falls back to an on-demand instance'),
   cpuCredits: z
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credits of T types (default: that of the type): standard slows the host down once they are used up, unlimited costs more.',
+      'CPU credits of T types; standard slows the host down when they are used up, unlimited costs more (default: that of the type)',
     ),
   instanceProfile: z
     .string()
     .min(1)
     .optional()
-    .describe('IAM instance profile, by name or ARN: what programs on the host may do in AWS.'),
+    .describe('IAM instance profile for programs on the host, by name or ARN (default: none)'),
   keyPair: z
     .string()
     .min(1)
     .optional()
-    .describe("Key pair of yours to give the instance in place of fleet's; never deleted."),
+    .describe('Your own key pair, which fleet never deletes (default: one that fleet creates)'),
   privateOnly: z
     .boolean()
     .default(false)
-    .describe('No public address: fleet connects to the private one.'),
-  elasticIp: z.boolean().default(false).describe('An address that stays when the host is stopped.'),
+    .describe('No public address: connect to the private address'),
+  elasticIp: z
+    .boolean()
+    .default(false)
+    .describe('Elastic IP, an address that stays the same when the host is stopped'),
   tags: z
     .string()
     .refine(
@@ -99,20 +102,20 @@ export const awsOptions = z.strictObject({
       'expected tags, key=value,…, none of fleet or aws:',
     )
     .optional()
-    .describe('Tags for all that is made, key=value,key=value.'),
+    .describe('Tags for all created resources, as key=value,key=value (default: none)'),
   user: z
     .string()
     .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected a user name')
     .default('fleet')
-    .describe('User that is made on the host, and logged in as.'),
+    .describe('User to create on the host and to log in as'),
   terminationProtection: z
     .boolean()
     .default(false)
-    .describe('EC2 refuses to terminate the instance; only `fleet rm` lifts that.'),
+    .describe('Termination protection, which only `fleet rm` turns off'),
   shutdownBehaviour: z
     .enum(['stop', 'terminate'])
     .default('stop')
-    .describe('What a shutdown from within does to the instance.'),
+    .describe('Action when the host shuts itself down'),
 })
 /** What a person has chosen of a host on EC2. */
 export type AwsOptions = z.infer<typeof awsOptions>

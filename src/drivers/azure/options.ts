@@ -30,14 +30,14 @@ const forbiddenUsers = new Set(
 /** What a person can choose of a host in Azure. */
 export const azureOptions = z.strictObject({
   location: text(/^[A-Za-z0-9][A-Za-z0-9 ]*$/, 'a location, such as westeurope').describe(
-    'Azure location, such as westeurope.',
+    'Azure location, such as westeurope',
   ),
   zone: text(/^[1-9]$/, 'a zone, such as 1')
     .optional()
-    .describe('Availability zone, such as 1; Azure chooses unless told.'),
+    .describe('Availability zone, such as 1 (default: chosen by Azure)'),
   size: text(/^[A-Za-z0-9_-]+$/, 'a size, such as Standard_B2als_v2')
     .default('Standard_B2als_v2')
-    .describe('Size of the virtual machine; it also decides the architecture.'),
+    .describe('Size of the virtual machine, which also determines the architecture'),
   image: text(
     new RegExp(
       `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|${imagePart}(?::${imagePart}){3}|${resourceId})$`,
@@ -46,21 +46,23 @@ export const azureOptions = z.strictObject({
   )
     .default('debian-13')
     .describe(
-      `Image: ${imageNames.join(', ')} (the newest is taken), PUBLISHER:OFFER:SKU:VERSION, or the id of one of yours with cloud-init.`,
+      `Image: the newest ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or the ID of your own image with cloud-init`,
     ),
   disk: z
     .int()
     .min(4)
     .max(4095)
     .optional()
-    .describe('Size of the disk, in GiB; that of the image unless told.'),
+    .describe('Size of the disk in GiB (default: that of the image)'),
   diskType: z
     .enum(['StandardSSD_LRS', 'StandardSSD_ZRS', 'Premium_LRS', 'Premium_ZRS', 'Standard_LRS'])
     .default('StandardSSD_LRS')
-    .describe('Kind of disk.'),
+    .describe('Disk type'),
   resourceGroup: text(/^[\w().-]{0,89}[\w()-]$/, 'the name of a resource group')
     .optional()
-    .describe('Resource group of yours; never deleted. Each host gets one of its own unless told.'),
+    .describe(
+      'Your own resource group, which fleet never deletes (default: a new one for each host)',
+    ),
   subnet: text(
     new RegExp(
       `^(?:(?:${pathPart}/)?${pathPart}/${pathPart}|(?=.*/subnets/[^/]+$)${resourceId})$`,
@@ -70,7 +72,7 @@ export const azureOptions = z.strictObject({
   )
     .optional()
     .describe(
-      'Subnet of yours: VNET/SUBNET, GROUP/VNET/SUBNET or its id; each host gets a network of its own unless told.',
+      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a new network for each host)',
     ),
   sshCidr: z
     .string()
@@ -79,52 +81,59 @@ export const azureOptions = z.strictObject({
       'expected addresses or ranges, 203.0.113.0/24,…',
     )
     .optional()
-    .describe('Addresses that may reach SSH, 203.0.113.0/24,…; only your own unless told.'),
+    .describe(
+      'Addresses and ranges that can reach SSH, separated by commas (default: your current address)',
+    ),
   ports: z
     .string()
     .refine((list) => parsePorts(list) !== undefined, 'expected ports, 80,443/tcp,8000-8100/udp')
     .optional()
-    .describe('Ports that everybody may reach, 80,443/tcp,8000-8100/udp; none unless told.'),
+    .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)'),
   privateOnly: z
     .boolean()
     .default(false)
-    .describe('No public address: fleet connects to the private one.'),
+    .describe('No public address: connect to the private address'),
   dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
     .optional()
-    .describe('Name of the public address: LABEL.LOCATION.cloudapp.azure.com.'),
-  spot: z.boolean().default(false).describe('Spot capacity: cheaper, and taken away at need.'),
+    .describe(
+      'DNS label of the public address, as in LABEL.LOCATION.cloudapp.azure.com (default: none)',
+    ),
+  spot: z
+    .boolean()
+    .default(false)
+    .describe('Spot capacity, which costs less and which Azure can evict at any time'),
   eviction: z
     .enum(['deallocate', 'delete'])
     .default('deallocate')
-    .describe('What becomes of a spot host that is taken away.'),
+    .describe('Action when Azure evicts a spot host'),
   managedIdentity: text(
     new RegExp(`^(?:system|${resourceId})$`, 'i'),
     'system, or an id, /subscriptions/…',
   )
     .optional()
     .describe(
-      'Identity of the host, `system` or the id of one of yours: what programs on it may do in Azure.',
+      'Managed identity for programs on the host: `system`, or the ID of your own (default: none)',
     ),
   securityType: z
     .enum(['Standard', 'TrustedLaunch'])
     .optional()
     .describe(
-      'Security type of the virtual machine; TrustedLaunch has secure boot and a vTPM (default: that of Azure).',
+      'Security type; TrustedLaunch enables secure boot and a vTPM (default: chosen by Azure)',
     ),
   encryptionAtHost: z
     .boolean()
     .optional()
     .describe(
-      'Encryption of temporary disks and caches on the computer beneath (default: that of Azure, off).',
+      'Encryption of temporary disks and caches on the physical host (default: that of Azure, off)',
     ),
   acceleratedNetworking: z
     .boolean()
     .optional()
-    .describe('Accelerated networking; on where the size has it unless told.'),
+    .describe('Accelerated networking (default: on if the size supports it)'),
   bootDiagnostics: z
     .boolean()
     .default(true)
-    .describe("Whether Azure keeps the host's boot console for the portal."),
+    .describe('Boot diagnostics: the console output of the host in the Azure portal'),
   tags: z
     .string()
     .refine(
@@ -132,21 +141,23 @@ export const azureOptions = z.strictObject({
       'expected tags, key=value,…, none of fleet or Azure',
     )
     .optional()
-    .describe('Tags for all that is made, key=value,key=value.'),
+    .describe('Tags for all created resources, as key=value,key=value (default: none)'),
   user: text(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user name')
     .refine((name) => !forbiddenUsers.has(name), 'Azure does not allow this name')
     .default('fleet')
-    .describe('User that is made on the host, and logged in as.'),
+    .describe('User to create on the host and to log in as'),
   subscription: guid
     .optional()
-    .describe('Subscription; AZURE_SUBSCRIPTION_ID, else the default one of `az`, unless told.'),
-  tenant: guid.optional().describe('Tenant to log in to; that of the login unless told.'),
-  cloud: z.enum(['public', 'china', 'usgov']).default('public').describe('Which Azure.'),
+    .describe(
+      'Subscription ID (default: AZURE_SUBSCRIPTION_ID, else the default subscription of `az`)',
+    ),
+  tenant: guid.optional().describe('ID of the tenant to log in to (default: that of the login)'),
+  cloud: z.enum(['public', 'china', 'usgov']).default('public').describe('Azure cloud'),
   registerProviders: z
     .boolean()
     .default(false)
     .describe(
-      'Lets fleet register Microsoft.Compute and Microsoft.Network in the subscription where they are not.',
+      'Register Microsoft.Compute and Microsoft.Network in the subscription if they are not registered',
     ),
 })
 

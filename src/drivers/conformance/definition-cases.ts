@@ -21,7 +21,11 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
       assert.equal(new Set(names).size, names.length, `two options share a flag: ${names.join()}`)
       for (const flag of flags) {
         assert.match(flag.name, /^[a-z][a-z0-9-]*$/)
-        assert.match(flag.description, /\.$/, `--${flag.name} is described in sentences`)
+        assert.match(
+          flag.description,
+          /^[^\n]{3,}[^.\n]$/,
+          `the description of --${flag.name} is one line without a full stop`,
+        )
       }
       const keys = new Set(flags.map(({ key }) => key))
       for (const key of prompts) assert.ok(keys.has(key), `asks for ${key}, which is no option`)

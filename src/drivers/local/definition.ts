@@ -8,9 +8,7 @@ export const local = defineDriver({
   name: 'local',
   summary: 'the Docker engine of this computer',
   options: z.strictObject({
-    socket: socketPath
-      .optional()
-      .describe("Path of the engine's socket; found by itself unless told."),
+    socket: socketPath.optional().describe("Path of the engine's socket (default: detected)"),
   }),
   grants: ({ socket }: { readonly socket?: string }) => [
     {

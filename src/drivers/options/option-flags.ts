@@ -74,6 +74,27 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   }
 }
 
+/** The default in brackets with which a description may end. */
+const statedDefault = /^(.*) \((default: [^()]*)\)$/s
+
+/**
+ * The description of an option with its choices and its default in brackets, for help and documentation. Without `isNew` it is
+ * for a host that exists: defaults of the schema do not apply to it, and no option is required.
+ */
+export function describeFlag(
+  { description, choices, default: fallback, required }: OptionFlag,
+  { isNew = true }: { readonly isNew?: boolean } = {},
+): string {
+  const [, text = description, stated] = statedDefault.exec(description) ?? []
+  const notes = [
+    ...(choices === undefined ? [] : [`one of ${choices.join(', ')}`]),
+    ...(stated === undefined ? [] : [stated]),
+    ...(isNew && fallback !== undefined && fallback !== false ? [`default: ${fallback}`] : []),
+    ...(isNew && required ? ['required'] : []),
+  ]
+  return notes.length === 0 ? text : `${text} (${notes.join('; ')})`
+}
+
 /** The flags of a driver, in the order of its schema. */
 export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
   Object.entries(options.shape).map(flagOf)

@@ -7,9 +7,9 @@ export const ssh = defineDriver({
   name: 'ssh',
   summary: 'a host that exists already and is reached over SSH',
   options: z.strictObject({
-    address: hostAddress.describe('Host name or IP address.'),
-    user: loginName.optional().describe('User to log in as; your own name unless told.'),
-    port: port.optional().describe('SSH port; 22 unless told.'),
+    address: hostAddress.describe('Host name or IP address'),
+    user: loginName.optional().describe('User to log in as (default: your user name)'),
+    port: port.optional().describe('SSH port (default: 22)'),
   }),
   load: async () => (await import('./driver.ts')).sshDriver,
 })

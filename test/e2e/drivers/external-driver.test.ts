@@ -92,9 +92,11 @@ describe('a driver package, installed next to the inventory', () => {
   test('shows its options in --help and in completion', async () => {
     const help = await fleet('create', '--driver', 'example', '--help')
     expect(help).toMatchObject({ code: 0, stderr: '' })
-    expect(help.stdout).toMatch(/--zone <choice>\s+Where the server is to be\. One of north, south/)
+    expect(help.stdout).toMatch(
+      /--zone <zone>\s+Zone of the server \(one of north,\s+south; required\)/,
+    )
     const { stdout } = await fleet('__complete', 'create', '--driver', 'example', '--zo')
-    expect(stdout).toBe('--zone\tWhere the server is to be. One of north, south. Needed.\n')
+    expect(stdout).toBe('--zone\tZone of the server (one of north, south; required)\n')
   })
 
   test('of an entry is completed by name, and a Tab runs none of its code', async () => {
@@ -243,7 +245,7 @@ test('a driver package, installed globally, is there for the fleet beside it', a
     env: ana.env,
     encoding: 'utf8',
   })
-  expect(help).toContain('--zone <choice>')
+  expect(help).toContain('--zone <zone>')
 })
 
 describe.skipIf(!labIsHere)('a machine whose driver is not there', () => {

@@ -152,8 +152,8 @@ test('asking: driver, name, options with their defaults; then it says how to typ
       { at: 'Machine name:', type: '-\r' },
       { at: 'letter or digit', type: '\u007Ftaken\r' },
       { at: 'already a machine called taken', type: `${'\u007F'.repeat(5)}web-1\r` },
-      { at: 'Where the server is to be', type: '\u001B[B\r' },
-      { at: 'How big it is', type: '\r' },
+      { at: 'Zone of the server', type: '\u001B[B\r' },
+      { at: 'Size of the server', type: '\r' },
       { at: 'Create it?', type: 'y\r' },
       { at: waiting, type: '\u0003' },
     ],
@@ -176,7 +176,7 @@ test('asking: a no at the last question creates nothing', async () => {
   const { code } = await ana.fleetOnTerminal(
     ['create', 'web-1', '--driver', 'example'],
     [
-      { at: 'Where the server is to be', type: '\r' },
+      { at: 'Zone of the server', type: '\r' },
       { at: 'Create it?', type: '\r' },
     ],
     { env: cloud.env },
@@ -190,7 +190,7 @@ test('a Ctrl-C at a question changes nothing', async () => {
   const before = await ana.inventory()
   const { code } = await ana.fleetOnTerminal(
     ['create', 'web-1', '--driver', 'example', '--endpoint', cloud.endpoint],
-    [{ at: 'Where the server is to be', type: '\u0003' }],
+    [{ at: 'Zone of the server', type: '\u0003' }],
     { env: cloud.env },
   )
   expect(code).toBe(130)

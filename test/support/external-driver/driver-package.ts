@@ -31,9 +31,9 @@ export default {
   name: '${name}',
   summary: 'hosts of a zone, for a test',
   options: z.strictObject({
-    zone: z.string().describe('Where.'),
-    bootSize: z.int().min(1).default(3).describe('How much, in GB.'),
-    tier: z.enum(['small', 'large']).optional().describe('How big.'),
+    zone: z.string().describe('Zone'),
+    bootSize: z.int().min(1).default(3).describe('Size in GB'),
+    tier: z.enum(['small', 'large']).optional().describe('Size'),
   }),
   load: async () => ({
     locate: async (name, { zone }) => ({ address: name + '.' + zone + '.example', user: 'ops' }),

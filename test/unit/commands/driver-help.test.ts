@@ -6,24 +6,27 @@ import type { Fleet } from '../../../src/app/fleet.ts'
 const fleet = { driver: async () => azure } as unknown as Fleet
 const argv = ['create', '--driver', 'azure']
 
-test('help says what holds unless told, what is needed, and what a value looks like', async () => {
+test('help names the default, the choices and the placeholder of an option', async () => {
   const options = await driverOptions(argv, fleet)
-  const told = (name: string) => `${options[name]?.flags}  ${options[name]?.description}`
-  expect(told('location')).toMatch(/^--location <text> {2}.* Needed\.$/)
-  expect(told('image')).toMatch(/^--image <text> {2}.* debian-13 unless told\.$/)
-  expect(told('eviction')).toMatch(/^--eviction <choice> .* One of deallocate, delete\. deallocate/)
-  expect(told('spot')).toMatch(/^--spot {2}[^.]+\.$/)
-  expect(told('boot-diagnostics')).toMatch(
-    /^--boot-diagnostics <true\|false> .* true unless told\.$/,
+  const helpOf = (name: string) => `${options[name]?.flags}  ${options[name]?.description}`
+  expect(helpOf('location')).toMatch(/^--location <location> {2}.* \(required\)$/)
+  expect(helpOf('image')).toMatch(/^--image <image> {2}.* \(default: debian-13\)$/)
+  expect(helpOf('eviction')).toMatch(
+    /^--eviction <eviction> .* \(one of deallocate, delete; default: deallocate\)$/,
+  )
+  expect(helpOf('security-type')).toMatch(
+    /^--security-type <type> .* \(one of Standard, TrustedLaunch; default: chosen by Azure\)$/,
+  )
+  expect(helpOf('spot')).toMatch(/^--spot {2}[^(]+$/)
+  expect(helpOf('boot-diagnostics')).toMatch(
+    /^--boot-diagnostics <true\|false> .* \(default: true\)$/,
   )
   expect(options['image']?.heading).toBe('Options of the driver azure')
   expect(options['driver']?.heading).toBeUndefined()
 })
 
-test('of a host that exists nothing is needed, and nothing holds unless told', async () => {
+test('help of a host that exists names no default of the schema and no required option', async () => {
   const options = Object.values(await driverOptions(argv, fleet, { isNew: false }))
-  const ends = options.map(({ description }) =>
-    /(?:Needed|debian-13 unless told)\.$/.exec(description),
-  )
+  const ends = options.map(({ description }) => /required|default: debian-13/.exec(description))
   expect(ends.filter((end) => end !== null)).toEqual([])
 })

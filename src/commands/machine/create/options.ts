@@ -65,23 +65,16 @@ function driverIn(argv: readonly string[]): string | undefined {
   return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
 }
 
-/** What stands for the value of a flag in help; nothing where it takes none. */
-function placeholderOf({ type, default: fallback }: OptionFlag): string | undefined {
+/** The placeholder for the value of a flag in help: the last word of its name. A flag that takes no value has none. */
+function placeholderOf({ name, type, default: fallback }: OptionFlag): string | undefined {
   if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
-  return { string: '<text>', number: '<number>', enum: '<choice>' }[type]
+  return `<${name.split('-').at(-1)}>`
 }
 
-/** `isNew`: for a host that is yet to be made, so that what is needed counts, and what holds unless told. */
-function driverFlag(driver: string, option: OptionFlag, isNew: boolean): Option<unknown> {
-  const { name, description, choices, default: fallback, required } = option
-  const holds = isNew && fallback !== undefined && fallback !== false
-  const about = [
-    description,
-    ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
-    ...(holds ? [`${fallback} unless told.`] : []),
-    ...(isNew && required ? ['Needed.'] : []),
-  ].join(' ')
+/** A flag for an option of a driver. */
+function driverFlag(driver: string, option: OptionFlag, about: string): Option<unknown> {
   const placeholder = placeholderOf(option)
+  const { name } = option
   const made =
     placeholder === undefined ? flag(`--${name}`, about) : text(`--${name} ${placeholder}`, about)
   return { ...made, heading: `Options of the driver ${driver}` }
@@ -97,14 +90,17 @@ export async function driverOptions(
   { isNew = true }: { readonly isNew?: boolean } = {},
 ): Promise<Record<string, Option<unknown>>> {
   const { drivers } = await import('../../../drivers/index.ts')
-  const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
+  const { describeFlag, optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const names = drivers.map(({ name }) => name).join(', ')
   const driver = driverIn(argv)
   const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
   return {
     driver: driverOption(`: ${names}`),
     ...Object.fromEntries(
-      flags.map((option) => [option.name, driverFlag(driver ?? '', option, isNew)]),
+      flags.map((option) => [
+        option.name,
+        driverFlag(driver ?? '', option, describeFlag(option, { isNew })),
+      ]),
     ),
   }
 }

@@ -48,6 +48,7 @@ async function askOption(
   const isNeeded = flag.required && fallback === undefined
   // The description begins with what the option is; its name stands in the command that is shown at the end.
   const question = description === '' ? name : description.replace(/\.$/, '')
+  const statesDefault = question.includes('(default: ')
   if (type === 'boolean') {
     return held === true || !(await confirm(io, question)) ? undefined : true
   }
@@ -55,7 +56,9 @@ async function askOption(
     choices === undefined
       ? await askText(
           io,
-          isNeeded || fallback !== undefined ? question : `${question} (Enter: fleet decides)`,
+          isNeeded || fallback !== undefined || statesDefault
+            ? question
+            : `${question} (Enter: fleet decides)`,
           {
             fallback,
             takesTypeAhead: true,
