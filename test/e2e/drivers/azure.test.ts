@@ -183,7 +183,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
       azure.allocation = () => undefined
       expect(code).toBe(1)
       expect(stderr).toMatch(/web-1: Azure has no capacity.*\n.*another --size/)
-      await expectOk('create', 'web-1', '--driver', 'azure', '--size', 'Standard_D2s_v5')
+      await expectOk('create', 'web-1', '--size', 'Standard_D2s_v5')
       expect(await expectOk('plan')).toBe('nothing to do\n')
       expect(await ana.inventory()).toContain('size: Standard_D2s_v5')
       await expectOk('rm', '-y', 'web-1')

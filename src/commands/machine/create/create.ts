@@ -109,7 +109,10 @@ export const create = defineCommand({
     if (names.length < numbered.length && !format.json) {
       io.stderr.write(`${foldNames(numbered.filter(isThere))}: there already\n`)
     }
-    const given = driver === undefined ? {} : readOptionFlags(driver, asked.options as never)
+    const known = machines.get(names[0] as MachineName)?.driver
+    const definition = driver ?? (known === undefined ? undefined : await fleet.driver(known))
+    const given =
+      definition === undefined ? {} : readOptionFlags(definition, asked.options as never)
     const wanted: CreationRequest = { names, driver, driverOptions: given, options }
     await checkDriver(fleet, wanted)
     const written = new Set(names.filter((name) => entries.has(name)))

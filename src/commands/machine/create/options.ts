@@ -1,5 +1,6 @@
 import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
+import type { MachineName } from '../../../machine/name.ts'
 import type { Fleet } from '../../../app/fleet.ts'
 import { parseMachineName } from '../../../machine/name.ts'
 import { type Option, flag, parsed, text, texts } from '../../command.ts'
@@ -65,6 +66,20 @@ function driverIn(argv: readonly string[]): string | undefined {
   return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
 }
 
+/** The driver of the machine named directly after `create`, if the machine has an entry. */
+async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<string | undefined> {
+  const name = argv[argv.indexOf('create') + 1]
+  if (name === undefined || name.startsWith('-') || argv.every((word) => !word.startsWith('--'))) {
+    return undefined
+  }
+  // The command itself reports an inventory that cannot be read; its help needs none.
+  const inventory = await fleet
+    .inventory()
+    .then((store) => store.read())
+    .catch(() => undefined)
+  return inventory?.machines.get(name as MachineName)?.driver
+}
+
 /** The placeholder for the value of a flag in help: the last word of its name. A flag that takes no value has none. */
 function placeholderOf({ name, type, default: fallback }: OptionFlag): string | undefined {
   if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
@@ -92,7 +107,7 @@ export async function driverOptions(
   const { drivers } = await import('../../../drivers/index.ts')
   const { describeFlag, optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const names = drivers.map(({ name }) => name).join(', ')
-  const driver = driverIn(argv)
+  const driver = driverIn(argv) ?? (isNew ? await driverOfEntry(argv, fleet) : undefined)
   const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
   return {
     driver: driverOption(`: ${names}`),

@@ -8,8 +8,7 @@ interface Failure {
   readonly hint: string
 }
 
-const otherSize =
-  'choose another --size, --zone or --location: fleet create NAME --driver azure --size SIZE'
+const otherSize = 'choose another --size, --zone or --location: fleet create NAME --size SIZE'
 const noCapacity: Failure = {
   kind: 'failed',
   text: 'Azure has no capacity for this size there at the moment',
