@@ -39,8 +39,8 @@ export async function recallHost(
   const said = checkSaidOptions(await context.driver(driver), options, defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.describeExisting === undefined) {
-    throw new UserError('unsupported', `the driver ${driver} takes in no host by its id`, {
-      hint: 'take it in over SSH: fleet adopt USER@ADDRESS',
+    throw new UserError('unsupported', `the driver ${driver} cannot adopt a host by its ID`, {
+      hint: 'adopt it over SSH: fleet adopt USER@ADDRESS',
     })
   }
   progress(`ask ${driver} for ${id}`)

@@ -82,7 +82,7 @@ const isChosen = (file: string): boolean =>
   !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
+  new UserError('usage', 'a machine with this name already exists: nothing was changed', {
     machine: name,
     hint: 'choose another name: --name NAME',
   })
@@ -90,7 +90,7 @@ const nameTaken = (name: MachineName): UserError =>
 function nameFrom(destination: string): MachineName {
   const { host } = parseDestination(destination)
   if (isMachineName(host)) return host
-  throw new UserError('usage', `${JSON.stringify(host)} cannot name a machine`, {
+  throw new UserError('usage', `${JSON.stringify(host)} is not a valid machine name`, {
     hint: 'give it a name: --name NAME',
   })
 }
@@ -128,7 +128,7 @@ async function findJump(
   if (there !== undefined) return there.name
   const name = nameFrom(nearest)
   if (!(await calls.confirmJump({ name, leadsTo }))) {
-    throw new UserError('cancelled', `${leadsTo} is reached through ${name}: nothing was changed`)
+    throw new UserError('cancelled', `${leadsTo} needs the jump host ${name}: nothing was changed`)
   }
   const earlier = { name, config: withJumps(jump, before.toReversed()), after }
   const via = await findJump(context, earlier, request, calls)
@@ -148,6 +148,6 @@ const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
 
 const goesInCircle = (destination: string): UserError =>
-  new UserError('usage', `~/.ssh/config leads to ${destination} through itself`, {
-    hint: `see its ProxyJump: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
+  new UserError('usage', `~/.ssh/config uses ${destination} as its own jump host`, {
+    hint: `check its ProxyJump: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

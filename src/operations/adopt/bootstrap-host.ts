@@ -75,13 +75,13 @@ async function settle(
   const target = { machine: name, transport, socket: host.socket, signal: context.signal }
   const inventory = await (await context.inventory()).read()
   const place = { fleet: inventory.id, machine, signal: context.signal }
-  progress('install the keys of operators')
+  progress('install operator keys')
   await addOperators(transport, place, operatorsOf(inventory, machine))
   const probe =
     engine === 'none'
       ? await waitUntilReady(target, progress)
       : (await provisionHost(target, engine, { progress, approve: async () => true })).probe
-  progress('give it a host key of its own')
+  progress('replace the host key')
   const owner = { machine: name, signal: context.signal }
   const hostKey = await replaceHostKey(transport, owner, async (hostKeys) => {
     await updateRecord(context, name, host.token ?? '', (host) => ({

@@ -40,7 +40,7 @@ export async function connectAndProbe(
   const { name, engine } = machine
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
-  calls.progress(address === undefined ? 'look at this computer' : `connect to ${address}`)
+  calls.progress(address === undefined ? 'inspect this computer' : `connect to ${address}`)
   const { identityFiles = [], ssh = {} } = request
   const trusted =
     address === undefined
@@ -82,6 +82,6 @@ function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe):
     hint:
       socket === undefined
         ? `fleet create ${name} --driver local --install-engine`
-        : 'check the path, or leave the socket out to have it found',
+        : 'check the path, or omit the socket to detect it',
   })
 }

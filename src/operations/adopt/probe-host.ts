@@ -37,9 +37,9 @@ export async function probeHost({
   })
   const probe = parseHostProbe(stdout)
   if (code === 0 && probe.arch !== '') return probe
-  const why = stderr.trim().split('\n').at(-1) || `its shell gave exit code ${code}`
-  throw new UserError('unsupported', `${machine} could not be looked at: ${why}`, {
+  const why = stderr.trim().split('\n').at(-1) || `its shell ended with exit code ${code}`
+  throw new UserError('unsupported', `cannot inspect ${machine}: ${why}`, {
     machine,
-    hint: 'the host must run Linux, and let the user run sh',
+    hint: 'the host must run Linux, and the user must be able to run sh',
   })
 }

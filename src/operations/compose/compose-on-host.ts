@@ -169,7 +169,7 @@ function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): 
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `compose on ${name} asks for ${stranger}, which no compose file of the project names as such`,
+    `compose on ${name} asks for ${stranger}, which no compose file of the project names`,
     {
       machine: name,
       hint: 'write the path out in the compose file, or install a docker CLI on this computer',
@@ -290,9 +290,9 @@ async function rewrite(
 }
 
 const noModel = (machine: string): UserError =>
-  new UserError('failed', `compose on ${machine} gave no project that fleet can read`, {
+  new UserError('failed', `compose on ${machine} returned no project that fleet can read`, {
     machine,
-    hint: `see which compose it is: fleet -m ${machine} compose version`,
+    hint: `check its version: fleet -m ${machine} compose version`,
   })
 
 /** Runs a command that needs no files: nothing of the project stays on the host. */

@@ -56,7 +56,7 @@ const troubled = ({ name }: Host, folder: string, said: string): UserError =>
     `cannot write ${folder} on ${name}: ${said.trim() || 'no reason given'}`,
     {
       machine: name,
-      hint: `see: fleet ssh ${name} ls -ld ${folder}`,
+      hint: `check its permissions: fleet ssh ${name} ls -ld ${folder}`,
     },
   )
 
@@ -184,7 +184,7 @@ real=$(cd -P -- "$root" && pwd -P) || exit
 fail() { printf '%s\\n' "$1" >&2; exit 1; }
 enter() {
   cd -P -- "$root/$1" 2>/dev/null && [ "$(pwd -P)" = "$real\${1:+/$1}" ] ||
-    fail "$root/$1 is behind a symbolic link, or no folder"
+    fail "$root/$1 is behind a symbolic link or is not a folder"
 }
 make() {
   below= left=$1/

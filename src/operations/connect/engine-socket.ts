@@ -134,7 +134,7 @@ export async function serveEngineSocket(dial: Dial, folder: string): Promise<Ser
   const path = join(home, 'docker.sock')
   if (Buffer.byteLength(path) > longestSocketPath) {
     await rm(home, { recursive: true })
-    throw new UserError('failed', `${folder} is too long a path for a Unix socket`, {
+    throw new UserError('failed', `the path ${folder} is too long for a Unix socket`, {
       hint: 'set TMPDIR to a folder with a shorter path',
     })
   }

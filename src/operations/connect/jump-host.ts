@@ -24,7 +24,7 @@ export async function findJumpHosts(
     ? new UserError('inventory', message, { machine: name, hint: 'change "via" in their entries' })
     : new UserError('unknown-machine', message, {
         machine: name,
-        hint: 'fleet ls shows the machines',
+        hint: 'list the machines: fleet ls',
       })
 }
 
@@ -40,10 +40,14 @@ export async function checkWay(
   const unmade = jumps.find(({ host }) => host?.phase !== 'ready')
   if (unmade === undefined) return
   const { name } = unmade
-  throw new UserError('usage', `${machine.name} is reached via ${name}, which has no host yet`, {
-    machine: machine.name,
-    hint: `make that one first: fleet create ${name}`,
-  })
+  throw new UserError(
+    'usage',
+    `${machine.name} uses the jump host ${name}, which has not been created yet`,
+    {
+      machine: machine.name,
+      hint: `create it first: fleet create ${name}`,
+    },
+  )
 }
 
 /** The connection to the machine that another one is reached through, if any. */

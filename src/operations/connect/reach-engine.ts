@@ -148,13 +148,13 @@ async function inTime<T>(
 
 /** Commands wait for each other where the SSH server allows few at once; streams that never end would for ever. */
 const sessionsBusy = (machine: string): UserError =>
-  new UserError('failed', 'the SSH server allows no more streams at once', {
+  new UserError('failed', 'the SSH server allows no more sessions on this connection', {
     machine,
-    hint: 'ask for fewer containers, or let the user forward to the engine: group docker on the host',
+    hint: 'select fewer containers, or add the user to the group docker on the host, so that fleet can forward to the engine socket',
   })
 
 const silentEngine = (machine: string): UserError =>
-  new UserError('failed', `the engine does not answer within ${patienceMs / 1000} s`, {
+  new UserError('failed', `the engine did not answer within ${patienceMs / 1000} s`, {
     machine,
     hint: `it may be overloaded or hung; see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
   })
@@ -170,11 +170,15 @@ function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: st
   const tried = [asUser, asRoot].filter((trial) => trial !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {
     const words = quoteServer(asUser?.words ?? '')
-    const said = words === '' ? `ended with exit code ${asUser?.code}` : `said: ${words}`
-    return new UserError('failed', `the host runs another command than docker, which ${said}`, {
-      machine,
-      hint: 'the login is for one command alone (command= in authorized_keys, ForceCommand in sshd_config), or its shell runs none: let the user run docker, or forward to the socket of the engine',
-    })
+    const said = words === '' ? `ended with exit code ${asUser?.code}` : `printed: ${words}`
+    return new UserError(
+      'failed',
+      `the host ran another command in place of docker, which ${said}`,
+      {
+        machine,
+        hint: 'the login allows only one command (command= in authorized_keys, ForceCommand in sshd_config), or has no shell: allow the user to run docker, or to forward to the engine socket',
+      },
+    )
   }
   if (tried.some(({ words }) => notRunning.test(words))) {
     return new UserError('failed', `the engine is not running: nothing answers on ${path}`, {
@@ -190,18 +194,22 @@ function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: st
   }
   if (denied.test(asUser?.words ?? '')) {
     const requiresTerminal = wantsTerminal.test(asRoot?.words ?? '')
-    const sudo = requiresTerminal ? ', and its sudo wants a terminal (requiretty)' : ''
-    return new UserError('failed', `this user may not use the engine's socket ${path}${sudo}`, {
-      machine,
-      hint: requiresTerminal
-        ? 'put the user into the group docker of the host, or add to its sudoers: Defaults:USER !requiretty'
-        : 'put the user into the group docker of the host, or let it use sudo without a password',
-    })
+    const sudo = requiresTerminal ? ', and sudo requires a terminal (requiretty)' : ''
+    return new UserError(
+      'failed',
+      `the user has no permission to use the engine socket ${path}${sudo}`,
+      {
+        machine,
+        hint: requiresTerminal
+          ? 'add the user to the group docker on the host, or add to its sudoers: Defaults:USER !requiretty'
+          : 'add the user to the group docker on the host, or allow it to use sudo without a password',
+      },
+    )
   }
   const words = tried.map((trial) => quoteServer(trial.words)).find((said) => said !== '')
   const why = words ?? `docker system dial-stdio ended with exit code ${asUser?.code}`
   return new UserError('failed', `the engine cannot be reached: ${why}`, {
     machine,
-    hint: 'fleet forwards to the socket of the engine (AllowStreamLocalForwarding in sshd_config), else it runs "docker system dial-stdio" on the host',
+    hint: 'fleet forwards to the engine socket (AllowStreamLocalForwarding in sshd_config), or runs "docker system dial-stdio" on the host',
   })
 }

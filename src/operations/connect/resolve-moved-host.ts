@@ -59,8 +59,8 @@ async function explainFirewall(
   if (shut.length === 0) return undefined
   return new UserError(
     'unreachable',
-    `cannot reach ${name} at ${host.address}: SSH is open to ${allowed.join(', ')}, and this computer is at ${shut.join(', ').replaceAll(/\/(?:32|128)/g, '')} now`,
-    { machine: name, hint: `open it to this address too: fleet allow ${name}` },
+    `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but this computer has the address ${shut.join(', ').replaceAll(/\/(?:32|128)/g, '')}`,
+    { machine: name, hint: `allow this address too: fleet allow ${name}` },
   )
 }
 
@@ -73,15 +73,15 @@ function explain({ name }: Machine, state: string): UserError | undefined {
         hint: `fleet start ${name}`,
       })
     case 'absent':
-      return new UserError('unreachable', `the host of ${name} does not exist any more`, {
+      return new UserError('unreachable', `the host of ${name} no longer exists`, {
         machine: name,
-        hint: `take its entry away: fleet rm ${name}`,
+        hint: `remove its entry: fleet rm ${name}`,
       })
     case 'starting':
     case 'stopping':
       return new UserError('unreachable', `${name} is ${state}`, {
         machine: name,
-        hint: 'wait a moment, and try again',
+        hint: 'wait a moment, then try again',
       })
     default:
       return undefined

@@ -21,12 +21,12 @@ export function chooseTarget(
   if (found.kind !== 'folder') {
     if (endsAsFolder(path)) throw refuse(place, 'is not a folder')
     if (found.isLink && found.kind === 'absent' && !isLink) {
-      throw refuse(place, 'is a link that leads nowhere')
+      throw refuse(place, 'is a broken link')
     }
     if (found.kind === 'absent') return { path, how: 'place' }
-    if (asFolder) throw refuse(place, `is a ${nounOf(found)} already`)
+    if (asFolder) throw refuse(place, `is already a ${nounOf(found)}`)
     if (!isLink) return { path, how: 'write' }
-    if (found.kind === 'other') throw refuse(place, 'is a device, a FIFO or a socket already')
+    if (found.kind === 'other') throw refuse(place, 'is already a device, a FIFO or a socket')
     return { path, how: 'place' }
   }
   const inside = { ...place, path: path === '' ? name : `${path.replace(/\/+$/, '')}/${name}` }
@@ -35,12 +35,12 @@ export function chooseTarget(
   if (there.kind === 'absent' && !there.isLink) return target('place')
   if (there.kind === 'folder') {
     if (asFolder && !there.isLink) return target('merge')
-    throw refuse(inside, `is a ${there.isLink ? 'link to a folder' : 'folder'} already`)
+    throw refuse(inside, `is already a ${there.isLink ? 'link to a folder' : 'folder'}`)
   }
-  if (asFolder) throw refuse(inside, `is a ${nounOf(there)} already`)
+  if (asFolder) throw refuse(inside, `is already a ${nounOf(there)}`)
   // A link that was not named may be one that a host had us make.
   if (there.isLink || (isLink && there.kind === 'file')) return target('place')
-  if (isLink) throw refuse(inside, 'is a device, a FIFO or a socket already')
+  if (isLink) throw refuse(inside, 'is already a device, a FIFO or a socket')
   return target('write')
 }
 

@@ -31,11 +31,11 @@ function nameOf(place: Place, found: FoundSource): string {
   const typed = typedName(place)
   if (typed !== undefined) return typed
   const { name } = found
-  if (name === '') throw refuse(place, 'is the root of all files: name a folder below it')
+  if (name === '') throw refuse(place, 'is the root folder: give a folder below it')
   if (name === '.' || name === '..' || /[/\\\p{Cc}]/u.test(name)) {
     throw refuse(
       place,
-      'has no plain name: name a folder below it, or a target that is not there yet',
+      'has no usable name: give a folder below it, or a target that does not exist yet',
     )
   }
   return name
@@ -47,11 +47,14 @@ function checkSource(place: Place, found: FoundSource, follow: boolean): Source 
   const isLink = found.isLink && !follow
   const asFolder = endsAsFolder(place.path) || typedName(place) === undefined
   if (kind === 'absent' && !isLink) {
-    throw refuse(place, found.isLink ? 'is a link that leads nowhere' : 'is not there')
+    throw refuse(place, found.isLink ? 'is a broken link' : 'does not exist')
   }
   if (asFolder && kind !== 'folder') throw refuse(place, 'is not a folder')
   if (kind === 'other' && !isLink) {
-    throw refuse(place, 'is a device, a FIFO or a socket: only files, folders and links are copied')
+    throw refuse(
+      place,
+      'is a device, a FIFO or a socket: only files, folders and links can be copied',
+    )
   }
   return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink), follow }
 }

@@ -196,7 +196,7 @@ export async function copyImage(
   { image, from, to, signal }: { image: string; from: Machine; to: Machine; signal: AbortSignal },
   report: (step: string, bytes?: number) => void,
 ): Promise<ImageCopy> {
-  report('compare')
+  report('compare layers')
   const [source, target] = await Promise.all([context.engine(from), context.engine(to)])
   const details = await inspectImage(source, image, signal)
   const name = nameOf(image, details)
@@ -211,7 +211,7 @@ export async function copyImage(
   let failure: string | undefined
   for (const left of attempts) {
     const isWhole = left.length === 0
-    const step = isWhole ? 'send' : 'send what is missing'
+    const step = isWhole ? 'send all layers' : 'send missing layers'
     const sending = { from, to, name, id: details.Id, without: left, signal }
     report(step)
     const sent = await send(context, sending, (bytes) => report(step, bytes))
@@ -220,7 +220,11 @@ export async function copyImage(
     }
     failure = sent.failure
   }
-  throw new UserError('failed', `${name} did not arrive: ${failure ?? 'the engine has it not'}`, {
-    machine: to.name,
-  })
+  throw new UserError(
+    'failed',
+    `${name} was not loaded: ${failure ?? 'image not found on the target engine'}`,
+    {
+      machine: to.name,
+    },
+  )
 }

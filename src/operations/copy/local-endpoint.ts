@@ -249,7 +249,7 @@ async function merge(from: Buffer, to: Buffer, path: Buffer, were: Set<string>):
 }
 
 const isAlready = (path: Buffer, found: Stats): UserError =>
-  new UserError('failed', `${shown(path)} is a ${nounOf(found)} already`)
+  new UserError('failed', `${shown(path)} is already a ${nounOf(found)}`)
 
 const disposable = (file: FileHandle) => ({
   file,

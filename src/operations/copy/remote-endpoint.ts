@@ -73,7 +73,7 @@ put() {
     chmod u+w "$1" && mv -- "$1" "$2" && chmod u-w "$2"
   else mv -f -- "$1" "$2"; fi
 }
-refuse() { echo "$1 is there already, and is not of the same kind" >&2; return 1; }
+refuse() { echo "$1 already exists and is of another type" >&2; return 1; }
 merge() {
   [ -w "$1" ] || chmod u+w "$1"
   for from in "$1"/* "$1"/.[!.]* "$1"/..?*; do
@@ -147,7 +147,7 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
       signal,
       patienceMs: lookTimeoutMs,
     })
-    if (code === noFolder) throw failed(`there is no folder ${parent}, or it may not be entered`)
+    if (code === noFolder) throw failed(`the folder ${parent} does not exist or cannot be entered`)
     if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
     return stdout.split('\0')
   }
@@ -155,7 +155,7 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
   const kinds = new Set(['absent', 'file', 'folder', 'other'])
   function readFound(kind: string | undefined, link: string | undefined): Found {
     if (kind === undefined || !kinds.has(kind)) {
-      throw failed('the host did not say what is there: it answered something else')
+      throw failed('the host gave an unexpected answer about the path')
     }
     return { kind: kind as Found['kind'], isLink: link === 'link' }
   }
@@ -177,7 +177,8 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
             : writeTar(entries, { root: 'content', mark: 'whole' })
         const input = Readable.from(bytes, { objectMode: false, highWaterMark: 1 << 20 })
         const { code, complaint } = await program.feed(input)
-        if (code === notWhole) throw failed(`${target} was not written: not all of it arrived`)
+        if (code === notWhole)
+          throw failed(`${target} was not written: the transfer was incomplete`)
         if (code !== 0) {
           throw failed(`cannot write ${writeTrouble(complaint, { folder, stage, target })}`)
         }

@@ -107,7 +107,7 @@ export async function openHostFolder(
   const [path, end] = stdout.split('\0')
   if (code !== 0 || path === undefined || end === undefined) {
     const reason = stderr.trim() || 'the command ended early'
-    throw new UserError('failed', `cannot write a temporary folder: ${reason}`, { machine })
+    throw new UserError('failed', `cannot create a temporary folder: ${reason}`, { machine })
   }
   return {
     path,

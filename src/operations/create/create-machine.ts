@@ -71,9 +71,9 @@ export const draftMachine = (request: EntryRequest, inventory: Inventory): Machi
 
 function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
   if (engine !== 'none' || !installEngine) return
-  throw new UserError('usage', `${name} is meant to have no engine, and one is to be installed`, {
+  throw new UserError('usage', `${name} has "engine: none", so no engine can be installed`, {
     machine: name,
-    hint: 'leave out --install-engine, or else --engine-none and "engine: none" in its entry',
+    hint: 'omit --install-engine, or give the machine an engine',
   })
 }
 
@@ -90,7 +90,7 @@ function locateHost(
   if (driver.locate !== undefined) {
     return driver.locate(name, options, { signal, progress: calls.progress })
   }
-  throw new UserError('unsupported', `the driver ${driverName} neither makes nor finds hosts`, {
+  throw new UserError('unsupported', `the driver ${driverName} can neither create nor find hosts`, {
     machine: name,
     hint: 'fleet create --help',
   })
@@ -98,7 +98,7 @@ function locateHost(
 
 /** The engine is there, and this user may neither open its socket nor become root. */
 const hintForStranger = (user: string, name: string): string =>
-  `${user} may not use Docker there: put it into the host's group docker, or let it use sudo without a password; then: fleet ps -m ${name}`
+  `the user ${user} has no permission to use Docker there: add it to the group docker on the host, or allow it to use sudo without a password; then run: fleet ps -m ${name}`
 
 function hintFor(
   { name, host, engine }: ReadyMachine,
@@ -108,10 +108,12 @@ function hintFor(
   if (probe.engine?.version === undefined) {
     const mayNot = probe.engine?.direct === false && !probe.root && !probe.sudo
     if (mayNot) return { hint: hintForStranger(probe.user, name) }
-    return { hint: `no Docker engine answers there; to install one: fleet provision ${name}` }
+    return {
+      hint: `no running Docker engine was found; to install or repair it: fleet provision ${name}`,
+    }
   }
   if (host.address === undefined && !probe.engine.direct) {
-    return { hint: `log in again before you use it: ${probe.user} joined the group docker` }
+    return { hint: `log in again before you use it: ${probe.user} was added to the group docker` }
   }
   return {}
 }

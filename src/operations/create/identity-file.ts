@@ -6,7 +6,7 @@ import { shellQuote } from '../../os/shell-quote.ts'
 export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
   if (file === undefined) return []
   if ((await fingerprintKeyFile(file)) !== undefined) return [file]
-  throw new UserError('usage', `there is no key that fleet can read in ${file}`, {
-    hint: `check the path, and the file: ssh-keygen -lf ${shellQuote(file)}`,
+  throw new UserError('usage', `${file} has no private key that fleet can read`, {
+    hint: `check the path and the file: ssh-keygen -lf ${shellQuote(file)}`,
   })
 }

@@ -66,7 +66,7 @@ async function make(
   }
   const { resources = {}, id } = machine.host ?? {}
   const call = { signal: context.signal, progress }
-  progress('check what is asked for')
+  progress('check the options')
   const known = await context.creations().find(token)
   // A second attempt asks for the same host, so its tags are those of the first.
   const origin = currentOrigin(machine.protected === true)
@@ -75,7 +75,7 @@ async function make(
     lifecycle.plan({ name, token, tags, resources, id }, options, call),
   )
   for (const note of plan.notes) progress(note)
-  progress('prepare what it starts with')
+  progress('prepare keys and user-data')
   const secrets = await findSecrets(context, machine, plan, { known, tags, inventory })
   const disk = await naming(name, () =>
     findDisk(context, machine, plan, { token, secrets, progress }),
@@ -112,7 +112,7 @@ async function withdraw(
   const host = await updateRecord(context, name, token, (host) => host)
   if (host.id !== undefined) return
   try {
-    progress('remove what was begun')
+    progress('remove the partly created host')
     await lifecycle.remove(host, { signal: context.signal, progress })
   } catch {
     return // the refusal is what the person has to know; the entry tells of the rest

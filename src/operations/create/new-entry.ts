@@ -68,11 +68,11 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
     })
   }
   if (request.driver !== undefined && machine.driver !== request.driver) {
-    const who =
+    const source =
       entry?.driver === undefined
-        ? `profile ${entry?.extends}, for ${name},`
-        : `the entry of ${name}`
-    throw new UserError('usage', `${who} says driver: ${machine.driver}`, {
+        ? `${name} extends the profile ${entry?.extends}, which has`
+        : `the entry of ${name} has`
+    throw new UserError('usage', `${source} driver: ${machine.driver}`, {
       machine: name,
       hint: `fleet create ${name}`,
     })
@@ -82,20 +82,20 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
 }
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', 'there is already a machine of that name: nothing was changed', {
+  new UserError('usage', 'a machine with this name already exists: nothing was changed', {
     machine: name,
     hint: `choose another name, or free this one: fleet rm ${name}`,
   })
 
 const beingRemoved = (name: MachineName): UserError =>
-  new UserError('usage', `the removal of ${name} was begun and has to be finished first`, {
+  new UserError('usage', `the removal of ${name} was started and must be finished first`, {
     machine: name,
     hint: `fleet rm ${name}`,
   })
 
-/** `type: t3.large, spot: true` of options; `nothing` where there is none. */
+/** `type: t3.large, spot: true` of options; `not set` without a value. */
 const spoken = (value: unknown): string =>
-  value === undefined ? 'nothing' : JSON.stringify(value).replaceAll('"', '')
+  value === undefined ? 'not set' : JSON.stringify(value).replaceAll('"', '')
 
 /** Checks that a creation goes on with what the host was prepared with. What its driver makes of other options is the driver's to say. */
 function checkSame(
@@ -108,10 +108,10 @@ function checkSame(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was begun with another value of ${other}: it was ${spoken(before[other])}, and is ${spoken(now[other])} now`,
+    `the creation of ${name} was started with another value of ${other}: it was ${spoken(before[other])}, and is now ${spoken(now[other])}`,
     {
       machine: name,
-      hint: `finish it with fleet create ${name}, or remove it and begin again: fleet rm ${name}`,
+      hint: `finish it: fleet create ${name}; or remove it and start over: fleet rm ${name}`,
     },
   )
 }

@@ -14,14 +14,14 @@ export async function readUserData(location: string, userData: string): Promise<
   if (!isInside) {
     throw new UserError(
       'usage',
-      `the user-data ${userData} is a link to ${path}, which is not in the folder of ${location}`,
+      `the user-data file ${userData} is a link to ${path}, which is outside the folder of ${location}`,
       {
-        hint: 'if the file is meant for the host, put it into that folder in place of the link',
+        hint: 'if the host may have this file, copy it into that folder in place of the link',
       },
     )
   }
   const unreadable = (why: string, cause?: unknown): UserError =>
-    new UserError('usage', `cannot read the user-data ${userData}: ${why}`, {
+    new UserError('usage', `cannot read the user-data file ${userData}: ${why}`, {
       hint: `check userData in ${location}`,
       cause,
     })

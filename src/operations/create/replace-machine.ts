@@ -21,8 +21,8 @@ export async function replaceMachine(
   const { lifecycle } = await context.loadDriver(machine.driver)
   const { token } = machine.host ?? {}
   if (lifecycle === undefined || token === undefined || machine.protected) {
-    const why = machine.protected ? 'is protected' : 'was not made by fleet'
-    throw new UserError('failed', `the host of ${name} ${why}: it stays`, { machine: name })
+    const why = machine.protected ? 'is protected' : 'was not created by fleet'
+    throw new UserError('failed', `cannot replace ${name}: its host ${why}`, { machine: name })
   }
   const inventory = await (await context.inventory()).read()
   const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
@@ -35,7 +35,7 @@ export async function replaceMachine(
       phase: 'removing',
       replacing: true,
     }))
-    calls.progress('remove its host')
+    calls.progress('remove the host')
     await lifecycle.remove(record, calls)
     await (
       await context.inventory()

@@ -22,10 +22,10 @@ const loginTime = 60_000
 const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   new UserError(
     'unreachable',
-    `${name} lets nobody in after ${bootTime / 60_000} minutes: ${error.message}`,
+    `cannot log in to ${name} after ${bootTime / 60_000} minutes: ${error.message}`,
     {
       machine: name,
-      hint: 'look at its console, and at the firewall in between, then type the same command again',
+      hint: 'check its console and the firewall, then run the same command again',
       cause: error,
     },
   )

@@ -28,27 +28,35 @@ export async function waitForCloudInit(
   target: ProbeTarget,
   progress: Progress,
 ): Promise<{ readonly probe: HostProbe; readonly failure?: UserError }> {
-  progress('look at the host')
+  progress('inspect the host')
   const probe = await probeHost(target)
   if (probe.cloudInit === 'absent') return { probe }
   const { machine } = target
   const running = probe.cloudInit === 'running'
   const end = await watchCloudInit(target, running, progress)
   if (end.late) {
-    throw new UserError('failed', `cloud-init still runs after ${cloudInitWait / 60} minutes`, {
-      machine,
-      hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
-    })
+    throw new UserError(
+      'failed',
+      `cloud-init is still running after ${cloudInitWait / 60} minutes`,
+      {
+        machine,
+        hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
+      },
+    )
   }
   const settled = running ? await probeHost(target) : probe
   if (end.errors.length === 0) return { probe: settled }
   const what = end.errors.map(describeError).join('; ')
   if (end.hasBootScript && settled.engine?.version === undefined) {
     const last = end.lines.map((line) => `\n  ${line}`).join('')
-    const failure = new UserError('failed', `no engine after the first boot: ${what}${last}`, {
-      machine,
-      hint: `fleet provision ${machine}; all of it: fleet ssh ${machine} -- cat ${bootScriptLog}`,
-    })
+    const failure = new UserError(
+      'failed',
+      `the engine was not installed during the first boot: ${what}${last}`,
+      {
+        machine,
+        hint: `install it: fleet provision ${machine}; full log: fleet ssh ${machine} -- cat ${bootScriptLog}`,
+      },
+    )
     return { probe: settled, failure }
   }
   if (running) progress(`cloud-init ended with errors: ${what}`)
@@ -82,9 +90,9 @@ async function watchCloudInit(
   }
   const [status] = await Promise.all([running.exit, read()])
   if (end !== undefined && exitCodeOf(status) === 0) return end
-  throw new UserError('failed', 'the wait for cloud-init was cut short on the host', {
+  throw new UserError('failed', 'waiting for cloud-init was interrupted on the host', {
     machine,
-    hint: 'run the same command again: it goes on from here',
+    hint: 'run the same command again to continue',
   })
 }
 

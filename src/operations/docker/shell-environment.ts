@@ -56,8 +56,8 @@ export async function describeEnvironment(
   const { address } = hostOf(machine)
   const holder = (await findAncestors()).at(-1)
   if (address !== undefined && holder === undefined) {
-    throw new UserError('unsupported', 'nothing is known of the shell that asks', {
-      hint: 'make it a docker context, which stays: fleet context sync',
+    throw new UserError('unsupported', 'cannot find the process of your shell', {
+      hint: 'use a docker context instead: fleet context sync',
     })
   }
   const { pid, since } = holder ?? { pid: process.pid, since: undefined }

@@ -62,7 +62,7 @@ const syntaxes = {
   cmd: {
     write: lines(
       (name, value) => {
-        if (/["%]/.test(value)) throw unsayable(name, value, 'cmd has no way to quote " and %')
+        if (/["%]/.test(value)) throw unsayable(name, value, 'cmd cannot quote " and %')
         return `@SET "${name}=${value}"`
       },
       (name) => `@SET ${name}=`,
@@ -111,10 +111,10 @@ export function shellOf(program: string): Shell | undefined {
 export function requireShell(name: string): Shell {
   const shell = shellOf(name)
   if (shell !== undefined) return shell
-  const all = `name one of these: ${shells.join(', ')}`
+  const all = `known shells: ${shells.join(', ')}`
   const near = nearest(name, shells)
-  throw new UserError('usage', `fleet knows no shell called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? all : `did you mean ${near}? Else ${all}`,
+  throw new UserError('usage', `unknown shell ${JSON.stringify(name)}`, {
+    hint: near === undefined ? all : `did you mean ${near}? ${all}`,
   })
 }
 
@@ -122,7 +122,7 @@ export function requireShell(name: string): Shell {
 export function writeChange(shell: Shell, change: EnvironmentChange): string {
   for (const [name, value] of Object.entries(change.set)) {
     if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) {
-      throw unsayable(name, value, 'it holds a line end or another control character')
+      throw unsayable(name, value, 'it contains a line break or another control character')
     }
   }
   return syntaxes[shell].write(change)

@@ -20,7 +20,7 @@ const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
 /** Ansible takes text of an inventory for a template of Jinja, which can run commands on the computer of whoever uses it. */
 function literal(machine: string, field: string, value: string): string {
   if (/\{[{%#]/.test(value)) {
-    throw unwritable(machine, field, value, 'Ansible would take it for a template')
+    throw unwritable(machine, field, value, 'Ansible would treat it as a template')
   }
   return value
 }
@@ -81,6 +81,6 @@ export function describeForAnsible(
 
 /** An inventory of Ansible that asks fleet each time: to be kept beside machines.yaml, executable. */
 export const ansibleScript = `#!/bin/sh
-# An inventory of Ansible: the machines of the machines.yaml beside it.
+# Ansible inventory: the machines in the machines.yaml of this folder.
 cd "$(dirname "$0")" && exec fleet export ansible "$@"
 `

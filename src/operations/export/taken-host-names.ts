@@ -91,11 +91,11 @@ export async function findTakenNames(
       const { name } = machine
       const hasDot = name.includes('.')
       if (await isConfigured(context, file, name, hasDot ? dotted : plain))
-        return 'your ssh configuration has a host of that name'
+        return 'your SSH configuration has another host with this name'
       if (hasDot && (await isKnownAsAnother(context, machine)))
-        return 'known_hosts knows another host of that name'
+        return 'known_hosts has another host with this name'
       if (hasDot && (await resolvesElsewhere(machine)))
-        return 'it is the name of another host in the network'
+        return 'another host in the network has this name'
       return undefined
     }
     const taken = new Map<string, string>()

@@ -13,7 +13,7 @@ const resourceName = (name: string): string =>
 /** A string of HCL, in which nothing is a template (developer.hashicorp.com/terraform/language/expressions/strings). */
 function hclString(machine: string, field: string, value: string): string {
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
-    throw unwritable(machine, field, value, 'it holds a control character')
+    throw unwritable(machine, field, value, 'it contains a control character')
   }
   return JSON.stringify(value).replaceAll(/[$%](?=\{)/g, '$&$&')
 }

@@ -89,7 +89,7 @@ async function attempt<Machine extends { readonly name: string }, Value>(
 const tooLate = (machine: string, timeoutMs: number): UserError =>
   new UserError('unreachable', `no answer within ${timeoutMs / 1000} s`, {
     machine,
-    hint: `allow more time with --timeout SECONDS, or see how it is: fleet status ${machine}`,
+    hint: `allow more time with --timeout SECONDS, or check the machine: fleet status ${machine}`,
   })
 
 /** Whether the system says why, as of a connection that broke or a full disk; a code of Node.js's own tells of wrong code. */

@@ -91,7 +91,7 @@ async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
   const config = await readJsonFile(file)
   const version = valueAt(config, 'ConfigVersion') ?? 0
   if (typeof version !== 'number' || version > newestVersion) {
-    const reason = `its configuration has version ${JSON.stringify(version)}, and fleet reads versions up to ${newestVersion}`
+    const reason = `its configuration has version ${JSON.stringify(version)}, but fleet reads versions up to ${newestVersion}`
     return { title, reason }
   }
   const driver = valueAt(config, 'Driver')
@@ -137,8 +137,8 @@ export async function readDockerMachine(
       const why = fileTroubleOf(error)
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
-    throw new UserError('usage', `Docker Machine keeps no machines in ${folder}`, {
-      hint: 'name its store: fleet import docker-machine DIR, such as ~/.docker/machine',
+    throw new UserError('usage', `there are no machines of Docker Machine in ${folder}`, {
+      hint: 'give its store, such as ~/.docker/machine: fleet import docker-machine DIR',
     })
   })
   const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))

@@ -120,14 +120,18 @@ async function importByDriver(
     return takeInKnown(context, host, answer, { ...request, known })
   }
   if (address === undefined) {
-    throw new UserError(answer.kind, `only ${known.driver} knows its address: ${answer.message}`, {
-      machine: name,
-      hint: answer.hint,
-      cause: answer,
-    })
+    throw new UserError(
+      answer.kind,
+      `cannot get its address from ${known.driver}: ${answer.message}`,
+      {
+        machine: name,
+        hint: answer.hint,
+        cause: answer,
+      },
+    )
   }
   const taken = await takeInByAddress(context, host, request)
-  const why = `it became one of driver ssh, which cannot switch it, for ${known.driver} gave no answer: ${answer.message}`
+  const why = `imported with the driver ssh, which cannot start or stop it, because ${known.driver} did not find it: ${answer.message}`
   return { ...taken, hint: [why, taken.hint].filter((line) => line !== undefined).join('; ') }
 }
 

@@ -79,7 +79,7 @@ export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHo
     const wanted = first !== undefined && isShared(first) ? [...names.slice(1), first] : names
     const name = first !== undefined && !isShared(first) ? first : freeName(wanted, taken)
     if (name === undefined) {
-      skipped.push({ title: titles[0] ?? '', reason: 'its name cannot be the name of a machine' })
+      skipped.push({ title: titles[0] ?? '', reason: 'its name is not a valid machine name' })
       continue
     }
     taken.add(name)

@@ -32,7 +32,7 @@ async function readStaged(location: string, env: Context['env']): Promise<string
   if (code === 0) return stdout
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
   const why = isUnknown ? '' : `: ${stderr.trim()}`
-  throw new UserError('inventory', `git has no staged ${location}${why}`, {
+  throw new UserError('inventory', `${location} is not staged in git${why}`, {
     hint: `git add ${shellQuote(location)}`,
   })
 }
@@ -80,7 +80,7 @@ async function checkUserData(
   }
   if (found.length === 0) return
   throw new UserError('inventory', found.join('\n'), {
-    hint: 'remove them, and replace at its issuer what was ever committed; mark a line that holds no secret with a comment: gitleaks:allow',
+    hint: 'remove them, and revoke every secret that was ever committed; mark a line that has no secret with the comment gitleaks:allow',
   })
 }
 

@@ -30,6 +30,6 @@ export function checkSettable(
   if (left === undefined) return machine
   throw new UserError('usage', `${left} of ${name} comes from the profile ${entry.extends}`, {
     machine: name,
-    hint: `give it another value: fleet set ${name} ${shellQuote(left)}=VALUE; or change the profile`,
+    hint: `set another value: fleet set ${name} ${shellQuote(left)}=VALUE; or change the profile`,
   })
 }

@@ -12,7 +12,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   if (machine !== undefined) return machine
   const near = nearest(name, [...inventory.machines.keys()])
   throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? 'fleet ls shows the machines' : `did you mean ${near}?`,
+    hint: near === undefined ? 'list the machines: fleet ls' : `did you mean ${near}?`,
   })
 }
 
@@ -36,7 +36,7 @@ export async function findActive(
   const [who, hint] =
     context.machineFromEnvironment === undefined
       ? ['the active machine is', 'choose another one: fleet use NAME']
-      : ['$FLEET_MACHINE says', 'unset it, or name a machine: fleet ls shows them']
+      : ['$FLEET_MACHINE is', 'unset it, or set it to one of the machines: fleet ls']
   throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
 }
 
@@ -71,8 +71,8 @@ async function thatFailed(
   const names = new Set(await (await context.failures()).read())
   const failed = machines.filter(({ name }) => names.has(name))
   if (failed.length > 0) return failed
-  throw new UserError('unknown-machine', 'no machine failed the last time', {
-    hint: 'choose them with --on or --all',
+  throw new UserError('unknown-machine', 'no machine failed in the last command', {
+    hint: 'select machines with --on or --all',
   })
 }
 
@@ -80,7 +80,7 @@ async function thatFailed(
 export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
-    throw new UserError('unknown-machine', 'the machines selected have no Docker engine', {
+    throw new UserError('unknown-machine', 'the selected machines have no Docker engine', {
       hint: 'their entries say engine: none',
     })
   }

@@ -41,7 +41,7 @@ async function findTracked(
   name: string,
 ): Promise<{ readonly mode: string; readonly blob: string } | undefined> {
   const lines = (await git.run(['ls-files', '--stage', '--', `:(literal)${name}`])).split('\n')
-  if (lines.length > 1) throw new NotCommitted('it is in conflict')
+  if (lines.length > 1) throw new NotCommitted('it has merge conflicts')
   const [mode, blob = ''] = lines[0]?.split(' ') ?? []
   return mode ? { mode, blob } : undefined
 }
@@ -66,7 +66,7 @@ async function checkUndisturbed(git: Git): Promise<void> {
     ['CHERRY_PICK_HEAD', 'cherry-pick'],
   ] as const) {
     if ((await git.find(['rev-parse', '-q', '--verify', head])) !== undefined) {
-      throw new NotCommitted(`a ${what} is under way`)
+      throw new NotCommitted(`a ${what} is in progress`)
     }
   }
 }
@@ -203,7 +203,7 @@ export async function commitEdits(
     await holdInventory(file, () => retryBusy(() => commit(work)))
     return undefined
   } catch (error) {
-    if (error instanceof NotCommitted) return `git does not commit ${location}: ${error.message}`
+    if (error instanceof NotCommitted) return `${location} was not committed: ${error.message}`
     throw error
   }
 }

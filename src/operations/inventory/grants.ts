@@ -26,8 +26,8 @@ export interface FoundGrant {
 
 /** Why something takes a consent of its own. */
 const reasons = {
-  folder: 'not in the folder of the inventory',
-  socket: 'not a usual socket of an engine',
+  folder: 'outside the folder of the inventory',
+  socket: 'not a known engine socket',
 } as const
 
 type Consent = Pick<Context, 'driver' | 'inventory' | 'trust'>
@@ -112,10 +112,10 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
   const all = outside.map((grant) => `${grant.machine}: ${describeGrant(grant)}`).join('\n')
   throw new UserError(
     'usage',
-    `the inventory gives machines something of this computer that you have not allowed yet:\n${all}`,
+    `the inventory gives machines access to this computer that you have not allowed yet:\n${all}`,
     {
       ...(outside.length === 1 && { machine: first?.machine }),
-      hint: `if you want that: ${command} ${allowWords(outside)}`,
+      hint: `to allow it: ${command} ${allowWords(outside)}`,
     },
   )
 }

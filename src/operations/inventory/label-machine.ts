@@ -16,7 +16,7 @@ export interface LabelChange {
 
 /** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
 export function parseLabelChange(words: readonly string[]): LabelChange {
-  const hint = 'write key=value to set a label and key- to remove one'
+  const hint = 'use key=value to set a label and key- to remove one'
   const removed = words.filter((word) => /^[^=]+-$/.test(word))
   const set = words.filter((word) => !removed.includes(word)).map((word) => parseLabel(word, hint))
   return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }

@@ -39,8 +39,8 @@ export async function mergeConflicted(
   }
   const [base = '', ours, theirs] = [await stage(1), await stage(2), await stage(3)]
   if (ours === undefined || theirs === undefined) {
-    throw new UserError('usage', `${location} is in no conflict that git knows of`, {
-      hint: 'git status shows where a merge or rebase stands',
+    throw new UserError('usage', `git reports no conflict in ${location}`, {
+      hint: 'check the state of the merge or rebase: git status',
     })
   }
   const { text, conflicts } = await mergeInventories({ base, ours, theirs }, (versions) =>

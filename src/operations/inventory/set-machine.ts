@@ -30,8 +30,8 @@ export function parseSettings(words: readonly string[]): readonly Setting[] {
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
     if (key === undefined) {
-      throw new UserError('usage', `${JSON.stringify(word)} sets nothing`, {
-        hint: `write key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
+      throw new UserError('usage', `${JSON.stringify(word)} is not a setting`, {
+        hint: `use key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
       })
     }
     return { key, value }
@@ -48,7 +48,7 @@ function engineOf(value: string | undefined): MachineEntry['engine'] {
 function protectionOf(value: string | undefined): boolean | undefined {
   if (value === undefined) return undefined
   if (value === 'true' || value === 'false') return value === 'true'
-  throw new UserError('usage', 'protected is true or false')
+  throw new UserError('usage', 'protected must be true or false')
 }
 
 /** An entry with one setting laid over it; what is undefined is not written. */
@@ -121,7 +121,7 @@ export async function setMachines(
 }
 
 const driverChanged = (machine: MachineName, driver: string): UserError =>
-  new UserError('failed', `${machine} became a machine of driver ${driver} meanwhile`, {
+  new UserError('failed', `the driver of ${machine} was changed to ${driver} by another command`, {
     machine,
     hint: 'run the same command again',
   })

@@ -18,8 +18,8 @@ export function withOption(
     const keys = flags.map((one) => one.key)
     const of = keys.length === 0 ? '' : `; options of ${definition.name}: ${keys.join(', ')}`
     const meant = suggest(key, [...others, 'label.', ...keys])
-    throw new UserError('usage', `${JSON.stringify(key)} sets nothing${meant}`, {
-      hint: `write key=value to set and key- to remove: label.KEY, ${others.join(', ')}${of}`,
+    throw new UserError('usage', `${JSON.stringify(key)} is not a setting${meant}`, {
+      hint: `use key=value to set and key- to remove: label.KEY, ${others.join(', ')}${of}`,
     })
   }
   const { [key]: _old, ...rest } = before ?? {}

@@ -12,7 +12,7 @@ import { withOption } from './set-option.ts'
 function countOf(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,6}$/.test(value)) return Number(value)
-  throw new UserError('usage', `count is a number of machines, not ${JSON.stringify(value)}`)
+  throw new UserError('usage', `count must be a number of machines, not ${JSON.stringify(value)}`)
 }
 
 /** A profile with one setting laid over it. Options can be set where it, or what it extends, says whose they are. */
@@ -27,7 +27,7 @@ function withProfileSetting(
   if (key === 'count') return { ...entry, ...counted }
   if (isKnown(key)) return { ...withSetting(entry, setting), ...counted }
   if (definition === undefined) {
-    throw new UserError('usage', `${key} may be an option, and the profile names no driver`)
+    throw new UserError('usage', `cannot set ${key}: the profile has no driver`)
   }
   return { ...withOption(definition, entry, setting, ['count', ...known]), ...counted }
 }
@@ -36,7 +36,7 @@ function findProfile(profiles: Profiles, name: string): ProfileEntry {
   const profile = profiles.get(name)
   if (profile !== undefined) return profile
   throw new UserError('usage', `there is no profile ${name}${suggest(name, profiles.keys())}`, {
-    hint: 'they stand under `profiles:` in the inventory',
+    hint: 'profiles are defined under "profiles:" in the inventory',
   })
 }
 

@@ -5,9 +5,9 @@ import type { Context } from '../context.ts'
 
 /** The host that `token` names is the machine's no more. */
 const replacedMeanwhile = (name: MachineName): UserError =>
-  new UserError('failed', `the entry of ${name} was replaced or removed meanwhile`, {
+  new UserError('failed', `the entry of ${name} was replaced or removed by another command`, {
     machine: name,
-    hint: 'bring it back from git, or look for what is left without an owner: fleet gc',
+    hint: 'restore the entry from git, or find hosts without an entry: fleet gc',
   })
 
 /**

@@ -34,10 +34,10 @@ export async function allowCaller(
   const host = hostOf(machine)
   const { sshAccess, update } = await context.loadDriver(driverName)
   if (sshAccess === undefined || update === undefined) {
-    const message = `the driver ${driverName} does not decide who reaches SSH of ${name}`
+    const message = `the driver ${driverName} does not manage the firewall of ${name}`
     throw new UserError('unsupported', message, {
       machine: name,
-      hint: 'open port 22 to your address in the firewall of the host or of its network',
+      hint: 'allow port 22 from your address in the firewall of the host or of its network',
     })
   }
   const { option } = sshAccess
@@ -45,14 +45,14 @@ export async function allowCaller(
   if (before === undefined) {
     throw new UserError(
       'usage',
-      `the firewall of ${name} is not kept by fleet, or the address that it sees you at is private`,
+      `the firewall of ${name} is not managed by fleet, or it sees this computer at a private address`,
       {
         machine: name,
-        hint: `open port 22 to your address there; where fleet made the host: fleet set ${name} ${option}=RANGES`,
+        hint: `allow port 22 from your address there; if fleet created the host: fleet set ${name} ${option}=RANGES`,
       },
     )
   }
-  calls.progress('ask for your address')
+  calls.progress('look up your address')
   const caller = await sshAccess.caller(host, calls)
   const added = notIn(before, caller)
   if (added.length === 0) return { name, caller, added, allowed: before }
@@ -66,13 +66,13 @@ export async function allowCaller(
     if (unsaid.length > 0) await setMachine(context, name, [{ key: option, value }])
   }
   const allowed = [...before, ...added]
-  calls.progress('open SSH', added.join(', '))
+  calls.progress('allow SSH', added.join(', '))
   const wish = { options: { ...options, [option]: allowed.join(',') }, only: new Set([option]) }
   const notes = await update.change(host, wish, calls)
   if (notes[option] === undefined) {
     throw new UserError(
       'failed',
-      `the firewall of ${name} does not carry the tags of this machine: it was left as it is`,
+      `the firewall of ${name} does not have the tags of this machine, so it was not changed`,
       {
         machine: name,
         hint: `check its record: fleet inspect ${name}`,

@@ -85,8 +85,8 @@ async function driversToAsk(
   if (drivers === undefined) return [...new Set(scopes.map(({ driver }) => driver))].sort()
   for (const driver of drivers) {
     if ((await lifecycleOf(context, driver)) !== undefined) continue
-    throw new UserError('unsupported', `the driver ${driver} makes no hosts`, {
-      hint: 'fleet gc looks for hosts that fleet made',
+    throw new UserError('unsupported', `the driver ${driver} does not create hosts`, {
+      hint: 'fleet gc looks for hosts that fleet created',
     })
   }
   return drivers
@@ -169,7 +169,7 @@ export async function removeOrphan(
   await context.creations().hold(token, machine, async () => {
     const inventory = await (await context.inventory()).read()
     if (entriesOf(inventory)(orphan)) {
-      throw new UserError('failed', `${machine} has an entry again: its host stays`)
+      throw new UserError('failed', `${machine} has an entry again, so its host was not removed`)
     }
     await (await lifecycleOf(context, driver))?.remove(record, calls)
   })

@@ -14,7 +14,7 @@ export async function growDisk(
   const { name } = machine
   // A connection of its own: the shared one may be from before a stop.
   await using transport = await waitForSsh(context, machine, progress)
-  progress('have the system take in the new room')
+  progress('grow the file system')
   const { code, stdout, stderr } = await run(transport, ['sh'], {
     input: growDiskScript,
     signal: context.signal,
@@ -22,12 +22,12 @@ export async function growDisk(
   if (code !== 0) {
     throw new UserError(
       'failed',
-      `its disk is larger, and its system did not take that in: ${stderr.trim()}`,
+      `the disk was enlarged, but its file system could not be grown: ${stderr.trim()}`,
       {
         machine: name,
-        hint: `fleet restart ${name}: cloud-init does it when the host starts`,
+        hint: `restart the machine, and cloud-init grows the file system: fleet restart ${name}`,
       },
     )
   }
-  if (stdout.trim() !== '') progress(`${stdout.trim()}: the new room is taken in at the next start`)
+  if (stdout.trim() !== '') progress(`${stdout.trim()}: the file system grows at the next start`)
 }

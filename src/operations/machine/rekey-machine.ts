@@ -18,7 +18,7 @@ export interface KeyChange {
 /** The host shows the key that is pinned already. */
 export class KeyUnchanged extends UserError {
   constructor(machine: MachineName, key: string) {
-    super('usage', `its key is ${key} still: nothing was changed`, { machine })
+    super('usage', `the host key is still ${key}: nothing was changed`, { machine })
   }
 }
 
@@ -59,7 +59,11 @@ export async function rekeyMachine(
 
 /** What was confirmed was the key of the host that the entry named then. */
 const changedMeanwhile = (name: MachineName): UserError =>
-  new UserError('failed', `the entry of ${name} changed meanwhile: the new key was not pinned`, {
-    machine: name,
-    hint: `look at it, and try again: fleet inspect ${name}`,
-  })
+  new UserError(
+    'failed',
+    `the entry of ${name} was changed by another command: the new key was not pinned`,
+    {
+      machine: name,
+      hint: `check the entry, then try again: fleet inspect ${name}`,
+    },
+  )

@@ -57,10 +57,14 @@ export async function checkForgettable(
 function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
   if (inventory.entries.has(name)) return
   const others = of > 1 ? '; no machine was removed' : ''
-  throw new UserError('usage', `${name} is not created yet: there is nothing to remove${others}`, {
-    machine: name,
-    hint: describeWishes(inventory, [name])[0],
-  })
+  throw new UserError(
+    'usage',
+    `${name} has not been created: there is nothing to remove${others}`,
+    {
+      machine: name,
+      hint: describeWishes(inventory, [name])[0],
+    },
+  )
 }
 
 /** What would make numbered machines anew once they are gone, and how to keep them away; a sentence for each profile. */
@@ -86,16 +90,20 @@ export function describeWishes(
       `fleet set --profile ${profile} count=${rest}`,
     ]
     const list = gone.map(({ name }) => name).join(', ')
-    return `profile ${profile} has count: ${count}, so the next fleet apply makes ${list}; to keep ${gone.length === 1 ? 'it' : 'them'} away: ${commands.join(' && ')}`
+    return `profile ${profile} has count: ${count}, so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
   })
 }
 
 async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
   const { name } = machine
   if ((await askName(machine)) === name) return
-  throw new UserError('cancelled', `${name} is protected, and its name was not typed: it stays`, {
-    machine: name,
-  })
+  throw new UserError(
+    'cancelled',
+    `${name} is protected, and its name was not typed: it was not removed`,
+    {
+      machine: name,
+    },
+  )
 }
 
 /** Machines that go together may be reached through each other. */
@@ -105,7 +113,7 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
   )
   if (users.length === 0) return
   const list = users.map((machine) => machine.name).join(', ')
-  throw new UserError('usage', `${name} is the way to ${list}`, {
+  throw new UserError('usage', `${name} is the jump host of ${list}`, {
     machine: name,
     hint: `remove ${list} too, or change "via" there first`,
   })
@@ -129,7 +137,7 @@ async function checkStillWanted(
     const lacking = error.message.slice(`${name}.`.length)
     throw new UserError(
       'usage',
-      `${name} is wanted by profile ${wanted.profile}, which lacks what its entry has: ${lacking}`,
+      `profile ${wanted.profile} counts ${name}, but is incomplete without its entry: ${lacking}`,
       { machine: name, hint: describeWishes(inventory, [name])[0], cause: error },
     )
   }
@@ -172,10 +180,10 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
     if (error instanceof UntrustedDriver) throw error
     throw new UserError(
       'unsupported',
-      `this fleet has no driver ${driver} to remove ${name} with`,
+      `cannot remove ${name}: its driver ${driver} is not installed`,
       {
         machine: name,
-        hint: `use a fleet that has it; or leave the host as it is: fleet forget ${name}`,
+        hint: `install the driver, or remove only the entry and keep the host: fleet forget ${name}`,
         cause: error,
       },
     )

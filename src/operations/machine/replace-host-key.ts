@@ -26,7 +26,8 @@ export async function replaceHostKey(
 ): Promise<string> {
   const said = await runAsRoot(transport, owner, stageHostKey)
   const [before, after] = ['old', 'new'].map((name) => keyIn(said, name))
-  if (before === undefined || after === undefined) throw notReplaced(owner, 'it showed no key')
+  if (before === undefined || after === undefined)
+    throw notReplaced(owner, 'the host reported no key')
   await record([before, after])
   await runAsRoot(transport, owner, installHostKey)
   await record([after])
@@ -48,7 +49,7 @@ async function runAsRoot(
 }
 
 const notReplaced = ({ machine }: HostKeyOwner, why: string): UserError =>
-  new UserError('failed', `could not replace the host key of ${machine}: ${why}`, {
+  new UserError('failed', `cannot replace the host key of ${machine}: ${why}`, {
     machine,
-    hint: 'run the same command again: it goes on from here',
+    hint: 'run the same command again to continue',
   })

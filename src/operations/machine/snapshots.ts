@@ -24,17 +24,17 @@ async function open(context: Context, machine: Machine): Promise<Keeping> {
   const host = hostOf(machine)
   const { snapshots } = await context.loadDriver(machine.driver)
   if (snapshots !== undefined) return { snapshots, host }
-  throw new UserError('unsupported', `the driver ${machine.driver} keeps no snapshots`, {
+  throw new UserError('unsupported', `the driver ${machine.driver} does not support snapshots`, {
     machine: machine.name,
-    hint: 'virtual machines on this computer have them: fleet create --driver qemu',
+    hint: 'virtual machines on this computer support them: fleet create --driver qemu',
   })
 }
 
 function checkName({ name }: Machine, snapshot: string): void {
   if (namePattern.test(snapshot)) return
-  throw new UserError('usage', `${JSON.stringify(snapshot)} is no name for a snapshot`, {
+  throw new UserError('usage', `${JSON.stringify(snapshot)} is not a valid snapshot name`, {
     machine: name,
-    hint: 'a letter, then up to 62 letters, digits, ".", "_" and "-"',
+    hint: 'use a letter, then up to 62 letters, digits, ".", "_" and "-"',
   })
 }
 

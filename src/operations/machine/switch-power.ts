@@ -44,11 +44,11 @@ export async function switchForGood(
 async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Promise<Power> {
   const { power } = await context.loadDriver(machine.driver)
   if (power !== undefined) return power
-  throw new UserError('unsupported', `the driver ${machine.driver} cannot ${verb} a host`, {
+  throw new UserError('unsupported', `the driver ${machine.driver} cannot ${verb} hosts`, {
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start it where it is kept: at its provider, or by hand'
+        ? 'start it at its provider, or by hand'
         : `do it on the host itself: fleet ssh ${machine.name}`,
   })
 }
@@ -137,9 +137,9 @@ async function hasBooted(
 const notReady = ({ name }: ReadyMachine): UserError =>
   new UserError(
     'failed',
-    `${name} did not come back in ${bootTime / 60_000} minutes, or its engine did not`,
+    `${name} or its engine did not come back within ${bootTime / 60_000} minutes`,
     {
       machine: name,
-      hint: `fleet provision ${name} repairs it; its log: fleet ssh ${name} -- sudo journalctl -u docker`,
+      hint: `repair it: fleet provision ${name}; engine log: fleet ssh ${name} -- sudo journalctl -u docker`,
     },
   )

@@ -27,8 +27,8 @@ const rankOf = (key: string): number => {
 
 async function readKeyLines({ file, github }: OperatorRequest, context: Context) {
   if ((file === undefined) === (github === undefined)) {
-    throw new UserError('usage', 'whose key? name a file or a GitHub user', {
-      hint: '--key FILE, or --github USER',
+    throw new UserError('usage', 'give either a key file or a GitHub user', {
+      hint: '--key FILE or --github USER',
     })
   }
   if (github !== undefined) {
@@ -45,7 +45,7 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
 function pickKey(from: string, lines: readonly string[]): string {
   if (lines.some((line) => line.includes('PRIVATE KEY'))) {
     throw new UserError('usage', `${from} is a private key`, {
-      hint: `name the public one: ${from}.pub`,
+      hint: `give the public key: ${from}.pub`,
     })
   }
   const keys = lines.flatMap((line) => parsePublicKey(line) ?? [])
@@ -75,7 +75,7 @@ export async function removeOperator(context: Context, name: string): Promise<vo
   ).updateOperator(name, (entry) => {
     if (entry !== undefined) return undefined
     throw new UserError('usage', `there is no operator called ${JSON.stringify(name)}`, {
-      hint: 'fleet operator ls',
+      hint: 'list the operators: fleet operator ls',
     })
   })
 }

@@ -11,7 +11,7 @@ const timeout = 15_000
 
 const notFetched = (user: string, why: string, cause?: unknown): UserError =>
   new UserError('failed', `cannot get the keys of ${user} from GitHub: ${why}`, {
-    hint: 'or give the public key in a file: fleet operator add NAME --key FILE',
+    hint: 'give the public key in a file instead: fleet operator add NAME --key FILE',
     cause,
   })
 
@@ -22,7 +22,7 @@ async function readShort(answer: Readable): Promise<string> {
   let body = ''
   for await (const part of answer.setEncoding('utf8')) {
     body += String(part)
-    if (body.length > longestAnswer) throw new Error('its answer is too long')
+    if (body.length > longestAnswer) throw new Error('the answer is too long')
   }
   return body
 }
@@ -33,7 +33,7 @@ export async function fetchGithubKeys(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   if (!userPattern.test(user)) {
-    throw new UserError('usage', `${JSON.stringify(user)} is no name of a GitHub user`)
+    throw new UserError('usage', `${JSON.stringify(user)} is not a valid GitHub user name`)
   }
   const url = `https://github.com/${user}.keys`
   const stop = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
@@ -47,7 +47,7 @@ export async function fetchGithubKeys(
     signal.throwIfAborted()
     throw notFetched(user, messageOf(error), error)
   })
-  if (status === 404) throw notFetched(user, 'there is no such user')
-  if (status !== 200) throw notFetched(user, `it answered ${status}`)
+  if (status === 404) throw notFetched(user, 'no such user')
+  if (status !== 200) throw notFetched(user, `it answered with status ${status}`)
   return body.split('\n').filter((line) => line.trim() !== '')
 }

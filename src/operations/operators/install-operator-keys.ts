@@ -30,9 +30,9 @@ async function runScript(transport: Transport, script: string, place: Place): Pr
   const { code, stdout, stderr } = await run(transport, ['sh'], { input: script, signal })
   if (code === 0) return stdout
   const why = stderr.trim().split('\n').at(-1) || `exit code ${code}`
-  throw new UserError('failed', `could not see to the operators' keys: ${why}`, {
+  throw new UserError('failed', `cannot update the operator keys: ${why}`, {
     machine: machine.name,
-    hint: `look at ~/.ssh/authorized_keys there: fleet ssh ${machine.name}`,
+    hint: `check ~/.ssh/authorized_keys on the host: fleet ssh ${machine.name}`,
   })
 }
 
@@ -84,9 +84,9 @@ export async function letOperatorsIn(
   } catch (error) {
     await runScript(transport, rollbackAuthorizedKeys(fleet), place)
     if (!(error instanceof UserError) || error.kind !== 'credentials') throw error
-    throw new UserError('credentials', `${machine.name} would not let you in any more`, {
+    throw new UserError('credentials', `this change would lock you out of ${machine.name}`, {
       machine: machine.name,
-      hint: 'nothing was changed there: let another key of yours in first (fleet operator add NAME --key FILE)',
+      hint: 'nothing was changed; add a key of yours first: fleet operator add NAME --key FILE',
       cause: error,
     })
   }

@@ -67,7 +67,9 @@ export function applyTo(
       if (way !== undefined) {
         calls.progress(`wait for ${via}`)
         await way.catch(() => {
-          throw new UserError('failed', `${via}, the way to ${name}, failed`, { machine: name })
+          throw new UserError('failed', `${name} was not changed: its jump host ${via} failed`, {
+            machine: name,
+          })
         })
       }
       for (const change of changes) await applyChange(context, change, { ...calls, leaving })
@@ -104,7 +106,7 @@ async function applyChange(
       await switchPower(stoppable, machine, action, { progress, signal })
       return
     case 'operators':
-      progress('see to the keys of operators')
+      progress('update operator keys')
       await letOperatorsIn(
         stoppable,
         { fleet: inventory.id, machine, signal },
@@ -132,7 +134,7 @@ async function applyChange(
 /** A host that fleet did not make is switched off only where the plan says so, and so the person was asked. */
 function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: boolean): void {
   if (isAgreed || isOwnHost(host)) return
-  throw new UserError('failed', `fleet did not make the host of ${name}: it was not stopped`, {
+  throw new UserError('failed', `fleet did not create the host of ${name}, so it was not stopped`, {
     machine: name,
     hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
   })
@@ -144,7 +146,7 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
   const observed =
     host && (await (await context.loadDriver(driver)).observe(new Map([[name, host]]), call))
   if (observed?.get(name)?.takenBack === true) return
-  throw new UserError('failed', `the host of ${name} is there: it stays`, {
+  throw new UserError('failed', `the host of ${name} still exists, so it was not replaced`, {
     machine: name,
     hint: 'make a new plan: fleet plan',
   })
@@ -154,8 +156,8 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
 async function checkMayGo(context: Context, machine: Machine, isAgreed: boolean): Promise<void> {
   const { name, protected: isProtected } = machine
   if (!isProtected && (isAgreed || (await isRemovalBegunHere(context, machine)))) return
-  const why = isProtected ? 'is protected' : 'is not being removed by you on this computer'
-  throw new UserError('failed', `${name} ${why}: it stays`, {
+  const why = isProtected ? 'it is protected' : 'its removal was not confirmed on this computer'
+  throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,
     hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,
   })

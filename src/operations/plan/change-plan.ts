@@ -114,7 +114,7 @@ export function digestInventory({
 }
 
 const changedSince = (): UserError =>
-  new UserError('usage', 'the inventory is another one than the plan was made of', {
+  new UserError('usage', 'the inventory has changed since the plan was made', {
     hint: 'make a new plan: fleet plan',
   })
 
@@ -126,7 +126,7 @@ export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
 /** Reads a plan that `fleet plan --out` wrote. Throws kind `usage` for anything else. */
 export function parsePlan(text: string, file: string): ChangePlan {
   const notPlan = (why: string): UserError =>
-    new UserError('usage', `${file} is no plan: ${why}`, {
+    new UserError('usage', `${file} is not a plan: ${why}`, {
       hint: `fleet plan --out ${shellQuote(file)}`,
     })
   let plan: Partial<ChangePlan> | null
@@ -135,7 +135,7 @@ export function parsePlan(text: string, file: string): ChangePlan {
   } catch (error) {
     throw notPlan(messageOf(error))
   }
-  if (plan?.version !== 1) throw notPlan('it has another format')
+  if (plan?.version !== 1) throw notPlan('unknown format version')
   const { inventory, changes, drift, issues, leftOut } = plan
   if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
   const parts = { inventory, changes, drift, issues, ...(leftOut && { leftOut }) }

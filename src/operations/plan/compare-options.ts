@@ -76,8 +76,9 @@ export async function planOptions(
   if (byNew.length === 0) return { changes }
   const why = byNew.map(inWords).join(', ')
   if (host.token === undefined) {
-    const hint = 'put its entry back as the host is: fleet did not make it, and does not replace it'
-    return { changes, issues: [{ machine: name, why: `only another host can have ${why}`, hint }] }
+    const hint =
+      'restore the options in its entry: fleet does not replace a host that it did not create'
+    return { changes, issues: [{ machine: name, why: `only a new host can have ${why}`, hint }] }
   }
   const destructive = planSevere(machine, { action: 'replace', why, options: optionsOf(byNew) })
   return { ...destructive, changes: [...changes, ...(destructive.changes ?? [])] }

@@ -17,8 +17,8 @@ export function planSevere(
     issues: [
       {
         machine: name,
-        why: `it would have to be ${action}d, and is protected: ${why}`,
-        hint: `take it off: fleet set ${name} protected-; or put its entry back as it was`,
+        why: `it is protected, but would have to be ${action}d: ${why}`,
+        hint: `remove the protection: fleet set ${name} protected-; or restore its entry`,
       },
     ],
   }

@@ -38,8 +38,8 @@ function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issu
   return [
     {
       machine: name,
-      why: `its entry says address ${said}, and ${host.address} is on record`,
-      hint: 'if it is the same host, change the address under host: too',
+      why: `its entry has the address ${said}, but the recorded address is ${host.address}`,
+      hint: 'if it is the same host, also change the address under "host:"',
     },
   ]
 }
@@ -91,15 +91,15 @@ async function examineHost(
     }
     case 'absent':
       if (status.takenBack === true && machine.host.token !== undefined && !machine.protected) {
-        const why = 'its provider took it back'
+        const why = 'its provider reclaimed it'
         return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
       }
       return {
         issues: [
           {
             machine: name,
-            why: 'its host does not exist any more',
-            hint: `take its entry away: fleet rm ${name}`,
+            why: 'its host no longer exists',
+            hint: `remove its entry: fleet rm ${name}`,
           },
         ],
       }
@@ -122,7 +122,7 @@ async function examineHost(
         status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
       const told = { issues: findAddressMatter(machine) }
       if (stopped && status.state === 'running') {
-        const why = 'it is to be stopped, and runs'
+        const why = 'it should be stopped, but is running'
         return joinFindings(told, options, await planPower(context, machine, 'stop', why))
       }
       if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
@@ -192,7 +192,7 @@ async function orphanMatters(context: Context, progress: Progress): Promise<read
     return [
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
-        why: `${parts.join(', ')} has no entry here; another clone may own it${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
+        why: `${parts.join(', ')} has no entry here; it may belong to another clone${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
         hint: 'merge the branch that has its entry; if there is none, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({
@@ -222,7 +222,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
   orphans.catch(() => {}) // told below, unless the rest fails before
   const findings = new Map<string, PlanPart>()
-  progress('compare the inventory with the world')
+  progress('compare the inventory with the hosts')
   const { signal, clock } = context
   const timeLimit = { ms: timeoutMs, clock }
   const work = async (machine: Machine, stop: AbortSignal): Promise<PlanPart> => {
@@ -236,7 +236,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
       name,
       'error' in outcome ? { issues: [matterOf(name, outcome.error)] } : outcome.value,
     )
-    progress('compare the inventory with the world', `${findings.size} of ${machines.length}`)
+    progress('compare the inventory with the hosts', `${findings.size} of ${machines.length}`)
   }
   const all = joinFindings(...machines.flatMap(({ name }) => findings.get(name) ?? []))
   const plan: ChangePlan = {

@@ -25,11 +25,13 @@ export function planUnready(
   const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
-    : 'it is not there yet'
-  const why = host === undefined ? isNew : 'its creation was begun and cut short'
+    : 'it does not exist yet'
+  const why = host === undefined ? isNew : 'its creation was interrupted'
   if (lacksAddress(machine)) {
     return {
-      issues: [{ machine: name, why: `${why}: nothing says where`, hint: beginCommand(machine) }],
+      issues: [
+        { machine: name, why: `${why}, and its entry has no address`, hint: beginCommand(machine) },
+      ],
     }
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
@@ -43,13 +45,18 @@ function endRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
-  const begun = `its ${isReplaced ? 'replacement' : 'removal'} was begun`
+  const subject = `its ${isReplaced ? 'replacement' : 'removal'}`
   if (!isBegunHere) {
-    return planSevere(machine, { action, why: `${begun}, but not by you on this computer` })
+    return planSevere(machine, {
+      action,
+      why: `${subject} was started, but not by you on this computer`,
+    })
   }
-  const why = `${begun} and cut short`
+  const why = `${subject} was interrupted`
   if (!isProtected) return { changes: [{ machine: name, action, why }] }
-  return { issues: [{ machine: name, why: `${why}; protected`, hint: `fleet rm ${name}` }] }
+  return {
+    issues: [{ machine: name, why: `${why}, and it is protected`, hint: `fleet rm ${name}` }],
+  }
 }
 
 const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
@@ -61,7 +68,7 @@ export function planOperators(
   wanted: readonly AuthorizedKey[],
   { block, outside }: KeysThere,
 ): readonly Change[] {
-  const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `let in ${one.name}`)
+  const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `authorize ${one.name}`)
   const revoked = block.filter(({ key }) => lacks(wanted, key))
   const removed = revoked.map((one) =>
     outside.has(one.key)

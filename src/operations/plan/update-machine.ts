@@ -28,7 +28,7 @@ export async function reshapeMachine(
   const driver = await context.loadDriver(driverName)
   const { update } = driver
   if (update === undefined) {
-    throw new UserError('unsupported', `the driver ${driverName} changes no host in place`, {
+    throw new UserError('unsupported', `the driver ${driverName} cannot change hosts in place`, {
       machine: name,
     })
   }
@@ -81,13 +81,13 @@ async function startAgain(
       new UserError(kind, `${name} was not changed: ${message}; ${state}`, {
         ...{ machine: name, hint, cause: failure },
       })
-    const stopped = 'it was stopped for the change, and is stopped now'
+    const stopped = 'it was stopped for the change and is still stopped'
     if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
     try {
       calls.progress('start it again')
       await switchPower(context, machine, 'start', calls)
       return fail(
-        'it was stopped for the change, and runs again',
+        'it was stopped for the change and is running again',
         failure instanceof UserError ? failure.hint : undefined,
       )
     } catch (error) {

@@ -56,7 +56,7 @@ export async function provisionHost(
   const rest = planEngine(after, wish, aims)
   if (rest.length > 0) {
     const left = rest.map((step) => step.why).join('; ')
-    throw new UserError('failed', `every step succeeded, and yet it remains to ${left}`, {
+    throw new UserError('failed', `every step succeeded, but these are still needed: ${left}`, {
       machine,
     })
   }
@@ -66,7 +66,7 @@ export async function provisionHost(
 /** The probe, if it can be believed that the engine works. */
 function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.engine?.version !== undefined || !probe.cli) return probe
-  throw new UserError('failed', 'dockerd runs, and does not answer on its socket', {
+  throw new UserError('failed', 'dockerd is running, but does not answer on its socket', {
     machine,
     hint: `fleet ssh ${machine} -- docker version`,
   })
@@ -93,7 +93,7 @@ async function runStep(
   const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
   throw new UserError('failed', `could not ${step.why} (exit code ${code})${last.join('')}`, {
     machine,
-    hint: 'run the same command again: it goes on from here',
+    hint: 'run the same command again to continue',
   })
 }
 

@@ -18,9 +18,9 @@ export async function provisionMachine(
 ): Promise<ProvisionedHost> {
   const { name } = machine
   if (machine.engine === 'none') {
-    throw new UserError('usage', `${name} is meant to have no engine`, {
+    throw new UserError('usage', `${name} has "engine: none" in its entry`, {
       machine: name,
-      hint: `remove "engine: none" from its entry to provision it`,
+      hint: 'to provision it, remove "engine: none" from its entry',
     })
   }
   const transport = await context.connect(machine)

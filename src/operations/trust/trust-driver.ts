@@ -60,7 +60,7 @@ export async function vetPackage(context: Trusting, driverPackage: DriverPackage
       ? `is not trusted: its code came with the inventory, in ${folder}`
       : `has changed since it was trusted: ${folder}`
   throw new UntrustedDriver('failed', `the driver ${nameOf(name)} ${why}`, {
-    hint: `look at the package; if you trust it to run as you: ${trustCommand(nameOf(name), context)}`,
+    hint: `review the package; to trust it to run as you: ${trustCommand(nameOf(name), context)}`,
   })
 }
 
@@ -134,7 +134,7 @@ function needless(
     return unknownDriver(name, dirname(location))
   }
   const why = found === undefined ? 'is part of fleet' : `is installed globally, in ${found.folder}`
-  return new UserError('usage', `the driver ${name} ${why}: it is trusted already`)
+  return new UserError('usage', `the driver ${name} ${why}, so it needs no trust`)
 }
 
 /** Lets the code of these packages run for the inventory, as long as it is the code that was read. */
@@ -179,9 +179,9 @@ export async function revokeTrust(
   if (missing !== undefined) {
     throw new UserError(
       'usage',
-      `${missing} is neither a driver nor a path that is trusted for ${inventory}`,
+      `${missing} is neither a trusted driver nor an allowed path of ${inventory}`,
       {
-        hint: 'fleet trust ls',
+        hint: 'list what is trusted: fleet trust ls',
       },
     )
   }

@@ -89,10 +89,10 @@ function checkExpected(
   const [shown] = keys
   throw new UserError(
     'host-key',
-    `${address} shows the ${typeOf(shown)} key ${fingerprint(shown)}, and ${expected} is expected`,
+    `the host key of ${address} is ${fingerprint(shown)} (${typeOf(shown)}), but ${expected} was expected`,
     {
       machine: name,
-      hint: 'find out why before going on: this may be another host than the one you mean',
+      hint: 'find out why before you continue: this may be a different host',
     },
   )
 }
@@ -116,7 +116,7 @@ async function confirmKey(
   if (!(await confirm(key))) {
     throw new UserError(
       'cancelled',
-      `the key of ${address} was not accepted: nothing was changed`,
+      `the host key of ${address} was not accepted: nothing was changed`,
       {
         machine: name,
       },

@@ -16,8 +16,8 @@ async function checkInventory(inventory: string): Promise<Stats> {
     return found
   } catch (error) {
     const why = error instanceof UserError ? messageOf(error) : fileTroubleOf(error)
-    throw new UserError('inventory', `${inventory} is not trusted: ${why}`, {
-      hint: 'name an inventory that fleet can read: fleet trust inventory FILE',
+    throw new UserError('inventory', `cannot trust ${inventory}: ${why}`, {
+      hint: 'give an inventory that fleet can read: fleet trust inventory FILE',
       cause: error,
     })
   }
@@ -33,8 +33,8 @@ export async function trustInventoryFile(
 ): Promise<string> {
   const found = file ?? (await nearestInventory(cwd))
   if (found === undefined) {
-    throw new UserError('inventory', `there is no machines.yaml in ${cwd} or above it`, {
-      hint: 'name the file: fleet trust inventory FILE',
+    throw new UserError('inventory', `there is no machines.yaml in ${cwd} or a folder above it`, {
+      hint: 'give the file: fleet trust inventory FILE',
     })
   }
   const inventory = await realpath(found).catch((error: unknown) => {

@@ -185,7 +185,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(second.stdout.split('\n').sort()).toEqual(['', 'h1 | h1', 'h3 | h3'])
     const third = await fleet('ssh', '--retry-failed', '--', 'hostname')
     expect(third).toMatchObject({ code: 255, stdout: '' })
-    expect(third.stderr).toContain('no machine failed the last time')
+    expect(third.stderr).toContain('no machine failed in the last command')
   })
 
   test('--max-fail begins with no more after so many failures', async () => {

@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     await writeFile(join(ana.folder, 'machines.yaml'), before)
     const stale = await fleet('plan')
     expect(stale.code).toBe(1)
-    expect(stale.stdout).toContain('? web-1: its host does not exist any more')
+    expect(stale.stdout).toContain('? web-1: its host no longer exists')
   })
 
   test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {
@@ -141,7 +141,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
 
     const gone = await fleet('rm', '-y', 'web-1')
     expect(gone.code).toBe(0)
-    expect(gone.stderr).toContain('to keep it away: fleet set --profile web count=0')
+    expect(gone.stderr).toContain('to prevent that: fleet set --profile web count=0')
     expect(await ana.inventory()).toBe(text.replace('count: 2', 'count: 1'))
     await isEmpty()
   })
@@ -180,7 +180,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(await fleet('ps')).toMatchObject({ code: 0 })
 
     expect(await fleet('set', 'web-1', 'disk=20', 'protected=true')).toMatchObject({ code: 0 })
-    expect((await fleet('plan')).stdout).toContain('it would have to be replaced, and is protected')
+    expect((await fleet('plan')).stdout).toContain('it is protected, but would have to be replaced')
     expect(await fleet('set', 'web-1', 'protected-')).toMatchObject({ code: 0 })
     const severe = '-/+ web-1: replace (disk 40 -> 20: a disk does not shrink)'
     expect((await fleet('plan')).stdout).toContain(severe)
@@ -192,10 +192,10 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     await ana.fleet(['apply', '--yes', '--destroy', 'web-1'], {
       env: aws.environment,
       said: (stderr, pid) => {
-        if (stderr.includes('remove its host')) process.kill(pid, 'SIGKILL')
+        if (stderr.includes('remove the host')) process.kill(pid, 'SIGKILL')
       },
     })
-    expect((await fleet('plan')).stdout).toContain('its replacement was begun and cut short')
+    expect((await fleet('plan')).stdout).toContain('its replacement was interrupted')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await instanceId()).not.toBe(id)
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
@@ -350,7 +350,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     const spot = aws.instance(first)
     await aws.reclaim(first)
     await until('it to be gone', async () => spot.state === 'terminated' || undefined)
-    expect((await fleet('plan')).stdout).toContain('-/+ web-1: replace (its provider took it back)')
+    expect((await fleet('plan')).stdout).toContain('-/+ web-1: replace (its provider reclaimed it)')
     const applied = await fleet('apply', '--yes')
     expect([applied.code, applied.stderr]).toEqual([0, expect.any(String)])
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
@@ -364,7 +364,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
       'it to be gone',
       async () => aws.instance(second).state === 'terminated' || undefined,
     )
-    expect((await fleet('plan')).stdout).toContain('? web-1: its host does not exist any more')
+    expect((await fleet('plan')).stdout).toContain('? web-1: its host no longer exists')
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
   })
@@ -456,7 +456,9 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     })
     const refused = await fleet('apply', '--yes')
     expect(refused.code).toBe(1)
-    expect(refused.stderr).toMatch(/web-1 was not changed: .*; it was stopped .* and runs again/)
+    expect(refused.stderr).toMatch(
+      /web-1 was not changed: .*; it was stopped .* and is running again/,
+    )
     expect(aws.instance(await instanceId()).state).toBe('running')
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
 
@@ -488,7 +490,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*it is less than a day old/)
     expect(listed.stderr).toContain('Another clone of this inventory may own')
     const plan = await fleet('plan')
-    expect(plan.stdout + plan.stderr).toMatch(/another clone may own it: \S+@\S+ created it/)
+    expect(plan.stdout + plan.stderr).toMatch(/it may belong to another clone: \S+@\S+ created it/)
     expect(plan.stdout + plan.stderr).not.toContain('gc --yes')
     expect((await fleet('gc', '--yes')).code).toBe(0)
     expect((await aws.world()).instances).toHaveLength(2)

@@ -29,9 +29,9 @@ test('a plan shows what a new host is given', async () => {
   await write(`image: ./own.img, ${share()}`, ', userData: cloud/dev.yaml')
   const { code, stdout } = await ana.fleet(['plan'])
   expect(code).toBe(2)
-  expect(stdout).toContain(`  + dev: create (it is not there yet)
+  expect(stdout).toContain(`  + dev: create (it does not exist yet)
       gets image ./own.img of this computer
-      gets folder ${ana.home}/code of this computer, writable, as home (not in the folder of the inventory)
+      gets folder ${ana.home}/code of this computer, writable, as home (outside the folder of the inventory)
       gets folder ${ana.folder}/cloud of this computer, writable, as inv
       gets user-data cloud/dev.yaml
 `)
@@ -50,7 +50,7 @@ test('a plan shows what a new host is given', async () => {
       'SSH, open to 0.0.0.0/0',
     ],
     here: [
-      'Docker engine of this computer, at the socket /run/other.sock (not a usual socket of an engine)',
+      'Docker engine of this computer, at the socket /run/other.sock (not a known engine socket)',
     ],
   })
 })
@@ -129,7 +129,7 @@ describe('what is not in the folder of the inventory', () => {
     const allowed = await ana.fleetOnTerminal(['apply'], typing('y'), { env })
     expect(allowed.screen).toMatch(noQemu)
     expect((await ana.fleet(['apply', '--yes'], { env })).stderr).toMatch(noQemu)
-    expect((await ana.fleet(['plan'])).stdout).not.toContain('not in the folder')
+    expect((await ana.fleet(['plan'])).stdout).not.toContain('outside the folder')
     const trust = JSON.parse(await readFile(join(ana.home, 'fleet/trust.json'), 'utf8')) as {
       paths: unknown
     }

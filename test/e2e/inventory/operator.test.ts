@@ -49,10 +49,10 @@ test('the best key that GitHub knows is taken, over the proxy', async () => {
 })
 
 test.each([
-  ['nobody', 1, 'there is no such user'],
-  ['broken', 1, 'it answered 503'],
+  ['nobody', 1, 'no such user'],
+  ['broken', 1, 'it answered with status 503'],
   ['nokey', 2, 'there is no public key in GitHub user nokey'],
-  ['../x', 2, 'is no name of a GitHub user'],
+  ['../x', 2, 'is not a valid GitHub user name'],
 ])('no key of %s is told, and nothing is written', async (user, code, why) => {
   const before = await ana.inventory()
   const answer = await ana.fleet(['operator', 'add', 'x', '--github', user], { env })
@@ -66,6 +66,6 @@ test('a private key is refused, and so is no key at all', async () => {
   await writeFile(file, '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
   const answer = await ana.fleet(['operator', 'add', 'x', '--key', file])
   expect(answer).toMatchObject({ code: 2 })
-  expect(answer.stderr).toContain(`name the public one: ${file}.pub`)
+  expect(answer.stderr).toContain(`give the public key: ${file}.pub`)
   expect(await ana.fleet(['operator', 'add', 'x'])).toMatchObject({ code: 2 })
 })

@@ -77,7 +77,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
   test('a plan of another inventory is refused', async () => {
     const { code, stderr } = await ana.fleet(['apply', '--plan', 'plan.json', '--yes'])
     expect(code).toBe(2)
-    expect(stderr).toContain('the inventory is another one')
+    expect(stderr).toContain('the inventory has changed since the plan')
   })
 
   test('a second operator is let in, and works with their own key alone', async () => {
@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(
       await ana.fleet(['operator', 'add', 'ben', '--key', join(ana.home, 'ben.pub')]),
     ).toMatchObject({ code: 0 })
-    expect((await ana.fleet(['plan'])).stdout).toContain('~ web-1: operators (let in ben)')
+    expect((await ana.fleet(['plan'])).stdout).toContain('~ web-1: operators (authorize ben)')
     expect(await ana.fleet(['apply', '--yes'])).toMatchObject({ code: 0 })
     git(ana, 'add', 'machines.yaml', '.gitattributes', '.gitignore')
     git(ana, 'commit', '--quiet', '--message', 'two machines')
@@ -129,8 +129,8 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect((await ana.fleet(['plan'])).stdout).toBe(
       [
         'To be done by fleet apply:',
-        '  ~ web-3: operators (let in ben)',
-        '  ~ web-4: operators (let in ben)',
+        '  ~ web-3: operators (authorize ben)',
+        '  ~ web-4: operators (authorize ben)',
         '',
       ].join('\n'),
     )
@@ -211,7 +211,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(await ben.fleet(['operator', 'rm', 'ben'])).toMatchObject({ code: 0 })
     const { code, stderr } = await ben.fleet(['apply', '--yes'])
     expect(code).toBe(1)
-    expect(stderr).toContain('would not let you in any more')
+    expect(stderr).toContain('would lock you out of web-1')
     expect(await ben.fleet(['ssh', 'web-1', '--', 'true'])).toMatchObject({ code: 0 })
   })
 

@@ -359,7 +359,7 @@ describe('a host that is copied from', () => {
     const { code, stderr } = await copyFrom('notes')
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('the host did not say what is there'),
+      expect.stringContaining('the host gave an unexpected answer'),
     ])
   })
 })

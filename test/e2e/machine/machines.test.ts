@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('machines', () => {
       ...['adopt', `root@${lab.hosts[1]?.address}`, '--name', 'h1', '--accept-new'],
     ])
     expect(code).toBe(2)
-    expect(stderr).toContain('h1: there is already a machine of that name')
+    expect(stderr).toContain('h1: a machine with this name already exists')
     expect(await ana.inventory()).toBe(before)
   })
 

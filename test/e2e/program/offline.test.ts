@@ -231,7 +231,7 @@ test('a way through what is no machine, or has no host, is refused before anythi
   const words = ['create', 'new', '--driver', 'ssh', '--address', 'there.invalid', '--via']
   for (const [via, says] of [
     ['nope', 'nope, which is no machine'],
-    ['half', 'half, which has no host yet'],
+    ['half', 'half, which has not been created yet'],
   ] as const) {
     const { code, stderr } = await ana.fleet([...words, via])
     expect({ code, stderr }).toMatchObject({ stderr: expect.stringContaining(says) })
@@ -254,7 +254,7 @@ test('a machine that is gone is named, with who meant it', async () => {
   const { code, stderr } = await ana.fleet(['ip'], { env: { FLEET_MACHINE: 'gone' } })
   expect({ code, stderr }).toMatchObject({
     code: 3,
-    stderr: expect.stringContaining('$FLEET_MACHINE says gone'),
+    stderr: expect.stringContaining('$FLEET_MACHINE is gone'),
   })
 })
 

@@ -54,7 +54,7 @@ test('what git has not staged is told in one line, and how to stage it', async (
   const { code, stderr } = await ana.fleet(['check', '--staged'])
   expect(code).toBe(4)
   const file = join(ana.folder, 'machines.yaml')
-  expect(stderr).toBe(`fleet: git has no staged ${file}\n  git add ${file}\n`)
+  expect(stderr).toBe(`fleet: ${file} is not staged in git\n  git add ${file}\n`)
 })
 
 test('each section of help has the verbs that it is about', async () => {
@@ -91,9 +91,9 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   const { code, stderr } = await ana.fleet(words)
   expect(code).toBe(2)
   expect(stderr).toContain(
-    'web-2 is wanted by profile web, which lacks what its entry has: options.location',
+    'profile web counts web-2, but is incomplete without its entry: options.location',
   )
-  expect(stderr).toContain('to keep it away: fleet set --profile web count=1')
+  expect(stderr).toContain('to prevent that: fleet set --profile web count=1')
   expect(await readFile(file, 'utf8')).toBe(text)
   expect(
     await ana.fleet(['--inventory', file, 'set', '--profile', 'web', 'count=1']),
@@ -138,7 +138,7 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   expect(stderr).toContain(
     'web-1 is removed: its entry; no host was created\n' +
       'web-3 is removed: its entry; no host was created\n' +
-      '  profile web has count: 4, so the next fleet apply makes web-1, web-3; to keep them away: ' +
+      '  profile web has count: 4, so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )
 })

@@ -73,7 +73,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       machine: host.name,
-      message: "this user may not use the engine's socket /var/run/docker.sock",
+      message: 'the user has no permission to use the engine socket /var/run/docker.sock',
       hint: expect.stringContaining('group docker'),
     })
   })
@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere).each([
     onTestFinished(async () => void (await host.exec('rm /etc/sudoers.d/tty')))
     const { engine } = await openAs(lab, host, 'bob')
     await expect(readInfo(engine)).rejects.toMatchObject({
-      message: expect.stringContaining('its sudo wants a terminal (requiretty)'),
+      message: expect.stringContaining('sudo requires a terminal (requiretty)'),
       hint: expect.stringContaining('!requiretty'),
     })
   })
@@ -106,7 +106,7 @@ describe.skipIf(!labIsHere).each([
     onTestFinished(async () => void (await host.exec(`mv ${keys}.all ${keys}`)))
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
     await expect(readInfo(engine)).rejects.toMatchObject({
-      message: 'the host runs another command than docker, which said: Backups only.',
+      message: 'the host ran another command in place of docker, which printed: Backups only.',
       hint: expect.stringContaining('command='),
     })
   })

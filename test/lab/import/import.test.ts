@@ -45,7 +45,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
 
     const answer = await person.fleet([...importing, '--accept-new', '-l', 'from=dm'])
     expect(answer).toMatchObject({ code: 0 })
-    expect(answer.stderr).toMatch(/it became one of driver ssh, .* for aws gave no answer/)
+    expect(answer.stderr).toMatch(/imported with the driver ssh, .* because aws did not find it/)
     const inventory = await person.inventory()
     expect(inventory.match(/from: dm/g)).toHaveLength(Object.keys(configs).length)
     expect(inventory).toContain(hostOf(lab).hostKey)
@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     const done = await person.fleet(args, { env })
     expect(done.code).toBe(1)
     expect(done.stderr).toMatch(/^skipped: lost: its ansible_host is the template .*nowhere/m)
-    expect(done.stderr).toMatch(/^skipped: socks: Ansible reaches it by a ProxyCommand/m)
+    expect(done.stderr).toMatch(/^skipped: socks: Ansible connects through a ProxyCommand/m)
     expect(done.stderr).toContain(`app is reached through ${gate.address}, so`)
     expect(done.stderr).toMatch(/^2 imported, 2 skipped$/m)
     expect(await person.inventory()).toMatch(
@@ -249,7 +249,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
       env: { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') },
     })
     expect(taken.code).toBe(1)
-    expect(taken.stderr).toContain('skipped: w: Ansible connects to it by winrm, not by ssh')
+    expect(taken.stderr).toContain('skipped: w: Ansible connects to it over winrm, not SSH')
     expect(JSON.parse(taken.stdout)).toMatchObject([
       { name: 'other-1', labels: { web: 'true', front: 'true' } },
     ])

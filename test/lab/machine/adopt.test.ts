@@ -281,7 +281,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
     const request = { destination: `bob@${other.address}`, name: name('locked'), ...acceptNew }
     const { hint } = await adopt(request)
     await other.exec('mv /root-of-bob /etc/sudoers.d/bob')
-    expect(hint).toContain('bob may not use Docker there')
+    expect(hint).toContain('bob has no permission to use Docker there')
   })
 
   test('writes engine: none for a host that is to have none, and has nothing to say then', async () => {
@@ -385,7 +385,7 @@ Host b
 `)
       expect(await refused({ destination: 'a', ...acceptNew })).toMatchObject({
         kind: 'usage',
-        message: expect.stringContaining('through itself'),
+        message: expect.stringContaining('as its own jump host'),
       })
     })
   })

@@ -111,7 +111,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
       expect.stringContaining('add debian to the docker group'),
     ])
     expect(run.steps).toEqual([
-      'look at the host',
+      'inspect the host',
       ...(run.shown ?? []).map(({ why }) => why),
       'check the engine',
     ])

@@ -57,7 +57,7 @@ describe('the entry of a machine that a profile counts', () => {
   })
 
   it.each([
-    [{ driver: 'ssh' }, 'profile web, for web-2, says driver: cloud'],
+    [{ driver: 'ssh' }, 'web-2 extends the profile web, which has driver: cloud'],
     [{ extends: 'base' }, 'the entry of web-2 extends web'],
   ])('is not begun with %j', async (request, why) => {
     const inventory = await open().store.read()
@@ -89,7 +89,7 @@ describe('the entry of a machine that a profile counts', () => {
     const other = { name, options: { type: 'large' } }
     expect(newEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
     expect(() => newEntry({ name, engine: 'none' }, inventory)).toThrow(
-      'begun with another value of engine: it was nothing, and is none now',
+      'started with another value of engine: it was not set, and is now none',
     )
   })
 
@@ -136,8 +136,8 @@ describe('setting what a profile says', () => {
 
   it.each([
     ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
-    ['web', 'count=many', 'count is a number of machines, not "many"'],
-    ['web', 'typ=large', '"typ" sets nothing (did you mean "type"?)'],
+    ['web', 'count=many', 'count must be a number of machines, not "many"'],
+    ['web', 'typ=large', '"typ" is not a setting (did you mean "type"?)'],
     ['web', 'via=nope', 'there is no machine called "nope"'],
   ])('refuses %s %s', async (profile, word, why) => {
     const changed = setProfile(open().context, profile, parseSettings([word]))
@@ -146,6 +146,6 @@ describe('setting what a profile says', () => {
 
   it('is the only thing that has a count', async () => {
     const changed = setMachine(open().context, name, parseSettings(['count=1']))
-    await expect(changed).rejects.toThrow('"count" sets nothing')
+    await expect(changed).rejects.toThrow('"count" is not a setting')
   })
 })

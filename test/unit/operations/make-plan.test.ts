@@ -155,17 +155,17 @@ test('machines that a profile counts are made, and those too many go with a cons
   const plan = await makePlan(context, options)
   const why = 'profile web has count: 3'
   expect(plan.changes).toEqual([
-    { machine: 'web-2', action: 'create', why: 'it is not there yet' },
+    { machine: 'web-2', action: 'create', why: 'it does not exist yet' },
     { machine: 'web-3', action: 'create', why },
     { machine: 'web-4', action: 'remove', why, destructive: true },
-    { machine: 'web-6', action: 'remove', why: 'its removal was begun and cut short' },
-    { machine: 'web-7', action: 'create', why: 'it is not there yet' },
+    { machine: 'web-6', action: 'remove', why: 'its removal was interrupted' },
+    { machine: 'web-7', action: 'create', why: 'it does not exist yet' },
   ])
   expect(plan.issues[0]).toMatchObject({ machine: 'web-5' })
   const store = await context.inventory()
   await store.updateProfile('web', (profile) => profile && { ...profile, count: 4 })
   const changed = await store.read()
-  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
+  expect(() => checkPlanned(plan, changed)).toThrow('the inventory has changed')
 })
 
 test('an address that somebody changed in the entry of an adopted host is told', async () => {
@@ -173,7 +173,9 @@ test('an address that somebody changed in the entry of an adopted host is told',
   const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
   const looking = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
   const { issues } = await makePlan(context, looking)
-  expect(issues[0]?.why).toBe('its entry says address 192.0.2.7, and 192.0.2.1 is on record')
+  expect(issues[0]?.why).toBe(
+    'its entry has the address 192.0.2.7, but the recorded address is 192.0.2.1',
+  )
 })
 
 test('a plan is for one inventory, whatever its comments', async () => {
@@ -183,11 +185,11 @@ test('a plan is for one inventory, whatever its comments', async () => {
   checkPlanned(plan, await store.read())
   await store.update('a' as MachineName, () => ({ driver: 'cloud', protected: true }))
   const changed = await store.read()
-  expect(() => checkPlanned(plan, changed)).toThrow('another one than the plan')
+  expect(() => checkPlanned(plan, changed)).toThrow('the inventory has changed')
 })
 
 test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no plan', (text) => {
-  expect(() => parsePlan(text, 'x')).toThrow('x is no plan')
+  expect(() => parsePlan(text, 'x')).toThrow('x is not a plan')
 })
 
 test('a refresh leaves a record that somebody changed meanwhile', async () => {
@@ -232,8 +234,8 @@ test('options are changed in place, by another host, or not at all', async () =>
     },
   ])
   expect(issues.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
-    ['kept', 'it would have to be replaced, and is protected: place there -> here'],
-    ['foreign', 'only another host can have place there -> here'],
+    ['kept', 'it is protected, but would have to be replaced: place there -> here'],
+    ['foreign', 'only a new host can have place there -> here'],
   ])
 })
 
@@ -259,7 +261,9 @@ test('a host that is stopped on purpose stays off, and one that was to be stoppe
   const others = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`d-${i}`, ready]))
   const context = contextOf({ ...running, on: wanted, ...others, off: wanted })
   const { changes } = await makePlan(context, options)
-  expect(changes).toEqual([{ machine: 'on', action: 'stop', why: 'it is to be stopped, and runs' }])
+  expect(changes).toEqual([
+    { machine: 'on', action: 'stop', why: 'it should be stopped, but is running' },
+  ])
 })
 
 test('an adopted host is switched off only once the person has confirmed it', async () => {
@@ -298,7 +302,7 @@ test('a replacement that was cut short goes on', async () => {
     contextOf({ a: { driver: 'cloud', host: replacing } }),
     options,
   )
-  const why = 'its replacement was begun and cut short'
+  const why = 'its replacement was interrupted'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
 
@@ -378,7 +382,7 @@ test('any option of the driver is set, once its schema has allowed it', async ()
     labels: { x: '1' },
   })
   expect(await set('size=large', 'place-')).toMatchObject({ options: { size: 'large' } })
-  await expect(set('sise=large')).rejects.toThrow('"sise" sets nothing (did you mean "size"?)')
+  await expect(set('sise=large')).rejects.toThrow('"sise" is not a setting (did you mean "size"?)')
   await expect(set('size=')).rejects.toThrow('--size')
   expect((await (await context.inventory()).read()).machines.get('a' as MachineName)).toMatchObject(
     { options: { size: 'large' } },

@@ -102,12 +102,15 @@ export async function* acceptEntries(
   function accept({ entry, content }: Read): Accepted | undefined {
     const { name, type, linkname, mode, ...facts } = entry
     const path = below(name)
-    if (path === undefined) throw refuse(entry, 'is not part of what was asked for')
+    if (path === undefined) throw refuse(entry, 'was not requested')
     if (isFirst ? path !== '' : path === '' || !folders.has(parentOf(path))) {
-      throw refuse(entry, isFirst ? 'is not what was asked for' : 'is in no folder of the archive')
+      throw refuse(
+        entry,
+        isFirst ? 'is not the requested item' : 'has no parent folder in the archive',
+      )
     }
     if (isFirst && !fits(type, expected)) {
-      throw refuse(entry, `is a ${type}, which was not asked for`)
+      throw refuse(entry, `is a ${type}, which was not requested`)
     }
     isFirst = false
     const shown = path === '' ? name : path
@@ -125,7 +128,7 @@ export async function* acceptEntries(
     }
     if (type === 'symlink') {
       if (linkname === '' || linkname.includes('\0') || linkname.length > pathLimit) {
-        throw refuse(entry, 'is a link to nothing')
+        throw refuse(entry, 'is a link with an invalid target')
       }
       remember(links, path, entry)
       return { ...common, mode, linkname }
@@ -133,7 +136,7 @@ export async function* acceptEntries(
     if (type === 'hard link') {
       const of = below(linkname)
       if (of === undefined || of === '' || links.has(of) || !folders.has(parentOf(of))) {
-        throw refuse(entry, 'is a hard link to something else')
+        throw refuse(entry, 'is a hard link to something outside the archive')
       }
       return { ...common, mode, linkname, of }
     }
@@ -145,7 +148,7 @@ export async function* acceptEntries(
 
   function remember(set: Set<string>, path: string, entry: Entry): void {
     remembered += path.length
-    if (remembered > memoryLimit) throw refuse(entry, 'is one folder or link too many')
+    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit of folders and links')
     set.add(path)
   }
 

@@ -19,7 +19,7 @@ const namesLimit = 1 << 26
 const metadataLimit = 4 << 20
 
 const refuse = (why: string): UserError =>
-  new UserError('failed', `refused the archive of an image: ${why}`)
+  new UserError('failed', `refused the image archive: ${why}`)
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -32,7 +32,7 @@ function chooseOne(images: unknown, matches: (image: Json) => boolean): Json {
   const chosen = all.length === 1 ? all : all.filter(matches)
   const [image] = chosen
   if (image === undefined || chosen.length > 1) {
-    throw refuse(all.length === 0 ? 'it holds no image' : 'it holds several images')
+    throw refuse(all.length === 0 ? 'it contains no image' : 'it contains several images')
   }
   return image
 }
@@ -83,7 +83,7 @@ const dropped = new Set(['repositories'])
 
 async function readJson({ entry, content }: Read): Promise<unknown> {
   if (entry.type !== 'file' || entry.size > metadataLimit) {
-    throw refuse(`${showName(entry.name)} is not a file, or too long`)
+    throw refuse(`${showName(entry.name)} is not a file, or is too long`)
   }
   try {
     return JSON.parse((await buffer(content)).toString('utf8')) as unknown
@@ -97,7 +97,7 @@ async function readJson({ entry, content }: Read): Promise<unknown> {
 function plainName(name: string): string {
   const plain = name.replace(/^(?:\.\/+)+/, '').replace(/\/$/, '')
   const isPlain = plain.split('/').every((part) => !['', '.', '..'].includes(part))
-  if (!isPlain || name.includes('\0')) throw refuse(`it holds ${showName(name)}`)
+  if (!isPlain || name.includes('\0')) throw refuse(`it contains ${showName(name)}`)
   return plain
 }
 
@@ -118,10 +118,10 @@ export async function* filterImage(
     const { entry, content } = read
     const name = plainName(entry.name)
     if (seen.has(name) && entry.type !== 'directory')
-      throw refuse(`it holds ${showName(name)} twice`)
+      throw refuse(`it contains ${showName(name)} twice`)
     seen.add(name)
     length += name.length
-    if (length > namesLimit) throw refuse('it holds too many files')
+    if (length > namesLimit) throw refuse('it contains too many files')
     if (dropped.has(name)) continue
     const { type, size } = entry
     const filter = Object.hasOwn(filters, name) ? filters[name] : undefined

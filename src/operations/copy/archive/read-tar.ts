@@ -69,7 +69,7 @@ function numberAt(header: Buffer, at: number, length: number): number {
     .toString('latin1', at, at + length)
     .replaceAll('\0', ' ')
     .trim()
-  if (!/^[0-7]*$/.test(text)) throw refuse('a number is not one')
+  if (!/^[0-7]*$/.test(text)) throw refuse('a number is malformed')
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
 
@@ -96,7 +96,8 @@ interface Told {
 
 const wholeNumber = (text: string): number => {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw refuse(`the size ${JSON.stringify(text.slice(0, 40))}`)
+  if (!Number.isSafeInteger(value))
+    throw refuse(`the size ${JSON.stringify(text.slice(0, 40))} is malformed`)
   return value
 }
 
@@ -108,10 +109,10 @@ function readPax(records: string, told: Told): void {
     const record = records.slice(at + head.length, end - 1)
     const equals = record.indexOf('=')
     if (head === '' || end <= at + head.length || records[end - 1] !== '\n' || equals < 1) {
-      throw refuse('a pax record is not one')
+      throw refuse('a pax record is malformed')
     }
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)]
-    if (key.startsWith('GNU.sparse')) throw refuse('it holds a sparse file')
+    if (key.startsWith('GNU.sparse')) throw refuse('it contains a sparse file')
     if (key === 'path' || key === 'linkpath') told[key] = value
     if (key === 'size') told.size = wholeNumber(value)
     if (key === 'mtime' && /^\d+(?:\.\d*)?$/.test(value)) told.mtime = Number(value)
@@ -134,12 +135,12 @@ const types: Readonly<Record<string, Entry['type']>> = {
 function readEntry(header: Buffer, told: Told): Entry {
   const flag = header.toString('latin1', 156, 157)
   const type = types[flag]
-  if (type === undefined) throw refuse(`it holds an entry of type ${JSON.stringify(flag)}`)
+  if (type === undefined) throw refuse(`it contains an entry of type ${JSON.stringify(flag)}`)
   const isPosix = header.toString('latin1', 257, 263) === 'ustar\0'
   const prefix = isPosix ? textAt(header, 345, 155) : ''
   const short = textAt(header, 0, 100)
   const size = told.size ?? numberAt(header, 124, 12)
-  if (size !== 0 && type !== 'file') throw refuse(`a ${type} has a content`)
+  if (size !== 0 && type !== 'file') throw refuse(`a ${type} has content`)
   const isLink = type === 'symlink' || type === 'hard link'
   return {
     name: told.path ?? (prefix === '' ? short : `${prefix}/${short}`),
@@ -200,7 +201,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
     let trailer = 0
     for (let part = await bytes.some(blockSize); part; part = await bytes.some(1 << 16)) {
       trailer += part.length
-      if (trailer > trailerLimit) throw refuse('it goes on after its end')
+      if (trailer > trailerLimit) throw refuse('it has data after its end')
     }
   } finally {
     await bytes.end()

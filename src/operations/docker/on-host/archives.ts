@@ -124,7 +124,7 @@ export async function saveOnHost(
   const { kind, isLink } = await findHere(file)
   if (kind === 'folder') throw new UserError('failed', `${file} is a folder`)
   if (kind === 'absent' && isLink) {
-    throw new UserError('failed', `${file} is a link that leads nowhere`)
+    throw new UserError('failed', `${file} is a broken link`)
   }
   const sink =
     kind === 'absent' ? openNewFile(file) : openThere(file, kind === 'file', streams.signal)

@@ -33,7 +33,9 @@ async function readDockerfile(path: string): Promise<Buffer> {
     return await readFile(path)
   } catch (error) {
     throw codeOf(error) === 'ENOENT'
-      ? new UserError('failed', `there is no Dockerfile ${path}`, { hint: 'name it with --file' })
+      ? new UserError('failed', `there is no Dockerfile ${path}`, {
+          hint: 'give its path with --file',
+        })
       : unreadable(path, error)
   }
 }

@@ -40,7 +40,7 @@ cd "$stage" || exit
 /** Tells what was not copied. Such a copy has failed. */
 function tellLeftOut(leftOut: LeftOut, { stderr }: Streams): number {
   const all = leftOut.list()
-  for (const what of all) stderr.write(`not copied as it is: ${what}\n`)
+  for (const what of all) stderr.write(`not copied unchanged: ${what}\n`)
   return all.length === 0 ? 0 : 1
 }
 
@@ -75,7 +75,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
   )
   const { code, complaint } = await copying.feed(Readable.from(sent, { objectMode: false }))
   if (code === notWhole) {
-    throw new UserError('failed', `cannot copy ${source}: not all of it arrived`, {
+    throw new UserError('failed', `cannot copy ${source}: the transfer was incomplete`, {
       machine: host.name,
     })
   }

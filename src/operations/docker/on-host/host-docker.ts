@@ -55,18 +55,22 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   const socket = socketOf(machine)
   const { host, docker } = await probeHost(context, machine)
   if (docker === 'none') {
-    throw new UserError('unsupported', `there is no docker command, neither here nor on ${name}`, {
-      machine: name,
-      hint: `install a docker CLI on this computer or on ${name}`,
-    })
+    throw new UserError(
+      'unsupported',
+      `there is no docker command, neither on this computer nor on ${name}`,
+      {
+        machine: name,
+        hint: `install a docker CLI on this computer or on ${name}`,
+      },
+    )
   }
   if (docker === 'denied') {
     throw new UserError(
       'credentials',
-      `the user that fleet logs in as may not use ${socket} on ${name}`,
+      `the login user has no permission to use ${socket} on ${name}`,
       {
         machine: name,
-        hint: 'on the host: sudo usermod -aG docker USER',
+        hint: 'run on the host: sudo usermod -aG docker USER',
       },
     )
   }

@@ -48,19 +48,15 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
     return { inventory: JSON.parse(stdout) as unknown, warnings: warningsIn(stderr) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') {
-      throw new UserError(
-        'unsupported',
-        'ansible-inventory, which reads inventories, is not installed',
-        {
-          hint: 'install ansible-core on this computer',
-          cause: error,
-        },
-      )
+      throw new UserError('unsupported', 'ansible-inventory is not installed', {
+        hint: 'install ansible-core on this computer',
+        cause: error,
+      })
     }
     const { stderr = '' } = error as { readonly stderr?: string }
     const [why] = warningsIn(stderr)
     throw new UserError('usage', `Ansible cannot read ${inventory}: ${why ?? messageOf(error)}`, {
-      hint: `to see all that Ansible says: ansible-inventory -i ${inventory} --list`,
+      hint: `see the full output: ansible-inventory -i ${inventory} --list`,
       cause: error,
     })
   }

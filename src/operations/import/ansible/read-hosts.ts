@@ -70,7 +70,7 @@ function variablesOf(
   const template = Object.entries(own).find(([, value]) => isTemplate(value))
   if (template === undefined) return own
   const [name, text] = template
-  const reason = `its ${name} is the template ${JSON.stringify(text)}, which Ansible did not fill in`
+  const reason = `its ${name} is the template ${JSON.stringify(text)}, which was not evaluated`
   if (filled?.values === undefined) {
     return filled?.problem === undefined ? reason : `${reason}: ${filled.problem.slice(0, 300)}`
   }
@@ -121,7 +121,7 @@ export async function readAnsibleInventory(
     }
     const connection = first(variables.connection)
     if (connection !== undefined && !sshConnections.has(connection)) {
-      return { title, reason: `Ansible connects to it by ${connection}, not by ssh` }
+      return { title, reason: `Ansible connects to it over ${connection}, not SSH` }
     }
     const texts = variables.arguments.map((name) => textAt(vars, name) ?? '')
     const said = readSshArguments(texts.join(' '))

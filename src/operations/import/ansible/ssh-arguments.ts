@@ -101,7 +101,7 @@ export function readSshArguments(text: string): SshArguments {
   const { options, letters } = parseArguments(splitWords(text))
   if (letters.has('F')) {
     return {
-      obstacle: `Ansible reaches it with another ssh configuration (-F ${letters.get('F')})`,
+      obstacle: `Ansible connects with a different SSH configuration (-F ${letters.get('F')})`,
     }
   }
   const jump = options.get('proxyjump')
@@ -109,7 +109,7 @@ export function readSshArguments(text: string): SshArguments {
   const jumped = command === undefined || command === 'none' ? undefined : jumpOfCommand(command)
   if (command !== undefined && command !== 'none' && jumped === undefined && jump === undefined) {
     return {
-      obstacle: `Ansible reaches it by a ProxyCommand, which fleet does not run (${command})`,
+      obstacle: `Ansible connects through a ProxyCommand, which fleet does not run (${command})`,
     }
   }
   const list = jump === undefined || jump === 'none' ? jumped : jump

@@ -78,7 +78,7 @@ const serviceLike =
 export function unknownKindReason(type: string): string | undefined {
   if (groupLike.test(type)) return `the state does not list the hosts of a ${type}`
   if (!hostLike.test(type) || serviceLike.test(type)) return undefined
-  return `fleet does not know where a ${type} has its address; adopt it by its address: fleet adopt USER@ADDRESS`
+  return `fleet does not know which attribute of a ${type} is its address; adopt it by its address: fleet adopt USER@ADDRESS`
 }
 
 /** The text at the first of the paths where there is one. */

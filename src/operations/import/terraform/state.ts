@@ -73,7 +73,7 @@ function unreadable(file: string, state: unknown): UserError {
   }
   if (valueAt(state, 'backend') !== undefined) {
     return refuse(
-      'only says which backend keeps the state',
+      'only names the backend of the state',
       'fetch the state: terraform state pull > state.json, and import state.json',
     )
   }
@@ -81,7 +81,7 @@ function unreadable(file: string, state: unknown): UserError {
   if (typeof version === 'number') {
     const age = version < 4 ? 'Terraform 0.11 or older wrote it' : 'a newer Terraform wrote it'
     return refuse(
-      `is a Terraform state of version ${version}, and fleet reads version 4 (${age})`,
+      `is a Terraform state of version ${version}, but fleet reads version 4 (${age})`,
       version < 4
         ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
         : 'give fleet the output of: terraform show -json',

@@ -187,7 +187,7 @@ test('nothing but a file is accepted where a file was asked for', async () => {
     expected: 'file',
     leaveOut: () => {},
   })
-  await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not asked for')
+  await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not requested')
 })
 
 describe('an archive is refused', () => {

@@ -72,8 +72,8 @@ test('shells are known by their programs', () => {
   expect(known.map(shellOf)).toEqual([
     ...['zsh', 'bash', 'powershell', 'cmd', 'nushell', 'bash', undefined],
   ])
-  expect(() => requireShell('tcsh')).toThrow('fleet knows no shell called "tcsh"')
+  expect(() => requireShell('tcsh')).toThrow('unknown shell "tcsh"')
   expect(() => requireShell('fisch')).toThrow(
-    expect.objectContaining({ hint: expect.stringMatching(/^did you mean fish\? Else .*nushell/) }),
+    expect.objectContaining({ hint: expect.stringMatching(/^did you mean fish\? .*nushell/) }),
   )
 })

@@ -43,7 +43,7 @@ describe('the arguments that Ansible gives to ssh', () => {
     '-F other.conf',
   ])('%s is said to be in the way', (text) => {
     const { obstacle, jumps } = readSshArguments(text)
-    expect(obstacle).toMatch(/^Ansible reaches it/)
+    expect(obstacle).toMatch(/^Ansible connects /)
     expect(jumps).toBeUndefined()
   })
 })

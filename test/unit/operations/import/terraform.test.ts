@@ -91,7 +91,7 @@ it('the hosts of a state of Terraform are read', async () => {
       { name: 'old', known: azure },
       { name: 'g-1', address: '203.0.113.4' },
     ],
-    skipped: [{ title: 'hcloud_server.h', reason: 'the state has no address of it' }],
+    skipped: [{ title: 'hcloud_server.h', reason: 'the state has no address for it' }],
   })
 })
 
@@ -276,7 +276,7 @@ test.each([
   [{ version: 3, modules: [] }, 'version 3', 'terraform apply -refresh-only'],
   [{ version: 1 }, 'version 1', 'terraform apply -refresh-only'],
   [{ version: 5, resources: [] }, 'version 5', 'terraform show -json'],
-  [{ version: 3, backend: { type: 's3' } }, 'which backend', 'terraform state pull'],
+  [{ version: 3, backend: { type: 's3' } }, 'only names the backend', 'terraform state pull'],
   [{ meta: {}, encrypted_data: 'x', version: 4 }, 'encrypted', 'tofu show -json'],
   [[], 'is not a Terraform state', 'terraform.tfstate'],
   ['', 'the file is empty', ''],

@@ -78,7 +78,7 @@ describe('a commit of the inventory', () => {
       git('commit', '-qam', branch)
     }
     expect(() => git('merge', '-q', 'side')).toThrow('Command failed')
-    expect(await commit()).toContain('a merge is under way')
+    expect(await commit()).toContain('a merge is in progress')
     expect(await commitEdits(file(), edits, 'x', { ...env, GIT_DIR: '/nowhere' })).toContain(
       'not a git repository',
     )
