@@ -1,0 +1,68 @@
+import { commonNamesOf, commonOptions } from '../../../../src/commands/options/common-options.ts'
+import { type Command, isGroup } from '../../../../src/commands/command.ts'
+import { findGroup, hasName } from '../../../../src/commands/find-command.ts'
+import { commandList } from '../../../../src/commands/index.ts'
+import { drivers } from '../../../../src/drivers/index.ts'
+import { optionFlags } from '../../../../src/drivers/options/option-flags.ts'
+
+const entries = commandList.flatMap((section) => section.entries)
+const names = (flags: string): string[] =>
+  flags.split(/[ ,]+/).filter((word) => word.startsWith('-'))
+
+const valued = new Set(
+  Object.values(commonOptions)
+    .filter(({ kind }) => kind !== 'flag')
+    .flatMap(({ flags }) => names(flags)),
+)
+
+/** How many words at the beginning are common options and their values. */
+function leading(words: readonly string[]): number {
+  let count = 0
+  while (words[count]?.startsWith('-') === true) count += valued.has(words[count] ?? '') ? 2 : 1
+  return count
+}
+
+/** Looks up the command that `words` (without `fleet`) type: the command and its options, or what is wrong. */
+export function findCommand(
+  words: readonly string[],
+): { readonly command: Command; readonly words: readonly string[] } | string {
+  const at = leading(words)
+  const [verb, next = ''] = words.slice(at)
+  const before = words.slice(0, at)
+  if (verb === undefined || verb === 'help') {
+    return { command: { name: 'help', summary: '', run: async () => {} }, words: [] }
+  }
+  const group = findGroup(verb)
+  const inGroup = group?.commands.find((one) => hasName(one, next))
+  const fallback = group?.commands.find(({ name }) => name === group.default)
+  const command =
+    inGroup ??
+    fallback ??
+    entries.find((entry): entry is Command => !isGroup(entry) && hasName(entry, verb))
+  if (command === undefined) {
+    return group === undefined ? `no command ${verb}` : `no command ${verb} ${next}`
+  }
+  const rest = words.slice(at + (inGroup === undefined ? 1 : 2))
+  return { command, words: [...before, ...ownWords(command, rest)] }
+}
+
+/** The words that are fleet's own: not those of docker, or of a command that fleet runs. */
+function ownWords(command: Command, words: readonly string[]): readonly string[] {
+  if (command.passesThrough === true) return []
+  const dashes = words.indexOf('--')
+  const typed = dashes === -1 ? words : words.slice(0, dashes)
+  if (command.takesRest !== true) return typed
+  const at = leading(typed)
+  return typed.slice(0, at)
+}
+
+/** The options that `command` accepts, with those of every driver where it takes some. */
+export function commandOptions(command: Command): ReadonlySet<string> {
+  const own = Object.values(command.options ?? {}).flatMap(({ flags }) => names(flags))
+  const common = commonNamesOf(command).flatMap((name) => names(commonOptions[name].flags))
+  const driver =
+    command.moreOptions === undefined
+      ? []
+      : drivers.flatMap((one) => optionFlags(one).map(({ name }) => `--${name}`))
+  return new Set([...own, ...common, ...driver, '--help', '-h', '--version', '-V'])
+}
