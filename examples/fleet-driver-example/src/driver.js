@@ -5,8 +5,8 @@ import { openApi, usualEndpoint } from './api.js'
 /** @typedef {import('fleet/driver').Call} Call */
 /** @typedef {import('fleet/driver').HostRecord} HostRecord */
 /** @typedef {import('fleet/driver').HostStatus} HostStatus */
-/** @typedef {import('fleet/driver').HostWish} HostWish */
-/** @typedef {import('fleet/driver').HostSeed} HostSeed */
+/** @typedef {import('fleet/driver').HostSpec} HostSpec */
+/** @typedef {import('fleet/driver').BootstrapData} BootstrapData */
 /** @typedef {import('./api.js').Server} Server */
 /** @typedef {{ zone: 'north' | 'south', size: 'small' | 'large', endpoint: string }} Options */
 
@@ -68,26 +68,26 @@ export function createDriver(env) {
    * Makes what is not there yet. Each thing is looked for by the token first, since an earlier attempt may have
    * made it, and recorded before the next one is asked for.
    *
-   * @param {HostWish} wish
+   * @param {HostSpec} spec
    * @param {Options} options
-   * @param {HostSeed} seed
+   * @param {BootstrapData} data
    * @param {Call} call
    */
-  async function make(wish, { endpoint, zone, size }, seed, call) {
+  async function make(spec, { endpoint, zone, size }, data, call) {
     call.signal.throwIfAborted()
-    const { name, token, tags } = wish
+    const { name, token, tags } = spec
     const api = connect(endpoint, call)
     let server = await findServer(api, { token })
     if (server === undefined) {
       call.progress('create the key')
-      const { publicKey } = seed
+      const { publicKey } = data
       const key = (await findKey(api, token)) ?? (await api.createKey({ publicKey, tags }))
-      await seed.record({ resources: { key: key.id } })
+      await data.record({ resources: { key: key.id } })
       call.progress('create the server')
-      const userData = Buffer.from(seed.userData).toString('base64')
+      const userData = Buffer.from(data.userData).toString('base64')
       server = await api.createServer({ name, tags, zone, size, keyId: key.id, userData })
     }
-    await seed.record({ id: server.id, resources: { key: server.keyId } })
+    await data.record({ id: server.id, resources: { key: server.keyId } })
     const { id, address, port } = /** @type {Server} */ (
       await waitFor(api, server.id, 'running', call)
     )
@@ -111,10 +111,10 @@ export function createDriver(env) {
 
   return {
     lifecycle: {
-      async plan(wish, options, call) {
+      async plan(spec, options, call) {
         const { endpoint, zone, size } = options
         const api = connect(endpoint, call)
-        const existing = await findServer(api, { token: wish.token })
+        const existing = await findServer(api, { token: spec.token })
         const { zones } = await api.limits()
         if (existing === undefined && zones[zone]?.free === 0) {
           throw new UserError('usage', `example-cloud has no room in the zone ${zone}`, {
@@ -127,7 +127,7 @@ export function createDriver(env) {
           userData: { maxBytes: 16_384, gzip: true },
           notes: [`a ${size} server in the zone ${zone}`],
           exists: existing !== undefined,
-          make: (seed, call) => make(wish, options, seed, call),
+          make: (data, call) => make(spec, options, data, call),
         }
       },
 

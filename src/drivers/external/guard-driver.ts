@@ -27,7 +27,7 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
 /** Whether a value of a driver's has methods of its own: the rest is data. */
 const hasMethods = (key: PropertyKey, value: unknown): value is object =>
   typeof key === 'string' &&
-  ['lifecycle', 'power', 'snapshots', 'reshape', 'sshAccess'].includes(key) &&
+  ['lifecycle', 'power', 'snapshots', 'update', 'sshAccess'].includes(key) &&
   typeof value === 'object' &&
   value !== null
 

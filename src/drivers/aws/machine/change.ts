@@ -98,7 +98,11 @@ async function changeTags({ ec2, instance, resources, options }: Site): Promise<
 async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
   const { ec2, resources, options } = site
   const { securityGroup } = resources
-  if (securityGroup === undefined) return {}
+  if (securityGroup === undefined) {
+    throw new UserError('usage', `${site.instance.id} has no security group that fleet made`, {
+      hint: 'remove "ports" and "sshCidr" from the entry, and change your own security group in AWS',
+    })
+  }
   ec2.call.progress('security group')
   const ingressRules = ({ ports, sshCidr }: Notes) => ({
     ports: ports === undefined ? [] : (parsePorts(ports) ?? []),

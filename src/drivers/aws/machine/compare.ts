@@ -98,18 +98,25 @@ function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Dif
   return [{ option: 'tags', from: sayTags(held), to: sayTags(set), how: 'live' }]
 }
 
-/** What the group that fleet made lets in. */
-function compareOpenings(
+/** The rules of the security group. fleet changes only a group that it made, so an adopted host cannot get other rules. */
+function compareIngressRules(
   { ports, sshCidr, securityGroups }: AwsOptions,
-  { resources }: Known,
+  { host, resources }: Known,
 ): readonly Difference[] {
-  if (securityGroups !== undefined || resources['securityGroup'] === undefined) return []
+  const isAdopted = host.token === undefined
+  const hasOwnGroup = securityGroups === undefined && resources['securityGroup'] !== undefined
+  if (!hasOwnGroup && !isAdopted) return []
   const open = comparePorts(resources['ports'], ports)
   const recorded = resources['sshCidr'] ?? 'unknown'
   const from = parseCidrs(recorded)?.join(',') ?? recorded
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
-  if (to === undefined || sorted(to) === sorted(from)) return open
-  return [...open, { option: 'sshCidr', from, to, how: 'live' }]
+  const differences: readonly Difference[] =
+    to === undefined || sorted(to) === sorted(from)
+      ? open
+      : [...open, { option: 'sshCidr', from, to, how: 'live' }]
+  if (!isAdopted) return differences
+  const why = 'fleet does not change a security group that it did not make'
+  return differences.map((one) => ({ ...one, how: 'replace', why }))
 }
 
 /** Attributes of an instance that EC2 changes at any time. */
@@ -154,7 +161,7 @@ export async function compareHost(
     ...compareDisk(known.resources['disk'], options.disk, 'live'),
     ...compareTags(options, known),
     ...compareCredits(options, known),
-    ...compareOpenings(options, known),
+    ...compareIngressRules(options, known),
     ...compareAttributes(options, known),
   ]
 }
