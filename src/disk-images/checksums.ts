@@ -42,7 +42,7 @@ export async function fetchChecksum(
     const [, digest, file] = /^([0-9a-f]{64,128}) [ *](.+)$/.exec(line) ?? []
     if (file === name && digest !== undefined) return digest
   }
-  throw new UserError('unreachable', `${checksums.url} has no checksum of ${name}`, {
-    hint: 'try again later: the images are perhaps just being renewed',
+  throw new UserError('unreachable', `${checksums.url} has no checksum for ${name}`, {
+    hint: 'try again later: the publisher may be replacing the images',
   })
 }

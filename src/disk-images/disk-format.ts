@@ -49,18 +49,18 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   )
   const [format = 'raw'] = found
   if (found.size > 1) {
-    throw new UserError('usage', `${file} has the marks of several formats`, {
-      hint: 'do not use the image, unless you know why it has them; then convert it: qemu-img convert',
+    throw new UserError('usage', `${file} matches several disk formats`, {
+      hint: 'use the image only if you trust it; convert it first: qemu-img convert',
     })
   }
   if (format === 'ova') return { format }
   if (format === 'packed') {
     throw new UserError('usage', `${file} is compressed`, {
-      hint: 'unpack it, and name the disk that is in it: raw, qcow2, vmdk, vdi or ova',
+      hint: 'unpack it, and use the disk in it: raw, qcow2, vmdk, vdi or ova',
     })
   }
   if (format === 'foreign') {
-    throw new UserError('usage', `${file} is in a format that fleet does not read`, {
+    throw new UserError('usage', `${file} is in a format that fleet does not support`, {
       hint: 'convert it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
     })
   }

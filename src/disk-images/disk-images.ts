@@ -77,14 +77,14 @@ async function checkOwn(
   const found = await stat(path).catch(() => undefined)
   if (!found?.isFile()) {
     throw new UserError('usage', `there is no image ${path}`, {
-      hint: 'a path that is not absolute begins at the folder of machines.yaml',
+      hint: 'relative paths start at the folder of machines.yaml',
     })
   }
   call.progress('check the image')
   const digest = await digestFile(path, 'sha256', call.signal)
   if (sha256 !== undefined && digest !== sha256) {
-    throw new UserError('failed', `${path} is not what its checksum says: it has ${digest}`, {
-      hint: 'check the image, or the checksum',
+    throw new UserError('failed', `checksum mismatch for ${path}: it has ${digest}`, {
+      hint: 'check the image and the checksum',
     })
   }
   return { path: await realpath(path), digest: `sha256:${digest}` } // a driver links it, and must not link a link

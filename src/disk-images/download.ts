@@ -30,8 +30,8 @@ const sizeOf = (file: string): Promise<number> =>
 const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
 const tooLarge = (url: string, most: number): UserError =>
-  new UserError('failed', `${url} is larger than ${inMegabytes(most)}, or does not end`, {
-    hint: 'check the URL; an image that is so large can be downloaded by hand, and named by its path',
+  new UserError('failed', `${url} is larger than ${inMegabytes(most)}`, {
+    hint: 'check the URL; a larger image can be downloaded by hand and used by its path',
   })
 
 /** Tells how far it is, once a second, and throws where there is more than `most`. */
@@ -81,9 +81,13 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
   if (response.statusCode !== 200 && from === 0) {
     response.destroy()
     if (!ranged) {
-      throw new UserError('usage', `${url} is answered with a part of it, which nobody asked for`, {
-        hint: 'check the image, or try again later',
-      })
+      throw new UserError(
+        'usage',
+        `the server answered ${url} with a part of the file that was not requested`,
+        {
+          hint: 'check the image, or try again later',
+        },
+      )
     }
     await rm(file, { force: true }) // longer than what there is, or of another part: not what is wanted
     return fetchRest(url, file, step, call)
@@ -102,7 +106,8 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
     createWriteStream(file, { flags: from > 0 ? 'a' : 'w' }),
     { signal: call.signal },
   )
-  if (total !== undefined && (await sizeOf(file)) !== total) throw new Error('it was cut short')
+  if (total !== undefined && (await sizeOf(file)) !== total)
+    throw new Error('the download is incomplete')
 }
 
 /**
@@ -134,14 +139,14 @@ export async function download(
           ? error
           : new UserError(
               'unreachable',
-              `the download of ${url} broke off at ${inMegabytes(have)}`,
+              `the download of ${url} was interrupted at ${inMegabytes(have)}`,
               {
-                hint: 'type the same command again: it goes on from there',
+                hint: 'run the same command again to continue the download',
                 cause: error,
               },
             )
       }
-      call.progress(step, `it broke off at ${inMegabytes(have)}; trying again`)
+      call.progress(step, `interrupted at ${inMegabytes(have)}; retrying`)
       await sleep(500 * 2 ** stalls, undefined, { signal: call.signal })
     }
   }

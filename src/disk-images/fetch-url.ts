@@ -24,7 +24,7 @@ async function request(
     agent: proxyAgent(),
     timeout: longestSilence,
   })
-  sent.on('timeout', () => sent.destroy(new Error(`no word for ${longestSilence / 1000} s`)))
+  sent.on('timeout', () => sent.destroy(new Error(`no data for ${longestSilence / 1000} s`)))
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   return response
 }
@@ -38,7 +38,7 @@ function followRedirect(from: URL, location: string): URL {
   if (to?.protocol === 'https:') return to
   if (to?.protocol === 'http:' && from.protocol === 'http:') return to
   throw new UserError('usage', `${from.href} redirects to ${to?.href ?? location}: refused`, {
-    hint: 'the server gives up HTTPS; take the image from elsewhere, or ask whoever runs the server',
+    hint: 'the redirect leaves HTTPS; use another source, or ask the operator of the server',
   })
 }
 
@@ -66,14 +66,14 @@ export async function fetchUrl(
       response.resume()
       throw new UserError(
         statusCode >= 500 ? 'unreachable' : 'usage',
-        `${place.href} is answered with ${statusCode} ${response.statusMessage ?? ''}`.trim(),
+        `the server answered ${place.href} with ${statusCode} ${response.statusMessage ?? ''}`.trim(),
         { hint: 'check the image, or try again later' },
       )
     }
     response.resume()
     place = followRedirect(place, said.location)
   }
-  throw new UserError('usage', `${url} leads from one place to the next`, {
-    hint: 'name the place of the image itself',
+  throw new UserError('usage', `too many redirects from ${url}`, {
+    hint: 'use the final URL of the image',
   })
 }

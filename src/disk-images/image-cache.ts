@@ -69,17 +69,15 @@ async function locked<Value>(
       )
     } catch (error) {
       if (begun || !(error instanceof UserError && error.kind === 'locked')) throw error
-      call.progress('download the image', 'another fleet is at it')
+      call.progress('download the image', 'waiting for another fleet process')
     }
   }
 }
 
 const mismatch = ({ url }: Wanted, expected: string, found: string): UserError =>
-  new UserError(
-    'failed',
-    `${url} is not what its checksum says: expected ${expected}, and it has ${found}`,
-    { hint: 'try again; if it stays so, do not use the image' },
-  )
+  new UserError('failed', `checksum mismatch for ${url}: expected ${expected}, got ${found}`, {
+    hint: 'try again; if the error remains, do not use the image',
+  })
 
 async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
   const [algorithm, hex] = digest.split(':') as ['sha256' | 'sha512', string]
@@ -151,7 +149,7 @@ export function openImageCache(folder: string, mostBytes: number): ImageCache {
           call.progress('check the image')
           const isRight = wanted.digest === undefined || wanted.digest === here.digest
           if (isRight && (await intact(here, call.signal))) return here
-          call.progress('the image in the cache is damaged: download it again')
+          call.progress('the image in the cache is damaged; downloading it again')
           await rm(place(wanted.key, 'json'), { force: true })
           await rm(here.path, { force: true })
         }

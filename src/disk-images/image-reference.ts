@@ -37,11 +37,11 @@ export function parseImage(
   if (published !== undefined) return { kind: 'named', name: text, published }
   const { rest, sha256 } = splitChecksum(text)
   if (/^https?:\/\//i.test(rest)) {
-    if (!URL.canParse(rest)) throw usage(`${rest} is no URL`, 'check the image')
+    if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the image')
     if (/^http:/i.test(rest) && sha256 === undefined) {
       throw usage(
-        `${rest} is fetched without encryption, so that anybody on the way can replace it`,
-        `give its checksum: ${rest}#sha256=…; or use https`,
+        `${rest} is downloaded without encryption, so its content can be replaced on the way`,
+        `add its checksum (${rest}#sha256=…), or use https`,
       )
     }
     return { kind: 'url', url: rest, sha256 }
@@ -50,9 +50,7 @@ export function parseImage(
   const names = Object.keys(catalogue)
   const near = nearest(text, names)
   throw usage(
-    `there is no image called ${JSON.stringify(text)}`,
-    near === undefined
-      ? `there are ${names.join(', ')}; your own: a path, or a URL`
-      : `did you mean ${near}?`,
+    `unknown image ${JSON.stringify(text)}`,
+    near === undefined ? `use ${names.join(', ')}, a path or a URL` : `did you mean ${near}?`,
   )
 }

@@ -14,13 +14,13 @@ async function readAt(handle: FileHandle, position: number, length: number): Pro
 }
 
 const damaged = (file: string): UserError =>
-  new UserError('usage', `${file} is damaged: its header makes no sense`, {
-    hint: 'download or make the image again',
+  new UserError('usage', `${file} is damaged: its header is invalid`, {
+    hint: 'download or create the image again',
   })
 
 const elsewhere = (file: string, what: string): UserError =>
   new UserError('usage', `${file} is refused: ${what}, which can be any file of this computer`, {
-    hint: 'where you trust the image, make one file of it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+    hint: 'if you trust the image, convert it into a single file: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
   })
 
 const asNumber = (value: bigint, file: string): number => {
@@ -44,9 +44,9 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
     tableLength <= 2 ** 25 &&
     header.readBigUInt64BE(40) <= BigInt((await handle.stat()).size)
   if (!isSound) throw damaged(file)
-  if (header.readBigUInt64BE(8) !== 0n) throw elsewhere(file, 'it is laid over a backing file')
+  if (header.readBigUInt64BE(8) !== 0n) throw elsewhere(file, 'it has a backing file')
   if (version === 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
-    throw elsewhere(file, 'its data are in an external data file')
+    throw elsewhere(file, 'it has an external data file')
   }
   if (header.readUInt32BE(32) !== 0) {
     throw new UserError('usage', `${file} is encrypted`, {
@@ -56,7 +56,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   let at = version === 3 ? header.readUInt32BE(100) : 72
   while (at >= 72 && at + 8 <= header.length && header.readUInt32BE(at) !== 0) {
     if (header.readUInt32BE(at) === dataFileName) {
-      throw elsewhere(file, 'it names an external data file')
+      throw elsewhere(file, 'it has an external data file')
     }
     at += 8 + 8 * Math.ceil(header.readUInt32BE(at + 4) / 8)
   }
@@ -72,7 +72,7 @@ const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, sector)
   if (header.toString('latin1', 0, 4) !== 'KDMV') {
-    throw elsewhere(file, 'it only describes a disk that is in other files')
+    throw elsewhere(file, 'its data is in other files')
   }
   const sectors = header.readBigUInt64LE(12)
   const [start, length] = [header.readBigUInt64LE(28), header.readBigUInt64LE(36)]
@@ -108,7 +108,7 @@ async function readVdi(handle: FileHandle, file: string): Promise<number> {
   if (header.readUInt16LE(0x46) !== 1) throw damaged(file)
   const parent = header.subarray(0x1a8, 0x1b8)
   if (!wholeTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
-    throw elsewhere(file, 'it holds what differs from another disk')
+    throw elsewhere(file, 'it is a differencing disk of another file')
   }
   return asNumber(header.readBigUInt64LE(0x170), file)
 }

@@ -12,19 +12,19 @@ type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>
 const wrong = (what: string, value: string): UserError =>
   new UserError(
     'inventory',
-    `the record has ${what} that no host can have: ${JSON.stringify(value.slice(0, 100))}`,
+    `invalid ${what} in the record: ${JSON.stringify(value.slice(0, 100))}`,
     {
-      hint: 'look at who last changed the inventory: git log -p machines.yaml',
+      hint: 'check who last changed the inventory: git log -p machines.yaml',
     },
   )
 
 function check({ token, id, resources = {} }: Claims): void {
-  if (token !== undefined && !tokenPattern.test(token)) throw wrong('a token', token)
-  if (id !== undefined && !idPattern.test(id)) throw wrong('an id', id)
+  if (token !== undefined && !tokenPattern.test(token)) throw wrong('token', token)
+  if (id !== undefined && !idPattern.test(id)) throw wrong('id', id)
   for (const [key, value] of Object.entries(resources)) {
-    if (!noteKeyPattern.test(key)) throw wrong('a resource', key)
+    if (!noteKeyPattern.test(key)) throw wrong('resource key', key)
     if (value.length > longestNote || hiddenCharacter.test(value)) {
-      throw wrong(`a resource ${key}`, value)
+      throw wrong(`resource ${key}`, value)
     }
   }
 }

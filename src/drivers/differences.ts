@@ -35,7 +35,7 @@ export function compareDisk(
   if (has === String(wanted)) return []
   const difference = { option: 'disk', from: has ?? 'unknown', to: String(wanted) }
   return has !== undefined && wanted < Number(has)
-    ? [{ ...difference, how: 'replace', why: 'a disk does not shrink' }]
+    ? [{ ...difference, how: 'replace', why: 'a disk cannot shrink' }]
     : [{ ...difference, how }]
 }
 

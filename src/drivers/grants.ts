@@ -38,6 +38,6 @@ export const networkGrants = ({
   readonly ports?: string | undefined
   readonly sshCidr?: string | undefined
 }): readonly Grant[] => [
-  ...(ports === undefined ? [] : [{ what: `ports ${ports}, open to everybody` }]),
+  ...(ports === undefined ? [] : [{ what: `ports ${ports}, open to everyone` }]),
   ...(sshCidr === undefined ? [] : [{ what: `SSH, open to ${sshCidr}` }]),
 ]

@@ -36,10 +36,10 @@ export async function findDriver(name: string, place: DriverPlace): Promise<Driv
 export function unknownDriver(name: string, folder: string): UserError {
   const names = drivers.map((driver) => driver.name)
   const near = nearest(name, names)
-  return new UserError('usage', `there is no driver called ${JSON.stringify(name)}`, {
+  return new UserError('usage', `unknown driver ${JSON.stringify(name)}`, {
     hint:
       near === undefined
-        ? `there are ${names.join(', ')}; others are npm packages, fleet-driver-NAME, installed in ${folder} or globally`
+        ? `available: ${names.join(', ')}; for another driver, install the npm package fleet-driver-NAME in ${folder} or globally`
         : `did you mean ${near}?`,
   })
 }

@@ -9,7 +9,7 @@ export const isMadeFor = (token: string | undefined, tags: Tags | undefined): bo
 
 /** What can be done about things that a record names and that were made for something else. */
 export const foreignHint =
-  'correct id and resources under host: in the inventory; or take the entry away: fleet forget NAME'
+  'correct "id" and "resources" under "host" in the inventory, or remove the entry: fleet forget NAME'
 
 /**
  * Throws kind `failed` for a thing that fleet made, if the record is right, and that does not say so. Whoever can write the inventory
@@ -23,7 +23,7 @@ export function checkMadeFor(
   if (token === undefined || isMadeFor(token, tags)) return
   throw new UserError(
     'failed',
-    `${what} does not carry the tags of this machine: it was left as it is`,
+    `${what} does not have the tags of this machine and was not changed`,
     {
       hint: foreignHint,
     },

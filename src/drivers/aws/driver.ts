@@ -50,9 +50,9 @@ async function decideAccount(
     if (begun === undefined || wanted === undefined || wanted === begun) continue
     throw new UserError(
       'usage',
-      `it was begun with ${key} ${begun}, and is now wanted with ${wanted}`,
+      `the creation was started with ${key} ${begun}, but the ${key} is now ${wanted}`,
       {
-        hint: `say --${key} ${begun}, or remove what was begun first: fleet rm`,
+        hint: `use --${key} ${begun}, or undo the creation first: fleet rm`,
       },
     )
   }
@@ -62,8 +62,8 @@ async function decideAccount(
   return {
     profile,
     region: await api.usualRegion(profile).catch((error: unknown) => {
-      throw new UserError('usage', 'nothing says which AWS region to use', {
-        hint: 'say --region eu-west-1, or set AWS_REGION, or the region of your profile',
+      throw new UserError('usage', 'no AWS region is configured', {
+        hint: 'use --region eu-west-1, or set AWS_REGION or the region of your profile',
         cause: error,
       })
     }),
@@ -133,7 +133,7 @@ async function planHost(
       exists: alive !== undefined,
       make: (seed, making) => {
         const start = alive ?? decision
-        if (start === undefined) throw new TypeError('nothing lives and nothing was decided')
+        if (start === undefined) throw new TypeError('neither an instance nor a decision')
         const project = { wish, options, resources, ingressRules, start }
         return explaining(account, () => makeHost(api.at(account, making), project, seed))
       },
@@ -153,7 +153,9 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
     const ec2 = placeOf(api, host, call)
     const { id } = host
     if (ec2 === undefined || id === undefined) {
-      throw new UserError('failed', 'it has no instance yet', { hint: 'fleet create finishes it' })
+      throw new UserError('failed', 'the machine has no instance yet', {
+        hint: 'run fleet create to finish it',
+      })
     }
     await explaining(ec2, async () => {
       const [instance] = await findInstances(ec2, byId(id))

@@ -79,11 +79,11 @@ async function checkOwners(
     const why = !isTrustedOwner(uid, env)
       ? `${path} belongs to another user`
       : mayEverybodyWrite(mode)
-        ? `every user may write to ${path}`
+        ? `every user can write to ${path}`
         : undefined
     if (why === undefined) continue
-    throw new UserError('failed', `the code of ${name} in ${folder} is not run: ${why}`, {
-      hint: 'install the package yourself, beside the inventory or globally',
+    throw new UserError('failed', `the code of ${name} in ${folder} was not run: ${why}`, {
+      hint: 'install the package yourself, next to the inventory or globally',
     })
   }
 }

@@ -18,7 +18,7 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
     signal?.throwIfAborted() // whatever an aborted call ends with, the reason for that is what counts
     if (error instanceof UserError) throw error
     throw new UserError('failed', `${label} has a mistake: ${describeMistake(error)}`, {
-      hint: 'tell its author',
+      hint: 'report it to the author of the package',
       cause: error,
     })
   }

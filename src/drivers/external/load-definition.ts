@@ -33,7 +33,7 @@ function findSchemaTrouble(options: unknown): string | undefined {
   const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
   return isStrictObject && typeof partial === 'function'
     ? undefined
-    : 'its options are no z.strictObject of zod 4'
+    : 'its options are not a z.strictObject of zod 4'
 }
 
 /** Why `definition` is not that of the driver `name`, apart from its contract; undefined when it is. */
@@ -60,7 +60,7 @@ function contractError(label: string, { contract }: { contract: number }): UserE
 
 function brokenError(label: string, why: string, cause?: unknown): UserError {
   return new UserError('failed', `${label} cannot be used: ${why}`, {
-    hint: 'install it again or another version of it, or tell its author',
+    hint: 'install it again or install another version, or report it to its author',
     cause,
   })
 }
@@ -81,7 +81,7 @@ export async function loadDefinition(
   const definition = (told ?? {}) as Partial<DriverDefinition>
   const { contract } = definition
   if (typeof contract !== 'number' || !Number.isInteger(contract)) {
-    throw brokenError(label, 'its default export is no driver that names its contract')
+    throw brokenError(label, 'its default export is not a driver with a contract version')
   }
   if (contract !== contractVersion) throw contractError(label, { contract })
   const trouble = findTrouble(name, definition)
@@ -100,5 +100,5 @@ async function loadDriver(
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })
   if (typeof driver?.observe === 'function') return guardDriver(driver, label)
-  throw brokenError(label, 'what it loads is no driver')
+  throw brokenError(label, 'load does not return a driver')
 }

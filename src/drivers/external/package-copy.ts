@@ -49,7 +49,7 @@ async function readLink(link: string, folder: string): Promise<string | undefine
       'failed',
       `${link} is a link to ${await readlink(link)}, outside of its package`,
       {
-        hint: `replace the link by a copy, or install the package globally`,
+        hint: `replace the link with a copy, or install the package globally`,
       },
     )
   }

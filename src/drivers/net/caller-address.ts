@@ -74,9 +74,9 @@ async function findCallerAddress(
     signal.throwIfAborted()
     throw new UserError(
       'unreachable',
-      `${url} does not say which address you come from: ${messageOf(error)}`,
+      `could not detect your public address with ${url}: ${messageOf(error)}`,
       {
-        hint: 'check the network, or give the address yourself: --ssh-cidr ADDRESS',
+        hint: 'check the network, or set the address yourself: --ssh-cidr ADDRESS',
         cause: error,
       },
     )

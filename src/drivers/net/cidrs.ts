@@ -61,6 +61,8 @@ export function noteOnHostBits(text: string): readonly string[] {
     const cidr = parseCidr(one)
     if (cidr === undefined || length === undefined) return []
     const written = `${networkOf(address, widest(address))}/${Number(length)}`
-    return written === cidr ? [] : [`${one.trim()} means the whole range ${cidr}`]
+    return written === cidr
+      ? []
+      : [`${one.trim()} stands in the range ${cidr}, which is used as a whole`]
   })
 }

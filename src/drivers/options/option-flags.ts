@@ -53,7 +53,7 @@ function typeOf(def: Definition, key: string): Pick<OptionFlag, 'type' | 'choice
   if (def.type === 'string' || def.type === 'number' || def.type === 'boolean') {
     return { type: def.type }
   }
-  throw new TypeError(`option ${key}: no flag can stand for the type ${def.type}`)
+  throw new TypeError(`option ${key}: the type ${def.type} cannot be a flag`)
 }
 
 const isPlain = (value: unknown): value is string | number | boolean =>
@@ -63,7 +63,7 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   const { inner, required, description = '', fallback } = unwrap(field)
   const name = flagName(key)
   if (reservedFlags.has(name))
-    throw new TypeError(`option ${key}: --${name} is a flag of fleet's own`)
+    throw new TypeError(`option ${key}: --${name} is reserved for a flag of fleet`)
   return {
     name,
     key,
@@ -170,17 +170,17 @@ function parseWith(schema: z.ZodObject, driver: DriverDefinition, options: Optio
   if (result.success) return result.data
   const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, options))
   throw new UserError('usage', `driver ${driver.name}: ${troubles.join('; ')}`, {
-    hint: `fleet create --driver ${shellQuote(driver.name)} --help`,
+    hint: `see fleet create --driver ${shellQuote(driver.name)} --help`,
   })
 }
 
 function troublesOf(driver: DriverDefinition, issue: z.core.$ZodIssue, options: Options): string[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `there is no option ${JSON.stringify(key)}`)
+    return issue.keys.map((key) => `unknown option ${JSON.stringify(key)}`)
   }
   const flag = optionFlags(driver).find(({ key }) => key === issue.path[0])
   if (flag === undefined) return [issue.message]
-  if (options[flag.key] === undefined) return [`--${flag.name} is needed`]
+  if (options[flag.key] === undefined) return [`--${flag.name} is required`]
   const choices = (flag.type === 'boolean' ? ['true', 'false'] : flag.choices)?.join(', ')
   const why = choices === undefined ? issue.message : `expected one of ${choices}`
   return [`--${flag.name}: ${why.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]

@@ -88,7 +88,7 @@ export async function chooseAccelerator(
   if (wanted === 'auto') return 'tcg'
   throw new UserError(
     'unsupported',
-    `${wanted} does not run virtual machines on this computer, or slower than emulation`,
+    `${wanted} does not work on this computer, or is slower than emulation`,
     {
       hint: 'use --accelerator tcg, which is slow, or check that virtualization is enabled in the firmware and that /dev/kvm works',
     },

@@ -32,7 +32,7 @@ export async function growDisk(
 ): Promise<void> {
   const now = await readDiskSize(places, host)
   if (now === undefined || now >= size) return
-  call.progress('grow the disk')
+  call.progress('grow disk')
   if (await isRunning(host, places)) {
     const wanted = { device: 'virtio0', size: size * gibibyte } // what QEMU calls the first drive of `if=virtio`
     await execute(places.socketOf(host.id), 'block_resize', call.signal, wanted)

@@ -20,8 +20,8 @@ import { snapshotsOf } from './snapshots.ts'
 const longestUserData = 2 ** 20
 
 const madeElsewhere = (computer: string): UserError =>
-  new UserError('unsupported', `it was made on the computer ${computer}, and exists there alone`, {
-    hint: `do this on ${computer}`,
+  new UserError('unsupported', `the machine is on the computer ${computer} and exists only there`, {
+    hint: `run this command on ${computer}`,
   })
 
 async function planHost(
@@ -122,8 +122,8 @@ export function qemuDriver(folder: string): Driver<QemuOptions> {
     if (host !== undefined) return host
     const computer = otherComputer(record)
     if (computer !== undefined) throw madeElsewhere(computer)
-    throw new UserError('failed', 'its virtual machine does not exist any more', {
-      hint: 'take its entry away: fleet rm NAME',
+    throw new UserError('failed', 'its virtual machine no longer exists', {
+      hint: 'remove the entry: fleet rm NAME',
     })
   }
   const power =

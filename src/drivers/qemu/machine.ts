@@ -79,10 +79,10 @@ export function startMachine(
   return withLock(places.folderOf(host.id), async () => {
     if (await isRunning(host, places)) return
     call.signal.throwIfAborted()
-    call.progress('start the virtual machine')
+    call.progress('start virtual machine')
     if (!(await isPortFree(host.port))) {
       throw new UserError('failed', `another program listens on port ${host.port} of 127.0.0.1`, {
-        hint: 'end it: the port is the way to the machine, and stays the same',
+        hint: 'stop that program: the machine needs this port',
       })
     }
     await prepareSocketFolder(dirname(places.socketOf(host.id)))
@@ -122,11 +122,11 @@ async function isGoneWithin(
 export async function killMachine(host: HostFile, places: Places, call: Call): Promise<void> {
   call.signal.throwIfAborted()
   if (!(await isRunning(host, places))) return
-  call.progress('switch the virtual machine off')
+  call.progress('power off virtual machine')
   await execute(places.socketOf(host.id), 'quit', call.signal)
   if (await isGoneWithin(host, places, 30_000, call.signal)) return
   const pid = Number(await readFile(places.of(host.id, 'pid'), 'utf8').catch(() => ''))
-  throw new UserError('failed', `QEMU does not end, the process of ${host.name}`, {
+  throw new UserError('failed', `the QEMU process of ${host.name} does not exit`, {
     hint: pid > 0 ? `end its process: kill -9 ${pid}` : 'end its process',
   })
 }
@@ -136,7 +136,7 @@ export async function stopMachine(host: HostFile, places: Places, call: Call): P
   const deadline = Date.now() + shutdownTime
   while (await isRunning(host, places)) {
     if (Date.now() > deadline) return killMachine(host, places, call)
-    call.progress('wait for the shutdown')
+    call.progress('wait for shutdown')
     await execute(places.socketOf(host.id), 'system_powerdown', call.signal).catch(
       (error: unknown) => {
         call.signal.throwIfAborted()

@@ -66,7 +66,7 @@ async function makeDisk(
   const { 'virtual-size': least } = JSON.parse(told) as { 'virtual-size': number }
   if (least > size * gibibyte) {
     throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gibibyte)} GiB`, {
-      hint: `say --disk ${Math.ceil(least / gibibyte)}`,
+      hint: `use --disk ${Math.ceil(least / gibibyte)}`,
     })
   }
   const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]
@@ -89,8 +89,8 @@ async function note(places: Places, draft: HostDraft, disk: SeedDisk): Promise<H
     const port = draft.port ?? (await chooseLoopbackPort(taken))
     const host = known ?? { ...draft, port, base }
     if (known === undefined && taken.has(port)) {
-      throw new UserError('usage', `another machine has the port ${port}`, {
-        hint: 'take another one with --ssh-port, or none to have one chosen',
+      throw new UserError('usage', `port ${port} is used by another machine`, {
+        hint: 'choose another port with --ssh-port, or omit it for a free port',
       })
     }
     if (known === undefined) await noteHost(places, host)
@@ -112,7 +112,7 @@ export async function makeHost(
   if (!(await isWhole(places, id))) {
     const { disk } = seed
     if (disk === undefined) throw new TypeError('a host that is not whole needs a disk')
-    call.progress('make the disk')
+    call.progress('create disk')
     host = await note(places, draft, disk)
     await seed.record({ id })
     call.signal.throwIfAborted()

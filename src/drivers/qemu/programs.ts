@@ -23,7 +23,7 @@ export function howToInstall(
 ): string {
   if (platform === 'darwin') return 'install it: brew install qemu'
   if (platform === 'win32') {
-    return 'install it in WSL, and use fleet there (in a Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or take the driver virtualbox'
+    return 'install it in WSL, and use fleet there (in a Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or use the driver virtualbox'
   }
   const words = /^ID(?:_LIKE)?=.*$/gm
   const ids = (osRelease.match(words) ?? []).flatMap((line) => line.split(/[="\s']+/).slice(1))

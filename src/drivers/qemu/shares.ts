@@ -16,15 +16,19 @@ export async function checkShares(
   if (text === undefined) return
   const told = await runProgram(emulatorOf(arch), ['-device', 'virtio-9p-pci,help'], signal)
   if (!told.includes('options')) {
-    throw new UserError('unsupported', 'the QEMU here was built without shared folders', {
-      hint: 'leave --shares out, or install a QEMU with virtio-9p',
-    })
+    throw new UserError(
+      'unsupported',
+      'QEMU on this computer was built without support for shared folders',
+      {
+        hint: 'omit --shares, or install a QEMU with virtio-9p',
+      },
+    )
   }
   for (const { path } of parseShares(text) ?? []) {
     const found = await stat(path).catch(() => undefined)
     if (found?.isDirectory()) continue
     throw new UserError('usage', `there is no folder ${path} to share`, {
-      hint: 'make it, or take it out of --shares',
+      hint: 'create it, or remove it from --shares',
     })
   }
 }

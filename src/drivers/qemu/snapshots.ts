@@ -54,7 +54,9 @@ async function find(host: HostFile, places: Places, name: string, call: Call): P
   if (found !== undefined) return found
   throw new UserError('usage', `there is no snapshot ${name}`, {
     hint:
-      all.length === 0 ? 'none was saved' : `there are ${all.map((one) => one.name).join(', ')}`,
+      all.length === 0
+        ? 'the machine has no snapshots'
+        : `snapshots: ${all.map((one) => one.name).join(', ')}`,
   })
 }
 
@@ -69,10 +71,14 @@ async function saveRunning(
     await say(host, places, `savevm ${name}`, call)
   } catch (error) {
     if (!(error instanceof UserError && error.message.includes('VirtFS'))) throw error
-    throw new UserError('unsupported', 'no memory is kept of a machine with folders mounted', {
-      hint: 'stop it first, or unmount them in it',
-      cause: error,
-    })
+    throw new UserError(
+      'unsupported',
+      'cannot save the memory of a machine with mounted shared folders',
+      {
+        hint: 'stop the machine first, or unmount the folders in it',
+        cause: error,
+      },
+    )
   }
 }
 
@@ -89,18 +95,18 @@ export const snapshotsOf = (
       const host = await hostOf(record)
       const all = await readSnapshots(host, places, call)
       if (all.some((one) => one.name === name)) {
-        throw new UserError('usage', `there is a snapshot ${name} already`, {
-          hint: 'take another name, or remove it first',
+        throw new UserError('usage', `snapshot ${name} already exists`, {
+          hint: 'use another name, or remove the snapshot first',
         })
       }
-      call.progress('save the snapshot')
+      call.progress('save snapshot')
       if (await isRunning(host, places)) await saveRunning(host, places, name, call)
       else await image(host, '-c', name, call)
     },
     async restore(record, name, call) {
       const host = await hostOf(record)
       const found = await find(host, places, name, call)
-      call.progress('restore the snapshot')
+      call.progress('restore snapshot')
       const runs = await isRunning(host, places)
       if (runs && found.isRunning) return say(host, places, `loadvm ${name}`, call)
       if (runs) await killMachine(host, places, call)

@@ -35,7 +35,7 @@ async function compare(
     ...differ('memory', host.memory, options.memory, { how: 'stop' }),
     ...differ('disk', disk, options.disk, {
       how: isSmaller ? 'replace' : 'live',
-      ...(isSmaller && { why: 'a disk does not shrink' }),
+      ...(isSmaller && { why: 'a disk cannot shrink' }),
     }),
     ...differ('accelerator', host.accelerator, accelerator, { how: 'stop' }),
     ...differ('arch', host.arch, options.arch, { how: 'replace' }),
@@ -82,8 +82,8 @@ export const reshapeOf = (
     await withLock(places.folderOf(host.id), async () => {
       if (stops) {
         if (await isRunning(host, places)) {
-          throw new UserError('failed', 'somebody else has started it meanwhile', {
-            hint: 'type the same command again',
+          throw new UserError('failed', 'the machine was started by someone else', {
+            hint: 'run the same command again',
           })
         }
         await rewriteHost(places, wanted)

@@ -128,17 +128,17 @@ export async function cloneDisk(
   const least = Math.ceil((image.size ?? 0) / gibibyte)
   if (least > size) {
     throw new UserError('usage', `the image needs a disk of ${least} GiB`, {
-      hint: `say --disk ${least}`,
+      hint: `use --disk ${least}`,
     })
   }
   const base = places.baseOf(image.digest, size)
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {
     if (!(await exists(base.disk))) {
-      call.progress('convert the image')
+      call.progress('convert image')
       await convert({ vbox, places }, image, { base: base.disk, size }, call)
     }
-    call.progress('make the disk')
+    call.progress('create disk')
     await hold(vbox, base, call)
     const clone = ['--diffparent', base.disk, '--format', 'VDI', '--variant', 'Standard']
     await vbox.run(['createmedium', 'disk', '--filename', to, ...clone], call)

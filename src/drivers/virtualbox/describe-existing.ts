@@ -65,15 +65,19 @@ export async function recallMachine(
   const found = await findVm(vbox, id, call)
   if (found === undefined) {
     throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
-      hint: 'see what there is: VBoxManage list vms',
+      hint: 'list the machines: VBoxManage list vms',
     })
   }
   const machine = { ...found, id: found.fields.get('UUID') ?? id }
   const way = findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
   if (way === undefined) {
-    throw new UserError('usage', `no way into ${machine.name} is known (it is ${machine.state})`, {
-      hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${shellQuote(machine.id)} natpf1 …)`,
-    })
+    throw new UserError(
+      'usage',
+      `no SSH address of ${machine.name} is known (it is ${machine.state})`,
+      {
+        hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${shellQuote(machine.id)} natpf1 …)`,
+      },
+    )
   }
   const { user = virtualBoxOptions.shape.user.parse(undefined) } = options
   return { id: machine.id, ...way, user, resources: onThisComputer() }

@@ -35,9 +35,9 @@ async function planHost(
   if (other !== undefined && !exists) {
     throw new UserError(
       'usage',
-      `it was begun on the computer ${other}, and can be finished there`,
+      `the creation was started on the computer ${other} and can only be finished there`,
       {
-        hint: 'or undo it there: fleet rm',
+        hint: 'run fleet create there to finish it, or fleet rm there to undo it',
       },
     )
   }
@@ -55,7 +55,7 @@ async function planHost(
     },
     notes: [
       exists
-        ? `machine ${wish.token} is there`
+        ? `machine ${wish.token} exists`
         : `${cpus} processors, ${memory} MiB, a disk of ${disk} GiB from ${image}, in VirtualBox ${major}.${minor}`,
     ],
     exists,
@@ -134,9 +134,13 @@ async function removeHost(workshop: Env, host: HostRecord, call: Call): Promise<
     () => false,
   )
   if (other !== undefined && !isHere) {
-    throw new UserError('failed', `it lives on the computer ${other}, and can be removed there`, {
-      hint: 'where that computer is no more: fleet forget NAME',
-    })
+    throw new UserError(
+      'failed',
+      `the machine is on the computer ${other} and can only be removed there`,
+      {
+        hint: 'if that computer no longer exists: fleet forget NAME',
+      },
+    )
   }
   await removeMachine(workshop, token, call)
 }

@@ -39,7 +39,7 @@ export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?
 async function findOrMake(vbox: VBoxManage, call: Call): Promise<string> {
   const known = firstName(await vbox.run(['list', 'hostonlyifs'], call))
   if (known !== undefined) return known
-  call.progress('make a host-only network')
+  call.progress('create host-only network')
   const made = await vbox.run(['hostonlyif', 'create'], call)
   const name = /Interface '(.+?)' was successfully created/.exec(made)?.[1]
   if (name === undefined) throw new TypeError(`hostonlyif create said: ${made}`)

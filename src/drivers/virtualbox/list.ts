@@ -8,7 +8,7 @@ import { type Note, readNotes } from './metadata.ts'
 async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
   const machine = await findVm(vbox, token, call)
   return machine === undefined
-    ? ['files of a machine that was begun']
+    ? ['files of an incomplete machine']
     : [`machine ${machine.name} (${machine.state})`]
 }
 

@@ -91,7 +91,7 @@ async function assemble(
   const cards = options.hostOnly
     ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
     : []
-  call.progress('make the machine')
+  call.progress('create machine')
   for (const words of assembly(wish, options, { ...own, port, cards })) {
     await vbox.run(words, call)
   }

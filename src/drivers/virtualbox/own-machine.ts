@@ -51,12 +51,14 @@ export async function ownIdOf(
   call: Call,
 ): Promise<string> {
   if (id === undefined) {
-    throw new UserError('failed', 'it has no machine yet', { hint: 'fleet create finishes it' })
+    throw new UserError('failed', 'the machine does not exist yet', {
+      hint: 'run fleet create to finish it',
+    })
   }
   if (!isMachineId(id)) {
     throw new UserError(
       'inventory',
-      `the record has an id that is no UUID: ${JSON.stringify(id)}`,
+      `invalid id in the record, not a UUID: ${JSON.stringify(id)}`,
       {
         hint: 'correct `id` under host: in the inventory: VBoxManage list vms',
       },

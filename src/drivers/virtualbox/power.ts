@@ -24,7 +24,7 @@ export async function requireMachine(
   const machine = await findVm(vbox, id, call)
   if (machine !== undefined) return machine
   throw new UserError('failed', `there is no machine ${id} in this computer's VirtualBox`, {
-    hint: 'it lives on the computer that made it; where it was removed by hand: fleet rm',
+    hint: 'it exists only on the computer that created it; if it was removed by hand: fleet rm',
   })
 }
 
@@ -48,9 +48,13 @@ async function settled(
 async function requirePort(machine: VirtualMachine): Promise<void> {
   for (const port of forwardedPorts(machine.fields)) {
     if (await isPortFree(port)) continue
-    throw new UserError('failed', `port ${port} of this computer, which leads to it, is taken`, {
-      hint: `end what listens on 127.0.0.1:${port}, then type the same command again`,
-    })
+    throw new UserError(
+      'failed',
+      `port ${port} of this computer, which forwards to the machine, is in use`,
+      {
+        hint: `stop the program that listens on 127.0.0.1:${port}, then run the same command again`,
+      },
+    )
   }
 }
 
@@ -64,13 +68,13 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
     return
   }
   await requirePort(machine)
-  call.progress('start the machine')
+  call.progress('start machine')
   const type = machine.fields.get('defaultfrontend') === 'gui' ? 'gui' : 'headless'
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await settled(vbox, id, call)
   if (stateOf(now) === 'running') return
   throw new UserError('failed', `the machine is ${now} after its start`, {
-    hint: 'look into Logs/VBox.log in its folder',
+    hint: 'see Logs/VBox.log in its folder',
   })
 }
 
@@ -78,7 +82,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
 export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
   const { state } = await settled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
-  call.progress('switch the machine off')
+  call.progress('power off machine')
   try {
     await vbox.run(['controlvm', id, 'poweroff'], call)
   } catch (error) {

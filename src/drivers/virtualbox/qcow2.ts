@@ -33,7 +33,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
   if (!isPlain) {
     throw new UserError(
       'usage',
-      `${path} is a qcow2 image of a kind that VirtualBox has no use for`,
+      `${path} is a qcow2 image with features that cannot be converted for VirtualBox`,
       {
         hint: 'convert it: qemu-img convert -O vdi IMAGE IMAGE.vdi',
       },
@@ -67,8 +67,8 @@ async function readCluster(
   try {
     return inflateRawSync(packed, { maxOutputLength: length })
   } catch (error) {
-    throw new UserError('usage', 'the image is damaged: a part of it cannot be unpacked', {
-      hint: 'download or make the image again',
+    throw new UserError('usage', 'the image is damaged: part of it cannot be decompressed', {
+      hint: 'download or create the image again',
       cause: error,
     })
   }

@@ -18,7 +18,7 @@ export async function removeMachine(
   const machine = await findOwnMachine({ vbox, places }, token, call)
   if (machine !== undefined) {
     await killMachine(vbox, token, call)
-    call.progress('remove the machine')
+    call.progress('delete machine')
     await orMissing(vbox.run(['unregistervm', token], call))
   }
   await removeDisks({ vbox, places }, folder, call)

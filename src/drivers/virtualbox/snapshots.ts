@@ -39,8 +39,8 @@ async function require(vbox: VBoxManage, id: string, snapshot: string, call: Cal
   const found = kept.find(({ name }) => name === snapshot)
   if (found !== undefined) return found
   const names = kept.map(({ name }) => name).join(', ')
-  throw new UserError('usage', `it has no snapshot called ${snapshot}`, {
-    hint: names === '' ? 'it has none' : `it has ${names}`,
+  throw new UserError('usage', `there is no snapshot ${snapshot}`, {
+    hint: names === '' ? 'the machine has no snapshots' : `snapshots: ${names}`,
   })
 }
 
@@ -51,8 +51,8 @@ export const snapshotsOf = (workshop: Env): Snapshots => ({
     const id = await ownIdOf(workshop, host, call)
     const kept = await list(vbox, id, call)
     if (kept.some(({ name }) => name === snapshot)) {
-      throw new UserError('usage', `it has a snapshot called ${snapshot} already`, {
-        hint: 'choose another name, or remove that one: fleet snapshot rm',
+      throw new UserError('usage', `snapshot ${snapshot} already exists`, {
+        hint: 'use another name, or remove the snapshot: fleet snapshot rm',
       })
     }
     const { state } = await requireMachine(vbox, id, call)

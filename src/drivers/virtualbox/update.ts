@@ -28,9 +28,9 @@ export const optionsOf = ({ fields }: VirtualMachine): Readonly<Record<Told, str
 
 /** Why only a new machine can have another value. */
 const reasons: Readonly<Record<string, string>> = {
-  hostOnly: 'its system was told of its network cards when it was made',
-  image: 'its disk started from that one',
-  user: 'its system was told of its user when it was made',
+  hostOnly: 'its network cards are configured when it is created',
+  image: 'its disk was created from that image',
+  user: 'its user is created with the machine',
 }
 
 /** How a machine differs from its options, by what was told of it and what is remembered. */
@@ -49,7 +49,7 @@ export function compareMachine(
     const from = has[option]
     if (from === undefined || from === to) return []
     if (option === 'disk' && options.disk < Number(from)) {
-      return [{ option, from, to, how: 'replace', why: 'a disk cannot be made smaller' }]
+      return [{ option, from, to, how: 'replace', why: 'a disk cannot shrink' }]
     }
     const why = reasons[option]
     const words = { option, from: from || 'none', to: to || 'none' }
@@ -71,11 +71,11 @@ async function enlargeDisk(
   const larger = below(places.machine(id).folder, `disk-${size}.vdi`)
   if (old === larger) return
   if (fields.has('SnapshotName')) {
-    throw new UserError('usage', 'its disk cannot grow while there are snapshots of it', {
+    throw new UserError('usage', 'its disk cannot grow while it has snapshots', {
       hint: 'remove them first: fleet snapshot ls, fleet snapshot rm',
     })
   }
-  call.progress('make the disk larger')
+  call.progress('grow disk')
   await orMissing(vbox.run(['closemedium', 'disk', larger, '--delete'], call))
   await rm(larger, { force: true })
   await vbox.run(['clonemedium', 'disk', old, larger, '--format', 'VDI'], call)

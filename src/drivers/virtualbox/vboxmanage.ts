@@ -26,7 +26,7 @@ export class VBoxError extends Error {
       .split('\n')
       .flatMap((line) => /^VBoxManage(?:\.exe)?: error: (.*)$/.exec(line.trim())?.[1] ?? [])
       .filter((line) => !/^(?:Details|Context): /.test(line))
-    const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a word'
+    const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a message'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
     this.isTransient =
@@ -76,7 +76,7 @@ const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
     'failed',
     `VirtualBox does not answer: "VBoxManage ${verb}" said nothing for 5 minutes`,
     {
-      hint: 'close VirtualBox, end the process VBoxSVC, and type the same command again',
+      hint: 'close VirtualBox, end the process VBoxSVC, and run the same command again',
     },
   )
 
@@ -161,17 +161,17 @@ export async function explained<Value>(work: () => Promise<Value>): Promise<Valu
 /** What a person can do about it. */
 function adviceFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
-    return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or leave off --host-only'
+    return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'
   }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
     return 'load its kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot the module must be signed'
   }
   if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
-    return 'switch virtualisation on in the firmware of this computer, and other hypervisors off'
+    return 'enable virtualization in the firmware of this computer, and disable other hypervisors'
   }
   if (/VERR_(?:NO_MEMORY|NO_LOW_MEMORY|NO_PHYS_MEMORY)/.test(message)) {
-    return 'there is not enough memory: say --memory with less, or stop other machines'
+    return 'not enough memory: use a lower --memory, or stop other machines'
   }
-  if (/VERR_DISK_FULL|No space left/i.test(message)) return 'make room on the disk'
-  return 'type the same command again; look at the machine in VirtualBox if it stays so'
+  if (/VERR_DISK_FULL|No space left/i.test(message)) return 'free space on the disk'
+  return 'run the same command again; if the error remains, check the machine in VirtualBox'
 }

@@ -44,7 +44,9 @@ function unpack({ file, content }: OwnUserData): Buffer {
   try {
     return withoutByteOrderMark(gunzipSync(content, { maxOutputLength: mostBytes }))
   } catch (error) {
-    throw new UserError('usage', `${file} looks gzip'd and cannot be unpacked`, { cause: error })
+    throw new UserError('usage', `${file} looks like gzip but cannot be decompressed`, {
+      cause: error,
+    })
   }
 }
 
@@ -66,8 +68,8 @@ export function partOf(own: OwnUserData): Part {
   }
   const start = text.trimStart().toLowerCase()
   if (!beginnings.some((beginning) => start.startsWith(beginning))) {
-    throw new UserError('usage', `${own.file} is no user-data that cloud-init knows`, {
-      hint: 'its first line must say what it is: #cloud-config, #! or another one of cloud-init',
+    throw new UserError('usage', `${own.file} is not user-data in a format of cloud-init`, {
+      hint: 'its first line must name the format: #cloud-config, #! or another format of cloud-init',
     })
   }
   return { headers: ['Content-Type: text/plain; charset="utf-8"'], body: bytes }

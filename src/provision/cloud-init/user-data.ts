@@ -109,8 +109,8 @@ function ownParts(own: OwnUserData): readonly Part[] {
 export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
   if (user === 'root') {
-    throw new UserError('usage', 'root does not log in to hosts that fleet makes', {
-      hint: 'choose another user: it may use sudo without a password',
+    throw new UserError('usage', 'root cannot be the login user of a new host', {
+      hint: 'choose another user: it can use sudo without a password',
     })
   }
   return writeMultipart([
@@ -146,10 +146,10 @@ export function packUserData(text: string, { maxBytes, gzip }: UserDataLimit): B
   if (plain.length <= maxBytes) return plain
   const packed = gzip ? gzipSync(plain, { level: 9 }) : plain
   if (packed.length <= maxBytes) return packed
-  const packedSize = gzip ? `, gzip'd ${size(packed.length)}` : ''
+  const packedSize = gzip ? `, compressed ${size(packed.length)}` : ''
   throw new UserError(
     'usage',
-    `the user-data has ${size(plain.length)}${packedSize}; the provider takes ${size(maxBytes)}`,
-    { hint: 'shorten your own user-data, or have it fetch the rest: #include URL' },
+    `the user-data has ${size(plain.length)}${packedSize}; the provider allows ${size(maxBytes)}`,
+    { hint: 'shorten your own user-data, or load the rest with #include URL' },
   )
 }

@@ -78,7 +78,7 @@ export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerat
       late: said.has('late'),
       errors: [
         ...new Set([
-          ...(said.has('crashed') ? ['its last stage could not run'] : []),
+          ...(said.has('crashed') ? ['its last stage failed to run'] : []),
           ...errorsIn(said.get('result')),
           ...errorsIn(said.get('status')),
         ]),

@@ -36,9 +36,13 @@ export function planEngine(
   if (steps.length === 0 || probe.root) return steps
   if (!probe.sudo) {
     const changes = steps.map((step) => step.why).join('; ')
-    throw new UserError('credentials', `${probe.user} cannot become root, needed to: ${changes}`, {
-      hint: `allow ${probe.user} to use sudo without a password, or log in as root`,
-    })
+    throw new UserError(
+      'credentials',
+      `${probe.user} cannot become root, which is needed to ${changes}`,
+      {
+        hint: `allow ${probe.user} to use sudo without a password, or log in as root`,
+      },
+    )
   }
   return steps.map(({ why, command }) => ({ why, command: ['sudo', '-n', ...command] }))
 }
@@ -53,7 +57,7 @@ function joinDockerGroup(probe: HostProbe): Step[] {
   const busybox = probe.os.id === 'alpine'
   return [
     {
-      why: `add ${user} to the docker group, which makes ${user} as powerful as root there`,
+      why: `add ${user} to the docker group, which gives ${user} root access to the host`,
       command: busybox ? ['addgroup', user, 'docker'] : ['usermod', '-aG', 'docker', user],
     },
   ]

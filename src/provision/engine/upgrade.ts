@@ -38,14 +38,15 @@ export function judgeEngine(
   const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
   if (version === undefined ? isRightSource : isVersion(seen, version)) return { kind: 'fits' }
   const wanted = version === undefined ? `one of channel ${channel}` : version
-  const there = `engine ${wanted} is wanted, and ${seen} is there`
+  const there = `the engine is ${seen}, but the entry asks for ${wanted}`
   if (version !== undefined && !isOlder(seen, version)) {
-    const hint = `an engine is never taken back by fleet: wish for ${seen}, or install the older one by hand`
+    const hint = `fleet does not downgrade engines: ask for ${seen}, or install the older engine by hand`
     return { kind: 'matter', why: there, hint }
   }
   if (!engineFromDocker || version === undefined) {
     const whose = `${engineFromDocker ? '' : 'not '}of Docker's own repository`
-    const hint = 'take it off the host by hand, then fleet provision installs the other one'
+    const hint =
+      'remove the engine from the host by hand, then run fleet provision to install the other one'
     return { kind: 'matter', why: `${there}, which is ${whose}`, hint }
   }
   return { kind: 'upgrade', from: seen, to: version }

@@ -132,7 +132,7 @@ apt_install "$@"`,
     engine: ['docker', 'ca-certificates'],
     appArmor: 'apparmor',
     prepare: {
-      why: "switch on Alpine's community repository (/etc/apk/repositories)",
+      why: "enable Alpine's community repository (/etc/apk/repositories)",
       script: `grep -q '^[^#].*/community' /etc/apk/repositories ||
   sed -n 's,^\\([^#].*\\)/main/*$,\\1/community,p' /etc/apk/repositories | head -n 1 >>/etc/apk/repositories`,
       words: [],

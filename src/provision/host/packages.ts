@@ -30,13 +30,13 @@ export function installPackages(probe: HostProbe, wish: EngineWish): Step[] {
   if (distribution === undefined) {
     if (!engineMissing) return []
     throw new UserError('unsupported', `fleet cannot install Docker on ${probe.os.name}`, {
-      hint: 'install dockerd and the docker command by hand, then run this again',
+      hint: 'install dockerd and the docker CLI by hand, then run this command again',
     })
   }
   const engine = engineMissing ? engineTasks(distribution, wish) : []
   if (engine === undefined) {
     throw new UserError('unsupported', `Docker has no repository for ${probe.os.name}`, {
-      hint: 'leave channel and version out of its entry, so that it gets the engine of its distribution',
+      hint: 'remove channel and version from the entry to get the engine of the distribution',
     })
   }
   const { appArmor, prepare, isPrepared, install } = distribution

@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
   test('is told what to do where there is no terminal', async () => {
     const refused = await ana.fleet(['stop', 'web-1'], { env })
     expect(refused.code).toBe(6)
-    expect(refused.stderr).toMatch(/web-1: the AWS profile needs the code of an MFA device/)
+    expect(refused.stderr).toMatch(/web-1: the AWS profile needs an MFA code/)
     expect(refused.stderr).toContain('aws configure export-credentials --profile guarded')
     expect(aws.calls).toEqual([])
   })

@@ -182,7 +182,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(await fleet('set', 'web-1', 'disk=20', 'protected=true')).toMatchObject({ code: 0 })
     expect((await fleet('plan')).stdout).toContain('it is protected, but would have to be replaced')
     expect(await fleet('set', 'web-1', 'protected-')).toMatchObject({ code: 0 })
-    const severe = '-/+ web-1: replace (disk 40 -> 20: a disk does not shrink)'
+    const severe = '-/+ web-1: replace (disk 40 -> 20: a disk cannot shrink)'
     expect((await fleet('plan')).stdout).toContain(severe)
     const left = await fleet('apply', '--yes')
     expect(left).toMatchObject({ code: 1 })
@@ -416,7 +416,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--ssh-cidr', '10.77.3.4/16', '--ports', '443')).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('10.77.3.4/16 means the whole range 10.77.0.0/16'),
+      stderr: expect.stringContaining('10.77.3.4/16 stands in the range 10.77.0.0/16'),
     })
     const group = (await aws.world()).groups[0]?.id ?? ''
     const rules = async () => {

@@ -74,7 +74,9 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
     const way = await port()
 
     const refused = await ana.fleet(['snapshot', 'save', 'dev', 'busy'])
-    expect(refused.stderr).toContain('no memory is kept of a machine with folders mounted')
+    expect(refused.stderr).toContain(
+      'cannot save the memory of a machine with mounted shared folders',
+    )
     await fleet('ssh', 'dev', '--', 'sudo umount /mnt/code')
     await fleet('snapshot', 'save', 'dev', 'busy')
     await fleet('stop', 'dev')

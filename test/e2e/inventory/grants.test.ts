@@ -46,7 +46,7 @@ test('a plan shows what a new host is given', async () => {
     web: [
       'AWS profile prod of this computer',
       'IAM instance profile admin, for all programs on it',
-      'ports 80,443, open to everybody',
+      'ports 80,443, open to everyone',
       'SSH, open to 0.0.0.0/0',
     ],
     here: [

@@ -152,7 +152,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       aws.change({ lags: { hidden: 1000, pending: 3000, address: 1000 } })
       const call = quietCall()
       await begin().make(call)
-      expect(call.told.join('\n')).toMatch(/not known everywhere[^]*is pending/)
+      expect(call.told.join('\n')).toMatch(/not visible yet[^]*is pending/)
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
@@ -237,7 +237,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await begin()
         .plan(call)
         .finally(() => longRests.mockRestore())
-      expect(call.told.join('\n')).toContain('EC2 asks for patience')
+      expect(call.told.join('\n')).toContain('EC2 is throttling requests')
     })
   })
 
@@ -255,7 +255,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       const trial = begin()
       await expect(trial.make()).rejects.toMatchObject({
         kind: 'failed',
-        message: expect.stringMatching(/no room.*InsufficientInstanceCapacity/) as string,
+        message: expect.stringMatching(/no capacity.*InsufficientInstanceCapacity/) as string,
       })
       expect(await countWorld(aws)).toMatchObject({ instances: 0 })
       aws.change({ noCapacity: [] })
@@ -536,7 +536,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await expect(trial.remove()).rejects.toMatchObject({
         kind: 'credentials',
         message: expect.stringMatching(
-          /left in eu-west-1: elastic IP .*UnauthorizedOperation/,
+          /could not delete everything in eu-west-1: elastic IP .*UnauthorizedOperation/,
         ) as string,
       })
       expect(await countWorld(aws)).toEqual({ ...nothing, addresses: 1 })

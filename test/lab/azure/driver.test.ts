@@ -75,7 +75,7 @@ describe('a host in a group of its own', () => {
     expect(await statusOf(host)).toMatchObject({ state: 'running' })
     await driver.power?.kill(host, seat.call())
     expect(await statusOf(host)).toMatchObject({ state: 'stopped' })
-    expect(seat.steps.at(-1)).toContain('Azure bills it on')
+    expect(seat.steps.at(-1)).toContain('Azure continues to bill it')
     expect(callsOf('POST').at(-1)).toBe('POST Microsoft.Compute/virtualMachines/powerOff')
 
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
@@ -193,7 +193,7 @@ describe('a host in a group of its own', () => {
     if (group === undefined) throw new Error('no group')
     const { tags } = group
     group.tags = {}
-    await expect(seat.remove(host)).rejects.toThrow('is not the one that fleet made')
+    await expect(seat.remove(host)).rejects.toThrow('is not the one that fleet created')
     group.tags = tags
     const id = `${group.id}/providers/Microsoft.Storage/storageAccounts/theirs`
     const type = 'Microsoft.Storage/storageAccounts'
@@ -203,7 +203,7 @@ describe('a host in a group of its own', () => {
       secrets: {},
     })
     await expect(seat.remove(host)).rejects.toThrow(
-      'also holds Microsoft.Storage/storageAccounts theirs',
+      'also contains Microsoft.Storage/storageAccounts theirs',
     )
     expect(typesOf(azure.remains())).toEqual(['resourceGroups', 'storageAccounts'])
     azure.store.resources.clear()
@@ -307,7 +307,7 @@ describe('hosts in a group of yours', () => {
     const [id, { body }] = machine
     const { tags = {} } = body
     Object.assign(body, { tags: { owner: 'ana' } })
-    const told = 'does not carry the tags of this machine'
+    const told = 'does not have the tags of this machine'
     await expect(seat.remove(host)).rejects.toThrow(told)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
     Object.assign(body, { tags })
@@ -316,7 +316,7 @@ describe('hosts in a group of yours', () => {
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
     await expect(seat.remove(host)).rejects.toThrow(
-      /left in the group shared.*security group web-1-/,
+      /not deleted in the resource group shared.*security group web-1-/,
     )
     expect(typesOf(azure.remains())).toEqual(['networkSecurityGroups', 'resourceGroups'])
     for (const key of resources.keys()) if (isSecurityGroup(key)) resources.delete(key)
@@ -455,7 +455,7 @@ describe('a host that somebody else made', () => {
     await expect(recall(`${group}/${name}`)).rejects.toMatchObject({
       kind: 'usage',
       message: `${name} has no public address`,
-      hint: expect.stringMatching(/^say --private-only where 10\.0\.0\.\d+ can be/) as string,
+      hint: expect.stringMatching(/^use --private-only if you can reach 10\.0\.0\.\d+/) as string,
     })
     const recalled = await recall(`${group}/${name}`, { privateOnly: true })
     expect(recalled).toMatchObject({ address: expect.stringMatching(/^10\./) as string })
@@ -540,7 +540,7 @@ describe('a host that somebody else made', () => {
 
   test.each([
     ['front/nobody', 'there is no virtual machine nobody in the resource group front'],
-    ['nobody', 'nobody is no id of a virtual machine in Azure'],
+    ['nobody', 'nobody is not the ID of a virtual machine in Azure'],
     ['/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s', /is no id of a virtual/],
   ])('is told where %s leads to none', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({

@@ -127,7 +127,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'an image of another subscription',
       { image: '/subscriptions/x/resourceGroups/g/providers/Microsoft.Compute/images/i' },
-      /no image of this subscription/,
+      /not an image of this subscription/,
       /galleries/,
     ],
     ['an image of yours that is gone', { image: 'OWN' }, /there is no image/, /--image/],
@@ -154,7 +154,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'a private host that nothing could reach',
       { privateOnly: true },
-      /nothing could reach/,
+      /cannot be reached/,
       /--subnet/,
     ],
     [
@@ -166,7 +166,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'another subscription',
       { subscription: '00000000-0000-0000-0000-000000000000' },
-      /no such subscription/,
+      /no access to this subscription/,
       /--tenant/,
     ],
   ])('%s', async (_, given, message, hint) => {
@@ -221,8 +221,7 @@ async function notesWith(securityRules: readonly object[], given: Record<string,
 }
 
 describe('the security group of a subnet', () => {
-  const told =
-    'the security group guard of the subnet does not let SSH through from 198.51.100.7/32'
+  const told = 'the security group guard of the subnet does not allow SSH from 198.51.100.7/32'
 
   test.each<[string, boolean, readonly object[], Record<string, unknown>]>([
     ['without rules', true, [], {}],
@@ -409,7 +408,7 @@ describe('a creation that was refused', () => {
     const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
     const error = await failureOf(seat.attempt(again))
     expect(error.message).toMatch(
-      /begun in the resource group of its own, and cannot go on in yours/,
+      /started in the resource group \(new\) and cannot continue in yours/,
     )
     expect(error.hint).toContain('fleet rm')
     await seat.remove(host.record)
@@ -501,7 +500,7 @@ describe('a role on resource groups alone', () => {
     const given = seat.options({ resourceGroup: 'yours' })
     const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
     expect(plan?.notes.at(-1)).toBe(
-      'not checked, since the login may not read it on the subscription: the location, the size, the image, the quotas',
+      'not checked, because the login cannot read it in the subscription: the location, the size, the image, the quotas',
     )
     const error = await failureOf(attempt())
     expect(error.message).toMatch(/lacks the right .*resourceGroups\/write on /)
@@ -550,11 +549,11 @@ describe('throttling', () => {
     seat.azure.onCall = (operation) =>
       operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
     await attempt()
-    const at = seat.steps.indexOf('wait for Azure: it takes no more requests for 2 s')
+    const at = seat.steps.indexOf('wait for Azure: it is throttling requests for 2 s')
     expect(seat.steps.slice(at - 1, at + 2)).toEqual([
-      expect.stringMatching(/^create the resource group: /),
+      expect.stringMatching(/^create resource group: /),
       expect.anything(),
-      'create the resource group',
+      'create resource group',
     ])
   })
 

@@ -196,7 +196,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
       resources: { computer: 'somewhere-else' },
     }
     expect(await state(record)).toBe('unknown')
-    const message = 'it was made on the computer somewhere-else, and exists there alone'
+    const message = 'the machine is on the computer somewhere-else and exists only there'
     await expect(driver.power?.start(record, call)).rejects.toThrow(message)
     await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow(message)
   })

@@ -62,7 +62,7 @@ test('a schema says which flags there are', () => {
 test('no option can have a flag of fleet’s own', () => {
   const options = z.strictObject({ hostKey: z.string().describe('A key.') })
   expect(() => optionFlags({ ...sample, options })).toThrow(
-    "hostKey: --host-key is a flag of fleet's",
+    'hostKey: --host-key is reserved for a flag of fleet',
   )
   const own = { ...create.options, ...adopt.options, ...commonOptions }
   const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])
@@ -98,12 +98,12 @@ describe('checking', () => {
   })
 
   test.each([
-    [{}, '--region is needed'],
+    [{}, '--region is required'],
     [{ region: 'n', diskSize: 0 }, '--disk-size: '],
     [{ region: 'n', diskSize: 'x' }, '--disk-size: '],
     [{ region: 'n', tier: 'huge' }, '--tier: expected one of small, large'],
     [{ region: 'n', spot: 'maybe' }, '--spot: expected one of true, false'],
-    [{ region: 'n', colour: 'red' }, 'no option "colour"'],
+    [{ region: 'n', colour: 'red' }, 'unknown option "colour"'],
   ])('of %o says %s', (options, expected) => {
     const error = failureOf(() => checkOptions(sample, options))
     expect(error).toMatchObject({ kind: 'usage', hint: expect.stringContaining('--driver sample') })

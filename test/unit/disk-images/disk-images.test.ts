@@ -211,7 +211,7 @@ describe('an image by name', () => {
     const { path } = await resolve('debian-13')
     await writeFile(path, Buffer.alloc(image.length))
     expect((await readFile((await resolve('debian-13')).path)).equals(image)).toBe(true)
-    expect(steps).toContain('the image in the cache is damaged: download it again')
+    expect(steps).toContain('the image in the cache is damaged; downloading it again')
   })
 
   test('is used without the network once it is here, and not without', async () => {
@@ -297,21 +297,29 @@ describe('an image that would show other files of this computer to the machine',
         header.writeUInt32BE(0x44415441, 120)
         header.writeUInt32BE(8, 124)
       }),
-      /names an external data file/,
+      /has an external data file/,
     ],
-    ['a description alone', Buffer.from(descriptor), /only describes/],
+    ['a description alone', Buffer.from(descriptor), /in other files/],
     ['another extent', vmdk(`${descriptor}RW 100 FLAT "/etc/shadow" 0\n`), /other files/],
     ['a flat extent', vmdk(descriptor.replace('SPARSE', 'FLAT')), /other files/],
     ['two kinds', vmdk(`${descriptor}createType = "monolithicFlat"\n`), /other files/],
     ['a parent', vmdk(descriptor.replace('CID=ffffffff', 'CID = 12345678')), /other files/],
     ['a hint at a parent', vmdk(`${descriptor}parentFileNameHint="/x"\n`), /other files/],
     ['a description that counts', vmdk(descriptor, 0n), /damaged/],
-    ['differences', vdi((header) => void header.writeUInt32LE(4, 0x4c)), /another disk/],
-    ['a parent of its own', vdi((header) => void header.writeUInt8(1, 0x1a8)), /another disk/],
+    [
+      'differences',
+      vdi((header) => void header.writeUInt32LE(4, 0x4c)),
+      /differencing disk of another file/,
+    ],
+    [
+      'a parent of its own',
+      vdi((header) => void header.writeUInt8(1, 0x1a8)),
+      /differencing disk of another file/,
+    ],
     [
       'the marks of two formats',
       vmdk().fill(Buffer.from([0x7f, 0x10, 0xda, 0xbe]), 0x40, 0x44),
-      /several formats/,
+      /several disk formats/,
     ],
   ])('is refused: %s', async (_what, content, message) => {
     await writeFile(join(folder, 'evil.img'), content)
@@ -444,7 +452,7 @@ describe('a download', () => {
       }
       more()
     }
-    await expect(resolveSmall(checked())).rejects.toThrow('is larger than 4 MB, or does not end')
+    await expect(resolveSmall(checked())).rejects.toThrow('is larger than 4 MB')
     expect(await readdir(join(folder, 'images'))).not.toContainEqual(expect.stringMatching(/part$/))
   })
 
@@ -463,7 +471,7 @@ describe('a download', () => {
         times++
         response.writeHead(code, { 'content-range': 'bytes 5-9/10' }).end('12345')
       }
-      await expect(resolve(checked())).rejects.toThrow('a part of it, which nobody asked for')
+      await expect(resolve(checked())).rejects.toThrow('a part of the file that was not requested')
       expect(times).toBe(1)
     },
   )

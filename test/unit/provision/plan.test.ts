@@ -99,7 +99,7 @@ describe('repairs', () => {
   test('adds the user to the docker group and says what that means', () => {
     const [change = ''] = changes({ ...healthy, ...ana })
     expect(change).toContain('add ana to the docker group')
-    expect(change).toContain('as powerful as root')
+    expect(change).toContain('root access to the host')
   })
 
   test('starts a daemon that has no init system to start it', () => {

@@ -77,7 +77,7 @@ describe('the user-data of a new host', () => {
   })
 
   test('refuses root, whose login stays closed', () => {
-    expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root does not log in/)
+    expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root cannot be the login user/)
   })
 
   test.each<[string, EngineWish, string[]]>([
@@ -159,9 +159,9 @@ Content-Disposition: attachment; filename="mine.sh"
   )
 
   test.each([
-    ['users: []\n', /cloud-init\/web\.yaml is no user-data/],
-    ['', /is no user-data/],
-    [Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be unpacked/],
+    ['users: []\n', /cloud-init\/web\.yaml is not user-data/],
+    ['', /is not user-data/],
+    [Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be decompressed/],
   ])('that cloud-init would not understand is refused, naming the file', (content, message) => {
     expect(() => writeUserData({ ...boot, own: own(content) })).toThrow(message)
   })
@@ -177,8 +177,8 @@ describe('user-data as a provider takes it', () => {
     expect(gunzipSync(packed).toString()).toBe(text)
   })
   test.each([
-    [{ maxBytes: 999, gzip: false }, /1,000 bytes; the provider takes 999/],
-    [{ maxBytes: 10, gzip: true }, /1,000 bytes, gzip'd \d+ bytes; the provider takes 10/],
+    [{ maxBytes: 999, gzip: false }, /1,000 bytes; the provider allows 999/],
+    [{ maxBytes: 10, gzip: true }, /1,000 bytes, compressed \d+ bytes; the provider allows 10/],
   ])('is refused where it is too long for %o, saying the sizes', (limit, message) => {
     expect(() => packUserData(text, limit)).toThrow(message)
   })

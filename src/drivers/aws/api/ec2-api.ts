@@ -21,13 +21,9 @@ export interface Account {
 export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
   if (regionPattern.test(region)) return { region, profile }
-  throw new UserError(
-    'inventory',
-    `the record names ${JSON.stringify(region)}, which is no AWS region`,
-    {
-      hint: 'correct `region` under host: resources: in the inventory',
-    },
-  )
+  throw new UserError('inventory', `invalid AWS region in the record: ${JSON.stringify(region)}`, {
+    hint: 'correct `region` under host: resources: in the inventory',
+  })
 }
 
 type Ec2Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Command<
@@ -108,8 +104,7 @@ async function sendTelling<Output>(
   const began = performance.now()
   let attempts = 0
   let timer: NodeJS.Timeout | undefined
-  const tell = (): void =>
-    call.renew(`EC2 asks for patience (too many requests, ${attempts} so far)`)
+  const tell = (): void => call.renew(`EC2 is throttling requests (${attempts} rejected so far)`)
   const watch =
     (next: (args: unknown) => Promise<unknown>) =>
     async (args: unknown): Promise<unknown> => {

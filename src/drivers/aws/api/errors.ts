@@ -102,16 +102,16 @@ function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | 
   if (/requires multi-factor authentication/.test(words)) {
     return new UserError(
       'credentials',
-      'the AWS profile needs the code of an MFA device, and there is no terminal to ask for it',
+      'the AWS profile needs an MFA code, and there is no terminal to ask for it',
       {
-        hint: `run it on a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
+        hint: `run the command on a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
         cause: error,
       },
     )
   }
   if (!/MultiFactorAuthentication failed/.test(words)) return undefined
   return new UserError('credentials', 'AWS does not accept the code of the MFA device', {
-    hint: 'a code is good for a single use: wait for the next one, and run it again',
+    hint: 'each code works only once: wait for the next code, then run the command again',
     cause: error,
   })
 }
@@ -129,7 +129,7 @@ export function explain(error: unknown, concern: Concern): unknown {
   if (isOfClock(error, skew)) {
     return new UserError(
       'failed',
-      `the clock of this computer ${describeSkew(skew)}, so that AWS refuses its requests: ${told}`,
+      `the clock of this computer ${describeSkew(skew)}, so AWS rejects its requests: ${told}`,
       {
         hint: setClock,
         cause: error,

@@ -26,14 +26,14 @@ const signIn = ({ profile }: Concern): string =>
     : `sign in: aws sso login --profile ${shellQuote(profile)}, or aws configure --profile ${shellQuote(profile)}`
 const inRegion = ({ region }: Concern): string => (region === undefined ? '' : ` in ${region}`)
 const quota = (): string =>
-  'ask for more at Service Quotas in the AWS console, or remove what is not needed'
+  'request an increase under Service Quotas in the AWS console, or remove unused resources'
 
 /** EC2 asks for patience. */
 export const busy: Failure = {
   codes: ['RequestLimitExceeded', 'Throttling', 'ThrottlingException', 'EC2ThrottledException'],
   kind: 'failed',
-  what: (concern) => `EC2 is asked too much by this account${inRegion(concern)}`,
-  next: () => 'run it again in a few minutes',
+  what: (concern) => `EC2 is throttling the requests of this account${inRegion(concern)}`,
+  next: () => 'run the command again in a few minutes',
 }
 
 /** What EC2 cannot be blamed more exactly for. */
@@ -46,8 +46,8 @@ export const trouble: Failure = {
     'ServerInternal',
   ],
   kind: 'failed',
-  what: (concern) => `EC2 has trouble of its own${inRegion(concern)}`,
-  next: () => 'run it again in a few minutes',
+  what: (concern) => `EC2 has an internal error${inRegion(concern)}`,
+  next: () => 'run the command again in a few minutes',
 }
 
 /** EC2's errors that a person can do something about (EC2 API reference, "Error codes"). */
@@ -93,7 +93,7 @@ export const failures: readonly Failure[] = [
       'Client.UnauthorizedOperation',
     ],
     kind: 'credentials',
-    what: () => 'AWS does not allow it with these credentials',
+    what: () => 'AWS does not allow this operation with these credentials',
     next: () => 'docs/drivers/aws.md has the policy that fleet needs',
   },
   {
@@ -128,25 +128,27 @@ export const failures: readonly Failure[] = [
       'UnfulfillableCapacity',
     ],
     kind: 'failed',
-    what: (concern) => `AWS has no room for such an instance${inRegion(concern)} now`,
-    next: () => 'another --type, --zone or --region may have; or run it again later',
+    what: (concern) =>
+      `AWS has no capacity for this instance type${inRegion(concern)} at the moment`,
+    next: () => 'try another --type, --zone or --region, or run the command again later',
   },
   {
     codes: ['InvalidInstanceType', 'Unsupported'],
     kind: 'usage',
-    what: (concern) => `EC2 has no such instance${inRegion(concern)}`,
+    what: (concern) => `EC2 does not offer this instance type${inRegion(concern)}`,
     next: () => 'try another --type or --zone',
   },
   {
     codes: ['UnsupportedOperation', 'OperationNotPermitted'],
     kind: 'failed',
-    what: () => 'EC2 cannot do that with this instance',
+    what: () => 'EC2 does not support this operation for the instance',
   },
   {
     codes: ['InvalidAMIID.NotFound', 'InvalidAMIID.Malformed', 'InvalidAMIID.Unavailable'],
     kind: 'usage',
     what: (concern) => `there is no such image${inRegion(concern)}`,
-    next: () => 'images differ by region: look the ami-… up there, or use --image debian-13',
+    next: () =>
+      'image IDs differ by region: look up the ID in this region, or use --image debian-13',
   },
   {
     codes: ['InvalidSubnetID.NotFound', 'InvalidSubnet', 'InvalidSubnetId.Malformed'],
@@ -163,7 +165,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     what: (concern) => `there is no such VPC${inRegion(concern)}`,
-    next: () => 'name one with --vpc or --subnet',
+    next: () => 'choose one with --vpc or --subnet',
   },
   {
     codes: [
@@ -180,13 +182,13 @@ export const failures: readonly Failure[] = [
     codes: ['InvalidKeyPair.NotFound'],
     kind: 'usage',
     what: (concern) => `there is no such key pair${inRegion(concern)}`,
-    next: () => 'leave --key-pair out, and fleet makes one',
+    next: () => 'omit --key-pair to have fleet create one',
   },
   {
     codes: ['InsufficientFreeAddressesInSubnet'],
     kind: 'failed',
-    what: () => 'the subnet has no free address left',
-    next: () => 'name another one with --subnet',
+    what: () => 'the subnet has no free addresses',
+    next: () => 'choose another one with --subnet',
   },
   {
     codes: [
@@ -208,24 +210,24 @@ export const failures: readonly Failure[] = [
     what: (concern) =>
       `the address of EC2${inRegion(concern)} was not found: this computer is offline, or there is no such region`,
     next: () =>
-      'check the network; aws ec2 describe-regions lists the regions; a proxy is taken from HTTPS_PROXY',
+      'check the network; aws ec2 describe-regions lists the regions; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],
     kind: 'unreachable',
     what: (concern) => `EC2 cannot be reached${inRegion(concern)}: this computer is offline`,
-    next: () => 'check the network and the name server; a proxy is taken from HTTPS_PROXY',
+    next: () => 'check the network and the name server; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: [proxyRefused],
     kind: 'unreachable',
     what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
-    next: () => 'check HTTPS_PROXY and NO_PROXY, and whether the proxy allows that',
+    next: () => 'check HTTPS_PROXY and NO_PROXY, and that the proxy allows the connection',
   },
   {
     codes: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EPIPE', 'ETIMEDOUT', 'TimeoutError'],
     kind: 'unreachable',
     what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
-    next: () => 'check the network; a proxy is taken from HTTPS_PROXY',
+    next: () => 'check the network; if you use a proxy, set HTTPS_PROXY',
   },
 ]

@@ -16,13 +16,13 @@ export async function recallHost(
   const [instance] = await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
     throw new UserError('usage', `there is no instance ${id} in ${region}`, {
-      hint: 'check its id, and say --region and --profile where it is elsewhere',
+      hint: 'check the ID, and use --region and --profile if it is elsewhere',
     })
   }
   const address = addressOf(instance, access)
   if (address === undefined) {
     throw new UserError('usage', `${id} has no ${access} address (it is ${instance.state})`, {
-      hint: privateOnly ? 'start it first' : 'start it first, or say --private-only',
+      hint: privateOnly ? 'start it first' : 'start it first, or use --private-only',
     })
   }
   const resources = { region, access, ...(profile !== undefined && { profile }) }

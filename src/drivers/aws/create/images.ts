@@ -33,7 +33,7 @@ export async function findType(ec2: Ec2, type: string): Promise<InstanceType> {
   })
   if (found === undefined) {
     throw new UserError('usage', `there is no instance type ${type} in ${ec2.region}`, {
-      hint: 'name another with --type, such as t3.small or t4g.small',
+      hint: 'choose another with --type, such as t3.small or t4g.small',
     })
   }
   const able: readonly string[] = found.ProcessorInfo?.SupportedArchitectures ?? []
@@ -86,7 +86,7 @@ export async function findImage(
   const { ImageId: id, RootDeviceName: rootDevice } = found ?? {}
   if (found === undefined || id === undefined || rootDevice === undefined) {
     throw new UserError('usage', `there is no image ${wanted.image} for ${arch} in ${ec2.region}`, {
-      hint: 'name one of that region with --image ami-…',
+      hint: 'choose an image of that region with --image ami-…',
     })
   }
   const refuse = (why: string, hint: string) => {
@@ -95,16 +95,17 @@ export async function findImage(
   if (found.Architecture !== arch) {
     const { Architecture: its = 'unknown' } = found
     refuse(
-      `is for ${its}, and ${wanted.type} is ${arch}`,
-      `take an image for ${arch}, or a --type for ${its} (t3.small: x86_64; t4g.small: arm64)`,
+      `is for ${its}, but ${wanted.type} is ${arch}`,
+      `use an image for ${arch}, or a --type for ${its} (t3.small: x86_64; t4g.small: arm64)`,
     )
   }
-  if (found.Platform?.toLowerCase() === 'windows') refuse('is Windows', 'take one with Linux')
-  if (found.RootDeviceType !== 'ebs') refuse('has no EBS root disk', 'take one that has')
+  if (found.Platform?.toLowerCase() === 'windows') refuse('is Windows', 'use an image with Linux')
+  if (found.RootDeviceType !== 'ebs')
+    refuse('has no EBS root disk', 'use an image with an EBS root disk')
   if (found.State !== undefined && found.State !== 'available') {
-    refuse(`is ${found.State}`, 'take another one')
+    refuse(`is ${found.State}`, 'use another image')
   }
   const size = sizeOf(found)
-  if (size > wanted.disk) refuse(`needs a disk of ${size} GiB`, `--disk ${size}`)
+  if (size > wanted.disk) refuse(`needs a disk of ${size} GiB`, `use --disk ${size}`)
   return { id, name: found.Name ?? id, rootDevice }
 }

@@ -165,14 +165,14 @@ export async function waitForState(
 ): Promise<Instance> {
   return waitUntil(ec2.call, `instance ${wanted}`, async () => {
     const [instance] = await findInstances(ec2, byId(id))
-    if (instance === undefined) return { still: `${id} is not known everywhere yet` }
+    if (instance === undefined) return { still: `${id} is not visible yet` }
     if (instance.state === wanted) {
       return isComplete(instance) ? { done: instance } : { still: `${id} has no address yet` }
     }
     if (!isAlive(instance)) {
       const why = instance.reason === undefined ? '' : `: ${instance.reason}`
       throw new UserError('failed', `instance ${id} is ${instance.state}${why}`, {
-        hint: 'run it again: it is made anew',
+        hint: 'run the command again to create a new instance',
       })
     }
     return { still: `${id} is ${instance.state}` }

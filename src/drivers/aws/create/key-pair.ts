@@ -42,9 +42,13 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
   const unseen = isFailure('InvalidKeyPair.NotFound') // its name is taken, so it is there, if not everywhere yet
   const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
   if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
-    throw new UserError('failed', `a key pair is called ${wanted.name}, and is not fleet's`, {
-      hint: `remove it: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
-    })
+    throw new UserError(
+      'failed',
+      `key pair ${wanted.name} already exists and was not created by fleet`,
+      {
+        hint: `remove it: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
+      },
+    )
   }
   if (isSameKey(found?.PublicKey ?? '', wanted.publicKey)) return
   await ec2.send(new DeleteKeyPairCommand({ KeyName: wanted.name }))

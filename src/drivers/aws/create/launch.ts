@@ -157,7 +157,7 @@ const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> 
     const filter = { Name: 'client-token', Values: [tokenOf(order, attempt)] }
     const [earlier] = await findInstances(ec2, filter)
     return earlier === undefined
-      ? { still: 'one was launched by an earlier attempt, and is not known everywhere yet' }
+      ? { still: 'the instance of an earlier attempt is not visible yet' }
       : { done: earlier.id }
   })
 

@@ -44,7 +44,7 @@ async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<read
     const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ SubnetIds: [subnet] }))
     if (vpc !== undefined && Subnets.some(({ VpcId }) => VpcId !== vpc)) {
       throw new UserError('usage', `subnet ${subnet} is not in ${vpc}`, {
-        hint: 'leave --vpc out: the subnet says which it is',
+        hint: 'omit --vpc: the subnet determines the VPC',
       })
     }
     return Subnets
@@ -54,10 +54,10 @@ async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<read
   if (Subnets.length > 0) return Subnets
   throw vpc === undefined
     ? new UserError('usage', `there is no default VPC with subnets in ${ec2.region}`, {
-        hint: 'name a VPC or subnet of yours with --vpc or --subnet, or make one: aws ec2 create-default-vpc',
+        hint: 'choose a VPC or subnet with --vpc or --subnet, or create a default VPC: aws ec2 create-default-vpc',
       })
     : new UserError('usage', `there is no VPC ${vpc} with subnets in ${ec2.region}`, {
-        hint: 'aws ec2 describe-subnets lists what there is',
+        hint: 'aws ec2 describe-subnets lists the subnets',
       })
 }
 
@@ -102,13 +102,16 @@ export async function findPlaces(ec2: Ec2, wanted: WantedPlace): Promise<readonl
   const offered = inZone.filter(({ AvailabilityZone = '' }) => zones.has(AvailabilityZone))
   if (offered.length === 0) {
     throw new UserError('usage', `there is no ${wanted.type} in ${zonesOf(inZone)}`, {
-      hint: zones.size > 0 ? `there is in ${[...zones].sort().join(', ')}` : 'take another --type',
+      hint:
+        zones.size > 0
+          ? `it is available in ${[...zones].sort().join(', ')}`
+          : 'use another --type',
     })
   }
   const roomy = offered.filter(({ AvailableIpAddressCount }) => AvailableIpAddressCount !== 0)
   if (roomy.length === 0) {
-    throw new UserError('failed', 'no address is left in any subnet that would do', {
-      hint: 'name another with --subnet',
+    throw new UserError('failed', 'no suitable subnet has a free address', {
+      hint: 'choose another with --subnet',
     })
   }
   return (wanted.privateOnly ? roomy : roomy.toSorted(order)).flatMap(

@@ -55,9 +55,13 @@ function placesInOneVpc(places: readonly Place[], recorded: string | undefined):
   const vpc = recorded ?? places[0]?.vpc
   const within = places.filter((place) => place.vpc === vpc)
   if (within.length > 0) return within
-  throw new UserError('usage', `it was begun in ${vpc}, and is now wanted elsewhere`, {
-    hint: `say --vpc ${vpc}, or remove what was begun first: fleet rm`,
-  })
+  throw new UserError(
+    'usage',
+    `the creation was started in ${vpc}, but the options now name another VPC`,
+    {
+      hint: `use --vpc ${vpc}, or undo the creation first: fleet rm`,
+    },
+  )
 }
 
 /** The security groups that a person brings. */
@@ -96,7 +100,7 @@ export interface Decision {
 function checkCredits({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceType): void {
   if (cpuCredits === undefined || hasCredits) return
   throw new UserError('usage', `${type} has no CPU credits`, {
-    hint: 'leave --cpu-credits out, or take a T type: --type t3.small',
+    hint: 'omit --cpu-credits, or use a T type: --type t3.small',
   })
 }
 
@@ -105,7 +109,7 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
   const credits = cpuCredits ?? (type.startsWith('t2.') ? 'standard' : 'unlimited')
   if (!hasCredits || credits === 'standard') return []
   return [
-    `${type} has unlimited CPU credits: AWS charges for load that stays above its baseline; --cpu-credits standard slows it down instead`,
+    `${type} has unlimited CPU credits: AWS charges for sustained load above its baseline; --cpu-credits standard throttles the host instead`,
   ]
 }
 

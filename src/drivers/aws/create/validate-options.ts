@@ -8,25 +8,25 @@ const conflicts: readonly (readonly [
 ])[] = [
   [
     ({ privateOnly, elasticIp }) => privateOnly && elasticIp,
-    'a host with --private-only has no place for an --elastic-ip',
-    'leave one of them out',
+    '--private-only and --elastic-ip cannot be combined',
+    'omit one of them',
   ],
   [
     ({ securityGroups, ports, sshCidr }) =>
       securityGroups !== undefined && (ports !== undefined || sshCidr !== undefined),
-    'fleet does not change --security-groups of yours, so --ports and --ssh-cidr have no effect with them',
-    'open the ports in your groups, or leave --security-groups out',
+    '--ports and --ssh-cidr cannot be combined with --security-groups: fleet does not change your security groups',
+    'open the ports in your groups, or omit --security-groups',
   ],
   [
     ({ spot, terminationProtection }) => spot !== 'never' && terminationProtection,
-    'EC2 has no --termination-protection for spot instances',
-    'leave it out, or say --spot never',
+    '--termination-protection and --spot cannot be combined: EC2 does not support it for spot instances',
+    'omit --termination-protection, or use --spot never',
   ],
   [
     ({ privateOnly, securityGroups, sshCidr }) =>
       privateOnly && securityGroups === undefined && sshCidr === undefined,
-    'nobody can tell from which address you reach a host with --private-only',
-    'say it: --ssh-cidr 10.0.0.0/8, for example',
+    '--private-only needs --ssh-cidr: your address in the private network cannot be detected',
+    'for example: --ssh-cidr 10.0.0.0/8',
   ],
 ]
 

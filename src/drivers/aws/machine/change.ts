@@ -128,7 +128,7 @@ async function changeCredits({ ec2, instance, options: { cpuCredits } }: Site): 
   if (failed === undefined) return { credits: cpuCredits }
   const { Code = '', Message = 'refused' } = failed.Error ?? {}
   throw new UserError('failed', `CPU credits of ${instance.id}: ${Message} (${Code})`, {
-    hint: 'only T types have CPU credits: take cpuCredits out of the entry',
+    hint: 'only T types have CPU credits: remove cpuCredits from the entry',
   })
 }
 

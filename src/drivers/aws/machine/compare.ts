@@ -82,7 +82,7 @@ async function compareType(
   const difference = { option: 'type', from, to: type }
   if (before !== after) return [{ ...difference, how: 'replace', why: `${type} is ${after}` }]
   return resources['market'] === 'spot'
-    ? [{ ...difference, how: 'replace', why: 'a spot instance is never stopped' }]
+    ? [{ ...difference, how: 'replace', why: 'a spot instance cannot be stopped' }]
     : [{ ...difference, how: 'stop' }]
 }
 

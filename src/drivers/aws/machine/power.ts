@@ -49,11 +49,11 @@ async function bring(
 }
 
 const turnedBack = (id: string, state: string): UserError =>
-  new UserError('failed', `instance ${id} is ${state} again: somebody else switched it meanwhile`)
+  new UserError('failed', `instance ${id} is ${state} again: it was switched by someone else`)
 
 const gone = (id: string, instance: Instance | undefined): UserError =>
   new UserError('failed', `instance ${id} is ${instance?.state ?? 'gone'}: it cannot run again`, {
-    hint: 'take the machine out with fleet rm, and create it anew',
+    hint: 'remove the machine with fleet rm, then create it again',
   })
 
 /** Starts an instance that is stopped, and waits until it runs. */

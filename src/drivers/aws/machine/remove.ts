@@ -107,8 +107,8 @@ async function terminate(ec2: Ec2, { id }: Instance, resources: DriverState): Pr
     if (isFailure('InvalidInstanceID.NotFound')(error)) return
     if (!isFailure('OperationNotPermitted')(error)) throw error
     if (resources['protection'] !== 'fleet') {
-      throw new UserError('failed', 'it has termination protection that fleet did not set', {
-        hint: `lift it: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
+      throw new UserError('failed', 'it has termination protection, which fleet did not set', {
+        hint: `turn it off: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
         cause: error,
       })
     }
@@ -188,7 +188,7 @@ function tellForeign(foreign: Parts, region: string): void {
   if (what.length === 0) return
   throw new UserError(
     'failed',
-    `left in ${region}, without the tags of this machine: ${what.join(', ')}`,
+    `not deleted in ${region}, because the tags of this machine are missing: ${what.join(', ')}`,
     { hint: foreignHint },
   )
 }
@@ -235,5 +235,8 @@ function tellLeft(leftovers: readonly Leftover[], region: string): unknown {
   const [first] = leftovers
   const { kind = 'failed', hint } = first?.why instanceof UserError ? first.why : {}
   const told = leftovers.map(({ what, why }) => `${what}: ${messageOf(why)}`)
-  return new UserError(kind, `left in ${region}: ${told.join('; ')}`, { hint, cause: first?.why })
+  return new UserError(kind, `could not delete everything in ${region}: ${told.join('; ')}`, {
+    hint,
+    cause: first?.why,
+  })
 }

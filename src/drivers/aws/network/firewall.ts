@@ -144,7 +144,7 @@ export async function moveOpenings(
     const [first] = [...missing, ...left]
     if (first === undefined) return { done: undefined }
     const { from, cidr } = first
-    return { still: `${id} does not show the change of port ${from} for ${cidr} yet` }
+    return { still: `the change of port ${from} for ${cidr} is not visible in ${id} yet` }
   })
 }
 
@@ -202,7 +202,7 @@ async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup
       if (group !== undefined) return group
       throw new UserError(
         'failed',
-        `a security group is called ${wanted.name}, and is not fleet's`,
+        `security group ${wanted.name} already exists and was not created by fleet`,
         {
           hint: `remove it: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
         },
@@ -220,9 +220,9 @@ export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string)
     if (VpcId === vpc) continue
     throw new UserError(
       'usage',
-      `security group ${GroupId} is in ${VpcId}, and the host would be in ${vpc}`,
+      `security group ${GroupId} is in ${VpcId}, but the host would be in ${vpc}`,
       {
-        hint: `name a subnet of ${VpcId} with --subnet, or another group`,
+        hint: `choose a subnet of ${VpcId} with --subnet, or another group`,
       },
     )
   }

@@ -38,10 +38,10 @@ export async function decideOpenings(
   call: Call,
 ): Promise<{ readonly ingressRules: IngressRules | undefined; readonly notes: readonly string[] }> {
   if (options.securityGroups !== undefined) {
-    return { ingressRules: undefined, notes: ['what is open is what your security groups say'] }
+    return { ingressRules: undefined, notes: ['your own security groups control access'] }
   }
   const ports = options.ports === undefined ? [] : (parsePorts(options.ports) ?? [])
-  const open = options.ports === undefined ? [] : [`everybody may reach port ${options.ports}`]
+  const open = options.ports === undefined ? [] : [`ports open to everyone: ${options.ports}`]
   if (options.sshCidr !== undefined) {
     const sshCidrs = parseCidrs(options.sshCidr) ?? []
     return {
@@ -54,7 +54,7 @@ export async function decideOpenings(
     ingressRules: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },
     notes: [
       ...found.map(
-        ({ address, source }) => `SSH is open to ${address} alone, where ${source} sees you`,
+        ({ address, source }) => `SSH is open to ${address}, your address according to ${source}`,
       ),
       ...open,
     ],

@@ -52,9 +52,9 @@ export async function placesWithInternet(
       : `subnet ${subnet} has no`
   throw new UserError(
     'usage',
-    `${where}${subnet === undefined ? ' a' : ''} route to an internet gateway, so that nothing reaches the public address of a host there`,
+    `${where}${subnet === undefined ? ' a' : ''} route to an internet gateway, so a host there cannot be reached at its public address`,
     {
-      hint: 'name another with --subnet, or give the host no public address: --private-only, and reach it over a VPN or "via" another machine',
+      hint: 'choose another subnet with --subnet, or use --private-only and connect over a VPN or a jump host (via)',
     },
   )
 }

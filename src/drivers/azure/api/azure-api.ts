@@ -146,7 +146,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
     }
     if (seconds < shortWait || now === undefined) return response
     now.isWaiting = true
-    now.call.progress('wait for Azure', `it takes no more requests for ${seconds} s`)
+    now.call.progress('wait for Azure', `it is throttling requests for ${seconds} s`)
     return response
   },
 })

@@ -12,17 +12,17 @@ const otherSize = 'choose another --size, --zone or --location: fleet create NAM
 const noCapacity: Failure = {
   kind: 'failed',
   text: 'Azure has no capacity for this size there at the moment',
-  hint: `repeat the command later, or ${otherSize}`,
+  hint: `run the command again later, or ${otherSize}`,
 }
 const overQuota: Failure = {
   kind: 'usage',
   text: 'the quota of the subscription is exceeded',
-  hint: 'ask for more in the portal (Quotas), or use another --size or --location',
+  hint: 'request an increase in the portal (Quotas), or use another --size or --location',
 }
 const notAllowed: Failure = {
   kind: 'credentials',
-  text: 'the login is not allowed to do this',
-  hint: 'assign it the role of docs/drivers/azure.md there; a new assignment takes some minutes',
+  text: 'the login does not have the required permissions',
+  hint: 'assign it the role in docs/drivers/azure.md; a new assignment takes effect after some minutes',
 }
 const loginAgain: Failure = {
   kind: 'credentials',
@@ -36,25 +36,25 @@ const noLogin: Failure = {
 }
 const badImage: Failure = {
   kind: 'usage',
-  text: 'there is no such image there',
-  hint: 'name one by --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an id',
+  text: 'the image does not exist there',
+  hint: 'choose one with --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an ID',
 }
 const inUse: Failure = {
   kind: 'failed',
-  text: 'something else uses what fleet made, so it cannot be removed',
-  hint: 'detach it, then repeat the command',
+  text: 'a resource that fleet created is in use and cannot be deleted',
+  hint: 'detach it, then run the command again',
 }
 const unreachable: Failure = {
   kind: 'unreachable',
   text: 'Azure cannot be reached',
-  hint: 'check the network; HTTPS_PROXY is honoured',
+  hint: 'check the network; if you use a proxy, set HTTPS_PROXY',
 }
 
 /** By Azure's code for the refusal; those of Microsoft.Compute, Microsoft.Network and Resource Manager. */
 const failures: Readonly<Record<string, Failure>> = {
   SkuNotAvailable: {
     kind: 'usage',
-    text: 'the size is not available to the subscription there',
+    text: 'the size is not available to the subscription in this location',
     hint: otherSize,
   },
   AllocationFailed: noCapacity,
@@ -66,13 +66,13 @@ const failures: Readonly<Record<string, Failure>> = {
   ResourceCountExceedsLimitDueToTemplate: overQuota,
   RequestDisallowedByPolicy: {
     kind: 'usage',
-    text: 'a policy of the subscription forbids it',
-    hint: 'choose what the policy allows (--location, --size, --tags …), or ask who owns it for an exemption',
+    text: 'a policy of the subscription denies it',
+    hint: 'choose what the policy allows (--location, --size, --tags …), or ask its owner for an exemption',
   },
   MissingSubscriptionRegistration: {
     kind: 'usage',
     text: 'the subscription is not registered for this kind of resource',
-    hint: 'consent by --register-providers, or run: az provider register --namespace Microsoft.Compute',
+    hint: 'use --register-providers, or run: az provider register --namespace Microsoft.Compute',
   },
   AuthorizationFailed: notAllowed,
   LinkedAuthorizationFailed: notAllowed,
@@ -82,12 +82,12 @@ const failures: Readonly<Record<string, Failure>> = {
   AuthenticationFailed: loginAgain,
   SubscriptionNotFound: {
     kind: 'usage',
-    text: 'the login sees no such subscription',
+    text: 'the login has no access to this subscription',
     hint: 'check --subscription, or log in to its tenant: --tenant',
   },
   ReadOnlyDisabledSubscription: {
     kind: 'usage',
-    text: 'the subscription is disabled and can only be read',
+    text: 'the subscription is disabled and read-only',
     hint: 'enable it in the portal',
   },
   ResourceGroupNotFound: {
@@ -97,8 +97,8 @@ const failures: Readonly<Record<string, Failure>> = {
   },
   ScopeLocked: {
     kind: 'failed',
-    text: 'a lock forbids it',
-    hint: 'remove the lock in the portal, then repeat the command',
+    text: 'a resource lock prevents it',
+    hint: 'remove the lock in the portal, then run the command again',
   },
   PlatformImageNotFound: badImage,
   ImageNotFound: badImage,
@@ -129,8 +129,8 @@ const failures: Readonly<Record<string, Failure>> = {
   CannotDeleteDiskInUse: inUse,
   TooManyRequests: {
     kind: 'failed',
-    text: 'Azure takes no more requests for the moment',
-    hint: 'repeat the command in a few minutes',
+    text: 'Azure is throttling requests',
+    hint: 'run the command again in a few minutes',
   },
   CredentialUnavailableError: noLogin,
   AggregateAuthenticationError: noLogin,
@@ -215,7 +215,7 @@ export function explainFailure(error: unknown, signal: AbortSignal): unknown {
   const right = rightMissingIn(words)
   if (failure === notAllowed && right !== undefined) {
     const ownGroup = right.includes('resourceGroups/write')
-    const hint = `${ownGroup ? 'name a resource group of yours with --resource-group, or ' : ''}${failure.hint}`
+    const hint = `${ownGroup ? 'use your own resource group with --resource-group, or ' : ''}${failure.hint}`
     return new UserError(failure.kind, right, { hint })
   }
   if (failure !== undefined) {

@@ -45,7 +45,7 @@ export function chooseCredential(
     throw new UserError('usage', `FLEET_AZURE_LOGIN=${how}: expected default or device-code`)
   }
   const userPromptCallback = ({ message }: { message: string }) =>
-    call.progress('waiting for the login', message)
+    call.progress('wait for login', message)
   return telling(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
@@ -73,7 +73,7 @@ async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
 export async function findSubscription(env: Environment, signal: AbortSignal): Promise<string> {
   const found = env['AZURE_SUBSCRIPTION_ID'] || (await defaultOfAz(signal))
   if (found !== undefined) return found
-  throw new UserError('usage', 'no Azure subscription is chosen', {
-    hint: 'give --subscription, set AZURE_SUBSCRIPTION_ID, or log in: az login',
+  throw new UserError('usage', 'no Azure subscription is configured', {
+    hint: 'use --subscription, set AZURE_SUBSCRIPTION_ID, or log in: az login',
   })
 }

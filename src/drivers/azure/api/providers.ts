@@ -15,11 +15,11 @@ const needed = ['Microsoft.Compute', 'Microsoft.Network'] as const
 
 async function register(api: AzureApi, namespace: string, call: Call): Promise<Provider> {
   const options = { abortSignal: call.signal }
-  const step = `registering ${namespace} in the subscription`
+  const step = `register ${namespace} in the subscription`
   call.progress(step)
   let provider: Provider = await api.resources.providers.register(namespace, options)
   while (provider.registrationState !== 'Registered') {
-    call.progress(step, `${provider.registrationState}; this takes minutes`)
+    call.progress(step, `${provider.registrationState}; this takes some minutes`)
     await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
     provider = await api.resources.providers.get(namespace, options)
   }
@@ -40,7 +40,7 @@ async function requireProvider(
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
   throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
-    hint: `consent by --register-providers, or run: az provider register --namespace ${namespace}`,
+    hint: `use --register-providers, or run: az provider register --namespace ${namespace}`,
   })
 }
 

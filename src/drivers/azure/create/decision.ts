@@ -152,13 +152,13 @@ export function describeDecision({
     `size ${size.name}: ${size.cores ?? '?'} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
     `image ${image.name}`,
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${place.account.subscription}`,
-    `resource group ${place.group}${place.ownGroup ? ', made for it' : ', yours'}`,
-    `SSH from ${from}${open.length > 0 ? `; open to everybody: ${open.join(', ')}` : ''}`,
+    `resource group ${place.group}${place.ownGroup ? ', new' : ', existing'}`,
+    `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
     ...noteOnHostBits(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
       ? [
-          `not checked, since the login may not read it on the subscription: ${unchecked.join(', ')}`,
+          `not checked, because the login cannot read it in the subscription: ${unchecked.join(', ')}`,
         ]
       : []),
   ]

@@ -27,8 +27,8 @@ function parseId(id: string): ParsedId {
     return { subscription: subscription || undefined, group, name }
   }
   throw usageError(
-    `${id} is no id of a virtual machine in Azure`,
-    'say GROUP/NAME, or all of it: az vm show --resource-group GROUP --name NAME --query id',
+    `${id} is not the ID of a virtual machine in Azure`,
+    'use GROUP/NAME, or the full ID: az vm show --resource-group GROUP --name NAME --query id',
   )
 }
 
@@ -62,7 +62,7 @@ async function findAddressPart(
   if (id !== undefined) return locate(id)
   throw usageError(
     `${machine.name} has no public address`,
-    `say --private-only where ${configuration?.privateIPAddress ?? 'its private one'} can be reached from here`,
+    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from here`,
   )
 }
 
@@ -82,11 +82,11 @@ export async function recallHost(
   if (machine === undefined) {
     throw usageError(
       `there is no virtual machine ${name} in the resource group ${group}`,
-      'check its id, and say --subscription and --tenant where it is elsewhere',
+      'check the ID, and use --subscription and --tenant if it is elsewhere',
     )
   }
   if (machine.storageProfile?.osDisk?.osType === 'Windows') {
-    throw usageError(`${name} runs Windows`, 'fleet takes in hosts with Linux')
+    throw usageError(`${name} runs Windows`, 'fleet adopts only hosts with Linux')
   }
   const addressedBy = await findAddressPart(api, machine, isPrivate, call)
   const names = namesOf(machine.name ?? name)

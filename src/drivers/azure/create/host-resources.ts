@@ -65,13 +65,9 @@ const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
 function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
   for (const [key, value] of Object.entries(parts)) {
     if (value === undefined || pathPart.test(value)) continue
-    throw new UserError(
-      'inventory',
-      `the record has a ${key} that Azure cannot have: ${JSON.stringify(value)}`,
-      {
-        hint: 'correct `resources` under host: in the inventory',
-      },
-    )
+    throw new UserError('inventory', `invalid ${key} in the record: ${JSON.stringify(value)}`, {
+      hint: 'correct `resources` under host: in the inventory',
+    })
   }
 }
 
@@ -89,9 +85,13 @@ function checkNames({
   const isOwnGroup = !ownGroup || (token !== undefined && group === ownGroupName(name))
   if (isOwnName && isOwnGroup) return
   const what = isOwnName ? `the resource group ${group}` : `the name ${name}`
-  throw new UserError('inventory', `the record has ${what}, which is not what fleet made for it`, {
-    hint: foreignHint,
-  })
+  throw new UserError(
+    'inventory',
+    `the record has ${what}, which fleet did not create for this machine`,
+    {
+      hint: foreignHint,
+    },
+  )
 }
 
 /** The place that a record keeps; nothing where no attempt came as far as choosing one. */
@@ -122,7 +122,11 @@ export function readPlace({ token, resources = {} }: HostRecord): Place | undefi
 export function requirePlace(host: HostRecord): Place {
   const place = readPlace(host)
   if (place !== undefined) return place
-  throw new UserError('inventory', 'the record does not say where in Azure the host is', {
-    hint: 'remove the machine and create it again',
-  })
+  throw new UserError(
+    'inventory',
+    'the record has no Azure subscription, resource group and name',
+    {
+      hint: 'remove the machine and create it again',
+    },
+  )
 }

@@ -140,7 +140,7 @@ export async function findImage(
   const [, subscription] = image.split('/').filter((part) => part !== '')
   if (!idParts.test(image) || subscription?.toLowerCase() !== api.account.subscription) {
     throw usageError(
-      `${image} is no image of this subscription`,
+      `${image} is not an image of this subscription`,
       'expected /subscriptions/…/images/NAME or …/galleries/GALLERY/images/NAME[/versions/VERSION]',
     )
   }

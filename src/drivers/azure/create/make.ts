@@ -15,7 +15,7 @@ async function makeGroup(
   call: Call,
 ): Promise<void> {
   if (!place.ownGroup) return
-  const step = 'create the resource group'
+  const step = 'create resource group'
   call.progress(step, place.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
@@ -42,7 +42,7 @@ async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): 
     return await make()
   } catch (error) {
     if (!elsewhere.has(codeOfRefusal(error) ?? '')) throw error
-    call.progress('remove what was begun in another location')
+    call.progress('delete resources in the previous location')
     await removePlace(api, decision.place, decision.token, call)
     return make()
   }

@@ -64,7 +64,8 @@ export async function findSubnet(
   call: Call,
 ): Promise<FoundSubnet> {
   const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
-  if (of === '') throw usageError(`--subnet ${wanted} names no resource group`, 'GROUP/VNET/SUBNET')
+  if (of === '')
+    throw usageError(`--subnet ${wanted} does not name a resource group`, 'GROUP/VNET/SUBNET')
   const options = { abortSignal: call.signal }
   const ask = () => api.network.virtualNetworks.get(of, network, options)
   const found = await ignoreNotFound(api.once(`network ${of}/${network}`, ask, placeAge))
@@ -103,15 +104,13 @@ export async function noteOnSubnet(
   const ask = () => api.network.networkSecurityGroups.get(group, name, { abortSignal: call.signal })
   const found = await orForbidden(ignoreNotFound(api.once(`rules ${group}/${name}`, ask, placeAge)))
   if (found === undefined) {
-    return [
-      `the security group ${name} of the subnet cannot be read: it has to let SSH through, too`,
-    ]
+    return [`the security group ${name} of the subnet cannot be read: it must allow SSH, too`]
   }
   const shut = sources.filter(
     (source) => !isPrivate(source) && !letsSshThrough(found.securityRules ?? [], source),
   )
   if (shut.length === 0) return []
   return [
-    `the security group ${name} of the subnet does not let SSH through from ${shut.join(', ')}: add a rule, or choose another --subnet`,
+    `the security group ${name} of the subnet does not allow SSH from ${shut.join(', ')}: add a rule, or choose another --subnet`,
   ]
 }

@@ -31,18 +31,18 @@ function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions):
   const { cloud, subscription, resourceGroup } = options
   const begun = {
     ...{ cloud: account.cloud, subscription: account.subscription },
-    'resource group': ownGroup ? 'of its own' : group,
+    'resource group': ownGroup ? '(new)' : group,
   }
   const wanted: Record<string, string | undefined> = {
     ...{ cloud, subscription },
-    'resource group': resourceGroup ?? 'of its own',
+    'resource group': resourceGroup ?? '(new)',
   }
   for (const [what, value] of Object.entries(begun)) {
     const other = wanted[what]
     if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
     throw usageError(
-      `the creation was begun in the ${what} ${value}, and cannot go on in ${other}`,
-      'remove what was begun with fleet rm, then create the machine again',
+      `the creation was started in the ${what} ${value} and cannot continue in ${other}`,
+      'undo the creation with fleet rm, then create the machine again',
     )
   }
 }
@@ -69,14 +69,14 @@ async function choosePlace(
 function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
   if (privateOnly && subnet === undefined) {
     throw usageError(
-      'nothing could reach a private host in a network of its own',
-      'name yours by --subnet',
+      '--private-only needs --subnet: a private host in a new network cannot be reached',
+      'choose your own subnet with --subnet',
     )
   }
   if (privateOnly && dnsLabel !== undefined) {
     throw usageError(
-      'a DNS label needs a public address',
-      'leave --dns-label or --private-only out',
+      '--dns-label and --private-only cannot be combined: a DNS label needs a public address',
+      'omit one of them',
     )
   }
 }
@@ -96,7 +96,9 @@ const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] 
     (key) => spelled(wish.resources, key) !== spelled(wanted, key),
   )
   if (others.length === 0) return []
-  return ['it was begun with other options; fleet plan shows the difference once it is ready']
+  return [
+    'the creation was started with other options; fleet plan shows the difference when the machine is ready',
+  ]
 }
 
 /** A host that an earlier attempt made, or is still being made: nothing is left to decide. */

@@ -27,8 +27,8 @@ function check(usages: readonly Usage[], name: string, more: number, location: s
   if (currentValue + more <= limit) return
   throw new UserError(
     'usage',
-    `the quota ${name} in ${location} does not suffice: ${currentValue} of ${limit} in use, ${more} needed`,
-    { hint: 'ask for more in the portal (Quotas), or choose another --size or --location' },
+    `the quota ${name} in ${location} is too low: ${currentValue} of ${limit} in use, ${more} more needed`,
+    { hint: 'request an increase in the portal (Quotas), or choose another --size or --location' },
   )
 }
 

@@ -126,7 +126,7 @@ export async function makeMachine(
   call: Call,
 ): Promise<string> {
   const { place } = decision
-  call.progress('making the virtual machine', `${decision.size.name} in ${decision.location}`)
+  call.progress('create virtual machine', `${decision.size.name} in ${decision.location}`)
   const options = { abortSignal: call.signal, updateIntervalInMs: tempo.pollMs }
   const poller = compute.virtualMachines.createOrUpdate(
     place.group,
@@ -148,10 +148,10 @@ export async function awaitMachine(api: AzureApi, place: Place, call: Call): Pro
     if (machine?.state === 'Succeeded') return
     if (machine === undefined || machine.state === 'Failed' || machine.state === 'Canceled') {
       throw new UserError('failed', 'Azure could not make the virtual machine', {
-        hint: 'repeat the command: it is made anew',
+        hint: 'run the command again to create a new one',
       })
     }
-    call.progress('making the virtual machine', machine.state)
+    call.progress('create virtual machine', machine.state)
     await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
   }
 }
@@ -159,7 +159,7 @@ export async function awaitMachine(api: AzureApi, place: Place, call: Call): Pro
 /** Removes the virtual machine, and with it what is set to go along: disk, interface, public address. */
 export async function removeMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
   const options = { abortSignal: call.signal, updateIntervalInMs: api.tempo.pollMs }
-  call.progress('removing the virtual machine')
+  call.progress('delete virtual machine')
   await ignoreNotFound(
     api.compute.virtualMachines.delete(place.group, place.names.machine, options),
   )

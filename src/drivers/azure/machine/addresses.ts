@@ -24,6 +24,6 @@ export async function requireAddress(api: AzureApi, place: Place, call: Call): P
   const address = await addressOf(api, place, call)
   if (address !== undefined) return address
   throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {
-    hint: `look for ${place.names.publicAddress} in the resource group ${place.group}`,
+    hint: `check ${place.names.publicAddress} in the resource group ${place.group}`,
   })
 }

@@ -39,7 +39,7 @@ const pollOptions = ({ api, call }: Site) => ({
 /** The host is deallocated: any size of its architecture can be given to it. */
 async function changeSize(site: Site): Promise<Notes> {
   const { api, place, options, call } = site
-  call.progress('changing the size', options.size)
+  call.progress('change size', options.size)
   const change = { hardwareProfile: { vmSize: options.size } }
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
@@ -50,7 +50,7 @@ async function changeSize(site: Site): Promise<Notes> {
 async function changeEncryption(site: Site): Promise<Notes> {
   const { api, place, options, call } = site
   const { encryptionAtHost = false } = options
-  call.progress('change the encryption at host', yesOrNo(encryptionAtHost))
+  call.progress('change encryption at host', yesOrNo(encryptionAtHost))
   const change = { securityProfile: { encryptionAtHost } }
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
@@ -60,7 +60,7 @@ async function changeEncryption(site: Site): Promise<Notes> {
 const noDisk = ({ name }: VirtualMachine): never => {
   throw usageError(
     `the system disk of the virtual machine ${name} cannot be enlarged`,
-    'it is ephemeral or not managed by Azure; take "disk" out of the entry',
+    'it is ephemeral or not managed by Azure; remove "disk" from the entry',
   )
 }
 
@@ -73,7 +73,7 @@ async function growDisk(site: Site): Promise<Notes> {
   const { diskSizeGB: size = 0 } = await disks.get(group, name, { abortSignal: call.signal })
   if (size > disk) return { disk: String(size) }
   if (size < disk) {
-    call.progress('enlarging the disk', `${disk} GiB`)
+    call.progress('grow disk', `${disk} GiB`)
     const change = { diskSizeGB: disk }
     await disks.update(group, name, change, pollOptions(site))
   }
@@ -107,7 +107,7 @@ function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
 async function changeTags(site: Site): Promise<Notes> {
   const { api, resources, options, call } = site
   const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
-  call.progress('changing tags')
+  call.progress('update tags')
   const { tagsOperations } = api.resources
   const patch = async (operation: 'Delete' | 'Merge', tags: DriverState): Promise<void> => {
     if (Object.keys(tags).length === 0) return
@@ -128,7 +128,7 @@ async function changeTags(site: Site): Promise<Notes> {
 /** Writes fleet's own rules anew; rules of other names stay. */
 async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
   const { api, place, resources, options, call } = site
-  const step = 'changing what is open'
+  const step = 'update security rules'
   call.progress(step)
   const ports = only.has('ports') ? options.ports : resources['ports']
   const sshCidr = only.has('sshCidr')

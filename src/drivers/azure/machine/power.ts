@@ -21,12 +21,12 @@ async function settledPower(api: AzureApi, place: Place, call: Call): Promise<st
     const view = await ignoreNotFound(answer)
     if (view === undefined) {
       throw new UserError('failed', `there is no virtual machine ${names.machine} in ${group}`, {
-        hint: 'it was removed outside fleet; clear the entry away: fleet rm',
+        hint: 'it was deleted outside fleet; remove the entry: fleet rm NAME',
       })
     }
     const power = powerOf(view.statuses) ?? 'unknown'
     if (!changing.has(power)) return power
-    call.progress('waiting for the virtual machine', power)
+    call.progress('wait for virtual machine', power)
     await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
   }
 }
@@ -46,29 +46,26 @@ const optionsOf = (api: AzureApi, { signal }: Call) => ({
 
 const start: Change = (power, api, { group, names }, call) => {
   if (power === 'running') return
-  call.progress('starting the virtual machine')
+  call.progress('start virtual machine')
   return api.compute.virtualMachines.start(group, names.machine, optionsOf(api, call))
 }
 
 const stop: Change = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
-  call.progress(
-    'stopping the virtual machine',
-    'and giving it back; only its disk and address cost',
-  )
+  call.progress('stop and deallocate virtual machine', 'only its disk and address cost money then')
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
 
 const restart: Change = (power, api, place, call) => {
   if (power !== 'running') return start(power, api, place, call)
-  call.progress('restarting the virtual machine')
+  call.progress('restart virtual machine')
   const { group, names } = place
   return api.compute.virtualMachines.restart(group, names.machine, optionsOf(api, call))
 }
 
 const kill: Change = (power, api, { group, names }, call) => {
   if (power === 'deallocated' || power === 'stopped') return
-  call.progress('switching the virtual machine off', 'Azure bills it on; fleet stop ends that')
+  call.progress('power off virtual machine', 'Azure continues to bill it until fleet stop')
   const options = { ...optionsOf(api, call), skipShutdown: true }
   return api.compute.virtualMachines.powerOff(group, names.machine, options)
 }

@@ -84,7 +84,7 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
     checkMadeFor(token, machine.tags, `the virtual machine ${place.names.machine}`)
     await removeMachine(api, place, call)
   }
-  const step = 'removing its network and disk'
+  const step = 'delete network and disk'
   call.progress(step)
   const [left, foreign]: [string[], string[]] = [[], []]
   const removePart = async ({ label, find, isOwn, remove }: Part): Promise<void> => {
@@ -109,16 +109,16 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
   if (left.length > 0) {
     throw new UserError(
       'failed',
-      `could not remove ${left.join('; ')} in the group ${place.group}`,
+      `could not delete in the resource group ${place.group}: ${left.join('; ')}`,
       {
-        hint: 'see to what holds it, then repeat the command',
+        hint: 'remove what uses it, then run the command again',
       },
     )
   }
   if (foreign.length > 0) {
     throw new UserError(
       'failed',
-      `left in the group ${place.group}, without the tags of this machine: ${foreign.join(', ')}`,
+      `not deleted in the resource group ${place.group}, because the tags of this machine are missing: ${foreign.join(', ')}`,
       { hint: foreignHint },
     )
   }
@@ -161,18 +161,22 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   const found = await ignoreNotFound(resources.resourceGroups.get(group, options))
   if (found === undefined) return
   if (found.tags?.['fleet:token'] !== token) {
-    throw new UserError('failed', `the resource group ${group} is not the one that fleet made`, {
-      hint: 'see to it in the portal; fleet forget takes the machine out of the inventory alone',
+    throw new UserError('failed', `the resource group ${group} is not the one that fleet created`, {
+      hint: 'check it in the portal; fleet forget NAME removes only the entry from the inventory',
     })
   }
-  call.progress('removing the resource group', group)
+  call.progress('delete resource group', group)
   const others = await ignoreNotFound(listOthers(api, place, token, call))
   if (others === undefined) return // an earlier removal of it has come to its end meanwhile
   if (others.length > 0) {
     await removeParts(api, place, token, call)
-    throw new UserError('failed', `the resource group ${group} also holds ${others.join(', ')}`, {
-      hint: 'move or delete what fleet did not make, then repeat the command',
-    })
+    throw new UserError(
+      'failed',
+      `the resource group ${group} also contains ${others.join(', ')}`,
+      {
+        hint: 'move or delete the resources that fleet did not create, then run the command again',
+      },
+    )
   }
   const removal = { ...options, updateIntervalInMs: tempo.pollMs }
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, removal))

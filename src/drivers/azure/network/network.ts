@@ -11,7 +11,7 @@ import { allSettled, whileBusy } from '../api/timeouts.ts'
 import type { Decision } from '../create/decision.ts'
 import { ignoreNotFound } from '../api/refusal.ts'
 
-const step = 'making the network'
+const step = 'create network'
 
 const inbound = (rule: SecurityRule): SecurityRule => ({
   direction: 'Inbound',

@@ -38,13 +38,13 @@ describe('what AWS refuses', () => {
     ['UnauthorizedOperation', 'credentials', /does not allow/, /policy/],
     ['VcpuLimitExceeded', 'failed', /quota.*eu-west-1/, /Service Quotas/],
     ['AddressLimitExceeded', 'failed', /quota/, /Service Quotas/],
-    ['InsufficientInstanceCapacity', 'failed', /no room/, /--zone/],
+    ['InsufficientInstanceCapacity', 'failed', /no capacity/, /--zone/],
     ['InvalidAMIID.NotFound', 'usage', /no such image in eu-west-1/, /--image/],
     ['InvalidSubnetID.NotFound', 'usage', /no such subnet/, /describe-subnets/],
     ['InvalidGroup.NotFound', 'usage', /no such security group/, /describe-security-groups/],
     ['InvalidKeyPair.NotFound', 'usage', /no such key pair/, /--key-pair/],
     ['InvalidParameterValue', 'usage', /does not accept the options/, /aws\.md/],
-    ['RequestLimitExceeded', 'failed', /asked too much/, /again/],
+    ['RequestLimitExceeded', 'failed', /throttling/, /again/],
     ['ENOTFOUND', 'unreachable', /offline, or there is no such region/, /describe-regions/],
     ['EAI_AGAIN', 'unreachable', /this computer is offline/, /check the network/],
     ['ENETUNREACH', 'unreachable', /this computer is offline/, /check the network/],
@@ -115,7 +115,7 @@ describe('what AWS refuses', () => {
       kind: 'failed',
       message: 'EC2 in eu-west-1: words of AWS (SomethingNew)',
     })
-    expect(explained(awsError('SomethingNew', 503)).message).toMatch(/trouble of its own/)
+    expect(explained(awsError('SomethingNew', 503)).message).toMatch(/internal error/)
   })
 
   test('leaves out what only AWS can read', () => {

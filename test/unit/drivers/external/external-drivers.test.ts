@@ -66,7 +66,7 @@ describe('a driver from outside', () => {
     await expect(find('shh')).rejects.toMatchObject({ kind: 'usage', hint: 'did you mean ssh?' })
     await expect(find('no-such-driver')).rejects.toMatchObject({
       kind: 'usage',
-      hint: expect.stringContaining(`fleet-driver-NAME, installed in ${root} or globally`),
+      hint: expect.stringContaining(`fleet-driver-NAME in ${root} or globally`),
     })
   })
 
@@ -80,7 +80,7 @@ describe('a driver from outside', () => {
   test.each([
     ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
     ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
-    ['exports nothing', 'failed', 'export const x = 1', 'no driver that names its contract'],
+    ['exports nothing', 'failed', 'export const x = 1', 'not a driver with a contract version'],
     ['is newer', 'unsupported', definitionWith('contract: 2'), 'version 2 of the driver contract'],
     ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is called "other"'],
     ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
@@ -89,7 +89,7 @@ describe('a driver from outside', () => {
       'has an odd option',
       'failed',
       definitionWith('options: z.strictObject({ when: z.date() })'),
-      'option when: no flag can stand for the type date',
+      'option when: the type date cannot be a flag',
     ],
     ['cannot be loaded', 'failed', definitionWith('load: undefined'), 'load is missing'],
   ])('that %s is told with its package and place', async (folder, kind, code, why) => {
@@ -106,7 +106,7 @@ describe('a driver from outside', () => {
   test.each([
     ['late', "load: async () => { throw new Error('too late') }", 'too late'],
     ['at once', "load() { throw new Error('at once') }", 'at once'],
-    ['with nothing', 'load: async () => ({})', 'what it loads is no driver'],
+    ['with nothing', 'load: async () => ({})', 'load does not return a driver'],
   ])('that fails %s when its code is loaded is told so too', async (folder, load, why) => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
@@ -140,7 +140,7 @@ describe('a driver from outside', () => {
     const mistake = {
       kind: 'failed',
       message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a mistake: .*driver\.js:\d+/),
-      hint: 'tell its author',
+      hint: 'report it to the author of the package',
     }
     await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
     await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)

@@ -62,7 +62,7 @@ test.each([
     recallMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
   ).rejects.toMatchObject({
     kind: 'usage',
-    message: 'no way into dev box is known (it is running)',
+    message: 'no SSH address of dev box is known (it is running)',
     hint: expect.stringContaining(`VBoxManage modifyvm ${id} --natpf1 ssh,tcp`) as string,
   })
 })
