@@ -1,12 +1,12 @@
-/** Time that stands still while a question is open: a person who thinks makes no host late. */
+/** A clock for time limits. It can be paused while the user answers a prompt, so that this time does not count. */
 export interface Clock {
   /** Milliseconds, from any point in time. */
   now(): number
-  /** Calls `expire` once so many milliseconds have passed, unless the function that it returns is called before. */
+  /** Calls `expire` after `ms` milliseconds. The returned function cancels the timer. */
   start(ms: number, expire: () => void): () => void
 }
 
-/** A clock that can be stopped. */
+/** A clock that can be paused. */
 export interface PausableClock extends Clock {
   pause(): void
   resume(): void
@@ -18,7 +18,7 @@ interface Timer {
   timeout: NodeJS.Timeout | undefined
 }
 
-/** Makes a clock that runs. */
+/** Creates a running clock. */
 export function createClock(): PausableClock {
   const timers = new Set<Timer>()
   let pausedAt: number | undefined

@@ -14,73 +14,73 @@ import type { Prompt } from '../transport/ssh/connect.ts'
 import type { EngineSocket, ProcessRef, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
 
-/** What an operation minds where the broker runs the command, and not the process that a person started. */
+/** How an operation behaves when the broker runs the command in place of the client process. */
 export interface InBroker {
-  /** Called before what must not be done twice: from here on, the command is the broker's. */
+  /** Called before the first step that must not run twice. From then on, the broker finishes the command. */
   begin(): void
-  /** Leaves the command to its own process, by throwing. Not after `begin`. */
+  /** Throws, so that the client process runs the command itself. Not allowed after `commit`. */
   leave(): never
 }
 
-/** The parts that operations work with. `fleet.ts` makes the real ones, each when it is first used. */
+/** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
 export interface Context {
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Absent where the command runs in a process of its own. */
+  /** Absent where the client process runs the command. */
   readonly hosted?: InBroker | undefined
-  /** What `$FLEET_MACHINE` says. */
+  /** The value of `$FLEET_MACHINE`. */
   readonly machineFromEnvironment: string | undefined
-  /** The inventory that applies here. Throws kind `inventory` when there is none. */
+  /** The inventory of the current folder. Throws kind `inventory` when there is none. */
   inventory(): Promise<InventoryStore>
-  /** Which machine is active, for this person and inventory. */
+  /** The active machine of this user and inventory. */
   active(): Promise<ActiveMachine>
-  /** On which machines the last command for several did not succeed, for this person and inventory. */
+  /** The machines on which the last command for several machines failed, for this user and inventory. */
   failures(): Promise<LastFailures>
-  /** Where `--inventory`, else `$FLEET_INVENTORY`, says that the inventory is. */
+  /** The path given with `--inventory`, else with `$FLEET_INVENTORY`. */
   readonly inventoryFile: string | undefined
-  /** What this person trusts of what others have written. */
+  /** The drivers, inventories and paths that this user trusts. */
   trust(): Promise<Trust>
-  /** The file of the running program; absent where it runs from its sources. */
+  /** The file of the running program; absent when it runs from source. */
   readonly program: string | undefined
   keys(): Keys
   creations(): Creations
   removals(): Removals
-  /** Where hosts of this person's inventories ever were. */
+  /** The accounts and regions in which this user's inventories have had hosts. */
   providerScopes(): ProviderScopes
-  /** Images of disks, and the cache of them. */
+  /** Disk images and their cache. */
   diskImages(): Promise<DiskImages>
-  /** What the time of work on a host is taken by. */
+  /** The clock of time limits for work on a host. */
   readonly clock: Clock
-  /** Asks the person for a passphrase or the like; absent where there is nobody to ask. */
+  /** Asks the user for a passphrase or the like; absent where nobody can answer. */
   readonly prompt: Prompt | undefined
   /** A driver by name. Throws kind `usage` with the nearest known name. */
   driver(name: string): Promise<DriverDefinition>
-  /** Its code; loaded once, so that what it looked up for one machine serves the others. Throws as `driver` does. */
+  /** The code of a driver; loaded once, so that its cached look-ups serve all machines. Throws as `driver` does. */
   loadDriver(name: string): Promise<Driver>
-  /** The shared connection to a machine, opened when first asked for and closed at the end. */
+  /** The shared connection to a machine, opened at its first use and closed at the end of the command. */
   connect(machine: Machine): Promise<Transport>
   /**
-   * As `connect`, for what takes long enough to pay for a login: a connection that no other process stands in. It is the
-   * shared one where somebody would have to be asked, or where a jump host is on the way.
+   * As `connect`, but a separate connection that no other process uses: for transfers that are long enough to be worth a
+   * login. It is the shared one where a login would have to prompt, or where the machine has a jump host.
    */
   connectApart(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */
   engine(machine: Machine): Promise<Engine>
-  /** A local Unix socket that leads to the machine's engine, for other programs. Lives as long as the command. */
+  /** A local Unix socket that forwards to the machine's engine, for other programs. It exists as long as the command runs. */
   engineSocket(machine: Machine): Promise<EngineSocket>
   /**
-   * The same, which stays: as long as the process `holder`, or until contexts are taken away. Throws kind
-   * `unsupported` where nothing could serve it.
+   * As `engineSocket`, but the socket exists as long as the process `holder`, or until the docker context is removed.
+   * Throws kind `unsupported` where no broker can serve it.
    */
   keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
-  /** No context needs the engine sockets of these file names any more. */
+  /** Removes engine sockets, by file name, that no docker context needs any more. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
 }
 
-/** Reports what happens to one machine while it happens: the step, and what is new about one that goes on. */
+/** Reports the current step of the work on one machine, and optionally a detail of that step. */
 export type Progress = (step: string, detail?: string) => void
 
-/** Tells the steps of undoing work as details of the step that failed, which stays the one that is shown as failed. */
+/** Reports the steps of a rollback as details of the step that failed, so that the failed step stays visible. */
 export const undoingAt =
   (failed: string, progress: Progress): Progress =>
   (step, detail) =>

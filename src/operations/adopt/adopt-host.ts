@@ -6,7 +6,7 @@ import { type EntryRequest, checkNotThere, newEntry } from '../create/new-entry.
 import type { ProvisionCalls } from '../provision/provision-host.ts'
 import type { TakenOver } from './bootstrap-host.ts'
 
-/** Takes in a host that exists, at the place that `facts` tell: pins its key, looks at it and writes the entry, if nothing fails. */
+/** Adopts an existing host at the address in `facts`: pins its host key, inspects it, and writes the entry if nothing fails. */
 export async function adoptHost(
   context: Context,
   machine: Machine,

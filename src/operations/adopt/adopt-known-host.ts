@@ -10,16 +10,16 @@ import { newEntry } from '../create/new-entry.ts'
 import { adoptHost } from './adopt-host.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
-/** A host, as its provider knows it. */
+/** Identifies a host at its provider. */
 export interface HostId {
   readonly driver: string
-  /** The provider's name for it. */
+  /** The provider's ID of the host. */
   readonly id: string
-  /** Where to ask for it. */
+  /** Driver options, such as the region. */
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** A host of a provider that fleet did not make. */
+/** A host at a provider that fleet did not create. */
 export interface KnownHost extends HostId {
   readonly name: MachineName
   readonly labels: Readonly<Record<string, string>>
@@ -29,7 +29,7 @@ export interface KnownHost extends HostId {
   readonly trust: HostKeyTrust
 }
 
-/** Asks a provider for a host. Throws as the driver does, and kind `unsupported` where it cannot do that. */
+/** Asks a provider for an existing host. Throws as the driver does, and kind `unsupported` if the driver cannot do that. */
 export async function recallHost(
   context: Context,
   { driver, id, options }: HostId,
@@ -48,8 +48,8 @@ export async function recallHost(
 }
 
 /**
- * Takes in a host that a provider was asked for. Its record has no token, so fleet never owns it: it is asked about and
- * switched like others, and removing the machine takes the entry away alone.
+ * Adopts a host that its provider has described. Its record has no token, because fleet does not own it: its state and power
+ * are managed like those of other machines, but removing the machine removes only the entry.
  */
 export async function takeInRecalled(
   context: Context,
@@ -68,7 +68,7 @@ export async function takeInRecalled(
   return adoptHost(context, machine, facts, { ...known, options }, calls)
 }
 
-/** Takes in a host that a provider knows by an id. */
+/** Adopts a host by its ID at the provider. */
 export async function adoptKnownHost(
   context: Context,
   known: KnownHost,

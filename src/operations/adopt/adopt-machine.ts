@@ -7,7 +7,7 @@ import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** A host to take over as it is. */
+/** An existing host to adopt. */
 export interface AdoptRequest {
   /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
   readonly destination: string
@@ -16,35 +16,35 @@ export interface AdoptRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Private key files to try before those of ~/.ssh/config. */
   readonly identityFiles?: readonly string[]
-  /** The machine to jump through; else ~/.ssh/config says. */
+  /** The jump host; absent: the one in ~/.ssh/config. */
   readonly via?: MachineName | undefined
-  /** Hosts to jump through in place of those that ~/.ssh/config names, the first to connect to first. */
+  /** Jump hosts that replace those of ~/.ssh/config, in the order of connection. */
   readonly proxyJump?: readonly string[] | undefined
-  /** `none`: the host is not meant to have one. */
+  /** `none`: the machine has no Docker engine. */
   readonly engine?: 'none' | undefined
   readonly trust: HostKeyTrust
   /** A file in place of ~/.ssh/config. */
   readonly configuration?: string | undefined
 }
 
-/** A jump host that ~/.ssh/config names and that is no machine yet. */
+/** A jump host of ~/.ssh/config that is not a machine yet. */
 interface JumpHost {
-  /** What it would be called. */
+  /** The machine name that it gets. */
   readonly name: MachineName
-  /** The host that is reached through it. */
+  /** The host behind it. */
   readonly leadsTo: string
 }
 
-/** What adopting tells and asks. */
+/** Callbacks of {@link adoptMachine}. */
 export interface AdoptCalls {
   readonly progress: Progress
-  /** Whether a jump host may become a machine (without an engine) too. */
+  /** Asks whether to add a jump host as a machine (without an engine) too. */
   readonly confirmJump: (jump: JumpHost) => Promise<boolean>
 }
 
 /**
- * Puts a host that exists into the inventory, as ~/.ssh/config says it is reached. Nothing changes
- * on the host. A jump host has to be a machine too: one with its address, or else it is adopted first.
+ * Adds an existing host to the inventory, with its settings in ~/.ssh/config. The host is not changed. A jump host must be a
+ * machine too: an existing one with its address, else it is adopted first.
  */
 export async function adoptMachine(
   context: Context,
@@ -77,7 +77,7 @@ export async function adoptMachine(
   )
 }
 
-/** `ssh -G` also lists the keys that every login tries anyway (ssh_config(5), IdentityFile). */
+/** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */
 const isChosen = (file: string): boolean =>
   !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
 
@@ -95,18 +95,18 @@ function nameFrom(destination: string): MachineName {
   })
 }
 
-/** A host on the way to the target. */
+/** A host in the chain of jump hosts. */
 interface Stop {
   readonly name: string
   readonly config: SshConfig
-  /** What is reached through it, the target first. */
+  /** The hosts behind it, the target first. */
   readonly after: readonly SshConfig[]
 }
 
 const isSameHost = (a: SshConfig, b: SshConfig): boolean =>
   a.address === b.address && a.port === b.port && a.user === b.user
 
-/** The machine to jump through, by ~/.ssh/config. The last of several hosts is the one next to the target. */
+/** The jump host by ~/.ssh/config. The last host of a ProxyJump list is nearest to the target. */
 async function findJump(
   context: Context,
   stop: Stop,
@@ -143,7 +143,7 @@ async function findJump(
   return adopted.machine.name
 }
 
-/** Hosts that the target's own configuration puts before a jump host; else the jump host's configuration says. */
+/** Sets the jump hosts of a jump host from the target's own ProxyJump list, if it has more than one. */
 const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
 

@@ -11,18 +11,18 @@ import { provisionHost } from '../provision/provision-host.ts'
 import { replaceHostKey } from '../machine/replace-host-key.ts'
 import { waitUntilReady } from '../create/wait-until-ready.ts'
 
-/** A machine that is ready, and what was seen of its host. */
+/** A machine that is ready, and the probe of its host. */
 export interface TakenOver {
   readonly machine: ReadyMachine
   readonly probe: HostProbe
 }
 
-/** A host may restart once while it sets itself up, for a new kernel for instance. */
+/** A host may restart during its first boot, for example for a new kernel. */
 const mostConnections = 3
 
 /**
- * Takes over a host that was just made: waits until it lets fleet in and has set itself up, sees to its engine, and
- * gives it a host key that nobody but the host has ever had. The machine is ready then.
+ * Bootstraps a new host: waits for SSH and the first boot, installs or repairs the engine, and replaces the host key, which
+ * the provider has seen, by one that the host generates. The machine is ready then.
  */
 export async function bootstrapHost(
   context: Context,
@@ -47,7 +47,7 @@ interface Visit {
   readonly hostKey: string
 }
 
-/** Does all of it over one connection, and over another one where the host restarts in between. */
+/** Does the bootstrap over one connection, and reconnects when the host restarts. */
 async function visit(
   context: Context,
   machine: ReadyMachine,

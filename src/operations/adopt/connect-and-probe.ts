@@ -12,24 +12,24 @@ import { probeHost } from './probe-host.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 
-/** How a host that fleet did not make is let in. */
+/** How to log in to an existing host for the first time. */
 export interface AdmitRequest {
   readonly trust: HostKeyTrust
-  /** Private keys to log in with before the usual ones. */
+  /** Private keys to try before the default ones. */
   readonly identityFiles?: readonly string[]
-  /** What this person's ssh configuration says of the host. */
+  /** The host's settings in the user's SSH configuration. */
   readonly ssh?: Pick<SshConfig, 'agent' | 'certificateFiles' | 'knownHosts'> | undefined
-  /** Installs or repairs the engine where it does not answer. */
+  /** Install or repair the engine if it does not answer. */
   readonly installEngine?: boolean
 }
 
-/** What is remembered of the host, and all that was seen. */
+/** The record of the host, and the complete probe. */
 interface AdmittedHost {
   readonly host: HostRecord
   readonly probe: HostProbe
 }
 
-/** Gets to a host for the first time: pins its key, logs in and looks at it. Writes nothing here. */
+/** Connects to a host for the first time: pins its host key, logs in and inspects it. Does not write the inventory. */
 export async function connectAndProbe(
   context: Context,
   machine: Machine,
@@ -72,7 +72,7 @@ export async function connectAndProbe(
   }
 }
 
-/** A host elsewhere may get its engine later; this computer is of no use without one. */
+/** Requires an engine on this computer; a remote host may get its engine later. */
 function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe): void {
   if (engine === 'none' || probe.engine?.version !== undefined) return
   const socket = options?.['socket']

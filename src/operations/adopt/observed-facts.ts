@@ -1,7 +1,7 @@
 import type { HostRecord } from '../../machine/machine.ts'
 import { defaultSocket, type HostProbe } from '../../provision/host/probe.ts'
 
-/** What a record remembers of a look at the host. What was not seen is left out. */
+/** The facts of a probe that are recorded in the inventory. Unknown ones are omitted. */
 export function observedFacts({
   os,
   arch,

@@ -4,21 +4,21 @@ import { type HostProbe, parseHostProbe, probeScript } from '../../provision/hos
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 
-/** A host to look at. */
+/** A host to inspect. */
 export interface ProbeTarget {
-  /** What messages call it. */
+  /** The name for messages. */
   readonly machine: MachineName
   readonly transport: Transport
-  /** The engine's socket, where it is told. */
+  /** The engine socket, if it is known. */
   readonly socket: string | undefined
   readonly signal: AbortSignal
 }
 
-/** How long a host may print nothing while it is looked at, in milliseconds. */
+/** How long a host may print nothing during the inspection, in milliseconds. */
 const silenceMs = 60_000
 
 /**
- * Looks at a host, in one command that changes nothing on it.
+ * Inspects a host with one command, which does not change it.
  * Throws kind `unsupported` where no POSIX shell answers.
  */
 export async function probeHost({

@@ -8,24 +8,24 @@ import type { LoginOptions } from '../../state/home/keys.ts'
 import type { Context } from '../context.ts'
 import { agentOf } from '../connect/describe-login.ts'
 
-/** How to get in to a host that is no machine yet. */
+/** How to log in to a host that is not a machine yet. */
 interface Way {
   /** The jump host. */
   readonly via: Transport | undefined
-  /** Private keys to try before the usual ones, best first. */
+  /** Private keys to try before the default ones, the best first. */
   readonly identityFiles: readonly string[]
-  /** What else ssh's configuration says of the login. */
+  /** Other login settings of the SSH configuration. */
   readonly options?: LoginOptions
 }
 
-/** An open login, which the caller ends, and the key to come back with. */
+/** An open connection, which the caller closes, and the fingerprint of the key for later logins. */
 interface Login extends Pick<HostRecord, 'key'> {
   readonly transport: Transport
 }
 
 /**
- * Logs in to a new machine. With each key file alone at first, because the record is to name the
- * one that the host takes; nobody is asked for a passphrase before all have failed.
+ * Logs in to a new machine. Tries each key file separately first, to record the one that the host accepts. Prompts for a
+ * passphrase only after all have failed.
  */
 export async function tryLogins(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
   checkAddress(machine)
@@ -60,7 +60,7 @@ async function readFingerprints(files: readonly string[]): Promise<[file: string
   })
 }
 
-/** Only the fingerprint is written to the inventory; where the file is stays in home. */
+/** Remembers the path of the key file in the home folder; the inventory gets only the fingerprint. */
 async function remembered(
   context: Context,
   login: { transport: Transport; key: string },

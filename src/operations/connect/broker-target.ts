@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { describeLogin } from './describe-login.ts'
 import { findJumpHosts } from './jump-host.ts'
 
-/** What the broker is told of a host, which it knows nothing about otherwise. The host has an address. */
+/** Describes how to log in to a host, with its jump hosts, for the broker. The host must have an address. */
 export async function describeTarget(
   context: Pick<Context, 'inventory' | 'keys' | 'env'>,
   machine: Machine,
@@ -15,7 +15,7 @@ export async function describeTarget(
   }
   let via: BrokerTarget | undefined
   for (const jump of (await findJumpHosts(context, machine)).toReversed()) {
-    // This computer as a jump host is where the broker is anyway.
+    // A jump host without an address is this computer, where the broker runs.
     via = hostOf(jump).address === undefined ? undefined : await describe(jump, via)
   }
   return describe(machine, via)

@@ -3,14 +3,14 @@ import type { LoginOptions } from '../../state/home/keys.ts'
 import type { SshTarget } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 
-/** The agent that a login asks; undefined where it is that of SSH_AUTH_SOCK. */
+/** The SSH agent of a login; undefined for the agent of SSH_AUTH_SOCK. */
 export function agentOf({ agent }: LoginOptions, env: Context['env']): SshTarget['agent'] {
   if (agent === undefined) return undefined
   if (agent === 'none') return {}
   return { socket: agent.startsWith('$') ? env[agent.slice(1)] : agent }
 }
 
-/** Where a host is on record, whose key it must show, and the key that home has for it: all but the way there. */
+/** The recorded address and host keys of a host, and the login key that the home folder has for it; without jump hosts. */
 export async function describeLogin(
   context: Pick<Context, 'keys' | 'env'>,
   { name, host }: ReadyMachine,

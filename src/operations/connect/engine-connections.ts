@@ -3,18 +3,18 @@ import type { Dial } from '../../engine/engine.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type EngineCache, dialEngine } from './reach-engine.ts'
 
-/** An engine, as one who keeps connections sees it. */
+/** An engine to which connections are kept open. */
 interface KeptEngine {
   readonly path: string
   readonly machine: string
-  /** Tells its host from every other, whatever connection leads there. */
+  /** Identifies the host, whichever connection is used. */
   readonly host: string
 }
 
-/** How long a spare connection may wait. Engines hang up on a silent one after 5 min (dockerd's ReadHeaderTimeout). */
+/** How long a spare connection is kept, in milliseconds. dockerd closes a silent one after 5 min (ReadHeaderTimeout). */
 const spareMs = 120_000
 
-/** Keeps one connection ahead, so that whoever asks for one does not wait for the host. */
+/** Opens the next connection in advance, so that the next call does not wait for the host. */
 function prewarm(dial: Dial, memory: EngineCache): Dial {
   let spare: Duplex | undefined
   let timer: NodeJS.Timeout | undefined
@@ -23,10 +23,10 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
     spare?.destroy()
     spare = undefined
   }
-  /** The engine hung up on it, or its link is gone. */
+  /** The engine closed the spare connection, or the SSH connection is lost. */
   const lose = () => drop()
   const prepare = async () => {
-    // Through a command, a spare would take one of the few sessions that an SSH server gives.
+    // A relay command would use one of the few sessions that an SSH server allows.
     if (memory.way !== 'socket' || spare) return
     const connection = await dial()
     if (spare) return void connection.destroy()
@@ -46,20 +46,20 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
     spare = undefined
     ready?.off('readable', lose).off('close', lose)
     const connection = ready ?? (await dial())
-    void prepare().catch(() => {}) // whoever needs the next one will hear why
+    void prepare().catch(() => {}) // the next dial reports the error
     return connection
   }
 }
 
-/** The engines of all hosts, for as long as the process runs. */
+/** Connections to the engines of all hosts, for the life of the process. */
 export interface KeptEngines {
-  /** Opens a connection, on the way that was found before, and one ahead. */
+  /** Opens a connection by the route that worked before, and the next one in advance. */
   dial(transport: Transport, engine: KeptEngine): Promise<Duplex>
-  /** Whether a connection takes one of the few sessions that an SSH server gives, as far as is known. */
+  /** Whether a connection uses one of the few sessions that an SSH server allows, as far as is known. */
   needsSession(engine: KeptEngine): boolean
 }
 
-/** Remembers for each host how its engine is reached, and is one connection ahead on each link. */
+/** Caches the route to each engine, and opens one connection in advance for each SSH connection. */
 export function keepEngines(): KeptEngines {
   const memories = new Map<string, EngineCache>()
   const dials = new WeakMap<Transport, Map<string, Dial>>()

@@ -1,13 +1,13 @@
 /*
- * A client and an engine over one connection of HTTP/1.1. An answer with a length, or in chunks, that is cut short fails in
- * every client. A connection that both have turned into a stream of bytes (attach, exec) does not: there its end is the end of the
- * output. docker then asks for the exit code of the exec, which the engine says to be 0 as long as the command runs.
+ * A client and an engine talk HTTP/1.1 over one connection. A truncated response with a length, or in chunks, fails in every
+ * client. A connection that was upgraded to a byte stream (attach, exec) does not: its end looks like the end of the output.
+ * docker then asks for the exit code of the exec, which the engine reports as 0 while the command is running.
  */
 
-/** How long the exit code of an exec stays unknown after its output was cut off, in milliseconds: clients ask at once. */
+/** How long the exit code of an exec stays unknown after its output was cut off, in milliseconds: clients ask immediately. */
 const unknownMs = 30_000
 
-/** A request's first line is short where it begins a stream; what is longer is not looked at. */
+/** How much of a request or response head is examined, in bytes. Heads that begin a stream are short. */
 const longestHead = 16_384
 
 const requestLine = /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/
@@ -15,18 +15,18 @@ const beginsStream =
   /^POST (?:\/v[\d.]+)?\/(?:exec\/(?<exec>[^/?\s]+)\/start|containers\/[^/?\s]+\/attach)[?\s]/
 const asksExitCode = /^GET (?:\/v[\d.]+)?\/exec\/(?<exec>[^/?\s]+)\/json[?\s]/
 
-/** docker-py reads the head of an answer with a buffer, and what follows without: it loses what came together with the head. */
+/** docker-py reads the head of a response with a buffer, and the rest without it: it loses data that arrives with the head. */
 const losesData = /^user-agent: *docker-sdk-python\//im
 
 const headEnd = '\r\n\r\n'
-/** `101 Switching Protocols`, or what engines answer to clients that do not ask for it: a body of no length. */
+/** `101 Switching Protocols`, or the response to clients that do not ask for an upgrade: a body without a length. */
 const isUpgraded = (head: string): boolean =>
   head.startsWith('HTTP/1.1 101 ') ||
   (head.startsWith('HTTP/1.1 200 ') &&
     /^content-type: *application\/vnd\.docker\.(?:raw|multiplexed)-stream/im.test(head) &&
     !/^(?:content-length|transfer-encoding):/im.test(head))
 
-/** The answer of an engine that cannot be reached, to whatever is asked (as the Engine API words its errors). */
+/** A 503 response for any request, in the error format of the Engine API. */
 export function unavailable(message: string): string {
   const body = JSON.stringify({ message })
   return [
@@ -40,10 +40,10 @@ export function unavailable(message: string): string {
 }
 
 const frameHeader = 8
-/** The kind of a frame in which an engine tells that it failed halfway ("Stream format" of ContainerAttach). */
+/** The stream type of a frame in which an engine reports an error ("Stream format" of ContainerAttach). */
 const engineError = 3
 
-/** Where a stream is among frames; what a terminal prints has none. */
+/** Tracks the position in a stream of frames. Terminal output has no frames. */
 class FramePosition {
   #header = Buffer.alloc(0)
   #left = 0
@@ -73,7 +73,7 @@ class FramePosition {
   }
 }
 
-/** The execs of an engine whose output was cut off a moment ago, and why. */
+/** The execs whose output was cut off recently, with the reasons. */
 export class CutExecs {
   readonly #cut = new Map<string, { readonly why: string; readonly at: number }>()
 
@@ -89,10 +89,10 @@ export class CutExecs {
   }
 }
 
-/** Follows one connection between a client and an engine, to know what to tell the client where it is cut. */
+/** Follows one connection between a client and an engine, to report an interruption in a form that the client understands. */
 export class EngineConversation {
   readonly #cut: CutExecs
-  /** The request that may turn the connection into a stream, until its answer tells. */
+  /** The request that may turn the connection into a stream, until its response arrives. */
   #asked:
     | { readonly exec: string | undefined; readonly losesData: boolean; head: string }
     | undefined
@@ -103,7 +103,7 @@ export class EngineConversation {
     this.#cut = cut
   }
 
-  /** A piece of what the client says. Gives an answer to it where the engine is not to be asked. */
+  /** Processes data from the client. Returns a response if the request must not be passed to the engine. */
   fromClient(chunk: Buffer): string | undefined {
     if (this.#stream) return undefined
     const start = chunk.toString('latin1', 0, longestHead)
@@ -118,7 +118,7 @@ export class EngineConversation {
     return why && unavailable(`${why}; the exit code of the command is unknown`)
   }
 
-  /** A piece of what the engine says. Gives how much of it the client is to read before the rest is passed, as a piece of its own. */
+  /** Processes data from the engine. Returns how many bytes to write separately, so that the client reads them first. */
   fromEngine(chunk: Buffer): number | undefined {
     this.#isWaiting = false
     this.#stream?.position.advance(chunk)
@@ -137,7 +137,7 @@ export class EngineConversation {
     return undefined
   }
 
-  /** The connection to the engine is lost. Gives what to end the client's side with. */
+  /** Called when the connection to the engine is lost. Returns the data to send to the client before it is closed. */
   cutOff(message: string): Buffer | string {
     if (!this.#stream) return this.#isWaiting ? unavailable(message) : ''
     const { exec, position } = this.#stream

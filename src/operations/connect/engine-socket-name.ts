@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 
-/** Longer names would make the paths of sockets too long. */
+/** The longest machine name in a socket's file name: paths of Unix sockets are limited to about 100 bytes. */
 const longestName = 20
 
 /**
- * The file name of the socket that leads to a machine's engine: the same each time, and another one for a machine of
- * the same name in another inventory, and for whoever logs in with another agent.
+ * The file name of the socket that forwards to a machine's engine. It is stable, and differs for a machine of the same name
+ * in another inventory, and for a login with another SSH agent.
  */
 export async function nameEngineSocket(context: Context, { name }: Machine): Promise<string> {
   const { location } = await context.inventory()

@@ -8,7 +8,7 @@ import { longestSocketPath } from '../../os/socket-path.ts'
 import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 
-/** A Unix socket of this computer that leads somewhere else. */
+/** A Unix socket on this computer whose connections are forwarded. */
 export interface ServedSocket extends AsyncDisposable {
   readonly path: string
 }
@@ -18,9 +18,9 @@ function explain(why: unknown): string {
   return `${messageOf(why)}${hint}`
 }
 
-/** Passes on what `from` says until it ends, unless `see` keeps a piece of it. */
+/** Copies data from `from` to `to` until it ends. `see` returns false for a chunk that it handles itself. */
 function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
-  from.on('error', () => {}) // told by its close
+  from.on('error', () => {}) // handled at its close
   from.on('data', (chunk: Buffer) => {
     if (!see(chunk) || to.write(chunk)) return
     from.pause()
@@ -29,22 +29,22 @@ function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void
   from.once('end', () => to.end())
 }
 
-/** Whether a connection has ended both ways, and did not break off. */
+/** Whether a connection has ended cleanly in both directions. */
 const isOver = (connection: Duplex): boolean =>
   connection.readableEnded && connection.writableFinished
 
-/** Ends a client that an engine was talking to, and says why. */
+/** Ends the connection of a client, and reports the reason to it. */
 type CutOff = (why: string) => void
 
-/** How long a client that loses what comes together with a head takes to read that, in milliseconds. */
+/** How long to wait between the head and the rest for clients that lose data sent with the head, in milliseconds. */
 const readingMs = 25
 
-/** How long a client may take to read its last words, in milliseconds. */
+/** How long a client may take to read the last data, in milliseconds. */
 const goodbyeMs = 1_000
 
 /**
- * Joins a client with an engine. Where the engine breaks off, or the function that is given back is called, the client is told
- * in such a way that it fails.
+ * Connects a client to an engine. When the engine's connection breaks, or when the returned function is called, the client
+ * receives data that makes it fail.
  */
 function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
   const conversation = new EngineConversation(cut)
@@ -80,16 +80,16 @@ function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
 }
 
 /**
- * Connects one client to a fresh `dial()`. Each way ends by itself, for a hijacked `attach` or
- * `exec` goes on talking after its input has ended. A failure ends this connection only; the client is told
- * why once it asks something.
+ * Connects one client to a fresh `dial()`. The two directions end independently, since a hijacked `attach` or `exec` still
+ * sends output after its input has ended. A failure ends this connection only; the client gets the reason as the response
+ * to its first request.
  */
 async function connect(
   client: Socket,
   dial: Dial,
   { cut, joined }: { readonly cut: CutExecs; readonly joined: (cutOff: CutOff) => void },
 ): Promise<void> {
-  client.on('error', () => {}) // it may go away while the engine is dialled
+  client.on('error', () => {}) // the client may disconnect while the engine is dialled
   try {
     joined(joinEngine(client, await dial(), cut))
   } catch (error) {
@@ -99,8 +99,8 @@ async function connect(
 }
 
 /**
- * Serves a Unix socket (mode 0600) at `path`, in place of whatever is there, whose every connection leads to a fresh
- * `dial()`. Disposing ends the connections and removes the socket, unless another one has taken its place.
+ * Serves a Unix socket (mode 0600) at `path`, and replaces an existing one. Each connection is forwarded to a fresh `dial()`.
+ * Disposing ends the connections and removes the socket, unless it was replaced.
  */
 export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisposable> {
   const clients = new Map<Socket, CutOff>()
@@ -126,8 +126,8 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
 }
 
 /**
- * Serves a Unix socket (mode 0600, in a new 0700 folder below `folder`) whose every connection
- * leads to a fresh `dial()`. Disposing ends the connections and removes the socket.
+ * Serves a Unix socket (mode 0600, in a new 0700 folder below `folder`). Each connection is forwarded to a fresh `dial()`.
+ * Disposing ends the connections and removes the socket.
  */
 export async function serveEngineSocket(dial: Dial, folder: string): Promise<ServedSocket> {
   const home = await mkdtemp(join(folder, 'fleet-'))

@@ -3,13 +3,13 @@ import type { ReadyMachine } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Context } from '../context.ts'
 
-/** What the provider said of a machine's host, and the machine with the address that it has now. */
+/** The machine with its current address, and the state of its host. */
 interface Found {
   readonly machine: ReadyMachine
   readonly state: HostStatus['state']
 }
 
-/** An address is a fact to look up again by id: asks the provider for it, and records another one. */
+/** Asks the provider for the current address of a host by its ID, and records it if it has changed. */
 export async function findAddress(
   context: Context,
   machine: ReadyMachine,

@@ -4,12 +4,12 @@ import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 
-/** A machine that may have to be reached through another one. */
+/** A machine that may have a jump host. */
 type Reached = Pick<Machine, 'name' | 'via'>
 
 /**
- * The machines to jump through, the nearest to the machine first, once the whole way is known to lead somewhere. Throws kind
- * `unknown-machine` where the inventory lacks one, `inventory` when the way is a circle.
+ * The jump hosts of a machine, the nearest to the machine first. Throws kind `unknown-machine` when the inventory lacks one of
+ * them, and `inventory` when the chain is circular.
  */
 export async function findJumpHosts(
   { inventory }: Pick<Context, 'inventory'>,
@@ -29,8 +29,8 @@ export async function findJumpHosts(
 }
 
 /**
- * Checks the way to a machine that is to be made, before anything is: it would never be reached. Throws as
- * {@link findJumpHosts} does, and kind `usage` where a jump host has no host yet.
+ * Checks the jump hosts of a machine before it is created. Throws as {@link findJumpHosts} does, and kind `usage` when a jump
+ * host has not been created yet.
  */
 export async function checkWay(
   context: Pick<Context, 'inventory'>,
@@ -50,7 +50,7 @@ export async function checkWay(
   )
 }
 
-/** The connection to the machine that another one is reached through, if any. */
+/** The connection to the jump host of a machine, if it has one. */
 export async function connectJumpHost(
   context: Pick<Context, 'inventory' | 'connect'>,
   machine: Reached,

@@ -7,13 +7,13 @@ import type { ProcessRef } from '../../transport/transport.ts'
 /** A process of this computer. */
 export interface RunningProcess extends ProcessActivity {
   readonly parent: number
-  /** Its program's file name, as far as the system tells it. */
+  /** The file name of its program, as reported by the system. */
   readonly name: string
-  /** What processes share that were started from the same terminal window or login. */
+  /** The session (setsid(2)), which the processes of one terminal window or login share. */
   readonly session: string
 }
 
-/** What the kernel counts processor time in for programs, in milliseconds: USER_HZ is 100 wherever Node.js runs. */
+/** The unit of processor time in /proc, in milliseconds: USER_HZ is 100 wherever Node.js runs. */
 const tickMs = 10
 
 /**
@@ -54,7 +54,7 @@ async function askPs(pid: number): Promise<RunningProcess> {
   return { pid, parent: Number(parent), session, since, name: name.replace(/^-/, ''), ...activity }
 }
 
-/** A process by its number; undefined when there is none, or the system does not tell. */
+/** A process by its PID; undefined when it does not exist or cannot be read. */
 export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
   try {
     return await (process.platform === 'linux' ? readProc(pid) : askPs(pid))
@@ -63,10 +63,10 @@ export async function findProcess(pid: number): Promise<RunningProcess | undefin
   }
 }
 
-/** Far more than shells stand inside each other. */
+/** A limit on nested shells. */
 const mostAncestors = 16
 
-/** The processes that this one comes from and that share its session, the nearest first. */
+/** The ancestors of this process in the same session, the nearest first. */
 export async function findAncestors(): Promise<readonly RunningProcess[]> {
   const own = await findProcess(process.pid)
   const found: RunningProcess[] = []
@@ -79,7 +79,7 @@ export async function findAncestors(): Promise<readonly RunningProcess[]> {
   return found
 }
 
-/** Whether a process still runs, and its number has not gone to another one. */
+/** Whether a process is still running, and its PID has not been reused. */
 export async function isAlive({ pid, since }: ProcessRef): Promise<boolean> {
   return (await findProcess(pid))?.since === since
 }

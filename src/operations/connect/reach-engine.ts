@@ -12,18 +12,18 @@ import {
   tryRelay,
 } from './relay-command.ts'
 
-/** How an engine was reached before: at its socket, or by a docker command on the host, as oneself or as root. */
+/** How to reach an engine: through its socket, or with a docker command on the host, as the login user or as root. */
 type EngineRoute = 'socket' | CommandUser
 
-/** What is known of the way to an engine, from one connection to the next. */
+/** The route to an engine that worked last. */
 export interface EngineCache {
   way?: EngineRoute | undefined
 }
 
 /**
- * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or,
- * where the host refuses that, through a docker command there, with sudo where it takes that.
- * What worked is kept in `memory`. Throws kind `failed`, saying what is in the way, when nothing works.
+ * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or, if the host refuses that,
+ * through a docker command there, with sudo if needed. The route that worked is kept in `memory`. Throws kind `failed` with
+ * the reason when no route works.
  */
 export function dialEngine(
   transport: Transport,
@@ -56,7 +56,7 @@ export function dialEngine(
   }
 }
 
-/** The way through a command on the host that reaches the engine. */
+/** Finds the user with which a docker command on the host reaches the engine. */
 async function findCommand(
   transport: Transport,
   path: string,
@@ -81,7 +81,7 @@ interface Relay {
   readonly failed: () => void
 }
 
-/** Starts the command, as a connection to the engine. Ends the command when it is closed. */
+/** Starts the docker command on the host, as a connection to the engine. Closing the connection ends the command. */
 async function openRelay(
   transport: Transport,
   { socketPath, machine, way, failed }: Relay,
@@ -106,8 +106,8 @@ async function openRelay(
 }
 
 /**
- * A command's input and output as one connection, whose end is for the caller to tell: output ends where the command fails, too.
- * `close` is called when it is closed.
+ * The input and output of a command as one connection. The caller decides how it ends, since output also ends when the command
+ * fails. `close` is called when the connection is closed.
  */
 function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex {
   const connection = new Duplex({
@@ -126,7 +126,7 @@ function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex
   return connection
 }
 
-/** How long a command may take to start, or an engine to answer through it. */
+/** How long a command may take to start, or an engine to answer through it, in milliseconds. */
 const patienceMs = 10_000
 
 async function inTime<T>(
@@ -146,7 +146,7 @@ async function inTime<T>(
   return Promise.race([work(ending.signal), expired]).finally(() => clearTimeout(timer))
 }
 
-/** Commands wait for each other where the SSH server allows few at once; streams that never end would for ever. */
+/** Commands wait for a free session of the SSH server; behind streams that never end they would wait forever. */
 const sessionsBusy = (machine: string): UserError =>
   new UserError('failed', 'the SSH server allows no more sessions on this connection', {
     machine,
@@ -165,7 +165,7 @@ const notRunning = /connect: (?:no such file or directory|connection refused)|da
 const denied = /permission denied/
 const wantsTerminal = /must have a tty|no tty present|terminal is required/i
 
-/** Why neither the user nor sudo could reach the engine. */
+/** The error for an engine that neither the user nor sudo can reach. */
 function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: string): UserError {
   const tried = [asUser, asRoot].filter((trial) => trial !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {

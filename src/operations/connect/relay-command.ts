@@ -3,10 +3,10 @@ import { exitCodeOf } from '../../transport/exit-code.ts'
 import { beginningOf } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'
 
-/** As whom docker is run on the host. */
+/** The user that runs docker on the host. */
 export type CommandUser = 'user' | 'root'
 
-/** Where docker is on hosts whose shells look elsewhere when nobody is at a terminal: snap, NixOS, Synology, QNAP. */
+/** Folders of docker on systems where a non-interactive shell does not have it in its PATH: snap, NixOS, Synology, QNAP. */
 const usualFolders = [
   ...['/usr/local/bin', '/usr/local/sbin', '/usr/bin', '/usr/sbin', '/bin', '/sbin'],
   ...['/snap/bin', '/opt/bin', '/run/current-system/sw/bin', '$HOME/bin', '$HOME/.local/bin'],
@@ -16,8 +16,8 @@ const usualFolders = [
 ].join(':')
 
 /**
- * Passes its input and output on to the engine behind the socket `$1`. The mark `$0` tells, on both outputs, what docker
- * says from what the start files of the login shell print before.
+ * Connects its input and output to the engine behind the socket `$1`. The mark `$0`, printed on both outputs, separates the
+ * output of docker from the output of the login shell's start files.
  */
 const relayScript = (as: CommandUser): string => `
 PATH="$PATH:${usualFolders}"; export PATH
@@ -30,7 +30,7 @@ export interface RelayCommand extends Pick<RunningCommand, 'stdin' | 'exit'> {
   readonly stderr: AfterMark
 }
 
-/** Starts the command on the host that leads to the engine behind a socket. */
+/** Starts the command on the host that connects to the engine behind a socket. */
 export async function startRelay(
   transport: Transport,
   socketPath: string,
@@ -43,17 +43,17 @@ export async function startRelay(
   return { stdin, exit, stdout: afterMark(stdout, mark), stderr: afterMark(stderr, mark) }
 }
 
-/** What came of asking an engine through a command whether it is there. */
+/** The result of a ping of the engine through a command. */
 export interface RelayTrial {
   readonly answered: boolean
-  /** Whether the command was run at all, and not something else in its place. */
+  /** Whether the command itself ran, and not another one in its place (ForceCommand). */
   readonly wasRun: boolean
   readonly code: number
-  /** What the command said, or what was run in its place. */
+  /** The output of the command, or of the one that ran in its place. */
   readonly words: string
 }
 
-/** Asks the engine through a command whether it is there. */
+/** Pings the engine through a command. */
 export async function tryRelay(
   transport: Transport,
   socketPath: string,

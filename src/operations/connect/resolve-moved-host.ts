@@ -7,16 +7,16 @@ import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import { findAddress } from './find-address.ts'
 
-/** How long a provider may take to say where a host is, in milliseconds. */
+/** How long a provider may take to return the address of a host, in milliseconds. */
 const lookUpTime = 15_000
 
-/** The host may be elsewhere, and another one answers, or none, at the address that is remembered. */
+/** Whether the host may have a new address: nothing, or another host, answers at the recorded one. */
 const mayHaveMoved = (error: unknown): boolean =>
   error instanceof UserError && (error.kind === 'unreachable' || error.kind === 'host-key')
 
 /**
- * Connects to a machine. Where that fails at the address on record, the provider is asked once where the host is; the
- * record is updated, and it goes on there. The error says what the provider said, where that explains it.
+ * Connects to a machine. If that fails at the recorded address, asks the provider once for the current address, updates the
+ * record and connects there. The error includes the provider's answer if that explains the failure.
  */
 export async function resolveMovedHost(
   context: Context,
@@ -30,7 +30,7 @@ export async function resolveMovedHost(
     if (remembered.host.id === undefined || !mayHaveMoved(error)) throw error
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookUpTime)])
     const found = await findAddress(context, remembered, { signal, progress: () => {} }).catch(
-      () => undefined, // that it cannot be reached says more
+      () => undefined, // the connection error is more useful
     )
     if (found === undefined) throw error
     if (found.machine.host.address !== remembered.host.address) return connect(found.machine)
@@ -43,14 +43,14 @@ export async function resolveMovedHost(
   }
 }
 
-/** Says so where SSH of a host is open to other addresses than the one that this computer has now. */
+/** The error for a firewall that does not allow SSH from the current address of this computer. */
 async function explainFirewall(
   context: Context,
   machine: ReadyMachine,
   call: Call,
 ): Promise<UserError | undefined> {
   const { name, host, via } = machine
-  if (via !== undefined) return undefined // what reaches it is its jump host
+  if (via !== undefined) return undefined // the jump host connects to it
   const { sshAccess } = await context.loadDriver(machine.driver)
   const allowed = await sshAccess?.allowed(host)
   if (sshAccess === undefined || allowed === undefined) return undefined

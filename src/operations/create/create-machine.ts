@@ -14,21 +14,21 @@ import type { ProvisionCalls } from '../provision/provision-host.ts'
 import { adoptHost } from '../adopt/adopt-host.ts'
 import type { TakenOver } from '../adopt/bootstrap-host.ts'
 
-/** A machine to make. */
+/** A machine to create. */
 export interface CreateRequest extends EntryRequest, AdmitRequest {}
 
-/** A machine that is in the inventory now. */
+/** A machine that was added to the inventory. */
 export interface CreatedMachine extends TakenOver {
-  /** What to do next, where something is still to be done. */
+  /** The next step for the user, if there is one. */
   readonly hint?: string
 }
 
 type Options = Readonly<Record<string, unknown>>
 
 /**
- * Makes a machine, of a new host or of one that exists, as its driver does; or goes on with one whose creation was
- * cut short. A new host's entry is there from before the provider hears of it, so that nothing can be lost. An
- * existing host stays as it is, unless `installEngine`, and its entry is written when all has succeeded.
+ * Creates a machine with its driver, from a new or an existing host, or continues an interrupted creation. The entry of a new
+ * host is written before the first request to the provider, so that no host can be lost. An existing host is not changed,
+ * unless `installEngine` is set, and its entry is written after everything has succeeded.
  */
 export async function createMachine(
   context: Context,
@@ -65,7 +65,7 @@ export async function createMachine(
   return { ...taken, ...hintFor(taken.machine, taken.probe) }
 }
 
-/** The machine that a request comes to, with what its entry and its profile say. Throws as {@link newEntry} does. */
+/** The machine of a request, combined with its entry and its profile. Throws as {@link newEntry} does. */
 export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
   machineWith(inventory, request.name, newEntry(request, inventory))
 
@@ -77,7 +77,7 @@ function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequ
   })
 }
 
-/** Asks the driver where the host is. */
+/** Asks the driver for the address of the host. */
 function locateHost(
   { signal }: Context,
   { name, driver: driverName }: Machine,
@@ -96,7 +96,7 @@ function locateHost(
   })
 }
 
-/** The engine is there, and this user may neither open its socket nor become root. */
+/** For a user who can neither open the engine socket nor become root. */
 const hintForStranger = (user: string, name: string): string =>
   `the user ${user} has no permission to use Docker there: add it to the group docker on the host, or allow it to use sudo without a password; then run: fleet ps -m ${name}`
 

@@ -1,26 +1,26 @@
 import { hostname, userInfo } from 'node:os'
 
-/** What a host's tags tell of its making. */
+/** When and by whom a host was created, from its tags. */
 export interface HostOrigin {
   /** ISO 8601; absent for hosts of the first versions of fleet. */
   readonly created?: string | undefined
   /** `user@computer` */
   readonly createdBy?: string | undefined
-  /** Whether its entry said `protected` when it was made. */
+  /** Whether its entry was `protected` at its creation. */
   readonly protected: boolean
 }
 
-/** Providers take about 256 characters of these (EC2, "Tag restrictions"). */
+/** Providers limit tag values to about 256 characters of this set (EC2, "Tag restrictions"). */
 const tagText = (text: string): string => text.replaceAll(/[^\w.@+:/=-]/g, '-').slice(0, 200)
 
-/** Who runs fleet, and on which computer, as `user@computer`. */
+/** The origin of a host that is created now, by this user on this computer. */
 export const currentOrigin = (isProtected: boolean): HostOrigin => ({
   created: new Date().toISOString(),
   createdBy: tagText(`${userInfo().username}@${hostname()}`),
   protected: isProtected,
 })
 
-/** The tags of all that is made for one host: by them it is found again, whatever the inventory remembers. */
+/** The tags of all resources of one host. They identify the resources even if the inventory is lost. */
 export const hostTags = (
   fleet: string,
   machine: string,
@@ -36,7 +36,7 @@ export const hostTags = (
   ...(origin.protected && { 'fleet:protected': 'true' }),
 })
 
-/** What the tags of a host tell of its making. */
+/** Reads the origin of a host from its tags. */
 export function originIn(tags: Readonly<Record<string, string>> = {}): HostOrigin {
   const created = new Date(tags['fleet:created'] ?? '')
   return {

@@ -20,24 +20,24 @@ import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
 import { type TakenOver, bootstrapHost } from '../adopt/bootstrap-host.ts'
 
-/** What a host is made with. */
+/** What {@link makeHost} needs to create a host. */
 export interface Making {
   readonly lifecycle: Lifecycle
-  /** The driver's, checked. */
+  /** The validated options of the driver. */
   readonly options: Readonly<Record<string, unknown>>
   readonly inventory: Inventory
-  /** The entry as it is to be, made of the newest one. Throws when the name is taken meanwhile. */
+  /** Builds the entry from the latest inventory. Throws when the name was taken by another command. */
   readonly draft: (newest: Inventory) => MachineEntry
   readonly progress: Progress
 }
 
-/** Secrets of a creation, and the private login key where they are new. */
+/** Secrets of a creation, with the private login key if they are new. */
 type Fresh = CreationSecrets & { readonly loginKey?: string }
 
 /**
- * Makes a host and takes it over, or goes on with that where an earlier attempt stopped. Whatever is made is in
- * the inventory before the next thing is asked for, and the same token always leads to the same host: so it can stop
- * anywhere, and be finished by this or undone by `removeMachine`. Nothing is written before all is checked.
+ * Creates a host and bootstraps it, or continues an interrupted attempt. Every created resource is recorded in the inventory
+ * before the next request, and the same token always identifies the same host. So it can be interrupted at any point, and
+ * be continued by this function or undone by `removeMachine`. Nothing is written before all checks have passed.
  */
 export async function makeHost(
   context: Context,
@@ -68,7 +68,7 @@ async function make(
   const call = { signal: context.signal, progress }
   progress('check the options')
   const known = await context.creations().find(token)
-  // A second attempt asks for the same host, so its tags are those of the first.
+  // A retry creates the same host, so it uses the tags of the first attempt.
   const origin = currentOrigin(machine.protected === true)
   const tags = known?.tags ?? hostTags(inventory.id, name, token, origin)
   const plan = await naming(name, () =>
@@ -95,13 +95,13 @@ async function make(
   }
 }
 
-/** Whether another attempt would end the same way, as long as nobody changes anything. */
+/** Whether a retry would fail in the same way (quota, policy, bad option), unlike a network error. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof UserError && error.kind !== 'unreachable' && error.kind !== 'cancelled'
 
 /**
- * Takes back a creation that the provider refused (for a quota, a policy) before there was a host: what was made for it goes, and
- * the inventory is as it was. Where that fails too, all stays on record.
+ * Rolls back a creation that the provider refused (quota, policy) before a host existed: removes the resources made for it and
+ * restores the inventory. If that fails too, the record is kept.
  */
 async function withdraw(
   context: Context,
@@ -115,14 +115,14 @@ async function withdraw(
     progress('remove the partly created host')
     await lifecycle.remove(host, { signal: context.signal, progress })
   } catch {
-    return // the refusal is what the person has to know; the entry tells of the rest
+    return // the refusal matters more to the user; the entry still records the resources
   }
   await (await context.inventory()).update(name, () => inventory.entries.get(name))
   if (host.key !== undefined) await context.keys().forget(host.key)
   await context.creations().drop(token)
 }
 
-/** Those of the earlier attempt, else new ones; none where the host exists and another computer has them. */
+/** The secrets of the earlier attempt, else new ones; undefined if the host exists and another computer has its secrets. */
 async function findSecrets(
   context: Context,
   machine: Machine,
@@ -170,7 +170,7 @@ async function readOwnUserData(
   return { own: { file: userData, content } }
 }
 
-/** The disk that the plan asks for, and the medium that tells the host what it is to be. */
+/** The disk image of the plan, and the NoCloud seed with the host's user-data. */
 async function findDisk(
   context: Context,
   { name }: Machine,
@@ -193,7 +193,7 @@ async function findDisk(
   return { ...found, noCloud }
 }
 
-/** Writes that the creation begins, then what a second attempt needs, before the provider hears of it. */
+/** Records the start of the creation, then the secrets for a retry, before the first request to the provider. */
 async function begin(
   context: Context,
   { name, driver, host: before }: Machine,
@@ -222,7 +222,7 @@ async function begin(
   await context.creations().save(token, kept)
 }
 
-/** A host that exists, and whose secrets another computer has, takes nothing from the seed any more. */
+/** The data of the first boot. It is empty for a host that exists and whose secrets another computer has: it is not used then. */
 function seedOf(
   context: Context,
   { name }: Machine,

@@ -9,26 +9,26 @@ import {
   machineWith,
 } from '../../state/inventory/inventory.ts'
 
-/** What a person says of a new machine. */
+/** The user's settings of a new machine. */
 export interface EntryRequest {
   readonly name: MachineName
-  /** The profile to extend. Absent: that of the entry which is there already. */
+  /** The profile to extend. Absent: the profile of the existing entry. */
   readonly extends?: string | undefined
-  /** Absent: that of the entry which is there already, or of its profile. */
+  /** Absent: the driver of the existing entry or its profile. */
   readonly driver?: string | undefined
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly via?: MachineName | undefined
   readonly engine?: MachineEntry['engine']
-  /** The person's own user-data: a file, relative to the inventory's folder. */
+  /** The user's own user-data: a file, relative to the inventory's folder. */
   readonly userData?: string | undefined
   readonly protected?: boolean | undefined
 }
 
 /**
- * The entry of a new machine, of one that was written by hand and has no host yet, of one that a profile counts, or of one whose
- * creation was cut short, with what is said now laid over it; what a profile says stays there alone. Throws kind `usage` when the
- * name is taken, or when a creation is to go on with another engine, jump host or user-data than it began with.
+ * Builds the entry of a new machine, or merges the request into an existing entry without a host: one written by hand, one that
+ * a profile counts, or one whose creation was interrupted. Settings of a profile are not copied into the entry. Throws kind
+ * `usage` when the name is taken, or when an interrupted creation is continued with another engine, jump host or user-data.
  */
 export function newEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request
@@ -97,7 +97,7 @@ const beingRemoved = (name: MachineName): UserError =>
 const spoken = (value: unknown): string =>
   value === undefined ? 'not set' : JSON.stringify(value).replaceAll('"', '')
 
-/** Checks that a creation goes on with what the host was prepared with. What its driver makes of other options is the driver's to say. */
+/** Checks that a creation continues with the settings it was started with. Changed options are left to the driver. */
 function checkSame(
   name: MachineName,
   { options: _newOptions, ...now }: MachineEntry,
@@ -117,8 +117,8 @@ function checkSame(
 }
 
 /**
- * Throws kind `usage` when another machine is the same host already: the same login at the same
- * address by the same way, or the same engine of this computer.
+ * Throws kind `usage` when another machine already is the same host: the same user, address and jump host, or the same engine
+ * on this computer.
  */
 export function checkNotThere(
   inventory: Inventory,

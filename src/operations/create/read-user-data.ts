@@ -2,12 +2,12 @@ import { readFile, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { followPath } from '../../state/inventory/path-beside.ts'
 
-/** No provider takes more, in bytes. */
+/** The largest user-data file, in bytes; no provider accepts more. */
 const mostBytes = 8 * 2 ** 20
 
 /**
- * The user-data that the inventory at `location` names with `userData`. It must be a file in the folder of the inventory, with
- * all links followed: what git brings must not hand other files of this computer to a host. Throws kind `usage`.
+ * Reads the user-data file of an inventory. It must be in the folder of the inventory after all links are followed, so that an
+ * inventory from git cannot send other files of this computer to a host. Throws kind `usage`.
  */
 export async function readUserData(location: string, userData: string): Promise<Uint8Array> {
   const { path, isInside } = await followPath(location, userData)

@@ -8,9 +8,9 @@ import type { RemoveCalls } from '../machine/remove-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /**
- * Removes the host of a machine and makes another one as its entry says, under the same name. Cut short in the removal, the
- * record says that it is being replaced; cut short after it, there is an entry without a host, as of one that is still to be made.
- * Throws kind `failed` for a host that fleet did not make, or that is protected.
+ * Removes the host of a machine and creates a new one from its entry, under the same name. If it is interrupted during the
+ * removal, the record has `replacing`; if it is interrupted later, the entry has no host, like a machine that was never created.
+ * Throws kind `failed` for a host that fleet did not create, or that is protected.
  */
 export async function replaceMachine(
   context: Context,

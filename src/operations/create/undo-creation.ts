@@ -2,15 +2,15 @@ import type { MachineName } from '../../machine/name.ts'
 import type { Context } from '../context.ts'
 import { type RemoveCalls, removeMachine } from '../machine/remove-machine.ts'
 
-/** What undoing tells, and what it leaves. */
+/** Callbacks and options of {@link undoCreation}. */
 export interface UndoCalls extends RemoveCalls {
-  /** The entry was there before the creation began: what the person wrote stays. */
+  /** Keep the entry, because it existed before the creation started. */
   readonly keepEntry: boolean
 }
 
 /**
- * Undoes a creation that was cut short: what was made of the host goes, and its entry or the record in it. A machine that is
- * ready, or gone, is left alone. Resolves to whether there was something to undo.
+ * Undoes an interrupted creation: removes the partly created host, and its entry or the record in the entry. A machine that is
+ * ready or removed is not changed. Resolves to whether there was something to undo.
  */
 export async function undoCreation(
   context: Context,

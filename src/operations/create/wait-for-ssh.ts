@@ -7,16 +7,16 @@ import type { Context, Progress } from '../context.ts'
 import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 
-/** How long a host may take from being switched on to letting fleet in, in milliseconds. */
+/** How long a host may take from power-on to the first login, in milliseconds. */
 const bootTime = 10 * 60_000
 
 /** Waits between attempts, in milliseconds: from the first to the longest. */
 const [firstPause, longestPause] = [250, 2000]
 
-/** A host that boots should greet an attempt within this time, in milliseconds; then comes the next. */
+/** How long to wait for the SSH greeting of a booting host before the next attempt, in milliseconds. */
 const greetingTime = 10_000
 
-/** How long it may take from there, in milliseconds: a virtual machine without the processor's help takes half a minute. */
+/** How long the login may take after the greeting, in milliseconds: an emulated virtual machine takes half a minute. */
 const loginTime = 60_000
 
 const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
@@ -31,8 +31,8 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   )
 
 /**
- * Connects to a host that boots, once it lets fleet in. Only that it cannot be reached yet is waited for: a key that it
- * turns down, or one of its own that is not pinned, fails at once.
+ * Connects to a booting host, and retries while it is unreachable. A rejected login key or an unexpected host key fails
+ * immediately.
  */
 export async function waitForSsh(
   context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'connect'>,

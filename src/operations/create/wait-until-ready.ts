@@ -13,9 +13,9 @@ import type { Progress } from '../context.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 
 /**
- * Looks at a host once its first boot is over, telling meanwhile what cloud-init does. Throws kind `failed` when
- * that takes more than a quarter of an hour, or when it was to bring an engine and none answers; what else went wrong
- * in it is told and passed over. A host without cloud-init is looked at as it is.
+ * Waits for the first boot of a host, with the progress of cloud-init, then inspects the host. Throws kind `failed` when that
+ * takes too long, or when cloud-init should have installed an engine and none answers; other errors of cloud-init are only
+ * reported. A host without cloud-init is inspected immediately.
  */
 export async function waitUntilReady(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
   const { probe, failure } = await waitForCloudInit(target, progress)
@@ -23,7 +23,7 @@ export async function waitUntilReady(target: ProbeTarget, progress: Progress): P
   return probe
 }
 
-/** As {@link waitUntilReady}, for who repairs a host: gives an engine that did not come as `failure`. */
+/** As {@link waitUntilReady}, but returns a missing engine as `failure`, for callers that repair the host. */
 export async function waitForCloudInit(
   target: ProbeTarget,
   progress: Progress,
@@ -63,20 +63,20 @@ export async function waitForCloudInit(
   return { probe: settled }
 }
 
-/** `('scripts_user', RuntimeError('Runparts: …'))`, as Python writes a pair, in words. */
+/** Formats an error of cloud-init, which is a Python pair: `('scripts_user', RuntimeError('Runparts: …'))`. */
 function describeError(error: string): string {
   const [, module, exception] = /^\('([\w-]+)', \w+\(['"](.*)['"],?\)\)$/.exec(error) ?? []
   return module === undefined ? error : `module ${module}: ${exception}`
 }
 
-/** Waits on the host, in one command, until cloud-init is over if it runs. */
+/** Waits for the end of cloud-init with one command on the host. */
 async function watchCloudInit(
   { machine, transport, signal }: ProbeTarget,
   wait: boolean,
   progress: Progress,
 ): Promise<CloudInitEnd> {
   const running = await transport.exec(['sh', '-s', ...(wait ? ['wait'] : [])], { signal })
-  running.stdin.on('error', () => {}) // the exit code tells
+  running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(cloudInitScript)
   running.stderr.resume()
   const tell = tellOfWaiting(progress)
@@ -96,7 +96,7 @@ async function watchCloudInit(
   })
 }
 
-/** Tells which stage cloud-init is at, and what it printed last. */
+/** Reports the stage of cloud-init and its last line of output. */
 function tellOfWaiting(progress: Progress) {
   let stage: string | undefined
   return (state: { readonly stage: string } | { readonly line: string }): void => {

@@ -5,19 +5,19 @@ import { shellQuote } from '../../os/shell-quote.ts'
 type Vars = Readonly<Record<string, string>>
 type Group = { readonly hosts: readonly string[] } | { readonly children: readonly string[] }
 
-/** An inventory of Ansible, as a script answers `--list` with. */
+/** An Ansible inventory, in the format of a dynamic inventory script (`--list`). */
 type AnsibleInventory = Readonly<
   Record<string, Group | { readonly hostvars: Readonly<Record<string, Vars>> }>
 >
 
-/** The name of a group: Ansible wants it to be one of a variable of Python. */
+/** Converts a text to a group name, which must be a valid Python identifier. */
 const groupName = (text: string): string => text.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_')
 
 /** The groups that a machine is in: its driver, and each of its labels. */
 const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
   [`driver=${driver}`, ...Object.entries(labels).map((pair) => pair.join('='))].map(groupName)
 
-/** Ansible takes text of an inventory for a template of Jinja, which can run commands on the computer of whoever uses it. */
+/** Rejects Jinja templates: Ansible would evaluate them, which can run commands on the user's computer. */
 function literal(machine: string, field: string, value: string): string {
   if (/\{[{%#]/.test(value)) {
     throw unwritable(machine, field, value, 'Ansible would treat it as a template')
@@ -26,8 +26,8 @@ function literal(machine: string, field: string, value: string): string {
 }
 
 /**
- * How Ansible reaches a machine: by ssh with a configuration that fleet wrote, so that addresses, jump hosts, keys and pinned
- * host keys are fleet's.
+ * The host variables of a machine. Ansible connects with an SSH configuration written by fleet, so that it uses fleet's
+ * addresses, jump hosts, keys and pinned host keys.
  */
 function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: string): Vars {
   const said = Object.entries(labels).map(([key, value]) => [
@@ -55,8 +55,8 @@ function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: st
 }
 
 /**
- * Describes machines for Ansible (docs.ansible.com, "Developing dynamic inventory"). Throws kind `inventory` on what
- * Ansible would not take for the text that it is.
+ * Describes machines for Ansible (docs.ansible.com, "Developing dynamic inventory"). Throws kind `inventory` for values that
+ * Ansible would evaluate.
  */
 export function describeForAnsible(
   machines: readonly ReadyMachine[],
@@ -79,7 +79,7 @@ export function describeForAnsible(
   }
 }
 
-/** An inventory of Ansible that asks fleet each time: to be kept beside machines.yaml, executable. */
+/** A dynamic inventory script that runs fleet; it belongs next to machines.yaml and must be executable. */
 export const ansibleScript = `#!/bin/sh
 # Ansible inventory: the machines in the machines.yaml of this folder.
 cd "$(dirname "$0")" && exec fleet export ansible "$@"

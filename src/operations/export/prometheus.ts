@@ -1,7 +1,7 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { checkHostName } from '../../machine/ssh-config-text.ts'
 
-/** What Prometheus is to scrape (its configuration, <file_sd_config>). */
+/** A target group of Prometheus (configuration, <file_sd_config>). */
 interface TargetGroup {
   readonly targets: readonly [string]
   readonly labels: Readonly<Record<string, string>>
@@ -9,11 +9,11 @@ interface TargetGroup {
 
 const labelName = (text: string): string => text.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_')
 
-/** An address of IPv6 stands in brackets before a port. */
+/** Formats host and port, with brackets around an IPv6 address. */
 const hostPort = (address: string, port: number): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`
 
-/** Describes machines for Prometheus: each at its address, with its labels and its name. */
+/** Describes machines as Prometheus targets, with their labels and names. */
 export const describeForPrometheus = (
   machines: readonly ReadyMachine[],
   port: number,

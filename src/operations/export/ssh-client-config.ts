@@ -2,7 +2,7 @@ import { type HostRecord, type Machine } from '../../machine/machine.ts'
 import { formatKnownHosts, formatSshConfig } from '../../machine/ssh-config-text.ts'
 import type { Context } from '../context.ts'
 
-/** What plain ssh needs to reach machines as fleet does. */
+/** The configuration with which plain ssh connects to machines as fleet does. */
 export interface SshClientConfig {
   /** ssh_config(5) */
   readonly config: string
@@ -10,7 +10,7 @@ export interface SshClientConfig {
   readonly knownHosts: string
 }
 
-/** A machine that ssh can be told of. */
+/** A machine that can be exported to ssh. */
 export type SshReachable = Machine & { readonly host: HostRecord & { readonly address: string } }
 
 const isReachable = (machine: Machine): machine is SshReachable =>
@@ -23,9 +23,9 @@ export async function listSshReachable(context: Context): Promise<readonly SshRe
 }
 
 /**
- * Describes every machine that has an address. Each has a second name that no other host and no machine of another
- * inventory has: its host keys and jump hosts go by that. `taken` are machines whose own names mean other hosts to this
- * person, so that only the second name is given. Throws kind `inventory` on what ssh's configuration cannot hold.
+ * Describes every machine that has an address. Each gets a second, globally unique name, which is used for its host keys and
+ * as a jump host. Machines in `taken` get only the second name, because their own names are used for other hosts. Throws
+ * kind `inventory` for values that an SSH configuration cannot express.
  */
 export async function describeForSsh(
   context: Context,

@@ -7,14 +7,14 @@ import type { Context } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { type SshReachable, listSshReachable } from './ssh-client-config.ts'
 
-/** What ssh knows without the machines of the inventory, in a file. */
+/** The user's SSH configuration without the machines of the inventory. */
 interface OtherConfiguration {
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
 }
 
 type Answer = readonly string[] | undefined
 
-/** The keywords by which a configuration leads a name to a host. */
+/** The keywords that determine which host a name connects to. */
 const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
 
 /** How many processes of ssh run at once. */
@@ -23,7 +23,7 @@ const concurrency = 8
 /** How long a name server may take, in milliseconds. */
 const lookUpTime = 2_000
 
-/** What ssh says of a host, with its name taken out. */
+/** The output of `ssh -G` for a host, without its name. */
 async function ask(context: Context, file: string, host: string): Promise<Answer> {
   const lines = await askSsh({ host }, context.env, file)
   return lines?.map((line) => line.toLowerCase().replaceAll(host.toLowerCase(), '\0'))
@@ -34,8 +34,8 @@ const differ = (a: Answer = [], b: Answer = [], concerns = /^/): boolean =>
   JSON.stringify(b.filter((line) => concerns.test(line)))
 
 /**
- * Whether a configuration says where `name` leads, or names it: it says something that it does not say of a name with
- * one character more in front, nor behind, as it would by a pattern such as `web-*`.
+ * Whether a configuration defines the host `name`: its settings differ from those of other names. To exclude patterns such as
+ * `web-*`, they must also differ from the name with one more character at the start or the end.
  */
 async function isConfigured(
   context: Context,
@@ -52,7 +52,7 @@ async function isConfigured(
   )
 }
 
-/** Whether known_hosts has the name with keys that are none of the machine's. */
+/** Whether known_hosts has the name with other keys than the machine's. */
 async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable): Promise<boolean> {
   const { trusted } = await findKnownHost({ address: name, port: 22 }, env)
   return trusted.length > 0 && !trusted.some(({ key }) => host.hostKeys?.includes(key))
@@ -61,11 +61,11 @@ async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable):
 const addresses = async (name: string): Promise<readonly string[]> =>
   (await lookup(name, { all: true })).map(({ address }) => address)
 
-/** Whether a name with a dot is that of another host in the network. */
+/** Whether a name with a dot resolves to another host. */
 async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean> {
   if (host.address.toLowerCase() === name.toLowerCase()) return false
   const both = Promise.all([
-    addresses(`${name}.`), // with no domain of this computer's added
+    addresses(`${name}.`), // the dot prevents search domains
     addresses(host.address).catch(() => [host.address]),
   ]).then(
     ([named, own]) => !named.some((address) => own.includes(address)),
@@ -75,8 +75,8 @@ async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean>
 }
 
 /**
- * The machines whose names mean other hosts to this person's ssh already, each with the reason: were they given to ssh, a
- * line of an inventory could lead `ssh` or `git` elsewhere.
+ * The machines whose names already belong to other hosts for the user's ssh, with the reasons. If they were exported, an
+ * inventory could redirect `ssh` or `git` to another host.
  */
 export async function findTakenNames(
   context: Context,

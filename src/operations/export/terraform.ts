@@ -1,7 +1,7 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { unwritable } from '../../machine/ssh-config-text.ts'
 
-/** The kinds of resources that the hosts of drivers are. */
+/** The Terraform resource types of the drivers' hosts. */
 const resources: Readonly<Record<string, string>> = {
   aws: 'aws_instance',
   azure: 'azurerm_linux_virtual_machine',
@@ -10,7 +10,7 @@ const resources: Readonly<Record<string, string>> = {
 const resourceName = (name: string): string =>
   name.replaceAll(/[^A-Za-z0-9_-]/g, '_').replace(/^(?=[\d-])/, '_')
 
-/** A string of HCL, in which nothing is a template (developer.hashicorp.com/terraform/language/expressions/strings). */
+/** An HCL string without template sequences (developer.hashicorp.com/terraform/language/expressions/strings). */
 function hclString(machine: string, field: string, value: string): string {
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
     throw unwritable(machine, field, value, 'it contains a control character')
@@ -18,7 +18,7 @@ function hclString(machine: string, field: string, value: string): string {
   return JSON.stringify(value).replaceAll(/[$%](?=\{)/g, '$&$&')
 }
 
-/** The name of each machine's resource, with a number behind where another of its kind has the name already. */
+/** Unique resource addresses of machines, with a number if the name is taken. */
 function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
   const taken = new Set<string>()
   return machines.map(({ name, driver }) => {
@@ -30,7 +30,7 @@ function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
   })
 }
 
-/** Import blocks (Terraform 1.5 and OpenTofu) for machines that a provider knows by an id, and the names of the others. */
+/** Import blocks (Terraform 1.5 and OpenTofu) for machines with a provider ID, and the names of the other machines. */
 export function describeForTerraform(machines: readonly ReadyMachine[]): {
   readonly text: string
   readonly leftOut: readonly string[]

@@ -1,7 +1,7 @@
-/** How long those who are there wait for the next, in milliseconds. */
+/** How long the waiting tasks wait for the next one, in milliseconds. */
 const patience = 1000
 
-/** A place where `expected` pieces of work wait for each other, as long as they keep coming: one that fails before does not come. */
+/** A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed before. */
 export function openMeeting(expected: number): () => Promise<void> {
   let arrived = 0
   let timer: NodeJS.Timeout | undefined

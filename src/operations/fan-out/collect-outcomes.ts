@@ -2,30 +2,30 @@ import { UserError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import { type Outcome, type Work, fanOut } from './fan-out.ts'
 
-/** How work on several machines is done. */
+/** Options of {@link collectOutcomes}. */
 export interface CollectOptions<Machine, Value> {
   readonly concurrency?: number | undefined
-  /** How long the work on one machine may take. */
+  /** How long the work on one machine may take, in milliseconds. */
   readonly timeoutMs?: number | undefined
-  /** After this many failures no more machines are begun with. */
+  /** After this many failures, no more machines are started. */
   readonly maxFail?: number | undefined
-  /** Told of each outcome as it comes. */
+  /** Called with each outcome as it arrives. */
   readonly onOutcome?: (outcome: Outcome<Machine, Value>) => void
 }
 
-/** What came of work on several machines. */
+/** The results of work on several machines. */
 export interface Results<Machine, Value> {
   /** In the order of the machines. */
   readonly outcomes: readonly Outcome<Machine, Value>[]
-  /** The machines on which the work was not finished, or not begun, since it was stopped. */
+  /** The machines on which the work was not finished or not started, because it was stopped. */
   readonly rest: readonly Machine[]
-  /** Whether the person stopped it. */
+  /** Whether the user cancelled it. */
   readonly cancelled: boolean
 }
 
 /**
- * Does work on every machine and gathers what comes of it, also when that is stopped half-way: what has arrived is
- * kept. Remembers the machines on which it did not succeed, for `--retry-failed`.
+ * Does work on every machine and collects the outcomes. If it is cancelled, the outcomes so far are returned. Remembers the
+ * machines on which it did not succeed, for `--retry-failed`.
  */
 export async function collectOutcomes<Machine extends { readonly name: string }, Value>(
   context: Pick<Context, 'signal' | 'failures' | 'clock'>,

@@ -3,15 +3,15 @@ import { UserError, codeOf, messageOf } from '../../errors.ts'
 import type { Clock } from '../clock.ts'
 import { interleave } from './interleave.ts'
 
-/** What came of the work on one machine. */
+/** The result of the work on one machine. */
 export type Outcome<Machine, Value> =
   | { readonly machine: Machine; readonly value: Value }
   | { readonly machine: Machine; readonly error: UserError }
 
-/** Work on one machine; `signal` tells it to stop. */
+/** Work on one machine; `signal` aborts it. */
 export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Promise<Value>
 
-/** How long something may take. */
+/** A time limit, measured by `clock`. */
 interface TimeLimit {
   readonly ms: number
   readonly clock: Clock
@@ -19,18 +19,17 @@ interface TimeLimit {
 
 export interface FanOutOptions {
   readonly signal: AbortSignal
-  /** How many machines are worked on at once; 32 unless told. */
+  /** How many machines are worked on at the same time (default: 32). */
   readonly concurrency?: number | undefined
-  /** How long the work on one machine may take, as `clock` tells. */
+  /** How long the work on one machine may take. */
   readonly timeLimit?: TimeLimit | undefined
-  /** After this many failures no more machines are begun with; those under way go on. */
+  /** After this many failures, no more machines are started; running work continues. */
   readonly maxFail?: number | undefined
 }
 
 /**
- * Does the work on every machine, several at once, and yields each outcome as it comes. One
- * machine's failure is its outcome and stops no other. Throws the signal's reason when aborted;
- * leaving the loop tells the work under way to stop.
+ * Does the work on every machine, several at the same time, and yields each outcome as it arrives. The failure of one machine
+ * does not stop the others. Throws the signal's reason when aborted. Leaving the loop aborts the running work.
  */
 export async function* fanOut<Machine extends { readonly name: string }, Value>(
   machines: readonly Machine[],
@@ -39,7 +38,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
 ): AsyncGenerator<Outcome<Machine, Value>, void> {
   const left = new AbortController()
   const stop = AbortSignal.any([signal, left.signal])
-  setMaxListeners(0, stop) // one for each machine that is worked on
+  setMaxListeners(0, stop) // one listener for each running machine
   const waiting = machines.values()
   let failed = 0
   async function* takeTurns() {
@@ -59,7 +58,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
   }
 }
 
-/** The outcome of the work on one machine, at the latest when its time is up. */
+/** The outcome of the work on one machine, within the time limit. */
 async function attempt<Machine extends { readonly name: string }, Value>(
   machine: Machine,
   work: Work<Machine, Value>,
@@ -92,10 +91,10 @@ const tooLate = (machine: string, timeoutMs: number): UserError =>
     hint: `allow more time with --timeout SECONDS, or check the machine: fleet status ${machine}`,
   })
 
-/** Whether the system says why, as of a connection that broke or a full disk; a code of Node.js's own tells of wrong code. */
+/** Whether an error comes from the system (broken connection, full disk). Node.js's own ERR_ codes indicate a bug. */
 const isTold = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false
 
-/** What was thrown, as one machine's failure. A bug is the cause, with its stack. */
+/** Converts an error to a UserError of a machine. A bug is kept as the cause, with its stack. */
 const asUserError = (thrown: unknown, machine: string): UserError =>
   thrown instanceof UserError
     ? thrown

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { fanOutInOrder } from './fan-out.ts'
 import type { LogSource } from './read-logs.ts'
 
-/** Containers that were found, and what kept others from being found. */
+/** The containers that were found, and the errors of machines without one. */
 interface Found {
   readonly found: readonly LogSource[]
   readonly failures: readonly {
@@ -14,16 +14,16 @@ interface Found {
   }[]
 }
 
-/** How containers are called. */
+/** The names of the containers to find. */
 interface Wanted {
-  /** Whether the machine of each is known: then it needs to have all that are called there. */
+  /** Whether the machine of each container was given: then each machine must have all of its containers. */
   readonly isPlaced: boolean
   readonly namesOn: (machine: string) => readonly string[]
 }
 
 /**
- * The containers that are wanted on several machines. Unless it is said which are where, a machine needs to have only one of
- * them, for a fleet's machines differ; one that has none counts as failed.
+ * Finds containers by name on several machines. Without explicit machines, each machine must have only one of them; a machine
+ * with none of them counts as failed.
  */
 export async function findContainers(
   context: Context,

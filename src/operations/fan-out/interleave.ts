@@ -9,8 +9,8 @@ interface Slot<T> {
 }
 
 /**
- * The items of all sources, as they come. Reads each source at most one item ahead of its consumer.
- * Ends with the last source; throws what a source throws, and the signal's reason once it is aborted.
+ * Yields the items of all sources as they arrive. Reads each source at most one item ahead of its consumer. Ends with the last
+ * source. Throws the error of a source, and the signal's reason when aborted.
  */
 export async function* interleave<T>(
   sources: readonly AsyncIterable<T>[],
@@ -18,7 +18,7 @@ export async function* interleave<T>(
 ): AsyncGenerator<T, void> {
   signal.throwIfAborted()
   const iterators = sources.map((source) => source[Symbol.asyncIterator]())
-  // Each read has a slot; whichever read ends first fills the first slot still open.
+  // Each read has a slot; the read that ends first fills the first open slot.
   const slots: Promise<Arrival<T>>[] = []
   const open: Slot<T>[] = []
   const fail = (reason: unknown) => open.shift()?.reject(reason)
@@ -41,7 +41,7 @@ export async function* interleave<T>(
     }
   } finally {
     signal.removeEventListener('abort', stop)
-    // A source that is waiting ends only when its work does, so this waits for none.
+    // A waiting source ends only with its work, so do not wait for it.
     for (const iterator of iterators) iterator.return?.().catch(() => {})
   }
 }

@@ -4,8 +4,7 @@ interface Head<T> {
 }
 
 /**
- * The items of sources that are each in order, in one order: that of `key`, a text that sorts.
- * Holds one item of each source, however long the sources are.
+ * Merges sorted sources by `key`. Holds only one item of each source in memory.
  */
 export async function* mergeSorted<T>(
   sources: readonly AsyncIterable<T>[],
@@ -32,7 +31,7 @@ async function nextOf<T>(source: AsyncIterator<T>): Promise<Head<T> | undefined>
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
-/** Where `wanted` belongs among sorted heads: before those that are equal, so that a source stays together. */
+/** The insertion index of a key among sorted heads: before equal ones, so that items of a source stay together. */
 function placeOf<T>(wanted: string, heads: readonly Head<T>[], key: (item: T) => string): number {
   const place = heads.findIndex(({ item }) => key(item) >= wanted)
   return place === -1 ? heads.length : place

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { interleave } from './interleave.ts'
 import { mergeSorted } from './merge-sorted.ts'
 
-/** A container whose logs to read. */
+/** A container whose log is read. */
 export interface LogSource {
   readonly machine: string
   /** Its name or id. */
@@ -14,12 +14,12 @@ export interface LogSource {
 
 type Origin = Pick<LogSource, 'machine' | 'container'>
 
-/** A line of one container, or what ended the reading of its log; the other containers go on. */
+/** A log line of a container, or the error that ended its log; the other logs continue. */
 export type LogEntry = Origin & (LogLine | { readonly error: UserError })
 
 /**
- * The logs of many containers as one: in the order of time, or, following, as lines come.
- * Hosts tell time by their own clocks. Throws the signal's reason when aborted.
+ * The logs of many containers as one: sorted by time, or, with `follow`, as lines arrive. The times are those of the hosts'
+ * clocks. Throws the signal's reason when aborted.
  */
 export async function* readLogs(
   sources: readonly LogSource[],
@@ -36,7 +36,7 @@ export async function* readLogs(
   }
 }
 
-/** Failures sort first, so that they are told at once. */
+/** Errors sort first, so that they are shown immediately. */
 const timeOf = (entry: LogEntry): string => ('error' in entry ? '' : entry.time)
 
 async function* readLog(

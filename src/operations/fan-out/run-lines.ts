@@ -3,10 +3,10 @@ import { splitLines } from '../../engine/lines.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
 import type { CommandLine, Transport } from '../../transport/transport.ts'
 
-/** Takes a line; what it returns is waited for before the next one is read. */
+/** Handles a line; a returned promise is awaited before the next line is read. */
 export type TakeLine = (stream: 'stdout' | 'stderr', line: string) => unknown
 
-/** Gives a stream to `take`, line by line, to its end. */
+/** Passes a stream to `take`, line by line. */
 export async function takeLines(
   name: 'stdout' | 'stderr',
   stream: Readable,
@@ -16,8 +16,8 @@ export async function takeLines(
 }
 
 /**
- * Runs a command on a host, with nothing to read, and gives its output line by line. Resolves to the exit code.
- * An abort of `signal` ends it.
+ * Runs a command on a host without input, and passes its output to `take` line by line. Resolves to the exit code. `signal`
+ * ends the command.
  */
 export async function runLines(
   transport: Transport,

@@ -10,20 +10,20 @@ import type {
 } from '../../transport/transport.ts'
 import { type Streams, signalBehind } from '../docker/streams.ts'
 
-/** What a program gets that writes to a pipe which nobody reads (POSIX: SIGPIPE). */
+/** The exit code of a program that is killed by SIGPIPE (POSIX). */
 const brokenPipe = 128 + constants.signals.SIGPIPE
 
-/** The shell that the host gives to whoever logs in. */
+/** The login shell of the user. */
 const loginShell: CommandLine = { shell: 'exec "$SHELL" -l' }
 
-/** The terminal to give the command: as ours, when both its ends are one. */
+/** The terminal of the command: like the local one, if input and output are terminals. */
 function terminalOf({ stdin, stdout, env }: Streams): ExecOptions['terminal'] {
   if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined
   const { columns = 80, rows = 24 } = stdout
   return { type: env['TERM'] || 'xterm', columns, rows }
 }
 
-/** Makes the terminal here a mere wire to the one on the host; the result undoes it. */
+/** Puts the local terminal into raw mode and forwards its size; the returned function restores it. */
 function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () => void {
   const resize = (): void =>
     running.resize({ columns: stdout.columns ?? 80, rows: stdout.rows ?? 24 })
@@ -36,8 +36,8 @@ function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () 
 }
 
 /**
- * Runs a command (the login shell when there is none) on a host as if it ran here: input, output,
- * terminal, window size, signals and exit code are carried. Rejects with kind `unreachable` when the link is lost.
+ * Runs a command (default: the login shell) on a host as if it were local: forwards input, output, terminal, window size,
+ * signals and the exit code. Rejects with kind `unreachable` when the connection is lost.
  * `kill` sends a signal, such as `TERM`; `started` is called once the command runs.
  */
 export async function runOnHost(
@@ -50,7 +50,7 @@ export async function runOnHost(
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
   const terminal = terminalOf(streams)
-  const giveUp = (): void => channel.abort(signal.reason) // a host that hangs starts nothing
+  const giveUp = (): void => channel.abort(signal.reason) // cancels a start on a host that hangs
   signal.addEventListener('abort', giveUp)
   const running = await transport
     .exec(command ?? loginShell, {

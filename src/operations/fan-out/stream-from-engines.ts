@@ -4,13 +4,13 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { interleave } from './interleave.ts'
 
-/** An item of one machine's stream, or what ended that stream; the others go on. */
+/** An item of one machine's stream, or the error that ended it; the other streams continue. */
 export type Streamed<Value> = { readonly machine: Machine } & (
   | { readonly value: Value }
   | { readonly error: UserError }
 )
 
-/** What the engines of many machines send, as it comes. Ends with the last of them. */
+/** Merges the streams of the engines of many machines as items arrive. Ends with the last stream. */
 export async function* streamFromEngines<Value>(
   context: Context,
   machines: readonly Machine[],

@@ -15,7 +15,7 @@ import {
   valueAt,
 } from './imported-host.ts'
 
-/** Who Docker Machine's drivers log in as where the configuration does not say; root elsewhere. */
+/** The default login users of Docker Machine's drivers; root for all others. */
 const usualUsers: Readonly<Record<string, string>> = {
   amazonec2: 'ubuntu',
   azure: 'docker-user',
@@ -25,7 +25,7 @@ const usualUsers: Readonly<Record<string, string>> = {
   google: 'docker-user',
 }
 
-/** The newest format (libmachine/version). */
+/** The newest version of the configuration format (libmachine/version). */
 const newestVersion = 3
 
 const exists = (file: string): Promise<boolean> =>
@@ -34,7 +34,7 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   )
 
-/** The private key of a machine: beside its configuration, whatever computer the path in there is of. */
+/** The private key of a machine: in its folder, since the configured path may be of another computer. */
 async function findKey(folder: string, driver: unknown): Promise<string | undefined> {
   const told = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
   const names = told === undefined ? ['id_rsa'] : [basename(win32.basename(told)), 'id_rsa']
@@ -43,13 +43,13 @@ async function findKey(folder: string, driver: unknown): Promise<string | undefi
   return undefined
 }
 
-/** What Docker Machine calls the clouds of Azure. */
+/** Docker Machine's names of the Azure clouds. */
 const azureClouds: Readonly<Record<string, string>> = {
   AzureChinaCloud: 'china',
   AzureUSGovernmentCloud: 'usgov',
 }
 
-/** What the provider of a machine knows it by. */
+/** The ID of a machine at its provider. */
 function findId(driverName: string, driver: unknown): HostId | undefined {
   const name = textAt(driver, 'MachineName')
   if (driverName === 'amazonec2') {
@@ -78,7 +78,7 @@ function findId(driverName: string, driver: unknown): HostId | undefined {
   return { driver: 'virtualbox', id: name, options: {} }
 }
 
-/** Where the driver says that the host is. VirtualBox's are reached through a port of this computer, and not without one. */
+/** The address of the host. Hosts of VirtualBox are reached only through a forwarded port of this computer. */
 function addressOf(driverName: string, driver: unknown): string | undefined {
   if (driverName !== 'virtualbox') return textAt(driver, 'IPAddress')
   return portOf(valueAt(driver, 'SSHPort')) === undefined ? undefined : '127.0.0.1'
@@ -103,7 +103,7 @@ async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
   }
   const identityFile = await findKey(folder, driver)
   return {
-    titles: [title], // what Docker Machine calls it, whatever the copied configuration says (libmachine/persist)
+    titles: [title], // Docker Machine uses the folder name, not the one in the configuration (libmachine/persist)
     host: {
       ...(address !== undefined && { address }),
       user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
@@ -123,8 +123,8 @@ const readMachineOrWhyNot = (folder: string): Promise<ReadHost | SkippedHost> =>
   })
 
 /**
- * Reads what Docker Machine and its forks keep in their store (versions 0 to 3 of their format): where each machine is
- * and how to log in. Keys of clouds and certificates stay where they are.
+ * Reads the store of Docker Machine or a fork of it (format versions 0 to 3): the address and login of each machine. Cloud
+ * credentials and certificates are not read.
  */
 export async function readDockerMachine(
   store: string | undefined,

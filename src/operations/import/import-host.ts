@@ -9,15 +9,15 @@ import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 import type { ImportedHost } from './imported-host.ts'
 
-/** How hosts of another tool are imported. */
+/** Options and callbacks of an import. */
 export interface Import extends AdoptCalls {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>
-  /** Who to log in as where the other tool does not say. */
+  /** The login user for hosts without one. */
   readonly user: string | undefined
 }
 
-/** A key that was made for a host goes into home, so that the other tool's files can be removed. */
+/** Copies the key of a host into the home folder, so that the other tool's files can be removed. */
 async function keepKey(context: Context, file: string, key: string): Promise<void> {
   if ((await fingerprintKeyFile(file)) !== key) return
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -26,7 +26,7 @@ async function keepKey(context: Context, file: string, key: string): Promise<voi
   await context.keys().keep(key, text)
 }
 
-/** Asks the provider for a host; gives the failure where it cannot be asked, or knows of none. */
+/** Asks the provider for a host; returns the error if that fails or the host does not exist. */
 async function askProvider(
   context: Context,
   known: HostId,
@@ -41,7 +41,7 @@ async function askProvider(
   }
 }
 
-/** The host of `driver: ssh`, by the address that the other tool knows. */
+/** Adopts a host with the driver ssh, at the address that the other tool has. */
 function takeInByAddress(
   context: Context,
   { name, address, user, port, identityFile, labels = {} }: ImportedHost,
@@ -71,7 +71,7 @@ const destinationOf = ({ address = '', user, port }: ImportedHost): string => {
   return `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`
 }
 
-/** As `fleet adopt` does: ~/.ssh/config is followed, and jump hosts become machines too. */
+/** Adopts a host as `fleet adopt` does: with ~/.ssh/config, and with jump hosts as machines. */
 const adoptHost = (
   context: Context,
   host: ImportedHost,
@@ -90,7 +90,7 @@ const adoptHost = (
     { progress, confirmJump },
   )
 
-/** As its provider told of it. The other tool knows better who to log in as, and at which port where it is not a forwarded one. */
+/** Adopts a host with the facts of its provider. The user, and a port that is not forwarded, come from the other tool. */
 function takeInKnown(
   context: Context,
   { name, port, user, identityFile, labels = {} }: ImportedHost,
@@ -106,7 +106,7 @@ function takeInKnown(
   return takeInRecalled(context, { ...known, name, labels, identityFiles, trust }, facts, progress)
 }
 
-/** Takes a host in as its provider knows it, else by its address, and says why. */
+/** Adopts a host with the driver of its provider, else by its address with the reason as the hint. */
 async function importByDriver(
   context: Context,
   host: ImportedHost,
@@ -136,8 +136,8 @@ async function importByDriver(
 }
 
 /**
- * Takes in a host that another tool keeps: it is looked at, and nothing on it changes. Where its provider can be asked it becomes
- * a machine of that driver, else one of driver ssh. fleet never owns it.
+ * Imports a host of another tool. The host is inspected but not changed. It gets the driver of its provider if that can be asked,
+ * else the driver ssh. fleet never owns it.
  */
 export async function importHost(
   context: Context,

@@ -3,46 +3,46 @@ import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
 import type { HostId } from '../adopt/adopt-known-host.ts'
 
-/** A host that another tool keeps, as far as that tool knows it. */
+/** A host as another tool describes it. */
 export interface ImportedHost {
   readonly name: MachineName
-  /** Absent where only its provider knows. */
+  /** Absent if only its provider has it. */
   readonly address?: string | undefined
   readonly user?: string | undefined
   readonly port?: number | undefined
   readonly labels?: Readonly<Record<string, string>>
   /** A private key to log in with. */
   readonly identityFile?: string | undefined
-  /** The key was made for this host alone, so that it is to be kept in home. */
+  /** The key belongs to this host only, so it is copied into the home folder. */
   readonly keyIsItsOwn?: boolean
-  /** What a provider knows it by, where fleet has a driver for that. */
+  /** Its ID at a provider for which fleet has a driver. */
   readonly known?: HostId
-  /** The address is a name that ~/.ssh/config may have something to say of, since the other tool runs ssh. */
+  /** The address may be an alias of ~/.ssh/config, since the other tool runs ssh. */
   readonly followsSshConfig?: boolean
-  /** The hosts to jump through, as `[user@]host[:port]`, the first to connect to first (ssh_config(5), ProxyJump). */
+  /** Jump hosts, as `[user@]host[:port]`, in the order of connection (ssh_config(5), ProxyJump). */
   readonly jumps?: readonly string[]
 }
 
 /** A host that is not imported. */
 export interface SkippedHost {
-  /** What the other tool calls it. */
+  /** Its name in the other tool. */
   readonly title: string
   readonly reason: string
 }
 
-/** What another tool keeps. */
+/** The hosts of another tool. */
 export interface ImportedHosts {
   readonly hosts: readonly ImportedHost[]
   readonly skipped: readonly SkippedHost[]
 }
 
-/** A host as it was read: by what the other tool calls it, and by longer names of it that tell it from others of that name. */
+/** A host with its name in the other tool, and longer unique names for duplicates. */
 export interface ReadHost {
   readonly titles: readonly string[]
   readonly host: Omit<ImportedHost, 'name'>
 }
 
-/** A name of another tool as that of a machine: `_` and the like become `-`. Undefined where nothing is left. */
+/** Converts a name of another tool to a machine name: `_` and the like become `-`. Undefined if nothing is left. */
 export function machineNameFrom(text: string): MachineName | undefined {
   const name = text
     .replaceAll(/[^A-Za-z0-9.-]+/g, '-')
@@ -52,7 +52,7 @@ export function machineNameFrom(text: string): MachineName | undefined {
   return isMachineName(name) ? name : undefined
 }
 
-/** The name that no other host of `taken` has: one of `names`, else the first with a number. */
+/** A name that is not in `taken`: one of `names`, else the first one with a number. */
 function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
   const free = names.find((name) => !taken.has(name))
   for (let number = 2, name = free; ; number += 1) {
@@ -62,7 +62,7 @@ function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
   }
 }
 
-/** Gives each host a machine name of its own: two hosts of one name take their longer names. */
+/** Gives each host a unique machine name: hosts with the same name get their longer names. */
 export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHosts {
   const found = read.filter((one) => 'host' in one)
   const skipped = read.filter((one) => 'reason' in one)
@@ -88,7 +88,7 @@ export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHo
   return { hosts, skipped }
 }
 
-/** Reads a file of another tool as JSON. Throws kind `usage` where it is none. */
+/** Reads a JSON file. Throws kind `usage` if it is not valid. */
 export async function readJsonFile(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
@@ -101,7 +101,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
   }
 }
 
-/** What a value of another tool has under a key; undefined where it is no object. */
+/** The value at a path of keys; undefined if it does not exist. */
 export function valueAt(value: unknown, ...keys: readonly (string | number)[]): unknown {
   let at = value
   for (const key of keys) {
@@ -111,16 +111,16 @@ export function valueAt(value: unknown, ...keys: readonly (string | number)[]): 
   return at
 }
 
-/** A text that is there and not empty. */
+/** The string at a path of keys; undefined if it is empty or not a string. */
 export function textAt(value: unknown, ...keys: readonly (string | number)[]): string | undefined {
   const text = valueAt(value, ...keys)
   return typeof text === 'string' && text !== '' ? text : undefined
 }
 
-/** Whether a value of another tool is `true`. */
+/** Whether the value under a key is `true`. */
 export const isTrueAt = (value: unknown, key: string): boolean => valueAt(value, key) === true
 
-/** The elements of a value that is a list; none of any other. */
+/** The elements of the list at a path of keys; empty if it is not a list. */
 export const listAt = (
   value: unknown,
   ...keys: readonly (string | number)[]
@@ -129,7 +129,7 @@ export const listAt = (
   return Array.isArray(list) ? list : []
 }
 
-/** A port that is one. */
+/** A valid port other than 22; undefined otherwise. */
 export function portOf(value: unknown): number | undefined {
   const port = Number(value)
   return Number.isInteger(port) && port > 0 && port < 65_536 && port !== 22 ? port : undefined

@@ -5,21 +5,21 @@ import { UserError, fileTroubleOf } from '../../errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Includes in includes, at most (ssh itself stops there). */
+/** The maximum depth of nested includes (the limit of ssh). */
 const deepest = 16
 
-/** The hosts that a configuration of ssh names, and what of it would run programs. */
+/** The hosts of an SSH configuration, and its parts that run programs or were not read. */
 export interface SshAliases {
   readonly aliases: readonly string[]
-  /** `FILE:LINE` of each `Match exec`, which ssh runs whenever it reads the configuration. */
+  /** `FILE:LINE` of each `Match exec`, which ssh runs when it reads the configuration. */
   readonly commands: readonly string[]
-  /** `FILE:LINE` of each Include that names files which only ssh can find. */
+  /** `FILE:LINE` of each Include whose files only ssh can resolve. */
   readonly unread: readonly string[]
 }
 
 const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
 
-/** The person's own configuration of ssh. */
+/** The user's own SSH configuration. */
 const ownConfig = (env: Environment): string => join(homeOf(env), '.ssh', 'config')
 
 /**
@@ -53,7 +53,7 @@ function splitConfigLine(line: string): readonly string[] {
   return word === undefined ? words : [...words, word]
 }
 
-/** `~`, `${NAME}` and the tokens that do not depend on a host, in what an Include names; undefined where anything else stands in it. */
+/** Expands `~`, `${NAME}` and host-independent tokens of an Include; undefined if it has other tokens. */
 function expandInclude(pattern: string, env: Environment): string | undefined {
   const tokens: Readonly<Record<string, string>> = {
     '%': '%',
@@ -73,7 +73,7 @@ function expandInclude(pattern: string, env: Environment): string | undefined {
   return isAbsolute(expanded) ? expanded : join(homeOf(env), '.ssh', expanded)
 }
 
-/** The files that an Include names, in order, with the wildcards of glob(7); undefined where only ssh can tell. */
+/** The files of an Include, in order, with the wildcards of glob(7); undefined if only ssh can resolve it. */
 async function findIncluded(
   pattern: string,
   env: Environment,
@@ -91,7 +91,7 @@ async function findIncluded(
   return found.sort()
 }
 
-/** Follows a configuration through its includes, and collects what it names. */
+/** Reads a configuration and its includes, and collects its hosts. */
 async function collect(
   file: string,
   env: Environment,
@@ -110,7 +110,7 @@ async function collect(
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const [keyword = '', ...words] = splitConfigLine(line)
     const place = `${file}:${index + 1}`
-    // A wider net than ssh's: what could be an exec is taken for one.
+    // Deliberately broader than ssh: anything that could be an exec counts.
     if (/^match/i.test(keyword) && /exec/i.test(line)) found.commands.push(place)
     if (keyword.toLowerCase() === 'host') {
       for (const word of words) if (!/[*?!]/.test(word)) found.aliases.add(word)
@@ -120,7 +120,7 @@ async function collect(
       const included = await findIncluded(pattern, env)
       if (included === undefined) found.unread.push(place)
       for (const one of included ?? []) {
-        await collect(one, env, found, depth + 1).catch(() => undefined) // as ssh passes over what is not there
+        await collect(one, env, found, depth + 1).catch(() => undefined) // like ssh, ignore missing files
       }
     }
   }
@@ -129,14 +129,14 @@ async function collect(
 const realPath = (file: string): Promise<string | undefined> =>
   realpath(file).catch(() => undefined)
 
-/** Whether a file is the person's own configuration, which ssh reads at every login anyway. */
+/** Whether a file is the user's own configuration, which ssh reads at every login anyway. */
 async function isOwn(file: string | undefined, env: Environment): Promise<boolean> {
   if (file === undefined) return true
   const [told, own] = await Promise.all([realPath(file), realPath(ownConfig(env))])
   return told !== undefined && told === own
 }
 
-/** The hosts that a configuration of ssh names one by one, without patterns; what it says of each, ssh itself is asked. */
+/** The hosts that an SSH configuration names without patterns. Their settings are resolved with `ssh -G` later. */
 export async function readSshAliases(
   file: string | undefined,
   env: Environment,

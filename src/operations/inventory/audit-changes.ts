@@ -5,21 +5,21 @@ import type { TextEdit } from '../../state/inventory/file-inventory.ts'
 import type { Context } from '../context.ts'
 import type { Change, InventoryChanges } from './describe-changes.ts'
 
-/** An inventory whose changes are committed. */
+/** An inventory whose changes are recorded, to be committed to git. */
 export interface AuditedInventory {
   readonly store: InventoryStore
   /**
-   * Commits what was written to the inventory where it says `audit: git`; never pushes. What else is changed in the file,
-   * by another command or by hand, is not committed. Resolves to why that could not be, if so: what was done stays done.
+   * Commits the changes of this command if the inventory has `audit: git`; never pushes. Other changes of the file, by another
+   * command or by hand, are not committed. Resolves to the reason if the commit failed: the changes themselves are kept.
    */
   commit(verb: string): Promise<string | undefined>
 }
 
-/** Notes what a change makes of something, from its first state on, once it has been written. */
+/** Records the first and the last state of an item, once a change of it was written. */
 function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
   let last: Change<Value> | undefined
   return {
-    /** Passes on what a change is given and what it makes of that; it may be made again on a newer state. */
+    /** Wraps a change, which may be called again with a newer state. */
     watch<Rest extends unknown[]>(
       change: (before: Value | undefined, ...rest: Rest) => Value | undefined,
     ) {
@@ -38,7 +38,7 @@ function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
   }
 }
 
-/** Watches what is written through a store; `edits` are the texts that it writes, as it writes them. */
+/** Records what is written through a store; `edits` are the written texts, in order. */
 export function auditInventory(
   store: InventoryStore,
   edits: readonly TextEdit[],

@@ -12,17 +12,17 @@ import type { Context } from '../context.ts'
 import { readUserData } from '../create/read-user-data.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** Which state of the inventory is meant. */
+/** Which version of the inventory to check. */
 interface Check {
-  /** What the next commit will have, in place of what is on disk. */
+  /** The version that is staged in git, instead of the file on disk. */
   readonly staged: boolean
 }
 
-/** What was found right. */
+/** The result of a successful check. */
 interface Checked {
   readonly location: string
   readonly machines: number
-  /** Why the options of a driver could not be checked: its code is not trusted. */
+  /** Drivers whose options were not checked, because their code is not trusted. */
   readonly unchecked: readonly UntrustedDriver[]
 }
 
@@ -44,7 +44,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   const { location } = store
   const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
     if (error instanceof UserError) throw error
-    if (codeOf(error) === 'ENOENT') await store.read() // says what to do without an inventory
+    if (codeOf(error) === 'ENOENT') await store.read() // throws with a hint how to create an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
       hint: 'fleet init',
       cause: error,
@@ -53,7 +53,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   return decodeInventory(bytes, location)
 }
 
-/** The content of a file that the inventory names; nothing where git has not staged it. */
+/** The content of a user-data file; undefined if it is not staged in git. */
 async function readNamed(
   context: Context,
   location: string,
@@ -65,7 +65,7 @@ async function readNamed(
   return code === 0 ? Buffer.from(stdout) : undefined
 }
 
-/** Checks the files of user-data that the inventory names: that they are there, in its folder, and hold no secrets. */
+/** Checks that the user-data files of the inventory exist, are in its folder, and contain no secrets. */
 async function checkUserData(
   context: Context,
   { machines, profiles }: Inventory,
@@ -84,7 +84,7 @@ async function checkUserData(
   })
 }
 
-/** A driver's options, or why they are not known here. */
+/** The options of a driver, or why they are unknown. */
 interface KnownDriver {
   readonly options?: DriverDefinition['options']
   readonly untrusted?: UntrustedDriver
@@ -99,7 +99,7 @@ async function findKnown(context: Context, name: string): Promise<KnownDriver> {
   }
 }
 
-/** Checks the inventory for all that others would trip over. Throws kind `inventory` naming every place. */
+/** Checks the inventory before it is shared: syntax, options, jump hosts, secrets and so on. Throws kind `inventory` with all problems. */
 export async function checkShared(context: Context, { staged }: Check): Promise<Checked> {
   const store = await context.inventory()
   const { location } = store

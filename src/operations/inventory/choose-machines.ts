@@ -16,15 +16,15 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   })
 }
 
-/** What plain commands mean: the name in $FLEET_MACHINE, else the active machine's, if any. */
+/** The default machine of commands: the name in $FLEET_MACHINE, else the active machine, if any. */
 export const activeName = async (context: Context): Promise<string | undefined> =>
   context.machineFromEnvironment ?? (await (await context.active()).current())
 
-/** The machine that $FLEET_MACHINE names in place of `name`, if it names another. */
+/** The value of $FLEET_MACHINE if it overrides `name`. */
 export const overrideOf = ({ machineFromEnvironment }: Context, name: string): string | undefined =>
   machineFromEnvironment === name ? undefined : machineFromEnvironment
 
-/** The machine that plain commands mean, if any. Throws kind `unknown-machine` where that is gone, and tells who named it. */
+/** The default machine of commands, if any. Throws kind `unknown-machine` when it is not in the inventory. */
 export async function findActive(
   context: Context,
   inventory: Inventory,
@@ -40,7 +40,7 @@ export async function findActive(
   throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
 }
 
-/** The one machine that a command means: the named one, else $FLEET_MACHINE, else the active one. */
+/** The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
   if (name !== undefined) return findMachine(inventory, name)
@@ -51,19 +51,19 @@ export async function chooseMachine(context: Context, name: string | undefined):
   })
 }
 
-/** Which machines a person named. */
+/** The options that select machines. */
 interface Wanted {
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** Only those on which the last command for several did not succeed. */
+  /** Only those on which the last command for several machines failed. */
   readonly retryFailed?: boolean
 }
 
-/** Whether a person chose machines as many, be it one: then answers tell theirs. */
+/** Whether the options select a set of machines (even a set of one): output then shows the machine names. */
 export const choosesMany = ({ on, retryFailed = false }: Wanted): boolean =>
   on.length > 0 || retryFailed
 
-/** Those of `machines` on which the last command for several did not succeed. */
+/** Those of `machines` on which the last command for several machines failed. */
 async function thatFailed(
   context: Context,
   machines: readonly Machine[],
@@ -76,7 +76,7 @@ async function thatFailed(
   })
 }
 
-/** Those of several machines that have an engine. Throws where none has. */
+/** Those of several machines that have an engine. Throws when none has one. */
 export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
@@ -88,8 +88,8 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
 }
 
 /**
- * The machines that a command means: those that `selectors` choose, else the one that `chooseMachine` finds. Hosts without
- * an engine are among them.
+ * The target machines of a command: those that the selectors choose, else the one that `chooseMachine` finds. Machines without
+ * an engine are included.
  */
 export async function chooseHosts(context: Context, wanted: Wanted): Promise<readonly Machine[]> {
   const { machine, on, retryFailed = false } = wanted
@@ -100,7 +100,7 @@ export async function chooseHosts(context: Context, wanted: Wanted): Promise<rea
   return retryFailed ? thatFailed(context, selected) : selected
 }
 
-/** The machines to list: those chosen, else all. Needs no active one. */
+/** The machines to list: the selected ones, else all. Needs no active machine. */
 export async function listMachines(
   context: Context,
   { machine, on }: { machine: string | undefined; on: readonly string[] },
@@ -111,7 +111,7 @@ export async function listMachines(
   return on.length === 0 ? all : [...select(all, parseSelector(on))]
 }
 
-/** The machines named as arguments, else those that the options choose, in the order of the inventory, else the active one. */
+/** The machines given as arguments, else those selected by options, in the order of the inventory, else the active one. */
 export async function namedMachines(
   context: Context,
   {

@@ -15,18 +15,18 @@ function openGit(folder: string, env: Context['env']) {
   const ask = (args: readonly string[], more: Context['env'] = {}) =>
     runGit(folder, args, { ...env, ...more })
   return {
-    /** What a command prints. */
+    /** The output of a command. */
     async run(args: readonly string[], more?: Context['env']): Promise<string> {
       const { code, stdout, stderr } = await ask(args, more)
       if (code === 0) return stdout.replace(/\n$/, '')
       throw new NotCommitted(stderr.trim().replace(/^(?:fatal|error): /, ''))
     },
-    /** What a command prints, to the last line feed; nothing where it fails. */
+    /** The exact output of a command; undefined if it fails. */
     async findExactly(args: readonly string[]): Promise<string | undefined> {
       const { code, stdout } = await ask(args)
       return code === 0 ? stdout : undefined
     },
-    /** What a command prints; nothing where it fails. */
+    /** The output of a command; undefined if it fails. */
     async find(args: readonly string[]): Promise<string | undefined> {
       const { code, stdout } = await ask(args)
       return code === 0 ? stdout.replace(/\n$/, '') : undefined
@@ -35,7 +35,7 @@ function openGit(folder: string, env: Context['env']) {
 }
 type Git = ReturnType<typeof openGit>
 
-/** What the index has of a file; nothing of one that git does not know yet. */
+/** The index entry of a file; undefined if it is not tracked yet. */
 async function findTracked(
   git: Git,
   name: string,
@@ -46,7 +46,7 @@ async function findTracked(
   return mode ? { mode, blob } : undefined
 }
 
-/** Throws for a file that git is configured to keep in another form, by a program: that one would have to be run. */
+/** Throws for a file with a configured clean filter, which is a program that would have to be run. */
 async function checkFilters(git: Git, name: string): Promise<void> {
   const [, , filter = 'unspecified'] = (
     await git.run(['check-attr', '-z', 'filter', '--', name])
@@ -59,7 +59,7 @@ async function checkFilters(git: Git, name: string): Promise<void> {
   )
 }
 
-/** Throws where git would not commit one file alone. */
+/** Throws when git would not commit a single file: during a merge or cherry-pick. */
 async function checkUndisturbed(git: Git): Promise<void> {
   for (const [head, what] of [
     ['MERGE_HEAD', 'merge'],
@@ -71,7 +71,7 @@ async function checkUndisturbed(git: Git): Promise<void> {
   }
 }
 
-/** The edits of one command, those that follow each other as one. */
+/** Joins consecutive edits of one command. */
 function joinEdits(edits: readonly TextEdit[]): readonly TextEdit[] {
   const joined: TextEdit[] = []
   for (const edit of edits) {
@@ -82,7 +82,7 @@ function joinEdits(edits: readonly TextEdit[]): readonly TextEdit[] {
   return joined.filter(({ before, after }) => before !== after)
 }
 
-/** A text with edits that were made to another state of it; undefined where they contradict what it says. */
+/** Applies edits to another version of the text; undefined if they conflict with it. */
 async function replay(
   edits: readonly TextEdit[],
   text: string,
@@ -103,7 +103,7 @@ async function replay(
   return edited
 }
 
-/** The inventory in a repository, and what of it is to be committed. */
+/** The inventory in a repository, and the edits to commit. */
 interface Commit {
   readonly git: Git
   readonly file: string
@@ -112,7 +112,7 @@ interface Commit {
   readonly env: Context['env']
 }
 
-/** Stores the state `revision` of the file with the edits; undefined where there is no such state, or they contradict it. */
+/** Stores the version `revision` of the file with the edits; undefined if there is no such version, or the edits conflict with it. */
 async function storeEdited(
   { git, file, edits, env }: Commit,
   revision: string,
@@ -122,7 +122,7 @@ async function storeEdited(
   const text = await git.findExactly(['cat-file', '--filters', `${revision}:./${name}`])
   if (text === undefined) return undefined
   const edited = await replay(edits, decodeInventory(Buffer.from(text), file), env).catch(
-    () => undefined, // a state that is no inventory
+    () => undefined, // a version that is not an inventory
   )
   if (edited === undefined) return undefined
   const place = join(folder, 'edited')
@@ -150,7 +150,7 @@ async function commit(work: Commit): Promise<void> {
     const isStaged = tracked !== undefined && tracked.blob !== before
     const staged = isStaged ? ((await storeEdited(work, '', folder)) ?? whole) : blob
     const entryOf = (content: string) => `${tracked?.mode ?? '100644'},${content},${prefix}${name}`
-    // In an index of its own: what else is staged stays so, and no other file is looked at.
+    // A separate index keeps other staged changes, and reads no other file.
     const index = { GIT_INDEX_FILE: join(folder, 'index') }
     if (head !== undefined) await git.run(['read-tree', 'HEAD'], index)
     await git.run(['update-index', '--add', '--cacheinfo', entryOf(blob)], index)
@@ -165,10 +165,10 @@ async function commit(work: Commit): Promise<void> {
   }
 }
 
-/** How often what another git stands in the way of is tried again, and how long between, in milliseconds. */
+/** How often to retry while another git process has the lock, and the pause, in milliseconds. */
 const retries = { count: 10, pauseMs: 200 }
 
-/** What git says where another git is at work: it holds a lock, or HEAD is another one by now. */
+/** Whether git failed because another git process has a lock or has moved HEAD. */
 const isBusy = (error: unknown): boolean =>
   error instanceof NotCommitted && /\.lock'|cannot lock ref/.test(error.message)
 
@@ -184,10 +184,10 @@ async function retryBusy<Value>(work: () => Promise<Value>): Promise<Value> {
 }
 
 /**
- * Commits the edits that a command made to an inventory, and nothing else: neither other files nor what others changed in
- * the same file. Only where the edits contradict the last commit, since they build on changes that are not committed, the
- * whole file is committed. Resolves to why that could not be, if so. Made of git's plumbing, which runs no hook, no filter of
- * other files and no signing program: hooks could refuse what has happened already, and all of them may be somebody else's.
+ * Commits the edits of a command to an inventory, and nothing else: no other files, and no other changes in the same file. If
+ * the edits conflict with the last commit, because they build on uncommitted changes, the whole file is committed. Resolves to
+ * the reason if the commit failed. Uses git's plumbing commands, which run no hooks, no filters of other files and no signing
+ * program: a hook could reject changes that have already been made, and all of these programs may be untrusted.
  */
 export async function commitEdits(
   location: string,

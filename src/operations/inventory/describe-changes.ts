@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import type { MachineEntry } from '../../machine/machine.ts'
 import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
 
-/** What something was before a command, and what it is after it. */
+/** The state of an item before and after a command. */
 export interface Change<Value> {
   readonly before: Value | undefined
   readonly after: Value | undefined
 }
 
-/** What one command changed in an inventory, by name. */
+/** The changes of one command to an inventory, by name. */
 export interface InventoryChanges {
   readonly entries: ReadonlyMap<string, Change<MachineEntry>>
   readonly profiles: ReadonlyMap<string, Change<ProfileEntry>>
@@ -17,10 +17,10 @@ export interface InventoryChanges {
   readonly renamed: readonly (readonly [string, string])[]
 }
 
-/** Longer values are cut, and longer subjects become a list in the body; in characters. */
+/** Limits in characters: longer values are truncated, and a longer subject becomes a list in the body. */
 const longest = { value: 40, subject: 72 } as const
 
-/** A field of an entry, and how to read it. Those of the record are none. */
+/** Whether a key is a field of an entry, not the record of its host. */
 const isField = (key: string): boolean => key !== 'host'
 
 /** The fields of an entry as `fleet set` names them. */
@@ -42,14 +42,14 @@ function valueText(value: unknown): string {
   return text.length <= longest.value ? text : `${text.slice(0, longest.value - 1)}…`
 }
 
-/** The value of a field as people read it, where it has one. */
+/** The value of a field as text, if it has one. */
 const shownIn = (fields: ReadonlyMap<string, unknown>, key: string): string | undefined =>
   fields.has(key) ? valueText(fields.get(key)) : undefined
 
-/** A field that a change gave another value. */
+/** A field whose value was changed. */
 export interface FieldChange {
   readonly key: string
-  /** As people read them; undefined where the field is not there. */
+  /** As text; undefined if the field is absent. */
   readonly from: string | undefined
   readonly to: string | undefined
 }
@@ -85,7 +85,7 @@ function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): str
 const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
   before?.host?.phase !== 'ready' && after?.host?.phase === 'ready'
 
-/** What was done to a machine, as a verb that takes several; undefined where its fields tell better. */
+/** The verb for a change of a machine; undefined if its changed fields describe it better. */
 function deedOf(change: Change<MachineEntry>, verb: string): string | undefined {
   const { before, after } = change
   if (after === undefined) return verb === 'forget' ? 'Forget' : 'Remove'
@@ -136,7 +136,7 @@ const operatorClauses = ({ operators }: InventoryChanges): string[] =>
       return `${deed} operator ${name}`
     })
 
-/** A message for a commit of what the command `verb` changed: one line, or a heading and a list. */
+/** The commit message for the changes of the command `verb`: one line, or a subject and a list. */
 export function describeChanges(changes: InventoryChanges, verb: string): string {
   const clauses = [
     ...entryClauses(changes, verb),

@@ -6,13 +6,13 @@ import { type Inventory, entryFor } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 import type { Outcome } from '../fan-out/fan-out.ts'
 
-/** An entry as it is to be, and the machine that it describes together with its profiles. */
+/** An edited entry, and the machine that it describes together with its profiles. */
 export interface EditedEntry {
   readonly entry: MachineEntry
   readonly machine: Machine
 }
 
-/** The machines as `edit` makes them, or why it does not. */
+/** The edited machines, or the errors of `edit`. */
 function attempt(
   inventory: Inventory,
   machines: readonly Machine[],
@@ -29,8 +29,8 @@ function attempt(
 }
 
 /**
- * Changes the entries of all machines in one write. Where one of them cannot be changed so, nothing is written, and the outcomes say
- * of which machines that is true, and why.
+ * Changes the entries of all machines in one write. If one of them cannot be changed, nothing is written, and the outcomes have
+ * the errors.
  */
 export async function editEntries(
   context: Pick<Context, 'inventory'>,
@@ -46,12 +46,12 @@ export async function editEntries(
     const { entry, machine } = edit(newest, name)
     edited.set(name, machine)
     const isUnchanged = isDeepStrictEqual(entry, entryFor(newest, name))
-    return isUnchanged ? newest.entries.get(name) : entry // one that only a profile wants stays so
+    return isUnchanged ? newest.entries.get(name) : entry // a machine that is only counted by a profile gets no entry
   })
   return machines.map((machine) => ({ machine, value: edited.get(machine.name) ?? machine }))
 }
 
-/** The outcome of one machine: its failure is thrown. */
+/** The value of a single outcome. Throws its error. */
 export function onlyValue<Value>(outcomes: readonly Outcome<Machine, Value>[]): Value {
   const [outcome] = outcomes
   if (outcome === undefined) throw new TypeError('there is no outcome')

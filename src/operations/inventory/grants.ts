@@ -13,18 +13,18 @@ import type { Context } from '../context.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** What a host is given, and what of that takes a consent of its own. */
+/** Access that a host is given to this computer, and whether the user must allow it. */
 export interface FoundGrant {
   readonly machine: MachineName
   /** A phrase: `folder /home/ana/code of this computer, writable, as code`. */
   readonly what: string
-  /** The real path of what is not in the folder of the inventory, and that this person has not allowed it yet. */
+  /** The real path, if it is outside the folder of the inventory and the user has not allowed it yet. */
   readonly outside?: string
-  /** Why that takes a consent. */
+  /** Why the user must allow it. */
   readonly why?: string
 }
 
-/** Why something takes a consent of its own. */
+/** Why the user must allow something. */
 const reasons = {
   folder: 'outside the folder of the inventory',
   socket: 'not a known engine socket',
@@ -32,14 +32,14 @@ const reasons = {
 
 type Consent = Pick<Context, 'driver' | 'inventory' | 'trust'>
 
-/** Whether the person has allowed a path for the inventory at `location`. */
+/** Whether the user has allowed a path for the inventory at `location`. */
 async function isAllowed({ trust }: Consent, location: string, path: string): Promise<boolean> {
   const inventory = await realpath(location)
   const { paths } = await (await trust()).read()
   return paths.some((one) => one.inventory === inventory && one.path === path)
 }
 
-/** Finds out which grants take a consent. */
+/** Finds the grants that the user must allow. */
 export async function examineGrants(
   context: Consent,
   machine: MachineName,
@@ -57,8 +57,8 @@ export async function examineGrants(
 }
 
 /**
- * What the host of a machine is given of this computer and of its network: by its options, and by its user-data where it is new. An
- * inventory comes from others: none of it may be news to the person.
+ * The access that the options of a machine give its host to this computer and its network, and the user-data of a new host. The
+ * inventory may come from others, so the user must see all of it.
  */
 async function findGrants(
   context: Consent,
@@ -72,13 +72,13 @@ async function findGrants(
   ])
 }
 
-/** What the entry of a machine, its profiles and the defaults say of options. */
+/** The options of a machine, with those of its profiles and the defaults. */
 const saidOptions = ({ driver, options }: Machine, { defaults }: Inventory): Options => ({
   ...defaults[driver],
   ...options,
 })
 
-/** What a change of a plan gives the host of its machine. */
+/** The access that a planned change gives the host. */
 export async function grantsOfChange(
   context: Consent,
   inventory: Inventory,
@@ -94,17 +94,17 @@ export async function grantsOfChange(
   return findGrants(context, existing, Object.fromEntries(changed))
 }
 
-/** A grant in words. */
+/** Describes a grant as text. */
 export const describeGrant = ({ what, why }: FoundGrant): string =>
   why === undefined ? what : `${what} (${why})`
 
-/** The words of a command line that allow what is outside. */
+/** The command-line options that allow the paths. */
 const allowWords = (grants: readonly FoundGrant[]): string =>
   [...new Set(grants.flatMap(({ outside }) => outside ?? []))]
     .map((path) => shellLine(['--allow-path', path]))
     .join(' ')
 
-/** Throws kind `usage` where some of this takes a consent that the person has not given. `command` is what could give it. */
+/** Throws kind `usage` when the user has not allowed a grant. `command` is the command for the hint. */
 export function requireAllowed(grants: readonly FoundGrant[], command: string): void {
   const outside = grants.filter((grant) => grant.outside !== undefined)
   if (outside.length === 0) return
@@ -120,7 +120,7 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
   )
 }
 
-/** Throws kind `usage` where the host of a machine would be given what the person has not allowed. */
+/** Throws kind `usage` when the host of a machine would get access that the user has not allowed. */
 export async function checkGrants(
   context: Consent,
   machine: Pick<Machine, 'name' | 'driver' | 'userData'>,
@@ -131,8 +131,8 @@ export async function checkGrants(
 }
 
 /**
- * Throws kind `usage` where the engine of a machine that is this computer is said to listen on a socket that is neither usual for
- * an engine nor allowed by this person: an inventory comes from others, and any program may listen there.
+ * Throws kind `usage` when the engine socket of this computer in the inventory is neither a known engine socket nor allowed by
+ * the user: the inventory may come from others, and another program may listen on that socket.
  */
 export async function checkEngineSocket(
   context: Consent & Pick<Context, 'env'>,
@@ -145,7 +145,7 @@ export async function checkEngineSocket(
   requireAllowed(grants, 'fleet apply')
 }
 
-/** Remembers that hosts of this inventory may have these files and folders of this computer. */
+/** Records that hosts of this inventory may access these files and folders of this computer. */
 export async function allowPaths(
   { inventory, trust }: Consent,
   paths: readonly string[],
@@ -164,7 +164,7 @@ export async function allowPaths(
   })
 }
 
-/** As {@link allowPaths}, of what the person has typed as options of a driver. */
+/** As {@link allowPaths}, for paths in options that the user has typed. */
 export async function allowTyped(
   context: Consent,
   machine: Pick<Machine, 'name' | 'driver'>,

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 
 type Surroundings = Pick<Context, 'env'>
 
-/** Merges files as git hands them to a merge driver (gitattributes(5)) into that of ours. Resolves to what is left to decide. */
+/** Merges the files of a git merge driver (gitattributes(5)) into `ours`. Resolves to the remaining conflicts. */
 export async function mergeFiles(
   { env }: Surroundings,
   [base, ours, theirs]: readonly [string, string, string],
@@ -23,8 +23,8 @@ export async function mergeFiles(
 }
 
 /**
- * Merges an inventory that git left in conflict, from the three states that git keeps of it meanwhile. Throws kind
- * `usage` where it is in none. Resolves to what is left to decide.
+ * Merges an inventory that is in conflict in git, from the three staged versions. Throws kind `usage` when there is no
+ * conflict. Resolves to the remaining conflicts.
  */
 export async function mergeConflicted(
   { env }: Surroundings,

@@ -11,13 +11,13 @@ import type { Outcome } from '../fan-out/fan-out.ts'
 import { allowTyped } from './grants.ts'
 import { checkMachineOptions, withOption } from './set-option.ts'
 
-/** One `key=value` word, or `key-`, which has no value. */
+/** A setting: `key=value`, or `key-` without a value, which removes it. */
 export interface Setting {
   readonly key: string
   readonly value: string | undefined
 }
 
-/** What can be set besides `label.KEY` and options of the driver. */
+/** The settings besides `label.KEY` and options of the driver. */
 export const known = ['protected', 'engine', 'via', 'userData'] as const
 
 type Known = (typeof known)[number]
@@ -51,7 +51,7 @@ function protectionOf(value: string | undefined): boolean | undefined {
   throw new UserError('usage', 'protected must be true or false')
 }
 
-/** An entry with one setting laid over it; what is undefined is not written. */
+/** Applies one setting to an entry; undefined values are omitted. */
 export function withSetting(
   { labels: before, ...entry }: MachineEntry,
   { key, value }: Setting,
@@ -77,10 +77,9 @@ export function withSetting(
 }
 
 /**
- * Changes what the entries of machines say, all or none; what a profile says is overridden there. Their hosts stay as they are until
- * `fleet apply`. A path outside the folder of the inventory is allowed by being typed. The outcomes are what holds then, or, where
- * nothing was written, the reasons: kind `usage` for a key that is neither fleet's nor an option of the driver, and for options that
- * the driver does not take.
+ * Changes settings in the entries of all machines, or of none; they override those of profiles. The hosts are not changed until
+ * `fleet apply`. Paths outside the folder of the inventory are allowed, because the user has typed them. The outcomes are the
+ * changed machines, or the errors if nothing was written: kind `usage` for unknown keys and invalid options.
  */
 export async function setMachines(
   context: Context,
@@ -126,7 +125,7 @@ const driverChanged = (machine: MachineName, driver: string): UserError =>
     hint: 'run the same command again',
   })
 
-/** As {@link setMachines}, for one machine; what keeps it from being changed is thrown. */
+/** As {@link setMachines}, for one machine; throws the error. */
 export async function setMachine(
   context: Context,
   name: string,
@@ -136,7 +135,7 @@ export async function setMachine(
   return onlyValue(await setMachines(context, [machine], settings))
 }
 
-/** Gives a machine another name. Its host, and the tags that it has at its provider, stay as they are. */
+/** Renames a machine. Its host and the tags at its provider are not changed. */
 export async function renameMachine(
   context: Context,
   from: string,

@@ -5,7 +5,7 @@ import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import { suggest } from '../../machine/nearest.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 
-/** An entry with one option of its driver laid over it; without a value the option goes. Throws kind `usage` for a key that is none. */
+/** Sets one driver option of an entry, or removes it if there is no value. Throws kind `usage` for an unknown option. */
 export function withOption(
   definition: DriverDefinition,
   { options: before, ...entry }: MachineEntry,
@@ -28,7 +28,7 @@ export function withOption(
   return Object.keys(options).length === 0 ? entry : { ...entry, options }
 }
 
-/** Throws kind `usage` where the options of a machine are not what its driver's schema allows. */
+/** Throws kind `usage` when the options of a machine do not match the schema of its driver. */
 export function checkMachineOptions(
   definition: DriverDefinition,
   { options = {} }: Machine,

@@ -15,7 +15,7 @@ function countOf(value: string | undefined): number | undefined {
   throw new UserError('usage', `count must be a number of machines, not ${JSON.stringify(value)}`)
 }
 
-/** A profile with one setting laid over it. Options can be set where it, or what it extends, says whose they are. */
+/** Applies one setting to a profile. Options can be set only if it has a driver, or inherits one. */
 function withProfileSetting(
   { count: before, ...entry }: ProfileEntry,
   setting: Setting,
@@ -40,7 +40,7 @@ function findProfile(profiles: Profiles, name: string): ProfileEntry {
   })
 }
 
-/** Changes what a profile says, for all that extend it: their hosts follow with `apply`. Resolves to the profile, and to what differs. */
+/** Changes settings of a profile. The hosts are changed by `fleet apply`. Resolves to the profile and the changed fields. */
 export async function setProfile(
   context: Pick<Context, 'inventory' | 'driver'>,
   name: string,

@@ -3,7 +3,7 @@ import type { HostRecord, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Context } from '../context.ts'
 
-/** The host that `token` names is the machine's no more. */
+/** The error when the machine no longer has the host with this token. */
 const replacedMeanwhile = (name: MachineName): UserError =>
   new UserError('failed', `the entry of ${name} was replaced or removed by another command`, {
     machine: name,
@@ -11,8 +11,8 @@ const replacedMeanwhile = (name: MachineName): UserError =>
   })
 
 /**
- * Changes what is remembered of the host that `token` names. Durable once resolved. Throws kind `failed` when the
- * entry is another host's by now: what one host has must not be written to another one's record.
+ * Updates the record of the host with `token`. The change is durable when this resolves. Throws kind `failed` when the entry has
+ * another host now, since facts of one host must not be written to the record of another.
  */
 export async function updateRecord(
   context: Context,

@@ -6,14 +6,14 @@ import type { Context, Progress } from '../context.ts'
 import { remember } from '../plan/update-machine.ts'
 import { setMachine } from '../inventory/set-machine.ts'
 
-/** Whom SSH of a machine is open to. */
+/** The addresses from which SSH to a machine is allowed. */
 export interface AllowedCaller {
   readonly name: string
-  /** This computer, as ranges of one address. */
+  /** The addresses of this computer, as CIDR ranges of one address. */
   readonly caller: readonly string[]
-  /** Those of them that were not let in before. */
+  /** Those of them that were added now. */
   readonly added: readonly string[]
-  /** All ranges that SSH is open to now. */
+  /** All CIDR ranges from which SSH is allowed now. */
   readonly allowed: readonly string[]
 }
 
@@ -21,9 +21,9 @@ const notIn = (ranges: readonly string[], others: readonly string[]): readonly s
   others.filter((one) => !ranges.some((range) => coversRange(range, one)))
 
 /**
- * Opens SSH of a machine to the address that this computer has now, beside those that it is open to. Where the options say from where
- * SSH is reached, the entry says so first: cut short anywhere, the next time goes on. Throws kind `unsupported` where the driver keeps
- * no firewall, `usage` where the one of this host is not fleet's.
+ * Allows SSH to a machine from the current address of this computer, in addition to the ranges that are already allowed. An entry
+ * that sets these ranges is updated first, so that an interrupted run can be repeated. Throws kind `unsupported` when the driver
+ * manages no firewall, and `usage` when fleet does not manage the firewall of this host.
  */
 export async function allowCaller(
   context: Context,

@@ -4,14 +4,14 @@ import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Context } from '../context.ts'
 
-/** What the provider says of a machine's host. */
+/** The state of a machine's host at its provider. */
 export type ProviderAnswer = HostStatus | { readonly state: 'unasked'; readonly why?: string }
 
 type Answers = ReadonlyMap<MachineName, HostStatus>
 
 /**
- * Asks the providers how hosts are: each driver once for all of its machines among `machines`, when the first
- * of them is asked about. `unasked`: there is no provider, or it could not be asked.
+ * Asks the providers for the state of hosts: each driver once for all of its machines, when the first of them is needed.
+ * `unasked`: there is no provider, or the request failed.
  */
 export function askProviders(
   context: Context,

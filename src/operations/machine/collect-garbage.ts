@@ -9,34 +9,34 @@ import type { Context, Progress } from '../context.ts'
 import { type HostOrigin, originIn } from '../create/host-tags.ts'
 import type { RemoveCalls } from './remove-machine.ts'
 
-/** What exists at a provider under this fleet's tag, and no entry owns. */
+/** A host at a provider that has the tag of this inventory, but no entry. */
 export interface Orphan extends FoundHost {
   readonly driver: string
   readonly origin: HostOrigin
 }
 
-/** A place that may have hosts, and could not be asked. */
+/** An account or region that may have hosts and could not be searched. */
 interface UnaskedPlace {
   readonly place: string
   readonly reason: string
 }
 
-/** What was found, as far as the providers could be asked. */
+/** The result of a search for orphans. */
 interface FoundOrphans {
   readonly orphans: readonly Orphan[]
   readonly unasked: readonly UnaskedPlace[]
 }
 
-/** Where to look. */
+/** Where to search. */
 interface OrphanSearch {
-  /** The drivers to ask; else all that the inventory leads to. */
+  /** The drivers to ask; absent: all drivers of the inventory. */
   readonly drivers?: readonly string[] | undefined
-  /** Whether to look everywhere that this inventory ever led to, and in all regions of its accounts; else only where it leads to now. */
+  /** Search all accounts and regions that this inventory has ever used; otherwise only the current ones. */
   readonly everywhere: boolean
   readonly progress: Progress
 }
 
-/** Where an inventory leads to: its defaults, and the options of each machine. */
+/** The accounts and regions of an inventory: those of its defaults and of each machine. */
 const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] => [
   ...Object.entries(defaults).map(([driver, options]) => ({ driver, options })),
   ...[...machines.values()].map(({ driver, options, host }) =>
@@ -44,13 +44,13 @@ const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] =
   ),
 ]
 
-/** Versions of the file in git that are read at most. */
+/** How many versions of the inventory in git are read at most. */
 const readVersions = 50
 
-/** Old versions need not be right for the drivers of today. */
+/** Old versions are not validated: the options of drivers may have changed. */
 const uncheckedOptions = async () => ({ optionsOf: () => undefined })
 
-/** Where earlier versions of the inventory led to, as far as git has them. */
+/** The accounts and regions of earlier versions of the inventory in git. */
 async function scopesInHistory(context: Context): Promise<readonly ProviderScope[]> {
   const { location } = await context.inventory()
   const [folder, file] = [dirname(location), basename(location)]
@@ -66,7 +66,7 @@ async function scopesInHistory(context: Context): Promise<readonly ProviderScope
     try {
       found.push(...scopesOf(inventoryOf(await readInventoryText(stdout, file, uncheckedOptions))))
     } catch {
-      // a version that fleet cannot read leads nowhere
+      // ignore versions that fleet cannot read
     }
   }
   return uniqueScopes(found)
@@ -76,7 +76,7 @@ async function lifecycleOf(context: Context, driver: string): Promise<Lifecycle 
   return (await context.loadDriver(driver)).lifecycle
 }
 
-/** The drivers to ask, in the order of their names. Throws kind `unsupported` for one named that makes no hosts. */
+/** The drivers to ask, sorted by name. Throws kind `unsupported` for a requested one that does not create hosts. */
 async function driversToAsk(
   context: Context,
   scopes: readonly ProviderScope[],
@@ -93,8 +93,8 @@ async function driversToAsk(
 }
 
 /**
- * Finds what was made for machines of this inventory and no entry owns. A provider that cannot be asked is named in the answer,
- * and the others are asked all the same. Removes nothing.
+ * Finds hosts that were created for machines of this inventory and have no entry. Providers that cannot be asked are listed in
+ * the result and do not stop the search. Removes nothing.
  */
 export async function findOrphans(context: Context, search: OrphanSearch): Promise<FoundOrphans> {
   const { everywhere, progress } = search
@@ -129,14 +129,14 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
       unasked.push({ place: driver, reason: messageWithHint(error) })
     }
   }
-  const hasEntry = entriesOf(await store.read()) // read last: what was begun meanwhile has its entry by now
+  const hasEntry = entriesOf(await store.read()) // read last, so that creations started during the search have their entries
   return { orphans: found.filter((host) => !hasEntry(host)), unasked }
 }
 
-/** Some providers answer an id in one spelling or another. */
+/** Lower-cases the ID, since some providers return it in varying case. */
 const idOf = (driver: string, id = ''): string => `${driver} ${id.toLowerCase()}`
 
-/** Whether an entry owns a host, by its token, or names one that it was adopted as, by its id. */
+/** Checks whether an entry has a host, by its token, or, for an adopted host, by its ID. */
 function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) => boolean {
   const all = [...machines.values()]
   const tokens = new Set(all.map(({ host }) => host?.token))
@@ -145,10 +145,10 @@ function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) =>
     tokens.has(token) || (id !== undefined && ids.has(idOf(driver, id)))
 }
 
-/** Hosts that were made within this time may be those of a clone whose inventory is not merged yet, in milliseconds. */
+/** Hosts younger than this, in milliseconds, may belong to a clone whose inventory is not merged yet. */
 const youngFor = 24 * 60 * 60_000
 
-/** Why an orphan is kept unless it is named; undefined where nothing speaks for it. */
+/** Why an orphan is kept unless it is removed by name; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
   if (origin.protected) return 'it is protected'
   if (origin.created === undefined) return 'its age is unknown'
@@ -157,8 +157,8 @@ export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): str
 }
 
 /**
- * Removes an orphan with all that belongs to it. Throws kind `failed` when an entry owns it by now, and as
- * the driver does for what cannot be removed.
+ * Removes an orphan with all its resources. Throws kind `failed` when it has an entry again, and as the driver does when
+ * resources cannot be removed.
  */
 export async function removeOrphan(
   context: Context,

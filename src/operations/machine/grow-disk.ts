@@ -5,14 +5,14 @@ import { run } from '../../transport/run.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 
-/** Has the system of a host take in the room that its root disk has gained. Throws kind `failed` where it does not. */
+/** Grows the root partition and file system of a host after its disk was enlarged. Throws kind `failed` if that fails. */
 export async function growDisk(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
 ): Promise<void> {
   const { name } = machine
-  // A connection of its own: the shared one may be from before a stop.
+  // A separate connection, because the shared one may have been opened before the host was stopped.
   await using transport = await waitForSsh(context, machine, progress)
   progress('grow the file system')
   const { code, stdout, stderr } = await run(transport, ['sh'], {

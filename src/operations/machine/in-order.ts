@@ -1,4 +1,4 @@
-/** What comes for each of `machines`, in their order: each once it and all before it have come. */
+/** Yields the results of `machines` in their order, each as soon as it and all before it have arrived. */
 export async function* inOrder<Machine, Arrival extends { readonly machine: Machine }>(
   machines: readonly Machine[],
   arrivals: AsyncIterable<Arrival>,

@@ -6,12 +6,12 @@ import type { Context } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { inOrder } from './in-order.ts'
 
-/** What the world says of a machine now. */
+/** The current state of a machine. */
 export interface Observation {
   readonly machine: Machine
   /**
-   * `running`: the host answers, and so does its engine, where it is to have one.
-   * `no-engine`: the host answers and its engine does not. From `stopped` on, the provider says so.
+   * `running`: the host answers, and its engine too, if it should have one.
+   * `no-engine`: the host answers, but its engine does not. `paused` and the later states come from the provider.
    */
   readonly state:
     | 'running'
@@ -32,34 +32,34 @@ export interface Observation {
   readonly images?: number
   readonly os?: string
   readonly arch?: string
-  /** Time it took to ask, in milliseconds. */
+  /** How long the query took, in milliseconds. */
   readonly took: number
 }
 
 type Answer = Omit<Observation, 'machine' | 'took'>
 
-/** How asking one machine went so far. */
+/** The progress of the query of one machine. */
 interface Question {
   readonly began: number
-  /** Whether the host has let us in. */
+  /** Whether the login has succeeded. */
   reached: boolean
-  /** What the provider said. */
+  /** The answer of the provider. */
   provider?: ProviderAnswer
 }
 
-/** Why a machine did not answer, and why its provider could not be asked, if that is so. */
+/** Why a machine did not answer, with the reason why its provider could not be asked, if any. */
 function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
   const why = provider?.state === 'unasked' ? provider.why : undefined
   return why === undefined ? message : `${message} (${why})`
 }
 
 /**
- * How many machines are asked at once unless told. A handshake takes about 10 ms of processor time: with many
- * more, it would be this computer that keeps hosts from answering in time.
+ * How many machines are queried at the same time by default. A handshake takes about 10 ms of processor time: with many more,
+ * this computer would become too slow for the time limit.
  */
 const usualConcurrency = 128
 
-/** Connects to a machine, at the address that the provider gives now. */
+/** Queries a machine at the current address from its provider. */
 async function askMachine(
   context: Context,
   { host, ...machine }: ReadyMachine,
@@ -82,7 +82,7 @@ async function askMachine(
   }
 }
 
-/** What can be said of a machine without a connection to it. */
+/** The state of a machine if it is known without a connection. */
 function settledAnswer(status: ProviderAnswer): Answer | undefined {
   switch (status.state) {
     case 'paused':
@@ -99,9 +99,9 @@ function settledAnswer(status: ProviderAnswer): Answer | undefined {
 }
 
 /**
- * Asks machines how they are, many at once, and yields the answers in the order of the machines. What has not
- * answered after `timeoutMs` is told as such. Where there is a provider it is asked first, in one call for all of its
- * machines. `onAnswer` is told of each machine as it answers.
+ * Queries the state of machines in parallel, and yields the answers in the order of the machines. Machines that have not
+ * answered after `timeoutMs` are reported as unreachable. Providers are asked first, in one call for all of their machines.
+ * `onAnswer` is called for each machine as soon as it has answered.
  */
 export async function* observeMachines(
   context: Context,

@@ -9,13 +9,13 @@ import type { Context } from '../context.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 import { checkNotRevoked } from '../trust/trust-host-key.ts'
 
-/** A host's key as pinned, and as the host shows it now: fingerprints. */
+/** Fingerprints of the pinned host keys and of the current one. */
 export interface KeyChange {
   readonly before: readonly string[]
   readonly after: string
 }
 
-/** The host shows the key that is pinned already. */
+/** The current host key is already pinned. */
 export class KeyUnchanged extends UserError {
   constructor(machine: MachineName, key: string) {
     super('usage', `the host key is still ${key}: nothing was changed`, { machine })
@@ -23,9 +23,8 @@ export class KeyUnchanged extends UserError {
 }
 
 /**
- * Pins the key that a host shows now in place of the one before, once `confirm` says so.
- * Throws {@link KeyUnchanged} when it is the same still, `cancelled` when it is not confirmed,
- * `failed` when the entry changed meanwhile.
+ * Replaces the pinned key of a host by its current one, after `confirm`. Throws {@link KeyUnchanged} when the key has not
+ * changed, kind `cancelled` when it is not confirmed, and `failed` when the entry was changed by another command.
  */
 export async function rekeyMachine(
   context: Context,
@@ -57,7 +56,7 @@ export async function rekeyMachine(
   return change
 }
 
-/** What was confirmed was the key of the host that the entry named then. */
+/** The confirmation was for the host of the earlier entry, so the new key must not be pinned. */
 const changedMeanwhile = (name: MachineName): UserError =>
   new UserError(
     'failed',

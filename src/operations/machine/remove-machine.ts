@@ -10,22 +10,22 @@ import { checkMachine } from '../../state/yaml/normalize-entry.ts'
 import type { Context, Progress } from '../context.ts'
 import { updateRecord } from '../inventory/update-record.ts'
 
-/** Asks the person to type the name of a protected machine; resolves to what was typed. */
+/** Asks the user to type the name of a protected machine; resolves to the answer. */
 export type AskName = (machine: Machine) => Promise<string>
 
-/** What a removal tells, and what stops it. */
+/** Callbacks and options of a removal. */
 export interface RemoveCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
-  /** The machines that go at the same time; they may be reached through each other. */
+  /** The machines that are removed together; they may be jump hosts of each other. */
   readonly leaving?: ReadonlySet<string>
-  /** Waits for them, so that providers are asked about many of them in one call. */
+  /** Waits for the other removals, so that providers are asked about many hosts in one call. */
   readonly meet?: () => Promise<void>
 }
 
 /**
- * Checks that machines can be removed, all before the first one is. Throws as {@link checkForgettable} does, and kind
- * `unsupported` when a driver is not known here: who took away the entry alone would leave the host running, unseen.
+ * Checks that all machines can be removed, before the first one is. Throws as {@link checkForgettable} does, and kind
+ * `unsupported` when a driver is not installed: removing only the entry would leave the host running unnoticed.
  */
 export async function checkRemovable(
   context: Context,
@@ -37,8 +37,8 @@ export async function checkRemovable(
 }
 
 /**
- * Checks that entries may go, all before the first one does. Throws kind `usage` when another machine is reached
- * through one of them, `cancelled` when the name of a protected one is not typed.
+ * Checks that all entries can be removed, before the first one is. Throws kind `usage` when one of them is the jump host of
+ * another machine, and `cancelled` when the name of a protected one is not typed.
  */
 export async function checkForgettable(
   context: Context,
@@ -53,7 +53,7 @@ export async function checkForgettable(
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
 }
 
-/** A machine that only a profile wants has nothing that could be taken away. */
+/** A machine that is only counted by a profile has no entry to remove. */
 function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
   if (inventory.entries.has(name)) return
   const others = of > 1 ? '; no machine was removed' : ''
@@ -67,7 +67,7 @@ function checkWritten(inventory: Inventory, { name }: Machine, of: number): void
   )
 }
 
-/** What would make numbered machines anew once they are gone, and how to keep them away; a sentence for each profile. */
+/** One sentence for each profile that would create removed machines again, with the commands that prevent it. */
 export function describeWishes(
   { profiles }: Pick<Inventory, 'profiles'>,
   names: readonly string[],
@@ -106,7 +106,7 @@ async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
   )
 }
 
-/** Machines that go together may be reached through each other. */
+/** Machines that are removed together may be jump hosts of each other. */
 function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlySet<string>): void {
   const users = [...inventory.machines.values()].filter(
     (machine) => machine.via === name && !leaving.has(machine.name),
@@ -119,7 +119,7 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
   })
 }
 
-/** A machine that its profile goes on wanting has to be right without its entry, or nothing could read the file any more. */
+/** A machine that its profile still counts must be valid without its entry, or the inventory would become invalid. */
 async function checkStillWanted(
   context: Context,
   inventory: Inventory,
@@ -144,8 +144,8 @@ async function checkStillWanted(
 }
 
 /**
- * Removes a machine: the host and all that was made for it, where fleet made it, and the entry. That the
- * host is gone already is no failure. What cannot be removed is named in the error, and the entry stays until it is.
+ * Removes a machine: its entry, and the host with all its resources if fleet created it. A host that no longer exists is not an
+ * error. Resources that cannot be removed are listed in the error, and the entry is kept until they are.
  */
 export async function removeMachine(
   context: Context,
@@ -191,8 +191,8 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
 }
 
 /**
- * Forgets a machine: its entry goes, and nothing on the host changes. The login key of a host that fleet made stays in home,
- * since nothing else opens that host.
+ * Removes the entry of a machine and does not change the host. The login key of a host that fleet created is kept in the home
+ * folder, since no other key opens that host.
  */
 export async function forgetMachine(
   context: Context,

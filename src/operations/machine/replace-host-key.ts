@@ -5,19 +5,19 @@ import { parsePublicKey } from '../../transport/ssh/keys/host-keys.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 
-/** Whose key it is. */
+/** The machine whose host key is replaced. */
 export interface HostKeyOwner {
   readonly machine: MachineName
   readonly signal: AbortSignal
 }
 
 /**
- * Replaces a host's key, which its provider has seen, by one that the host makes by itself; the connection stays.
- * `record` is to keep the keys that the host may show, durably, before it resolves: so the host can be reached with what
- * was recorded wherever this is cut short, and calling it again finishes it. Gives the new key, `TYPE BASE64`, which is
- * the only one recorded in the end. Call it when cloud-init is done.
+ * Replaces a host key, which the provider has seen, by one that the host generates; the connection stays open. `record` must
+ * store the keys that the host may show durably before it resolves. So the host can be reached with the recorded keys if this
+ * is interrupted, and a second call completes it. Returns the new key, `TYPE BASE64`, which is the only one recorded in the
+ * end. Call it after cloud-init has finished.
  *
- * @param transport logged in as root, or as somebody who may use sudo without a password
+ * @param transport logged in as root, or as a user that can use sudo without a password
  */
 export async function replaceHostKey(
   transport: Transport,

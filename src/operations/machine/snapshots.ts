@@ -6,13 +6,13 @@ import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 import { wantPower } from './want-power.ts'
 
-/** What the work on snapshots tells. */
+/** Callbacks of operations on snapshots. */
 interface SnapshotCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
 
-/** Names that every provider takes. */
+/** Names that all providers accept. */
 const namePattern = /^[A-Za-z][\w.-]{0,62}$/
 
 interface Keeping {
@@ -38,7 +38,7 @@ function checkName({ name }: Machine, snapshot: string): void {
   })
 }
 
-/** Keeps what is on the disk of a machine, and in its memory where it runs. Throws kind `usage` for a name that is taken. */
+/** Saves the disk of a machine, and its memory if it is running. Throws kind `usage` for a name that is taken. */
 export async function saveSnapshot(
   context: Context,
   machine: Machine,
@@ -50,7 +50,7 @@ export async function saveSnapshot(
   await snapshots.save(host, snapshot, calls)
 }
 
-/** Goes back to a state that was kept. A machine that ran then lets fleet in once this resolves. */
+/** Restores a snapshot. If the machine was running in it, waits until SSH is available again. */
 export async function restoreSnapshot(
   context: Context,
   machine: Machine,
@@ -67,7 +67,7 @@ export async function restoreSnapshot(
   await using _ = await waitForSsh(at, { ...machine, host }, calls.progress)
 }
 
-/** The states that were kept of a machine, the oldest first. */
+/** The snapshots of a machine, the oldest first. */
 export async function listSnapshots(
   context: Context,
   machine: Machine,
@@ -77,7 +77,7 @@ export async function listSnapshots(
   return snapshots.list(host, calls)
 }
 
-/** Removes a state that was kept; the machine stays as it is. */
+/** Removes a snapshot; the machine is not changed. */
 export async function removeSnapshot(
   context: Context,
   machine: Machine,

@@ -10,24 +10,24 @@ import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
 import { wantPower } from './want-power.ts'
 
-/** How long a host that was switched on may take until its engine answers, in milliseconds. */
+/** How long a host may take from power-on until its engine answers, in milliseconds. */
 const bootTime = 10 * 60_000
 
-/** Between looks at a host that boots, in milliseconds. */
+/** The pause between checks of a booting host, in milliseconds. */
 const pause = 500
 
-/** What can be done to a host's power. */
+/** The power operations: start, stop, restart and so on. */
 export type PowerVerb = keyof Power
 
-/** What switching tells, and what stops it. */
+/** Callbacks of power operations. */
 interface PowerCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
 
 /**
- * Switches a machine as {@link switchPower} does, and has its entry say that this is wanted: from then on a plan leaves one alone that is
- * stopped, and switches it off again where it runs.
+ * Switches a machine as {@link switchPower} does, and records the wanted state in its entry: from then on, plans keep a stopped
+ * machine stopped.
  */
 export async function switchForGood(
   context: Context,
@@ -54,8 +54,8 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
 }
 
 /**
- * Switches a machine, and looks its address up again, which may be another one then. One that is started or restarted lets
- * fleet in once this resolves. Throws kind `unsupported` where the driver cannot switch its hosts.
+ * Switches a machine, and updates its address, which may have changed. After `start` and `restart`, waits until the machine is
+ * ready. Throws kind `unsupported` when the driver cannot switch its hosts.
  */
 export async function switchPower(
   context: Context,
@@ -74,14 +74,14 @@ export async function switchPower(
   return found
 }
 
-/** What differs from boot to boot: the kernel's own mark (random(4)), and in a container when its first process began. */
+/** Prints an ID of the boot: the kernel's boot_id (random(4)), and, for containers, the start time of the first process. */
 const bootScript = 'cat /proc/sys/kernel/random/boot_id; cut -d" " -f22 /proc/1/stat'
 
 async function bootOf(transport: Transport, signal: AbortSignal): Promise<string> {
   return (await run(transport, ['sh', '-c', bootScript], { signal })).stdout
 }
 
-/** Which boot a host is in, where it lets fleet in now. */
+/** The boot ID of a host; undefined if it cannot be reached. */
 const readBoot = (context: Context, machine: Machine): Promise<string | undefined> =>
   context
     .connect(machine)
@@ -89,8 +89,8 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
     .catch(() => undefined)
 
 /**
- * Waits until a host has booted, lets fleet in, and its engine answers where it had one. `before` is the boot that must be
- * over: a host that is told to restart goes on answering for a while.
+ * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the earlier boot: a
+ * restarting host still answers for a while.
  */
 async function awaitBoot(
   context: Context,
@@ -122,7 +122,7 @@ async function hasBooted(
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')
     const target = { machine: name, transport, socket: host.socket, signal }
-    // Over the same connection: a login costs a slow host that boots more than the look.
+    // Over the same connection: a login is more expensive for a slow booting host than the probe.
     while ((await probeHost(target)).engine?.version === undefined) {
       if (Date.now() > deadline) return false
       await rest(signal)

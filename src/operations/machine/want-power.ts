@@ -1,7 +1,7 @@
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 
-/** Has the entry of a machine say whether it is to be off: what a plan compares with. */
+/** Records in the entry of a machine whether it should be stopped. Plans compare the state of the host with it. */
 export async function wantPower(
   context: Pick<Context, 'inventory'>,
   { name }: Pick<Machine, 'name'>,

@@ -6,18 +6,18 @@ import { parsePublicKey } from '../../transport/ssh/keys/host-keys.ts'
 import type { Context } from '../context.ts'
 import { fetchGithubKeys } from './fetch-github-keys.ts'
 
-/** Whom to let in, and where. */
+/** An operator to authorize, and on which machines. */
 export interface OperatorRequest {
   readonly name: string
   /** A file with the public key. */
   readonly file?: string | undefined
   /** A user of GitHub, whose keys are fetched. */
   readonly github?: string | undefined
-  /** On which machines; all when empty. */
+  /** Selectors of the machines; empty: all machines. */
   readonly on: readonly string[]
 }
 
-/** GitHub may know several keys of one person; the best kind is taken. */
+/** Key types, the preferred one first: GitHub may return several keys of one user. */
 const kinds = ['sk-ssh-ed25519@openssh.com', 'ssh-ed25519', 'sk-ecdsa-', 'ecdsa-', 'ssh-rsa']
 
 const rankOf = (key: string): number => {
@@ -41,7 +41,7 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
   return { from: file ?? '', lines: content.split('\n') }
 }
 
-/** The public key in a text; a private one is refused before anything of it is kept. */
+/** Picks the best public key of a text. Throws for a private key, before anything is stored. */
 function pickKey(from: string, lines: readonly string[]): string {
   if (lines.some((line) => line.includes('PRIVATE KEY'))) {
     throw new UserError('usage', `${from} is a private key`, {
@@ -54,7 +54,7 @@ function pickKey(from: string, lines: readonly string[]): string {
   throw new UserError('usage', `there is no public key in ${from}`)
 }
 
-/** Writes an operator's key into the inventory; `fleet apply` lets it in. Another key of the same name is replaced. */
+/** Adds an operator's key to the inventory, or replaces it; `fleet apply` authorizes it on the hosts. */
 export async function addOperator(
   context: Context,
   request: OperatorRequest,
@@ -68,7 +68,7 @@ export async function addOperator(
   return entry
 }
 
-/** Takes an operator out of the inventory; `fleet apply` revokes the key. Throws kind `usage` for one that is not there. */
+/** Removes an operator from the inventory; `fleet apply` revokes the key. Throws kind `usage` for an unknown one. */
 export async function removeOperator(context: Context, name: string): Promise<void> {
   await (
     await context.inventory()

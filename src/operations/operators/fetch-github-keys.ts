@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { UserError, messageOf } from '../../errors.ts'
 import { proxyAgent } from '../../os/proxy.ts'
 
-/** GitHub's rule for names of users: 1 to 39 letters, digits and inner hyphens. */
+/** GitHub's rule for user names: 1 to 39 letters, digits and inner hyphens. */
 const userPattern = /^[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}$/
 
 /** How long GitHub may take, in milliseconds. */
@@ -15,7 +15,7 @@ const notFetched = (user: string, why: string, cause?: unknown): UserError =>
     cause,
   })
 
-/** How much of an answer is read, in characters: a thousand keys and more. */
+/** The longest accepted answer, in characters: more than a thousand keys. */
 const longestAnswer = 1 << 20
 
 async function readShort(answer: Readable): Promise<string> {
@@ -27,7 +27,7 @@ async function readShort(answer: Readable): Promise<string> {
   return body
 }
 
-/** The lines of https://github.com/USER.keys, over the proxy that HTTPS_PROXY names if any. */
+/** Fetches the lines of https://github.com/USER.keys, through the proxy of HTTPS_PROXY if it is set. */
 export async function fetchGithubKeys(
   user: string,
   signal: AbortSignal,

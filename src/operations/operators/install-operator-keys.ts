@@ -18,7 +18,7 @@ import type { Context } from '../context.ts'
 import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 
-/** The fleet whose operators are let in, and the machine. */
+/** The inventory ID and the machine on which operators are authorized. */
 interface Place {
   readonly fleet: string
   readonly machine: Machine
@@ -36,15 +36,15 @@ async function runScript(transport: Transport, script: string, place: Place): Pr
   })
 }
 
-/** The operators that a machine is to let in. */
+/** The operators that the inventory authorizes on a machine. */
 export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly AuthorizedKey[] =>
   Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
 
-/** The operators whose keys fleet has put on a host, for the user that it logs in as, and which of them other lines let in. */
+/** Reads the operator keys that fleet has installed for the login user of a host, and which of them are also in other lines. */
 export const readOperators = async (transport: Transport, place: Place): Promise<KeysThere> =>
   parseLetIn(await runScript(transport, showLetIn(place.fleet), place))
 
-/** Lets the operators in on a host that has only its login key yet: with more keys, nobody can be locked out. */
+/** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anybody out. */
 export async function addOperators(
   transport: Transport,
   place: Place,
@@ -56,10 +56,10 @@ export async function addOperators(
 }
 
 /**
- * Lets exactly these operators in on a machine, beside whoever other lines of its authorized_keys let in. A key that is
- * revoked so is taken out of these lines too, on a host that fleet made; elsewhere only where `takesOutside`, since the
- * person has seen that in the plan. Logs in anew before that lasts: throws kind `credentials`, with all as it was, when
- * that would lock out the person who does it.
+ * Authorizes exactly these operators on a machine; other lines of its authorized_keys are kept. A revoked key is also removed
+ * from other lines on a host that fleet created; on other hosts only with `takesOutside`, which the user has confirmed in the
+ * plan. Tests a new login before the change is committed: if it would lock out the user, rolls back and throws kind
+ * `credentials`.
  */
 export async function letOperatorsIn(
   context: Context,
@@ -93,7 +93,7 @@ export async function letOperatorsIn(
   await runScript(transport, commitAuthorizedKeys(fleet), place)
 }
 
-/** Logs in over a connection of its own: one that is open tells nothing of the keys that are let in now. */
+/** Opens a new connection: an open one does not show which keys are accepted now. */
 async function logInAnew(
   context: Context,
   machine: Machine,

@@ -17,24 +17,24 @@ import { switchPower } from '../machine/switch-power.ts'
 import { isOwnHost } from './destructive-changes.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
-/** All that a plan does to one machine, in order. */
+/** All changes of a plan to one machine, in order. */
 export interface MachineChanges {
   readonly name: MachineName
   readonly changes: readonly Change[]
 }
 
-/** What applying tells, and what stops it. */
+/** Callbacks and options of {@link applyTo}. */
 interface ApplyCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly trust: HostKeyTrust
 }
 
-/** How many machines one is reached through. */
+/** The number of jump hosts of a machine. */
 const depthOf = ({ machines }: Inventory, machine: Machine): number =>
   resolveJumpChain(machines, machine).jumps.length
 
-/** Changes by machine; those first that others are reached through. */
+/** Changes by machine, jump hosts before the machines behind them. */
 export function orderChanges(
   inventory: Inventory,
   all: readonly Change[],
@@ -50,9 +50,8 @@ export function orderChanges(
 }
 
 /**
- * Does the changes of machines, each machine's one after the other, and waits with a machine for those that it is reached
- * through. Each change is one that can be cut short anywhere: the next plan goes on with it. `leaving`: the machines that
- * are taken away, which may be reached through each other.
+ * Applies the changes of each machine in sequence, after those of its jump host. Each change can be interrupted at any point:
+ * the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other.
  */
 export function applyTo(
   context: Context,
@@ -131,7 +130,7 @@ async function applyChange(
   }
 }
 
-/** A host that fleet did not make is switched off only where the plan says so, and so the person was asked. */
+/** A host that fleet did not create is stopped only after the user has confirmed it. */
 function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: boolean): void {
   if (isAgreed || isOwnHost(host)) return
   throw new UserError('failed', `fleet did not create the host of ${name}, so it was not stopped`, {
@@ -140,7 +139,7 @@ function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: bo
   })
 }
 
-/** Whatever a plan says: only the provider's word that a host was taken back stands for a consent to replace it. */
+/** Without a confirmation, a host is replaced only if its provider reports that it was reclaimed. The plan file is not trusted. */
 async function checkGone(context: Context, { name, driver, host }: Machine): Promise<void> {
   const call = { signal: context.signal, progress: () => {} }
   const observed =
@@ -152,7 +151,7 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
   })
 }
 
-/** What was protected meanwhile stays, and so does what nobody has agreed to. */
+/** Throws for a machine that is protected now, and for one whose removal was not confirmed. */
 async function checkMayGo(context: Context, machine: Machine, isAgreed: boolean): Promise<void> {
   const { name, protected: isProtected } = machine
   if (!isProtected && (isAgreed || (await isRemovalBegunHere(context, machine)))) return

@@ -2,8 +2,8 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 
 /**
- * Whether the removal or replacement that a machine's record speaks of was begun here, by this person: only then does it go on
- * without being asked about again. A record alone proves nothing, since whoever can write the inventory can write that.
+ * Whether this user started the recorded removal or replacement of a machine on this computer: only then it continues without
+ * another confirmation. The record alone is not sufficient, since everybody who can write the inventory can write it.
  */
 export async function isRemovalBegunHere(
   context: Context,

@@ -3,21 +3,21 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** An option of a host that is to be another one. */
+/** An option whose value changes. */
 interface OptionChange {
   readonly option: string
   readonly from: string
   readonly to: string
 }
 
-/** One thing that is to happen to a machine. */
+/** One planned change of a machine. */
 export interface Change {
   readonly machine: string
   /**
-   * `create`, `adopt`: make or take in the host that the entry wants, or go on with that. `change`: bring about options on the
-   * host that is there. `start`, `stop`: switch it. `operators`: let in exactly those operators that the inventory names.
-   * `engine`: bring the engine to the version wanted. `replace`: remove the host and make another one under the same name, or go on with that. `remove`: take the machine away,
-   * host and entry, or go on with that.
+   * `create`, `adopt`: create or adopt the host of the entry, or continue that. `change`: change options of the existing host.
+   * `start`, `stop`: switch it. `operators`: authorize exactly the operators of the inventory. `engine`: upgrade the engine.
+   * `replace`: remove the host and create a new one under the same name, or continue that. `remove`: remove the host and the
+   * entry, or continue that.
    */
   readonly action:
     | 'create'
@@ -30,21 +30,21 @@ export interface Change {
     | 'replace'
     | 'remove'
   readonly why: string
-  /** A host that is there goes, with all that is on it, or one that fleet did not make is switched off: only once a person has confirmed it by name. */
+  /** Removes an existing host with all its data, or stops a host that fleet did not create. The user must confirm it by name. */
   readonly destructive?: true
-  /** Of `replace`: there is no host any more that could be lost. */
+  /** Of `replace`: the host no longer exists, so no data is lost. */
   readonly gone?: true
-  /** Of `operators`: keys that are revoked go out of lines too that fleet did not write. */
+  /** Of `operators`: also remove revoked keys from lines of authorized_keys that fleet did not write. */
   readonly outside?: true
-  /** The host does not run meanwhile. */
+  /** The host is stopped during the change. */
   readonly stops?: true
   /** Of `change` and `replace`. */
   readonly options?: readonly OptionChange[]
-  /** What the host is given of this computer and of its network: `folder /home/ana/code of this computer, writable, as code`. */
+  /** Access of the host to this computer and its network: `folder /home/ana/code of this computer, writable, as code`. */
   readonly grants?: readonly string[]
 }
 
-/** Something that fleet remembers and is another way now. */
+/** A recorded fact that has changed. */
 export interface Drift {
   readonly machine: string
   readonly field: 'address' | 'os' | 'arch' | 'engine'
@@ -52,33 +52,33 @@ export interface Drift {
   readonly seen: string
 }
 
-/** Something that fleet does not do by itself. */
+/** A problem that the user must resolve. */
 export interface Issue {
   readonly machine: string
   readonly why: string
   readonly hint?: string
 }
 
-/** What was found of one machine. */
+/** The part of a plan about one machine. */
 export interface PlanPart {
   readonly changes?: readonly Change[]
   readonly drift?: readonly Drift[]
   readonly issues?: readonly Issue[]
 }
 
-/** What the inventory wants and is not so yet, and what else was seen. */
+/** The differences between the inventory and the hosts, as `fleet plan` shows and saves them. */
 export interface ChangePlan {
   readonly version: 1
-  /** The digest of the inventory that it was made of. */
+  /** The digest of the inventory from which it was made. */
   readonly inventory: string
   readonly changes: readonly Change[]
   readonly drift: readonly Drift[]
   readonly issues: readonly Issue[]
-  /** The machines that it says nothing of, since others were chosen. In the order of the inventory. */
+  /** The machines that were not selected, in the order of the inventory. */
   readonly leftOut?: readonly string[]
 }
 
-/** What a plan says of some machines, where an inventory has others too. */
+/** Reduces a plan to the selected machines. */
 export function narrowPlan(
   plan: ChangePlan,
   { machines }: Pick<Inventory, 'machines'>,
@@ -96,7 +96,7 @@ export function narrowPlan(
   }
 }
 
-/** Tells what one inventory says from what another one does. Comments do not count. */
+/** A digest of the content of an inventory, without comments and layout. */
 export function digestInventory({
   id,
   defaults,
@@ -118,7 +118,7 @@ const changedSince = (): UserError =>
     hint: 'make a new plan: fleet plan',
   })
 
-/** Throws kind `usage` when an inventory is another one than a plan was made of. */
+/** Throws kind `usage` when the inventory has changed since the plan was made. */
 export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
   if (plan.inventory !== digestInventory(inventory)) throw changedSince()
 }

@@ -7,15 +7,15 @@ import type { Change, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { planSevere } from './destructive-changes.ts'
 
-/** How a host differs from its options, and those. */
+/** The options of a machine, and how its host differs from them. */
 export interface Comparison {
   readonly options: Readonly<Record<string, unknown>>
   readonly differences: readonly Difference[]
 }
 
 /**
- * Compares a host with what its entry and the inventory's defaults say. What nobody says and the schema has a default for stays as
- * it is; of a host that fleet did not make only what its own entry says counts.
+ * Compares a host with the options of its entry and of the inventory's defaults. Default values of the schema are not enforced on
+ * existing hosts; for a host that fleet did not create, only options of its own entry count.
  */
 export async function compareOptions(
   context: Context,
@@ -48,7 +48,7 @@ const inWords = ({ option, from, to, why }: Difference): string =>
 const optionsOf = (differences: readonly Difference[]): NonNullable<Change['options']> =>
   differences.map(({ option, from, to }) => ({ option, from, to }))
 
-/** What is to be done so that a host is as its options say. */
+/** Plans the changes that apply the options of a machine to its host. */
 export async function planOptions(
   context: Context,
   inventory: Inventory,

@@ -1,11 +1,11 @@
 import type { HostRecord, Machine } from '../../machine/machine.ts'
 import type { Change, ChangePlan, PlanPart } from './change-plan.ts'
 
-/** Whether fleet made a host. What others made, an inventory must not switch off without a word from the person. */
+/** Whether fleet created a host. Other hosts are not stopped without a confirmation. */
 export const isOwnHost = ({ token }: Pick<HostRecord, 'token'>): boolean => token !== undefined
 
 /**
- * A host that is there is to go. That of a protected machine never does by a plan: it is a matter for the person then.
+ * Plans the removal or replacement of an existing host. For a protected machine, it is an issue instead of a change.
  */
 export function planSevere(
   { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
@@ -24,13 +24,13 @@ export function planSevere(
   }
 }
 
-/** The changes of a plan that take away a host, or switch off one that fleet did not make. */
+/** The changes of a plan that remove a host, or stop one that fleet did not create. */
 export const destructiveIn = ({ changes }: ChangePlan): readonly Change[] =>
   changes.filter(({ destructive = false }) => destructive)
 
 /**
- * What there is to do once a person has confirmed the severe changes of some machines: of a machine whose host goes nothing else, of
- * the others all but what was not confirmed.
+ * The changes to apply after the user has confirmed the destructive ones of the machines `approved`. A machine whose host is
+ * removed gets no other changes; unconfirmed destructive changes of other machines are omitted.
  */
 export function agreedChanges(
   { changes }: ChangePlan,

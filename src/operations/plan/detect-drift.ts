@@ -9,7 +9,7 @@ import { observedFacts } from '../adopt/observed-facts.ts'
 import { planOperators } from './plan-unready.ts'
 import { probeHost } from '../adopt/probe-host.ts'
 
-/** What is expected of a host and is another way now. */
+/** The recorded facts of a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
   const { os, arch, engine } = observedFacts(probe)
   const seen = { address, os, arch, engine: engine ?? (host.engine && 'none answers') }
@@ -20,7 +20,7 @@ function findDrift({ name, host }: ReadyMachine, address: string | undefined, pr
   })
 }
 
-/** Another engine is wanted than is there: an upgrade, or something for the person. */
+/** Plans an upgrade of the engine, or reports an issue, if the entry wants another version. */
 function planEngineWish({ name, engine }: Machine, probe: HostProbe): PlanPart {
   const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
   switch (judged.kind) {
@@ -35,7 +35,7 @@ function planEngineWish({ name, engine }: Machine, probe: HostProbe): PlanPart {
   }
 }
 
-/** Looks at a host that should run, at the address that its provider gives now. */
+/** Inspects a running host at its current address from the provider. */
 export async function detectDrift(
   context: Context,
   inventory: Inventory,

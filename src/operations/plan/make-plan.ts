@@ -17,21 +17,21 @@ import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
 import { isOwnHost, planSevere } from './destructive-changes.ts'
 
-/** How a plan is made. */
+/** Options of {@link makePlan}. */
 export interface PlanOptions {
-  /** Asks providers, and connects to no host. */
+  /** Only ask providers, and do not connect to hosts. */
   readonly providersOnly?: boolean
-  /** The machines that it is made of, by name; all if absent. */
+  /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
   /** How long a host may take to answer, in milliseconds. */
   readonly timeoutMs: number
   readonly progress: Progress
 }
 
-/** How many hosts are looked at once: with more, this computer would keep them from answering in time. */
+/** How many hosts are inspected at the same time. With more, this computer would become too slow for the time limit. */
 const concurrency = 128
 
-/** Of a host that fleet did not make, the entry says where it is; somebody may have changed that since. */
+/** An issue for an adopted host whose address in the entry was changed by hand. */
 function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issue[] {
   const said = options?.['address']
   if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
@@ -44,14 +44,14 @@ function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issu
   ]
 }
 
-/** All that several looks found, in their order. */
+/** Joins parts of a plan, in their order. */
 const joinFindings = (...findings: readonly PlanPart[]): Required<PlanPart> => ({
   changes: findings.flatMap(({ changes = [] }) => changes),
   drift: findings.flatMap(({ drift = [] }) => drift),
   issues: findings.flatMap(({ issues = [] }) => issues),
 })
 
-/** A host that is to be switched, where its driver can. */
+/** Plans to start or stop a host, if its driver can do that. */
 async function planPower(
   context: Context,
   { name, driver, host }: ReadyMachine,
@@ -64,7 +64,7 @@ async function planPower(
   return { changes: [{ machine: name, action, why, ...(destructive && { destructive }) }] }
 }
 
-/** Where the provider says that a host is elsewhere than on record, and nobody connects to it. */
+/** The drift of a host that has a new address at its provider. */
 function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
   const { address: expected } = host
   if (address === undefined || address === expected) return []
@@ -72,7 +72,7 @@ function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readon
   return [{ ...drift, ...(expected !== undefined && { expected }) }]
 }
 
-/** Compares the entry, the record and the world, for a machine whose host is there. */
+/** Compares the entry and the record with the existing host of a machine. */
 async function examineHost(
   context: Context,
   inventory: Inventory,
@@ -126,20 +126,20 @@ async function examineHost(
         return joinFindings(told, options, await planPower(context, machine, 'stop', why))
       }
       if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
-      // First what needs a connection: options may stop the host.
+      // Changes that need a connection come first, because options may stop the host.
       return joinFindings(told, await detectDrift(context, inventory, machine, address), options)
     }
   }
 }
 
-/** A failure for a person to see to. */
+/** Turns an error into an issue. */
 const matterOf = (machine: string, error: unknown): Issue => ({
   machine,
   why: messageOf(error),
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
 })
 
-/** Compares the entry, the record and the world, for one machine. */
+/** Plans the changes of one machine. */
 async function examine(
   context: Context,
   inventory: Inventory,
@@ -160,7 +160,7 @@ async function examine(
   }
   const { lifecycle } = await context.loadDriver(machine.driver)
   if (lifecycle !== undefined) {
-    // Those of driver packages were not checked when the inventory was read.
+    // Options of external drivers were not validated when the inventory was read.
     const definition = await context.driver(machine.driver)
     checkOptions(definition, machine.options ?? {}, inventory.defaults[machine.driver])
   }
@@ -170,7 +170,7 @@ async function examine(
   })
 }
 
-/** Adds to changes what they give the host. */
+/** Adds to each change the access that it gives the host. */
 async function withGrants(
   context: Context,
   inventory: Inventory,
@@ -185,7 +185,7 @@ async function withGrants(
   return { ...finding, changes: await Promise.all(changes) }
 }
 
-/** What was made for this fleet and no entry owns. That it cannot be looked for is a matter too. */
+/** Issues for hosts without an entry, and for a failed search for them. */
 async function orphanMatters(context: Context, progress: Progress): Promise<readonly Issue[]> {
   try {
     const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
@@ -208,8 +208,8 @@ async function orphanMatters(context: Context, progress: Progress): Promise<read
 }
 
 /**
- * Compares what the inventory wants, what it remembers, and the world, and says what is to be done. Providers are asked
- * once each, for all of their machines. Changes nothing.
+ * Compares the entries and records of the inventory with the hosts, and plans the changes. Each provider is asked once for all
+ * of its machines. Changes nothing.
  */
 export async function makePlan(context: Context, options: PlanOptions): Promise<ChangePlan> {
   const inventory = await (await context.inventory()).read()
@@ -220,7 +220,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const ask = askProviders(context, machines)
   const { progress, timeoutMs } = options
   const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
-  orphans.catch(() => {}) // told below, unless the rest fails before
+  orphans.catch(() => {}) // awaited below, unless the rest fails first
   const findings = new Map<string, PlanPart>()
   progress('compare the inventory with the hosts')
   const { signal, clock } = context

@@ -6,15 +6,15 @@ import type { Change, PlanPart } from './change-plan.ts'
 import { planSevere } from './destructive-changes.ts'
 import { operatorsOf } from '../operators/install-operator-keys.ts'
 
-/** What the entry of a machine does not say. */
+/** Facts about a machine that are not in its entry. */
 interface UnreadyFacts {
-  /** The driver does. */
+  /** Whether the driver creates hosts. */
   readonly makesHosts: boolean
-  /** The removal that its record speaks of was begun here, by this person. */
+  /** Whether this user started the recorded removal on this computer. */
   readonly isBegunHere: boolean
 }
 
-/** What is to be done where there is no host yet, or where that was cut short. */
+/** Plans the changes of a machine that has no host yet, or whose creation or removal was interrupted. */
 export function planUnready(
   inventory: Inventory,
   machine: Machine,
@@ -40,7 +40,7 @@ export function planUnready(
   return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
 }
 
-/** A host that is half gone. Where it was begun here, the person has agreed to that; else it is asked about as any removal. */
+/** Plans to continue an interrupted removal. It needs a confirmation, unless this user started it on this computer. */
 function endRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
@@ -62,7 +62,7 @@ function endRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
 const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
   !some.some((other) => other.key === key)
 
-/** The change that makes a host let in whom it should; none where it does. */
+/** The change that authorizes exactly the wanted operators on a host; none if that is already so. */
 export function planOperators(
   { name }: Machine,
   wanted: readonly AuthorizedKey[],

@@ -3,8 +3,8 @@ import type { Drift } from './change-plan.ts'
 import type { Context } from '../context.ts'
 
 /**
- * Has the records say what was seen. One that says something else by now than what was compared stays, and that no engine
- * answers is nothing to remember. Gives what was written.
+ * Updates the records with the drift that was found. A record that has changed since the comparison is not updated, and an
+ * engine that is not running is not recorded. Returns the drift that was written.
  */
 export async function refreshRecords(
   context: Context,

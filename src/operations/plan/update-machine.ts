@@ -7,16 +7,16 @@ import { checkGrants } from '../inventory/grants.ts'
 import { growDisk } from '../machine/grow-disk.ts'
 import { switchPower } from '../machine/switch-power.ts'
 
-/** What changing tells, and what stops it. */
+/** Callbacks of {@link reshapeMachine}. */
 interface ReshapeCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
 
 /**
- * Brings about the options of a machine on the host that it has, as far as they do not take another one: stops it where one of them
- * needs that, and starts it again unless it is to be stopped. What the driver wants remembered is recorded last: cut short
- * anywhere, the next time goes on. Throws kind `unsupported` where the driver cannot change its hosts.
+ * Applies the options of a machine to its existing host, except those that need a new host. Stops the host if an option requires
+ * it, and starts it again unless it should be stopped. The driver's state is recorded last, so that an interrupted run can be
+ * repeated. Throws kind `unsupported` when the driver cannot change its hosts.
  */
 export async function reshapeMachine(
   context: Context,
@@ -66,7 +66,7 @@ export async function reshapeMachine(
   await remember(context, ready, expected)
 }
 
-/** Starts a host that was stopped for a change which failed. Gives the failure, which says whether the host runs. */
+/** Starts a host that was stopped for a failed change. Returns the error, with the state of the host. */
 async function startAgain(
   context: Context,
   machine: ReadyMachine,
@@ -98,7 +98,7 @@ async function startAgain(
   return failure
 }
 
-/** Lays what is to be remembered of a host over its resources. */
+/** Merges the driver's state into the recorded resources of a host. */
 export async function remember(
   context: Context,
   { name, host: { token, id } }: ReadyMachine,

@@ -12,27 +12,27 @@ import type { Progress } from '../context.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 import { waitForCloudInit } from '../create/wait-until-ready.ts'
 
-/** How much of a failed step's output its error quotes. */
+/** How many lines of a failed step's output the error quotes. */
 const quotedLines = 15
 
-/** What provisioning asks and tells. */
+/** Callbacks of provisioning. */
 export interface ProvisionCalls {
   readonly progress: Progress
-  /** Shown all that is to change, before any of it does. False: nothing changes. */
+  /** Called with the complete plan before anything is changed. If it resolves to false, nothing is changed. */
   readonly approve: (plan: Plan) => Promise<boolean>
 }
 
-/** A host with an engine that answers, and what was changed to get there. */
+/** The probe of a provisioned host, and the changes that were made. */
 export interface ProvisionedHost {
   readonly probe: HostProbe
   readonly plan: Plan
-  /** What each step of the plan printed. */
+  /** The output of each step of the plan. */
   readonly output: readonly string[]
 }
 
 /**
- * Installs or repairs the engine of a host: looks, plans, asks, does, and looks again. A host without one gets the
- * one wished for.
+ * Installs or repairs the engine of a host: inspects the host, makes a plan, asks for approval, runs the steps and inspects it
+ * again. A host without an engine gets the one in `wish`.
  * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
  * engine does not answer in the end.
  */
@@ -63,7 +63,7 @@ export async function provisionHost(
   return { probe: checkEngine(machine, after), plan, output }
 }
 
-/** The probe, if it can be believed that the engine works. */
+/** Returns the probe if the engine works; throws otherwise. */
 function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.engine?.version !== undefined || !probe.cli) return probe
   throw new UserError('failed', 'dockerd is running, but does not answer on its socket', {
@@ -72,7 +72,7 @@ function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   })
 }
 
-/** Runs one step and gives back what it printed. The login shell sees nothing but `sh`. */
+/** Runs one step and returns its output. The login shell only has to start `sh`. */
 async function runStep(
   { machine, transport, signal }: ProbeTarget,
   step: Step,
@@ -80,7 +80,7 @@ async function runStep(
 ): Promise<string> {
   progress(step.why)
   const running = await transport.exec(['sh'], { signal })
-  running.stdin.on('error', () => {}) // the exit code tells
+  running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(`exec ${shellLine(step.command)} </dev/null\n`)
   const lines: string[] = []
   const [status] = await Promise.all([

@@ -6,9 +6,8 @@ import { observedFacts } from '../adopt/observed-facts.ts'
 import { type ProvisionCalls, type ProvisionedHost, provisionHost } from './provision-host.ts'
 
 /**
- * Gives a machine an engine that works: installs or repairs it, and records what the host is
- * then. Where nothing is to be done nothing is written, on the host or here.
- * Throws kind `usage` for a machine whose entry says that it has no engine.
+ * Installs or repairs the engine of a machine, and records the new facts of its host. If nothing has to be done, nothing is
+ * changed. Throws kind `usage` for a machine with `engine: none`.
  */
 export async function provisionMachine(
   context: Context,

@@ -18,17 +18,17 @@ import type { Context } from '../context.ts'
 
 type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
 
-/** What a trusted driver's name is made of. */
+/** The package name of an external driver is this prefix and its name. */
 const prefix = 'fleet-driver-'
 const nameOf = (packageName: string): string => packageName.slice(prefix.length)
 
-/** What trust is kept under: wherever the inventory is linked to, it is the same one. */
+/** The real path of the inventory, which identifies it in the trust records. */
 async function inventoryKey({ inventory }: Pick<Context, 'inventory'>): Promise<string> {
   const { location } = await inventory()
   return realpath(location).catch(() => resolve(location))
 }
 
-/** The records of a package for an inventory; one, unless somebody wrote them by hand. */
+/** The trust records of a package for an inventory; usually one. */
 const recordsOf = (
   { drivers }: TrustRecords,
   inventory: string,
@@ -36,14 +36,14 @@ const recordsOf = (
 ): readonly TrustedDriver[] =>
   drivers.filter((one) => one.inventory === inventory && one.package === packageName)
 
-/** The command that makes a driver trusted. */
+/** The command that trusts a driver. */
 export const trustCommand = (name: string, { inventoryFile }: Pick<Context, 'inventoryFile'>) =>
   `fleet trust ${shellQuote(name)}${inventoryFile === undefined ? '' : ` --inventory ${shellQuote(inventoryFile)}`}`
 
 /**
- * Decides whether the code of a package may run that was found from the inventory's folder: only the very code that the
- * person has trusted for this inventory. It is loaded from a copy in home, made of the bytes that were compared, so that
- * nothing that happens to the original in between is run. Throws {@link UntrustedDriver}.
+ * Checks that the user has trusted exactly this code of a package for this inventory. Returns the path of a copy in the home
+ * folder, made from the bytes that were checked, so that later changes of the original are not run. Throws
+ * {@link UntrustedDriver}.
  */
 export async function vetPackage(context: Trusting, driverPackage: DriverPackage): Promise<string> {
   const { name, folder } = driverPackage
@@ -64,7 +64,7 @@ export async function vetPackage(context: Trusting, driverPackage: DriverPackage
   })
 }
 
-/** Drivers that an inventory names and that are not fleet's own. */
+/** The external drivers that an inventory uses. */
 const packagedDrivers = ({ machines, profiles, defaults }: Inventory): readonly string[] => {
   const named = [...machines.values(), ...profiles.values()].flatMap(({ driver }) => driver ?? [])
   const all = new Set([...named, ...Object.keys(defaults)])
@@ -78,8 +78,8 @@ const findPackage = async (
   findDriverPackage(name, { folder: dirname((await inventory()).location), env })
 
 /**
- * The drivers that an inventory names and that this person has not trusted for it. Reads none of their code: one that has
- * changed since counts as trusted here.
+ * The drivers of an inventory that the user has not trusted for it. Does not read their code, so a driver that has changed since
+ * counts as trusted.
  */
 export async function findUntrusted(
   context: Trusting,
@@ -97,15 +97,15 @@ export async function findUntrusted(
   return untrusted
 }
 
-/** A driver that a person is about to trust, or has. */
+/** A driver package to trust. */
 export interface TrustSubject extends PackageDigest {
   readonly driver: string
   readonly folder: string
 }
 
 /**
- * Reads the packages of drivers, and runs none of their code: those of `names`, else all that the inventory names and that
- * came with it. Throws kind `usage` for a driver that is fleet's own or was installed globally: these need no trust.
+ * Reads the packages of the drivers `names`, else of all external drivers that came with the inventory, and runs none of their
+ * code. Throws kind `usage` for a built-in or globally installed driver, which needs no trust.
  */
 export async function readTrustSubjects(
   context: Trusting,
@@ -137,7 +137,7 @@ function needless(
   return new UserError('usage', `the driver ${name} ${why}, so it needs no trust`)
 }
 
-/** Lets the code of these packages run for the inventory, as long as it is the code that was read. */
+/** Trusts these packages for the inventory, as long as their code does not change. */
 export async function trustDrivers(
   context: Trusting,
   subjects: readonly TrustSubject[],
@@ -158,8 +158,8 @@ export async function trustDrivers(
 }
 
 /**
- * Takes back what is trusted for the inventory: these drivers and allowed paths, else all of them and the inventory itself.
- * Resolves to what was trusted. Throws kind `usage` for what was not.
+ * Revokes the trust in drivers and allowed paths for the inventory: those in `names`, else all of them and the inventory itself.
+ * Resolves to what was revoked. Throws kind `usage` for a name that was not trusted.
  */
 export async function revokeTrust(
   context: Trusting,
@@ -197,10 +197,10 @@ export async function revokeTrust(
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]
 }
 
-/** How long a copy that is being made may take, in milliseconds: what is older was left by a process that was killed. */
+/** The maximum age of a partial copy, in milliseconds: an older one was left by a killed process. */
 const draftTime = 60 * 60_000
 
-/** Removes the copies of packages that nobody trusts any more. */
+/** Removes the copies of packages that are no longer trusted. */
 async function dropCopies(context: Trusting): Promise<void> {
   const trust = await context.trust()
   const { drivers } = await trust.read()

@@ -10,41 +10,40 @@ import { hostKeyRevoked } from '../../transport/ssh/failure.ts'
 import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 
-/** A key that a host shows and that is neither expected nor in known_hosts. */
+/** A host key that is neither expected nor in known_hosts. */
 export interface UnknownHostKey {
-  /** The machine that the host is to become. */
+  /** The name of the new machine. */
   readonly machine: MachineName
   readonly address: string
   /** `ssh-ed25519` */
   readonly type: string
-  /** `SHA256:…`, to be compared with what `ssh-keygen -lf` says on the host. */
+  /** `SHA256:…`, as `ssh-keygen -lf` prints it on the host. */
   readonly fingerprint: string
 }
 
-/** What makes a new host's key believable. */
+/** How to verify the key of a new host. */
 export interface HostKeyTrust {
-  /** The fingerprint that the host must show. */
+  /** The expected fingerprint. */
   readonly expected?: string | undefined
-  /** Take whatever the host shows first. */
+  /** Accept the first key that the host shows. */
   readonly acceptNew?: boolean | undefined
-  /** Asks the person. Absent: there is nobody to ask. */
+  /** Asks the user. Absent: nobody can answer. */
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 
 type Endpoint = Pick<SshTarget, 'address' | 'port' | 'via'> & { readonly name: MachineName }
 
-/** Keys that may be pinned, and where they were known, if they were. */
+/** The keys to pin, and the lines of known_hosts that have them. */
 interface TrustedKeys {
   readonly hostKeys: readonly string[]
-  /** The lines of known_hosts that hold them. */
+  /** The lines of known_hosts that have them. */
   readonly knownIn: KnownHost['trusted']
 }
 
 /**
- * The keys to pin for a new host: the expected one, else those that known_hosts has for it, else
- * the one it shows, if that may be taken or the person says so. Nobody has logged in by then. A key that
- * known_hosts marks as revoked is refused even if it is expected.
- * Throws kind `host-key` when the key is unknown, revoked or not the expected one, `cancelled` when the person says no.
+ * The keys to pin for a new host, before the first login: the expected one, else those in known_hosts, else the current one if
+ * it may be accepted or the user confirms it. A key that is revoked in known_hosts is refused even if it is expected.
+ * Throws kind `host-key` when the key is unknown, revoked or not the expected one, and `cancelled` when the user declines it.
  */
 export async function trustHostKey(
   { env, signal }: Context,
@@ -65,7 +64,7 @@ export async function trustHostKey(
   return { hostKeys: [key], knownIn: [] }
 }
 
-/** Throws kind `host-key` when known_hosts marks the key as revoked (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+/** Throws kind `host-key` when the key is revoked in known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 export function checkNotRevoked(
   { name, address }: Pick<Endpoint, 'name' | 'address'>,
   key: string,
@@ -75,7 +74,7 @@ export function checkNotRevoked(
   if (line !== undefined) throw hostKeyRevoked({ machine: name, address }, line)
 }
 
-/** Compares fingerprints; people leave out `SHA256:`, or copy the padding. */
+/** Compares a key with a typed fingerprint, with or without `SHA256:` and padding. */
 const sameFingerprint = (key: string, typed: string): boolean =>
   fingerprint(key) === `SHA256:${typed.replace(/^SHA256:/i, '').replace(/=+$/, '')}`
 

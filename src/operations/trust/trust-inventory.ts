@@ -5,7 +5,7 @@ import { nearestInventory } from '../../state/inventory/find-inventory.ts'
 import { decodeInventory, readInventoryFile } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
 
-/** What kind of file an inventory is. Throws kind `inventory` for one that holds none. No code of its drivers runs. */
+/** Checks that a file is an inventory, without running code of its drivers. Throws kind `inventory` if it is not. */
 async function checkInventory(inventory: string): Promise<Stats> {
   try {
     const found = await stat(inventory)
@@ -24,8 +24,8 @@ async function checkInventory(inventory: string): Promise<Stats> {
 }
 
 /**
- * Remembers that an inventory of another user is to be used: `file`, else the nearest one from `cwd` upwards. Resolves to
- * its real path. Throws kind `inventory` where there is none, and for a file that is not an inventory.
+ * Trusts an inventory that another user owns: `file`, else the nearest one from `cwd` upwards. Resolves to its real path. Throws
+ * kind `inventory` when there is none, and for a file that is not an inventory.
  */
 export async function trustInventoryFile(
   { trust }: Pick<Context, 'trust'>,

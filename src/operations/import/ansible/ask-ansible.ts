@@ -10,14 +10,14 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const run = promisify(execFile)
 
-/** In bytes. */
+/** The longest accepted output of Ansible, in bytes. */
 const longestAnswer = 256 * 1024 * 1024
 
 /** An inventory as Ansible reads it. */
 export interface AnsibleAnswer {
   /** What `ansible-inventory --list` prints. */
   readonly inventory: unknown
-  /** What it could not read, and went on without. */
+  /** Warnings about parts that Ansible could not read. */
   readonly warnings: readonly string[]
 }
 
@@ -66,20 +66,20 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
 export const isTemplate = (value: unknown): boolean =>
   typeof value === 'string' && /\{\{|\{%/.test(value)
 
-/** Lookups can run programs and read files, so templates with them are not filled in for reading an inventory. */
+/** Whether a template uses lookups, which can run programs and read files. Such inventories are not evaluated. */
 export function usesLookups(inventory: unknown): boolean {
   return /\{[{%][^}]*\b(?:lookup|query|q)\s*\(/.test(JSON.stringify(inventory))
 }
 
-/** What a template of a host comes to, or why it comes to nothing. */
+/** The evaluated variables of a host, or the error. */
 export interface Filled {
   readonly values?: Readonly<Record<string, unknown>>
   readonly problem?: string
 }
 
 /**
- * Has Ansible fill in the templates of variables, for each host: a debug task, which connects to nothing. Hosts that it says
- * nothing of are absent.
+ * Lets Ansible evaluate the templates of variables for each host, with a debug task, which connects to no host. Hosts without a
+ * result are absent.
  */
 export async function fillTemplates(
   inventory: string,
@@ -96,7 +96,7 @@ export async function fillTemplates(
       `msg={{ {${values}} | to_json | b64encode }}`,
     ]
     const args = ['-i', inventory, 'all', ...task, '-f', '20', '-t', folder]
-    // It fails where any host's template does; what each came to is in the folder.
+    // The command fails if any template fails; the folder has the result of each host.
     const { failed } = await run('ansible', args, { env, maxBuffer: longestAnswer }).then(
       () => ({ failed: undefined }),
       (error: unknown) => ({ failed: error }),
@@ -108,7 +108,7 @@ export async function fillTemplates(
   }
 }
 
-/** Reads what `ansible --tree` wrote: a file of JSON for each host. */
+/** Reads the output of `ansible --tree`: a JSON file for each host. */
 async function readTree(folder: string): Promise<ReadonlyMap<string, Filled>> {
   const filled = new Map<string, Filled>()
   for (const host of await readdir(folder)) {

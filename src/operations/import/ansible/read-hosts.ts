@@ -17,7 +17,7 @@ import { readSshArguments } from './ssh-arguments.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What Ansible's connection by ssh reads of a host's variables (ansible-doc -t connection ssh). */
+/** The variables that Ansible's ssh connection plugin reads (ansible-doc -t connection ssh). */
 const variables = {
   address: ['ansible_host', 'ansible_ssh_host'],
   user: ['ansible_user', 'ansible_ssh_user'],
@@ -53,7 +53,7 @@ function hostsOf(
   ]
 }
 
-/** Groups that every host is in say nothing of it. */
+/** Built-in groups, which do not become labels. */
 const general = new Set(['all', 'ungrouped', '_meta'])
 
 function labelsFor(host: string, members: ReadonlyMap<string, ReadonlySet<string>>) {
@@ -61,7 +61,7 @@ function labelsFor(host: string, members: ReadonlyMap<string, ReadonlySet<string
   return Object.fromEntries(groups.map((group) => [group, 'true']))
 }
 
-/** The variables of a host that matter, with their templates filled in; or why one cannot be. */
+/** The connection variables of a host, with their templates evaluated; or the reason why that failed. */
 function variablesOf(
   vars: unknown,
   filled: Filled | undefined,
@@ -77,7 +77,7 @@ function variablesOf(
   return filled.values
 }
 
-/** A private key as Ansible finds it: `~` is the home, and a relative path is beside the inventory or in the working folder. */
+/** Resolves the path of a private key as Ansible does: relative to the inventory or to the working folder. */
 async function findIdentityFile(
   file: string,
   inventory: string,

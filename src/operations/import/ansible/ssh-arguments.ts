@@ -1,13 +1,13 @@
 import { basename } from 'node:path'
 
-/** What the arguments that Ansible gives to ssh say of the way to a host. */
+/** The connection settings in the arguments that Ansible passes to ssh. */
 export interface SshArguments {
-  /** Hosts to jump through, the first to connect to first. */
+  /** Jump hosts, in the order of connection. */
   readonly jumps?: readonly string[]
   readonly user?: string
   readonly port?: string
   readonly identityFile?: string
-  /** Why fleet cannot connect as these arguments say. */
+  /** Why fleet cannot connect with these arguments. */
   readonly obstacle?: string
 }
 
@@ -37,7 +37,7 @@ export function splitWords(text: string): readonly string[] {
 const withValue = new Set('BbcDEeFIiJLlmOoPpQRSWw')
 
 interface ParsedArguments {
-  /** `-o Key=Value` by the key in lower case; `-J`, `-l`, `-p` and `-i` as the keys that they stand for. The first of a key counts. */
+  /** `-o Key=Value` by the key in lower case; `-J`, `-l`, `-p` and `-i` by the keys that they set. The first value of a key wins. */
   readonly options: ReadonlyMap<string, string>
   readonly letters: ReadonlyMap<string, string>
   readonly rest: readonly string[]
@@ -82,7 +82,7 @@ function parseArguments(words: readonly string[]): ParsedArguments {
   return { options, letters, rest }
 }
 
-/** The host that a ProxyCommand of the form `ssh -W %h:%p [user@]host` goes through. */
+/** The jump host of a ProxyCommand of the form `ssh -W %h:%p [user@]host`. */
 function jumpOfCommand(command: string): string | undefined {
   const [program = '', ...words] = splitWords(command)
   if (!/^ssh(?:\.exe)?$/.test(basename(program))) return undefined

@@ -2,7 +2,7 @@ import { isTrueAt, textAt, valueAt } from '../imported-host.ts'
 import type { ProviderHost } from './resource-kinds.ts'
 import type { TerraformObject } from './state.ts'
 
-/** The Elastic IP of an instance, which the state may keep in a resource of its own and not in the instance. */
+/** The Elastic IP of an instance, which may be in a separate resource of the state. */
 function elasticIpOf(instance: unknown, objects: readonly TerraformObject[]): string | undefined {
   const id = textAt(instance, 'id')
   const network = textAt(instance, 'primary_network_interface_id')
@@ -28,8 +28,7 @@ function elasticIpOf(instance: unknown, objects: readonly TerraformObject[]): st
 }
 
 /**
- * An instance of EC2. A stopped one has no public address for the time being, which does not make it a private one; AWS is
- * asked for its address then.
+ * An EC2 instance. A stopped instance has no public address in the state but may get one, so AWS is asked for its address.
  */
 export function awsHost(attributes: unknown, objects: readonly TerraformObject[]): ProviderHost {
   const id = textAt(attributes, 'id')?.startsWith('sir-')
@@ -52,6 +51,6 @@ export function awsHost(attributes: unknown, objects: readonly TerraformObject[]
   return { address, known }
 }
 
-/** Whether EC2 has ended an instance for good. */
+/** Whether an instance is terminated. */
 export const isTerminated = (attributes: unknown): boolean =>
   ['terminated', 'shutting-down'].includes(String(valueAt(attributes, 'instance_state')))

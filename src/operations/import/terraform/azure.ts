@@ -2,11 +2,11 @@ import { listAt, textAt } from '../imported-host.ts'
 import type { ProviderHost } from './resource-kinds.ts'
 import type { TerraformObject } from './state.ts'
 
-/** Resource ids differ in case between what was written and what Azure answers. */
+/** Compares resource IDs, whose case varies in Azure's answers. */
 const isSameId = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && a.toLowerCase() === b?.toLowerCase()
 
-/** Whether the virtual machine has a public address by the state's network interfaces; undefined where they are not in the state. */
+/** Whether a network interface of the virtual machine has a public address; undefined if none is in the state. */
 function hasPublicAddress(
   attributes: unknown,
   objects: readonly TerraformObject[],
@@ -24,7 +24,7 @@ function hasPublicAddress(
   )
 }
 
-/** The address of the public IP of a network interface, where the older resource type of machines says none. */
+/** The public address of a network interface, since the older resource type of virtual machines has none. */
 function publicAddressOf(
   attributes: unknown,
   objects: readonly TerraformObject[],
@@ -43,8 +43,8 @@ function publicAddressOf(
 }
 
 /**
- * A virtual machine of Azure. A deallocated one with a dynamic address has none in the state: it is a private one only where the
- * state shows that nothing public belongs to it.
+ * An Azure virtual machine. A deallocated one with a dynamic address has none in the state, so it counts as private only if the
+ * state shows that it has no public address.
  */
 export function azureHost(attributes: unknown, objects: readonly TerraformObject[]): ProviderHost {
   const id = textAt(attributes, 'id')

@@ -7,7 +7,7 @@ import { type TerraformObject, readTerraformObjects } from './state.ts'
 const awsTypes = new Set(['aws_instance', 'aws_spot_instance_request'])
 const azureTypes = new Set(['azurerm_linux_virtual_machine', 'azurerm_virtual_machine'])
 
-/** A host, or why it is none, or nothing where the object has nothing to do with hosts. */
+/** A host, or why it is skipped; undefined if the object is not a host. */
 function readObject(
   object: TerraformObject,
   objects: readonly TerraformObject[],
@@ -51,7 +51,7 @@ function readObject(
   return read(firstText(attributes, kind.names), { address, known: undefined }, user)
 }
 
-/** Reads the hosts in a state of Terraform or OpenTofu. They stay Terraform's to make and destroy. Throws as {@link readTerraformObjects} does. */
+/** Reads the hosts in a state of Terraform or OpenTofu. They stay managed by Terraform. Throws as {@link readTerraformObjects} does. */
 export async function readTerraformState(file: string): Promise<ImportedHosts> {
   const objects = await readTerraformObjects(file)
   const read = objects.map((object) => readObject(object, objects))

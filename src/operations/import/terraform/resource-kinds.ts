@@ -1,10 +1,10 @@
 import type { HostId } from '../../adopt/adopt-known-host.ts'
 import { textAt } from '../imported-host.ts'
 
-/** Where a value stands among an object's attributes. */
+/** The path of a value in an object's attributes. */
 export type Path = readonly (string | number)[]
 
-/** Where the objects of a resource type have a host's address, name and login. */
+/** The attributes of a resource type that have the address, name and user of a host. */
 export interface ResourceKind {
   /** The public ones before the private ones. */
   readonly addresses: readonly Path[]
@@ -20,7 +20,7 @@ const googleKind = named(
   ['network_interface', 0, 'network_ip'],
 )
 
-/** The resource types that are hosts, beside those of AWS and Azure, whose drivers can be asked (the providers' documentation). */
+/** The resource types of hosts, besides those of AWS and Azure, which have drivers (source: the providers' documentation). */
 export const resourceKinds: Readonly<Record<string, ResourceKind>> = {
   alicloud_instance: { addresses: [['public_ip'], ['private_ip']], names: [['instance_name']] },
   aws_lightsail_instance: {
@@ -67,21 +67,21 @@ export const resourceKinds: Readonly<Record<string, ResourceKind>> = {
   ),
 }
 
-/** Types whose names sound like those of hosts. */
+/** Types that are hosts by their names. */
 const hostLike = /_(?:instance|server|virtual_machine|vm|droplet|domain|device|node)(?:_v\d)?$/
 const groupLike = /_(?:autoscaling_group|scale_set|instance_group_manager|instance_pool)$/
-/** Of those, what is no host: databases, caches, profiles, templates and services that a provider runs itself. */
+/** Exceptions: databases, caches, profiles, templates and managed services. */
 const serviceLike =
   /(?:_db_|_rds_|_sql|sql_|_neptune|_docdb|redis|cache|_cluster|_dms_|connect_instance|notebook|_dns|cognito|_resource_server|_app_|_api_|grafana|windows|bastion|spanner|bigtable|filestore|looker|server_farm|analysis_services|mariadb|postgres|data_fusion|transfer_server|_iot|memcache|alloydb|ssoadmin|directory|cdn)/
 
-/** Why objects of a type that fleet does not read may be missed; undefined where nobody takes them for hosts. */
+/** Why objects of an unknown type are skipped; undefined if the type does not look like a host. */
 export function unknownKindReason(type: string): string | undefined {
   if (groupLike.test(type)) return `the state does not list the hosts of a ${type}`
   if (!hostLike.test(type) || serviceLike.test(type)) return undefined
   return `fleet does not know which attribute of a ${type} is its address; adopt it by its address: fleet adopt USER@ADDRESS`
 }
 
-/** The text at the first of the paths where there is one. */
+/** The first non-empty string at one of the paths. */
 export const firstText = (value: unknown, paths: readonly Path[] = []): string | undefined =>
   paths.map((keys) => textAt(value, ...keys)).find((text) => text !== undefined)
 

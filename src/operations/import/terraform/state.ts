@@ -32,7 +32,7 @@ function objectFrom(
   }
 }
 
-/** The objects of a state file (version 4). Deposed ones are about to be destroyed, and are not the resource's any more. */
+/** The objects of a state file (version 4), without deposed ones, which Terraform is going to destroy. */
 const objectsOfState = (state: unknown): readonly TerraformObject[] =>
   listAt(state, 'resources')
     .filter((resource) => textAt(resource, 'mode') === 'managed')
@@ -61,7 +61,7 @@ const objectsOfModule = (module: unknown): readonly TerraformObject[] => [
   ...listAt(module, 'child_modules').flatMap(objectsOfModule),
 ]
 
-/** Why a file is no state that can be read, and what to do. */
+/** The error for a file that is not a readable state, with the next step. */
 function unreadable(file: string, state: unknown): UserError {
   const refuse = (message: string, hint: string) =>
     new UserError('usage', `${file} ${message}`, { hint })
