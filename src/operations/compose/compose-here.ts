@@ -22,17 +22,17 @@ import { type Root, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
-/** The docker of this computer, against the engine of a machine. */
+/** The local docker, connected to the engine of a machine. */
 export interface DockerHere {
   run(args: readonly string[], streams: Streams): Promise<number>
-  /** Runs it without input, for what it prints. */
+  /** Runs it without input; resolves to its output. */
   ask(
     args: readonly string[],
     place: { readonly cwd: string; readonly env: Streams['env'] },
   ): Promise<CommandResult>
 }
 
-/** A folder of this computer for one run; `root` in it leads to `/`. */
+/** A local temporary folder; `root` in it is a link to `/`. */
 interface Workplace extends AsyncDisposable {
   readonly folder: string
   readonly root: Root
@@ -53,7 +53,7 @@ async function openWorkplace(): Promise<Workplace> {
   }
 }
 
-/** One command of compose here that may need files of this computer on the host. */
+/** A local compose command that may need local files on the host. */
 interface Session {
   readonly command: ComposeCommand
   readonly docker: DockerHere
@@ -63,7 +63,7 @@ interface Session {
   readonly streams: Streams
 }
 
-/** Asks compose for the configuration, with what is relative below the root: so that it can be told from what is absolute. */
+/** Runs `compose config` below the root, so that relative paths can be distinguished from absolute ones. */
 const askConfig =
   ({ command, docker, project, stdin, workplace, streams }: Session): AskConfig =>
   (words, allProfiles = false) => {
@@ -84,12 +84,12 @@ const askConfig =
         'config',
         ...words,
       ],
-      // PWD makes programs take the folder by this name
+      // PWD makes programs use this path of the folder
       { cwd: place, env: { ...env, ...variablesBelowRoot(env, cwd, separator), PWD: place } },
     )
   }
 
-/** The words that run a model in place of the compose files, under the name and in the folder of the project. */
+/** Runs compose with a model instead of the compose files, with the name and folder of the project. */
 async function runModel(
   { command, docker, project, workplace, streams }: Session,
   model: ProjectModel,
@@ -110,7 +110,7 @@ async function runModel(
   return docker.run(words, streams)
 }
 
-/** Brings what containers mount to the host. Gives the root that it is below there, or nothing where none is mounted. */
+/** Copies mounted files to the host. Returns their root folder there. */
 async function shipMounts(
   context: Context,
   machine: Machine,
@@ -138,7 +138,7 @@ async function runWithMounts(
   const { root } = workplace
   const ask = askConfig(session)
   const resolved = await resolveFor(command, ask)
-  if (!('model' in resolved)) return asTyped() // compose says why by itself
+  if (!('model' in resolved)) return asTyped() // compose reports the error
   const { folder } = project
   const { mounts } = findLocalPaths(resolved.model, { root, folder })
   const words = command.name === 'run' ? readRest(command) : []
@@ -160,8 +160,8 @@ async function runWithMounts(
 }
 
 /**
- * `docker compose` with the docker of this computer. Files that containers mount and that compose would look for here are
- * brought to the host first, and are mounted from there.
+ * Runs `docker compose` with the local docker. Local files that containers mount are copied to the host first, and mounted from
+ * there.
  */
 export async function composeHere(
   context: Context,
@@ -178,7 +178,7 @@ export async function composeHere(
     if (error instanceof UserError) return undefined
     throw error
   })
-  if (project === undefined) return docker.run(args, streams) // compose says why by itself
+  if (project === undefined) return docker.run(args, streams) // compose reports the error
   const isTyped = valuesOf(command.flags, '--file').includes('-')
   const stdin = isTyped ? await text(streams.stdin) : undefined
   await using workplace = await openWorkplace()

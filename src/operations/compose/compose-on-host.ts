@@ -33,32 +33,32 @@ import { type Root, localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
-/** One command of compose on a host. */
+/** A compose command on a host. */
 interface Session {
   readonly host: HostDocker
   readonly command: ComposeCommand
   readonly project: ComposeProject
   readonly inputs: ComposeInputs
-  /** The compose file that came in by the standard input. */
+  /** The compose file from standard input. */
   readonly stdin: string | undefined
-  /** Where the files of the project are; absent where nothing of it is to stay on the host. */
+  /** The copy of the project's files on the host; absent if nothing is kept there. */
   readonly mirror: HostMirror | undefined
   readonly streams: Streams
 }
 
-/** The root below which compose finds the files; `folder` is that of one run. */
+/** The root folder of the copied files; `folder` is the temporary folder of one run. */
 const rootOf = ({ mirror }: Session, folder: string): Root => mirror?.root ?? `${folder}/root`
 
 interface ComposeRun {
-  /** The words behind compose's own flags. */
+  /** The subcommand and its arguments. */
   readonly words: readonly string[]
-  /** A model to run in place of the compose files. */
+  /** A model to use instead of the compose files. */
   readonly model?: ProjectModel | undefined
   readonly allProfiles?: boolean
   readonly images?: readonly string[]
 }
 
-/** A run of compose on the host, in the folder there that it was typed in here. */
+/** Prepares a run of compose on the host, in the copy of the local working folder. */
 function prepare(
   session: Session,
   { words, model, allProfiles = false, images = [] }: ComposeRun,
@@ -109,7 +109,7 @@ function prepare(
   }
 }
 
-/** Paths below a root that compose says it misses. */
+/** The paths below a root that compose reports as missing. */
 function missingPaths(root: Root, said: string): string[] {
   return said
     .split(root)
@@ -121,12 +121,12 @@ function missingPaths(root: Root, said: string): string[] {
     })
 }
 
-/** How often compose may ask for one more file. */
+/** How often compose may report missing files. */
 const mostRounds = 50
 
 /**
- * Asks compose for the configuration, and gives it each file that it misses: those that its files name, and no others,
- * for it is the host that asks.
+ * Runs `compose config`, and sends the files that it reports as missing. Only files that the project names are sent, because the
+ * host is not trusted.
  */
 const askConfig =
   (session: Session, ship: () => Promise<void>): AskConfig =>
@@ -153,7 +153,7 @@ const askConfig =
     }
   }
 
-/** Throws where the host's compose names a path of this computer that no file of the project names. */
+/** Throws when compose on the host asks for a local path that no file of the project names. */
 function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): void {
   const contexts = paths.contexts.map(({ folder }) => folder)
   const dockerfiles = paths.contexts.flatMap(({ dockerfile }) => dockerfile ?? [])
@@ -177,7 +177,7 @@ function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): 
   )
 }
 
-/** The images of a model, and those that its own are built from. */
+/** The images of a model, and the base images of those that it builds. */
 async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[]> {
   const images = Object.values(model.services ?? {}).flatMap(({ image }) => image ?? [])
   for (const { dockerfile } of paths.contexts) {
@@ -188,7 +188,7 @@ async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[
   return images
 }
 
-/** Refuses what would write or watch files of this computer. */
+/** Refuses commands that write or watch local files. */
 function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void {
   const words = readRest({ name, rest } as ComposeCommand)
   const has = (flag: string): boolean =>
@@ -200,7 +200,7 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
   }
 }
 
-/** Runs compose with paths of this computer in what it says, where it says them. */
+/** Runs compose, and replaces paths on the host by local paths in its output. */
 async function runHidingRoot(session: Session, run: HostRun): Promise<number> {
   const { host, mirror, streams } = session
   if (mirror === undefined || streams.stdout.isTTY === true)
@@ -215,7 +215,7 @@ async function runHidingRoot(session: Session, run: HostRun): Promise<number> {
 
 const emptyPaths: LocalPaths = { mounts: new Set(), contexts: [], files: new Set() }
 
-/** Runs a command that starts containers or builds images: what they need of this computer goes to the mirror. */
+/** Runs a command that starts containers or builds images, after copying the local files to the mirror. */
 async function runWithFiles(session: Session, mirror: HostMirror): Promise<number> {
   const { host, command, project, inputs, streams } = session
   const { root } = mirror
@@ -248,7 +248,7 @@ async function runWithFiles(session: Session, mirror: HostMirror): Promise<numbe
   if (!('model' in resolved)) {
     const { code, stderr } = resolved.refusal
     if (code === 0) throw noModel(host.name)
-    if (stderr === '') return runHostDocker(host, prepare(session, run), streams) // it says why by itself
+    if (stderr === '') return runHostDocker(host, prepare(session, run), streams) // compose reports the error
     streams.stderr.write(stderr)
     return code
   }
@@ -275,7 +275,7 @@ function mountsOf(model: ProjectModel): Set<string> {
   return mounts
 }
 
-/** The project with its files where they are on the host, also those that it names by absolute paths. */
+/** The model of the project with the paths on the host, also for files with absolute paths. */
 async function rewrite(
   { project }: Session,
   { root }: HostMirror,
@@ -295,7 +295,7 @@ const noModel = (machine: string): UserError =>
     hint: `check its version: fleet -m ${machine} compose version`,
   })
 
-/** Runs a command that needs no files: nothing of the project stays on the host. */
+/** Runs a command that needs no mounted files; nothing of the project is kept on the host. */
 async function runWithoutFiles(session: Session): Promise<number> {
   const { host, command, inputs, streams } = session
   const run: ComposeRun = { words: [command.name ?? '', ...command.rest] }
@@ -309,13 +309,13 @@ async function runWithoutFiles(session: Session): Promise<number> {
   return runHostDocker(host, prepare(session, run), streams)
 }
 
-/** Whether the command is about containers of a project that it names, for which compose needs no file. */
+/** Whether the command only needs the name of a project, and no compose file. */
 const isNamed = ({ flags, needs }: ComposeCommand, { env }: Streams): boolean =>
   needs === 'project' &&
   valuesOf(flags, '--file').length === 0 &&
   (valuesOf(flags, '--project-name').at(-1) || env['COMPOSE_PROJECT_NAME'] || '') !== ''
 
-/** Runs a command in a folder where there is nothing to read. */
+/** Runs a command in an empty folder. */
 const runWithoutProject = (
   host: HostDocker,
   { start, words }: ReadCommand,
@@ -331,15 +331,15 @@ const runWithoutProject = (
     streams,
   )
 
-/** Throws where the host's docker has no compose. */
+/** Throws when the host's docker has no compose plugin. */
 async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
   const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
   if (code !== 0) throw needsDockerHere(host.name, 'compose (the host has no compose plugin)')
 }
 
 /**
- * `docker compose` on a host, for a computer that has none: compose there resolves the project, from its files in a
- * private folder that goes again, or, where containers are started, in the mirror of the project.
+ * Runs `docker compose` on a host, for computers without it. The compose files are copied to a temporary folder of the host, or,
+ * if containers are started, to the mirror of the project.
  */
 export async function composeOnHost(
   context: Context,

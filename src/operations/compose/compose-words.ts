@@ -2,8 +2,8 @@ import { type Syntax, type Word, operandsOf, parseWords } from '../../docker/com
 import type { ReadCommand } from '../../docker/verbs.ts'
 
 /**
- * What a subcommand of compose needs of this computer:
- * - `nothing`: it is about no project.
+ * What a subcommand of compose needs from this computer:
+ * - `nothing`: it does not use a project.
  * - `project`: the compose files, to know the project and its services.
  * - `model`: the images too, for the logins to their registries.
  * - `mounts`: the files that containers mount.
@@ -44,18 +44,18 @@ const otherSyntax: Syntax = { booleans: [], shorts: { '-o': '--output', '-w': '-
 
 /** A command line of compose, in its parts. */
 export interface ComposeCommand {
-  /** docker's own flags and `compose`, as they were typed. */
+  /** The global flags of docker and `compose`, as typed. */
   readonly start: readonly string[]
-  /** compose's own flags. */
+  /** The global flags of compose. */
   readonly flags: readonly Word[]
-  /** The subcommand; absent where only help was asked for. */
+  /** The subcommand; absent for help. */
   readonly name: string | undefined
-  /** The words behind the subcommand, as they were typed. */
+  /** The arguments of the subcommand, as typed. */
   readonly rest: readonly string[]
   readonly needs: Need
 }
 
-/** Reads the words of `docker compose`. */
+/** Parses the arguments of `docker compose`. */
 export function readCompose({ start, words }: ReadCommand): ComposeCommand {
   const [name, ...rest] = operandsOf(words)
   const isAboutNothing = name === undefined || rest[0] === '--help' || rest[0] === '-h'
@@ -68,11 +68,11 @@ export function readCompose({ start, words }: ReadCommand): ComposeCommand {
   }
 }
 
-/** The words behind the subcommand, read as far as fleet must. */
+/** Parses the arguments of the subcommand, as far as needed. */
 export const readRest = ({ name, rest }: ComposeCommand): Word[] =>
   parseWords(rest, name === 'run' ? runSyntax : otherSyntax)
 
-/** Words that may be names of services: those that may be told to start even where their profile is off. */
+/** Arguments that may be names of services, which start even if their profile is inactive. */
 export function mayNameServices(command: ComposeCommand): string[] {
   if (command.name === 'run') return operandsOf(readRest(command)).slice(0, 1)
   return command.rest.filter((word) => !word.startsWith('-'))

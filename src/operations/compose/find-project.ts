@@ -5,10 +5,10 @@ import { type Word, valuesOf } from '../../docker/command-line.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import type { Streams } from '../docker/streams.ts'
 
-/** The names under which compose looks for a project, in its order. */
+/** The default names of compose files, in compose's order. */
 const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
 
-/** What compose reads beside the file that it finds under one of those names. */
+/** The default names of override files. */
 const overrideNames = [
   'compose.override.yml',
   'compose.override.yaml',
@@ -16,13 +16,13 @@ const overrideNames = [
   'docker-compose.override.yaml',
 ]
 
-/** A compose project of this computer: where it is and which files compose begins to read it from. */
+/** A local compose project. */
 export interface ComposeProject {
-  /** What relative paths are relative to. */
+  /** The folder for relative paths. */
   readonly folder: string
-  /** Compose files; `-` is the standard input, and what is a URL is not of this computer. */
+  /** Compose files; `-` is standard input. URLs are possible too. */
   readonly files: readonly string[]
-  /** Files of variables, those that are there. */
+  /** Existing environment files. */
   readonly envFiles: readonly string[]
 }
 
@@ -32,10 +32,10 @@ export const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether compose fetches it: a URL, a Git repository, an image. */
+/** Whether compose downloads it: a URL, a Git repository, an image. */
 export const isRemote = (name: string): boolean => name.includes('://') || name.startsWith('git@')
 
-/** Reads a file of this computer. Throws kind `failed` where that cannot be done. */
+/** Reads a local file. Throws kind `failed` on errors. */
 export async function readHere(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
@@ -45,7 +45,7 @@ export async function readHere(file: string): Promise<Buffer> {
   }
 }
 
-/** What a file of variables assigns. */
+/** Reads an environment file. */
 const readVariables = async (file: string): Promise<NodeJS.Dict<string>> =>
   parseEnv((await readHere(file)).toString('utf8'))
 
@@ -54,7 +54,7 @@ async function filterFiles(paths: readonly string[]): Promise<string[]> {
   return paths.filter((_path, index) => found[index])
 }
 
-/** The compose files in the nearest folder at or above `start` that has one. */
+/** Finds the compose files in `start` or the nearest folder above. */
 async function findComposeFiles(start: string): Promise<string[]> {
   for (let folder = start; ; folder = dirname(folder)) {
     const here = folder
@@ -69,7 +69,7 @@ async function findComposeFiles(start: string): Promise<string[]> {
   })
 }
 
-/** Finds the project that `docker compose FLAGS` is about, as compose does. Throws kind `failed` where there is none. */
+/** Finds the project of `docker compose FLAGS` by compose's rules. Throws kind `failed` when there is none. */
 export async function findProject(
   flags: readonly Word[],
   { env, cwd }: Pick<Streams, 'env' | 'cwd'>,

@@ -1,10 +1,10 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import type { Root } from './rooted-paths.ts'
 
-/** Turns paths below `root` into those of this computer, in what compose says. */
+/** Replaces paths below `root` by local paths in the output of compose. */
 export const hideRoot = (root: Root, text: string): string => text.replaceAll(root, '')
 
-/** The same for a stream of it. */
+/** As {@link hideRoot}, for a stream. */
 export function hideRootIn(root: Root): Transform {
   const sought = Buffer.from(root)
   let kept = Buffer.alloc(0)

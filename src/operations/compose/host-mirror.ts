@@ -11,10 +11,10 @@ import { type HostEntry, type Shipped, type ShippingPlan, planShipping } from '.
 import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
 
-/** A folder of a host that has files of this computer, below `root` under their whole paths. */
+/** A folder of a host with copies of local files, below `root` under their absolute paths. */
 export interface HostMirror {
   readonly host: Host
-  /** Holds `root`, and on record what fleet brought there. */
+  /** Contains `root`, and the record of the copied files. */
   readonly folder: string
   readonly root: Root
 }
@@ -26,8 +26,8 @@ export const mirrorAt = (host: Host, folder: string): HostMirror => ({
 })
 
 /**
- * Prints the record and a NUL; then of each path (those of the input, then those on record) a line with what it is,
- * the digests of files behind those of some hundred paths.
+ * Prints the record and a NUL; then one line with the type of each path (first the input, then the record). Paths are processed
+ * in batches; the digests of the files of a batch follow its types.
  */
 const look = `
 folder=$1
@@ -65,7 +65,7 @@ interface Found {
   readonly host: Map<string, HostEntry>
 }
 
-/** Reads the record: one JSON array a line. Lines that are none were not written by fleet and count for nothing. */
+/** Parses the record: one JSON array in each line. Invalid lines are ignored. */
 function parseRecord(text: string): Map<string, Entry> {
   const shipped = new Map<string, Entry>()
   for (const line of text.split('\n')) {
@@ -98,7 +98,7 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
   return new Map(paths.map((path, index) => [path, found[index] ?? { type: 'other' }]))
 }
 
-/** Finds out what fleet brought to a mirror and what is there. */
+/** Reads the record of a mirror and the types of its files. */
 async function lookAt({ host, folder }: HostMirror, local: LocalFiles): Promise<Found> {
   const { transport, become = [], name } = host
   const words = [...become, 'sh', '-c', look, 'fleet', folder]
@@ -124,7 +124,7 @@ const changed = (file: string): UserError =>
     hint: 'run the command again',
   })
 
-/** The content of a file, as long as it is what was compared. */
+/** Reads a file. Throws if it has changed since the comparison. */
 async function* readFile(file: string, size: number, digest: string): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
   let left = size
@@ -143,7 +143,7 @@ async function* readFile(file: string, size: number, digest: string): AsyncGener
   if (left > 0 || hash.digest('hex') !== digest) throw changed(file)
 }
 
-/** Packs what is sent, below `files`, and texts of fleet's own. */
+/** Packs the files to send below `files`, and files with the given texts. */
 async function* packFiles(
   send: LocalFiles,
   texts: Readonly<Record<string, string>>,
@@ -174,8 +174,8 @@ async function* packFiles(
 }
 
 /**
- * Functions for the script that puts files in place. `enter` goes into a folder below the root and makes sure that no
- * link leads out of it: a container may write there while this runs. From within, names are of that folder alone.
+ * Functions for the script that moves files to their targets. `enter` changes to a folder below the root and checks that it is
+ * not behind a link, because a container may write there at the same time. Then only names in that folder are used.
  */
 const functions = `
 umask 022
@@ -214,10 +214,10 @@ const splitPath = (path: string): readonly [string, string] => {
   return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
 }
 
-/** The most names in one command. */
+/** The maximum number of names in one command. */
 const batch = 400
 
-/** The script that puts what was sent in place. Files that a container mounts by themselves are written to, since it would not see others in their place. */
+/** The script that moves the sent files to their targets. Files that are mounted individually are overwritten, since a container would not see a new file. */
 function scriptFor(plan: ShippingPlan, host: Found['host']): string {
   const lines: string[] = []
   for (const path of plan.remove) {
@@ -265,13 +265,13 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
 const formatRecord = (shipped: Shipped): string =>
   [...shipped].map((pair) => `${JSON.stringify(pair)}\n`).join('')
 
-/** Makes the folder for what is sent, and removes those of commands that were killed. */
+/** Creates the folder for the sent files, and removes those of killed commands. */
 const receive = `
 find "$1" -maxdepth 1 -name '.incoming-*' -mmin +60 -exec rm -rf -- {} +
 mkdir -m 700 -- "$1/$2"
 `
 
-/** Puts what was sent in place, and leaves nothing else of it whatever happens. */
+/** Runs the script, and always removes the sent files afterwards. */
 const settle = `
 cd -- "$1" || exit
 trap 'rm -rf -- "$1/$2"' EXIT
@@ -299,7 +299,7 @@ async function apply(
   if (settled.code !== 0) throw troubled(host, folder, settled.stderr)
 }
 
-/** Why files stay as they are on the host, and how to choose. */
+/** The error for files that changed on both sides, with the commands to resolve it. */
 function conflictError(
   { host: { name }, root }: HostMirror,
   paths: readonly string[],
@@ -323,8 +323,8 @@ function conflictError(
 }
 
 /**
- * Brings files to a mirror: those that changed here are sent, those that went are removed. What was changed on the host
- * stays. Throws kind `failed`, with nothing changed, where files changed on both sides.
+ * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Throws kind `failed`,
+ * with nothing changed, when files changed on both sides.
  */
 export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<void> {
   const found = await lookAt(mirror, local)

@@ -1,4 +1,4 @@
-/** Finds the brace that closes the one before `start`. */
+/** The index of the brace that matches the one before `start`; -1 if there is none. */
 function closingBrace(text: string, start: number): number {
   let depth = 1
   for (let at = start; at < text.length; at += 1) {
@@ -10,7 +10,7 @@ function closingBrace(text: string, start: number): number {
 
 type Values = Readonly<Record<string, string | undefined>>
 
-/** What `${EXPRESSION}` stands for. */
+/** The value of `${EXPRESSION}`. */
 function valueOf(expression: string, values: Values): string {
   const [, name = '', operator = '', rest = ''] = /^(\w+)(:?[-+?])?([^]*)$/.exec(expression) ?? []
   const value = values[name]
@@ -21,7 +21,7 @@ function valueOf(expression: string, values: Values): string {
 }
 
 /**
- * Puts in the values of variables, to guess which file a text of a compose file names. Only compose's own answer counts.
+ * Replaces variables, to guess which file a value of a compose file names. Only compose itself decides.
  * Source: the compose specification, "Interpolation".
  */
 export function interpolate(text: string, values: Values): string {

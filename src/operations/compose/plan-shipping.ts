@@ -1,25 +1,25 @@
 import type { Entry, LocalEntry, LocalFiles } from './read-local-files.ts'
 
-/** What fleet last brought to a host, by path below the root. */
+/** The files that fleet last copied to a host, by path below the root. */
 export type Shipped = ReadonlyMap<string, Entry>
 
-/** What a host has at a path; `other` is what fleet cannot read or did not make. */
+/** The item at a path on the host; `other` is an unreadable or special file. */
 export type HostEntry =
   | { readonly type: 'file'; readonly digest: string }
   | { readonly type: 'link'; readonly target: string }
   | { readonly type: 'folder' | 'other' | 'nothing' }
 
-/** What makes a host's files as they are to be. */
+/** The changes that update the files on a host. */
 export interface ShippingPlan {
-  /** What is sent, folders before what they hold. */
+  /** The items to send, folders before their content. */
   readonly send: LocalFiles
-  /** Paths that are removed, what a folder holds before it. A folder that is not empty stays. */
+  /** Paths to remove, the content of a folder before the folder. A folder that is not empty is kept. */
   readonly remove: readonly string[]
-  /** Of what the mode alone is set. */
+  /** Items of which only the mode is changed. */
   readonly chmod: LocalFiles
-  /** Paths that changed here and on the host. */
+  /** Paths that changed both locally and on the host. */
   readonly conflicts: readonly string[]
-  /** What is on record once this is done. */
+  /** The record after the update. */
   readonly shipped: Shipped
 }
 
@@ -34,9 +34,9 @@ const isSame = (
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
 /**
- * Decides what to change on a host. What fleet did not bring there, or what was changed there since, is somebody's data
- * (a container's, as a rule) and stays: where it stayed the same here, as it is; where it did not, as a conflict.
- * - `isHere`: whether a path that is not in `local` exists on this computer all the same.
+ * Plans the changes on a host. Files that fleet did not copy, or that were changed on the host since, are data (usually of a
+ * container) and are kept; if the local file has changed too, it is a conflict.
+ * - `isHere`: whether a path that is not in `local` still exists on this computer.
  */
 export function planShipping({
   local,
@@ -55,7 +55,7 @@ export function planShipping({
   const conflicts = new Set<string>()
   const next = new Map<string, Entry>()
   const removedThere = new Set<string>()
-  /** By folder of ours: what is there in its place, as a container made it. */
+  /** Local folders by path, with the path of the item that replaced them on the host. */
   const replacedThere = new Map<string, string>()
   const there = (path: string): HostEntry => host.get(path) ?? { type: 'nothing' }
 
@@ -80,7 +80,7 @@ export function planShipping({
       if (isOtherMode) chmod.set(path, entry)
       next.set(path, record)
     } else if (found.type === 'nothing') {
-      // a container's removal counts as long as the folder is there that it removed it from
+      // a removal by a container is respected if the parent folder still exists
       const parent = parentOf(path)
       const hadPlace = removedThere.has(parent) || there(parent).type === 'folder'
       if (isUnchangedHere && entry.isInMount && hadPlace) removedThere.add(path)
@@ -102,7 +102,7 @@ export function planShipping({
   return { send, remove, chmod, conflicts: [...conflicts], shipped: next }
 }
 
-/** An engine makes a folder where a container is to mount what is not there. One that is empty gives way to a file. */
+/** Whether it is a folder that the engine created for a missing mount source. An empty one is replaced by the file. */
 const isPlaceholder = (found: HostEntry, entry: Entry, base: Entry | undefined): boolean =>
   base === undefined && found.type === 'folder' && entry.type !== 'folder'
 

@@ -12,13 +12,13 @@ const userName = (): string => {
   try {
     return userInfo().username
   } catch {
-    return 'user' // one that the system has no name for, as in some containers
+    return 'user' // a user without a name, as in some containers
   }
 }
 
 /**
- * Who the projects on hosts belong to: `$FLEET_OPERATOR`, else what home has on record since it was first asked for. A
- * computer's name would not do, for it can change with its network.
+ * Identifies the owner of projects on hosts: `$FLEET_OPERATOR`, else a recorded random ID in the home folder. A computer name is
+ * not stable, because it can change with the network.
  */
 async function operatorIdentity(env: Context['env']): Promise<string> {
   if (env['FLEET_OPERATOR']) return env['FLEET_OPERATOR']
@@ -41,7 +41,7 @@ async function operatorIdentity(env: Context['env']): Promise<string> {
   }
 }
 
-/** The name that the folder of a project of this computer has on a host: no other folder, person or fleet has the same. */
+/** The folder name of a local project on a host, unique for each local folder, user and inventory. */
 async function projectId(context: Context, folder: string): Promise<string> {
   const { id } = await (await context.inventory()).read()
   const identity = JSON.stringify([folder, await operatorIdentity(context.env), id])
@@ -53,7 +53,7 @@ async function projectId(context: Context, folder: string): Promise<string> {
   return `${name || 'project'}-${hash}`
 }
 
-/** Where the files of a project of this computer are on a host. */
+/** The folder of a local project on a host. */
 export const projectFolder = async (
   context: Context,
   { home }: EngineHost,

@@ -1,7 +1,7 @@
 import { isAbsolute, join, posix, resolve } from 'node:path'
 import { type Root, isWithin, localPath } from './rooted-paths.ts'
 
-/** A project as `docker compose config --format json` writes it, as far as fleet reads it. */
+/** The parts of `docker compose config --format json` that fleet uses. */
 export interface ProjectModel {
   readonly name: string
   readonly services?: Readonly<Record<string, Service>>
@@ -32,7 +32,7 @@ interface Build {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Reads a model; nothing where the text is none. */
+/** Parses a model; undefined if it is invalid. */
 export function parseModel(text: string): ProjectModel | undefined {
   try {
     const model: unknown = JSON.parse(text)
@@ -46,10 +46,10 @@ export function parseModel(text: string): ProjectModel | undefined {
 const values = <Value>(record: Readonly<Record<string, Value>> | undefined): Value[] =>
   Object.values(record ?? {})
 
-/** How a path of a model is used: a container mounts it, or compose itself reads it. */
+/** How a path is used: mounted by a container, or read by compose. */
 type Use = 'mount' | 'read'
 
-/** A model in which `map` has replaced each path that may be one of this computer. */
+/** Replaces each path of a model that may be a local one with `map`. */
 export function mapPaths(
   model: ProjectModel,
   map: (path: string, use: Use) => string,
@@ -90,24 +90,24 @@ export function mapPaths(
   return copy
 }
 
-/** A folder of this computer that an image is built from. */
+/** A local build context. */
 export interface LocalContext {
   readonly folder: string
-  /** The Dockerfile, where it is a file. */
+  /** The Dockerfile, if it is a file. */
   readonly dockerfile?: string
 }
 
-/** What a model names of this computer, as paths of this computer. */
+/** The local paths of a model. */
 export interface LocalPaths {
   readonly mounts: ReadonlySet<string>
   readonly contexts: readonly LocalContext[]
-  /** Files that compose reads when it makes containers, such as profiles of seccomp. */
+  /** Files that compose reads when it creates containers, such as seccomp profiles. */
   readonly files: ReadonlySet<string>
 }
 
 /**
- * The file of this computer that a path of a model means. What is absolute and outside of the project folder is the
- * host's, as it is to docker where `DOCKER_HOST` leads to a host.
+ * The local file of a path in a model. An absolute path outside the project folder is a path of the host, as for docker with
+ * `DOCKER_HOST`.
  */
 export function meantHere(root: Root, folder: string, path: string): string | undefined {
   const local = localPath(root, path)
@@ -115,11 +115,11 @@ export function meantHere(root: Root, folder: string, path: string): string | un
   return isAbsolute(path) && isWithin(folder, resolve(path)) ? resolve(path) : undefined
 }
 
-/** The name of a file in an option of `security_opt`: `seccomp:profile.json`. */
+/** The file in a `security_opt` value such as `seccomp:profile.json`. */
 const profileOf = (option: string): string | undefined =>
   /^seccomp[:=](?!unconfined$|builtin$)(.+)$/.exec(option)?.[1]
 
-/** Finds what the services `only` (all if absent) name of this computer. `root` is what compose resolved paths below. */
+/** Finds the local paths of a model that compose has resolved below `root`. */
 export function findLocalPaths(
   model: ProjectModel,
   { root, folder }: { root: Root; folder: string },
@@ -153,7 +153,7 @@ export function findLocalPaths(
   return { mounts, contexts, files }
 }
 
-/** A model with the services `wanted` alone, and those that they depend on. */
+/** Reduces a model to the services `wanted` and their dependencies. */
 export function pickServices(model: ProjectModel, wanted: readonly string[]): ProjectModel {
   const left = [...wanted]
   const picked: Record<string, Service> = {}

@@ -10,29 +10,28 @@ import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
 type Env = Readonly<Record<string, string | undefined>>
 
 /**
- * The files of this computer that compose reads a project from, where compose runs on a host. The host says in the end
- * what it lacks and what the project names; so that it cannot ask for whatever it likes, each such path must be
- * named by one of these files.
+ * The local files from which compose on a host reads a project. The host reports missing files and the paths of the project.
+ * Because it is not trusted, each such path must be named by one of these files.
  */
 export interface ComposeInputs {
   /** Content by path. */
   readonly files: ReadonlyMap<string, Buffer>
-  /** Whether a file that compose may read was not found, so that compose has to say which one it wants. */
+  /** Whether a file that compose may read was not found, so that compose must report which one it needs. */
   readonly isUncertain: boolean
-  /** Adds a file that compose wants, if these files name it and it is there. */
+  /** Adds a file that compose needs, if these files name it and it exists. */
   add(path: string): Promise<boolean>
-  /** Whether these files name a path; `below` are folders that it may be relative to, besides those of the project. */
+  /** Whether these files name a path; `below` are further base folders for relative paths. */
   names(path: string, below?: readonly string[]): boolean
-  /** The variables of `env` that these files or `words` may mean, and those that set up compose. */
+  /** The variables of `env` that these files or `words` may use, and those that configure compose. */
   variables(env: Env, words: readonly string[]): Record<string, string>
 }
 
-/** The parts of a text that may be paths: `./a:/b:ro`, `name=../c`, `type=local,src=d`. */
+/** The parts of a value that may be paths: `./a:/b:ro`, `name=../c`, `type=local,src=d`. */
 const piecesOf = (text: string): string[] => [text, ...text.split(/[:=,]/)]
 
 const wordsOf = (text: string): string[] => text.match(/[A-Za-z_]\w*/g) ?? []
 
-/** Reads what compose reads of a project. Throws kind `failed` for a compose file that cannot be read. */
+/** Reads the input files of a project. Throws kind `failed` for a compose file that cannot be read. */
 export async function readInputs(
   project: ComposeProject,
   {
@@ -63,7 +62,7 @@ export async function readInputs(
   }
   const basesOf = (folder: string): string[] => [...new Set([folder, ...folders])]
 
-  /** Finds a file or folder that a text may name; `found` may be several, for a text does not say relative to what. */
+  /** Reads the files that a value may name; there may be several, because the base folder is unknown. */
   const takeNamed = async (text: string, folder: string): Promise<void> => {
     const path = interpolate(text, values)
     if (path === '' || path === '/dev/null' || isRemote(path)) return

@@ -7,29 +7,29 @@ import { contextPaths } from '../docker/on-host/build-context.ts'
 import type { LocalContext } from './project-model.ts'
 import { isWithin, slashed } from './rooted-paths.ts'
 
-/** A file, a folder or a link, as far as two of them can differ. */
+/** A file, a folder or a link, with the properties that are compared. */
 export type Entry =
   | { readonly type: 'file'; readonly mode: number; readonly digest: string }
   | { readonly type: 'folder'; readonly mode: number }
   | { readonly type: 'link'; readonly target: string }
 
-/** One of this computer that is to be on a host. */
+/** A local item that must be on the host. */
 export type LocalEntry = Entry & {
-  /** Where it is here. */
+  /** Its local path. */
   readonly file: string
   readonly size: number
   readonly modified: Date
   readonly owner: { readonly uid: number; readonly gid: number }
-  /** In a folder that a container mounts, so that it may be a container that removed it there. */
+  /** In a mounted folder, so that a container may have removed it on the host. */
   readonly isInMount: boolean
-  /** A file that a container mounts by itself: it sees what is written to it, and nothing in its place. */
+  /** A file that is mounted individually: a container sees new content, but not a new file. */
   readonly isMountPoint: boolean
 }
 
-/** What is to be on a host, by path below the root, with `/` and none before it. */
+/** The items that must be on a host, by path below the root, with `/` but not at the start. */
 export type LocalFiles = ReadonlyMap<string, LocalEntry>
 
-/** What a command needs of this computer. */
+/** The local files that a command needs. */
 export interface Wanted {
   /** Files that compose reads. */
   readonly files?: Iterable<string>
@@ -49,10 +49,10 @@ const unreadable = (file: string, error: unknown): UserError =>
     cause: error,
   })
 
-/** The path below the root under which a file of this computer is found on a host. */
+/** The path of a local file below the root on a host. */
 const pathOnHost = (file: string): string => slashed(file).replace(/^\//, '')
 
-/** Reads what a command needs of this computer. What is not there is left to compose, which has its own words for it. */
+/** Reads the local files of a command. Missing files are omitted, since compose reports them. */
 export async function readLocalFiles(
   wanted: Wanted,
 ): Promise<{ readonly files: LocalFiles; readonly skipped: readonly string[] }> {
@@ -122,6 +122,6 @@ export async function readLocalFiles(
   return { files, skipped }
 }
 
-/** What to tell of a path that is neither a file nor a folder; its name may hold anything, and shows no control characters. */
+/** The notice for a special file. Control characters in its name are replaced. */
 export const noticeSkipped = (path: string, machine: string): string =>
   `fleet: ${path.replaceAll(/\p{C}/gu, '?')} is neither a file nor a folder, so it is not copied to ${machine}\n`

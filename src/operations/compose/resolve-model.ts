@@ -2,16 +2,16 @@ import type { CommandResult } from '../../transport/run.ts'
 import { type ComposeCommand, mayNameServices } from './compose-words.ts'
 import { type ProjectModel, parseModel, pickServices } from './project-model.ts'
 
-/** Runs `docker compose FLAGS config WORDS` and collects what it prints; of all profiles, or of those that were asked for. */
+/** Runs `docker compose FLAGS config WORDS` and collects its output, for all profiles or the selected ones. */
 export type AskConfig = (words: readonly string[], allProfiles?: boolean) => Promise<CommandResult>
 
-/** What compose said of a project. */
+/** The answer of compose about a project. */
 export type Resolved =
   | { readonly model: ProjectModel }
-  /** It refused; its words are for the person. `stderr` is empty where it said nothing. */
+  /** compose failed; its output is for the user. `stderr` may be empty. */
   | { readonly refusal: CommandResult }
 
-/** Has compose resolve a project. Env files are left for the command itself to read, where this compose can leave them. */
+/** Lets compose resolve a project. Environment files are not resolved, if this version of compose supports that. */
 export async function resolveModel(ask: AskConfig): Promise<Resolved> {
   const words = ['--format', 'json', '--no-consistency']
   let answer = await ask([...words, '--no-env-resolution'])
@@ -20,11 +20,11 @@ export async function resolveModel(ask: AskConfig): Promise<Resolved> {
   return model === undefined ? { refusal: answer } : { model }
 }
 
-/** The same of all services, whatever their profiles. */
+/** As {@link resolveModel}, for all services including inactive profiles. */
 export const resolveAllServices = (ask: AskConfig): Promise<Resolved> =>
   resolveModel((words) => ask(words, true))
 
-/** Has compose resolve what a command may start: what is active, and services that it names whose profile is not. */
+/** Lets compose resolve the services that a command may start: active ones, and named ones with an inactive profile. */
 export async function resolveFor(command: ComposeCommand, ask: AskConfig): Promise<Resolved> {
   const active = await resolveModel(ask)
   if (!('model' in active)) return active

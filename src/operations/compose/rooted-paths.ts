@@ -1,20 +1,20 @@
 import { relative, resolve, sep } from 'node:path'
 
 /**
- * A folder below which the files of this computer are found under their whole paths: a link to `/` here, or a copy on a
- * host. Compose resolves what is relative below it, so that what is absolute can be told from it. Written with `/`.
+ * A folder that contains the local files under their absolute paths: a link to `/` on this computer, or a copy on a host.
+ * Compose resolves relative paths below it, so that they can be distinguished from absolute ones. Written with `/`.
  */
 export type Root = string
 
-/** The path that a file of this computer has below `root`. */
+/** The path of a local file below `root`. */
 export const rootedPath = (root: Root, path: string): string =>
   `${root}/${slashed(path).replace(/^\//, '')}`
 
-/** A path of this computer with `/`, a drive being a folder: `C:\a` is `C/a`. */
+/** A local path with `/`; a drive becomes a folder: `C:\a` is `C/a`. */
 export const slashed = (path: string): string =>
   sep === '/' ? path : path.replaceAll(sep, '/').replace(/^([A-Za-z]):/, '$1')
 
-/** The file of this computer that is meant by a path below `root`; nothing where the path is elsewhere. */
+/** The local file of a path below `root`; undefined if the path is elsewhere. */
 export function localPath(root: Root, path: string): string | undefined {
   const [whole, start] = [slashed(path), slashed(root)]
   if (whole !== start && !whole.startsWith(`${start}/`)) return undefined
@@ -27,8 +27,8 @@ export const isWithin = (folder: string, path: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 
 /**
- * A path that was typed, from the folder where it was typed: below a root, whose folders are the same, it leads to the
- * same file whether it was absolute or not.
+ * A typed path relative to the working folder. Below a root, which has the same folders, it refers to the same file, also if it
+ * was typed as an absolute path.
  */
 export const relativePath = (cwd: string, typed: string): string =>
   slashed(relative(cwd, resolve(cwd, typed))) || '.'

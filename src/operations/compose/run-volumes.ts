@@ -1,17 +1,17 @@
 import { resolve } from 'node:path'
 import { type Word, valuesOf } from '../../docker/command-line.ts'
 
-/** The source of a volume as it is typed, where that is a path relative to the folder it was typed in: `./a:/b`. */
+/** The source of a volume, if it is a relative path: `./a:/b`. */
 const relativeSource = /^(\.{1,2}(?:[/\\][^:]*)?):/
 
-/** The paths of this computer that `compose run --volume` names. */
+/** The local paths of `compose run --volume`. */
 export const volumesTyped = (words: readonly Word[], cwd: string): string[] =>
   valuesOf(words, '--volume').flatMap((value) => {
     const source = relativeSource.exec(value)?.[1]
     return source === undefined ? [] : [resolve(cwd, source)]
   })
 
-/** The words with those paths where `map` says. */
+/** Replaces those paths with `map`. */
 export const mapVolumes = (
   words: readonly Word[],
   cwd: string,

@@ -3,20 +3,20 @@ import { isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 /** Keys whose values name files that compose itself reads. */
 const readKeys = new Set(['env_file', 'extends', 'include', 'label_file'])
 
-/** Keys below those whose values name no file. */
+/** Keys below those whose values are not files. */
 const otherKeys = new Set(['format', 'required', 'service'])
 
-/** What a compose file may name. Its text decides nothing but which files can be meant: what it means, compose says. */
+/** The values of a compose file that may name files. Only compose itself decides which files are used. */
 export interface ScannedFile {
-  /** All of its texts. */
+  /** All string values. */
   readonly texts: readonly string[]
-  /** Those that may name files which compose reads before it knows the project. */
+  /** Those that may name files which compose reads itself. */
   readonly reads: readonly string[]
-  /** Those that name folders which paths are relative to. */
+  /** Those that name base folders of relative paths. */
   readonly folders: readonly string[]
 }
 
-/** Collects the texts of a compose file. One that is not YAML has none. */
+/** Collects the string values of a compose file; none if it is not YAML. */
 export function scanComposeFile(content: string): ScannedFile {
   const texts: string[] = []
   const reads: string[] = []

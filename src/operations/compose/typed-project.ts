@@ -3,13 +3,13 @@ import type { Streams } from '../docker/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'
 
-/** Where the compose file is that came in by the standard input, and what its paths are relative to. */
+/** The copy of a compose file from standard input, and the folder for its relative paths. */
 export interface StdinFile {
   readonly path: string
   readonly projectFolder: string
 }
 
-/** compose's own flags for a run below a root, in the folder there that the words were typed in. */
+/** The global flags of compose for a run below a root, in the copy of the working folder. */
 export function flagsBelowRoot(
   flags: readonly Word[],
   cwd: string,
@@ -28,7 +28,7 @@ export function flagsBelowRoot(
   return [...place, ...formatWords(rooted)]
 }
 
-/** The same of the variables that name files. `between` separates the paths of a list where compose runs. */
+/** As {@link flagsBelowRoot}, for variables that name files. `between` is the path separator where compose runs. */
 export function variablesBelowRoot(
   env: Streams['env'],
   cwd: string,

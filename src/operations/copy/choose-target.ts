@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Found, FoundTarget, Target } from './endpoint.ts'
 import type { Place } from './remote-path.ts'
 
-/** A path with the machine it is on, as a person types it. */
+/** A path with its machine, as the user types it. */
 const shown = ({ machine, path }: Place): string =>
   machine === undefined ? path : `${machine.name}:${path}`
 
@@ -11,7 +11,7 @@ export const refuse = (place: Place, what: string): UserError =>
 
 export const endsAsFolder = (path: string): boolean => path.endsWith('/')
 
-/** Where a copy called `name` goes, and how. `isLink`: it is copied as a link. Throws kind `failed` where it may not be. */
+/** Decides where a copy called `name` is written, and how. `isLink`: it is copied as a link. Throws kind `failed` for an invalid target. */
 export function chooseTarget(
   place: Place,
   found: FoundTarget,
@@ -38,7 +38,7 @@ export function chooseTarget(
     throw refuse(inside, `is already a ${there.isLink ? 'link to a folder' : 'folder'}`)
   }
   if (asFolder) throw refuse(inside, `is already a ${nounOf(there)}`)
-  // A link that was not named may be one that a host had us make.
+  // Replace a link that the user did not name: it may come from an earlier copy from an untrusted host.
   if (there.isLink || (isLink && there.kind === 'file')) return target('place')
   if (isLink) throw refuse(inside, 'is already a device, a FIFO or a socket')
   return target('write')

@@ -8,14 +8,14 @@ import { type FoundSource, type Endpoint, type Source, type Target, longCopy } f
 import { copyWithinHost, openSideThere } from './remote-endpoint.ts'
 import type { Place } from './remote-path.ts'
 
-/** One end of a copy; `apart`, over a connection of its own. */
+/** Opens one end of a copy; with `apart`, over a separate connection. */
 async function openSide(context: Context, { machine }: Place, apart = false): Promise<Endpoint> {
   if (machine === undefined) return openSideHere(context.signal)
   const transport = await (apart ? context.connectApart(machine) : context.connect(machine))
   return openSideThere({ name: machine.name, transport }, context.signal)
 }
 
-/** The last name of a path; undefined where it has none. */
+/** The last name of a path; undefined if it has none. */
 function typedName({ machine, path }: Place): string | undefined {
   const parts = machine === undefined && process.platform === 'win32' ? /[\\/]+/ : /\/+/
   const name = path.split(parts).findLast((part) => part !== '') ?? ''
@@ -24,8 +24,8 @@ function typedName({ machine, path }: Place): string | undefined {
 }
 
 /**
- * The name that a copy gets in a folder: what was typed. Only for a path without a name is it that which the other end tells,
- * which must be one plain name: a host that is asked for one file must not choose which file is written.
+ * The name of the copy in a folder: the typed name, so that a host cannot choose which file is written. Only a path without a
+ * name gets the name that the other end reports, which must be a plain file name.
  */
 function nameOf(place: Place, found: FoundSource): string {
   const typed = typedName(place)
@@ -41,7 +41,7 @@ function nameOf(place: Place, found: FoundSource): string {
   return name
 }
 
-/** `follow`: a link counts as what it leads to. */
+/** `follow`: links are followed. */
 function checkSource(place: Place, found: FoundSource, follow: boolean): Source {
   const { kind } = found
   const isLink = found.isLink && !follow
@@ -59,30 +59,30 @@ function checkSource(place: Place, found: FoundSource, follow: boolean): Source 
   return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink), follow }
 }
 
-/** What is known of a copy while it is under way. */
+/** The progress of a copy. */
 export interface CopyProgress {
-  /** Bytes of files that have passed. */
+  /** Bytes of files that were copied so far. */
   readonly bytes: number
-  /** Of how many, as far as that is known. */
+  /** The total number of bytes, if it is known. */
   readonly total: number | undefined
 }
 
-/** What came of a copy. */
+/** The result of a copy. */
 export interface Copied {
   readonly bytes: number
-  /** What could not be copied as it is, a text each, such as `run/lock is a FIFO`. */
+  /** Items that were skipped or changed, such as `run/lock is a FIFO`. */
   readonly leftOut: readonly string[]
 }
 
 /**
- * Copies a file or a folder between two machines, or between a machine and this computer, as
- * `cp -R` would: into a folder that exists, under the source's name; else to the name given,
- * which must be a folder's when it ends in `/`. Modes, times and symbolic links are kept, but a link that is itself named
- * on a machine is followed, as scp does; the copies are the user's there. A folder is merged into one of its name; a file that is there is written in place.
+ * Copies a file or a folder between two machines, or between a machine and this computer, like `cp -R`: into an existing folder
+ * under the name of the source, else to the given name. A target that ends in `/` must be a folder. Modes, times and symbolic
+ * links are kept, but a link that is itself the source on a machine is followed, as scp does. The copies belong to the target
+ * user. A folder is merged into an existing one; an existing file is overwritten in place.
  *
- * What is not there yet waits in a hidden folder beside its place until all has arrived: a copy that fails or is
- * interrupted leaves nothing under the target's name. What a machine sends is data: it chooses neither where nor
- * through which link anything is written. `intoFolder`: the target must be a folder.
+ * New files are first written to a hidden folder next to the target: a copy that fails or is interrupted leaves nothing under
+ * the target's name. Data from a machine is untrusted: it cannot choose where, or through which link, anything is written.
+ * `intoFolder`: the target must be a folder.
  */
 export async function copyFiles(
   context: Context,
@@ -94,7 +94,7 @@ export async function copyFiles(
   const { signal } = context
   const [origin, end] = await Promise.all([openSide(context, from), openSide(context, to)])
   const found = await origin.lookAtSource(from.path)
-  // A link of a machine's would stand here, and a later copy to its name would be written to where the machine has it lead.
+  // Otherwise a machine could place a link here, and a later copy to that name would be written to the link's target.
   const follow = origin.machine !== undefined && origin.machine !== end.machine
   const source = checkSource(from, found, follow)
   const name = nameOf(from, found)
@@ -117,7 +117,7 @@ export async function copyFiles(
   const [sender, receiver] = isLong
     ? await Promise.all([openSide(context, from, true), openSide(context, to, true)])
     : [origin, end]
-  // In one order everywhere: two copies between two hosts of one session each must not wait for each other.
+  // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
   const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
   let archive = isSenderFirst ? await sender.send(source, leaveOut) : undefined
   let bytes = 0
@@ -140,12 +140,12 @@ export async function copyFiles(
     signal.throwIfAborted()
     throw error
   } finally {
-    archive?.destroy() // also where nobody began to read it
+    archive?.destroy() // also if reading has not started
   }
   return { bytes, leftOut: leftOut.list() }
 }
 
-/** Tells how many bytes of files pass. */
+/** Counts the bytes of files. */
 async function* counted(
   entries: AsyncIterable<Accepted>,
   count: (bytes: number) => void,
@@ -159,7 +159,7 @@ async function* counted(
   for await (const entry of entries) yield { ...entry, content: pass(entry.content) }
 }
 
-/** Throws where a copy on this computer would read what it writes. */
+/** Throws when a copy on this computer would read its own output. */
 async function refuseItself(from: Place, source: Source, target: Target): Promise<void> {
   if (!(await isSameHere(source, target))) return
   throw refuse(from, source.asFolder ? 'cannot be copied into itself' : 'is the same file')

@@ -17,24 +17,24 @@ import { startProgram } from '../../transport/start-program.ts'
 import { filterImage } from './archive/filter-image.ts'
 import type { Context } from '../context.ts'
 
-/** What copying an image to one machine took. */
+/** The cost of copying an image to one machine. */
 export interface ImageCopy {
   /** Bytes that were sent. */
   readonly bytes: number
-  /** Layers that were sent, of all that the image has. */
+  /** How many layers were sent, out of `layers`. */
   readonly sent: number
   readonly layers: number
 }
 
-/** Finds docker, as root where the user may not use the engine. */
+/** Shell: sets `$docker`, with sudo if the user has no permission to use the engine. */
 const findDocker = `
 docker=docker
 docker version >/dev/null 2>&1 || docker='sudo -n docker'
 `
 const scripts = {
-  /** Prints what the archive of an image says is in it. */
+  /** Prints the manifest of an image archive. */
   list: `${findDocker} $docker save "$1" | tar -xOf - manifest.json`,
-  /** Prints the archive of an image without some of its files, which GNU tar can leave out as it passes. */
+  /** Prints an image archive without some of its files, which GNU tar removes from the stream. */
   save: `${findDocker} image=$1; shift
 if [ $# = 0 ]; then exec $docker save "$image"; fi
 $docker save "$image" | tar -f - --delete -- "$@"`,
@@ -43,7 +43,7 @@ $docker save "$image" | tar -f - --delete -- "$@"`,
 
 const layersOf = ({ RootFS }: ImageDetails): readonly string[] => RootFS.Layers ?? []
 
-/** How many layers of an image, from the lowest, an engine has above each other: it keeps them so for any image. */
+/** How many layers of an image, starting with the lowest, an engine already has as part of another image. */
 async function countShared(
   engine: Engine,
   image: ImageDetails,
@@ -59,7 +59,7 @@ async function countShared(
   return most
 }
 
-/** The name under which an image is copied: as it was typed, with its tag; the id of one that has no such name. */
+/** The name of the copied image: the typed one with its tag, or the ID if the image has no such name. */
 function nameOf(typed: string, { Id, RepoTags }: ImageDetails): string {
   const names = RepoTags ?? []
   return [typed, `${typed}:latest`].find((name) => names.includes(name)) ?? Id
@@ -72,7 +72,7 @@ const commandFor = (machine: Machine, script: string, words: readonly string[]):
   ...['sh', '-c', script, 'fleet', ...words],
 ]
 
-/** The files of an image's archive that hold the lowest `count` layers, and no other. Empty where that cannot be told. */
+/** The files of an image archive that contain only the lowest `count` layers; empty if that cannot be determined. */
 async function filesOfLayers(
   context: Context,
   from: Machine,
@@ -92,7 +92,7 @@ async function filesOfLayers(
   }
 }
 
-/** Sends the archive of an image, without some files. Resolves to how it ended there; throws when a link is lost. */
+/** Sends an image archive without some files. Resolves to the result of the load; throws when a connection is lost. */
 async function send(
   context: Context,
   { from, to, name, id, without, signal }: Sending,
@@ -112,7 +112,7 @@ async function send(
     load: async () =>
       startProgram(await context.connect(to), commandFor(to, scripts.load, []), { signal: stop }),
   }
-  // In one order everywhere: two copies between two hosts of one session each must not wait for each other.
+  // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
   const first = from.name < to.name ? await open.save() : undefined
   let bytes = 0
   async function* counted(archive: Readable): AsyncGenerator<Buffer> {
@@ -156,7 +156,7 @@ async function send(
       const [savingWords] = await words
       return { failure: exitCodeOf(saved) === 0 ? undefined : reason(savingWords), bytes }
     }
-    ending.abort() // what is still being saved is in vain
+    ending.abort() // the save is no longer needed
     const [, loadingWords] = await words
     return { failure: reason(loadingWords), bytes }
   } finally {
@@ -164,7 +164,7 @@ async function send(
   }
 }
 
-/** How long docker may take to tell why it saved nothing more. */
+/** How long to wait for the exit of `docker save` after its output has ended, in milliseconds. */
 const endTimeoutMs = 5000
 
 const reason = (words = ''): string => words.trim() || 'docker gave no reason'
@@ -172,7 +172,7 @@ const reason = (words = ''): string => words.trim() || 'docker gave no reason'
 interface Sending {
   readonly from: Machine
   readonly to: Machine
-  /** What the archive is of: a name, or the id. */
+  /** The image name or ID in the archive. */
   readonly name: string
   readonly id: string
   /** Files of the archive to leave out. */
@@ -180,7 +180,7 @@ interface Sending {
   readonly signal: AbortSignal
 }
 
-/** Whether an engine has the very image: by its id, or, where ids are made otherwise, by name and layers. */
+/** Whether an engine has the image: by its ID, or by name and layers, because image stores differ in how they compute IDs. */
 async function hasImage(engine: Engine, image: ImageDetails, name: string, signal: AbortSignal) {
   if ((await findImage(engine, image.Id, signal)) !== undefined) return true
   const named = await findImage(engine, name, signal)
@@ -188,8 +188,8 @@ async function hasImage(engine: Engine, image: ImageDetails, name: string, signa
 }
 
 /**
- * Copies an image from one machine to another, without a registry. Only the layers that the target lacks are sent; where
- * its engine will not have that, all are. Throws when the image is not there afterwards.
+ * Copies an image from one machine to another without a registry. Only missing layers are sent; if the engine rejects that, all
+ * of them. Throws when the image does not exist on the target afterwards.
  */
 export async function copyImage(
   context: Context,

@@ -4,10 +4,10 @@ import { run } from '../../transport/run.ts'
 import type { BrokerStatus } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
 
-/** How many paths are listed: nobody reads more of them. */
+/** How many paths are suggested at most. */
 const longestList = 500
 
-/** Prints the paths that begin as `$1` does, folders with a slash at their end. */
+/** Prints the paths that begin with `$1`; folders end with a slash. */
 const list = `
 case $1 in '~/'*) path=.\${1#?} ;; *) path=$1 ;; esac
 count=0
@@ -33,8 +33,8 @@ function isConnected(status: BrokerStatus, machine: Machine): boolean {
 }
 
 /**
- * The paths of a machine that begin as `typed` does, over the connection that the broker has. Nothing where it has none:
- * for a mere suggestion nobody logs in.
+ * The paths on a machine that begin with `typed`, for shell completion. Uses only an existing connection of the broker, and
+ * returns nothing without one.
  */
 export async function listRemotePaths(
   context: Context,

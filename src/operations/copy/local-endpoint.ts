@@ -39,7 +39,7 @@ const shown = (path: Buffer | string): string =>
 const cannotWrite = (path: Buffer | string, cause: unknown): UserError =>
   new UserError('failed', `cannot write ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
 
-/** Turns what the system refuses at `path` into a failure that names it. */
+/** Adds the path to errors of the file system. */
 async function writing<Value>(path: Buffer | string, work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
@@ -50,13 +50,13 @@ async function writing<Value>(path: Buffer | string, work: () => Promise<Value>)
   }
 }
 
-/** Nothing where there is nothing; other troubles are told. */
+/** Returns undefined for a missing path; rethrows other errors. */
 const orAbsent = (error: unknown): undefined => {
   if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ELOOP') return undefined
   throw error
 }
 
-/** What a path of this computer leads to. */
+/** The type of a path on this computer. */
 export async function findHere(
   path: string,
 ): Promise<Found & { readonly stats: Stats | undefined }> {
@@ -83,7 +83,7 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** A path without the slash at its end, which makes the system follow a link. */
+/** The path without a slash at its end, which would make the system follow a link. */
 const trimmed = (path: string): string => resolve(path)
 
 async function requireParent(path: string): Promise<void> {
@@ -99,7 +99,7 @@ async function lookAtSource(typed: string): Promise<FoundSource> {
   return { kind, isLink, name: basename(path), size: kind === 'file' ? stats?.size : undefined }
 }
 
-/** Writes a file that is there already, in place: its owner, mode and links stay. It is emptied when the first bytes are here. */
+/** Overwrites an existing file in place: its owner, mode and links are kept. It is truncated when the first bytes arrive. */
 export async function overwriteFile(
   path: Buffer | string,
   content: AsyncIterable<Buffer>,
@@ -120,10 +120,10 @@ export async function overwriteFile(
 const emptied = (path: Buffer | string): Promise<FileHandle> =>
   writing(path, () => open(path, constants.O_WRONLY | constants.O_TRUNC))
 
-/** Waits between two looks for a reader of a FIFO. */
+/** The pause between checks for a reader of a FIFO, in milliseconds. */
 const readerWaitMs = 100
 
-/** Opens a FIFO to write to: when somebody reads it, which the system would wait for with one of Node.js's threads. */
+/** Opens a FIFO for writing. Polls for a reader, since a blocking open would occupy a thread of Node.js. */
 async function openFifo(path: string, signal: AbortSignal): Promise<FileHandle> {
   for (;;) {
     try {
@@ -160,11 +160,11 @@ export async function writeToSpecialFile(
     )
   } finally {
     fifo.destroy()
-    await file.close().catch(() => {}) // the socket has closed it
+    await file.close().catch(() => {}) // already closed by the socket
   }
 }
 
-/** The whole of a small content; a long one as it comes. */
+/** Buffers small content completely; passes long content through. */
 async function* heldBack(entry: Accepted): AsyncGenerator<Buffer> {
   if (entry.size > smallFile) {
     yield* entry.content
@@ -175,7 +175,7 @@ async function* heldBack(entry: Accepted): AsyncGenerator<Buffer> {
   yield* pieces
 }
 
-/** Writes the one file among `entries` into what is there. */
+/** Writes the single file of `entries` to an existing file or device. */
 async function write(
   path: string,
   entries: AsyncIterable<Accepted>,
@@ -195,7 +195,7 @@ async function write(
 const joinBytes = (folder: Buffer, name: Buffer): Buffer =>
   Buffer.concat([folder, Buffer.from(sep), name])
 
-/** Moves something to where nothing is, across file systems too. */
+/** Moves an item to a new path, also between file systems. */
 async function move(from: Buffer, to: Buffer): Promise<void> {
   try {
     await rename(from, to)
@@ -222,8 +222,8 @@ const nounOf = (found: Stats): string =>
         : 'device or FIFO'
 
 /**
- * Merges what arrived at `from` into what is at `to`, as `cp -R` does, but that links which are there are never followed:
- * a file or a link takes their place. Notes the folders that were there.
+ * Merges the received items at `from` into `to`, like `cp -R`, but never follows existing links: they are replaced. Adds the
+ * folders that existed before to `were`.
  */
 async function merge(from: Buffer, to: Buffer, path: Buffer, were: Set<string>): Promise<void> {
   await writing(to, async () => {
@@ -256,7 +256,7 @@ const disposable = (file: FileHandle) => ({
   [Symbol.asyncDispose]: () => file.close(),
 })
 
-/** Lets entries arrive in a private folder beside their place, and puts them there. */
+/** Receives entries in a private folder next to the target, then moves them to the target. */
 async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): Promise<void> {
   const folder = how === 'merge' ? path : dirname(path)
   const waiting = await writing(folder, () => mkdtemp(join(folder, '.fleet-')))
@@ -272,7 +272,7 @@ async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): P
   }
 }
 
-/** The files of this computer. */
+/** The endpoint for files of this computer. */
 export const openSideHere = (signal: AbortSignal): Endpoint => ({
   machine: undefined,
   lookAtSource,
@@ -298,7 +298,7 @@ export const openSideHere = (signal: AbortSignal): Endpoint => ({
   },
 })
 
-/** Whether a copy of `source` to `target`, both here, would read what it writes. */
+/** Whether a copy from `source` to `target`, both on this computer, would read its own output. */
 export async function isSameHere(source: Source, target: Target): Promise<boolean> {
   if (!source.asFolder) {
     if (target.how !== 'write') return false

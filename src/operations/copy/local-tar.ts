@@ -23,18 +23,18 @@ import {
   toByteString,
 } from './archive/tar-format.ts'
 
-/** A path as text, or as bytes where it need not be UTF-8. */
+/** A path as a string, or as bytes if it may not be UTF-8. */
 export type PathOrBytes = string | Buffer
 
-/** What goes into an archive. */
+/** The content of an archive. */
 export interface Packing {
-  /** Paths below the folder, with `/`, folders before what they hold. */
+  /** Paths below the folder, with `/`, folders before their content. */
   readonly paths: AsyncIterable<PathOrBytes> | Iterable<PathOrBytes>
-  /** Whose the files will be; as here if absent. */
+  /** The owner of the files; absent: their owner on disk. */
   readonly owner?: { readonly uid: number; readonly gid: number }
   /** Files that are not in the folder, by name. */
   readonly files?: Readonly<Record<string, Buffer>>
-  /** Told of each socket, FIFO and device: they cannot be sent. */
+  /** Called for each socket, FIFO and device, which cannot be sent. */
   readonly leaveOut?: (what: string) => void
 }
 
@@ -47,7 +47,7 @@ const shown = (path: Buffer): string => showName(path.toString('latin1'))
 const validationError = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
   new UserError('failed', `cannot ${what} ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
 
-/** Does something with a file. What the system refuses is a failure that names it. */
+/** Adds the path to errors of the file system. */
 async function onFile<Value>(
   what: 'read' | 'write',
   path: Buffer,
@@ -60,7 +60,7 @@ async function onFile<Value>(
   }
 }
 
-/** The path `path` of a folder and everything below it, folders before what they hold. */
+/** Yields `path` in a folder and everything below it, folders before their content. */
 export async function* pathsBelow(folder: string, path: PathOrBytes): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(path)
   yield bytes
@@ -88,11 +88,11 @@ async function* readPieces(file: FileHandle, path: Buffer, size: number): AsyncG
   }
 }
 
-/** What a path is that cannot be sent. */
+/** The type of a special file. */
 const kindOf = (found: { isSocket(): boolean; isFIFO(): boolean }): string =>
   found.isSocket() ? 'socket' : found.isFIFO() ? 'FIFO' : 'device'
 
-/** Packs a file, a folder or a symbolic link as it is. */
+/** Packs a file, a folder or a symbolic link. */
 async function* packPath(
   folder: string,
   path: PathOrBytes,
@@ -122,7 +122,7 @@ async function* packPath(
   }
 }
 
-/** Opens a file that is no link and that nobody need wait for. */
+/** Opens a file for reading, without following a link and without blocking. */
 async function openToRead(path: Buffer) {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const file = await onFile('read', path, () => open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
@@ -140,11 +140,11 @@ async function* pack(folder: string, packing: Packing): AsyncGenerator<Buffer> {
   yield endOfArchive
 }
 
-/** Packs what is in a folder, while it is read. Fails with kind `failed` when a file cannot be read. */
+/** Packs files of a folder as a stream. Fails with kind `failed` when a file cannot be read. */
 export const packTree = (folder: string, packing: Packing): Readable =>
   Readable.from(pack(folder, packing), { objectMode: false, highWaterMark: 1 << 20 })
 
-/** A folder that was made, whose mode and time are set once it is full. */
+/** A created folder, whose mode and time are set after its content was written. */
 interface MadeFolder {
   readonly path: string
   readonly mode: number
@@ -164,9 +164,8 @@ async function writeFile(path: Buffer, { content, mode, mtime }: Accepted): Prom
 }
 
 /**
- * Writes entries to `into`, which is not there yet, keeping modes, times and links, owned by whoever runs fleet. Nothing
- * that is there already is opened, replaced or followed: such an entry is an error. The folders are as they were made,
- * private and open to their owner, until {@link finishFolders}.
+ * Writes entries to the new path `into`, with their modes, times and links, owned by the current user. Existing files are never
+ * opened, replaced or followed: that is an error. Folders keep the mode 0700 until {@link finishFolders}.
  */
 export async function extractEntries(
   entries: AsyncIterable<Accepted>,
@@ -191,7 +190,7 @@ export async function extractEntries(
   return folders
 }
 
-/** Gives the folders below `into`, but for those that `were` there before, the mode and the time that they are to have. */
+/** Sets the modes and times of the folders below `into`, except of those in `were`, which existed before. */
 export async function finishFolders(
   folders: readonly MadeFolder[],
   into: Buffer,

@@ -22,10 +22,10 @@ import {
   tellIgnored,
 } from './remote-tar.ts'
 
-/** How long fleet has a host add up the sizes in a folder. */
+/** How long a host may add up the sizes in a folder, in seconds. */
 const measureSeconds = 1
 
-/** How long a host may take to say what is at a path. */
+/** How long a host may take to inspect a path, in milliseconds. */
 const lookTimeoutMs = 60_000
 
 const tell = `
@@ -38,7 +38,7 @@ tell() {
 }
 `
 
-/** Prints what a path leads to, the name that it has without links, and how many bytes there are, if that is found out soon. */
+/** Prints the type of a path, its real name, and the total size if it can be determined in time. */
 const lookAtSource = `${tell}
 physical "$1" >/dev/null || exit 44
 tell "$2"
@@ -53,7 +53,7 @@ esac
 printf '%s\\0%s\\0' "$name" "$size"
 `
 
-/** Prints what a path leads to, and what is in it under a name. */
+/** Prints the types of a path, and of a name in it. */
 const lookAtTarget = `${tell}
 physical "$1" >/dev/null || exit 44
 tell "$2"
@@ -64,8 +64,8 @@ const noFolder = 44
 const notWhole = 46
 
 /**
- * The settling of what has arrived as `$content`: \`place\` puts it where nothing is, or in place of a file or a link; \`merge\`
- * merges folders as \`cp -R\` does, but follows no link that is in them. A folder that its owner may not write to cannot be moved.
+ * Moves the received `$content` to its target: `place` creates it or replaces a file or a link; `merge` merges folders like
+ * `cp -R`, but follows no links in them. A read-only folder must be made writable to be moved.
  */
 const settle = `
 put() {
@@ -99,7 +99,7 @@ case $how in
 esac
 `
 
-/** Takes an archive of the entry \`content\` and the file \`whole\`, which is its last. */
+/** Unpacks an archive of the entry `content` and the file `whole`, which is the last one and marks it as complete. */
 const takeArchive = `
 how=$1 stage=$2 target=$3
 ${stageScript}
@@ -109,7 +109,7 @@ content=$stage/content
 ${settle}
 `
 
-/** Writes into what is there. A small file waits until all of it has arrived; the first line tells the size. */
+/** Writes to an existing file. A small file is overwritten after all data has arrived; the first input line is the size. */
 const takeContent = `
 export LC_ALL=C
 read -r size || exit ${notWhole}
@@ -124,18 +124,18 @@ else
 fi
 `
 
-/** A path as fleet's scripts take it: a word that no program mistakes for a flag, below home if relative. */
+/** Converts a path for the scripts: it cannot be mistaken for a flag, and a relative one is below the home folder. */
 const plainPath = (path: string): string => {
   const fromHome = path.replace(/^~(?=\/|$)/, '.')
   const plain = fromHome.startsWith('/') ? fromHome : `./${fromHome}`
   return plain.replace(/(?<=[^/])\/+$/, '')
 }
 
-/** The folder that a path is in: that of \`.\` and \`..\` is itself. */
+/** The parent folder of a path; `.` and `..` are their own parents. */
 const parentOf = (path: string): string =>
   /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
 
-/** The files of a host. Relative paths are below the home of the user that fleet logs in as. */
+/** The endpoint for files of a host. Relative paths are below the home folder of the login user. */
 export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
   const { name: machine, transport } = host
   const failed = (message: string) => new UserError('failed', message, { machine })
@@ -160,7 +160,7 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
     return { kind: kind as Found['kind'], isLink: link === 'link' }
   }
 
-  /** Starts what takes a copy. */
+  /** Starts the script that receives a copy. */
   async function receive({ path: typed, how }: Target): Promise<Receiver> {
     const target = plainPath(typed)
     const { folder, stage } = stageFor(target, how)
@@ -210,7 +210,7 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
   }
 }
 
-/** The one file among entries: its size, a line feed, and its content. */
+/** The single file of entries as a stream: its size, a line feed, and its content. */
 async function* contentOf(entries: AsyncIterable<Accepted>): AsyncGenerator<Buffer, void> {
   for await (const { type, size, content } of entries) {
     if (type !== 'file') throw new UserError('failed', `a ${type} was sent in place of a file`)
@@ -223,7 +223,7 @@ const isSame = 48
 const intoItself = 45
 const unreadable = 49
 
-/** Copies on one host, in one session. All is kept but owners: the copies are the user's. */
+/** Copies within one host, in one session. Keeps everything except the owner, which is the login user. */
 const copyWithin = `
 how=$1 stage=$2 target=$3 source=$4 asFolder=$5
 real() { (cd -- "$1" && pwd -P); }
@@ -269,13 +269,13 @@ export async function copyWithinHost(
   tellIgnored(stderr, leaveOut)
 }
 
-/** The folder where a copy waits, and the folder that it is made in. */
+/** The staging folder of a copy, and its parent folder. */
 function stageFor(target: string, how: Target['how']): { folder: string; stage: string } {
   const folder = how === 'merge' ? target : posix.dirname(target)
   return { folder, stage: `${folder.replace(/\/$/, '')}/.fleet-${randomUUID()}` }
 }
 
-/** What could not be written, and why, in paths that the person knows. */
+/** The error of a write, with the user's paths in place of staging paths. */
 function writeTrouble(
   complaint: string,
   { folder, stage, target }: { folder: string; stage: string; target: string },

@@ -3,24 +3,23 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 
-/** A path of a machine, or of this computer when no machine is named. */
+/** A path on a machine, or on this computer without a machine. */
 export interface Place {
   readonly machine?: Machine
   readonly path: string
 }
 
-/** Reads `NAME:PATH` apart. A path of this computer has a `/` (or `\`) before its first `:`, or none. */
+/** Splits `NAME:PATH`. A local path has a `/` (or `\`) before its first `:`, or no `:`. */
 const pattern = /^([^:/\\]+):(.*)$/s
 
-/** Whether `letter:path` is a drive of Windows: `C:\x` always is, `c:x` is where no machine is called so. */
+/** Whether `letter:path` is a Windows drive: `C:\x` always is, `c:x` only if no machine has that name. */
 const isDrive = (name: string, path: string, { machines }: Inventory, platform: string): boolean =>
   /^[A-Za-z]$/.test(name) &&
   (path.startsWith('\\') ||
     (platform === 'win32' && ![...machines.keys()].some((key) => key === name)))
 
 /**
- * Reads what a person typed for one end of a copy: `web-1:/etc/motd`, `web-1:` (home), `./file`.
- * A relative path of this computer is below `cwd`. Throws kind `unknown-machine`.
+ * Parses one argument of a copy: `web-1:/etc/motd`, `web-1:` (the home folder), `./file`. A relative local path is below `cwd`. Throws kind `unknown-machine`.
  */
 export function parsePlace(
   text: string,

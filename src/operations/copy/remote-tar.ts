@@ -9,20 +9,20 @@ import type { ExitStatus, Transport } from '../../transport/transport.ts'
 
 /** A host that commands run on. */
 export interface Host {
-  /** Its machine's name. */
+  /** The name of its machine. */
   readonly name: string
   readonly transport: Transport
-  /** The words that make a command run as another user. */
+  /** The command prefix to run as another user, such as `sudo -n`. */
   readonly become?: readonly string[]
 }
 
-/** In one language, for its complaints are read; GNU's in steps of 64 KiB, not of 10, which halves its time. Others know no such variable. */
+/** Runs tar with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its time; others ignore the variable. */
 const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
-/** GNU tar says only that less was written than it wanted. */
+/** The reason for GNU tar's message "Wrote only …". */
 const noSpace = 'No space left on device'
 
-/** What tar or another program complained of, without its name and its last words. */
+/** The error of tar or another program, without its name and its closing lines. */
 export const reasonOf = (complaint: string): string =>
   complaint
     .split('\n')
@@ -36,12 +36,12 @@ export const reasonOf = (complaint: string): string =>
     .slice(0, 3)
     .join('; ') || 'the program gave no reason'
 
-/** GNU tar's code 1 when a file was written to while it was packed; it was sent as it was. */
+/** Whether an archive is complete. GNU tar exits with 1 if a file changed while it was packed. */
 const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
   'code' in status &&
   (status.code === 0 || (status.code === 1 && complaint.includes('file changed as we read it')))
 
-/** Shell: makes the private folder `$stage`, which goes with the script: when it ends, or because the link was lost. */
+/** Shell: creates the private folder `$stage`, which is removed when the script ends or the connection is lost. */
 export const stageScript = `
 export LC_ALL=C TAR_OPTIONS=--blocking-factor=128
 umask 077
@@ -53,7 +53,7 @@ trap remove EXIT
 trap 'exit 1' HUP INT TERM PIPE
 `
 
-/** Tells of the sockets that tar left out. */
+/** Reports the sockets that tar has skipped. */
 export function tellIgnored(complaint: string, leaveOut: (what: string) => void): void {
   for (const [, path = ''] of complaint.matchAll(/^(?:\S*tar: )?(.*): socket ignored$/gm)) {
     leaveOut(`${path.replace(/^\.\//, '')} is a socket`)
@@ -61,9 +61,9 @@ export function tellIgnored(complaint: string, leaveOut: (what: string) => void)
 }
 
 /**
- * Packs a path of a host, with modes, times and symbolic links: what is in the folder, or the entry `name` of it
- * (`followLink`: which is a file, or a link to one, whose content is packed). The archive
- * ends only when all of it was read; else it fails, with kind `failed` in the host's words.
+ * Packs a path of a host, with modes, times and symbolic links: the content of `folder` (name `.`), or its entry `name`. With
+ * `followLink`, the entry is a file or a link to a file. The archive fails with kind `failed` and the error of the host if not
+ * all data could be read.
  */
 export async function packOnHost(
   { name: machine, transport, become = [] }: Host,
@@ -100,8 +100,8 @@ interface Run {
 }
 
 /**
- * Starts a program and gives its output, which ends only where `judge` finds no trouble in how the program ended and in
- * what it complained of. Leaving it ends the program.
+ * Starts a program and returns its output, which fails with the error that `judge` returns for the exit status and the error
+ * output. Destroying the stream ends the program.
  */
 export async function readOutput(
   { transport, signal }: Run,
@@ -133,25 +133,25 @@ export async function readOutput(
       )
     },
     destroy(error, done) {
-      channel.abort() // also what waits for the host comes to its end
+      channel.abort() // also ends pending reads
       done(error)
     },
-  }).on('error', () => {}) // it may break before it is read
+  }).on('error', () => {}) // it may fail before it is read
 }
 
-/** How long a program may take to end once its input has. */
+/** How long a program may take to exit after the end of its input, in milliseconds. */
 const endTimeoutMs = 10_000
 
-/** A program on a host that waits for its input. Disposing it ends its input, and waits until it has cleared up. */
+/** A program on a host that reads input. Disposing ends its input, and waits until it has cleaned up. */
 interface InputProgram extends AsyncDisposable {
   /**
-   * Gives it all of its input. Resolves to how it ended; rejects where the input fails, where `signal` aborts, and
-   * where the link is lost.
+   * Sends the complete input. Resolves to the exit code; rejects when the input fails, `signal` aborts, or the connection is
+   * lost.
    */
   feed(input: Readable): Promise<{ readonly code: number; readonly complaint: string }>
 }
 
-/** Starts a program that takes an input. It must take the end of an input that is not whole for a failure. */
+/** Starts a program that reads input. The program must detect truncated input itself. */
 export async function openInput(
   transport: Transport,
   words: readonly string[],
@@ -164,7 +164,7 @@ export async function openInput(
     signal?.removeEventListener('abort', stop),
   )
   running.stdout.resume()
-  running.stdin.on('error', () => {}) // the program may end before it has read all
+  running.stdin.on('error', () => {}) // the program may exit before it has read everything
   const complaint = beginningOf(running.stderr).catch(() => '')
 
   async function end(): Promise<void> {
@@ -187,14 +187,14 @@ export async function openInput(
       input.pipe(running.stdin)
       const code = exitCodeOf(await Promise.race([running.exit, failing]))
       if (code === 0) {
-        // Only its end tells that the input was whole, which a program need not wait for.
+        // Wait for the end of the input, which proves that it was complete; the program may not read that far.
         input.unpipe().resume()
         await finished(input)
       }
       return { code, complaint: await complaint }
     } finally {
       over.abort()
-      input.destroy() // whoever makes it is to stop, also where the link was lost
+      input.destroy() // stops the producer, also if the connection was lost
     }
   }
 
@@ -202,8 +202,9 @@ export async function openInput(
 }
 
 /**
- * Unpacks an archive of this computer into a folder of a host, keeping modes, times and links; the files are those
- * of the user there (`within`: a folder that this is in), unless owners are kept (which takes root). Rejects when the archive fails, and with kind `failed` in the host's words when the host could not write it.
+ * Unpacks an archive of this computer into a folder of a host, with modes, times and links. The files belong to the login user,
+ * unless owners are kept, which needs root. `within`: a temporary folder that contains `folder`. Rejects when the archive
+ * fails, and with kind `failed` and the error of the host when it cannot be written.
  */
 export async function unpackOnHost(
   { name: machine, transport, become = [] }: Host,
@@ -211,7 +212,7 @@ export async function unpackOnHost(
   folder: string,
   { keepOwners = false, within }: { keepOwners?: boolean; within?: HostFolder } = {},
 ): Promise<void> {
-  archive.on('error', () => {}) // it may break before it is read
+  archive.on('error', () => {}) // it may fail before it is read
   const untar = [...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
   const words = [...become, ...(within?.holdFor(untar, { keep: true }) ?? untar)]
   try {

@@ -4,10 +4,10 @@ import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from './archive/tar-format.ts'
 import type { Host } from './remote-tar.ts'
 
-/** How long a folder waits for the next command that uses it, in seconds. */
+/** How long a folder is kept for the next command, in seconds. */
 const waitSeconds = 120
 
-/** Shell: removes `$folder` after a while in which no other command has taken it. */
+/** Shell: removes `$folder` after a while, unless another command has taken the lease. */
 const expire = `
 expire() {
   echo "$1" >"$folder/.lease"
@@ -17,8 +17,8 @@ expire() {
 `
 
 /**
- * Makes a private folder, fills it from an archive, and prints its path and a NUL. It goes by itself when no command takes
- * it over: no session is held for it.
+ * Creates a private folder, fills it from an archive, and prints its path and a NUL. It is removed automatically if no command
+ * takes the lease, so it needs no open session.
  */
 const fill = `
 ${expire}
@@ -37,15 +37,15 @@ expire "made-$$"
 printf '%s\\0' "$folder"
 `
 
-/** Where a folder is made: in the first place that is there. What is in memory is never written to a disk, if the host can. */
+/** The candidate parent folders; the first that exists is used. `memory` avoids writing to a disk if the host supports that. */
 const places = {
   memory: `/dev/shm "$XDG_RUNTIME_DIR" "\${TMPDIR:-/tmp}"`,
   disk: `"\${TMPDIR:-/tmp}"`,
 }
 
 /**
- * Runs a command that needs the folder, and removes it when that ends, or when the link is lost: when the SSH server's
- * process that this one comes from is no more. Signals are the command's to mind.
+ * Runs a command that needs the folder, and removes the folder when the command ends or the connection is lost, that is, when the
+ * parent process of the SSH server exits. Signals are left to the command.
  */
 const hold = `
 ${expire}
@@ -67,10 +67,10 @@ fi
 "$@"
 `
 
-/** A private folder (0700) on a host. It goes a while after the last command that used it. Disposing removes it at once. */
+/** A private folder (0700) on a host. It is removed some time after the last command that used it, or when it is disposed. */
 export interface HostFolder extends AsyncDisposable {
   readonly path: string
-  /** The words that run a command, and remove the folder when that ends; `keep`: where the link is lost only. */
+  /** The command line that runs a command and then removes the folder; `keep`: removes it only if the connection is lost. */
   readonly holdFor: (words: readonly string[], options?: { readonly keep?: boolean }) => string[]
 }
 
@@ -88,7 +88,7 @@ function* archiveOf(files: Readonly<Record<string, string | Buffer>>): Generator
 interface Opening {
   /** `memory` is for secrets. */
   readonly where: keyof typeof places
-  /** What is in it, by path. */
+  /** The files in it, by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
   readonly signal?: AbortSignal
 }
@@ -116,7 +116,7 @@ export async function openHostFolder(
       ...held,
     ],
     async [Symbol.asyncDispose]() {
-      await run(transport, [...become, 'rm', '-rf', '--', path]).catch(() => {}) // it goes by itself
+      await run(transport, [...become, 'rm', '-rf', '--', path]).catch(() => {}) // it is removed automatically later
     },
   }
 }

@@ -14,12 +14,12 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { type Streams, signalBehind } from './streams.ts'
 
-/** The flags of `docker exec` that mean the same without docker. */
+/** The flags of `docker exec` that fleet supports itself. */
 const known: ReadonlySet<string> = new Set([
   ...['--interactive', '-i', '--env', '--user', '-u', '--workdir', '-w', '--privileged'],
 ])
 
-/** What `docker ARGS` asks for; undefined where that is not a plain `docker exec`. */
+/** Parses the arguments of a simple `docker exec`; undefined for anything else. */
 function readExec(args: readonly string[]): ExecRequest | undefined {
   const command = readCommand(args)
   if (command?.verb !== 'exec' || command.start.join(' ') !== command.spelling) return undefined
@@ -46,7 +46,7 @@ function readExec(args: readonly string[]): ExecRequest | undefined {
   }
 }
 
-/** Whether this person's docker would do with every engine what another program does. */
+/** Whether the user's docker configuration has no settings that change the behaviour of docker. */
 async function isPlainDocker({ env, cwd }: Streams): Promise<boolean> {
   if (env['DOCKER_CUSTOM_HEADERS']) return false
   try {
@@ -62,13 +62,13 @@ async function write(stream: Writable, chunk: Buffer): Promise<void> {
   if (!stream.write(chunk)) await once(stream, 'drain')
 }
 
-/** Passes input and outputs on until the command has ended. */
+/** Forwards input and output until the command has ended. */
 async function joinStreams(
   connection: Duplex,
   { stdin, stdout, stderr }: Streams,
   input: boolean,
 ): Promise<void> {
-  connection.on('error', () => {}) // told to whoever reads
+  connection.on('error', () => {}) // reported to the reader
   if (input) stdin.pipe(connection)
   else connection.end()
   try {
@@ -82,7 +82,7 @@ async function joinStreams(
   }
 }
 
-/** As docker tells of what its engine refuses. */
+/** Reports an error of the engine in the format of docker. */
 function tellRefusal(error: unknown, { stderr }: Streams): number {
   if (!(error instanceof UserError) || error.kind !== 'failed') throw error
   stderr.write(`Error response from daemon: ${error.message}\n`)
@@ -90,8 +90,8 @@ function tellRefusal(error: unknown, { stderr }: Streams): number {
 }
 
 /**
- * Runs `docker ARGS` as docker would, where that is a plain `docker exec`: without starting docker, in three requests.
- * Gives the exit code; undefined, with nothing done, where docker is to do it or to say what is wrong.
+ * Runs a simple `docker exec` with three API requests, without starting docker. Resolves to the exit code; undefined, with
+ * nothing done, if docker must run the command or report the error.
  */
 export async function execInContainer(
   context: Context,
@@ -103,7 +103,7 @@ export async function execInContainer(
   if (request === undefined || !(await isPlainDocker(streams))) return undefined
   const engine = await context.engine(machine)
   const id = await createExec(engine, request).catch((error: unknown) => {
-    if (error instanceof UserError && error.kind === 'failed') return undefined // docker tells better
+    if (error instanceof UserError && error.kind === 'failed') return undefined // docker reports it better
     throw error
   })
   if (id === undefined || streams.signal.aborted) return undefined
@@ -124,7 +124,7 @@ async function runExec(
   } catch (error) {
     return tellRefusal(error, streams)
   }
-  const leave = () => connection.destroy() // as docker, which leaves the command running
+  const leave = () => connection.destroy() // like docker, leave the command running
   signal.addEventListener('abort', leave)
   try {
     if (signal.aborted) leave()

@@ -18,13 +18,13 @@ type Handler = (
   context: Context,
 ) => Promise<number>
 
-/** `docker pull` and `push` of one image, with the login to its registry. */
+/** `docker pull` and `push` with the login to the registry of the image. */
 const pullOnHost: Handler = (host, { start, words }, streams) => {
   const args = [...start, ...formatWords(words)]
   return runHostDocker(host, { args: () => args, images: operandsOf(words).slice(0, 1) }, streams)
 }
 
-/** `docker login` would leave this person's password on the host. */
+/** Refuses `docker login`, which would store the user's password on the host. */
 const refuseLogin: Handler = ({ name }, { spelling }) => {
   throw new UserError('unsupported', `${spelling} would change the logins of ${name}, not yours`, {
     machine: name,
@@ -32,7 +32,7 @@ const refuseLogin: Handler = ({ name }, { spelling }) => {
   })
 }
 
-/** The verbs that need something of this computer, and how they get it. */
+/** The verbs that need files, variables or logins of this computer. */
 const handlers: Readonly<Record<VerbName, Handler>> = {
   build: buildOnHost,
   compose: (host, command, streams, context) => composeOnHost(context, host, command, streams),
@@ -51,9 +51,8 @@ const wantsHelp = ({ words }: ReadCommand): boolean =>
   valuesOf(words, '--help').length > 0
 
 /**
- * Runs `docker ARGS` on the machine's host over SSH: for when this computer has no docker CLI.
- * Input, output, terminal, signals and exit code are carried; files, variables and registry logins
- * of this computer go along for the verbs that use them.
+ * Runs `docker ARGS` on the machine's host over SSH, for computers without a docker CLI. Forwards input, output, terminal,
+ * signals and the exit code, and local files, variables and registry logins for the verbs that use them.
  */
 export async function runDockerOnHost(
   context: Context,

@@ -14,22 +14,22 @@ import { type Streams, signalBehind } from './streams.ts'
 
 type Env = Streams['env']
 
-/** What would lead docker away from the machine's socket. */
+/** Variables that would override or conflict with DOCKER_HOST. */
 const misleading = /^DOCKER_(?:CONTEXT|TLS|TLS_VERIFY|CERT_PATH|API_VERSION)$/
 
-/** The environment in which docker finds the engine behind `socket`. */
+/** The environment for docker with the engine behind `socket`. */
 function environmentFor(socket: string, env: Env): Record<string, string | undefined> {
   const kept = Object.entries(env).filter(([name]) => !misleading.test(name))
   return { ...Object.fromEntries(kept), DOCKER_HOST: `unix://${socket}` }
 }
 
-/** The number of a standard stream of this very process, which docker can be given as it is. */
+/** The descriptor of a standard stream of this process, which docker can inherit. */
 function standardDescriptor(stream: Stream): number | undefined {
   const descriptor: unknown = 'fd' in stream ? stream.fd : undefined
   return typeof descriptor === 'number' && descriptor <= 2 ? descriptor : undefined
 }
 
-/** Whether a terminal is there whose Ctrl-C reaches every program in the foreground. */
+/** Whether there is a terminal, whose Ctrl-C reaches all programs in the foreground. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'))
@@ -39,7 +39,7 @@ function hasTerminal(): boolean {
   }
 }
 
-/** Connects the streams that docker could not simply be given. */
+/** Connects the streams that docker cannot inherit. */
 function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): () => void {
   child.stdout?.pipe(stdout, { end: false })
   child.stderr?.pipe(stderr, { end: false })
@@ -53,7 +53,7 @@ function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): (
   }
 }
 
-/** Runs a program of this computer to its end; resolves to its exit code, as a shell tells it. */
+/** Runs a local program; resolves to its exit code, as a shell reports it. */
 async function runHere(
   program: string,
   args: readonly string[],
@@ -83,7 +83,7 @@ async function runHere(
   }
 }
 
-/** Rejects where the host was lost while a program used its engine: the program may tell that as a success. */
+/** Rejects when the host was lost while a program used its engine, since the program may report success. */
 async function unlessLost(
   lost: Promise<never>,
   signal: AbortSignal,
@@ -92,12 +92,12 @@ async function unlessLost(
   let loss: unknown
   lost.catch((error: unknown) => (loss = error))
   const code = await run()
-  await setImmediate() // what the broker has said meanwhile is heard
+  await setImmediate() // process messages of the broker first
   if (loss !== undefined && !signal.aborted) throw loss
   return code
 }
 
-/** Runs a program of this computer without input, for what it prints. */
+/** Runs a local program without input; resolves to its output. */
 const askHere = (
   program: string,
   args: readonly string[],
@@ -115,17 +115,17 @@ const askHere = (
     child.stdin?.end()
   })
 
-/** The largest answer of a program that is kept, in bytes. */
+/** The largest output of a program, in bytes. */
 const largestAnswer = 64 * 2 ** 20
 
-/** The command, if it is one of compose. */
+/** The command, if it is a compose command. */
 async function readComposeCommand(args: readonly string[]): Promise<ReadCommand | undefined> {
   const { readCommand } = await import('../../docker/verbs.ts')
   const command = readCommand(args)
   return command?.verb === 'compose' ? command : undefined
 }
 
-/** Runs `docker compose` with the docker of this computer; undefined where that one has no compose. */
+/** Runs `docker compose` with the local docker; undefined if that has no compose plugin. */
 async function runComposeHere(
   context: Context,
   machine: Machine,
@@ -154,10 +154,9 @@ async function runComposeHere(
 }
 
 /**
- * Runs `docker ARGS` against a machine's engine and resolves to docker's exit code (128 plus
- * the number when a signal killed it). With a docker on this computer's PATH that one runs, so
- * that local files, logins and plugins work; without one, docker runs on the host.
- * Rejects with a `UserError` only when docker could not be run.
+ * Runs `docker ARGS` against a machine's engine, and resolves to docker's exit code (128 plus the number of the signal that
+ * killed it). Uses the docker in the local PATH, so that local files, logins and plugins work; without one, docker runs on the
+ * host. Rejects with a `UserError` only when docker could not be run.
  */
 export async function runDocker(
   context: Context,
@@ -184,8 +183,7 @@ export async function runDocker(
 }
 
 /**
- * {@link runDocker} without input and terminal, its output given line by line: for running on
- * many machines at once.
+ * As {@link runDocker}, without input and terminal, and with output line by line: for many machines at the same time.
  */
 export async function runDockerLines(
   context: Context,

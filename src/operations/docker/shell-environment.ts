@@ -6,7 +6,7 @@ import type { Context } from '../context.ts'
 import { findAncestors } from '../connect/processes.ts'
 import { type EnvironmentChange, type Shell, requireShell, shellOf } from './shells.ts'
 
-/** What would lead docker away from the machine's socket. */
+/** Variables that would override or conflict with DOCKER_HOST. */
 const misleading = [
   'DOCKER_CONTEXT',
   'DOCKER_TLS',
@@ -15,12 +15,12 @@ const misleading = [
   'DOCKER_API_VERSION',
 ] as const
 
-/** What `fleet env` sets. */
+/** The variables that `fleet env` sets. */
 const own = ['DOCKER_HOST', 'FLEET_MACHINE'] as const
 
 /**
- * The shell to write for: the one named, else the one that fleet was started from, else the person's own.
- * Throws kind `usage` for one that fleet does not know.
+ * The shell to print commands for: the given one, else the one that started fleet, else the user's login shell. Throws kind
+ * `usage` for an unknown one.
  */
 export async function chooseShell(named: string | undefined, env: Context['env']): Promise<Shell> {
   if (named !== undefined) return requireShell(named)
@@ -42,9 +42,8 @@ function withoutProxy(address: string, env: Context['env']): Record<string, stri
 }
 
 /**
- * What makes docker, compose and everything else that reads DOCKER_HOST use a machine. Its socket stays for as long as the
- * terminal that asks. Connects, so that what is in the way is told now. `bypassProxy`: programs are to reach the machine
- * without the proxy.
+ * The environment with which docker, compose and other programs that read DOCKER_HOST use a machine. The socket exists as long
+ * as the terminal. Connects to the machine, so that errors are reported now. `bypassProxy`: adds the machine to NO_PROXY.
  */
 export async function describeEnvironment(
   context: Context,
@@ -64,7 +63,7 @@ export async function describeEnvironment(
   const keep = (one: Machine) => context.keepEngineSocket(one, { pid, since })
   await keep(machine)
   await context.connect(machine)
-  const path = await keep(findMachine(await inventory.read(), name)) // its address may have been looked up anew
+  const path = await keep(findMachine(await inventory.read(), name)) // its address may have been updated
   return {
     set: {
       DOCKER_HOST: `unix://${path}`,
@@ -77,5 +76,5 @@ export async function describeEnvironment(
   }
 }
 
-/** Undoes it. */
+/** The change that removes the variables of {@link describeEnvironment}. */
 export const clearedEnvironment: EnvironmentChange = { set: {}, unset: own }

@@ -1,25 +1,25 @@
 import { UserError } from '../../errors.ts'
 import { nearest } from '../../machine/nearest.ts'
 
-/** What changes in an environment. */
+/** Variables to set and to remove. */
 export interface EnvironmentChange {
   readonly set: Readonly<Record<string, string>>
   readonly unset: readonly string[]
 }
 
-/** How a shell takes a change of its environment. */
+/** The syntax of a shell. */
 interface Syntax {
-  /** The text that makes the change when the shell reads it. */
+  /** Formats the commands that make the change. */
   readonly write: (change: EnvironmentChange) => string
-  /** The command line that makes the shell read what `command` prints. */
+  /** The command line that evaluates the output of `command`. */
   readonly use: (command: string) => string
-  /** The same for a change that only takes away, where that differs. */
+  /** The same for a change that only removes variables, if that differs. */
   readonly useUnset?: (command: string) => string
 }
 
 type Line = (name: string, value: string) => string
 
-/** A text of one line for each variable. */
+/** Formats one line for each variable. */
 const lines =
   (set: Line, unset: (name: string) => string): Syntax['write'] =>
   (change) =>
@@ -53,7 +53,7 @@ const syntaxes = {
   },
   powershell: {
     write: lines(
-      // It takes typographic quotes for quotes too.
+      // PowerShell also treats typographic quotes as quotes.
       (name, value) => `$Env:${name} = '${value.replaceAll(/['\u2018-\u201b]/g, '$&$&')}'`,
       (name) => `Remove-Item Env:\\${name} -ErrorAction SilentlyContinue`,
     ),
@@ -69,7 +69,7 @@ const syntaxes = {
     ),
     use: (command) => `@FOR /f "tokens=*" %i IN ('${command}') DO @%i`,
   },
-  // It has no eval: data is what it reads.
+  // Nushell has no eval, so it reads JSON.
   nushell: {
     write: ({ set, unset }) =>
       `${JSON.stringify(Object.keys(set).length > 0 ? set : unset, undefined, 2)}\n`,
@@ -90,7 +90,7 @@ export type Shell = keyof typeof syntaxes
 
 export const shells = Object.keys(syntaxes) as readonly Shell[]
 
-/** Names that a shell's program has, besides that of the shell. */
+/** Other program names of shells. */
 const programs: Readonly<Record<string, Shell>> = {
   sh: 'bash',
   dash: 'bash',
@@ -107,7 +107,7 @@ export function shellOf(program: string): Shell | undefined {
   return Object.hasOwn(syntaxes, name) ? (name as Shell) : programs[name]
 }
 
-/** The shell that a person named. Throws kind `usage` for one that fleet does not know. */
+/** The shell with this name. Throws kind `usage` for an unknown one. */
 export function requireShell(name: string): Shell {
   const shell = shellOf(name)
   if (shell !== undefined) return shell
@@ -118,7 +118,7 @@ export function requireShell(name: string): Shell {
   })
 }
 
-/** The text that makes the change when `shell` reads it. Throws kind `unsupported` on a value that a shell cannot be given. */
+/** Formats a change for `shell`. Throws kind `unsupported` for a value that the shell cannot express. */
 export function writeChange(shell: Shell, change: EnvironmentChange): string {
   for (const [name, value] of Object.entries(change.set)) {
     if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) {
@@ -128,7 +128,7 @@ export function writeChange(shell: Shell, change: EnvironmentChange): string {
   return syntaxes[shell].write(change)
 }
 
-/** What to type for `shell` to take the change that `command` prints; `unset`: one that only takes away. */
+/** The command line that applies the output of `command` in `shell`; `unset`: the change only removes variables. */
 export function howToUse(shell: Shell, command: string, unset: boolean): string {
   const { use, useUnset = use }: Syntax = syntaxes[shell]
   return (unset ? useUnset : use)(command)

@@ -3,16 +3,16 @@ import type { Machine } from '../../machine/machine.ts'
 import { type DockerContext, openDockerContexts } from '../../state/external/docker-contexts.ts'
 import type { Context } from '../context.ts'
 
-/** What became of one docker context. */
+/** The result for one docker context. */
 export interface SyncedContext {
   readonly name: string
-  /** `taken`: a context of this name is somebody else's, and stays as it is. */
+  /** `taken`: the name belongs to a context that fleet did not write, which is not changed. */
   readonly state: 'written' | 'removed' | 'taken' | 'impossible'
-  /** Where it leads. */
+  /** Its endpoint. */
   readonly host: string
 }
 
-/** docker's own rule for names (`restrictedNamePattern` of docker/cli), and the one name that it keeps to itself. */
+/** Whether docker accepts a context name (`restrictedNamePattern` of docker/cli); `default` is reserved. */
 const isContextName = (name: string): boolean =>
   /^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$/.test(name) && name !== 'default'
 
@@ -20,8 +20,8 @@ const hasEngine = ({ engine, host }: Machine): boolean =>
   engine !== 'none' && host?.phase === 'ready'
 
 /**
- * Makes a docker context of every machine, of the same name, and takes away those of machines that are no more. Nothing
- * is connected to. Contexts that fleet did not write stay.
+ * Creates a docker context for every machine, with the same name, and removes those of removed machines. Does not connect to
+ * machines, and does not change contexts that fleet did not write.
  */
 export async function syncContexts(context: Context): Promise<SyncedContext[]> {
   const { location, contexts, machines, inventory, ours } = await survey(context)
@@ -50,12 +50,12 @@ export async function syncContexts(context: Context): Promise<SyncedContext[]> {
   ]
 }
 
-/** Takes away the docker contexts of this inventory's machines. */
+/** Removes the docker contexts of this inventory's machines. */
 export async function removeContexts(context: Context): Promise<SyncedContext[]> {
   return remove(context, (await survey(context)).ours)
 }
 
-/** What there is: machines, and contexts. */
+/** Reads the machines and the existing contexts. */
 async function survey(context: Context) {
   const store = await context.inventory()
   const { id, machines } = await store.read()

@@ -2,36 +2,36 @@ import { UserError } from '../../../errors.ts'
 import { type Read, readTar } from './read-tar.ts'
 import { type Entry, type EntryType, showName } from './tar-format.ts'
 
-/** An entry that may be written: what it is, and where below the thing that is copied. */
+/** A validated entry, with its path below the copied item. */
 export interface Accepted extends Omit<Entry, 'name' | 'type'> {
-  /** Below the thing that is copied, with `/`; empty for the thing itself. A byte string. */
+  /** The path below the copied item, with `/`; empty for the item itself. A byte string. */
   readonly path: string
   readonly type: EntryType
-  /** For a hard link: the path that it is another name of. */
+  /** For a hard link: the path of its target. */
   readonly of?: string
   readonly content: AsyncIterable<Buffer>
 }
 
-/** What an archive may hold. */
+/** What an archive may contain. */
 export interface Acceptance {
   /**
-   * The one name (a byte string) that everything in it is under; `.` for a folder's content, `/` for that of the root of all
-   * files, which may have absolute names; absent: any one name.
+   * The top-level name (a byte string) of all entries; `.` for the content of a folder; `/` for the content of the root folder,
+   * whose names may be absolute; absent: any single name.
    */
   readonly root?: string | undefined
-  /** What that name must be; absent: anything. */
+  /** The required type of that entry; absent: any. */
   readonly expected?: 'folder' | 'file' | 'file or link' | undefined
   /** The machine that the archive comes from, for messages. */
   readonly machine?: string | undefined
   /** Whether files keep their setuid, setgid and sticky bits. */
   readonly keepBits?: boolean
-  /** Told of each thing that is not copied as it is. */
+  /** Called for each entry that is skipped or changed. */
   readonly leaveOut: (what: string) => void
 }
 
-/** The longest path; a disk would not take longer ones. */
+/** The longest accepted path; file systems do not allow longer ones. */
 const pathLimit = 1 << 14
-/** Characters of the paths of folders and links that are kept in mind to check what comes below them. */
+/** The limit on the total length of the paths of folders and links, which are kept in memory for checks. */
 const memoryLimit = 1 << 28
 
 const fits = (type: Entry['type'], expected: Acceptance['expected']): boolean => {
@@ -46,7 +46,7 @@ const isPlain = (part: string): boolean =>
   part !== '..' &&
   !(process.platform === 'win32' && /[\\:]/.test(part))
 
-/** The parts of a name; undefined for one that leads elsewhere or that no disk would take. */
+/** The parts of a name; undefined for an invalid one or one that leaves the archive. */
 function partsOf(name: string): string[] | undefined {
   if (name === '' || name.length > pathLimit || name.startsWith('/') || name.includes('\0')) {
     return undefined
@@ -61,7 +61,7 @@ function partsOf(name: string): string[] | undefined {
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
-/** The words for the bits of a file's mode that are not copied. */
+/** The names of the mode bits that are not copied. */
 const specialBits = (mode: number): string =>
   [
     [0o4000, 'setuid'],
@@ -73,9 +73,9 @@ const specialBits = (mode: number): string =>
     .join(' and ')
 
 /**
- * Reads an archive from an untrusted source, and yields what may be written: files, folders and links under the one name
- * expected, each in a folder that came before it and never behind a link. Throws kind `failed` for everything else that
- * leads elsewhere; FIFOs and devices are left out. A file loses its setuid, setgid and sticky bits.
+ * Reads an archive from an untrusted source, and yields the entries that are safe to write: files, folders and links below the
+ * expected name, each in a folder that came before it and never behind a link. Throws kind `failed` for all others, except
+ * FIFOs and devices, which are skipped. Files lose their setuid, setgid and sticky bits.
  */
 export async function* acceptEntries(
   archive: AsyncIterable<Buffer>,
@@ -90,7 +90,7 @@ export async function* acceptEntries(
   const refuse = (entry: Entry, why: string): UserError =>
     new UserError('failed', `refused an archive: ${showName(entry.name)} ${why}`, { machine })
 
-  /** The path of a name below the thing that is copied; undefined where it is not below. */
+  /** The path of a name below the copied item; undefined if it is elsewhere. */
   function below(name: string): string | undefined {
     const parts = partsOf(root === '/' ? name.replace(/^\//, './') : name)
     if (parts === undefined) return undefined

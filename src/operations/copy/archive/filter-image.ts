@@ -4,18 +4,18 @@ import { UserError } from '../../../errors.ts'
 import { type Read, readTar } from './read-tar.ts'
 import { encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'
 
-/** The image that an archive is to hold. */
+/** The image that an archive must contain. */
 export interface WantedImage {
   /** `sha256:…` */
   readonly id: string
-  /** With its tag; absent for an image that is copied by its id. */
+  /** The name with its tag; absent for an image that is copied by its ID. */
   readonly tag: string | undefined
 }
 
-/** Characters of the names in an archive, together: each is kept in mind. */
+/** The limit on the total length of names in an archive, which are kept in memory. */
 const namesLimit = 1 << 26
 
-/** What a file may hold that tells of images: their layers are elsewhere. */
+/** The largest metadata file, in bytes. */
 const metadataLimit = 4 << 20
 
 const refuse = (why: string): UserError =>
@@ -26,7 +26,7 @@ type Json = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The one of several images that is wanted; `matches` is asked only where there is more than one. */
+/** Picks the wanted image; `matches` is called only if there are several. */
 function chooseOne(images: unknown, matches: (image: Json) => boolean): Json {
   const all = Array.isArray(images) ? images.filter(isObject) : []
   const chosen = all.length === 1 ? all : all.filter(matches)
@@ -39,7 +39,7 @@ function chooseOne(images: unknown, matches: (image: Json) => boolean): Json {
 
 const hexOf = (id: string): string => id.replace(/^sha256:/, '')
 
-/** `manifest.json` with the wanted image only, under the wanted name only. */
+/** Reduces `manifest.json` to the wanted image and name. */
 function filterManifest(images: unknown, { id, tag }: WantedImage): unknown {
   const image = chooseOne(images, ({ RepoTags, Config }) =>
     tag === undefined
@@ -52,7 +52,7 @@ function filterManifest(images: unknown, { id, tag }: WantedImage): unknown {
 const nameKey = 'io.containerd.image.name'
 const tagKey = 'org.opencontainers.image.ref.name'
 
-/** The `index.json` of OCI likewise, where the names are annotations. */
+/** Reduces the OCI `index.json` in the same way; names are annotations there. */
 function filterIndex(index: unknown, { id, tag }: WantedImage): unknown {
   if (!isObject(index)) throw refuse('its index.json is not an index')
   const fullName = tag === undefined ? undefined : fullNameOf(tag)
@@ -78,7 +78,7 @@ const filters: Readonly<Record<string, (value: unknown, wanted: WantedImage) => 
   'index.json': filterIndex,
 }
 
-/** What older archives have of names: `manifest.json` tells all of it. */
+/** Files of older archives that repeat the names of `manifest.json`. */
 const dropped = new Set(['repositories'])
 
 async function readJson({ entry, content }: Read): Promise<unknown> {
@@ -93,7 +93,7 @@ async function readJson({ entry, content }: Read): Promise<unknown> {
   }
 }
 
-/** A name without what changes nothing about it. Throws where it leads elsewhere. */
+/** Normalizes a name. Throws if it leaves the archive. */
 function plainName(name: string): string {
   const plain = name.replace(/^(?:\.\/+)+/, '').replace(/\/$/, '')
   const isPlain = plain.split('/').every((part) => !['', '.', '..'].includes(part))
@@ -101,12 +101,12 @@ function plainName(name: string): string {
   return plain
 }
 
-/** Old archives share a layer by a link from one image's folder to another's. */
+/** Old archives share a layer with a link between the folders of two images. */
 const isLayerLink = (target: string): boolean => /^\.\.\/[0-9a-f]{64}\/layer\.tar$/.test(target)
 
 /**
- * The archive of one image, as `docker save` makes it, without any other image or name that whoever made it put in: loading
- * it gives the engine `wanted` and nothing else. Throws kind `failed` where it does not hold exactly that.
+ * Filters an archive of `docker save` from an untrusted source, so that loading it adds only the image `wanted` under its own
+ * name. Throws kind `failed` if the archive does not contain it.
  */
 export async function* filterImage(
   archive: AsyncIterable<Buffer>,

@@ -1,10 +1,10 @@
-/** How many things are told one by one: a host may send any number of them. */
+/** How many skipped items are listed: a host may send any number of them. */
 const longestList = 100
 
-/** Collects what a copy does not bring as it is. */
+/** Collects items that were skipped or changed in a copy. */
 export interface LeftOut {
   readonly add: (what: string) => void
-  /** A text each; of many, the rest is a number. */
+  /** One line for each item; beyond the limit, only a count. */
   list(): string[]
 }
 

@@ -1,27 +1,27 @@
 import { UserError } from '../../../errors.ts'
 import { type Entry, blockSize } from './tar-format.ts'
 
-/** An entry with its content, which is there until the next entry is asked for. */
+/** An entry with its content, which can be read until the next entry is requested. */
 export interface Read {
   readonly entry: Entry
   readonly content: AsyncIterable<Buffer>
 }
 
-/** The longest name, and other facts, that an archive may tell of one entry. */
+/** The largest extension header of an entry, in bytes. */
 const extensionLimit = 1 << 20
-/** Records about an entry that may stand before it. */
+/** The maximum number of extension headers of an entry. */
 const extensionsPerEntry = 16
-/** What may follow the end of an archive: programs fill their last record. */
+/** The maximum padding after the end of an archive, in bytes. */
 const trailerLimit = 1 << 20
 
 const refuse = (why: string): UserError =>
   new UserError('failed', `the archive is not valid: ${why}`)
 
-/** Takes bytes from a stream in the pieces that are wanted. */
+/** Reads pieces of requested sizes from a stream. */
 function openBytes(source: AsyncIterable<Buffer>) {
   const chunks = source[Symbol.asyncIterator]()
   let held: Buffer = Buffer.alloc(0)
-  /** One byte at least, `limit` at most; undefined at the end. */
+  /** Reads between 1 and `limit` bytes; undefined at the end. */
   async function some(limit: number): Promise<Buffer | undefined> {
     while (held.length === 0) {
       const next = await chunks.next()
@@ -73,7 +73,7 @@ function numberAt(header: Buffer, at: number, length: number): number {
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
 
-/** A time that cannot be told is that of 1970: it is no reason to refuse a file. */
+/** Reads the modification time; an invalid one becomes 0 instead of an error. */
 function timeAt(header: Buffer): number {
   return (header[136] ?? 0) >= 0x80 && header[136] !== 0x80 ? 0 : numberAt(header, 136, 12)
 }
@@ -86,7 +86,7 @@ function checkSum(header: Buffer): void {
   if (sum !== numberAt(header, 148, 8)) throw refuse('this is not a tar archive')
 }
 
-/** What records of pax or GNU's long names say of the entry that follows them. */
+/** Values of pax headers or GNU long names for the next entry. */
 interface Told {
   path?: string
   linkpath?: string
@@ -101,7 +101,7 @@ const wholeNumber = (text: string): number => {
   return value
 }
 
-/** Reads pax's records, `LENGTH KEY=VALUE`, each with a line feed at its end. */
+/** Reads pax records: `LENGTH KEY=VALUE`, each with a line feed at its end. */
 function readPax(records: string, told: Told): void {
   for (let at = 0; at < records.length;) {
     const [head = '', digits = ''] = /^(\d{1,7}) /.exec(records.slice(at, at + 9)) ?? []
@@ -154,7 +154,7 @@ function readEntry(header: Buffer, told: Told): Entry {
   }
 }
 
-/** Reads the record that `header` opens, if it is one about the next entry. */
+/** Reads an extension header for the next entry. Returns false for other headers. */
 async function readExtension(header: Buffer, bytes: Bytes, told: Told): Promise<boolean> {
   const flag = header.toString('latin1', 156, 157)
   if (!'xgLK'.includes(flag) || flag === '\0') return false
@@ -164,12 +164,12 @@ async function readExtension(header: Buffer, bytes: Bytes, told: Told): Promise<
   if (flag === 'x') readPax(content.toString('latin1'), told)
   else if (flag === 'L') told.path = textAt(content, 0, size)
   else if (flag === 'K') told.linkpath = textAt(content, 0, size)
-  return true // what `g` says of all entries is left to them
+  return true // global headers (`g`) are ignored
 }
 
 /**
- * Reads a tar archive (ustar, GNU or pax) entry by entry. What is not consumed of a content is passed over. Ends where the
- * stream ends; throws kind `failed` when the archive is not valid or ended early, and what the stream throws.
+ * Reads a tar archive (ustar, GNU or pax) entry by entry. Unread content is skipped. Ends with the stream. Throws kind `failed`
+ * when the archive is invalid or truncated, and the errors of the stream.
  */
 export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Read, void> {
   const bytes = openBytes(source)

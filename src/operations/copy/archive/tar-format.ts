@@ -1,4 +1,4 @@
-/** What an archive holds of a file, a folder or a link. */
+/** The types of entries that can be copied. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'hard link'
 
 /**
@@ -13,19 +13,19 @@ export interface Entry {
   readonly mtime: number
   /** Bytes of content; 0 unless it is a file. */
   readonly size: number
-  /** What a link leads to: empty for all else. */
+  /** The target of a link; empty for all other types. */
   readonly linkname: string
   readonly uid: number
   readonly gid: number
 }
 
-/** A text as a byte string. */
+/** Encodes a string as UTF-8 in a byte string. */
 export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
 
 /** The bytes of a byte string. */
 export const bytesOf = (name: string): Buffer => Buffer.from(name, 'latin1')
 
-/** The longest part of a name that is shown. */
+/** How many characters of a name are shown. */
 const shownLimit = 1000
 
 /** A byte string for a message: bytes that are not UTF-8, and control characters, are escaped. */
@@ -46,7 +46,7 @@ export function showName(name: string): string {
 
 export const blockSize = 512
 
-/** What fills the last block of a content of `size` bytes. */
+/** The padding after `size` bytes of content. */
 export const padding = (size: number): Buffer =>
   Buffer.alloc((blockSize - (size % blockSize)) % blockSize)
 
@@ -85,7 +85,7 @@ function encodeBlock(
   header.write(' '.repeat(8), 148)
   header.write(typeFlag, 156)
   header.write(linkname, 157, 100, 'latin1')
-  header.write('ustar  \0', 257) // GNU's, whose names may be of any length
+  header.write('ustar  \0', 257) // the GNU format, whose names may have any length
   const sum = header.reduce((total, byte) => total + byte, 0)
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
   return header
@@ -93,7 +93,7 @@ function encodeBlock(
 
 const plainFacts = { mode: 0o644, uid: 0, gid: 0, mtime: 0, linkname: '' }
 
-/** A name that its field has no room for goes before its entry, as a content of its own. */
+/** Encodes a name longer than its field as a GNU long-name entry before the entry. */
 function encodeLong(name: string, typeFlag: 'L' | 'K'): Buffer[] {
   if (name.length <= 100) return []
   const content = bytesOf(`${name}\0`)

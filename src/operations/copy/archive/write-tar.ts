@@ -3,7 +3,7 @@ import { encodeHeader, endOfArchive, padding } from './tar-format.ts'
 
 const file = { type: 'file', mode: 0o600, mtime: 0, uid: 0, gid: 0, size: 0, linkname: '' } as const
 
-/** A tar archive of entries, under the name `root`, and with an empty file `mark` at its end once all have passed. */
+/** Writes entries to a tar archive, below the name `root`. An empty file `mark` at the end marks it as complete. */
 export async function* writeTar(
   entries: AsyncIterable<Accepted>,
   { root, mark }: { readonly root: string; readonly mark: string },

@@ -18,7 +18,7 @@ import { findHere, overwriteFile, writeToSpecialFile } from '../../copy/local-en
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
-/** Runs docker with a file of this computer as its input. */
+/** Runs docker with a local file as its input. */
 async function runWithInput(
   host: HostDocker,
   args: readonly string[],
@@ -64,18 +64,18 @@ export async function importOnHost(
 const cannotWrite = (file: string, error: unknown): UserError =>
   new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`, { cause: error })
 
-/** What takes the output of docker, and puts it in its place once docker has succeeded. */
+/** A destination for the output of docker. */
 interface Sink {
   readonly stdout: Writable
-  /** Ends the output. Rejects where not all of it could be written. */
+  /** Ends the output. Rejects if it could not be written completely. */
   finish(isWhole: boolean): Promise<void>
 }
 
-/** A new file, which appears once it is whole. */
+/** A new file, which is created when it is complete. */
 function openNewFile(file: string): Sink {
   const partial = join(dirname(file), `.${basename(file)}.${randomUUID().slice(0, 8)}`)
-  const stdout = createWriteStream(partial, { mode: 0o600 }) // as docker makes it
-  stdout.on('error', () => {}) // told by what writes to it, and at its end
+  const stdout = createWriteStream(partial, { mode: 0o600 }) // the mode that docker uses
+  stdout.on('error', () => {}) // reported by the writer, and at the end
   return {
     stdout,
     async finish(isWhole) {
@@ -94,7 +94,7 @@ function openNewFile(file: string): Sink {
   }
 }
 
-/** A file or a device that is there: it is written in place, from the first bytes on. */
+/** An existing file or device, which is overwritten in place. */
 function openThere(file: string, isFile: boolean, signal: AbortSignal): Sink {
   const stdout = new PassThrough({ highWaterMark: 1 << 20 })
   const written = isFile ? overwriteFile(file, stdout) : writeToSpecialFile(file, stdout, signal)
@@ -132,7 +132,7 @@ export async function saveOnHost(
   try {
     code = await runHostDocker(host, { args: () => args }, { ...streams, stdout: sink.stdout })
   } catch (error) {
-    await sink.finish(false) // what could not be written here tells more
+    await sink.finish(false) // the local write error is more useful
     throw codeOf(error) === undefined ? error : cannotWrite(file, error)
   }
   await sink.finish(code === 0)

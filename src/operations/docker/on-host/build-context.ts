@@ -5,15 +5,15 @@ import type { Readable } from 'node:stream'
 import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
 import { packTree } from '../../copy/local-tar.ts'
 
-/** A build context on its way to a host. */
+/** A build context to send to a host. */
 export interface BuildContext {
-  /** The archive; it is read from disk while it is read. */
+  /** The archive, as a stream from disk. */
   readonly archive: Readable
-  /** Where the Dockerfile is in the context; absent where it is elsewhere. */
+  /** The path of the Dockerfile in the context; absent if it is outside. */
   readonly dockerfile: string | undefined
-  /** What the Dockerfile says. */
+  /** The content of the Dockerfile. */
   readonly instructions: Buffer
-  /** The rules of a Dockerfile that is elsewhere, where it has some of its own. */
+  /** The content of `<Dockerfile>.dockerignore`, if the Dockerfile is outside and has one. */
   readonly rules: string | undefined
 }
 
@@ -40,7 +40,7 @@ async function readDockerfile(path: string): Promise<Buffer> {
   }
 }
 
-/** The path of `file` below `folder`, with `/`, or nothing when it is elsewhere. */
+/** The path of `file` below `folder`, with `/`; undefined if it is elsewhere. */
 function pathInside(folder: string, file: string): string | undefined {
   const path = relative(folder, file)
   return path === '' || path === '..' || path.startsWith(`..${sep}`)
@@ -49,8 +49,8 @@ function pathInside(folder: string, file: string): string | undefined {
 }
 
 /**
- * Which paths of a context stay behind: the rules of `<Dockerfile>.dockerignore`, else of
- * `.dockerignore`. The Dockerfile and the rules themselves are always sent.
+ * Reads the exclusion rules of a context: `<Dockerfile>.dockerignore`, else `.dockerignore`. The Dockerfile and the rules
+ * themselves are always sent.
  */
 async function readRules(
   folder: string,
@@ -70,7 +70,7 @@ async function readRules(
   }
 }
 
-/** The paths of a context that docker would send, in order, folders before what they hold. */
+/** The paths of a context that docker would send, in order, folders before their content. */
 export async function* contextPaths(
   folder: string,
   dockerfile: string | undefined,
@@ -78,7 +78,7 @@ export async function* contextPaths(
   yield* pathsOf(folder, await readRules(folder, dockerfile))
 }
 
-/** The paths of a context in order, folders before what they hold. */
+/** The paths of a context in order, folders before their content. */
 async function* pathsOf(
   folder: string,
   { excludes, hasExceptions }: Awaited<ReturnType<typeof readRules>>,
@@ -99,13 +99,13 @@ async function* pathsOf(
 export const packContext = (folder: string, dockerfile: string | undefined): Readable =>
   packTree(folder, {
     paths: contextPaths(folder, dockerfile),
-    owner: { uid: 0, gid: 0 }, // as docker sends it: images do not depend on who builds them
+    owner: { uid: 0, gid: 0 }, // like docker, so that images do not depend on the local user
   })
 
 /**
- * Opens a folder to build from, as docker's client would: without what `.dockerignore` names, with
- * modes, empty folders and symbolic links. The Dockerfile and the rules are always sent, for docker on the host reads
- * them. Throws kind `failed` when there is no Dockerfile; the archive fails when a file cannot be read.
+ * Opens a build context as docker's client does: without the paths excluded by `.dockerignore`, with modes, empty folders and
+ * symbolic links. The Dockerfile and the rules are always sent, because docker on the host reads them. Throws kind `failed`
+ * when there is no Dockerfile; the archive fails when a file cannot be read.
  */
 export async function openBuildContext(
   folder: string,

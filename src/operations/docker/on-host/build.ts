@@ -28,10 +28,10 @@ import {
   variablesOfHost,
 } from './host-docker.ts'
 
-/** What changes how docker builds, where it is set. */
+/** Environment variables that change how docker builds. */
 const buildVariables = ['DOCKER_BUILDKIT', 'BUILDKIT_PROGRESS', 'DOCKER_DEFAULT_PLATFORM']
 
-/** Throws when a flag names a file, folder or agent of this computer that fleet does not carry. */
+/** Throws for flags with local files, folders or agents that fleet cannot forward. */
 function refuseLocalFiles(words: readonly Word[], machine: string): void {
   for (const word of words) {
     if (word.kind !== 'flag') continue
@@ -42,13 +42,13 @@ function refuseLocalFiles(words: readonly Word[], machine: string): void {
   }
 }
 
-/** What a build gets from this computer besides its context, and gives back. */
+/** Local files and variables of a build, besides its context, and its output files. */
 interface Carried {
   readonly words: readonly Word[]
   readonly files: Record<string, Buffer>
   readonly environment: Record<string, string>
   readonly outputs: Record<string, Output>
-  /** Folders of this computer, by the names that they have in the folder of the build. */
+  /** Local folders, by their names in the staging folder. */
   readonly folders: Record<string, string>
 }
 
@@ -76,8 +76,8 @@ const isDirectory = (path: string): Promise<boolean> =>
   )
 
 /**
- * Takes along what flags name of this computer. `at` gives the paths that files and folders have on the host. Values of
- * variables go to docker in its environment, so that no command line shows them.
+ * Collects the local files, folders and variables of flags. `at` maps names to paths on the host. Values of variables are passed
+ * in the environment of docker, so that no command line shows them.
  */
 async function carry(
   typed: readonly Word[],
@@ -140,7 +140,7 @@ async function carry(
   return { words, files, environment, outputs, folders }
 }
 
-/** The values of `--build-arg`, given or from the environment. */
+/** The values of `--build-arg`, with those from the environment. */
 const argumentsOf = (words: readonly Word[], environment: Record<string, string>) =>
   new Map(
     valuesOf(words, '--build-arg').map((pair) => {
@@ -151,12 +151,11 @@ const argumentsOf = (words: readonly Word[], environment: Record<string, string>
     }),
   )
 
-/** Stands for the private folder of the run in its words, until there is one. No word of a command line has a NUL. */
+/** Placeholder of the private folder in the arguments, until it exists. Arguments cannot contain a NUL. */
 const folderMark = '\0'
 
 /**
- * `docker build`: the folders that it builds from go to a folder of the host, for as long as it takes, and docker there
- * reads them by its own rules.
+ * `docker build` on a host: the build contexts are copied to a temporary folder of the host, where docker reads them.
  */
 export async function buildOnHost(
   host: HostDocker,
@@ -220,7 +219,7 @@ export async function buildOnHost(
   )
 }
 
-/** Makes a folder in a folder on the host of an archive. */
+/** Unpacks an archive into a new folder of the staging folder. */
 async function bring(
   host: HostDocker,
   archive: Readable,

@@ -17,17 +17,17 @@ import { packTree, pathsBelow } from '../../copy/local-tar.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
-/** Whether an operand of `docker cp` is a path here: the rule of docker's own client. */
+/** Whether an argument of `docker cp` is a local path, by the rule of docker's client. */
 const isLocal = (operand: string): boolean =>
   isAbsolute(operand) || !operand.includes(':') || operand.startsWith('.')
 
-/** What stands after the last name: `/.` and `/` have a meaning of their own to docker. */
+/** The ending of a path: `/.` and `/` have a special meaning for docker. */
 const endingOf = (path: string): '/.' | '/' | '' =>
   /(?:^|[/\\])\.$/.test(path) ? '/.' : /[/\\]$/.test(path) ? '/' : ''
 
 const notWhole = 46
 
-/** Takes an archive, lets docker copy what was in it, and removes it. */
+/** Unpacks an archive, runs docker to copy its content, and removes it. */
 const copyInScript = `
 stage=\${TMPDIR:-/tmp}/$1 mark=$1; shift
 ${stageScript}
@@ -37,7 +37,7 @@ cd "$stage" || exit
 "$@"
 `
 
-/** Tells what was not copied. Such a copy has failed. */
+/** Reports items that were skipped or changed. If there are any, the copy has failed. */
 function tellLeftOut(leftOut: LeftOut, { stderr }: Streams): number {
   const all = leftOut.list()
   for (const what of all) stderr.write(`not copied unchanged: ${what}\n`)
@@ -83,7 +83,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
   return code === 0 ? tellLeftOut(leftOut, streams) : code
 }
 
-/** docker's words, with the path that the person knows. */
+/** The output of docker, with the user's path in place of the staging path. */
 const withoutStage = (text: string, stage: string, name: string, typed: string): string =>
   text
     .split(/(?<=\s)/)
@@ -97,7 +97,7 @@ const withoutStage = (text: string, stage: string, name: string, typed: string):
 const isFollowLink = (word: ReadCommand['words'][number]): boolean =>
   word.kind === 'flag' && word.name === '--follow-link' && word.value !== 'false'
 
-/** docker ended with a code of its own, having told why. */
+/** docker failed with an exit code, and printed the reason. */
 class DockerFailed extends Error {
   readonly code: number
   readonly complaint: string
@@ -109,7 +109,7 @@ class DockerFailed extends Error {
   }
 }
 
-/** The name that a path of a container gives a copy in a folder; undefined where it stands for a folder's content. */
+/** The name of the copy of a container path in a folder; undefined if the path means the content of a folder. */
 function nameIn(operand: string): string | undefined {
   const path = operand.slice(operand.indexOf(':') + 1)
   if (endingOf(path) === '/.') return undefined
@@ -117,7 +117,7 @@ function nameIn(operand: string): string | undefined {
   return name === '..' ? undefined : name
 }
 
-/** Writes what docker sends of a container, as an archive, by docker's own rules. */
+/** Writes an archive from `docker cp` by the rules of docker's client. */
 async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams): Promise<number> {
   const { start, words } = command
   const [source = '', target = ''] = operandsOf(words)
@@ -148,7 +148,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
   return tellLeftOut(leftOut, streams)
 }
 
-/** Writes what a container sent to `target`, a path of this computer. */
+/** Writes entries from a container to the local path `target`. */
 async function writeHere(
   entries: AsyncGenerator<Accepted>,
   target: string,
@@ -156,7 +156,7 @@ async function writeHere(
   { cwd, signal }: Streams,
 ): Promise<void> {
   const first = await entries.next()
-  if (first.done === true) return // only what is left out
+  if (first.done === true) return // all entries were skipped
   const { type } = first.value
   const side = openSideHere(signal)
   const asFolder = type === 'directory'
@@ -180,7 +180,7 @@ async function writeHere(
   )
 }
 
-/** Throws where a link of a container's would lead to something of this computer, which a later copy to its name would replace. */
+/** Throws when a link from a container would point to an existing local path, which a later copy could overwrite. */
 async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void> {
   const leadsTo = bytesOf(linkname).toString('utf8')
   const { kind } = await findHere(resolve(dirname(path), leadsTo))
@@ -194,7 +194,7 @@ async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void
   )
 }
 
-/** `docker cp`: the side that is here goes through a folder on the host, so that docker's own rules hold. */
+/** `docker cp` on a host: local files are copied through a temporary folder on the host, so that docker applies its own rules. */
 export async function copyOnHost(
   host: HostDocker,
   command: ReadCommand,

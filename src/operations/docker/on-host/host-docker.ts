@@ -13,7 +13,7 @@ import type { Host } from '../../copy/remote-tar.ts'
 import { runOnHost } from '../../fan-out/run-on-host.ts'
 import type { Streams } from '../streams.ts'
 
-/** A host whose files and docker a command uses, as somebody who may use its engine. */
+/** A host whose files and engine a command uses, with sudo if needed. */
 export interface EngineHost extends Host {
   /** The home folder of the user that fleet logs in as. */
   readonly home: string
@@ -21,11 +21,11 @@ export interface EngineHost extends Host {
 
 /** The docker command of a host. */
 export interface HostDocker extends EngineHost {
-  /** The words that run docker, without its arguments. */
+  /** The command that runs docker, without its arguments. */
   readonly docker: readonly string[]
 }
 
-/** Prints whether there is docker, how its engine may be used, and the home folder. */
+/** Prints whether docker is installed, how its engine can be accessed, and the home folder. */
 const probe = `
 if [ -w "$1" ] || [ ! -e "$1" ]; then access=direct
 elif sudo -n true 2>/dev/null; then access=sudo
@@ -45,11 +45,11 @@ async function probeHost(context: Context, machine: Machine) {
   return { host, docker }
 }
 
-/** The host of a machine, with `become` where its engine takes sudo. It needs no docker command there. */
+/** The host of a machine, with `become` if its engine needs sudo. Works without a docker command on the host. */
 export const findEngineHost = async (context: Context, machine: Machine): Promise<EngineHost> =>
   (await probeHost(context, machine)).host
 
-/** Finds docker on a machine. Throws kind `unsupported` when it has none, `credentials` when it may not be used. */
+/** Finds docker on a machine. Throws kind `unsupported` when it is not installed, `credentials` when the user has no permission. */
 export async function findHostDocker(context: Context, machine: Machine): Promise<HostDocker> {
   const { name } = machine
   const socket = socketOf(machine)
@@ -81,8 +81,8 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
 }
 
 /**
- * Signals docker by the mark in its environment; it may be about to start. A plugin (compose, buildx) gets the signal
- * itself, as it would from a terminal: docker does not hand it on.
+ * Finds docker by the mark in its environment, and signals it; it may not have started yet. A plugin (compose, buildx) is
+ * signalled directly, as from a terminal, because docker does not forward signals to it.
  */
 const signalMarked = `
 marked() { grep -qaz "^FLEET_COMMAND=$mark$" "/proc/$1/environ" 2>/dev/null; }
@@ -104,13 +104,12 @@ for attempt in 1 2 3 4 5 6 7 8; do
 done
 `
 
-/** How long the signalling of a command may take, in milliseconds. */
+/** How long sending a signal may take, in milliseconds. */
 const signalling = 10_000
 
 /**
- * Signals docker by a command of its own: many SSH servers take no signals for root (OpenSSH
- * before 9.8), and docker passes what it gets on to the container. Where no other command can be run, for want of
- * sessions, the command is left: its end of the connection is closed.
+ * Signals docker with a separate command: many SSH servers accept no signals for root (OpenSSH before 9.8). docker forwards the
+ * signal to the container. If no other command can run, because no session is free, closes the connection of the command.
  */
 function signalDocker(
   { transport, become = [] }: Host,
@@ -118,7 +117,7 @@ function signalDocker(
   running: RunningCommand,
   name: string,
 ): void {
-  // with a limit of its own, for the signal of whoever is running this is what is passed on
+  // a separate time limit, because the signal of the command itself is already aborted
   const signal = AbortSignal.timeout(signalling)
   const words = [...become, 'sh', '-c', signalMarked, 'fleet', name, mark]
   run(transport, words, { signal }).catch(() => {
@@ -127,15 +126,15 @@ function signalDocker(
   })
 }
 
-/** A file that docker writes and that belongs on this computer. */
+/** A file that docker writes on the host, and that belongs on this computer. */
 export interface Output {
-  /** Gets its content, once docker has ended. */
+  /** Receives the content after docker has ended. */
   readonly take: (content: string) => Promise<void>
-  /** Takes it as soon as it has a content, while docker runs. */
+  /** Read it as soon as it has content, while docker is running. */
   readonly early?: boolean
 }
 
-/** An output that becomes a file of this computer. */
+/** An output that is written to a local file. */
 export const fileOutput = (file: string): Output => ({
   async take(content) {
     try {
@@ -150,25 +149,25 @@ export const fileOutput = (file: string): Output => ({
 
 /** One run of docker on a host. */
 export interface HostRun {
-  /** docker's arguments; `folder` is where `files` are. */
+  /** The arguments of docker; `folder` is the folder of `files`. */
   readonly args: (folder: string) => readonly string[]
   /** Private files for docker to read, by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
-  /** Images that a registry may be asked for. */
+  /** Images whose registry logins are needed. */
   readonly images?: readonly string[]
-  /** Variables for docker itself. Not for secrets: a process list shows them. */
+  /** Environment variables of docker. Not for secrets: process lists show them. */
   readonly variables?: Readonly<Record<string, string>>
-  /** Variables for docker itself that no command line shows. */
+  /** Environment variables of docker that no process list shows. */
   readonly environment?: Readonly<Record<string, string>>
   /** Files that docker writes to the folder of `files`, by name. */
   readonly outputs?: Readonly<Record<string, Output>>
-  /** Another folder of the host that docker reads: it stays until docker ends. */
+  /** Another folder of the host that docker reads, kept until docker ends. */
   readonly within?: HostFolder
-  /** The working directory on the host, which may be in the folder of `files`; home if absent. */
+  /** The working folder on the host, which may be in the folder of `files`; absent: the home folder. */
   readonly workingFolder?: (folder: string) => string
 }
 
-/** Runs docker with the variables of a file. What docker needs of the host's own is settled before. */
+/** Runs docker with the variables of a file, after setting those that docker needs from the host. */
 const launch = `
 folder=$1 working=$2
 shift 2
@@ -183,17 +182,17 @@ export DOCKER_CONFIG XDG_CACHE_HOME
 exec "$docker" "$@"
 `
 
-/** Variables as lines that a shell reads, each value as it is. Others than a shell's names cannot be set. */
+/** Formats variables as lines for a shell. Names that are not valid in a shell are omitted. */
 const shellAssignments = (variables: Readonly<Record<string, string>>): string =>
   Object.entries(variables)
     .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
     .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
     .join('')
 
-/** A command that runs docker, and what it needs on the host: that goes when the command ends, or is removed. */
+/** A command that runs docker, and its temporary folder on the host, which is removed with the command. */
 interface PreparedRun {
   readonly words: readonly string[]
-  /** Where `files` and `outputs` are, if they are anywhere. */
+  /** The folder of `files` and `outputs`, if there are any. */
   readonly folder?: HostFolder
 }
 
@@ -227,9 +226,8 @@ async function prepareRun(
 }
 
 /**
- * Runs docker on a host with this person's logins to the registries of the images named. They
- * lie in a private folder on the host, in memory where it has such a place, until docker ends
- * or the link is lost.
+ * Runs docker on a host with the user's registry logins for the images of the command. The logins are kept in a private folder
+ * on the host, in memory if possible, until docker ends or the connection is lost.
  */
 export async function runHostDocker(
   host: HostDocker,
@@ -258,10 +256,10 @@ export async function runHostDocker(
   return code
 }
 
-/** Prints a file once it has a content. */
+/** Prints a file as soon as it has content. */
 const awaitContent = 'until [ -s "$1" ]; do sleep 0.1; done; cat -- "$1"'
 
-/** Takes what docker writes to a file. What is given back takes it at the end, where it was not taken before. */
+/** Reads an output file of docker. The returned function reads it at the end, if it was not read before. */
 function takeOutput(
   { transport, become = [] }: Host,
   file: string,
@@ -274,13 +272,13 @@ function takeOutput(
     return code === 0 ? stdout : undefined
   }
   const takeEarly = async (): Promise<boolean> => {
-    // A host may have no session for this while docker runs.
+    // The host may have no free session while docker is running.
     const content = await read(awaitContent, signal).catch(() => undefined)
     if (content !== undefined) await take(content)
     return content !== undefined
   }
   const begun = early ? takeEarly() : Promise.resolve(false)
-  begun.catch(() => {}) // told at the end
+  begun.catch(() => {}) // reported at the end
   return async () => {
     if (await begun) return
     const content = await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
@@ -288,7 +286,7 @@ function takeOutput(
   }
 }
 
-/** {@link runHostDocker} without input, for what it prints. */
+/** As {@link runHostDocker}, without input; returns the output. */
 export async function askHostDocker(
   host: HostDocker,
   command: HostRun,
@@ -298,7 +296,7 @@ export async function askHostDocker(
   return await run(host.transport, words, { signal: streams.signal })
 }
 
-/** Variables that docker on a host needs as the host has them. */
+/** Variables that keep the value of the host when docker runs there. */
 export const variablesOfHost: ReadonlySet<string> = new Set([
   'PATH',
   'PWD',
@@ -323,7 +321,7 @@ export const variablesOfHost: ReadonlySet<string> = new Set([
   'XDG_RUNTIME_DIR',
 ])
 
-/** Those of the variables `names` that this computer's environment has. */
+/** The variables `names` that are set in the local environment. */
 export function pickVariables(
   names: readonly string[],
   env: Streams['env'],
@@ -336,7 +334,7 @@ export function pickVariables(
   return picked
 }
 
-/** Why a command line cannot be done without a docker CLI on this computer. */
+/** The error for a command that needs a docker CLI on this computer. */
 export const needsDockerHere = (machine: string, what: string): UserError =>
   new UserError('unsupported', `${what} needs a docker CLI on this computer`, {
     machine,

@@ -21,7 +21,7 @@ async function readHere(file: string): Promise<string> {
   }
 }
 
-/** Gives a line `NAME` its value from the environment here; such a line without a value is dropped. */
+/** Sets lines `NAME` to their values in the local environment; lines without a value are removed. */
 const fillLines = (content: string, env: Streams['env']): string =>
   content
     .split(/\r?\n/)
@@ -32,16 +32,16 @@ const fillLines = (content: string, env: Streams['env']): string =>
     })
     .join('\n')
 
-/** Whether no line of an env file can hold a value. */
+/** Whether a value has several lines, which env files do not support. */
 const isLong = (value: string): boolean => /[\r\n]/.test(value)
 
-/** What a command gets from files and variables of this computer. */
+/** The local files and variables of a command. */
 interface Carried {
   readonly files: Readonly<Record<string, string>>
   readonly environment: Readonly<Record<string, string>>
-  /** The flags that take the files. */
+  /** The flags for the files. */
   readonly flags: (folder: string) => string[]
-  /** The other words. */
+  /** The remaining arguments. */
   readonly left: readonly Word[]
 }
 
@@ -81,7 +81,7 @@ async function carry(words: readonly Word[], { env, cwd }: Streams): Promise<Car
   }
 }
 
-/** The file that gets the id of the container. Throws where it is there, as docker does. */
+/** The file for the container ID (`--cidfile`). Like docker, throws if it exists. */
 async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string | undefined> {
   const named = valuesOf(words, '--cidfile').at(-1)
   if (named === undefined) return undefined
@@ -99,7 +99,7 @@ async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string
   return file
 }
 
-/** `docker run`, `create` and `exec`: environment and label files are those of this computer, as are variables. */
+/** `docker run`, `create` and `exec` on a host, with environment files, label files and variables of this computer. */
 export async function runContainerOnHost(
   host: HostDocker,
   { verb, start, words }: ReadCommand,
