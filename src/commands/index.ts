@@ -54,7 +54,7 @@ import { trustInventory } from './trust/inventory.ts'
 import { trustLs } from './trust/ls.ts'
 import { trustRm } from './trust/rm.ts'
 
-/** Verbs of `fleet container` that docker itself carries out. */
+/** Commands of `fleet container` that are passed to docker. */
 const containerVerbs = [
   ['run', 'Create and start a container'],
   ['exec', 'Run a command in a container'],
@@ -64,32 +64,32 @@ const containerVerbs = [
   ['restart', 'Restart containers'],
   ['kill', 'Kill containers'],
   ['pause', 'Pause containers'],
-  ['unpause', 'Let paused containers go on'],
+  ['unpause', 'Resume paused containers'],
   ['rm', 'Remove containers'],
   ['prune', 'Remove stopped containers'],
   ['rename', 'Rename a container'],
-  ['update', 'Change the limits of containers'],
+  ['update', 'Change the resource limits of containers'],
   ['attach', 'Attach to a container'],
   ['wait', 'Wait until containers stop'],
   ['top', 'Show the processes of a container'],
   ['port', 'Show the ports of a container'],
-  ['diff', 'Show what a container changed in its files'],
+  ['diff', 'Show changed files of a container'],
   ['cp', 'Copy files to or from a container'],
-  ['commit', 'Make an image of a container'],
-  ['export', 'Write the files of a container as a tar archive'],
+  ['commit', 'Create an image from a container'],
+  ['export', 'Export the files of a container as a tar archive'],
 ] as const
 
-/** Verbs of `fleet image` that docker itself carries out. */
+/** Commands of `fleet image` that are passed to docker. */
 const imageVerbs = [
   ['build', 'Build an image from a Dockerfile'],
   ['pull', 'Pull an image from a registry'],
   ['push', 'Push an image to a registry'],
-  ['tag', 'Give an image another name'],
+  ['tag', 'Add a name to an image'],
   ['rm', 'Remove images'],
   ['prune', 'Remove unused images'],
-  ['save', 'Write images as a tar archive'],
-  ['load', 'Read images from a tar archive'],
-  ['import', 'Make an image of a tar archive of files'],
+  ['save', 'Save images to a tar archive'],
+  ['load', 'Load images from a tar archive'],
+  ['import', 'Create an image from a tar archive of files'],
 ] as const
 
 /** Everything a person can type, in the order of `fleet --help`. */
@@ -119,7 +119,7 @@ export const commandList: readonly CommandSection[] = [
       refresh,
       {
         name: 'operator',
-        summary: 'Who is let in on machines',
+        summary: 'Manage people who may log in to machines',
         commands: [operatorAdd, operatorRm, operatorLs],
       },
       ssh,
@@ -151,7 +151,7 @@ export const commandList: readonly CommandSection[] = [
       df,
       {
         name: 'container',
-        summary: 'Everything about containers',
+        summary: 'Manage containers',
         commands: [
           { ...ps, name: 'ls', aliases: ['ps', 'list'] },
           inspectContainers,
@@ -164,7 +164,7 @@ export const commandList: readonly CommandSection[] = [
       },
       {
         name: 'image',
-        summary: 'Everything about images',
+        summary: 'Manage images',
         commands: [
           { ...images, name: 'ls', aliases: ['list'] },
           inspectImages,
@@ -177,7 +177,7 @@ export const commandList: readonly CommandSection[] = [
       env,
       {
         name: 'context',
-        summary: 'Machines as contexts of docker',
+        summary: 'Manage docker contexts for machines',
         commands: [contextSync],
       },
       passThrough('docker', [], 'Run any docker command'),
@@ -189,12 +189,12 @@ export const commandList: readonly CommandSection[] = [
     entries: [
       {
         name: 'broker',
-        summary: 'The background process that keeps connections warm',
+        summary: 'Manage the background connection process',
         commands: [brokerStatus, brokerStop],
       },
       {
         name: 'trust',
-        summary: 'Choose which drivers and inventories of others to trust',
+        summary: 'Manage trusted drivers, inventories and paths',
         commands: [trustAdd, trustInventory, trustLs, trustRm],
         default: trustAdd.name,
       },

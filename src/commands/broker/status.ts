@@ -9,9 +9,9 @@ const columns: readonly Column<HostStatus>[] = [
   { title: 'USES', text: ({ uses }) => String(uses) },
 ]
 
-/** What to say of a broker that another build of fleet has started. */
+/** Message for a broker that another build of fleet has started. */
 export const otherBuild =
-  'a broker of another build of fleet was told to end: it does when what runs through it has\n'
+  'a broker of another version of fleet is stopping: it exits when its last command ends\n'
 
 function describeSocket({ machine, path, context, holders }: SocketStatus): string {
   const wanting = [
@@ -23,16 +23,16 @@ function describeSocket({ machine, path, context, holders }: SocketStatus): stri
 
 export const brokerStatus = defineCommand({
   name: 'status',
-  summary: 'Show the connections and engine sockets that are kept',
+  summary: 'Show open connections and engine sockets',
   answers: 'json',
   async run({ fleet, io, format }) {
     const status = await (await fleet.broker())?.status()
     const isThere = status !== undefined && status !== 'retired'
     if (format.json) writeJson(io, isThere ? status : { hosts: [], sockets: [] })
-    else if (status === undefined) io.stderr.write('the broker does not run\n')
+    else if (status === undefined) io.stderr.write('the broker is not running\n')
     else if (status === 'retired') io.stderr.write(otherBuild)
     else {
-      io.stderr.write(`the broker runs since ${status.started} as process ${status.pid}\n`)
+      io.stderr.write(`the broker is running since ${status.started} as process ${status.pid}\n`)
       await writeRows(io, format, { rows: status.hosts, columns })
       for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
     }

@@ -6,7 +6,7 @@ const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
 const list = defineCommand({
   name: 'ls',
-  summary: 'List the images of disks that were downloaded',
+  summary: 'List downloaded disk images',
   answers: 'names',
   examples: ['fleet cache ls'],
   async run({ fleet, io, format }) {
@@ -26,9 +26,10 @@ const list = defineCommand({
 
 const remove = defineCommand({
   name: 'rm',
-  summary: 'Remove images from the cache; machines keep what they need',
-  arguments: { images: any('images', 'keys or names of images, as `fleet cache ls` has them') },
-  options: { all: flag('-a, --all', 'all of them') },
+  summary: 'Remove downloaded disk images',
+  description: 'Remove downloaded disk images from the cache. Existing machines are not affected.',
+  arguments: { images: any('images', 'keys or names of images from fleet cache ls') },
+  options: { all: flag('-a, --all', 'remove all images') },
   examples: ['fleet cache rm --all', "fleet cache rm 'debian-13 amd64'"],
   async run({ fleet, io, args, options }) {
     const cache = await fleet.diskImages()
@@ -42,9 +43,9 @@ const remove = defineCommand({
     if (unknown !== undefined || (args.images.length === 0 && !options.all)) {
       throw new UserError(
         'usage',
-        `there is no image ${unknown ?? 'without a name'} in the cache`,
+        unknown === undefined ? 'no image is named' : `there is no image ${unknown} in the cache`,
         {
-          hint: 'fleet cache ls; all of them: fleet cache rm --all',
+          hint: 'to list images: fleet cache ls; to remove all: fleet cache rm --all',
         },
       )
     }
@@ -53,9 +54,9 @@ const remove = defineCommand({
   },
 })
 
-/** What was downloaded, and can be had again. */
+/** Disk images that can be downloaded again. */
 export const cache: CommandGroup = {
   name: 'cache',
-  summary: 'Images of disks that were downloaded',
+  summary: 'Manage downloaded disk images',
   commands: [list, remove],
 }

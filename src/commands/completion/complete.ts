@@ -4,8 +4,8 @@ import { any, defineCommand } from '../command.ts'
 
 export const complete = defineCommand({
   name: '__complete',
-  summary: 'Print what the last word can become',
-  arguments: { words: any('words', 'the words after fleet, the last one unfinished') },
+  summary: 'Print completions of the last word',
+  arguments: { words: any('words', 'words after fleet; the last one is completed') },
   passesThrough: true,
   hidden: true,
   run: async ({ fleet, io, args }) => {

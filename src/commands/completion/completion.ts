@@ -8,8 +8,8 @@ const isShell = (text: string): text is Shell => Object.hasOwn(completionScripts
 
 export const completion = defineCommand({
   name: 'completion',
-  summary: 'Print the script that makes a shell complete fleet',
-  arguments: { shell: required('shell', shells.join(', '), 'completed-shell') },
+  summary: 'Print the completion script for a shell',
+  arguments: { shell: required('shell', `one of ${shells.join(', ')}`, 'completed-shell') },
   examples: [
     'source <(fleet completion bash)',
     'fleet completion zsh > "${fpath[1]}/_fleet"',
@@ -18,9 +18,13 @@ export const completion = defineCommand({
   ],
   run: async ({ io, args }) => {
     if (!isShell(args.shell)) {
-      throw new UserError('usage', `fleet cannot complete in ${JSON.stringify(args.shell)}`, {
-        hint: `it can in ${shells.join(', ')}`,
-      })
+      throw new UserError(
+        'usage',
+        `no completion script for the shell ${JSON.stringify(args.shell)}`,
+        {
+          hint: `supported shells: ${shells.join(', ')}`,
+        },
+      )
     }
     io.stdout.write(completionScripts[args.shell])
   },

@@ -7,7 +7,7 @@ import { defineCommand, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
 
-/** An event as a line: time, what happened, to what. */
+/** An event as one line: time, type, action, subject. */
 function eventText({ time, Type, Action, Actor }: EngineEvent): string {
   const name = Actor.Attributes['name']
   const about = name === undefined ? Actor.ID : `${name} (${Actor.ID.slice(0, 12)})`
@@ -16,10 +16,13 @@ function eventText({ time, Type, Action, Actor }: EngineEvent): string {
 
 export const events = defineCommand({
   name: 'events',
-  summary: 'Show what happens on engines, as it happens',
+  summary: 'Show engine events as they happen',
   options: {
-    since: text('--since <time>', 'from then on: 10m, 2026-11-23T10:00:00Z, Unix seconds'),
-    until: text('--until <time>', 'up to then, and end'),
+    since: text(
+      '--since <time>',
+      'show events since this time: 10m, 2026-11-23T10:00:00Z or Unix seconds',
+    ),
+    until: text('--until <time>', 'show events up to this time, and exit'),
     filter: filterOption,
   },
   targets: 'many',

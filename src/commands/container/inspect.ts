@@ -6,11 +6,11 @@ import { askEngines } from '../multi/query-engines.ts'
 
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
 
-/** Prints all that the engines say of things, as one JSON array; of several machines, each with its name. */
+/** Prints the details of containers or images as one JSON array; with several machines, each item names its machine. */
 const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspect>): Command =>
   defineCommand({
     name: 'inspect',
-    summary: `Print all about ${what}, as JSON`,
+    summary: `Print details of ${what} as JSON`,
     arguments: {
       names: several('names', `names or ids of ${what}`, what === 'images' ? 'image' : 'container'),
     },

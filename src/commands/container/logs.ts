@@ -30,16 +30,23 @@ const parseTail = (text: string): number | undefined =>
 
 export const logs = defineCommand({
   name: 'logs',
-  summary: 'Show what containers printed',
+  summary: 'Show the logs of containers',
   description:
-    'Show what containers printed. Lines of several containers or machines carry the name of their source and come in the order of time; with --follow, as they are printed.',
-  arguments: { containers: several('containers', 'names or ids', 'container') },
+    'Show the logs of containers. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+  arguments: { containers: several('containers', 'names or ids of containers', 'container') },
   options: {
-    follow: flag('-f, --follow', 'go on with what they print from now'),
-    tail: parsed('-n, --tail <lines>', 'only the last lines of each (all)', parseTail),
-    since: text('--since <time>', 'from then on: 10m, 2026-11-23T10:00:00Z, Unix seconds'),
-    until: text('--until <time>', 'up to then'),
-    timestamps: flag('-t, --timestamps', 'the time of each line before it'),
+    follow: flag('-f, --follow', 'follow new output'),
+    tail: parsed(
+      '-n, --tail <lines>',
+      'number of lines to show from the end of each log (default: all)',
+      parseTail,
+    ),
+    since: text(
+      '--since <time>',
+      'show lines since this time: 10m, 2026-11-23T10:00:00Z or Unix seconds',
+    ),
+    until: text('--until <time>', 'show lines up to this time'),
+    timestamps: flag('-t, --timestamps', 'show the time of each line'),
   },
   targets: 'many',
   allAtOnce: true,

@@ -65,9 +65,13 @@ function rowOf(container: ContainerSummary, name: string): Row {
 function parseFormat(format: string): 'table' | 'json' {
   if (format === 'table' || format === 'json') return format
   if (/^\{\{ *json +\. *\}\}$/.test(format)) return 'json'
-  throw new UserError('usage', 'fleet ps takes no Go templates: --format is table or json', {
-    hint: `for the fields as docker names them: --format json; for a template, have docker run: fleet docker ps --format ${shellQuote(format)}`,
-  })
+  throw new UserError(
+    'usage',
+    'fleet ps does not support Go templates: --format is table or json',
+    {
+      hint: `for the fields of docker: --format json; for templates: fleet docker ps --format ${shellQuote(format)}`,
+    },
+  )
 }
 
 /** Writes a line of JSON for each container, with docker's fields, and the machine where there are several. */
@@ -77,7 +81,7 @@ async function writeDockerLines(
   isWhole: boolean,
 ): Promise<number> {
   const { format, io } = invocation
-  if (format.fold) throw new UserError('usage', '--fold and --format json do not go together')
+  if (format.fold) throw new UserError('usage', 'give either --fold or --format json')
   const { listContainers } = await import('../../engine/containers.ts')
   const { dockerFields } = await import('./fields.ts')
   const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
@@ -97,19 +101,19 @@ export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
   description:
-    'List containers. With --quiet, ids alone, which every command for containers takes; where machines were selected, MACHINE/ID.',
+    'List running containers. With --quiet, only ids are printed, as MACHINE/ID if machines were chosen by selector; all commands for containers accept both forms.',
   options: {
-    stopped: flag('-a, --all-containers', 'those that do not run, too'),
-    last: parsed('-n, --last <count>', 'only the last ones created', (count) =>
+    stopped: flag('-a, --all-containers', 'include stopped containers'),
+    last: parsed('-n, --last <count>', 'show only the last containers created', (count) =>
       parseCount(count, 1),
     ),
-    latest: flag('-l, --latest', 'only the last one created'),
+    latest: flag('-l, --latest', 'show only the last container created'),
     format: parsed(
       '--format <format>',
-      'table, or json: a line for each container, with the fields of docker ps',
+      'output format: table, or json for one line per container with the fields of docker ps (default: table)',
       parseFormat,
     ),
-    size: flag('-s, --size', 'the size of each writable layer, and of all layers together'),
+    size: flag('-s, --size', 'show the size of the writable layer, and of all layers'),
     filter: filterOption,
     trunc: noTruncOption,
   },

@@ -41,15 +41,19 @@ function checkAlone(
 ): void {
   const [first = ''] = placed.keys()
   if (machine !== undefined || on.length > 0 || retryFailed) {
-    throw new UserError('usage', `${first} names its machine, and an option names another`, {
-      hint: 'leave out --machine, --on, --all and --retry-failed',
-    })
+    throw new UserError(
+      'usage',
+      `${first} already names its machine, so options cannot choose one`,
+      {
+        hint: 'leave out --machine, --on, --all and --retry-failed',
+      },
+    )
   }
   const other = words.find((word) => !placed.has(word))
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `${first} names its machine, and ${JSON.stringify(other)} does not`,
+    `${first} names its machine, but ${JSON.stringify(other)} does not`,
     {
       hint: `write MACHINE/${other}`,
     },
@@ -107,7 +111,7 @@ export async function placeWords(
   checkAlone(targets, command.names, placed)
   const machines = new Set([...placed.values()].map(({ machine }) => machine))
   if (command.verb === 'cp' && machines.size > 1) {
-    throw new UserError('usage', 'docker cp copies within one machine', {
+    throw new UserError('usage', 'docker cp cannot copy between machines', {
       hint: 'copy to this computer first, or between hosts: fleet cp',
     })
   }

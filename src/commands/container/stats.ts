@@ -21,17 +21,17 @@ const columns: readonly Column<ContainerStats>[] = [
 
 export const stats = defineCommand({
   name: 'stats',
-  summary: 'Show what containers use of processor, memory and network',
+  summary: 'Show the resource usage of containers',
   description:
-    'Show what containers use of processor, memory and network. On a terminal the table is renewed until Ctrl-C.',
+    'Show the CPU, memory, network and disk usage of containers. On a terminal, the table is updated until you press Ctrl-C.',
   arguments: {
     containers: any(
       'containers',
-      'names or ids; all that run if none is named',
+      'names or ids of containers (default: all running ones)',
       'running-container',
     ),
   },
-  options: { stream: flag('--no-stream', 'measure once') },
+  options: { stream: flag('--no-stream', 'measure only once') },
   targets: 'many',
   gathers: true,
   answers: 'json',

@@ -6,8 +6,8 @@ import { defineCommand, flag } from '../command.ts'
 const words: Readonly<Record<SyncedContext['state'], string>> = {
   written: 'written',
   removed: 'removed',
-  taken: 'left alone: not made for this inventory',
-  impossible: 'left out: docker takes no such name',
+  taken: 'skipped: not created for this inventory',
+  impossible: 'skipped: not a valid name for docker',
 }
 
 const columns: readonly Column<SyncedContext>[] = [
@@ -18,10 +18,12 @@ const columns: readonly Column<SyncedContext>[] = [
 
 export const contextSync = defineCommand({
   name: 'sync',
-  summary: 'Make a docker context of every machine',
+  summary: 'Create a docker context for every machine',
   description:
-    'Make a docker context of every machine, of the same name, and remove those of machines that are no more. They lead through sockets that the broker serves: after a restart of this computer, any fleet command that needs a machine starts it.',
-  options: { remove: flag('--remove', 'remove all that fleet made for this inventory') },
+    'Create a docker context with the same name for every machine, and remove the contexts of machines that no longer exist. The contexts use sockets of the fleet broker. After a restart of this computer, run any fleet command that needs a machine, such as fleet ps, to start the broker.',
+  options: {
+    remove: flag('--remove', 'remove all contexts that fleet created for this inventory'),
+  },
   answers: 'names',
   examples: ['fleet context sync && docker --context web-1 ps', 'fleet context sync --remove'],
   async run({ fleet, io, options, format }) {

@@ -2,21 +2,18 @@ import { defineCommand, flag, optional, text } from '../command.ts'
 
 export const env = defineCommand({
   name: 'env',
-  summary: 'Make this shell’s docker use a machine',
+  summary: 'Print variables that make docker use a machine',
   description:
-    'Print what makes docker, compose, buildx and everything else that reads DOCKER_HOST use a machine, for the shell to read. The engine is reached through a socket on this computer, which stays as long as the terminal.',
-  arguments: { name: optional('name', 'the machine; the active one if none is named', 'machine') },
+    'Print shell commands that set DOCKER_HOST, so that docker, compose, buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal.',
+  arguments: { name: optional('name', 'name of the machine (default: the active one)', 'machine') },
   options: {
     shell: text(
       '--shell <name>',
-      'bash, zsh, fish, powershell, cmd, nushell or elvish; found out if not named',
+      'bash, zsh, fish, powershell, cmd, nushell or elvish (default: detected)',
       'shell',
     ),
-    unset: flag('--unset', 'print what undoes it'),
-    bypassProxy: flag(
-      '--bypass-proxy',
-      'reach the machine without the proxy: adds its address to NO_PROXY',
-    ),
+    unset: flag('-u, --unset', 'print the commands that unset the variables'),
+    bypassProxy: flag('--bypass-proxy', 'add the address of the machine to NO_PROXY'),
   },
   targets: 'one',
   examples: [
@@ -39,7 +36,9 @@ export const env = defineCommand({
     if (io.stdout.isTTY) {
       const typed = ['fleet env', args.name, options.shell && `--shell ${options.shell}`]
       const command = [...typed, options.unset && '--unset'].filter(Boolean).join(' ')
-      io.stderr.write(`to use it, type: ${howToUse(shell, command, options.unset)}\n`)
+      io.stderr.write(
+        `to apply this to your shell, run: ${howToUse(shell, command, options.unset)}\n`,
+      )
     }
   },
 })

@@ -11,8 +11,8 @@ const takesAll = /^image prune$/
 const runsCommand = /^(?:container )?(?:run|create|exec)$/
 
 /**
- * Refuses fleet's `--all` and `-m` after a verb that docker carries out, where docker has no flag of that
- * name and its own error would mislead. Throws kind `usage`.
+ * Refuses the `--all` and `-m` of fleet after a verb that is passed to docker, if docker has no such option and its own error
+ * would be misleading. Throws kind `usage`.
  */
 export function checkPlacement(prefix: readonly string[], words: readonly string[]): void {
   const verb = prefix.join(' ')
@@ -28,7 +28,7 @@ export function checkPlacement(prefix: readonly string[], words: readonly string
   const example = misplaced === '-m' ? '-m NAME' : misplaced
   throw new UserError(
     'usage',
-    `docker ${verb} has no ${misplaced}, and fleet's goes before the verb`,
+    `docker ${verb} has no option ${misplaced}; the one of fleet must be before ${verb}`,
     {
       hint: `fleet ${example} ${verb} …`,
     },

@@ -6,8 +6,8 @@ import { shellQuote } from '../../os/shell-quote.ts'
 const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
   words.some((word) => word.kind === 'flag' && names.includes(word.name) && word.value !== 'false')
 
-const inputReason = 'reads what you type, and only one machine can'
-const outputReason = 'writes one file, and each machine would write its own over it'
+const inputReason = 'reads from standard input, so it works on one machine only'
+const outputReason = 'writes one file on this computer, so it works on one machine only'
 
 /** Why a docker command works on one machine only, if it does. */
 function reasonFor(command: ReadCommand): string | undefined {
@@ -41,7 +41,7 @@ function reasonFor(command: ReadCommand): string | undefined {
   }
 }
 
-/** Refuses what cannot be done on several machines at once. Throws kind `usage`. */
+/** Refuses commands that work on one machine only. Throws kind `usage`. */
 export function checkForMany(words: readonly string[]): void {
   const command = readCommand(words)
   const [spelling, reason] =

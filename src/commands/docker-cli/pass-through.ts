@@ -5,10 +5,10 @@ import { type Command, type Invocation, any, defineCommand } from '../command.ts
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { checkPlacement } from './misplaced-option.ts'
 
-/** Fleet's own failures, as docker's are: the command's codes go up to 124. */
+/** Exit code of failures of fleet itself, as with docker run (docs.docker.com/reference/cli/docker/container/run/#exit-status). */
 const dockerFailure = 125
 
-/** Runs docker on several machines at once, each line of output behind the machine's name. */
+/** Runs docker on several machines at the same time; each line of output is prefixed with the name of the machine. */
 async function runEverywhere(
   invocation: Invocation,
   machines: readonly Machine[],
@@ -25,7 +25,7 @@ async function runEverywhere(
   )
 }
 
-/** Runs docker where names of containers tell their machines; undefined where they tell none. */
+/** Runs docker on the machines that names of containers include (web-1/app); undefined if they include none. */
 async function runWhereNamed(
   invocation: Invocation,
   words: readonly string[],
@@ -43,22 +43,22 @@ async function runWhereNamed(
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
 
-/** Help where there is no machine whose docker could give its own. */
+/** Help of fleet, if there is no machine whose docker can print its own. */
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
-  `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [words...]
+  `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
-${summary}. The words behind it are docker's: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
+${summary}. The arguments are those of docker: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
 `
 
 /**
- * A command that hands its words to docker unread, behind `prefix`: on one machine as if
- * docker ran there, on several with prefixed lines.
+ * A command that passes its arguments to docker unchanged, after `prefix`: on one machine as if docker ran there, on several
+ * with prefixed lines.
  */
 export const passThrough = (name: string, prefix: readonly string[], summary: string): Command =>
   defineCommand({
     name,
     summary,
-    arguments: { words: any('words', 'as docker takes them', 'file') },
+    arguments: { words: any('arguments', 'arguments for docker', 'file') },
     passesThrough: true,
     dockerWords: prefix,
     targets: 'many',

@@ -13,7 +13,7 @@ import { parseCount } from '../options/numbers.ts'
 
 type Chosen = Pick<Invocation, 'fleet' | 'targets'>
 
-/** The machines that were selected, all where none were, as far as they have hosts. */
+/** The selected machines that have hosts; all if none are selected. */
 async function readyMachines({ fleet, targets }: Chosen): Promise<readonly ReadyMachine[]> {
   const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
   const machines = await listMachines(fleet, targets)
@@ -26,10 +26,10 @@ const ansible = defineCommand({
   name: 'ansible',
   summary: 'Print an inventory for Ansible',
   description:
-    'Print an inventory for Ansible: a script that asks fleet each time, to be kept beside machines.yaml. With --list or --host it answers as such a script does. Labels and drivers become groups (role=web: role_web); ssh goes the way that fleet goes, with its pinned host keys.',
+    'Print an inventory script for Ansible, which runs fleet each time; keep it next to machines.yaml. With --list or --host, the answer of such a script is printed. Labels and drivers become groups (role=web: role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
   options: {
-    list: flag('--list', 'all machines, as Ansible asks for them'),
-    host: text('--host <machine>', 'one machine, as Ansible asks for it', 'nothing'),
+    list: flag('--list', 'print all machines as JSON for Ansible'),
+    host: text('--host <machine>', 'print one machine as JSON for Ansible', 'nothing'),
   },
   targets: 'many',
   examples: [
@@ -57,8 +57,8 @@ const ansible = defineCommand({
 
 const sshConfig = defineCommand({
   name: 'ssh-config',
-  summary: 'Print the machines for ssh’s own configuration',
-  description: 'Print the machines for ssh’s own configuration, as fleet ssh-config does.',
+  summary: 'Print machines as ssh configuration',
+  description: 'Print machines in the format of ~/.ssh/config, as fleet ssh-config does.',
   examples: ['fleet export ssh-config > hosts.conf && ssh -F hosts.conf web-1'],
   async run({ fleet, io }) {
     const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
@@ -73,7 +73,7 @@ const terraformImport = defineCommand({
   name: 'terraform-import',
   summary: 'Print import blocks for Terraform',
   description:
-    'Print import blocks for Terraform 1.5 or later, or OpenTofu: hosts that a provider knows by an id. terraform plan -generate-config-out=hosts.tf writes the rest.',
+    'Print import blocks for Terraform 1.5 or later, or OpenTofu, for hosts that have an id at their provider. Then terraform plan -generate-config-out=hosts.tf writes the configuration.',
   targets: 'many',
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {
@@ -81,21 +81,21 @@ const terraformImport = defineCommand({
     const { text, leftOut } = describeForTerraform(await readyMachines({ fleet, targets }))
     io.stdout.write(text)
     if (leftOut.length > 0) {
-      io.stderr.write(`left out, since no provider knows them by an id: ${foldNames(leftOut)}\n`)
+      io.stderr.write(`skipped, because they have no id at a provider: ${foldNames(leftOut)}\n`)
     }
   },
 })
 
-/** That of Prometheus's node exporter. */
+/** The port of the node exporter of Prometheus. */
 const usualPort = 9100
 
 const prometheus = defineCommand({
   name: 'prometheus',
-  summary: 'Print the machines as targets for Prometheus',
+  summary: 'Print machines as targets for Prometheus',
   description:
-    'Print the machines as targets for Prometheus, for a file_sd_configs of it: each with its labels, and machine and driver.',
+    'Print machines as targets for file_sd_configs of Prometheus. Each has its labels, and the labels machine and driver.',
   options: {
-    port: parsed('--port <port>', `where to scrape; ${usualPort} if not said`, (word) =>
+    port: parsed('--port <port>', `port to scrape (default: ${usualPort})`, (word) =>
       parseCount(word),
     ),
   },
@@ -103,16 +103,16 @@ const prometheus = defineCommand({
   examples: ['fleet export prometheus --port 9323 > targets.json'],
   async run({ fleet, io, options, targets }) {
     const { port = usualPort } = options
-    if (port > 65_535) throw new UserError('usage', `${port} is no port`)
+    if (port > 65_535) throw new UserError('usage', `${port} is not a valid port`)
     const { describeForPrometheus } = await import('../../operations/export/prometheus.ts')
     const groups = describeForPrometheus(await readyMachines({ fleet, targets }), port)
     io.stdout.write(`${JSON.stringify(groups, undefined, 2)}\n`)
   },
 })
 
-/** Handing the machines over to other tools. */
+/** Exporting machines to other tools. */
 export const exportCommands: CommandGroup = {
   name: 'export',
-  summary: 'Hand the machines over to other tools',
+  summary: 'Export machines to other tools',
   commands: [ansible, sshConfig, terraformImport, prometheus],
 }

@@ -7,23 +7,23 @@ import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required, several } from '../command.ts'
 
-/** How many copies leave a machine at once. */
+/** Number of copies that run at the same time. */
 const usualConcurrency = 4
 
 const summaryOf = ({ sent, layers, bytes }: ImageCopy): string =>
   sent === 0 && bytes === 0
-    ? 'was there already'
+    ? 'already present'
     : `${sent} of ${layers} layers sent, ${humanSize(bytes)}`
 
 export const copyImageCommand = defineCommand({
   name: 'copy',
   summary: 'Copy an image from one machine to others',
   description:
-    'Copy an image from one machine to others, without a registry: it goes through this computer, and layers that a machine has are not sent.',
+    'Copy an image from one machine to others without a registry. The data passes through this computer; layers that a machine already has are not sent.',
   arguments: {
-    image: required('image', 'a name or an id', 'image'),
-    from: required('from', 'the machine that has it', 'machine'),
-    to: several('to', 'the machines that get it', 'machine'),
+    image: required('image', 'name or id of the image', 'image'),
+    from: required('from', 'machine to copy from', 'machine'),
+    to: several('to', 'machines to copy to', 'machine'),
   },
   answers: 'json',
   examples: ['fleet image copy app:2 build-1 web-1 web-2'],
@@ -35,7 +35,7 @@ export const copyImageCommand = defineCommand({
     const from = findMachine(inventory, args.from)
     const targets = [...new Set(args.to)].map((name) => findMachine(inventory, name))
     if (targets.includes(from)) {
-      throw new UserError('usage', `${from.name} is where the image is copied from`)
+      throw new UserError('usage', `${from.name} is both source and target of the copy`)
     }
     const names = targets.map(({ name }) => name)
     const copyAll = async () => {

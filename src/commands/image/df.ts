@@ -14,7 +14,8 @@ const columns: readonly Column<DiskUsageRow>[] = [
 
 export const df = defineCommand({
   name: 'df',
-  summary: 'Show what images, containers and volumes take on the disk',
+  summary: 'Show the disk usage of Docker',
+  description: 'Show the disk usage of images, containers, volumes and the build cache.',
   targets: 'many',
   gathers: true,
   answers: 'json',

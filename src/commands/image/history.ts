@@ -29,7 +29,7 @@ const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
 
 export const history = defineCommand({
   name: 'history',
-  summary: 'Show how an image was made, step by step',
+  summary: 'Show the build history of an image',
   arguments: { image: required('image', 'name or id of the image', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',

@@ -57,8 +57,8 @@ export const images = defineCommand({
   name: 'images',
   summary: 'List images',
   options: {
-    all: flag('-a, --all-images', 'the layers in between, too'),
-    digests: flag('--digests', 'the digests by which registries know them'),
+    all: flag('-a, --all-images', 'include intermediate images'),
+    digests: flag('--digests', 'show registry digests'),
     filter: filterOption,
     trunc: noTruncOption,
   },

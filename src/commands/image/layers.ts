@@ -26,8 +26,9 @@ const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
 
 export const layers = defineCommand({
   name: 'layers',
-  summary: 'List the layers of images, their sizes, and which images share them',
-  arguments: { images: any('images', 'names or ids; all images if none is named', 'image') },
+  summary: 'List the layers of images',
+  description: 'List the layers of images, their sizes, and the other images that share them.',
+  arguments: { images: any('images', 'names or ids of images (default: all)', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

@@ -20,10 +20,10 @@ import { openHostKeyQuestions } from './host-key-questions.ts'
 
 /** What every import takes. */
 export const importOptions = {
-  dryRun: flag('--dry-run', 'show what would be imported, and change nothing'),
+  dryRun: flag('--dry-run', 'show what would be imported, without changing anything'),
   only: texts('--only <selector>', 'import only hosts that match: web-*, role=web (repeatable)'),
-  acceptNew: flag('--accept-new', 'trust the key that each host shows, without asking'),
-  user: text('-u, --user <user>', 'user to log in as, where nothing else names one'),
+  acceptNew: flag('--accept-new', 'trust new host keys without asking'),
+  user: text('-u, --user <user>', 'user to log in as if the source names none'),
   label: texts('-l, --label <key=value>', 'label for all imported machines (repeatable)', 'label'),
 } as const
 

@@ -49,13 +49,13 @@ async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<C
 
 export const apply = defineCommand({
   name: 'apply',
-  summary: 'Do what fleet plan shows',
+  summary: 'Make the changes that fleet plan shows',
   description:
-    'Do what fleet plan shows, several machines at once, once you have seen it; with --on for the machines chosen alone. What is cut short the next apply goes on with. A host that would have to go, with all that is on it, goes only where you say so: --yes does not stand for that, --destroy does. The exit code is 1 where something was left for that.',
+    'Show the plan, ask for confirmation, and then make its changes on several machines at the same time. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm that: type the name of the machine when asked, or pass --destroy. Unconfirmed changes of this kind are skipped, and the exit code is then 1.',
   options: {
     plan: text(
       '--plan <file>',
-      'do exactly what this plan says; refused when the inventory changed since',
+      'apply exactly this plan; fails if the inventory has changed since it was made',
       'file',
     ),
     ...lookOptions,
@@ -94,7 +94,7 @@ export const apply = defineCommand({
     }
     if (format.json) io.stderr.write(`${JSON.stringify({ event: 'plan', ...plan })}\n`)
     const preface = format.json ? '' : describePlan(plan)
-    await requireConsent(io, options.yes, 'Do all of this?', preface)
+    await requireConsent(io, options.yes, 'Make these changes?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
     await confirmChanges(surroundings, plan, inventory)
@@ -127,7 +127,7 @@ export const apply = defineCommand({
     const places = [...inventory.machines.keys()]
     const inTheirOrder = values.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
     if (format.json) writeJson(io, inTheirOrder)
-    else io.stderr.write(`done on ${values.length} of ${machines.length} machines\n`)
+    else io.stderr.write(`applied on ${values.length} of ${machines.length} machines\n`)
     return left.length > 0 ? exitCodes.failed : code
   },
 })

@@ -6,35 +6,35 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 import { texts } from '../command.ts'
 import { describeChanges } from './show-plan.ts'
 
-/** Names hosts that may go: `--yes` does not stand for that. */
+/** Confirms destructive changes, which `--yes` does not. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'the machines whose hosts may be removed or replaced, or stopped where fleet did not create them, as the plan says; -y does not confirm that (repeatable)',
+  'machines whose hosts may be removed or replaced, or stopped if fleet did not create them; not implied by --yes (repeatable)',
   'selector',
 )
 
-/** Has the person type the one name, or how many hosts go. Anything else is a no. */
+/** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
 async function askWhetherTheyGo(io: Io, destructive: readonly Change[]): Promise<boolean> {
   const [first] = destructive
   const stops = destructive.filter(({ action }) => action === 'stop').length
-  const fate =
+  const isOne = destructive.length === 1 && first !== undefined
+  const [hosts, data, expected] = isOne
+    ? [first.machine, 'it', first.machine]
+    : [`${destructive.length} hosts`, 'them', String(destructive.length)]
+  const effect =
     stops === 0
-      ? 'would go'
+      ? `This deletes ${hosts} and all data on ${data}.`
       : stops === destructive.length
-        ? 'would be stopped'
-        : 'would go or be stopped'
-  const [what, expected] =
-    destructive.length === 1 && first !== undefined
-      ? [`${first.machine} ${fate}. Type its name`, first.machine]
-      : [`${destructive.length} hosts ${fate}. Type how many`, String(destructive.length)]
+        ? `This stops ${hosts}, which fleet did not create.`
+        : `This deletes or stops ${hosts}, and deletes the data on those that it deletes.`
   io.stderr.write(describeChanges(destructive))
-  const typed = await askText(io, `${what} if that is right, or Enter to leave it:`)
+  const typed = await askText(io, `${effect} Type ${expected} to confirm, or press Enter to skip:`)
   return typed.trim() === expected
 }
 
 /**
- * The machines whose hosts may go: those that `--destroy` selects, and on a terminal those that the person says so of.
- * Throws as a selector does that selects nothing.
+ * The machines whose destructive changes are confirmed: those that `--destroy` selects, and those confirmed at the prompt.
+ * Throws if `--destroy` selects no machine.
  */
 export async function confirmDestructive(
   io: Io,
@@ -52,7 +52,7 @@ export async function confirmDestructive(
   return new Set([...named, ...rest.map(({ machine }) => machine)])
 }
 
-/** Why a machine was left as it is, and how to allow what the plan says of it. */
+/** Says why a machine was skipped, and how to allow the change. */
 export const leftAsItIs = ({ machine, action }: Change): UserError =>
   action === 'stop'
     ? new UserError(
@@ -63,7 +63,7 @@ export const leftAsItIs = ({ machine, action }: Change): UserError =>
           hint: `fleet stop ${machine}, or fleet apply --destroy ${machine}`,
         },
       )
-    : new UserError('failed', `left as it is: to ${action} it takes a consent of its own`, {
+    : new UserError('failed', `skipped: to ${action} this machine needs confirmation`, {
         machine,
         hint: `fleet apply --destroy ${machine}`,
       })

@@ -5,10 +5,10 @@ import { foldNames } from '../../ui/fold-names.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { type Invocation, texts } from '../command.ts'
 
-/** `--allow-path`: `--yes` does not stand for it. */
+/** `--allow-path`, which `--yes` does not imply. */
 export const allowPathOption = texts(
   '--allow-path <path>',
-  'a file, folder or socket outside the folder of the inventory that machines may have; remembered (repeatable)',
+  'path outside the folder of the inventory that machines may use; remembered (repeatable)',
   'file',
 )
 
@@ -25,8 +25,8 @@ export async function allowNamedPaths(
 }
 
 /**
- * Asks for each file and folder outside the folder of the inventory whether machines may have it, and remembers that. Throws kind
- * `usage` where there is nobody to ask, `cancelled` at a no.
+ * Asks whether machines may use each path outside the folder of the inventory, and remembers the answer. Throws kind
+ * `usage` if there is no terminal to ask on, and kind `cancelled` if the answer is no.
  */
 export async function confirmGrants(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
@@ -40,7 +40,7 @@ export async function confirmGrants(
     if (outside === undefined || asked.has(outside)) continue
     asked.add(outside)
     const names = grants.filter((one) => one.outside === outside).map(({ machine }) => machine)
-    const question = `Give ${foldNames([...new Set(names)])} the ${what}? It is ${why}.`
+    const question = `Allow ${foldNames([...new Set(names)])} to use the ${what}? It is ${why}.`
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',
@@ -51,7 +51,7 @@ export async function confirmGrants(
   }
 }
 
-/** Tells what machines are given, those of the same in one line. */
+/** Lists what machines may use of this computer; machines with the same grant share a line. */
 export async function tellGrants(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   grants: readonly FoundGrant[],
@@ -65,7 +65,7 @@ export async function tellGrants(
   for (const [what, names] of owners) {
     const line = format.json
       ? JSON.stringify({ event: 'grant', machines: names, what })
-      : `${foldNames(names)}: gets ${what}`
+      : `${foldNames(names)}: can use ${what}`
     io.stderr.write(`${line}\n`)
   }
 }

@@ -6,7 +6,7 @@ import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, optional } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
-/** The file to write: in the folder named, else the one that every command is told of, else here. */
+/** The file to write: in `folder` if given, else the one of --inventory, else in the working directory. */
 async function placeFor(
   { inventoryFile }: Fleet,
   { cwd }: Io,
@@ -14,14 +14,18 @@ async function placeFor(
 ): Promise<string> {
   const { inventoryFileName } = await import('../../state/inventory/find-inventory.ts')
   if (folder !== undefined && inventoryFile !== undefined) {
-    throw new UserError('usage', `is it to be in ${folder}, or is it to be ${inventoryFile}?`, {
-      hint: 'name a folder, or say --inventory or $FLEET_INVENTORY: not both',
-    })
+    throw new UserError(
+      'usage',
+      `both the folder ${folder} and the inventory ${inventoryFile} are given`,
+      {
+        hint: 'give either a folder or --inventory ($FLEET_INVENTORY), not both',
+      },
+    )
   }
   return resolve(cwd, inventoryFile ?? join(folder ?? '.', inventoryFileName))
 }
 
-/** Has the person confirm an inventory in a folder that has one above it: commands below it would use the new one alone. */
+/** Asks before an inventory is created below another one: commands in that folder would then use only the new one. */
 async function confirmNested(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   file: string,
@@ -36,17 +40,20 @@ async function confirmNested(
   await requireConsent(
     io,
     yes,
-    `Start another fleet in ${folder}?`,
-    `${folder} belongs to the fleet of ${above}: commands there use its machines.\n`,
+    `Create another inventory in ${folder}?`,
+    `${folder} is below the inventory ${above}: commands there use its machines.\n`,
   )
 }
 
 export const init = defineCommand({
   name: 'init',
-  summary: 'Start a fleet: write an empty machines.yaml',
-  arguments: { folder: optional('folder', 'where; the working directory if not said', 'file') },
+  summary: 'Create an empty machines.yaml',
+  description: 'Create an empty inventory, machines.yaml, and a JSON Schema for it next to it.',
+  arguments: {
+    folder: optional('folder', 'folder to create it in (default: working directory)', 'file'),
+  },
   answers: 'json',
-  options: { yes: flag('-y, --yes', 'no question where the folder belongs to a fleet already') },
+  options: { yes: flag('-y, --yes', 'do not ask if a parent folder has an inventory') },
   examples: ['fleet init', 'fleet init ops'],
   async run({ fleet, io, args, options, format }) {
     const { initInventory } = await import('../../state/inventory/init-inventory.ts')

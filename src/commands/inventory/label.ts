@@ -11,10 +11,10 @@ export const label = defineCommand({
   name: 'label',
   summary: 'Show, set or remove the labels of machines',
   description:
-    'Show, set or remove the labels of a machine, or with --on of several: of all of them, or of none where one cannot be changed.',
+    'Show, set or remove the labels of a machine, or of several machines with --on. If one of them cannot be changed, none is.',
   arguments: {
-    name: machineArgument('the machine', 'required'),
-    labels: any('labels', 'key=value sets a label, key- removes it', 'label'),
+    name: machineArgument('name of the machine', 'required'),
+    labels: any('labels', 'key=value to set a label, key- to remove it', 'label'),
   },
   targets: 'many',
   allAtOnce: true,

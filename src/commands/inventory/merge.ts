@@ -5,19 +5,19 @@ import { any, defineCommand, flag } from '../command.ts'
 
 export const merge = defineCommand({
   name: 'merge',
-  summary: 'Merge what two branches did to the inventory, entry by entry',
+  summary: 'Resolve merge conflicts in the inventory',
   description:
-    'Merge what two branches did to the inventory, entry by entry, where git left it in conflict. git does so by itself in a clone that was told to: fleet merge --install; it then calls fleet merge BASE OURS THEIRS.',
+    'Merge the changes of two branches entry by entry if git has left the inventory in conflict. After fleet merge --install, git does this automatically in this clone: it runs fleet merge BASE OURS THEIRS.',
   arguments: {
-    files: any('files', 'for git: base, ours and theirs; the result goes to ours', 'file'),
+    files: any('files', 'for git: base, ours and theirs; the result is written to ours', 'file'),
   },
-  options: { install: flag('--install', 'have git merge so by itself, in this clone') },
+  options: { install: flag('--install', 'set up this clone so that git uses this merge') },
   answers: 'json',
   examples: ['fleet merge && git add machines.yaml', 'fleet merge --install'],
   async run({ fleet, io, args, options, format }) {
     const [base, ours, theirs] = args.files.map((file) => resolve(io.cwd, file))
     if (args.files.length !== 0 && args.files.length !== 3) {
-      throw new UserError('usage', 'a merge is of three files: base, ours and theirs')
+      throw new UserError('usage', 'a merge needs three files: base, ours and theirs')
     }
     if (options.install) {
       const { location } = await fleet.inventory()
@@ -26,7 +26,7 @@ export const merge = defineCommand({
       for (const file of await installMergeDriver(folder, name, fleet.env)) {
         io.stderr.write(`wrote ${file}\n`)
       }
-      io.stderr.write('git merges the inventory entry by entry in this clone\n')
+      io.stderr.write('git now merges the inventory entry by entry in this clone\n')
       return undefined
     }
     const { mergeConflicted, mergeFiles } =
@@ -40,8 +40,8 @@ export const merge = defineCommand({
     if (!isForGit && !format.json) {
       io.stderr.write(
         conflicts.length > 0
-          ? 'decide between the marker lines, then git add it\n'
-          : 'merged; next: git add it, and go on with the merge or rebase\n',
+          ? 'resolve the marked conflicts, then run git add\n'
+          : 'merged; next: run git add, and continue the merge or rebase\n',
       )
     }
     return conflicts.length > 0 ? exitCodes.inventory : exitCodes.ok

@@ -11,17 +11,17 @@ import { describePlan, planCode } from './show-plan.ts'
 /** In seconds. */
 const usualTimeout = 10
 
-/** What commands that compare the inventory with the world take. */
+/** Options of the commands that compare the inventory with the hosts and providers. */
 export const lookOptions = {
-  providersOnly: flag('--providers-only', 'ask the providers, and connect to no host'),
+  providersOnly: flag('--providers-only', 'query only the providers, without connecting to hosts'),
   timeout: parsed(
     '--timeout <seconds>',
-    `how long to wait for each host (${usualTimeout})`,
+    `time limit for each host (default: ${usualTimeout})`,
     parseSeconds,
   ),
 } as const
 
-/** The machines that options choose, by name; undefined where all are meant. */
+/** Names of the machines that options choose; undefined means all machines. */
 export async function chosenNames({
   fleet,
   targets,
@@ -31,7 +31,7 @@ export async function chosenNames({
   return new Set((await listMachines(fleet, targets)).map(({ name }) => name))
 }
 
-/** Compares the inventory with the world, for the machines chosen, and shows how that goes. */
+/** Compares the inventory with the hosts and providers, and shows the progress. */
 export async function lookAtWorld(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   chosen: ReadonlySet<string> | undefined,
@@ -46,12 +46,15 @@ export async function lookAtWorld(
 
 export const plan = defineCommand({
   name: 'plan',
-  summary: 'Show what fleet apply would do, and what changed outside',
+  summary: 'Show the changes that fleet apply would make',
   description:
-    'Compare the inventory with the world: what is to be created, adopted, started, whose keys are to be let in or revoked, what changed outside, and what no entry owns. Changes nothing. With --on it is about the machines chosen, and names the others. The exit code is 0 when there is nothing to do, 2 when changes wait, 1 when something is left that apply cannot do.',
+    'Compare the inventory with the hosts and their providers. The plan lists machines to create, adopt, change, start or remove, SSH keys to add or revoke, changes that were made outside of fleet, and hosts that no entry of the inventory owns. This command changes nothing. With --on, the plan covers only the chosen machines. The exit code is 0 if there is nothing to do, 2 if there are changes to apply, and 1 if something needs your attention that apply cannot do.',
   targets: 'many',
   allAtOnce: true,
-  options: { ...lookOptions, out: text('--out <file>', 'keep the plan for fleet apply', 'file') },
+  options: {
+    ...lookOptions,
+    out: text('--out <file>', 'save the plan for fleet apply --plan', 'file'),
+  },
   answers: 'json',
   examples: [
     'fleet plan',

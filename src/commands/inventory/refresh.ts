@@ -12,9 +12,9 @@ const columns: readonly Column<Drift>[] = [
 
 export const refresh = defineCommand({
   name: 'refresh',
-  summary: 'Have the records say what hosts are now',
+  summary: 'Update the inventory with the current state of hosts',
   description:
-    'Look at all hosts and write into the records what changed outside: addresses, systems, versions of engines. Changes no host.',
+    'Query all hosts, and update their entries in the inventory with what has changed outside of fleet: addresses, operating systems, Docker versions. No host is changed.',
   options: lookOptions,
   targets: 'many',
   allAtOnce: true,
@@ -24,7 +24,7 @@ export const refresh = defineCommand({
     const chosen = await chosenNames({ fleet, targets })
     const { drift } = await lookAtWorld({ fleet, io, format }, chosen, options)
     const rows = await refreshRecords(fleet, drift)
-    if (rows.length === 0 && !format.json) io.stderr.write('nothing changed outside\n')
+    if (rows.length === 0 && !format.json) io.stderr.write('nothing has changed outside of fleet\n')
     else await writeRows(io, format, { rows, columns })
   },
 })

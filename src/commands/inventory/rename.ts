@@ -3,12 +3,12 @@ import { defineCommand, required } from '../command.ts'
 
 export const rename = defineCommand({
   name: 'rename',
-  summary: 'Give a machine another name',
+  summary: 'Rename a machine',
   description:
-    'Give a machine another name in the inventory, also where others are reached through it. Nothing on its host changes, and the tags that it has at its provider stay.',
+    'Rename a machine in the inventory, also in the entries of machines that use it as a jump host. The host itself and its tags at the provider do not change.',
   arguments: {
-    name: required('name', 'the machine', 'machine'),
-    to: required('new-name', 'what to call it from now on'),
+    name: required('name', 'current name of the machine', 'machine'),
+    to: required('new-name', 'new name'),
   },
   examples: ['fleet rename web-1 shop-1'],
   async run({ fleet, io, args }) {
@@ -17,6 +17,6 @@ export const rename = defineCommand({
     await renameMachine(fleet, args.name, to)
     const { describeWishes } = await import('../../operations/machine/remove-machine.ts')
     const [wish] = describeWishes(await (await fleet.inventory()).read(), [args.name])
-    io.stderr.write(`${args.name} is ${to} now\n${wish ? `  ${wish}\n` : ''}`)
+    io.stderr.write(`renamed ${args.name} to ${to}\n${wish ? `  ${wish}\n` : ''}`)
   },
 })

@@ -8,20 +8,20 @@ import { nothingChanged, summarize } from '../multi/work-on-machines.ts'
 
 const asJson = ({ name, ...machine }: Machine) => ({ ...machine, name })
 
-/** What the fields of a machine or a profile were and are. */
+/** The old and new values of changed fields. */
 function describeSet(whose: string, changes: readonly FieldChange[]): string {
-  if (changes.length === 0) return `${whose} is unchanged: it says that already\n`
+  if (changes.length === 0) return `${whose} is unchanged: the values are already set\n`
   const lines = changes.map(
     ({ key, from = '(not set)', to = '(not set)' }) => `${whose}: ${key}: ${from} -> ${to}\n`,
   )
   return lines.join('')
 }
 
-/** Whether something must follow: a note of the inventory alone, such as a label, needs nothing. */
+/** Whether the host must be changed too: labels, for instance, exist only in the inventory. */
 const concernsHost = (changes: readonly FieldChange[]): boolean =>
   changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
 
-/** What brings hosts to what was set. */
+/** The next command, which changes the hosts as well. */
 function describeNext(machines: readonly Machine[], on: readonly string[]): string {
   const [first] = machines
   if (first === undefined) return ''
@@ -34,7 +34,7 @@ function describeNext(machines: readonly Machine[], on: readonly string[]): stri
   return `next: fleet apply ${target} (fleet plan ${target} shows what changes on the host)\n`
 }
 
-/** Changes what a profile says. */
+/** Changes a profile. */
 async function setProfileOf(
   { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,
   settings: readonly string[],
@@ -43,9 +43,13 @@ async function setProfileOf(
   const { setProfile } = await import('../../operations/inventory/set-profile.ts')
   const [name] = targets.names
   if (name === undefined) {
-    throw new UserError('usage', 'with --profile, name one profile: options choose machines only', {
-      hint: 'fleet set --profile NAME KEY=VALUE',
-    })
+    throw new UserError(
+      'usage',
+      'with --profile, name one profile: --on and --machine choose only machines',
+      {
+        hint: 'fleet set --profile NAME KEY=VALUE',
+      },
+    )
   }
   const { profile, changes } = await setProfile(fleet, name, parseSettings(settings))
   if (format.json) writeJson(io, { name, ...profile })
@@ -59,17 +63,17 @@ async function setProfileOf(
 
 export const set = defineCommand({
   name: 'set',
-  summary: 'Change what the entries of machines say',
+  summary: 'Change settings of machines in the inventory',
   description:
-    'Change what the entry of a machine says: label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host stays as it is until fleet apply, which changes it in place where its provider can. With --on, the entries of several machines: of all of them, or of none where one cannot be changed. With --profile, what a profile says, for all machines that extend it: also count.',
+    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if one of them cannot be changed, none is. With --profile, a profile changes, and with it all machines that extend it; profiles also have the setting count.',
   arguments: {
     name: {
-      ...machineArgument('the machine; with --profile, the profile', 'required'),
+      ...machineArgument('name of the machine, or with --profile of the profile', 'required'),
       completes: 'set-name',
     },
-    settings: any('settings', 'key=value sets, key- removes; at least one', 'setting'),
+    settings: any('settings', 'key=value to set, key- to remove; at least one', 'setting'),
   },
-  options: { profile: flag('--profile', 'the name is that of a profile') },
+  options: { profile: flag('--profile', 'change a profile instead of a machine') },
   targets: 'many',
   allAtOnce: true,
   answers: 'json',

@@ -6,7 +6,7 @@ export const active = defineCommand({
   name: 'active',
   summary: 'Print the active machine',
   description:
-    'Print the machine that plain commands use: the one that $FLEET_MACHINE names, else the active one.',
+    'Print the machine that commands use if you name none: the one in $FLEET_MACHINE if that is set, otherwise the active machine.',
   answers: 'json',
   async run({ fleet, io, format }) {
     const { findActive, overrideOf } = await import('../../operations/inventory/choose-machines.ts')
@@ -22,9 +22,7 @@ export const active = defineCommand({
     else {
       io.stdout.write(`${name}\n`)
       if (overrides === undefined) return
-      io.stderr.write(
-        `$FLEET_MACHINE says ${name}; it overrides ${overrides}, the active machine\n`,
-      )
+      io.stderr.write(`$FLEET_MACHINE is ${name} and overrides the active machine, ${overrides}\n`)
     }
   },
 })

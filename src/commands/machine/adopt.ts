@@ -8,28 +8,28 @@ import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
 import { reportMachines } from './report-machine.ts'
 
 const options = {
-  name: parsed('--name <name>', 'what to call it; its host name if not said', parseMachineName),
+  name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'the driver of its provider, for a host named by its id',
+    'driver of the provider, for a host given by its id',
     'driver',
   ),
-  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
-  identity: text('-i, --identity <file>', 'the private key to log in with', 'file'),
-  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
-  noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
+  label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
+  identity: text('-i, --identity <file>', 'private key to log in with', 'file'),
+  via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
+  noEngine: flag('--engine-none', 'the host has no Docker, for example a jump host'),
   ...hostKeyOptions,
 } as const
 
 export const adopt = defineCommand({
   name: 'adopt',
-  summary: 'Take in a host that exists, over SSH',
+  summary: 'Add an existing host, over SSH',
   description:
-    'Take in a host that exists. The host is read over SSH and nothing on it changes. ~/.ssh/config is followed: aliases, user, port, keys and jump hosts. With --driver aws, azure or virtualbox a host is named by its id there, then asked about and switched like those that fleet makes; fleet never removes it.',
+    'Add an existing host to the inventory. fleet connects to it over SSH and changes nothing on it. Aliases, users, ports, keys and jump hosts of ~/.ssh/config are used. With --driver aws, azure or virtualbox, the host is given by its id there; fleet can then query, start and stop it through the provider, but never removes it.',
   arguments: {
     destination: required(
       'destination',
-      '[user@]host[:port], an alias of ~/.ssh/config, or with --driver the id of a host',
+      '[user@]host[:port], an alias of ~/.ssh/config, or an id with --driver',
     ),
   },
   options,

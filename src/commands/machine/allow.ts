@@ -11,10 +11,10 @@ const columns: readonly Column<AllowedCaller>[] = [
 
 export const allow = defineCommand({
   name: 'allow',
-  summary: 'Open SSH of machines to your current address',
+  summary: 'Allow SSH from your current IP address',
   description:
-    'Open SSH of machines to the address that this computer has now, in the firewall that fleet keeps for them at their provider. Addresses that were let in before stay. Where the options say sshCidr, the entry is changed too.',
-  arguments: { names: machinesArgument('the machines', 'required') },
+    'Allow SSH from the current IP address of this computer in the firewall that fleet manages for the machines at their provider. Addresses that were allowed before stay allowed. If the entry of a machine has the option sshCidr, the address is added there too.',
+  arguments: { names: machinesArgument('names of machines', 'required') },
   targets: 'many',
   answers: 'names',
   examples: ['fleet allow web-1', 'fleet allow --on role=web'],

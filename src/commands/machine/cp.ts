@@ -23,11 +23,11 @@ interface Copy extends Copied {
 
 export const cp = defineCommand({
   name: 'cp',
-  summary: 'Copy files and folders to, from and between machines',
+  summary: 'Copy files to, from and between machines',
   description:
-    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be a folder that exists. A new file or folder appears under its name once all of it has arrived; a file that exists is written in place and keeps its owner and mode. Symbolic links are copied as links, but one that is itself named on a machine is followed, as scp does, unless the copy stays on that machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each machine chosen; what is copied from several machines goes into a folder per machine.',
+    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be an existing folder. A new file or folder appears under its name once it is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links, but if you name a link on a machine as a source, it is followed, as scp does, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate folder for each machine.',
   arguments: {
-    paths: several('paths', 'sources, then the target: a local path, or MACHINE:PATH', 'place'),
+    paths: several('paths', 'sources, then the target: local paths or MACHINE:PATH', 'place'),
   },
   targets: 'many',
   gathers: true,
@@ -43,7 +43,7 @@ export const cp = defineCommand({
     const sources = args.paths.slice(0, -1)
     const target = args.paths.at(-1)
     if (target === undefined || sources.length === 0) {
-      throw new UserError('usage', 'name at least one source, and then the target')
+      throw new UserError('usage', 'give at least one source, and then the target')
     }
     refuseSameNames(sources)
     const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
@@ -78,23 +78,19 @@ export const cp = defineCommand({
   },
 })
 
-/** Two sources of one name would be written over each other. */
+/** Two sources with the same name would overwrite each other. */
 function refuseSameNames(sources: readonly string[]): void {
   const names = sources.map((source) => source.split(/[/:\\]+/).findLast((part) => part !== ''))
   const twice = names.find((name, index) => name !== undefined && names.indexOf(name) !== index)
   if (twice === undefined || /^\.{1,2}$/.test(twice)) return
-  throw new UserError('usage', `two of the sources are called ${twice}: copy them one at a time`)
+  throw new UserError('usage', `two sources have the same name, ${twice}: copy them one at a time`)
 }
 
 function refuseUnused({ timeoutMs, maxFail }: Targets, { fold }: Invocation['format']): void {
   if (timeoutMs === undefined && maxFail === undefined && !fold) return
-  throw new UserError(
-    'usage',
-    '--fold, --timeout and --max-fail are for copies on several machines',
-    {
-      hint: 'choose the machines with --on or --all',
-    },
-  )
+  throw new UserError('usage', '--fold, --timeout and --max-fail need several machines', {
+    hint: 'choose the machines with --on or --all',
+  })
 }
 
 interface Request {
@@ -206,7 +202,7 @@ function tell({ io, format }: Pick<Invocation, 'io' | 'format'>, copies: readonl
     for (const what of leftOut) {
       if (!format.json) {
         io.stderr.write(
-          `${machine === undefined ? '' : `${machine}: `}not copied as it is: ${from}: ${what}\n`,
+          `${machine === undefined ? '' : `${machine}: `}not copied: ${from}: ${what}\n`,
         )
       }
     }

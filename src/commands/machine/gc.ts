@@ -55,19 +55,16 @@ function named(orphans: readonly Orphan[], names: readonly string[]): readonly O
 
 export const gc = defineCommand({
   name: 'gc',
-  summary: 'Remove hosts that fleet made and no entry owns',
+  summary: 'Remove hosts that no entry of the inventory owns',
   description:
-    'Find hosts that were made for this inventory and that no entry of it owns, and remove them after a confirmation. Another clone may own them while its changes are not merged: hosts that are protected or less than a day old are kept, unless you name them. Without a terminal and without --yes, fleet gc only lists them. It looks everywhere that this inventory ever led to, as far as git and this computer know, and in all regions.',
+    'Find hosts that fleet created for this inventory and that none of its entries owns, and remove them after confirmation. Another clone may own such a host if its changes are not merged yet, so hosts that are protected or less than a day old are kept unless you name them. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as far as its git history and this computer know.',
   arguments: {
-    names: any(
-      'name',
-      'machine name or token of a host to remove, even if it is young or protected',
-    ),
+    names: any('name', 'machine name or token of a host to remove, even if it is new or protected'),
   },
   options: {
     driver: texts(
       '-d, --driver <driver>',
-      'driver to ask (repeatable; default: all in use)',
+      'driver to search (repeatable; default: all in use)',
       'driver',
     ),
     yes: yesOption,
@@ -95,12 +92,13 @@ export const gc = defineCommand({
         keptBecause: keptBecause(orphan),
       }
     }
-    for (const { place, reason } of unasked) io.stderr.write(`could not ask ${place}: ${reason}\n`)
+    for (const { place, reason } of unasked)
+      io.stderr.write(`could not query ${place}: ${reason}\n`)
     const unaskedCode = unasked.length === 0 ? exitCodes.ok : exitCodes.failed
     const removable = chosen.filter((orphan) => keptBecause(orphan) === undefined)
     if (!format.json && chosen.length === 0) {
-      const scope = unasked.length === 0 ? '' : ', as far as could be asked'
-      io.stderr.write(`no host is without an entry${scope}\n`)
+      const scope = unasked.length === 0 ? '' : ' at the providers that could be queried'
+      io.stderr.write(`no hosts without an entry${scope}\n`)
     } else if (!format.json) {
       await writeRows(io, format, { rows: chosen.map(rowOf), columns })
       io.stderr.write(warning)
@@ -108,7 +106,7 @@ export const gc = defineCommand({
     if (removable.length === 0 || !(options.yes || canPrompt(io))) {
       if (format.json) writeJson(io, chosen.map(rowOf))
       else if (removable.length > 0) io.stderr.write('to remove them: fleet gc --yes\n')
-      else if (chosen.length > 0) io.stderr.write('to remove one all the same: fleet gc NAME\n')
+      else if (chosen.length > 0) io.stderr.write('to remove one of these anyway: fleet gc NAME\n')
       return unaskedCode
     }
     const count = removable.length === 1 ? '1 host' : `${removable.length} hosts`

@@ -4,10 +4,10 @@ import { tellUntrusted } from '../trust/tell-untrusted.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
-  summary: 'Print what the inventory says of machines',
+  summary: 'Show the inventory entries of machines',
   description:
-    'Print what the inventory says of machines: as YAML, or with --json or --on as a JSON array.',
-  arguments: { names: machinesArgument('the machines', 'required') },
+    'Print the complete inventory entries of machines: as YAML, or as a JSON array with --json or --on.',
+  arguments: { names: machinesArgument('names of machines', 'required') },
   targets: 'many',
   allAtOnce: true,
   answers: 'json',

@@ -12,9 +12,9 @@ const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.addres
 
 export const ip = defineCommand({
   name: 'ip',
-  summary: 'Print the address of a machine',
+  summary: 'Print the addresses of machines',
   arguments: {
-    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+    names: machinesArgument('names of machines (default: the active one)', 'optional'),
   },
   targets: 'many',
   allAtOnce: true,

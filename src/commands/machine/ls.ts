@@ -75,29 +75,33 @@ function addressOf({ host }: Machine): string {
 export const ls = defineCommand({
   name: 'ls',
   aliases: ['list'],
-  summary: 'List the machines',
+  summary: 'List machines',
   description:
-    'List the machines of the inventory. This reads one file and asks no host; --live asks them all at once.',
+    'List the machines of the inventory. This only reads the inventory file; with --live, all hosts are queried as well.',
   options: {
-    live: flag('--live', 'ask every machine how it is now'),
-    timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
+    live: flag('--live', 'query the current state of every machine'),
+    timeout: parsed(
+      '--timeout <seconds>',
+      'time limit for each machine with --live (default: 5)',
+      parseSeconds,
+    ),
   },
   targets: 'many',
   answers: 'names',
   examples: ['fleet ls --on role=web', 'fleet ls --live', 'fleet ls -q | xargs -n1 fleet ip'],
   async run({ fleet, io, options, targets, format }) {
     if (options.timeout !== undefined && !options.live) {
-      throw new UserError(
-        'usage',
-        '--timeout is how long hosts may take, and only --live asks them',
-        { hint: 'fleet ls --live' },
-      )
+      throw new UserError('usage', '--timeout needs --live: without it, no host is queried', {
+        hint: 'fleet ls --live',
+      })
     }
     const { activeName, listMachines } =
       await import('../../operations/inventory/choose-machines.ts')
     const machines = await listMachines(fleet, targets)
     if (machines.length === 0 && io.stderr.isTTY) {
-      io.stderr.write('no machines yet: fleet create makes one, fleet adopt HOST takes one in\n')
+      io.stderr.write(
+        'no machines yet: create one with fleet create, or add a host with fleet adopt\n',
+      )
     }
     await tellUntrusted(fleet, io)
     const active = await activeName(fleet)

@@ -7,7 +7,7 @@ import { type Command, type Targets, defineCommand, machinesArgument } from '../
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** The machines to switch. For names that are unknown it says how a container is switched. */
+/** The machines to start or stop. If a name is unknown, the hint says how to do the same with a container. */
 async function machinesToSwitch(
   fleet: Fleet,
   verb: PowerVerb,
@@ -20,7 +20,7 @@ async function machinesToSwitch(
     if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
     const [name = 'NAME'] = targets.names
     throw new UserError(error.kind, error.message, {
-      hint: `${error.hint}; a container: fleet container ${verb} ${shellQuote(name)}`,
+      hint: `${error.hint}; for a container: fleet container ${verb} ${shellQuote(name)}`,
       cause: error,
     })
   }
@@ -31,7 +31,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     name: verb,
     summary,
     description,
-    arguments: { names: machinesArgument('the machines', 'required') },
+    arguments: { names: machinesArgument('names of machines', 'required') },
     targets: 'many',
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
@@ -57,26 +57,26 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     },
   })
 
-/** Switching the hosts of machines, whatever they did before. */
+/** Starting, stopping and restarting the hosts of machines. */
 export const powerCommands: readonly Command[] = [
   powerCommand(
     'start',
     'Start machines',
-    'Start machines, and wait until they let fleet in. An address that is another one then is remembered.',
+    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, its entry is updated.',
   ),
   powerCommand(
     'stop',
-    'Shut machines down',
-    'Let machines shut down, and wait until they have. Their entries say stopped: true from then on, so that fleet apply leaves them off; fleet start takes that away.',
+    'Shut down machines',
+    'Shut down machines, and wait until they are off. Their entries are marked with stopped: true so that fleet apply does not start them again; fleet start removes the mark.',
   ),
   powerCommand(
     'restart',
     'Restart machines',
-    'Restart machines, and wait until they let fleet in again.',
+    'Restart machines, and wait until they accept SSH connections again.',
   ),
   powerCommand(
     'kill',
-    'Switch machines off at once',
-    'Switch machines off at once, without letting them shut down.',
+    'Power off machines without shutting them down',
+    'Power off machines immediately, without shutting down their operating systems. Data that is not written to the disk yet is lost.',
   ),
 ]

@@ -18,14 +18,14 @@ const asJson = ({ plan, probe }: ProvisionedHost) => ({
   ...probe,
 })
 
-/** How a machine is, in words. */
+/** The result of provisioning a machine, for people. */
 function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
   if (plan.length === 0) return `${name}: nothing to change`
   const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
   return `${name} is ready${engine}`
 }
 
-/** Installs or repairs Docker on several machines, once the person has seen what changes on all of them. */
+/** Installs or repairs Docker on several machines, after one confirmation of all changes. */
 async function provisionAll(
   surroundings: Surroundings,
   machines: readonly Machine[],
@@ -68,8 +68,8 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or with --on on several. It says what it will change and asks; where nothing is to be done it changes nothing. Settings of the engine are left alone.',
-  arguments: { name: machineArgument('the machine; the active one if none is named', 'optional') },
+    'Install or repair Docker on a machine over SSH, or on several machines with --on. The changes are shown and need confirmation; if nothing needs to be done, nothing is changed. Settings of the Docker daemon stay as they are.',
+  arguments: { name: machineArgument('name of the machine (default: the active one)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',
   answers: 'json',

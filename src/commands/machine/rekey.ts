@@ -12,20 +12,20 @@ import { type Proposal, workOnceAgreed } from '../multi/confirm-and-run.ts'
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): void {
-  io.stderr.write(`${name} showed:  ${before.join(', ')}\n`)
-  io.stderr.write(`and shows now:  ${after}\n`)
+  io.stderr.write(`${name}: pinned host key: ${before.join(', ')}\n`)
+  io.stderr.write(`${name}: host key now:    ${after}\n`)
 }
 
-/** Has the person compare the keys of a machine. Throws kind `usage` where there is nobody to ask. */
+/** Asks whether the new key is right. Throws kind `usage` if there is no terminal to ask on. */
 function askToAccept(io: Io, machine: Machine): Promise<boolean> {
-  if (canPrompt(io)) return confirm(io, `Accept the new key of ${machine.name}?`)
-  throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {
+  if (canPrompt(io)) return confirm(io, `Accept the new host key of ${machine.name}?`)
+  throw new UserError('usage', 'this needs confirmation, and there is no terminal to ask on', {
     machine: machine.name,
-    hint: 'compare the fingerprints, then add --yes',
+    hint: 'compare the fingerprints, then pass --yes',
   })
 }
 
-/** Asks for each machine in turn, once all changes were shown. */
+/** Shows the change of each machine, and asks about it. */
 async function askForEach(
   io: Io,
   proposals: readonly Proposal<KeyChange>[],
@@ -38,7 +38,7 @@ async function askForEach(
   return agreed
 }
 
-/** Accepts the new keys of several machines; those that show the one that is pinned are left as they are. */
+/** Accepts the new keys of several machines; those whose keys are unchanged are skipped. */
 async function rekeyAll(
   surroundings: Surroundings,
   machines: readonly Machine[],
@@ -81,7 +81,7 @@ async function rekeyAll(
   }
   for (const { machine, value } of done) {
     if (value !== undefined && yes) showChange(io, machine, value)
-    const what = value === undefined ? 'the key is unchanged' : `${value.after} is pinned`
+    const what = value === undefined ? 'the host key is unchanged' : `pinned ${value.after}`
     io.stderr.write(`${machine.name}: ${what}\n`)
   }
   return code
@@ -89,10 +89,10 @@ async function rekeyAll(
 
 export const rekey = defineCommand({
   name: 'rekey',
-  summary: 'Accept the new host key of machines',
+  summary: 'Accept new host keys of machines',
   description:
-    'Accept the new host key of a machine, after its system was installed anew for instance. It shows both fingerprints and asks; with --on it does so for each machine whose key has changed.',
-  arguments: { name: machineArgument('the machine', 'required') },
+    'Accept the new host key of a machine, for example after its operating system was reinstalled. Both fingerprints are shown, and the new one needs confirmation. With --on, this is done for each machine whose key has changed.',
+  arguments: { name: machineArgument('name of the machine', 'required') },
   options: { yes: yesOption },
   targets: 'many',
   answers: 'json',
@@ -113,7 +113,7 @@ export const rekey = defineCommand({
       return yes || askToAccept(io, machine)
     })
     if (format.json) writeJson(io, { name: machine.name, before, after })
-    else io.stderr.write(`${machine.name}: ${after} is pinned\n`)
+    else io.stderr.write(`${machine.name}: pinned ${after}\n`)
     return exitCodes.ok
   },
 })

@@ -2,7 +2,7 @@ import type { CreatedMachine } from '../../operations/create/create-machine.ts'
 import { writeJson } from '../../ui/table.ts'
 import type { Invocation } from '../command.ts'
 
-/** Tells of new machines, and makes the first one active where none is. Of `many` the JSON form is an array. */
+/** Reports new machines, and makes the first one active if none is. With `many`, the JSON form is an array. */
 export async function reportMachines(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   created: readonly CreatedMachine[],
@@ -21,7 +21,7 @@ export async function reportMachines(
   const current = await active.current()
   for (const { machine, probe, hint } of created) {
     const engine = probe.engine?.version === undefined ? '' : `, Docker ${probe.engine.version}`
-    const isActive = current === machine.name ? ' It is the active machine.' : ''
+    const isActive = current === machine.name ? ' It is now the active machine.' : ''
     io.stderr.write(
       `${machine.name} is ready: ${probe.os.name}, ${probe.arch}${engine}.${isActive}\n`,
     )

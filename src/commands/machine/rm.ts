@@ -8,46 +8,46 @@ import { type Invocation, defineCommand, flag, machinesArgument } from '../comma
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
-const names = { names: machinesArgument('the machines', 'required') }
+const names = { names: machinesArgument('names of machines', 'required') }
 
-/** Asks for the name of a protected machine, which `--yes` does not stand for. */
+/** Asks for the name of a protected machine, which `--yes` does not replace. */
 function askNameOf(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
-    throw new UserError('usage', 'it is protected: its name must be typed on a terminal', {
+    throw new UserError('usage', 'it is protected: removing it needs confirmation on a terminal', {
       machine: name,
-      hint: 'or take "protected: true" out of its entry',
+      hint: `to remove the protection: fleet set ${name} protected=false`,
     })
   }
   return askText(io, `${name} is protected. Type its name to remove it:`)
 }
 
-/** Whether fleet made the host, so that removing the machine removes it too. */
+/** Whether fleet created the host, so that removing the machine removes it too. */
 const isMade = ({ host }: Machine): boolean => host?.token !== undefined
 
-/** What goes with a machine, in words. */
+/** What will be removed with a machine, for people. */
 function whatGoes(machine: Machine, forget: boolean): string {
   const { name, driver, host } = machine
-  if (!isMade(machine)) return `${name}: its entry; nothing changes on the host`
+  if (!isMade(machine)) return `${name}: its entry; the host does not change`
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   return forget
-    ? `${name}: its entry; the host stays (${where}), and fleet gc finds it`
-    : `${name}: the host (${where}), and all that fleet made for it`
+    ? `${name}: its entry; the host (${where}) stays, and fleet gc lists it`
+    : `${name}: its entry and the host (${where}), with everything that fleet created for it`
 }
 
-/** What went with a machine, and what is left. */
+/** What was removed with a machine, and what is left. */
 function whatWent(machine: Machine, forget: boolean): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
-  if (host === undefined) return `${name} is removed: its entry; no host was created`
+  if (host === undefined) return `${name}: removed its entry; it had no host`
   if (!isMade(machine)) {
-    return `${name} is removed: its entry; the host (${where}) is unchanged, with its containers and the keys that may log in`
+    return `${name}: removed its entry; the host (${where}), its containers and its authorized keys are unchanged`
   }
   return forget
-    ? `${name} is forgotten: its entry is removed; the host (${where}) still exists: fleet gc finds it`
-    : `${name} is removed: the host (${where}), all that fleet created for it, and its entry; nothing is left`
+    ? `${name}: removed its entry; the host (${where}) still exists, and fleet gc lists it`
+    : `${name}: removed the host (${where}), everything that fleet created for it, and its entry`
 }
 
-/** How machines are to go. */
+/** How machines are removed. */
 interface Removal {
   /** Leaves the hosts alone. */
   readonly forget: boolean
@@ -56,7 +56,7 @@ interface Removal {
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
-/** The machines that are to go. Those that a selector chose and that are not created yet are left out, since they have nothing to remove. */
+/** The machines to remove. Those that a selector chose and that are not created yet are skipped, since there is nothing to remove. */
 async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Promise<Machine[]> {
   const { choosesMany, namedMachines } =
     await import('../../operations/inventory/choose-machines.ts')
@@ -67,12 +67,12 @@ async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Prom
   const others = chosen.filter(({ name }) => !entries.has(name)).map(({ name }) => name)
   if (created.length === 0) return chosen // what is wrong with them is said by the check
   if (others.length > 0 && !format.json) {
-    io.stderr.write(`skipped, since they are not created yet: ${foldNames(others)}\n`)
+    io.stderr.write(`skipped, not created yet: ${foldNames(others)}\n`)
   }
   return created
 }
 
-/** Shows what goes, always where a selector chose it, and makes sure that the person wants it. */
+/** Shows what will be removed and asks for confirmation. With a selector it is always shown, also with `--yes`. */
 async function confirmRemoval(
   { io, format, targets }: Surroundings,
   machines: readonly Machine[],
@@ -88,15 +88,17 @@ async function confirmRemoval(
     }))
     io.stderr.write(changes.map((change) => `${JSON.stringify(change)}\n`).join(''))
   }
-  const preface = format.json ? '' : `This goes:\n${lines.map((line) => `  ${line}\n`).join('')}`
-  const what = machines.length === 1 ? 'this' : `all ${machines.length}`
-  await requireConsent(io, yes, isSelected ? `Remove ${what}?` : 'Remove all of this?', preface)
+  const preface = format.json
+    ? ''
+    : `This will be removed:\n${lines.map((line) => `  ${line}\n`).join('')}`
+  const what = machines.length === 1 ? 'this machine' : `these ${machines.length} machines`
+  await requireConsent(io, yes, `Remove ${what}?`, preface)
 }
 
-/** How many machines are removed at once: providers are asked about those together, and most of it is waiting. */
+/** How many machines are removed at the same time: requests to providers are combined, and most of the time is spent waiting. */
 const removedAtOnce = 64
 
-/** Takes machines away, once the person has seen what goes, and says which are gone. */
+/** Removes machines after confirmation, and reports the result. */
 async function takeAway(surroundings: Surroundings, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = surroundings
   const { forget } = removal
@@ -143,11 +145,11 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    'Remove machines. A host that fleet made goes with all that was made for it; what cannot be removed is named, and its entry stays. Of other hosts only the entry goes. With --on it always shows the machines chosen.',
+    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change. With --on, the chosen machines are always shown first.',
   arguments: names,
   options: {
     yes: yesOption,
-    forget: flag('--forget', 'leave the hosts alone: only the entries go'),
+    forget: flag('--forget', 'remove only the entries, and keep the hosts'),
   },
   targets: 'many',
   answers: 'json',
@@ -157,9 +159,9 @@ export const rm = defineCommand({
 
 export const forget = defineCommand({
   name: 'forget',
-  summary: 'Take machines out of the inventory and leave their hosts alone',
+  summary: 'Remove machines from the inventory, but keep hosts',
   description:
-    'Take machines out of the inventory and leave their hosts alone. With --on it shows the machines chosen and asks.',
+    'Remove the entries of machines from the inventory. Their hosts do not change. With --on, the chosen machines are shown and need confirmation.',
   arguments: names,
   options: { yes: yesOption },
   targets: 'many',

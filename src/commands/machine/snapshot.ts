@@ -24,8 +24,8 @@ const changing = (
     name,
     summary,
     arguments: {
-      name: required('name', 'the machine', 'machine'),
-      snapshot: required('snapshot', 'the name of the snapshot'),
+      name: required('name', 'name of the machine', 'machine'),
+      snapshot: required('snapshot', 'name of the snapshot'),
     },
     examples: [`fleet snapshot ${name} dev before-upgrade`],
     async run({ fleet, io, args, format }) {
@@ -41,7 +41,7 @@ const changing = (
 const list = defineCommand({
   name: 'ls',
   summary: 'List the snapshots of a machine',
-  arguments: { name: required('name', 'the machine', 'machine') },
+  arguments: { name: required('name', 'name of the machine', 'machine') },
   answers: 'names',
   examples: ['fleet snapshot ls dev'],
   async run({ fleet, io, args, format }) {
@@ -60,18 +60,18 @@ const list = defineCommand({
   },
 })
 
-/** States of machines that can be gone back to. */
+/** Snapshots of machines. */
 export const snapshot: CommandGroup = {
   name: 'snapshot',
-  summary: 'States of machines to go back to',
+  summary: 'Save and restore the state of machines',
   commands: [
-    changing('save', 'Keep the state of a machine', ({ saveSnapshot }) => saveSnapshot),
+    changing('save', 'Save the state of a machine', ({ saveSnapshot }) => saveSnapshot),
     changing(
       'restore',
-      'Go back to a state that was kept; what came after is lost',
+      'Restore a snapshot, and discard everything since',
       ({ restoreSnapshot }) => restoreSnapshot,
     ),
     list,
-    changing('rm', 'Remove a state that was kept', ({ removeSnapshot }) => removeSnapshot),
+    changing('rm', 'Remove a snapshot', ({ removeSnapshot }) => removeSnapshot),
   ],
 }

@@ -4,23 +4,25 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 export const sshConfig = defineCommand({
   name: 'ssh-config',
-  summary: 'Print the machines for ssh’s own configuration',
+  summary: 'Print machines as ssh configuration',
   description:
-    'Print the machines for ssh’s own configuration, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes it to fleet’s home and adds one line to ~/.ssh/config; type it again when machines have changed. Machines whose names are other hosts to your ssh already (in ~/.ssh/config, known_hosts or the network) are left out, and named.',
+    'Print the machines in the format of ~/.ssh/config, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes this to the home of fleet and adds one line to ~/.ssh/config; run it again after machines have changed. If your ssh already knows another host by the name of a machine (in ~/.ssh/config, in known_hosts or on the network), the machine is skipped, and a message says so.',
   options: {
-    include: flag('--include', 'have ssh read it: adds one line to ~/.ssh/config'),
-    remove: flag('--remove', 'take that line, and what it reads, away'),
+    include: flag('--include', 'add an Include line to ~/.ssh/config'),
+    remove: flag('--remove', 'remove that line and the included files'),
     yes: yesOption,
   },
   examples: ['fleet ssh-config', 'fleet ssh-config --include && ssh web-1'],
   async run({ fleet, io, options }) {
     if (options.include && options.remove) {
-      throw new UserError('usage', '--include and --remove: use one')
+      throw new UserError('usage', 'give either --include or --remove')
     }
     const includes = await fleet.sshIncludes()
     if (options.remove) {
       const was = await includes.exclude()
-      io.stderr.write(was ? `ssh reads it no more\n` : 'ssh did not read it\n')
+      io.stderr.write(
+        was ? 'removed from ~/.ssh/config\n' : 'nothing to remove from ~/.ssh/config\n',
+      )
       return
     }
     const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
@@ -32,13 +34,13 @@ export const sshConfig = defineCommand({
       for (const [name, why] of taken) {
         const { id } = await (await fleet.inventory()).read()
         io.stderr.write(
-          `${name} is left out, since ${why}; ssh reaches the machine as fleet.${id}.${name}\n`,
+          `skipped the name ${name}, because ${why}; for ssh, the machine is fleet.${id}.${name}\n`,
         )
       }
       await requireConsent(io, options.yes, `Add the line ${line} to ${configuration}?`)
       await includes.writeKnownHosts(knownHosts)
       await includes.include(config)
-      io.stderr.write(`ssh knows the machines; fleet ssh-config --remove takes that back\n`)
+      io.stderr.write('ssh now knows the machines; to undo this: fleet ssh-config --remove\n')
     } else {
       const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
       await includes.writeKnownHosts(knownHosts)

@@ -7,12 +7,12 @@ const sshFailure = 255
 
 export const ssh = defineCommand({
   name: 'ssh',
-  summary: 'Open a shell on a machine, or run a command there',
+  summary: 'Open a shell or run a command on machines',
   description:
-    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, all words after the name are the command, options among them too; they are joined by spaces and read by the shell on the machine. Options of fleet stand before the name. On several machines, it has nothing to read, and its output comes by lines behind the names of the machines; the exit code is then 1 when it fails on some.',
+    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put options of fleet before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them.',
   arguments: {
-    name: optional('name', 'the machine; the active one if none is named', 'machine'),
-    command: any('command', 'what to run; after -- where no machine is named'),
+    name: optional('name', 'name of the machine (default: the active one)', 'machine'),
+    command: any('command', 'command to run; put -- before it if you name no machine'),
   },
   targets: 'many',
   gathers: true,
@@ -36,7 +36,7 @@ export const ssh = defineCommand({
     const command = words.length === 0 ? undefined : { shell: words.join(' ') }
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
-      if (command === undefined) throw new UserError('usage', 'say what to run, after --')
+      if (command === undefined) throw new UserError('usage', 'give the command to run after --')
       // All or none are the broker's: it could not leave those that it has no connection to.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
@@ -57,12 +57,10 @@ export const ssh = defineCommand({
   },
 })
 
-/** One machine's command has the terminal to itself, as with ssh. */
+/** Refuses options that need several machines: with one, the command uses the terminal directly, as with ssh. */
 function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
   if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
-  throw new UserError(
-    'usage',
-    '--json, --fold, --timeout and --max-fail are for running a command on several machines',
-    { hint: 'choose them with --on or --all' },
-  )
+  throw new UserError('usage', '--json, --fold, --timeout and --max-fail need several machines', {
+    hint: 'choose them with --on or --all',
+  })
 }

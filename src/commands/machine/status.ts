@@ -11,14 +11,18 @@ type Row = Omit<Observation, 'machine'> & { readonly machine: string }
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'Ask machines how they are now',
+  summary: 'Show the current state of machines',
   description:
-    'Ask machines how they are now. The exit code is 0 when all of them run, 5 when the only one asked does not, 1 when one of several does not.',
+    'Query machines, and show their current state. The exit code is 0 if all of them are running, 5 if the only one queried is not, and 1 if one of several is not.',
   arguments: {
-    names: machinesArgument('the machines; the active one if none is named', 'optional'),
+    names: machinesArgument('names of machines (default: the active one)', 'optional'),
   },
   options: {
-    timeout: parsed('--timeout <seconds>', 'how long to wait for each (5)', parseSeconds),
+    timeout: parsed(
+      '--timeout <seconds>',
+      'time limit for each machine (default: 5)',
+      parseSeconds,
+    ),
   },
   targets: 'many',
   answers: 'json',

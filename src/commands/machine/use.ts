@@ -4,10 +4,12 @@ import { defineCommand, required } from '../command.ts'
 
 export const use = defineCommand({
   name: 'use',
-  summary: 'Make a machine the active one',
+  summary: 'Set the active machine',
   description:
-    'Make a machine the one that plain commands use. "-" goes back to the one before. $FLEET_MACHINE, where it is set, overrides the active machine.',
-  arguments: { name: required('name', 'the machine, or - for the one before', 'machine') },
+    'Set the active machine, which commands use if you name none. "-" switches back to the previous one. $FLEET_MACHINE overrides the active machine if it is set.',
+  arguments: {
+    name: required('name', 'name of the machine, or - for the previous one', 'machine'),
+  },
   answers: 'json',
   examples: ['fleet use web-1', 'fleet use -'],
   async run({ fleet, io, args, format }) {
@@ -15,15 +17,16 @@ export const use = defineCommand({
       await import('../../operations/inventory/choose-machines.ts')
     const active = await fleet.active()
     const name = args.name === '-' ? await active.previous() : args.name
-    if (name === undefined) throw new UserError('usage', 'no machine was active before')
+    if (name === undefined) throw new UserError('usage', 'there is no previous machine')
     const machine = findMachine(await (await fleet.inventory()).read(), name)
     await active.use(machine.name)
     const overriddenBy = overrideOf(fleet, machine.name)
     if (format.json) writeJson(io, { name: machine.name, overriddenBy })
-    else if (overriddenBy === undefined) io.stderr.write(`${machine.name} is active\n`)
+    else if (overriddenBy === undefined)
+      io.stderr.write(`${machine.name} is now the active machine\n`)
     else {
       io.stderr.write(
-        `${machine.name} is active, but $FLEET_MACHINE overrides it: commands in this shell use ${overriddenBy} until you unset FLEET_MACHINE\n`,
+        `${machine.name} is now the active machine, but $FLEET_MACHINE overrides it: commands in this shell use ${overriddenBy} until you unset FLEET_MACHINE\n`,
       )
     }
   },

@@ -2,7 +2,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import type { Invocation } from '../command.ts'
 
-/** The machines whose engines a command is for. Of several, those without an engine are left out, and told in one line. */
+/** The machines that a Docker command is for. If several are chosen, those without Docker are skipped with a message. */
 export async function chooseEngines({
   fleet,
   io,
@@ -16,7 +16,7 @@ export async function chooseEngines({
   const machines = withEngines(hosts)
   const others = hosts.filter((host) => !machines.includes(host)).map(({ name }) => name)
   if (others.length > 0 && !format.json) {
-    io.stderr.write(`skipped, since they have no engine (engine: none): ${foldNames(others)}\n`)
+    io.stderr.write(`skipped, no Docker (engine: none): ${foldNames(others)}\n`)
   }
   return machines
 }

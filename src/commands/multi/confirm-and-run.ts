@@ -5,27 +5,27 @@ import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import type { Invocation } from '../command.ts'
 import { type WorkCalls, workOnMachines } from './work-on-machines.ts'
 
-/** What the work on a machine would change. */
+/** The changes that the work on a machine would make. */
 export interface Proposal<Plan> {
   readonly machine: Machine
   readonly plan: Plan
 }
 
-/** Work that asks before it changes something. */
+/** Work that needs approval before it changes something. */
 interface AskingWork<Value, Plan> {
   readonly work: (
     machine: Machine,
     calls: WorkCalls,
     approve: (plan: Plan) => Promise<boolean>,
   ) => Promise<Value>
-  /** Shows what would change, in the order of the machines, and gives those for which the person wants it. */
+  /** Shows the changes in the order of the machines, and returns the machines for which they are approved. */
   readonly ask: (proposals: readonly Proposal<Plan>[]) => Promise<ReadonlySet<Machine>>
   readonly concurrency: number | undefined
 }
 
 /**
- * Does work that asks, on several machines: at first it finds out on all of them what would change, then it asks, and then it does
- * what the person agreed to, unless something else would change by then. The outcomes are in the order of the machines.
+ * Does work that needs approval on several machines: it first finds out what would change on each, then asks, and then makes the
+ * approved changes, unless they have become different since. The outcomes are in the order of the machines.
  */
 export async function workOnceAgreed<Value, Plan>(
   surroundings: Pick<Invocation, 'fleet' | 'io' | 'format'>,
@@ -56,7 +56,7 @@ export async function workOnceAgreed<Value, Plan>(
     (machine, calls) =>
       work(machine, calls, async (plan) => {
         if (isDeepStrictEqual(plan, plans.get(machine))) return true
-        throw new UserError('failed', 'the host is not as it was when you were asked', {
+        throw new UserError('failed', 'the host has changed since you confirmed', {
           machine: machine.name,
           hint: 'run the same command again',
         })

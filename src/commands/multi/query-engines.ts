@@ -11,33 +11,33 @@ import { chooseEngines } from './choose-engines.ts'
 type Asking = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 type Ask<Value> = (engine: Engine, signal: AbortSignal, machine: string) => Promise<Value>
 
-/** What the engines of the chosen machines answered. */
+/** The answers of the engines of the chosen machines. */
 interface Answers<Value> {
   readonly answers: readonly { readonly machine: string; readonly value: Value }[]
-  /** Whether the person chose by selector, so that rows tell their machine. */
+  /** Whether machines were chosen by selector, so that rows name their machine. */
   readonly many: boolean
-  /** Tells of what failed, and gives the exit code: 1 when some machines did, 130 when it was stopped. */
+  /** Reports failures, and returns the exit code: 1 if some machines failed, 130 if interrupted. */
   readonly tellFailures: () => number
 }
 
-/** Takes the answers of several machines as they come; `machines` are all that are asked. */
+/** Receives the answers of several machines as they arrive; `machines` are all that are queried. */
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
-/** How long an engine may take to answer unless the person says so, in milliseconds. */
+/** Default time limit for an engine, in milliseconds. */
 const usualTimeMs = 30_000
 
-/** How engines are asked. */
+/** How engines are queried. */
 interface AskOptions<Value> {
-  /** Takes the answers of several machines as they come. */
+  /** Receives the answers of several machines as they arrive. */
   readonly watch?: Watch<Value>
   /** How long an answer may take unless the person says so, in milliseconds. */
   readonly timeMs?: number | undefined
 }
 
 /**
- * Asks the engine of every chosen machine. One machine's failure is thrown; of several, the
- * failures can be told and the others' answers are kept, in the order of the inventory. Which machines are waited for is told
- * after some seconds.
+ * Queries the engine of every chosen machine. The failure of a single machine is thrown; with several, failures can be
+ * reported and the answers of the others are returned, in the order of the inventory. After some seconds, a message names the
+ * machines that have not answered yet.
  */
 export async function askEngines<Value>(
   invocation: Asking,
@@ -88,7 +88,7 @@ export async function askEngines<Value>(
   }
 }
 
-/** Lists what the engines of the chosen machines have, with a MACHINE column when there are several. */
+/** Lists items of the engines of the chosen machines, with a MACHINE column if there are several. */
 export async function listFromEngines<Item extends object>(
   invocation: Asking,
   {

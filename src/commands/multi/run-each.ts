@@ -6,12 +6,12 @@ import { writeResults } from '../../ui/failure.ts'
 import { openMachineOutput } from '../../ui/machine-output.ts'
 import type { Invocation } from '../command.ts'
 
-/** Runs something on a machine, gives its output line by line, and resolves to its exit code. */
+/** Runs a command on a machine, passes on its output line by line, and resolves to its exit code. */
 type RunLines = (machine: Machine, signal: AbortSignal, take: TakeLine) => Promise<number>
 
 /**
- * Runs something on several machines and writes what it prints: behind the machines' names, folded, or as JSON. Gives the
- * exit code: 0, or 1 when it failed on some, or 130 when it was stopped. `what` is its name in messages.
+ * Runs a command on several machines and writes its output: prefixed with the names of machines, folded, or as JSON. Returns the
+ * exit code: 0, or 1 if it failed on some machines, or 130 if interrupted. `what` is its name in messages.
  */
 export async function runEach(
   { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,

@@ -5,12 +5,12 @@ import { writeFailure, writeFailures } from '../../ui/failure.ts'
 import { openProgress } from '../../ui/progress/progress.ts'
 import type { Invocation } from '../command.ts'
 
-/** How many machines are worked on at once where providers do the work. */
+/** Default number of machines to work on at the same time if providers do the work. */
 const usualConcurrency = 8
 
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** What the work on one machine tells, and what stops it. */
+/** Progress and cancellation of the work on one machine. */
 export interface WorkCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -19,15 +19,16 @@ export interface WorkCalls {
 /** How work on several machines is done. */
 interface WorkOptions {
   readonly concurrency?: number | undefined
-  /** After this many failures no more machines are begun with. */
+  /** After this many failures, work starts on no more machines. */
   readonly maxFail?: number | undefined
-  /** Whether the failure of the only one is thrown (default: true). */
+  /** Whether the failure is thrown if there is only one machine (default: true). */
   readonly throwsAlone?: boolean
 }
 
 /**
- * Works on machines, several at once, and shows the steps of each. Errors name their machine. One machine's failure is thrown; of
- * several, each is an outcome. Once the person stops it, it waits until all work has stopped, and throws kind `cancelled`.
+ * Works on machines, several at the same time, and shows the progress of each. Errors name their machine. The failure of a single
+ * machine is thrown; with several, each is an outcome. If interrupted, it waits until all work has stopped, and throws kind
+ * `cancelled`.
  */
 export async function workOnMachines<Subject extends { readonly name: string }, Value>(
   { fleet, io, format }: Surroundings,
@@ -59,16 +60,16 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   }
 }
 
-/** Says that a Ctrl-C is heard, since stopping may take a while; until the function that it returns is called. */
+/** Acknowledges Ctrl-C, since stopping may take a while. Returns a function that ends this. */
 function onInterrupt({ fleet: { signal }, io, format }: Surroundings): () => void {
   const say = () => {
-    if (!format.json) io.stderr.write('stopping; press Ctrl-C again to leave at once\n')
+    if (!format.json) io.stderr.write('stopping; press Ctrl-C again to exit immediately\n')
   }
   signal.addEventListener('abort', say)
   return () => signal.removeEventListener('abort', say)
 }
 
-/** What came of the work where it succeeded; the failures are told. Exit code 1 when there are any. */
+/** The results of successful work; failures are reported. The exit code is 1 if there are any. */
 export function summarize<Subject extends { readonly name: string }, Value>(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   outcomes: readonly Outcome<Subject, Value>[],
@@ -82,7 +83,7 @@ export function summarize<Subject extends { readonly name: string }, Value>(
   }
 }
 
-/** Says that all were left as they are, since one could not be changed. Gives the exit code. */
+/** Reports that nothing was changed because one change is impossible. Returns the exit code. */
 export function nothingChanged({ io, format }: Pick<Invocation, 'io' | 'format'>): number {
   writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
   return exitCodes.failed

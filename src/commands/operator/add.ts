@@ -4,14 +4,16 @@ import { defineCommand, required, text, texts } from '../command.ts'
 
 export const operatorAdd = defineCommand({
   name: 'add',
-  summary: "Write somebody's public key into the inventory, to be let in by fleet apply",
-  arguments: { name: required('name', 'what to call the operator') },
+  summary: 'Add an operator with an SSH public key',
+  description:
+    'Add a person and their SSH public key to the inventory. The next fleet apply installs the key on the machines.',
+  arguments: { name: required('name', 'name of the new operator') },
   options: {
-    key: text('--key <file>', 'the file with the public key', 'file'),
-    github: text('--github <user>', 'take the key that GitHub knows of this user'),
+    key: text('--key <file>', 'file with the public key', 'file'),
+    github: text('--github <user>', 'get the public key of this GitHub user'),
     on: texts(
       '--on <selector>',
-      'the machines that let the key in; all if not said (repeatable)',
+      'machines to install the key on (repeatable; default: all)',
       'selector',
     ),
   },
@@ -27,6 +29,6 @@ export const operatorAdd = defineCommand({
     const entry = await addOperator(fleet, { name, file, github, on })
     if (format.json)
       writeJson(io, { name, ...(typeof entry === 'string' ? { key: entry } : entry) })
-    else io.stderr.write(`${name} is an operator; to let the key in: fleet apply\n`)
+    else io.stderr.write(`added operator ${name}; to install the key: fleet apply\n`)
   },
 })

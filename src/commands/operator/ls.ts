@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts'
 
 interface Row {
   readonly name: string
-  /** The selectors of the machines that let the key in; none: all machines. */
+  /** Selectors of the machines that the key is installed on; empty means all machines. */
   readonly on: readonly string[]
   readonly fingerprint: string
 }
@@ -16,7 +16,7 @@ const columns: readonly Column<Row>[] = [
 
 export const operatorLs = defineCommand({
   name: 'ls',
-  summary: 'List the operators, whose keys machines let in',
+  summary: 'List operators and their keys',
   answers: 'names',
   async run({ fleet, io, format }) {
     const { operatorKey } = await import('../../machine/operators.ts')

@@ -2,11 +2,13 @@ import { defineCommand, required } from '../command.ts'
 
 export const operatorRm = defineCommand({
   name: 'rm',
-  summary: 'Take an operator out of the inventory; fleet apply revokes the key',
-  arguments: { name: required('name', 'the operator', 'operator') },
+  summary: 'Remove an operator',
+  description:
+    'Remove an operator from the inventory. The next fleet apply removes the key from the machines.',
+  arguments: { name: required('name', 'name of the operator', 'operator') },
   async run({ fleet, io, args }) {
     const { removeOperator } = await import('../../operations/operators/add-operator.ts')
     await removeOperator(fleet, args.name)
-    io.stderr.write(`${args.name} is no operator any more; to revoke the key: fleet apply\n`)
+    io.stderr.write(`removed operator ${args.name}; to remove the key from machines: fleet apply\n`)
   },
 })

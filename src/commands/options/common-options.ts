@@ -3,29 +3,33 @@ import { parseCount, parseSeconds } from './numbers.ts'
 
 /** The options that mean the same for every command that takes them, by the property they set. */
 export const commonOptions = {
-  inventory: text('--inventory <file>', 'the machines.yaml to use', 'file'),
-  machine: text('-m, --machine <name>', 'the machine to use', 'machine'),
+  inventory: text(
+    '--inventory <file>',
+    'inventory file (default: $FLEET_INVENTORY, or the nearest machines.yaml)',
+    'file',
+  ),
+  machine: text('-m, --machine <name>', 'machine to use', 'machine'),
   on: texts(
     '--on <selector>',
-    'the machines to use: web-*, role=web, driver=ssh, all (repeatable)',
+    'machines to use: web-*, role=web, driver=ssh, all (repeatable)',
     'selector',
   ),
-  all: flag('--all', 'all machines: short for --on all'),
+  all: flag('--all', 'use all machines (same as --on all)'),
   parallel: parsed(
     '--parallel <count>',
-    'how many machines to work on at once (32; for ls and status 128, where hosts are made or switched 8)',
+    'number of machines to work on at the same time (default: 32; ls and status: 128; create, start and the like: 8)',
     (count) => parseCount(count, 1),
   ),
-  timeout: parsed('--timeout <seconds>', 'how long each machine may take', parseSeconds),
+  timeout: parsed('--timeout <seconds>', 'time limit for each machine', parseSeconds),
   maxFail: parsed(
     '--max-fail <count>',
-    'begin with no more machines after so many failures',
+    'stop starting on further machines after this many failures (default: no limit)',
     (count) => parseCount(count, 1),
   ),
-  retryFailed: flag('--retry-failed', 'only the machines that failed the last time'),
-  fold: flag('--fold', 'what several machines answer alike, once'),
-  json: flag('--json', 'answer in JSON'),
-  quiet: flag('-q, --quiet', 'names only; ids of containers'),
+  retryFailed: flag('--retry-failed', 'use only the machines on which the previous command failed'),
+  fold: flag('--fold', 'print identical output of several machines only once'),
+  json: flag('--json', 'print JSON'),
+  quiet: flag('-q, --quiet', 'print only names (for containers: only ids)'),
 } as const
 
 /** The inventory that the words of an unparsed command line name. */

@@ -5,11 +5,11 @@ import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { flag } from '../command.ts'
 
 /** `--yes`, for commands that ask. */
-export const yesOption = flag('-y, --yes', 'do not ask')
+export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**
- * Tells in `preface` what is to happen, and makes sure that the person wants it: by `--yes`, or by
- * asking. Throws kind `cancelled` at a no, and kind `usage` where there is nobody to ask.
+ * Writes `preface`, which says what will happen, and makes sure that the user has confirmed it, with `--yes` or at a
+ * prompt. Throws kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
  */
 export async function requireConsent(
   io: Io,
@@ -21,8 +21,8 @@ export async function requireConsent(
   if (!asks && preface !== '') io.stderr.write(preface)
   if (yes) return
   if (!asks) {
-    throw new UserError('usage', 'this asks first, and there is no terminal to ask on', {
-      hint: 'add --yes if you are sure',
+    throw new UserError('usage', 'this needs confirmation, and there is no terminal to ask on', {
+      hint: 'to confirm, pass --yes',
     })
   }
   if (!(await confirm(io, question, { preface }))) {
@@ -30,7 +30,7 @@ export async function requireConsent(
   }
 }
 
-/** Asks whether a jump host becomes a machine too, where there is somebody to ask; else says that it does. Its key must be trusted in any case. */
+/** Asks whether a jump host should become a machine too; without a terminal it does, and a message says so. Its key must be trusted in either case. */
 export const confirmJumpOn =
   (io: Io): AdoptCalls['confirmJump'] =>
   async ({ name, leadsTo }) => {

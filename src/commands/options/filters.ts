@@ -5,7 +5,7 @@ import { texts } from '../command.ts'
 /** `--filter`, as docker's own. */
 export const filterOption = texts(
   '-f, --filter <filter>',
-  'only what matches key=value (repeatable)',
+  'show only what matches key=value (repeatable)',
 )
 
 /** Reads `key=value` words into what the API's `filters` take. Throws a usage error. */

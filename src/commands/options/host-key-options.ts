@@ -3,13 +3,13 @@ import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
 import { flag, text } from '../command.ts'
 
-/** What a person can say of the key of a host that is new. */
+/** Options for the host key of a new host. */
 export const hostKeyOptions = {
-  hostKey: text('--host-key <fingerprint>', 'the SHA256:… that the host must show'),
-  acceptNew: flag('--accept-new', 'take the key that the host shows, without asking'),
+  hostKey: text('--host-key <fingerprint>', 'host key that the host must have, such as SHA256:…'),
+  acceptNew: flag('--accept-new', 'trust the host key without asking'),
 } as const
 
-/** What makes a new host's key believable: what was said by options, else the person at the terminal. */
+/** How the key of a new host is verified: by the options, or else by a prompt. */
 export function trustFrom(
   io: Io,
   options: { readonly hostKey: string | undefined; readonly acceptNew: boolean },

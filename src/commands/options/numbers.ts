@@ -10,5 +10,5 @@ export function parseSeconds(text: string): number {
 /** Reads a count that a person typed, at least `least`. */
 export function parseCount(text: string, least = 0): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
-  throw new UserError('usage', `${JSON.stringify(text)} is not a count of at least ${least}`)
+  throw new UserError('usage', `${JSON.stringify(text)} is not a whole number of at least ${least}`)
 }

@@ -51,7 +51,7 @@ export function targetsOf({
   if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
     throw new UserError(
       'usage',
-      '--machine names one machine, --on, --all and --retry-failed name many: use one',
+      '--machine chooses one machine, and --on, --all and --retry-failed choose several: use only one of them',
     )
   }
   const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000
@@ -73,7 +73,7 @@ export function takeLeadingTargets(words: readonly unknown[]): {
     const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
     if (name === undefined) return { after, words: [rest] }
     const value = joined ?? rest[1]
-    if (value === undefined) throw new UserError('usage', `--${name} wants a value`)
+    if (value === undefined) throw new UserError('usage', `--${name} needs a value`)
     rest.splice(0, joined === undefined ? 2 : 1)
     if (name === 'on') after.on.push(value)
     else after.machine = value
@@ -107,7 +107,7 @@ export function withNames(
   if (others.length === 0 || isMachineName(name)) {
     throw new UserError(
       'usage',
-      `${JSON.stringify(name)} would name a machine, and an option chooses machines too: use one of the two`,
+      `machines are chosen both by name (${JSON.stringify(name)}) and by an option: use only one of the two`,
       { hint: `fleet ${verb} --help` },
     )
   }
@@ -134,15 +134,19 @@ export function withRest(
   const isChosen = choosesMachines(targets)
   const stray = isChosen && isMarked ? named.find((word) => word !== undefined) : undefined
   if (stray !== undefined) {
-    throw new UserError('usage', `${JSON.stringify(stray)} stands before --`, {
-      hint: 'an option names the machines already: write the command behind --',
+    throw new UserError('usage', `unexpected ${JSON.stringify(stray)} before --`, {
+      hint: 'the machines are already chosen by an option: write the command after --',
     })
   }
   const [first = ''] = rest
   if (!isMarked && !isChosen && first.startsWith('-')) {
-    throw new UserError('usage', `${JSON.stringify(first)} stands behind the machine's name`, {
-      hint: "fleet's own options go before the name; put -- before a command that begins with -",
-    })
+    throw new UserError(
+      'usage',
+      `option ${JSON.stringify(first)} follows the name of the machine`,
+      {
+        hint: 'put options of fleet before the name, and -- before a command that begins with -',
+      },
+    )
   }
   return [...named, [...rest]]
 }

@@ -2,7 +2,7 @@ import type { Io } from '../../ui/io.ts'
 import { flag } from '../command.ts'
 
 /** `--no-trunc`, as docker's own. */
-export const noTruncOption = flag('--no-trunc', 'whole ids and commands')
+export const noTruncOption = flag('--no-trunc', 'do not shorten ids and commands')
 
 /** What of a table is not cut short. */
 export interface Wholeness {

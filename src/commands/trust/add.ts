@@ -8,10 +8,10 @@ const describe = ({ driver, version, folder, files, dependencies, digest }: Trus
 
 export const trustAdd = defineCommand({
   name: 'add',
-  summary: 'Trust drivers that came with the inventory',
+  summary: 'Trust driver packages of the inventory',
   description:
-    'Trust drivers that came with the inventory, as npm packages beside it: their code may run as you, for this inventory, until any file of the package or of its dependencies changes. Without names, all drivers that the inventory uses are shown, and trusted once you agree. Drivers that are installed globally need no trust.',
-  arguments: { names: any('names', 'the drivers', 'driver') },
+    'Trust drivers that came with the inventory as npm packages in its folder. Their code may then run with your permissions, for this inventory, until a file of the package or of its dependencies changes. Without names, all drivers that the inventory uses are shown, and trusted after confirmation. Drivers that are installed globally are always trusted.',
+  arguments: { names: any('names', 'names of drivers', 'driver') },
   options: { yes: yesOption },
   answers: 'json',
   examples: ['fleet trust acme', 'fleet trust ls', 'fleet trust rm acme'],
@@ -20,9 +20,15 @@ export const trustAdd = defineCommand({
       await import('../../operations/trust/trust-driver.ts')
     const subjects = await readTrustSubjects(fleet, args.names)
     const preface = subjects.map(describe).join('')
-    if (subjects.length === 0) io.stderr.write('no driver of this inventory needs to be trusted\n')
+    if (subjects.length === 0)
+      io.stderr.write('this inventory uses no driver that needs to be trusted\n')
     else if (args.names.length === 0) {
-      await requireConsent(io, options.yes, 'Trust this code to run as you?', preface)
+      await requireConsent(
+        io,
+        options.yes,
+        'Trust this code to run with your permissions?',
+        preface,
+      )
     } else io.stderr.write(preface)
     if (subjects.length > 0) await trustDrivers(fleet, subjects)
     if (format.json) writeJson(io, subjects)

@@ -3,9 +3,9 @@ import { defineCommand } from '../command.ts'
 
 interface Row {
   readonly inventory: string
-  /** Absent: the inventory itself, which is another user's. */
+  /** Absent if the row is about an inventory of another user. */
   readonly driver?: string
-  /** A file or folder of this computer that its machines may have. */
+  /** A path on this computer that machines of the inventory may use. */
   readonly path?: string
   readonly version?: string | undefined
   readonly digest?: string
@@ -20,7 +20,7 @@ const columns: readonly Column<Row>[] = [
 
 export const trustLs = defineCommand({
   name: 'ls',
-  summary: 'List the drivers, inventories and paths that you trust',
+  summary: 'List trusted drivers, inventories and paths',
   answers: 'names',
   async run({ fleet, io, format }) {
     const { drivers, inventories, paths } = await (await fleet.trust()).read()

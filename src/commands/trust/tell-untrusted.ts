@@ -1,7 +1,7 @@
 import type { Fleet } from '../../app/fleet.ts'
 import type { Io } from '../../ui/io.ts'
 
-/** Says on stderr which drivers of the inventory may not run, so that their options are not checked. */
+/** Warns about drivers of the inventory that are not trusted, so that their options are not checked. */
 export async function tellUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const inventory = await (await fleet.inventory()).read()
   const { drivers } = await import('../../drivers/index.ts')

@@ -322,7 +322,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     const env = { FLEET_BROKER: 'off' }
     expect(await ana.fleet(['ssh', 'h1', 'hostname'], { env })).toMatchObject({ stdout: 'h1\n' })
     expect(await ana.fleet(['broker', 'status'], { env })).toMatchObject({
-      stderr: 'the broker does not run\n',
+      stderr: 'the broker is not running\n',
     })
     expect((await status()).pid).toBe(undefined)
   })
@@ -332,7 +332,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     const { pid = 0 } = await status()
     expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
       code: 0,
-      stderr: `stopped process ${pid}\n`,
+      stderr: `stopped the broker (process ${pid})\n`,
     })
     await vi.waitFor(async () => expect(await logins()).toBe(0), 120_000)
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 120_000)

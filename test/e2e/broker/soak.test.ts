@@ -318,7 +318,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 600_00
       end: async (pid: number) => {
         process.kill(pid, 'SIGSTOP')
         expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
-          ...{ code: 0, stderr: 'killed the broker, which did not answer\n' },
+          ...{ code: 0, stderr: 'killed the broker because it did not answer\n' },
         })
       },
     },

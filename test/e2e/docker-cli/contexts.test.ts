@@ -58,7 +58,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     await run('docker', 'context', 'create', 'h1', '--docker', 'host=unix:///mine.sock')
     const synced = await ana.fleet(['context', 'sync'])
     expect(synced).toMatchObject({ code: 1 })
-    expect(synced.stdout).toMatch(/^h1\tleft alone: not made for this inventory/)
+    expect(synced.stdout).toMatch(/^h1\tskipped: not created for this inventory/)
     await ana.fleet(['context', 'sync', '--remove'])
     expect(await contexts()).toContain('h1')
   })
@@ -84,7 +84,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     expect(await readFile(config, 'utf8')).toBe('Host other\n  User somebody\n')
     expect((await stat(config)).mode & 0o777).toBe(0o600)
     expect(await ana.fleet(['ssh-config', '--remove'])).toMatchObject({
-      stderr: 'ssh did not read it\n',
+      stderr: 'nothing to remove from ~/.ssh/config\n',
     })
   })
 
@@ -114,7 +114,9 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     for (const _ of ['once', 'and again']) {
       const { code, stderr } = await bob.fleet(['ssh-config', '--include', '--yes'])
       expect(code).toBe(0)
-      const leftOut = [...stderr.matchAll(/^(\S+) is left out, since/gm)].map(([, name]) => name)
+      const leftOut = [...stderr.matchAll(/^skipped the name (\S+), because/gm)].map(
+        ([, name]) => name,
+      )
       expect(new Set(leftOut)).toEqual(new Set(['db.corp', 'github.com', 'known.example']))
     }
     const ask = async (name: string, keyword: string) =>

@@ -127,13 +127,13 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
       ana.fleetOnTerminal(
         ['apply'],
         [
-          { at: 'Do all of this?', type: 'y\r' },
-          { at: 'Type its name', type: `${answer}\r` },
+          { at: 'Make these changes?', type: 'y\r' },
+          { at: 'Type web-2', type: `${answer}\r` },
         ],
         { env: aws.environment },
       )
     const spared = await applyTyping('y')
-    expect(spared).toMatchObject({ code: 1, screen: expect.stringContaining('left as it is') })
+    expect(spared).toMatchObject({ code: 1, screen: expect.stringContaining('skipped: to remove') })
     expect((await aws.world()).instances).toHaveLength(2)
     expect(await applyTyping('web-2')).toMatchObject({ code: 0 })
     expect((await aws.world()).instances).toHaveLength(1)
@@ -406,7 +406,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     aws.change({ instanceLimit: 9 })
     const names = ['web-1', 'web-2', 'web-3']
     const again = await create('web', '--count', '3', '--engine-none')
-    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('there already') })
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('already created') })
     expect((await aws.world()).instances).toHaveLength(3)
     expect((await fleet('rm', '-y', ...names)).code).toBe(0)
     await isEmpty()
@@ -519,8 +519,10 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     })
     const blind = await fleet('gc')
     expect(blind).toMatchObject({ code: 1, stdout: '' })
-    expect(blind.stderr).toMatch(/could not ask aws: .*eu-central-1/)
-    expect(blind.stderr).toContain('no host is without an entry, as far as could be asked')
+    expect(blind.stderr).toMatch(/could not query aws: .*eu-central-1/)
+    expect(blind.stderr).toContain(
+      'no hosts without an entry at the providers that could be queried',
+    )
     aws.mend()
     expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)
     await isEmpty()

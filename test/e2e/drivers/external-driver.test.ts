@@ -215,7 +215,7 @@ describe('a driver package that came with a clone', () => {
     expect(await eve.fleet(['trust'])).toMatchObject({ code: 2 }) // there is nobody to ask
     expect(await eve.fleet(['trust', 'acme'])).toMatchObject({ code: 0 })
     expect(await runs()).toBe('')
-    expect((await eve.fleet(['check'])).stderr).toContain('nothing wrong')
+    expect((await eve.fleet(['check'])).stderr).toContain('no problems found')
     expect(await runs()).toMatch(/check\n$/)
     expect((await eve.fleet(['trust', 'ls'])).stdout).toMatch(/^acme\s+1\.2\.3\s+sha256:/m)
 

@@ -103,8 +103,8 @@ test('nothing is said to a socket of this computer that only the inventory names
 })
 
 const typing = (answer: string) => [
-  { at: 'Do all of this?', type: 'y\r' },
-  { at: 'Give dev the folder', type: `${answer}\r` },
+  { at: 'Make these changes?', type: 'y\r' },
+  { at: 'Allow dev to use the folder', type: `${answer}\r` },
 ]
 
 describe('what is not in the folder of the inventory', () => {
@@ -174,7 +174,7 @@ describe('what is not in the folder of the inventory', () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })
-    expect(created.stderr).toContain(`dev: gets folder ${ana.home}/code of this computer`)
+    expect(created.stderr).toContain(`dev: can use folder ${ana.home}/code of this computer`)
     expect(created.stderr).toMatch(noQemu)
     await write('cpus: 1')
     await ana.fleet(['set', 'dev', `shares=data=${ana.home}`])

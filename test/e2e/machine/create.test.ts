@@ -84,7 +84,7 @@ describe('stopped without a terminal', () => {
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).toContain(
       'cancelled: web-1 is partly created and may cost money until removed\n' +
-        '  to continue: fleet apply; to undo it: fleet rm web-1\n',
+        '  to continue: fleet apply; to undo: fleet rm web-1\n',
     )
     await fleet('rm', '-y', 'web-1')
   })
@@ -103,7 +103,7 @@ const createOnTerminal = (answer: string) =>
     ['create', 'web-1', ...create],
     [
       { at: waiting, type: '\u0003' },
-      { at: 'Keep what was begun', type: answer },
+      { at: 'Keep and finish later, or undo', type: answer },
     ],
     { env: cloud.env },
   )
@@ -120,7 +120,7 @@ describe('stopped on a terminal', () => {
   test('undoing leaves nothing', async () => {
     const before = await ana.inventory()
     const { code, screen } = await createOnTerminal('\u001B[B\r')
-    expect(screen).toContain('web-1 is undone')
+    expect(screen).toContain('undid the creation of web-1')
     expect(code).toBe(130)
     expect(await cloud.things()).toEqual([])
     expect(await ana.inventory()).toBe(before)
@@ -151,19 +151,19 @@ test('asking: driver, name, options with their defaults; then it says how to typ
       { at: 'Driver:', type: 'ex\r' },
       { at: 'Machine name:', type: '-\r' },
       { at: 'letter or digit', type: '\u007Ftaken\r' },
-      { at: 'already a machine called taken', type: `${'\u007F'.repeat(5)}web-1\r` },
+      { at: 'already a machine named taken', type: `${'\u007F'.repeat(5)}web-1\r` },
       { at: 'Zone of the server', type: '\u001B[B\r' },
       { at: 'Size of the server', type: '\r' },
-      { at: 'Create it?', type: 'y\r' },
+      { at: 'Create this machine?', type: 'y\r' },
       { at: waiting, type: '\u0003' },
     ],
     { env: cloud.env },
   )
   expect(screen).toContain(
-    "That is: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
+    "The same without prompts: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
   )
   expect(screen).toMatch(
-    /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts of example cost money/,
+    /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts on example cost money/,
   )
   expect(screen).not.toContain('optional')
   expect(code).toBe(130)
@@ -177,7 +177,7 @@ test('asking: a no at the last question creates nothing', async () => {
     ['create', 'web-1', '--driver', 'example'],
     [
       { at: 'Zone of the server', type: '\r' },
-      { at: 'Create it?', type: '\r' },
+      { at: 'Create this machine?', type: '\r' },
     ],
     { env: cloud.env },
   )
@@ -225,7 +225,7 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   const collected = await fleet('gc', 'web-1', 'web-2', '--driver', 'example', '--yes')
   expect(collected).toMatchObject({ code: 0 })
   expect(await cloud.things()).toEqual([])
-  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('no host is without an entry')
+  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('no hosts without an entry')
 })
 
 test('switching is for machines that are named, and whose driver can', async () => {

@@ -150,7 +150,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     )
     expect({ code, screen }).toMatchObject({
       code: 0,
-      screen: expect.stringMatching(/h1: the key is unchanged\s+h2: SHA256:\S{43} is pinned/),
+      screen: expect.stringMatching(/h1: the host key is unchanged\s+h2: pinned SHA256:\S{43}/),
     })
     expect(await ana.inventory()).toContain(replaced)
   })
@@ -169,7 +169,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     for (const type of ['\u0004', '\u0003']) {
       const { code, screen } = await ana.fleetOnTerminal(
         ['rm', 'h1'],
-        [{ at: 'Remove all of this?', type }],
+        [{ at: 'Remove this machine?', type }],
       )
       expect(screen).toContain('nothing was changed')
       expect(code).toBe(130)
@@ -211,7 +211,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(screen).toContain(`fleet create asked --driver ssh --address ${address} --accept-new`)
     expect({ code, screen }).toMatchObject({ code: 0 })
     const silent = await newcomer.fleet(['create', '--driver', 'ssh'])
-    expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a name') })
+    expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('no name is given') })
     const missing = await newcomer.fleet(['create', 'x', '--driver', 'ssh'])
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--address') })
   })

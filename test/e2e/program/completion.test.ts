@@ -235,7 +235,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
   test('fish', async () => {
     expect(await inFish('fleet use web')).toEqual(['web-1\tssh', 'web-2\tssh'])
     expect(await inFish('fleet use ')).toEqual(['laptop\tlocal', 'web-1\tssh', 'web-2\tssh'])
-    expect(await inFish('fleet container unp')).toEqual(['unpause\tLet paused containers go on'])
+    expect(await inFish('fleet container unp')).toEqual(['unpause\tResume paused containers'])
     expect(await inFish('fleet create --driver=l')).toEqual([
       '--driver=local\tthe Docker engine of this computer',
     ])

@@ -31,10 +31,10 @@ describe.skipIf(!labIsHere)('npm run demo', () => {
       expect(printedBy('fleet logs --on role=web --follow --tail 1 hello')).toMatch(
         /^web-1 hello \| hello \d+ from [^]*^web-2 hello \| hello \d+ from /m,
       )
-      expect(printedBy('fleet use web-1')).toBe('web-1 is active')
+      expect(printedBy('fleet use web-1')).toBe('web-1 is now the active machine')
       expect(printedBy('fleet ssh web-2 -- hostname')).toBe('h3')
       expect(stdout).toMatch(/switched off[^]*web-2 .* unreachable [^]*1 of 3 machines failed/)
-      expect(stdout).toMatch(/web-2 is removed: [^\n]*its entry[^]*\nShown in \d+ s: \d\d commands/)
+      expect(stdout).toMatch(/web-2: removed [^\n]*its entry[^]*\nShown in \d+ s: \d\d commands/)
       // oxlint-disable-next-line no-control-regex
       expect(stdout).not.toMatch(/\u001B|\r/)
     },

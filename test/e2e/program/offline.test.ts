@@ -57,11 +57,11 @@ test('init in a folder of another fleet asks first', async () => {
   const refused = await ana.fleet(['init', 'deep/er'])
   expect(refused).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining(`belongs to the fleet of ${inFolder('machines.yaml')}`),
+    stderr: expect.stringContaining(`is below the inventory ${inFolder('machines.yaml')}`),
   })
   expect(refused.stderr).toContain('--yes')
   await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
-  const no = await ana.fleetOnTerminal(['init', 'deep'], [{ at: 'another fleet', type: '\r' }])
+  const no = await ana.fleetOnTerminal(['init', 'deep'], [{ at: 'another inventory', type: '\r' }])
   expect(no.code).toBe(130)
   await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
   expect(await ana.fleet(['init'])).toMatchObject({
@@ -109,18 +109,22 @@ test('use and active say when $FLEET_MACHINE overrides the active machine', asyn
   const env = { FLEET_MACHINE: 'there' }
   expect(await ana.fleet(['use', 'here'], { env })).toMatchObject({
     code: 0,
-    stderr: expect.stringMatching(/here is active, but \$FLEET_MACHINE overrides it.* use there /),
+    stderr: expect.stringMatching(
+      /here is now the active machine, but \$FLEET_MACHINE overrides it.* use there /,
+    ),
   })
   expect(await ana.fleet(['active'], { env })).toMatchObject({
     stdout: 'there\n',
-    stderr: expect.stringMatching(/\$FLEET_MACHINE says there; it overrides here/),
+    stderr: expect.stringMatching(
+      /\$FLEET_MACHINE is there and overrides the active machine, here/,
+    ),
   })
   expect(JSON.parse((await ana.fleet(['active', '--json'], { env })).stdout)).toEqual({
     name: 'there',
     overrides: 'here',
   })
   const same = { env: { FLEET_MACHINE: 'here' } }
-  expect((await ana.fleet(['use', 'here'], same)).stderr).toBe('here is active\n')
+  expect((await ana.fleet(['use', 'here'], same)).stderr).toBe('here is now the active machine\n')
   expect(await ana.fleet(['active'], same)).toMatchObject({ stdout: 'here\n', stderr: '' })
 })
 
@@ -164,12 +168,12 @@ test.each([
 test.each([
   [['--all', 'image', 'save', 'nginx'], 'one file'],
   [['--on', 'all', 'container', 'export', '-o', 'c.tar', 'c'], 'one file'],
-  [['--all', 'image', 'load'], 'what you type'],
-  [['--all', 'exec', '-i', 'c', 'sh'], 'what you type'],
-  [['--all', 'run', '--rm', '-it', 'bb:1', 'sh'], 'what you type'],
-  [['--all', 'container', 'attach', 'c'], 'what you type'],
+  [['--all', 'image', 'load'], 'standard input'],
+  [['--all', 'exec', '-i', 'c', 'sh'], 'standard input'],
+  [['--all', 'run', '--rm', '-it', 'bb:1', 'sh'], 'standard input'],
+  [['--all', 'container', 'attach', 'c'], 'standard input'],
   [['--all', 'container', 'cp', 'c:/etc/hosts', '.'], 'one file'],
-  [['--all', 'docker', 'login'], 'what you type'],
+  [['--all', 'docker', 'login'], 'standard input'],
   [['pull', '--all', 'nginx'], 'fleet --all pull'],
   [['pull', 'nginx', '--all'], 'fleet --all pull'],
   [['exec', '-m', 'here', 'c', 'sh'], 'fleet -m NAME exec'],
@@ -200,7 +204,7 @@ test.each([
   const { code, stderr } = await ana.fleet(args)
   expect({ code, stderr }).toMatchObject({
     code: 255,
-    stderr: expect.stringContaining(`"${stray}" stands before --`),
+    stderr: expect.stringContaining(`unexpected "${stray}" before --`),
   })
 })
 
@@ -220,7 +224,7 @@ test('an option of fleet behind the name of ssh is no command', async () => {
   const { code, stderr } = await ana.fleet(['ssh', 'here', '--fold', 'true'])
   expect({ code, stderr }).toMatchObject({
     code: 255,
-    stderr: expect.stringContaining("fleet's own options go before the name"),
+    stderr: expect.stringContaining('put options of fleet before the name'),
   })
   const help = await ana.fleet(['ssh', '--help'])
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: fleet ssh') })

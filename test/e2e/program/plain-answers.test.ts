@@ -25,7 +25,7 @@ test('set says what was and is, and what must follow where a host is concerned',
   expect(await said('db', 'protected=true', 'label.role-')).toBe(
     'db: label.role: db -> (not set)\n',
   )
-  expect(await said('db', 'protected=true')).toBe('db is unchanged: it says that already\n')
+  expect(await said('db', 'protected=true')).toBe('db is unchanged: the values are already set\n')
   expect(await said('db', 'label.role=db', 'port=2222')).toBe(
     'db: port: (not set) -> 2222\ndb: label.role: (not set) -> db\nnext: fleet create db\n',
   )
@@ -38,7 +38,7 @@ test('set says what was and is, and what must follow where a host is concerned',
 test('a machine is named once', async () => {
   const refused = await ana.fleet(['rm', 'db', '--yes'])
   expect(refused.code).toBe(2)
-  expect(refused.stderr).toContain('fleet: db: it is protected: its name must be typed')
+  expect(refused.stderr).toContain('fleet: db: it is protected: removing it needs confirmation')
 })
 
 test('a file that is not there is told without the words of the system call', async () => {
@@ -112,15 +112,15 @@ test('what was typed before a question is no answer to it', async () => {
     ['sh', '-c', 'echo ready; sleep 1; exec "$0" rm web-1', program],
     [
       { at: 'ready', type: 'y\rls\ry\r' },
-      { at: 'Remove all of this?', type: '\r' },
+      { at: 'Remove this machine?', type: '\r' },
     ],
   )
-  expect(screen).toContain('Remove all of this?')
+  expect(screen).toContain('Remove this machine?')
   expect(code).toBe(130)
   expect(await bob.inventory()).toBe(before)
   const second = await bob.fleetOnTerminal(
     ['rm', 'web-1'],
-    [{ at: 'Remove all of this?', type: 'y\r' }],
+    [{ at: 'Remove this machine?', type: 'y\r' }],
   )
   expect(second.code).toBe(0)
 })
@@ -136,8 +136,8 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   const { code, stderr } = await bob.fleet(['rm', '-y', 'web-1', 'web-3'])
   expect(code).toBe(0)
   expect(stderr).toContain(
-    'web-1 is removed: its entry; no host was created\n' +
-      'web-3 is removed: its entry; no host was created\n' +
+    'web-1: removed its entry; it had no host\n' +
+      'web-3: removed its entry; it had no host\n' +
       '  profile web has count: 4, so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )

@@ -17,8 +17,8 @@ import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /**
- * Tells what of this computer the machines are given, and asks about what is not in the folder of the inventory. What the person has
- * typed as an option needs no question. A machine that cannot be created is passed over: its creation says why.
+ * Lists what the machines may use of this computer, and asks about paths outside the folder of the inventory, unless they were
+ * given as options. Machines that cannot be created are ignored here: their creation reports why.
  */
 async function settleGrants(
   surroundings: Surroundings,
@@ -45,7 +45,7 @@ async function settleGrants(
   await confirmGrants(surroundings, grants, `fleet create ${names.join(' ')}`)
 }
 
-/** Creates the machines, several at once. What fails or is stopped is undone at once where that was asked for. */
+/** Creates the machines, several at the same time. With --rollback, a creation that fails or is stopped is undone immediately. */
 async function createAll(
   surroundings: Surroundings,
   wanted: CreationRequest,
@@ -82,8 +82,10 @@ export const create = defineCommand({
   name: 'create',
   summary: 'Create machines',
   description:
-    'Create machines. Each driver has options of its own: fleet create --driver DRIVER --help shows them. A machine that you wrote into machines.yaml by hand, or whose creation was cut short, needs its name only.',
-  arguments: { names: any('names', 'what to call them; asked for on a terminal', 'machine') },
+    'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. For a machine whose entry is already in machines.yaml, or whose creation was interrupted, the name is enough.',
+  arguments: {
+    names: any('names', 'names of the new machines (default: fleet asks on a terminal)', 'machine'),
+  },
   options: creationOptions,
   moreOptions: (argv, fleet) => driverOptions(argv, fleet),
   worksOnSeveral: true,
@@ -107,7 +109,7 @@ export const create = defineCommand({
     const isThere = (name: MachineName) => machines.get(name)?.host?.phase === 'ready'
     const names = options.count === undefined ? numbered : numbered.filter((name) => !isThere(name))
     if (names.length < numbered.length && !format.json) {
-      io.stderr.write(`${foldNames(numbered.filter(isThere))}: there already\n`)
+      io.stderr.write(`${foldNames(numbered.filter(isThere))}: already created\n`)
     }
     const known = machines.get(names[0] as MachineName)?.driver
     const definition = driver ?? (known === undefined ? undefined : await fleet.driver(known))

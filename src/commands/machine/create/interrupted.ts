@@ -8,7 +8,7 @@ import { canPrompt, choose } from '../../../ui/prompt.ts'
 import type { Invocation } from '../../command.ts'
 import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
-/** Those whose creation was begun and is not finished. */
+/** Machines whose creation was started and is not complete. */
 async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machine[]> {
   const { machines } = await (await fleet.inventory()).read()
   const wanted = new Set(names)
@@ -19,21 +19,21 @@ async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machi
 
 const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({ name }) => name)
 
-/** The commands that go on with what was begun, and that undo it. */
-const waysOn = (names: readonly string[], goOn = `fleet create ${names.join(' ')}`): string =>
-  `to continue: ${goOn}; to undo it: fleet rm ${names.join(' ')}`
+/** The commands that continue or undo a creation. */
+const nextSteps = (names: readonly string[], goOn = `fleet create ${names.join(' ')}`): string =>
+  `to continue: ${goOn}; to undo: fleet rm ${names.join(' ')}`
 
-/** Whether somebody else's computer is paid for it: hosts on this one are noted as such. */
+/** Whether the host may cost money. Hosts on this computer have `computer` in their resources. */
 const mayCost = ({ host }: Machine): boolean =>
   host?.token !== undefined && host.resources?.['computer'] === undefined
 
-/** What was begun, and that it may be paid for. */
+/** Lists the partly created machines, and says if they may cost money. */
 function describeBegun(begun: readonly Machine[]): string {
   const paid = begun.some(mayCost) ? ' and may cost money until removed' : ''
   return `${foldNames(namesOf(begun))} ${begun.length === 1 ? 'is' : 'are'} partly created${paid}`
 }
 
-/** The error of one machine, with what to do about a creation that was begun. */
+/** The error of one machine, with the commands that continue or undo its creation in the hint. */
 export async function explainUnfinished(
   fleet: Fleet,
   names: readonly MachineName[],
@@ -43,21 +43,21 @@ export async function explainUnfinished(
   const begun = namesOf(await unfinished(fleet, names))
   if (begun.length === 0 || !(error instanceof UserError)) return error
   const { kind, message, machine, hint } = error
-  const ways = [hint, waysOn(begun, goOn)].filter((way) => way !== undefined).join('; ')
+  const ways = [hint, nextSteps(begun, goOn)].filter((way) => way !== undefined).join('; ')
   return new UserError(kind, message, { machine, hint: ways, cause: error })
 }
 
-/** Says how to go on with creations that were begun, after failures that were told; `goOn` is the command that does. */
+/** Prints how to continue or undo creations, after their failures were reported; `goOn` is the command that continues. */
 export async function tellUnfinished(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   names: readonly string[],
   goOn?: string,
 ): Promise<void> {
   const begun = namesOf(await unfinished(fleet, names))
-  if (begun.length > 0 && !format.json) io.stderr.write(`  ${waysOn(begun, goOn)}\n`)
+  if (begun.length > 0 && !format.json) io.stderr.write(`  ${nextSteps(begun, goOn)}\n`)
 }
 
-/** What an apply that the person stopped leaves behind, and the next commands. */
+/** What an interrupted apply leaves behind, and the next commands. */
 export async function explainStoppedApply(
   fleet: Fleet,
   names: readonly string[],
@@ -71,24 +71,25 @@ export async function explainStoppedApply(
     ...(begun.length === 0 ? [] : [describeBegun(begun)]),
     ...(leaving.length === 0
       ? []
-      : [`the removal of ${foldNames(namesOf(leaving))} is not finished`]),
+      : [`the removal of ${foldNames(namesOf(leaving))} is not complete`]),
   ]
   const message = [
     'cancelled',
     ...(parts.length === 0 ? ['no host is partly created'] : [parts.join('; ')]),
   ]
   return new UserError('cancelled', message.join(': '), {
-    hint: begun.length === 0 ? 'to continue: fleet apply' : waysOn(namesOf(begun), 'fleet apply'),
+    hint:
+      begun.length === 0 ? 'to continue: fleet apply' : nextSteps(namesOf(begun), 'fleet apply'),
   })
 }
 
-/** Which entries people wrote before, which stay, and what is told of the undoing. */
+/** What undoing a creation needs: `written` are the machines whose entries were there before, and stay. */
 interface UndoCalls {
   readonly written: ReadonlySet<MachineName>
   readonly progress: Progress
 }
 
-/** Undoes a creation that was begun, also when the person has stopped the command. */
+/** Undoes a creation, even if the command was interrupted. */
 async function undo(
   fleet: Fleet,
   name: MachineName,
@@ -113,18 +114,18 @@ export async function rollBack(
   try {
     await undo(fleet, name, calls)
   } catch (left) {
-    const why = `${messageOf(error)}; and it could not be undone: ${messageOf(left)}`
+    const why = `${messageOf(error)}; undoing the creation failed too: ${messageOf(left)}`
     throw new UserError('failed', why, {
       machine: name,
-      hint: `to undo it: fleet rm ${name}`,
+      hint: `to undo: fleet rm ${name}`,
       cause: left,
     })
   }
 }
 
 /**
- * Settles what becomes of creations that the person stopped: on a terminal it asks whether to keep or to undo
- * them, elsewhere they stay as they are. Throws kind `cancelled`, saying what was done.
+ * Handles creations that the user interrupted: on a terminal it asks whether to keep or to undo them, without one they
+ * stay as they are. Throws kind `cancelled`; the message says what was done.
  */
 export async function settleStopped(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
@@ -132,17 +133,17 @@ export async function settleStopped(
 ): Promise<never> {
   const begun = await unfinished(fleet, names)
   const list = foldNames(namesOf(begun))
-  if (begun.length === 0) throw new UserError('cancelled', 'cancelled: nothing is left behind')
+  if (begun.length === 0) throw new UserError('cancelled', 'cancelled: no host is partly created')
   const stays = new UserError('cancelled', `cancelled: ${describeBegun(begun)}`, {
-    hint: waysOn(namesOf(begun)),
+    hint: nextSteps(namesOf(begun)),
   })
   if (!canPrompt(io)) throw stays
   const choice = await choose(
     io,
-    'Keep what was begun, or undo it?',
+    'Keep and finish later, or undo?',
     [
-      { value: 'keep', name: 'Keep it, to finish it later' },
-      { value: 'undo', name: 'Undo it now' },
+      { value: 'keep', name: 'Keep and finish later' },
+      { value: 'undo', name: 'Undo now' },
     ],
     { preface: `${describeBegun(begun)}\n`, afterCancel: true },
   ).catch(() => 'keep')
@@ -154,9 +155,10 @@ export async function settleStopped(
     ({ name }, { progress }) => undo(fleet, name, { written, progress }),
   )
   const { failed } = summarize({ io, format }, outcomes)
-  if (failed.length === 0) throw new UserError('cancelled', `cancelled: ${list} is undone`)
+  if (failed.length === 0)
+    throw new UserError('cancelled', `cancelled: undid the creation of ${list}`)
   const left = failed.map(({ name }) => name)
-  throw new UserError('cancelled', `cancelled: of ${left.join(', ')} something is left`, {
-    hint: `to undo it: fleet rm ${left.join(' ')}`,
+  throw new UserError('cancelled', `cancelled: could not undo all of ${left.join(', ')}`, {
+    hint: `to undo: fleet rm ${left.join(' ')}`,
   })
 }

@@ -11,37 +11,43 @@ import { hostKeyOptions } from '../../options/host-key-options.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 const driverOption = (names: string): Option<string | undefined> =>
-  text('-d, --driver <driver>', `how the host comes to be${names}`, 'driver')
+  text('-d, --driver <driver>', `driver that provides the host${names}`, 'driver')
 
-/** What `fleet create` takes whatever the driver. */
+/** The options of `fleet create` that do not depend on the driver. */
 export const creationOptions = {
   driver: driverOption(''),
-  extends: text('--extends <profile>', 'the profile that says what is not said here', 'profile'),
-  count: parsed('--count <count>', 'create NAME-1, NAME-2 … up to this number', (count) =>
+  extends: text('--extends <profile>', 'profile to take other settings from', 'profile'),
+  count: parsed('--count <count>', 'create NAME-1, NAME-2 and so on up to this number', (count) =>
     parseCount(count, 1),
   ),
-  label: texts('-l, --label <key=value>', 'a label (repeatable)', 'label'),
-  protected: flag('--protected', 'removing it asks for its name'),
-  engineVersion: text('--engine-version <version>', 'of a new host, such as 28.2; implies stable'),
-  engineChannel: text('--engine-channel <channel>', 'distribution, stable or test, for a new host'),
-  noEngine: flag('--engine-none', 'it is not meant to have Docker, as a jump host'),
-  userData: text('--user-data <file>', 'your own cloud-init user-data for a new host', 'file'),
-  identity: text('-i, --identity <file>', 'the private key to log in to an existing host', 'file'),
-  via: parsed('--via <machine>', 'the machine to jump through', parseMachineName, 'machine'),
+  label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
+  protected: flag(
+    '--protected',
+    'require the name of the machine to be typed before it is removed',
+  ),
+  engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
+  engineChannel: text(
+    '--engine-channel <channel>',
+    'where Docker for a new host comes from: distribution, stable or test',
+  ),
+  noEngine: flag('--engine-none', 'the host has no Docker, for example a jump host'),
+  userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
+  identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
+  via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
   allowPath: allowPathOption,
-  rollback: flag('--rollback', 'undo what was begun when it fails or is stopped'),
+  rollback: flag('--rollback', 'undo a creation that fails or is interrupted'),
   yes: yesOption,
 } as const
 
-/** Those of {@link creationOptions} that mean nothing for a host of the other sort. */
+/** Those of {@link creationOptions} that apply only to new hosts, or only to existing ones. */
 const fitting = {
   made: ['engineVersion', 'engineChannel', 'userData', 'rollback'],
   existing: ['identity', 'installEngine', 'hostKey', 'acceptNew'],
 } as const
 
-/** Refuses options that would do nothing for hosts that are made, or for hosts that exist. Throws kind `usage`. */
+/** Refuses options that do not apply to the hosts of the driver. Throws kind `usage`. */
 export function checkFitting(
   options: Readonly<Record<string, unknown>>,
   { driver, makesHosts }: { driver: string; makesHosts: boolean },
@@ -52,8 +58,8 @@ export function checkFitting(
   if (unfit === undefined) return
   const name = /--[\w-]+/.exec(creationOptions[unfit].flags)?.[0]
   const why = makesHosts
-    ? `is for hosts that exist, and the driver ${driver} makes new ones`
-    : `is for new hosts, and the driver ${driver} takes in hosts that exist`
+    ? `is for existing hosts, but the driver ${driver} creates new ones`
+    : `is for new hosts, but the driver ${driver} uses existing ones`
   throw new UserError('usage', `${name} ${why}`, {
     hint: `fleet create --driver ${shellQuote(driver)} --help`,
   })
@@ -96,8 +102,8 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
 }
 
 /**
- * What the options are once drivers are known: their names, and the flags of the one that `argv` names, for a new host
- * or one that exists.
+ * The options that depend on the driver: `--driver` with the names of all drivers, and the options of the one in `argv`, for a
+ * new host or an existing one.
  */
 export async function driverOptions(
   argv: readonly string[],
@@ -120,7 +126,7 @@ export async function driverOptions(
   }
 }
 
-/** The words that give options these values, as a person would type them. */
+/** The command-line words that set options to these values. */
 export function optionWords(
   options: Readonly<Record<string, Pick<Option<unknown>, 'flags'>>>,
   values: Readonly<Record<string, unknown>>,

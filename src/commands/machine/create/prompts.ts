@@ -14,26 +14,26 @@ import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
 import { requireConsent } from '../../options/confirmation.ts'
 import { creationOptions, optionWords } from './options.ts'
 
-/** What a command line says of machines to create: options by key, a driver's by name. */
+/** The command line of `fleet create`: options by key, those of the driver by name. */
 interface Typed {
   readonly names: readonly string[]
   readonly driver: string | undefined
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** What is to be created. No driver: the entries in the inventory name it. */
+/** What to create. Without a driver, the entries in the inventory name it. */
 interface Creation {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** What stands for an option that is left out. */
+/** The choice that leaves an option unset. */
 const leaveOut = ''
 
 /**
- * Asks for an option of a driver. Undefined: it is left out, for it may be, or the answer is what holds anyway. `preset` is
- * what the inventory sets for the driver's machines.
+ * Asks for an option of a driver. Undefined if the option stays unset, or the answer is the default. `preset` is the default
+ * that the inventory sets for the driver.
  */
 async function askOption(
   io: Io,
@@ -58,7 +58,7 @@ async function askOption(
           io,
           isNeeded || fallback !== undefined || statesDefault
             ? question
-            : `${question} (Enter: fleet decides)`,
+            : `${question} (press Enter for automatic)`,
           {
             fallback,
             takesTypeAhead: true,
@@ -74,7 +74,7 @@ async function askOption(
           [
             ...(isNeeded || fallback !== undefined
               ? []
-              : [{ value: leaveOut, name: '(fleet decides)' }]),
+              : [{ value: leaveOut, name: '(automatic)' }]),
             ...choices.map((value) => ({ value })),
           ],
           { fallback, takesTypeAhead: true },
@@ -82,7 +82,7 @@ async function askOption(
   return answer === leaveOut || answer === fallback ? undefined : answer
 }
 
-/** Asks how the hosts come to be: by a driver of fleet's own, or by another that the inventory uses. */
+/** Asks for the driver: a built-in one, or another one that the inventory uses. */
 async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<string> {
   const { drivers } = await import('../../../drivers/index.ts')
   const own = new Set(drivers.map(({ name }) => name))
@@ -90,28 +90,31 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
   const others = [...new Set(used)].filter((name) => !own.has(name))
   const choices = [
     ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
-    ...others.map((name) => ({ value: name, description: `by fleet-driver-${name}` })),
+    ...others.map((name) => ({
+      value: name,
+      description: `from the package fleet-driver-${name}`,
+    })),
   ]
   return choose(io, 'Driver:', choices, { takesTypeAhead: true })
 }
 
-/** What is wrong with a name for a new machine, if anything. An entry without a host is there to be created. */
-function troubleWithName(text: string, { machines }: Inventory): string | undefined {
+/** Why a name cannot be used for a new machine, if so. An entry without a host can be created. */
+function nameError(text: string, { machines }: Inventory): string | undefined {
   if (!isMachineName(text)) return `use ${machineNameRule}`
   return machines.get(text)?.host === undefined
     ? undefined
-    : `there is already a machine called ${text}`
+    : `there is already a machine named ${text}`
 }
 
 const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
   parseMachineName(
     await askText(io, 'Machine name:', {
-      check: (text) => troubleWithName(text, inventory),
+      check: (text) => nameError(text, inventory),
       takesTypeAhead: true,
     }),
   )
 
-/** The flags to ask for: what is needed and nothing says yet, and what the driver asks for when the person is guided. */
+/** The options to ask for: required ones that are not set, and, in guided mode, those that the driver lists in `prompts`. */
 async function flagsToAsk(
   driver: DriverDefinition,
   {
@@ -135,22 +138,22 @@ async function flagsToAsk(
 function needsDriver(names: readonly MachineName[], { profiles }: Inventory): UserError {
   const numbered = names.find((name) => profiles.get(name)?.count !== undefined)
   return numbered === undefined
-    ? new UserError('usage', `${names.join(', ')}: which driver is to create that?`, {
-        hint: `fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE; or write the entries first`,
+    ? new UserError('usage', `no driver is given for ${names.join(', ')}`, {
+        hint: `fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
       })
-    : new UserError('usage', `${numbered} is a profile, whose machines have a number`, {
-        hint: `fleet create ${numbered}-1, or all that are wanted: fleet apply`,
+    : new UserError('usage', `${numbered} is a profile, and its machines are numbered`, {
+        hint: `fleet create ${numbered}-1, or to create all of them: fleet apply`,
       })
 }
 
 /**
- * Takes what was typed, and on a terminal asks for what is missing: the driver, the name, and the options that
- * the driver cannot do without or wants asked. Says how to type it all next time.
+ * Completes the command line by asking on a terminal for the driver, the name, and the options that the driver requires or
+ * lists in `prompts`. Prints the complete command line for the next time.
  */
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const person = canPrompt(io)
   if (typed.names.length === 0 && !person) {
-    throw new UserError('usage', 'the machine needs a name', { hint: 'fleet create NAME' })
+    throw new UserError('usage', 'no name is given for the machine', { hint: 'fleet create NAME' })
   }
   const given = typed.names.map(parseMachineName)
   const inventory = await (await fleet.inventory()).read()
@@ -179,10 +182,10 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   return { names, driver, options }
 }
 
-/** Options that say what a host is and what it costs, by whatever name a driver has them. */
+/** Options that describe a host and its cost; drivers use different names. */
 const tellingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
 
-/** Shows what is to be created, and has the person confirm it, before anything is. A host that exists needs no such question. */
+/** Shows what will be created, and asks for confirmation. An existing host needs none. */
 async function confirmCreation(
   { io, fleet }: { readonly io: Io; readonly fleet: Fleet },
   { names, driver, options }: Creation & { readonly driver: DriverDefinition },
@@ -197,22 +200,22 @@ async function confirmCreation(
     .filter(({ key, name }) => tellingOption.test(key) || options[name] !== undefined)
     .map(({ key, name }) => {
       const value = chosen[key] as string | number | boolean | undefined
-      return `  ${name}: ${value ?? 'decided by fleet'}\n`
+      return `  ${name}: ${value ?? 'automatic'}\n`
     })
   const count = typeof options['count'] === 'number' ? ` (${options['count']} machines)` : ''
   const cost =
     driver.isFree === true
       ? ''
-      : `Hosts of ${driver.name} cost money until fleet rm removes them.\n`
+      : `Hosts on ${driver.name} cost money until you remove them with fleet rm.\n`
   await requireConsent(
     io,
     false,
-    'Create it?',
+    names.length === 1 && count === '' ? 'Create this machine?' : 'Create these machines?',
     `New: ${names.join(', ')}${count}\n  driver: ${driver.name}\n${shown.join('')}${cost}`,
   )
 }
 
-/** Says how to type what was asked. */
+/** Prints the command line that gives the same answers. */
 async function tellCommand(
   io: Io,
   { names, driver, options }: Creation & { driver: DriverDefinition },
@@ -227,5 +230,5 @@ async function tellCommand(
     ...optionWords(flags, options),
     ...optionWords(creationOptions, { ...options, driver: undefined }),
   ]
-  io.stderr.write(`That is: ${shellLine(words)}\n`)
+  io.stderr.write(`The same without prompts: ${shellLine(words)}\n`)
 }

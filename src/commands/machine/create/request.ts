@@ -14,7 +14,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 
-/** What is to be created, all questions answered. */
+/** What to create, after all prompts. */
 export interface CreationRequest {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
@@ -30,14 +30,14 @@ export function numberNames(
   if (count === undefined) return [...new Set(names)]
   const [name] = names
   if (name === undefined || names.length > 1) {
-    throw new UserError('usage', '--count numbers one name, and there are several', {
-      hint: 'leave out --count, or name one: fleet create NAME --count 3',
+    throw new UserError('usage', '--count needs exactly one name', {
+      hint: 'for example: fleet create NAME --count 3',
     })
   }
   return Array.from({ length: count }, (_, index) => parseMachineName(`${name}-${index + 1}`))
 }
 
-/** Which engine the person wants. */
+/** The Docker version and channel of the options. */
 function engineFrom({
   noEngine,
   engineVersion: version,
@@ -47,23 +47,24 @@ function engineFrom({
     (name) => name === engineChannel,
   )
   if (engineChannel !== undefined && channel === undefined) {
-    throw new UserError('usage', `there is no engine channel ${JSON.stringify(engineChannel)}`, {
-      hint: '--engine-channel distribution, stable or test',
+    throw new UserError('usage', `unknown engine channel ${JSON.stringify(engineChannel)}`, {
+      hint: 'use --engine-channel distribution, stable or test',
     })
   }
   if (version === undefined && channel === undefined) return noEngine ? 'none' : undefined
-  if (noEngine) throw new UserError('usage', '--engine-none wants none: say which engine, or none')
+  if (noEngine)
+    throw new UserError('usage', 'give either --engine-none or a version and channel of Docker')
   return { ...(version !== undefined && { version }), ...(channel !== undefined && { channel }) }
 }
 
-/** The file of user-data as the inventory has it, seen from its folder. */
+/** The path of the user-data file relative to the folder of the inventory. */
 async function userDataFrom(fleet: Fleet, cwd: string, file: string | undefined) {
   if (file === undefined) return undefined
   const { location } = await fleet.inventory()
   return relative(dirname(location), resolve(cwd, file)).replaceAll(sep, '/')
 }
 
-/** Checks that the options fit the driver, and that those of a single host are not for several machines. */
+/** Checks that the options apply to the driver, and that the options of one host are not used for several. */
 export async function checkDriver(
   fleet: Fleet,
   { names, driver, driverOptions, options }: CreationRequest,
@@ -75,12 +76,16 @@ export async function checkDriver(
   const makesHosts = (await fleet.loadDriver(name)).lifecycle !== undefined
   checkFitting(options, { driver: name, makesHosts })
   if (makesHosts || names.length < 2 || Object.keys(driverOptions).length === 0) return
-  throw new UserError('usage', `the driver ${name} takes in one host at a time`, {
-    hint: `fleet create ${names[0]} --driver ${shellQuote(name)} …, then the next`,
-  })
+  throw new UserError(
+    'usage',
+    `with options of the driver ${name}, only one machine can be created at a time`,
+    {
+      hint: `fleet create ${names[0]} --driver ${shellQuote(name)} …, then the next`,
+    },
+  )
 }
 
-/** What is asked of each machine. */
+/** The request that is the same for each machine. */
 export async function requestFor(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   { driver, driverOptions, options }: CreationRequest,
