@@ -1,12 +1,12 @@
-import { typedWords } from './cli/argv.ts'
+import { asksForVersion, typedWords } from './cli/argv.ts'
 
-/** The build puts it here, from package.json. */
+/** Set by the build from package.json. */
 declare const fleetVersion: string
 
 const argv = typedWords(process.argv.slice(2))
 
-// The version is what scripts and prompts ask for most: it waits for nothing to be loaded.
-if (argv.length === 1 && /^(?:--version|-V)$/.test(argv[0] ?? '')) {
+// Scripts and shell prompts often ask for the version, so it is printed before anything is loaded.
+if (asksForVersion(argv)) {
   process.stdout.write(`${fleetVersion}\n`)
 } else {
   void import('./cli/start.ts').then(({ start }) =>

@@ -1,8 +1,12 @@
 /**
- * The words that fleet was started with. The launcher (scripts/launcher.sh) keeps them from Node.js by a colon before
- * each that begins with - or :, and says so by a first word that is a colon alone.
+ * The command-line arguments of fleet. The launcher (scripts/launcher.sh) hides them from Node.js: it puts a colon before each
+ * argument that begins with - or :, and marks this with a first argument that is only a colon.
  */
 export function typedWords(words: readonly string[]): string[] {
   if (words[0] !== ':') return [...words]
   return words.slice(1).map((word) => (word.startsWith(':') ? word.slice(1) : word))
 }
+
+/** Whether a command line only asks for the version. */
+export const asksForVersion = ([word = '', ...others]: readonly string[]): boolean =>
+  others.length === 0 && /^(?:--version|-[Vv]|version)$/.test(word)

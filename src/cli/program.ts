@@ -4,10 +4,15 @@ import {
   commonNamesOf,
   commonOptions,
   inventoryIn,
+  operandsIn,
   verbOf,
 } from '../commands/options/common-options.ts'
 import { type Command, type Option, isGroup } from '../commands/command.ts'
-import { insteadOf } from '../commands/docker-cli/suggest-command.ts'
+import { suggestCommand } from '../commands/docker-cli/suggest-command.ts'
+import { habitOf } from '../commands/habits.ts'
+import { formatOverview } from '../commands/help/overview.ts'
+import { isTopic, topics } from '../commands/help/topics.ts'
+import { asksForVersion } from './argv.ts'
 import { commandList } from '../commands/index.ts'
 import { findGroup, hasName, isKnown } from '../commands/find-command.ts'
 import {
@@ -25,19 +30,19 @@ import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
-/** How a command ended, and what telling of its failure needs. */
+/** How a command ended, and how its failure is reported. */
 interface RunResult {
   code: number
   json: boolean
   failureCode: number | undefined
 }
 
-/** What a command receives for an option that was not given. */
+/** Value of an option that was not given. */
 const absent = { flag: false, text: undefined, texts: [] } as const
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
-/** Reads the value of an option; what is wrong with it is told with the option's name. */
+/** Reads the value of an option; errors name the option. */
 function naming<Value>({ long }: ProgramOption, read: () => Value): Value {
   try {
     return read()
@@ -56,16 +61,16 @@ function programOption(option: Option<unknown>): ProgramOption {
   return made
 }
 
-/** Where a command line runs, and what becomes of it. */
+/** One run of a command line. */
 interface Run extends TypedWords {
   readonly io: Io
-  /** That of fleet. */
+  /** Version of fleet. */
   readonly version: string
   readonly ran: RunResult
   readonly hosted: FleetOptions['hosted']
 }
 
-/** The options of a command that depend on what is typed. */
+/** The options of a command that depend on the command line. */
 async function moreOptionsOf(
   command: Command,
   { io, argv }: Run,
@@ -75,7 +80,7 @@ async function moreOptionsOf(
   return command.moreOptions(argv, fleet)
 }
 
-/** Gives commander a command: its usage, its help, and the action that runs it. */
+/** Adds a command to commander: its usage, its help, and the action that runs it. */
 async function addCommand(
   parent: Program,
   root: Program,
@@ -118,7 +123,7 @@ async function addCommand(
   })
 }
 
-/** Runs a command with what was typed after its name; `before` was typed before it. */
+/** Runs a command with the arguments after its name; `before` are the common options before it. */
 async function runCommand(
   command: Command,
   before: CommonValues,
@@ -154,7 +159,7 @@ async function runCommand(
   ran.code = code ?? exitCodes.ok
 }
 
-/** Runs a command; whatever became of it, what it wrote to the inventory is committed where that is wanted. */
+/** Runs a command, and then commits its changes of the inventory if `audit: git` is set, even if the command failed. */
 async function audited<Value>(
   fleet: Fleet,
   io: Io,
@@ -164,37 +169,36 @@ async function audited<Value>(
   try {
     return await run()
   } finally {
-    const trouble = await fleet.audit(verb).catch(() => undefined)
-    if (trouble !== undefined) io.stderr.write(`not committed (audit: git): ${trouble}\n`)
+    const reason = await fleet.audit(verb).catch(() => undefined)
+    if (reason !== undefined) io.stderr.write(`not committed (audit: git): ${reason}\n`)
   }
 }
 
-/** How help lists the verb for itself, and what it says of that. */
-const helpVerb = ['help [command]', 'Show how a command is typed'] as const
+/** Name and summary of the help command. */
+const helpCommand = ['help [command]', 'Show help of a command'] as const
 
-/** The commands as commander knows them: those called `verb`, or all where none is. */
+/** The commander program: with the command `verb` only, or with all commands if there is none of this name. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
   const { stdout } = run.io
   const write = (text: string) => stdout.write(text)
   const root = new Program('fleet')
-    .description('Docker hosts in one file: create, adopt, switch, and run containers on them.')
-    .version(run.version, '-V, --version', 'the version of fleet')
-    .helpOption('-h, --help', 'show this')
+    .version(run.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: write,
-      writeErr: write, // help, where a verb is missing
-      outputError: () => {}, // told by runCli, as all errors
+      writeErr: write, // help if the command is missing
+      outputError: () => {}, // runCli reports all errors
       getOutHelpWidth: () => stdout.columns ?? 100,
       getErrHelpWidth: () => stdout.columns ?? 100,
     })
   for (const name of Object.keys(commonOptions) as CommonOption[]) {
     root.addOption(programOption(commonOptions[name]))
   }
-  for (const { title, entries } of commandList) {
-    root.commandsGroup(`${title}:`)
+  root.helpInformation = formatOverview
+  for (const { entries } of commandList) {
     for (const entry of entries) {
       if (isTyped && !hasName(entry, verb)) continue
       if (!isGroup(entry)) {
@@ -204,17 +208,23 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
       const group = root
         .command(entry.name)
         .description(entry.summary)
-        .helpCommand(...helpVerb)
+        .helpCommand(...helpCommand)
         .enablePositionalOptions()
       for (const command of entry.commands) {
         await addCommand(group, root, command, run, command.name === entry.default)
       }
     }
   }
-  return root.helpCommand(...helpVerb) // in the last section
+  return root.helpCommand(...helpCommand)
 }
 
-/** `fleet help WORD` and `fleet WORD --help` want the help of a command. Throws as commander does where there is none. */
+/** The text that `fleet help TOPIC` prints; undefined if the command line is another one. */
+function topicOf(argv: readonly string[]): string | undefined {
+  const [verb, topic, ...others] = operandsIn(argv).map((index) => argv[index])
+  return verb === 'help' && isTopic(topic) && others.length === 0 ? topics[topic] : undefined
+}
+
+/** Checks the command of `fleet help COMMAND` and `fleet COMMAND --help`. Throws as commander does for unknown commands. */
 function checkHelp(words: readonly string[]): void {
   const verb = verbOf(words)
   const named = verb === 'help' ? words[words.indexOf('help') + 1] : verb
@@ -228,9 +238,12 @@ function checkHelp(words: readonly string[]): void {
   )
 }
 
-/** Parses a command line and runs it. Most need to know of one command alone, which is much sooner there. */
+/** Parses a command line and runs it. It usually defines only the one command, because defining all takes much longer. */
 async function parse(run: Run): Promise<void> {
   const words = [...run.argv]
+  if (asksForVersion(words)) return run.io.stdout.write(`${run.version}\n`)
+  const topic = topicOf(words)
+  if (topic !== undefined) return run.io.stdout.write(topic)
   checkHelp(words)
   const typed = await buildProgram(run, verbOf(words))
   await typed.parseAsync(words, { from: 'user' }).catch(async (error: unknown) => {
@@ -240,7 +253,7 @@ async function parse(run: Run): Promise<void> {
   })
 }
 
-/** The command that tells how what was typed is used. */
+/** The command that shows the help for a command line. */
 function helpFor(argv: readonly string[]): string {
   const verb = verbOf(argv)
   if (verb === undefined || !isKnown(verb)) return 'fleet --help'
@@ -249,25 +262,32 @@ function helpFor(argv: readonly string[]): string {
   return `fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
 }
 
-/** A wrong command line, told as fleet tells errors. */
-function usageError({ message }: CommanderError, argv: readonly string[]): UserError {
-  const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
-  const word = /^unknown command '(.*)'$/.exec(what)?.[1]
+/** The next step after a wrong command line: by habit of another tool, or else the nearest command, or help. */
+function hintFor(what: string, suggestion: string | undefined, argv: readonly string[]): string {
+  const words = operandsIn(argv).map((index) => argv[index] ?? '')
+  const [, kind, word = ''] = /^unknown (command|option) '(.*)'$/.exec(what) ?? []
+  const habit =
+    kind === undefined ? undefined : habitOf(words, kind === 'option' ? word : undefined)
+  if (habit !== undefined) return habit
   const meant =
-    (word === undefined ? undefined : insteadOf(word, commandList)) ??
+    (kind === 'command' ? suggestCommand(word, commandList) : undefined) ??
     /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
-  return new UserError('usage', what, {
-    hint: meant === undefined ? helpFor(argv) : `did you mean ${meant}?`,
-  })
+  return meant === undefined ? helpFor(argv) : `did you mean ${meant}?`
 }
 
-/** Whatever work that was told to stop ends with, the reason for that is what counts. */
+/** A wrong command line, as an error of fleet. */
+function usageError({ message }: CommanderError, argv: readonly string[]): UserError {
+  const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
+  return new UserError('usage', what, { hint: hintFor(what, suggestion, argv) })
+}
+
+/** The error to report: if the command was interrupted, the reason for that. */
 const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
   signal.aborted && !(thrown instanceof UserError) ? signal.reason : thrown
 
 /**
- * Runs one command line (without `node` and the program's name). Everything it says goes
- * to `io`; the exit code is the result. Never throws.
+ * Runs one command line (without `node` and the name of the program). All output is written to `io`. Resolves to the exit
+ * code. Never throws.
  */
 export async function runCli(
   argv: readonly string[],

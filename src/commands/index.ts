@@ -119,7 +119,7 @@ export const commandList: readonly CommandSection[] = [
       refresh,
       {
         name: 'operator',
-        summary: 'Manage people who may log in to machines',
+        summary: 'Manage operators and their SSH keys',
         commands: [operatorAdd, operatorRm, operatorLs],
       },
       ssh,

@@ -2,6 +2,7 @@ import type { Fleet } from '../../app/fleet.ts'
 import { commonOptions, commonOptionsOf } from '../options/common-options.ts'
 import { isMachineName } from '../../machine/name.ts'
 import { type Argument, type Command, type CommandGroup, type Option, isGroup } from '../command.ts'
+import { topics } from '../help/topics.ts'
 import { commandList } from '../index.ts'
 import { completeDockerOption, namesAt } from './docker-words.ts'
 import { type Candidate, type Typed, files, knownWords } from './known-words.ts'
@@ -158,6 +159,12 @@ const verbCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[]
     .filter((entry) => isGroup(entry) || entry.hidden !== true)
     .map(({ name, summary }) => ({ word: name, description: summary }))
 
+/** What `fleet help` can be followed by. */
+const helpCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[] => [
+  ...verbCandidates(level),
+  ...(level === entries ? Object.keys(topics) : []).map((word) => ({ word, description: 'topic' })),
+]
+
 /** What the last of `words` can become among the verbs of `level` and what follows them. */
 async function candidatesAmong(
   typed: Typed,
@@ -174,7 +181,7 @@ async function candidatesAmong(
     if (option !== undefined && rest.length === 1) return knownWords(typed, option.completes)
     return candidatesAmong(typed, level, option === undefined ? rest : rest.slice(1))
   }
-  if (first === 'help') return rest.length === 1 ? verbCandidates(level) : []
+  if (first === 'help') return rest.length === 1 ? helpCandidates(level) : []
   const entry = level.find(({ name, ...entry }) =>
     [name, ...('aliases' in entry ? (entry.aliases ?? []) : [])].includes(first),
   )

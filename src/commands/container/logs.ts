@@ -1,4 +1,5 @@
-import { exitCodes } from '../../errors.ts'
+import type { Fleet } from '../../app/fleet.ts'
+import { UserError, exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 import type { InBroker } from '../../operations/context.ts'
@@ -23,6 +24,19 @@ async function takeShort(
     taken.push(entry)
   }
   return taken
+}
+
+/** Adds a hint to an error if one of the names of containers is the name of a machine. */
+async function withMachineHint(
+  fleet: Fleet,
+  names: readonly string[],
+  error: UserError,
+): Promise<UserError> {
+  const machines: ReadonlyMap<string, unknown> = (await (await fleet.inventory()).read()).machines
+  const name = names.find((word) => machines.has(word))
+  if (name === undefined || error.kind === 'unreachable') return error
+  const hint = `${name} is a machine; for a container on it: fleet -m ${name} logs CONTAINER`
+  return new UserError(error.kind, error.message, { machine: error.machine, hint, cause: error })
 }
 
 const parseTail = (text: string): number | undefined =>
@@ -71,7 +85,9 @@ export const logs = defineCommand({
     const failures = [...missing]
     const tell = (some: typeof failures) =>
       writeFailures(io, some, { of: machines.length, json: format.json })
-    if (!many && failures[0] !== undefined) throw failures[0].error
+    if (!many && failures[0] !== undefined) {
+      throw await withMachineHint(fleet, args.containers, failures[0].error)
+    }
     if (options.follow) tell(failures) // it may never come to an end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container

@@ -1,18 +1,17 @@
 import { type CommandSection, isGroup } from '../command.ts'
 
-/** Words of docker that mean a command of fleet by another name. */
-const renamed: Readonly<Record<string, string>> = { rmi: 'image rm' }
-
-/** Words of docker that fleet has no command of its own for. */
+/** Commands of docker that fleet passes on only as `fleet docker COMMAND`. */
 const others = new Set(
   'builder buildx checkpoint config context info login logout manifest network node plugin search secret service stack swarm system trust version volume'.split(
     ' ',
   ),
 )
 
-/** What to type for a word of docker's that is no command of fleet: `fleet container top`. */
-export function insteadOf(word: string, sections: readonly CommandSection[]): string | undefined {
-  if (renamed[word] !== undefined) return `fleet ${renamed[word]}`
+/** The command of fleet for a command of docker that fleet does not have under this name: `fleet container top` for `top`. */
+export function suggestCommand(
+  word: string,
+  sections: readonly CommandSection[],
+): string | undefined {
   const groups = sections.flatMap(({ entries }) => entries.filter(isGroup))
   const group = groups.find(
     ({ name, commands }) =>

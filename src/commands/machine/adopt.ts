@@ -17,7 +17,7 @@ const options = {
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   identity: text('-i, --identity <file>', 'private key to log in with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
-  noEngine: flag('--engine-none', 'the host has no Docker, for example a jump host'),
+  noEngine: flag('--engine-none', 'no Docker on the host, for example on a jump host'),
   ...hostKeyOptions,
 } as const
 

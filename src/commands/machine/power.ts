@@ -1,30 +1,9 @@
-import { UserError } from '../../errors.ts'
-import type { Fleet } from '../../app/fleet.ts'
-import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { ReadyMachine } from '../../machine/machine.ts'
 import type { PowerVerb } from '../../operations/machine/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
-import { type Command, type Targets, defineCommand, machinesArgument } from '../command.ts'
+import { type Command, defineCommand, machinesArgument } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
-import { shellQuote } from '../../os/shell-quote.ts'
-
-/** The machines to start or stop. If a name is unknown, the hint says how to do the same with a container. */
-async function machinesToSwitch(
-  fleet: Fleet,
-  verb: PowerVerb,
-  targets: Targets,
-): Promise<Machine[]> {
-  const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
-  try {
-    return await namedMachines(fleet, targets)
-  } catch (error) {
-    if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
-    const [name = 'NAME'] = targets.names
-    throw new UserError(error.kind, error.message, {
-      hint: `${error.hint}; for a container: fleet container ${verb} ${shellQuote(name)}`,
-      cause: error,
-    })
-  }
-}
+import { chooseNamed } from '../multi/choose-named.ts'
 
 const powerCommand = (verb: PowerVerb, summary: string, description: string): Command =>
   defineCommand({
@@ -37,7 +16,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
     async run({ fleet, io, targets, format }) {
       const { switchForGood } = await import('../../operations/machine/switch-power.ts')
-      const machines = await machinesToSwitch(fleet, verb, targets)
+      const machines = await chooseNamed({ fleet, targets }, verb)
       const outcomes = await workOnMachines(
         { fleet, io, format },
         machines,

@@ -6,6 +6,7 @@ import { writeJson } from '../../ui/table.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { type Invocation, defineCommand, flag, machinesArgument } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
+import { chooseNamed } from '../multi/choose-named.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 const names = { names: machinesArgument('names of machines', 'required') }
@@ -58,9 +59,8 @@ type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
 /** The machines to remove. Those that a selector chose and that are not created yet are skipped, since there is nothing to remove. */
 async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Promise<Machine[]> {
-  const { choosesMany, namedMachines } =
-    await import('../../operations/inventory/choose-machines.ts')
-  const chosen = await namedMachines(fleet, targets)
+  const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
+  const chosen = await chooseNamed({ fleet, targets }, 'rm')
   if (!choosesMany(targets)) return chosen
   const { entries } = await (await fleet.inventory()).read()
   const created = chosen.filter(({ name }) => entries.has(name))

@@ -57,10 +57,11 @@ test('what git has not staged is told in one line, and how to stage it', async (
   expect(stderr).toBe(`fleet: ${file} is not staged in git\n  git add ${file}\n`)
 })
 
-test('each section of help has the verbs that it is about', async () => {
+test('help lists commands in groups, and has topics', async () => {
   const { stdout } = await ana.fleet(['--help'])
   expect(stdout).not.toContain('\nCommands:')
-  expect(stdout).toMatch(/ {2}help \[command\] +Show how a command is typed\n$/)
+  expect(stdout).toMatch(/Machines:\n {2}create, adopt, import {2,}\S/)
+  expect((await ana.fleet(['help', 'selectors'])).stdout).toContain('role=web')
 })
 
 test('of hosts that exist, a profile can count those that are not taken in yet', async () => {

@@ -1,9 +1,11 @@
+import type { DriverDefinition } from '../../../drivers/driver.ts'
 import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
 import type { MachineName } from '../../../machine/name.ts'
 import type { Fleet } from '../../../app/fleet.ts'
 import { parseMachineName } from '../../../machine/name.ts'
 import { type Option, flag, parsed, text, texts } from '../../command.ts'
+import { driverHabit } from '../../habits.ts'
 import { parseCount } from '../../options/numbers.ts'
 import { allowPathOption } from '../../inventory/confirm-grants.ts'
 import { yesOption } from '../../options/confirmation.ts'
@@ -30,7 +32,7 @@ export const creationOptions = {
     '--engine-channel <channel>',
     'where Docker for a new host comes from: distribution, stable or test',
   ),
-  noEngine: flag('--engine-none', 'the host has no Docker, for example a jump host'),
+  noEngine: flag('--engine-none', 'no Docker on the host, for example on a jump host'),
   userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
@@ -101,6 +103,17 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
   return { ...made, heading: `Options of the driver ${driver}` }
 }
 
+/** The driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what to use instead. */
+async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition> {
+  try {
+    return await fleet.driver(name)
+  } catch (error) {
+    const hint = driverHabit(name)
+    if (!(error instanceof UserError) || error.kind !== 'usage' || hint === undefined) throw error
+    throw new UserError('usage', error.message, { hint, cause: error })
+  }
+}
+
 /**
  * The options that depend on the driver: `--driver` with the names of all drivers, and the options of the one in `argv`, for a
  * new host or an existing one.
@@ -114,7 +127,7 @@ export async function driverOptions(
   const { describeFlag, optionFlags } = await import('../../../drivers/options/option-flags.ts')
   const names = drivers.map(({ name }) => name).join(', ')
   const driver = driverIn(argv) ?? (isNew ? await driverOfEntry(argv, fleet) : undefined)
-  const flags = driver === undefined ? [] : optionFlags(await fleet.driver(driver))
+  const flags = driver === undefined ? [] : optionFlags(await findDriver(fleet, driver))
   return {
     driver: driverOption(`: ${names}`),
     ...Object.fromEntries(

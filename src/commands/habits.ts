@@ -1,0 +1,100 @@
+/** What people type by habit of another tool, and the next step in fleet. */
+interface Habit {
+  /** The beginning of the command line. */
+  readonly typed: string
+  /** Spellings of an option that fleet does not have; without them, the command is unknown. */
+  readonly options?: readonly string[]
+  readonly next: string
+}
+
+/** Words of docker, docker-machine, kubectl and ssh. The first that applies counts. */
+const habits: readonly Habit[] = [
+  // docker-machine
+  {
+    typed: 'config',
+    next: 'to use a machine in this shell: fleet env NAME; docker config: fleet docker config',
+  },
+  { typed: 'url', next: 'to print DOCKER_HOST of a machine: fleet env NAME' },
+  {
+    typed: 'regenerate-certs',
+    next: 'fleet connects over SSH and has no certificates; to accept a new host key: fleet rekey NAME',
+  },
+  {
+    typed: 'upgrade',
+    next: 'to change the version of Docker: fleet set NAME engine=VERSION, then fleet apply',
+  },
+  {
+    typed: 'mount',
+    next: 'to copy files: fleet cp; to mount a folder: fleet ssh-config --include, then sshfs NAME:/PATH FOLDER',
+  },
+  { typed: 'scp', next: 'fleet cp' },
+  { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
+  { typed: 'ls', options: ['--filter', '-f'], next: 'to choose machines: fleet ls --on role=web' },
+  {
+    typed: 'rm',
+    options: ['-f', '--force'],
+    next: 'to remove a machine without a prompt: fleet rm --yes NAME; a container: fleet container rm -f NAME',
+  },
+  // docker
+  {
+    typed: 'context ls',
+    next: 'to list machines: fleet ls; to list docker contexts: docker context ls',
+  },
+  { typed: 'context use', next: 'fleet use NAME' },
+  { typed: 'context show', next: 'fleet active' },
+  {
+    typed: 'context create',
+    next: 'to add a host: fleet adopt USER@HOST; to create docker contexts: fleet context sync',
+  },
+  { typed: 'rmi', next: 'fleet image rm' },
+  { typed: 'image rmi', next: 'fleet image rm' },
+  { typed: 'up', next: 'fleet compose up' },
+  { typed: 'down', next: 'fleet compose down' },
+  // kubectl
+  { typed: 'get', next: 'to list machines: fleet ls; to list containers: fleet ps' },
+  { typed: 'describe', next: 'fleet inspect NAME' },
+  { typed: 'delete', next: 'fleet rm NAME' },
+  { typed: 'scale', next: 'fleet set --profile PROFILE count=NUMBER, then fleet apply' },
+  {
+    typed: 'apply',
+    options: ['-f', '--filename'],
+    next: 'fleet apply reads machines.yaml; another file: fleet apply --inventory FILE',
+  },
+  { typed: '', options: ['-o', '--output'], next: 'for JSON: --json' },
+]
+
+/** Drivers of docker-machine that have another name in fleet, or none. */
+const driversElsewhere: Readonly<Record<string, string>> = {
+  amazonec2: 'aws',
+  generic: 'ssh',
+  none: 'ssh',
+}
+
+/** Drivers of docker-machine for which fleet has none. */
+const missingDrivers = new Set(
+  'digitalocean exoscale google hyperv linode openstack parallels rackspace softlayer vmwarefusion vmwarevcloudair vmwarevsphere scaleway hetzner vultr'.split(
+    ' ',
+  ),
+)
+
+/** The next step for a driver name of docker-machine. */
+export function driverHabit(name: string): string | undefined {
+  const own = driversElsewhere[name]
+  if (own !== undefined) return `use --driver ${own}`
+  return missingDrivers.has(name)
+    ? 'create the host with the tools of the provider, then run fleet adopt USER@HOST'
+    : undefined
+}
+
+/**
+ * The next step for a wrong command line. `words` are its words without common options; `option` is the unknown option, if
+ * that is what is wrong.
+ */
+export function habitOf(words: readonly string[], option: string | undefined): string | undefined {
+  const line = `${words.join(' ')} `
+  return habits.find(
+    ({ typed, options }) =>
+      (typed === '' || line.startsWith(`${typed} `)) &&
+      (options === undefined ? option === undefined : options.includes(option ?? '')),
+  )?.next
+}

@@ -1,0 +1,99 @@
+/** A line of `fleet --help`: commands, and what they are for in a few words. */
+interface OverviewLine {
+  readonly commands: readonly string[]
+  readonly text: string
+}
+
+/** A group of commands in `fleet --help`. */
+interface OverviewGroup {
+  readonly title: string
+  readonly lines: readonly OverviewLine[]
+}
+
+const line = (commands: string, text: string): OverviewLine => ({
+  commands: commands.split(' '),
+  text,
+})
+
+/** All commands by noun, for a screen of about 45 lines. */
+export const overview: readonly OverviewGroup[] = [
+  {
+    title: 'Machines',
+    lines: [
+      line('create adopt import', 'create hosts, add existing ones, import from other tools'),
+      line('ls status inspect ip', 'list machines, show their state, entries and addresses'),
+      line('use active', 'set or print the active machine'),
+      line('ssh cp', 'open a shell, run commands, copy files'),
+      line('start stop restart kill', 'switch machines on and off'),
+      line('snapshot', 'save and restore the state of machines'),
+      line('provision rekey allow', 'repair Docker, accept host keys, allow SSH from here'),
+      line('rm forget gc', 'remove machines, or only their entries; find leftover hosts'),
+    ],
+  },
+  {
+    title: 'Inventory (machines.yaml)',
+    lines: [
+      line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
+      line('plan apply refresh', 'show and make pending changes; record outside changes'),
+      line('set label rename', 'change settings, labels and names of machines'),
+      line('operator', 'manage people and their SSH keys on machines'),
+      line('export ssh-config', 'print machines for Ansible, Terraform, Prometheus and ssh'),
+    ],
+  },
+  {
+    title: 'Containers and images',
+    lines: [
+      line('ps logs stats events', 'list containers, show logs, usage and events'),
+      line('run exec container', 'run containers, run commands in them, and 20 more verbs'),
+      line('images build pull push', 'list, build, pull and push images'),
+      line('history df image', 'show layers and disk usage, copy images, and more'),
+      line('compose docker', 'run docker compose, or any docker command'),
+      line('env context', 'let docker and other programs use a machine'),
+    ],
+  },
+  {
+    title: 'fleet itself',
+    lines: [
+      line('broker cache trust', 'manage connections, disk images, and what you trust'),
+      line('completion', 'print the completion script for a shell'),
+      line('help version', 'show help of a command or topic; print the version'),
+    ],
+  },
+]
+
+const examples: readonly (readonly [command: string, text: string])[] = [
+  ['fleet init', 'create an inventory'],
+  ['fleet adopt ana@203.0.113.7 --name web-1', 'add an existing host over SSH'],
+  ['fleet create web-2 --driver aws --region eu-west-1', 'create a host'],
+  ['fleet -m web-1 run -d -p 80:80 nginx', 'run a container on a machine'],
+  ['fleet ps --all', 'list the containers of all machines'],
+]
+
+const columns = (rows: readonly (readonly [string, string])[]): string => {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join('')
+}
+
+const rows = (lines: readonly OverviewLine[]) =>
+  lines.map(({ commands, text }) => [commands.join(', '), text] as const)
+
+/** The text of `fleet --help`. */
+export function formatOverview(): string {
+  const width = Math.max(
+    ...overview.flatMap(({ lines }) => rows(lines)).map(([left]) => left.length),
+  )
+  const groups = overview.map(
+    ({ title, lines }) =>
+      `${title}:\n${columns(rows(lines).map(([left, right]) => [left.padEnd(width), right]))}\n`,
+  )
+  return `Usage: fleet [options] <command>
+
+Manage Docker hosts in one file, and run containers on them over SSH.
+
+Examples:
+${columns(examples)}
+${groups.join('')}Options: -m <machine>, --on <selector>, --all, --json, --inventory <file> (fleet help options)
+Topics:  fleet help selectors | options | environment | output | exit-codes
+Help:    fleet <command> --help
+`
+}

@@ -1,0 +1,100 @@
+/** The texts of `fleet help TOPIC`. Lines have at most 80 characters. */
+export const topics = {
+  selectors: `Selectors choose machines for --on, --destroy and --only.
+
+  web-1         the machine with this name
+  web-*         names that match a pattern: * is any text, ? is one character
+  role=web      machines with this label
+  driver=aws    machines of this driver
+  all           all machines
+
+A comma means "or": --on role=web,role=db. Repeated options with the same key
+also mean "or"; with different keys, all of them must match: --on role=web
+--on driver=aws. A selector that matches no machine is an error.
+
+Examples:
+  $ fleet ps --on role=web
+  $ fleet ssh --on 'web-*' -- uptime
+  $ fleet restart --on role=web --on driver=aws
+`,
+  options: `These options have the same meaning for all commands that accept them. They can
+be given before or after the name of the command. For commands that are passed
+to docker (run, exec, build, compose and others), give them before it.
+
+  --inventory <file>     inventory file to use
+  -m, --machine <name>   machine to use instead of the active one
+  --on <selector>        machines to use (repeatable; see fleet help selectors)
+  --all                  use all machines (same as --on all)
+  --parallel <count>     number of machines to work on at the same time
+                         (default: 32; ls and status: 128; create, start and
+                         the like: 8)
+  --timeout <seconds>    time limit for each machine
+  --max-fail <count>     stop starting on further machines after this many
+                         failures
+  --retry-failed         use only the machines on which the previous command
+                         failed
+  --fold                 print identical output of several machines only once
+  --json                 print JSON
+  -q, --quiet            print only names or ids
+  -y, --yes              do not ask for confirmation
+  -h, --help             show help
+  -V, -v, --version      print the version
+
+fleet never prompts if stdin or stderr is not a terminal: commands that need
+confirmation then fail with exit code 2, unless you pass --yes.
+`,
+  environment: `Environment variables that fleet reads:
+
+  FLEET_INVENTORY     inventory file (default: the nearest machines.yaml in the
+                      working directory or above it, or the one in FLEET_HOME)
+  FLEET_MACHINE       machine to use instead of the active one
+  FLEET_HOME          folder for keys, the active machine and other state
+                      (default: $XDG_DATA_HOME/fleet, ~/.local/share/fleet, or
+                      the usual folder of the operating system)
+  FLEET_CACHE         folder for downloaded disk images (default: the cache
+                      folder of the user)
+  FLEET_BROKER=off    make new connections for every command, without the
+                      background process
+  FLEET_OPERATOR      owner of the compose projects that you run on hosts
+  FLEET_CHECKIP_URL   service that returns the public address of this computer
+                      (default: checkip.amazonaws.com)
+  FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
+
+SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the
+AWS and Azure tools have their usual meaning.
+`,
+  output: `Results are written to stdout. Messages, progress and prompts are written to
+stderr, so that output can be redirected or piped.
+
+With --json, results are one JSON object or array; commands that keep running,
+such as logs and events, print one object per line. Errors are then one JSON
+object per line on stderr with kind, message, machine and hint.
+
+With --quiet, only names or ids are printed, one per line, for example for
+fleet ls -q | xargs -n1 fleet ip. Tables for pipes are separated by tabs and not
+shortened. Colors are used only on terminals, and never if NO_COLOR is set.
+`,
+  'exit-codes': `Exit codes of fleet:
+
+    0   success
+    1   an operation failed, or some of several machines failed
+    2   wrong usage, or confirmation is needed and there is no terminal; for
+        fleet plan: there are changes to apply
+    3   unknown machine
+    4   the inventory cannot be read, or fleet check has found a problem
+    5   a machine is unreachable, or its host key is not accepted
+    6   credentials are missing or were refused
+    7   another fleet command is working on the same machine
+    8   not supported by the driver or the host
+   70   a bug in fleet
+  130   cancelled
+
+fleet ssh and commands that are passed to docker exit with the exit code of the
+remote command. Their own failures are 255 for ssh and 125 for docker.
+`,
+} as const
+
+export type Topic = keyof typeof topics
+
+export const isTopic = (word: string | undefined): word is Topic =>
+  word !== undefined && Object.hasOwn(topics, word)

@@ -1,0 +1,23 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import type { Invocation } from '../command.ts'
+
+/** The machines of a command that docker also has for containers. If a name is unknown, the hint names the other command. */
+export async function chooseNamed(
+  { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
+  verb: string,
+): Promise<Machine[]> {
+  const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
+  try {
+    return await namedMachines(fleet, targets)
+  } catch (error) {
+    if (!(error instanceof UserError) || error.kind !== 'unknown-machine') throw error
+    const [name] = targets.names
+    if (name === undefined) throw error
+    throw new UserError(error.kind, error.message, {
+      hint: `${error.hint}; for a container: fleet container ${verb} ${shellQuote(name)}`,
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runCli } from '../../../src/cli/program.ts'
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fleet-habits-'))
+  await writeFile(
+    join(folder, 'machines.yaml'),
+    'version: 1\nid: 0123abcd\nmachines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
+  )
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function run(line: string) {
+  const output = { stdout: '', stderr: '' }
+  const collect = (name: 'stdout' | 'stderr') =>
+    Object.assign(
+      new Writable({
+        write(chunk: Buffer, _encoding, done) {
+          output[name] += chunk.toString()
+          done()
+        },
+      }),
+      { isTTY: false },
+    )
+  const io = {
+    ...{ stdin: new PassThrough(), stdout: collect('stdout'), stderr: collect('stderr') },
+    env: { FLEET_HOME: join(folder, 'home'), FLEET_BROKER: 'off' },
+    cwd: folder,
+    signal: new AbortController().signal,
+  }
+  const code = await runCli(line === '' ? [] : line.split(' '), { io, version: '1.2.3' })
+  return { code, ...output }
+}
+
+test.each([
+  ['config web-1', 'fleet env NAME'],
+  ['url web-1', 'fleet env NAME'],
+  ['regenerate-certs web-1', 'fleet rekey'],
+  ['upgrade web-1', 'engine=VERSION'],
+  ['mount web-1:/srv .', 'fleet ssh-config --include'],
+  ['scp file web-1:/srv', 'fleet cp'],
+  ['context ls', 'docker context ls'],
+  ['context use web-1', 'fleet use NAME'],
+  ['machine ls', 'fleet ls'],
+  ['create -d amazonec2 web-2', '--driver aws'],
+  ['create web-2 --driver=generic', '--driver ssh'],
+  ['create -d digitalocean web-2', 'fleet adopt USER@HOST'],
+  ['ls --filter driver=aws', 'fleet ls --on'],
+  ['ls -o json', '--json'],
+  ['ps -o json', '--json'],
+  ['ps --format {{.ID}}', 'fleet docker ps --format'],
+  ['rm -f app', 'fleet container rm -f NAME'],
+  ['rm app', 'fleet container rm app'],
+  ['stop app', 'fleet container stop app'],
+  ['rmi nginx', 'fleet image rm'],
+  ['image rmi nginx', 'fleet image rm'],
+  ['top app', 'fleet container top'],
+  ['network ls', 'fleet docker network'],
+  ['get pods', 'fleet ps'],
+  ['describe web-1', 'fleet inspect'],
+  ['delete web-1', 'fleet rm'],
+  ['apply -f machines.yaml', '--inventory FILE'],
+  ['up', 'fleet compose up'],
+])('fleet %s fails with the next step', async (line, hint) => {
+  const { code, stdout, stderr } = await run(line)
+  expect(code).toBeGreaterThan(0)
+  expect(stdout).toBe('')
+  expect(stderr).toContain(hint)
+})
+
+test.each(['version', '-v', '-V', '--version'])('fleet %s prints the version', async (line) => {
+  expect(await run(line)).toEqual({ code: 0, stdout: '1.2.3\n', stderr: '' })
+})
+
+test('fleet env -u prints how to unset the variables', async () => {
+  expect((await run('env -u --shell bash')).stdout).toContain('unset DOCKER_HOST')
+})

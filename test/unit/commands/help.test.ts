@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { isGroup } from '../../../src/commands/command.ts'
+import { formatOverview, overview } from '../../../src/commands/help/overview.ts'
+import { topics } from '../../../src/commands/help/topics.ts'
+import { commandList } from '../../../src/commands/index.ts'
+import { exitCodes } from '../../../src/errors.ts'
+
+const entries = commandList.flatMap((section) => section.entries)
+
+test('the overview has every command once', () => {
+  const shown = overview.flatMap(({ lines }) => lines.flatMap(({ commands }) => commands))
+  const visible = entries.filter((entry) => isGroup(entry) || entry.hidden !== true)
+  const names = [...visible.map(({ name }) => name), 'help', 'version']
+  expect(shown.toSorted()).toEqual(names.toSorted())
+})
+
+test('the overview fits a screen', () => {
+  const lines = formatOverview().trimEnd().split('\n')
+  expect(lines.length).toBeLessThanOrEqual(46)
+  expect(lines.filter((line) => line.length > 100)).toEqual([])
+})
+
+test.each(Object.entries(topics))('the topic %s fits a terminal', (_, text) => {
+  expect(text.split('\n').filter((line) => line.length > 80)).toEqual([])
+})
+
+test('the topic exit-codes has every exit code', () => {
+  for (const code of Object.values(exitCodes)) {
+    expect(topics['exit-codes']).toMatch(new RegExp(`^ +${code} {3}`, 'm'))
+  }
+})

@@ -1,0 +1,138 @@
+import { readFile, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { type Argument, type Command, type Option, isGroup } from '../../src/commands/command.ts'
+import { topics } from '../../src/commands/help/topics.ts'
+import { overview } from '../../src/commands/help/overview.ts'
+import { commandList } from '../../src/commands/index.ts'
+import { commonOptions } from '../../src/commands/options/common-options.ts'
+
+/** Folders whose texts are not rewritten yet. Remove a folder from this list once it passes. */
+const exempt = new Set([
+  ...['operations', 'drivers', 'provision', 'disk-images', 'state', 'machine', 'transport'],
+  ...['broker', 'engine', 'docker', 'os', 'ui', 'commands/inventory/show-plan.ts'],
+])
+
+/** Words and phrases that were replaced by plain English, and the reason or a better word. */
+const banned: readonly (readonly [phrase: RegExp, better: string])[] = [
+  [/\b(?:is|are|was|were|be) told\b|\bunless told\b|\btold to\b/, 'reported, default'],
+  [/\bsaid\b/, 'given, set'],
+  [/\bgoes\b|\bwould go\b|\bgo on\b/, 'is removed, continues'],
+  [/\b(?:let|lets|letting) (?:\w+ )?in\b/, 'authorize, accept'],
+  [/\b(?:take|takes|taken) in\b/, 'adopt, add'],
+  [/\b(?:take|takes|taken) away\b/, 'remove'],
+  [/\bwhatever\b/i, 'any'],
+  [/\bhalf made\b/, 'partly created'],
+  [/\bcut short\b/, 'interrupted'],
+  [/\b(?:was|were|what is) begun\b|\bbegin with\b/, 'started'],
+  [/\bstands? for\b/, 'is, means'],
+  [/\bof its own\b|\bof their own\b/, 'its own'],
+  [/\b(?:is|are) to be\b/, 'will be'],
+  [/\bwho may\b/, 'users who can'],
+  [/\bmeanwhile\b/i, ''],
+  [/\bbeside\b/, 'next to'],
+  [/\bby itself\b/, 'automatically'],
+  [/\bnothing is asked\b/i, 'does not prompt'],
+  [/\bfound out\b/, 'detected'],
+  [/\bvouches?\b/, 'unknown host key'],
+  [/\ball the same\b/, 'anyway'],
+  [/\bleft alone\b|\bleft as (?:it is|they are)\b/, 'skipped, unchanged'],
+  [/\bleft out\b/, 'skipped'],
+  [/\bhas (?:it|them) not\b/, 'does not have'],
+  [/\bno more$|\bany more$/, 'no longer'],
+  [/\bhalf of it\b/, 'partly'],
+  [/\bis not there\b|\bthere already\b/, 'does not exist, already exists'],
+  [/\bhow it is\b|\bhow they are\b/, 'state'],
+  [/\bnot meant to\b/, ''],
+]
+
+const wrongIn = (text: string): string[] =>
+  banned.flatMap(([phrase, better]) => {
+    const found = phrase.exec(text)?.[0]
+    return found === undefined ? [] : [`"${found}" (better: ${better}) in: ${text}`]
+  })
+
+const allCommands = commandList.flatMap(({ entries }) =>
+  entries.flatMap((entry) =>
+    isGroup(entry)
+      ? entry.commands.map((command) => ({ path: `${entry.name} ${command.name}`, command }))
+      : [{ path: entry.name, command: entry }],
+  ),
+)
+
+const summaries = [
+  ...allCommands.map(({ path: where, command }) => ({ where, text: command.summary })),
+  ...commandList.flatMap(({ entries }) =>
+    entries.filter(isGroup).map(({ name, summary }) => ({ where: name, text: summary })),
+  ),
+]
+
+const argumentsOf = (command: Command): Argument<unknown>[] =>
+  Object.values(command.arguments ?? {})
+const optionsOf = (command: Command): Option<unknown>[] => Object.values(command.options ?? {})
+
+test('help has none of the words that were replaced', () => {
+  const texts = [
+    ...summaries.map(({ text }) => text),
+    ...allCommands.flatMap(({ command }) => [
+      command.description ?? '',
+      ...argumentsOf(command).map(({ description }) => description),
+      ...optionsOf(command).map(({ description }) => description),
+    ]),
+    ...Object.values(commonOptions).map(({ description }) => description),
+    ...Object.values(topics),
+    ...overview.flatMap(({ lines }) => lines.map(({ text }) => text)),
+  ]
+  expect(texts.flatMap(wrongIn)).toEqual([])
+})
+
+test('summaries are short, and begin with a verb', () => {
+  const wrong = summaries.filter(
+    ({ text }) => text.length >= 60 || text.endsWith('.') || !/^[A-Z][a-z]+,? /.test(text),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('descriptions are whole sentences', () => {
+  const wrong = allCommands.filter(
+    ({ command: { description } }) =>
+      description !== undefined && !/^[A-Z].*\.$/s.test(description),
+  )
+  expect(wrong.map(({ path: where }) => where)).toEqual([])
+})
+
+test('descriptions of options are no sentences, and placeholders name the value', () => {
+  const wrong = allCommands.flatMap(({ path: where, command }) =>
+    optionsOf(command)
+      .filter(
+        ({ flags, description }) =>
+          description.endsWith('.') || /^(?:the|a) /i.test(description) || /<text>/.test(flags),
+      )
+      .map(({ flags, description }) => `${where}: ${flags}  ${description}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+/** The texts of string literals in TypeScript, without comments and regular expressions. */
+function literalsOf(source: string): string[] {
+  const tokens =
+    /\/\*[^]*?\*\/|\/\/[^\n]*|(?<=[(,=:[!&|?{};]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g
+  return (source.match(tokens) ?? []).filter((token) => /^['"`]/.test(token))
+}
+
+const root = path.join(import.meta.dirname, '../../src')
+const isExempt = (file: string): boolean => exempt.has(file.split('/')[0] ?? '') || exempt.has(file)
+
+test('messages have none of the words that were replaced', async () => {
+  const all = (await readdir(root, { recursive: true })).map((file) => file.replaceAll('\\', '/'))
+  const files = all.filter((file) => file.endsWith('.ts') && !isExempt(file))
+  const wrong = await Promise.all(
+    files.map(async (file) =>
+      literalsOf(await readFile(path.join(root, file), 'utf8'))
+        .filter((text) => / [a-z]/.test(text))
+        .flatMap(wrongIn)
+        .map((message) => `${file}: ${message}`),
+    ),
+  )
+  expect(wrong.flat()).toEqual([])
+})
