@@ -64,7 +64,7 @@ const brokerMissing = (): UserError =>
 /** Where an engine listens on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
-/** Reaches machines: through the broker where there is one. Nothing is connected until it is asked for. */
+/** Connects to machines, through the broker if there is one. Connections are made when they are needed. */
 export function openConnections({ io, home, hosted, context }: ReachOptions): Connections {
   const { env } = io
 

@@ -21,23 +21,23 @@ import { cachePrompts } from '../transport/cache-prompts.ts'
 import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
-/** The real parts, for one command. Disposing closes every connection it opened. */
+/** Everything that one command needs. Disposing closes every connection that it opened. */
 export interface Fleet extends Context, Pick<Connections, 'broker'>, AsyncDisposable {
-  /** Commits what the command wrote, where the inventory wants that. Resolves to why it could not be, if so. */
+  /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>
-  /** What plain ssh is told of this inventory's machines. */
+  /** The ssh configuration for the machines of this inventory. */
   sshIncludes(): Promise<SshIncludes>
 }
 
-/** How fleet is opened where less may be done than a person's own process does. */
+/** Options for commands that run in the broker. */
 export interface FleetOptions {
-  /** There where the broker runs the command. */
+  /** Set if the command runs in the broker. */
   readonly hosted?: HostedFleet | undefined
 }
 
 /**
- * Opens fleet for one command. No part is loaded, nothing read and no connection made until it
- * is asked for. `inventoryFile` is the value of `--inventory`.
+ * Creates the context of one command. Nothing is loaded, read or connected until it is needed. `inventoryFile` is the value of
+ * `--inventory`.
  */
 export function openFleet(
   io: Io,
@@ -77,7 +77,7 @@ export function openFleet(
     const { openFileInventory } = await import('../state/inventory/file-inventory.ts')
     const { openInventoryCache } = await import('../state/inventory/cache.ts')
     const store = openFileInventory(await locate(), {
-      // Reading an inventory runs no code of driver packages, trusted or not: fleet check and whatever needs the driver do.
+      // Reading an inventory never runs code of driver packages, not even of trusted ones.
       async loadOptions() {
         const { drivers } = await import('../drivers/index.ts')
         const known = new Map<string, DriverDefinition>(drivers.map((own) => [own.name, own]))
@@ -91,7 +91,7 @@ export function openFleet(
       onWritten: (edit) => edits.push(edit),
       searchedFrom: told ? undefined : cwd,
     })
-    // All that would have to be cleared away comes after the inventory was read.
+    // Nothing that needs cleaning up happens before the inventory is read.
     const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())
     return { ...store, read }
   })
@@ -108,7 +108,7 @@ export function openFleet(
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
     const { drivers, findDriver } = await import('../drivers/index.ts')
-    // The broker lives long and holds the connections: no code of packages is loaded into it, trusted or not.
+    // The broker keeps running and holds all connections, so code of driver packages is never loaded into it.
     if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.leave()
     const place = { folder: dirname(await locate()), env, vet }
     return findDriver(name, place)

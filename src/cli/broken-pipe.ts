@@ -1,4 +1,4 @@
-/** Ends quietly when the reader of our output has gone, as `fleet ps | head` does. */
+/** Exits without an error when the reader of the output is gone, as in `fleet ps | head`. */
 export function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)

@@ -2,16 +2,16 @@ import { Readable, Writable } from 'node:stream'
 import type { HostedCommand, StdinRequest } from '../broker/protocol.ts'
 import type { Io } from '../ui/io.ts'
 
-/** The input of a command that the broker runs. */
+/** The input of a command that runs in the broker. */
 interface HostedInput {
   readonly stdin: Io['stdin']
-  /** Where to write what the process that asked has read. */
+  /** Receives what the client process has read. */
   readonly taken: Writable
-  /** Hands over what the command has wanted so far, and what it wants from now on. */
+  /** Passes on the requests of the command so far, and all later ones. */
   onWant(take: (want: StdinRequest) => void): void
 }
 
-/** The input is that of the process that asked, which reads nothing, and leaves its terminal alone, until that is wanted. */
+/** The input of the client process. The client reads nothing and does not change its terminal until the command needs it. */
 export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
   const wants: StdinRequest[] = []
   let take = (want: StdinRequest): void => void wants.push(want)
@@ -21,9 +21,9 @@ export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
     read() {
       if (!isWanted) take({ input: true })
       isWanted = true
-      const goOn = waiting
+      const resume = waiting
       waiting = undefined
-      goOn?.()
+      resume?.()
     },
   })
   const taken = new Writable({

@@ -14,9 +14,9 @@ import nodeModule from 'node:module'
 import { dirname, join } from 'node:path'
 import vm from 'node:vm'
 
-/** Larger files are compiled each time: they are the providers' SDKs, which wait for a network anyway. */
+/** In bytes. Larger files are compiled each time: they are the SDKs of providers, which wait for the network anyway. */
 const largestSource = 600_000
-/** Of how many builds, or releases of Node.js, the compiled code is kept. */
+/** Number of builds, or releases of Node.js, whose compiled code is kept. */
 const mostKept = 4
 
 /** A file of the bundle that was loaded. */
@@ -25,7 +25,7 @@ interface Loaded {
   readonly isKept: boolean
 }
 
-/** Loads the bundle's files. */
+/** Loads files of the bundle. */
 export interface Code {
   /** What a file of the bundle exports. */
   load(file: string): unknown
@@ -62,7 +62,7 @@ function readCompiled(file: string): Map<string, Buffer> {
       closeSync(descriptor)
     }
   } catch {
-    compiled.clear() // there is none, or half of one: it costs time and nothing else
+    compiled.clear() // missing or incomplete: only time is lost
   }
   return compiled
 }
@@ -121,7 +121,7 @@ export function openCode(folder: string, cache: string | undefined): Code {
     if (source.includes('import(')) return requireNode(file) // of what is not in the bundle; scripts may not
     const own = new nodeModule(file)
     own.filename = file
-    requireNode.cache[file] = own // whoever imports a driver's kit gets the very same
+    requireNode.cache[file] = own // so that every importer of the driver SDK gets the same module
     const here = dirname(file)
     const require = (name: string): unknown => {
       if (!name.startsWith('.')) return requireNode(name)

@@ -5,7 +5,7 @@ import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
-/** Once they are heeded, Ctrl-C and its like abort, naming the signal as the cause; a second one ends the process. */
+/** After `heedSignals`, Ctrl-C and similar signals abort the command with the signal as the cause; a second one ends the process. */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
   const controller = new AbortController()
   let isHeeding = false
@@ -25,19 +25,23 @@ function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
 }
 
 /**
- * Fails the process, as a bug does, if it has nothing left to wait for before `done` is called: Node.js would end with 0.
- * Gives `done`.
+ * Fails the process with the exit code of a bug if Node.js has nothing left to wait for before `done` is called; it would
+ * exit with 0 otherwise. Returns `done`.
  */
 export function failWhenIdle(io: ProcessIo): () => void {
   const fail = (): void => {
     process.exitCode = exitCodes.bug
-    writeFailure(openIo(io), new Error('the command waits for what cannot come any more'), false)
+    writeFailure(
+      openIo(io),
+      new Error('the command is waiting for something that can no longer happen'),
+      false,
+    )
   }
   process.once('beforeExit', fail)
   return () => process.removeListener('beforeExit', fail)
 }
 
-/** Runs a command line on this process, and ends it with the command's exit code. */
+/** Runs a command line, and ends this process with its exit code. */
 export async function runProcess(argv: readonly string[], program: Program): Promise<void> {
   exitOnBrokenPipe(process.stdout)
   exitOnBrokenPipe(process.stderr)
@@ -53,6 +57,6 @@ export async function runProcess(argv: readonly string[], program: Program): Pro
   const done = failWhenIdle(io)
   const code = await runCli(argv, { io, version: program.version })
   done()
-  // What was written has to be out before the process ends.
+  // All output must be written before the process ends.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 }

@@ -5,15 +5,15 @@ import type * as Process from './process.ts'
 import { locateHome, strangerIn } from '../state/home/locate-home.ts'
 import type { Program } from '../ui/io.ts'
 
-/** Tells this build from every other; the build puts it here. */
+/** Identifies this build; set by the build. */
 declare const fleetBuild: string
 
-/** What the broker runs sooner than a new process can: what is asked for all the time. */
+/** Frequent commands, which the broker can run faster than a new process. */
 const hosted: ReadonlySet<string | undefined> = new Set(
   'ps images logs df history exec ssh __complete'.split(' '),
 )
 
-/** Whether a command line is one that the broker may be asked to run. */
+/** Whether a command line can run in the broker. */
 function mayBeHosted(argv: readonly string[]): boolean {
   if (process.platform === 'win32' || process.env['FLEET_BROKER'] === 'off') return false
   const words = [...argv]
@@ -25,7 +25,7 @@ function mayBeHosted(argv: readonly string[]): boolean {
   return hosted.has(word)
 }
 
-/** Runs a command line: in the broker where that is sooner, else here. */
+/** Runs a command line in the broker if possible, otherwise in this process. */
 export async function start(
   argv: readonly string[],
   main: Pick<Program, 'file' | 'version'>,
@@ -41,7 +41,7 @@ export async function start(
   if (argv[0] === '__broker') {
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker
     await runBroker(program)
-    process.exit() // oxlint-disable-line unicorn/no-process-exit -- whatever a host may still hold open
+    process.exit() // oxlint-disable-line unicorn/no-process-exit -- a host may still hold a connection open
   }
   const { runProcess } = code.load('chunks/process.js') as typeof Process
   await runProcess(argv, program)

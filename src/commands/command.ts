@@ -1,7 +1,7 @@
 import type { Fleet } from '../app/fleet.ts'
 import type { Io } from '../ui/io.ts'
 
-/** What the shell can complete a word with. */
+/** Kinds of words that shell completion knows. */
 export type Completes =
   | 'machine'
   | 'selector'
@@ -40,24 +40,24 @@ export interface Option<T> {
   /** As shown in help: `-a, --all-containers`, `--tail <lines>`. */
   readonly flags: string
   readonly description: string
-  /** What help lists it under, where that is not with all others. */
+  /** Heading in help, if the option is not listed with all others. */
   readonly heading?: string
   readonly completes: Completes
-  /** There or not; with a text; with a text and more than once. */
+  /** `flag` has no value, `text` has one, `texts` can be repeated. */
   readonly kind: 'flag' | 'text' | 'texts'
-  /** Turns what was typed into a value; throws a usage `UserError`. */
+  /** Parses the value. Throws a `UserError` of kind `usage`. */
   readonly parse?: (text: string) => unknown
   readonly value?: T
 }
 
-/** An argument that must be given. */
+/** A required argument. */
 export const required = (
   name: string,
   description: string,
   completes: Completes = 'nothing',
 ): Argument<string> => ({ usage: `<${name}>`, description, completes })
 
-/** An argument that may be left out. */
+/** An optional argument. */
 export const optional = (
   name: string,
   description: string,
@@ -78,19 +78,19 @@ export const any = (
   completes: Completes = 'nothing',
 ): Argument<string[]> => ({ usage: `[${name}...]`, description, completes })
 
-/** A machine, named here or chosen by options. */
+/** A machine, chosen by name or by options. */
 export const machineArgument = (
   description: string,
   machines: 'required' | 'optional',
 ): Argument<string | undefined> => ({ ...optional('name', description, 'machine'), machines })
 
-/** Machines, named here or chosen by options. */
+/** Machines, chosen by name or by options. */
 export const machinesArgument = (
   description: string,
   machines: 'required' | 'optional',
 ): Argument<string[]> => ({ ...any('names', description, 'machine'), machines })
 
-/** An option that is there or not. */
+/** An option without a value. */
 export const flag = (flags: string, description: string): Option<boolean> => ({
   flags,
   description,
@@ -98,14 +98,14 @@ export const flag = (flags: string, description: string): Option<boolean> => ({
   kind: 'flag',
 })
 
-/** An option with a text. */
+/** An option with a value. */
 export const text = (
   flags: string,
   description: string,
   completes: Completes = 'nothing',
 ): Option<string | undefined> => ({ flags, description, completes, kind: 'text' })
 
-/** An option whose text is parsed. */
+/** An option with a value that is parsed. */
 export const parsed = <T>(
   flags: string,
   description: string,
@@ -113,7 +113,7 @@ export const parsed = <T>(
   completes: Completes = 'nothing',
 ): Option<T | undefined> => ({ flags, description, completes, kind: 'text', parse })
 
-/** An option that may be given more than once. */
+/** An option that can be repeated. */
 export const texts = (
   flags: string,
   description: string,
@@ -130,27 +130,27 @@ type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unk
       : never
 }
 
-/** The machines that a person named on the command line. */
+/** The machines chosen on the command line. */
 export interface Targets {
   /** Those named as arguments. */
   readonly names: readonly string[]
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** How many of them to work on at once, if that was said. */
+  /** Number of machines to work on at the same time, if given. */
   readonly parallel: number | undefined
-  /** Only those on which the last command for several did not succeed. */
+  /** Use only the machines on which the previous command failed. */
   readonly retryFailed: boolean
-  /** How long the work on each may take. */
+  /** Time limit for each machine, in milliseconds. */
   readonly timeoutMs: number | undefined
-  /** After how many failures no more are begun with. */
+  /** After this many failures, work starts on no more machines. */
   readonly maxFail: number | undefined
 }
 
-/** How a person wants the answer. */
+/** The requested output format. */
 export interface Format {
   readonly json: boolean
   readonly quiet: boolean
-  /** What several machines answer alike is to be told once. */
+  /** Print identical output of several machines only once. */
   readonly fold: boolean
 }
 
@@ -164,39 +164,39 @@ export interface Invocation<A extends Arguments = Arguments, O extends Options =
   readonly format: Format
 }
 
-/** Something a person can type, as data. */
+/** A command of the command line, as data. */
 export interface Command<A extends Arguments = Arguments, O extends Options = Options> {
   readonly name: string
   readonly aliases?: readonly string[]
   readonly summary: string
-  /** More than the summary, for `--help`. */
+  /** Whole sentences for `--help`. */
   readonly description?: string
   readonly arguments?: A
   readonly options?: O
-  /** What docker is given before the words of a command that passes through. */
+  /** Arguments for docker before those of a command that passes through. */
   readonly dockerWords?: readonly string[]
   /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
   /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
   readonly targets?: 'one' | 'many'
-  /** Takes no `--on`, and works on several machines all the same: takes `--parallel`. */
+  /** Has `--parallel` although it has no `--on`. */
   readonly worksOnSeveral?: boolean
-  /** Of many machines, asks all at once, or none: takes no `--parallel`. */
+  /** Works on all machines at the same time or queries none, so it has no `--parallel`. */
   readonly allAtOnce?: boolean
-  /** Whether it gathers what many machines answer: takes `--timeout`, `--max-fail`, `--retry-failed` and `--fold`. */
+  /** Collects answers of many machines: has `--timeout`, `--max-fail`, `--retry-failed` and `--fold`. */
   readonly gathers?: boolean
-  /** Whether it takes `--json`, or `--json` and `--quiet`. */
+  /** Whether it has `--json`, or `--json` and `--quiet`. */
   readonly answers?: 'json' | 'names'
-  /** Words after the name go to another program unread; the first argument takes them. */
+  /** Arguments after the name are passed to another program unchanged, as the first argument of the command. */
   readonly passesThrough?: boolean
-  /** Words after the first operand, or after `--`, are the last argument's: none of them is an option of fleet. */
+  /** Words after the first operand, or after `--`, belong to the last argument and are never options of fleet. */
   readonly takesRest?: boolean
-  /** The exit code of fleet's own failures, where the command gives back another program's. */
+  /** Exit code of failures of fleet itself, if the command exits with the code of another program. */
   readonly failureCode?: number
   readonly examples?: readonly string[]
-  /** Not for people to type, so not in `--help`. */
+  /** Not shown in help. */
   readonly hidden?: boolean
-  /** Resolves to the exit code; nothing stands for 0. */
+  /** Resolves to the exit code; undefined means 0. */
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
 }
 
@@ -205,7 +205,7 @@ export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly commands: readonly Command[]
-  /** The one of them that is meant where none is named. */
+  /** The command to run if none is named. */
   readonly default?: string
 }
 

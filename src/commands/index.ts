@@ -92,7 +92,7 @@ const imageVerbs = [
   ['import', 'Create an image from a tar archive of files'],
 ] as const
 
-/** Everything a person can type, in the order of `fleet --help`. */
+/** All commands. */
 export const commandList: readonly CommandSection[] = [
   {
     title: 'Machines',

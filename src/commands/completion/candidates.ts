@@ -115,7 +115,7 @@ async function candidatesOfCommand(
 }
 
 /** How long paths of a machine are waited for. */
-const patienceMs = 300
+const pathsTimeoutMs = 300
 
 /** What `MACHINE:PATH` can become, as far as the broker is connected to the machine. */
 async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> {
@@ -123,7 +123,7 @@ async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> 
   const inventory = await (await fleet.inventory()).read()
   const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
   if (machine === undefined) return []
-  const signal = AbortSignal.timeout(patienceMs)
+  const signal = AbortSignal.timeout(pathsTimeoutMs)
   const list = async (): Promise<string[]> => {
     const status = await (await fleet.broker())?.status()
     if (status === undefined || status === 'retired') return []

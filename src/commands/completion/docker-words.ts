@@ -47,7 +47,7 @@ export function namesAt(line: readonly string[]): Completes | undefined {
 }
 
 /** How long the docker CLI may take, in milliseconds. */
-const patienceMs = 2_000
+const timeoutMs = 2_000
 
 /** The options that the docker CLI of this computer, if any, has for the last of its words. */
 export async function completeDockerOption(
@@ -58,7 +58,7 @@ export async function completeDockerOption(
   if (docker === undefined) return []
   const { stdout } = await promisify(execFile)(docker, ['__complete', ...line], {
     env: { ...env },
-    timeout: patienceMs,
+    timeout: timeoutMs,
   })
   // A line for each, `WORD<tab>DESCRIPTION`, and `:DIRECTIVE` last (cobra's shell completions).
   return stdout.split('\n').flatMap((text) => {

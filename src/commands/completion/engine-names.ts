@@ -7,7 +7,7 @@ import type { Candidate } from './known-words.ts'
 type Kind = 'container' | 'running-container' | 'stopped-container' | 'image'
 
 /** How long a Tab waits for an engine that was seen before, and for one that was not, in milliseconds. */
-const patienceMs = { seen: 40, unseen: 300 }
+const timeoutsMs = { seen: 40, unseen: 300 }
 
 /** What engines were last seen to have, for as long as the broker runs. */
 const seen = new Map<string, readonly Candidate[]>()
@@ -41,7 +41,7 @@ async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<read
     return names
   })
   const late = new Promise<undefined>((resolve) => {
-    const ms = before === undefined ? patienceMs.unseen : patienceMs.seen
+    const ms = before === undefined ? timeoutsMs.unseen : timeoutsMs.seen
     setTimeout(() => resolve(undefined), ms).unref()
   })
   return (await Promise.race([now.catch(() => undefined), late])) ?? before ?? []

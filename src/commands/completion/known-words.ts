@@ -8,7 +8,7 @@ export interface Candidate {
   readonly description: string
 }
 
-/** What a person has typed so far. */
+/** The command line so far. */
 export interface Typed {
   readonly fleet: Fleet
   /** The words after `fleet`. */

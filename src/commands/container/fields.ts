@@ -40,7 +40,7 @@ export function portsText(ports: readonly ContainerPort[]): string {
   return [...texts, ...mapped].join(', ')
 }
 
-/** A length of time as docker tells it (go-units' HumanDuration). */
+/** A duration as docker formats it (HumanDuration of go-units). */
 function dockerSpan(seconds: number): string {
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600 + 0.5)]
   if (seconds < 1) return 'Less than a second'

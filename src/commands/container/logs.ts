@@ -88,7 +88,7 @@ export const logs = defineCommand({
     if (!many && failures[0] !== undefined) {
       throw await withMachineHint(fleet, args.containers, failures[0].error)
     }
-    if (options.follow) tell(failures) // it may never come to an end
+    if (options.follow) tell(failures) // following may never end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
     const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined

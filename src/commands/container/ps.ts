@@ -8,7 +8,7 @@ import { parseCount } from '../options/numbers.ts'
 import { askEngines, listFromEngines } from '../multi/query-engines.ts'
 import { portsText } from './fields.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
-import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
 /** A container as `fleet ps` shows it; sizes in bytes. */
 interface Row {
@@ -24,13 +24,13 @@ interface Row {
   readonly size?: { readonly writable: number; readonly virtual: number }
 }
 
-const columnsOf = ({ wholeIds, wholeCommands }: Wholeness, withSize: boolean): Column<Row>[] => [
-  { title: 'CONTAINER ID', text: (row) => (wholeIds ? row.id : row.id.slice(0, 12)) },
+const columnsOf = ({ fullIds, fullCommands }: Truncation, withSize: boolean): Column<Row>[] => [
+  { title: 'CONTAINER ID', text: (row) => (fullIds ? row.id : row.id.slice(0, 12)) },
   {
     title: 'IMAGE',
-    text: (row) => row.image.replace(/^sha256:(.{12}).*/, wholeIds ? '$&' : '$1'),
+    text: (row) => row.image.replace(/^sha256:(.{12}).*/, fullIds ? '$&' : '$1'),
   },
-  { title: 'COMMAND', text: (row) => (wholeCommands ? row.command : shorten(row.command, 20)) },
+  { title: 'COMMAND', text: (row) => (fullCommands ? row.command : shorten(row.command, 20)) },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   { title: 'STATUS', text: (row) => row.status },
   { title: 'PORTS', text: (row) => portsText(row.ports) },
@@ -74,7 +74,7 @@ function parseFormat(format: string): 'table' | 'json' {
   )
 }
 
-/** Writes a line of JSON for each container, with docker's fields, and the machine where there are several. */
+/** Writes one JSON line for each container with the fields of docker, and its machine if there are several. */
 async function writeDockerLines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   query: ListOptions,
@@ -135,9 +135,9 @@ export const ps = defineCommand({
       filters: parseFilters(options.filter),
       ...(limit === undefined ? {} : { limit }),
     }
-    const truncation = wholenessOf(invocation.io, options)
+    const truncation = truncationOf(invocation.io, options)
     if (options.format === 'json' && !invocation.format.json) {
-      return writeDockerLines(invocation, query, truncation.wholeIds)
+      return writeDockerLines(invocation, query, truncation.fullIds)
     }
     return listFromEngines(invocation, {
       async list(engine, signal) {
@@ -146,7 +146,7 @@ export const ps = defineCommand({
       },
       columns: columnsOf(truncation, options.size),
       name({ id, machine }) {
-        const shown = truncation.wholeIds ? id : id.slice(0, 12)
+        const shown = truncation.fullIds ? id : id.slice(0, 12)
         return machine === undefined ? shown : `${machine}/${shown}`
       },
     })

@@ -62,9 +62,9 @@ function checkAlone(
 
 /** The names of containers that were typed, by machine. */
 export interface PlacedNames {
-  /** The machines that are meant. */
+  /** The chosen machines. */
   readonly targets: Targets
-  /** Whether the names told their machines. */
+  /** Whether the names include their machines. */
   readonly isPlaced: boolean
   /** The names of containers on a machine. */
   readonly namesOn: (machine: string) => readonly string[]
@@ -94,7 +94,7 @@ export async function placeNames(
 }
 
 /**
- * The docker command line for each machine that the names of containers in `words` tell; undefined where they tell none.
+ * The docker command line for each machine that the names of containers in `words` tell; undefined if they include no machine.
  * Throws as {@link placeNames} does.
  */
 export async function placeWords(

@@ -2,7 +2,7 @@ import { humanAge, humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, required } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
-import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
 /** A step of how an image was made, as `fleet history` shows it; size in bytes. */
 interface Row {
@@ -13,15 +13,15 @@ interface Row {
   readonly comment: string
 }
 
-const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
+const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
   {
     title: 'IMAGE',
-    text: (row) => (wholeIds ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
+    text: (row) => (fullIds ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
   },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   {
     title: 'CREATED BY',
-    text: ({ createdBy }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
+    text: ({ createdBy }) => (fullCommands ? createdBy : shorten(createdBy, 45)),
   },
   { title: 'SIZE', text: (row) => humanSize(row.size) },
   { title: 'COMMENT', text: (row) => row.comment },
@@ -46,7 +46,7 @@ export const history = defineCommand({
           size: step.Size,
           comment: step.Comment,
         })),
-      columns: columnsOf(wholenessOf(invocation.io, options)),
+      columns: columnsOf(truncationOf(invocation.io, options)),
     })
   },
 })

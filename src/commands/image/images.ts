@@ -4,7 +4,7 @@ import type { Column } from '../../ui/table.ts'
 import { defineCommand, flag } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
-import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
 /** A name of an image, as `fleet images` shows it; size in bytes. */
 interface Row {
@@ -18,7 +18,7 @@ interface Row {
 
 const none = '<none>'
 
-/** Splits at the last colon that stands behind the last slash, for a registry may have a port. */
+/** Splits at the last colon after the last slash, because a registry can have a port. */
 function splitReference(reference: string): { repository: string; tag: string } {
   const [, repository = reference, tag = none] = /^(.*):([^/]*)$/.exec(reference) ?? []
   return { repository, tag }
@@ -44,11 +44,11 @@ function rowsOf(image: ImageSummary): Row[] {
 
 const repositoryOf = (digest: string | undefined): string => digest?.split('@')[0] ?? none
 
-const columnsOf = ({ wholeIds }: Wholeness, withDigests: boolean): Column<Row>[] => [
+const columnsOf = ({ fullIds }: Truncation, withDigests: boolean): Column<Row>[] => [
   { title: 'REPOSITORY', text: (row) => row.repository },
   { title: 'TAG', text: (row) => row.tag },
   ...(withDigests ? [{ title: 'DIGEST', text: (row: Row) => row.digest ?? none }] : []),
-  { title: 'IMAGE ID', text: (row) => (wholeIds ? row.id : row.id.slice('sha256:'.length, 19)) },
+  { title: 'IMAGE ID', text: (row) => (fullIds ? row.id : row.id.slice('sha256:'.length, 19)) },
   { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
   { title: 'SIZE', text: (row) => humanSize(row.size) },
 ]
@@ -76,7 +76,7 @@ export const images = defineCommand({
     return listFromEngines(invocation, {
       list: async (engine, signal) =>
         (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
-      columns: columnsOf(wholenessOf(invocation.io, options), options.digests),
+      columns: columnsOf(truncationOf(invocation.io, options), options.digests),
       name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),
     })
   },

@@ -2,7 +2,7 @@ import { humanSize, shorten } from '../../ui/human.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
-import { type Wholeness, noTruncOption, wholenessOf } from '../options/truncation.ts'
+import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
 /** A layer of an image, as `fleet image layers` shows it; size in bytes. */
 interface Row {
@@ -13,14 +13,14 @@ interface Row {
   readonly createdBy?: string
 }
 
-const columnsOf = ({ wholeIds, wholeCommands }: Wholeness): Column<Row>[] => [
+const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
   { title: 'IMAGE', text: (row) => row.image },
-  { title: 'LAYER', text: (row) => (wholeIds ? row.layer : row.layer.slice('sha256:'.length, 19)) },
+  { title: 'LAYER', text: (row) => (fullIds ? row.layer : row.layer.slice('sha256:'.length, 19)) },
   { title: 'SIZE', text: ({ size }) => (size === undefined ? '?' : humanSize(size)) },
   { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-' },
   {
     title: 'CREATED BY',
-    text: ({ createdBy = '' }) => (wholeCommands ? createdBy : shorten(createdBy, 45)),
+    text: ({ createdBy = '' }) => (fullCommands ? createdBy : shorten(createdBy, 45)),
   },
 ]
 
@@ -47,7 +47,7 @@ export const layers = defineCommand({
           })),
         )
       },
-      columns: columnsOf(wholenessOf(invocation.io, options)),
+      columns: columnsOf(truncationOf(invocation.io, options)),
       timeMs: 120_000, // an engine is asked two questions an image
     })
   },

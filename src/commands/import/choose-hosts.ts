@@ -73,10 +73,10 @@ export function chooseHosts<Host extends Candidate>(
 }
 
 /**
- * The hosts in turns, each of which may be worked on at once: hosts that others jump through come before those, and of each way
- * through jump hosts one goes first, which makes machines of them.
+ * The hosts in batches that can be imported one after the other: first those without jump hosts, then one host for each chain of
+ * jump hosts, whose import adds the jump hosts as machines, and then the others.
  */
-export function inTurns<Host extends Candidate>(
+export function inBatches<Host extends Candidate>(
   hosts: readonly Host[],
 ): readonly (readonly Host[])[] {
   const direct = hosts.filter(({ jumps = [] }) => jumps.length === 0)

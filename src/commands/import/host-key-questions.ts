@@ -3,7 +3,7 @@ import type { HostKeyTrust, UnknownHostKey } from '../../operations/trust/trust-
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 
-/** What a person can say of a host's key while many are imported. */
+/** Answers to the question about a host key when several hosts are imported. */
 const replies = {
   y: 'trust this key',
   n: 'do not import this host',
@@ -20,7 +20,7 @@ const readReply = (text: string): Reply | undefined => {
 }
 
 /** The question's place among all: `4 of 12`. */
-export interface Turn {
+export interface QuestionNumber {
   readonly number: number
   readonly of: number
 }
@@ -29,9 +29,15 @@ export interface Turn {
  * Asks about the key of one host after the other, until an answer holds for all that follow. Without a terminal nobody is asked,
  * and unknown keys are refused unless `acceptNew`.
  */
-export function openHostKeyQuestions(io: Io, acceptNew: boolean): (turn: Turn) => HostKeyTrust {
+export function openHostKeyQuestions(
+  io: Io,
+  acceptNew: boolean,
+): (turn: QuestionNumber) => HostKeyTrust {
   let forAll: 'all' | 'skip' | undefined
-  const ask = async ({ machine, address, type, fingerprint }: UnknownHostKey, turn: Turn) => {
+  const ask = async (
+    { machine, address, type, fingerprint }: UnknownHostKey,
+    turn: QuestionNumber,
+  ) => {
     const where = `${machine} (${turn.number} of ${turn.of})`
     const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
       preface: [

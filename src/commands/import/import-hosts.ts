@@ -61,12 +61,12 @@ interface Source<Host> {
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** Says on stderr what is not imported, and why. */
-function tellSkipped({ io }: Environment, skipped: readonly SkippedHost[]): void {
+function reportSkipped({ io }: Environment, skipped: readonly SkippedHost[]): void {
   for (const { title, reason } of skipped) io.stderr.write(`skipped: ${title}: ${reason}\n`)
 }
 
 /** Says on stderr which hosts are machines already. */
-function tellPresent<Host extends Candidate>(
+function reportPresent<Host extends Candidate>(
   { io, format }: Environment,
   present: Choice<Host>['present'],
 ): void {
@@ -91,13 +91,13 @@ export async function importFrom<Host extends Candidate>(
     throw new UserError('usage', 'there are no hosts to import')
   }
   const { machines } = await (await fleet.inventory()).read()
-  const { chooseHosts, inTurns } = await import('./choose-hosts.ts') // --help does without selectors
+  const { chooseHosts, inBatches } = await import('./choose-hosts.ts') // --help does without selectors
   const choice = chooseHosts(machines, hosts, { only, keepsNames: onlyNames })
   const { chosen, present } = choice
   const skipped = [...unread, ...choice.skipped]
   const skippedCode = skipped.length === 0 ? exitCodes.ok : exitCodes.failed
-  tellSkipped(environment, skipped)
-  tellPresent(environment, present)
+  reportSkipped(environment, skipped)
+  reportPresent(environment, present)
   if (dryRun) {
     await writeRows(io, format, { rows: chosen, columns })
     return skippedCode
@@ -110,7 +110,7 @@ export async function importFrom<Host extends Candidate>(
   const trustOf = openHostKeyQuestions(io, acceptNew)
   const labels = parseLabels(label)
   const outcomes: Outcome<Host, CreatedMachine>[] = []
-  for (const turn of inTurns(chosen)) {
+  for (const turn of inBatches(chosen)) {
     const done = await workOnMachines(
       environment,
       turn,

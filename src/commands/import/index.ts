@@ -62,7 +62,7 @@ const sshConfigOptions = {
   allowExec: flag('--allow-exec', 'let ssh run the "Match exec" commands in the file'),
 } as const
 
-/** ssh runs the commands of a file that it reads: of somebody else's, only if the person allows it. */
+/** Refuses a file with commands that ssh would run when it reads the file. Throws kind `usage`. */
 function checkCommands(
   file: string,
   {

@@ -7,34 +7,32 @@ import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { type Invocation, defineCommand, text } from '../command.ts'
-import { confirmDestructive, destroyOption, leftAsItIs } from './confirm-destructive.ts'
+import { confirmDestructive, destroyOption, skippedError } from './confirm-destructive.ts'
 import { allowNamedPaths, allowPathOption, confirmGrants } from './confirm-grants.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import {
   explainStoppedApply,
   explainUnfinished,
-  tellUnfinished,
+  reportUnfinished,
 } from '../machine/create/interrupted.ts'
 import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
-import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
+import { chosenNames, computePlan, planOptions } from './plan.ts'
 import { describePlan, planCode } from './show-plan.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** Has the person confirmed all that the changes give machines from outside the folder of the inventory. */
+/** Asks about each path outside the folder of the inventory that the changes give to a machine. */
 async function confirmChanges(
-  surroundings: Pick<Invocation, 'fleet' | 'io'>,
+  context: Pick<Invocation, 'fleet' | 'io'>,
   { changes }: ChangePlan,
   inventory: Inventory,
 ): Promise<void> {
   const { grantsOfChange } = await import('../../operations/inventory/grants.ts')
   const grants = changes.map(async (change) => {
     const machine = [...inventory.machines.values()].find(({ name }) => name === change.machine)
-    return machine === undefined
-      ? []
-      : grantsOfChange(surroundings.fleet, inventory, machine, change)
+    return machine === undefined ? [] : grantsOfChange(context.fleet, inventory, machine, change)
   })
-  await confirmGrants(surroundings, (await Promise.all(grants)).flat(), 'fleet apply')
+  await confirmGrants(context, (await Promise.all(grants)).flat(), 'fleet apply')
 }
 
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
@@ -58,7 +56,7 @@ export const apply = defineCommand({
       'apply exactly this plan; fails if the inventory has changed since it was made',
       'file',
     ),
-    ...lookOptions,
+    ...planOptions,
     ...hostKeyOptions,
     maxFail: commonOptions.maxFail,
     allowPath: allowPathOption,
@@ -74,15 +72,15 @@ export const apply = defineCommand({
     'fleet apply --plan today.plan --destroy web-3',
   ],
   async run({ fleet, io, options, targets, format }) {
-    const surroundings = { fleet, io, format }
+    const context = { fleet, io, format }
     const { applyTo, orderChanges } = await import('../../operations/plan/apply-plan.ts')
     const { checkPlanned, narrowPlan } = await import('../../operations/plan/change-plan.ts')
-    await allowNamedPaths(surroundings, options.allowPath) // looking at an engine may need it
+    await allowNamedPaths(context, options.allowPath) // looking at an engine may need it
     const chosen = await chosenNames({ fleet, targets })
     const made =
       options.plan === undefined
-        ? await lookAtWorld(surroundings, chosen, options)
-        : await readPlan(surroundings, options.plan)
+        ? await computePlan(context, chosen, options)
+        : await readPlan(context, options.plan)
     const store = await fleet.inventory()
     const before = await store.read()
     checkPlanned(made, before)
@@ -97,7 +95,7 @@ export const apply = defineCommand({
     await requireConsent(io, options.yes, 'Make these changes?', preface)
     const inventory = await store.read()
     checkPlanned(plan, inventory)
-    await confirmChanges(surroundings, plan, inventory)
+    await confirmChanges(context, plan, inventory)
     const approved = await confirmDestructive(io, plan, inventory, options.destroy)
     const { agreedChanges, destructiveIn } =
       await import('../../operations/plan/destructive-changes.ts')
@@ -108,7 +106,7 @@ export const apply = defineCommand({
     const trust = trustFrom(io, options)
     const machines = orderChanges(inventory, agreed)
     const outcomes = await workOnMachines(
-      surroundings,
+      context,
       machines,
       (machine, calls) => applyOne(machine, { ...calls, trust }),
       { concurrency: targets.parallel, maxFail: options.maxFail },
@@ -118,12 +116,12 @@ export const apply = defineCommand({
       throw await explainUnfinished(fleet, names, error, 'fleet apply')
     })
     const { values, failed, code } = summarize({ io, format }, outcomes)
-    await tellUnfinished(
-      surroundings,
+    await reportUnfinished(
+      context,
       failed.map(({ name }) => name),
       'fleet apply',
     )
-    for (const change of left) writeFailure(io, leftAsItIs(change), format.json)
+    for (const change of left) writeFailure(io, skippedError(change), format.json)
     const places = [...inventory.machines.keys()]
     const inTheirOrder = values.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
     if (format.json) writeJson(io, inTheirOrder)

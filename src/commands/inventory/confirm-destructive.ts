@@ -14,7 +14,7 @@ export const destroyOption = texts(
 )
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
-async function askWhetherTheyGo(io: Io, destructive: readonly Change[]): Promise<boolean> {
+async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boolean> {
   const [first] = destructive
   const stops = destructive.filter(({ action }) => action === 'stop').length
   const isOne = destructive.length === 1 && first !== undefined
@@ -48,12 +48,12 @@ export async function confirmDestructive(
   const chosen = destroy.length === 0 ? [] : select(all, parseSelector(destroy))
   const named = new Set<string>(chosen.map(({ name }) => name))
   const rest = destructiveIn(plan).filter(({ machine }) => !named.has(machine))
-  if (rest.length === 0 || !canPrompt(io) || !(await askWhetherTheyGo(io, rest))) return named
+  if (rest.length === 0 || !canPrompt(io) || !(await askToDestroy(io, rest))) return named
   return new Set([...named, ...rest.map(({ machine }) => machine)])
 }
 
 /** Says why a machine was skipped, and how to allow the change. */
-export const leftAsItIs = ({ machine, action }: Change): UserError =>
+export const skippedError = ({ machine, action }: Change): UserError =>
   action === 'stop'
     ? new UserError(
         'failed',

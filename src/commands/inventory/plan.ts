@@ -12,7 +12,7 @@ import { describePlan, planCode } from './show-plan.ts'
 const usualTimeout = 10
 
 /** Options of the commands that compare the inventory with the hosts and providers. */
-export const lookOptions = {
+export const planOptions = {
   providersOnly: flag('--providers-only', 'query only the providers, without connecting to hosts'),
   timeout: parsed(
     '--timeout <seconds>',
@@ -32,7 +32,7 @@ export async function chosenNames({
 }
 
 /** Compares the inventory with the hosts and providers, and shows the progress. */
-export async function lookAtWorld(
+export async function computePlan(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   chosen: ReadonlySet<string> | undefined,
   options: { readonly providersOnly: boolean; readonly timeout: number | undefined },
@@ -52,7 +52,7 @@ export const plan = defineCommand({
   targets: 'many',
   allAtOnce: true,
   options: {
-    ...lookOptions,
+    ...planOptions,
     out: text('--out <file>', 'save the plan for fleet apply --plan', 'file'),
   },
   answers: 'json',
@@ -63,7 +63,7 @@ export const plan = defineCommand({
   ],
   async run({ fleet, io, options, targets, format }) {
     const chosen = await chosenNames({ fleet, targets })
-    const made = await lookAtWorld({ fleet, io, format }, chosen, options)
+    const made = await computePlan({ fleet, io, format }, chosen, options)
     if (options.out !== undefined) {
       const file = resolve(io.cwd, options.out)
       await writeFile(file, `${JSON.stringify(made, undefined, 2)}\n`).catch((error: unknown) => {

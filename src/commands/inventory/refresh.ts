@@ -1,7 +1,7 @@
 import type { Drift } from '../../operations/plan/change-plan.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
-import { chosenNames, lookAtWorld, lookOptions } from './plan.ts'
+import { chosenNames, computePlan, planOptions } from './plan.ts'
 
 const columns: readonly Column<Drift>[] = [
   { title: 'MACHINE', text: ({ machine }) => machine },
@@ -15,14 +15,14 @@ export const refresh = defineCommand({
   summary: 'Update the inventory with the current state of hosts',
   description:
     'Query all hosts, and update their entries in the inventory with what has changed outside of fleet: addresses, operating systems, Docker versions. No host is changed.',
-  options: lookOptions,
+  options: planOptions,
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
   async run({ fleet, io, options, targets, format }) {
     const { refreshRecords } = await import('../../operations/plan/refresh-records.ts')
     const chosen = await chosenNames({ fleet, targets })
-    const { drift } = await lookAtWorld({ fleet, io, format }, chosen, options)
+    const { drift } = await computePlan({ fleet, io, format }, chosen, options)
     const rows = await refreshRecords(fleet, drift)
     if (rows.length === 0 && !format.json) io.stderr.write('nothing has changed outside of fleet\n')
     else await writeRows(io, format, { rows, columns })

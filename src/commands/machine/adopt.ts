@@ -45,29 +45,29 @@ export const adopt = defineCommand({
     'fleet adopt --driver azure my-group/web-2',
     'fleet adopt --driver virtualbox "dev box" --name dev --user ana',
   ],
-  async run({ fleet, io, args, options: said, format }) {
+  async run({ fleet, io, args, options: typed, format }) {
     const { adoptMachine } = await import('../../operations/adopt/adopt-machine.ts')
     const { namedIdentityFiles } = await import('../../operations/create/identity-file.ts')
     const { destination } = args
-    const identityFiles = await namedIdentityFiles(said.identity)
-    const { driver } = said
+    const identityFiles = await namedIdentityFiles(typed.identity)
+    const { driver } = typed
     const shared = {
-      labels: parseLabels(said.label),
+      labels: parseLabels(typed.label),
       identityFiles,
-      via: said.via,
-      engine: said.noEngine ? ('none' as const) : undefined,
-      trust: trustFrom(io, said),
+      via: typed.via,
+      engine: typed.noEngine ? ('none' as const) : undefined,
+      trust: trustFrom(io, typed),
     }
-    const created = await withProgress(io, format, said.name ?? destination, async (progress) => {
+    const created = await withProgress(io, format, typed.name ?? destination, async (progress) => {
       if (driver !== undefined && driver !== 'ssh') {
         const { adoptKnownHost } = await import('../../operations/adopt/adopt-known-host.ts')
         const { readOptionFlags } = await import('../../drivers/options/option-flags.ts')
-        const flags = Object.entries(said).filter(([key]) => !Object.hasOwn(options, key))
+        const flags = Object.entries(typed).filter(([key]) => !Object.hasOwn(options, key))
         const given = readOptionFlags(
           await fleet.driver(driver),
           Object.fromEntries(flags) as never,
         )
-        const name = said.name ?? parseMachineName(destination.replace(/^.*\//, ''))
+        const name = typed.name ?? parseMachineName(destination.replace(/^.*\//, ''))
         return adoptKnownHost(
           fleet,
           { ...shared, name, driver, id: destination, options: given },
@@ -78,7 +78,7 @@ export const adopt = defineCommand({
         fleet,
         {
           destination,
-          name: said.name,
+          name: typed.name,
           ...shared,
         },
         { progress, confirmJump: confirmJumpOn(io) },

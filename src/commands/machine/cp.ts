@@ -11,7 +11,7 @@ import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, type Targets, defineCommand, several } from '../command.ts'
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /** What was copied from where to where. */
 interface Copy extends Copied {
@@ -130,7 +130,7 @@ const onEach = (text: string): boolean => text.startsWith(':')
 
 /** Copies between this computer, or one machine, and each of several. */
 async function copyOnEach(
-  { fleet, io, format }: Surroundings,
+  { fleet, io, format }: CommandContext,
   { sources, target, targets }: { sources: readonly string[]; target: string; targets: Targets },
 ): Promise<number> {
   if (onEach(target) === sources.some(onEach) || (!onEach(target) && !sources.every(onEach))) {
@@ -184,7 +184,7 @@ async function copyOnEach(
   return writeResults(io, gathered, format) || code
 }
 
-/** How many machines are copied to at once: they share this computer's network. */
+/** Number of machines to copy to at the same time: they share the network of this computer. */
 const usualConcurrency = 8
 
 /** The folder that takes what one of several machines sends. */

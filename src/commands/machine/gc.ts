@@ -42,7 +42,7 @@ const has =
   ({ machine, token }: Orphan): boolean =>
     machine === name || token === name
 
-/** The orphans that a person named, by machine or token. Throws kind `unknown-machine` for a name that none has. */
+/** The orphans with these machine names or tokens. Throws kind `unknown-machine` if there is none for a name. */
 function named(orphans: readonly Orphan[], names: readonly string[]): readonly Orphan[] {
   const missing = names.find((name) => !orphans.some(has(name)))
   if (missing !== undefined) {

@@ -1,6 +1,6 @@
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, machinesArgument } from '../command.ts'
-import { tellUntrusted } from '../trust/tell-untrusted.ts'
+import { warnUntrusted } from '../trust/warn-untrusted.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
@@ -20,7 +20,7 @@ export const inspect = defineCommand({
     const { choosesMany, namedMachines } =
       await import('../../operations/inventory/choose-machines.ts')
     const machines = await namedMachines(fleet, targets)
-    await tellUntrusted(fleet, io)
+    await warnUntrusted(fleet, io)
     if (format.json || choosesMany(targets)) {
       writeJson(
         io,

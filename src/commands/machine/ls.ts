@@ -7,7 +7,7 @@ import { type Column, openTable, writeJson, writeName, writeRows } from '../../u
 import { tellWaiting } from '../../ui/progress/waiting.ts'
 import { defineCommand, flag, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
-import { tellUntrusted } from '../trust/tell-untrusted.ts'
+import { warnUntrusted } from '../trust/warn-untrusted.ts'
 
 /** A machine as `fleet ls` shows it. */
 interface Row {
@@ -103,7 +103,7 @@ export const ls = defineCommand({
         'no machines yet: create one with fleet create, or add a host with fleet adopt\n',
       )
     }
-    await tellUntrusted(fleet, io)
+    await warnUntrusted(fleet, io)
     const active = await activeName(fleet)
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name

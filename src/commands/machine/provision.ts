@@ -9,9 +9,9 @@ import { writeJson } from '../../ui/table.ts'
 import { approvePlan, approvePlans } from '../inventory/approve-plan.ts'
 import { yesOption } from '../options/confirmation.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
-import { workOnceAgreed } from '../multi/confirm-and-run.ts'
+import { confirmAndRun } from '../multi/confirm-and-run.ts'
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 const asJson = ({ plan, probe }: ProvisionedHost) => ({
   changed: plan.map(({ why }) => why),
@@ -27,15 +27,15 @@ function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
 
 /** Installs or repairs Docker on several machines, after one confirmation of all changes. */
 async function provisionAll(
-  surroundings: Surroundings,
+  context: CommandContext,
   machines: readonly Machine[],
   { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
 ): Promise<number> {
-  const { fleet, io, format } = surroundings
+  const { fleet, io, format } = context
   const { provisionMachine } = await import('../../operations/provision/provision-machine.ts')
   const outcomes = yes
     ? await workOnMachines(
-        surroundings,
+        context,
         machines,
         (machine, { progress, signal }) =>
           provisionMachine({ ...fleet, signal }, machine, {
@@ -45,7 +45,7 @@ async function provisionAll(
           }),
         { concurrency, throwsAlone: false },
       )
-    : await workOnceAgreed<ProvisionedHost, Plan>(surroundings, machines, {
+    : await confirmAndRun<ProvisionedHost, Plan>(context, machines, {
         work: (machine, { progress, signal }, approve) =>
           provisionMachine({ ...fleet, signal }, machine, { progress, approve }),
         ask: (proposals) => approvePlans(io, proposals, format),

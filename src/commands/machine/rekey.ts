@@ -7,9 +7,9 @@ import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { yesOption } from '../options/confirmation.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
-import { type Proposal, workOnceAgreed } from '../multi/confirm-and-run.ts'
+import { type Proposal, confirmAndRun } from '../multi/confirm-and-run.ts'
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): void {
   io.stderr.write(`${name}: pinned host key: ${before.join(', ')}\n`)
@@ -40,11 +40,11 @@ async function askForEach(
 
 /** Accepts the new keys of several machines; those whose keys are unchanged are skipped. */
 async function rekeyAll(
-  surroundings: Surroundings,
+  context: CommandContext,
   machines: readonly Machine[],
   { yes, concurrency }: { readonly yes: boolean; readonly concurrency: number | undefined },
 ): Promise<number> {
-  const { fleet, io, format } = surroundings
+  const { fleet, io, format } = context
   const { KeyUnchanged, rekeyMachine } = await import('../../operations/machine/rekey-machine.ts')
   const rekeyOne = async (
     machine: Machine,
@@ -60,12 +60,12 @@ async function rekeyAll(
   }
   const outcomes = yes
     ? await workOnMachines(
-        surroundings,
+        context,
         machines,
         (machine, { signal }) => rekeyOne(machine, signal, async () => true),
         { concurrency, throwsAlone: false },
       )
-    : await workOnceAgreed<KeyChange | undefined, KeyChange>(surroundings, machines, {
+    : await confirmAndRun<KeyChange | undefined, KeyChange>(context, machines, {
         work: (machine, { signal }, approve) => rekeyOne(machine, signal, approve),
         ask: (proposals) => askForEach(io, proposals),
         concurrency,

@@ -12,7 +12,7 @@ import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 const names = { names: machinesArgument('names of machines', 'required') }
 
 /** Asks for the name of a protected machine, which `--yes` does not replace. */
-function askNameOf(io: Io, { name }: Machine): Promise<string> {
+function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
     throw new UserError('usage', 'it is protected: removing it needs confirmation on a terminal', {
       machine: name,
@@ -23,12 +23,12 @@ function askNameOf(io: Io, { name }: Machine): Promise<string> {
 }
 
 /** Whether fleet created the host, so that removing the machine removes it too. */
-const isMade = ({ host }: Machine): boolean => host?.token !== undefined
+const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 
 /** What will be removed with a machine, for people. */
-function whatGoes(machine: Machine, forget: boolean): string {
+function describeRemoval(machine: Machine, forget: boolean): string {
   const { name, driver, host } = machine
-  if (!isMade(machine)) return `${name}: its entry; the host does not change`
+  if (!isCreated(machine)) return `${name}: its entry; the host does not change`
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   return forget
     ? `${name}: its entry; the host (${where}) stays, and fleet gc lists it`
@@ -36,11 +36,11 @@ function whatGoes(machine: Machine, forget: boolean): string {
 }
 
 /** What was removed with a machine, and what is left. */
-function whatWent(machine: Machine, forget: boolean): string {
+function describeRemoved(machine: Machine, forget: boolean): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   if (host === undefined) return `${name}: removed its entry; it had no host`
-  if (!isMade(machine)) {
+  if (!isCreated(machine)) {
     return `${name}: removed its entry; the host (${where}), its containers and its authorized keys are unchanged`
   }
   return forget
@@ -55,17 +55,17 @@ interface Removal {
   readonly yes: boolean
 }
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
 /** The machines to remove. Those that a selector chose and that are not created yet are skipped, since there is nothing to remove. */
-async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Promise<Machine[]> {
+async function chooseRemovals({ fleet, io, format, targets }: CommandContext): Promise<Machine[]> {
   const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
   const chosen = await chooseNamed({ fleet, targets }, 'rm')
   if (!choosesMany(targets)) return chosen
   const { entries } = await (await fleet.inventory()).read()
   const created = chosen.filter(({ name }) => entries.has(name))
   const others = chosen.filter(({ name }) => !entries.has(name)).map(({ name }) => name)
-  if (created.length === 0) return chosen // what is wrong with them is said by the check
+  if (created.length === 0) return chosen // the check below reports why they cannot be removed
   if (others.length > 0 && !format.json) {
     io.stderr.write(`skipped, not created yet: ${foldNames(others)}\n`)
   }
@@ -74,13 +74,13 @@ async function chooseLeaving({ fleet, io, format, targets }: Surroundings): Prom
 
 /** Shows what will be removed and asks for confirmation. With a selector it is always shown, also with `--yes`. */
 async function confirmRemoval(
-  { io, format, targets }: Surroundings,
+  { io, format, targets }: CommandContext,
   machines: readonly Machine[],
   { forget, yes }: Removal,
 ): Promise<void> {
   const isSelected = targets.on.length > 0
   if (yes && !isSelected) return
-  const lines = machines.map((machine) => whatGoes(machine, forget))
+  const lines = machines.map((machine) => describeRemoval(machine, forget))
   if (format.json) {
     const changes = machines.map(({ name }, index) => ({
       ...{ event: 'plan', machine: name },
@@ -96,21 +96,21 @@ async function confirmRemoval(
 }
 
 /** How many machines are removed at the same time: requests to providers are combined, and most of the time is spent waiting. */
-const removedAtOnce = 64
+const removalConcurrency = 64
 
 /** Removes machines after confirmation, and reports the result. */
-async function takeAway(surroundings: Surroundings, removal: Removal): Promise<number> {
-  const { fleet, io, format, targets } = surroundings
+async function removeAll(context: CommandContext, removal: Removal): Promise<number> {
+  const { fleet, io, format, targets } = context
   const { forget } = removal
   const { checkForgettable, checkRemovable, describeWishes, forgetMachine, removeMachine } =
     await import('../../operations/machine/remove-machine.ts')
-  const machines = await chooseLeaving(surroundings)
-  await confirmRemoval(surroundings, machines, removal)
+  const machines = await chooseRemovals(context)
+  await confirmRemoval(context, machines, removal)
   const check = forget ? checkForgettable : checkRemovable
-  await check(fleet, machines, (machine) => askNameOf(io, machine))
+  await check(fleet, machines, (machine) => askForName(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
   const { openMeeting } = await import('../../operations/fan-out/barrier.ts')
-  const meet = openMeeting(machines.filter(isMade).length)
+  const meet = openMeeting(machines.filter(isCreated).length)
   const outcomes = await workOnMachines(
     { fleet, io, format },
     machines,
@@ -122,9 +122,9 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
           leaving,
           meet,
         })
-      return { name: machine.name, hostRemoved: isMade(machine) && !forget, machine }
+      return { name: machine.name, hostRemoved: isCreated(machine) && !forget, machine }
     },
-    { concurrency: targets.parallel ?? removedAtOnce },
+    { concurrency: targets.parallel ?? removalConcurrency },
   )
   const { values, code } = summarize({ io, format }, outcomes)
   if (format.json) {
@@ -135,7 +135,7 @@ async function takeAway(surroundings: Surroundings, removal: Removal): Promise<n
   } else {
     const inventory = await (await fleet.inventory()).read()
     const gone = values.map(({ name }) => name)
-    for (const { machine } of values) io.stderr.write(`${whatWent(machine, forget)}\n`)
+    for (const { machine } of values) io.stderr.write(`${describeRemoved(machine, forget)}\n`)
     for (const wish of describeWishes(inventory, gone)) io.stderr.write(`  ${wish}\n`)
   }
   return code
@@ -154,7 +154,7 @@ export const rm = defineCommand({
   targets: 'many',
   answers: 'json',
   examples: ['fleet rm web-1', 'fleet rm -y web-1 web-2', 'fleet rm --on role=web'],
-  run: ({ options, ...surroundings }) => takeAway(surroundings, options),
+  run: ({ options, ...context }) => removeAll(context, options),
 })
 
 export const forget = defineCommand({
@@ -167,9 +167,9 @@ export const forget = defineCommand({
   targets: 'many',
   answers: 'json',
   examples: ['fleet forget web-1', 'fleet forget --on role=web'],
-  run: ({ options, ...surroundings }) =>
-    takeAway(surroundings, {
+  run: ({ options, ...context }) =>
+    removeAll(context, {
       forget: true,
-      yes: options.yes || surroundings.targets.on.length === 0,
+      yes: options.yes || context.targets.on.length === 0,
     }),
 })

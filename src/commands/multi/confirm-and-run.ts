@@ -27,15 +27,15 @@ interface AskingWork<Value, Plan> {
  * Does work that needs approval on several machines: it first finds out what would change on each, then asks, and then makes the
  * approved changes, unless they have become different since. The outcomes are in the order of the machines.
  */
-export async function workOnceAgreed<Value, Plan>(
-  surroundings: Pick<Invocation, 'fleet' | 'io' | 'format'>,
+export async function confirmAndRun<Value, Plan>(
+  context: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   machines: readonly Machine[],
   { work, ask, concurrency }: AskingWork<Value, Plan>,
 ): Promise<Outcome<Machine, Value>[]> {
   const plans = new Map<Machine, Plan>()
   const options = { concurrency, throwsAlone: false }
   const seen = await workOnMachines(
-    surroundings,
+    context,
     machines,
     (machine, calls) =>
       work(machine, calls, async (plan) => {
@@ -51,7 +51,7 @@ export async function workOnceAgreed<Value, Plan>(
   })
   const agreed = await ask(proposals)
   const done = await workOnMachines(
-    surroundings,
+    context,
     machines.filter((machine) => agreed.has(machine)),
     (machine, calls) =>
       work(machine, calls, async (plan) => {

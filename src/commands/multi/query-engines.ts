@@ -30,7 +30,7 @@ const usualTimeMs = 30_000
 interface AskOptions<Value> {
   /** Receives the answers of several machines as they arrive. */
   readonly watch?: Watch<Value>
-  /** How long an answer may take unless the person says so, in milliseconds. */
+  /** Default time limit for an engine, in milliseconds. */
   readonly timeMs?: number | undefined
 }
 
@@ -98,9 +98,9 @@ export async function listFromEngines<Item extends object>(
   }: {
     list: Ask<readonly Item[]>
     columns: readonly Column<Item>[]
-    /** How long an answer may take unless the person says so, in milliseconds. */
+    /** Default time limit for an engine, in milliseconds. */
     timeMs?: number
-    /** What `--quiet` prints of an item; `machine` is absent where only one was meant. */
+    /** What `--quiet` prints of an item; `machine` is absent if only one machine was chosen. */
     name?: (item: Item & { readonly machine?: string | undefined }) => string
   },
 ): Promise<number> {

@@ -8,7 +8,7 @@ import type { Invocation } from '../command.ts'
 /** Default number of machines to work on at the same time if providers do the work. */
 const usualConcurrency = 8
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /** Progress and cancellation of the work on one machine. */
 export interface WorkCalls {
@@ -31,7 +31,7 @@ interface WorkOptions {
  * `cancelled`.
  */
 export async function workOnMachines<Subject extends { readonly name: string }, Value>(
-  { fleet, io, format }: Surroundings,
+  { fleet, io, format }: CommandContext,
   subjects: readonly Subject[],
   work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
   { concurrency = usualConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
@@ -39,34 +39,34 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const names = subjects.map(({ name }) => name)
   using display = await openProgress(io, format, names)
-  const begun: Promise<Value>[] = []
+  const started: Promise<Value>[] = []
   const track = (subject: Subject, signal: AbortSignal): Promise<Value> => {
     const working = display.track(subject.name, (progress) =>
       naming(subject.name, () => work(subject, { progress, signal })),
     )
-    begun.push(working)
+    started.push(working)
     return working
   }
   const [only] = subjects
-  const unhear = onInterrupt({ fleet, io, format })
+  const removeListener = onInterrupt({ fleet, io, format })
   try {
     if (throwsAlone && only !== undefined && subjects.length === 1) {
       return [{ machine: only, value: await track(only, fleet.signal) }]
     }
     return await fanOutInOrder(subjects, track, { signal: fleet.signal, concurrency, maxFail })
   } finally {
-    await Promise.allSettled(begun)
-    unhear()
+    await Promise.allSettled(started)
+    removeListener()
   }
 }
 
 /** Acknowledges Ctrl-C, since stopping may take a while. Returns a function that ends this. */
-function onInterrupt({ fleet: { signal }, io, format }: Surroundings): () => void {
-  const say = () => {
+function onInterrupt({ fleet: { signal }, io, format }: CommandContext): () => void {
+  const acknowledge = () => {
     if (!format.json) io.stderr.write('stopping; press Ctrl-C again to exit immediately\n')
   }
-  signal.addEventListener('abort', say)
-  return () => signal.removeEventListener('abort', say)
+  signal.addEventListener('abort', acknowledge)
+  return () => signal.removeEventListener('abort', acknowledge)
 }
 
 /** The results of successful work; failures are reported. The exit code is 1 if there are any. */

@@ -60,8 +60,8 @@ export function targetsOf({
 }
 
 /**
- * Takes `--on` and `--machine` off the front of words meant for docker, which has no flags
- * of these names: people write them after the verb by habit.
+ * Takes `--on` and `--machine` from the beginning of arguments for docker. docker has no options of these names, and people write
+ * them after the command by habit.
  */
 export function takeLeadingTargets(words: readonly unknown[]): {
   after: CommonValues
@@ -154,12 +154,12 @@ export function withRest(
 /** A command line, parted where another command begins. */
 export interface TypedWords {
   readonly argv: readonly string[]
-  /** The other command, for commands that run one; absent where there is none. */
+  /** The command to run, for commands that run another one. */
   readonly rest: Rest | undefined
 }
 
 /**
- * Takes off the command that another one runs: what stands behind the first operand, or behind `--`. None of its words are
+ * Separates the command that another one runs (fleet ssh): the words after the first operand, or after `--`. They are never
  * options of fleet.
  */
 export function splitRest(argv: readonly string[]): TypedWords {

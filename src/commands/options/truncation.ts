@@ -5,13 +5,13 @@ import { flag } from '../command.ts'
 export const noTruncOption = flag('--no-trunc', 'do not shorten ids and commands')
 
 /** What of a table is not cut short. */
-export interface Wholeness {
-  readonly wholeIds: boolean
-  readonly wholeCommands: boolean
+export interface Truncation {
+  readonly fullIds: boolean
+  readonly fullCommands: boolean
 }
 
 /** Short ids are names that docker takes; a command cut short is of no use to a script. */
-export const wholenessOf = (io: Io, options: { readonly trunc: boolean }): Wholeness => ({
-  wholeIds: !options.trunc,
-  wholeCommands: !options.trunc || !io.stdout.isTTY,
+export const truncationOf = (io: Io, options: { readonly trunc: boolean }): Truncation => ({
+  fullIds: !options.trunc,
+  fullCommands: !options.trunc || !io.stdout.isTTY,
 })

@@ -65,7 +65,7 @@ test.each([
   '%s takes names or --on, not both, and a selector that chooses something',
   async (verb, ...rest) => {
     const both = await ana.fleet([verb, 'db', '--on', 'role=web', ...rest])
-    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('use one of the two') })
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('use only one of the two') })
     const nothing = await ana.fleet([verb, '--on', 'role=wed', ...rest])
     expect(nothing).toMatchObject({
       code: 3,
@@ -178,13 +178,13 @@ describe.skipIf(!labIsHere)('on a terminal', () => {
   test('forget asks before it forgets what a selector chose', async () => {
     const no = await ana.fleetOnTerminal(
       ['forget', '--on', 'web-*'],
-      [{ at: 'all 2', type: 'n\r' }],
+      [{ at: 'these 2 machines', type: 'n\r' }],
     )
     expect(no.code).toBe(130)
     expect(await ana.inventory()).toBe(inventory)
     const yes = await ana.fleetOnTerminal(
       ['forget', '--on', 'web-*'],
-      [{ at: 'all 2', type: 'y\r' }],
+      [{ at: 'these 2 machines', type: 'y\r' }],
     )
     expect(yes.code).toBe(0)
     expect(await ana.inventory()).not.toContain('web-1:')

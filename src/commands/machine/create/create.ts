@@ -7,28 +7,28 @@ import { foldNames } from '../../../ui/fold-names.ts'
 import { type Invocation, any, defineCommand } from '../../command.ts'
 import { approvePlan } from '../../inventory/approve-plan.ts'
 import { askCreation } from './prompts.ts'
-import { allowNamedPaths, confirmGrants, tellGrants } from '../../inventory/confirm-grants.ts'
+import { allowNamedPaths, confirmGrants, reportGrants } from '../../inventory/confirm-grants.ts'
 import { creationOptions, driverOptions } from './options.ts'
 import { type CreationRequest, checkDriver, numberNames, requestFor } from './request.ts'
-import { explainUnfinished, rollBack, settleStopped, tellUnfinished } from './interrupted.ts'
+import { explainUnfinished, rollBack, handleInterruption, reportUnfinished } from './interrupted.ts'
 import { reportMachines } from '../report-machine.ts'
 import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 
-type Surroundings = Pick<Invocation, 'fleet' | 'io' | 'format'>
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /**
  * Lists what the machines may use of this computer, and asks about paths outside the folder of the inventory, unless they were
  * given as options. Machines that cannot be created are ignored here: their creation reports why.
  */
-async function settleGrants(
-  surroundings: Surroundings,
+async function reviewGrants(
+  context: CommandContext,
   { names, options, driverOptions }: CreationRequest,
   request: Omit<CreateRequest, 'name'>,
 ): Promise<void> {
-  const { fleet } = surroundings
+  const { fleet } = context
   const { allowTyped, grantsOfChange } = await import('../../../operations/inventory/grants.ts')
   const { draftMachine } = await import('../../../operations/create/create-machine.ts')
-  await allowNamedPaths(surroundings, options.allowPath)
+  await allowNamedPaths(context, options.allowPath)
   const inventory = await (await fleet.inventory()).read()
   const grants: FoundGrant[] = []
   for (const name of names) {
@@ -41,23 +41,23 @@ async function settleGrants(
       if (!(error instanceof UserError)) throw error
     }
   }
-  await tellGrants(surroundings, grants)
-  await confirmGrants(surroundings, grants, `fleet create ${names.join(' ')}`)
+  await reportGrants(context, grants)
+  await confirmGrants(context, grants, `fleet create ${names.join(' ')}`)
 }
 
 /** Creates the machines, several at the same time. With --rollback, a creation that fails or is stopped is undone immediately. */
 async function createAll(
-  surroundings: Surroundings,
+  context: CommandContext,
   wanted: CreationRequest,
   { written, parallel }: { written: ReadonlySet<MachineName>; parallel: number | undefined },
 ): Promise<Outcome<{ name: MachineName }, CreatedMachine>[]> {
-  const { fleet, io, format } = surroundings
+  const { fleet, io, format } = context
   const { createMachine } = await import('../../../operations/create/create-machine.ts')
   const { names, options } = wanted
-  const request = await requestFor(surroundings, wanted)
-  await settleGrants(surroundings, wanted, request)
+  const request = await requestFor(context, wanted)
+  await reviewGrants(context, wanted, request)
   return workOnMachines(
-    surroundings,
+    context,
     names.map((name) => ({ name })),
     async ({ name }, { progress, signal }) => {
       try {
@@ -96,7 +96,7 @@ export const create = defineCommand({
     'fleet create web --count 3 --driver aws --region eu-west-1',
   ],
   async run({ fleet, io, args, options, targets, format }) {
-    const surroundings = { fleet, io, format }
+    const context = { fleet, io, format }
     const { readOptionFlags } = await import('../../../drivers/options/option-flags.ts')
     const asked = await askCreation(io, fleet, {
       names: args.names,
@@ -119,17 +119,17 @@ export const create = defineCommand({
     await checkDriver(fleet, wanted)
     const written = new Set(names.filter((name) => entries.has(name)))
     try {
-      const outcomes = await createAll(surroundings, wanted, { written, ...targets })
-      const { values, failed, code } = summarize(surroundings, outcomes)
-      await tellUnfinished(
-        surroundings,
+      const outcomes = await createAll(context, wanted, { written, ...targets })
+      const { values, failed, code } = summarize(context, outcomes)
+      await reportUnfinished(
+        context,
         failed.map(({ name }) => name),
       )
       const many = args.names.length > 1 || options.count !== undefined
-      await reportMachines(surroundings, values, { many })
+      await reportMachines(context, values, { many })
       return code
     } catch (error) {
-      if (io.signal.aborted) return settleStopped(surroundings, { names, written })
+      if (io.signal.aborted) return handleInterruption(context, { names, written })
       throw await explainUnfinished(fleet, names, error)
     }
   },

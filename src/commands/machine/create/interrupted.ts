@@ -20,17 +20,19 @@ async function unfinished(fleet: Fleet, names: readonly string[]): Promise<Machi
 const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({ name }) => name)
 
 /** The commands that continue or undo a creation. */
-const nextSteps = (names: readonly string[], goOn = `fleet create ${names.join(' ')}`): string =>
-  `to continue: ${goOn}; to undo: fleet rm ${names.join(' ')}`
+const nextSteps = (
+  names: readonly string[],
+  continueWith = `fleet create ${names.join(' ')}`,
+): string => `to continue: ${continueWith}; to undo: fleet rm ${names.join(' ')}`
 
 /** Whether the host may cost money. Hosts on this computer have `computer` in their resources. */
 const mayCost = ({ host }: Machine): boolean =>
   host?.token !== undefined && host.resources?.['computer'] === undefined
 
 /** Lists the partly created machines, and says if they may cost money. */
-function describeBegun(begun: readonly Machine[]): string {
-  const paid = begun.some(mayCost) ? ' and may cost money until removed' : ''
-  return `${foldNames(namesOf(begun))} ${begun.length === 1 ? 'is' : 'are'} partly created${paid}`
+function describePartial(partial: readonly Machine[]): string {
+  const paid = partial.some(mayCost) ? ' and may cost money until removed' : ''
+  return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'is' : 'are'} partly created${paid}`
 }
 
 /** The error of one machine, with the commands that continue or undo its creation in the hint. */
@@ -38,23 +40,25 @@ export async function explainUnfinished(
   fleet: Fleet,
   names: readonly MachineName[],
   error: unknown,
-  goOn?: string,
+  continueWith?: string,
 ): Promise<unknown> {
-  const begun = namesOf(await unfinished(fleet, names))
-  if (begun.length === 0 || !(error instanceof UserError)) return error
+  const partial = namesOf(await unfinished(fleet, names))
+  if (partial.length === 0 || !(error instanceof UserError)) return error
   const { kind, message, machine, hint } = error
-  const ways = [hint, nextSteps(begun, goOn)].filter((way) => way !== undefined).join('; ')
+  const ways = [hint, nextSteps(partial, continueWith)]
+    .filter((way) => way !== undefined)
+    .join('; ')
   return new UserError(kind, message, { machine, hint: ways, cause: error })
 }
 
-/** Prints how to continue or undo creations, after their failures were reported; `goOn` is the command that continues. */
-export async function tellUnfinished(
+/** Prints how to continue or undo creations, after their failures were reported; `continueWith` is the command that continues. */
+export async function reportUnfinished(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   names: readonly string[],
-  goOn?: string,
+  continueWith?: string,
 ): Promise<void> {
-  const begun = namesOf(await unfinished(fleet, names))
-  if (begun.length > 0 && !format.json) io.stderr.write(`  ${nextSteps(begun, goOn)}\n`)
+  const partial = namesOf(await unfinished(fleet, names))
+  if (partial.length > 0 && !format.json) io.stderr.write(`  ${nextSteps(partial, continueWith)}\n`)
 }
 
 /** What an interrupted apply leaves behind, and the next commands. */
@@ -62,13 +66,13 @@ export async function explainStoppedApply(
   fleet: Fleet,
   names: readonly string[],
 ): Promise<UserError> {
-  const begun = await unfinished(fleet, names)
+  const partial = await unfinished(fleet, names)
   const { machines } = await (await fleet.inventory()).read()
   const leaving = [...machines.values()].filter(
     ({ name, host }) => names.includes(name) && host?.phase === 'removing',
   )
   const parts = [
-    ...(begun.length === 0 ? [] : [describeBegun(begun)]),
+    ...(partial.length === 0 ? [] : [describePartial(partial)]),
     ...(leaving.length === 0
       ? []
       : [`the removal of ${foldNames(namesOf(leaving))} is not complete`]),
@@ -79,7 +83,9 @@ export async function explainStoppedApply(
   ]
   return new UserError('cancelled', message.join(': '), {
     hint:
-      begun.length === 0 ? 'to continue: fleet apply' : nextSteps(namesOf(begun), 'fleet apply'),
+      partial.length === 0
+        ? 'to continue: fleet apply'
+        : nextSteps(namesOf(partial), 'fleet apply'),
   })
 }
 
@@ -127,15 +133,15 @@ export async function rollBack(
  * Handles creations that the user interrupted: on a terminal it asks whether to keep or to undo them, without one they
  * stay as they are. Throws kind `cancelled`; the message says what was done.
  */
-export async function settleStopped(
+export async function handleInterruption(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   { names, written }: { names: readonly MachineName[]; written: ReadonlySet<MachineName> },
 ): Promise<never> {
-  const begun = await unfinished(fleet, names)
-  const list = foldNames(namesOf(begun))
-  if (begun.length === 0) throw new UserError('cancelled', 'cancelled: no host is partly created')
-  const stays = new UserError('cancelled', `cancelled: ${describeBegun(begun)}`, {
-    hint: nextSteps(namesOf(begun)),
+  const partial = await unfinished(fleet, names)
+  const list = foldNames(namesOf(partial))
+  if (partial.length === 0) throw new UserError('cancelled', 'cancelled: no host is partly created')
+  const stays = new UserError('cancelled', `cancelled: ${describePartial(partial)}`, {
+    hint: nextSteps(namesOf(partial)),
   })
   if (!canPrompt(io)) throw stays
   const choice = await choose(
@@ -145,13 +151,13 @@ export async function settleStopped(
       { value: 'keep', name: 'Keep and finish later' },
       { value: 'undo', name: 'Undo now' },
     ],
-    { preface: `${describeBegun(begun)}\n`, afterCancel: true },
+    { preface: `${describePartial(partial)}\n`, afterCancel: true },
   ).catch(() => 'keep')
   if (choice === 'keep') throw stays
   const fresh = { ...fleet, signal: new AbortController().signal }
   const outcomes = await workOnMachines(
     { fleet: fresh, io, format },
-    begun,
+    partial,
     ({ name }, { progress }) => undo(fleet, name, { written, progress }),
   )
   const { failed } = summarize({ io, format }, outcomes)

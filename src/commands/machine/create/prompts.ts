@@ -177,13 +177,13 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   }
   const options = { ...typed.options, ...answers }
   if (!isGuided && asked.length === 0) return { names, driver, options }
-  await tellCommand(io, { names, driver, options })
+  await printCommand(io, { names, driver, options })
   await confirmCreation({ io, fleet }, { names, driver, options }, defaults)
   return { names, driver, options }
 }
 
 /** Options that describe a host and its cost; drivers use different names. */
-const tellingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
+const describingOption = /^(?:region|location|zone|type|size|cpus|memory|disk|image)$/
 
 /** Shows what will be created, and asks for confirmation. An existing host needs none. */
 async function confirmCreation(
@@ -197,7 +197,7 @@ async function confirmCreation(
     await import('../../../drivers/options/option-flags.ts')
   const chosen = checkOptions(driver, readOptionFlags(driver, options as never), defaults)
   const shown = optionFlags(driver)
-    .filter(({ key, name }) => tellingOption.test(key) || options[name] !== undefined)
+    .filter(({ key, name }) => describingOption.test(key) || options[name] !== undefined)
     .map(({ key, name }) => {
       const value = chosen[key] as string | number | boolean | undefined
       return `  ${name}: ${value ?? 'automatic'}\n`
@@ -216,7 +216,7 @@ async function confirmCreation(
 }
 
 /** Prints the command line that gives the same answers. */
-async function tellCommand(
+async function printCommand(
   io: Io,
   { names, driver, options }: Creation & { driver: DriverDefinition },
 ): Promise<void> {

@@ -2,7 +2,7 @@ import type { Fleet } from '../../app/fleet.ts'
 import type { Io } from '../../ui/io.ts'
 
 /** Warns about drivers of the inventory that are not trusted, so that their options are not checked. */
-export async function tellUntrusted(fleet: Fleet, io: Io): Promise<void> {
+export async function warnUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const inventory = await (await fleet.inventory()).read()
   const { drivers } = await import('../../drivers/index.ts')
   const isOwn = (name: string): boolean => drivers.some((own) => own.name === name)
