@@ -65,7 +65,10 @@ test.each([
   '%s takes names or --on, not both, and a selector that chooses something',
   async (verb, ...rest) => {
     const both = await ana.fleet([verb, 'db', '--on', 'role=web', ...rest])
-    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('use only one of the two') })
+    expect(both).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('use only one of the two'),
+    })
     const nothing = await ana.fleet([verb, '--on', 'role=wed', ...rest])
     expect(nothing).toMatchObject({
       code: 3,
