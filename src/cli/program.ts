@@ -28,6 +28,7 @@ import {
 import { UserError, exitCodes } from '../errors.ts'
 import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
+import { styleHelp } from '../ui/help-text.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
 /** How a command ended, and how its failure is reported. */
@@ -181,7 +182,7 @@ const helpCommand = ['help [command]', 'Show help of a command'] as const
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
   const { stdout } = run.io
-  const write = (text: string) => stdout.write(text)
+  const write = (text: string) => stdout.write(styleHelp(run.io, text))
   const root = new Program('fleet')
     .version(run.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')

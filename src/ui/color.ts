@@ -2,21 +2,38 @@ import { createColors } from 'picocolors'
 import type { Io } from './io.ts'
 import { Styled, type Text, render } from './styled.ts'
 
+type StreamName = 'stdout' | 'stderr'
+
 /** Gives text a colour. */
 export type Paint = (text: Text) => Styled
 
-const names = ['dim', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan'] as const
+const names = ['bold', 'dim', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan'] as const
 
-/** Colours for a stream: real ones only on a terminal and without NO_COLOR (https://no-color.org). */
-export function colorsOf(
-  io: Io,
-  stream: 'stdout' | 'stderr',
-): Readonly<Record<(typeof names)[number], Paint>> {
-  const wanted = (io.env['NO_COLOR'] ?? '') === '' && io.env['TERM'] !== 'dumb'
-  const colors = createColors(wanted && io[stream].isTTY)
+export type Colors = Readonly<Record<(typeof names)[number], Paint>>
+
+/** Whether control sequences may be written to a stream: it is a terminal, and not a dumb one. */
+export const shouldStyle = (
+  io: Pick<Io, 'env' | 'stdout' | 'stderr'>,
+  stream: StreamName,
+): boolean => io[stream].isTTY && io.env['TERM'] !== 'dumb'
+
+/** Colours for a stream. They do nothing in a pipe, with TERM=dumb and with NO_COLOR (https://no-color.org). */
+export function colorsOf(io: Io, stream: StreamName): Colors {
+  const isWanted = (io.env['NO_COLOR'] ?? '') === ''
+  const colors = createColors(isWanted && shouldStyle(io, stream))
   const paints = names.map((name): [string, Paint] => [
     name,
     (text) => new Styled(colors[name](render(text))),
   ])
   return Object.fromEntries(paints) as Record<(typeof names)[number], Paint>
+}
+
+/** States in which a machine or container does its work, and those in which something is wrong. */
+const goodStates = /^(?:running|ready|connected|healthy|written)$/
+const badStates = /^(?:unreachable|absent|no-engine|dead|unhealthy|failed|impossible)$/
+
+/** The colour of a state of a machine or container: green when it works, red when something is wrong, else yellow. */
+export function stateColor({ green, yellow, red }: Colors, state: string): Paint {
+  if (goodStates.test(state)) return green
+  return badStates.test(state) ? red : yellow
 }

@@ -5,18 +5,18 @@ import { shorten } from './human.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
 
-/** Where fleet is wrong, with the stack; nothing where `thrown` is a failure that a person can act on. */
+/** The stack of a bug in fleet; undefined where `thrown` is a failure that the user can act on. */
 function bugIn(thrown: unknown): string | undefined {
   if (thrown instanceof UserError && thrown.kind !== 'bug') return undefined
   const bug = thrown instanceof UserError ? (thrown.cause ?? thrown) : thrown
   return bug instanceof Error ? (bug.stack ?? bug.message) : String(bug)
 }
 
-/** The exit code that tells of `thrown`; `failureCode` stands in where a command has its own. */
+/** The exit code for `thrown`; a command may have its own `failureCode`. */
 export function failureCodeOf(thrown: unknown, failureCode?: number): number {
   if (!(thrown instanceof UserError) || thrown.kind === 'bug') return exitCodes.bug
   if (thrown.kind === 'cancelled') return exitCodes.cancelled
-  return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // a driver from outside may know others
+  return failureCode ?? exitCodes[thrown.kind] ?? exitCodes.failed // an external driver may have other kinds
 }
 
 /** The JSON form of a failure. */
@@ -27,17 +27,17 @@ function failureJson(thrown: unknown): object {
   return { error: { kind, message: bug ?? message, machine, hint } }
 }
 
-/** How much of what went wrong is told to a person: some hosts and programs say much. */
+/** The longest reason that is shown, in characters: output of hosts and programs can be long. */
 const longestReason = 4000
 
-/** Every line but the first is indented, so that none of somebody else's words looks like a message of its own. */
+/** Indents every line but the first, so that quoted output does not look like another message. */
 const indented = (text: string): string => text.trimEnd().replaceAll(/\r?\n/g, '\n  ')
 
-/** What went wrong, and on further lines what to do. */
+/** The message, and the hint on lines below it. */
 const reasonText = ({ message, hint }: Pick<UserError, 'message' | 'hint'>): string =>
   indented(shorten(message, longestReason)) + (hint === undefined ? '' : `\n  ${indented(hint)}`)
 
-/** What went wrong with which machine, and what to do. */
+/** The message with the name of its machine, and the hint. */
 function failureText(thrown: unknown): string {
   const bug = bugIn(thrown)
   if (bug !== undefined) {
@@ -48,7 +48,7 @@ function failureText(thrown: unknown): string {
   return `${isNamed ? '' : `${machine}: `}${reasonText({ message, hint })}`
 }
 
-/** Tells the person of a failure on stderr. */
+/** Writes a failure to stderr. */
 export function writeFailure(io: Io, thrown: unknown, json: boolean): void {
   if (json) io.stderr.write(`${JSON.stringify(failureJson(thrown))}\n`)
   else io.stderr.write(compose`${colorsOf(io, 'stderr').red('fleet:')} ${failureText(thrown)}\n`)
@@ -65,13 +65,13 @@ interface Failure {
   readonly error: unknown
 }
 
-/** What stands for the machine's name in a reason that several share. Nothing that is told contains it. */
+/** Replaces the machine's name in a reason that several machines share; it occurs in no message. */
 const anyName = '\uFFFF'
 
-/** A pattern that matches the text and nothing else. */
+/** A pattern that matches exactly this text. */
 const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
-/** The text as it would be said of any machine. */
+/** The text with the machine's name and address replaced by {@link anyName}. */
 function generalize(text: string, { name, host }: Failed): string {
   const address = host?.address === undefined ? [] : [`\\[?${quoted(host.address)}\\]?(?::\\d+)?`]
   const [at = '(?!)'] = address
@@ -81,16 +81,16 @@ function generalize(text: string, { name, host }: Failed): string {
     .replaceAll(new RegExp(`${edge}(?:${quoted(name)}|${at})(?![\\w-])`, 'g'), anyName)
 }
 
-/** The name that stands before a reason. */
+/** The machine's name at the start of a reason. */
 const atStart = new RegExp(`^${anyName}: `)
 
-/** How many machines a hint names at most. */
+/** The most machines that a hint names. */
 const namedInHint = 5
 
-/** The commands in hints that take several machines by name. */
+/** Commands in hints that accept several machine names. */
 const takesSeveral = new RegExp(`(fleet (?:status|start|rm|forget)) ${anyName}`, 'g')
 
-/** What several machines failed of alike: one line, and one hint for all. */
+/** The reason that several machines share: one line, and one hint for all. */
 function sharedReason(error: UserError, first: Failed, names: readonly string[]): string {
   const message = generalize(error.message, first)
     .replace(atStart, '')
@@ -102,7 +102,7 @@ function sharedReason(error: UserError, first: Failed, names: readonly string[])
   return reasonText({ message, hint })
 }
 
-/** The failures that have the same cause together, in the order of the first of each. */
+/** Groups failures with the same cause, in the order of the first of each. */
 function byCause(failures: readonly Failure[]): Failure[][] {
   const groups = new Map<string, Failure[]>()
   for (const failure of failures) {
@@ -115,7 +115,7 @@ function byCause(failures: readonly Failure[]): Failure[][] {
   return [...groups.values()]
 }
 
-/** One cause, and the machines of which it is true. */
+/** A cause and its machines. */
 function causeText(group: readonly Failure[], { of }: { of: number }): string {
   const names = group.map(({ machine }) => machine.name)
   const [{ machine, error } = { machine: { name: '' }, error: undefined }] = group
@@ -129,7 +129,7 @@ function causeText(group: readonly Failure[], { of }: { of: number }): string {
   return [`${who}: ${reason}${isAll ? '' : `: ${foldNames(names)}`}`, ...more].join('\n')
 }
 
-/** Tells which of many machines failed, and why; machines that failed of the same cause share a line. */
+/** Writes which machines failed and why; machines with the same cause share a line. */
 export function writeFailures(
   io: Io,
   failures: readonly Failure[],
@@ -153,7 +153,7 @@ interface Named {
   readonly name: string
 }
 
-/** What came of work on several machines, as far as it can fail. */
+/** The outcome of work on several machines. */
 interface Results {
   readonly outcomes: readonly ({ readonly machine: Failed } & (
     | { readonly error: UserError }
@@ -163,7 +163,7 @@ interface Results {
   readonly cancelled: boolean
 }
 
-/** Tells which machines failed, and on which the work was not finished since it was stopped. Gives the exit code. */
+/** Writes which machines failed, and where the work was not finished. Returns the exit code. */
 export function writeResults(
   io: Io,
   { outcomes, rest, cancelled }: Results,

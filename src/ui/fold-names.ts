@@ -10,7 +10,7 @@ function split(name: string): Numbered {
   return { name, before, digits, after }
 }
 
-/** Whether `next` is the name after `last`: the number one more, written alike. */
+/** Whether `next` is `last` with its number increased by one, in the same format. */
 function follows(last: Numbered, next: Numbered): boolean {
   const isAlike = last.before === next.before && last.after === next.after && last.digits !== ''
   return (
@@ -18,7 +18,7 @@ function follows(last: Numbered, next: Numbered): boolean {
   )
 }
 
-/** Names as a person lists them: `db, web-1..web-3`. Three that follow each other are a range. */
+/** A list of names in which three or more consecutive ones are a range: `db, web-1..web-3`. */
 export function foldNames(names: readonly string[]): string {
   const runs: Numbered[][] = []
   for (const next of names.map(split)) {
@@ -33,6 +33,6 @@ export function foldNames(names: readonly string[]): string {
     .join(', ')
 }
 
-/** The title of what several of `all` machines have in common: `web-1..web-3 (3)`, or `all 920 machines`. */
+/** The title of the output that several of `all` machines share: `web-1..web-3 (3)`, or `all 920 machines`. */
 export const namesOfGroup = (names: readonly string[], all: number): string =>
   names.length === all && all > 1 ? `all ${all} machines` : `${foldNames(names)} (${names.length})`

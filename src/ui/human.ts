@@ -1,6 +1,6 @@
 const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
-/** A size in bytes as people read it: three digits and an SI unit, such as `12.3MB`. */
+/** A size in bytes with three digits and an SI unit, such as `12.3MB`. */
 export function humanSize(bytes: number): string {
   let value = bytes
   let unit = 0
@@ -21,14 +21,14 @@ const spans = [
   ['second', 1],
 ] as const
 
-/** A length of time in seconds as people read it: one unit, such as `3 hours`. */
+/** A duration in seconds, in one unit, such as `3 hours`. */
 function humanSpan(seconds: number): string {
   const [name, length] = spans.find(([, length]) => seconds >= length) ?? ['second', 1]
   const count = Math.max(0, Math.floor(seconds / length))
   return `${count} ${name}${count === 1 ? '' : 's'}`
 }
 
-/** How long ago something was, from a Unix time in seconds. */
+/** The age of a Unix time in seconds, such as `3 hours ago`. */
 export const humanAge = (unixSeconds: number, now = Date.now()): string =>
   `${humanSpan(now / 1000 - unixSeconds)} ago`
 

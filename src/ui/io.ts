@@ -2,15 +2,15 @@ import type { Readable, Writable } from 'node:stream'
 import { Output, type Terminal } from './output.ts'
 import { Screen } from './progress/screen.ts'
 
-/** The built program: it can be started anew, as the broker. */
+/** The built program, which can start itself as the broker. */
 export interface Program {
   readonly file: string
-  /** Tells it from every other build. */
+  /** Differs for each build. */
   readonly build: string
   readonly version: string
 }
 
-/** What the process offers to a command, so that tests can run commands in-process. */
+/** The streams and the environment of the process, given to commands so that tests can run them in process. */
 export interface ProcessIo {
   readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
   readonly stdout: Writable & Terminal
@@ -22,21 +22,21 @@ export interface ProcessIo {
   /** Aborted by Ctrl-C and SIGTERM, once `heedSignals` was called. */
   readonly signal: AbortSignal
   /**
-   * Has signals abort `signal`. Before, they end the process: while a file is parsed that somebody else wrote, nothing could
-   * listen to them, and there is nothing to clear away. Absent where a test runs the command.
+   * Makes signals abort `signal`. Before it is called they end the process: while a file of unknown size is parsed, no
+   * listener could run, and there is nothing to clean up. Absent where a test runs the command.
    */
   readonly heedSignals?: () => void
 }
 
-/** A command's surroundings. */
+/** What a command reads and writes. */
 export interface Io extends Omit<ProcessIo, 'stdout' | 'stderr'> {
   readonly stdout: Output
   readonly stderr: Output
-  /** The terminal that both outputs share. */
+  /** Coordinates the two outputs, which may be the same terminal. */
   readonly screen: Screen
 }
 
-/** The surroundings of a command that runs on `process`. */
+/** The input and outputs of a command that runs on `process`. */
 export function openIo(process: ProcessIo): Io {
   const screen = new Screen()
   const { stdout, stderr } = process
@@ -48,7 +48,7 @@ export function openIo(process: ProcessIo): Io {
   }
 }
 
-/** The streams themselves, for what passes through fleet as it is: what another program reads and prints. */
+/** The raw streams, for another program that reads and writes them. */
 export const passThroughStreams = ({ stdout, stderr, ...io }: Io): Omit<ProcessIo, 'program'> => ({
   ...io,
   stdout: stdout.raw,

@@ -5,17 +5,17 @@ import { openPrefixedLines } from './prefixed-lines.ts'
 
 type Stream = 'stdout' | 'stderr'
 
-/** Writes what a command prints on several machines. */
+/** Writes the output of a command that runs on several machines. */
 export interface MachineOutput {
-  /** Takes a line; resolves when there is room for more. */
+  /** Writes a line; resolves when more can be written. */
   line(machine: string, stream: Stream, text: string): Promise<void> | void
-  /** Tells that the command has ended on a machine. */
+  /** The command has ended on a machine. */
   end(machine: string, code: number): void
-  /** Tells that it has ended everywhere. */
+  /** The command has ended on all machines. */
   finish(): void
 }
 
-/** Each line as it comes, behind the name of its machine. */
+/** Writes each line as it arrives, prefixed by the name of its machine. */
 function prefixedOutput(io: Io, machines: readonly string[]): MachineOutput {
   const lines = openPrefixedLines(io, machines)
   return {
@@ -28,12 +28,12 @@ function prefixedOutput(io: Io, machines: readonly string[]): MachineOutput {
   }
 }
 
-/** What a machine has printed so far. */
+/** The output of a machine so far. */
 interface Printed {
   readonly lines: { readonly stream: Stream; readonly text: string }[]
 }
 
-/** Holds what machines print until they end. */
+/** Collects the output of each machine until its command ends. */
 function holdOutput(whenEnded: (machine: string, code: number, printed: Printed) => void) {
   const held = new Map<string, Printed>()
   return {
@@ -49,14 +49,14 @@ function holdOutput(whenEnded: (machine: string, code: number, printed: Printed)
   }
 }
 
-/** What a machine has printed on one of its streams. */
+/** The output of a machine on one of its streams. */
 const textOf = ({ lines }: Printed, wanted: Stream): string =>
   lines
     .filter(({ stream }) => stream === wanted)
     .map(({ text }) => `${text}\n`)
     .join('')
 
-/** One JSON object a machine, as each ends. */
+/** Writes a JSON object for each machine, when its command ends. */
 function jsonOutput(io: Io): MachineOutput {
   const held = holdOutput((machine, code, printed) => {
     const [stdout, stderr] = [textOf(printed, 'stdout'), textOf(printed, 'stderr')]
@@ -65,7 +65,7 @@ function jsonOutput(io: Io): MachineOutput {
   return { ...held, finish: () => {} }
 }
 
-/** Equal outputs once, behind the names of all their machines. */
+/** Writes equal outputs once, below the names of their machines. */
 function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
   const byOutput = new Map<string, { printed: Printed; machines: Set<string> }>()
   const held = holdOutput((machine, code, printed) => {
@@ -81,8 +81,8 @@ function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
         names: machines.filter((name) => printers.has(name)),
         lines: printed.lines,
       }))
-      const placeOf = (group: (typeof groups)[number]) => machines.indexOf(group.names[0] ?? '')
-      groups.sort((a, b) => placeOf(a) - placeOf(b))
+      const orderOf = (group: (typeof groups)[number]) => machines.indexOf(group.names[0] ?? '')
+      groups.sort((a, b) => orderOf(a) - orderOf(b))
       for (const { names, lines } of groups) {
         const nothing = lines.length === 0 ? ' nothing' : ''
         io.stdout.write(`${namesOfGroup(names, machines.length)}:${nothing}\n`)
@@ -94,7 +94,7 @@ function foldedOutput(io: Io, machines: readonly string[]): MachineOutput {
   }
 }
 
-/** Opens the output of several machines as the person asked for it. */
+/** Opens the output of several machines in the chosen format. */
 export function openMachineOutput(
   io: Io,
   machines: readonly string[],

@@ -11,11 +11,11 @@ export type Terminal = {
 }
 
 /**
- * An output of a command. All that a person reads is written here: it goes through the gate, makes live text give way,
- * and waits while a question is open on the terminal.
+ * An output of a command. Text that is written to it has its control characters escaped, hides the live text of the
+ * terminal, and is held while a question is open there.
  */
 export class Output {
-  /** The stream itself, for what passes through fleet as it is: nothing of fleet's own is written to it. */
+  /** The stream itself, for the output of other programs; messages of fleet are not written to it. */
   readonly raw: Writable & Terminal
   readonly #screen: Screen
 
@@ -36,22 +36,22 @@ export class Output {
     return this.raw.rows
   }
 
-  /** Whether it is better to wait for {@link drained}. */
+  /** Whether the caller should wait for {@link drained}. */
   get needsDrain(): boolean {
     return (this.isTTY && this.#screen.isAsking) || this.raw.writableNeedDrain
   }
 
-  /** Writes text, of which a terminal acts on fleet's own styles only. */
+  /** Writes text. Only fleet's own styles reach the terminal as control sequences. */
   write(text: Text): void {
     this.#send(render(text))
   }
 
-  /** Writes what a container or a program printed, as it is. */
+  /** Writes the output of a container or a program unchanged. */
   pass(text: string): void {
     this.#send(text)
   }
 
-  /** Resolves once it takes more: it may be a slow reader's, and what waits for that takes memory. */
+  /** Resolves when more can be written: data for a slow reader would fill the memory. */
   async drained(): Promise<void> {
     while (this.isTTY && this.#screen.isAsking) {
       await new Promise<void>((resolve) => {

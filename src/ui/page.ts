@@ -1,24 +1,71 @@
 import { Writable } from 'node:stream'
+import { shouldStyle } from './color.ts'
 import type { Io } from './io.ts'
 import { Output } from './output.ts'
-import { Screen, clearScreen } from './progress/screen.ts'
+import { Screen, alternateScreen } from './progress/screen.ts'
 import { Styled, compose } from './styled.ts'
 
-/** Holds back what is written to stdout, so that a whole screen changes at once. */
-export function holdPage(io: Io): { readonly held: Io; readonly show: () => void } {
-  let page = ''
-  const collector = new Writable({
+/** Draws pages in place of each other. Disposed, the terminal is as before, and the last page is below the command. */
+export interface Pages extends Disposable {
+  /** Runs `write` with outputs that collect the page, then shows the whole page at once. */
+  draw(write: (io: Io) => Promise<unknown>): Promise<void>
+}
+
+/** Keeps what is written to it. */
+function collector(): { readonly stream: Writable; readonly text: () => string } {
+  let text = ''
+  const stream = new Writable({
     decodeStrings: false,
     write(chunk: string, _encoding, done) {
-      page += chunk
+      text += chunk
       done()
     },
   })
-  const { isTTY, columns } = io.stdout
-  const look = columns === undefined ? { isTTY } : { isTTY, columns }
-  const stdout = new Output(Object.assign(collector, look), new Screen())
+  return { stream, text: () => text }
+}
+
+/** The lines of a page that fit into the window; the last one says how many do not. */
+function visibleLines(page: string, rows: number): readonly string[] {
+  const lines = page.replace(/\n$/, '').split('\n')
+  if (lines.length <= rows) return lines
+  return [...lines.slice(0, Math.max(0, rows - 1)), `… and ${lines.length - rows + 1} more lines`]
+}
+
+/**
+ * Begins to draw pages on stdout. They are on the alternate screen of the terminal, so that nothing scrolls; it is left when
+ * this is disposed, and when the process exits before. A terminal without control sequences gets one page below the other.
+ */
+export function openPages(io: Io): Pages {
+  const isPlain = !shouldStyle(io, 'stdout')
+  let isOpen = false
+  let last = ''
+  const close = (): void => {
+    if (!isOpen) return
+    isOpen = false
+    process.off('exit', close)
+    io.stdout.write(compose`${alternateScreen.leave}${new Styled(last)}`)
+  }
+  const show = (page: string): void => {
+    if (isPlain) return io.stdout.write(new Styled(page))
+    last = page
+    if (!isOpen) {
+      isOpen = true
+      process.once('exit', close)
+      io.stdout.write(alternateScreen.enter)
+    }
+    const lines = visibleLines(page, io.stdout.rows ?? 24)
+    io.stdout.write(alternateScreen.frame(lines))
+  }
   return {
-    held: { ...io, stdout },
-    show: () => io.stdout.write(compose`${clearScreen}${new Styled(page)}`),
+    async draw(write) {
+      const { stream, text } = collector()
+      const { isTTY, columns, rows } = io.stdout
+      const look = { isTTY, ...(columns !== undefined && { columns }), ...(rows && { rows }) }
+      const output = new Output(Object.assign(stream, look), new Screen())
+      const isShared = isOpen && io.stderr.isTTY // what is said now would be drawn over
+      await write({ ...io, stdout: output, ...(isShared && { stderr: output }) })
+      show(text())
+    },
+    [Symbol.dispose]: close,
   }
 }

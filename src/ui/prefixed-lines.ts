@@ -3,12 +3,12 @@ import type { Io } from './io.ts'
 import { render, compose } from './styled.ts'
 import { onlyColors, oneLine } from './visible.ts'
 
-/** Writes lines of several machines or containers, each behind the name of its source. */
+/** Writes lines of several machines or containers, each prefixed by the name of its source. */
 export interface PrefixedLines {
   write(source: string, stream: 'stdout' | 'stderr', line: string): void
 }
 
-/** Names are padded to the longest of `sources` and coloured, a colour per source. */
+/** Prefixes are padded to the longest of `sources`, and each source has its colour. */
 export function openPrefixedLines(io: Io, sources: readonly string[]): PrefixedLines {
   const width = Math.max(0, ...sources.map((source) => source.length))
   const order = new Map(sources.map((source, index) => [source, index]))

@@ -2,31 +2,32 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type * as Prompts from '@inquirer/prompts'
 import { UserError } from '../errors.ts'
 import type { Io, ProcessIo } from './io.ts'
-import { oneLine, visible } from './visible.ts'
+import { type Text, render } from './styled.ts'
+import { oneLine } from './visible.ts'
 
-/** How a question is asked. */
+/** Options of a prompt. */
 interface PromptOptions {
-  /** Written before the question, and not answered. */
-  readonly preface?: string
-  /** Asks though the person has stopped the command: it asks what is to become of the rest. */
+  /** Text above the question. */
+  readonly preface?: Text
+  /** Asks even after Ctrl-C, for the question of how to continue. */
   readonly afterCancel?: boolean
-  /** What was typed before the question was there counts as its answer; else it is dropped. */
+  /** Accepts input that was typed before the question was shown; otherwise it is discarded. */
   readonly takesTypeAhead?: boolean
 }
 
-/** Something to choose. */
+/** An item of a choice. */
 export interface Choice<Value extends string = string> {
   readonly value: Value
-  /** What is shown; the value itself if not said. */
+  /** The text of the item (default: the value). */
   readonly name?: string
   readonly description?: string
 }
 
-/** Whether there is a person to ask. */
+/** Whether the command runs on a terminal, so that it can ask. */
 export const canPrompt = (io: Pick<Io, 'stdin' | 'stderr'>): boolean =>
   io.stdin.isTTY === true && io.stderr.isTTY
 
-/** Aborts at Ctrl-D and when the terminal goes away, at which a prompt would wait for ever. */
+/** Aborts at Ctrl-D and when the terminal is closed, where a prompt would wait forever. */
 function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   const ended = new AbortController()
   const end = () => ended.abort()
@@ -40,12 +41,12 @@ function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   }
 }
 
-/** How long nothing must have come for all that was typed before to count as read, in milliseconds. */
+/** After this time without input, in milliseconds, everything that was typed before counts as read. */
 const quietMs = 30
 
 /**
- * Drops what was typed before now: it was meant for a shell, or for another question. Ctrl-C among it stands. A terminal
- * hands out an unfinished line only once it is raw.
+ * Discards what was typed before the question: it was meant for a shell or for another question. A Ctrl-C in it still
+ * cancels. An unfinished line can be read only in raw mode.
  */
 async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<void> {
   let isQuiet = false
@@ -60,7 +61,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
     while (!isQuiet && !signal.aborted) {
       isQuiet = true
       await sleep(quietMs)
-      for (let turns = 0; turns < 2; turns += 1) await turn() // where timers are late, what came is not read yet
+      for (let turns = 0; turns < 2; turns += 1) await turn() // with late timers, input that has arrived is not read yet
     }
   } finally {
     stdin.off('data', take)
@@ -70,8 +71,8 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 }
 
 /**
- * Asks on the terminal, one question at a time; all other output waits meanwhile. Ctrl-C and the end of
- * input count as "no answer": kind `cancelled`.
+ * Asks on the terminal, one question at a time, and holds all other output. Throws kind `cancelled` at Ctrl-C and at the end of
+ * input.
  */
 async function ask<T>(
   io: Io,
@@ -88,7 +89,7 @@ async function ask<T>(
     const output = io.stderr.raw
     try {
       if (!takesTypeAhead) await dropTypeAhead(io.stdin, signal)
-      output.write(visible(preface))
+      output.write(render(preface))
       return await prompt(prompts, { input: io.stdin, output, signal })
     } catch (error) {
       throw new UserError('cancelled', 'cancelled: nothing was changed', { cause: error })
@@ -98,30 +99,30 @@ async function ask<T>(
   })
 }
 
-/** Asks a yes-or-no question; Enter means no, unless `fallback`. */
+/** Asks a yes-or-no question. Enter means `fallback` (default: no). */
 export const confirm = (
   io: Io,
   question: string,
-  { fallback = false, ...manner }: PromptOptions & { readonly fallback?: boolean } = {},
+  { fallback = false, ...options }: PromptOptions & { readonly fallback?: boolean } = {},
 ): Promise<boolean> =>
-  ask(io, manner, (prompts, context) =>
+  ask(io, options, (prompts, context) =>
     prompts.confirm({ message: oneLine(question), default: fallback }, context),
   )
 
-/** Asks for a line of text; Enter means `fallback`. `check` says what is wrong with an answer. */
+/** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer. */
 export const askText = (
   io: Io,
   question: string,
   {
     fallback,
     check = () => undefined,
-    ...manner
+    ...options
   }: PromptOptions & {
     fallback?: string | undefined
     check?: (answer: string) => string | undefined
   } = {},
 ): Promise<string> =>
-  ask(io, manner, async (prompts, context) => {
+  ask(io, options, async (prompts, context) => {
     const shown = fallback === undefined ? undefined : oneLine(fallback)
     const answer = await prompts.input(
       {
@@ -137,27 +138,27 @@ export const askText = (
     return answer === shown ? (fallback ?? '') : answer
   })
 
-/** A question that comes up while a host is connected to. */
+/** A question that is asked while fleet connects to a host. */
 interface Question {
   readonly text: string
   readonly secret: boolean
-  /** The login that the text is from; of one without, the text is fleet's own. */
+  /** The login that the host's text belongs to, as `user@host`; absent: the text is fleet's own. */
   readonly from?: string
   readonly notes?: readonly string[]
 }
 
-/** How much of one line of a host's is shown, and how many lines. */
+/** The longest line of a host that is shown, in characters, and the number of lines. */
 const longestLine = 200
 const mostLines = 10
 
-/** Asks to choose one of several; Enter means `fallback`, else the first. */
+/** Asks to choose an item. Enter means `fallback` (default: the first). */
 export const choose = <Value extends string>(
   io: Io,
   question: string,
   choices: readonly Choice<Value>[],
-  { fallback, ...manner }: PromptOptions & { readonly fallback?: Value | undefined } = {},
+  { fallback, ...options }: PromptOptions & { readonly fallback?: Value | undefined } = {},
 ): Promise<Value> =>
-  ask(io, manner, (prompts, context) =>
+  ask(io, options, (prompts, context) =>
     prompts.select<Value>(
       {
         message: oneLine(question),
@@ -172,24 +173,24 @@ export const choose = <Value extends string>(
     ),
   )
 
-/** What only questions about keys of this computer say, which no host needs to know of. */
+/** Words of questions about keys of this computer, whose secrets no host needs. */
 const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed25519)/i
 
 /**
- * Asks a question of a connection; nothing of a secret is shown. What a host chose to say is told as ssh tells it, every
- * line behind the login (`(user@host) `), which none of fleet's own questions begins with. One that sounds like fleet's
- * question for a passphrase is answered only by who says first that the host is to have it.
+ * Asks a question of a connection; the answer to a secret one is not shown. Text of a host is prefixed by the login
+ * (`(user@host) `), as ssh does; no question of fleet starts like that. A question of a host that looks like fleet's
+ * prompt for a passphrase is asked only after a warning.
  */
 export async function askQuestion(
   io: Io,
   { text, secret, from, notes = [] }: Question,
 ): Promise<string> {
   if (from === undefined) return askLine(io, { message: oneLine(text), secret })
-  const told = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
+  const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
   const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')
-  const preface = lines.slice(0, mostLines).map((line) => `${told(line)}\n`)
-  if (aboutKeys.test([text, ...notes].join('\n'))) await warnOfImitation(io, told(text), from)
-  return askLine(io, { message: told(text), secret, preface: preface.join('') })
+  const preface = lines.slice(0, mostLines).map((line) => `${prefixed(line)}\n`)
+  if (aboutKeys.test([text, ...notes].join('\n'))) await warnOfImitation(io, prefixed(text), from)
+  return askLine(io, { message: prefixed(text), secret, preface: preface.join('') })
 }
 
 function askLine(
@@ -201,17 +202,17 @@ function askLine(
   )
 }
 
-/** Has the person say that a host is to have what sounds like a secret of this computer. Throws kind `cancelled` otherwise. */
+/** Warns of a host that asks for what looks like a secret of this computer. Throws kind `cancelled` unless it is to be answered. */
 async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
   const choice = await choose(
     io,
-    'The host asks this, not fleet, and gets the answer. A passphrase of your key is for no host.',
+    'This question comes from the host, which receives your answer. Never give it the passphrase of your key.',
     [
-      { value: 'give up', name: `(${from}) gets no answer` },
-      { value: 'answer', name: `(${from}) gets what I type next` },
+      { value: 'cancel', name: `do not answer (${from})` },
+      { value: 'answer', name: `answer (${from})` },
     ],
     { preface: `${question}\n` },
   )
   if (choice === 'answer') return
-  throw new UserError('cancelled', `cancelled: ${from} got no answer to its question`)
+  throw new UserError('cancelled', `cancelled: the question of ${from} was not answered`)
 }

@@ -1,21 +1,30 @@
 import { namesOfGroup } from './fold-names.ts'
 import type { Io } from './io.ts'
-import { type Column, openTable, writeJson, writeName, writeRows } from './table.ts'
+import {
+  type Column,
+  type TableOptions,
+  openTable,
+  writeJson,
+  writeName,
+  writeRows,
+} from './table.ts'
 
 /** Writes rows that come from several machines. */
 export interface RowStream<Row> {
-  /** Takes the rows of one machine, once it has answered. */
+  /** Adds the rows of one machine, once it has answered. */
   add(machine: string, rows: readonly Row[]): void
-  /** Writes what has not been written. */
+  /** Writes the rows that have not been written. */
   finish(): Promise<void>
 }
 
-interface RowOptions<Row> {
+interface RowOptions<Row> extends TableOptions {
   readonly columns: readonly Column<Row>[]
-  /** What stands for a row where only names are wanted. */
+  /** What `--quiet` prints of a row. */
   readonly name?: (row: Row) => string
-  /** In the order in which their rows are to come. */
+  /** In the order in which their rows are written. */
   readonly machines: readonly string[]
+  /** The table is drawn again and again: it is written only once all machines have answered. */
+  readonly redrawn?: boolean | undefined
 }
 
 interface Format {
@@ -23,14 +32,14 @@ interface Format {
   readonly quiet: boolean
 }
 
-/** How long rows wait for those of machines before theirs, in milliseconds. Then they come as they come. */
-const patienceMs = 1000
+/** How long rows wait for those of machines before theirs, in milliseconds. After that they are written as they arrive. */
+const orderedMs = 1000
 
-/** Rows of all machines in one table, in order unless some machine is slow. */
+/** The rows of all machines in one table, in the order of the machines unless one of them is slow. */
 export function streamRows<Row>(
   io: Io,
   format: Format,
-  { machines, ...options }: RowOptions<Row & { readonly machine: string }>,
+  { machines, redrawn = false, ...options }: RowOptions<Row & { readonly machine: string }>,
 ): RowStream<Row> {
   type Named = Row & { readonly machine: string }
   const waiting = new Map<string, readonly Named[]>()
@@ -42,7 +51,7 @@ export function streamRows<Row>(
   let write: Promise<(row: Named) => void> | undefined
   const open = async (known: readonly Named[]): Promise<(row: Named) => void> => {
     const { name } = options
-    if (!format.quiet || name === undefined) return openTable(io, options.columns, known)
+    if (!format.quiet || name === undefined) return openTable(io, options.columns, known, options)
     return (row) => writeName(io, name(row))
   }
   const flush = async (): Promise<void> => {
@@ -53,8 +62,8 @@ export function streamRows<Row>(
   }
   let flushed: Promise<void> = Promise.resolve()
   const timer = setTimeout(() => {
-    if (!format.json) flushed = flush()
-  }, patienceMs)
+    if (!format.json && !redrawn) flushed = flush()
+  }, orderedMs)
   timer.unref()
   return {
     add(machine, rows) {
@@ -65,17 +74,18 @@ export function streamRows<Row>(
     async finish() {
       clearTimeout(timer)
       await flushed
-      if (write === undefined) await writeRows(io, format, { ...options, rows: takeAll() })
+      if (write === undefined)
+        await writeRows(io, format, { ...options, rows: takeAll(), grows: redrawn })
       else await flush()
     },
   }
 }
 
-/** The machines whose rows are the same together, each group as a table of its own. */
+/** One table for each group of machines whose rows are the same. */
 export function foldRows<Row>(
   io: Io,
   format: Format,
-  { machines, ...options }: RowOptions<Row>,
+  { machines, redrawn = false, ...options }: RowOptions<Row>,
 ): RowStream<Row> {
   const byRows = new Map<string, { rows: readonly Row[]; machines: Set<string> }>()
   return {
@@ -90,13 +100,13 @@ export function foldRows<Row>(
         machines: machines.filter((name) => group.machines.has(name)),
         rows: group.rows,
       }))
-      const columnOf = (group: (typeof groups)[number]) => machines.indexOf(group.machines[0] ?? '')
-      groups.sort((a, b) => columnOf(a) - columnOf(b))
+      const orderOf = (group: (typeof groups)[number]) => machines.indexOf(group.machines[0] ?? '')
+      groups.sort((a, b) => orderOf(a) - orderOf(b))
       if (format.json) return writeJson(io, groups)
       for (const { machines: names, rows } of groups) {
         const nothing = rows.length === 0 ? ' nothing' : ''
         io.stdout.write(`${namesOfGroup(names, machines.length)}:${nothing}\n`)
-        await writeRows(io, format, { ...options, rows })
+        await writeRows(io, format, { ...options, rows, grows: redrawn })
       }
     },
   }

@@ -1,8 +1,8 @@
 import { visible } from './visible.ts'
 
 /**
- * Text with control sequences that are fleet's own. Those who make one put no text of somebody else's into it that has not
- * gone through the gate: they are colour.ts, screen.ts and {@link compose}.
+ * Text with fleet's own control sequences. Text of others must be escaped by {@link render} before it becomes part of one;
+ * only color.ts, page.ts, screen.ts and {@link compose} create them.
  */
 export class Styled {
   readonly rendered: string
@@ -12,10 +12,10 @@ export class Styled {
   }
 }
 
-/** What can be written: plain text, of which a terminal acts on nothing, or text with styles. */
+/** Plain text, whose control characters are escaped, or text with styles. */
 export type Text = string | Styled
 
-/** The characters to send for a text. This is the gate: nothing but {@link Styled} text gets past it as it is. */
+/** The characters to write for a text: control characters are escaped unless they are fleet's own. */
 export const render = (text: Text): string =>
   text instanceof Styled ? text.rendered : visible(text)
 

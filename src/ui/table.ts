@@ -1,3 +1,6 @@
+import { type CellText, cellTextFor, wrapWords } from './cell-text.ts'
+import { colorsOf } from './color.ts'
+import { fitColumns, gap } from './fit-columns.ts'
 import type { Io } from './io.ts'
 import { type Styled, type Text, joinText, compose } from './styled.ts'
 import { oneLine, visible } from './visible.ts'
@@ -8,27 +11,29 @@ export interface Column<Row> {
   readonly text: (row: Row) => string
   /** Colours the text, once it is aligned. */
   readonly paint?: (text: string, row: Row) => Text
-  /** Cells that it is wide at least, where rows are written before all are known. */
+  /** Cells that are reserved for it, where rows are written before all are known. */
   readonly width?: number
+  /** Its texts are shortened only when nothing else helps: names, ids and what else people copy. */
+  readonly keep?: true
+  /** On a terminal that is too narrow for all columns, those with the highest number are left out first. Absent: it stays. */
+  readonly drop?: number
+  /** Of the last column: a text that does not fit goes to lines of its own below the row, broken between words. */
+  readonly wrap?: true
 }
+
+/** Columns are shortened down to this many cells before one is left out. */
+const readableCells = 10
+
+/** Cells by which lines below a row are indented. */
+const wrapIndent = 4
+
+const isBlank = (cell: Text): boolean => typeof cell === 'string' && cell.trim() === ''
 
 /** Cells side by side. */
 const lineOf = (cells: readonly Text[]): Styled => {
   const last = cells.at(-1) ?? ''
   const ends = typeof last === 'string' ? last.trimEnd() : last
-  return compose`${joinText([...cells.slice(0, -1), ends], '   ')}\n`
-}
-
-/** Cells that a text takes on a terminal. */
-type WidthOf = (text: string) => number
-
-const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
-
-/** Most tables are ASCII, whose width needs no knowledge of Unicode; that takes a while to load. */
-async function widthsFor(texts: readonly string[]): Promise<WidthOf> {
-  if (texts.every(isAscii)) return (text) => text.length
-  const { default: stringWidth } = await import('string-width')
-  return (text) => (isAscii(text) ? text.length : stringWidth(text))
+  return compose`${joinText([...cells.slice(0, -1), ends], ' '.repeat(gap))}\n`
 }
 
 /** A cell that is not known yet may have any text. */
@@ -37,55 +42,111 @@ const unknownText = '…'
 /** What a name or an id looks like: one word that no program would take for an option. */
 const nameLike = /^[^\s-]\S*$/
 
-/** Writes a name for programs to read. What does not look like one is left out and told: it could mean anything to them. */
+/** Writes a name for programs to read. Text that does not look like a name is skipped with a message: programs could misread it. */
 export function writeName(io: Io, name: string): void {
   if (nameLike.test(name) && visible(name) === name) io.stdout.write(`${name}\n`)
-  else io.stderr.write(`left out, since it does not look like a name: ${JSON.stringify(name)}\n`)
+  else io.stderr.write(`skipped, since it does not look like a name: ${JSON.stringify(name)}\n`)
+}
+
+/** How a table is laid out. */
+export interface TableOptions {
+  /** Shortens nothing and leaves nothing out: lines may be wider than the terminal. */
+  readonly whole?: boolean | undefined
 }
 
 /**
- * Writes rows one by one: aligned under a header on a terminal, tab-separated without
- * header in a pipe. Columns are as wide as `known` rows and titles need.
+ * Writes rows one by one. On a terminal they are aligned under a header, and no line is wider than the terminal; in a
+ * pipe they are whole, separated by tabs, without a header. Columns are as wide as titles, `known` rows and reserved
+ * widths need; a later text that is wider is shortened.
  */
 export const openTable = <Row>(
   io: Io,
   columns: readonly Column<Row>[],
   known: readonly Row[] = [],
-): Promise<(row: Row) => void> => layOut(io, columns, known, [unknownText])
+  options: TableOptions = {},
+): Promise<(row: Row) => void> => layOut(io, columns, known, { ...options, grows: true })
+
+/** The widths of columns as `texts` need them, without those of columns that the terminal has no room for. */
+function placeColumns<Row>(
+  columns: readonly Column<Row>[],
+  texts: readonly (readonly string[])[],
+  { width }: CellText,
+  { room, grows }: { readonly room: number; readonly grows: boolean },
+): { readonly column: Column<Row>; readonly cells: number }[] {
+  const widths = columns.map((column, index) => {
+    const needed = (texts[index] ?? []).reduce((widest, text) => Math.max(widest, width(text)), 0)
+    const natural = grows ? Math.max(needed, column.width ?? 0) : needed
+    const title = width(column.title)
+    const isWrapped = column.wrap === true && index === columns.length - 1
+    const least = Math.max(title, column.keep ? natural : isWrapped ? 0 : readableCells)
+    return { natural: isWrapped ? title : natural, least, drop: column.drop }
+  })
+  const fitted = fitColumns(widths, room)
+  const shown = columns.flatMap((column, index) => {
+    const cells = fitted[index]
+    return cells === undefined ? [] : [{ column, cells }]
+  })
+  const last = shown.at(-1)
+  if (last === undefined) return shown
+  const before = shown.slice(0, -1)
+  const used = before.reduce((all, { cells }) => all + cells + gap, 0)
+  return [...before, { ...last, cells: Math.max(last.cells, room - used) }] // nothing comes after it
+}
 
 async function layOut<Row>(
   io: Io,
   columns: readonly Column<Row>[],
   known: readonly Row[],
-  others: readonly string[],
+  { whole = false, grows = false }: TableOptions & { readonly grows?: boolean },
 ): Promise<(row: Row) => void> {
   if (!io.stdout.isTTY) {
     return (row) =>
       io.stdout.write(`${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`)
   }
-  const cells = columns.map(({ title, text }) => [title, ...known.map((row) => oneLine(text(row)))])
-  const widthOf = await widthsFor([...others, ...cells.flat()])
-  const widths = columns.map(({ width = 0 }, index) =>
-    (cells[index] ?? []).reduce((widest, text) => Math.max(widest, widthOf(text)), width),
+  const room = whole ? Infinity : (io.stdout.columns ?? Infinity)
+  const texts = columns.map(({ title, text }) => [title, ...known.map((row) => oneLine(text(row)))])
+  const cellText = await cellTextFor(grows ? [unknownText, ...texts.flat()] : texts.flat())
+  const placed = placeColumns(columns, texts, cellText, { room, grows })
+  const { bold } = colorsOf(io, 'stdout')
+  const fit = (text: string, index: number): string => {
+    const { cells } = placed[index] ?? { cells: 0 }
+    if (index === placed.length - 1) return cellText.cut(text, cells)
+    const isCut = room !== Infinity
+    const shown = isCut ? cellText.cut(text, cells) : text
+    return shown + ' '.repeat(Math.max(0, cells - cellText.width(shown)))
+  }
+  io.stdout.write(
+    lineOf(
+      placed.map(({ column }, index) =>
+        column.title === '' ? '' : bold(fit(column.title, index)),
+      ),
+    ),
   )
-  const pad = (text: string, index: number): string =>
-    text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - widthOf(text)))
-  io.stdout.write(lineOf(columns.map(({ title }, index) => pad(title, index))))
   return (row) => {
-    const painted = columns.map(({ text, paint = (padded) => padded }, index) =>
-      paint(pad(oneLine(text(row)), index), row),
-    )
-    io.stdout.write(lineOf(painted))
+    let below: string[] = []
+    const cells = placed.map(({ column, cells }, index) => {
+      let text = oneLine(column.text(row))
+      if (column.wrap && index === placed.length - 1 && cellText.width(text) > cells) {
+        below = wrapWords(cellText, text, Math.max(1, room - wrapIndent))
+        text = ''
+      }
+      const padded = fit(text, index)
+      return isBlank(padded) ? padded : (column.paint?.(padded, row) ?? padded)
+    })
+    const indent = ' '.repeat(Math.max(0, Math.min(wrapIndent, room - 1)))
+    io.stdout.write(lineOf(cells))
+    for (const line of below) io.stdout.write(`${indent}${line}\n`)
   }
 }
 
-/** Writes a whole table. */
+/** Writes a whole table. With `grows` it has room for wider rows, so that one drawn after it looks alike. */
 async function writeTable<Row>(
   io: Io,
   columns: readonly Column<Row>[],
   rows: readonly Row[],
+  options: TableOptions & { readonly grows?: boolean | undefined },
 ): Promise<void> {
-  const write = await layOut(io, columns, rows, [])
+  const write = await layOut(io, columns, rows, { ...options, grows: options.grows ?? false })
   for (const row of rows) write(row)
 }
 
@@ -94,7 +155,7 @@ export function writeJson(io: Io, value: unknown): void {
   io.stdout.write(`${JSON.stringify(value, undefined, io.stdout.isTTY ? 2 : 0)}\n`)
 }
 
-/** Writes a table, or the rows as one JSON array, or their names, as the person asked. */
+/** Writes a table, or the rows as one JSON array, or their names, as `format` says. */
 export async function writeRows<Row>(
   io: Io,
   format: { readonly json: boolean; readonly quiet?: boolean },
@@ -102,14 +163,17 @@ export async function writeRows<Row>(
     rows,
     columns,
     name,
+    ...options
   }: {
     rows: readonly Row[]
     columns: readonly Column<Row>[]
     name?: (row: Row) => string
-  },
+    /** Keeps the room that columns reserve: the table is drawn again and again. */
+    grows?: boolean | undefined
+  } & TableOptions,
 ): Promise<void> {
   if (format.json) writeJson(io, rows)
   else if (format.quiet === true && name !== undefined) {
     for (const row of rows) writeName(io, name(row))
-  } else await writeTable(io, columns, rows)
+  } else await writeTable(io, columns, rows, options)
 }

@@ -4,9 +4,13 @@ import { type Io, type ProcessIo, openIo } from '../../src/ui/io.ts'
 
 type IoChanges = Partial<Pick<Io, 'env' | 'signal'>>
 
-function makeIo(stderr: ProcessIo['stderr'], changes: IoChanges): Io {
+function makeIo(
+  stderr: ProcessIo['stderr'],
+  changes: IoChanges,
+  stdout: ProcessIo['stdout'] = new PassThrough(),
+): Io {
   const { signal } = new AbortController()
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
+  const stdin = new PassThrough()
   return openIo({ stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes })
 }
 
@@ -26,7 +30,12 @@ export function pipeIo(changes: IoChanges = {}): { io: Io; said: () => string[] 
 }
 
 /** Surroundings whose outputs are kept as they are sent; both are terminals or neither is. */
-export function capturedIo({ isTTY, ...changes }: IoChanges & { isTTY: boolean }): {
+export function capturedIo({
+  isTTY,
+  columns = 80,
+  rows = 24,
+  ...changes
+}: IoChanges & { isTTY: boolean; columns?: number; rows?: number }): {
   readonly io: Io
   readonly written: (name?: 'stdout' | 'stderr') => string
 } {
@@ -39,7 +48,7 @@ export function capturedIo({ isTTY, ...changes }: IoChanges & { isTTY: boolean }
         done()
       },
     })
-    return Object.assign(stream, { isTTY, columns: 80, rows: 24 })
+    return Object.assign(stream, { isTTY, columns, rows })
   }
   const { signal } = new AbortController()
   const [stdin, stdout, stderr] = [new PassThrough(), collect('stdout'), collect('stderr')]
@@ -55,13 +64,18 @@ export function capturedIo({ isTTY, ...changes }: IoChanges & { isTTY: boolean }
 /** Surroundings whose stderr is a terminal that understands control sequences. */
 export interface Terminal {
   readonly io: Io
+  readonly type: () => 'normal' | 'alternate'
   /** The lines of the window and of what has scrolled out of it, without empty ones at the end. */
   readonly screen: () => Promise<string[]>
 }
 
-/** Makes a terminal of that size. */
+/** Makes a terminal of that size; with `both`, stdout is that terminal too. */
 export function terminalIo(
-  { rows = 24, columns = 80 }: { rows?: number; columns?: number } = {},
+  {
+    rows = 24,
+    columns = 80,
+    both = false,
+  }: { rows?: number; columns?: number; both?: boolean } = {},
   changes: IoChanges = {},
 ): Terminal {
   const terminal = new xterm.Terminal({ rows, cols: columns, allowProposedApi: true })
@@ -74,11 +88,10 @@ export function terminalIo(
       done()
     },
   })
+  const tty = Object.assign(stderr, { isTTY: true, rows, columns })
   return {
-    io: makeIo(Object.assign(stderr, { isTTY: true, rows, columns }), {
-      env: { NO_COLOR: '1' },
-      ...changes,
-    }),
+    io: makeIo(tty, { env: { NO_COLOR: '1' }, ...changes }, both ? tty : undefined),
+    type: () => terminal.buffer.active.type,
     async screen() {
       await Promise.all(written)
       const { active } = terminal.buffer

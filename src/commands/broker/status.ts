@@ -3,10 +3,10 @@ import { type Column, writeJson, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 
 const columns: readonly Column<HostStatus>[] = [
-  { title: 'MACHINE', text: ({ machine }) => machine },
+  { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
   { title: 'LOGIN', text: ({ user, address, port }) => `${user}@${address}:${port}` },
   { title: 'STATE', text: ({ state }) => state },
-  { title: 'USES', text: ({ uses }) => String(uses) },
+  { title: 'USES', text: ({ uses }) => String(uses), drop: 1 },
 ]
 
 /** Message for a broker that another build of fleet has started. */

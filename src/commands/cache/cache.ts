@@ -14,10 +14,10 @@ const list = defineCommand({
     await writeRows(io, format, {
       rows: images,
       columns: [
-        { title: 'KEY', text: ({ key }) => key },
+        { title: 'KEY', text: ({ key }) => key, keep: true },
         { title: 'IMAGE', text: ({ label }) => label },
         { title: 'SIZE', text: ({ bytes }) => inMegabytes(bytes) },
-        { title: 'SINCE', text: ({ since }) => since },
+        { title: 'SINCE', text: ({ since }) => since, drop: 1 },
       ],
       name: ({ key }) => key,
     })

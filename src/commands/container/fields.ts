@@ -13,6 +13,26 @@ const byPort = (a: ContainerPort, b: ContainerPort): number =>
   (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
   inOrder(a.Type, b.Type)
 
+/** Every address of one IP family. */
+const anyIpv4 = '0.0.0.0'
+const anyIpv6 = '::'
+
+const mappingOf = ({ PrivatePort, PublicPort, Type }: ContainerPort): string =>
+  `${PublicPort}:${PrivatePort}/${Type}`
+
+/** The ports with `*` as the address of those that are published alike on every IPv4 and every IPv6 address. */
+export function mergeIpFamilies(ports: readonly ContainerPort[]): readonly ContainerPort[] {
+  const keysOn = (ip: string): Set<string> =>
+    new Set(ports.filter(({ IP }) => IP === ip).map(mappingOf))
+  const [ipv4, ipv6] = [keysOn(anyIpv4), keysOn(anyIpv6)]
+  return ports.flatMap((port) => {
+    const key = mappingOf(port)
+    if (!ipv4.has(key) || !ipv6.has(key)) return [port]
+    if (port.IP === anyIpv6) return []
+    return [port.IP === anyIpv4 ? { ...port, IP: '*' } : port]
+  })
+}
+
 /**
  * The ports of a container as `docker ps` shows them: those that follow each other are one range. What is published under
  * another number comes last.

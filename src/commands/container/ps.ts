@@ -1,12 +1,14 @@
 import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/containers.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { colorsOf, stateColor } from '../../ui/color.ts'
 import { humanAge, humanSize, shorten } from '../../ui/human.ts'
+import type { Io } from '../../ui/io.ts'
 import type { Column } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, parsed } from '../command.ts'
 import { parseCount } from '../options/numbers.ts'
 import { askEngines, listFromEngines } from '../multi/query-engines.ts'
-import { portsText } from './fields.ts'
+import { mergeIpFamilies, portsText } from './fields.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
@@ -24,22 +26,61 @@ interface Row {
   readonly size?: { readonly writable: number; readonly virtual: number }
 }
 
-const columnsOf = ({ fullIds, fullCommands }: Truncation, withSize: boolean): Column<Row>[] => [
-  { title: 'CONTAINER ID', text: (row) => (fullIds ? row.id : row.id.slice(0, 12)) },
-  {
-    title: 'IMAGE',
-    text: (row) => row.image.replace(/^sha256:(.{12}).*/, fullIds ? '$&' : '$1'),
-  },
-  { title: 'COMMAND', text: (row) => (fullCommands ? row.command : shorten(row.command, 20)) },
-  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
-  { title: 'STATUS', text: (row) => row.status },
-  { title: 'PORTS', text: (row) => portsText(row.ports) },
-  { title: 'NAME', text: (row) => row.name },
-  ...(withSize ? [sizeColumn] : []),
-]
+function columnsOf(
+  io: Io,
+  { fullIds, fullCommands }: Truncation,
+  withSize: boolean,
+): Column<Row>[] {
+  const colors = colorsOf(io, 'stdout')
+  return [
+    {
+      title: 'CONTAINER ID',
+      text: (row) => (fullIds ? row.id : row.id.slice(0, 12)),
+      keep: true,
+      drop: 3,
+      width: 12,
+    },
+    {
+      title: 'IMAGE',
+      text: (row) => row.image.replace(/^sha256:(.{12}).*/, fullIds ? '$&' : '$1'),
+      width: 20,
+    },
+    {
+      title: 'COMMAND',
+      text: (row) => (fullCommands ? row.command : shorten(row.command, 20)),
+      drop: 5,
+      width: 20,
+    },
+    {
+      title: 'CREATED',
+      text: (row) => humanAge(Date.parse(row.created) / 1000),
+      drop: 4,
+      width: 13,
+    },
+    {
+      title: 'STATUS',
+      text: (row) => row.status,
+      paint: (text, row) => stateColor(colors, healthOf(row))(text),
+      width: 22,
+    },
+    {
+      title: 'PORTS',
+      text: ({ ports }) => portsText(io.stdout.isTTY ? mergeIpFamilies(ports) : ports),
+      drop: 1,
+      width: 20,
+    },
+    { title: 'NAME', text: (row) => row.name, keep: true, width: 16 },
+    ...(withSize ? [sizeColumn] : []),
+  ]
+}
+
+/** The state of a container, or that its health check fails. */
+const healthOf = ({ state, status }: Row): string =>
+  status.includes('(unhealthy)') ? 'unhealthy' : state
 
 const sizeColumn: Column<Row> = {
   title: 'SIZE',
+  drop: 2,
   text: ({ size }) =>
     size === undefined ? '' : `${humanSize(size.writable)} (virtual ${humanSize(size.virtual)})`,
 }
@@ -144,7 +185,8 @@ export const ps = defineCommand({
         const containers = await listContainers(engine, { ...query, signal })
         return containers.map((container) => rowOf(container, containerName(container)))
       },
-      columns: columnsOf(truncation, options.size),
+      columns: columnsOf(invocation.io, truncation, options.size),
+      whole: !options.trunc,
       name({ id, machine }) {
         const shown = truncation.fullIds ? id : id.slice(0, 12)
         return machine === undefined ? shown : `${machine}/${shown}`

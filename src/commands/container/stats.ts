@@ -1,7 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import type { ContainerStats } from '../../engine/stats.ts'
 import { humanSize } from '../../ui/human.ts'
-import { holdPage } from '../../ui/page.ts'
+import { openPages } from '../../ui/page.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../command.ts'
 import { placeNames } from './references.ts'
@@ -9,14 +9,34 @@ import { listFromEngines } from '../multi/query-engines.ts'
 
 const pair = (a: number, b: number): string => `${humanSize(a)} / ${humanSize(b)}`
 
+/** Cells of the longest pair: `12.3kB / 45.6MB`. */
+const pairWidth = 15
+
 const columns: readonly Column<ContainerStats>[] = [
-  { title: 'NAME', text: (row) => row.name },
-  { title: 'CPU %', text: (row) => row.cpuPercent.toFixed(2) },
-  { title: 'MEMORY / LIMIT', text: ({ memory }) => pair(memory.used, memory.limit) },
-  { title: 'MEMORY %', text: ({ memory }) => memory.percent.toFixed(2) },
-  { title: 'NET IN / OUT', text: ({ network }) => pair(network.received, network.sent) },
-  { title: 'BLOCK IN / OUT', text: ({ block }) => pair(block.read, block.written) },
-  { title: 'PIDS', text: (row) => String(row.pids) },
+  { title: 'NAME', text: (row) => row.name, width: 16 },
+  { title: 'CPU %', text: (row) => row.cpuPercent.toFixed(2), width: 6, keep: true },
+  {
+    title: 'MEMORY / LIMIT',
+    text: ({ memory }) => pair(memory.used, memory.limit),
+    width: pairWidth,
+    keep: true,
+  },
+  { title: 'MEMORY %', text: ({ memory }) => memory.percent.toFixed(2), keep: true, drop: 1 },
+  {
+    title: 'NET IN / OUT',
+    text: ({ network }) => pair(network.received, network.sent),
+    width: pairWidth,
+    keep: true,
+    drop: 3,
+  },
+  {
+    title: 'BLOCK IN / OUT',
+    text: ({ block }) => pair(block.read, block.written),
+    width: pairWidth,
+    keep: true,
+    drop: 4,
+  },
+  { title: 'PIDS', text: (row) => String(row.pids), keep: true, drop: 2 },
 ]
 
 export const stats = defineCommand({
@@ -39,6 +59,8 @@ export const stats = defineCommand({
     const { listContainers } = await import('../../engine/containers.ts')
     const { readStats } = await import('../../engine/stats.ts')
     const { fleet, io } = invocation
+    const live = options.stream && io.stdout.isTTY && !invocation.format.json
+    if (live) fleet.hosted?.leave() // this process has to restore its terminal
     const { targets, namesOn } = await placeNames(invocation, args.containers)
     const asking = { ...invocation, targets }
     const list = async (engine: Engine, signal: AbortSignal, machine: string) => {
@@ -48,13 +70,13 @@ export const stats = defineCommand({
           : (await listContainers(engine, { signal })).map(({ Id }) => Id)
       return Promise.all(names.map((name) => readStats(engine, name, signal)))
     }
-    const live = options.stream && io.stdout.isTTY && !invocation.format.json
     if (!live) return listFromEngines(asking, { list, columns })
+    using pages = openPages(io)
     for (;;) {
-      const { held, show } = holdPage(io)
-      await listFromEngines({ ...asking, io: held }, { list, columns })
-      fleet.signal.throwIfAborted()
-      show()
+      await pages.draw(async (held) => {
+        await listFromEngines({ ...asking, io: held }, { list, columns, redrawn: true })
+        fleet.signal.throwIfAborted()
+      })
     }
   },
 })

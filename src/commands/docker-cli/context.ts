@@ -11,9 +11,9 @@ const words: Readonly<Record<SyncedContext['state'], string>> = {
 }
 
 const columns: readonly Column<SyncedContext>[] = [
-  { title: 'CONTEXT', text: ({ name }) => name },
+  { title: 'CONTEXT', text: ({ name }) => name, keep: true },
   { title: 'STATE', text: ({ state }) => words[state] },
-  { title: 'HOST', text: ({ host }) => host },
+  { title: 'HOST', text: ({ host }) => host, drop: 1 },
 ]
 
 export const contextSync = defineCommand({

@@ -5,10 +5,10 @@ import { defineCommand } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 
 const columns: readonly Column<DiskUsageRow>[] = [
-  { title: 'KIND', text: (row) => row.kind },
-  { title: 'TOTAL', text: (row) => String(row.total) },
-  { title: 'ACTIVE', text: (row) => String(row.active) },
-  { title: 'SIZE', text: (row) => humanSize(row.size) },
+  { title: 'KIND', text: (row) => row.kind, width: 12, keep: true },
+  { title: 'TOTAL', text: (row) => String(row.total), drop: 2 },
+  { title: 'ACTIVE', text: (row) => String(row.active), drop: 1 },
+  { title: 'SIZE', text: (row) => humanSize(row.size), width: 7, keep: true },
   { title: 'RECLAIMABLE', text: (row) => humanSize(row.reclaimable) },
 ]
 

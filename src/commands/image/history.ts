@@ -17,14 +17,22 @@ const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
   {
     title: 'IMAGE',
     text: (row) => (fullIds ? row.image : row.image.replace(/^sha256:(.{12}).*/, '$1')),
+    width: 12,
+    drop: 3,
   },
-  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  {
+    title: 'CREATED',
+    text: (row) => humanAge(Date.parse(row.created) / 1000),
+    width: 13,
+    drop: 2,
+  },
   {
     title: 'CREATED BY',
     text: ({ createdBy }) => (fullCommands ? createdBy : shorten(createdBy, 45)),
+    width: 45,
   },
-  { title: 'SIZE', text: (row) => humanSize(row.size) },
-  { title: 'COMMENT', text: (row) => row.comment },
+  { title: 'SIZE', text: (row) => humanSize(row.size), width: 7, keep: true },
+  { title: 'COMMENT', text: (row) => row.comment, drop: 1 },
 ]
 
 export const history = defineCommand({
@@ -47,6 +55,7 @@ export const history = defineCommand({
           comment: step.Comment,
         })),
       columns: columnsOf(truncationOf(invocation.io, options)),
+      whole: !options.trunc,
     })
   },
 })

@@ -44,12 +44,29 @@ function rowsOf(image: ImageSummary): Row[] {
 
 const repositoryOf = (digest: string | undefined): string => digest?.split('@')[0] ?? none
 
+const digestColumn: Column<Row> = {
+  title: 'DIGEST',
+  text: (row) => row.digest ?? none,
+  width: 'sha256:'.length + 64,
+}
+
 const columnsOf = ({ fullIds }: Truncation, withDigests: boolean): Column<Row>[] => [
-  { title: 'REPOSITORY', text: (row) => row.repository },
-  { title: 'TAG', text: (row) => row.tag },
-  ...(withDigests ? [{ title: 'DIGEST', text: (row: Row) => row.digest ?? none }] : []),
-  { title: 'IMAGE ID', text: (row) => (fullIds ? row.id : row.id.slice('sha256:'.length, 19)) },
-  { title: 'CREATED', text: (row) => humanAge(Date.parse(row.created) / 1000) },
+  { title: 'REPOSITORY', text: (row) => row.repository, width: 24 },
+  { title: 'TAG', text: (row) => row.tag, width: 12 },
+  ...(withDigests ? [digestColumn] : []),
+  {
+    title: 'IMAGE ID',
+    text: (row) => (fullIds ? row.id : row.id.slice('sha256:'.length, 19)),
+    width: 12,
+    keep: true,
+    drop: 1,
+  },
+  {
+    title: 'CREATED',
+    text: (row) => humanAge(Date.parse(row.created) / 1000),
+    width: 13,
+    drop: 2,
+  },
   { title: 'SIZE', text: (row) => humanSize(row.size) },
 ]
 
@@ -77,6 +94,7 @@ export const images = defineCommand({
       list: async (engine, signal) =>
         (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
       columns: columnsOf(truncationOf(invocation.io, options), options.digests),
+      whole: !options.trunc,
       name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),
     })
   },

@@ -14,13 +14,25 @@ interface Row {
 }
 
 const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
-  { title: 'IMAGE', text: (row) => row.image },
-  { title: 'LAYER', text: (row) => (fullIds ? row.layer : row.layer.slice('sha256:'.length, 19)) },
-  { title: 'SIZE', text: ({ size }) => (size === undefined ? '?' : humanSize(size)) },
-  { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-' },
+  { title: 'IMAGE', text: (row) => row.image, width: 24 },
+  {
+    title: 'LAYER',
+    text: (row) => (fullIds ? row.layer : row.layer.slice('sha256:'.length, 19)),
+    width: 12,
+    keep: true,
+    drop: 1,
+  },
+  {
+    title: 'SIZE',
+    text: ({ size }) => (size === undefined ? '?' : humanSize(size)),
+    width: 7,
+    keep: true,
+  },
+  { title: 'SHARED WITH', text: (row) => row.sharedWith.join(', ') || '-', width: 24, drop: 2 },
   {
     title: 'CREATED BY',
     text: ({ createdBy = '' }) => (fullCommands ? createdBy : shorten(createdBy, 45)),
+    drop: 3,
   },
 ]
 
@@ -48,6 +60,7 @@ export const layers = defineCommand({
         )
       },
       columns: columnsOf(truncationOf(invocation.io, options)),
+      whole: !options.trunc,
       timeMs: 120_000, // an engine is asked two questions an image
     })
   },

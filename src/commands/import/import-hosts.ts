@@ -162,16 +162,18 @@ export async function importHosts(
 }
 
 const columns: readonly Column<ImportedHost>[] = [
-  { title: 'NAME', text: ({ name }) => name },
+  { title: 'NAME', text: ({ name }) => name, keep: true },
   {
     title: 'ADDRESS',
+    keep: true,
     text: ({ address = '', port }) => (port === undefined ? address : `${address}:${port}`),
   },
-  { title: 'DRIVER', text: ({ known }) => known?.driver ?? 'ssh' },
+  { title: 'DRIVER', text: ({ known }) => known?.driver ?? 'ssh', drop: 2 },
   { title: 'USER', text: ({ user = '' }) => user },
-  { title: 'VIA', text: ({ jumps = [] }) => jumps.join(',') },
+  { title: 'VIA', text: ({ jumps = [] }) => jumps.join(','), drop: 1 },
   {
     title: 'LABELS',
+    drop: 3,
     text: ({ labels = {} }) =>
       Object.entries(labels)
         .map((pair) => pair.join('='))

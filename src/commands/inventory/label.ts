@@ -54,7 +54,7 @@ export const label = defineCommand({
     await writeRows<Machine>(io, format, {
       rows: values,
       columns: [
-        { title: 'MACHINE', text: ({ name }) => name },
+        { title: 'MACHINE', text: ({ name }) => name, keep: true },
         { title: 'LABELS', text: (machine) => pairsOf(machine).join(',') },
       ],
     })

@@ -4,7 +4,7 @@ import { defineCommand } from '../command.ts'
 import { chosenNames, computePlan, planOptions } from './plan.ts'
 
 const columns: readonly Column<Drift>[] = [
-  { title: 'MACHINE', text: ({ machine }) => machine },
+  { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
   { title: 'FIELD', text: ({ field }) => field },
   { title: 'WAS', text: ({ expected = '' }) => expected },
   { title: 'IS', text: ({ seen }) => seen },

@@ -4,8 +4,8 @@ import { defineCommand, machinesArgument } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
 const columns: readonly Column<AllowedCaller>[] = [
-  { title: 'MACHINE', text: ({ name }) => name },
-  { title: 'ADDED', text: ({ added }) => added.join(', ') },
+  { title: 'MACHINE', text: ({ name }) => name, keep: true },
+  { title: 'ADDED', text: ({ added }) => added.join(', '), keep: true },
   { title: 'SSH OPEN TO', text: ({ allowed }) => allowed.join(', ') },
 ]
 

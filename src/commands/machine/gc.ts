@@ -18,16 +18,16 @@ interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
 }
 
 const columns: readonly Column<Row>[] = [
-  { title: 'DRIVER', text: ({ driver }) => driver },
-  { title: 'MACHINE', text: ({ machine }) => machine },
+  { title: 'DRIVER', text: ({ driver }) => driver, drop: 1 },
+  { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
   {
     title: 'CREATED',
     text: ({ created }) =>
       created === undefined ? '' : humanAge(new Date(created).getTime() / 1000),
   },
-  { title: 'CREATED BY', text: ({ createdBy = '' }) => createdBy },
+  { title: 'CREATED BY', text: ({ createdBy = '' }) => createdBy, drop: 2 },
   { title: 'RESOURCES', text: ({ parts }) => parts.join(', ') },
-  { title: 'KEPT', text: ({ keptBecause = '' }) => keptBecause },
+  { title: 'KEPT', text: ({ keptBecause = '' }) => keptBecause, wrap: true },
 ]
 
 const byMachine = (a: Orphan, b: Orphan): number =>

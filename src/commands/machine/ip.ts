@@ -7,8 +7,8 @@ interface Row {
   readonly address: string
 }
 
-const nameColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.name }
-const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.address }
+const nameColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.name, keep: true }
+const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.address, keep: true }
 
 export const ip = defineCommand({
   name: 'ip',

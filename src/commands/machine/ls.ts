@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Observation } from '../../operations/machine/observe-machines.ts'
-import { colorsOf } from '../../ui/color.ts'
+import { colorsOf, stateColor } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
 import { tellWaiting } from '../../ui/progress/waiting.ts'
@@ -21,12 +21,13 @@ interface Row {
 }
 
 const staticColumns: readonly Column<Row>[] = [
-  { title: 'NAME', text: (row) => row.name },
-  { title: 'ACTIVE', text: (row) => (row.active ? '*' : '') },
-  { title: 'DRIVER', text: (row) => row.driver },
-  { title: 'ADDRESS', text: (row) => row.address },
+  { title: 'NAME', text: (row) => row.name, keep: true },
+  { title: 'ACTIVE', text: (row) => (row.active ? '*' : ''), drop: 2 },
+  { title: 'DRIVER', text: (row) => row.driver, drop: 1 },
+  { title: 'ADDRESS', text: (row) => row.address, keep: true },
   {
     title: 'LABELS',
+    drop: 5,
     text: (row) =>
       Object.entries(row.labels)
         .map(([key, value]) => `${key}=${value}`)
@@ -34,24 +35,30 @@ const staticColumns: readonly Column<Row>[] = [
   },
 ]
 
-const phaseColumn: Column<Row> = { title: 'PHASE', text: (row) => row.phase }
+const phaseColumn = (io: Io): Column<Row> => ({
+  title: 'PHASE',
+  text: (row) => row.phase,
+  paint: (text, { phase }) => stateColor(colorsOf(io, 'stdout'), phase)(text),
+})
 
 const liveColumns = (io: Io): readonly Column<Row>[] => {
-  const { green, red } = colorsOf(io, 'stdout')
+  const colors = colorsOf(io, 'stdout')
   return [
     {
       title: 'STATE',
       width: 'unreachable'.length,
       text: ({ live }) => live?.state ?? '',
-      paint: (text, { live }) => (live?.state === 'running' ? green(text) : red(text)),
+      paint: (text, { live }) => stateColor(colors, live?.state ?? '')(text),
+      keep: true,
     },
-    { title: 'ENGINE', width: 14, text: ({ live }) => live?.engine ?? '' },
+    { title: 'ENGINE', width: 14, text: ({ live }) => live?.engine ?? '', drop: 3 },
     {
       title: 'CONTAINERS',
+      drop: 4,
       text: ({ live }) =>
         live?.containers === undefined ? '' : `${live.containers.running}/${live.containers.all}`,
     },
-    { title: '', text: ({ live }) => live?.reason ?? '' },
+    { title: '', text: ({ live }) => live?.reason ?? '', wrap: true },
   ]
 }
 
@@ -108,7 +115,7 @@ export const ls = defineCommand({
     const rows = machines.map((machine) => rowOf(machine, active))
     const name = (row: Row) => row.name
     if (!options.live) {
-      await writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn], name })
+      await writeRows(io, format, { rows, columns: [...staticColumns, phaseColumn(io)], name })
       return
     }
     const { observeMachines } = await import('../../operations/machine/observe-machines.ts')

@@ -27,7 +27,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
       await writeRows<ReadyMachine>(io, format, {
         rows: values,
         columns: [
-          { title: 'MACHINE', text: ({ name }) => name },
+          { title: 'MACHINE', text: ({ name }) => name, keep: true },
           { title: 'ADDRESS', text: ({ host }) => host.address ?? '' },
         ],
         name: ({ name }) => name,

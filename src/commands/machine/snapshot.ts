@@ -51,7 +51,7 @@ const list = defineCommand({
     await writeRows(io, format, {
       rows,
       columns: [
-        { title: 'SNAPSHOT', text: ({ name }) => name },
+        { title: 'SNAPSHOT', text: ({ name }) => name, keep: true },
         { title: 'CREATED', text: ({ created }) => created },
         { title: 'HOLDS', text: ({ isRunning }) => (isRunning ? 'disk and memory' : 'disk') },
       ],

@@ -1,6 +1,6 @@
 import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { exitCodes } from '../../errors.ts'
-import { colorsOf } from '../../ui/color.ts'
+import { colorsOf, stateColor } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
 import { tellWaiting } from '../../ui/progress/waiting.ts'
 import { defineCommand, machinesArgument, parsed } from '../command.ts'
@@ -30,28 +30,36 @@ export const status = defineCommand({
     const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
     const { observeMachines } = await import('../../operations/machine/observe-machines.ts')
     const machines = await namedMachines(fleet, targets)
-    const { green, red } = colorsOf(io, 'stdout')
+    const colors = colorsOf(io, 'stdout')
     const columns: readonly Column<Row>[] = [
       {
         title: 'MACHINE',
         text: (row) => row.machine,
         width: Math.max(...machines.map((machine) => machine.name.length)),
+        keep: true,
       },
       {
         title: 'STATE',
         width: 'unreachable'.length,
         text: (row) => row.state,
-        paint: (text, { state }) => (state === 'running' ? green(text) : red(text)),
+        paint: (text, { state }) => stateColor(colors, state)(text),
+        keep: true,
       },
-      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 14 },
+      { title: 'ENGINE', text: (row) => row.engine ?? '', width: 14, drop: 1 },
       {
         title: 'CONTAINERS',
+        drop: 2,
         text: ({ containers }) =>
           containers === undefined ? '' : `${containers.running}/${containers.all}`,
       },
-      { title: 'IMAGES', text: (row) => (row.images === undefined ? '' : String(row.images)) },
+      {
+        title: 'IMAGES',
+        text: (row) => (row.images === undefined ? '' : String(row.images)),
+        drop: 3,
+      },
       {
         title: 'SYSTEM',
+        wrap: true,
         text: (row) => row.reason ?? (row.os === undefined ? '' : `${row.os} (${row.arch})`),
       },
     ]

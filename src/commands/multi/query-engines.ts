@@ -98,6 +98,10 @@ export async function listFromEngines<Item extends object>(
   }: {
     list: Ask<readonly Item[]>
     columns: readonly Column<Item>[]
+    /** Shortens nothing to the width of the terminal. */
+    whole?: boolean
+    /** The table is drawn again and again. */
+    redrawn?: boolean
     /** Default time limit for an engine, in milliseconds. */
     timeMs?: number
     /** What `--quiet` prints of an item; `machine` is absent if only one machine was chosen. */
@@ -106,13 +110,15 @@ export async function listFromEngines<Item extends object>(
 ): Promise<number> {
   const { io, format } = invocation
   type Row = Item & { readonly machine: string }
-  const machineColumn: Column<Row> = { title: 'MACHINE', text: (row) => row.machine }
-  const columns = [machineColumn, ...options.columns]
   const opened: { rows?: ReturnType<typeof foldRows<Item>> } = {}
+  const columnsFor = (machines: readonly string[]): Column<Row>[] => {
+    const width = Math.max(0, ...machines.map((name) => name.length))
+    return [{ title: 'MACHINE', text: (row) => row.machine, width, keep: true }, ...options.columns]
+  }
   const watch = (machines: readonly string[]) => {
     const rows = format.fold
       ? foldRows(io, format, { ...options, machines })
-      : streamRows<Item>(io, format, { ...options, columns, machines })
+      : streamRows<Item>(io, format, { ...options, columns: columnsFor(machines), machines })
     opened.rows = rows
     return (machine: string, items: readonly Item[]) => rows.add(machine, items)
   }
@@ -126,6 +132,7 @@ export async function listFromEngines<Item extends object>(
     await writeRows<Row>(io, format, {
       ...options,
       rows,
+      grows: options.redrawn,
       ...(name && { name: (row) => name({ ...row, machine: undefined }) }),
     })
   }

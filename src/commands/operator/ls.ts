@@ -9,9 +9,9 @@ interface Row {
 }
 
 const columns: readonly Column<Row>[] = [
-  { title: 'OPERATOR', text: ({ name }) => name },
+  { title: 'OPERATOR', text: ({ name }) => name, keep: true },
   { title: 'MACHINES', text: ({ on }) => (on.length === 0 ? 'all' : on.join(' ')) },
-  { title: 'KEY', text: ({ fingerprint }) => fingerprint },
+  { title: 'KEY', text: ({ fingerprint }) => fingerprint, drop: 1 },
 ]
 
 export const operatorLs = defineCommand({

@@ -4,7 +4,7 @@ import { flag } from '../command.ts'
 /** `--no-trunc`, as docker's own. */
 export const noTruncOption = flag('--no-trunc', 'do not shorten ids and commands')
 
-/** What of a table is not cut short. */
+/** Which texts of a table are not shortened. */
 export interface Truncation {
   readonly fullIds: boolean
   readonly fullCommands: boolean

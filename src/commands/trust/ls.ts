@@ -13,8 +13,8 @@ interface Row {
 
 const columns: readonly Column<Row>[] = [
   { title: 'TRUSTED', text: ({ driver, path }) => driver ?? path ?? '(inventory)' },
-  { title: 'VERSION', text: ({ version = '' }) => version },
-  { title: 'DIGEST', text: ({ digest = '' }) => digest.slice(0, 'sha256:'.length + 12) },
+  { title: 'VERSION', text: ({ version = '' }) => version, drop: 1 },
+  { title: 'DIGEST', text: ({ digest = '' }) => digest.slice(0, 'sha256:'.length + 12), drop: 2 },
   { title: 'INVENTORY', text: ({ inventory }) => inventory },
 ]
 

@@ -1,8 +1,11 @@
-import { watchGoingOn } from './running-tasks.ts'
+import { watchRunningTasks } from './running-tasks.ts'
 import type { Io } from '../io.ts'
 import { type Task, type ProgressView, secondsSince } from './progress.ts'
 
-/** An event a line, for programs: `step` (also when one goes on), `ended`, `failed`. `seconds` are those of the step, at the end those of all. */
+/**
+ * Writes a line of JSON for each event: `step` (repeated while it runs), `ended`, `failed`. `seconds` is the time of the step; at the
+ * end, that of the whole task.
+ */
 export function openEvents({ stderr }: Io): ProgressView {
   const write = (event: string, { subject, step }: Task, began: number) => {
     const line = {
@@ -15,22 +18,22 @@ export function openEvents({ stderr }: Io): ProgressView {
     }
     stderr.write(`${JSON.stringify(line)}\n`)
   }
-  const writeStep = (course: Task) => write('step', course, course.step?.began ?? course.began)
-  const goingOn = watchGoingOn(writeStep, { news: true })
-  const close = (event: string, course: Task) => {
-    goingOn.over(course)
-    if (course.step === undefined && course.past.length === 0) return
-    write(event, course, course.began)
+  const writeStep = (task: Task) => write('step', task, task.step?.began ?? task.began)
+  const running = watchRunningTasks(writeStep, { onDetail: true })
+  const close = (event: string, task: Task) => {
+    running.ended(task)
+    if (task.step === undefined && task.past.length === 0) return
+    write(event, task, task.began)
   }
   return {
-    began(course) {
-      writeStep(course)
-      goingOn.told(course)
+    stepStarted(task) {
+      writeStep(task)
+      running.reported(task)
     },
-    renewed: () => {},
-    passed: () => {},
-    ended: (course) => close('ended', course),
-    failed: (course) => close('failed', course),
-    [Symbol.dispose]: () => goingOn[Symbol.dispose](),
+    stepUpdated: () => {},
+    stepEnded: () => {},
+    ended: (task) => close('ended', task),
+    failed: (task) => close('failed', task),
+    [Symbol.dispose]: () => running[Symbol.dispose](),
   }
 }

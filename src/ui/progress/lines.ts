@@ -1,4 +1,4 @@
-import { watchGoingOn } from './running-tasks.ts'
+import { watchRunningTasks } from './running-tasks.ts'
 import type { Io } from '../io.ts'
 import { type Task, type ProgressView, secondsSince } from './progress.ts'
 import { oneLine } from '../visible.ts'
@@ -6,32 +6,32 @@ import { oneLine } from '../visible.ts'
 const stepText = ({ subject, step }: Task): string =>
   `${subject}: ${step?.name}${step?.detail === undefined ? '' : `: ${oneLine(step.detail)}`}`
 
-/** A line for each step, for logs and pipes: none of them is silent for long. */
+/** Writes a line for each step, and one from time to time while a step runs: for logs and pipes. */
 export function openLines({ stderr }: Io, { many }: { many: boolean }): ProgressView {
   const write = (line: string) => stderr.write(`${line}\n`)
-  const writeCurrent = (course: Task) =>
-    write(`${stepText(course)} (${secondsSince(course.step?.began ?? course.began)}s)`)
-  const goingOn = watchGoingOn(writeCurrent, { news: false })
+  const writeCurrent = (task: Task) =>
+    write(`${stepText(task)} (${secondsSince(task.step?.began ?? task.began)}s)`)
+  const running = watchRunningTasks(writeCurrent, { onDetail: false })
   return {
-    began(course) {
-      write(stepText(course))
-      goingOn.told(course)
+    stepStarted(task) {
+      write(stepText(task))
+      running.reported(task)
     },
-    renewed: () => {},
-    passed({ subject }, step, seconds) {
+    stepUpdated: () => {},
+    stepEnded({ subject }, step, seconds) {
       if (seconds >= 1) write(`${subject}: ${step} (${seconds}s)`)
     },
-    ended(course) {
-      goingOn.over(course)
-      if (many) write(`${course.subject}: done (${secondsSince(course.began)}s)`)
+    ended(task) {
+      running.ended(task)
+      if (many) write(`${task.subject}: done (${secondsSince(task.began)}s)`)
     },
-    failed(course) {
-      goingOn.over(course)
-      const { subject, step } = course
+    failed(task) {
+      running.ended(task)
+      const { subject, step } = task
       if (step !== undefined) {
         write(`${subject}: failed at: ${step.name} (${secondsSince(step.began)}s)`)
       }
     },
-    [Symbol.dispose]: () => goingOn[Symbol.dispose](),
+    [Symbol.dispose]: () => running[Symbol.dispose](),
   }
 }

@@ -12,12 +12,12 @@ const drawInterval = 125
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 
-/** A step of less than a second is told without its time. */
+/** A step of less than a second is shown without its time. */
 const timeText = (seconds: number): string => (seconds < 1 ? '' : ` ${seconds}s`)
 
 /**
- * A line for each subject at work, drawn in place. What is finished stays above: of one subject
- * every step, of each of several one line.
+ * Redraws a line for each running task. Finished work stays above: each step of a single task, one line for each of
+ * several tasks.
  */
 export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const { stderr } = io
@@ -25,12 +25,12 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const many = subjects.length > 1
   const labelWidth = Math.max(...subjects.map((subject) => stringWidth(subject))) + 1
   const draw = createLogUpdate(stderr.raw as NodeJS.WriteStream)
-  const courses = new Set<Task>()
+  const tasks = new Set<Task>()
   const kept: string[] = []
   let isHidden = false
   let frame = 0
 
-  /** One line that fits the window: its end is cut before its time is. */
+  /** A line that fits the window: its text is shortened, its time is not. */
   function line(mark: Text, subject: string, text: Text, time: string): string {
     const room = Math.max(1, (stderr.columns ?? 80) - 3 - time.length)
     const label = `${oneLine(subject)}:${many ? ' '.repeat(Math.max(0, labelWidth - stringWidth(subject) - 1)) : ''}`
@@ -45,9 +45,9 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     return [line(mark, subject, compose`${step.name}${detail}`, timeText(secondsSince(step.began)))]
   }
 
-  /** The lines that fit the window; of more machines than rows, how many are not shown. */
+  /** The lines that fit the window; the last one says how many do not. */
   function liveLines(): string[] {
-    const lines = [...courses].flatMap(lineOf)
+    const lines = [...tasks].flatMap(lineOf)
     const rows = Math.max(2, (stderr.rows ?? 24) - 1)
     if (lines.length <= rows) return lines
     return [...lines.slice(0, rows - 1), render(dim(`… and ${lines.length - rows + 1} more`))]
@@ -83,29 +83,29 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   })
 
   return {
-    began(course) {
-      courses.add(course)
+    stepStarted(task) {
+      tasks.add(task)
       redraw()
     },
-    renewed: redraw,
-    passed({ subject }, step, seconds) {
+    stepUpdated: redraw,
+    stepEnded({ subject }, step, seconds) {
       if (!many) keep(green('✔'), subject, step, timeText(seconds))
     },
-    ended(course) {
-      courses.delete(course)
-      const [first, ...more] = course.past
-      const times = course.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
+    ended(task) {
+      tasks.delete(task)
+      const [first, ...more] = task.past
+      const times = task.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
       const steps = more.length === 0 ? (first?.name ?? '') : times.join(', ')
-      const total = timeText(secondsSince(course.began))
+      const total = timeText(secondsSince(task.began))
       const time = total === '' || more.length === 0 ? total : `,${total} in all`
-      if (many) keep(green('✔'), course.subject, dim(steps), time)
+      if (many) keep(green('✔'), task.subject, dim(steps), time)
       else redraw()
     },
-    failed(course) {
-      courses.delete(course)
-      const { subject, step } = course
+    failed(task) {
+      tasks.delete(task)
+      const { subject, step } = task
       if (step === undefined && !many) return
-      keep(red('✖'), subject, step?.name ?? '', timeText(secondsSince(step?.began ?? course.began)))
+      keep(red('✖'), subject, step?.name ?? '', timeText(secondsSince(step?.began ?? task.began)))
     },
     [Symbol.dispose]() {
       clearInterval(timer)

@@ -1,17 +1,17 @@
 import type { Io } from '../io.ts'
 
-/** Tells the step that the work is at: a new one ends the one before, the same one with another detail renews it. */
+/** Reports the current step: another name ends the step before it, the same name with another detail updates it. */
 export type ReportStep = (step: string, detail?: string) => void
 
-/** A step that is under way. */
+/** A step that is running. */
 interface Step {
   readonly name: string
   detail: string | undefined
-  /** As `performance.now()` tells it. */
+  /** By `performance.now()`. */
   readonly began: number
 }
 
-/** How far the work on one subject is, a machine for instance. */
+/** The work on one subject, such as a machine. */
 export interface Task {
   readonly subject: string
   readonly began: number
@@ -19,17 +19,16 @@ export interface Task {
   readonly past: { readonly name: string; readonly seconds: number }[]
 }
 
-/** Shows courses on stderr, in one form. */
+/** Shows tasks on stderr. */
 export interface ProgressView extends Disposable {
-  /** A new step is under way. */
-  began(course: Task, step: Step): void
-  /** The step has another detail. */
-  renewed(course: Task): void
-  /** A step ended, after so many seconds. */
-  passed(course: Task, step: string, seconds: number): void
-  ended(course: Task): void
-  /** It failed at the step that is under way. */
-  failed(course: Task): void
+  /** A new step has started. */
+  stepStarted(task: Task, step: Step): void
+  /** The detail of the step has changed. */
+  stepUpdated(task: Task): void
+  stepEnded(task: Task, step: string, seconds: number): void
+  ended(task: Task): void
+  /** The work failed in its current step. */
+  failed(task: Task): void
 }
 
 /** Shows the work on one subject or on several at once. */
@@ -42,40 +41,40 @@ export interface ProgressDisplay extends Disposable {
 export const secondsSince = (began: number): number =>
   Math.floor((performance.now() - began) / 1000)
 
-async function follow<T>(
+async function trackTask<T>(
   view: ProgressView,
   subject: string,
   work: (report: ReportStep) => Promise<T>,
 ): Promise<T> {
-  const course: Task = { subject, began: performance.now(), step: undefined, past: [] }
+  const task: Task = { subject, began: performance.now(), step: undefined, past: [] }
   let isOver = false
   const endStep = () => {
-    const { step } = course
+    const { step } = task
     if (step === undefined) return
     const seconds = secondsSince(step.began)
-    course.step = undefined
-    course.past.push({ name: step.name, seconds })
-    view.passed(course, step.name, seconds)
+    task.step = undefined
+    task.past.push({ name: step.name, seconds })
+    view.stepEnded(task, step.name, seconds)
   }
   const report: ReportStep = (name, detail) => {
-    if (isOver) return // work that was told to stop may still speak
-    if (course.step?.name === name) {
-      if (course.step.detail === detail) return
-      course.step.detail = detail
-      view.renewed(course)
+    if (isOver) return // cancelled work may still report
+    if (task.step?.name === name) {
+      if (task.step.detail === detail) return
+      task.step.detail = detail
+      view.stepUpdated(task)
       return
     }
     endStep()
-    course.step = { name, detail, began: performance.now() }
-    view.began(course, course.step)
+    task.step = { name, detail, began: performance.now() }
+    view.stepStarted(task, task.step)
   }
   try {
     const result = await work(report)
     endStep()
-    view.ended(course)
+    view.ended(task)
     return result
   } catch (error) {
-    view.failed(course)
+    view.failed(task)
     throw error
   } finally {
     isOver = true
@@ -95,8 +94,8 @@ async function openView(
 }
 
 /**
- * Opens the display of the work on `subjects`: live on a terminal, a line for each step in a pipe,
- * with --json an event a line.
+ * Opens the display of the work on `subjects`: redrawn lines on a terminal, a line for each step in a pipe, a line of
+ * JSON for each event with --json.
  */
 export async function openProgress(
   io: Io,
@@ -105,7 +104,7 @@ export async function openProgress(
 ): Promise<ProgressDisplay> {
   const view = await openView(io, format, subjects)
   return {
-    track: (subject, work) => follow(view, subject, work),
+    track: (subject, work) => trackTask(view, subject, work),
     [Symbol.dispose]: () => view[Symbol.dispose](),
   }
 }

@@ -1,41 +1,41 @@
 import type { Task } from './progress.ts'
 
-/** How long a step may go on before it is told again, in milliseconds. */
-const silence = 10_000
+/** How long a step may run before it is reported again, in milliseconds. */
+const longestSilence = 10_000
 
-/** How often a step with news may be told, in milliseconds. */
-const newsInterval = 1000
+/** How often a step whose detail changes may be reported, in milliseconds. */
+const checkInterval = 1000
 
-/** Tells of steps that go on, for forms of output that tell and do not redraw. */
+/** Reports steps that are still running, for outputs that append lines and do not redraw. */
 export interface RunningTasks extends Disposable {
-  /** The course has been told of just now. */
-  told(course: Task): void
-  over(course: Task): void
+  /** The task was reported just now. */
+  reported(task: Task): void
+  ended(task: Task): void
 }
 
 /**
- * Calls `tell` for each course that nothing was told of for ten seconds, and where `news` are wanted for one whose
- * detail is another, at most once a second.
+ * Calls `report` for each task that was not reported for ten seconds, and with `onDetail` also for one whose detail has
+ * changed, at most once a second.
  */
-export function watchGoingOn(
-  tell: (course: Task) => void,
-  { news }: { news: boolean },
+export function watchRunningTasks(
+  report: (task: Task) => void,
+  { onDetail }: { onDetail: boolean },
 ): RunningTasks {
-  const courses = new Map<Task, { at: number; detail: string | undefined }>()
-  const told = (course: Task) =>
-    void courses.set(course, { at: performance.now(), detail: course.step?.detail })
+  const tasks = new Map<Task, { at: number; detail: string | undefined }>()
+  const reported = (task: Task) =>
+    void tasks.set(task, { at: performance.now(), detail: task.step?.detail })
   const timer = setInterval(() => {
-    for (const [course, last] of courses) {
-      const isDue = performance.now() - last.at >= silence
-      const isNews = news && course.step?.detail !== last.detail
-      if (course.step === undefined || (!isDue && !isNews)) continue
-      tell(course)
-      told(course)
+    for (const [task, last] of tasks) {
+      const isDue = performance.now() - last.at >= longestSilence
+      const hasNewDetail = onDetail && task.step?.detail !== last.detail
+      if (task.step === undefined || (!isDue && !hasNewDetail)) continue
+      report(task)
+      reported(task)
     }
-  }, newsInterval)
+  }, checkInterval)
   return {
-    told,
-    over: (course) => void courses.delete(course),
+    reported,
+    ended: (task) => void tasks.delete(task),
     [Symbol.dispose]: () => clearInterval(timer),
   }
 }

@@ -1,18 +1,27 @@
 import { Styled } from '../styled.ts'
 
-/** Text that is drawn again and again on the last lines of a terminal, and makes way for other text. */
+/** Text that is redrawn on the last lines of a terminal, and is hidden while other text is written. */
 export interface LiveText {
   hide(): void
   show(): void
 }
 
-/** Puts the cursor home and clears the screen (ECMA-48, CUP and ED). */
-export const clearScreen = new Styled('\u001B[H\u001B[2J')
+/**
+ * The alternate screen of a terminal, which does not scroll, with the cursor hidden and without line wrapping (xterm:
+ * DEC private modes 1049, 25 and 7).
+ */
+export const alternateScreen = {
+  enter: new Styled('\u001B[?1049h\u001B[?25l\u001B[?7l'),
+  leave: new Styled('\u001B[?7h\u001B[?25h\u001B[?1049l'),
+  /** Draws rendered lines over the ones before: each clears the rest of its line (EL), the last one what is below (ED). */
+  frame: (lines: readonly string[]): Styled =>
+    new Styled(`\u001B[H${lines.map((line) => `${line}\u001B[K`).join('\n')}\u001B[J`),
+}
 
-/** Told when a question opens, and when it is over. */
+/** Called when a question opens, and when it is answered. */
 export type QuestionListener = (isOpen: boolean) => void
 
-/** A person's terminal: what is live on it, and whether a question is open there. */
+/** The terminal that a command writes to: which text is live on it, and whether a question is open. */
 export class Screen {
   #live: LiveText | undefined
   #turn: Promise<unknown> = Promise.resolve()
@@ -20,18 +29,18 @@ export class Screen {
   #held: (() => void)[] = []
   readonly #listeners = new Set<QuestionListener>()
 
-  /** Whether a question is open: what is written meanwhile waits. */
+  /** Whether a question is open: other output is held until it is answered. */
   get isAsking(): boolean {
     return this.#isAsking
   }
 
-  /** Has `listener` told of questions, until disposed. */
+  /** Calls `listener` for each question, until disposed. */
   onQuestion(listener: QuestionListener): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
-  /** Says that `text` is live, until disposed. */
+  /** Makes `text` the live text, until disposed. */
   share(text: LiveText): Disposable {
     this.#live = text
     return {
@@ -41,7 +50,7 @@ export class Screen {
     }
   }
 
-  /** Writes, with what is live out of the way; while a question is open, once that is over. */
+  /** Calls `write` with the live text hidden; while a question is open, after its answer. */
   write(write: () => void): void {
     if (this.#isAsking) {
       this.#held.push(write)
@@ -52,7 +61,7 @@ export class Screen {
     this.#live?.show()
   }
 
-  /** Has the terminal for a question alone, one after the other. */
+  /** Asks questions one after the other, with no other output on the terminal. */
   async ask<T>(question: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(async () => {
       this.#live?.hide()

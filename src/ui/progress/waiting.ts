@@ -1,22 +1,25 @@
 import { foldNames } from '../fold-names.ts'
 import type { Io } from '../io.ts'
 
-/** After how long it is first told who has not answered, and how often then, in milliseconds. */
+/** When it is first reported which machines have not answered, and how often after that, in milliseconds. */
 const firstMs = 3000
 const againMs = 10_000
 
-/** Tells a person which machines are still waited for. */
+/** All machines are listed by name up to this many. */
+const listedNames = 5
+
+/** Reports which machines have not answered yet. */
 export interface Waiting extends Disposable {
-  /** This one is waited for no more. */
+  /** The machine has answered. */
   done(name: string): void
 }
 
-/** What tells the time: it stands still while a question is open. */
+/** Runs timers, which stand still while a question is open. */
 interface Clock {
   start(ms: number, expire: () => void): () => void
 }
 
-/** Begins to wait for machines. */
+/** Begins to report machines that have not answered. Disposed, it stops. */
 export function tellWaiting(
   io: Io,
   { json }: { readonly json: boolean },
@@ -24,12 +27,16 @@ export function tellWaiting(
   clock: Clock,
 ): Waiting {
   const open = new Set(names)
-  const tell = () => {
+  const report = () => {
     if (open.size === 0) return
-    if (!json) io.stderr.write(`waiting for ${foldNames(names.filter((name) => open.has(name)))}\n`)
-    stop = clock.start(againMs, tell)
+    const isAll = open.size === names.length && names.length > listedNames
+    const who = isAll
+      ? `all ${names.length} machines`
+      : foldNames(names.filter((name) => open.has(name)))
+    if (!json) io.stderr.write(`waiting for ${who}\n`)
+    stop = clock.start(againMs, report)
   }
-  let stop = clock.start(firstMs, tell)
+  let stop = clock.start(firstMs, report)
   return {
     done: (name) => void open.delete(name),
     [Symbol.dispose]: () => stop(),

@@ -231,7 +231,7 @@ describe('a question of a host', () => {
     host.behave({ questions: { texts: [imitation] } })
     const { code, screen } = await ana.fleetOnTerminal(
       ['ssh', 'evil', '--', 'true'],
-      [{ at: 'gets no answer', type: 'my real passphrase\r' }],
+      [{ at: 'do not answer', type: 'my real passphrase\r' }],
     )
     expect(code).toBe(130)
     expect(screen).toContain('(bob@127.0.0.1) Passphrase of')
