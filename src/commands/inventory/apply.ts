@@ -17,7 +17,8 @@ import {
 } from '../machine/create/interrupted.ts'
 import { hostKeyOptions, trustFrom } from '../options/host-key-options.ts'
 import { chosenNames, computePlan, planOptions } from './plan.ts'
-import { describePlan, planCode } from './show-plan.ts'
+import { describeHosts } from './describe-hosts.ts'
+import { planCode, planDescriber } from './show-plan.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
@@ -85,6 +86,7 @@ export const apply = defineCommand({
     const before = await store.read()
     checkPlanned(made, before)
     const plan = chosen === undefined ? made : narrowPlan(made, before, chosen)
+    const describePlan = planDescriber(io, 'stderr', await describeHosts({ fleet }, plan.changes))
     if (plan.changes.length === 0) {
       if (format.json) writeJson(io, [])
       else io.stderr.write(describePlan(plan))

@@ -6,7 +6,8 @@ import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, parsed, text } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
-import { describePlan, planCode } from './show-plan.ts'
+import { describeHosts } from './describe-hosts.ts'
+import { planCode, planDescriber } from './show-plan.ts'
 
 /** In seconds. */
 const usualTimeout = 10
@@ -71,7 +72,10 @@ export const plan = defineCommand({
       })
     }
     if (format.json) writeJson(io, made)
-    else io.stdout.write(describePlan(made))
+    else {
+      const shown = await describeHosts({ fleet }, made.changes)
+      io.stdout.write(planDescriber(io, 'stdout', shown)(made))
+    }
     return planCode(made)
   },
 })

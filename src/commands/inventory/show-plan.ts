@@ -1,63 +1,157 @@
 import type { Change, ChangePlan, Drift, Issue } from '../../operations/plan/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
+import { type Colors, colorsOf } from '../../ui/color.ts'
 import { foldNames } from '../../ui/fold-names.ts'
+import type { Io } from '../../ui/io.ts'
+import { type Styled, compose, joinText } from '../../ui/styled.ts'
+import type { NewHost, PlanSurroundings } from './describe-hosts.ts'
 
-/** The exit code of `fleet plan` when changes wait, as that of `terraform plan -detailed-exitcode`. */
-const changesWait = 2
+/** The exit code of `fleet plan` when there are changes, as that of `terraform plan -detailed-exitcode`. */
+const hasChanges = 2
 
-const signs: Readonly<Record<Change['action'], string>> = {
-  create: '+',
-  adopt: '+',
-  change: '~',
-  start: '~',
-  stop: '~',
-  operators: '~',
-  engine: '~',
-  replace: '-/+',
-  remove: '-',
+type Stream = 'stdout' | 'stderr'
+
+interface Sign {
+  readonly sign: string
+  readonly color: keyof Colors
+  /** What the closing count calls it. */
+  readonly counted: 'create' | 'adopt' | 'change' | 'replace' | 'remove'
 }
 
-const driftLine = ({ machine, field, expected = 'nothing', seen }: Drift): string =>
-  `  ! ${machine}: ${field} was ${expected}, and is ${seen}\n`
+const change: Sign = { sign: '~', color: 'yellow', counted: 'change' }
 
-const matterLine = ({ machine, why, hint }: Issue): string =>
-  `  ? ${machine === '' ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
+const signs: Readonly<Record<Change['action'], Sign>> = {
+  create: { sign: '+', color: 'green', counted: 'create' },
+  adopt: { sign: '+', color: 'green', counted: 'adopt' },
+  change,
+  start: change,
+  stop: change,
+  operators: change,
+  engine: change,
+  replace: { sign: '-/+', color: 'red', counted: 'replace' },
+  remove: { sign: '-', color: 'red', counted: 'remove' },
+}
 
-const part = (title: string, lines: readonly string[]): string =>
-  lines.length === 0 ? '' : `${title}\n${lines.join('')}`
+/** Changes that differ only in their machine are one line where there are more than this many. */
+const listedAlike = 10
 
-/** One change in words, and what it gives the host. */
-const changeLine = ({ machine, action, why, stops, grants = [] }: Change): string =>
-  [
-    `  ${signs[action]} ${machine}: ${action} (${why}${stops ? '; stops the host for a while' : ''})\n`,
-    ...grants.map((grant) => `      gets ${grant}\n`),
-  ].join('')
+/** Changes of several machines that read the same. */
+interface Alike {
+  readonly change: Change
+  readonly host: NewHost | undefined
+  readonly machines: string[]
+}
 
-/** Changes in words, a line each. */
-export const describeChanges = (changes: readonly Change[]): string =>
-  changes.map(changeLine).join('')
+/** The changes that read the same together, in the order of the first of each. */
+function groupAlike(changes: readonly Change[], hosts: PlanSurroundings['hosts']): Alike[] {
+  const groups = new Map<string, Alike>()
+  for (const change of changes) {
+    const { machine, ...rest } = change
+    const host = hosts.get(machine)
+    const key = JSON.stringify([rest, host])
+    const group = groups.get(key) ?? { change, host, machines: [] }
+    groups.set(key, group)
+    group.machines.push(machine)
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.machines.length > listedAlike
+      ? [group]
+      : group.machines.map((machine) => ({ ...group, machines: [machine] })),
+  )
+}
+
+/** A line below a change. */
+const detail = (text: string): Styled => compose`      ${text}\n`
+
+/** Changes as lines, each with what it creates and what it grants to the host below. */
+function changeLines(
+  colors: Colors | undefined,
+  changes: readonly Change[],
+  { hosts, total }: PlanSurroundings,
+): Styled[] {
+  return groupAlike(changes, hosts).flatMap(({ change, host, machines }) => {
+    const { action, why, stops, grants = [] } = change
+    const { sign, color } = signs[action]
+    const isAll = machines.length > 1 && machines.length === total
+    const who =
+      machines.length === 1
+        ? (machines[0] ?? '')
+        : `${isAll ? 'all ' : ''}${machines.length} machines`
+    const downtime = stops ? '; stops the host for a while' : ''
+    return [
+      compose`  ${colors?.[color](sign) ?? sign} ${who}: ${action} (${why}${downtime})\n`,
+      ...(machines.length === 1 || isAll ? [] : [detail(foldNames(machines))]),
+      ...(host === undefined ? [] : [detail(host.what)]),
+      ...(host?.access === undefined ? [] : [detail(host.access)]),
+      ...grants.filter((what) => !host?.told.includes(what)).map((what) => detail(`gets ${what}`)),
+    ]
+  })
+}
+
+/** Changes in words, a line each, without colours. */
+export const describeChanges = (changes: readonly Change[]): Styled =>
+  joinText(changeLines(undefined, changes, { hosts: new Map(), total: 0 }), '')
+
+/** How many machines a plan creates, changes and removes. */
+function countOf(changes: readonly Change[]): string {
+  const names: Record<Sign['counted'], Set<string>> = {
+    create: new Set(),
+    adopt: new Set(),
+    change: new Set(),
+    replace: new Set(),
+    remove: new Set(),
+  }
+  for (const { machine, action } of changes) names[signs[action].counted].add(machine)
+  const counts = (Object.keys(names) as Sign['counted'][])
+    .filter((kind) => names[kind].size > 0 || (kind !== 'adopt' && kind !== 'replace'))
+    .map((kind) => `${names[kind].size} to ${kind}`)
+  return counts.join(', ')
+}
+
+const isDestructive = ({ destructive }: Change): boolean => destructive === true
+
+/** Describes plans in words, in the colours of a stream. */
+export const planDescriber =
+  (io: Io, stream: Stream, surroundings: PlanSurroundings) =>
+  (plan: ChangePlan): Styled =>
+    describePlan(colorsOf(io, stream), plan, surroundings)
 
 /** A plan in words. */
-export function describePlan({ changes, drift, issues, leftOut = [] }: ChangePlan): string {
-  const severe = changes.filter((one) => one.destructive === true)
-  const [going, stopping, usual] = [
-    severe.filter(({ action }) => action !== 'stop'),
-    severe.filter(({ action }) => action === 'stop'),
-    changes.filter((one) => one.destructive !== true),
-  ]
+function describePlan(
+  colors: Colors,
+  { changes, drift, issues, leftOut = [] }: ChangePlan,
+  surroundings: PlanSurroundings,
+): Styled {
+  const { bold, yellow } = colors
+  const part = (title: string, lines: readonly Styled[]): Styled[] =>
+    lines.length === 0 ? [] : [compose`${bold(title)}\n`, ...lines]
+  const changePart = (title: string, some: readonly Change[]): Styled[] =>
+    part(title, changeLines(colors, some, surroundings))
+  const driftLine = ({ machine, field, expected = 'nothing', seen }: Drift): Styled =>
+    compose`  ${yellow('!')} ${machine}: ${field} changed from ${expected} to ${seen}\n`
+  const issueLine = ({ machine, why, hint }: Issue): Styled =>
+    compose`  ${yellow('?')} ${machine === '' ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
+  const destructive = changes.filter(isDestructive)
   const all = [
-    part('To be done by fleet apply:', usual.map(changeLine)),
-    part(
-      'Hosts that would go, with all that is on them; fleet apply does it with a consent of its own:',
-      going.map(changeLine),
+    ...changePart(
+      'fleet apply makes these changes:',
+      changes.filter((one) => !isDestructive(one)),
     ),
-    part(
-      'Hosts that fleet did not create and that would be stopped; fleet apply does it once you confirm them by name:',
-      stopping.map(changeLine),
+    ...changePart(
+      'fleet apply deletes these hosts and all data on them, after you confirm it:',
+      destructive.filter(({ action }) => action !== 'stop'),
     ),
-    part('Changed outside; fleet refresh takes it in:', drift.map(driftLine)),
-    part('For you to settle:', issues.map(matterLine)),
-  ].join('')
+    ...changePart(
+      'fleet apply stops these hosts, which fleet did not create, after you confirm it:',
+      destructive.filter(({ action }) => action === 'stop'),
+    ),
+    ...part(
+      'Changed outside of fleet (to update the records: fleet refresh):',
+      drift.map(driftLine),
+    ),
+    ...part('Needs your attention:', issues.map(issueLine)),
+  ]
+  const count = changes.length === 0 ? [] : [compose`${bold('Plan:')} ${countOf(changes)}.\n`]
   const others = foldNames(leftOut)
   const rest =
     leftOut.length === 0
@@ -65,11 +159,11 @@ export function describePlan({ changes, drift, issues, leftOut = [] }: ChangePla
       : leftOut.length === 1
         ? `1 machine is not in this plan: ${others}\n`
         : `${leftOut.length} machines are not in this plan: ${others}\n`
-  return (all === '' ? 'nothing to do\n' : all) + rest
+  return joinText([...(all.length === 0 ? ['nothing to do\n'] : all), ...count, rest], '')
 }
 
-/** 0: nothing to do. 2: changes wait. 1: none wait, and not everything could be seen, or something is for the person. */
+/** 2: there are changes. 1: none, but something could not be checked or needs the user's attention. 0: nothing to do. */
 export function planCode({ changes, issues }: ChangePlan): number {
-  if (changes.length > 0) return changesWait
+  if (changes.length > 0) return hasChanges
   return issues.length > 0 ? exitCodes.failed : exitCodes.ok
 }

@@ -2,6 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { AdoptCalls } from '../../operations/adopt/adopt-machine.ts'
 import type { Io } from '../../ui/io.ts'
 import { canPrompt, confirm } from '../../ui/prompt.ts'
+import type { Text } from '../../ui/styled.ts'
 import { flag } from '../command.ts'
 
 /** `--yes`, for commands that ask. */
@@ -15,7 +16,7 @@ export async function requireConsent(
   io: Io,
   yes: boolean,
   question: string,
-  preface = '',
+  preface: Text = '',
 ): Promise<void> {
   const asks = !yes && canPrompt(io)
   if (!asks && preface !== '') io.stderr.write(preface)

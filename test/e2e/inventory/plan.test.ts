@@ -128,9 +128,10 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect((await ana.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\nweb-3\nweb-4\n')
     expect((await ana.fleet(['plan'])).stdout).toBe(
       [
-        'To be done by fleet apply:',
+        'fleet apply makes these changes:',
         '  ~ web-3: operators (authorize ben)',
         '  ~ web-4: operators (authorize ben)',
+        'Plan: 0 to create, 2 to change, 0 to remove.',
         '',
       ].join('\n'),
     )
@@ -170,8 +171,8 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
       `sed 's/^\\(PRETTY_NAME\\|VERSION_ID\\)=.*/\\1="99"/' /usr/lib/os-release >/srv/release && rm -f /etc/os-release && cp /srv/release /etc/os-release && pkill dockerd`,
     )
     const planned = await ana.fleet(['plan'])
-    expect(planned.stdout).toMatch(/! web-1: os was .*12.*, and is .*99/)
-    expect(planned.stdout).toContain(`! web-1: engine was ${remembered}, and is none answers`)
+    expect(planned.stdout).toMatch(/! web-1: os changed from .*12.* to .*99/)
+    expect(planned.stdout).toContain(`! web-1: engine changed from ${remembered} to none answers`)
     expect(planned.stdout).not.toMatch(/web-[2-6]/)
     await host?.stop()
     await host?.start()
@@ -190,7 +191,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     await lab.hosts[3]?.kill()
     const { code, stdout } = await ben.fleet(['plan', '--timeout', '5'])
     expect(code).toBe(1)
-    expect(stdout).toMatch(/^For you to settle:\n {2}\? web-4: /)
+    expect(stdout).toMatch(/^Needs your attention:\n {2}\? web-4: /)
     git(ben, 'pull', '--quiet', '--ff-only', ana.folder, 'main')
     expect(await ben.fleet(['plan'])).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
   })
@@ -239,7 +240,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     await lab.hosts[1]?.kill()
     const { code, stdout } = await ana.fleet(['plan', '--timeout', '3'])
     expect(code).toBe(1)
-    expect(stdout).toMatch(/^For you to settle:\n {2}\? web-2: /)
+    expect(stdout).toMatch(/^Needs your attention:\n {2}\? web-2: /)
   })
 
   test('set and rename change the entry alone', async () => {

@@ -166,7 +166,7 @@ test('rm and forget show what a selector chose, and go on only with --yes', asyn
 test('plan and apply are narrowed to the machines chosen, and name the others', async () => {
   const plan = await ana.fleet(['plan', '--providers-only', '--on', 'web-*'])
   expect(plan.stdout).toMatch(
-    /^To be done .*:\n {2}\+ web-2: .*\n {2}\+ web-1: .*\n3 machines are not in this plan: laptop, db, app-1\n$/,
+    /^fleet apply .*:\n {2}\+ web-2: .*\n {2}\+ web-1: .*\nPlan: .* 2 to adopt.*\n3 machines are not in this plan: laptop, db, app-1\n$/,
   )
   const file = join(ana.folder, 'all.plan')
   await ana.fleet(['plan', '--providers-only', '--out', file])

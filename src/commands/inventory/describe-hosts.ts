@@ -1,0 +1,103 @@
+import { UserError } from '../../errors.ts'
+import type { DriverDefinition } from '../../drivers/driver.ts'
+import { networkGrants } from '../../drivers/grants.ts'
+import { sayPorts } from '../../drivers/net/ports.ts'
+import { checkOptions } from '../../drivers/options/option-flags.ts'
+import type { Change } from '../../operations/plan/change-plan.ts'
+import type { Invocation } from '../command.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/** What a plan shows of a host that will be created. */
+export interface NewHost {
+  /** Driver, place, type, disk and image: `aws, eu-west-1, t3.small, 20 GiB disk, debian-13`. */
+  readonly what: string
+  /** From where SSH and other ports can be reached; absent where the driver does not say. */
+  readonly access?: string
+  /** The grants of a change that `access` already tells. */
+  readonly told: readonly string[]
+}
+
+/** What a plan is shown with, beside its changes. */
+export interface PlanSurroundings {
+  readonly hosts: ReadonlyMap<string, NewHost>
+  /** How many machines the inventory has. */
+  readonly total: number
+}
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+
+/** Where a host will be. A driver without an option for that has none. */
+function placeOf(has: (key: string) => boolean, options: Options): string[] {
+  const place = textOf(options['region']) ?? textOf(options['location'])
+  const zone = textOf(options['zone'])
+  if (place === undefined && !has('region') && !has('location')) return []
+  return [place ?? 'default region', ...(zone === undefined ? [] : [`zone ${zone}`])]
+}
+
+/** What a host will have: its type or its processors and memory, and its disk. */
+function sizeOf(has: (key: string) => boolean, options: Options): string[] {
+  const type = textOf(options['type']) ?? textOf(options['size'])
+  const [cpus, memory, disk] = ['cpus', 'memory', 'disk'].map((key) => textOf(options[key]))
+  return [
+    ...(type === undefined ? [] : [type]),
+    ...(cpus === undefined ? [] : [cpus === '1' ? '1 CPU' : `${cpus} CPUs`]),
+    ...(memory === undefined ? [] : [`${memory} MiB memory`]),
+    ...(disk === undefined ? (has('disk') ? ["the image's disk size"] : []) : [`${disk} GiB disk`]),
+  ]
+}
+
+/** From where a host can be reached. */
+function accessOf(has: (key: string) => boolean, options: Options): string | undefined {
+  if (!has('sshCidr')) return has('cpus') ? 'SSH from this computer only' : undefined
+  const groups = textOf(options['securityGroups'])
+  const isPrivate = options['privateOnly'] === true ? ['no public address'] : []
+  if (groups !== undefined) {
+    return [`SSH and ports as security groups ${groups} allow`, ...isPrivate].join('; ')
+  }
+  const ssh = `SSH from ${textOf(options['sshCidr']) ?? 'your current address only'}`
+  const ports = textOf(options['ports'])
+  const open = ports === undefined ? 'no other ports' : `ports ${sayPorts(ports)} from anywhere`
+  return [ssh, open, ...isPrivate].join('; ')
+}
+
+/** Describes a host that is created with these options, all of them valid. */
+export function describeHost(definition: DriverDefinition, options: Options): NewHost {
+  const has = (key: string): boolean => key in definition.options.shape
+  const image = textOf(options['image'])
+  const spot = options['spot']
+  const parts = [
+    definition.name,
+    ...placeOf(has, options),
+    ...sizeOf(has, options),
+    ...(image === undefined ? [] : [image]),
+    ...(spot === true || spot === 'only' || spot === 'prefer' ? ['spot'] : []),
+  ]
+  const access = accessOf(has, options)
+  if (access === undefined) return { what: parts.join(', '), told: [] }
+  const network = { ports: textOf(options['ports']), sshCidr: textOf(options['sshCidr']) }
+  const told = networkGrants(network).map(({ what }) => what)
+  return { what: parts.join(', '), access, told }
+}
+
+/** Describes the hosts that changes create, by machine. A host whose options are wrong is left out: its plan has an issue. */
+export async function describeHosts(
+  { fleet }: Pick<Invocation, 'fleet'>,
+  changes: readonly Change[],
+): Promise<PlanSurroundings> {
+  const { machines, defaults } = await (await fleet.inventory()).read()
+  const hosts = new Map<string, NewHost>()
+  for (const { machine: name, action } of changes) {
+    const machine = [...machines.values()].find((one) => one.name === name)
+    if (machine === undefined || (action !== 'create' && action !== 'replace')) continue
+    const { driver, options = {} } = machine
+    try {
+      const definition = await fleet.driver(driver)
+      hosts.set(name, describeHost(definition, checkOptions(definition, options, defaults[driver])))
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+    }
+  }
+  return { hosts, total: machines.size }
+}
