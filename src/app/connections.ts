@@ -16,6 +16,7 @@ import type { BrokerTarget } from '../broker/protocol.ts'
 import type { SshOptions, SshTarget } from '../transport/ssh/connect.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Io } from '../ui/io.ts'
+import { ignored } from '../os/trace.ts'
 
 /** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
 export interface HostedFleet extends InBroker {
@@ -171,7 +172,9 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     async connectApart(machine) {
       const shared = await transports.get(machine)
       if (shared.relay === undefined || machine.via !== undefined) return shared
-      return apart.get(machine).catch(() => shared)
+      return apart
+        .get(machine)
+        .catch(ignored('ssh', `open another connection to ${machine.name}`, shared))
     },
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {

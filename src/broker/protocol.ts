@@ -1,4 +1,5 @@
 import type { UserError } from '../errors.ts'
+import type { TraceRequest } from '../os/trace.ts'
 import type { Question, SshTarget } from '../transport/ssh/connect.ts'
 import type {
   CommandLine,
@@ -116,7 +117,12 @@ export type Request =
   | { readonly open: 'stop' }
 
 /** The first message of a connection. */
-export type Hello = Request & { readonly protocol: number; readonly build: string }
+export type Hello = Request & {
+  readonly protocol: number
+  readonly build: string
+  /** There where the command is traced: the broker sends its own lines back, in frames of their own kind. */
+  readonly trace?: TraceRequest | undefined
+}
 
 /** An error on its way from one process to the other. */
 export interface SentError {

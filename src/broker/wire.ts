@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
+import { passTraceOn } from '../os/trace.ts'
 
 /** What a frame holds. */
-const kinds = { message: 0, bytes: 1, errors: 2, end: 3 } as const
+const kinds = { message: 0, bytes: 1, errors: 2, end: 3, trace: 4 } as const
 type Kind = (typeof kinds)[keyof typeof kinds]
 
 /** A byte of kind, and the length of the content as four bytes, the highest first. */
@@ -106,12 +107,14 @@ export class Wire {
   /** Passes content on: bytes as far as they are there, a message once it is whole. */
   #pass(rest: Buffer): number {
     const size = Math.min(this.#left, rest.length)
-    const isMessage = this.#kind === kinds.message
+    const isMessage = this.#kind === kinds.message || this.#kind === kinds.trace
     if (size === 0 || (isMessage && size < this.#left)) return 0
     this.#left -= size
     const content = rest.subarray(0, size)
-    if (isMessage) this.#listener.message?.(JSON.parse(content.toString()) as never)
+    if (this.#kind === kinds.message)
+      this.#listener.message?.(JSON.parse(content.toString()) as never)
     else if (this.#kind === kinds.errors) this.#listener.errors?.(content)
+    else if (this.#kind === kinds.trace) passTraceOn(content.toString())
     else this.#listener.bytes?.(content)
     return size
   }
@@ -147,6 +150,11 @@ export class Wire {
 
   errors(chunk: Buffer): boolean {
     return chunk.length === 0 || this.#write(kinds.errors, chunk)
+  }
+
+  /** Sends lines of the trace, which the other side writes where its own lines go. */
+  trace(lines: string): void {
+    this.#write(kinds.trace, Buffer.from(lines))
   }
 
   end(): void {

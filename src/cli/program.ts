@@ -1,3 +1,4 @@
+import { version as nodeVersion } from 'node:process'
 import { Command as Program, CommanderError, Option as ProgramOption } from 'commander'
 import {
   type CommonOption,
@@ -27,6 +28,17 @@ import {
 } from '../commands/options/targets.ts'
 import { UserError, exitCodes } from '../errors.ts'
 import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
+import {
+  createRedactor,
+  ignored,
+  isTraced,
+  newTraceId,
+  readTopics,
+  runTraced,
+  trace,
+  traceError,
+  traceOutput,
+} from '../os/trace.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { styleHelp } from '../ui/help-text.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
@@ -170,7 +182,7 @@ async function audited<Value>(
   try {
     return await run()
   } finally {
-    const reason = await fleet.audit(verb).catch(() => undefined)
+    const reason = await fleet.audit(verb).catch(ignored('git', 'commit the inventory'))
     if (reason !== undefined) io.stderr.write(`not committed (audit: git): ${reason}\n`)
   }
 }
@@ -286,6 +298,29 @@ function usageError({ message }: CommanderError, argv: readonly string[]): UserE
 const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
   signal.aborted && !(thrown instanceof UserError) ? signal.reason : thrown
 
+/** A command line for the trace: its verbs and the names of its options. Values may be secrets. */
+function outline(argv: readonly string[]): string {
+  const words = argv.map((word) => {
+    if (/^-[^-]./.test(word)) return `${word.slice(0, 2)}…` // the value may follow without a space
+    if (word.startsWith('-')) return word.replace(/=.*/s, '=…')
+    return isKnown(word) ? word : '…'
+  })
+  return ['fleet', ...words].join(' ')
+}
+
+/** Does the work of a command, traced where `FLEET_DEBUG` asks for it; the broker has begun to trace what it runs. */
+async function traced<Value>(io: Io, work: () => Promise<Value>): Promise<Value> {
+  const topics = readTopics(io.env)
+  if (topics.length === 0 || isTraced()) return work()
+  const { findSecrets } = await import('../machine/secrets.ts')
+  const tracer = {
+    ...{ id: io.program?.traceId ?? newTraceId(), topics },
+    write: traceOutput(io.env, io.cwd, (text) => io.stderr.write(text)),
+    redact: createRedactor(findSecrets, io.env),
+  }
+  return runTraced(tracer, work)
+}
+
 /**
  * Runs one command line (without `node` and the name of the program). All output is written to `io`. Resolves to the exit
  * code. Never throws.
@@ -303,7 +338,19 @@ export async function runCli(
   const json = typed.argv.includes('--json')
   const ran: RunResult = { code: exitCodes.ok, json, failureCode: undefined }
   try {
-    await parse({ io, version, ran, hosted, ...typed })
+    await traced(io, async () => {
+      const began = performance.now()
+      trace('command', () => `${outline(typed.argv)} (fleet ${version}, Node.js ${nodeVersion})`)
+      const ended = () => `${(performance.now() - began).toFixed(0)} ms`
+      try {
+        await parse({ io, version, ran, hosted, ...typed })
+        trace('command', () => `exit code ${ran.code} after ${ended()}`)
+      } catch (error) {
+        if (!(error instanceof CommanderError && error.exitCode === 0))
+          traceError('command', 'complete the command', error)
+        throw error
+      }
+    })
     return ran.code
   } catch (thrown) {
     const isUsage = thrown instanceof CommanderError

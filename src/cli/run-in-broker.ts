@@ -21,6 +21,7 @@ import type {
 import type { Transport } from '../transport/transport.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
+import { trace } from '../os/trace.ts'
 
 /** How long a command may answer before what it has answered so far is passed on, in milliseconds. */
 const patienceMs = 150
@@ -89,6 +90,10 @@ export async function runHosted(
       begun.abort()
     },
     leave() {
+      trace(
+        'broker',
+        'leave the command to its own process: it needs something that only that process can do',
+      )
       isLeft = true
       throw new FallBack()
     },
@@ -126,6 +131,11 @@ export async function runHosted(
   const isQuick = performance.now() - began < 1000
   const failed = code !== undefined && code !== 0 && isQuick && !begun.signal.aborted
   if (isLeft || failed) {
+    if (failed)
+      trace(
+        'broker',
+        `leave the command to its own process: it failed quickly, with exit code ${code}`,
+      )
     isLeft = true
     controller.abort(new FallBack())
     throw new FallBack('not here')

@@ -10,6 +10,7 @@ import { type CachedImage, type Digest, type ImageCache, openImageCache } from '
 import { type ImageSource, parseImage } from './image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
 import type { ReadTar } from './unpack-ova.ts'
+import { ignored } from '../os/trace.ts'
 
 /** A disk that a host can start from. It is not to be written to, and may go any time later. */
 interface Disk {
@@ -74,7 +75,7 @@ async function checkOwn(
   { path, sha256 }: Extract<ImageSource, { kind: 'file' }>,
   call: DownloadCall,
 ): Promise<Pick<CachedImage, 'path' | 'digest'>> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await stat(path).catch(ignored('driver', 'look at the disk image'))
   if (!found?.isFile()) {
     throw new UserError('usage', `there is no image ${path}`, {
       hint: 'relative paths start at the folder of machines.yaml',

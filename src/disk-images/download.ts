@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
+import { ignored } from '../os/trace.ts'
 
 /** What tells of a download, and what stops it. */
 export interface DownloadCall {
@@ -71,7 +72,9 @@ const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean
 /** Fetches what is missing of `file`. A server that has another version by now, or no ranges, begins anew. */
 async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
-  const mark = await readFile(`${file}.etag`, 'utf8').catch(() => '')
+  const mark = await readFile(`${file}.etag`, 'utf8').catch(
+    ignored('driver', 'read the mark of the download', ''),
+  )
   const ranged = have > 0 && mark !== ''
   const headers: Record<string, string> = ranged
     ? { Range: `bytes=${have}-`, 'If-Range': mark }

@@ -6,6 +6,7 @@ import { UserError, codeOf } from '../errors.ts'
 import { withLock } from '../os/lock.ts'
 import { digestFile } from './digest-file.ts'
 import { type DownloadCall, download } from './download.ts'
+import { ignored } from '../os/trace.ts'
 
 /** An image that is here. */
 export interface CachedImage {
@@ -132,7 +133,9 @@ export function openImageCache(folder: string, mostBytes: number): ImageCache {
   return {
     intact,
     async list() {
-      const names = await readdir(folder).catch(() => [])
+      const names = await readdir(folder).catch(
+        ignored('driver', 'list the cache of disk images', []),
+      )
       const keys = names
         .filter((name) => name.endsWith('.json'))
         .map((name) => name.slice(0, -'.json'.length))
@@ -158,7 +161,9 @@ export function openImageCache(folder: string, mostBytes: number): ImageCache {
     },
     async remove(key) {
       await rm(place(key, 'json'), { force: true })
-      const names = await readdir(folder).catch(() => [])
+      const names = await readdir(folder).catch(
+        ignored('driver', 'list the cache of disk images', []),
+      )
       const own = names.filter((name) => name.startsWith(`${key}.`) && !name.endsWith('.lock'))
       for (const name of own) await rm(join(folder, name), { force: true })
     },

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { ignored } from '../os/trace.ts'
 
 /** The path of a program of this computer, looked for along `PATH` as a shell does. */
 export async function findProgram(
@@ -12,7 +13,7 @@ export async function findProgram(
     const path = join(folder || '.', file)
     const found = await access(path, constants.X_OK)
       .then(() => stat(path))
-      .catch(() => undefined)
+      .catch(ignored('docker', 'find a program on the PATH'))
     if (found?.isFile() === true) return path
   }
   return undefined

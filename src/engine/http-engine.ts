@@ -7,6 +7,7 @@ import { Silence, readBody } from './body.ts'
 import { DialAgent } from './dial-agent.ts'
 import type { Dial, Engine, EngineRequest } from './engine.ts'
 import { splitLines } from './lines.ts'
+import { trace, traceWork } from '../os/trace.ts'
 
 /**
  * An engine's HTTP API (https://docs.docker.com/reference/api/engine/) over connections
@@ -25,7 +26,13 @@ export function openEngine(
   /** Sends a request and tells a broken connection as a `UserError`. */
   async function send(target: string, sending: Sending): Promise<IncomingMessage> {
     try {
-      return await exchange(agent, target, sending)
+      const action = `${sending.method ?? 'GET'} ${target.replace(/\?.*/s, '')} of ${label}`
+      return await traceWork(
+        'engine',
+        action,
+        () => exchange(agent, target, sending),
+        (answer) => `${answer.statusCode}`,
+      )
     } catch (thrown) {
       throw failureOf(thrown, label, sending.signal)
     }
@@ -83,6 +90,7 @@ export function openEngine(
     const other = mayDiffer ? await otherVersion(answer, asked, signal) : undefined
     if (other === undefined) throw refusal(answer, words, label)
     version = other
+    trace('engine', `${label} speaks API ${other}: ask again in it`)
     return ask(request, retries - 1)
   }
 

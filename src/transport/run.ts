@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts'
 import { exitCodeOf } from './exit-code.ts'
 import { startProgram } from './start-program.ts'
 import type { CommandLine, ExecOptions, Transport } from './transport.ts'
+import { ignored, trace } from '../os/trace.ts'
 
 export interface CommandResult {
   readonly code: number
@@ -46,6 +47,7 @@ export async function run(
   command: CommandLine,
   { input = '', patienceMs, signal, ...options }: RunOptions = {},
 ): Promise<CommandResult> {
+  if (!('shell' in command)) trace('ssh', `run ${command[0]} with ${command.length - 1} arguments`)
   const ending = new AbortController()
   const giveUp = (error: UserError) => ending.abort(error)
   const stop = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
@@ -69,7 +71,7 @@ export async function run(
       beginningOf(running.stderr, { limit: longestOutput, heard }),
       running.exit,
     ])
-    ended.catch(() => {}) // one that does not end when it is told to is left alone
+    ended.catch(ignored('ssh', 'read what a command printed')) // one that does not end when it is told to is left alone
     const [stdout, stderr, status] = await Promise.race([ended, givenUp(ending.signal)])
     return { code: exitCodeOf(status), stdout, stderr }
   } finally {

@@ -8,6 +8,8 @@ export interface Program {
   /** Differs for each build. */
   readonly build: string
   readonly version: string
+  /** The id of the command in the trace, where it is traced. */
+  readonly traceId?: string | undefined
 }
 
 /** The streams and the environment of the process, given to commands so that tests can run them in process. */

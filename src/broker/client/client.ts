@@ -28,6 +28,7 @@ import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerPlace } from './start.ts'
 import type { ServedEngine } from '../server/sockets.ts'
 import { Wire } from '../wire.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** The broker, as one command sees it. */
 export interface Broker {
@@ -100,7 +101,7 @@ export function openBroker(place: BrokerPlace): Broker {
     if (there) return there
     if (starting === undefined) {
       starting = import('./start.ts').then(({ launchBroker }) => launchBroker(place))
-      void starting.catch(() => {}).then(() => (starting = undefined))
+      void starting.catch(ignored('broker', 'start the broker')).then(() => (starting = undefined))
       return await starting
     }
     await starting
@@ -119,6 +120,7 @@ export function openBroker(place: BrokerPlace): Broker {
         return await introduce(asked, { ...request, ...identity })
       } catch (error) {
         if (!(error instanceof BrokerHung)) throw error
+        traceError('broker', 'get an answer from the broker in time', error)
         const { openJudge } = await import('../server/pid-file.ts')
         judge ??= openJudge(place.folder, askedAt, place.findProcess)
         const verdict = await judge()
@@ -212,6 +214,7 @@ export function openBroker(place: BrokerPlace): Broker {
         } catch (error) {
           if (!(error instanceof BrokerUnavailable)) throw error
           unavailable = error
+          traceError('broker', `reach ${machine} through the broker, and connects directly`, error)
           own ??= direct()
           return await otherwise(await own)
         }
@@ -251,7 +254,7 @@ export function openBroker(place: BrokerPlace): Broker {
         async [Symbol.asyncDispose]() {
           watch.listen({})
           watch.destroy()
-          await (await own?.catch(() => undefined))?.[Symbol.asyncDispose]()
+          await (await own?.catch(ignored('ssh', `connect to ${machine}`)))?.[Symbol.asyncDispose]()
         },
       }
     },

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { SshOptions } from '../../transport/ssh/connect.ts'
 import { BrokerUnavailable } from './find.ts'
 import type { ServerMessage, Hello } from '../protocol.ts'
+import { trace, traceRequest } from '../../os/trace.ts'
 import { deserializeError } from '../serialize-error.ts'
 import { Wire } from '../wire.ts'
 
@@ -33,7 +34,8 @@ export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retir
       message: (answer: ServerMessage) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),
     })
-    wire.send(opening)
+    trace('broker', `ask the broker: ${opening.open}`)
+    wire.send({ ...opening, trace: traceRequest() })
   })
 }
 

@@ -6,6 +6,7 @@ import {
   type DisconnectInfo,
   protocolVersion,
 } from '../protocol.ts'
+import { trace, traceRequest } from '../../os/trace.ts'
 import { Wire } from '../wire.ts'
 
 /** How long the broker may take to say that it has heard: one so busy is no help. */
@@ -32,11 +33,13 @@ export function askToRun(
     try {
       if (!isPrivate(folder)) return resolve(undefined)
     } catch {
-      return resolve(undefined) // there is none
+      trace('broker', 'no broker is running: this process runs the command')
+      return resolve(undefined)
     }
     const wire = new Wire(connect(socketIn(folder)))
     const leave = () => {
       clearTimeout(timer)
+      trace('broker', 'the broker leaves the command to this process')
       resolve(undefined)
       wire.destroy()
     }
@@ -50,6 +53,7 @@ export function askToRun(
       },
       closed: leave,
     })
-    wire.send({ ...command, open: 'command', protocol: protocolVersion, build })
+    const request = { ...command, open: 'command', protocol: protocolVersion, build }
+    wire.send({ ...request, trace: traceRequest() })
   })
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../errors.ts'
 import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
 import type { FindProcess } from '../server/pid-file.ts'
+import { trace } from '../../os/trace.ts'
 
 /** How the broker of this user is found and started. */
 export interface BrokerPlace {
@@ -79,6 +80,7 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
       if (started === undefined && (await takeTurn(lock))) {
         const there = await findBroker(folder) // another one was started meanwhile
         if (there) return there
+        trace('broker', 'start the broker')
         started = spawnBroker(place)
       }
       await sleep(pollMs)

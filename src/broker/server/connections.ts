@@ -2,6 +2,7 @@ import type { Transport } from '../../transport/transport.ts'
 import { type Engines, dialKept } from './engines.ts'
 import type { Hosts } from './hosts.ts'
 import type { BrokerTarget, Login } from '../protocol.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** What the broker keeps, for a command that it runs itself. */
 export interface Connections {
@@ -23,7 +24,9 @@ export function shareConnections(hosts: Hosts, engines: Engines): Connections {
           const session = await hosts.use(target, caller, true)
           try {
             const running = await session.transport.exec(command, options)
-            void running.exit.catch(() => {}).then(session.release)
+            void running.exit
+              .catch(ignored('ssh', 'tell how a remote command ended'))
+              .then(session.release)
             return running
           } catch (error) {
             session.release()

@@ -9,6 +9,7 @@ import {
 import type { Prompt, SshOptions, SshTarget } from '../../transport/ssh/connect.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { BrokerTarget, HostStatus, Login } from '../protocol.ts'
+import { trace, traceError } from '../../os/trace.ts'
 
 /** Who asks for a connection. */
 interface Caller {
@@ -86,6 +87,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     const { target } = host
     await sleep(Math.max(0, host.failedAt + pauseMs(host.failures) - performance.now()))
     const via = target.via && (await use(target.via, caller))
+    trace('ssh', `connect to ${target.machine} (${target.user}@${target.address}:${target.port})`)
     const leave = await enter(target.via ? `via ${limiterKey(target.via)}` : limiterKey(target))
     try {
       const transport = await connect({ ...target, via: via?.transport }, caller)
@@ -94,6 +96,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     } catch (error) {
       host.failures += 1
       host.failedAt = performance.now()
+      traceError('ssh', `connect to ${target.machine}`, error)
       via?.release()
       throw error
     } finally {
@@ -149,7 +152,12 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
 
   async function linkTo(host: Host, caller: Caller): Promise<Transport> {
     const link = linkOf(host)
-    if (link) return link
+    if (link) {
+      trace('broker', `use the open connection to ${host.target.machine}`)
+      return link
+    }
+    if (host.attempt)
+      trace('broker', `wait for another command that connects to ${host.target.machine}`)
     const others = await host.attempt?.catch((error: unknown) => {
       // The other one could ask nobody, or nobody answered: this caller has not had its turn.
       const mayDiffer = error instanceof UserError && error.kind === 'credentials'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessRef } from '../../transport/transport.ts'
 import { socketIn } from '../runtime-dir.ts'
+import { traceError } from '../../os/trace.ts'
 
 const noteIn = (folder: string): string => join(folder, 'broker.json')
 
@@ -22,7 +23,8 @@ export async function describeEnd(folder: string): Promise<string> {
   try {
     const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
     return `end its process, on the computer or in the container that started it: kill ${pid}`
-  } catch {
+  } catch (error) {
+    traceError('broker', 'read which process the broker is', error)
     return `end its process, and remove ${socketIn(folder)}: the next command starts another one`
   }
 }
@@ -95,7 +97,8 @@ export function openJudge(
       if (holder.pid === process.pid || holder.since === undefined) return 'unknown'
       if ((await find(holder.pid))?.since !== holder.since) return 'unknown'
       return (await works(holder)) ? 'works' : await end(holder)
-    } catch {
+    } catch (error) {
+      traceError('broker', 'find the process of the broker', error)
       return 'unknown' // no note, or no right to end it
     }
   }

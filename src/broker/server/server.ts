@@ -24,6 +24,7 @@ import {
 import { serializeError } from '../serialize-error.ts'
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from '../wire.ts'
+import { createRedactor, runTraced, traceWork, ignored } from '../../os/trace.ts'
 
 /** What the broker is made of. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
@@ -99,6 +100,15 @@ class Session {
     })
 }
 
+/** Traces the work for a command where the command is traced. */
+async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Promise<void>) {
+  if (asked === undefined) return work()
+  const { findSecrets } = await import('../../machine/secrets.ts')
+  const redact = createRedactor(findSecrets, {})
+  const tracer = { ...asked, redact, write: (lines: string) => wire.trace(lines) }
+  return runTraced(tracer, () => traceWork('broker', `serve ${open} in the broker`, work))
+}
+
 /**
  * Starts the broker: it keeps connections to hosts and lets this user's commands use them. Who may connect is told by
  * the folder of the socket, which is this user's alone: Node.js cannot ask a socket who is at its other end.
@@ -164,7 +174,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     wire.send({ accepted: true })
     const conversation = new Session(wire)
     conversation.listen()
-    serve(wire, opening, conversation).catch((error: unknown) => {
+    traced(wire, opening, () => serve(wire, opening, conversation)).catch((error: unknown) => {
       wire.send({ error: serializeError(error) })
       wire.close()
     })
@@ -254,7 +264,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
-    (await stat(socket).catch(() => undefined))?.ino === inode
+    (await stat(socket).catch(ignored('broker', 'look at the socket')))?.ino === inode
   const watch = setInterval(() => void isOurs().then((ours) => ours || drain()), 10_000).unref()
 
   let removed: Promise<unknown> | undefined

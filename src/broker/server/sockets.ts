@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { ProcessRef } from '../../transport/transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from '../protocol.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** An engine that a socket leads to. */
 export interface ServedEngine {
@@ -191,7 +192,9 @@ export function openSockets(options: SocketsOptions): Sockets {
       await save()
     },
     async restore() {
-      const text = await readFile(list, 'utf8').catch(() => '[]')
+      const text = await readFile(list, 'utf8').catch(
+        ignored('broker', 'read the list of sockets', '[]'),
+      )
       for (const { context, holders, ...engine } of JSON.parse(text) as Kept[]) {
         const entry = await serveOne(engine)
         entry.context ||= context

@@ -6,6 +6,7 @@ import { topics } from '../help/topics.ts'
 import { commandList } from '../index.ts'
 import { completeDockerOption, namesAt } from './docker-words.ts'
 import { type Candidate, type Typed, files, knownWords } from './known-words.ts'
+import { ignored } from '../../os/trace.ts'
 
 const entries = commandList.flatMap((section) => section.entries)
 
@@ -200,7 +201,9 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 /** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
-  const found = await candidatesAmong({ fleet, line: words }, entries, words).catch(() => [])
+  const found = await candidatesAmong({ fleet, line: words }, entries, words).catch(
+    ignored('completion', 'complete the word', []),
+  )
   return found
     .filter(({ word }) => word === files.word || word.startsWith(current))
     .filter(({ word, description }) => !unprintable.test(word + description))

@@ -2,6 +2,7 @@ import type { Fleet } from '../../app/fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Candidate } from './known-words.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** What can be named on an engine. */
 type Kind = 'container' | 'running-container' | 'stopped-container' | 'image'
@@ -44,7 +45,11 @@ async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<read
     const ms = before === undefined ? timeoutsMs.unseen : timeoutsMs.seen
     setTimeout(() => resolve(undefined), ms).unref()
   })
-  return (await Promise.race([now.catch(() => undefined), late])) ?? before ?? []
+  return (
+    (await Promise.race([now.catch(ignored('completion', 'ask the engines')), late])) ??
+    before ??
+    []
+  )
 }
 
 /** The machines that the words of an unfinished command line name, else the active one. */

@@ -1,6 +1,7 @@
 import type { Fleet } from '../../app/fleet.ts'
 import type { Completes } from '../command.ts'
 import { completionScripts } from './scripts.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** A word that could stand at the cursor. */
 export interface Candidate {
@@ -33,7 +34,7 @@ async function knownMachines(fleet: Fleet): Promise<Candidate[]> {
 async function knownDrivers(fleet: Fleet): Promise<Candidate[]> {
   const { drivers } = await import('../../drivers/index.ts')
   const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
-  const inventory = await inventoryOf(fleet).catch(() => undefined)
+  const inventory = await inventoryOf(fleet).catch(ignored('completion', 'read the inventory'))
   const used = [...(inventory?.machines.values() ?? [])].map(({ driver }) => driver)
   const others = used.filter((name) => !own.some(({ word }) => word === name))
   return [
@@ -73,7 +74,10 @@ export async function knownWords(
     case 'selector':
       return knownSelectors(fleet)
     case 'place':
-      return [...(await knownPlaces(fleet).catch(() => [])), files]
+      return [
+        ...(await knownPlaces(fleet).catch(ignored('completion', 'list the places', []))),
+        files,
+      ]
     case 'label':
       return knownLabels(fleet)
     case 'profile':

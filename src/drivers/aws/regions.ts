@@ -5,6 +5,7 @@ import type { Call } from '../driver.ts'
 import type { Account, Ec2Api } from './api/ec2-api.ts'
 import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** A region that every account has, to ask about the others. */
 export const homeRegion = 'us-east-1'
@@ -36,7 +37,7 @@ export async function blameRegion(
   const { Regions = [] } = await api
     .at({ region: homeRegion, profile }, call)
     .know(ask)
-    .catch(() => ({ Regions: [] }))
+    .catch(ignored('aws', 'list the regions', { Regions: [] }))
   if (Regions.length === 0) return error
   const names = Regions.flatMap(({ RegionName }) => RegionName ?? [])
   const found = Regions.find(({ RegionName }) => RegionName === region)

@@ -2,6 +2,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../../errors.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** Where driver packages are looked for, and who decides whether their code may run. */
 export interface DriverPlace {
@@ -105,7 +106,9 @@ export async function findDriverPackage(
   ]
   for (const place of holders) {
     const path = join(place.holder, 'node_modules', packageName)
-    const manifest = await stat(join(path, 'package.json')).catch(() => undefined)
+    const manifest = await stat(join(path, 'package.json')).catch(
+      ignored('driver', 'look for the driver package'),
+    )
     if (manifest === undefined) continue
     const found = { name: packageName, folder: await realpath(path), ...place }
     await checkOwners(found, env)

@@ -16,6 +16,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { type CodePackage, findCode } from './dependencies.ts'
 import type { DriverPackage } from './find-package.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** All code of a driver's package, told from every other by a digest. */
 export interface PackageDigest {
@@ -42,7 +43,7 @@ const withSlashes = (path: string): string => (sep === '/' ? path : path.replace
 
 /** Where a link leads, from its own folder; undefined where it leads nowhere. Throws for one that leaves its package. */
 async function readLink(link: string, folder: string): Promise<string | undefined> {
-  const target = await realpath(link).catch(() => undefined)
+  const target = await realpath(link).catch(ignored('driver', 'resolve a link of the package'))
   if (target === undefined) return undefined
   if (target !== folder && !target.startsWith(`${folder}${sep}`)) {
     throw new UserError(

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { type Driver, unknownStatus } from '../driver.ts'
 import { defaultSocket, socketInDockerHost } from './engine-sockets.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -26,7 +27,7 @@ const answers = (path: string): Promise<boolean> =>
   })
 
 const isSocket = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isSocket() ?? false
+  (await stat(path).catch(ignored('driver', 'look at the engine socket')))?.isSocket() ?? false
 
 /** The first socket that lets us in, else the first there is, else Docker's own. */
 async function findSocket(env: Environment): Promise<string> {

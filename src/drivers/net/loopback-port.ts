@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { UserError } from '../../errors.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** Below what systems give to outgoing connections (32768 on Linux, 49152 elsewhere). */
 const [lowest, highest] = [22_000, 31_999]
@@ -13,7 +14,8 @@ export async function isPortFree(port: number): Promise<boolean> {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
     return true
-  } catch {
+  } catch (error) {
+    traceError('driver', 'listen at the port', error)
     return false
   } finally {
     server.close()

@@ -4,6 +4,7 @@ import type { HostFile, Places } from './host-file.ts'
 import { isRunning } from './machine.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** Bytes. */
 export const gibibyte = 2 ** 30
@@ -13,7 +14,7 @@ const sizePosition = 24
 
 /** The size of a host's disk, in GiB, rounded down; nothing where it has none yet. A running QEMU is not asked. */
 export async function readDiskSize(places: Places, { id }: HostFile): Promise<number | undefined> {
-  const file = await open(places.of(id, 'disk.qcow2')).catch(() => undefined)
+  const file = await open(places.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))
   if (file === undefined) return undefined
   try {
     const { buffer } = await file.read(Buffer.alloc(8), 0, 8, sizePosition)

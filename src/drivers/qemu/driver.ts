@@ -15,6 +15,7 @@ import { emulatorOf, runProgram } from './programs.ts'
 import { reshapeOf } from './update.ts'
 import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** cloud-init reads the medium whole; more than this is no user-data. */
 const longestUserData = 2 ** 20
@@ -73,7 +74,9 @@ async function planHost(
 }
 
 async function clearHost(places: Places, id: string): Promise<void> {
-  const names = await readdir(places.folderOf(id)).catch(() => [])
+  const names = await readdir(places.folderOf(id)).catch(
+    ignored('qemu', 'list the folder of the machine', []),
+  )
   const others = names.filter((name) => name !== 'host.json') // with which it is found again
   for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
   await rm(places.socketOf(id), { force: true })

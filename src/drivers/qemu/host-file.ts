@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { shortFolderFor } from '../../os/socket-folder.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
 import { below } from '../../os/below.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** Processor architectures that hosts can have, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
@@ -59,13 +60,15 @@ export type Places = ReturnType<typeof placesIn>
 
 /** What is noted of a host; nothing where there is none. */
 export async function readHost(places: Places, id: string): Promise<HostFile | undefined> {
-  const text = await readFile(places.of(id, 'host.json'), 'utf8').catch(() => undefined)
+  const text = await readFile(places.of(id, 'host.json'), 'utf8').catch(
+    ignored('qemu', 'read the record of the machine'),
+  )
   return text === undefined ? undefined : (JSON.parse(text) as HostFile)
 }
 
 /** All hosts that this person has here. */
 export async function readHosts(places: Places): Promise<HostFile[]> {
-  const ids = await readdir(places.hosts).catch(() => [])
+  const ids = await readdir(places.hosts).catch(ignored('qemu', 'list the machines', []))
   const found = await Promise.all(
     ids.filter((id) => /^[0-9a-f]{16}$/.test(id)).map((id) => readHost(places, id)),
   )

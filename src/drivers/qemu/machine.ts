@@ -11,6 +11,7 @@ import type { HostFile, Places } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { answers, execute } from './qmp.ts'
 import { shareWords } from './shares.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** How long a host may take to shut down before it is switched off, in milliseconds. */
 const shutdownTime = 120_000
@@ -97,7 +98,8 @@ const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
     return true
-  } catch {
+  } catch (error) {
+    traceError('qemu', 'ask the machine over QMP', error)
     return false
   }
 }
@@ -109,7 +111,11 @@ async function isGoneWithin(
   ms: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const pid = Number(await readFile(places.of(host.id, 'pid'), 'utf8').catch(() => ''))
+  const pid = Number(
+    await readFile(places.of(host.id, 'pid'), 'utf8').catch(
+      ignored('qemu', 'read the id of the process', ''),
+    ),
+  )
   for (const deadline = Date.now() + ms; Date.now() < deadline;) {
     const runs = await isRunning(host, places)
     if (!runs && !(pid > 0 && isAlive(pid))) return true
@@ -125,7 +131,11 @@ export async function killMachine(host: HostFile, places: Places, call: Call): P
   call.progress('power off virtual machine')
   await execute(places.socketOf(host.id), 'quit', call.signal)
   if (await isGoneWithin(host, places, 30_000, call.signal)) return
-  const pid = Number(await readFile(places.of(host.id, 'pid'), 'utf8').catch(() => ''))
+  const pid = Number(
+    await readFile(places.of(host.id, 'pid'), 'utf8').catch(
+      ignored('qemu', 'read the id of the process', ''),
+    ),
+  )
   throw new UserError('failed', `the QEMU process of ${host.name} does not exit`, {
     hint: pid > 0 ? `end its process: kill -9 ${pid}` : 'end its process',
   })

@@ -19,6 +19,7 @@ import { gibibyte } from './disk.ts'
 import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
 import { startMachine } from './machine.ts'
 import { runProgram } from './programs.ts'
+import { ignored } from '../../os/trace.ts'
 
 const isThere = (file: string): Promise<boolean> =>
   stat(file).then(
@@ -43,7 +44,7 @@ async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<v
 /** Removes the bases that no host's disk is laid over. To be called under the folder's lock. */
 export async function clearBases(places: Places): Promise<void> {
   const used = new Set((await readHosts(places)).map(({ base }) => base))
-  const names = await readdir(places.bases).catch(() => [])
+  const names = await readdir(places.bases).catch(ignored('qemu', 'list the base disks', []))
   for (const name of names) {
     if (!used.has(name)) await rm(below(places.bases, name), { force: true })
   }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import type { Architecture } from './host-file.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** What installs QEMU, by the distribution's id (os-release(5)). */
 const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
@@ -35,7 +36,9 @@ export function howToInstall(
 
 /** The error for a computer without QEMU. */
 async function missing(program: string, cause: unknown): Promise<UserError> {
-  const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  const osRelease = await readFile('/etc/os-release', 'utf8').catch(
+    ignored('qemu', 'read /etc/os-release', ''),
+  )
   const arch = program.endsWith('aarch64') || process.arch === 'arm64' ? 'arm64' : 'amd64'
   return new UserError('unsupported', `QEMU is not installed here: there is no ${program}`, {
     hint: howToInstall(process.platform, osRelease, arch),

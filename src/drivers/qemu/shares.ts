@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts'
 import { parseShares } from '../shared-folders.ts'
 import type { Architecture } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** The longest name that a folder can have: a tag of virtio-9p has 32 bytes with its end (QEMU's hw/9pfs/9p.h). */
 export const longestShareName = 31
@@ -25,7 +26,7 @@ export async function checkShares(
     )
   }
   for (const { path } of parseShares(text) ?? []) {
-    const found = await stat(path).catch(() => undefined)
+    const found = await stat(path).catch(ignored('qemu', 'look at the shared folder'))
     if (found?.isDirectory()) continue
     throw new UserError('usage', `there is no folder ${path} to share`, {
       hint: 'create it, or remove it from --shares',

@@ -8,6 +8,7 @@ import { findVm } from './machine.ts'
 import type { Base, Env } from './paths.ts'
 import { unpackQcow2 } from './qcow2.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** Bytes. */
 const gibibyte = 2 ** 30
@@ -96,7 +97,9 @@ async function convert(
     await rename(draft, base)
   } finally {
     const anyway = { signal: AbortSignal.timeout(clearingTime) }
-    await clearDrafts(workshop, anyway).catch(() => {}) // whoever comes next does it
+    await clearDrafts(workshop, anyway).catch(
+      ignored('virtualbox', 'remove what interrupted runs left'),
+    ) // whoever comes next does it
   }
 }
 

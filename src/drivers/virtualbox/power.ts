@@ -5,6 +5,7 @@ import type { Call } from '../driver.ts'
 import { forwardedPorts } from './parse-output.ts'
 import { type VirtualMachine, findVm, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** How long a machine may take to shut down before it is switched off, in milliseconds. */
 export const shutDownTime = 120_000
@@ -111,7 +112,9 @@ export async function stopMachine(
     if (since >= asked * askEvery) {
       asked += 1
       // A machine that ends just now takes no button any more: the next look tells.
-      await vbox.run(['controlvm', id, 'acpipowerbutton'], call).catch(() => {})
+      await vbox
+        .run(['controlvm', id, 'acpipowerbutton'], call)
+        .catch(ignored('virtualbox', 'press the power button'))
     }
     await sleep(500, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted())
   }

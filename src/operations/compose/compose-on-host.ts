@@ -32,6 +32,7 @@ import { type AskConfig, resolveAllServices, resolveFor, resolveModel } from './
 import { type Root, localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** A compose command on a host. */
 interface Session {
@@ -182,7 +183,9 @@ async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[
   const images = Object.values(model.services ?? {}).flatMap(({ image }) => image ?? [])
   for (const { dockerfile } of paths.contexts) {
     const content =
-      dockerfile === undefined ? undefined : await readHere(dockerfile).catch(() => undefined)
+      dockerfile === undefined
+        ? undefined
+        : await readHere(dockerfile).catch(ignored('docker', 'read the Dockerfile'))
     if (content !== undefined) images.push(...imagesOf(content.toString('utf8'), new Map()))
   }
   return images

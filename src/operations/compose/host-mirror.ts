@@ -10,6 +10,7 @@ import { type Host, unpackOnHost } from '../copy/remote-tar.ts'
 import { type HostEntry, type Shipped, type ShippingPlan, planShipping } from './plan-shipping.ts'
 import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** A folder of a host with copies of local files, below `root` under their absolute paths. */
 export interface HostMirror {
@@ -73,7 +74,8 @@ function parseRecord(text: string): Map<string, Entry> {
     try {
       const [path, entry] = JSON.parse(line) as [string, Entry]
       if (typeof path === 'string' && typeof entry.type === 'string') shipped.set(path, entry)
-    } catch {
+    } catch (error) {
+      traceError('docker', 'read a record of the mirror', error)
       continue
     }
   }
@@ -332,7 +334,8 @@ export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<
   for (const path of found.shipped.keys()) {
     if (local.has(path)) continue
     const file = process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
-    if ((await lstat(file).catch(() => undefined)) === undefined) gone.add(path)
+    if ((await lstat(file).catch(ignored('docker', 'look at a file of the project'))) === undefined)
+      gone.add(path)
   }
   const plan = planShipping({ local, ...found, isHere: (path) => !gone.has(path) })
   if (plan.conflicts.length > 0) throw conflictError(mirror, plan.conflicts, local)

@@ -7,11 +7,13 @@ import { preparePrivateFolder } from '../../state/home/home.ts'
 import { locateHome } from '../../state/home/locate-home.ts'
 import type { Context } from '../context.ts'
 import type { EngineHost } from '../docker/on-host/host-docker.ts'
+import { traceError } from '../../os/trace.ts'
 
 const userName = (): string => {
   try {
     return userInfo().username
-  } catch {
+  } catch (error) {
+    traceError('docker', 'get the name of the user', error)
     return 'user' // a user without a name, as in some containers
   }
 }

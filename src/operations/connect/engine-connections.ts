@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type EngineCache, dialEngine } from './reach-engine.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** An engine to which connections are kept open. */
 interface KeptEngine {
@@ -37,7 +38,7 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
       .on('close', lose)
     timer = setTimeout(() => {
       drop()
-      void prepare().catch(() => {})
+      void prepare().catch(ignored('engine', 'open a spare connection'))
     }, spareMs).unref()
   }
   return async () => {
@@ -46,7 +47,7 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
     spare = undefined
     ready?.off('readable', lose).off('close', lose)
     const connection = ready ?? (await dial())
-    void prepare().catch(() => {}) // the next dial reports the error
+    void prepare().catch(ignored('engine', 'open a spare connection')) // the next dial reports the error
     return connection
   }
 }

@@ -7,6 +7,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
 import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** A Unix socket on this computer whose connections are forwarded. */
 export interface ServedSocket extends AsyncDisposable {
@@ -119,7 +120,7 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
       }, goodbyeMs)
       await new Promise((resolve) => server.close(resolve))
       clearTimeout(late)
-      const there = await stat(path).catch(() => undefined)
+      const there = await stat(path).catch(ignored('engine', 'look at the socket'))
       if (there?.ino === inode) await rm(path, { force: true })
     },
   }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { ProcessActivity } from '../../broker/server/pid-file.ts'
 import type { ProcessRef } from '../../transport/transport.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** A process of this computer. */
 export interface RunningProcess extends ProcessActivity {
@@ -58,7 +59,8 @@ async function askPs(pid: number): Promise<RunningProcess> {
 export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
   try {
     return await (process.platform === 'linux' ? readProc(pid) : askPs(pid))
-  } catch {
+  } catch (error) {
+    traceError('broker', 'find the process', error)
     return undefined
   }
 }

@@ -16,6 +16,7 @@ import { beginningOf, run } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import { filterImage } from './archive/filter-image.ts'
 import type { Context } from '../context.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** The cost of copying an image to one machine. */
 export interface ImageCopy {
@@ -127,7 +128,9 @@ async function send(
     saving.stdin.on('error', () => {}).end()
     loading.stdout.resume()
     const words = Promise.all(
-      [saving.stderr, loading.stderr].map((stderr) => beginningOf(stderr).catch(() => '')),
+      [saving.stderr, loading.stderr].map((stderr) =>
+        beginningOf(stderr).catch(ignored('copy', 'read the errors of docker', '')),
+      ),
     )
     const wanted = { id, tag: name === id ? undefined : name }
     const archive = Readable.from(filterImage(counted(saving.stdout), wanted), {

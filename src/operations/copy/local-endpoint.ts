@@ -32,6 +32,7 @@ import {
   smallFile,
 } from './endpoint.ts'
 import { extractEntries, finishFolders, packTree, pathsBelow } from './local-tar.ts'
+import { ignored } from '../../os/trace.ts'
 
 const shown = (path: Buffer | string): string =>
   showName(typeof path === 'string' ? toByteString(path) : path.toString('latin1'))
@@ -160,7 +161,7 @@ export async function writeToSpecialFile(
     )
   } finally {
     fifo.destroy()
-    await file.close().catch(() => {}) // already closed by the socket
+    await file.close().catch(ignored('copy', 'close a file')) // already closed by the socket
   }
 }
 

@@ -6,6 +6,7 @@ import { beginningOf } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import type { HostFolder } from './remote-temp-dir.ts'
 import type { ExitStatus, Transport } from '../../transport/transport.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** A host that commands run on. */
 export interface Host {
@@ -113,7 +114,7 @@ export async function readOutput(
   const running = await startProgram(transport, words, { signal: stop })
   running.stdin.on('error', () => {})
   running.stdin.end()
-  const complaint = beginningOf(running.stderr).catch(() => '')
+  const complaint = beginningOf(running.stderr).catch(ignored('copy', 'read the errors of tar', ''))
   async function* output(): AsyncGenerator<Buffer, void> {
     try {
       for await (const chunk of running.stdout) yield chunk as Buffer
@@ -165,12 +166,12 @@ export async function openInput(
   )
   running.stdout.resume()
   running.stdin.on('error', () => {}) // the program may exit before it has read everything
-  const complaint = beginningOf(running.stderr).catch(() => '')
+  const complaint = beginningOf(running.stderr).catch(ignored('copy', 'read the errors of tar', ''))
 
   async function end(): Promise<void> {
     const timer = setTimeout(() => starting.abort(), endTimeoutMs)
     running.stdin.end()
-    await running.exit.catch(() => {})
+    await running.exit.catch(ignored('copy', 'tell how tar ended'))
     clearTimeout(timer)
   }
 

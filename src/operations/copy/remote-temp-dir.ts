@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts'
 import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from './archive/tar-format.ts'
 import type { Host } from './remote-tar.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** How long a folder is kept for the next command, in seconds. */
 const waitSeconds = 120
@@ -116,7 +117,9 @@ export async function openHostFolder(
       ...held,
     ],
     async [Symbol.asyncDispose]() {
-      await run(transport, [...become, 'rm', '-rf', '--', path]).catch(() => {}) // it is removed automatically later
+      await run(transport, [...become, 'rm', '-rf', '--', path]).catch(
+        ignored('copy', 'remove the temporary folder on the host'),
+      ) // it is removed automatically later
     },
   }
 }

@@ -19,6 +19,7 @@ import { examineGrants, requireAllowed } from '../inventory/grants.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
 import { type TakenOver, bootstrapHost } from '../adopt/bootstrap-host.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** What {@link makeHost} needs to create a host. */
 export interface Making {
@@ -114,7 +115,8 @@ async function withdraw(
   try {
     progress('remove the partly created host')
     await lifecycle.remove(host, { signal: context.signal, progress })
-  } catch {
+  } catch (error) {
+    traceError('driver', 'undo the creation', error)
     return // the refusal matters more to the user; the entry still records the resources
   }
   await (await context.inventory()).update(name, () => inventory.entries.get(name))

@@ -11,6 +11,7 @@ import type { Context } from '../context.ts'
 import { execInContainer } from './exec-in-container.ts'
 import { type TakeLine, takeLines } from '../fan-out/run-lines.ts'
 import { type Streams, signalBehind } from './streams.ts'
+import { trace } from '../../os/trace.ts'
 
 type Env = Streams['env']
 
@@ -62,6 +63,7 @@ async function runHere(
 ): Promise<number> {
   const { stdin, stdout, stderr, signal, cwd } = streams
   const stdio = [stdin, stdout, stderr].map((stream) => standardDescriptor(stream) ?? 'pipe')
+  trace('docker', `run ${program} with ${args.length} arguments`)
   const child = spawn(program, args, { cwd, env: { ...env }, stdio })
   const leaveStreams = joinStreams(child, streams)
   const forward = (): void => {

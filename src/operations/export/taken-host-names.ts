@@ -6,6 +6,7 @@ import { askSsh } from '../../transport/ssh/config.ts'
 import type { Context } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { type SshReachable, listSshReachable } from './ssh-client-config.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** The user's SSH configuration without the machines of the inventory. */
 interface OtherConfiguration {
@@ -66,7 +67,7 @@ async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean>
   if (host.address.toLowerCase() === name.toLowerCase()) return false
   const both = Promise.all([
     addresses(`${name}.`), // the dot prevents search domains
-    addresses(host.address).catch(() => [host.address]),
+    addresses(host.address).catch(ignored('command', 'look up the address', [host.address])),
   ]).then(
     ([named, own]) => !named.some((address) => own.includes(address)),
     () => false,

@@ -2,6 +2,7 @@ import { readFile, realpath } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UserError, fileTroubleOf } from '../../errors.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -120,14 +121,16 @@ async function collect(
       const included = await findIncluded(pattern, env)
       if (included === undefined) found.unread.push(place)
       for (const one of included ?? []) {
-        await collect(one, env, found, depth + 1).catch(() => undefined) // like ssh, ignore missing files
+        await collect(one, env, found, depth + 1).catch(
+          ignored('command', 'read an included SSH configuration'),
+        ) // like ssh, ignore missing files
       }
     }
   }
 }
 
 const realPath = (file: string): Promise<string | undefined> =>
-  realpath(file).catch(() => undefined)
+  realpath(file).catch(ignored('command', 'resolve an SSH configuration'))
 
 /** Whether a file is the user's own configuration, which ssh reads at every login anyway. */
 async function isOwn(file: string | undefined, env: Environment): Promise<boolean> {

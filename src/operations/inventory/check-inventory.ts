@@ -11,6 +11,7 @@ import { decodeInventory, readInventoryFile } from '../../state/inventory/text.t
 import type { Context } from '../context.ts'
 import { readUserData } from '../create/read-user-data.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** Which version of the inventory to check. */
 interface Check {
@@ -27,7 +28,9 @@ interface Checked {
 }
 
 async function readStaged(location: string, env: Context['env']): Promise<string> {
-  const file = await realpath(location).catch(() => location)
+  const file = await realpath(location).catch(
+    ignored('inventory', 'resolve the inventory', location),
+  )
   const { code, stdout, stderr } = await showStaged(dirname(file), basename(file), env)
   if (code === 0) return stdout
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
@@ -60,7 +63,9 @@ async function readNamed(
   { path, staged }: { readonly path: string } & Check,
 ): Promise<Uint8Array | undefined> {
   if (!staged) return readUserData(location, path)
-  const folder = dirname(await realpath(location).catch(() => location))
+  const folder = dirname(
+    await realpath(location).catch(ignored('inventory', 'resolve the inventory', location)),
+  )
   const { code, stdout } = await showStaged(folder, path, context.env)
   return code === 0 ? Buffer.from(stdout) : undefined
 }

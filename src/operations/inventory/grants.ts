@@ -10,6 +10,7 @@ import { followPath } from '../../state/inventory/path-beside.ts'
 import { shellLine } from '../../transport/command-line.ts'
 import type { Change } from '../plan/change-plan.ts'
 import type { Context } from '../context.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -152,7 +153,11 @@ export async function allowPaths(
 ): Promise<void> {
   if (paths.length === 0) return
   const location = await realpath((await inventory()).location)
-  const real = await Promise.all(paths.map((path) => realpath(path).catch(() => resolve(path))))
+  const real = await Promise.all(
+    paths.map((path) =>
+      realpath(path).catch(ignored('inventory', 'resolve a path', resolve(path))),
+    ),
+  )
   await (
     await trust()
   ).update((before) => {

@@ -4,6 +4,7 @@ import { UserError } from '../../errors.ts'
 import { mergeLines, runGit } from '../../state/merge/git.ts'
 import { mergeInventories } from '../../state/merge/merge-inventories.ts'
 import type { Context } from '../context.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Surroundings = Pick<Context, 'env'>
 
@@ -30,7 +31,9 @@ export async function mergeConflicted(
   { env }: Surroundings,
   location: string,
 ): Promise<readonly string[]> {
-  const file = await realpath(location).catch(() => location)
+  const file = await realpath(location).catch(
+    ignored('inventory', 'resolve the inventory', location),
+  )
   const folder = dirname(file)
   const stage = async (number: number): Promise<string | undefined> => {
     const blob = `:${number}:./${basename(file)}`

@@ -8,6 +8,7 @@ import { readInventoryText } from '../../state/inventory/read-text.ts'
 import type { Context, Progress } from '../context.ts'
 import { type HostOrigin, originIn } from '../create/host-tags.ts'
 import type { RemoveCalls } from './remove-machine.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** A host at a provider that has the tag of this inventory, but no entry. */
 export interface Orphan extends FoundHost {
@@ -56,7 +57,7 @@ async function scopesInHistory(context: Context): Promise<readonly ProviderScope
   const [folder, file] = [dirname(location), basename(location)]
   const git = (...args: string[]) => runGit(folder, args, context.env)
   const log = await git('rev-list', `--max-count=${readVersions}`, 'HEAD', '--', file).catch(
-    () => undefined,
+    ignored('git', 'list earlier versions of the inventory'),
   )
   const commits = log?.code === 0 ? log.stdout.split('\n').filter((hash) => hash !== '') : []
   const found: ProviderScope[] = []
@@ -65,8 +66,9 @@ async function scopesInHistory(context: Context): Promise<readonly ProviderScope
     if (code !== 0) continue // removed in that commit
     try {
       found.push(...scopesOf(inventoryOf(await readInventoryText(stdout, file, uncheckedOptions))))
-    } catch {
+    } catch (error) {
       // ignore versions that fleet cannot read
+      traceError('inventory', 'read an earlier version of the inventory', error)
     }
   }
   return uniqueScopes(found)

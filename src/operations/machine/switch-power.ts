@@ -9,6 +9,7 @@ import type { Context, Progress } from '../context.ts'
 import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
 import { wantPower } from './want-power.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** How long a host may take from power-on until its engine answers, in milliseconds. */
 const bootTime = 10 * 60_000
@@ -86,7 +87,7 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
   context
     .connect(machine)
     .then((transport) => bootOf(transport, context.signal))
-    .catch(() => undefined)
+    .catch(ignored('driver', 'observe the machine'))
 
 /**
  * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the earlier boot: a

@@ -15,6 +15,7 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { preparePrivateFolder } from '../../state/home/home.ts'
 import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/home/trust.ts'
 import type { Context } from '../context.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
 
@@ -25,7 +26,7 @@ const nameOf = (packageName: string): string => packageName.slice(prefix.length)
 /** The real path of the inventory, which identifies it in the trust records. */
 async function inventoryKey({ inventory }: Pick<Context, 'inventory'>): Promise<string> {
   const { location } = await inventory()
-  return realpath(location).catch(() => resolve(location))
+  return realpath(location).catch(ignored('driver', 'resolve the inventory', resolve(location)))
 }
 
 /** The trust records of a package for an inventory; usually one. */
@@ -90,7 +91,9 @@ export async function findUntrusted(
   const [records, key] = [await (await context.trust()).read(), await inventoryKey(context)]
   const untrusted: string[] = []
   for (const name of names) {
-    const found = await findPackage(context, name).catch(() => undefined)
+    const found = await findPackage(context, name).catch(
+      ignored('driver', 'find the driver package'),
+    )
     if (found === undefined || found.isGlobal) continue
     if (recordsOf(records, key, found.name).length === 0) untrusted.push(name)
   }
@@ -208,7 +211,9 @@ async function dropCopies(context: Trusting): Promise<void> {
   for (const name of await readdir(trust.packages).catch((): string[] => [])) {
     const place = join(trust.packages, name)
     const isDraft = name.startsWith('.')
-    const since = isDraft ? (await stat(place).catch(() => undefined))?.mtimeMs : undefined
+    const since = isDraft
+      ? (await stat(place).catch(ignored('driver', 'look at a draft')))?.mtimeMs
+      : undefined
     const isOld = since === undefined || Date.now() - since > draftTime
     if (!kept.has(place) && isOld) await rm(place, { recursive: true, force: true })
   }

@@ -1,4 +1,5 @@
 import { bootScriptLog, bootScriptName } from './boot-script.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** How long a host may take to set itself up after its first boot, in seconds. */
 export const cloudInitWait = 900
@@ -104,7 +105,8 @@ function errorsIn(text: string | undefined): string[] {
 function parse(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   try {
     return JSON.parse(text ?? '{}') as Record<string, unknown>
-  } catch {
+  } catch (error) {
+    traceError('provision', 'read the status of cloud-init', error)
     return undefined // cut short: it is being written
   }
 }

@@ -7,6 +7,7 @@ import { codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** A docker context, as fleet writes it. */
 export interface DockerContext {
@@ -59,7 +60,8 @@ export function openDockerContexts(env: Environment): DockerContexts {
   async function read(entry: string): Promise<readonly DockerContext[]> {
     try {
       return [fromMeta(JSON.parse(await readFile(join(all, entry, 'meta.json'), 'utf8')) as Meta)]
-    } catch {
+    } catch (error) {
+      traceError('state', 'read a docker context', error)
       return [] // docker skips what it cannot read, too
     }
   }

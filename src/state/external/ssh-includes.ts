@@ -8,6 +8,7 @@ import { explainDiskError } from '../home/disk-error.ts'
 import { preparePrivateFolder } from '../home/home.ts'
 import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
+import { ignored } from '../../os/trace.ts'
 
 /** What ssh(1) knows of one inventory's machines, in files of home that the person's own configuration includes. */
 export interface SshIncludes {
@@ -64,7 +65,9 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
   /** Changes the person's own configuration, behind its link if it is one. */
   const change = (decide: (text: string) => string) =>
     attempt(configuration, async () => {
-      const file = await realpath(configuration).catch(() => configuration)
+      const file = await realpath(configuration).catch(
+        ignored('state', 'resolve the SSH configuration', configuration),
+      )
       const before = await readIfThere(file)
       const after = decide(before)
       if (after === before) return false

@@ -5,6 +5,7 @@ import { isMachineName, type MachineName } from '../../machine/name.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** Which machine plain commands mean: one per person and inventory, kept in home. */
 export interface ActiveMachine {
@@ -37,7 +38,8 @@ function parseChoices(text: string): Choices {
         { current: asName(choice['current']), previous: asName(choice['previous']) },
       ]),
     )
-  } catch {
+  } catch (error) {
+    traceError('state', 'read which machine is active', error)
     // A damaged file costs one `fleet use`; refusing to work for it would cost more.
     return new Map()
   }
@@ -61,7 +63,8 @@ const without = (name: MachineName, kept?: MachineName): MachineName | undefined
  */
 export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const file = join(home, 'active.json')
-  const findKey = (): Promise<string> => realpath(inventoryPath).catch(() => resolve(inventoryPath))
+  const findKey = (): Promise<string> =>
+    realpath(inventoryPath).catch(ignored('state', 'resolve the inventory', resolve(inventoryPath)))
 
   const read = async (): Promise<Choice> => (await readChoices(file)).get(await findKey()) ?? {}
 

@@ -5,6 +5,7 @@ import { below } from '../../os/below.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** Whom a login is for. */
 interface LoginPlace {
@@ -65,10 +66,13 @@ export function openKeys(home: string): Keys {
   }
   return {
     async findLogin(place) {
-      const text = await readFile(loginFile(place), 'utf8').catch(() => '{}')
+      const text = await readFile(loginFile(place), 'utf8').catch(
+        ignored('state', 'read how to log in', '{}'),
+      )
       try {
         return JSON.parse(text) as LoginOptions
-      } catch {
+      } catch (error) {
+        traceError('state', 'read how to log in', error)
         return {}
       }
     },
@@ -89,7 +93,7 @@ export function openKeys(home: string): Keys {
     },
     remember: async (fingerprint, file) => {
       const link = below(folder, fileNameFor(fingerprint))
-      const own = await realpath(file).catch(() => undefined)
+      const own = await realpath(file).catch(ignored('state', 'resolve the key'))
       if (own === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
       const fresh = `${link}.${randomBytes(6).toString('hex')}`
       await prepare()

@@ -3,6 +3,7 @@ import { readFile, realpath, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
+import { ignored, traceError } from '../../os/trace.ts'
 
 /** The machines on which the last command for several of an inventory did not succeed, kept in home. */
 export interface LastFailures {
@@ -17,7 +18,9 @@ const isText = (value: unknown): value is string => typeof value === 'string'
 export function openLastFailures(home: string, inventoryPath: string): LastFailures {
   const folder = join(home, 'failures')
   const locate = async (): Promise<string> => {
-    const path = await realpath(inventoryPath).catch(() => resolve(inventoryPath))
+    const path = await realpath(inventoryPath).catch(
+      ignored('state', 'resolve the inventory', resolve(inventoryPath)),
+    )
     return join(folder, `${createHash('sha256').update(path).digest('hex')}.json`)
   }
   return {
@@ -25,7 +28,8 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
       try {
         const machines: unknown = JSON.parse(await readFile(await locate(), 'utf8'))
         return Array.isArray(machines) ? machines.filter(isText) : []
-      } catch {
+      } catch (error) {
+        traceError('state', 'read which machines failed last', error)
         return []
       }
     },
@@ -35,7 +39,8 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
         if (machines.length === 0) return await rm(file, { force: true })
         await preparePrivateFolder(folder)
         await replaceFile(file, `${JSON.stringify(machines)}\n`, { mode: 0o600 })
-      } catch {
+      } catch (error) {
+        traceError('state', 'write which machines failed last', error)
         // The command itself went as it went.
       }
     },

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** Where hosts of an inventory may be: a driver, and its options that say where (region, profile, subscription). */
 export interface ProviderScope {
@@ -67,7 +68,8 @@ export function openProviderScopes(home: string): ProviderScopes {
     try {
       const scopes: unknown = JSON.parse(await readFile(fileOf(inventory), 'utf8'))
       return Array.isArray(scopes) ? scopes.filter(isScope) : []
-    } catch {
+    } catch (error) {
+      traceError('state', 'read the provider scopes', error)
       return []
     }
   }

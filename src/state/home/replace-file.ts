@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { ignored } from '../../os/trace.ts'
 
 /** Makes a rename durable (fsync(2): the folder's entry needs its own). Windows has no such call. */
 async function syncFolder(folder: string): Promise<void> {
@@ -19,7 +20,7 @@ async function writeNew(file: string, text: string, mode: number, old?: Stats): 
   try {
     await handle.writeFile(text)
     if (old) {
-      await handle.chown(old.uid, old.gid).catch(() => undefined)
+      await handle.chown(old.uid, old.gid).catch(ignored('state', 'keep the owner of the file'))
       await handle.chmod(old.mode & 0o7777)
     }
     await handle.sync()
@@ -48,7 +49,7 @@ export async function replaceFile(
   } = {},
 ): Promise<boolean> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
-  const old = await stat(file).catch(() => undefined)
+  const old = await stat(file).catch(ignored('state', 'look at the file to replace'))
   try {
     await writeNew(temporary, text, mode, old)
     if (!(await stillWanted())) return false

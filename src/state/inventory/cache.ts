@@ -4,6 +4,7 @@ import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { preparePrivateFolder } from '../home/home.ts'
 import type { ValidInventory } from './inventory.ts'
+import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /**
  * Remembers what inventories' texts were found to say, so that a text is parsed and checked once.
@@ -105,8 +106,10 @@ export function openInventoryCache(
         const kept = JSON.parse(content.toString()) as Kept
         if (kept.build !== build || kept.text !== digest(text)) return undefined
         read?.keep(file, text, kept)
+        trace('inventory', `${file} is known from the cache`)
         return kept
-      } catch {
+      } catch (error) {
+        traceError('inventory', 'read the cache', error)
         return undefined
       }
     },
@@ -121,8 +124,11 @@ export function openInventoryCache(
         await writeFile(temporary, `${digest(content)}\n${content}`, { flag: 'wx', mode: 0o600 })
         await rename(temporary, place)
         await prune(folder)
-      } catch {
-        await rm(temporary, { force: true }).catch(() => {})
+      } catch (error) {
+        traceError('inventory', 'write the cache', error)
+        await rm(temporary, { force: true }).catch(
+          ignored('inventory', 'remove a temporary file of the cache'),
+        )
       }
     },
   }

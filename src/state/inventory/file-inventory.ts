@@ -18,6 +18,7 @@ import type { IsHeld } from '../../os/lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { replaceFile } from '../home/replace-file.ts'
+import { ignored, trace } from '../../os/trace.ts'
 
 /** One write of an inventory: its text before and after. */
 export interface TextEdit {
@@ -123,6 +124,7 @@ export function openFileInventory(
   const understand = async (text: string): Promise<Inventory> => {
     const known = await cache?.find(location, text)
     if (known !== undefined) return inventoryOf(known)
+    trace('inventory', `parse ${location}`)
     const { readInventoryText } = await import('./read-text.ts')
     const valid = await readInventoryText(text, location, loadOptions)
     await cache?.keep(location, text, valid)
@@ -248,7 +250,7 @@ export function openFileInventory(
         throw explain(error, 'write', location)
       }),
     )
-    queue = written.catch(() => undefined)
+    queue = written.catch(ignored('inventory', 'write the inventory'))
     return written
   }
   return {

@@ -4,6 +4,7 @@ import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Environment } from '../home/locate-home.ts'
 import type { Trust, TrustedInventory } from '../home/trust.ts'
+import { trace } from '../../os/trace.ts'
 
 /** The name of an inventory's file. */
 export const inventoryFileName = 'machines.yaml'
@@ -93,6 +94,7 @@ export async function findInventory(search: Search): Promise<string> {
   if (told) return resolve(cwd, told)
   const nearest = await nearestInventory(cwd)
   if (nearest === undefined) return join(home, inventoryFileName)
+  trace('inventory', `found ${nearest}`)
   await checkOwners(nearest, search)
   await checkKind(nearest)
   return nearest

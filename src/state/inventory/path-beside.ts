@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { ignored } from '../../os/trace.ts'
 
 /** Where a path leads that an inventory names. */
 export interface PathBeside {
@@ -23,8 +24,8 @@ export async function followPath(location: string, path: string): Promise<PathBe
   const folder = dirname(resolve(location))
   const named = resolve(folder, path)
   const [realFolder, real] = await Promise.all([
-    realpath(folder).catch(() => folder),
-    realpath(named).catch(() => named),
+    realpath(folder).catch(ignored('inventory', 'resolve the folder', folder)),
+    realpath(named).catch(ignored('inventory', 'resolve the file', named)),
   ])
   return { path: real, isInside: isWithin(realFolder, real) }
 }

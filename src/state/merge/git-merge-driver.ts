@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
+import { ignored } from '../../os/trace.ts'
 
 /**
  * How git calls fleet (gitattributes(5), "Defining a custom merge driver"). 4 is a merge that leaves something to decide; where
@@ -17,7 +18,7 @@ const driver =
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
-    const found = await lstat(file).catch(() => undefined)
+    const found = await lstat(file).catch(ignored('git', 'look for .git'))
     if (found?.isSymbolicLink()) {
       throw new UserError('inventory', `${file} is a symbolic link: fleet does not write to it`, {
         hint: `replace it by a file with the line ${line}`,
@@ -50,7 +51,9 @@ export async function installMergeDriver(
     ['merge.fleet.name', 'fleet, entry by entry'],
     ['merge.fleet.driver', driver],
   ] as const) {
-    await runGit(folder, ['config', key, value], env).catch(() => undefined) // no git: a clone on another computer has it
+    await runGit(folder, ['config', key, value], env).catch(
+      ignored('git', 'set up the merge driver'),
+    ) // no git: a clone on another computer has it
   }
   return isNew ? [attributes] : []
 }

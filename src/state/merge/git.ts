@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../errors.ts'
+import { traceWork } from '../../os/trace.ts'
 
 /** Environment variables, as `process.env` has them. */
 type Environment = Readonly<Record<string, string | undefined>>
@@ -46,22 +47,25 @@ export async function runGit(
   args: readonly string[],
   env: Environment,
 ): Promise<GitAnswer> {
-  return new Promise((resolve, reject) => {
-    execFile(
-      'git',
-      ['--no-pager', ...guards, ...args],
-      { cwd: folder, env: { ...env, ...guardVariables }, maxBuffer: longestAnswer },
-      (error, stdout, stderr) => {
-        if (error === null) resolve({ code: 0, stdout, stderr })
-        else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })
-        else {
-          reject(
-            new UserError('unsupported', `git does not run: ${error.message}`, { cause: error }),
-          )
-        }
-      },
-    )
-  })
+  const verb = args.find((word) => !word.startsWith('-')) ?? ''
+  const run = () =>
+    new Promise<GitAnswer>((resolve, reject) => {
+      execFile(
+        'git',
+        ['--no-pager', ...guards, ...args],
+        { cwd: folder, env: { ...env, ...guardVariables }, maxBuffer: longestAnswer },
+        (error, stdout, stderr) => {
+          if (error === null) resolve({ code: 0, stdout, stderr })
+          else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })
+          else {
+            reject(
+              new UserError('unsupported', `git does not run: ${error.message}`, { cause: error }),
+            )
+          }
+        },
+      )
+    })
+  return traceWork('git', `git ${verb} in ${folder}`, run, ({ code }) => `exit code ${code}`)
 }
 
 /** Three states of a text: what two sides began with, and what each made of it. */

@@ -4,6 +4,7 @@ import { UserError, codeOf } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
+import { ignored } from '../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -37,7 +38,7 @@ const commandFor = (path: string): string =>
 
 /** Keeps a hook that is there already. Throws kind `failed` unless it runs `command`. */
 async function keepHook(file: string, command: string): Promise<InstalledHook> {
-  const text = await readFile(file, 'utf8').catch(() => '')
+  const text = await readFile(file, 'utf8').catch(ignored('git', 'read the pre-commit hook', ''))
   if (!text.split(/\r?\n/).includes(command)) {
     throw new UserError('failed', `${file} is a pre-commit hook already; it was left unchanged`, {
       hint: `add this line to it, or to what the tool that wrote it runs: ${command}`,

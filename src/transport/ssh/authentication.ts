@@ -15,6 +15,7 @@ import {
 } from './keys/key.ts'
 import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
 import { OneKeyAgent, type UserAuth } from './user-auth.ts'
+import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /** A question for the person. */
 export interface Question {
@@ -110,6 +111,7 @@ function openAgent(
     } catch (error) {
       signal.throwIfAborted()
       report.skipped.push(`the keys of the agent at ${path} (${messageOf(error)})`)
+      traceError('ssh', `read the keys of the agent at ${path}`, error)
       return []
     }
   }
@@ -198,7 +200,8 @@ const keyboardInteractive = (
       }
       return answers
     }
-    askAll().then(finish, () => {}) // whoever gave no answer has ended the whole attempt
+    // Whoever gave no answer has ended the whole attempt.
+    askAll().then(finish, ignored('ssh', 'pass the answers on'))
   },
 })
 
@@ -214,8 +217,10 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
     if (method === undefined) return
     asked[method] += 1
     if (method === 'keyboard-interactive') {
+      trace('ssh', `log in as ${user} by keyboard-interactive`)
       yield keyboardInteractive(credentials, prompt)
     } else {
+      trace('ssh', `log in as ${user} by password`)
       const password = await prompt({ text: 'Password:', from: `${user}@${host}`, secret: true })
       yield { type: 'password', username: user, password }
     }
@@ -248,6 +253,7 @@ export async function* logIn(
     let failure: unknown
     const failed = (error: unknown) => (failure = error)
     const agent = new OneKeyAgent(key, { offer, sign, auth, failed })
+    trace('ssh', `offer the key ${name} as ${username}`)
     yield { type: 'agent', username, agent }
     if (auth.progress().partial) report.accepted.push(name)
     else if (failure === undefined) report.offered.push(name)

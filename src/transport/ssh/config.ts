@@ -8,6 +8,7 @@ import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { type Destination, parseDestination } from './destination.ts'
 import type { KnownHostQuery } from './keys/known-hosts.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { traceError } from '../../os/trace.ts'
 
 /** How to log in to a host, after ~/.ssh/config had its say. */
 export interface SshConfig {
@@ -39,7 +40,8 @@ async function exists(file: string): Promise<boolean> {
   try {
     await access(file)
     return true
-  } catch {
+  } catch (error) {
+    traceError('ssh', 'read the SSH configuration', error)
     return false
   }
 }

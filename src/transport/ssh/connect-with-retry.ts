@@ -6,6 +6,7 @@ import { connectTcp } from './connect-tcp.ts'
 import { type Endpoint, type Failure, explainFailure } from './failure.ts'
 import { type Handshake, HandshakeError, handshake } from './handshake.ts'
 import type { Transport } from '../transport.ts'
+import { traceError, traceWork } from '../../os/trace.ts'
 
 /** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
@@ -50,8 +51,15 @@ const failureOf = (error: unknown): Failure =>
 export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   for (let tries = 0; ; tries += 1) {
     try {
-      const stream = await openStream(attempt, signal)
-      return { stream, client: await handshake(stream, { ...attempt.handshake(), signal }) }
+      const { address, port } = attempt.endpoint
+      const through = attempt.via ? ' through a jump host' : ''
+      const stream = await traceWork('ssh', `connect to ${address}:${port}${through}`, () =>
+        openStream(attempt, signal),
+      )
+      const client = await traceWork('ssh', `log in to ${address}:${port}`, () =>
+        handshake(stream, { ...attempt.handshake(), signal }),
+      )
+      return { stream, client }
     } catch (error) {
       attempt.caller?.throwIfAborted()
       const failure = failureOf(error)
@@ -60,6 +68,7 @@ export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): P
       const { error: explained, passing } = explainFailure(failure, attempt.endpoint)
       const wait = retryWaits[tries]
       if (!passing || wait === undefined) throw explained
+      traceError('ssh', `connect (attempt ${tries + 1}), and tries again`, error)
       const waited = sleep(wait * (1 - Math.random() / 2), undefined, { signal })
       await waited.catch(() => {
         throw explained

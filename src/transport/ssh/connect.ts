@@ -17,6 +17,7 @@ import { type Link, watchLink } from './link.ts'
 import type { UserAuth } from './user-auth.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
+import { ignored } from '../../os/trace.ts'
 
 export type { Prompt, Question } from './authentication.ts'
 
@@ -77,7 +78,7 @@ function openTransport(link: Link): Transport {
   return {
     exec,
     async dial(address) {
-      if (flush.begin()) exec(['true']).catch(() => {}) // a host without sessions may still forward
+      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session to flush the login')) // a host without sessions may still forward
       return await openSocket(link, address)
     },
     lost: link.lost,

@@ -6,6 +6,7 @@ import { openClients } from './clients.ts'
 import { isBusy } from './errors.ts'
 import { regionPattern } from '../options.ts'
 import { type AskTogether, type Togetherness, openTogetherness } from './batch-requests.ts'
+import { traceError, traceWork } from '../../../os/trace.ts'
 
 /** Which credentials, and where. */
 export interface Account {
@@ -111,6 +112,7 @@ async function sendTelling<Output>(
       try {
         return await next(args)
       } catch (error) {
+        traceError('aws', 'get an answer of EC2', error)
         if (isBusy(error)) {
           attempts += 1
           const left = began + tellWaitAfter - performance.now()
@@ -161,7 +163,9 @@ const sendBy =
   (command) =>
     endingWith(call.signal, (abortSignal) =>
       sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
-        client.send(command, { abortSignal }),
+        traceWork('aws', command.constructor.name.replace(/Command$/, ''), () =>
+          client.send(command, { abortSignal }),
+        ),
       ),
     )
 

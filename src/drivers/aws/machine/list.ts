@@ -8,6 +8,7 @@ import { isAlive } from '../create/instance.ts'
 import { type Parts, everyPart, findParts } from './resources.ts'
 import { homeRegion } from '../regions.ts'
 import { fleetTagsIn, tagOf } from '../tags.ts'
+import { ignored } from '../../../os/trace.ts'
 
 /** Regions asked at once. */
 const abreast = 8
@@ -123,7 +124,9 @@ export async function listHosts(
   }
   const listProfile = async (profile: string | undefined): Promise<readonly FoundHost[]> => {
     const named = new Set(values('region'))
-    const home = [...named][0] ?? (await api.usualRegion(profile).catch(() => homeRegion))
+    const home =
+      [...named][0] ??
+      (await api.usualRegion(profile).catch(ignored('aws', 'tell the usual region', homeRegion)))
     const others = everywhere ? await listRegions({ region: home, profile }) : []
     const regions = new Set([...named, ...(named.size === 0 ? [home] : []), ...others])
     const found = await Promise.all(

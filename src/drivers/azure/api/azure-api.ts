@@ -10,6 +10,7 @@ import type { Call } from '../../driver.ts'
 import { fitApiVersion } from './api-version.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { type Environment, chooseCredential } from './login.ts'
+import { traceWork } from '../../../os/trace.ts'
 
 /** Whose hosts: one subscription of one cloud. */
 export interface Account {
@@ -184,6 +185,18 @@ const refusals: PipelinePolicy = {
   },
 }
 
+/** Traces each request: no query, which may be signed, and no body. */
+const traced: PipelinePolicy = {
+  name: 'fleetTrace',
+  sendRequest: (request, next) =>
+    traceWork(
+      'azure',
+      `${request.method} ${request.url.replace(/\?.*/s, '')}`,
+      () => next(request),
+      ({ status }) => `${status}`,
+    ),
+}
+
 function open(account: Account, credential: TokenCredential, tempo: Timeouts): AzureApi {
   const { resourceManager: endpoint } = clouds[account.cloud]
   const scopes = [`${endpoint}/.default`]
@@ -195,6 +208,7 @@ function open(account: Account, credential: TokenCredential, tempo: Timeouts): A
       { policy: refusals, position: 'perCall' as const },
       { policy: fitApiVersion(), position: 'perRetry' as const },
       { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
+      { policy: traced, position: 'perRetry' as const },
       { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
     ],
   }

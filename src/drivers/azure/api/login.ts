@@ -10,6 +10,7 @@ import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { openLoginClient } from './login-client.ts'
+import { traceError } from '../../../os/trace.ts'
 
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -63,7 +64,8 @@ async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
     })
     const { id } = JSON.parse(stdout) as { id?: unknown }
     return typeof id === 'string' ? id : undefined
-  } catch {
+  } catch (error) {
+    traceError('azure', 'get a login', error)
     signal.throwIfAborted()
     return undefined
   }

@@ -17,6 +17,7 @@ import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
 import { findHere, overwriteFile, writeToSpecialFile } from '../../copy/local-endpoint.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
+import { ignored } from '../../../os/trace.ts'
 
 /** Runs docker with a local file as its input. */
 async function runWithInput(
@@ -106,7 +107,7 @@ function openThere(file: string, isFile: boolean, signal: AbortSignal): Sink {
       if (isWhole) stdout.end()
       else stdout.destroy(new Error('docker failed'))
       if (isWhole || stdout.errored?.message !== 'docker failed') await written
-      else await written.catch(() => {})
+      else await written.catch(ignored('copy', 'write the archive'))
     },
   }
 }

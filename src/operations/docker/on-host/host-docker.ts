@@ -12,6 +12,7 @@ import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
 import type { Host } from '../../copy/remote-tar.ts'
 import { runOnHost } from '../../fan-out/run-on-host.ts'
 import type { Streams } from '../streams.ts'
+import { ignored } from '../../../os/trace.ts'
 
 /** A host whose files and engine a command uses, with sudo if needed. */
 export interface EngineHost extends Host {
@@ -273,7 +274,9 @@ function takeOutput(
   }
   const takeEarly = async (): Promise<boolean> => {
     // The host may have no free session while docker is running.
-    const content = await read(awaitContent, signal).catch(() => undefined)
+    const content = await read(awaitContent, signal).catch(
+      ignored('docker', 'read a file of the container'),
+    )
     if (content !== undefined) await take(content)
     return content !== undefined
   }

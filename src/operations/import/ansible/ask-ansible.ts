@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
 import { textAt } from '../imported-host.ts'
+import { traceError } from '../../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -117,7 +118,8 @@ async function readTree(folder: string): Promise<ReadonlyMap<string, Filled>> {
     try {
       const text = Buffer.from(message, 'base64').toString('utf8')
       filled.set(host, { values: JSON.parse(text) as Readonly<Record<string, unknown>> })
-    } catch {
+    } catch (error) {
+      traceError('command', 'ask ansible', error)
       filled.set(host, { problem: message })
     }
   }

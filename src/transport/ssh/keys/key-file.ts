@@ -11,6 +11,7 @@ import {
 } from './key.ts'
 import { WireReader } from '../wire-format.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
+import { ignored } from '../../../os/trace.ts'
 
 /** What a key file holds. */
 export type KeyFile =
@@ -175,6 +176,8 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
 
 /** Reads the certificate in a file. Undefined where there is none. */
 export async function readCertificate(file: string): Promise<PublicKey | undefined> {
-  const key = parsePublic((await readIfThere(file).catch(() => undefined)) ?? '')
+  const key = parsePublic(
+    (await readIfThere(file).catch(ignored('ssh', 'read a certificate'))) ?? '',
+  )
   return key !== undefined && isCertificate(key) ? key : undefined
 }

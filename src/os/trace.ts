@@ -1,0 +1,195 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { appendFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { UserError, codeOf, messageOf } from '../errors.ts'
+
+/** What a line of the trace is about; `FLEET_DEBUG` lists some of them. */
+export const traceTopics = [
+  ...['command', 'inventory', 'state', 'git', 'broker', 'ssh', 'engine', 'docker', 'copy'],
+  ...['driver', 'aws', 'azure', 'qemu', 'virtualbox', 'provision', 'completion'],
+] as const
+export type TraceTopic = (typeof traceTopics)[number]
+
+/** What a command tells the broker, so that the broker traces its work for this command. */
+export interface TraceRequest {
+  /** The id of the command, which each of its lines has. */
+  readonly id: string
+  /** The topics to trace. */
+  readonly topics: readonly string[]
+}
+
+/** Where the lines of one command go. */
+export interface Tracer extends TraceRequest {
+  readonly write: (lines: string) => void
+  readonly redact: (text: string) => string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const off = new Set(['', '0', 'off', 'false', 'no'])
+const everything = new Set(['1', 'on', 'true', 'yes', 'all', '*'])
+
+/** The topics that `FLEET_DEBUG` asks for. Throws kind `usage` for a topic that does not exist. */
+export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[] {
+  const words = FLEET_DEBUG.toLowerCase().split(/[\s,]+/)
+  if (words.every((word) => off.has(word))) return []
+  if (words.some((word) => everything.has(word))) return traceTopics
+  const unknown = words.find((word) => word !== '' && !traceTopics.some((topic) => topic === word))
+  if (unknown === undefined) return words.filter((word) => word !== '')
+  throw new UserError('usage', `FLEET_DEBUG: unknown topic ${JSON.stringify(unknown)}`, {
+    hint: `use 1 for everything, or some of ${traceTopics.join(',')}`,
+  })
+}
+
+/** A new id for a command. */
+export const newTraceId = (): string => Math.random().toString(36).slice(2, 8).padEnd(6, '0')
+
+/** Writes lines to the file that `FLEET_DEBUG_FILE` names, else to `stderr`. */
+export function traceOutput(
+  { FLEET_DEBUG_FILE: name }: Environment,
+  cwd: string,
+  stderr: (text: string) => void,
+): Tracer['write'] {
+  if (name === undefined || name === '') return stderr
+  const file = resolve(cwd, name)
+  let hasFailed = false
+  return (text) => {
+    if (hasFailed) return stderr(text)
+    try {
+      appendFileSync(file, text, { mode: 0o600 })
+    } catch (error) {
+      hasFailed = true
+      stderr(`cannot write to ${file} (FLEET_DEBUG_FILE): ${messageOf(error)}\n${text}`)
+    }
+  }
+}
+
+const tellingName =
+  /pass|pwd|secret|token|credential|private|key|auth|mfa|otp|sas|connection_?string/i
+const harmlessName = /^(?:PWD|OLDPWD|SSH_AUTH_SOCK|XAUTHORITY)$|_FILE$/i
+
+/** Values of this length and less also stand for other things. */
+const shortestSecret = 4
+
+/**
+ * Removes secrets from a line: the values of variables of `env` with telling names, and, from where it begins to the end of
+ * the line, whatever `find` takes for a secret.
+ */
+export function createRedactor(
+  find: (text: string) => readonly { readonly offset: number; readonly kind: string }[],
+  env: Environment,
+): Tracer['redact'] {
+  const values = Object.entries(env).flatMap(([name, value = '']) =>
+    value.length >= shortestSecret && tellingName.test(name) && !harmlessName.test(name)
+      ? [[name, value] as const]
+      : [],
+  )
+  return (text) => {
+    let line = text
+    for (const [name, value] of values) line = line.replaceAll(value, `[value of ${name}]`)
+    const [found] = find(line)
+    return found === undefined ? line : `${line.slice(0, found.offset)}[removed: ${found.kind}]`
+  }
+}
+
+/** Absent as long as nothing was traced, so that untraced commands pay nothing for it. */
+let storage: AsyncLocalStorage<Tracer> | undefined
+let running = 0
+
+/** Does work whose lines, and those of all that it starts, go to `tracer`. */
+export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value>): Promise<Value> {
+  const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
+  const store = (storage ??= new AsyncLocalStorage<Tracer>())
+  running += 1
+  try {
+    return await store.run(tracer, work)
+  } finally {
+    running -= 1
+    if (running === 0) {
+      storage = undefined
+      setImmediate(() => store.disable()) // what still waits for the result of the work is not cut off
+    }
+  }
+}
+
+/** Whether the work at hand is traced. */
+export const isTraced = (): boolean => storage?.getStore() !== undefined
+
+/** What the broker has to know to trace what it does for the work at hand. */
+export function traceRequest(): TraceRequest | undefined {
+  const tracer = storage?.getStore()
+  return tracer && { id: tracer.id, topics: tracer.topics }
+}
+
+/** Passes on lines that another process has traced for the work at hand. */
+export const passTraceOn = (lines: string): void => storage?.getStore()?.write(lines)
+
+const longestMessage = 2000
+
+/**
+ * Adds a line to the trace. A message that takes work is a function, which is called only where the line is wanted. It names
+ * what is done and never holds content: no output, no body of a request, no answer of a person, no command line.
+ */
+export function trace(topic: TraceTopic, message: string | (() => string)): void {
+  const tracer = storage?.getStore()
+  if (tracer === undefined || !tracer.topics.includes(topic)) return
+  const text = (typeof message === 'string' ? message : message()).slice(0, longestMessage)
+  const line = tracer.redact(text.trim().replaceAll(/\s*[\r\n]+\s*/g, ' | '))
+  // oxlint-disable-next-line no-control-regex -- what a host sends could move the cursor
+  const visible = line.replaceAll(/[\0-\x1F\x7F-\x9F]/g, '?')
+  tracer.write(`${new Date().toISOString()} ${topic} ${tracer.id} ${visible}\n`)
+}
+
+/** An error and its causes, in one line. */
+function describe(thrown: unknown): string {
+  const parts: string[] = []
+  for (let error = thrown; error !== undefined && parts.length < 4;) {
+    const code = codeOf(error)
+    const message = messageOf(error)
+    parts.push(code === undefined || message.includes(code) ? message : `${code} ${message}`)
+    error = error instanceof Error ? error.cause : undefined
+  }
+  return parts.join(', caused by: ')
+}
+
+/** Adds a line about an error that nobody is told. */
+export function traceError(topic: TraceTopic, action: string, error: unknown): void {
+  trace(topic, () => `cannot ${action}: ${describe(error)}`)
+}
+
+/** Adds a line when work ends, with how long it took and how it ended. */
+export async function traceWork<Value>(
+  topic: TraceTopic,
+  action: string,
+  work: () => Promise<Value>,
+  outcome?: (value: Value) => string,
+): Promise<Value> {
+  if (!isTraced()) return work()
+  const began = performance.now()
+  const took = () => `${(performance.now() - began).toFixed(0)} ms`
+  try {
+    const value = await work()
+    trace(topic, () => `${action}: ${outcome === undefined ? 'done' : outcome(value)}, ${took()}`)
+    return value
+  } catch (error) {
+    trace(topic, () => `${action}: failed after ${took()}: ${describe(error)}`)
+    throw error
+  }
+}
+
+/**
+ * For `.catch`: traces why something failed that fleet can do without, and gives `instead`. `action` completes the sentence
+ * "cannot …".
+ */
+export function ignored(topic: TraceTopic, action: string): (error: unknown) => undefined
+export function ignored<Value>(
+  topic: TraceTopic,
+  action: string,
+  instead: Value,
+): (error: unknown) => Value
+export function ignored(topic: TraceTopic, action: string, instead?: unknown) {
+  return (error: unknown): unknown => {
+    traceError(topic, action, error)
+    return instead
+  }
+}
