@@ -7,6 +7,7 @@ import { inputOver } from '../broker/client/forward-input.ts'
 import { placeOfSockets } from '../broker/runtime-dir.ts'
 import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
 import type { Wire } from '../broker/wire.ts'
+import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
 
 /** How the output `name` looks. What is no terminal is opened only once there is something to write. */
 function lookOf(name: 'stdout' | 'stderr'): TtyInfo {
@@ -91,11 +92,8 @@ function serve({ wire, loss }: AskedFor): void {
   })
 }
 
-/**
- * Has the broker run a command line, and passes on what it says; the process ends as the command does. False, with nothing
- * said or done, where the broker does not run, or leaves it to this process.
- */
-export async function askBroker(argv: readonly string[], build: string): Promise<boolean> {
+/** Does the work of {@link askBroker}. */
+async function askAndServe(argv: readonly string[], build: string): Promise<boolean> {
   const { env } = process
   const home = locateHome(env)
   const asking = askToRun(placeOfSockets(home, env), build, {
@@ -109,4 +107,33 @@ export async function askBroker(argv: readonly string[], build: string): Promise
   if (asked === undefined) return false
   serve(asked)
   return true
+}
+
+/**
+ * Has the broker run a command line, and passes on what it says; the process ends as the command does. False, with nothing
+ * said or done, where the broker does not run, or leaves it to this process.
+ * With `traceId`, the id of the command in the trace, it is traced as `FLEET_DEBUG` says; the process that runs the command
+ * reports a wrong setting.
+ */
+export async function askBroker(
+  argv: readonly string[],
+  build: string,
+  traceId: string | undefined,
+): Promise<boolean> {
+  if (traceId === undefined) return askAndServe(argv, build)
+  const { env } = process
+  const write = traceOutput(env, process.cwd(), (text) => void process.stderr.write(text))
+  let topics: readonly string[]
+  try {
+    topics = readTopics(env)
+  } catch {
+    return false
+  }
+  // The lines of this process have no values in them, and those of the broker are redacted.
+  const tracer = { id: traceId, topics, write, redact: (text: string) => text }
+  return runTraced(tracer, async () => {
+    // Lines come from the broker until the command, and with it this process, ends.
+    if (await askAndServe(argv, build)) await new Promise<never>(() => {})
+    return false
+  })
 }

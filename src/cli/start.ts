@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
-import { newTraceId, readTopics, runTraced, traceOutput } from '../os/trace.ts'
+import { newTraceId } from '../os/trace.ts'
 import { locateHome, strangerIn } from '../state/home/locate-home.ts'
 import type { Program } from '../ui/io.ts'
 
@@ -26,24 +26,6 @@ function mayBeHosted(argv: readonly string[]): boolean {
   return hosted.has(word)
 }
 
-/** As `askBroker`, traced where `FLEET_DEBUG` asks for it. A wrong setting is reported by the process that runs the command. */
-async function askBrokerTraced(
-  argv: readonly string[],
-  build: string,
-  id: string | undefined,
-): Promise<boolean> {
-  if (id === undefined) return askBroker(argv, build)
-  const { env } = process
-  try {
-    const write = traceOutput(env, process.cwd(), (text) => void process.stderr.write(text))
-    // Its own lines have no values in them, and those of the broker are redacted.
-    const tracer = { id, topics: readTopics(env), write, redact: (text: string) => text }
-    return await runTraced(tracer, () => askBroker(argv, build))
-  } catch {
-    return false
-  }
-}
-
 /** Runs a command line in the broker if possible, otherwise in this process. */
 export async function start(
   argv: readonly string[],
@@ -51,7 +33,7 @@ export async function start(
 ): Promise<void> {
   const traceId = process.env['FLEET_DEBUG'] ? newTraceId() : undefined
   const program = { ...main, build: fleetBuild, traceId }
-  if (mayBeHosted(argv) && (await askBrokerTraced(argv, program.build, traceId))) return
+  if (mayBeHosted(argv) && (await askBroker(argv, program.build, traceId))) return
   const release = `${fleetBuild}-${process.version}-${process.arch}`
   const home = locateHome(process.env)
   const isOurs = strangerIn(home, process.env) === undefined
