@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/support/vitest/longest-first.ts'
+import { progressReporter } from './test/support/vitest/progress-reporter.ts'
 import { summaryReporter } from './test/support/vitest/summary-reporter.ts'
 
 export default defineConfig({
@@ -15,6 +16,6 @@ export default defineConfig({
     hookTimeout: 900_000,
     expect: { poll: { timeout: 120_000, interval: 100 } },
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', summaryReporter],
+    reporters: ['default', progressReporter(), summaryReporter],
   },
 })

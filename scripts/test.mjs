@@ -37,9 +37,17 @@ function explainSkipped(
     console.log(`No lab here, so all that needs hosts is skipped: ${obstacle}.`)
 }
 
+/** Lists the slowest files, and how long each took. */
+function listSlowest(/** @type {TestSummary['slowest']} */ slowest) {
+  if (slowest.length > 1) console.log(`\nThe slowest ${slowest.length} files:`)
+  for (const { file, seconds } of slowest) {
+    console.log(`  ${seconds.toFixed(1).padStart(6)} s  ${file}`)
+  }
+}
+
 /** Prints the closing line and ends. */
 function finish(
-  /** @type {TestSummary} */ { passed, failed, skipped },
+  /** @type {Pick<TestSummary, 'passed' | 'failed' | 'skipped'>} */ { passed, failed, skipped },
   /** @type {number} */ code,
 ) {
   const line = `${passed} passed, ${failed} failed`
@@ -60,9 +68,10 @@ const vitestCode = await (obstacle === undefined ? runInLab(vitest) : runHere(vi
 /** @type {TestSummary} */
 const summary = existsSync(summaryFile)
   ? JSON.parse(readFileSync(summaryFile, 'utf8'))
-  : { passed: 0, failed: 0, skipped: [] }
+  : { passed: 0, failed: 0, skipped: [], slowest: [] }
 rmSync(summaryFile, { force: true })
 
+listSlowest(summary.slowest)
 explainSkipped(summary.skipped, obstacle)
 const isComplete = summary.skipped.length === 0 && obstacle === undefined
 const code = vitestCode || Number(!isBuilt || (env['FLEET_TEST_REQUIRE'] === 'all' && !isComplete))

@@ -46,8 +46,22 @@ const programs =
     ' ',
   )
 
-/** How long a command may wait for what never answers, in milliseconds: it is then stopped, as by Ctrl-C. */
-const patience = 600
+/** How often a command is looked at, in milliseconds, and how many times in a row it may be found idle. */
+const [lookMs, mostIdle] = [25, 8]
+/** Less of the processor's time between two looks is idle, in microseconds. */
+const idleBelow = 2_000
+
+/** Calls `stop`, as Ctrl-C does, once this process waits for what never answers. Gives what ends the watch. */
+function stopWhenIdle(stop: () => void): () => void {
+  let [idle, before] = [0, process.cpuUsage()]
+  const timer = setInterval(() => {
+    const { user, system } = process.cpuUsage(before)
+    before = process.cpuUsage()
+    idle = user + system < idleBelow ? idle + 1 : 0
+    if (idle === mostIdle) stop()
+  }, lookMs)
+  return () => clearInterval(timer)
+}
 
 /** The paths below a folder, each with what tells whether it was changed. */
 async function walk(folder: string, skip: ReadonlySet<string>): Promise<string[]> {
@@ -120,9 +134,8 @@ export async function openSandbox(): Promise<Sandbox> {
           },
         })
       const controller = new AbortController()
-      const timer = setTimeout(
-        () => controller.abort(new UserError('cancelled', 'cancelled', { cause: 'SIGTERM' })),
-        patience,
+      const watched = stopWhenIdle(() =>
+        controller.abort(new UserError('cancelled', 'cancelled', { cause: 'SIGTERM' })),
       )
       const stdin = new PassThrough()
       stdin.end()
@@ -139,7 +152,7 @@ export async function openSandbox(): Promise<Sandbox> {
         version: '0.0.0',
       })
       const { user, system } = process.cpuUsage(before)
-      clearTimeout(timer)
+      watched()
       const ran = (await readFile(log, 'utf8')).split('\n').filter(Boolean)
       return { code, output, took: (user + system) / 1000, dialled: [...dialled], ran }
     },

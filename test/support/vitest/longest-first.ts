@@ -15,6 +15,10 @@ const long = [
   'contract/driver',
   'lab/azure/crash',
   'contract/qemu-driver',
+  'unit/state/inventory/hostile-inventories-1',
+  'unit/state/inventory/hostile-inventories-2',
+  'unit/state/inventory/hostile-inventories-3',
+  'unit/transport/key-pair',
 ]
 
 const rankOf = ({ moduleId }: TestSpecification): number => {

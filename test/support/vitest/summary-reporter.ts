@@ -9,11 +9,25 @@ export interface TestSummary {
   readonly failed: number
   /** Each skipped test's file, and the reason where the test gave one. */
   readonly skipped: readonly { readonly file: string; readonly reason?: string }[]
+  /** The files that took longest, the slowest first. */
+  readonly slowest: readonly { readonly file: string; readonly seconds: number }[]
+}
+
+/** How many of the slowest files are listed. */
+const mostSlow = 20
+
+const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
+
+/** How long a file took, with its imports and hooks, in seconds. */
+function secondsOf(module: TestModule): number {
+  const { duration, collectDuration, environmentSetupDuration, prepareDuration } =
+    module.diagnostic()
+  return (duration + collectDuration + environmentSetupDuration + prepareDuration) / 1000
 }
 
 function describeSkip(test: TestCase): TestSummary['skipped'][number] {
   const result = test.result()
-  const file = relative(process.cwd(), test.module.moduleId)
+  const file = nameOf(test.module)
   return result.state === 'skipped' && result.note !== undefined
     ? { file, reason: result.note }
     : { file }
@@ -31,6 +45,10 @@ function summarize(modules: readonly TestModule[], errors: number): TestSummary 
       errors,
     // a test still pending never ran
     skipped: [...inState('skipped'), ...inState('pending')].map(describeSkip),
+    slowest: modules
+      .map((module) => ({ file: nameOf(module), seconds: secondsOf(module) }))
+      .toSorted((a, b) => b.seconds - a.seconds)
+      .slice(0, mostSlow),
   }
 }
 

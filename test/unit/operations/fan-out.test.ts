@@ -1,5 +1,5 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
 import { createClock } from '../../../src/operations/clock.ts'
 import { fanOut } from '../../../src/operations/fan-out/fan-out.ts'
@@ -23,6 +23,43 @@ function gated() {
     })
   return { work, started, signals, open: (name: string) => gates.get(name)?.() }
 }
+
+describe('fanOut with a time limit', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
+    const { work, signals } = gated()
+    const limit = { signal: never, timeLimit: { ms: 50, clock: createClock() } }
+    const outcomes = collect(fanOut(machines(2), work, limit))
+    await vi.advanceTimersByTimeAsync(49)
+    expect(signals.get('m1')?.aborted).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await outcomes).toMatchObject([
+      { error: { kind: 'unreachable', machine: 'm1', message: 'no answer within 0.05 s' } },
+      { error: { kind: 'unreachable', machine: 'm2' } },
+    ])
+    expect(signals.get('m1')?.aborted).toBe(true)
+  })
+
+  test('time stands still while a question is open', async () => {
+    const clock = createClock()
+    clock.pause()
+    const { work, started, signals } = gated()
+    const limit = { signal: never, timeLimit: { ms: 20, clock } }
+    const outcomes = collect(fanOut(machines(2), work, limit))
+    await vi.advanceTimersByTimeAsync(60)
+    expect(started).toHaveLength(2)
+    expect(signals.get('m1')?.aborted).toBe(false)
+    clock.resume()
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await outcomes).toMatchObject([{ error: { kind: 'unreachable' } }, { error: {} }])
+  })
+})
 
 describe('fanOut', () => {
   test('yields outcomes as they come, and keeps those beside a failure', async () => {
@@ -66,31 +103,6 @@ describe('fanOut', () => {
       fanOut(machines(1), () => Promise.reject(reset), { signal: never }),
     )
     expect(outcome).toMatchObject({ error: { kind: 'failed', message: 'read ECONNRESET' } })
-  })
-
-  test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
-    const { work, signals } = gated()
-    const outcomes = await collect(
-      fanOut(machines(2), work, { signal: never, timeLimit: { ms: 50, clock: createClock() } }),
-    )
-    expect(outcomes).toMatchObject([
-      { error: { kind: 'unreachable', machine: 'm1', message: 'no answer within 0.05 s' } },
-      { error: { kind: 'unreachable', machine: 'm2' } },
-    ])
-    expect(signals.get('m1')?.aborted).toBe(true)
-  })
-
-  test('time stands still while a question is open', async () => {
-    const clock = createClock()
-    clock.pause()
-    const { work, started, signals } = gated()
-    const limit = { signal: never, timeLimit: { ms: 20, clock } }
-    const outcomes = collect(fanOut(machines(2), work, limit))
-    await sleep(60)
-    expect(started).toHaveLength(2)
-    expect(signals.get('m1')?.aborted).toBe(false)
-    clock.resume()
-    expect(await outcomes).toMatchObject([{ error: { kind: 'unreachable' } }, { error: {} }])
   })
 
   test('an abort throws its reason, stops the work, and starts no more', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import type { Driver } from '../../../src/drivers/driver.ts'
@@ -14,7 +15,6 @@ import { refreshRecords } from '../../../src/operations/plan/refresh-records.ts'
 import { createClock } from '../../../src/operations/clock.ts'
 import type { LeavingHost } from '../../../src/state/home/removals.ts'
 import { openMemoryInventory } from '../../support/inventory/memory-inventory.ts'
-import { timeProcessor } from '../../support/process/processor-time.ts'
 import { tokenOf } from '../../support/token-of.ts'
 
 const host = (name: string): NonNullable<MachineEntry['host']> => ({
@@ -97,15 +97,14 @@ function contextOf(
 
 const options = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
 
-test('a thousand machines are planned in a second, with one question to each provider', async () => {
+test('a thousand machines are planned with one question to each provider', async () => {
   const calls: number[] = []
   const names = Array.from({ length: 1000 }, (_, index) => `web-${index}`)
   const context = contextOf(
     Object.fromEntries(names.map((name) => [name, { driver: 'cloud', host: host(name) }])),
     calls,
   )
-  const { value: plan, took } = await timeProcessor(() => makePlan(context, options))
-  expect(took).toBeLessThan(1000)
+  const plan = await makePlan(context, options)
   expect(calls).toEqual([1000])
   expect(plan.changes).toHaveLength(100)
   expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
@@ -349,7 +348,7 @@ test('a plan that is stopped leaves nothing behind that fails unheard', async ()
   const planned = makePlan({ ...context, signal: controller.signal }, options)
   controller.abort(new Error('stopped'))
   await expect(planned).rejects.toThrow('stopped')
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let turns = 0; turns < 4; turns += 1) await turn()
   process.off('unhandledRejection', hear)
   expect(unheard).toEqual([])
 })

@@ -1,12 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../../../../src/errors.ts'
-import { parseMachineName } from '../../../../src/machine/name.ts'
-import { editInventoryText } from '../../../../src/state/yaml/edit-text.ts'
 import { parseInventoryDocument } from '../../../../src/state/inventory/document.ts'
 import { readPlainInventory } from '../../../../src/state/yaml/fast-yaml.ts'
 import { head } from '../../../support/inventory/edit-text.ts'
-import { timeProcessor } from '../../../support/process/processor-time.ts'
 
 /** What the whole parser says; undefined where it refuses. */
 function parseWhole(text: string): unknown {
@@ -241,31 +238,4 @@ describe('a plain inventory', () => {
     },
     120_000,
   )
-})
-
-describe('an inventory of 10,000 machines', () => {
-  const text = `${head}machines:\n${Array.from(
-    { length: 10_000 },
-    (_, index) => `  # of ${index}\n${machine.replace('web-1', `web-${index}`)}`,
-  ).join('\n')}`
-
-  it('is changed in one entry without a whole parse', async () => {
-    const name = parseMachineName('web-5000')
-    const { value, took } = await timeProcessor(() => {
-      const after = editInventoryText(text, name, { driver: 'x' }, 'f')
-      const removed = editInventoryText(text, name, undefined, 'f')
-      return { after, removed, added: editInventoryText(removed, name, { driver: 'x' }, 'f') }
-    })
-    const { after, removed, added } = value
-    // A whole parse takes ten seconds; six of the plain reader well under two.
-    expect(took).toBeLessThan(5000)
-    const [before, rest] = text.split('  # of 5000\n')
-    const [, behind] = text.split('  # of 5001\n')
-    expect(after).toBe(
-      `${before}  # of 5000\n  web-5000: # ours\n    driver: x\n\n  # of 5001\n${behind}`,
-    )
-    expect(rest?.startsWith('  web-5000:')).toBe(true)
-    expect(removed).toBe(`${before}  # of 5001\n${behind}`)
-    expect(added).toBe(`${before}  web-5000:\n    driver: x\n\n  # of 5001\n${behind}`)
-  })
 })

@@ -1,0 +1,30 @@
+import { relative } from 'node:path'
+import type { Reporter, TestModule } from 'vitest/node'
+
+/** Without a line for so long, what runs is listed, in milliseconds. */
+const longestSilence = 60_000
+
+const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
+
+/** Says what runs where nothing ends for a minute: in a pipe, vitest itself prints a file only once it has ended. */
+export function progressReporter(
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+): Reporter {
+  const running = new Set<string>()
+  let ended = 0
+  let timer: NodeJS.Timeout | undefined
+  return {
+    onTestRunStart() {
+      timer = setInterval(() => {
+        write(` … ${ended} files ended; running: ${[...running].join(', ')}\n`)
+      }, longestSilence).unref()
+    },
+    onTestModuleStart: (module) => void running.add(nameOf(module)),
+    onTestModuleEnd(module) {
+      running.delete(nameOf(module))
+      ended += 1
+      timer?.refresh()
+    },
+    onTestRunEnd: () => clearInterval(timer),
+  }
+}

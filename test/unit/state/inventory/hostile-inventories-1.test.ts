@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest'
+import { checkInventories } from '../../../support/hostile/check-inventories.ts'
+
+test(
+  'no command does what a hostile inventory wants, part 1 of 3',
+  { timeout: 900_000 },
+  async () => {
+    const { checked, taken } = await checkInventories(0, 3)
+    // Or this would test nothing but the check of the file.
+    expect(taken).toBeGreaterThan(checked)
+  },
+)
