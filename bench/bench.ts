@@ -11,32 +11,38 @@ import { installPeers } from './peers.ts'
 interface Row {
   readonly work: string
   readonly fleet: number
+  /** The processor time of the client's processes. */
+  readonly fleetProcessor: number
   readonly peer: string
-  readonly peerTook: number
-  readonly ratio: number
+  /** Absent, as the two after it, where the peer was too slow to be measured. */
+  readonly peerTook?: number
+  readonly peerProcessor?: number
+  readonly ratio?: number
   /** The most that the ratio is to be. */
   readonly wanted?: number
 }
 
-const widths = [32, 8, 46, 8, 8, 8]
+const widths = [32, 8, 8, 46, 8, 8, 8, 8]
 
 function print(...cells: string[]): void {
   const [first = '', ...others] = cells.map((cell, index) =>
-    index === 0 || index === 2
+    index === 0 || index === 3
       ? cell.padEnd(widths[index] ?? 0)
       : cell.padStart(widths[index] ?? 0),
   )
   stdout.write(`${[first, ...others].join('  ').trimEnd()}\n`)
 }
 
-const printRow = ({ work, fleet, peer, peerTook, ratio, wanted }: Row): void =>
+const printRow = (row: Row): void =>
   print(
-    work,
-    fleet.toFixed(0),
-    peer,
-    peerTook.toFixed(0),
-    ratio.toFixed(2),
-    wanted === undefined ? '' : `<= ${wanted}`,
+    row.work,
+    row.fleet.toFixed(0),
+    row.fleetProcessor.toFixed(0),
+    row.peer,
+    row.peerTook?.toFixed(0) ?? 'too slow',
+    row.peerProcessor?.toFixed(0) ?? '',
+    row.ratio?.toFixed(2) ?? '',
+    row.wanted === undefined ? '' : `<= ${row.wanted}`,
   )
 
 const { values, positionals } = parseArgs({
@@ -62,11 +68,21 @@ async function tellMemory(ground: Ground): Promise<void> {
 }
 
 async function runCase({ work, fleet, peers }: Case, rounds: number | undefined): Promise<void> {
-  const [took = 0, ...theirs] = await compare([fleet, ...peers], rounds)
+  const [own, ...theirs] = await compare([fleet, ...peers], rounds)
+  if (own === undefined) {
+    stderr.write(`${work}: fleet was too slow to be measured\n`)
+    process.exitCode = 1
+    return
+  }
   for (const [index, { name, wanted, plusMs = 0 }] of peers.entries()) {
-    const peerTook = (theirs[index] ?? 0) + plusMs
+    const their = theirs[index]
+    const peerTook = their && their.elapsed + plusMs
     const row: Row = {
-      ...{ work, fleet: took, peer: name, peerTook, ratio: took / peerTook },
+      ...{ work, fleet: own.elapsed, fleetProcessor: own.processor, peer: name },
+      ...(their !== undefined &&
+        peerTook !== undefined && {
+          ...{ peerTook, peerProcessor: their.processor, ratio: own.elapsed / peerTook },
+        }),
       ...(wanted !== undefined && { wanted }),
     }
     rows.push(row)
@@ -74,7 +90,8 @@ async function runCase({ work, fleet, peers }: Case, rounds: number | undefined)
   }
 }
 
-if (!values.json) print('WORK', 'FLEET ms', 'PEER', 'PEER ms', 'RATIO', 'WANTED')
+if (!values.json)
+  print('WORK', 'FLEET ms', 'CPU ms', 'PEER', 'PEER ms', 'CPU ms', 'RATIO', 'WANTED')
 for (const suite of suites) {
   if (positionals.length > 0 && !positionals.includes(suite.name)) continue
   if (suite.memory === true) await installPeers()
