@@ -223,6 +223,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'operations/compose/compose-on-host.ts', // the same
       'operations/docker/exec-in-container.ts', // as docker says it
       'cli/run-broker.ts', // its own log
+      'cli/ask-broker.ts', // the trace, without control characters
       'main.ts', // the version
       'cli/process.ts', // waits until all is out
       'cli/program.ts', // an Output: help
