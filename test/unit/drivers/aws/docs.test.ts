@@ -47,14 +47,14 @@ describe('the IAM policy in docs/drivers/aws.md', async () => {
   })
 
   test('only looks without a condition, and changes only what has the tag of fleet', () => {
-    expect(actionsOf('Look').filter((action) => !action.startsWith('ec2:Describe'))).toEqual([])
+    expect(actionsOf('Describe').filter((action) => !action.startsWith('ec2:Describe'))).toEqual([])
     const changing = [...calls].filter(
       (name) => !/^(?:Describe|Run|Create(?!Tags)|Import|Allocate)/.test(name ?? ''),
     )
-    expect(actionsOf('ChangeWhatFleetMade').toSorted()).toEqual(
+    expect(actionsOf('ChangeFleetResources').toSorted()).toEqual(
       changing.map((name) => `ec2:${name}`).sort(),
     )
-    expect(Statement.find(({ Sid }) => Sid === 'ChangeWhatFleetMade')?.Condition).toEqual({
+    expect(Statement.find(({ Sid }) => Sid === 'ChangeFleetResources')?.Condition).toEqual({
       StringLike: { 'aws:ResourceTag/fleet:token': '*' },
     })
   })
