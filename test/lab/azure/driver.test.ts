@@ -541,7 +541,10 @@ describe('a host that somebody else made', () => {
   test.each([
     ['front/nobody', 'there is no virtual machine nobody in the resource group front'],
     ['nobody', 'nobody is not the ID of a virtual machine in Azure'],
-    ['/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s', /is no id of a virtual/],
+    [
+      '/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s',
+      /is not the ID of a virtual/,
+    ],
   ])('is told where %s leads to none', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({
       kind: 'usage',

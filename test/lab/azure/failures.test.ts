@@ -134,7 +134,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'more cores than the quota has',
       { size: 'Standard_D64s_v5' },
-      /quota standardDSv5Family.*0 of 10 in use, 64 needed/,
+      /quota standardDSv5Family.*0 of 10 in use, 64 more needed/,
       /portal/,
     ],
     [
@@ -150,7 +150,7 @@ describe('what cannot be made is refused before anything is', () => {
       /--subnet/,
     ],
     ['a subnet that is not there', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
-    ['a subnet of no group', { subnet: 'main/hosts' }, /names no resource group/, /GROUP/],
+    ['a subnet of no group', { subnet: 'main/hosts' }, /does not name a resource group/, /GROUP/],
     [
       'a private host that nothing could reach',
       { privateOnly: true },
@@ -281,7 +281,7 @@ describe('what is yours is used', () => {
     expect(seat.azure.registrations.get('Microsoft.Network')).toBe('NotRegistered')
     await attempt({ registerProviders: true })
     expect(seat.azure.registrations.get('Microsoft.Network')).toBe('Registered')
-    expect(seat.steps.join()).toContain('registering Microsoft.Network')
+    expect(seat.steps.join()).toContain('register Microsoft.Network')
   })
 })
 

@@ -76,7 +76,7 @@ function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
   if (privateOnly && dnsLabel !== undefined) {
     throw usageError(
       '--dns-label and --private-only cannot be combined: a DNS label needs a public address',
-      'omit one of them',
+      'omit --dns-label or --private-only',
     )
   }
 }
