@@ -109,7 +109,7 @@ export function openFleet(
   const findDriver = async (name: string): Promise<DriverDefinition> => {
     const { drivers, findDriver } = await import('../drivers/index.ts')
     // The broker keeps running and holds all connections, so code of driver packages is never loaded into it.
-    if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.leave()
+    if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.fallBack()
     const place = { folder: dirname(await locate()), env, vet }
     return findDriver(name, place)
   }

@@ -1,5 +1,5 @@
 import type * as HostedCommand from './run-in-broker.ts'
-import { keepEngines } from '../operations/connect/engine-connections.ts'
+import { openEngineConnections } from '../operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../operations/connect/engine-socket.ts'
 import { findProcess, isAlive } from '../operations/connect/processes.ts'
 import { locateHome } from '../state/home/locate-home.ts'
@@ -22,7 +22,7 @@ export async function runBroker(program: Program): Promise<void> {
     socket: socketIn(placeOfSockets(locateHome(env), env)),
     build: program.build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
-    engines: keepEngines(),
+    engines: openEngineConnections(),
     async runCommand(command, connections) {
       // By the time it was loaded, the command had long been done by its own process.
       if (hosted === undefined) throw new Error('not loaded yet')

@@ -85,11 +85,11 @@ export async function runHosted(
   const begun = new AbortController()
   let isLeft = false
   const hosted: InBroker = {
-    begin: () => {
+    commit: () => {
       if (isLeft) throw new FallBack()
       begun.abort()
     },
-    leave() {
+    fallBack() {
       trace(
         'broker',
         'leave the command to its own process: it needs something that only that process can do',
@@ -103,15 +103,15 @@ export async function runHosted(
     target: BrokerTarget | undefined,
     env: Login['env'],
   ): Promise<Transport> => {
-    if (target === undefined) return hosted.leave()
+    if (target === undefined) return hosted.fallBack()
     const own = loginEnvironment(env)
-    if (!begun.signal.aborted && !connections.has(target, own)) return hosted.leave()
+    if (!begun.signal.aborted && !connections.has(target, own)) return hosted.fallBack()
     machines.add(target.machine)
     const transport = await connections.use(target, own)
     return {
       ...transport,
       exec(command, { signal, ...options } = {}) {
-        hosted.begin()
+        hosted.commit()
         const signals = signal ? [signal, gone.signal] : [gone.signal]
         return transport.exec(command, { ...options, signal: AbortSignal.any(signals) })
       },

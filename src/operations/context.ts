@@ -17,9 +17,9 @@ import type { Clock } from './clock.ts'
 /** How an operation behaves when the broker runs the command in place of the client process. */
 export interface InBroker {
   /** Called before the first step that must not run twice. From then on, the broker finishes the command. */
-  begin(): void
+  commit(): void
   /** Throws, so that the client process runs the command itself. Not allowed after `commit`. */
-  leave(): never
+  fallBack(): never
 }
 
 /** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
@@ -81,7 +81,7 @@ export interface Context {
 export type Progress = (step: string, detail?: string) => void
 
 /** Reports the steps of a rollback as details of the step that failed, so that the failed step stays visible. */
-export const undoingAt =
+export const rollbackProgress =
   (failed: string, progress: Progress): Progress =>
   (step, detail) =>
     progress(failed, `undoing: ${detail === undefined ? step : `${step}: ${detail}`}`)

@@ -81,7 +81,7 @@ async function dockerOptions(
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (dockerWords === undefined) return []
-  fleet.hosted?.leave() // a program of this computer is asked
+  fleet.hosted?.fallBack() // a program of this computer is asked
   return completeDockerOption([...dockerWords, ...withoutTargets(words)], fleet.env)
 }
 
@@ -109,7 +109,7 @@ async function candidatesOfCommand(
   const argument = argumentAt(argumentsLeft(command, typed.line), position)
   if (argument === undefined) return []
   if (argument.completes === 'place' && current.includes(':')) {
-    typed.fleet.hosted?.leave() // it asks the broker
+    typed.fleet.hosted?.fallBack() // it asks the broker
     return pathsOnMachine(typed.fleet, current)
   }
   return knownWords(typed, argument.completes)

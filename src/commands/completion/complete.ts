@@ -11,7 +11,7 @@ export const complete = defineCommand({
   run: async ({ fleet, io, args }) => {
     const { completeWords } = await import('./candidates.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
-    if (inventory !== undefined) fleet.hosted?.leave()
+    if (inventory !== undefined) fleet.hosted?.fallBack()
     const { openFleet } = await import('../../app/fleet.ts')
     await using named = inventory === undefined ? undefined : openFleet(io, inventory)
     for (const { word, description } of await completeWords(named ?? fleet, args.words)) {

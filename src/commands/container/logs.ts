@@ -20,7 +20,7 @@ async function takeShort(
   let size = 0
   for await (const entry of lines) {
     size += 'line' in entry ? entry.line.length + entry.time.length : 0
-    if (size > longestHosted) hosted.leave()
+    if (size > longestHosted) hosted.fallBack()
     taken.push(entry)
   }
   return taken
@@ -76,7 +76,7 @@ export const logs = defineCommand({
       ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
-    if (options.follow) fleet.hosted?.leave() // its lines are work for as long as it runs
+    if (options.follow) fleet.hosted?.fallBack() // its lines are work for as long as it runs
     const { placeNames } = await import('./references.ts')
     const placed = await placeNames({ fleet, targets }, args.containers)
     const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })

@@ -15,7 +15,7 @@ async function runEverywhere(
   wordsOn: (machine: Machine) => readonly string[],
 ): Promise<number> {
   const { fleet, io } = invocation
-  fleet.hosted?.leave()
+  fleet.hosted?.fallBack()
   const { checkForMany } = await import('./one-machine-only.ts')
   for (const machine of machines) checkForMany(wordsOn(machine))
   const { runDockerLines } = await import('../../operations/docker/run-docker.ts')

@@ -99,9 +99,9 @@ export const apply = defineCommand({
     checkPlanned(plan, inventory)
     await confirmChanges(context, plan, inventory)
     const approved = await confirmDestructive(io, plan, inventory, options.destroy)
-    const { agreedChanges, destructiveIn } =
+    const { approvedChanges, destructiveIn } =
       await import('../../operations/plan/destructive-changes.ts')
-    const agreed = agreedChanges(plan, approved)
+    const agreed = approvedChanges(plan, approved)
     const leaving = agreed.filter(({ action }) => action === 'remove')
     const left = destructiveIn(plan).filter(({ machine }) => !approved.has(machine))
     const applyOne = applyTo(fleet, inventory, new Set(leaving.map(({ machine }) => machine)))

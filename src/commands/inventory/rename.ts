@@ -15,8 +15,8 @@ export const rename = defineCommand({
     const { renameMachine } = await import('../../operations/inventory/set-machine.ts')
     const to = parseMachineName(args.to)
     await renameMachine(fleet, args.name, to)
-    const { describeWishes } = await import('../../operations/machine/remove-machine.ts')
-    const [wish] = describeWishes(await (await fleet.inventory()).read(), [args.name])
+    const { describeRecreation } = await import('../../operations/machine/remove-machine.ts')
+    const [wish] = describeRecreation(await (await fleet.inventory()).read(), [args.name])
     io.stderr.write(`renamed ${args.name} to ${to}\n${wish ? `  ${wish}\n` : ''}`)
   },
 })

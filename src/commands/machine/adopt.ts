@@ -47,7 +47,7 @@ export const adopt = defineCommand({
   ],
   async run({ fleet, io, args, options: typed, format }) {
     const { adoptMachine } = await import('../../operations/adopt/adopt-machine.ts')
-    const { namedIdentityFiles } = await import('../../operations/create/identity-file.ts')
+    const { namedIdentityFiles } = await import('../../operations/adopt/try-logins.ts')
     const { destination } = args
     const identityFiles = await namedIdentityFiles(typed.identity)
     const { driver } = typed

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Copied, CopyProgress } from '../../operations/copy/copy-files.ts'
-import type { Place } from '../../operations/copy/remote-path.ts'
+import type { CopyPath } from '../../operations/copy/remote-path.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { writeResults } from '../../ui/failure.ts'
 import { humanSize } from '../../ui/human.ts'
@@ -51,12 +51,12 @@ export const cp = defineCommand({
       return await copyOnEach({ fleet, io, format }, { sources, target, targets })
     }
     refuseUnused(targets, format)
-    const { parsePlace } = await import('../../operations/copy/remote-path.ts')
+    const { parseCopyPath } = await import('../../operations/copy/remote-path.ts')
     const inventory = await (await fleet.inventory()).read()
-    const copy = (typed: string): readonly [string, Place, Place] => [
+    const copy = (typed: string): readonly [string, CopyPath, CopyPath] => [
       typed,
-      parsePlace(typed, inventory, io),
-      parsePlace(target, inventory, io),
+      parseCopyPath(typed, inventory, io),
+      parseCopyPath(target, inventory, io),
     ]
     const places = sources.map(copy)
     using display = await openProgress(io, format, sources)
@@ -95,8 +95,8 @@ function refuseUnused({ timeoutMs, maxFail }: Targets, { fold }: Invocation['for
 
 interface Request {
   readonly typed: readonly [from: string, to: string]
-  readonly from: Place
-  readonly to: Place
+  readonly from: CopyPath
+  readonly to: CopyPath
   readonly intoFolder: boolean
 }
 
@@ -143,13 +143,13 @@ async function copyOnEach(
     )
   }
   const { chooseHosts, choosesMany } = await import('../../operations/inventory/choose-machines.ts')
-  const { parsePlace } = await import('../../operations/copy/remote-path.ts')
+  const { parseCopyPath } = await import('../../operations/copy/remote-path.ts')
   const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
   const machines = await chooseHosts(fleet, targets)
   const inventory: Inventory = await (await fleet.inventory()).read()
-  const placeOn = (machine: Machine, text: string): Place =>
-    onEach(text) ? { machine, path: text.slice(1) } : parsePlace(text, inventory, io)
-  const goesHere = !onEach(target) && parsePlace(target, inventory, io).machine === undefined
+  const placeOn = (machine: Machine, text: string): CopyPath =>
+    onEach(text) ? { machine, path: text.slice(1) } : parseCopyPath(text, inventory, io)
+  const goesHere = !onEach(target) && parseCopyPath(target, inventory, io).machine === undefined
   const eachApart = goesHere && choosesMany(targets)
   const names = machines.map(({ name }) => name)
   const copyAll = async () => {

@@ -15,12 +15,13 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
     async run({ fleet, io, targets, format }) {
-      const { switchForGood } = await import('../../operations/machine/switch-power.ts')
+      const { switchAndRecordPower } = await import('../../operations/machine/switch-power.ts')
       const machines = await chooseNamed({ fleet, targets }, verb)
       const outcomes = await workOnMachines(
         { fleet, io, format },
         machines,
-        (machine, calls) => switchForGood({ ...fleet, signal: calls.signal }, machine, verb, calls),
+        (machine, calls) =>
+          switchAndRecordPower({ ...fleet, signal: calls.signal }, machine, verb, calls),
         { concurrency: targets.parallel },
       )
       const { values, code } = summarize({ io, format }, outcomes)

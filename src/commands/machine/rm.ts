@@ -102,15 +102,15 @@ const removalConcurrency = 64
 async function removeAll(context: CommandContext, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = context
   const { forget } = removal
-  const { checkForgettable, checkRemovable, describeWishes, forgetMachine, removeMachine } =
+  const { checkForgettable, checkRemovable, describeRecreation, forgetMachine, removeMachine } =
     await import('../../operations/machine/remove-machine.ts')
   const machines = await chooseRemovals(context)
   await confirmRemoval(context, machines, removal)
   const check = forget ? checkForgettable : checkRemovable
   await check(fleet, machines, (machine) => askForName(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
-  const { openMeeting } = await import('../../operations/fan-out/barrier.ts')
-  const meet = openMeeting(machines.filter(isCreated).length)
+  const { createBarrier } = await import('../../operations/fan-out/barrier.ts')
+  const meet = createBarrier(machines.filter(isCreated).length)
   const outcomes = await workOnMachines(
     { fleet, io, format },
     machines,
@@ -136,7 +136,7 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
     const inventory = await (await fleet.inventory()).read()
     const gone = values.map(({ name }) => name)
     for (const { machine } of values) io.stderr.write(`${describeRemoved(machine, forget)}\n`)
-    for (const wish of describeWishes(inventory, gone)) io.stderr.write(`  ${wish}\n`)
+    for (const wish of describeRecreation(inventory, gone)) io.stderr.write(`  ${wish}\n`)
   }
   return code
 }

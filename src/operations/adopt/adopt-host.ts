@@ -1,25 +1,25 @@
 import type { HostFacts } from '../../drivers/driver.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { type AdmitRequest, connectAndProbe } from './connect-and-probe.ts'
+import { type AdoptOptions, connectAndProbe } from './connect-and-probe.ts'
 import type { Context } from '../context.ts'
-import { type EntryRequest, checkNotThere, newEntry } from '../create/new-entry.ts'
+import { type EntryRequest, checkNotDuplicate, newEntry } from '../create/new-entry.ts'
 import type { ProvisionCalls } from '../provision/provision-host.ts'
-import type { TakenOver } from './bootstrap-host.ts'
+import type { ProbedMachine } from './bootstrap-host.ts'
 
 /** Adopts an existing host at the address in `facts`: pins its host key, inspects it, and writes the entry if nothing fails. */
 export async function adoptHost(
   context: Context,
   machine: Machine,
   facts: HostFacts,
-  request: EntryRequest & AdmitRequest,
+  request: EntryRequest & AdoptOptions,
   calls: ProvisionCalls,
-): Promise<TakenOver> {
+): Promise<ProbedMachine> {
   const { name, via } = machine
   const store = await context.inventory()
-  checkNotThere(await store.read(), name, via, facts)
+  checkNotDuplicate(await store.read(), name, via, facts)
   const { host, probe } = await connectAndProbe(context, machine, facts, request, calls)
   await store.update(name, (_entry, newest) => {
-    checkNotThere(newest, name, via, facts)
+    checkNotDuplicate(newest, name, via, facts)
     return { ...newEntry(request, newest), host }
   })
   return { machine: { ...machine, host }, probe }

@@ -30,7 +30,7 @@ export interface KnownHost extends HostId {
 }
 
 /** Asks a provider for an existing host. Throws as the driver does, and kind `unsupported` if the driver cannot do that. */
-export async function recallHost(
+export async function describeKnownHost(
   context: Context,
   { driver, id, options }: HostId,
   progress: Progress,
@@ -51,7 +51,7 @@ export async function recallHost(
  * Adopts a host that its provider has described. Its record has no token, because fleet does not own it: its state and power
  * are managed like those of other machines, but removing the machine removes only the entry.
  */
-export async function takeInRecalled(
+export async function adoptDescribedHost(
   context: Context,
   { id: _, ...known }: KnownHost,
   { options: seen = {}, ...facts }: RecalledHost,
@@ -76,6 +76,6 @@ export async function adoptKnownHost(
 ): Promise<CreatedMachine> {
   const inventory = await (await context.inventory()).read()
   const { options = {} } = machineWith(inventory, known.name, newEntry(known, inventory))
-  const recalled = await recallHost(context, { ...known, options }, progress)
-  return takeInRecalled(context, known, recalled, progress)
+  const recalled = await describeKnownHost(context, { ...known, options }, progress)
+  return adoptDescribedHost(context, known, recalled, progress)
 }

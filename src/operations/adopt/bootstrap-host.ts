@@ -12,7 +12,7 @@ import { replaceHostKey } from '../machine/replace-host-key.ts'
 import { waitUntilReady } from '../create/wait-until-ready.ts'
 
 /** A machine that is ready, and the probe of its host. */
-export interface TakenOver {
+export interface ProbedMachine {
   readonly machine: ReadyMachine
   readonly probe: HostProbe
 }
@@ -28,10 +28,10 @@ export async function bootstrapHost(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
-): Promise<TakenOver> {
+): Promise<ProbedMachine> {
   const { name } = machine
   const token = machine.host.token ?? ''
-  const { probe, hostKey } = await visit(context, machine, progress)
+  const { probe, hostKey } = await bootstrapWithRetry(context, machine, progress)
   const host = await updateRecord(context, name, token, (host) => ({
     ...host,
     ...observedFacts(probe),
@@ -42,41 +42,41 @@ export async function bootstrapHost(
   return { machine: { ...machine, host }, probe }
 }
 
-interface Visit {
+interface BootstrapResult {
   readonly probe: HostProbe
   readonly hostKey: string
 }
 
 /** Does the bootstrap over one connection, and reconnects when the host restarts. */
-async function visit(
+async function bootstrapWithRetry(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
   connections = 1,
-): Promise<Visit> {
+): Promise<BootstrapResult> {
   try {
     await using transport = await waitForSsh(context, machine, progress)
-    return await settle(context, machine, transport, progress)
+    return await bootstrapOver(context, machine, transport, progress)
   } catch (error) {
     const isLost = error instanceof UserError && error.kind === 'unreachable'
     if (!isLost || connections === mostConnections) throw error
   }
   const host = await updateRecord(context, machine.name, machine.host.token ?? '', (host) => host)
-  return visit(context, { ...machine, host }, progress, connections + 1)
+  return bootstrapWithRetry(context, { ...machine, host }, progress, connections + 1)
 }
 
-async function settle(
+async function bootstrapOver(
   context: Context,
   machine: ReadyMachine,
   transport: Transport,
   progress: Progress,
-): Promise<Visit> {
+): Promise<BootstrapResult> {
   const { name, engine, host } = machine
   const target = { machine: name, transport, socket: host.socket, signal: context.signal }
   const inventory = await (await context.inventory()).read()
-  const place = { fleet: inventory.id, machine, signal: context.signal }
+  const operatorTarget = { fleet: inventory.id, machine, signal: context.signal }
   progress('install operator keys')
-  await addOperators(transport, place, operatorsOf(inventory, machine))
+  await addOperators(transport, operatorTarget, operatorsOf(inventory, machine))
   const probe =
     engine === 'none'
       ? await waitUntilReady(target, progress)

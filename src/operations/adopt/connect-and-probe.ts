@@ -13,7 +13,7 @@ import { type ProvisionCalls, provisionHost } from '../provision/provision-host.
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 
 /** How to log in to an existing host for the first time. */
-export interface AdmitRequest {
+export interface AdoptOptions {
   readonly trust: HostKeyTrust
   /** Private keys to try before the default ones. */
   readonly identityFiles?: readonly string[]
@@ -24,7 +24,7 @@ export interface AdmitRequest {
 }
 
 /** The record of the host, and the complete probe. */
-interface AdmittedHost {
+interface ProbedHost {
   readonly host: HostRecord
   readonly probe: HostProbe
 }
@@ -34,9 +34,9 @@ export async function connectAndProbe(
   context: Context,
   machine: Machine,
   facts: HostFacts,
-  request: AdmitRequest,
+  request: AdoptOptions,
   calls: ProvisionCalls,
-): Promise<AdmittedHost> {
+): Promise<ProbedHost> {
   const { name, engine } = machine
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
@@ -48,8 +48,8 @@ export async function connectAndProbe(
       : await trustHostKey(context, { name, address, port, via }, request.trust, ssh.knownHosts)
   const pinned = trusted && { hostKeys: [...trusted.hostKeys] }
   const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
-  const way = { via, identityFiles, options: ssh }
-  const login = await tryLogins(context, { ...machine, host }, way).catch((error: unknown) => {
+  const attempt = { via, identityFiles, options: ssh }
+  const login = await tryLogins(context, { ...machine, host }, attempt).catch((error: unknown) => {
     if (!(error instanceof HostKeyChanged) || !trusted || trusted.knownIn.length === 0) throw error
     const endpoint = { machine: name, address: address ?? '', port }
     throw knownHostChanged(endpoint, trusted.knownIn, error.shown)

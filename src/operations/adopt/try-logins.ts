@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { type HostRecord, type ReadyMachine, checkAddress } from '../../machine/machine.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { openLocal } from '../../transport/local/local.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
@@ -9,7 +10,7 @@ import type { Context } from '../context.ts'
 import { agentOf } from '../connect/describe-login.ts'
 
 /** How to log in to a host that is not a machine yet. */
-interface Way {
+interface LoginAttempt {
   /** The jump host. */
   readonly via: Transport | undefined
   /** Private keys to try before the default ones, the best first. */
@@ -27,26 +28,39 @@ interface Login extends Pick<HostRecord, 'key'> {
  * Logs in to a new machine. Tries each key file separately first, to record the one that the host accepts. Prompts for a
  * passphrase only after all have failed.
  */
-export async function tryLogins(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
+export async function tryLogins(
+  context: Context,
+  machine: ReadyMachine,
+  attempt: LoginAttempt,
+): Promise<Login> {
   checkAddress(machine)
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
-  const login = await logInWithKeys(context, machine, way)
-  await context.keys().rememberLogin({ address, port, user }, way.options ?? {})
+  const login = await logInWithKeys(context, machine, attempt)
+  await context.keys().rememberLogin({ address, port, user }, attempt.options ?? {})
   return login
 }
 
-async function logInWithKeys(context: Context, machine: ReadyMachine, way: Way): Promise<Login> {
-  const keys = await readFingerprints(way.identityFiles)
+async function logInWithKeys(
+  context: Context,
+  machine: ReadyMachine,
+  attempt: LoginAttempt,
+): Promise<Login> {
+  const keys = await readFingerprints(attempt.identityFiles)
   for (const [file, key] of keys) {
     try {
-      const transport = await connect(context, machine, { ...way, identityFiles: [file] }, false)
+      const transport = await connect(
+        context,
+        machine,
+        { ...attempt, identityFiles: [file] },
+        false,
+      )
       return await remembered(context, { transport, key }, file)
     } catch (error) {
       if (!(error instanceof UserError && error.kind === 'credentials')) throw error
     }
   }
-  const transport = await connect(context, machine, way, true)
+  const transport = await connect(context, machine, attempt, true)
   const [first] = keys
   if (first === undefined) return { transport }
   return remembered(context, { transport, key: first[1] }, first[0])
@@ -73,15 +87,24 @@ async function remembered(
 function connect(
   { signal, env, prompt }: Context,
   { name, host }: ReadyMachine,
-  { options = {}, ...way }: Way,
+  { options = {}, ...attempt }: LoginAttempt,
   mayAsk: boolean,
 ): Promise<Transport> {
   const { address = '', port = 22, user = '', hostKeys = [] } = host
   return connectSsh(
     {
-      ...{ machine: name, address, port, user, hostKeys, ...way },
+      ...{ machine: name, address, port, user, hostKeys, ...attempt },
       ...{ certificateFiles: options.certificateFiles, agent: agentOf(options, env) },
     },
     { signal, env, prompt: mayAsk ? prompt : undefined },
   )
+}
+
+/** Checks the key file of `--identity`, which is tried first. Throws kind `usage` when it has no readable private key. */
+export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
+  if (file === undefined) return []
+  if ((await fingerprintKeyFile(file)) !== undefined) return [file]
+  throw new UserError('usage', `${file} has no private key that fleet can read`, {
+    hint: `check the path and the file: ssh-keygen -lf ${shellQuote(file)}`,
+  })
 }

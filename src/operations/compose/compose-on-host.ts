@@ -27,7 +27,7 @@ import {
   meantHere,
 } from './project-model.ts'
 import { type ComposeInputs, readInputs } from './read-inputs.ts'
-import { type Wanted, noticeSkipped, readLocalFiles } from './read-local-files.ts'
+import { type NeededFiles, noticeSkipped, readLocalFiles } from './read-local-files.ts'
 import { type AskConfig, resolveAllServices, resolveFor, resolveModel } from './resolve-model.ts'
 import { type Root, localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
@@ -223,7 +223,7 @@ async function runWithFiles(session: Session, mirror: HostMirror): Promise<numbe
   const { host, command, project, inputs, streams } = session
   const { root } = mirror
   const { folder } = project
-  const ship = async (more: Wanted = {}): Promise<void> => {
+  const ship = async (more: NeededFiles = {}): Promise<void> => {
     const { files, skipped } = await readLocalFiles({
       ...more,
       files: [...inputs.files.keys(), ...(more.files ?? [])],

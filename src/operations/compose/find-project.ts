@@ -74,8 +74,8 @@ export async function findProject(
   flags: readonly Word[],
   { env, cwd }: Pick<Streams, 'env' | 'cwd'>,
 ): Promise<ComposeProject> {
-  const told = valuesOf(flags, '--project-directory').at(-1)
-  const base = told === undefined ? cwd : resolve(cwd, told)
+  const chosen = valuesOf(flags, '--project-directory').at(-1)
+  const base = chosen === undefined ? cwd : resolve(cwd, chosen)
   const named = valuesOf(flags, '--env-file')
   const ofShell = env['COMPOSE_ENV_FILES']?.split(',').filter(Boolean) ?? []
   const envFiles = (named.length > 0 ? named : ofShell).map((file) => resolve(cwd, file))
@@ -91,7 +91,7 @@ export async function findProject(
     given?.map((file) => (file === '-' || isRemote(file) ? file : resolve(cwd, file))) ??
     (await findComposeFiles(base))
   const [main = '-'] = files
-  const folder = told !== undefined ? base : main === '-' || isRemote(main) ? cwd : dirname(main)
+  const folder = chosen !== undefined ? base : main === '-' || isRemote(main) ? cwd : dirname(main)
   const more = envFiles.length > 0 ? [] : await filterFiles([join(folder, '.env')])
   return { folder, files, envFiles: [...new Set([...first, ...more])] }
 }

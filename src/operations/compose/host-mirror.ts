@@ -51,7 +51,7 @@ done
 ' fleet
 `
 
-const troubled = ({ name }: Host, folder: string, said: string): UserError =>
+const writeError = ({ name }: Host, folder: string, said: string): UserError =>
   new UserError(
     'failed',
     `cannot write ${folder} on ${name}: ${said.trim() || 'no reason given'}`,
@@ -101,13 +101,13 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
 }
 
 /** Reads the record of a mirror and the types of its files. */
-async function lookAt({ host, folder }: HostMirror, local: LocalFiles): Promise<Found> {
+async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): Promise<Found> {
   const { transport, become = [], name } = host
   const words = [...become, 'sh', '-c', look, 'fleet', folder]
   const input = [...local.keys()].map((path) => `${path}\0`).join('')
   const { code, stdout, stderr } = await run(transport, words, { input })
   const end = stdout.indexOf('\0')
-  if (end === -1) throw troubled(host, folder, stderr)
+  if (end === -1) throw writeError(host, folder, stderr)
   const shipped = parseRecord(stdout.slice(0, end))
   const lines = stdout.slice(end + 1).split('\n')
   try {
@@ -289,7 +289,7 @@ async function apply(
   const { transport, become = [] } = host
   const incoming = `.incoming-${randomUUID()}`
   const made = await run(transport, [...become, 'sh', '-c', receive, 'fleet', folder, incoming])
-  if (made.code !== 0) throw troubled(host, folder, made.stderr)
+  if (made.code !== 0) throw writeError(host, folder, made.stderr)
   const archive = packFiles(plan.send, {
     script: scriptFor(plan, found),
     shipped: formatRecord(plan.shipped),
@@ -298,7 +298,7 @@ async function apply(
   const stream = Readable.from(archive, { objectMode: false })
   await unpackOnHost(host, stream, `${folder}/${incoming}`, { keepOwners: true })
   const settled = await run(transport, [...become, 'sh', '-c', settle, 'fleet', folder, incoming])
-  if (settled.code !== 0) throw troubled(host, folder, settled.stderr)
+  if (settled.code !== 0) throw writeError(host, folder, settled.stderr)
 }
 
 /** The error for files that changed on both sides, with the commands to resolve it. */
@@ -329,7 +329,7 @@ function conflictError(
  * with nothing changed, when files changed on both sides.
  */
 export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<void> {
-  const found = await lookAt(mirror, local)
+  const found = await inspectMirror(mirror, local)
   const gone = new Set<string>()
   for (const path of found.shipped.keys()) {
     if (local.has(path)) continue

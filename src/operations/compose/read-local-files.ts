@@ -30,7 +30,7 @@ export type LocalEntry = Entry & {
 export type LocalFiles = ReadonlyMap<string, LocalEntry>
 
 /** The local files that a command needs. */
-export interface Wanted {
+export interface NeededFiles {
   /** Files that compose reads. */
   readonly files?: Iterable<string>
   readonly contexts?: readonly LocalContext[]
@@ -54,7 +54,7 @@ const pathOnHost = (file: string): string => slashed(file).replace(/^\//, '')
 
 /** Reads the local files of a command. Missing files are omitted, since compose reports them. */
 export async function readLocalFiles(
-  wanted: Wanted,
+  wanted: NeededFiles,
 ): Promise<{ readonly files: LocalFiles; readonly skipped: readonly string[] }> {
   const files = new Map<string, LocalEntry>()
   const skipped: string[] = []

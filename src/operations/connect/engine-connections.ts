@@ -5,7 +5,7 @@ import { type EngineCache, dialEngine } from './reach-engine.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** An engine to which connections are kept open. */
-interface KeptEngine {
+interface EngineRef {
   readonly path: string
   readonly machine: string
   /** Identifies the host, whichever connection is used. */
@@ -16,7 +16,7 @@ interface KeptEngine {
 const spareMs = 120_000
 
 /** Opens the next connection in advance, so that the next call does not wait for the host. */
-function prewarm(dial: Dial, memory: EngineCache): Dial {
+function prewarm(dial: Dial, cache: EngineCache): Dial {
   let spare: Duplex | undefined
   let timer: NodeJS.Timeout | undefined
   const drop = () => {
@@ -28,7 +28,7 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
   const lose = () => drop()
   const prepare = async () => {
     // A relay command would use one of the few sessions that an SSH server allows.
-    if (memory.way !== 'socket' || spare) return
+    if (cache.route !== 'socket' || spare) return
     const connection = await dial()
     if (spare) return void connection.destroy()
     spare = connection
@@ -53,34 +53,34 @@ function prewarm(dial: Dial, memory: EngineCache): Dial {
 }
 
 /** Connections to the engines of all hosts, for the life of the process. */
-export interface KeptEngines {
+export interface EngineConnections {
   /** Opens a connection by the route that worked before, and the next one in advance. */
-  dial(transport: Transport, engine: KeptEngine): Promise<Duplex>
+  dial(transport: Transport, engine: EngineRef): Promise<Duplex>
   /** Whether a connection uses one of the few sessions that an SSH server allows, as far as is known. */
-  needsSession(engine: KeptEngine): boolean
+  needsSession(engine: EngineRef): boolean
 }
 
 /** Caches the route to each engine, and opens one connection in advance for each SSH connection. */
-export function keepEngines(): KeptEngines {
-  const memories = new Map<string, EngineCache>()
+export function openEngineConnections(): EngineConnections {
+  const caches = new Map<string, EngineCache>()
   const dials = new WeakMap<Transport, Map<string, Dial>>()
-  const memoryOf = ({ host, path }: KeptEngine): EngineCache => {
-    const place = `${host} ${path}`
-    const memory = memories.get(place) ?? {}
-    memories.set(place, memory)
-    return memory
+  const cacheOf = ({ host, path }: EngineRef): EngineCache => {
+    const key = `${host} ${path}`
+    const cache = caches.get(key) ?? {}
+    caches.set(key, cache)
+    return cache
   }
   return {
     needsSession(engine) {
-      const { way = 'socket' } = memoryOf(engine)
-      return way !== 'socket'
+      const { route = 'socket' } = cacheOf(engine)
+      return route !== 'socket'
     },
     dial(transport, engine) {
       const { path, machine } = engine
       const known = dials.get(transport) ?? new Map<string, Dial>()
       dials.set(transport, known)
-      const memory = memoryOf(engine)
-      const dial = known.get(path) ?? prewarm(dialEngine(transport, path, machine, memory), memory)
+      const cache = cacheOf(engine)
+      const dial = known.get(path) ?? prewarm(dialEngine(transport, path, machine, cache), cache)
       known.set(path, dial)
       return dial()
     },

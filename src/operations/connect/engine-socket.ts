@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
-import { CutExecs, EngineConversation, unavailable } from './engine-conversation.ts'
+import { CutExecs, EngineSession, unavailable } from './engine-session.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { ignored } from '../../os/trace.ts'
 
@@ -14,13 +14,13 @@ export interface ServedSocket extends AsyncDisposable {
   readonly path: string
 }
 
-function explain(why: unknown): string {
+function describeError(why: unknown): string {
   const hint = why instanceof UserError && why.hint !== undefined ? ` (${why.hint})` : ''
   return `${messageOf(why)}${hint}`
 }
 
 /** Copies data from `from` to `to` until it ends. `see` returns false for a chunk that it handles itself. */
-function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
+function forward(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
   from.on('error', () => {}) // handled at its close
   from.on('data', (chunk: Buffer) => {
     if (!see(chunk) || to.write(chunk)) return
@@ -31,50 +31,50 @@ function passOn(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void
 }
 
 /** Whether a connection has ended cleanly in both directions. */
-const isOver = (connection: Duplex): boolean =>
+const hasEndedCleanly = (connection: Duplex): boolean =>
   connection.readableEnded && connection.writableFinished
 
 /** Ends the connection of a client, and reports the reason to it. */
 type CutOff = (why: string) => void
 
 /** How long to wait between the head and the rest for clients that lose data sent with the head, in milliseconds. */
-const readingMs = 25
+const headDelayMs = 25
 
 /** How long a client may take to read the last data, in milliseconds. */
-const goodbyeMs = 1_000
+const closeTimeoutMs = 1_000
 
 /**
  * Connects a client to an engine. When the engine's connection breaks, or when the returned function is called, the client
  * receives data that makes it fail.
  */
 function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
-  const conversation = new EngineConversation(cut)
+  const session = new EngineSession(cut)
   let failure: unknown
   engine.on('error', (error) => (failure = error))
-  passOn(client, engine, (chunk) => {
-    const answer = conversation.fromClient(chunk)
+  forward(client, engine, (chunk) => {
+    const answer = session.fromClient(chunk)
     if (answer === undefined) return true
     client.end(answer)
     engine.destroy()
     return false
   })
-  passOn(engine, client, (chunk) => {
-    const head = conversation.fromEngine(chunk)
+  forward(engine, client, (chunk) => {
+    const head = session.fromEngine(chunk)
     if (head === undefined) return true
     client.write(chunk.subarray(0, head))
     engine.pause()
     if (head < chunk.length) engine.unshift(chunk.subarray(head))
-    setTimeout(() => engine.resume(), readingMs)
+    setTimeout(() => engine.resume(), headDelayMs)
     return false
   })
-  client.once('close', () => isOver(client) || engine.destroy())
+  client.once('close', () => hasEndedCleanly(client) || engine.destroy())
   const cutOff = (why: string) => {
-    if (client.writable) client.write(conversation.cutOff(`fleet: ${why}`))
+    if (client.writable) client.write(session.cutOff(`fleet: ${why}`))
     client.destroySoon()
   }
   engine.once('close', () => {
-    if (isOver(engine)) return
-    cutOff(failure === undefined ? 'the connection to the engine was lost' : explain(failure))
+    if (hasEndedCleanly(engine)) return
+    cutOff(failure === undefined ? 'the connection to the engine was lost' : describeError(failure))
   })
   if (client.destroyed) engine.destroy()
   return cutOff
@@ -94,7 +94,7 @@ async function connect(
   try {
     joined(joinEngine(client, await dial(), cut))
   } catch (error) {
-    const answer = unavailable(`fleet: ${explain(error)}`)
+    const answer = unavailable(`fleet: ${describeError(error)}`)
     client.once('data', () => client.end(answer)).once('end', () => client.destroy())
   }
 }
@@ -117,7 +117,7 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
       for (const cutOff of clients.values()) cutOff("fleet's broker ended")
       const late = setTimeout(() => {
         for (const client of clients.keys()) client.destroy()
-      }, goodbyeMs)
+      }, closeTimeoutMs)
       await new Promise((resolve) => server.close(resolve))
       clearTimeout(late)
       const there = await stat(path).catch(ignored('engine', 'look at the socket'))

@@ -32,7 +32,7 @@ export async function findJumpHosts(
  * Checks the jump hosts of a machine before it is created. Throws as {@link findJumpHosts} does, and kind `usage` when a jump
  * host has not been created yet.
  */
-export async function checkWay(
+export async function checkJumpHosts(
   context: Pick<Context, 'inventory'>,
   machine: Reached,
 ): Promise<void> {

@@ -7,9 +7,9 @@ import type { Transport } from '../../transport/transport.ts'
 import {
   type CommandUser,
   type RelayCommand,
-  type RelayTrial,
+  type RelayAttempt,
   startRelay,
-  tryRelay,
+  pingThroughRelay,
 } from './relay-command.ts'
 
 /** How to reach an engine: through its socket, or with a docker command on the host, as the login user or as root. */
@@ -17,66 +17,66 @@ type EngineRoute = 'socket' | CommandUser
 
 /** The route to an engine that worked last. */
 export interface EngineCache {
-  way?: EngineRoute | undefined
+  route?: EngineRoute | undefined
 }
 
 /**
  * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or, if the host refuses that,
- * through a docker command there, with sudo if needed. The route that worked is kept in `memory`. Throws kind `failed` with
+ * through a docker command there, with sudo if needed. The route that worked is kept in `cache`. Throws kind `failed` with
  * the reason when no route works.
  */
 export function dialEngine(
   transport: Transport,
   socketPath: string,
   machine: string,
-  memory: EngineCache = {},
+  cache: EngineCache = {},
 ): Dial {
   const { relay } = transport
   if (relay) {
-    const direct = (own: Transport) => dialEngine(own, socketPath, machine, memory)()
+    const direct = (own: Transport) => dialEngine(own, socketPath, machine, cache)()
     return () => relay.dialEngine(socketPath, direct)
   }
   let search: Promise<CommandUser> | undefined
-  const byCommand = async (way: CommandUser): Promise<Duplex> =>
-    openRelay(transport, { socketPath, machine, way, failed: () => (memory.way = undefined) })
+  const byCommand = async (route: CommandUser): Promise<Duplex> =>
+    openRelay(transport, { socketPath, machine, route, failed: () => (cache.route = undefined) })
   return async () => {
-    const { way = 'socket' } = memory
-    if (way !== 'socket') return byCommand(way)
+    const { route = 'socket' } = cache
+    if (route !== 'socket') return byCommand(route)
     try {
       const connection = await transport.dial({ path: socketPath })
-      memory.way = 'socket'
+      cache.route = 'socket'
       return connection
     } catch (error) {
       if (codeOf(error) !== 'REFUSED') throw error
     }
-    search ??= findCommand(transport, socketPath, machine).finally(() => (search = undefined))
+    search ??= findRelayUser(transport, socketPath, machine).finally(() => (search = undefined))
     const found = await search
-    memory.way = found
+    cache.route = found
     return byCommand(found)
   }
 }
 
 /** Finds the user with which a docker command on the host reaches the engine. */
-async function findCommand(
+async function findRelayUser(
   transport: Transport,
   path: string,
   machine: string,
 ): Promise<CommandUser> {
-  const trials: RelayTrial[] = []
-  for (const way of ['user', 'root'] as const) {
-    const trial = await inTime(machine, silentEngine, (signal) =>
-      tryRelay(transport, path, way, { signal }),
+  const attempts: RelayAttempt[] = []
+  for (const route of ['user', 'root'] as const) {
+    const attempt = await withTimeout(machine, silentEngine, (signal) =>
+      pingThroughRelay(transport, path, route, { signal }),
     )
-    if (trial.answered) return way
-    trials.push(trial)
+    if (attempt.answered) return route
+    attempts.push(attempt)
   }
-  throw explainTrials(trials, path, machine)
+  throw relayError(attempts, path, machine)
 }
 
 interface Relay {
   readonly socketPath: string
   readonly machine: string
-  readonly way: CommandUser
+  readonly route: CommandUser
   /** Called when the command ends with a failure. */
   readonly failed: () => void
 }
@@ -84,12 +84,12 @@ interface Relay {
 /** Starts the docker command on the host, as a connection to the engine. Closing the connection ends the command. */
 async function openRelay(
   transport: Transport,
-  { socketPath, machine, way, failed }: Relay,
+  { socketPath, machine, route, failed }: Relay,
 ): Promise<Duplex> {
   const ending = new AbortController()
-  const running = await inTime(machine, sessionsBusy, (signal) => {
+  const running = await withTimeout(machine, sessionsBusy, (signal) => {
     signal.addEventListener('abort', () => ending.abort(signal.reason), { once: true })
-    return startRelay(transport, socketPath, way, { signal: ending.signal })
+    return startRelay(transport, socketPath, route, { signal: ending.signal })
   })
   const connection = joinStreams(running, () => ending.abort())
   Promise.all([running.exit, beginningOf(running.stderr)]).then(
@@ -127,9 +127,9 @@ function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex
 }
 
 /** How long a command may take to start, or an engine to answer through it, in milliseconds. */
-const patienceMs = 10_000
+const timeoutMs = 10_000
 
-async function inTime<T>(
+async function withTimeout<T>(
   machine: string,
   tooLate: (machine: string) => Error,
   work: (signal: AbortSignal) => Promise<T>,
@@ -141,7 +141,7 @@ async function inTime<T>(
       const error = tooLate(machine)
       reject(error)
       ending.abort(error)
-    }, patienceMs)
+    }, timeoutMs)
   })
   return Promise.race([work(ending.signal), expired]).finally(() => clearTimeout(timer))
 }
@@ -154,7 +154,7 @@ const sessionsBusy = (machine: string): UserError =>
   })
 
 const silentEngine = (machine: string): UserError =>
-  new UserError('failed', `the engine did not answer within ${patienceMs / 1000} s`, {
+  new UserError('failed', `the engine did not answer within ${timeoutMs / 1000} s`, {
     machine,
     hint: `it may be overloaded or hung; see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
   })
@@ -163,11 +163,11 @@ const silentEngine = (machine: string): UserError =>
 const notFound = 127
 const notRunning = /connect: (?:no such file or directory|connection refused)|daemon running\?/
 const denied = /permission denied/
-const wantsTerminal = /must have a tty|no tty present|terminal is required/i
+const requiresTty = /must have a tty|no tty present|terminal is required/i
 
 /** The error for an engine that neither the user nor sudo can reach. */
-function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: string): UserError {
-  const tried = [asUser, asRoot].filter((trial) => trial !== undefined)
+function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: string): UserError {
+  const tried = [asUser, asRoot].filter((attempt) => attempt !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {
     const words = quoteServer(asUser?.words ?? '')
     const said = words === '' ? `ended with exit code ${asUser?.code}` : `printed: ${words}`
@@ -193,7 +193,7 @@ function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: st
     })
   }
   if (denied.test(asUser?.words ?? '')) {
-    const requiresTerminal = wantsTerminal.test(asRoot?.words ?? '')
+    const requiresTerminal = requiresTty.test(asRoot?.words ?? '')
     const sudo = requiresTerminal ? ', and sudo requires a terminal (requiretty)' : ''
     return new UserError(
       'failed',
@@ -206,7 +206,7 @@ function explainTrials([asUser, asRoot]: RelayTrial[], path: string, machine: st
       },
     )
   }
-  const words = tried.map((trial) => quoteServer(trial.words)).find((said) => said !== '')
+  const words = tried.map((attempt) => quoteServer(attempt.words)).find((said) => said !== '')
   const why = words ?? `docker system dial-stdio ended with exit code ${asUser?.code}`
   return new UserError('failed', `the engine cannot be reached: ${why}`, {
     machine,

@@ -44,7 +44,7 @@ export async function startRelay(
 }
 
 /** The result of a ping of the engine through a command. */
-export interface RelayTrial {
+export interface RelayAttempt {
   readonly answered: boolean
   /** Whether the command itself ran, and not another one in its place (ForceCommand). */
   readonly wasRun: boolean
@@ -54,12 +54,12 @@ export interface RelayTrial {
 }
 
 /** Pings the engine through a command. */
-export async function tryRelay(
+export async function pingThroughRelay(
   transport: Transport,
   socketPath: string,
   as: CommandUser,
   options: ExecOptions,
-): Promise<RelayTrial> {
+): Promise<RelayAttempt> {
   const { stdin, stdout, stderr, exit } = await startRelay(transport, socketPath, as, options)
   stdin.on('error', () => {}) // the command may end without reading its input
   stdin.end('GET /_ping HTTP/1.0\r\n\r\n')

@@ -23,28 +23,28 @@ export async function resolveMovedHost(
   machine: Machine,
   connect: (machine: ReadyMachine) => Promise<Transport>,
 ): Promise<Transport> {
-  const remembered = { ...machine, host: hostOf(machine) }
+  const recorded = { ...machine, host: hostOf(machine) }
   try {
-    return await connect(remembered)
+    return await connect(recorded)
   } catch (error) {
-    if (remembered.host.id === undefined || !mayHaveMoved(error)) throw error
+    if (recorded.host.id === undefined || !mayHaveMoved(error)) throw error
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookUpTime)])
-    const found = await findAddress(context, remembered, { signal, progress: () => {} }).catch(
+    const found = await findAddress(context, recorded, { signal, progress: () => {} }).catch(
       () => undefined, // the connection error is more useful
     )
     if (found === undefined) throw error
-    if (found.machine.host.address !== remembered.host.address) return connect(found.machine)
+    if (found.machine.host.address !== recorded.host.address) return connect(found.machine)
     const call = { signal, progress: () => {} }
     throw (
-      explain(machine, found.state) ??
-      (isUnanswered(error) ? await explainFirewall(context, found.machine, call) : undefined) ??
+      stateError(machine, found.state) ??
+      (isUnanswered(error) ? await firewallError(context, found.machine, call) : undefined) ??
       error
     )
   }
 }
 
 /** The error for a firewall that does not allow SSH from the current address of this computer. */
-async function explainFirewall(
+async function firewallError(
   context: Context,
   machine: ReadyMachine,
   call: Call,
@@ -64,7 +64,7 @@ async function explainFirewall(
   )
 }
 
-function explain({ name }: Machine, state: string): UserError | undefined {
+function stateError({ name }: Machine, state: string): UserError | undefined {
   switch (state) {
     case 'paused':
     case 'stopped':

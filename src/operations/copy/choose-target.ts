@@ -1,19 +1,19 @@
 import { UserError } from '../../errors.ts'
 import type { Found, FoundTarget, Target } from './endpoint.ts'
-import type { Place } from './remote-path.ts'
+import type { CopyPath } from './remote-path.ts'
 
 /** A path with its machine, as the user types it. */
-const shown = ({ machine, path }: Place): string =>
+const shown = ({ machine, path }: CopyPath): string =>
   machine === undefined ? path : `${machine.name}:${path}`
 
-export const refuse = (place: Place, what: string): UserError =>
+export const refuse = (place: CopyPath, what: string): UserError =>
   new UserError('failed', `${shown(place)} ${what}`, { machine: place.machine?.name })
 
 export const endsAsFolder = (path: string): boolean => path.endsWith('/')
 
 /** Decides where a copy called `name` is written, and how. `isLink`: it is copied as a link. Throws kind `failed` for an invalid target. */
 export function chooseTarget(
-  place: Place,
+  place: CopyPath,
   found: FoundTarget,
   { name, asFolder, isLink }: { name: string; asFolder: boolean; isLink: boolean },
 ): Target {

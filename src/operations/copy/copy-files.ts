@@ -3,20 +3,24 @@ import { collectLeftOut } from './archive/left-out.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from '../context.ts'
-import { isSameHere, openSideHere } from './local-endpoint.ts'
+import { isSameHere, openLocalEndpoint } from './local-endpoint.ts'
 import { type FoundSource, type Endpoint, type Source, type Target, longCopy } from './endpoint.ts'
-import { copyWithinHost, openSideThere } from './remote-endpoint.ts'
-import type { Place } from './remote-path.ts'
+import { copyWithinHost, openRemoteEndpoint } from './remote-endpoint.ts'
+import type { CopyPath } from './remote-path.ts'
 
 /** Opens one end of a copy; with `apart`, over a separate connection. */
-async function openSide(context: Context, { machine }: Place, apart = false): Promise<Endpoint> {
-  if (machine === undefined) return openSideHere(context.signal)
+async function openEndpoint(
+  context: Context,
+  { machine }: CopyPath,
+  apart = false,
+): Promise<Endpoint> {
+  if (machine === undefined) return openLocalEndpoint(context.signal)
   const transport = await (apart ? context.connectApart(machine) : context.connect(machine))
-  return openSideThere({ name: machine.name, transport }, context.signal)
+  return openRemoteEndpoint({ name: machine.name, transport }, context.signal)
 }
 
 /** The last name of a path; undefined if it has none. */
-function typedName({ machine, path }: Place): string | undefined {
+function typedName({ machine, path }: CopyPath): string | undefined {
   const parts = machine === undefined && process.platform === 'win32' ? /[\\/]+/ : /\/+/
   const name = path.split(parts).findLast((part) => part !== '') ?? ''
   const isWhole = path.replace(/\/+$/, '') === name
@@ -27,7 +31,7 @@ function typedName({ machine, path }: Place): string | undefined {
  * The name of the copy in a folder: the typed name, so that a host cannot choose which file is written. Only a path without a
  * name gets the name that the other end reports, which must be a plain file name.
  */
-function nameOf(place: Place, found: FoundSource): string {
+function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
   if (typed !== undefined) return typed
   const { name } = found
@@ -42,7 +46,7 @@ function nameOf(place: Place, found: FoundSource): string {
 }
 
 /** `follow`: links are followed. */
-function checkSource(place: Place, found: FoundSource, follow: boolean): Source {
+function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Source {
   const { kind } = found
   const isLink = found.isLink && !follow
   const asFolder = endsAsFolder(place.path) || typedName(place) === undefined
@@ -86,21 +90,21 @@ export interface Copied {
  */
 export async function copyFiles(
   context: Context,
-  from: Place,
-  to: Place,
+  from: CopyPath,
+  to: CopyPath,
   progress: (state: CopyProgress) => void,
   { intoFolder = false }: { readonly intoFolder?: boolean } = {},
 ): Promise<Copied> {
   const { signal } = context
-  const [origin, end] = await Promise.all([openSide(context, from), openSide(context, to)])
-  const found = await origin.lookAtSource(from.path)
+  const [origin, end] = await Promise.all([openEndpoint(context, from), openEndpoint(context, to)])
+  const found = await origin.inspectSource(from.path)
   // Otherwise a machine could place a link here, and a later copy to that name would be written to the link's target.
   const follow = origin.machine !== undefined && origin.machine !== end.machine
   const source = checkSource(from, found, follow)
   const name = nameOf(from, found)
   const isLink = found.isLink && !source.asFolder && !follow
   const kept = { name, asFolder: source.asFolder, isLink }
-  const there = await end.lookAtTarget(to.path, name)
+  const there = await end.inspectTarget(to.path, name)
   if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
   const target = chooseTarget(to, there, kept)
   const leftOut = collectLeftOut()
@@ -115,7 +119,7 @@ export async function copyFiles(
   }
   const isLong = (found.size ?? 0) > longCopy
   const [sender, receiver] = isLong
-    ? await Promise.all([openSide(context, from, true), openSide(context, to, true)])
+    ? await Promise.all([openEndpoint(context, from, true), openEndpoint(context, to, true)])
     : [origin, end]
   // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
   const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
@@ -160,7 +164,7 @@ async function* counted(
 }
 
 /** Throws when a copy on this computer would read its own output. */
-async function refuseItself(from: Place, source: Source, target: Target): Promise<void> {
+async function refuseItself(from: CopyPath, source: Source, target: Target): Promise<void> {
   if (!(await isSameHere(source, target))) return
   throw refuse(from, source.asFolder ? 'cannot be copied into itself' : 'is the same file')
 }

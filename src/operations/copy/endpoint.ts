@@ -53,9 +53,9 @@ export interface Endpoint {
   /** The name of the machine; undefined for this computer. */
   readonly machine: string | undefined
   /** Throws kind `failed` when the parent folder does not exist. */
-  lookAtSource(path: string): Promise<FoundSource>
-  /** As `lookAtSource`, for a target; `name` is the name of the source. */
-  lookAtTarget(path: string, name: string): Promise<FoundTarget>
+  inspectSource(path: string): Promise<FoundSource>
+  /** As `inspectSource`, for a target; `name` is the name of the source. */
+  inspectTarget(path: string, name: string): Promise<FoundTarget>
   /** An archive of the path, or of a folder's content (`.`). It fails when not all data could be read. */
   send(source: Source, leaveOut: (what: string) => void): Promise<Readable>
   receive(target: Target): Promise<Receiver>

@@ -93,7 +93,7 @@ async function requireParent(path: string): Promise<void> {
     throw new UserError('failed', `there is no folder ${shown(parent)}`)
 }
 
-async function lookAtSource(typed: string): Promise<FoundSource> {
+async function inspectSource(typed: string): Promise<FoundSource> {
   const path = trimmed(typed)
   await requireParent(path)
   const { kind, isLink, stats } = await findHere(path)
@@ -274,10 +274,10 @@ async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): P
 }
 
 /** The endpoint for files of this computer. */
-export const openSideHere = (signal: AbortSignal): Endpoint => ({
+export const openLocalEndpoint = (signal: AbortSignal): Endpoint => ({
   machine: undefined,
-  lookAtSource,
-  async lookAtTarget(typed, name) {
+  inspectSource,
+  async inspectTarget(typed, name) {
     const path = trimmed(typed)
     await requireParent(path)
     const { kind, isLink } = await findHere(path)

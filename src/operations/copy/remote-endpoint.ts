@@ -19,7 +19,7 @@ import {
   packOnHost,
   reasonOf,
   stageScript,
-  tellIgnored,
+  reportSkippedSockets,
 } from './remote-tar.ts'
 
 /** How long a host may add up the sizes in a folder, in seconds. */
@@ -39,7 +39,7 @@ tell() {
 `
 
 /** Prints the type of a path, its real name, and the total size if it can be determined in time. */
-const lookAtSource = `${tell}
+const inspectSource = `${tell}
 physical "$1" >/dev/null || exit 44
 tell "$2"
 size=
@@ -54,7 +54,7 @@ printf '%s\\0%s\\0' "$name" "$size"
 `
 
 /** Prints the types of a path, and of a name in it. */
-const lookAtTarget = `${tell}
+const inspectTarget = `${tell}
 physical "$1" >/dev/null || exit 44
 tell "$2"
 tell "$2/$3"
@@ -136,7 +136,7 @@ const parentOf = (path: string): string =>
   /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
 
 /** The endpoint for files of a host. Relative paths are below the home folder of the login user. */
-export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
+export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   const { name: machine, transport } = host
   const failed = (message: string) => new UserError('failed', message, { machine })
 
@@ -189,13 +189,13 @@ export function openSideThere(host: Host, signal: AbortSignal): Endpoint {
 
   return {
     machine,
-    async lookAtSource(typed) {
-      const [kind, link, name = '', size = ''] = await look(lookAtSource, plainPath(typed), [])
+    async inspectSource(typed) {
+      const [kind, link, name = '', size = ''] = await look(inspectSource, plainPath(typed), [])
       const bytes = /^\d{1,15}$/.test(size) ? Number(size) : undefined
       return { ...readFound(kind, link), name, size: bytes }
     },
-    async lookAtTarget(typed, name) {
-      const [kind, link, inner, innerLink] = await look(lookAtTarget, plainPath(typed), [name])
+    async inspectTarget(typed, name) {
+      const [kind, link, inner, innerLink] = await look(inspectTarget, plainPath(typed), [name])
       const found = readFound(kind, link)
       const inside = found.kind === 'folder' ? readFound(inner, innerLink) : undefined
       return { ...found, inside }
@@ -266,7 +266,7 @@ export async function copyWithinHost(
   if (code === intoItself) throw failed(`${from} cannot be copied into itself`)
   if (code === unreadable) throw failed(`cannot read ${from}: ${reasonOf(stderr)}`)
   if (code !== 0) throw failed(`cannot write ${writeTrouble(stderr, { folder, stage, target })}`)
-  tellIgnored(stderr, leaveOut)
+  reportSkippedSockets(stderr, leaveOut)
 }
 
 /** The staging folder of a copy, and its parent folder. */

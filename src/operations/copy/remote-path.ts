@@ -4,7 +4,7 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 
 /** A path on a machine, or on this computer without a machine. */
-export interface Place {
+export interface CopyPath {
   readonly machine?: Machine
   readonly path: string
 }
@@ -21,11 +21,11 @@ const isDrive = (name: string, path: string, { machines }: Inventory, platform: 
 /**
  * Parses one argument of a copy: `web-1:/etc/motd`, `web-1:` (the home folder), `./file`. A relative local path is below `cwd`. Throws kind `unknown-machine`.
  */
-export function parsePlace(
+export function parseCopyPath(
   text: string,
   inventory: Inventory,
   { cwd, platform = process.platform }: { cwd: string; platform?: string },
-): Place {
+): CopyPath {
   const [, name, path = ''] = pattern.exec(text) ?? []
   if (name !== undefined && !isDrive(name, path, inventory, platform)) {
     return { machine: findMachine(inventory, name), path }

@@ -55,7 +55,7 @@ trap 'exit 1' HUP INT TERM PIPE
 `
 
 /** Reports the sockets that tar has skipped. */
-export function tellIgnored(complaint: string, leaveOut: (what: string) => void): void {
+export function reportSkippedSockets(complaint: string, leaveOut: (what: string) => void): void {
   for (const [, path = ''] of complaint.matchAll(/^(?:\S*tar: )?(.*): socket ignored$/gm)) {
     leaveOut(`${path.replace(/^\.\//, '')} is a socket`)
   }
@@ -88,7 +88,7 @@ export async function packOnHost(
     name === '.' ? '.' : `./${name}`,
   ]
   return readOutput({ transport, signal }, words, (status, said) => {
-    if (leaveOut) tellIgnored(said, leaveOut)
+    if (leaveOut) reportSkippedSockets(said, leaveOut)
     if (isWholeArchive(status, said)) return undefined
     const what = name === '.' ? folder : `${folder.replace(/\/$/, '')}/${name}`
     return new UserError('failed', `cannot read ${what}: ${reasonOf(said)}`, { machine })

@@ -4,21 +4,21 @@ import { UserError } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
-import type { AdmitRequest } from '../adopt/connect-and-probe.ts'
+import type { AdoptOptions } from '../adopt/connect-and-probe.ts'
 import type { Context } from '../context.ts'
 import { type EntryRequest, newEntry } from './new-entry.ts'
 import { checkGrants } from '../inventory/grants.ts'
-import { checkWay } from '../connect/jump-host.ts'
+import { checkJumpHosts } from '../connect/jump-host.ts'
 import { makeHost } from './make-host.ts'
 import type { ProvisionCalls } from '../provision/provision-host.ts'
 import { adoptHost } from '../adopt/adopt-host.ts'
-import type { TakenOver } from '../adopt/bootstrap-host.ts'
+import type { ProbedMachine } from '../adopt/bootstrap-host.ts'
 
 /** A machine to create. */
-export interface CreateRequest extends EntryRequest, AdmitRequest {}
+export interface CreateRequest extends EntryRequest, AdoptOptions {}
 
 /** A machine that was added to the inventory. */
-export interface CreatedMachine extends TakenOver {
+export interface CreatedMachine extends ProbedMachine {
   /** The next step for the user, if there is one. */
   readonly hint?: string
 }
@@ -38,8 +38,8 @@ export async function createMachine(
   const { name } = request
   const inventory = await (await context.inventory()).read()
   const machine = draftMachine(request, inventory)
-  checkEngineWish(machine, request)
-  await checkWay(context, machine)
+  checkEngineOption(machine, request)
+  await checkJumpHosts(context, machine)
   const definition = await context.driver(machine.driver)
   const options = checkOptions(
     definition,
@@ -69,7 +69,7 @@ export async function createMachine(
 export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
   machineWith(inventory, request.name, newEntry(request, inventory))
 
-function checkEngineWish({ name, engine }: Machine, { installEngine }: AdmitRequest): void {
+function checkEngineOption({ name, engine }: Machine, { installEngine }: AdoptOptions): void {
   if (engine !== 'none' || !installEngine) return
   throw new UserError('usage', `${name} has "engine: none", so no engine can be installed`, {
     machine: name,
@@ -97,7 +97,7 @@ function locateHost(
 }
 
 /** For a user who can neither open the engine socket nor become root. */
-const hintForStranger = (user: string, name: string): string =>
+const noAccessHint = (user: string, name: string): string =>
   `the user ${user} has no permission to use Docker there: add it to the group docker on the host, or allow it to use sudo without a password; then run: fleet ps -m ${name}`
 
 function hintFor(
@@ -107,7 +107,7 @@ function hintFor(
   if (engine === 'none') return {}
   if (probe.engine?.version === undefined) {
     const mayNot = probe.engine?.direct === false && !probe.root && !probe.sudo
-    if (mayNot) return { hint: hintForStranger(probe.user, name) }
+    if (mayNot) return { hint: noAccessHint(probe.user, name) }
     return {
       hint: `no running Docker engine was found; to install or repair it: fleet provision ${name}`,
     }

@@ -13,16 +13,16 @@ import type { CreationSecrets } from '../../state/home/creations.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
 import { makeKeyPair } from '../../transport/ssh/keys/key-pair.ts'
-import { type Context, type Progress, undoingAt } from '../context.ts'
+import { type Context, type Progress, rollbackProgress } from '../context.ts'
 import { updateRecord } from '../inventory/update-record.ts'
 import { examineGrants, requireAllowed } from '../inventory/grants.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
-import { type TakenOver, bootstrapHost } from '../adopt/bootstrap-host.ts'
+import { type ProbedMachine, bootstrapHost } from '../adopt/bootstrap-host.ts'
 import { traceError } from '../../os/trace.ts'
 
 /** What {@link makeHost} needs to create a host. */
-export interface Making {
+export interface HostCreation {
   readonly lifecycle: Lifecycle
   /** The validated options of the driver. */
   readonly options: Readonly<Record<string, unknown>>
@@ -33,7 +33,7 @@ export interface Making {
 }
 
 /** Secrets of a creation, with the private login key if they are new. */
-type Fresh = CreationSecrets & { readonly loginKey?: string }
+type NewSecrets = CreationSecrets & { readonly loginKey?: string }
 
 /**
  * Creates a host and bootstraps it, or continues an interrupted attempt. Every created resource is recorded in the inventory
@@ -43,27 +43,27 @@ type Fresh = CreationSecrets & { readonly loginKey?: string }
 export async function makeHost(
   context: Context,
   machine: Machine,
-  making: Making,
-): Promise<TakenOver> {
+  creation: HostCreation,
+): Promise<ProbedMachine> {
   const { token = randomUUID() } = machine.host ?? {}
   return context.creations().hold(token, machine.name, async () => {
-    const made = await make(context, machine, token, making)
-    return bootstrapHost(context, made, making.progress)
+    const made = await createOrContinue(context, machine, token, creation)
+    return bootstrapHost(context, made, creation.progress)
   })
 }
 
-async function make(
+async function createOrContinue(
   context: Context,
   machine: Machine,
   token: string,
-  making: Making,
+  creation: HostCreation,
 ): Promise<ReadyMachine> {
   const { name } = machine
-  const { lifecycle, options, inventory } = making
+  const { lifecycle, options, inventory } = creation
   let current = ''
   const progress: Progress = (step, detail) => {
     current = step
-    making.progress(step, detail)
+    creation.progress(step, detail)
   }
   const { resources = {}, id } = machine.host ?? {}
   const call = { signal: context.signal, progress }
@@ -81,16 +81,16 @@ async function make(
   const disk = await naming(name, () =>
     findDisk(context, machine, plan, { token, secrets, progress }),
   )
-  await begin(context, machine, making, { token, plan, secrets })
+  await recordStart(context, machine, creation, { token, plan, secrets })
   try {
-    const seed = { ...seedOf(context, machine, token, secrets), disk }
+    const seed = { ...bootstrapDataOf(context, machine, token, secrets), disk }
     const facts = await naming(name, () => plan.make(seed, call))
     const host = await updateRecord(context, name, token, (host) => ({ ...host, ...facts }))
     return { ...machine, host }
   } catch (error) {
     if (machine.host === undefined && isRefusal(error)) {
-      const undoing = undoingAt(current, making.progress)
-      await withdraw(context, name, token, { ...making, progress: undoing })
+      const undoing = rollbackProgress(current, creation.progress)
+      await rollBack(context, name, token, { ...creation, progress: undoing })
     }
     throw error
   }
@@ -104,11 +104,11 @@ const isRefusal = (error: unknown): boolean =>
  * Rolls back a creation that the provider refused (quota, policy) before a host existed: removes the resources made for it and
  * restores the inventory. If that fails too, the record is kept.
  */
-async function withdraw(
+async function rollBack(
   context: Context,
   name: MachineName,
   token: string,
-  { lifecycle, inventory, progress }: Making,
+  { lifecycle, inventory, progress }: HostCreation,
 ): Promise<void> {
   const host = await updateRecord(context, name, token, (host) => host)
   if (host.id !== undefined) return
@@ -138,7 +138,7 @@ async function findSecrets(
     tags: Readonly<Record<string, string>>
     inventory: Inventory
   },
-): Promise<Fresh | undefined> {
+): Promise<NewSecrets | undefined> {
   const { name, engine } = machine
   if (known !== undefined || exists) return known
   const login = makeKeyPair(`fleet ${inventory.id} ${name}`)
@@ -196,11 +196,11 @@ async function findDisk(
 }
 
 /** Records the start of the creation, then the secrets for a retry, before the first request to the provider. */
-async function begin(
+async function recordStart(
   context: Context,
   { name, driver, host: before }: Machine,
-  { draft, options, inventory }: Making,
-  { token, plan, secrets }: { token: string; plan: HostPlan; secrets: Fresh | undefined },
+  { draft, options, inventory }: HostCreation,
+  { token, plan, secrets }: { token: string; plan: HostPlan; secrets: NewSecrets | undefined },
 ): Promise<void> {
   const store = await context.inventory()
   const scope = scopeOf(driver, options, mergeNotes({}, plan.resources))
@@ -225,7 +225,7 @@ async function begin(
 }
 
 /** The data of the first boot. It is empty for a host that exists and whose secrets another computer has: it is not used then. */
-function seedOf(
+function bootstrapDataOf(
   context: Context,
   { name }: Machine,
   token: string,

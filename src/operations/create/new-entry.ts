@@ -94,7 +94,7 @@ const beingRemoved = (name: MachineName): UserError =>
   })
 
 /** `type: t3.large, spot: true` of options; `not set` without a value. */
-const spoken = (value: unknown): string =>
+const formatValue = (value: unknown): string =>
   value === undefined ? 'not set' : JSON.stringify(value).replaceAll('"', '')
 
 /** Checks that a creation continues with the settings it was started with. Changed options are left to the driver. */
@@ -108,7 +108,7 @@ function checkSame(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was started with another value of ${other}: it was ${spoken(before[other])}, and is now ${spoken(now[other])}`,
+    `the creation of ${name} was started with another value of ${other}: it was ${formatValue(before[other])}, and is now ${formatValue(now[other])}`,
     {
       machine: name,
       hint: `finish it: fleet create ${name}; or remove it and start over: fleet rm ${name}`,
@@ -120,7 +120,7 @@ function checkSame(
  * Throws kind `usage` when another machine already is the same host: the same user, address and jump host, or the same engine
  * on this computer.
  */
-export function checkNotThere(
+export function checkNotDuplicate(
   inventory: Inventory,
   name: MachineName,
   via: string | undefined,

@@ -79,7 +79,7 @@ async function watchCloudInit(
   running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(cloudInitScript)
   running.stderr.resume()
-  const tell = tellOfWaiting(progress)
+  const tell = reportWaiting(progress)
   let end: CloudInitEnd | undefined
   const read = async () => {
     const lines = createInterface({ input: running.stdout, crlfDelay: Infinity })
@@ -97,7 +97,7 @@ async function watchCloudInit(
 }
 
 /** Reports the stage of cloud-init and its last line of output. */
-function tellOfWaiting(progress: Progress) {
+function reportWaiting(progress: Progress) {
   let stage: string | undefined
   return (state: { readonly stage: string } | { readonly line: string }): void => {
     if ('stage' in state) stage = state.stage || undefined

@@ -83,7 +83,7 @@ async function joinStreams(
 }
 
 /** Reports an error of the engine in the format of docker. */
-function tellRefusal(error: unknown, { stderr }: Streams): number {
+function reportEngineError(error: unknown, { stderr }: Streams): number {
   if (!(error instanceof UserError) || error.kind !== 'failed') throw error
   stderr.write(`Error response from daemon: ${error.message}\n`)
   return 1
@@ -107,7 +107,7 @@ export async function execInContainer(
     throw error
   })
   if (id === undefined || streams.signal.aborted) return undefined
-  context.hosted?.begin()
+  context.hosted?.commit()
   return runExec(engine, id, request, streams)
 }
 
@@ -122,7 +122,7 @@ async function runExec(
   try {
     connection = await startExec(engine, id)
   } catch (error) {
-    return tellRefusal(error, streams)
+    return reportEngineError(error, streams)
   }
   const leave = () => connection.destroy() // like docker, leave the command running
   signal.addEventListener('abort', leave)

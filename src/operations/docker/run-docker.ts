@@ -16,11 +16,11 @@ import { trace } from '../../os/trace.ts'
 type Env = Streams['env']
 
 /** Variables that would override or conflict with DOCKER_HOST. */
-const misleading = /^DOCKER_(?:CONTEXT|TLS|TLS_VERIFY|CERT_PATH|API_VERSION)$/
+const conflictingVariables = /^DOCKER_(?:CONTEXT|TLS|TLS_VERIFY|CERT_PATH|API_VERSION)$/
 
 /** The environment for docker with the engine behind `socket`. */
 function environmentFor(socket: string, env: Env): Record<string, string | undefined> {
-  const kept = Object.entries(env).filter(([name]) => !misleading.test(name))
+  const kept = Object.entries(env).filter(([name]) => !conflictingVariables.test(name))
   return { ...Object.fromEntries(kept), DOCKER_HOST: `unix://${socket}` }
 }
 
@@ -168,7 +168,7 @@ export async function runDocker(
 ): Promise<number> {
   const code = await execInContainer(context, machine, args, streams)
   if (code !== undefined) return code
-  context.hosted?.leave()
+  context.hosted?.fallBack()
   const docker = await findProgram('docker', streams.env)
   const compose = args.includes('compose') ? await readComposeCommand(args) : undefined
   if (docker !== undefined && compose !== undefined) {
@@ -191,7 +191,7 @@ export async function runDockerLines(
   context: Context,
   machine: Machine,
   args: readonly string[],
-  surroundings: Pick<Streams, 'env' | 'cwd' | 'signal'>,
+  environment: Pick<Streams, 'env' | 'cwd' | 'signal'>,
   onLine: TakeLine,
 ): Promise<number> {
   const stdin: Readable = Source.from([])
@@ -200,7 +200,7 @@ export async function runDockerLines(
     takeLines('stdout', stdout, onLine),
     takeLines('stderr', stderr, onLine),
   ])
-  const { env, cwd, signal } = surroundings
+  const { env, cwd, signal } = environment
   try {
     return await runDocker(context, machine, args, { stdin, stdout, stderr, env, cwd, signal })
   } finally {

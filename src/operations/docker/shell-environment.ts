@@ -7,7 +7,7 @@ import { findAncestors } from '../connect/processes.ts'
 import { type EnvironmentChange, type Shell, requireShell, shellOf } from './shells.ts'
 
 /** Variables that would override or conflict with DOCKER_HOST. */
-const misleading = [
+const conflictingVariables = [
   'DOCKER_CONTEXT',
   'DOCKER_TLS',
   'DOCKER_TLS_VERIFY',
@@ -35,8 +35,8 @@ export async function chooseShell(named: string | undefined, env: Context['env']
 
 /** NO_PROXY, in both spellings, with one more address. */
 function withoutProxy(address: string, env: Context['env']): Record<string, string> {
-  const told = env['NO_PROXY'] ?? env['no_proxy'] ?? ''
-  const names = told.split(',').map((name) => name.trim())
+  const current = env['NO_PROXY'] ?? env['no_proxy'] ?? ''
+  const names = current.split(',').map((name) => name.trim())
   const all = [...new Set([...names, address])].filter(Boolean).join(',')
   return { NO_PROXY: all, no_proxy: all }
 }
@@ -72,7 +72,7 @@ export async function describeEnvironment(
         address !== undefined &&
         withoutProxy(checkHostName(name, 'address', address), context.env)),
     },
-    unset: misleading.filter((variable) => context.env[variable] !== undefined),
+    unset: conflictingVariables.filter((variable) => context.env[variable] !== undefined),
   }
 }
 

@@ -30,7 +30,7 @@ const lines =
       .map((line) => `${line}\n`)
       .join('')
 
-const unsayable = (name: string, value: string, why: string): UserError =>
+const unsupportedValue = (name: string, value: string, why: string): UserError =>
   new UserError('unsupported', `${name} cannot be set to ${JSON.stringify(value)}: ${why}`)
 
 const posix: Syntax = {
@@ -62,7 +62,7 @@ const syntaxes = {
   cmd: {
     write: lines(
       (name, value) => {
-        if (/["%]/.test(value)) throw unsayable(name, value, 'cmd cannot quote " and %')
+        if (/["%]/.test(value)) throw unsupportedValue(name, value, 'cmd cannot quote " and %')
         return `@SET "${name}=${value}"`
       },
       (name) => `@SET ${name}=`,
@@ -122,7 +122,7 @@ export function requireShell(name: string): Shell {
 export function writeChange(shell: Shell, change: EnvironmentChange): string {
   for (const [name, value] of Object.entries(change.set)) {
     if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) {
-      throw unsayable(name, value, 'it contains a line break or another control character')
+      throw unsupportedValue(name, value, 'it contains a line break or another control character')
     }
   }
   return syntaxes[shell].write(change)

@@ -2,7 +2,7 @@
 const patience = 1000
 
 /** A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed before. */
-export function openMeeting(expected: number): () => Promise<void> {
+export function createBarrier(expected: number): () => Promise<void> {
   let arrived = 0
   let timer: NodeJS.Timeout | undefined
   let waiting: (() => void)[] = []

@@ -15,7 +15,7 @@ interface Found {
 }
 
 /** The names of the containers to find. */
-interface Wanted {
+interface ContainerNames {
   /** Whether the machine of each container was given: then each machine must have all of its containers. */
   readonly isPlaced: boolean
   readonly namesOn: (machine: string) => readonly string[]
@@ -28,7 +28,7 @@ interface Wanted {
 export async function findContainers(
   context: Context,
   machines: readonly Machine[],
-  { isPlaced, namesOn }: Wanted,
+  { isPlaced, namesOn }: ContainerNames,
 ): Promise<Found> {
   const find = async (machine: Machine, signal: AbortSignal): Promise<LogSource[]> => {
     const engine = await context.engine(machine)

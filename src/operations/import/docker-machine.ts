@@ -36,9 +36,13 @@ const exists = (file: string): Promise<boolean> =>
 
 /** The private key of a machine: in its folder, since the configured path may be of another computer. */
 async function findKey(folder: string, driver: unknown): Promise<string | undefined> {
-  const told = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
-  const names = told === undefined ? ['id_rsa'] : [basename(win32.basename(told)), 'id_rsa']
-  const files = [...names.map((name) => join(folder, name)), ...(told === undefined ? [] : [told])]
+  const configured = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
+  const names =
+    configured === undefined ? ['id_rsa'] : [basename(win32.basename(configured)), 'id_rsa']
+  const files = [
+    ...names.map((name) => join(folder, name)),
+    ...(configured === undefined ? [] : [configured]),
+  ]
   for (const file of files) if (await exists(file)) return file
   return undefined
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { RecalledHost } from '../../drivers/driver.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
-import { type HostId, recallHost, takeInRecalled } from '../adopt/adopt-known-host.ts'
+import { type HostId, describeKnownHost, adoptDescribedHost } from '../adopt/adopt-known-host.ts'
 import { type AdoptCalls, adoptMachine } from '../adopt/adopt-machine.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
@@ -33,7 +33,7 @@ async function askProvider(
   progress: Progress,
 ): Promise<RecalledHost | UserError> {
   try {
-    return await recallHost(context, known, progress)
+    return await describeKnownHost(context, known, progress)
   } catch (error) {
     context.signal.throwIfAborted()
     if (error instanceof UserError) return error
@@ -42,7 +42,7 @@ async function askProvider(
 }
 
 /** Adopts a host with the driver ssh, at the address that the other tool has. */
-function takeInByAddress(
+function adoptByAddress(
   context: Context,
   { name, address, user, port, identityFile, labels = {} }: ImportedHost,
   { trust, progress }: Import,
@@ -91,7 +91,7 @@ const adoptHost = (
   )
 
 /** Adopts a host with the facts of its provider. The user, and a port that is not forwarded, come from the other tool. */
-function takeInKnown(
+function adoptAtProvider(
   context: Context,
   { name, port, user, identityFile, labels = {} }: ImportedHost,
   recalled: RecalledHost,
@@ -103,7 +103,12 @@ function takeInKnown(
     ...(user !== undefined && { user }),
   }
   const identityFiles = identityFile === undefined ? [] : [identityFile]
-  return takeInRecalled(context, { ...known, name, labels, identityFiles, trust }, facts, progress)
+  return adoptDescribedHost(
+    context,
+    { ...known, name, labels, identityFiles, trust },
+    facts,
+    progress,
+  )
 }
 
 /** Adopts a host with the driver of its provider, else by its address with the reason as the hint. */
@@ -114,10 +119,10 @@ async function importByDriver(
 ): Promise<CreatedMachine> {
   const { name, address, known } = host
   if (host.followsSshConfig === true) return adoptHost(context, host, request)
-  if (known === undefined) return takeInByAddress(context, host, request)
+  if (known === undefined) return adoptByAddress(context, host, request)
   const answer = await askProvider(context, known, request.progress)
   if (!(answer instanceof UserError)) {
-    return takeInKnown(context, host, answer, { ...request, known })
+    return adoptAtProvider(context, host, answer, { ...request, known })
   }
   if (address === undefined) {
     throw new UserError(
@@ -130,7 +135,7 @@ async function importByDriver(
       },
     )
   }
-  const taken = await takeInByAddress(context, host, request)
+  const taken = await adoptByAddress(context, host, request)
   const why = `imported with the driver ssh, which cannot start or stop it, because ${known.driver} did not find it: ${answer.message}`
   return { ...taken, hint: [why, taken.hint].filter((line) => line !== undefined).join('; ') }
 }

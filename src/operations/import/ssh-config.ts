@@ -135,8 +135,8 @@ const realPath = (file: string): Promise<string | undefined> =>
 /** Whether a file is the user's own configuration, which ssh reads at every login anyway. */
 async function isOwn(file: string | undefined, env: Environment): Promise<boolean> {
   if (file === undefined) return true
-  const [told, own] = await Promise.all([realPath(file), realPath(ownConfig(env))])
-  return told !== undefined && told === own
+  const [given, own] = await Promise.all([realPath(file), realPath(ownConfig(env))])
+  return given !== undefined && given === own
 }
 
 /** The hosts that an SSH configuration names without patterns. Their settings are resolved with `ssh -G` later. */

@@ -52,7 +52,7 @@ export async function chooseMachine(context: Context, name: string | undefined):
 }
 
 /** The options that select machines. */
-interface Wanted {
+interface MachineSelection {
   readonly machine: string | undefined
   readonly on: readonly string[]
   /** Only those on which the last command for several machines failed. */
@@ -60,11 +60,11 @@ interface Wanted {
 }
 
 /** Whether the options select a set of machines (even a set of one): output then shows the machine names. */
-export const choosesMany = ({ on, retryFailed = false }: Wanted): boolean =>
+export const choosesMany = ({ on, retryFailed = false }: MachineSelection): boolean =>
   on.length > 0 || retryFailed
 
 /** Those of `machines` on which the last command for several machines failed. */
-async function thatFailed(
+async function failedMachines(
   context: Context,
   machines: readonly Machine[],
 ): Promise<readonly Machine[]> {
@@ -91,13 +91,16 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
  * The target machines of a command: those that the selectors choose, else the one that `chooseMachine` finds. Machines without
  * an engine are included.
  */
-export async function chooseHosts(context: Context, wanted: Wanted): Promise<readonly Machine[]> {
-  const { machine, on, retryFailed = false } = wanted
-  if (!choosesMany(wanted)) return [await chooseMachine(context, machine)]
+export async function chooseHosts(
+  context: Context,
+  selection: MachineSelection,
+): Promise<readonly Machine[]> {
+  const { machine, on, retryFailed = false } = selection
+  if (!choosesMany(selection)) return [await chooseMachine(context, machine)]
   const { machines } = await (await context.inventory()).read()
   const all = [...machines.values()]
   const selected = on.length === 0 ? all : select(all, parseSelector(on))
-  return retryFailed ? thatFailed(context, selected) : selected
+  return retryFailed ? failedMachines(context, selected) : selected
 }
 
 /** The machines to list: the selected ones, else all. Needs no active machine. */

@@ -31,10 +31,14 @@ const reasons = {
   socket: 'not a known engine socket',
 } as const
 
-type Consent = Pick<Context, 'driver' | 'inventory' | 'trust'>
+type GrantContext = Pick<Context, 'driver' | 'inventory' | 'trust'>
 
 /** Whether the user has allowed a path for the inventory at `location`. */
-async function isAllowed({ trust }: Consent, location: string, path: string): Promise<boolean> {
+async function isAllowed(
+  { trust }: GrantContext,
+  location: string,
+  path: string,
+): Promise<boolean> {
   const inventory = await realpath(location)
   const { paths } = await (await trust()).read()
   return paths.some((one) => one.inventory === inventory && one.path === path)
@@ -42,7 +46,7 @@ async function isAllowed({ trust }: Consent, location: string, path: string): Pr
 
 /** Finds the grants that the user must allow. */
 export async function examineGrants(
-  context: Consent,
+  context: GrantContext,
   machine: MachineName,
   grants: readonly Grant[],
 ): Promise<readonly FoundGrant[]> {
@@ -62,7 +66,7 @@ export async function examineGrants(
  * inventory may come from others, so the user must see all of it.
  */
 async function findGrants(
-  context: Consent,
+  context: GrantContext,
   { name, driver, userData }: Pick<Machine, 'name' | 'driver' | 'userData'>,
   options: Options,
 ): Promise<readonly FoundGrant[]> {
@@ -81,7 +85,7 @@ const saidOptions = ({ driver, options }: Machine, { defaults }: Inventory): Opt
 
 /** The access that a planned change gives the host. */
 export async function grantsOfChange(
-  context: Consent,
+  context: GrantContext,
   inventory: Inventory,
   machine: Machine,
   { action, options = [] }: Pick<Change, 'action' | 'options'>,
@@ -123,7 +127,7 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
 
 /** Throws kind `usage` when the host of a machine would get access that the user has not allowed. */
 export async function checkGrants(
-  context: Consent,
+  context: GrantContext,
   machine: Pick<Machine, 'name' | 'driver' | 'userData'>,
   options: Options,
   command: string,
@@ -136,7 +140,7 @@ export async function checkGrants(
  * the user: the inventory may come from others, and another program may listen on that socket.
  */
 export async function checkEngineSocket(
-  context: Consent & Pick<Context, 'env'>,
+  context: GrantContext & Pick<Context, 'env'>,
   machine: MachineName,
   path: string,
 ): Promise<void> {
@@ -148,7 +152,7 @@ export async function checkEngineSocket(
 
 /** Records that hosts of this inventory may access these files and folders of this computer. */
 export async function allowPaths(
-  { inventory, trust }: Consent,
+  { inventory, trust }: GrantContext,
   paths: readonly string[],
 ): Promise<void> {
   if (paths.length === 0) return
@@ -171,7 +175,7 @@ export async function allowPaths(
 
 /** As {@link allowPaths}, for paths in options that the user has typed. */
 export async function allowTyped(
-  context: Consent,
+  context: GrantContext,
   machine: Pick<Machine, 'name' | 'driver'>,
   options: Options,
 ): Promise<void> {

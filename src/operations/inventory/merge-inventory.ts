@@ -6,11 +6,11 @@ import { mergeInventories } from '../../state/merge/merge-inventories.ts'
 import type { Context } from '../context.ts'
 import { ignored } from '../../os/trace.ts'
 
-type Surroundings = Pick<Context, 'env'>
+type MergeContext = Pick<Context, 'env'>
 
 /** Merges the files of a git merge driver (gitattributes(5)) into `ours`. Resolves to the remaining conflicts. */
 export async function mergeFiles(
-  { env }: Surroundings,
+  { env }: MergeContext,
   [base, ours, theirs]: readonly [string, string, string],
 ): Promise<readonly string[]> {
   const [one = '', two = '', three = ''] = await Promise.all(
@@ -28,7 +28,7 @@ export async function mergeFiles(
  * conflict. Resolves to the remaining conflicts.
  */
 export async function mergeConflicted(
-  { env }: Surroundings,
+  { env }: MergeContext,
   location: string,
 ): Promise<readonly string[]> {
   const file = await realpath(location).catch(

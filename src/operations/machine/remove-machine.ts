@@ -62,13 +62,13 @@ function checkWritten(inventory: Inventory, { name }: Machine, of: number): void
     `${name} has not been created: there is nothing to remove${others}`,
     {
       machine: name,
-      hint: describeWishes(inventory, [name])[0],
+      hint: describeRecreation(inventory, [name])[0],
     },
   )
 }
 
 /** One sentence for each profile that would create removed machines again, with the commands that prevent it. */
-export function describeWishes(
+export function describeRecreation(
   { profiles }: Pick<Inventory, 'profiles'>,
   names: readonly string[],
 ): string[] {
@@ -138,7 +138,7 @@ async function checkStillWanted(
     throw new UserError(
       'usage',
       `profile ${wanted.profile} counts ${name}, but is incomplete without its entry: ${lacking}`,
-      { machine: name, hint: describeWishes(inventory, [name])[0], cause: error },
+      { machine: name, hint: describeRecreation(inventory, [name])[0], cause: error },
     )
   }
 }

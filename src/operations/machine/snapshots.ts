@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
-import { wantPower } from './want-power.ts'
+import { recordWantedPower } from './switch-power.ts'
 
 /** Callbacks of operations on snapshots. */
 interface SnapshotCalls {
@@ -61,7 +61,7 @@ export async function restoreSnapshot(
   await snapshots.restore(host, snapshot, calls)
   const all = await snapshots.list(host, calls)
   const runs = all.some(({ name, isRunning }) => name === snapshot && isRunning)
-  await wantPower(context, machine, { isOff: !runs })
+  await recordWantedPower(context, machine, { isOff: !runs })
   if (!runs) return
   const at = { ...context, signal: calls.signal }
   await using _ = await waitForSsh(at, { ...machine, host }, calls.progress)

@@ -8,7 +8,6 @@ import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
-import { wantPower } from './want-power.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** How long a host may take from power-on until its engine answers, in milliseconds. */
@@ -30,7 +29,7 @@ interface PowerCalls {
  * Switches a machine as {@link switchPower} does, and records the wanted state in its entry: from then on, plans keep a stopped
  * machine stopped.
  */
-export async function switchForGood(
+export async function switchAndRecordPower(
   context: Context,
   machine: Machine,
   verb: PowerVerb,
@@ -38,7 +37,7 @@ export async function switchForGood(
 ): Promise<ReadyMachine> {
   hostOf(machine)
   await powerOf(context, machine, verb)
-  await wantPower(context, machine, { isOff: verb === 'stop' || verb === 'kill' })
+  await recordWantedPower(context, machine, { isOff: verb === 'stop' || verb === 'kill' })
   return switchPower(context, machine, verb, calls)
 }
 
@@ -144,3 +143,17 @@ const notReady = ({ name }: ReadyMachine): UserError =>
       hint: `repair it: fleet provision ${name}; engine log: fleet ssh ${name} -- sudo journalctl -u docker`,
     },
   )
+
+/** Records in the entry of a machine whether it should be stopped. Plans compare the state of the host with it. */
+export async function recordWantedPower(
+  context: Pick<Context, 'inventory'>,
+  { name }: Pick<Machine, 'name'>,
+  { isOff }: { readonly isOff: boolean },
+): Promise<void> {
+  const store = await context.inventory()
+  await store.update(name, (entry) => {
+    if (entry === undefined) return entry
+    const { stopped: _before, ...others } = entry
+    return { ...others, ...(isOff && { stopped: true as const }) }
+  })
+}

@@ -19,14 +19,18 @@ import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 
 /** The inventory ID and the machine on which operators are authorized. */
-interface Place {
+interface OperatorTarget {
   readonly fleet: string
   readonly machine: Machine
   readonly signal: AbortSignal
 }
 
-async function runScript(transport: Transport, script: string, place: Place): Promise<string> {
-  const { signal, machine } = place
+async function runScript(
+  transport: Transport,
+  script: string,
+  target: OperatorTarget,
+): Promise<string> {
+  const { signal, machine } = target
   const { code, stdout, stderr } = await run(transport, ['sh'], { input: script, signal })
   if (code === 0) return stdout
   const why = stderr.trim().split('\n').at(-1) || `exit code ${code}`
@@ -41,18 +45,20 @@ export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonl
   Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
 
 /** Reads the operator keys that fleet has installed for the login user of a host, and which of them are also in other lines. */
-export const readOperators = async (transport: Transport, place: Place): Promise<KeysThere> =>
-  parseLetIn(await runScript(transport, showLetIn(place.fleet), place))
+export const readOperators = async (
+  transport: Transport,
+  target: OperatorTarget,
+): Promise<KeysThere> => parseLetIn(await runScript(transport, showLetIn(target.fleet), target))
 
 /** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anybody out. */
 export async function addOperators(
   transport: Transport,
-  place: Place,
+  target: OperatorTarget,
   keys: readonly AuthorizedKey[],
 ): Promise<void> {
   if (keys.length === 0) return
-  await runScript(transport, installAuthorizedKeys(place.fleet, { keys }), place)
-  await runScript(transport, commitAuthorizedKeys(place.fleet), place)
+  await runScript(transport, installAuthorizedKeys(target.fleet, { keys }), target)
+  await runScript(transport, commitAuthorizedKeys(target.fleet), target)
 }
 
 /**
@@ -61,28 +67,28 @@ export async function addOperators(
  * plan. Tests a new login before the change is committed: if it would lock out the user, rolls back and throws kind
  * `credentials`.
  */
-export async function letOperatorsIn(
+export async function syncOperatorKeys(
   context: Context,
-  place: Place,
+  target: OperatorTarget,
   {
     keys,
     takesOutside,
   }: { readonly keys: readonly AuthorizedKey[]; readonly takesOutside: boolean },
 ): Promise<void> {
-  const { fleet, machine } = place
+  const { fleet, machine } = target
   const transport = await context.connect(machine)
-  const { block } = await readOperators(transport, place)
+  const { block } = await readOperators(transport, target)
   const isMade = machine.host?.token !== undefined
   const revoked =
     isMade || takesOutside
       ? block.map(({ key }) => key).filter((key) => !keys.some((other) => other.key === key))
       : []
-  await runScript(transport, installAuthorizedKeys(fleet, { keys, revoked }), place)
+  await runScript(transport, installAuthorizedKeys(fleet, { keys, revoked }), target)
   try {
-    const again = await logInAnew(context, machine, place.signal)
+    const again = await openNewLogin(context, machine, target.signal)
     await again[Symbol.asyncDispose]()
   } catch (error) {
-    await runScript(transport, rollbackAuthorizedKeys(fleet), place)
+    await runScript(transport, rollbackAuthorizedKeys(fleet), target)
     if (!(error instanceof UserError) || error.kind !== 'credentials') throw error
     throw new UserError('credentials', `this change would lock you out of ${machine.name}`, {
       machine: machine.name,
@@ -90,11 +96,11 @@ export async function letOperatorsIn(
       cause: error,
     })
   }
-  await runScript(transport, commitAuthorizedKeys(fleet), place)
+  await runScript(transport, commitAuthorizedKeys(fleet), target)
 }
 
 /** Opens a new connection: an open one does not show which keys are accepted now. */
-async function logInAnew(
+async function openNewLogin(
   context: Context,
   machine: Machine,
   signal: AbortSignal,

@@ -3,18 +3,17 @@ import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { isRemovalBegunHere } from './begun-removal.ts'
 import type { Change } from './change-plan.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 import type { Context, Progress } from '../context.ts'
 import { createMachine } from '../create/create-machine.ts'
-import { letOperatorsIn, operatorsOf } from '../operators/install-operator-keys.ts'
+import { syncOperatorKeys, operatorsOf } from '../operators/install-operator-keys.ts'
 import { provisionMachine } from '../provision/provision-machine.ts'
 import { removeMachine } from '../machine/remove-machine.ts'
 import { replaceMachine } from '../create/replace-machine.ts'
-import { reshapeMachine } from './update-machine.ts'
+import { updateMachine } from './update-machine.ts'
 import { switchPower } from '../machine/switch-power.ts'
-import { isOwnHost } from './destructive-changes.ts'
+import { isCreatedByFleet, isRemovalBegunHere } from './destructive-changes.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /** All changes of a plan to one machine, in order. */
@@ -58,14 +57,14 @@ export function applyTo(
   inventory: Inventory,
   leaving: ReadonlySet<string> = new Set(),
 ) {
-  const under = new Map<string, Promise<void>>()
+  const running = new Map<string, Promise<void>>()
   return async ({ name, changes }: MachineChanges, calls: ApplyCalls): Promise<MachineChanges> => {
     const { via } = findMachine(inventory, name)
-    const way = via === undefined ? undefined : under.get(via)
+    const jumpHost = via === undefined ? undefined : running.get(via)
     const work = (async () => {
-      if (way !== undefined) {
+      if (jumpHost !== undefined) {
         calls.progress(`wait for ${via}`)
-        await way.catch(() => {
+        await jumpHost.catch(() => {
           throw new UserError('failed', `${name} was not changed: its jump host ${via} failed`, {
             machine: name,
           })
@@ -73,7 +72,7 @@ export function applyTo(
       }
       for (const change of changes) await applyChange(context, change, { ...calls, leaving })
     })()
-    under.set(name, work)
+    running.set(name, work)
     await work
     return { name, changes }
   }
@@ -97,16 +96,16 @@ async function applyChange(
       )
       return
     case 'change':
-      await reshapeMachine(stoppable, machine, { progress, signal })
+      await updateMachine(stoppable, machine, { progress, signal })
       return
     case 'start':
     case 'stop':
-      if (action === 'stop') checkMayStop(machine, destructive === true)
+      if (action === 'stop') checkStopApproved(machine, destructive === true)
       await switchPower(stoppable, machine, action, { progress, signal })
       return
     case 'operators':
       progress('update operator keys')
-      await letOperatorsIn(
+      await syncOperatorKeys(
         stoppable,
         { fleet: inventory.id, machine, signal },
         { keys: operatorsOf(inventory, machine), takesOutside: outside === true },
@@ -123,7 +122,7 @@ async function applyChange(
     case 'replace':
     case 'remove':
       if (gone === true) await checkGone(stoppable, machine)
-      else await checkMayGo(context, machine, destructive === true)
+      else await checkRemovalApproved(context, machine, destructive === true)
       if (action === 'replace')
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })
@@ -131,8 +130,11 @@ async function applyChange(
 }
 
 /** A host that fleet did not create is stopped only after the user has confirmed it. */
-function checkMayStop({ name, host = { phase: 'ready' } }: Machine, isAgreed: boolean): void {
-  if (isAgreed || isOwnHost(host)) return
+function checkStopApproved(
+  { name, host = { phase: 'ready' } }: Machine,
+  isApproved: boolean,
+): void {
+  if (isApproved || isCreatedByFleet(host)) return
   throw new UserError('failed', `fleet did not create the host of ${name}, so it was not stopped`, {
     machine: name,
     hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
@@ -152,9 +154,13 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
 }
 
 /** Throws for a machine that is protected now, and for one whose removal was not confirmed. */
-async function checkMayGo(context: Context, machine: Machine, isAgreed: boolean): Promise<void> {
+async function checkRemovalApproved(
+  context: Context,
+  machine: Machine,
+  isApproved: boolean,
+): Promise<void> {
   const { name, protected: isProtected } = machine
-  if (!isProtected && (isAgreed || (await isRemovalBegunHere(context, machine)))) return
+  if (!isProtected && (isApproved || (await isRemovalBegunHere(context, machine)))) return
   const why = isProtected ? 'it is protected' : 'its removal was not confirmed on this computer'
   throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,

@@ -44,6 +44,9 @@ export interface Change {
   readonly grants?: readonly string[]
 }
 
+/** The value of `seen` for an engine that does not answer. It is never recorded. */
+export const engineNotRunning = 'not running'
+
 /** A recorded fact that has changed. */
 export interface Drift {
   readonly machine: string

@@ -5,7 +5,7 @@ import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
-import { planSevere } from './destructive-changes.ts'
+import { planDestructive } from './destructive-changes.ts'
 
 /** The options of a machine, and how its host differs from them. */
 export interface Comparison {
@@ -80,6 +80,10 @@ export async function planOptions(
       'restore the options in its entry: fleet does not replace a host that it did not create'
     return { changes, issues: [{ machine: name, why: `only a new host can have ${why}`, hint }] }
   }
-  const destructive = planSevere(machine, { action: 'replace', why, options: optionsOf(byNew) })
+  const destructive = planDestructive(machine, {
+    action: 'replace',
+    why,
+    options: optionsOf(byNew),
+  })
   return { ...destructive, changes: [...changes, ...(destructive.changes ?? [])] }
 }

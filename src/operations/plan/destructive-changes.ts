@@ -1,13 +1,15 @@
 import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
 import type { Change, ChangePlan, PlanPart } from './change-plan.ts'
 
 /** Whether fleet created a host. Other hosts are not stopped without a confirmation. */
-export const isOwnHost = ({ token }: Pick<HostRecord, 'token'>): boolean => token !== undefined
+export const isCreatedByFleet = ({ token }: Pick<HostRecord, 'token'>): boolean =>
+  token !== undefined
 
 /**
  * Plans the removal or replacement of an existing host. For a protected machine, it is an issue instead of a change.
  */
-export function planSevere(
+export function planDestructive(
   { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
   change: Pick<Change, 'why' | 'options'> & { readonly action: 'replace' | 'remove' },
 ): PlanPart {
@@ -32,7 +34,7 @@ export const destructiveIn = ({ changes }: ChangePlan): readonly Change[] =>
  * The changes to apply after the user has confirmed the destructive ones of the machines `approved`. A machine whose host is
  * removed gets no other changes; unconfirmed destructive changes of other machines are omitted.
  */
-export function agreedChanges(
+export function approvedChanges(
   { changes }: ChangePlan,
   approved: ReadonlySet<string>,
 ): readonly Change[] {
@@ -48,4 +50,17 @@ export function agreedChanges(
     if (going.has(machine)) return destructive && action !== 'stop'
     return !destructive || approved.has(machine)
   })
+}
+
+/**
+ * Whether this user started the recorded removal or replacement of a machine on this computer: only then it continues without
+ * another confirmation. The record alone is not sufficient, since everybody who can write the inventory can write it.
+ */
+export async function isRemovalBegunHere(
+  context: Context,
+  { name, host }: Pick<Machine, 'name' | 'host'>,
+): Promise<boolean> {
+  if (host?.phase !== 'removing' || host.token === undefined) return false
+  const { id: fleet } = await (await context.inventory()).read()
+  return context.removals().hasBegun({ fleet, machine: name, token: host.token })
 }

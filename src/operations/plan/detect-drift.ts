@@ -2,7 +2,7 @@ import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { judgeEngine } from '../../provision/engine/upgrade.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Drift, PlanPart } from './change-plan.ts'
+import { engineNotRunning, type Drift, type PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
@@ -12,7 +12,7 @@ import { probeHost } from '../adopt/probe-host.ts'
 /** The recorded facts of a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
   const { os, arch, engine } = observedFacts(probe)
-  const seen = { address, os, arch, engine: engine ?? (host.engine && 'none answers') }
+  const seen = { address, os, arch, engine: engine ?? (host.engine && engineNotRunning) }
   return (['address', 'os', 'arch', 'engine'] as const).flatMap((field): Drift[] => {
     const [expected, now] = [host[field], seen[field]]
     if (now === undefined || now === expected) return []
@@ -21,7 +21,7 @@ function findDrift({ name, host }: ReadyMachine, address: string | undefined, pr
 }
 
 /** Plans an upgrade of the engine, or reports an issue, if the entry wants another version. */
-function planEngineWish({ name, engine }: Machine, probe: HostProbe): PlanPart {
+function planEngineUpgrade({ name, engine }: Machine, probe: HostProbe): PlanPart {
   const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
   switch (judged.kind) {
     case 'fits':
@@ -47,11 +47,11 @@ export async function detectDrift(
   const transport = await context.connect(now)
   const target = { machine: machine.name, transport, socket: host.socket, signal }
   const probe = await probeHost(target)
-  const place = { fleet: inventory.id, machine: now, signal }
+  const operatorTarget = { fleet: inventory.id, machine: now, signal }
   const isRemote = now.host.address !== undefined
-  const there = isRemote ? await readOperators(transport, place) : undefined
+  const there = isRemote ? await readOperators(transport, operatorTarget) : undefined
   const wanted = isRemote ? operatorsOf(inventory, now) : []
-  const engine = planEngineWish(now, probe)
+  const engine = planEngineUpgrade(now, probe)
   return {
     ...engine,
     changes: [...(there ? planOperators(now, wanted, there) : []), ...(engine.changes ?? [])],

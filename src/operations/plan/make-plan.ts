@@ -8,14 +8,13 @@ import { type ProviderAnswer, askProviders } from '../machine/ask-providers.ts'
 import type { Change, ChangePlan, Drift, PlanPart, Issue } from './change-plan.ts'
 import { digestInventory, narrowPlan } from './change-plan.ts'
 import { findOrphans } from '../machine/collect-garbage.ts'
-import { isRemovalBegunHere } from './begun-removal.ts'
 import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
 import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
-import { isOwnHost, planSevere } from './destructive-changes.ts'
+import { isCreatedByFleet, planDestructive, isRemovalBegunHere } from './destructive-changes.ts'
 
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
@@ -32,7 +31,7 @@ export interface PlanOptions {
 const concurrency = 128
 
 /** An issue for an adopted host whose address in the entry was changed by hand. */
-function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issue[] {
+function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue[] {
   const said = options?.['address']
   if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
   return [
@@ -45,10 +44,10 @@ function findAddressMatter({ name, options, host }: ReadyMachine): readonly Issu
 }
 
 /** Joins parts of a plan, in their order. */
-const joinFindings = (...findings: readonly PlanPart[]): Required<PlanPart> => ({
-  changes: findings.flatMap(({ changes = [] }) => changes),
-  drift: findings.flatMap(({ drift = [] }) => drift),
-  issues: findings.flatMap(({ issues = [] }) => issues),
+const joinParts = (...parts: readonly PlanPart[]): Required<PlanPart> => ({
+  changes: parts.flatMap(({ changes = [] }) => changes),
+  drift: parts.flatMap(({ drift = [] }) => drift),
+  issues: parts.flatMap(({ issues = [] }) => issues),
 })
 
 /** Plans to start or stop a host, if its driver can do that. */
@@ -60,12 +59,12 @@ async function planPower(
 ): Promise<PlanPart> {
   const { power } = await context.loadDriver(driver)
   if (power === undefined) return { issues: [{ machine: name, why }] }
-  const destructive = action === 'stop' && !isOwnHost(host)
+  const destructive = action === 'stop' && !isCreatedByFleet(host)
   return { changes: [{ machine: name, action, why, ...(destructive && { destructive }) }] }
 }
 
 /** The drift of a host that has a new address at its provider. */
-function findMove({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
+function addressDrift({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
   const { address: expected } = host
   if (address === undefined || address === expected) return []
   const drift: Drift = { machine: name, field: 'address', seen: address }
@@ -87,7 +86,7 @@ async function examineHost(
       const options = await planOptions(context, inventory, machine, status)
       if (stopped) return options
       const why = `it is ${status.state}`
-      return joinFindings(options, await planPower(context, machine, 'start', why))
+      return joinParts(options, await planPower(context, machine, 'start', why))
     }
     case 'absent':
       if (status.takenBack === true && machine.host.token !== undefined && !machine.protected) {
@@ -110,30 +109,35 @@ async function examineHost(
       const { why } = status
       const issues = [
         ...(why === undefined ? [] : [{ machine: name, why }]),
-        ...findAddressMatter(machine),
+        ...findAddressIssue(machine),
       ]
       if (providersOnly) return { issues }
-      return joinFindings({ issues }, await detectDrift(context, inventory, machine, undefined))
+      return joinParts({ issues }, await detectDrift(context, inventory, machine, undefined))
     }
     case 'running':
     case 'unknown': {
       const { address } = status
       const options =
         status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
-      const told = { issues: findAddressMatter(machine) }
+      const addressIssues = { issues: findAddressIssue(machine) }
       if (stopped && status.state === 'running') {
         const why = 'it should be stopped, but is running'
-        return joinFindings(told, options, await planPower(context, machine, 'stop', why))
+        return joinParts(addressIssues, options, await planPower(context, machine, 'stop', why))
       }
-      if (providersOnly) return joinFindings(told, options, { drift: findMove(machine, status) })
+      if (providersOnly)
+        return joinParts(addressIssues, options, { drift: addressDrift(machine, status) })
       // Changes that need a connection come first, because options may stop the host.
-      return joinFindings(told, await detectDrift(context, inventory, machine, address), options)
+      return joinParts(
+        addressIssues,
+        await detectDrift(context, inventory, machine, address),
+        options,
+      )
     }
   }
 }
 
 /** Turns an error into an issue. */
-const matterOf = (machine: string, error: unknown): Issue => ({
+const issueOf = (machine: string, error: unknown): Issue => ({
   machine,
   why: messageOf(error),
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
@@ -152,7 +156,7 @@ async function examine(
   const isGoing = host?.phase === 'removing' && host.replacing !== true
   if (surplus !== undefined && !isGoing) {
     const why = `profile ${surplus.profile} has count: ${surplus.count}`
-    return planSevere(machine, { action: 'remove', why })
+    return planDestructive(machine, { action: 'remove', why })
   }
   if (host?.phase === 'ready') {
     const ready = { ...machine, host }
@@ -175,18 +179,18 @@ async function withGrants(
   context: Context,
   inventory: Inventory,
   machine: Machine,
-  finding: PlanPart,
+  part: PlanPart,
 ): Promise<PlanPart> {
-  if (finding.changes === undefined) return finding
-  const changes = finding.changes.map(async (change): Promise<Change> => {
+  if (part.changes === undefined) return part
+  const changes = part.changes.map(async (change): Promise<Change> => {
     const grants = await grantsOfChange(context, inventory, machine, change)
     return grants.length === 0 ? change : { ...change, grants: grants.map(describeGrant) }
   })
-  return { ...finding, changes: await Promise.all(changes) }
+  return { ...part, changes: await Promise.all(changes) }
 }
 
 /** Issues for hosts without an entry, and for a failed search for them. */
-async function orphanMatters(context: Context, progress: Progress): Promise<readonly Issue[]> {
+async function orphanIssues(context: Context, progress: Progress): Promise<readonly Issue[]> {
   try {
     const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
     return [
@@ -202,8 +206,8 @@ async function orphanMatters(context: Context, progress: Progress): Promise<read
     ]
   } catch (error) {
     context.signal.throwIfAborted()
-    const { why, ...matter } = matterOf('', error)
-    return [{ ...matter, why: `could not look for hosts without an entry: ${why}` }]
+    const { why, ...issue } = issueOf('', error)
+    return [{ ...issue, why: `could not look for hosts without an entry: ${why}` }]
   }
 }
 
@@ -219,26 +223,23 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   )
   const ask = askProviders(context, machines)
   const { progress, timeoutMs } = options
-  const orphans = chosen === undefined ? orphanMatters(context, progress) : Promise.resolve([])
+  const orphans = chosen === undefined ? orphanIssues(context, progress) : Promise.resolve([])
   orphans.catch(() => {}) // awaited below, unless the rest fails first
-  const findings = new Map<string, PlanPart>()
+  const parts = new Map<string, PlanPart>()
   progress('compare the inventory with the hosts')
   const { signal, clock } = context
   const timeLimit = { ms: timeoutMs, clock }
   const work = async (machine: Machine, stop: AbortSignal): Promise<PlanPart> => {
     const stoppable = { ...context, signal: stop }
-    const finding = await examine(stoppable, inventory, machine, ask, options)
-    return withGrants(stoppable, inventory, machine, finding)
+    const part = await examine(stoppable, inventory, machine, ask, options)
+    return withGrants(stoppable, inventory, machine, part)
   }
   for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
     const { name } = outcome.machine
-    findings.set(
-      name,
-      'error' in outcome ? { issues: [matterOf(name, outcome.error)] } : outcome.value,
-    )
-    progress('compare the inventory with the hosts', `${findings.size} of ${machines.length}`)
+    parts.set(name, 'error' in outcome ? { issues: [issueOf(name, outcome.error)] } : outcome.value)
+    progress('compare the inventory with the hosts', `${parts.size} of ${machines.length}`)
   }
-  const all = joinFindings(...machines.flatMap(({ name }) => findings.get(name) ?? []))
+  const all = joinParts(...machines.flatMap(({ name }) => parts.get(name) ?? []))
   const plan: ChangePlan = {
     version: 1,
     inventory: digestInventory(inventory),

@@ -3,7 +3,7 @@ import { wantedBy } from '../../machine/profiles.ts'
 import type { KeysThere, AuthorizedKey } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, PlanPart } from './change-plan.ts'
-import { planSevere } from './destructive-changes.ts'
+import { planDestructive } from './destructive-changes.ts'
 import { operatorsOf } from '../operators/install-operator-keys.ts'
 
 /** Facts about a machine that are not in its entry. */
@@ -21,7 +21,7 @@ export function planUnready(
   { makesHosts, isBegunHere }: UnreadyFacts,
 ): PlanPart {
   const { name, host } = machine
-  if (host?.phase === 'removing') return endRemoval(machine, isBegunHere)
+  if (host?.phase === 'removing') return continueRemoval(machine, isBegunHere)
   const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
@@ -41,13 +41,13 @@ export function planUnready(
 }
 
 /** Plans to continue an interrupted removal. It needs a confirmation, unless this user started it on this computer. */
-function endRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
+function continueRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
   const subject = `its ${isReplaced ? 'replacement' : 'removal'}`
   if (!isBegunHere) {
-    return planSevere(machine, {
+    return planDestructive(machine, {
       action,
       why: `${subject} was started, but not by you on this computer`,
     })

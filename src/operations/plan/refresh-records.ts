@@ -1,5 +1,5 @@
 import type { MachineName } from '../../machine/name.ts'
-import type { Drift } from './change-plan.ts'
+import { engineNotRunning, type Drift } from './change-plan.ts'
 import type { Context } from '../context.ts'
 
 /**
@@ -12,9 +12,9 @@ export async function refreshRecords(
 ): Promise<readonly Drift[]> {
   const store = await context.inventory()
   const written: Drift[] = []
-  const told = drift.filter(({ seen }) => seen !== 'none answers')
-  for (const name of new Set(told.map(({ machine }) => machine))) {
-    const drifts = told.filter(({ machine }) => machine === name)
+  const recordable = drift.filter(({ seen }) => seen !== engineNotRunning)
+  for (const name of new Set(recordable.map(({ machine }) => machine))) {
+    const drifts = recordable.filter(({ machine }) => machine === name)
     await store.update(name as MachineName, (entry) => {
       const { host } = entry ?? {}
       if (entry === undefined || host === undefined) return entry

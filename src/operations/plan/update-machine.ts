@@ -2,13 +2,13 @@ import { UserError, messageOf } from '../../errors.ts'
 import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
 import { mergeNotes } from '../../machine/merge-notes.ts'
 import { compareOptions } from './compare-options.ts'
-import { type Context, type Progress, undoingAt } from '../context.ts'
+import { type Context, type Progress, rollbackProgress } from '../context.ts'
 import { checkGrants } from '../inventory/grants.ts'
 import { growDisk } from '../machine/grow-disk.ts'
 import { switchPower } from '../machine/switch-power.ts'
 
-/** Callbacks of {@link reshapeMachine}. */
-interface ReshapeCalls {
+/** Callbacks of {@link updateMachine}. */
+interface UpdateCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -18,10 +18,10 @@ interface ReshapeCalls {
  * it, and starts it again unless it should be stopped. The driver's state is recorded last, so that an interrupted run can be
  * repeated. Throws kind `unsupported` when the driver cannot change its hosts.
  */
-export async function reshapeMachine(
+export async function updateMachine(
   context: Context,
   machine: Machine,
-  calls: ReshapeCalls,
+  calls: UpdateCalls,
 ): Promise<void> {
   const { name, driver: driverName, stopped = false } = machine
   const host = hostOf(machine)
@@ -54,7 +54,7 @@ export async function reshapeMachine(
     .catch(async (error: unknown) => {
       const wasStopped = stops && status.state === 'running'
       if (!wasStopped) throw error
-      const undoing = { ...calls, progress: undoingAt(current, calls.progress) }
+      const undoing = { ...calls, progress: rollbackProgress(current, calls.progress) }
       throw await startAgain(context, ready, error, undoing)
     })
   const now: ReadyMachine =
@@ -71,7 +71,7 @@ async function startAgain(
   context: Context,
   machine: ReadyMachine,
   failure: unknown,
-  calls: ReshapeCalls,
+  calls: UpdateCalls,
 ): Promise<unknown> {
   const { name } = machine
   if (failure instanceof UserError || calls.signal.aborted) {

@@ -17,7 +17,7 @@ import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/home/
 import type { Context } from '../context.ts'
 import { ignored } from '../../os/trace.ts'
 
-type Trusting = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
+type TrustContext = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
 
 /** The package name of an external driver is this prefix and its name. */
 const prefix = 'fleet-driver-'
@@ -46,7 +46,10 @@ export const trustCommand = (name: string, { inventoryFile }: Pick<Context, 'inv
  * folder, made from the bytes that were checked, so that later changes of the original are not run. Throws
  * {@link UntrustedDriver}.
  */
-export async function vetPackage(context: Trusting, driverPackage: DriverPackage): Promise<string> {
+export async function vetPackage(
+  context: TrustContext,
+  driverPackage: DriverPackage,
+): Promise<string> {
   const { name, folder } = driverPackage
   const trust = await context.trust()
   const records = recordsOf(await trust.read(), await inventoryKey(context), name)
@@ -73,7 +76,7 @@ const packagedDrivers = ({ machines, profiles, defaults }: Inventory): readonly 
 }
 
 const findPackage = async (
-  { inventory, env }: Trusting,
+  { inventory, env }: TrustContext,
   name: string,
 ): Promise<DriverPackage | undefined> =>
   findDriverPackage(name, { folder: dirname((await inventory()).location), env })
@@ -83,7 +86,7 @@ const findPackage = async (
  * counts as trusted.
  */
 export async function findUntrusted(
-  context: Trusting,
+  context: TrustContext,
   inventory: Inventory,
 ): Promise<readonly string[]> {
   const names = packagedDrivers(inventory)
@@ -111,7 +114,7 @@ export interface TrustSubject extends PackageDigest {
  * code. Throws kind `usage` for a built-in or globally installed driver, which needs no trust.
  */
 export async function readTrustSubjects(
-  context: Trusting,
+  context: TrustContext,
   names: readonly string[],
 ): Promise<readonly TrustSubject[]> {
   const isNamed = names.length > 0
@@ -123,12 +126,12 @@ export async function readTrustSubjects(
     const found = await findPackage(context, driver)
     if (found !== undefined && !found.isGlobal) {
       subjects.push({ driver, folder: found.folder, ...(await digestPackage(found)) })
-    } else if (isNamed) throw needless(driver, found, await context.inventory())
+    } else if (isNamed) throw needsNoTrust(driver, found, await context.inventory())
   }
   return subjects
 }
 
-function needless(
+function needsNoTrust(
   name: string,
   found: DriverPackage | undefined,
   { location }: { location: string },
@@ -142,7 +145,7 @@ function needless(
 
 /** Trusts these packages for the inventory, as long as their code does not change. */
 export async function trustDrivers(
-  context: Trusting,
+  context: TrustContext,
   subjects: readonly TrustSubject[],
 ): Promise<void> {
   const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
@@ -165,18 +168,18 @@ export async function trustDrivers(
  * Resolves to what was revoked. Throws kind `usage` for a name that was not trusted.
  */
 export async function revokeTrust(
-  context: Trusting,
+  context: TrustContext,
   names: readonly string[],
 ): Promise<readonly string[]> {
   const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
-  const isMeant = (one: TrustedDriver): boolean =>
+  const isSelected = (one: TrustedDriver): boolean =>
     one.inventory === inventory && (names.length === 0 || names.includes(nameOf(one.package)))
-  const isMeantPath = (one: AllowedPath): boolean =>
+  const isSelectedPath = (one: AllowedPath): boolean =>
     one.inventory === inventory && (names.length === 0 || names.includes(one.path))
   const { drivers, inventories, paths } = await trust.read()
   const revoked = [
-    ...drivers.filter(isMeant).map((one) => nameOf(one.package)),
-    ...paths.filter(isMeantPath).map(({ path }) => path),
+    ...drivers.filter(isSelected).map((one) => nameOf(one.package)),
+    ...paths.filter(isSelectedPath).map(({ path }) => path),
   ]
   const missing = names.find((name) => !revoked.includes(name))
   if (missing !== undefined) {
@@ -192,9 +195,9 @@ export async function revokeTrust(
     names.length === 0 && one.inventory === inventory
   await trust.update((before) => ({
     ...before,
-    drivers: before.drivers.filter((one) => !isMeant(one)),
+    drivers: before.drivers.filter((one) => !isSelected(one)),
     inventories: before.inventories.filter((one) => !isFile(one)),
-    paths: before.paths.filter((one) => !isMeantPath(one)),
+    paths: before.paths.filter((one) => !isSelectedPath(one)),
   }))
   await dropCopies(context)
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]
@@ -204,7 +207,7 @@ export async function revokeTrust(
 const draftTime = 60 * 60_000
 
 /** Removes the copies of packages that are no longer trusted. */
-async function dropCopies(context: Trusting): Promise<void> {
+async function dropCopies(context: TrustContext): Promise<void> {
   const trust = await context.trust()
   const { drivers } = await trust.read()
   const kept = new Set(drivers.map(({ digest }) => copiesOf(trust.packages, digest)))

@@ -172,7 +172,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     )
     const planned = await ana.fleet(['plan'])
     expect(planned.stdout).toMatch(/! web-1: os changed from .*12.* to .*99/)
-    expect(planned.stdout).toContain(`! web-1: engine changed from ${remembered} to none answers`)
+    expect(planned.stdout).toContain(`! web-1: engine changed from ${remembered} to not running`)
     expect(planned.stdout).not.toMatch(/web-[2-6]/)
     await host?.stop()
     await host?.start()

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { UserError } from '../../../src/errors.ts'
 import type { Context } from '../../../src/operations/context.ts'
 import { type Copied, copyFiles } from '../../../src/operations/copy/copy-files.ts'
-import { parsePlace } from '../../../src/operations/copy/remote-path.ts'
+import { parseCopyPath } from '../../../src/operations/copy/remote-path.ts'
 import { type Seat, takeSeat } from '../../support/docker/docker-client.ts'
 import { describeTree, makeTree, trees } from '../../support/files/file-trees.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
   ): Promise<Copied> {
     const inventory = await (await as.fleet.inventory()).read()
     const context: Context = signal === undefined ? as.fleet : { ...as.fleet, signal }
-    const places = [from, to].map((text) => parsePlace(text, inventory, { cwd: folder }))
+    const places = [from, to].map((text) => parseCopyPath(text, inventory, { cwd: folder }))
     const [source = { path: '' }, target = { path: '' }] = places
     return await copyFiles(context, source, target, ({ bytes }) => progress(bytes))
   }

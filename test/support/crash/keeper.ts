@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keepEngines } from '../../../src/operations/connect/engine-connections.ts'
+import { openEngineConnections } from '../../../src/operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../../../src/operations/connect/engine-socket.ts'
 import { findProcess, isAlive } from '../../../src/operations/connect/processes.ts'
 import { type Broker as Client, openBroker } from '../../../src/broker/client/client.ts'
@@ -28,7 +28,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     socket: socketIn(folder),
     build: 'this',
     connect: connectSsh,
-    engines: keepEngines(),
+    engines: openEngineConnections(),
     serveSocket: serveSocketAt,
     isAlive,
     runCommand: () => Promise.reject(new Error('no program here')),

@@ -10,7 +10,7 @@ import { checkPlanned, narrowPlan, parsePlan } from '../../../src/operations/pla
 import type { Context } from '../../../src/operations/context.ts'
 import { makePlan } from '../../../src/operations/plan/make-plan.ts'
 import { parseSettings, setMachine } from '../../../src/operations/inventory/set-machine.ts'
-import { agreedChanges } from '../../../src/operations/plan/destructive-changes.ts'
+import { approvedChanges } from '../../../src/operations/plan/destructive-changes.ts'
 import { refreshRecords } from '../../../src/operations/plan/refresh-records.ts'
 import { createClock } from '../../../src/operations/clock.ts'
 import type { LeavingHost } from '../../../src/state/home/removals.ts'
@@ -246,7 +246,7 @@ test('of a host that may go nothing else is done, and of the others all but that
     }),
     options,
   )
-  const agreed = agreedChanges(plan, new Set(['b']))
+  const agreed = approvedChanges(plan, new Set(['b']))
   expect(agreed.map(({ machine, action }) => [machine, action])).toEqual([
     ['a', 'change'],
     ['b', 'replace'],
@@ -283,7 +283,7 @@ test('an adopted host is switched off only once the person has confirmed it', as
     ['guarded', true],
   ])
   const doneFor = (...names: string[]) =>
-    agreedChanges(plan, new Set(names)).map(({ machine, action }) => `${action} ${machine}`)
+    approvedChanges(plan, new Set(names)).map(({ machine, action }) => `${action} ${machine}`)
   expect(doneFor().filter((one) => one.startsWith('stop'))).toEqual(['stop ours'])
   expect(doneFor('guarded')).toEqual(['stop ours', 'change guarded', 'stop guarded'])
 

@@ -90,7 +90,7 @@ export async function requestFor(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   { driver, driverOptions, options }: CreationRequest,
 ): Promise<Omit<CreateRequest, 'name'>> {
-  const { namedIdentityFiles } = await import('../../../operations/create/identity-file.ts')
+  const { namedIdentityFiles } = await import('../../../operations/adopt/try-logins.ts')
   return {
     extends: options.extends,
     driver: driver?.name,

@@ -9,13 +9,13 @@ export interface LeftOut {
 }
 
 export function collectLeftOut(): LeftOut {
-  const told: string[] = []
+  const listed: string[] = []
   let more = 0
   return {
     add(what) {
-      if (told.length < longestList) told.push(what)
+      if (listed.length < longestList) listed.push(what)
       else more += 1
     },
-    list: () => (more === 0 ? told : [...told, `${more} more`]),
+    list: () => (more === 0 ? listed : [...listed, `${more} more`]),
   }
 }

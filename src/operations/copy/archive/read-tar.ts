@@ -87,7 +87,7 @@ function checkSum(header: Buffer): void {
 }
 
 /** Values of pax headers or GNU long names for the next entry. */
-interface Told {
+interface Extensions {
   path?: string
   linkpath?: string
   size?: number
@@ -102,7 +102,7 @@ const wholeNumber = (text: string): number => {
 }
 
 /** Reads pax records: `LENGTH KEY=VALUE`, each with a line feed at its end. */
-function readPax(records: string, told: Told): void {
+function readPax(records: string, extensions: Extensions): void {
   for (let at = 0; at < records.length;) {
     const [head = '', digits = ''] = /^(\d{1,7}) /.exec(records.slice(at, at + 9)) ?? []
     const end = at + Number(digits)
@@ -113,9 +113,9 @@ function readPax(records: string, told: Told): void {
     }
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)]
     if (key.startsWith('GNU.sparse')) throw refuse('it contains a sparse file')
-    if (key === 'path' || key === 'linkpath') told[key] = value
-    if (key === 'size') told.size = wholeNumber(value)
-    if (key === 'mtime' && /^\d+(?:\.\d*)?$/.test(value)) told.mtime = Number(value)
+    if (key === 'path' || key === 'linkpath') extensions[key] = value
+    if (key === 'size') extensions.size = wholeNumber(value)
+    if (key === 'mtime' && /^\d+(?:\.\d*)?$/.test(value)) extensions.mtime = Number(value)
     at = end
   }
 }
@@ -132,38 +132,42 @@ const types: Readonly<Record<string, Entry['type']>> = {
   '6': 'FIFO',
 }
 
-function readEntry(header: Buffer, told: Told): Entry {
+function readEntry(header: Buffer, extensions: Extensions): Entry {
   const flag = header.toString('latin1', 156, 157)
   const type = types[flag]
   if (type === undefined) throw refuse(`it contains an entry of type ${JSON.stringify(flag)}`)
   const isPosix = header.toString('latin1', 257, 263) === 'ustar\0'
   const prefix = isPosix ? textAt(header, 345, 155) : ''
   const short = textAt(header, 0, 100)
-  const size = told.size ?? numberAt(header, 124, 12)
+  const size = extensions.size ?? numberAt(header, 124, 12)
   if (size !== 0 && type !== 'file') throw refuse(`a ${type} has content`)
   const isLink = type === 'symlink' || type === 'hard link'
   return {
-    name: told.path ?? (prefix === '' ? short : `${prefix}/${short}`),
+    name: extensions.path ?? (prefix === '' ? short : `${prefix}/${short}`),
     type,
     mode: numberAt(header, 100, 8) & 0o7777,
-    mtime: told.mtime ?? timeAt(header),
+    mtime: extensions.mtime ?? timeAt(header),
     size,
-    linkname: isLink ? (told.linkpath ?? textAt(header, 157, 100)) : '',
+    linkname: isLink ? (extensions.linkpath ?? textAt(header, 157, 100)) : '',
     uid: numberAt(header, 108, 8),
     gid: numberAt(header, 116, 8),
   }
 }
 
 /** Reads an extension header for the next entry. Returns false for other headers. */
-async function readExtension(header: Buffer, bytes: Bytes, told: Told): Promise<boolean> {
+async function readExtension(
+  header: Buffer,
+  bytes: Bytes,
+  extensions: Extensions,
+): Promise<boolean> {
   const flag = header.toString('latin1', 156, 157)
   if (!'xgLK'.includes(flag) || flag === '\0') return false
   const size = numberAt(header, 124, 12)
   if (size > extensionLimit) throw refuse('a name or a record is too long')
   const content = (await bytes.exactly(Math.ceil(size / blockSize) * blockSize)).subarray(0, size)
-  if (flag === 'x') readPax(content.toString('latin1'), told)
-  else if (flag === 'L') told.path = textAt(content, 0, size)
-  else if (flag === 'K') told.linkpath = textAt(content, 0, size)
+  if (flag === 'x') readPax(content.toString('latin1'), extensions)
+  else if (flag === 'L') extensions.path = textAt(content, 0, size)
+  else if (flag === 'K') extensions.linkpath = textAt(content, 0, size)
   return true // global headers (`g`) are ignored
 }
 
@@ -175,16 +179,16 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
   const bytes = openBytes(source)
   try {
     for (;;) {
-      const told: Told = {}
+      const extensions: Extensions = {}
       let header = await bytes.exactly(blockSize)
       for (let count = 0; !isZero(header); count += 1) {
         checkSum(header)
-        if (!(await readExtension(header, bytes, told))) break
+        if (!(await readExtension(header, bytes, extensions))) break
         if (count === extensionsPerEntry) throw refuse('it has too many records about one entry')
         header = await bytes.exactly(blockSize)
       }
       if (isZero(header)) break
-      const entry = readEntry(header, told)
+      const entry = readEntry(header, extensions)
       let left = entry.size
       const content = (async function* read() {
         while (left > 0) {

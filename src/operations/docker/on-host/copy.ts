@@ -11,7 +11,7 @@ import { type LeftOut, collectLeftOut } from '../../copy/archive/left-out.ts'
 import { bytesOf, showName, toByteString } from '../../copy/archive/tar-format.ts'
 import { writeTar } from '../../copy/archive/write-tar.ts'
 import { chooseTarget } from '../../copy/choose-target.ts'
-import { findHere, openSideHere } from '../../copy/local-endpoint.ts'
+import { findHere, openLocalEndpoint } from '../../copy/local-endpoint.ts'
 import { openInput, readOutput, stageScript } from '../../copy/remote-tar.ts'
 import { packTree, pathsBelow } from '../../copy/local-tar.ts'
 import type { Streams } from '../streams.ts'
@@ -38,7 +38,7 @@ cd "$stage" || exit
 `
 
 /** Reports items that were skipped or changed. If there are any, the copy has failed. */
-function tellLeftOut(leftOut: LeftOut, { stderr }: Streams): number {
+function reportSkipped(leftOut: LeftOut, { stderr }: Streams): number {
   const all = leftOut.list()
   for (const what of all) stderr.write(`not copied unchanged: ${what}\n`)
   return all.length === 0 ? 0 : 1
@@ -80,7 +80,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     })
   }
   streams.stderr.write(withoutStage(complaint, stage, name, typed))
-  return code === 0 ? tellLeftOut(leftOut, streams) : code
+  return code === 0 ? reportSkipped(leftOut, streams) : code
 }
 
 /** The output of docker, with the user's path in place of the staging path. */
@@ -145,7 +145,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     streams.stderr.write(error.complaint)
     return error.code
   }
-  return tellLeftOut(leftOut, streams)
+  return reportSkipped(leftOut, streams)
 }
 
 /** Writes entries from a container to the local path `target`. */
@@ -158,10 +158,10 @@ async function writeHere(
   const first = await entries.next()
   if (first.done === true) return // all entries were skipped
   const { type } = first.value
-  const side = openSideHere(signal)
+  const side = openLocalEndpoint(signal)
   const asFolder = type === 'directory'
   const place = { path: resolve(cwd, target) }
-  const found = await side.lookAtTarget(place.path, name ?? '.')
+  const found = await side.inspectTarget(place.path, name ?? '.')
   if (endingOf(target) !== '' && found.kind !== 'folder' && !asFolder) {
     throw new UserError('failed', `there is no folder ${target}`)
   }

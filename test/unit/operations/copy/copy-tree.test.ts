@@ -26,7 +26,7 @@ import { readTar } from '../../../../src/operations/copy/archive/read-tar.ts'
 import { showName } from '../../../../src/operations/copy/archive/tar-format.ts'
 import { writeTar } from '../../../../src/operations/copy/archive/write-tar.ts'
 import type { Target } from '../../../../src/operations/copy/endpoint.ts'
-import { openSideHere } from '../../../../src/operations/copy/local-endpoint.ts'
+import { openLocalEndpoint } from '../../../../src/operations/copy/local-endpoint.ts'
 import { packTree, pathsBelow } from '../../../../src/operations/copy/local-tar.ts'
 import { type Tree, describeTree, makeTree, trees } from '../../../support/files/file-trees.ts'
 import {
@@ -47,7 +47,7 @@ async function makeFolder(): Promise<string> {
 const packed = (folder: string, name: string) =>
   packTree(folder, { paths: pathsBelow(folder, name) })
 
-const side = openSideHere(new AbortController().signal)
+const side = openLocalEndpoint(new AbortController().signal)
 
 /** Lets an archive of `root` arrive at `path`. Gives what was left out. */
 async function arrive(

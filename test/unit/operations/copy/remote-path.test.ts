@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Machine } from '../../../../src/machine/machine.ts'
-import { parsePlace } from '../../../../src/operations/copy/remote-path.ts'
+import { parseCopyPath } from '../../../../src/operations/copy/remote-path.ts'
 
 const machines = ['web-1', 'a', 'db.x'].map(
   (name) => ({ name, driver: 'ssh' }) as unknown as Machine,
@@ -14,7 +14,7 @@ const inventory = {
   machines: new Map(machines.map((machine) => [machine.name, machine])),
 }
 const parse = (text: string, platform = 'linux') => {
-  const { machine, path } = parsePlace(text, inventory, { cwd: '/work', platform })
+  const { machine, path } = parseCopyPath(text, inventory, { cwd: '/work', platform })
   return [machine?.name, path]
 }
 

@@ -90,7 +90,7 @@ export class CutExecs {
 }
 
 /** Follows one connection between a client and an engine, to report an interruption in a form that the client understands. */
-export class EngineConversation {
+export class EngineSession {
   readonly #cut: CutExecs
   /** The request that may turn the connection into a stream, until its response arrives. */
   #asked:

@@ -1,9 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  CutExecs,
-  EngineConversation,
-} from '../../../../src/operations/connect/engine-conversation.ts'
+import { CutExecs, EngineSession } from '../../../../src/operations/connect/engine-session.ts'
 
 const upgraded =
   'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nUpgrade: tcp\r\n\r\n'
@@ -25,7 +22,7 @@ function frame(kind: number, text: string): Buffer {
 /** A conversation in which the client has begun a stream and the engine said `said`, in pieces that end at `ends`. */
 function converse(said: Buffer, ends: readonly number[] = []) {
   const cut = new CutExecs()
-  const conversation = new EngineConversation(cut)
+  const conversation = new EngineSession(cut)
   expect(conversation.fromClient(start)).toBeUndefined()
   let at = 0
   for (const end of [...ends, said.length].sort((a, b) => a - b)) {
@@ -70,7 +67,7 @@ describe('a conversation with an engine that is cut off', () => {
 
   test('leaves the exit code of its exec unknown, and that of no other', () => {
     const { conversation, cut } = converse(Buffer.from(`${upgraded}hello`))
-    const next = () => new EngineConversation(cut)
+    const next = () => new EngineSession(cut)
     expect(next().fromClient(inspect)).toBeUndefined()
     conversation.cutOff('lost')
     expect(next().fromClient(inspect)).toMatch(
@@ -83,6 +80,6 @@ describe('a conversation with an engine that is cut off', () => {
   test('says why to a client that still waits for its answer, and nothing in the middle of one', () => {
     expect(converse(Buffer.alloc(0)).conversation.cutOff('lost')).toMatch(/^HTTP\/1\.1 503 /)
     expect(converse(Buffer.from(`${inChunks}5\r\nhel`)).conversation.cutOff('lost')).toBe('')
-    expect(new EngineConversation(new CutExecs()).cutOff('lost')).toBe('')
+    expect(new EngineSession(new CutExecs()).cutOff('lost')).toBe('')
   })
 })
