@@ -1,4 +1,4 @@
-/** Exit codes of every command that does not pass a remote one through. */
+/** Exit codes of fleet. Commands such as `exec` exit with the code of the remote command instead. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -14,21 +14,21 @@ export const exitCodes = {
   cancelled: 130,
 } as const
 
-/** What kind of trouble an error tells of; the `kind` of `--json` errors. `bug`: one of fleet's own, which is the cause. */
+/** The category of an error, and `kind` in JSON output. `bug` wraps an unexpected error in fleet itself. */
 export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok'>
 
 interface Details {
   /** The machine concerned. */
   machine?: string | undefined
-  /** The next command or action for the person to take. */
+  /** The next step for the user: a command or an action. */
   hint?: string | undefined
   cause?: unknown
 }
 
-/** Marks the errors of every copy of this class: a driver from outside brings its own. */
+/** Marks instances of every copy of this class: an external driver bundles its own copy. */
 const brand = Symbol.for('fleet.UserError')
 
-/** A failure that the person can act on. Anything else that is thrown is a bug in fleet. */
+/** A failure that the user can act on. Everything else that is thrown is a bug in fleet. */
 export class UserError extends Error {
   static override [Symbol.hasInstance]<Kind extends UserError>(
     this: abstract new (...args: never[]) => Kind,
@@ -58,17 +58,17 @@ export class UserError extends Error {
   }
 }
 
-/** The text of whatever was thrown. */
+/** The message of a thrown value. */
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown)
 
-/** The text of whatever was thrown, and the next step in brackets, for messages that tell several failures in a line each. */
+/** The message of a thrown value with its hint in brackets, for messages that list several failures. */
 export const messageWithHint = (thrown: unknown): string =>
   thrown instanceof UserError && thrown.hint !== undefined
     ? `${thrown.message} (${thrown.hint})`
     : messageOf(thrown)
 
-/** Why the system refused to read or write a file, for a message that names the file itself. */
+/** The reason in a file system error without its code, system call and path, for a message that names the file. */
 export const fileTroubleOf = (thrown: unknown): string =>
   messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')
 
@@ -79,7 +79,7 @@ export function codeOf(thrown: unknown): string | undefined {
     : undefined
 }
 
-/** Does work on a machine; its errors, which need not know how the machine is called, name it. */
+/** Runs work on a machine and adds the machine's name to user errors that have none. */
 export async function naming<Result>(
   machine: string,
   work: () => Promise<Result>,

@@ -1,9 +1,9 @@
-/** Whether a text has `*` or `?` in it. */
+/** Whether a text contains `*` or `?`. */
 export const isGlob = (text: string): boolean => /[*?]/.test(text)
 
 /**
- * Whether a pattern is all of a text: `*` stands for any characters, `?` for one. It goes back to the last `*` alone, which is
- * enough, so that no pattern takes longer than its length times that of the text. Patterns come from files that others write.
+ * Whether a pattern matches a whole text: `*` matches any characters, `?` matches one. Backtracks only to the last `*`,
+ * so the time is at most pattern length times text length: patterns come from files that others write.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   let [at, inText] = [0, 0]

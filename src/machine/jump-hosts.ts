@@ -2,45 +2,44 @@ import type { Machine } from './machine.ts'
 import type { MachineName } from './name.ts'
 import { suggest } from './nearest.ts'
 
-/** So many machines may be passed on the way to one. */
+/** The maximum number of jump hosts in front of a machine. */
 const mostJumps = 16
 
-/** A `via` that leads nowhere. */
+/** Why a chain of jump hosts (`via`) cannot be resolved. */
 export interface JumpChainError {
-  readonly kind: 'circle' | 'no-machine' | 'too-long'
-  /** The machine whose `via` it is, or where the circle closes. */
+  readonly kind: 'cycle' | 'no-machine' | 'too-long'
+  /** The machine whose `via` is wrong, or the one that closes the cycle. */
   readonly name: MachineName
   readonly message: string
 }
 
-/** The machines that one is reached through, the nearest to it first, as far as the way leads. */
-export interface Way<Jump> {
+/** The jump hosts of a machine, the nearest to it first. Incomplete if there is a problem. */
+export interface JumpChain<Jump> {
   readonly jumps: readonly Jump[]
   readonly problem?: JumpChainError
 }
 
-/** Follows `via` from a machine to the one that is reached from this computer. */
+/** Follows `via` from a machine to the jump host that this computer connects to directly. */
 export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   machines: ReadonlyMap<MachineName, Jump>,
   { name, via }: Pick<Machine, 'name' | 'via'>,
-): Way<Jump> {
+): JumpChain<Jump> {
   const jumps: Jump[] = []
   const passed = [name]
   for (let from = name, next = via; next !== undefined;) {
     const to = next as MachineName
     if (passed.includes(to)) {
-      const circle = [...passed, to].join(' via ')
-      const message = `the way goes in a circle: ${circle}`
-      return { jumps, problem: { kind: 'circle', name: to, message } }
+      const message = `jump hosts form a cycle: ${[...passed, to].join(' via ')}`
+      return { jumps, problem: { kind: 'cycle', name: to, message } }
     }
     const jump = machines.get(to)
     if (jump === undefined) {
       const others = [...machines.keys()].filter((other) => other !== from)
-      const message = `${from} is reached via ${to}, which is no machine${suggest(to, others)}`
+      const message = `${from} has the jump host ${to}, but there is no such machine${suggest(to, others)}`
       return { jumps, problem: { kind: 'no-machine', name: from, message } }
     }
     if (jumps.length === mostJumps) {
-      const message = `${name} is reached via more than ${mostJumps} other machines`
+      const message = `${name} has more than ${mostJumps} jump hosts`
       return { jumps, problem: { kind: 'too-long', name, message } }
     }
     jumps.push(jump)
@@ -51,11 +50,11 @@ export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   return { jumps }
 }
 
-/** As many problems as are looked for: each costs a look at all names. */
+/** The search stops here: each problem costs a comparison with all names. */
 const mostFound = 100
 
-/** Finds every `via` that names no machine, is part of a circle or leads too far; the first hundred of them. */
-export function findWayProblems(
+/** Finds every `via` that names no machine, is part of a cycle or makes a chain too long. Returns at most 100. */
+export function findJumpChainErrors(
   machines: ReadonlyMap<MachineName, Pick<Machine, 'via'>>,
 ): readonly JumpChainError[] {
   const found: JumpChainError[] = []

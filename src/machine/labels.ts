@@ -1,12 +1,12 @@
 import { UserError } from '../errors.ts'
 
-/** Keys of labels: short, and fit for a selector. */
+/** The pattern of label keys, so that they can be used in a selector. */
 export const labelKeyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/
 
-/** Characters that the value of a label may have at most. */
+/** The maximum length of a label value, in characters. */
 export const longestLabelValue = 255
 
-/** Reads one `key=value` word. Throws kind `usage`, with `hint`, when it is none. */
+/** Parses one `key=value` argument. Throws kind `usage` with `hint` if it is not a label. */
 export function parseLabel(word: string, hint = 'write key=value'): [key: string, value: string] {
   const equals = word.indexOf('=')
   const key = word.slice(0, Math.max(0, equals))
@@ -15,6 +15,6 @@ export function parseLabel(word: string, hint = 'write key=value'): [key: string
   throw new UserError('usage', `${JSON.stringify(word)} is not a label`, { hint })
 }
 
-/** Reads `key=value` words. Throws kind `usage`. */
+/** Parses `key=value` arguments. Throws kind `usage`. */
 export const parseLabels = (words: readonly string[]): Readonly<Record<string, string>> =>
   Object.fromEntries(words.map((word) => parseLabel(word)))

@@ -4,43 +4,45 @@ import type { HostRecord, MachineEntry } from './schema.ts'
 
 export type { HostRecord, MachineEntry, ProfileEntry } from './schema.ts'
 
-/** A machine that the inventory wants: its entry with what profiles say for it, and its name. */
+/** A machine of the inventory: its entry merged with its profiles, and its name. */
 export type Machine = Readonly<MachineEntry> & {
   readonly name: MachineName
   readonly driver: string
 }
 
-/** A machine whose host exists as far as fleet remembers. */
+/** A machine with a host record. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
-/** Whether its hosts exist: each has an address of its own, which no profile can say, so a profile need not say all. */
+/**
+ * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver cannot
+ * be complete.
+ */
 export const takesInHosts = (driver: string): boolean => driver === 'ssh'
 
-/** Whether it is a host that exists, of which nothing says yet where: a profile counts it. */
+/** Whether a machine stands for an existing host whose address is not known yet: a profile counts it. */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
   takesInHosts(driver) && options?.['address'] === undefined
 
-/** The command that gives a machine without a host its host. */
+/** The command that gives a host to a machine without one. */
 export const beginCommand = (machine: Machine): string =>
   lacksAddress(machine)
     ? `fleet adopt USER@HOST --name ${machine.name}`
     : `fleet create ${machine.name}`
 
 /**
- * Checks that a host without an address, which is this computer, is one of the driver `local`. Throws kind `inventory` for others:
- * what is meant for some host elsewhere would be done here.
+ * Throws kind `inventory` for a host without an address, unless its driver is `local`. No address means this computer:
+ * a command for a remote host would run here.
  */
 export function checkAddress({ name, driver, host }: ReadyMachine): void {
   if (host.address !== undefined || driver === 'local') return
-  throw new UserError('inventory', `the record of ${name} has no address`, {
+  throw new UserError('inventory', `the host record of ${name} has no address`, {
     machine: name,
-    hint: `bring the entry back from git, or take it away: fleet forget ${name}`,
+    hint: `restore the entry from git, or remove it with fleet forget ${name}`,
   })
 }
 
 /**
- * What fleet remembers of a machine's host. Throws kind `unreachable` where there is none to reach, and as {@link checkAddress}
- * does.
+ * The record of a machine's host. Throws kind `unreachable` if the host is not ready, and as {@link checkAddress} does.
  */
 export function hostOf(machine: Machine): HostRecord {
   const { name, host } = machine
@@ -49,17 +51,19 @@ export function hostOf(machine: Machine): HostRecord {
     return host
   }
   if (host === undefined) {
-    throw new UserError('unreachable', 'it is not created yet', {
+    throw new UserError('unreachable', 'the machine is not created yet', {
       machine: name,
       hint: beginCommand(machine),
     })
   }
   const isCreating = host.phase === 'creating'
-  const doing = isCreating ? 'created' : 'removed'
-  throw new UserError('unreachable', `${name} is being ${doing}, or that was cut short`, {
+  const state = isCreating
+    ? 'the machine is being created, or its creation was interrupted'
+    : 'the machine is being removed, or its removal was interrupted'
+  throw new UserError('unreachable', state, {
     machine: name,
     hint: isCreating
-      ? `wait for it; or go on: fleet create ${name}; or undo: fleet rm ${name}`
-      : `wait for it, or go on: fleet rm ${name}`,
+      ? `wait; or continue with fleet create ${name}, or undo it with fleet rm ${name}`
+      : `wait, or continue with fleet rm ${name}`,
   })
 }

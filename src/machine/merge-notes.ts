@@ -1,4 +1,4 @@
-/** Lays a driver's newer notes on a host over the older ones; `undefined` takes a note away. */
+/** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
 export const mergeNotes = (
   older: Readonly<Record<string, string>> = {},
   newer: Readonly<Record<string, string | undefined>> = {},

@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts'
 
 declare const checked: unique symbol
-/** A machine's name that {@link parseMachineName} has accepted. */
+/** A machine name that {@link parseMachineName} has accepted. */
 export type MachineName = string & { readonly [checked]: 'MachineName' }
 
 /**
@@ -12,18 +12,18 @@ export const machineNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9]
 
 /** The rule of {@link machineNamePattern}, for messages. */
 export const machineNameRule =
-  '1 to 63 ASCII letters, digits, "-" and ".", with a letter or digit first and last'
+  '1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit'
 
-/** `all` selects every machine, so none can be called that. */
+/** `all` selects every machine, so no machine can have this name. */
 const reserved = new Set(['all'])
 
-/** Whether `text` can name a machine. */
+/** Whether a text is a valid machine name. */
 export const isMachineName = (text: string): text is MachineName =>
   machineNamePattern.test(text) && !reserved.has(text)
 
-/** Checks a name that a person typed. Throws a usage error saying what is allowed. */
+/** Checks a machine name from the command line. Throws kind `usage`. */
 export function parseMachineName(text: string): MachineName {
   if (isMachineName(text)) return text
-  const why = reserved.has(text) ? 'it means every machine' : `use ${machineNameRule}`
-  throw new UserError('usage', `${JSON.stringify(text)} cannot name a machine: ${why}`)
+  const why = reserved.has(text) ? 'it selects every machine' : `use ${machineNameRule}`
+  throw new UserError('usage', `invalid machine name ${JSON.stringify(text)}: ${why}`)
 }

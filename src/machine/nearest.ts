@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * The candidate that a person most likely meant by a mistyped `word`, or none: at most one edit
- * for each three letters, or part of three, of the longer word counts as mistyped.
+ * The candidate that is closest to a mistyped `word`; undefined if none is close. At most one edit is allowed for every
+ * three letters, rounded up, of the longer word.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = word.toLowerCase()
@@ -19,7 +19,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** ` (did you mean "web-1"?)` for the end of a message, or nothing. */
+/** ` (did you mean "web-1"?)` for the end of a message, or an empty string. */
 export function suggest(word: string, candidates: Iterable<string>): string {
   const meant = nearest(word, candidates)
   return meant === undefined ? '' : ` (did you mean ${JSON.stringify(meant)}?)`

@@ -1,23 +1,22 @@
 import type { Machine, MachineEntry, ProfileEntry } from './machine.ts'
 import type { MachineName } from './name.ts'
 
-/** What machines have in common, by name, each as it is written. */
+/** The profiles by name, each as written in the file. */
 export type Profiles = ReadonlyMap<string, ProfileEntry>
 
-/** A profile's wish for numbered machines. */
+/** A profile with a `count`: it declares machines NAME-1 to NAME-COUNT. */
 export interface Counted {
   readonly profile: string
   readonly count: number
 }
 
-/** Names are those of people: one could be `constructor`. */
 type Layer = Readonly<ProfileEntry & MachineEntry>
 
 /**
- * One layer over another: labels and options key by key, all else replaced. Options are a driver's, so a layer that names
- * another driver takes over none. A count is of the one profile that has it.
+ * Merges one layer over another: labels and options key by key, other keys as a whole. Options belong to a driver, so a
+ * layer with another driver inherits none. `count` is not inherited.
  */
-function layOver({ count: _count, ...below }: Layer, above: Layer): Layer {
+function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
   const { driver = below.driver } = above
   const isOther = below.driver !== undefined && below.driver !== driver
   const labels = below.labels && { ...below.labels, ...above.labels }
@@ -26,12 +25,12 @@ function layOver({ count: _count, ...below }: Layer, above: Layer): Layer {
   return { ...shared, ...above, ...(labels && { labels }), ...(options && { options }) }
 }
 
-/** So many profiles may extend each other in a row. */
+/** The maximum length of a chain of profiles. */
 export const longestChain = 16
 
 /**
- * The profiles from `name` on that extend each other, the nearest first; each once where they go in a circle, and one more than
- * {@link longestChain} where there are too many.
+ * The chain of profiles that starts at `name`, the nearest first. A cycle is cut: each profile appears once. A chain that
+ * is too long has one profile more than {@link longestChain}.
  */
 export function chainFrom(profiles: Profiles, name: string | undefined): readonly string[] {
   const chain: string[] = []
@@ -43,35 +42,35 @@ export function chainFrom(profiles: Profiles, name: string | undefined): readonl
   return chain
 }
 
-/** The profiles, each with what it extends laid under it. */
+/** The profiles, each merged over those that it extends. */
 export const mergeProfiles = (profiles: Profiles): Profiles =>
   new Map(
     Array.from(profiles.keys(), (name) => {
       const layers = chainFrom(profiles, name).map((each) => profiles.get(each) ?? {})
-      return [name, layers.reduceRight((below, above) => layOver(below, above))]
+      return [name, layers.reduceRight((below, above) => mergeLayers(below, above))]
     }),
   )
 
-/** What holds for an entry: it, over the profile that it extends. `merged` are profiles of {@link mergeProfiles}. */
+/** An entry merged over its profile. `merged` is the result of {@link mergeProfiles}. */
 export function mergeEntry(merged: Profiles, entry: MachineEntry): MachineEntry {
   const below = entry.extends === undefined ? undefined : merged.get(entry.extends)
-  return below === undefined ? entry : layOver(below, entry)
+  return below === undefined ? entry : mergeLayers(below, entry)
 }
 
-/** The machine of an entry. `driver` is empty where nothing says it, which the check of an inventory refuses. */
+/** The machine of an entry. `driver` is empty if neither the entry nor a profile sets it; validation rejects that. */
 export function machineOf(merged: Profiles, name: MachineName, entry: MachineEntry): Machine {
   const spec = mergeEntry(merged, entry)
   return { ...spec, driver: spec.driver ?? '', name }
 }
 
-/** The wish that a name with a number belongs to, by the profile of the name before the number. */
+/** The counting profile that a numbered name belongs to: `worker-3` to `worker`. */
 function countedBy(profiles: Profiles, name: string): (Counted & { number: number }) | undefined {
   const [, profile = '', digits] = /^(.+)-([1-9]\d{0,8})$/.exec(name) ?? []
   const count = profiles.get(profile)?.count
   return count === undefined ? undefined : { profile, count, number: Number(digits) }
 }
 
-/** What wants a machine that has no entry; undefined where nothing does. */
+/** The profile that declares a machine by its count, if any. */
 export function wantedBy(
   profiles: Profiles,
   name: string,
@@ -80,7 +79,7 @@ export function wantedBy(
   return counted !== undefined && counted.number <= counted.count ? counted : undefined
 }
 
-/** The wish that a machine is too many for: one that extends a profile which wants fewer. */
+/** The profile whose count a machine exceeds, if the machine extends that profile. */
 export function surplusTo(
   profiles: Profiles,
   { name, extends: extended }: Pick<Machine, 'name' | 'extends'>,
@@ -90,7 +89,7 @@ export function surplusTo(
   return chainFrom(profiles, extended).includes(counted.profile) ? counted : undefined
 }
 
-/** The names of an inventory's machines: those written, and after each the counted ones that have no entry. */
+/** All machine names of an inventory: those with an entry, each followed by the counted ones without an entry. */
 export function namesWanted(profiles: Profiles, written: readonly string[]): readonly string[] {
   if (profiles.size === 0) return written
   const known = new Set(written)

@@ -17,33 +17,33 @@ import {
 import { labelKeyPattern, longestLabelValue } from './labels.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
 
-// A message here names what is expected: it completes "expected …".
+// A message in these schemas completes the sentence "expected …".
 
 const machineName = z.string().regex(machineNamePattern, machineNameRule)
 
-/** Labels and tags: short keys, values that survive a shell and a provider's tag. */
+/** Labels. Providers and shells accept these keys and values, for example as tags. */
 const labels = z.record(
   z
     .string()
     .regex(
       labelKeyPattern,
-      '1 to 63 ASCII letters, digits, ".", "_", "/" and "-", with a letter or digit first and last',
+      '1 to 63 ASCII letters, digits, ".", "_", "/" or "-", beginning and ending with a letter or digit',
     ),
   lineOf(longestLabelValue, 0),
 )
 
-/** The names of operators: fit for a comment in authorized_keys. */
+/** The name of an operator. It becomes a comment in authorized_keys. */
 const operatorName = z
   .string()
   .regex(
     /^[A-Za-z0-9](?:[\w.@-]{0,62})$/,
-    '1 to 63 ASCII letters, digits, "_", ".", "@" and "-", with a letter or digit first',
+    '1 to 63 ASCII letters, digits, "_", ".", "@" or "-", beginning with a letter or digit',
   )
 
-/** What `--on` takes: terms with commas between, none empty and none that begins with "=". */
+/** A value of `--on`: terms separated by commas, none of them empty or beginning with "=". */
 const selectorTerm = /^\s*[^\s=,][^,]*(?:,\s*[^\s=,][^,]*)*$/
 
-/** A key that machines let in: all of them, or those that `on` selects. */
+/** A public key to authorize on all machines, or on those that `on` selects. */
 const operatorEntry = z.union([
   commentedKey,
   z.strictObject({
@@ -52,13 +52,15 @@ const operatorEntry = z.union([
       .array(z.string().max(512).regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
       .min(1)
       .max(64)
-      .describe('Which machines let it in, as `--on` selects them: [web-*, role=web].'),
+      .describe(
+        'The machines that authorize the key: selectors as for `--on`, such as [web-*, role=web].',
+      ),
   }),
 ])
-/** A key that machines let in (`operators:`). */
+/** An entry under `operators:`. */
 export type OperatorEntry = z.infer<typeof operatorEntry>
 
-/** A file beside the inventory: one elsewhere would not travel with it. */
+/** A file in or below the inventory's folder, so that it is shared together with the inventory. */
 const fileBeside = z
   .string()
   .regex(
@@ -66,103 +68,135 @@ const fileBeside = z
     'a file in the inventory\'s folder, without ".."',
   )
 
-/** Which engine a new host gets: the distribution's package, or one of Docker's own repository. */
+/** The Docker engine to install: the package of the distribution or one of Docker's repository. */
 const engineWish = z
   .strictObject({
     version: z
       .string()
       .regex(/^\d(?:[\w.~+-]*\w)?$/, 'a version such as "28.2"')
       .optional()
-      .describe('Its beginning is enough: 28.2 is the newest 28.2.x. Means channel stable.'),
+      .describe(
+        "The engine version from Docker's repository. A prefix selects the newest match: 28.2 installs the newest 28.2.x. The channel defaults to stable.",
+      ),
     channel: z
       .enum(['distribution', 'stable', 'test'])
       .optional()
-      .describe("The distribution's package, or a channel of Docker's own repository."),
+      .describe(
+        "The package source: the Linux distribution, or a channel of Docker's own package repository.",
+      ),
   })
   .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
     path: ['channel'],
-    message: '"stable" or "test" beside a version: a distribution has only one',
+    message: '"stable" or "test" together with a version: a distribution has only one version',
   })
 
-/** Which engine a new host gets. Neither told: the distribution's. */
+/** The Docker engine to install. Without version and channel: the package of the distribution. */
 export type EngineWish = z.infer<typeof engineWish>
 
-/** What a host says of itself may have so many characters at most. */
+/** The maximum length of a text that a host reports about itself, in characters. */
 const longestFact = 255
 
-/** What fleet remembers of a host. fleet writes it; a person has no reason to. */
+/** The record of a host. fleet writes it; there is no reason to edit it. */
 export const hostRecord = z.strictObject({
-  phase: z.enum(['creating', 'ready', 'removing']).describe('How far the machine has come.'),
-  token: token.optional().describe('Names the creation: the same token gives the same host.'),
-  id: providerId.optional().describe("The provider's name for the host."),
-  address: hostAddress.optional().describe('Where the host was last seen. Absent: this computer.'),
-  port: port.optional().describe('SSH port; 22 unless told.'),
-  user: loginName.optional().describe('Who fleet logs in as.'),
+  phase: z
+    .enum(['creating', 'ready', 'removing'])
+    .describe('The phase of the host: being created, ready, or being removed.'),
+  token: token
+    .optional()
+    .describe(
+      'The creation token. It is sent to the provider, so that a repeated creation does not make a second host.',
+    ),
+  id: providerId.optional().describe("The provider's ID of the host."),
+  address: hostAddress
+    .optional()
+    .describe('The last known address of the host. Without an address, the host is this computer.'),
+  port: port.optional().describe('The SSH port (default: 22).'),
+  user: loginName.optional().describe('The user that fleet logs in as.'),
   hostKeys: z
     .array(publicKey)
     .max(64)
     .optional()
-    .describe('The only SSH host keys that fleet accepts.'),
+    .describe('The SSH host keys of the host. fleet accepts no others.'),
   key: keyFingerprint
     .optional()
-    .describe('Fingerprint of the login key; the private key is never in this file.'),
+    .describe('The fingerprint of the login key. The private key is never in this file.'),
   socket: socketPath
     .optional()
-    .describe("The engine's socket, where it is not /var/run/docker.sock."),
-  os: lineOf(longestFact).optional().describe('Operating system, as last seen.'),
+    .describe('The socket of the Docker engine (default: /var/run/docker.sock).'),
+  os: lineOf(longestFact).optional().describe('The operating system at the last connection.'),
   arch: lineOf(longestFact)
     .optional()
-    .describe('Processor architecture, in Docker terms, as last seen.'),
-  engine: lineOf(longestFact).optional().describe('Engine version, as last seen.'),
-  resources: z.record(noteKey, lineOf(longestNote)).optional().describe("The driver's own notes."),
+    .describe(
+      'The processor architecture at the last connection, as Docker names it (amd64, arm64).',
+    ),
+  engine: lineOf(longestFact).optional().describe('The engine version at the last connection.'),
+  resources: z
+    .record(noteKey, lineOf(longestNote))
+    .optional()
+    .describe('IDs of resources and other state that only the driver uses.'),
   replacing: z
     .literal(true)
     .optional()
-    .describe('It is being replaced: once its host is gone, another one is made.'),
-  created: z.iso.datetime().optional().describe('When fleet first wrote the entry.'),
+    .describe('The host is being replaced: after it is removed, a new one is created.'),
+  created: z.iso.datetime().optional().describe('The time when fleet added the entry.'),
 })
-/** What fleet remembers of a host (`host:`). */
+/** The record of a host (`host:`). */
 export type HostRecord = z.infer<typeof hostRecord>
 
-/** What a person wants of a machine, or of all that extend a profile. */
+/** The keys that machines and profiles have in common. */
 const spec = z.strictObject({
-  extends: machineName.optional().describe('The profile that says what this does not.'),
-  driver: driverName.optional().describe('How the host comes to be: see `fleet create --help`.'),
-  labels: labels.optional().describe('What `--on KEY=VALUE` selects by.'),
-  options: z.record(noteKey, z.unknown()).optional().describe("The driver's options."),
-  via: machineName.optional().describe('The machine to jump through.'),
+  extends: machineName.optional().describe('The profile to take all other keys from.'),
+  driver: driverName
+    .optional()
+    .describe(
+      'The driver that provides the host, such as ssh, aws or local: see `fleet create --help`.',
+    ),
+  labels: labels.optional().describe('Labels, for selectors such as `--on KEY=VALUE`.'),
+  options: z.record(noteKey, z.unknown()).optional().describe('Options of the driver.'),
+  via: machineName.optional().describe('The machine to use as SSH jump host.'),
   engine: z
     .union([z.literal('none'), engineWish])
     .optional()
-    .describe('Which engine a new host gets. `none`: a host without Docker, such as a jump host.'),
+    .describe(
+      'The Docker engine to install on a new host. `none` stands for a host without Docker, such as a jump host.',
+    ),
   userData: fileBeside
     .optional()
-    .describe("Your own cloud-init user-data for a new host: a file in the inventory's folder."),
-  protected: z.boolean().optional().describe('Removing asks for the name.'),
+    .describe(
+      "A file with your own cloud-init user-data for a new host, in the inventory's folder.",
+    ),
+  protected: z
+    .boolean()
+    .optional()
+    .describe('Whether to ask for the name of the machine before it is removed.'),
 })
 
-/** One entry under `machines:`: what the person wants, and the record under `host:`. */
+/** One entry under `machines:`, with the record of its host. */
 export const machineEntry = spec.extend({
   stopped: z
     .literal(true)
     .optional()
-    .describe('It is to be switched off. `fleet stop` writes it, `fleet start` takes it away.'),
-  host: hostRecord.optional().describe('Written by fleet.'),
+    .describe(
+      'The machine should be stopped. `fleet stop` adds this key, `fleet start` removes it.',
+    ),
+  host: hostRecord.optional().describe('The record of the host, written by fleet.'),
 })
-/** One entry under `machines:`, as it is written: what a profile says for it is not in here. */
+/** One entry under `machines:` as written, without the values of its profile. */
 export type MachineEntry = z.infer<typeof machineEntry>
 
-/** As many machines as one profile may want. */
+/** The maximum `count` of a profile. */
 const mostCounted = 10_000
 
-/** One entry under `profiles:`: what the machines that extend it have in common. */
+/** One entry under `profiles:`: common values of the machines that extend it. */
 export const profileEntry = spec.extend({
   count: z
     .int()
     .min(0)
     .max(mostCounted)
     .optional()
-    .describe('How many machines NAME-1, NAME-2 … are wanted. Not handed on to what extends it.'),
+    .describe(
+      'The number of machines NAME-1, NAME-2 … that should exist. Profiles that extend this one do not inherit it.',
+    ),
 })
 /** One entry under `profiles:`. */
 export type ProfileEntry = z.infer<typeof profileEntry>
@@ -173,26 +207,26 @@ export const inventoryFile = z.strictObject({
   id: z
     .string()
     .regex(/^[0-9a-f]{8}$/, '8 hexadecimal digits')
-    .describe('Names this fleet; written by `fleet init`.'),
+    .describe('The ID of this fleet, generated by `fleet init`.'),
   defaults: z
     .record(driverName, z.record(noteKey, z.unknown()))
     .optional()
-    .describe('Options by driver, for machines that do not say otherwise.'),
+    .describe('Default options by driver. Profiles and machines override them.'),
   operators: z
     .record(operatorName, operatorEntry)
     .optional()
-    .describe('Public keys that machines let in, by the name of who holds them.'),
+    .describe('Public keys to authorize on machines, by the name of their owner.'),
   profiles: z
     .record(machineName, profileEntry)
     .nullish()
-    .describe('What machines have in common, by name, for `extends:`.'),
+    .describe('Common values of machines by profile name, for `extends:`.'),
   audit: z
     .literal('git')
     .optional()
-    .describe('Every command that changes this file commits it, saying what was done.'),
+    .describe('`git`: every command that changes this file also commits it to git.'),
   machines: z
     .record(
-      machineName.refine(isMachineName, 'another name: "all" means every machine'),
+      machineName.refine(isMachineName, 'another name: "all" selects every machine'),
       machineEntry,
     )
     .nullish()

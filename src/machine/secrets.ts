@@ -2,15 +2,15 @@ import { shapes, tokenFormats } from './secrets/formats.ts'
 import { findNamed } from './secrets/named.ts'
 import { findUnnamed } from './secrets/unnamed.ts'
 
-/** A secret found in a text. The secret itself is never kept, so that it cannot be printed. */
+/** A secret found in a text. The secret itself is not stored, so that it cannot be printed. */
 export interface FoundSecret {
-  /** Where it begins, in UTF-16 units. */
+  /** The start, in UTF-16 code units. */
   readonly offset: number
-  /** What it is, to be named in a message: `a GitHub token`. */
+  /** The kind of secret, for messages: `a GitHub token`. */
   readonly kind: string
 }
 
-/** Whether a word begins at an offset. `\n` in a quoted text is no part of one. */
+/** Whether a word begins at an offset. An escape such as `\n` in a quoted text does not belong to the word. */
 const beginsWord = (text: string, offset: number): boolean =>
   !/[A-Za-z0-9_]/.test(text[offset - 1] ?? ' ') || /^\\[nrt]$/.test(text.slice(offset - 2, offset))
 
@@ -29,14 +29,14 @@ function* findFormats(text: string): Generator<FoundSecret> {
   }
 }
 
-/** No token is shorter. An expression without a limit would exhaust the stack on a line of megabytes. */
+/** Tokens have at least 14 characters. Bounded: an unbounded expression exhausts the stack on a line of megabytes. */
 const longRun = /[^\s"'`]{14,65536}/g
 
-/** What inventories are full of: the bodies of public keys, fingerprints, ids of creations. */
+/** Harmless long words that inventories contain: bodies of public keys, fingerprints, creation tokens. */
 const usual =
   /^(?:AAAA[\w+/=]*|SHA256:[\w+/]{43}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[\],}]*$/
 
-/** As {@link findFormats}, in a text with only the words in it that are long enough: most of an inventory is short. */
+/** {@link findFormats} on the long words only, which is faster: most words of an inventory are short. */
 function* findTokens(text: string): Generator<FoundSecret> {
   const runs = [...text.matchAll(longRun)].filter(({ 0: run }) => !usual.test(run))
   let position = 0
@@ -60,12 +60,12 @@ function* findPrivateKeys(text: string): Generator<FoundSecret> {
   for (const { index } of text.matchAll(privateKey)) yield { offset: index, kind: 'a private key' }
 }
 
-/** How often base64 within base64 is decoded. */
+/** How many layers of nested base64 are decoded. */
 const mostLayers = 3
 
 /**
- * The secrets that a text of any kind holds (YAML, shell, environment files, JSON), in the order of the text, at most one on a
- * line. The time that it takes grows with the length of the text and with nothing else.
+ * Finds the secrets in a text of any kind (YAML, shell, environment files, JSON): at most one per line, in the order of
+ * the text. Runs in linear time.
  */
 export function findSecrets(text: string, layers = mostLayers): readonly FoundSecret[] {
   const decoded = (inner: string): readonly FoundSecret[] =>
@@ -85,7 +85,7 @@ export function findSecrets(text: string, layers = mostLayers): readonly FoundSe
       ;[lineEnd, best] = [end < 0 ? text.length : end, one.rank]
       found.push(one.found)
     } else if (one.rank < best) {
-      best = one.rank // the most exact comes first
+      best = one.rank // the most specific kind of a line is reported
       found[found.length - 1] = one.found
     }
   }
@@ -94,6 +94,6 @@ export function findSecrets(text: string, layers = mostLayers): readonly FoundSe
 
 const tellingKey = /pass|secret|token|credential|private|key$/i
 
-/** Whether a value, or the key that it stands under, makes it unfit to be printed. */
+/** Whether a value must not be printed, judged by itself and by its key. */
 export const looksSecret = (value: string, key = ''): boolean =>
   tellingKey.test(key) || /[\w+/=~-]{20}/.test(value) || findSecrets(value).length > 0

@@ -10,7 +10,7 @@ interface Term {
   readonly matches: (machine: Machine) => boolean
 }
 
-/** What `--on` selects: a machine must satisfy every group, and of each group at least one term. */
+/** A parsed `--on`: a machine must satisfy at least one term of every group. */
 export interface Selector {
   readonly groups: readonly (readonly Term[])[]
 }
@@ -27,8 +27,8 @@ function parseName(value: string): Term {
 function parseTerm(text: string): Term {
   const equals = text.indexOf('=')
   if (text === '' || equals === 0) {
-    throw new UserError('usage', `${JSON.stringify(text)} selects nothing`, {
-      hint: 'select by name (web-1, web-*), label (role=web), driver (driver=ssh) or all',
+    throw new UserError('usage', `invalid selector ${JSON.stringify(text)}`, {
+      hint: 'select by name (web-1, web-*), label (role=web) or driver (driver=ssh), or use "all"',
     })
   }
   if (equals < 0) return parseName(text)
@@ -39,9 +39,8 @@ function parseTerm(text: string): Term {
 }
 
 /**
- * Reads the values of `--on`. A comma separates alternatives; repeated values with the same key are
- * alternatives too, and values with different keys must all hold. Names and globs share one key.
- * Throws a usage error for an empty term.
+ * Parses the values of `--on`. Commas separate alternatives. Repeated values with the same key are alternatives too;
+ * values with different keys must all match. Names and globs share one key. Throws kind `usage` for an empty term.
  */
 export function parseSelector(texts: readonly string[]): Selector {
   const groups = new Map<string, Term[]>()
@@ -55,7 +54,7 @@ export function parseSelector(texts: readonly string[]): Selector {
   return { groups: [...groups.values()] }
 }
 
-/** What a mistyped term may have meant: the nearest of the names, or of the key's values. */
+/** The correction for a mistyped term: the nearest machine name, or the nearest value or key. */
 function nearestTerm(machines: readonly Machine[], { key, value }: Term): string | undefined {
   if (key === 'name') {
     return nearest(
@@ -90,7 +89,7 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
       : `no machine matches ${texts.join(', ')}`
   if (machines.length === 0) {
     return new UserError('unknown-machine', `${message}: the inventory is empty`, {
-      hint: 'fleet create or fleet adopt',
+      hint: 'create a machine with fleet create, or add an existing host with fleet adopt',
     })
   }
   return new UserError(
@@ -100,14 +99,14 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
   )
 }
 
-/** Whether `selector` means this machine. */
+/** Whether a selector matches a machine. */
 export const selects = ({ groups }: Selector, machine: Machine): boolean =>
   groups.every((group) => group.some((term) => term.matches(machine)))
 
 /**
- * The machines that `selector` means, in their own order.
- * Throws kind `unknown-machine` when there are none, and for a plain name that does not exist
- * even where other terms match: a mistyped name must not be passed over.
+ * The machines that a selector matches, in the given order.
+ * Throws kind `unknown-machine` if there are none, and for a plain name that does not exist even if other terms match:
+ * a mistyped name must not be ignored.
  */
 export function select<Selected extends Machine>(
   machines: Iterable<Selected>,

@@ -11,14 +11,14 @@ import {
 } from './profiles.ts'
 import type { InventoryFile, MachineEntry } from './schema.ts'
 
-/** Something that profiles and entries do not make a machine with. */
+/** A reason why profiles and entries do not describe a machine. */
 export interface SpecProblem {
-  /** Where in the file. */
+  /** The path of the wrong value in the file. */
   readonly path: readonly string[]
   readonly message: string
 }
 
-/** What is wrong with the profile that an entry, of a machine or a profile, names. */
+/** Checks `extends` of a machine or a profile. */
 function findExtendsProblems(
   profiles: Profiles,
   path: readonly [section: string, name: string],
@@ -34,15 +34,15 @@ function findExtendsProblems(
   }
   const chain = chainFrom(profiles, extended)
   if (chain.length > longestChain) {
-    const message = `${at.join('.')}: more than ${longestChain} profiles that extend each other`
+    const message = `${at.join('.')}: a chain of more than ${longestChain} profiles`
     return [{ path: at, message }]
   }
   if (section !== 'profiles' || !chain.includes(own)) return []
-  const circle = [own, ...chain.slice(0, chain.indexOf(own) + 1)].join(' extends ')
-  return [{ path: at, message: `${at.join('.')}: this goes in a circle: ${circle}` }]
+  const cycle = [own, ...chain.slice(0, chain.indexOf(own) + 1)].join(' extends ')
+  return [{ path: at, message: `${at.join('.')}: profiles form a cycle: ${cycle}` }]
 }
 
-/** Profiles that cannot number machines: no driver, or a name too long for a number behind it. */
+/** Checks `count` of a profile: the numbered names must not be too long, and there must be a driver. */
 function findCountProblems(
   merged: Profiles,
   name: string,
@@ -51,26 +51,26 @@ function findCountProblems(
   const { count = 0, driver } = merged.get(name) ?? {}
   const path = ['profiles', name, 'count']
   if (count > 0 && !isMachineName(`${name}-${count}`)) {
-    return [{ path, message: `${path.join('.')}: ${name}-${count} is too long for a name` }]
+    return [{ path, message: `${path.join('.')}: the machine name ${name}-${count} is too long` }]
   }
   if (!isImplied || driver !== undefined) return []
   return [
     {
       path,
-      message: `${path.join('.')}: profiles.${name} needs a driver, or one to extend that has`,
+      message: `${path.join('.')}: profiles.${name} has no driver: set one, or extend a profile that has one`,
     },
   ]
 }
 
-/** So many of each a file may have; of machines, with those that profiles count. */
+/** The maximum number of entries in a section. Machines include those that profiles count. */
 const most = { machines: 10_000, profiles: 1000, operators: 1000 } as const
 
-/** More than what this computer could go through in moments. */
+/** Rejects sections so large that later checks would take long. */
 function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem | undefined {
   for (const section of ['profiles', 'operators'] as const) {
     const count = Object.keys(file[section] ?? {}).length
     if (count <= most[section]) continue
-    const message = `${section}: ${count} of them; a file can have at most ${most[section]}`
+    const message = `${section}: ${count} ${section}; a file can have at most ${most[section]}`
     return { path: [section], message }
   }
   const written = Object.keys(file.machines ?? {})
@@ -85,13 +85,13 @@ function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem |
 
 const tooManyMachines = (path: readonly string[], total: number): SpecProblem => ({
   path,
-  message: `${path.join('.')}: ${total} machines up to here; a file can have at most ${most.machines}, with those that profiles count`,
+  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${most.machines}, including those that profiles count`,
 })
 
-/** So many problems are looked for: each costs a look at all names. */
+/** The search stops here: each problem costs a comparison with all names. */
 const mostFound = 100
 
-/** What is wrong with all that is extended; the first hundred of it. */
+/** Checks every `extends` of a file. Returns about 100 problems at most. */
 function findAllExtendsProblems(
   profiles: Profiles,
   machines: readonly (readonly [string, MachineEntry])[],
@@ -107,7 +107,7 @@ function findAllExtendsProblems(
   return found
 }
 
-/** Finds profiles that are not there or go in a circle, machines without a driver, and more machines than there may be. */
+/** Finds missing profiles, cycles of profiles, machines without a driver, and too many machines. */
 export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const machines = Object.entries(file.machines ?? {})
@@ -127,7 +127,7 @@ export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
       .filter(([, entry]) => mergeEntry(merged, entry).driver === undefined)
       .map(([name]): SpecProblem => {
         const path = ['machines', name, 'driver']
-        return { path, message: `${path.join('.')}: missing: expected a string` }
+        return { path, message: `${path.join('.')}: missing: expected a string` } // as describeIssue words it
       }),
   ]
 }

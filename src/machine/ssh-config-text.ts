@@ -1,22 +1,22 @@
 import { UserError } from '../errors.ts'
 
-/** One machine, as ssh is to reach it (ssh_config(5)). */
+/** A `Host` block of ssh_config(5). */
 export interface SshHostBlock {
-  /** What errors name. */
+  /** The machine, for errors. */
   readonly machine: string
-  /** What the machine can be called on ssh's command line. */
+  /** The patterns of the `Host` line. */
   readonly names: readonly string[]
   readonly address: string
   readonly port: number
   readonly user?: string | undefined
   readonly identityFile?: string | undefined
-  /** A name of another block. */
+  /** The name of another block. */
   readonly jump?: string | undefined
   readonly hostKeyAlias: string
   readonly knownHostsFile: string
 }
 
-/** Throws kind `inventory`: a value that a file of another program has no way to hold. */
+/** An error of kind `inventory` for a value that the file format of another program cannot represent. */
 export function unwritable(
   machine: string | undefined,
   field: string,
@@ -26,21 +26,20 @@ export function unwritable(
   const whose = machine === undefined ? '' : ` of ${machine}`
   return new UserError('inventory', `the ${field}${whose} is ${JSON.stringify(value)}: ${why}`, {
     machine,
-    hint:
-      machine === undefined ? undefined : `correct it in machines.yaml, in the entry ${machine}`,
+    hint: machine === undefined ? undefined : `correct the entry of ${machine} in machines.yaml`,
   })
 }
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
-/** What a shell would act on: ssh puts names into commands such as ProxyCommand (CVE-2023-51385). */
+/** Characters that a shell interprets: ssh puts names into commands such as ProxyCommand (CVE-2023-51385). */
 const shellCharacters = /['"`$;&<>|(){}]/
 
-/** What is wrong with a text wherever it stands in a configuration; undefined where nothing is. */
+/** Why a value cannot be written into any ssh configuration; undefined if it can. */
 function generalFlaw(value: string): string | undefined {
   if (value === '') return 'it is empty'
-  if (unprintable.test(value)) return 'it holds a line end or another control character'
-  if (value.startsWith('-')) return 'ssh would take it for an option'
+  if (unprintable.test(value)) return 'it contains a line break or another control character'
+  if (value.startsWith('-')) return 'ssh would read it as an option'
   return undefined
 }
 
@@ -60,21 +59,21 @@ export function checkUser(machine: string, value: string): string {
   const flaw =
     generalFlaw(value) ??
     (shellCharacters.test(value) || /\s-|\\$/.test(value)
-      ? 'ssh takes no such user name'
+      ? 'ssh does not accept this user name'
       : undefined)
   if (flaw !== undefined) throw unwritable(machine, 'user', value, flaw)
   return value
 }
 
 /**
- * An argument in double quotes, the one form that every release of ssh reads alike: within it, only some of them know
- * escapes, so a quote, and a backslash where it could be one, cannot be written.
+ * An argument in double quotes, which all releases of ssh read the same way. Only some support escapes in quotes, so
+ * quotes and backslashes that could be an escape cannot be written.
  */
 function quoted(machine: string | undefined, field: string, value: string): string {
   const flaw =
     generalFlaw(value) ??
     (value.includes('"') || /\\(?:[\\']|$)/.test(value)
-      ? 'ssh_config has no way to write its quotes or backslashes'
+      ? 'its quotes or backslashes cannot be written in ssh_config'
       : undefined)
   if (flaw !== undefined) throw unwritable(machine, field, value, flaw)
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
@@ -83,19 +82,19 @@ function quoted(machine: string | undefined, field: string, value: string): stri
 /** A path where ssh expands `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
 function quotedPath(machine: string | undefined, field: string, value: string): string {
   if (value.includes('${')) {
-    throw unwritable(machine, field, value, 'ssh would put a variable in the place of ${…}')
+    throw unwritable(machine, field, value, 'ssh would expand ${…} as a variable')
   }
   return quoted(machine, field, value.replaceAll('%', '%%'))
 }
 
-/** A name for a Host line, where patterns could stand too. */
+/** A literal name for a `Host` line, which would also accept patterns. */
 function hostPattern(machine: string, name: string): string {
   return checkHostName(machine, 'name', name)
 }
 
 function userName(machine: string, value: string): string {
   if (value.includes('%')) {
-    throw unwritable(machine, 'user', value, 'releases of ssh do not agree what % means in a user')
+    throw unwritable(machine, 'user', value, 'releases of ssh disagree about % in user names')
   }
   return quoted(machine, 'user', checkUser(machine, value))
 }
@@ -103,7 +102,7 @@ function userName(machine: string, value: string): string {
 const given = (value: string | undefined, write: (value: string) => string): string | undefined =>
   value === undefined ? undefined : write(value)
 
-/** Writes ssh_config(5). Throws kind `inventory`, naming the machine and the field, on what it has no way to hold. */
+/** Writes ssh_config(5). Throws kind `inventory`, naming machine and field, for values that cannot be written. */
 export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
   const texts = blocks.map((block) => {
     const { machine, names, address, port, user, identityFile, jump } = block
@@ -117,17 +116,17 @@ export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
       ['UserKnownHostsFile', quotedPath(machine, 'known hosts file', block.knownHostsFile)],
       ['StrictHostKeyChecking', 'yes'],
     ]
-    const told = lines.filter(([, value]) => value !== undefined)
+    const present = lines.filter(([, value]) => value !== undefined)
     return [
       `Host ${names.map((name) => hostPattern(machine, name)).join(' ')}`,
-      ...told.map(([keyword, value]) => `  ${keyword} ${value}`),
+      ...present.map(([keyword, value]) => `  ${keyword} ${value}`),
       '',
     ].join('\n')
   })
   return texts.join('\n')
 }
 
-/** Writes a file of known hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Keys are `TYPE BASE64`. */
+/** Writes a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Keys are `TYPE BASE64`. */
 export const formatKnownHosts = (
   hosts: readonly { machine: string; alias: string; keys: readonly string[] }[],
 ): string =>
@@ -135,14 +134,14 @@ export const formatKnownHosts = (
     .flatMap(({ machine, alias, keys }) =>
       keys.map((key) => {
         if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/.test(key)) {
-          throw unwritable(machine, 'host key', key, 'it is no public key, TYPE BASE64')
+          throw unwritable(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
         }
         return `${hostPattern(machine, alias)} ${key}\n`
       }),
     )
     .join('')
 
-/** The line that makes ssh read a file. Throws kind `failed` where the path has characters that Include acts on. */
+/** An `Include` line of ssh_config. Throws kind `failed` if the path has characters that Include interprets. */
 export function formatInclude(file: string): string {
   if (/["\\*?[\]%]|\$\{/.test(file) || unprintable.test(file)) {
     throw new UserError('failed', `ssh cannot include ${JSON.stringify(file)}`, {

@@ -1,11 +1,11 @@
-/** What the world says of a host now. Never stored. */
+/** The current state of a host as its provider reports it. Never stored. */
 export interface HostStatus {
-  /** `unknown`: the driver has no provider to ask, so only a connection can tell. */
+  /** `unknown`: the driver has no provider to query; only a connection shows whether the host runs. */
   readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
-  /** Of `absent`: the provider ended it, as it had reserved to itself, and nobody wanted that: another one is to be made. */
+  /** Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a replacement. */
   readonly takenBack?: true
-  /** Where the provider says the host is now. */
+  /** The current address according to the provider. */
   readonly address?: string
-  /** What it has of the driver's options, as far as the same answer of the provider says, in words of the driver's own. */
+  /** Current values of the driver's options, as far as the provider's response contains them, formatted by the driver. */
   readonly options?: Readonly<Record<string, string>>
 }

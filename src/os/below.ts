@@ -1,17 +1,17 @@
 import { join } from 'node:path'
 import { UserError } from '../errors.ts'
 
-/** What a name on a disk can have, so that it names one thing in its folder on every system. */
+/** A file name that is a single path segment on every operating system. */
 // oxlint-disable-next-line no-control-regex
 const plainName = /^(?!\.{1,2}$)[^/\\:\0-\x1F\x7F]{1,255}$/
 
 /**
- * The path of `name` in `folder`, which it cannot leave: names come from files that others write. Throws kind `inventory`
- * for one that is no single part of a path.
+ * Joins a folder and a file name. Throws kind `inventory` if the name is not a single path segment: names come from files
+ * that others write, and must not lead out of the folder.
  */
 export function below(folder: string, name: string): string {
   if (plainName.test(name)) return join(folder, name)
-  throw new UserError('inventory', `${JSON.stringify(name)} cannot be the name of a file`, {
-    hint: 'look at who last changed the inventory: git log -p machines.yaml',
+  throw new UserError('inventory', `${JSON.stringify(name)} is not a valid file name`, {
+    hint: 'check who last changed the inventory: git log -p machines.yaml',
   })
 }

@@ -3,16 +3,16 @@ import { setTimeout } from 'node:timers/promises'
 import { lock } from 'proper-lockfile'
 import { codeOf, UserError } from '../errors.ts'
 
-/** How long to wait for others, in milliseconds, and how long a silent owner counts as alive. */
-const patience = { wait: 30_000, stale: 10_000 }
+/** In milliseconds: how long to wait for the lock, and after which silence its owner counts as dead. */
+const timeouts = { wait: 30_000, stale: 10_000 }
 
-/** What says that others hold the lock; Windows also answers so while they give it up. */
+/** Error codes for a lock that another process holds. Windows also returns the last two while it is being released. */
 const busy = new Set(process.platform === 'win32' ? ['ELOCKED', 'EPERM', 'EBUSY'] : ['ELOCKED'])
 
-/** Whether the lock is still ours: a computer that slept may find that others took it over. */
+/** Whether this process still holds the lock: another one may have taken it over while the computer slept. */
 export type IsHeld = () => Promise<boolean>
 
-/** Takes the lock; resolves to what gives it up. Only that others hold it is worth waiting for. */
+/** Acquires the lock; resolves to the function that releases it. */
 async function acquire(
   file: string,
   wait: number,
@@ -21,15 +21,15 @@ async function acquire(
   const deadline = Date.now() + wait
   for (let pause = 10; ; pause = Math.min(2 * pause, 200)) {
     try {
-      return await lock(file, { realpath: false, stale: patience.stale, onCompromised })
+      return await lock(file, { realpath: false, stale: timeouts.stale, onCompromised })
     } catch (error) {
       if (!busy.has(codeOf(error) ?? '')) throw error
       if (Date.now() >= deadline) {
         throw new UserError(
           'locked',
-          `${file} is locked by another fleet (waited ${wait / 1000} s)`,
+          `${file} is locked by another fleet process (waited ${wait / 1000} s)`,
           {
-            hint: `try again; if no other fleet runs, remove the folder ${file}.lock`,
+            hint: `try again; if no other fleet process is running, remove the folder ${file}.lock`,
             cause: error,
           },
         )
@@ -40,14 +40,14 @@ async function acquire(
 }
 
 /**
- * Runs `work` while this process holds the lock beside `file` (the folder `FILE.lock`, there only
- * meanwhile; git does not see an empty folder). A lock whose owner died is taken over 10 s after its
- * death. Throws kind `locked` when others hold it for `wait` milliseconds, the system's error at once.
+ * Runs `work` while this process holds a lock on `file`: the folder `FILE.lock`, which is empty, so git ignores it. The
+ * lock of a dead process is taken over after 10 s. Throws kind `locked` if others hold the lock for `wait` milliseconds;
+ * rethrows file system errors immediately.
  */
 export async function withLock<Result>(
   file: string,
   work: (isHeld: IsHeld) => Promise<Result>,
-  wait: number = patience.wait,
+  wait: number = timeouts.wait,
 ): Promise<Result> {
   const folder = `${file}.lock`
   let compromised = false

@@ -1,12 +1,11 @@
-/** Makes a value when it is first asked for. */
+/** Creates a value at the first call, and returns the same promise afterwards. */
 export function lazy<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => (value ??= make())
 }
 
 /**
- * Makes a value for each name when it is first asked for, and all who ask share it. One that
- * could not be made is tried anew when it is asked for again.
+ * Creates one value for each name at the first call; later calls share it. If creation fails, the next call tries again.
  */
 export function memoizeByName<Value>() {
   const values = new Map<string, Promise<Value>>()
@@ -23,7 +22,7 @@ export function memoizeByName<Value>() {
   }
 }
 
-/** As {@link memoizeByName}, of what has to be closed in the end. */
+/** {@link memoizeByName} for values of machines that have to be disposed. */
 export function memoizeByMachine<
   Machine extends { readonly name: string },
   Value extends AsyncDisposable,

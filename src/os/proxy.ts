@@ -6,7 +6,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'
 import { codeOf, messageOf } from '../errors.ts'
 
-/** Addresses that lead to services of the host that asks, such as the metadata service of a cloud: no proxy has the same ones. */
+/** Link-local services of the host itself, such as the metadata service of a cloud: never reached through a proxy. */
 const onLink = new BlockList()
 onLink.addSubnet('169.254.0.0', 16)
 onLink.addSubnet('fe80::', 10, 'ipv6')
@@ -17,47 +17,46 @@ const isOnLink = (host: string): boolean =>
   isIP(host) !== 0 && onLink.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
 
 /**
- * The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a URL; undefined where it is asked directly, as the metadata
- * service of a cloud always is.
+ * The proxy for a URL according to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; undefined for a direct connection.
  */
 export function proxyFor(url: string): string | undefined {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
   return isOnLink(host) ? undefined : getProxyForUrl(url) || undefined
 }
 
-/** How a proxy is called in messages: without the password that its URL may have. */
+/** A proxy's URL for messages, without user and password. */
 export function describeProxy(proxy: string): string {
   const { protocol, host } = new URL(proxy)
   return `${protocol}//${host}`
 }
 
-/** The code of the error where a proxy answers and does not connect. */
+/** The `code` of errors where the proxy responded but refused to connect. */
 export const proxyRefused = 'ERR_PROXY_REFUSED'
 
-/** Connects through a proxy, and tells its failures from those of the server behind it. */
+/** Connects through a proxy. Its errors name the proxy, so that they differ from those of the server. */
 class ProxyAgent extends HttpsProxyAgent<string> {
   override async connect(
     request: ClientRequest,
     options: Parameters<HttpsProxyAgent<string>['connect']>[1],
   ): ReturnType<HttpsProxyAgent<string>['connect']> {
-    let answer: Pick<IncomingMessage, 'statusCode'> & { statusText?: string } = {}
-    request.once('proxyConnect', (told: typeof answer) => (answer = told))
+    let response: Pick<IncomingMessage, 'statusCode'> & { statusText?: string } = {}
+    request.once('proxyConnect', (received: typeof response) => (response = received))
     const name = describeProxy(this.proxy.href)
     const socket = await super.connect(request, options).catch((error: unknown) => {
-      if (answer.statusCode !== undefined) throw error
-      throw Object.assign(new Error(`the proxy ${name}: ${messageOf(error)}`, { cause: error }), {
+      if (response.statusCode !== undefined) throw error
+      throw Object.assign(new Error(`proxy ${name}: ${messageOf(error)}`, { cause: error }), {
         code: codeOf(error),
       })
     })
-    if (answer.statusCode === 200) return socket
+    if (response.statusCode === 200) return socket
     socket.destroy()
-    const why = [answer.statusCode, answer.statusText].filter(Boolean).join(' ')
-    const message = `the proxy ${name} does not connect to ${options.host}: ${why}`
+    const why = [response.statusCode, response.statusText].filter(Boolean).join(' ')
+    const message = `proxy ${name} refused to connect to ${options.host}: ${why}`
     throw Object.assign(new Error(message), { code: proxyRefused })
   }
 }
 
-/** Connects through the proxy that {@link proxyFor} names for each host, or directly. The AWS SDK reads none of the variables itself. */
+/** An agent that uses {@link proxyFor} for each host. The AWS SDK does not read the proxy variables itself. */
 export function proxyAgent(): Agent {
   const direct = {
     http: new HttpAgent({ keepAlive: true }),

@@ -3,16 +3,16 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { UserError, codeOf } from '../errors.ts'
 
 /**
- * Where the sockets of a folder go whose own path is too long for them. It must be the same for every process, whatever its
- * environment says of temporary folders, and is only used once {@link prepareSocketFolder} or {@link isSocketFolder} has
- * found that it is this user's alone: everybody may write to /tmp.
+ * The folder for sockets in place of one whose path is too long for them. It must not depend on the environment (TMPDIR),
+ * so that all processes find it. Check it with {@link prepareSocketFolder} or {@link isSocketFolder} first: everybody can
+ * write to /tmp.
  */
 export const shortFolderFor = (folder: string): string =>
   `/tmp/fleet-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
 
 /**
- * Whether there is a folder that nobody but this user can enter, a link not counting. Throws kind `failed` for one that
- * others can enter: whoever put a socket there would be taken for the process that should listen.
+ * Whether a folder exists that only this user can enter. Throws kind `failed` if it is a link or others can enter it:
+ * they could put a socket there and pose as the process that listens.
  */
 export async function isSocketFolder(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch((error: unknown) => {
@@ -23,16 +23,12 @@ export async function isSocketFolder(folder: string): Promise<boolean> {
   if (process.getuid === undefined) return true
   const isOurs = found.isDirectory() && found.uid === process.getuid() && !(found.mode & 0o077)
   if (isOurs) return true
-  throw new UserError(
-    'failed',
-    `${folder} is not a folder that only you can enter: it is not used for sockets`,
-    {
-      hint: 'set FLEET_HOME to a folder with a shorter path, or have the folder removed',
-    },
-  )
+  throw new UserError('failed', `cannot use ${folder} for sockets: other users have access to it`, {
+    hint: 'remove the folder, or set FLEET_HOME to a folder with a shorter path',
+  })
 }
 
-/** Makes a folder for sockets that only this user can enter. Throws as {@link isSocketFolder} does. */
+/** Creates a folder for sockets that only this user can enter. Throws as {@link isSocketFolder} does. */
 export async function prepareSocketFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await isSocketFolder(folder)

@@ -280,13 +280,15 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
         const store = await open()
         await expect(store.update(a, () => ({ ...web, via: 'web-9' }))).rejects.toMatchObject({
           kind: 'usage',
-          message: expect.stringContaining('web-1 is reached via web-9, which is no machine'),
+          message: expect.stringContaining(
+            'web-1 has the jump host web-9, but there is no such machine',
+          ),
         })
         await store.update(a, () => web)
         await store.update(b, () => ({ ...web, via: 'web-1' }))
         await expect(
           store.update(a, (entry) => entry && { ...entry, via: 'web-2' }),
-        ).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('in a circle') })
+        ).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('form a cycle') })
         expect(await entryIn(store)).toEqual(web)
       })
 

@@ -1,10 +1,10 @@
-/** A credential whose issuer gives it a beginning of its own. */
+/** A credential with a prefix that its issuer chose. */
 export interface TokenFormat {
-  /** What it is, to be named in a message. */
+  /** The kind of credential, for messages. */
   readonly kind: string
-  /** The literal beginnings. */
+  /** The possible prefixes. */
   readonly starts: readonly string[]
-  /** What follows the beginning. Sticky, and bounded: it is tried wherever a beginning stands. */
+  /** Matches the part after the prefix. Sticky and bounded: it is tried at every prefix in a text. */
   readonly rest: RegExp
 }
 
@@ -15,8 +15,8 @@ const format = (kind: string, starts: string, rest: RegExp): TokenFormat => ({
 })
 
 /**
- * Credentials that can be told by their beginning. Beginnings, lengths and alphabets are those that the issuers document or
- * have registered for secret scanning (https://docs.github.com/code-security/reference/secret-security/supported-secret-scanning-patterns).
+ * Credentials with a known prefix. Prefixes, lengths and alphabets are those that the issuers document or have registered
+ * for secret scanning (https://docs.github.com/code-security/reference/secret-security/supported-secret-scanning-patterns).
  */
 export const tokenFormats: readonly TokenFormat[] = [
   format('a private key', 'PuTTY-User-Key-File-', /\d/y),
@@ -50,7 +50,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a Doppler token', 'dp.pt. dp.st. dp.sa. dp.ct. dp.scim. dp.audit.', /[\w.-]{40,100}/y),
   format('a 1Password token', 'ops_eyJ', /[\w/+-]{100,2000}/y),
   format('a 1Password secret key', 'A3-', /[A-Z0-9]{6}-[A-Z0-9-]{22,32}/y),
-  // code and packages
+  // code hosting and package registries
   format('a GitHub token', 'ghp_ gho_ ghu_ ghs_ ghr_', /[A-Za-z0-9]{36,255}/y),
   format('a GitHub token', 'github_pat_', /\w{22,255}/y),
   format(
@@ -75,13 +75,13 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('an Airtable token', 'pat', /[A-Za-z0-9]{14}\.[a-f0-9]{64}/y),
   format('a Prefect key', 'pnu_ pnb_', /[A-Za-z0-9]{36}/y),
   format('a Figma token', 'figd_', /[\w-]{40,60}/y),
-  // watching
+  // monitoring
   format('a Grafana token', 'glsa_', /[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}/y),
   format('a Grafana token', 'glc_ eyJrIjoi', /[\w/+]{32,400}/y),
   format('a New Relic key', 'NRAK- NRAA- NRJS- NRIQ- NRRA-', /[A-Za-z0-9-]{19,40}/y),
   format('a Sentry token', 'sntrys_ sntryu_ sntrya_ sntryi_', /[\w/+=-]{40,400}/y),
   format('a Dynatrace token', 'dt0c01. dt0s01. dt0s16.', /[A-Z0-9]{8,24}\.[A-Z0-9]{64}/y),
-  // messages and money
+  // messaging and payment
   format(
     'a Slack token',
     'xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe.',
@@ -109,7 +109,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a Mailgun key', 'key-', /[a-f0-9]{32}(?![A-Za-z0-9])/y),
   format('a Twilio key', 'SK', /[a-f0-9]{32}(?![A-Za-z0-9])/y),
   format('a Facebook token', 'EAAC EAAM', /[A-Za-z0-9]{100,300}/y),
-  // models
+  // language models
   format('an OpenAI key', 'sk-proj- sk-svcacct- sk-admin- sk-None-', /[\w-]{20,300}/y),
   format('an OpenAI key', 'sk-', /[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}/y),
   format('an Anthropic key', 'sk-ant-', /[a-z]{2,10}\d{2}-[\w-]{30,200}/y),
@@ -123,7 +123,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a JSON web token', 'eyJ', /[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}/y),
 ]
 
-/** Credentials whose telling part does not come first. All quantifiers are bounded. */
+/** Credentials whose distinctive part is not at the start. All quantifiers are bounded. */
 export const shapes: readonly (readonly [kind: string, needle: string, shape: RegExp])[] = [
   ['an Azure client secret', 'Q~', /(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}/g],
   ['a Terraform Cloud token', '.atlasv1.', /(?<![\w])[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}/g],

@@ -1,20 +1,20 @@
 import { hasMixedCase, isRandom, isUuid } from './randomness.ts'
 
-/** The last word of what secrets are called. */
+/** The last word in names of secrets. */
 const lastWord = /passw(?:or)?d|passphrase|passcode|pwd|psk|pass|secret|token|credential|auth|key/gi
 
-/** What may stand between that word and the value: the rest of the name, quotes, and a separator. */
+/** Between that word and the value: the rest of the name, quotes, and a separator. */
 const assignment =
   /(?:s|[-_]?\d{1,3}|[-_]base)?(?:\\?["']){0,2}[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}/iy
 
-/** After an option of a command line, and in .netrc. */
+/** The separator after a command-line option, and in .netrc. */
 const gap = /[= \t]{1,8}/y
 
 const quoted = /\\?(?:"([^"\n\\]{0,512})|'([^'\n\\]{0,512}))/y
 const unquoted = /[^\s,;}\]&"'\\]{1,512}/y
 
-/** What stands where a secret would be: where it comes from, what it is to become, and values that are none. */
-const standIns: readonly RegExp[] = [
+/** Values that are not secrets though their name suggests it: references, placeholders and settings. */
+const placeholders: readonly RegExp[] = [
   /^(?:[$<{[%!@*(`=|>&~./]|\w{2,12}:\/\/|(?:file|env|arn|sha\d{1,3}):|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-)/i, // references, paths, digests, public keys
   /^\w[\w.]{0,64}[([]/, // a call
   /\.(?:pem|key|pub|txt|json|ya?ml|env|crt|conf)$/i, // a file
@@ -24,7 +24,7 @@ const standIns: readonly RegExp[] = [
 
 interface Value {
   readonly value: string
-  /** It goes on as a sentence does. */
+  /** The text continues like a sentence. */
   readonly isProse: boolean
 }
 
@@ -38,49 +38,51 @@ function valueAt(text: string, at: number): Value {
   return { value, isProse: /^[a-z]*$/i.test(value) && /^,? [a-z]/i.test(next) }
 }
 
-/** Whether it is base64 of `USER:PASSWORD`, as registries and HTTP take it. */
+/** Whether a value is base64 of `USER:PASSWORD`, as HTTP and registries use it (RFC 7617). */
 export const isBasicAuth = (value: string): boolean =>
   /^[A-Za-z0-9+/_-]{8,512}={0,2}$/.test(value) &&
   /^[\x21-\x7e]{1,64}:[\x20-\x7e]{3,512}$/.test(Buffer.from(value, 'base64').toString('latin1'))
 
-/** Names before `key` that make it one which opens something, and those that make it one which does not. */
-const openingKey =
+/** Words before `key` that mark it as secret, and words that mark it as harmless. */
+const secretKeyPrefix =
   /(?:api|access|secret|private|auth|account|encryption|encrypt|signing|sign|master|shared|license|webhook|app|admin|storage|subscription|service|session)[-_. ]?$/i
-const harmlessKey =
+const harmlessKeyPrefix =
   /(?:public|pub|host|gpg|pgp|ssh|sort|primary|foreign|cache|partition|label|object|index)[-_. ]?$/i
 
 interface Name {
-  /** What stands before the last word. */
+  /** The part before the last word. */
   readonly before: string
   readonly word: string
 }
 
-/** Whether the word is one of its own in the name: `db_pass` and `dbPass`, not `compass`. */
-const isApart = ({ before, word }: Name): boolean =>
+/** Whether the last word is a separate word in the name: `db_pass` and `dbPass`, not `compass`. */
+const isSeparateWord = ({ before, word }: Name): boolean =>
   /(?:^|[^A-Za-z])$/.test(before) || (/^[A-Z]/.test(word) && /[a-z]$/.test(before))
 
-/** Whether it is a secret access key as AWS and those who imitate it have them, by its name and its length. */
+/** Whether the name and the length are those of a secret access key of AWS or a compatible service. */
 const isSecretAccessKey = ({ before, word }: Name, value: string): boolean =>
   word.toLowerCase() === 'key' &&
   /secret[-_]?(?:access[-_]?)?$/i.test(before) &&
   /^[\w/+]{40}$/.test(value)
 
 function isSecretKey(name: Name, value: string): boolean {
-  if (harmlessKey.test(name.before)) return false
-  if (openingKey.test(name.before)) return isRandom(value)
-  const isBare = name.before === '' // `key:` is what public keys are called, too
-  return !isBare && isApart(name) && value.length >= 20 && hasMixedCase(value) && isRandom(value)
+  if (harmlessKeyPrefix.test(name.before)) return false
+  if (secretKeyPrefix.test(name.before)) return isRandom(value)
+  const isBare = name.before === '' // a plain `key:` often holds a public key
+  return (
+    !isBare && isSeparateWord(name) && value.length >= 20 && hasMixedCase(value) && isRandom(value)
+  )
 }
 
 function isSecret(name: Name, { value, isProse }: Value): boolean {
-  if (isProse || standIns.some((standIn) => standIn.test(value))) return false
+  if (isProse || placeholders.some((placeholder) => placeholder.test(value))) return false
   switch (name.word.toLowerCase()) {
     case 'auth':
-      return isApart(name) && (isBasicAuth(value) || (value.length >= 20 && isRandom(value)))
+      return isSeparateWord(name) && (isBasicAuth(value) || (value.length >= 20 && isRandom(value)))
     case 'key':
       return isSecretKey(name, value)
     case 'token':
-      // fleet's own token, which names a creation
+      // a plain `token:` with a UUID is fleet's creation token
       return !(name.before === '' && isUuid(value)) && isRandom(value)
     case 'secret':
     case 'credential':
@@ -88,7 +90,7 @@ function isSecret(name: Name, { value, isProse }: Value): boolean {
     case 'pass':
     case 'psk':
     case 'pwd':
-      return isApart(name) && value.length >= 6
+      return isSeparateWord(name) && value.length >= 6
     default:
       return value.length >= 6
   }
@@ -104,17 +106,17 @@ const kinds: Readonly<Record<string, string>> = {
   token: 'a token',
 }
 
-/** Names are not longer, in characters. */
+/** How far a name is followed back, in characters. */
 const longestName = 64
 
-/** What stands before an offset of the name that goes on there. */
+/** The part of a name that ends at an offset. */
 function nameBefore(text: string, offset: number): string {
   let start = offset
   while (offset - start < longestName && /[\w.-]/.test(text[start - 1] ?? '')) start--
   return text.slice(start, offset)
 }
 
-/** Secrets that are told by their names: `DB_PASSWORD: …`, `api_key = "…"`, `--token …`. */
+/** Finds secrets by their names: `DB_PASSWORD: …`, `api_key = "…"`, `--token …`. */
 export function* findNamed(
   text: string,
 ): Generator<{ readonly offset: number; readonly kind: string }> {

@@ -3,14 +3,14 @@ import { isSurelyRandom } from './randomness.ts'
 
 type Found = { readonly offset: number; readonly kind: string }
 
-/** Longer texts in base64 are files, and are looked into only so far. */
+/** Base64 is decoded up to this length, in characters: longer ones are files. */
 const mostEncoded = 2 ** 16
 
 const publicKey = /\b(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[\w@.-]{3,60}\s{1,4}AAAA[\w+/=]{0,2000}/g
 
 const blank = (text: string): string => ' '.repeat(text.length)
 
-/** The text with keys and certificates blanked out, which others look for and which look like tokens. */
+/** Blanks out PEM blocks and public keys, which look like tokens. Private keys are found elsewhere. */
 function withoutKeys(text: string): string {
   const [first = '', ...blocks] = text.split('-----BEGIN ')
   const rest = blocks.map((block) => {
@@ -20,18 +20,18 @@ function withoutKeys(text: string): string {
   return [first, ...rest].join(blank('-----BEGIN ')).replace(publicKey, blank)
 }
 
-/** What a line with a digest says. */
-const speaksOfDigest =
+/** Words on lines that contain a digest or an ID, not a secret. */
+const mentionsDigest =
   /sha-?\d|digest|checksum|md5|hash|commit|rev|fingerprint|image|layer|container|etag|tree|blob|\bid\b/i
 
-/** The line around an offset, as far as it counts. */
+/** Up to 120 characters of the line on either side of a range. */
 const around = (text: string, from: number, to: number): string => {
   const [before = ''] = /[^\n]{0,120}$/.exec(text.slice(Math.max(0, from - 120), from)) ?? []
   const [after = ''] = /^[^\n]{0,120}/.exec(text.slice(to, to + 120)) ?? []
   return `${before} ${after}`
 }
 
-/** What providers hand out without a beginning of its own, by its length. */
+/** The kind of a credential that has no distinctive prefix, judged by its length and alphabet. */
 function kindOf(run: string): string | undefined {
   if (run.length === 40 && /^[\w/+]+$/.test(run) && isSurelyRandom(run)) return 'an AWS secret key'
   if (run.length === 64 && /^[0-9a-f]+$/.test(run)) return 'a key of 64 hexadecimal digits'
@@ -46,23 +46,23 @@ interface Run {
   readonly run: string
 }
 
-/** What may be a token, or a line of base64. An expression without a limit would exhaust the stack on a line of megabytes. */
+/** A possible token or line of base64. Bounded: an unbounded expression exhausts the stack on a line of megabytes. */
 const longRun = /[\w/+=.~-]{16,65536}/g
 
 function* findBare(text: string, runs: readonly Run[]): Generator<Found> {
   for (const { offset, run } of runs) {
     const kind = run.length < 40 || run.length > 89 ? undefined : kindOf(run.replace(/\.$/, ''))
-    if (kind === undefined || speaksOfDigest.test(around(text, offset, offset + run.length)))
+    if (kind === undefined || mentionsDigest.test(around(text, offset, offset + run.length)))
       continue
     yield { offset, kind }
   }
 }
 
-/** Only an end of a line and indentation stand there, as between the lines of one text in base64. */
+/** Whether the text between two runs is only a line break and indentation, as within wrapped base64. */
 const isLineEnd = (between: string): boolean =>
   /^\s{0,200}$/.test(between) && between.includes('\n')
 
-/** Where the text in base64 begins that a run ends with. Reads from the end: an expression would try every beginning. */
+/** The start of the base64 at the end of a run. Scans from the end: a regular expression would try every start. */
 function startOfEncoded(run: string): number | undefined {
   const end = run.length - (/={0,2}$/.exec(run.slice(-2))?.[0].length ?? 0)
   let start = end
@@ -70,7 +70,7 @@ function startOfEncoded(run: string): number | undefined {
   return end - start >= 16 ? start : undefined
 }
 
-/** Texts in base64: those on several lines as one. */
+/** Joins base64 that is wrapped over several lines. */
 function joinLines(text: string, runs: readonly Run[]): readonly Run[] {
   const lines = runs.flatMap(({ offset, run }) => {
     const start = startOfEncoded(run)
@@ -88,7 +88,7 @@ function joinLines(text: string, runs: readonly Run[]): readonly Run[] {
   return joined
 }
 
-/** What texts in base64 hold. */
+/** Finds secrets inside base64. */
 function* findEncoded(
   text: string,
   runs: readonly Run[],
@@ -105,7 +105,7 @@ function* findEncoded(
 const userInfo = /^[^\s/:@"'`<>\\[\]]{0,128}:[^\s/@"'`<>\\]{1,256}@/
 const standIn = /^[^:]{0,128}:(?:[$%{*<]|x{3}|pass(?:word)?@|password|secret@)/i
 
-/** Passwords in URLs. */
+/** Finds passwords in URLs. */
 function* findUrls(text: string): Generator<Found> {
   for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 3)) {
     const rest = text.slice(at + 3, at + 400)
@@ -118,7 +118,7 @@ function* findUrls(text: string): Generator<Found> {
 
 const authorization = /\b(bearer|basic|token)[ \t]{1,4}([\w.~+/=-]{16,4000})/gi
 
-/** What goes into the header `Authorization`, and into `curl --user`. */
+/** Finds values of `Authorization` headers and of `curl --user`. */
 function* findLogins(text: string): Generator<Found> {
   for (const { 1: scheme = '', 2: value = '', index } of text.matchAll(authorization)) {
     const isLogin =
@@ -134,7 +134,7 @@ function* findLogins(text: string): Generator<Found> {
   }
 }
 
-/** Secrets that no name and no beginning tells. `findIn` looks into what was decoded. */
+/** Finds secrets that have neither a telling name nor a known prefix. `findIn` searches decoded base64. */
 export function findUnnamed(
   text: string,
   findIn: (decoded: string) => readonly Found[],

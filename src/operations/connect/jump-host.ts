@@ -20,7 +20,7 @@ export async function findJumpHosts(
   const { jumps, problem } = resolveJumpChain(machines, machine)
   if (problem === undefined) return jumps
   const { kind, name, message } = problem
-  throw kind === 'circle'
+  throw kind === 'cycle'
     ? new UserError('inventory', message, { machine: name, hint: 'change "via" in their entries' })
     : new UserError('unknown-machine', message, {
         machine: name,

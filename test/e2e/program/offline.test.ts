@@ -234,7 +234,7 @@ test('a way through what is no machine, or has no host, is refused before anythi
   await writeFile(inFolder('machines.yaml'), inventory)
   const words = ['create', 'new', '--driver', 'ssh', '--address', 'there.invalid', '--via']
   for (const [via, says] of [
-    ['nope', 'nope, which is no machine'],
+    ['nope', 'nope, but there is no such machine'],
     ['half', 'half, which has not been created yet'],
   ] as const) {
     const { code, stderr } = await ana.fleet([...words, via])

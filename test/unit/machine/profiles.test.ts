@@ -95,11 +95,11 @@ describe('what is wrong with profiles is told with place', () => {
     ['profiles:\n  a: { extends: b }', '4:17: profiles.a.extends: there is no profile b'],
     [
       'profiles:\n  a: { extends: b }\n  b: { extends: c }\n  c: { extends: b }',
-      '5:17: profiles.b.extends: this goes in a circle: b extends c extends b',
+      '5:17: profiles.b.extends: profiles form a cycle: b extends c extends b',
     ],
     [
       'profiles:\n  a: { extends: a }',
-      '4:17: profiles.a.extends: this goes in a circle: a extends a',
+      '4:17: profiles.a.extends: profiles form a cycle: a extends a',
     ],
     [
       'profiles:\n  a: { labels: {} }\nmachines:\n  x: { extends: a }',
@@ -107,11 +107,11 @@ describe('what is wrong with profiles is told with place', () => {
     ],
     [
       'profiles:\n  a: { count: 2 }',
-      '4:15: profiles.a.count: profiles.a needs a driver, or one to extend that has',
+      '4:15: profiles.a.count: profiles.a has no driver: set one, or extend a profile that has one',
     ],
     [
       `profiles:\n  ${'a'.repeat(62)}: { driver: cloud, count: 2 }`,
-      `4:91: profiles.${'a'.repeat(62)}.count: ${'a'.repeat(62)}-2 is too long for a name`,
+      `4:91: profiles.${'a'.repeat(62)}.count: the machine name ${'a'.repeat(62)}-2 is too long`,
     ],
     [
       'profiles:\n  a: { driver: cloud, count: 1 }',

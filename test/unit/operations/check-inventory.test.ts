@@ -39,7 +39,7 @@ describe('checking an inventory that is shared', () => {
     [
       'a way to no machine',
       '  aa: { driver: ssh, via: ab }\n',
-      '4:27: aa is reached via ab, which is no machine',
+      '4:27: aa has the jump host ab, but there is no such machine',
     ],
     [
       'a driver that is not known',
@@ -97,7 +97,7 @@ describe('checking an inventory that is shared', () => {
     [
       'a way to no machine',
       'p: { driver: ssh, via: zz, count: 1 }',
-      '4:26: p-1 is reached via zz, which is no machine',
+      '4:26: p-1 has the jump host zz, but there is no such machine',
     ],
     [
       'two of one name',
@@ -114,7 +114,7 @@ describe('checking an inventory that is shared', () => {
     const text = '  a: { driver: ssh, via: b }\n  b: { driver: ssh, via: a }\n'
     await expect(check(text)).rejects.toMatchObject({
       message:
-        'm.yaml:4:26: the way goes in a circle: a via b via a\nm.yaml:5:26: the way goes in a circle: b via a via b',
+        'm.yaml:4:26: jump hosts form a cycle: a via b via a\nm.yaml:5:26: jump hosts form a cycle: b via a via b',
     })
   })
 

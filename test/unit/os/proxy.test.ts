@@ -68,7 +68,7 @@ describe('the proxy of the environment', () => {
     })
     expect(failed).toMatchObject({ code: 'ERR_PROXY_REFUSED' })
     expect(failed.message).toMatch(
-      /^the proxy http:\/\/127\.0\.0\.1:\d+ does not connect to ec2\.invalid: 407/,
+      /^proxy http:\/\/127\.0\.0\.1:\d+ refused to connect to ec2\.invalid: 407/,
     )
     expect(failed.message).not.toContain('secret')
   })
@@ -79,7 +79,7 @@ describe('the proxy of the environment', () => {
       get('http://ec2.invalid/', { agent: proxyAgent() }).on('error', resolve)
     })
     expect(failed).toMatchObject({ code: 'ECONNREFUSED' })
-    expect(failed.message).toContain('the proxy http://127.0.0.1:1')
+    expect(failed.message).toContain('proxy http://127.0.0.1:1')
   })
 })
 

@@ -1,5 +1,5 @@
 import type { Machine } from '../../../machine/machine.ts'
-import { findWayProblems } from '../../../machine/jump-hosts.ts'
+import { findJumpChainErrors } from '../../../machine/jump-hosts.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 import { inventoryOf, type Inventory } from '../inventory.ts'
@@ -70,7 +70,7 @@ function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>)
   return [
     ...findHalfMade(inventory),
     ...findSharedRecords(inventory),
-    ...findWayProblems(machines).map(({ name, message }) => ({
+    ...findJumpChainErrors(machines).map(({ name, message }) => ({
       path: placeOf(inventory, name, 'via'),
       message,
     })),

@@ -1,7 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
-import { findWayProblems, type JumpChainError } from '../../../machine/jump-hosts.ts'
+import { findJumpChainErrors, type JumpChainError } from '../../../machine/jump-hosts.ts'
 import type { Inventory } from '../inventory.ts'
 
 /** What a change makes of one machine. */
@@ -21,7 +21,7 @@ export function findWaysLeftWrong(
   { name, before, after }: Changed,
 ): readonly JumpChainError[] {
   if (after === undefined || before?.host?.token !== undefined) return []
-  const problems = findWayProblems(new Map([...machines, [name, after]]))
+  const problems = findJumpChainErrors(new Map([...machines, [name, after]]))
   const own = problems.find((problem) => problem.name === name)
   if (own !== undefined && after.via !== before?.via) {
     throw new UserError('usage', own.message, { machine: name, hint: 'fleet ls' })

@@ -65,7 +65,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['labels: web', '6:13: machines.web-1.labels: expected keys and values, got "web"'],
     [
       'labels: { "a b": c }',
-      '6:15: machines.web-1.labels.a b: bad key: expected 1 to 63 ASCII letters, digits, ".", "_", "/" and "-", with a letter or digit first and last',
+      '6:15: machines.web-1.labels.a b: bad key: expected 1 to 63 ASCII letters, digits, ".", "_", "/" or "-", beginning and ending with a letter or digit',
     ],
     ['lables: {}', '6:5: machines.web-1.lables: unknown key (did you mean "labels"?)'],
     [
@@ -99,11 +99,11 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'engine: { version: "28", channel: distribution }',
-      '6:39: machines.web-1.engine.channel: expected "stable" or "test" beside a version: a distribution has only one, got "distribution"',
+      '6:39: machines.web-1.engine.channel: expected "stable" or "test" together with a version: a distribution has only one version, got "distribution"',
     ],
     [
       'via: -x',
-      '6:10: machines.web-1.via: expected 1 to 63 ASCII letters, digits, "-" and ".", with a letter or digit first and last, got "-x"',
+      '6:10: machines.web-1.via: expected 1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit, got "-x"',
     ],
     [
       'host: { phase: raedy }',
@@ -131,7 +131,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'host: { phase: ready, hostKeys: [ssh-rsa] }',
-      '6:38: machines.web-1.host.hostKeys[0]: expected a public key without comment, TYPE BASE64, got "ssh-rsa"',
+      '6:38: machines.web-1.host.hostKeys[0]: expected a public key without a comment (TYPE BASE64), got "ssh-rsa"',
     ],
     ['labels: { a: b, a: c }', '6:21: this key is there twice'],
     [
@@ -161,16 +161,16 @@ describe('what is wrong in an inventory is told with place and expectation', () 
   it.each([
     [
       'operators: { ana: AAAA }',
-      '3:19: operators.ana: expected a public key, TYPE BASE64 COMMENT, got "AAAA"',
+      '3:19: operators.ana: expected a public key (TYPE BASE64 COMMENT), got "AAAA"',
     ],
     ['machines: [1]', '3:11: machines: expected keys and values, got a list'],
     [
       'machines:\n  all: { driver: x }',
-      '4:3: machines.all: bad key: expected another name: "all" means every machine',
+      '4:3: machines.all: bad key: expected another name: "all" selects every machine',
     ],
     [
       'machines:\n  a_b: { driver: x }',
-      '4:3: machines.a_b: bad key: expected 1 to 63 ASCII letters, digits, "-" and ".", with a letter or digit first and last',
+      '4:3: machines.a_b: bad key: expected 1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit',
     ],
     ['machines:\n  a: {}', '4:3: machines.a.driver: missing: expected a string'],
     [
