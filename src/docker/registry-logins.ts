@@ -67,7 +67,7 @@ async function askHelper(name: string, registry: string, env: Env): Promise<Logi
   if (path === undefined) {
     throw new UserError(
       'credentials',
-      `${program} is not installed, but holds the login of ${registry}`,
+      `${program} is not installed, but stores the login of ${registry}`,
       {
         hint: `install ${program}, or remove it from docker's config.json`,
       },
@@ -95,7 +95,7 @@ function loginOf(answer: string, program: string): Login | undefined {
   try {
     parsed = JSON.parse(answer) as typeof parsed
   } catch {
-    throw new UserError('credentials', `${program} gave an answer that is not JSON`)
+    throw new UserError('credentials', `${program} returned output that is not JSON`)
   }
   const { Username: user, Secret: secret } = parsed
   if (!secret) return undefined

@@ -18,7 +18,7 @@ export function commonVersion(theirs: string, machine: string): string {
   if (!isOlder(theirs, oldestVersion)) return theirs
   throw new UserError(
     'unsupported',
-    `the engine speaks API ${theirs}; fleet needs ${oldestVersion} (Docker 17.12) or later`,
+    `the engine supports API ${theirs}; fleet requires ${oldestVersion} (Docker 17.12) or later`,
     { machine, hint: 'upgrade Docker on the host' },
   )
 }

@@ -46,7 +46,7 @@ function frameLength(bytes: Buffer): number {
   if (length <= longestPayload) return headerLength + length
   throw new UserError(
     'failed',
-    `the engine sent what fleet cannot read: a frame of ${length} bytes`,
+    `cannot read the response of the engine: a frame of ${length} bytes`,
   )
 }
 

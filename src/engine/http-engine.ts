@@ -55,7 +55,7 @@ export function openEngine(
     if (oldest === undefined || !isOlder(newestVersion, oldest)) return
     throw new UserError(
       'unsupported',
-      `the engine speaks API ${oldest} and later; this fleet knows ${newestVersion} and earlier`,
+      `the engine requires API ${oldest} or later; this fleet supports ${newestVersion} or earlier`,
       { machine: label, hint: 'upgrade fleet' },
     )
   }
@@ -255,7 +255,7 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
   if (thrown instanceof OddAnswer) {
-    const message = `the engine sent an answer that fleet cannot read: ${thrown.message}`
+    const message = `cannot read the response of the engine: ${thrown.message}`
     return new UserError('failed', message, { machine, cause: thrown })
   }
   if (thrown instanceof Silence) {
@@ -265,7 +265,7 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   if (codeOf(thrown) === undefined) return thrown as Error
   const why = messageOf(thrown)
   // So node:http words the end of a connection in the middle of an answer.
-  const message = why === 'aborted' ? 'broke in the middle of an answer' : `broke: ${why}`
+  const message = why === 'aborted' ? 'broke in the middle of a response' : `broke: ${why}`
   return new UserError('unreachable', `the connection to the engine ${message}`, {
     machine,
     cause: thrown,

@@ -48,8 +48,8 @@ export class AfterMark extends Transform {
 }
 
 const endless = (): UserError =>
-  new UserError('failed', 'the login shell prints without an end before a command runs', {
-    hint: "see the start files of the shell on the host, such as ~/.bashrc: they must print nothing where $- has no 'i'",
+  new UserError('failed', 'the login shell prints too much output before the command starts', {
+    hint: 'check the startup files of the shell on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 
 /** The part of an output that comes after the mark. Nothing where there is none: the program was not begun. */

@@ -70,10 +70,10 @@ const tries = 3
 export const brokerEnded = (machine: string | undefined): UserError =>
   new UserError(
     'unreachable',
-    `the connection to ${machine ?? 'the machines'} was lost: fleet's broker ended`,
+    `the connection to ${machine ?? 'the machines'} was lost: the broker of fleet stopped`,
     {
       machine,
-      hint: `what ran there may still run; see how it is: fleet status ${machine ?? '--all'}`,
+      hint: `commands on the host may still be running; check its state: fleet status ${machine ?? '--all'}`,
     },
   )
 
@@ -157,7 +157,7 @@ export function openBroker(place: BrokerPlace): Broker {
     advice: () => Promise<string>,
   ): Promise<BrokerStatus | Else | undefined> {
     const socket = await findBroker(place.folder).catch((cause: unknown) => {
-      throw new UserError('failed', `the broker cannot be asked: ${messageOf(cause)}`, {
+      throw new UserError('failed', `cannot connect to the broker: ${messageOf(cause)}`, {
         hint: `look at who owns ${place.folder} and who may write to it: it must be a folder of yours with mode 0700`,
         cause,
       })
@@ -166,7 +166,7 @@ export function openBroker(place: BrokerPlace): Broker {
       socket &&
       (await put(socket).catch(async (cause: unknown) => {
         if (!(cause instanceof BrokerHung)) throw cause
-        throw new UserError('failed', "fleet's broker runs and does not answer", {
+        throw new UserError('failed', 'the broker is running but does not respond', {
           hint: await advice(),
           cause,
         })
@@ -192,7 +192,7 @@ export function openBroker(place: BrokerPlace): Broker {
       }
     } catch (error) {
       if (!(error instanceof BrokerUnavailable)) throw error
-      throw new UserError('failed', `no engine socket can be served: ${error.message}`, {
+      throw new UserError('failed', `cannot open a socket for the engine: ${error.message}`, {
         hint: `see ${join(place.folder, 'broker.log')}`,
         cause: error,
       })
@@ -261,7 +261,7 @@ export function openBroker(place: BrokerPlace): Broker {
     status: () =>
       ask(
         (socket) => introduce(socket, { open: 'status', ...identity }),
-        async () => 'end it: fleet broker stop; the next command starts another one',
+        async () => 'stop it with fleet broker stop; the next command starts a new one',
       ),
     stop: () =>
       ask(

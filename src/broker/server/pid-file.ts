@@ -22,10 +22,10 @@ export async function noteBroker(folder: string, self: ProcessRef): Promise<void
 export async function describeEnd(folder: string): Promise<string> {
   try {
     const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
-    return `end its process, on the computer or in the container that started it: kill ${pid}`
+    return `stop its process, on the computer or in the container that started it: kill ${pid}`
   } catch (error) {
     traceError('broker', 'read which process the broker is', error)
-    return `end its process, and remove ${socketIn(folder)}: the next command starts another one`
+    return `stop its process, and remove ${socketIn(folder)}: the next command starts a new one`
   }
 }
 

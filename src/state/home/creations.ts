@@ -126,9 +126,9 @@ export function openCreations(home: string): Creations {
         return claim(path)
       })
       if (server === undefined) {
-        throw new UserError('locked', `another fleet is at work on ${machine}`, {
+        throw new UserError('locked', `another fleet process is working on ${machine}`, {
           machine,
-          hint: 'wait for it to end, then try again',
+          hint: 'wait until it ends, then try again',
         })
       }
       try {

@@ -10,7 +10,7 @@ export function checkHome(home: string, env: Environment): void {
   const isSudo = process.getuid?.() === 0 && env['SUDO_UID'] === `${uid}`
   throw new UserError('failed', `fleet's home ${home} belongs to another user (id ${uid})`, {
     hint: isSudo
-      ? 'keep your own home: sudo -H in place of sudo -E, or run fleet without sudo'
+      ? 'use sudo -H instead of sudo -E, or run fleet without sudo'
       : 'set HOME to your own home, or FLEET_HOME to a folder of your own',
   })
 }

@@ -93,7 +93,7 @@ function parse(text: string, file: string): TrustRecords {
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {
-      hint: 'remove it: then nothing is trusted, and fleet trust starts a new one',
+      hint: 'remove it; after that, nothing is trusted until you run fleet trust again',
       cause: error,
     })
   }

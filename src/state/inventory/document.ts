@@ -31,7 +31,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   BLOCK_AS_IMPLICIT_KEY:
     'a key and its value do not fit on this line (is a space missing, or a quote?)',
   BLOCK_IN_FLOW: 'indented lines cannot stand inside { } or [ ]',
-  DUPLICATE_KEY: 'this key is there twice',
+  DUPLICATE_KEY: 'duplicate key',
   IMPOSSIBLE: 'malformed YAML',
   KEY_OVER_1024_CHARS: 'a key can have 1,024 characters at most',
   MISSING_CHAR: 'something is missing here: a ":", a comma, a bracket, a quote or a space',
@@ -43,13 +43,13 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   RESOURCE_EXHAUSTION: 'too deeply nested',
   TAB_AS_INDENT: 'a tab cannot indent; use spaces',
   TAG_RESOLVE_FAILED: 'unknown tag, or one that does not fit (quote a value that begins with !)',
-  UNEXPECTED_TOKEN: 'this is not YAML here',
+  UNEXPECTED_TOKEN: 'unexpected character or word',
 }
 
 /** What to do about an entry that is there twice. */
 const remedies = {
   machines:
-    'give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+    'give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
   profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
   operators: 'keep one, or give one of them another name',
 } as const
@@ -65,14 +65,14 @@ function explainTwice(root: Document.Parsed, text: string, offset: number): stri
         pairsOf(value).some((pair) => pair.key.range[0] === offset && keyOf(pair) === 'host'),
     )
     if (twoRecords !== undefined) {
-      return `${keyOf(twoRecords)} has the records of two hosts: keep one (fleet gc finds a host that none owns)`
+      return `${keyOf(twoRecords)} has two host records: keep one (fleet gc finds a host without an entry)`
     }
     const second = pairsOf(map).find(({ key }) => key.range[0] === offset)
     if (second === undefined) continue
     const name = keyOf(second)
     const first = pairsOf(map).find((pair) => keyOf(pair) === name)
     const line = text.slice(0, first?.key.range[0]).split('\n').length
-    return `${name} is there twice, the first time in line ${line}: ${remedy}`
+    return `${name} is defined twice, first in line ${line}: ${remedy}`
   }
   return undefined
 }
@@ -148,8 +148,8 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   const isMerge = messageOf(error).startsWith('Merge sources')
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
   let problem = isMerge
-    ? { offset: 0, message: '<< takes keys and values, or an alias of some' }
-    : { offset: 0, message: 'aliases that stand for more than this file may hold' }
+    ? { offset: 0, message: '<< requires keys and values, or an alias of a mapping' }
+    : { offset: 0, message: 'aliases expand to more than this file may contain' }
   visit(root, {
     Pair(_, pair) {
       if (!isMerge || !mergesKeys(pair as ParsedPair)) return undefined

@@ -66,8 +66,8 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
     {
       hint:
         searchedFrom === undefined
-          ? `fleet init --inventory ${shellQuote(file)} starts one; or name another file with --inventory`
-          : 'fleet init starts one in this folder; for one that exists already, git clone it and run fleet in its folder, or name its file with --inventory FILE',
+          ? `create it with fleet init --inventory ${shellQuote(file)}, or choose another file with --inventory`
+          : 'create one in this folder with fleet init; for an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
       cause,
     },
   )
@@ -239,7 +239,7 @@ export function openFileInventory(
       if (done) return
     }
     throw new UserError('locked', `${location} keeps changing while fleet writes to it`, {
-      hint: 'close whatever else writes to it, and try again',
+      hint: 'close other programs that write to it, and try again',
     })
   }
 

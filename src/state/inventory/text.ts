@@ -35,8 +35,8 @@ export async function readInventoryFile(file: string): Promise<Uint8Array> {
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 const notText = (file: string, why: string): UserError =>
-  new UserError('inventory', `${file} is not a text in UTF-8: ${why}`, {
-    hint: `save it as UTF-8, or bring it back from git: git checkout -- ${shellQuote(file)}`,
+  new UserError('inventory', `${file} is not UTF-8 text: ${why}`, {
+    hint: `save it as UTF-8, or restore it from git: git checkout -- ${shellQuote(file)}`,
   })
 
 /** The text of an inventory's file. Throws kind `inventory` for what is no text. A BOM stays. */
@@ -46,7 +46,7 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
   try {
     return decoder.decode(bytes)
   } catch {
-    throw notText(file, 'some bytes are no characters')
+    throw notText(file, 'it contains invalid bytes')
   }
 }
 
@@ -70,7 +70,7 @@ export function checkInventoryText(text: string, file: string): void {
       file,
       text,
       conflicts,
-      'fleet merge does it entry by entry; or keep the lines that are right; then git add it',
+      'resolve it with fleet merge, or keep the correct lines; then run git add',
     )
   }
   const secrets = secretProblems(text)
@@ -79,7 +79,7 @@ export function checkInventoryText(text: string, file: string): void {
       file,
       text,
       secrets,
-      'remove it; when it was ever committed, replace it at its issuer: git remembers',
+      'remove it; if it was ever committed, revoke it, because git keeps old versions',
     )
   }
 }

@@ -59,7 +59,7 @@ export async function runGit(
           else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })
           else {
             reject(
-              new UserError('unsupported', `git does not run: ${error.message}`, { cause: error }),
+              new UserError('unsupported', `cannot run git: ${error.message}`, { cause: error }),
             )
           }
         },

@@ -57,7 +57,7 @@ function hostIn(entry: SaidEntry | undefined): string | undefined {
 
 /** Two hosts under one name, in words. */
 const twoHosts = (name: string, [one, other]: readonly [string, string]): string =>
-  `${name} is two hosts, ${one} and ${other}: give one of them another name, or keep one entry (fleet gc finds a host that none owns)`
+  `${name} has two different hosts, ${one} and ${other}: give one of them another name, or keep one entry (fleet gc finds a host without an entry)`
 
 function tellBoth(name: string, { base, ours, theirs }: EntrySides, places: readonly string[]) {
   const [one, other] = [hostIn(ours), hostIn(theirs)]
@@ -66,7 +66,7 @@ function tellBoth(name: string, { base, ours, theirs }: EntrySides, places: read
   }
   const what = places.join(', ')
   return base === undefined
-    ? `both sides added ${name}, and differ in ${what}`
+    ? `both sides added ${name} with different values: ${what}`
     : `both sides changed ${name}: ${what}`
 }
 

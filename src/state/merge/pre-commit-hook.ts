@@ -40,8 +40,8 @@ const commandFor = (path: string): string =>
 async function keepHook(file: string, command: string): Promise<InstalledHook> {
   const text = await readFile(file, 'utf8').catch(ignored('git', 'read the pre-commit hook', ''))
   if (!text.split(/\r?\n/).includes(command)) {
-    throw new UserError('failed', `${file} is a pre-commit hook already; it was left unchanged`, {
-      hint: `add this line to it, or to what the tool that wrote it runs: ${command}`,
+    throw new UserError('failed', `${file} already exists; it was not changed`, {
+      hint: `add this line to it, or to the configuration of the tool that manages it: ${command}`,
     })
   }
   const isRun = await access(file, constants.X_OK).then(

@@ -1,32 +1,30 @@
-// A reader of the YAML that inventories are nearly always written in: keys with values on their line or
-// in deeper lines, lists of values, { } and [ ] on one line, comments. It is a hundred times as fast
-// as a whole YAML parser, and gives up at whatever it does not know for certain, so that what it does
-// read means the same to every parser of YAML 1.2 (core schema).
+// A fast reader for the subset of YAML that inventories usually use: see README.md for what it supports and where it
+// gives up. A text that it accepts means the same to every parser of YAML 1.2 (core schema).
 
 import { hiddenCharacter } from '../../machine/hidden-characters.ts'
 
 type Values = Record<string, unknown>
 
-/** An inventory's text that is plain YAML: what it says, and where its machines stand. */
+/** The content of an inventory in plain YAML, and the positions of its machines. */
 export interface PlainInventory {
   readonly data: Readonly<Values>
-  /** The machines in the order of the text, and where the line of each begins; none where they are not in lines. */
+  /** The machines in the order of the text, with the start of their lines. Empty if they are not in block style. */
   readonly entries: readonly { readonly name: string; readonly start: number }[]
-  /** Where the line after the machines begins. */
+  /** The start of the line after the last machine. */
   readonly end: number
 }
 
-/** Says that a text is not plain; no error of anybody. */
+/** Internal: the text is outside the supported subset. */
 class NotPlain extends Error {}
 
 const deepest = 16
 
-/** What makes a text one for a whole parser: tabs, control characters, odd spaces, and a key that no object may have. */
+/** Left to the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`. */
 const odd =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\p{Cf}\p{Cs}]|\r(?!\n)|__proto__/u
 
-/** Stands on a line that is neither blank nor only a comment, or behind the last. */
+/** The current line. Skips blank lines and comments; after the last line, it is at the end of the text. */
 class Cursor {
   /** Where the line begins; the length of the text behind the last. */
   start = 0
@@ -170,7 +168,7 @@ function readInline(text: string): unknown {
   return resolve(words)
 }
 
-/** A key that is there twice is for a whole parser to tell of. */
+/** Adds a key. Duplicate keys are left to the complete parser, which reports them. */
 function put(values: Values, key: string, value: unknown): void {
   if (Object.hasOwn(values, key)) throw new NotPlain()
   values[key] = value
@@ -230,7 +228,7 @@ function readLines(text: string): PlainInventory {
   return { data, entries, end }
 }
 
-/** Reads an inventory's text, or gives nothing where that takes a whole YAML parser, if only to say what is wrong. */
+/** Reads the text of an inventory; undefined if it needs the complete YAML parser, also to report errors. */
 export function readPlainInventory(text: string): PlainInventory | undefined {
   if (odd.test(text)) return undefined
   try {

@@ -42,7 +42,7 @@ async function start(line: string, { terminal }: ExecOptions, env: Environment):
     if (codeOf(error) !== 'ENOENT') throw error
     throw new UserError(
       'unsupported',
-      'a command on this computer gets no terminal: there is no script(1)',
+      'cannot open a terminal for a command on this computer: script(1) is not installed',
       {
         hint: 'install util-linux (Debian: bsdutils)',
         cause: error,

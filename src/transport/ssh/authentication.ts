@@ -79,11 +79,11 @@ function signAfterAsking(
 ): Sign {
   return async (data, algorithm) => {
     for (let asked = 0; asked < prompts; asked += 1) {
-      const text = `${asked === 0 ? '' : 'That did not open it. '}Passphrase of ${file}:`
+      const text = `${asked === 0 ? '' : 'Wrong passphrase. '}Passphrase of ${file}:`
       const key = unlock(await prompt({ text, secret: true, sharedAs: `${file} ${asked}` }))
       if (key) return key.sign(data, algorithm)
     }
-    throw new Error('no passphrase opened it')
+    throw new Error('wrong passphrase')
   }
 }
 
@@ -132,7 +132,7 @@ function candidateOf(
   const { public: key, unlock } = content
   const inAgent = agent.find((one) => idOf(certifiedKey(one)) === idOf(certifiedKey(key)))
   if (inAgent) return { key, label: `${file}, by the agent`, sign: inAgent.sign }
-  if (unlock === undefined) return 'the agent does not hold its private part'
+  if (unlock === undefined) return 'the agent does not have its private key'
   if (prompt === undefined) return 'it needs a passphrase'
   return { key, label: file, sign: signAfterAsking(file, unlock, prompt) }
 }

@@ -83,7 +83,7 @@ export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> 
       reject(
         new UserError('unreachable', `${machine} did not connect to ${nameOf(address)} in time`, {
           machine,
-          hint: 'the host, or what it connects to, is overloaded or hung: try again',
+          hint: 'the host or the service may be overloaded: try again',
         }),
       )
     }, openTimeoutMs)

@@ -165,9 +165,9 @@ async function readAnswer(
   if (value('proxycommand') !== undefined)
     throw new UserError(
       'unsupported',
-      `${host} is reached by a ProxyCommand of ssh's configuration, which fleet does not run`,
+      `the ssh configuration of ${host} uses ProxyCommand, which fleet does not support`,
       {
-        hint: 'use ProxyJump in ~/.ssh/config in its place, or adopt the jump host and name it with --via',
+        hint: 'use ProxyJump in ~/.ssh/config instead, or adopt the jump host and name it with --via',
       },
     )
   const alias = value('hostkeyalias')

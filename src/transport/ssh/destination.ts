@@ -9,14 +9,14 @@ export interface Destination {
 }
 
 const refuse = (text: string, why: string) =>
-  new UserError('usage', `${JSON.stringify(text)} names no SSH host: ${why}`, {
+  new UserError('usage', `${JSON.stringify(text)} is not a valid SSH destination: ${why}`, {
     hint: 'write it as user@host, user@host:port or user@[2001:db8::1]:port',
   })
 
 function parsePort(text: string, digits: string): number {
   const port = Number(digits)
   if (!/^\d{1,5}$/.test(digits) || port < 1 || port > 65_535)
-    throw refuse(text, `${JSON.stringify(digits)} is no port`)
+    throw refuse(text, `${JSON.stringify(digits)} is not a port`)
   return port
 }
 

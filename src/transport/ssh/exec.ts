@@ -62,10 +62,10 @@ function openSession(
         link.ended() ??
           new SessionRefused(
             'failed',
-            `${machine} does not run commands over SSH: ${error.message}`,
+            `${machine} refused to run a command over SSH: ${error.message}`,
             {
               machine,
-              hint: 'see MaxSessions, ForceCommand and PermitTTY in its sshd_config',
+              hint: 'check MaxSessions, ForceCommand and PermitTTY in its sshd_config',
               cause: error,
             },
           ),
@@ -77,14 +77,18 @@ function openSession(
 const sessionLate = ({ machine }: Link['endpoint']): UserError =>
   new UserError('unreachable', `${machine} opened no session within ${openTimeoutMs / 1000} s`, {
     machine,
-    hint: 'its SSH server is overloaded or hung: try again, or look at its console',
+    hint: 'its SSH server may be overloaded: try again, or check its console',
   })
 
 const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
-  new UserError('unreachable', `${machine} does not answer: the command there could not be ended`, {
-    machine,
-    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
-  })
+  new UserError(
+    'unreachable',
+    `${machine} does not respond: the command there could not be stopped`,
+    {
+      machine,
+      hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
+    },
+  )
 
 /** What ssh2 keeps to itself of a channel. */
 interface ChannelInside {
@@ -181,9 +185,9 @@ export async function startCommand(
     if (known) return known
     throw (
       link.ended() ??
-      new UserError('failed', `${machine} ended the command without telling its exit code`, {
+      new UserError('failed', `${machine} ended the command without an exit code`, {
         machine,
-        hint: `its sshd or its shell was ended: see its log, or try again`,
+        hint: 'its sshd or its shell was terminated: check its log, or try again',
       })
     )
   }

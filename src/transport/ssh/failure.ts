@@ -12,7 +12,7 @@ export interface Failure {
   readonly error: unknown
 }
 
-/** Who was to be reached, in words for messages. */
+/** The host of a connection, for messages. */
 export interface Endpoint {
   readonly machine: string
   readonly address: string
@@ -29,7 +29,7 @@ export class ConnectTimeout extends Error {
   }
 }
 
-/** Thrown inside when the other side closed the connection without a word. */
+/** Internal: the server closed the connection without an error message. */
 export class ClosedEarly extends Error {}
 
 /** One way to fail: how it is recognised, what is said about it, and what to do next. */
@@ -58,7 +58,7 @@ const says =
 const at = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 const look = ({ machine, isNew = false }: Endpoint): string =>
-  isNew ? '' : ` See whether it runs: fleet status ${machine}`
+  isNew ? '' : ` Check its state: fleet status ${machine}`
 
 const noAnswer = 'it did not answer'
 
@@ -70,52 +70,55 @@ const rules: readonly Rule[] = [
   {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
     kind: 'unreachable',
-    why: ({ address }) => `the name ${address} is not known`,
-    hint: () => 'check the spelling of the address and the name server of this computer',
+    why: ({ address }) => `cannot resolve the host name ${address}`,
+    hint: () => 'check the address and the DNS settings of this computer',
   },
   {
     when: code('ECONNREFUSED'),
     kind: 'unreachable',
-    why: () => 'nothing listens there (connection refused)',
-    hint: (endpoint) => `is sshd running on it, and on this port?${look(endpoint)}`,
+    why: () => 'connection refused',
+    hint: (endpoint) => `check that sshd is running and listens on this port.${look(endpoint)}`,
   },
   {
     when: code('EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'),
     kind: 'unreachable',
-    why: () => 'there is no route to it',
-    hint: (endpoint) => `is it running, and this computer in its network or VPN?${look(endpoint)}`,
+    why: () => 'no route to the host',
+    hint: (endpoint) =>
+      `check that it is running and that this computer is in its network or VPN.${look(endpoint)}`,
   },
   {
     when: code('EACCES', 'EPERM'),
     kind: 'unreachable',
-    why: () => 'this computer does not let fleet connect',
+    why: () => 'this computer blocked the connection',
     hint: () => 'check the firewall of this computer',
   },
   {
     when: (failure) => code('REFUSED')(failure) && says(/administratively prohibited/)(failure),
     kind: 'unreachable',
-    why: (_, error) => `its jump host does not forward connections (${messageOf(error)})`,
+    why: (_, error) => `its jump host refused to forward the connection (${messageOf(error)})`,
     hint: () =>
-      'on the jump host, AllowTcpForwarding and PermitOpen in sshd_config, and restrict or no-port-forwarding in authorized_keys, decide that',
+      'on the jump host, check AllowTcpForwarding and PermitOpen in sshd_config, and restrict or no-port-forwarding in authorized_keys',
   },
   {
     when: code('REFUSED'),
     kind: 'unreachable',
     why: (_, error) => `its jump host cannot connect to it: ${messageOf(error)}`,
-    hint: (endpoint) => `is it running, and seen from the jump host?${look(endpoint)}`,
+    hint: (endpoint) =>
+      `check that it is running and can be reached from the jump host.${look(endpoint)}`,
   },
   {
     when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
     kind: 'unreachable',
     why: (_, error) => `${noAnswer} (${messageOf(error)})`,
     hint: (endpoint) =>
-      `is it running, and does its firewall let this computer in?${look(endpoint)}`,
+      `check that it is running and that its firewall allows this computer.${look(endpoint)}`,
   },
   {
     when: timeout('greeting'),
     kind: 'unreachable',
     why: (_, error) => `it accepts connections, but sends no SSH greeting (${messageOf(error)})`,
-    hint: () => 'is it overloaded or still booting? Is this the port of its sshd?',
+    hint: () =>
+      'it may be overloaded or still booting; also check that this is the port of its sshd',
   },
   {
     when: ({ error }) => error instanceof ConnectTimeout,
@@ -126,21 +129,22 @@ const rules: readonly Rule[] = [
   {
     when: says(/too many authentication failures/i),
     kind: 'credentials',
-    why: ({ user }) => `it hung up on ${user} because too many keys were offered`,
+    why: ({ user }) => `it disconnected ${user} because too many keys were offered`,
     hint: () =>
-      'name the one key for this host by IdentityFile in ~/.ssh/config, or unload others: ssh-add -d FILE',
+      'set IdentityFile for this host in ~/.ssh/config, or remove keys from the agent: ssh-add -d FILE',
   },
   {
     when: says(/no matching (key exchange|host key|C->S|S->C)/),
     kind: 'unreachable',
     why: (_, error) =>
-      `its SSH server speaks no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
-    hint: () => 'its sshd is very old or set up narrowly: update it, or widen its sshd_config',
+      `its SSH server supports no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
+    hint: () =>
+      'its sshd is very old or restrictive: update it, or allow more algorithms in its sshd_config',
   },
   {
     when: says(/header|identification string|greeting lines/i),
     kind: 'unreachable',
-    why: () => 'what answers there is not an SSH server',
+    why: () => 'the service on this port is not an SSH server',
     hint: () => 'check the port',
   },
   {
@@ -151,7 +155,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: () => 'it closed the connection during the handshake',
     hint: () =>
-      'its sshd may be starting, be full (MaxStartups), or deny this address: try again, or read its log',
+      'its sshd may be starting, overloaded (MaxStartups) or blocking this address: try again, or check its log',
     passing: true,
   },
 ]
@@ -169,7 +173,7 @@ export function explainFailure(
     machine,
     hint:
       rule?.hint(endpoint) ??
-      `try again, or look closer: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
+      `try again; for details: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
     cause: failure.error,
   }
   const who = endpoint.isNew === true ? at(endpoint) : `${machine} at ${at(endpoint)}`
@@ -180,18 +184,18 @@ export function explainFailure(
   }
 }
 
-/** The link was there and is gone. */
+/** The error for an established connection that was lost. */
 export const connectionLost = (
   { machine }: Pick<Endpoint, 'machine'>,
   cause?: unknown,
 ): UserError =>
   new UserError('unreachable', `the connection to ${machine} was lost`, {
     machine,
-    hint: `what ran there may still run; see how it is: fleet status ${machine}`,
+    hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
     cause,
   })
 
-/** The host shows another key than the pinned ones. Keys are `TYPE BASE64`. */
+/** The host presented a key that is not pinned. Keys are `TYPE BASE64`. */
 export class HostKeyChanged extends UserError {
   readonly shown: string
 
@@ -199,17 +203,17 @@ export class HostKeyChanged extends UserError {
     const expected = pinned.map(fingerprint).join(' or ')
     super(
       'host-key',
-      `${machine} (${address}) shows another host key than the one pinned: ${fingerprint(shown)} in place of ${expected}`,
+      `the host key of ${machine} (${address}) has changed: got ${fingerprint(shown)}, expected ${expected}`,
       {
         machine,
-        hint: `somebody may be listening in. If the host was rebuilt on purpose: fleet rekey ${machine}`,
+        hint: `this may be an attack. If the host was rebuilt, accept its new key: fleet rekey ${machine}`,
       },
     )
     this.shown = shown
   }
 }
 
-/** The host, which is no machine yet, shows another key than known_hosts has for it. */
+/** The key of a host that is not a machine yet does not match known_hosts. */
 export function knownHostChanged(
   { machine, address, port }: Pick<Endpoint, 'machine' | 'address' | 'port'>,
   known: readonly KnownHostKey[],
@@ -221,10 +225,10 @@ export function knownHostChanged(
   const removals = files.map((file) => `ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`)
   return new UserError(
     'host-key',
-    `${address} shows the host key ${fingerprint(shown)}, and known_hosts has another: ${lines.join('; ')}`,
+    `the host key of ${address} does not match known_hosts: got ${fingerprint(shown)}, expected ${lines.join('; ')}`,
     {
       machine,
-      hint: `somebody may be listening in. If the host was rebuilt, or its address used again, remove the old key and try again: ${removals.join('; ')}`,
+      hint: `this may be an attack. If the host was rebuilt or its address was reused, remove the old key and try again: ${removals.join('; ')}`,
     },
   )
 }
@@ -239,7 +243,7 @@ export const hostKeyRevoked = (
     `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
     {
       machine,
-      hint: 'whoever has this key can pose as the host: have a new one made there, or remove the line if it is wrong',
+      hint: 'create a new host key on the host, or remove the line if it is wrong: a revoked key may be in the hands of an attacker',
     },
   )
 
@@ -283,7 +287,7 @@ export function quoteServer(words: string): string {
   return line.length > longestQuote ? `${line.slice(0, longestQuote)}…` : line
 }
 
-/** The server let in none of the keys. */
+/** The server rejected the login. */
 export function loginRejected(endpoint: Endpoint, report: LoginReport): UserError {
   const { machine, user, address } = endpoint
   const { skipped, banner } = report
@@ -304,9 +308,9 @@ function explainRejection(
 ): { readonly why: string; readonly hint: string } {
   const others = left.filter((method) => method !== 'publickey').join(' or ')
   if (accepted.length > 0) {
-    const turnedDown = offered.length === 0 ? '' : `, and turned down ${offered.join(', ')}`
+    const turnedDown = offered.length === 0 ? '' : `, and rejected ${offered.join(', ')}`
     return {
-      why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also wants ${left.join(' or ') || 'another method'}`,
+      why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
       hint: 'run the command in a terminal, where the second factor can be typed; without one, the server must accept a key alone (AuthenticationMethods in its sshd_config)',
     }
   }
@@ -314,10 +318,10 @@ function explainRejection(
   if (left.length > 0 && !left.includes('publickey')) {
     return {
       why: `the server accepts no keys for this user, only ${others}`,
-      hint: `run the command in a terminal, where it can be typed, or turn on PubkeyAuthentication in its sshd_config`,
+      hint: 'run the command in a terminal and type it, or enable PubkeyAuthentication in its sshd_config',
     }
   }
-  const alsoTakes = others === '' ? '' : `; the server would also take ${others}`
+  const alsoTakes = others === '' ? '' : `; the server would also accept ${others}`
   if (offered.length === 0) {
     return {
       why: `there is no key to offer${alsoTakes}`,

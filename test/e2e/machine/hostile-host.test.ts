@@ -148,7 +148,7 @@ describe('an answer that is not what the API says is the failure of its machine'
         stderr,
       ])
       expect(stderr).not.toContain('bug in fleet')
-      expect(code === 0 ? '' : stderr).toMatch(/^$|^fleet: evil: .*the engine sent/)
+      expect(code === 0 ? '' : stderr).toMatch(/^$|^fleet: evil: .*the response of the engine/)
     }
   })
 
@@ -159,7 +159,7 @@ describe('an answer that is not what the API says is the failure of its machine'
     expect(code).toBe(1)
     expect(stdout).toContain('good\t')
     expect(stderr).toContain(
-      'evil: the engine sent an answer that fleet cannot read: [0].Id is a number, not a text',
+      'evil: cannot read the response of the engine: [0].Id is a number, not a text',
     )
   })
 
@@ -176,9 +176,7 @@ describe('an answer that is not what the API says is the failure of its machine'
     })
     const { code, stderr } = await ana.fleet(['-m', 'evil', 'ps'])
     expect(code).toBe(1)
-    expect(stderr).toContain(
-      'evil: the engine sent an answer that fleet cannot read: it is longer than',
-    )
+    expect(stderr).toContain('evil: cannot read the response of the engine: it is longer than')
   })
 
   test('an engine that refuses every version is not asked for ever', async () => {

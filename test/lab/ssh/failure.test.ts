@@ -48,15 +48,13 @@ describe.skipIf(!labIsHere)('a connection that fails says why', () => {
   test('the name is not known', async () => {
     const failure = await failureOf({ ...target, address: 'no-such-host.invalid' })
     expect(failure).toMatchObject({ kind: 'unreachable', machine: 'h1' })
-    expect(failure.message).toContain('the name no-such-host.invalid is not known')
+    expect(failure.message).toContain('cannot resolve the host name no-such-host.invalid')
   })
 
   test('nothing listens', async () => {
     const failure = await failureOf({ ...target, port: 2 })
     expect(failure).toMatchObject({ kind: 'unreachable' })
-    expect(failure.message).toBe(
-      `cannot reach h1 at ${host.address}:2: nothing listens there (connection refused)`,
-    )
+    expect(failure.message).toBe(`cannot reach h1 at ${host.address}:2: connection refused`)
     expect(failure.hint).toContain('fleet status h1')
   })
 
@@ -130,7 +128,7 @@ describe.skipIf(!labIsHere)('a connection that fails says why', () => {
     await using old = await startLab({ hosts: 1, sshdOptions: { Ciphers: 'aes128-cbc' } })
     const failure = await failureOf(targetOf(old, hostOf(old)))
     expect(failure).toMatchObject({ kind: 'unreachable' })
-    expect(failure.message).toContain('speaks no algorithm that fleet accepts')
+    expect(failure.message).toContain('supports no algorithm that fleet accepts')
   })
 
   test('no host key is pinned', async () => {

@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('an SSH connection', () => {
     ).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringMatching(
-        /its jump host does not forward connections \(.*administratively prohibited/,
+        /its jump host refused to forward the connection \(.*administratively prohibited/,
       ),
       hint: expect.stringContaining('AllowTcpForwarding'),
     })
@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('an SSH connection', () => {
     running.kill('INT')
     await expect(running.exit).rejects.toMatchObject({
       kind: 'unreachable',
-      message: 'h1 does not answer: the command there could not be ended',
+      message: 'h1 does not respond: the command there could not be stopped',
     })
     await transport[Symbol.asyncDispose]()
     host.resume()

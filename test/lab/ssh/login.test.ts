@@ -137,7 +137,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
       expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
       const question = `Passphrase of ${file}:`
-      const again = `That did not open it. ${question}`
+      const again = `Wrong passphrase. ${question}`
       expect(questions.map(({ text }) => text)).toEqual([question, again, again])
       expect(questions.every(({ secret }) => secret)).toBe(true)
     })
@@ -349,7 +349,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
           kind: 'credentials',
           message: expect.stringMatching(
             new RegExp(
-              `the server accepted the key SHA256:.*; it also wants ${methods.split(',')[1]}.*Tokens are renewed`,
+              `the server accepted the key SHA256:.*; it also requires ${methods.split(',')[1]}.*Tokens are renewed`,
             ),
           ),
           hint: expect.stringContaining('in a terminal'),
@@ -374,7 +374,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await host.exec(`echo '${publicKey.trim()}' >> ${accounts.ana.home}/.ssh/authorized_keys`)
       await requireMethods('publickey,publickey')
       await expect.poll(failure).toMatchObject({
-        message: expect.stringContaining('it also wants publickey'),
+        message: expect.stringContaining('it also requires publickey'),
       })
       const both = { ...asAna(), identityFiles: [file, second] }
       expect(await whoAmI(both, { env })).toBe('ana')

@@ -97,7 +97,7 @@ describe('the API version', () => {
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
       machine: 'old',
-      message: expect.stringContaining('the engine speaks API 1.30'),
+      message: expect.stringContaining('the engine supports API 1.30'),
     })
   })
 
@@ -105,7 +105,7 @@ describe('the API version', () => {
     const { engine } = await serve(speaking('1.60', '1.70'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
-      message: expect.stringContaining('the engine speaks API 1.60 and later'),
+      message: expect.stringContaining('the engine requires API 1.60 or later'),
     })
   })
 })
@@ -115,8 +115,7 @@ describe('an answer that is none of an engine', () => {
     const { engine } = await serve((_, response) => response.end('<html>hello</html>'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
-      message:
-        'the engine sent an answer that fleet cannot read: it is not JSON: <html>hello</html>',
+      message: 'cannot read the response of the engine: it is not JSON: <html>hello</html>',
     })
   })
 

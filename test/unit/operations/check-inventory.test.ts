@@ -19,22 +19,22 @@ describe('checking an inventory that is shared', () => {
     [
       'a path',
       '  a: { driver: ssh, options: { k: /home/ana/key } }\n',
-      '4:35: machines.a.options.k: a path of one computer',
+      '4:35: machines.a.options.k: this path is valid on one computer only',
     ],
     [
       'a path of Windows',
       "  a: { driver: ssh, options: { k: 'C:\\k' } }\n",
-      '4:35: machines.a.options.k: a path of one computer',
+      '4:35: machines.a.options.k: this path is valid on one computer only',
     ],
     [
       'a machine half made',
       '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is half made: fleet create a finishes it, fleet rm a undoes it',
+      '4:36: a is only partly created: run fleet create a to finish it, or fleet rm a to undo it',
     ],
     [
       'a removal half done',
       '  a: { driver: ssh, host: { phase: removing, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is half made: fleet rm a finishes it',
+      '4:36: a is only partly removed: run fleet rm a to finish it',
     ],
     [
       'a way to no machine',
@@ -49,22 +49,22 @@ describe('checking an inventory that is shared', () => {
     [
       'one host under two names',
       '  a: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n  b: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '5:50: b is the host of a, under another name: keep one of the two entries',
+      '5:50: b and a are the same host: keep one of the two entries',
     ],
     [
       'one host that was taken in under two names',
       '  a: { driver: ssh, host: { phase: ready, address: h, user: u } }\n  b: { driver: ssh, host: { phase: ready, address: h, user: u, port: 22 } }\n',
-      '5:52: b is the host of a, under another name: keep one of the two entries',
+      '5:52: b and a are the same host: keep one of the two entries',
     ],
     [
       'two machines of one name',
       '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
-      '6:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+      '6:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
     ],
     [
       'two records in one machine',
       '  a:\n    driver: ssh\n    host: { phase: ready, id: i }\n    host: { phase: ready, id: j }\n',
-      '7:5: a has the records of two hosts: keep one (fleet gc finds a host that none owns)',
+      '7:5: a has two host records: keep one (fleet gc finds a host without an entry)',
     ],
     [
       'what git left',
@@ -87,7 +87,7 @@ describe('checking an inventory that is shared', () => {
     [
       'a path',
       'p: { driver: ssh, options: { k: /home/ana/key } }',
-      '4:35: profiles.p.options.k: a path of one computer',
+      '4:35: profiles.p.options.k: this path is valid on one computer only',
     ],
     [
       'a driver that is not known',
@@ -102,7 +102,7 @@ describe('checking an inventory that is shared', () => {
     [
       'two of one name',
       'p: { driver: ssh }\n  p: { driver: aws }',
-      '5:3: p is there twice, the first time in line 4: keep one, or give one of them another name and change `extends` where it is meant',
+      '5:3: p is defined twice, first in line 4: keep one, or give one of them another name and change `extends` where it is meant',
     ],
   ])('finds in profiles %s', async (_, profiles, message) => {
     const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`

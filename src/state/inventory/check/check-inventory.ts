@@ -15,29 +15,30 @@ interface LocatedProblem {
   readonly message: string
 }
 
-/** What is on one computer only: an absolute path, one of a home, or of a drive of Windows. Ids of Azure look alike. */
+/** Paths that are valid on one computer only: absolute, below a home folder, or on a Windows drive. Not Azure resource IDs. */
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
 /** The texts below a value that are paths of one computer. A socket is on the host, where it is the same for all. */
 function* findPaths(value: unknown, path: Path): Generator<LocatedProblem> {
   if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
-    yield { path, message: `${path.map(String).join('.')}: a path of one computer` }
+    yield {
+      path,
+      message: `${path.map(String).join('.')}: this path is valid on one computer only`,
+    }
   }
   if (typeof value !== 'object' || value === null) return
   const keyed = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
   for (const [key, item] of keyed) yield* findPaths(item, [...path, key])
 }
 
-function findHalfMade({ machines }: Inventory): readonly LocatedProblem[] {
+function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
   return [...machines].flatMap(([name, { host }]) => {
     if (host === undefined || host.phase === 'ready') return []
-    const remedy =
+    const state =
       host.phase === 'creating'
-        ? `fleet create ${name} finishes it, fleet rm ${name} undoes it`
-        : `fleet rm ${name} finishes it`
-    return [
-      { path: ['machines', name, 'host', 'phase'], message: `${name} is half made: ${remedy}` },
-    ]
+        ? `is only partly created: run fleet create ${name} to finish it, or fleet rm ${name} to undo it`
+        : `is only partly removed: run fleet rm ${name} to finish it`
+    return [{ path: ['machines', name, 'host', 'phase'], message: `${name} ${state}` }]
   })
 }
 
@@ -59,7 +60,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
     const owner = owners.get(host.key)
     if (owner === undefined) owners.set(host.key, name)
     if (owner === undefined) return []
-    const message = `${name} is the host of ${owner}, under another name: keep one of the two entries`
+    const message = `${name} and ${owner} are the same host: keep one of the two entries`
     return [{ path: ['machines', name, 'host', host.field], message }]
   })
 }
@@ -68,7 +69,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
 function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): LocatedProblem[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
-    ...findHalfMade(inventory),
+    ...findUnfinished(inventory),
     ...findSharedRecords(inventory),
     ...findJumpChainErrors(machines).map(({ name, message }) => ({
       path: placeOf(inventory, name, 'via'),

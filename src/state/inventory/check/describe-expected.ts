@@ -46,9 +46,7 @@ export function expectation(issue: Issue): string {
     case 'invalid_value':
       return orList(issue.values.map(show))
     case 'too_small':
-      return issue.origin === 'string' && issue.minimum === 1
-        ? 'a text that is not empty'
-        : bounds(issue)
+      return issue.origin === 'string' && issue.minimum === 1 ? 'a non-empty string' : bounds(issue)
     case 'too_big':
       return bounds(issue)
     case 'not_multiple_of':

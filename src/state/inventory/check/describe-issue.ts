@@ -42,7 +42,7 @@ function describeValue(value: unknown, source: string | undefined, key: string):
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'keys and values'
   if (typeof value === 'string') {
-    return value.length > 40 || looksSecret(value, key) ? 'another text' : quote(value)
+    return value.length > 40 || looksSecret(value, key) ? 'a different string' : quote(value)
   }
   return source === undefined || looksSecret(source, key) ? `a ${typeof value}` : source
 }

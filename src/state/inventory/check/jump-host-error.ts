@@ -19,6 +19,6 @@ export function wayError(
       const { node, keyOffset } = locate(root, placeOf(inventory, name, 'via'))
       return { offset: node?.range[0] ?? keyOffset, message }
     }),
-    'change "via" there, or take it out',
+    'change or remove "via"',
   )
 }

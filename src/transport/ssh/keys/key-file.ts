@@ -133,7 +133,7 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
       remedy: `add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
-  return { unusable: `it is no private key that fleet can read (${message})` }
+  return { unusable: `it is not a private key that fleet can read (${message})` }
 }
 
 /** The content, and the mode of a file that others can read as well. */
@@ -156,7 +156,9 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
     const text = content.trim()
     if (!isPrivate(text)) {
       const key = parsePublic(text)
-      return key === undefined ? { unusable: 'it is no key that fleet can read' } : { public: key }
+      return key === undefined
+        ? { unusable: 'it is not a key that fleet can read' }
+        : { public: key }
     }
     if (openMode !== undefined) {
       const mode = openMode.toString(8).padStart(4, '0')

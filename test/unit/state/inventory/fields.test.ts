@@ -222,7 +222,7 @@ describe('an inventory that is too much', () => {
     [
       'keys that are there twice',
       `${head}machines:\n${'  a: { driver: x }\n'.repeat(30_000)}`,
-      /a is there twice/,
+      /a is defined twice/,
     ],
     [
       'unknown keys',

@@ -123,7 +123,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'host: { phase: ready, id: "" }',
-      '6:31: machines.web-1.host.id: expected a text that is not empty, got ""',
+      '6:31: machines.web-1.host.id: expected a non-empty string, got ""',
     ],
     [
       'host: { phase: ready, created: today }',
@@ -133,7 +133,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       'host: { phase: ready, hostKeys: [ssh-rsa] }',
       '6:38: machines.web-1.host.hostKeys[0]: expected a public key without a comment (TYPE BASE64), got "ssh-rsa"',
     ],
-    ['labels: { a: b, a: c }', '6:21: this key is there twice'],
+    ['labels: { a: b, a: c }', '6:21: duplicate key'],
     [
       'labels: { a: *b }',
       '6:18: unknown or malformed alias (quote a value that begins with * or &)',
@@ -196,7 +196,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['---\nmachines: {}', '3:1: a second document begins here (---); only one is allowed'],
     [
       'machines:\n  a:\n    driver: ssh\n  b:\n    driver: ssh\n  a:\n    driver: ssh',
-      '8:3: a is there twice, the first time in line 4: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+      '8:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
     ],
     [
       'machines:\n  a:\n    driver: ssh\n<<<<<<< HEAD\n  b:\n    driver: ssh\n=======\n  c:\n    driver: ssh\n>>>>>>> theirs',
@@ -242,7 +242,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       return `${name}: &${name} [${Array.from({ length: 10 }, () => (index ? `*${below}` : 'x')).join(', ')}]`
     })
     expect(problemsOf(`${head}${levels.join('\n')}\n`)).toEqual([
-      'machines.yaml:1:1: aliases that stand for more than this file may hold',
+      'machines.yaml:1:1: aliases expand to more than this file may contain',
     ])
   })
 })
@@ -335,7 +335,7 @@ describe('a file', () => {
   it.each([
     ['a NUL', Buffer.from('version: 1\0'), 'NUL at byte 10'],
     ['UTF-16', Buffer.from('version: 1', 'utf16le'), 'NUL at byte 1'],
-    ['bytes that are no characters', Buffer.from([0x61, 0xff]), 'some bytes are no characters'],
+    ['bytes that are no characters', Buffer.from([0x61, 0xff]), 'it contains invalid bytes'],
   ])('with %s is refused', async (_, bytes, message) => {
     await writeFile(file, bytes)
     await expect(store().read()).rejects.toMatchObject({

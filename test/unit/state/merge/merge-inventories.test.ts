@@ -86,13 +86,13 @@ describe('merging inventories', () => {
         ...entry,
         host: { phase: 'ready', token: '0b7d2f6e-3c1a-4d58-8e21-9f4a5c6b7d10', id: 'i-2' },
       }),
-      'web-9 is two hosts, i-1 and i-2: give one of them another name, or keep one entry (fleet gc finds a host that none owns)',
+      'web-9 has two different hosts, i-1 and i-2: give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
     ],
     [
       'one name for different machines',
       (entry) => ({ ...entry, protected: true }),
       label({ a: 'b' }),
-      'both sides added web-9, and differ in protected, labels',
+      'both sides added web-9 with different values: protected, labels',
     ],
   ])('leaves %s to a person', async (_, ours, theirs, why) => {
     const merged = await merge(editText(fleet, 'web-9', ours), editText(fleet, 'web-9', theirs))
