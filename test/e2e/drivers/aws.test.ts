@@ -472,7 +472,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     const stuck = await fleet('apply', '--yes')
     expect(stuck.code).toBe(1)
     expect(stuck.stderr).toMatch(
-      /web-1 was not changed: .* is stopped now, because it did not start/,
+      /web-1 was not changed: .* is still stopped, because it did not start/,
     )
     expect(stuck.stderr).toContain('fleet start web-1')
     expect((await fleet('rm', '-y', 'web-1')).code).toBe(0)
