@@ -143,7 +143,7 @@ describe('a driver package, installed next to the inventory', () => {
     expect(await fleet('ls', '--quiet')).toMatchObject({ code: 0, stdout: 'b\n' })
     expect(await fleet('rm', '-y', 'b')).toMatchObject({
       code: 8,
-      stderr: expect.stringContaining('no driver elsewhere'),
+      stderr: expect.stringContaining('its driver elsewhere is not installed'),
     })
     await writeFile(join(ana.folder, 'machines.yaml'), text)
   })
@@ -201,7 +201,7 @@ describe('a driver package that came with a clone', () => {
     for (const words of ['ls', 'check', 'inspect old']) {
       const { code, stderr } = await eve.fleet(words.split(' '))
       expect(code).toBe(0)
-      expect(stderr).toMatch(/options of .*acme[^]*fleet trust acme/)
+      expect(stderr).toMatch(/driver options not checked: the driver acme[^]*fleet trust acme/)
     }
     for (const words of needing) {
       const { code, stdout, stderr } = await eve.fleet(words.split(' '))

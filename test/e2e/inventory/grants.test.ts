@@ -30,6 +30,8 @@ test('a plan shows what a new host is given', async () => {
   const { code, stdout } = await ana.fleet(['plan'])
   expect(code).toBe(2)
   expect(stdout).toContain(`  + dev: create (it does not exist yet)
+      qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
+      SSH from this computer only
       gets image ./own.img of this computer
       gets folder ${ana.home}/code of this computer, writable, as home (outside the folder of the inventory)
       gets folder ${ana.folder}/cloud of this computer, writable, as inv

@@ -30,7 +30,7 @@ test('without an inventory every command says how to begin', async () => {
     expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
     expect(stderr).toContain(`there is no inventory: no machines.yaml in ${ana.folder} or a folder`)
     expect(stderr).toContain('create one in this folder with fleet init')
-    expect(stderr).toMatch(/git clone .*--inventory FILE/)
+    expect(stderr).toMatch(/clone its git repository .*--inventory FILE/)
   }
   const named = await ana.fleet(['ls', '--inventory', 'mine.yaml'])
   expect(named.stderr).toMatch(
