@@ -42,10 +42,12 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
   })
 
   test('read as one, in the order of time; a log that is not there is told beside', async () => {
-    const script = 'for i in $(seq 20); do echo $i; sleep 0.02; done'
-    await Promise.all(
-      lab.hosts.map((host) => host.exec(`docker run --name timed bb:1 sh -c '${script}'`)),
-    )
+    const [first, second] = lab.hosts
+    const script = 'seq 10; while [ ! -e /go ]; do sleep 0.01; done; seq 11 20'
+    const half = 'until [ "$(docker logs timed | wc -l)" = 10 ]; do sleep 0.1; done'
+    await first?.exec(`docker run -d --name timed bb:1 sh -c '${script}' && ${half}`)
+    await second?.exec('docker run --name timed bb:1 seq 20')
+    await first?.exec('docker exec timed touch /go && docker wait timed')
     const sources = [...sourcesOf('timed'), ...sourcesOf('nobody').slice(0, 1)]
     const entries = await collect(readLogs(sources, { signal: never }))
     expect(entries[0]).toMatchObject({
@@ -60,7 +62,9 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
       const own = lines.filter((line) => line.machine === machine).map(({ line }) => line)
       expect(own).toEqual(Array.from({ length: 20 }, (_, index) => String(index + 1)))
     }
-    expect(new Set(lines.slice(0, 20).map(({ machine }) => machine)).size).toBe(2)
+    const order = lines.map(({ machine }) => machine)
+    const run = (machine: string, count: number) => Array.from({ length: count }, () => machine)
+    expect(order).toEqual([...run('h1', 10), ...run('h2', 20), ...run('h1', 10)])
   })
 
   test('followed, come as they are printed, until the loop is left', async () => {
