@@ -63,8 +63,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
       expect(own).toEqual(Array.from({ length: 20 }, (_, index) => String(index + 1)))
     }
     const order = lines.map(({ machine }) => machine)
-    const run = (machine: string, count: number) => Array.from({ length: count }, () => machine)
-    expect(order).toEqual([...run('h1', 10), ...run('h2', 20), ...run('h1', 10)])
+    expect(order.join('').replaceAll(/(h\d)\1+/g, '$1 ')).toBe('h1 h2 h1 ')
   })
 
   test('followed, come as they are printed, until the loop is left', async () => {
