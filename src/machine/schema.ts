@@ -158,7 +158,7 @@ const spec = z.strictObject({
     .union([z.literal('none'), engineWish])
     .optional()
     .describe(
-      'The Docker engine to install on a new host. `none` stands for a host without Docker, such as a jump host.',
+      'The Docker engine to install on a new host. `none` means a host without Docker, such as a jump host.',
     ),
   userData: fileBeside
     .optional()

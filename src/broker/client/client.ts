@@ -158,7 +158,7 @@ export function openBroker(place: BrokerPlace): Broker {
   ): Promise<BrokerStatus | Else | undefined> {
     const socket = await findBroker(place.folder).catch((cause: unknown) => {
       throw new UserError('failed', `cannot connect to the broker: ${messageOf(cause)}`, {
-        hint: `look at who owns ${place.folder} and who may write to it: it must be a folder of yours with mode 0700`,
+        hint: `check who owns ${place.folder} and who can write to it: you must own it, and its mode must be 0700`,
         cause,
       })
     })

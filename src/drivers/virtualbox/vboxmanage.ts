@@ -74,7 +74,7 @@ const graceOfCalls = 3000
 const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
   new UserError(
     'failed',
-    `VirtualBox does not answer: "VBoxManage ${verb}" said nothing for 5 minutes`,
+    `VirtualBox does not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
     {
       hint: 'close VirtualBox, end the process VBoxSVC, and run the same command again',
     },

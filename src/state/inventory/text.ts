@@ -11,7 +11,7 @@ const largest = 8 * 2 ** 20
 
 const tooLarge = (file: string): UserError =>
   new UserError('inventory', `${file} is larger than ${largest / 2 ** 20} MiB`, {
-    hint: 'split it into several inventories, each in a folder of its own',
+    hint: 'split it into several inventories, each in its own folder',
   })
 
 /** The bytes of an inventory's file, also of one that has no end. Throws kind `inventory` for one that is too large. */
