@@ -8,7 +8,7 @@ import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { approvePlan, approvePlans } from '../inventory/approve-plan.ts'
 import { yesOption } from '../options/confirmation.ts'
-import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize } from '../multi/work-on-machines.ts'
 import { confirmAndRun } from '../multi/confirm-and-run.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
@@ -33,24 +33,15 @@ async function provisionAll(
 ): Promise<number> {
   const { fleet, io, format } = context
   const { provisionMachine } = await import('../../operations/provision/provision-machine.ts')
-  const outcomes = yes
-    ? await workOnMachines(
-        context,
-        machines,
-        (machine, { progress, signal }) =>
-          provisionMachine({ ...fleet, signal }, machine, {
-            progress,
-            approve: (plan) =>
-              approvePlan(io, { name: machine.name, plan, yes, json: format.json }),
-          }),
-        { concurrency, throwsAlone: false },
-      )
-    : await confirmAndRun<ProvisionedHost, Plan>(context, machines, {
-        work: (machine, { progress, signal }, approve) =>
-          provisionMachine({ ...fleet, signal }, machine, { progress, approve }),
-        ask: (proposals) => approvePlans(io, proposals, format),
-        concurrency,
-      })
+  const outcomes = await confirmAndRun<ProvisionedHost, Plan>(context, machines, {
+    work: (machine, { progress, signal }, approve) =>
+      provisionMachine({ ...fleet, signal }, machine, { progress, approve }),
+    ask: (proposals) => approvePlans(io, proposals, format),
+    preapproved: yes
+      ? ({ name }, plan) => approvePlan(io, { name, plan, yes, json: format.json })
+      : undefined,
+    concurrency,
+  })
   const { code } = summarize({ io, format }, outcomes)
   const done = outcomes.filter((outcome) => 'value' in outcome)
   if (format.json) {

@@ -6,7 +6,7 @@ import { confirm, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { yesOption } from '../options/confirmation.ts'
-import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { summarize } from '../multi/work-on-machines.ts'
 import { type Proposal, confirmAndRun } from '../multi/confirm-and-run.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
@@ -58,18 +58,12 @@ async function rekeyAll(
       throw error
     }
   }
-  const outcomes = yes
-    ? await workOnMachines(
-        context,
-        machines,
-        (machine, { signal }) => rekeyOne(machine, signal, async () => true),
-        { concurrency, throwsAlone: false },
-      )
-    : await confirmAndRun<KeyChange | undefined, KeyChange>(context, machines, {
-        work: (machine, { signal }, approve) => rekeyOne(machine, signal, approve),
-        ask: (proposals) => askForEach(io, proposals),
-        concurrency,
-      })
+  const outcomes = await confirmAndRun<KeyChange | undefined, KeyChange>(context, machines, {
+    work: (machine, { signal }, approve) => rekeyOne(machine, signal, approve),
+    ask: (proposals) => askForEach(io, proposals),
+    preapproved: yes ? async () => true : undefined,
+    concurrency,
+  })
   const { code } = summarize({ io, format }, outcomes)
   const done = outcomes.filter((outcome) => 'value' in outcome)
   if (format.json) {

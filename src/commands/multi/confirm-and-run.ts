@@ -20,17 +20,20 @@ interface AskingWork<Value, Plan> {
   ) => Promise<Value>
   /** Shows the changes in the order of the machines, and returns the machines for which they are approved. */
   readonly ask: (proposals: readonly Proposal<Plan>[]) => Promise<ReadonlySet<Machine>>
+  /** Present if nothing is asked: called with the changes of each machine before they are made. */
+  readonly preapproved?: ((machine: Machine, plan: Plan) => Promise<boolean>) | undefined
   readonly concurrency: number | undefined
 }
 
 /**
  * Does work that needs approval on several machines: it first finds out what would change on each, then asks, and then makes the
- * approved changes, unless they have become different since. The outcomes are in the order of the machines.
+ * approved changes, unless they have become different since. Preapproved changes are made at the first look. The outcomes are
+ * in the order of the machines.
  */
 export async function confirmAndRun<Value, Plan>(
   context: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   machines: readonly Machine[],
-  { work, ask, concurrency }: AskingWork<Value, Plan>,
+  { work, ask, preapproved, concurrency }: AskingWork<Value, Plan>,
 ): Promise<Outcome<Machine, Value>[]> {
   const plans = new Map<Machine, Plan>()
   const options = { concurrency, throwsAlone: false }
@@ -39,6 +42,7 @@ export async function confirmAndRun<Value, Plan>(
     machines,
     (machine, calls) =>
       work(machine, calls, async (plan) => {
+        if (preapproved) return preapproved(machine, plan)
         plans.set(machine, plan)
         return false
       }),
