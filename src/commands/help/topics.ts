@@ -58,6 +58,9 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_OPERATOR      owner of the compose projects that you run on hosts
   FLEET_CHECKIP_URL   service that returns the public address of this computer
                       (default: checkip.amazonaws.com)
+  FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the
+                      command to stderr, without secrets
+  FLEET_DEBUG_FILE    file for this trace, in place of stderr
   FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
 
 SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the

@@ -10,10 +10,10 @@ import { emulatorOf } from './programs.ts'
 import type { QemuOptions } from './options.ts'
 import { exitDevice, trialFirmware, trialPassed } from './trial-firmware.ts'
 
-/** How long a trial may take, in milliseconds: a busy machine is not to be taken for one that cannot. */
+/** The time limit of a trial, in milliseconds. It is long, so that a busy computer passes too. */
 const trialTime = 5000
 
-/** How long a machine has to live where no firmware can tell how it fares, in milliseconds. */
+/** How long a machine must run to pass if there is no firmware for it, in milliseconds. */
 const lifeTime = 1500
 
 /** The processor that goes with an accelerator. */
@@ -21,8 +21,9 @@ export const processorOf = (accelerator: Accelerator): string =>
   accelerator === 'tcg' ? 'max' : 'host'
 
 /**
- * Whether an accelerator runs guests, and not slower than emulation would: that /dev/kvm can be opened proves neither.
- * On amd64 a small firmware has to get to its end in time; elsewhere a machine without a disk has to live for a moment.
+ * Whether an accelerator runs guests, and faster than emulation. A /dev/kvm that can be opened proves neither: some
+ * hypervisors emulate the kernels of nested guests. On amd64 a small firmware must finish in time; on other
+ * architectures a machine without a disk must keep running for a moment.
  */
 export async function isUsable(
   accelerator: Accelerator,
@@ -33,7 +34,7 @@ export async function isUsable(
   const isAmd64 = arch === 'amd64'
   try {
     const firmware = join(folder, 'firmware')
-    await writeFile(firmware, trialFirmware())
+    if (isAmd64) await writeFile(firmware, trialFirmware())
     const machine = ['-machine', isAmd64 ? 'q35' : 'virt', '-cpu', processorOf(accelerator)]
     const quiet = ['-m', '64', '-nodefaults', '-no-user-config', '-display', 'none']
     const guest = isAmd64 ? ['-bios', firmware, '-device', exitDevice] : []

@@ -1,16 +1,15 @@
-/** What the emulator's exit code is when the firmware got to its end: `value << 1 | 1` of what it wrote to the port. */
+/** The exit code of the emulator if the firmware finished: `value << 1 | 1` of the value written to the port. */
 export const trialPassed = 33
 
-/** Lets a guest end the emulator with an exit code of its own (QEMU, hw/misc/debugexit.c). */
+/** The device that lets a guest choose the emulator's exit code (QEMU, hw/misc/debugexit.c). */
 export const exitDevice = 'isa-debug-exit,iobase=0xf4,iosize=4'
 
 const size = 65_536
 
 /**
- * Firmware of an x86 machine that counts to 2^26 in protected mode and then ends the emulator. A processor does that in
- * some 30 milliseconds and QEMU's emulation in some 300; where /dev/kvm itself emulates the kernels of its guests, as some
- * hypervisors do for machines inside of theirs, it takes a minute. A firmware ends at 4 GiB, and a processor begins 16
- * bytes before that, in real mode (Intel SDM volume 3A, 10.1.4).
+ * Firmware of an x86 machine that counts to 2^26 in protected mode and then ends the emulator. This takes about 30 ms on
+ * a processor and 300 ms in QEMU's emulation, but a minute on a /dev/kvm that emulates the kernels of its guests. The
+ * firmware is mapped below 4 GiB, and the processor starts 16 bytes below that, in real mode (Intel SDM volume 3A, 10.1.4).
  */
 export function trialFirmware(): Buffer {
   const rom = Buffer.alloc(size, 0xf4) // hlt
