@@ -73,7 +73,7 @@ async function planning(ground: Ground): Promise<Case[]> {
     const ec2 = await serveManyInstances(count)
     const file = join(ground.person.folder, `${count}-on-aws.yaml`)
     await writeFile(file, ec2.inventory)
-    const run = fleet('--inventory', file, 'plan', '--providers-only')
+    const run = fleet('--inventory', file, 'plan', '--skip-hosts')
     const name = `fleet plan, ${count} machines on AWS`
     return { ...run, env: { ...run.env, ...ec2.environment }, name }
   }

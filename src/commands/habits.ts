@@ -35,6 +35,17 @@ const habits: readonly Habit[] = [
     options: ['-f', '--force'],
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; a container: fleet container rm -f NAME',
   },
+  // vagrant, and the other exports of fleet
+  { typed: 'export ssh-config', next: 'fleet ssh-config' },
+  { typed: 'export ssh', next: 'fleet ssh-config' },
+  // options that fleet has by another name
+  { typed: 'rm', options: ['--forget', '--keep-host'], next: 'fleet forget NAME' },
+  { typed: '', options: ['--engine-none'], next: 'for a host without Docker: --no-engine' },
+  {
+    typed: '',
+    options: ['--providers-only', '--no-refresh'],
+    next: 'to query only the providers, without connecting to hosts: --skip-hosts',
+  },
   // docker
   {
     typed: 'context ls',

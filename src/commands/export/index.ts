@@ -55,20 +55,6 @@ const ansible = defineCommand({
   },
 })
 
-const sshConfig = defineCommand({
-  name: 'ssh-config',
-  summary: 'Print machines as ssh configuration',
-  description: 'Print machines in the format of ~/.ssh/config, as fleet ssh-config does.',
-  examples: ['fleet export ssh-config > hosts.conf && ssh -F hosts.conf web-1'],
-  async run({ fleet, io }) {
-    const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
-    const includes = await fleet.sshIncludes()
-    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
-    await includes.writeKnownHosts(knownHosts)
-    io.stdout.write(config)
-  },
-})
-
 const terraformImport = defineCommand({
   name: 'terraform-import',
   summary: 'Print import blocks for Terraform',
@@ -114,5 +100,5 @@ const prometheus = defineCommand({
 export const exportCommands: CommandGroup = {
   name: 'export',
   summary: 'Export machines to other tools',
-  commands: [ansible, sshConfig, terraformImport, prometheus],
+  commands: [ansible, terraformImport, prometheus],
 }

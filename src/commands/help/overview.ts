@@ -27,7 +27,7 @@ export const overview: readonly OverviewGroup[] = [
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
       line('provision rekey allow', 'repair Docker, accept host keys, allow SSH from here'),
-      line('rm forget gc', 'remove machines, or only their entries; find leftover hosts'),
+      line('rm forget gc', 'remove machines, or only their entries; remove leftover hosts'),
     ],
   },
   {

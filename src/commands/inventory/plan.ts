@@ -14,7 +14,7 @@ const usualTimeout = 10
 
 /** Options of the commands that compare the inventory with the hosts and providers. */
 export const planOptions = {
-  providersOnly: flag('--providers-only', 'query only the providers, without connecting to hosts'),
+  skipHosts: flag('--skip-hosts', 'query only the providers, without connecting to hosts'),
   timeout: parsed(
     '--timeout <seconds>',
     `time limit for each host (default: ${usualTimeout})`,
@@ -36,12 +36,12 @@ export async function chosenNames({
 export async function computePlan(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   chosen: ReadonlySet<string> | undefined,
-  options: { readonly providersOnly: boolean; readonly timeout: number | undefined },
+  options: { readonly skipHosts: boolean; readonly timeout: number | undefined },
 ): Promise<ChangePlan> {
   const { makePlan } = await import('../../operations/plan/make-plan.ts')
-  const { providersOnly, timeout = usualTimeout } = options
+  const { skipHosts, timeout = usualTimeout } = options
   return withProgress(io, format, 'plan', (progress) =>
-    makePlan(fleet, { providersOnly, timeoutMs: timeout * 1000, progress, chosen }),
+    makePlan(fleet, { skipHosts, timeoutMs: timeout * 1000, progress, chosen }),
   )
 }
 

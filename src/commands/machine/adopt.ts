@@ -17,7 +17,7 @@ const options = {
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   identity: text('-i, --identity <file>', 'private key to log in with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
-  noEngine: flag('--engine-none', 'no Docker on the host, for example on a jump host'),
+  engine: flag('--no-engine', 'no Docker on the host, for example on a jump host'),
   ...hostKeyOptions,
 } as const
 
@@ -40,7 +40,7 @@ export const adopt = defineCommand({
   answers: 'json',
   examples: [
     'fleet adopt ana@203.0.113.7 --name web-1 -l role=web',
-    'fleet adopt bastion --engine-none',
+    'fleet adopt bastion --no-engine',
     'fleet adopt --driver aws i-0a1b2c3d4e5f60718 --name web-1 --region eu-west-1 --user admin',
     'fleet adopt --driver azure my-group/web-2',
     'fleet adopt --driver virtualbox "dev box" --name dev --user ana',
@@ -55,7 +55,7 @@ export const adopt = defineCommand({
       labels: parseLabels(typed.label),
       identityFiles,
       via: typed.via,
-      engine: typed.noEngine ? ('none' as const) : undefined,
+      engine: typed.engine ? undefined : ('none' as const),
       trust: trustFrom(io, typed),
     }
     const created = await withProgress(io, format, typed.name ?? destination, async (progress) => {

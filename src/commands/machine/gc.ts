@@ -55,6 +55,7 @@ function named(orphans: readonly Orphan[], names: readonly string[]): readonly O
 
 export const gc = defineCommand({
   name: 'gc',
+  aliases: ['prune'],
   summary: 'Remove hosts that no entry of the inventory owns',
   description:
     'Find hosts that fleet created for this inventory and that none of its entries owns, and remove them after confirmation. Another clone may own such a host if its changes are not merged yet, so hosts that are protected or less than a day old are kept unless you name them. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as far as its git history and this computer know.',

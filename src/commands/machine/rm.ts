@@ -4,7 +4,7 @@ import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
 import { foldNames } from '../../ui/fold-names.ts'
-import { type Invocation, defineCommand, flag, machinesArgument } from '../command.ts'
+import { type Invocation, defineCommand, machinesArgument } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
@@ -145,16 +145,13 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change. With --on, the chosen machines are always shown first.',
+    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.',
   arguments: names,
-  options: {
-    yes: yesOption,
-    forget: flag('--forget', 'remove only the entries, and keep the hosts'),
-  },
+  options: { yes: yesOption },
   targets: 'many',
   answers: 'json',
   examples: ['fleet rm web-1', 'fleet rm -y web-1 web-2', 'fleet rm --on role=web'],
-  run: ({ options, ...context }) => removeAll(context, options),
+  run: ({ options, ...context }) => removeAll(context, { forget: false, yes: options.yes }),
 })
 
 export const forget = defineCommand({

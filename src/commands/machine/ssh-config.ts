@@ -12,7 +12,10 @@ export const sshConfig = defineCommand({
     remove: flag('--remove', 'remove that line and the included files'),
     yes: yesOption,
   },
-  examples: ['fleet ssh-config', 'fleet ssh-config --include && ssh web-1'],
+  examples: [
+    'fleet ssh-config > hosts.conf && ssh -F hosts.conf web-1',
+    'fleet ssh-config --include && ssh web-1',
+  ],
   async run({ fleet, io, options }) {
     if (options.include && options.remove) {
       throw new UserError('usage', 'give either --include or --remove')

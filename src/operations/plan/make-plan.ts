@@ -19,7 +19,7 @@ import { isCreatedByFleet, planDestructive, isRemovalBegunHere } from './destruc
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
   /** Only ask providers, and do not connect to hosts. */
-  readonly providersOnly?: boolean
+  readonly skipHosts?: boolean
   /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
   /** How long a host may take to answer, in milliseconds. */
@@ -77,7 +77,7 @@ async function examineHost(
   inventory: Inventory,
   machine: ReadyMachine,
   status: ProviderAnswer,
-  { providersOnly = false }: PlanOptions,
+  { skipHosts = false }: PlanOptions,
 ): Promise<PlanPart> {
   const { name, stopped = false } = machine
   switch (status.state) {
@@ -111,7 +111,7 @@ async function examineHost(
         ...(why === undefined ? [] : [{ machine: name, why }]),
         ...findAddressIssue(machine),
       ]
-      if (providersOnly) return { issues }
+      if (skipHosts) return { issues }
       return joinParts({ issues }, await detectDrift(context, inventory, machine, undefined))
     }
     case 'running':
@@ -124,7 +124,7 @@ async function examineHost(
         const why = 'it should be stopped, but is running'
         return joinParts(addressIssues, options, await planPower(context, machine, 'stop', why))
       }
-      if (providersOnly)
+      if (skipHosts)
         return joinParts(addressIssues, options, { drift: addressDrift(machine, status) })
       // Changes that need a connection come first, because options may stop the host.
       return joinParts(

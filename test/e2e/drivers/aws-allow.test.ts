@@ -59,7 +59,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
   }
 
   const changes = async (): Promise<unknown> =>
-    (JSON.parse((await fleet('plan', '--json', '--providers-only')).stdout) as { changes: unknown })
+    (JSON.parse((await fleet('plan', '--json', '--skip-hosts')).stdout) as { changes: unknown })
       .changes
 
   test('adds the address of now to those before, in the group and in entries that name any', async () => {

@@ -345,7 +345,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
 
   test('at spot price, are made anew by apply where EC2 took them back', async () => {
     aws.change({ lags: { hidden: 0 } })
-    expect(await create('web-1', '--engine-none', '--spot', 'only')).toMatchObject({ code: 0 })
+    expect(await create('web-1', '--no-engine', '--spot', 'only')).toMatchObject({ code: 0 })
     const first = await instanceId()
     const spot = aws.instance(first)
     await aws.reclaim(first)
@@ -371,11 +371,11 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
 
   test('errors name the machine, and the step that failed and none of the undoing', async () => {
     aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
-    const refused = await create('web-1', '--engine-none')
+    const refused = await create('web-1', '--no-engine')
     expect(refused.stderr).toMatch(/^web-1: failed at: instance /m)
     expect(refused.stderr).toMatch(/^fleet: web-1: a quota/m)
     aws.change({ vcpuLimit: 100 })
-    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    expect(await create('web-1', '--no-engine')).toMatchObject({ code: 0 })
     aws.change({ denied: ['StopInstances', 'TerminateInstances', 'DescribeAddresses'] })
     for (const words of [['stop'], ['kill'], ['rm', '-y']]) {
       const { stderr, code } = await fleet(...words, 'web-1')
@@ -387,7 +387,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   })
 
   test('rm takes what the provider has lost already for removed', async () => {
-    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    expect((await create('web-1', '--no-engine')).code).toBe(0)
     const id = await instanceId()
     await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': id })
     await until('its end', () => aws.instance(id).state === 'terminated' || undefined)
@@ -398,14 +398,14 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
 
   test('several at once: the failure of one leaves the others', async () => {
     aws.change({ instanceLimit: 2 })
-    const created = await create('web', '--count', '3', '--engine-none')
+    const created = await create('web', '--count', '3', '--no-engine')
     expect(created.code).toBe(1)
     expect(created.stderr).toMatch(/1 of 3 machines failed/)
     const world = await aws.world()
     expect(world.instances).toHaveLength(2)
     aws.change({ instanceLimit: 9 })
     const names = ['web-1', 'web-2', 'web-3']
-    const again = await create('web', '--count', '3', '--engine-none')
+    const again = await create('web', '--count', '3', '--no-engine')
     expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('already created') })
     expect((await aws.world()).instances).toHaveLength(3)
     expect((await fleet('rm', '-y', ...names)).code).toBe(0)
@@ -446,7 +446,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
 
   test('a host that was stopped for a change which EC2 refuses runs again', async () => {
     aws.change({ lags: { hidden: 0 } })
-    expect(await create('web-1', '--engine-none')).toMatchObject({ code: 0 })
+    expect(await create('web-1', '--no-engine')).toMatchObject({ code: 0 })
     expect(await fleet('set', 'web-1', 'type=t3.medium')).toMatchObject({ code: 0 })
     aws.inject({
       kind: 'error',
@@ -480,9 +480,9 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   })
 
   test('gc finds and removes what no entry owns, and nothing else', async () => {
-    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    expect((await create('web-1', '--no-engine')).code).toBe(0)
     const inventory = await ana.inventory()
-    expect((await create('web-2', '--engine-none')).code).toBe(0)
+    expect((await create('web-2', '--no-engine')).code).toBe(0)
     await writeFile(join(ana.folder, 'machines.yaml'), inventory) // as a git checkout would
     const listed = await fleet('gc')
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
@@ -504,7 +504,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   })
 
   test('gc looks where the inventory led to once, and says what it could not ask', async () => {
-    expect((await create('web-1', '--engine-none', '--region', 'eu-central-1')).code).toBe(0)
+    expect((await create('web-1', '--no-engine', '--region', 'eu-central-1')).code).toBe(0)
     expect((await fleet('forget', 'web-1')).code).toBe(0)
     await writeFile(join(ana.folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
     const plan = await fleet('plan')
@@ -543,7 +543,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
       if (phase === 'after' && action === 'ImportKeyPair') process.kill(pid, 'SIGINT')
     })
     const stopped = await ana.fleet(
-      ['create', 'web-1', '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', '--engine-none'],
+      ['create', 'web-1', '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', '--no-engine'],
       { env: aws.environment, started: (started) => (pid = started) },
     )
     aws.mend()
@@ -556,7 +556,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   })
 
   test('what cannot be removed is named, and stays', async () => {
-    expect((await create('web-1', '--engine-none')).code).toBe(0)
+    expect((await create('web-1', '--no-engine')).code).toBe(0)
     aws.change({ denied: ['DeleteKeyPair'] })
     const refused = await fleet('rm', '-y', 'web-1')
     expect(refused.code).not.toBe(0)

@@ -12,7 +12,7 @@ describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
   beforeAll(async () => {
     box = await startVirtualBox()
     person = await makePerson()
-    const small = ['--memory', '256', '--cpus', '1', '--disk', '1', '--engine-none']
+    const small = ['--memory', '256', '--cpus', '1', '--disk', '1', '--no-engine']
     const image = await box.image('vmdk')
     words = ['create', 'dev', '--driver', 'virtualbox', '--image', image, ...small]
   }, guestBuildTime)

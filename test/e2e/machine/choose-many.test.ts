@@ -164,12 +164,12 @@ test('rm and forget show what a selector chose, and go on only with --yes', asyn
 })
 
 test('plan and apply are narrowed to the machines chosen, and name the others', async () => {
-  const plan = await ana.fleet(['plan', '--providers-only', '--on', 'web-*'])
+  const plan = await ana.fleet(['plan', '--skip-hosts', '--on', 'web-*'])
   expect(plan.stdout).toMatch(
     /^fleet apply .*:\n {2}\+ web-2: .*\n {2}\+ web-1: .*\nPlan: .* 2 to adopt.*\n3 machines are not in this plan: laptop, db, app-1\n$/,
   )
   const file = join(ana.folder, 'all.plan')
-  await ana.fleet(['plan', '--providers-only', '--out', file])
+  await ana.fleet(['plan', '--skip-hosts', '--out', file])
   const applied = await ana.fleet(['apply', '--plan', file, '--on', 'web-1'])
   expect(applied.code).toBe(2)
   expect(applied.stderr).toContain('+ web-1: adopt')

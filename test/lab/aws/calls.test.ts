@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, { timeout: 300_
       const done = await ana.fleet(words, { env: aws.environment })
       return { done, counts: countCalls(aws, before) }
     }
-    const plan = await run('plan', '--providers-only')
+    const plan = await run('plan', '--skip-hosts')
     const names = trials.map(({ name }) => name)
     const rm = await run('rm', '-y', ...names)
     expect(rm.done).toMatchObject({ code: 0 })

@@ -220,7 +220,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(raw.stdout).toContain('reached')
 
     const config = join(person.home, 'export.conf')
-    await writeFile(config, (await person.fleet(['export', 'ssh-config'])).stdout)
+    await writeFile(config, (await person.fleet(['ssh-config'])).stdout)
     const told = (await ask('ssh', '-F', config, '-G', 'web-1')).stdout
     expect(told).toContain(`hostname ${address}\n`)
     expect(told).toMatch(/^hostkeyalias fleet\.0123abcd\.web-1$/m)

@@ -26,7 +26,7 @@ async function plan() {
   const { io } = pipeIo({ env: { ...process.env, FLEET_HOME: join(folder, 'home') } })
   await using fleet = openFleet(io, join(folder, 'machines.yaml'))
   return await timeProcessor(() =>
-    makePlan(fleet, { providersOnly: true, timeoutMs: 60_000, progress: () => {} }),
+    makePlan(fleet, { skipHosts: true, timeoutMs: 60_000, progress: () => {} }),
   )
 }
 

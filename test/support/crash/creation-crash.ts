@@ -39,7 +39,7 @@ export interface CrashRow {
 
 const preload = fileURLToPath(new URL('kill-at-write.mjs', import.meta.url))
 
-const createWords = ['create', 'web-1', '--driver', 'aws', '--engine-none']
+const createWords = ['create', 'web-1', '--driver', 'aws', '--no-engine']
 const create = [...createWords, '--ssh-cidr', '10.77.0.0/16']
 
 /** `1 instance, 1 group, 1 key pair`; `nothing`. */

@@ -13,7 +13,6 @@ const commands = [
   'gc --yes',
   'export ansible',
   'export prometheus',
-  'export ssh-config',
   'ssh-config',
   'operator ls',
   '__complete ssh w',

@@ -66,7 +66,7 @@ test('no option can have a flag of fleet’s own', () => {
   )
   const own = { ...create.options, ...adopt.options, ...commonOptions }
   const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])
-  expect(reservedFlags).toEqual(new Set([...names, 'help', 'version']))
+  expect(reservedFlags).toEqual(new Set([...names, 'engine', 'help', 'version'])) // --no-engine sets `engine`
 })
 
 test('flags become options of the right type, and those not given stay away', () => {

@@ -95,7 +95,7 @@ function contextOf(
   } as unknown as Context
 }
 
-const options = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+const options = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
 
 test('a thousand machines are planned with one question to each provider', async () => {
   const calls: number[] = []
@@ -170,7 +170,7 @@ test('machines that a profile counts are made, and those too many go with a cons
 test('an address that somebody changed in the entry of an adopted host is told', async () => {
   const options = { address: '192.0.2.7' }
   const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
-  const looking = { providersOnly: true, timeoutMs: 10_000, progress: () => {} }
+  const looking = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
   const { issues } = await makePlan(context, looking)
   expect(issues[0]?.why).toBe(
     'its entry has the address 192.0.2.7, but the recorded address is 192.0.2.1',

@@ -32,7 +32,7 @@ export const creationOptions = {
     '--engine-channel <channel>',
     'where Docker for a new host comes from: distribution, stable or test',
   ),
-  noEngine: flag('--engine-none', 'no Docker on the host, for example on a jump host'),
+  engine: flag('--no-engine', 'no Docker on the host, for example on a jump host'),
   userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),

@@ -39,7 +39,7 @@ export function numberNames(
 
 /** The Docker version and channel of the options. */
 function engineFrom({
-  noEngine,
+  engine: withEngine,
   engineVersion: version,
   engineChannel,
 }: Options): MachineEntry['engine'] {
@@ -51,9 +51,9 @@ function engineFrom({
       hint: 'use --engine-channel distribution, stable or test',
     })
   }
-  if (version === undefined && channel === undefined) return noEngine ? 'none' : undefined
-  if (noEngine)
-    throw new UserError('usage', 'give either --engine-none or a version and channel of Docker')
+  if (version === undefined && channel === undefined) return withEngine ? undefined : 'none'
+  if (!withEngine)
+    throw new UserError('usage', 'give either --no-engine or a version and channel of Docker')
   return { ...(version !== undefined && { version }), ...(channel !== undefined && { channel }) }
 }
 
