@@ -80,6 +80,10 @@ const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
     },
   )
 
+/** While a machine begins or ends, `showvminfo` may succeed without the machine's state. */
+const isComplete = ([verb]: readonly string[], stdout: string): boolean =>
+  verb !== 'showvminfo' || /^VMState="\w|^name="<inaccessible>"/m.test(stdout)
+
 async function runOnce(
   path: string,
   words: readonly string[],
@@ -111,7 +115,7 @@ async function runOnce(
   signal.addEventListener('abort', end)
   try {
     const [code] = (await once(child, 'close')) as [number | null]
-    if (code === 0) return parts.stdout
+    if (code === 0 && isComplete(words, parts.stdout)) return parts.stdout
     signal.throwIfAborted()
     if (isSilent) throw doesNotAnswer(words)
     throw new VBoxError(words, parts.stderr)

@@ -32,7 +32,7 @@ import { unpackQcow2 } from '../../../../src/drivers/virtualbox/qcow2.ts'
 import { compareMachine, optionsOf } from '../../../../src/drivers/virtualbox/update.ts'
 import { parseShares } from '../../../../src/drivers/shared-folders.ts'
 import { readSnapshots } from '../../../../src/drivers/virtualbox/snapshots.ts'
-import { VBoxError, isMissing } from '../../../../src/drivers/virtualbox/vboxmanage.ts'
+import { VBoxError, isMissing, openVBoxManage } from '../../../../src/drivers/virtualbox/vboxmanage.ts'
 import type { MachineName } from '../../../../src/machine/name.ts'
 
 const token = '9e49abb7-92f4-45ff-b80e-54e5ea333e5f'
@@ -134,6 +134,20 @@ describe('what VBoxManage prints', () => {
     expect(isMissing(going)).toBe(true)
     expect([gone.isTransient, isMissing(gone), isMissing(locked)]).toEqual([false, true, false])
   })
+})
+
+test('a description without a state is asked for again', async () => {
+  const path = join(folder, 'VBoxManage')
+  const lines = [
+    '#!/bin/sh',
+    '[ "$1" = --version ] && echo 7.2.22r175245 && exit',
+    `echo 'name="web-1"'; [ -e ${folder}/asked ] && echo 'VMState="running"'; : > ${folder}/asked`,
+  ]
+  await writeFile(path, `${lines.join('\n')}\n`, { mode: 0o755 })
+  const vbox = openVBoxManage({ ...process.env, PATH: `${folder}:${process.env['PATH']}` })
+  const call = { signal: AbortSignal.timeout(60_000) }
+  expect(await vbox.run(['showvminfo', 'web-1', '--machinereadable'], call)).toContain('running')
+  await rm(path)
 })
 
 describe('finding VBoxManage', () => {
