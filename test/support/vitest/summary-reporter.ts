@@ -2,53 +2,47 @@ import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** How a run went; what scripts/test.mjs prints at the end is made from it. */
-export interface TestSummary {
+/** How the tests of one file went. */
+export interface FileSummary {
+  readonly file: string
   readonly passed: number
-  /** Failed tests, and files and suites that failed outside a test. */
+  /** Failed tests, and suites that failed outside a test. */
   readonly failed: number
-  /** Each skipped test's file, and the reason where the test gave one. */
-  readonly skipped: readonly { readonly file: string; readonly reason?: string }[]
-  /** The files that took longest, the slowest first. */
-  readonly slowest: readonly { readonly file: string; readonly seconds: number }[]
+  /** One for each skipped test: the reason, or the empty string where the test gave none. */
+  readonly skipped: readonly string[]
+  /** With its imports and hooks. */
+  readonly seconds: number
 }
 
-/** How many of the slowest files are listed. */
-const mostSlow = 20
+/** How a run went; scripts/test.mjs prints its end from it. */
+export interface TestSummary {
+  readonly files: readonly FileSummary[]
+  /** Errors outside all files. */
+  readonly errors: number
+}
 
-const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
-
-/** How long a file took, with its imports and hooks, in seconds. */
 function secondsOf(module: TestModule): number {
   const { duration, collectDuration, environmentSetupDuration, prepareDuration } =
     module.diagnostic()
   return (duration + collectDuration + environmentSetupDuration + prepareDuration) / 1000
 }
 
-function describeSkip(test: TestCase): TestSummary['skipped'][number] {
+function reasonOf(test: TestCase): string {
   const result = test.result()
-  const file = nameOf(test.module)
-  return result.state === 'skipped' && result.note !== undefined
-    ? { file, reason: result.note }
-    : { file }
+  return (result.state === 'skipped' && result.note) || ''
 }
 
-function summarize(modules: readonly TestModule[], errors: number): TestSummary {
-  const tests = modules.flatMap((module) => [...module.children.allTests()])
-  const suites = modules.flatMap((module) => [module, ...module.children.allSuites()])
+function summarizeFile(module: TestModule): FileSummary {
+  const tests = [...module.children.allTests()]
+  const suites = [module, ...module.children.allSuites()]
   const inState = (state: string) => tests.filter((test) => test.result().state === state)
   return {
+    file: relative(process.cwd(), module.moduleId),
     passed: inState('passed').length,
-    failed:
-      inState('failed').length +
-      suites.filter((suite) => suite.errors().length > 0).length +
-      errors,
+    failed: inState('failed').length + suites.filter((suite) => suite.errors().length > 0).length,
     // a test still pending never ran
-    skipped: [...inState('skipped'), ...inState('pending')].map(describeSkip),
-    slowest: modules
-      .map((module) => ({ file: nameOf(module), seconds: secondsOf(module) }))
-      .toSorted((a, b) => b.seconds - a.seconds)
-      .slice(0, mostSlow),
+    skipped: [...inState('skipped'), ...inState('pending')].map(reasonOf),
+    seconds: secondsOf(module),
   }
 }
 
@@ -56,7 +50,11 @@ function summarize(modules: readonly TestModule[], errors: number): TestSummary 
 export const summaryReporter: Reporter = {
   onTestRunEnd(modules, unhandledErrors) {
     const file = process.env['FLEET_TEST_SUMMARY']
-    if (file !== undefined)
-      writeFileSync(file, JSON.stringify(summarize(modules, unhandledErrors.length)))
+    if (file === undefined) return
+    const summary: TestSummary = {
+      files: modules.map(summarizeFile),
+      errors: unhandledErrors.length,
+    }
+    writeFileSync(file, JSON.stringify(summary))
   },
 }
