@@ -32,7 +32,11 @@ import { unpackQcow2 } from '../../../../src/drivers/virtualbox/qcow2.ts'
 import { compareMachine, optionsOf } from '../../../../src/drivers/virtualbox/update.ts'
 import { parseShares } from '../../../../src/drivers/shared-folders.ts'
 import { readSnapshots } from '../../../../src/drivers/virtualbox/snapshots.ts'
-import { VBoxError, isMissing, openVBoxManage } from '../../../../src/drivers/virtualbox/vboxmanage.ts'
+import {
+  VBoxError,
+  isMissing,
+  openVBoxManage,
+} from '../../../../src/drivers/virtualbox/vboxmanage.ts'
 import type { MachineName } from '../../../../src/machine/name.ts'
 
 const token = '9e49abb7-92f4-45ff-b80e-54e5ea333e5f'
