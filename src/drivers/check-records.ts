@@ -6,7 +6,7 @@ import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
 import type { Reshape } from './update.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
-/** What of a record a driver goes by. */
+/** The fields of a record that a driver acts on. */
 type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>
 
 const wrong = (what: string, value: string): UserError =>
@@ -29,7 +29,7 @@ function check({ token, id, resources = {} }: Claims): void {
   }
 }
 
-/** A method that is given a record first, checked. */
+/** Wraps a method whose first argument is a record, so that the record is checked first. */
 const checking =
   <Host extends Claims, Rest extends readonly unknown[], Result>(
     method: (host: Host, ...rest: Rest) => Promise<Result>,
@@ -74,8 +74,9 @@ const checkSshAccess = (access: SshAccess): SshAccess => ({
 })
 
 /**
- * A driver that is asked about no record but one that fleet could have written: what the inventory says is anybody's who
- * can push to its repository. Throws kind `inventory` for others, before the driver sees them.
+ * Wraps a driver so that it only gets records that fleet could have written: everyone who can push
+ * to the repository of the inventory can edit a record. Throws kind `inventory` for other records,
+ * before the driver sees them.
  */
 export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> => ({
   ...(driver.locate && { locate: driver.locate.bind(driver) }),

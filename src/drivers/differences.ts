@@ -1,15 +1,21 @@
 import { sayPorts } from './net/ports.ts'
 import type { Difference } from './update.ts'
 
-/** A switch in words. */
+/** Formats a boolean option for a plan. */
 export const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no')
 
-/** Options that a host keeps for its life, each with what reads what the host has of it; nothing where that is not known. */
+/**
+ * Options that cannot change after creation, each with a function that reads the host's current
+ * value; `undefined` if it is not known.
+ */
 export type Lasting<Options, Known> = Readonly<
   Partial<Record<keyof Options, (known: Known) => string | undefined>>
 >
 
-/** How a host differs in what only another one can have. What nobody wants, or nobody knows of the host, is no difference. */
+/**
+ * Compares options that only a new host can change. An option that is not set, or whose current
+ * value is not known, is no difference.
+ */
 export function compareLasting<Options extends object, Known>(
   lasting: Lasting<Options, Known>,
   options: Options,
@@ -26,7 +32,7 @@ export function compareLasting<Options extends object, Known>(
   })
 }
 
-/** A root disk, in GiB, that grows in the way that `how` says, and never shrinks. */
+/** Compares the size of the root disk in GiB. A disk grows as `how` says, and never shrinks. */
 export function compareDisk(
   has: string | undefined,
   wanted: number,
@@ -39,7 +45,7 @@ export function compareDisk(
     : [{ ...difference, how }]
 }
 
-/** Which ports everybody may reach. */
+/** Compares the ports that are open to everyone. */
 export function comparePorts(had = '', wanted = ''): readonly Difference[] {
   const [from, to] = [sayPorts(had), sayPorts(wanted)]
   return from === to ? [] : [{ option: 'ports', from, to, how: 'live' }]

@@ -7,205 +7,247 @@ import type { Grant } from './grants.ts'
 import type { Reshape } from './update.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
-/** What every call to a driver carries. */
+/** Passed to every method of a driver. */
 export interface Call {
   readonly signal: AbortSignal
   /**
-   * Tells the person the step that the call is at. The same step again, with another detail, renews
-   * what is shown of it: what a wait waits for, or how far a download is.
+   * Reports the current step to the user. The same step with another `detail` updates the line:
+   * what a wait waits for, or how much of a download is complete.
    */
   readonly progress: (step: string, detail?: string) => void
 }
 
-/** Asks the person a question on the terminal, and resolves to the answer; rejects with kind `cancelled` where there is none. */
+/**
+ * Asks the user a question on the terminal and resolves to the answer. Rejects with kind
+ * `cancelled` without a terminal.
+ */
 export type Ask = (question: {
   readonly text: string
-  /** Whether the answer is not to be shown. */
+  /** Whether to hide the answer while it is typed. */
   readonly secret: boolean
 }) => Promise<string>
 
-/** What a driver may use of the command that loads it. */
+/** What the command that loads a driver provides. */
 export interface Env {
-  /** For what only the person knows, such as the code of a second factor; absent where there is nobody to ask. */
+  /**
+   * For values that only the user knows, such as a one-time password; absent without a terminal.
+   */
   readonly ask?: Ask | undefined
 }
 
-/** Where a host is and how to log in: what transport needs to reach it. No address: this computer. */
+/**
+ * How to reach a host: everything that a transport needs. Without an address, the host is this
+ * computer.
+ */
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
-/** The driver's own notes on a host: ids, names, places. */
+/** Values that the driver records for a host, such as ids and the region. */
 export type DriverState = Readonly<Record<string, string>>
 
-/** A host to make, or to go on making. */
+/** A host to create, or to finish creating. */
 export interface HostSpec {
   readonly name: MachineName
-  /** Names the creation: whatever is asked for with the same token is the same host. */
+  /** Identifies the creation: requests with the same token are for the same host. */
   readonly token: string
-  /** For every resource, set in the call that makes it. */
+  /** Tags for every resource, to be set in the call that creates it. */
   readonly tags: Readonly<Record<string, string>>
-  /** What an earlier attempt with this token recorded; empty at the first. */
+  /** What an earlier attempt with this token recorded; empty at the first attempt. */
   readonly resources: DriverState
-  /** What an earlier attempt recorded as the host's id. */
+  /** The host's id, if an earlier attempt recorded it. */
   readonly id?: string | undefined
 }
 
-/** The disk that a host on this computer is to start from. */
+/** The disk image that a host on this computer boots from. */
 export interface DiskSpec {
-  /** `NAME|PATH|URL[#sha256=…]`, as the person said it. */
+  /** `NAME|PATH|URL[#sha256=…]`, as the user wrote it. */
   readonly image: string
   readonly arch: 'amd64' | 'arm64'
-  /** Of its network cards, where there are several: the seed has each get an address. */
+  /**
+   * MAC addresses of the network cards if there are several, so that cloud-init configures DHCP on
+   * each.
+   */
   readonly macAddresses?: readonly string[]
 }
 
-/** A disk that was asked for with a {@link DiskSpec}, all in one file, and what goes with it. */
+/**
+ * The disk that a {@link DiskSpec} requested, as one file without backing files, and its cloud-init
+ * data.
+ */
 export interface SeedDisk {
-  /** Not to be written to, and perhaps gone after `make`: who needs it longer links or copies it. */
+  /** Read-only, and may be deleted after `make`: link or copy it to keep it. */
   readonly path: string
-  /** Where the provider takes another one, the driver converts. */
+  /** If the provider needs another format, the driver converts it. */
   readonly format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'
-  /** Of the disk in it, in bytes, where fleet has looked. */
+  /** Virtual size of the disk in bytes, if known. */
   readonly size?: number
-  /** The same digest is the same disk. */
+  /** Identifies the contents: the same digest is the same disk. */
   readonly digest: string
-  /** An ISO image for cloud-init's NoCloud: user-data, meta-data, network-config. Private, as the user-data is. */
+  /**
+   * ISO image for the NoCloud data source of cloud-init: user-data, meta-data and network-config.
+   * Contains secrets.
+   */
   readonly noCloud: Uint8Array
 }
 
-/** What a new host starts with, and where its maker notes what it made. */
+/** What a new host boots with, and where the driver records what it creates. */
 export interface BootstrapData {
-  /** The login key, `ssh-ed25519 AAAA…`. */
+  /** The public login key, `ssh-ed25519 AAAA…`. */
   readonly publicKey: string
   /** For cloud-init. */
   readonly userData: Uint8Array
-  /** What the plan asked for with `disk`; absent for a host that exists. */
+  /** The disk that the plan requested; absent if the host already exists. */
   readonly disk?: SeedDisk | undefined
-  /** Durable once resolved. Called after each thing that is made, before the next is asked for. */
+  /** Durable once it resolves. Call it after each resource, before the next one is requested. */
   record(made: { readonly id?: string; readonly resources?: DriverState }): Promise<void>
 }
 
-/** A host that can be made as it was wished, as far as that can be known before. */
+/** The plan for a host, checked as far as possible without creating anything. */
 export interface HostPlan {
   /**
-   * What was decided (region, image, zone), recorded before anything is made so that all attempts ask for the same. `undefined`
-   * takes away what an earlier attempt recorded: what is not made yet can be decided anew.
+   * Decisions (region, image, zone), recorded before anything is created so that every attempt
+   * requests the same host. `undefined` removes a value that an earlier attempt recorded.
    */
   readonly resources: Readonly<Record<string, string | undefined>>
-  /** Who fleet logs in as; the user-data creates this user. */
+  /** The user that fleet logs in as. The user-data creates this user. */
   readonly user: string
   readonly userData: {
-    /** How long it may be, in bytes, once packed. */
+    /** Maximum size in bytes, after compression. */
     readonly maxBytes: number
-    /** Whether it may be compressed. */
+    /** Whether the user-data may be compressed with gzip. */
     readonly gzip: boolean
   }
-  /** Shell commands that the host is to run at every boot, before its engine starts. */
+  /** Shell commands that the host runs at every boot, before its engine starts. */
   readonly bootCommands?: readonly string[]
-  /** For a host that starts from an image of a disk: downloaded and checked before anything is made. */
+  /**
+   * For a host that boots from a disk image: fleet downloads and verifies it before anything is
+   * created.
+   */
   readonly disk?: DiskSpec | undefined
-  /** What was decided, in words for the person. */
+  /** The decisions, described for the user. */
   readonly notes: readonly string[]
-  /** The host exists, by an earlier attempt: what it started with is settled. */
+  /**
+   * Whether an earlier attempt has created the host, so that its boot data can no longer change.
+   */
   readonly exists: boolean
-  /** Makes what is not there yet, and waits until the host has an address. */
+  /** Creates what does not exist yet, and waits until the host has an address. */
   make(seed: BootstrapData, call: Call): Promise<HostFacts>
 }
 
-/** A host that somebody else made. */
+/** A host that fleet did not create. */
 export interface RecalledHost extends HostFacts, Pick<HostRecord, 'resources'> {
-  /** What its entry says where the person said nothing: the options that it was made with, as far as they can be seen. */
+  /**
+   * The options that the host was created with, as far as the provider shows them. The user's own
+   * options take precedence.
+   */
   readonly options?: Readonly<Record<string, string | number | boolean>>
 }
 
-/** The fleet whose hosts are looked for. */
+/** Which fleet to list hosts of. */
 export interface FleetScope {
-  /** The inventory's, as in the tag `fleet:id`. */
+  /** The id of the inventory, which the tag `fleet:id` of every resource contains. */
   readonly id: string
   /**
-   * The driver's options of all machines and of the inventory's defaults: where hosts may be. Of what is only known to have been
-   * used once, those that say where (a region, a profile, a subscription).
+   * The driver's options of all machines and the defaults of the inventory. They show where hosts
+   * can be. For options that were only used once, just those that locate hosts (a region, a
+   * profile, a subscription).
    */
   readonly options: readonly Readonly<Record<string, unknown>>[]
-  /** Whether to look where these options do not lead, too: in every region of an account (default: false). */
+  /** Whether to search everywhere, such as in every region of the account (default: false). */
   readonly everywhere?: boolean
-  /** Told of each place that could not be asked, and why; what is found elsewhere counts all the same. */
+  /**
+   * Called for each region or account that could not be searched, with the reason. The search
+   * continues.
+   */
   readonly onUnasked?: (place: string, reason: string) => void
 }
 
-/** What exists at the provider under one token. */
+/** Everything that exists at the provider with one token. */
 export interface FoundHost {
   readonly token: string
-  /** The machine's name when it was made. */
+  /** The machine's name when the host was created. */
   readonly machine: string
-  /** Enough for `remove`. */
+  /** Sufficient for `remove`. */
   readonly record: HostRecord
-  /** What there is, for the person: `instance i-0abc (running)`. */
+  /** What exists, described for the user: `instance i-0abc (running)`. */
   readonly parts: readonly string[]
-  /** The tags that `plan` was given for it, as the provider has them: they tell its age and who made it. */
+  /** The tags that the resources have. They show the age of the host and who created it. */
   readonly tags?: Readonly<Record<string, string>>
 }
 
-/** Hosts that come and go at the driver's word. */
+/** Creating and deleting hosts. */
 export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
   /**
-   * Checks all that can be checked before anything is made, and decides what was left open. Makes nothing.
-   * Throws kind `usage` for what the person can change, `credentials` where the provider lets nobody in.
+   * Checks everything that can be checked in advance, and makes all decisions. Creates nothing.
+   * Throws kind `usage` for problems that the user can fix, `credentials` if the provider rejects
+   * the login.
    */
   plan(wish: HostSpec, options: Options, call: Call): Promise<HostPlan>
   /**
-   * Removes all that was made for a host, found by its record and its token, and nothing else. Resolves when
-   * it is gone already; what cannot be removed is named in the error.
+   * Deletes everything that was created for a host, identified by its record and token, and nothing
+   * else. Resolves if it is already deleted. The error names what could not be deleted.
    */
   remove(host: HostRecord, call: Call): Promise<void>
-  /** Finds by tag what exists of a fleet, whatever the inventory remembers. */
+  /** Finds by tag what exists of a fleet, whether or not the inventory has an entry for it. */
   list(fleet: FleetScope, call: Call): Promise<readonly FoundHost[]>
 }
 
-/** Hosts that can be switched. Each resolves when the host is in that state, at once where it was before. */
+/**
+ * Starting and stopping hosts. Each method resolves when the host is in the requested state,
+ * immediately if it already was.
+ */
 export interface Power {
   start(host: HostRecord, call: Call): Promise<void>
-  /** Lets the host shut down. */
+  /** Shuts the host down. */
   stop(host: HostRecord, call: Call): Promise<void>
   restart(host: HostRecord, call: Call): Promise<void>
-  /** Switches off without asking the host. */
+  /** Powers the host off without shutting it down. */
   kill(host: HostRecord, call: Call): Promise<void>
 }
 
-/** A state of a host that was kept. */
+/** A saved state of a host. */
 export interface Snapshot {
   readonly name: string
   /** ISO 8601. */
   readonly created: string
-  /** Whether the host ran, and will after `restore`. */
+  /** Whether the host was running. If so, it is running after `restore`. */
   readonly isRunning: boolean
 }
 
-/** States of hosts that can be gone back to. They go with the host. */
+/** Saving and restoring the state of hosts. Snapshots are deleted with the host. */
 export interface Snapshots {
-  /** Keeps what is on the disk, and of a host that runs its memory. Throws kind `usage` where there is one of that name. */
+  /**
+   * Saves the disk and, if the host is running, its memory. Throws kind `usage` if the snapshot
+   * exists.
+   */
   save(host: HostRecord, snapshot: string, call: Call): Promise<void>
-  /** The host is as it was then, running or stopped; all since is lost. Throws kind `usage` where there is none of that name. */
+  /**
+   * Restores the saved state, running or stopped. Everything since then is lost. Throws kind
+   * `usage` if the snapshot does not exist.
+   */
   restore(host: HostRecord, snapshot: string, call: Call): Promise<void>
-  /** The oldest first. */
+  /** Oldest first. */
   list(host: HostRecord, call: Call): Promise<readonly Snapshot[]>
-  /** Throws kind `usage` where there is none of that name. */
+  /** Throws kind `usage` if the snapshot does not exist. */
   remove(host: HostRecord, snapshot: string, call: Call): Promise<void>
 }
 
 /**
- * How hosts come to be. What every driver can do is required; a part that a provider
- * cannot do is absent, never a method that throws.
+ * A way to provide hosts. A part that the provider does not support is absent, never a method that
+ * throws.
  */
 export interface Driver<Options = Readonly<Record<string, unknown>>> {
-  /** A host that exists already: says where it is. Changes nothing. */
+  /** For a host that exists: returns how to reach it. Changes nothing. */
   locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
   /**
-   * A host that somebody else made and that the provider knows by `id`: what there is to remember of it, so that it can be
-   * observed and switched like others. `options` has what was said, and no defaults. Changes nothing. Throws kind `usage`
-   * where there is none, or no way to it.
+   * Describes the host that the provider knows as `id` and that fleet did not create, so that it
+   * can be observed, started and stopped. `options` are those that were given, without the defaults
+   * of the schema. Changes nothing. Throws kind `usage` if there is no such host or it cannot be
+   * reached.
    */
   describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<RecalledHost>
-  /** Asks the provider about many hosts in one call. A host that is gone is `absent`. */
+  /**
+   * Returns the state of many hosts with as few requests as possible. A deleted host is `absent`.
+   */
   observe(
     hosts: ReadonlyMap<MachineName, HostRecord>,
     call: Call,
@@ -217,32 +259,41 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly sshAccess?: SshAccess
 }
 
-/** The version of this contract. What a driver would have to follow raises it. */
+/** Version of this contract. A change that drivers must follow increments it. */
 export const contractVersion = 1
 
-/** A driver as data; its code is loaded when it is used. */
+/** A driver as data. Its code is loaded when it is used. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
-  /** The version of the contract that it was written for. `defineDriver` sets it for fleet's own. */
+  /**
+   * Version of the contract that the driver was written for. `defineDriver` sets it for fleet's own
+   * drivers.
+   */
   readonly contract: number
   readonly name: string
   /** One line for `fleet create --help`. */
   readonly summary: string
-  /** From this schema come the flags, the check of machines.yaml, the prompts and the documentation. */
+  /** Flags, validation of machines.yaml, prompts and documentation are derived from this schema. */
   readonly options: z.ZodObject<Shape, z.core.$strict>
-  /** Whether hosts cost nothing, since they are on this computer (default: false). */
+  /** Whether hosts cost nothing because they are on this computer (default: false). */
   readonly isFree?: boolean
-  /** Options that `fleet create` asks for on a terminal though they may be left out, in this order. */
+  /** Optional options that `fleet create` prompts for on a terminal, in this order. */
   readonly prompts?: readonly string[]
-  /** What a host with these options is given. Some options may be missing: then those that are there count. */
+  /**
+   * What a host with these options can use of this computer and its network. Required options may
+   * be missing.
+   */
   grants?(options: Readonly<Record<string, unknown>>): readonly Grant[]
-  /** @param folder private to the person and the driver, for what a driver keeps on this computer; it need not exist */
+  /**
+   * @param folder private to the user and the driver, for files that the driver keeps on this
+   * computer; it may not exist yet
+   */
   load(
     folder: string,
     surroundings?: Env,
   ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
-/** Declares a driver, keeping the types of its options. It is asked about checked records only. */
+/** Declares a built-in driver, with typed options. Records are checked before they reach it. */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: Omit<DriverDefinition<Shape>, 'contract'> & {
     readonly prompts?: readonly (string & keyof Shape)[]
@@ -253,7 +304,7 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
   load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
 })
 
-/** The status of hosts that no provider can be asked about: only a connection can tell. */
+/** The status of hosts that no provider knows: only a connection shows whether they are running. */
 export const unknownStatus = (
   hosts: ReadonlyMap<MachineName, HostRecord>,
 ): ReadonlyMap<MachineName, HostStatus> =>

@@ -1,26 +1,32 @@
 import { parseShares } from './shared-folders.ts'
 
-/** Something that a host is given by its options and that a person should see before: of this computer, or of its network. */
+/**
+ * What the options of a host give it access to, on this computer or its network, shown to the user
+ * before it is created.
+ */
 export interface Grant {
-  /** What it is, as a phrase: `folder /home/ana/code of this computer, writable, as code`. */
+  /** A phrase: `folder /home/ana/code of this computer, writable, as code`. */
   readonly what: string
   /**
-   * The file or folder of this computer that this takes. It may begin at the inventory's folder. One that is not in that folder takes
-   * a consent of its own.
+   * The file or folder of this computer, possibly relative to the inventory's folder. Outside that
+   * folder, the user must confirm it.
    */
   readonly path?: string
-  /** It is a socket on which no engine is known to listen: it takes a consent wherever it is. */
+  /**
+   * Whether it is a socket where no engine is known to listen. The user must confirm it wherever it
+   * is.
+   */
   readonly isOddSocket?: boolean
 }
 
-/** The folders that a host shares with this computer, as {@link parseShares} reads them. */
+/** Grants for shared folders, in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
     what: `folder ${path} of this computer, writable, as ${name}`,
     path,
   }))
 
-/** The image that a host starts from, where it is none of fleet's own: `NAME|PATH|URL[#sha256=…]`. */
+/** Grants for an image that is not one of fleet's names: `NAME|PATH|URL[#sha256=…]`. */
 export function imageGrants(image: string | undefined): readonly Grant[] {
   const [, rest = '', checksum] = /^([^#]*)(#.*)?$/s.exec(image ?? '') ?? []
   if (/^https?:/i.test(rest)) {
@@ -30,7 +36,7 @@ export function imageGrants(image: string | undefined): readonly Grant[] {
   return isPath ? [{ what: `image ${rest} of this computer`, path: rest }] : []
 }
 
-/** Who reaches a host from outside. */
+/** Grants for ports and SSH that are reachable from the network. */
 export const networkGrants = ({
   ports,
   sshCidr,

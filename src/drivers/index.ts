@@ -9,14 +9,14 @@ import { qemu } from './qemu/definition.ts'
 import { ssh } from './ssh/definition.ts'
 import { virtualbox } from './virtualbox/definition.ts'
 
-/** Every driver of fleet's own, in the order that people are shown. */
+/** The built-in drivers, in the order of help. */
 export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbox, aws, azure]
 
 /**
- * The driver called `name`: fleet's own, else that of the package `fleet-driver-NAME` as seen from
- * `place`, whose code this runs once `place.vet` has allowed it; a global package is the person's own installation, as
- * fleet is. Throws kind `usage`, with the nearest name, where there is neither, and says what is wrong with a package that
- * holds no driver for this fleet.
+ * The driver called `name`: a built-in one, or the package `fleet-driver-NAME` as resolved from
+ * `search.folder`. The code of a package runs only after `search.vet` has approved it, unless it is
+ * installed globally, as fleet itself is. Throws kind `usage` with the nearest name if there is no
+ * such driver, or if the package is not a driver for this version of fleet.
  */
 export async function findDriver(name: string, place: DriverPlace): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
@@ -32,7 +32,7 @@ export async function findDriver(name: string, place: DriverPlace): Promise<Driv
   throw unknownDriver(name, place.folder)
 }
 
-/** Says that there is no such driver for an inventory in `folder`, with the nearest name. */
+/** The error for an unknown driver of an inventory in `folder`, with the nearest name. */
 export function unknownDriver(name: string, folder: string): UserError {
   const names = drivers.map((driver) => driver.name)
   const near = nearest(name, names)

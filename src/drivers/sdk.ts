@@ -1,4 +1,4 @@
-// What a driver outside the project imports as `fleet/driver`.
+// Exports of `fleet/driver`, for drivers outside the project.
 import type { z } from 'zod'
 import { checkRecords } from './check-records.ts'
 import type { DriverDefinition, contractVersion } from './driver.ts'
@@ -35,8 +35,8 @@ export type { SshAccess } from './net/ssh-access.ts'
 export type { Difference, Reshape, ReshapeWish } from './update.ts'
 
 /**
- * Declares a driver, keeping the types of its options. `contract` is the version that it was written for, in
- * the author's own hand: the fleet that it is imported from later may be a newer one.
+ * Declares a driver, with typed options. The author states `contract`, because the fleet that runs
+ * the driver may have a newer one.
  */
 export const defineDriver = <Shape extends z.ZodRawShape>(
   definition: DriverDefinition<Shape> & {

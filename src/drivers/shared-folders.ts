@@ -1,10 +1,10 @@
-/** A folder of this computer that a machine sees. */
+/** A folder of this computer that is mounted in a machine. */
 export interface SharedFolder {
   readonly name: string
   readonly path: string
 }
 
-/** Reads `name=/absolute/path,…`; nothing where that is no list of folders with names of their own. */
+/** Parses `name=/absolute/path,…`; `undefined` if the text is invalid or names repeat. */
 export function parseShares(text: string): readonly SharedFolder[] | undefined {
   const shares = text.split(',').map((part) => {
     const [, name = '', path = ''] =
@@ -15,7 +15,7 @@ export function parseShares(text: string): readonly SharedFolder[] | undefined {
   return names.has('') || names.size < shares.length ? undefined : shares
 }
 
-/** Shared folders as {@link parseShares} reads them, in an order that says nothing. */
+/** Formats shared folders for {@link parseShares}, sorted by name. */
 export const formatShares = (shares: readonly SharedFolder[]): string =>
   shares
     .map(({ name, path }) => `${name}=${path}`)

@@ -1,7 +1,7 @@
 /** Tags of a provider's resources, by key. */
 export type Tags = Readonly<Record<string, string>>
 
-/** Reads `key=value,key=value`; nothing where one of them is not what the provider, or fleet, lets a person set. */
+/** Parses `key=value,key=value`; `undefined` if a tag is invalid or reserved. */
 export function parseTagList(
   text: string,
   isTag: (key: string, value: string) => boolean,
@@ -17,7 +17,7 @@ export function parseTagList(
   return tags
 }
 
-/** Tags in words; `none` where there are none. */
+/** Formats tags for a plan: `key=value,…` or `none`. */
 export const sayTags = (tags: Tags): string =>
   Object.entries(tags)
     .map(([key, value]) => `${key}=${value}`)

@@ -1,19 +1,23 @@
 import { UserError } from '../errors.ts'
 
-/** Tags of a thing at a provider. */
+/** Tags of a resource. */
 type Tags = Readonly<Record<string, string | undefined>>
 
-/** Whether a thing was made for the host with this token: nothing is for a host that somebody else made, which has none. */
+/**
+ * Whether a resource belongs to the host with this token. Hosts that fleet did not create have no
+ * token and own nothing.
+ */
 export const isMadeFor = (token: string | undefined, tags: Tags | undefined): boolean =>
   token !== undefined && tags?.['fleet:token'] === token
 
-/** What can be done about things that a record names and that were made for something else. */
+/** Hint for resources that a record names but that belong to something else. */
 export const foreignHint =
   'correct "id" and "resources" under "host" in the inventory, or remove the entry: fleet forget NAME'
 
 /**
- * Throws kind `failed` for a thing that fleet made, if the record is right, and that does not say so. Whoever can write the inventory
- * could name any other. Hosts that somebody else made are what their record says.
+ * Throws kind `failed` if a resource does not have the token of the record that names it, because
+ * everyone who can edit the inventory can name any resource. Records without a token, of hosts that
+ * fleet did not create, are not checked.
  */
 export function checkMadeFor(
   token: string | undefined,

@@ -1,10 +1,12 @@
 import { hostname } from 'node:os'
 import type { HostRecord } from '../machine/machine.ts'
 
-/** Notes where a host is that exists on this computer alone. */
+/** Records that a host exists only on this computer. */
 export const onThisComputer = (): { readonly computer: string } => ({ computer: hostname() })
 
-/** The computer that a host was made on, where that is another one, or this one had another name then. */
+/**
+ * The computer that a host was created on, if it is not this one, or if this one was renamed since.
+ */
 export function otherComputer({ resources }: Pick<HostRecord, 'resources'>): string | undefined {
   const computer = resources?.['computer']
   return computer === undefined || computer === hostname() ? undefined : computer

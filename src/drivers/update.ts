@@ -2,37 +2,37 @@ import type { HostRecord } from '../machine/machine.ts'
 import type { HostStatus } from '../machine/status.ts'
 import type { Call } from './driver.ts'
 
-/** An option that says another thing than the host has. */
+/** An option whose value differs from that of the host. */
 export interface Difference {
-  /** The key of the driver's schema. */
+  /** Key in the driver's schema. */
   readonly option: string
-  /** What the host has, and what it is to have, in words for the person. */
+  /** Current and new value, formatted for the user. */
   readonly from: string
   readonly to: string
   /**
-   * How the host can come to have it. `live`: while it runs. `stop`: while it is stopped. `replace`: only a new host can
-   * have it, and all that is on this one is lost.
+   * How the option can change. `live`: while the host is running. `stop`: while it is stopped.
+   * `replace`: only with a new host; all data of this one is lost.
    */
   readonly how: 'live' | 'stop' | 'replace'
-  /** Why it cannot be done in an easier way, where that is not plain. */
+  /** Why no easier change is possible, if that is not obvious. */
   readonly why?: string
 }
 
-/** Which options of a host are to be brought about. */
+/** The options of a host to change. */
 export interface ReshapeWish<Options> {
-  /** As the entry and the inventory's defaults say them now, checked. */
+  /** The validated options of the entry, with the defaults of the inventory. */
   readonly options: Options
-  /** Options that `compare` found different and not `replace`: these, and no others. */
+  /** Options that `compare` reported and that are not `replace`. No others may change. */
   readonly only: ReadonlySet<string>
 }
 
-/** Hosts that can be changed after they were made. */
+/** Changing hosts after their creation. */
 export interface Reshape<Options = Readonly<Record<string, unknown>>> {
   /**
-   * Says how a host differs from what the options say: by `status`, which `observe` gave for many hosts in one call, and by
-   * what the record's resources remember. What is alike costs no call; what is not may cost one that serves many
-   * hosts (whether a type exists). An option that was left to the driver when the host was made, and still is, is never a
-   * difference, whatever the driver would decide today. Throws kind `usage` for a value that the provider does not know.
+   * Returns how a host differs from its options, according to `status` (from `observe`, one request
+   * for many hosts) and the resources in the record. Makes further requests only if an option
+   * differs. An option that the driver decided at creation, and that is still not set, is never a
+   * difference. Throws kind `usage` for a value that the provider does not know.
    */
   compare(
     host: HostRecord,
@@ -41,16 +41,16 @@ export interface Reshape<Options = Readonly<Record<string, unknown>>> {
     call: Call,
   ): Promise<readonly Difference[]>
   /**
-   * Brings about what `wish.only` names, and resolves when it is so; the host is stopped where one of them needs that, and is
-   * left stopped. Looks first and passes over what is so already: cut short anywhere, another call goes on. Gives the
-   * resources to remember, `undefined` for what is to be forgotten: they are recorded when the host has taken all of it in.
-   * Throws kind `usage` for what the person can change.
+   * Changes the options in `request.only`. If one of them needs a stopped host, the host is stopped
+   * and stays stopped. Skips what has already changed, so that an interrupted change can be
+   * repeated. Returns the resources to record (`undefined` to remove a value); they are recorded
+   * after all changes. Throws kind `usage` for problems that the user can fix.
    */
   change(
     host: HostRecord,
     wish: ReshapeWish<Options>,
     call: Call,
   ): Promise<Readonly<Record<string, string | undefined>>>
-  /** Options that make the root disk larger: fleet has the system on it take in the new room. */
+  /** Options that enlarge the root disk. fleet then grows the file system. */
   readonly disks: readonly string[]
 }

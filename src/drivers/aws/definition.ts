@@ -2,7 +2,7 @@ import { defineDriver } from '../driver.ts'
 import { networkGrants } from '../grants.ts'
 import { type AwsOptions, awsOptions } from './options.ts'
 
-/** A host on Amazon EC2. */
+/** A new host on Amazon EC2. */
 export const aws = defineDriver({
   name: 'aws',
   summary: 'a new host on Amazon EC2',

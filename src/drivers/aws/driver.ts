@@ -26,10 +26,13 @@ import { checkWishes } from './create/validate-options.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** EC2's limit, before base64 (EC2 user guide, "Run commands when you launch an EC2 instance with user data input"). */
+/**
+ * EC2's limit before base64, in bytes (EC2 user guide, "Run commands when you launch an EC2
+ * instance with user data input").
+ */
 const longestUserData = 16_384
 
-/** Does `work`, and says what went wrong in words for the person. */
+/** Runs `work` and turns AWS errors into errors for the user. */
 async function explaining<Value>(concern: Concern, work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
@@ -38,7 +41,10 @@ async function explaining<Value>(concern: Concern, work: () => Promise<Value>): 
   }
 }
 
-/** Where a host is to be. Throws kind `usage` where nothing says so, or an earlier attempt began elsewhere. */
+/**
+ * The account and region of a new host. Throws kind `usage` if no region is configured, or if an
+ * earlier attempt used another one.
+ */
 async function decideAccount(
   api: Ec2Api,
   recorded: DriverState,
@@ -70,7 +76,7 @@ async function decideAccount(
   }
 }
 
-/** What was decided of a host that is to be launched. */
+/** Decisions to record for an instance that will be launched. */
 const chosen = ({ order, attempts }: Decision, options: AwsOptions): DriverState => ({
   image: order.image.id,
   release: options.image,
@@ -81,7 +87,7 @@ const chosen = ({ order, attempts }: Decision, options: AwsOptions): DriverState
   ...(attempts[0] !== undefined && { vpc: attempts[0].place.vpc }),
 })
 
-/** What the group of a host lets in, for later: what is opened then, and what is closed. */
+/** Ingress rules to record, so that later changes know what fleet opened. */
 const opened = (ingressRules: IngressRules | undefined, { ports }: AwsOptions): DriverState =>
   ingressRules === undefined
     ? {}
@@ -141,13 +147,13 @@ async function planHost(
   })
 }
 
-/** EC2 where a host is; nothing where it was never begun. */
+/** EC2 in the account and region of a host; `undefined` if its creation did not get that far. */
 function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const account = readAccount(resources)
   return account === undefined ? undefined : api.at(account, call)
 }
 
-/** Does something to the instance of a host. */
+/** Runs an operation on the instance of a host. */
 function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>) {
   return async (host: HostRecord, call: Call): Promise<void> => {
     const ec2 = placeOf(api, host, call)
@@ -167,7 +173,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
   }
 }
 
-/** The driver of Amazon EC2, for a user with the environment `env`. */
+/** Creates the driver of Amazon EC2 for the environment `env`. */
 export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOptions> {
   const api = openEc2Api(ask)
   const askCaller = askCallerOnce(env)
@@ -180,9 +186,9 @@ export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOption
     lifecycle: {
       plan: (wish, options, call) => planHost(api, askCaller, wish, options, call),
       async remove(host, call) {
-        if (host.token === undefined) return // somebody else's
+        if (host.token === undefined) return // not created by fleet
         const ec2 = placeOf(api, host, call)
-        if (ec2 === undefined) return // begun nowhere: a plan records the region before anything is made
+        if (ec2 === undefined) return // a plan records the region before anything is created
         await explaining(ec2, () => removeHost(ec2, host, host.resources ?? {}))
       },
       list: (fleet, call) => listHosts(api, fleet, call),

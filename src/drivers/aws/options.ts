@@ -4,7 +4,7 @@ import { imageNames } from './create/image-names.ts'
 import { parsePorts } from '../net/ports.ts'
 import { parseTags } from './tags.ts'
 
-/** Also of what records say. */
+/** Region names, in options and in records. */
 export const regionPattern = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/
 
 const id = (prefix: string) =>
@@ -12,7 +12,7 @@ const id = (prefix: string) =>
 
 const groupList = /^\s*sg-[0-9a-f]{8,17}\s*(?:,\s*sg-[0-9a-f]{8,17}\s*)*$/
 
-/** What a person can choose of a host on EC2. */
+/** Options of hosts on EC2. */
 export const awsOptions = z.strictObject({
   region: z
     .string()
@@ -117,5 +117,5 @@ export const awsOptions = z.strictObject({
     .default('stop')
     .describe('Action when the host shuts itself down'),
 })
-/** What a person has chosen of a host on EC2. */
+/** Validated options of a host on EC2. */
 export type AwsOptions = z.infer<typeof awsOptions>

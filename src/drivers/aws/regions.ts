@@ -7,10 +7,10 @@ import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A region that every account has, to ask about the others. */
+/** A region that every account has, used to list the others. */
 export const homeRegion = 'us-east-1'
 
-/** What a region that does not exist, or is not enabled, may look like. */
+/** Errors that a region that does not exist or is not enabled can cause. */
 const doubtful = [
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -23,8 +23,8 @@ const isDoubtful = (error: unknown): boolean =>
   isFailure(...doubtful)(error) || isServerError(error)
 
 /**
- * Turns an error that a wrong region may have caused into one that says so, having asked AWS which regions there are. Other errors,
- * and those that AWS cannot tell about, come back as they are.
+ * If a wrong region may have caused the error, checks the regions of the account and returns an
+ * error that explains it. Otherwise returns `error`.
  */
 export async function blameRegion(
   api: Ec2Api,

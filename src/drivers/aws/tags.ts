@@ -1,18 +1,21 @@
 import type { Filter, Tag, TagSpecification } from '@aws-sdk/client-ec2'
 import { type Tags, parseTagList } from '../tag-list.ts'
 
-/** Keys that are not for people: AWS refuses the first, and fleet finds its hosts by the second. */
+/** Reserved tag keys: AWS rejects the first, and fleet finds its hosts by the second. */
 const reserved = /^(?:aws:|fleet(?:$|:))/i
 
 const isTag = (key: string, value: string): boolean =>
   key.length >= 1 && key.length <= 128 && value.length <= 256 && !reserved.test(key)
 
-/** Reads `key=value,key=value`; nothing where that is no list of tags that a person may set. */
+/** Parses `key=value,key=value`; `undefined` if a tag is invalid or reserved. */
 export const parseTags = (text: string): Tags | undefined => parseTagList(text, isTag)
 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 
-/** What is to be set and what is to go, so that of the tags a resource has `now` those that fleet set, `had`, become `wanted`. */
+/**
+ * The tags to set and to delete so that the tags that fleet set earlier, `had`, become `wanted` on
+ * a resource that has the tags `now`.
+ */
 export function changedTags(
   had: string,
   wanted: string,
@@ -29,25 +32,25 @@ export function changedTags(
 
 const listTags = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
 
-/** The same tags on each kind of resource that a call makes. */
+/** Tag specifications with the same tags for each resource type that a request creates. */
 export const tagAll = (
   tags: Tags,
   ...types: NonNullable<TagSpecification['ResourceType']>[]
 ): TagSpecification[] => types.map((ResourceType) => ({ ResourceType, Tags: listTags(tags) }))
 
-/** The value of a tag, where a resource has it. */
+/** The value of a tag, if the resource has it. */
 export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | undefined =>
   tags?.find(({ Key }) => Key === key)?.Value
 
-/** Tags by key. */
+/** Converts tags to an object. */
 export const tagsByKey = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))
 
-/** Fleet's own of the tags of a resource. */
+/** The tags of a resource that fleet uses itself. */
 export const fleetTagsIn = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(
     tags.flatMap(({ Key = '', Value = '' }) => (/^fleet(?:$|:)/.test(Key) ? [[Key, Value]] : [])),
   )
 
-/** What belongs to one host. */
+/** Filter for all resources of one host. */
 export const ofToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })

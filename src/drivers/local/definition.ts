@@ -3,7 +3,7 @@ import { socketPath } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 import { isEngineSocket } from './engine-sockets.ts'
 
-/** The engine of this computer. */
+/** The Docker engine of this computer. */
 export const local = defineDriver({
   name: 'local',
   summary: 'the Docker engine of this computer',

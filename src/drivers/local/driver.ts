@@ -6,14 +6,14 @@ import { ignored } from '../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Sockets where an engine of this computer may listen, the likeliest first. */
+/** Sockets where an engine of this computer may listen, most likely first. */
 function candidateSockets(env: Environment): string[] {
   const told = socketInDockerHost(env)
   const runtime = env['XDG_RUNTIME_DIR']
   return [
     ...(told === undefined ? [] : [told]),
     defaultSocket,
-    ...(runtime === undefined ? [] : [`${runtime}/docker.sock`]), // where a rootless engine listens
+    ...(runtime === undefined ? [] : [`${runtime}/docker.sock`]), // a rootless engine listens here
   ]
 }
 
@@ -29,7 +29,7 @@ const answers = (path: string): Promise<boolean> =>
 const isSocket = async (path: string): Promise<boolean> =>
   (await stat(path).catch(ignored('driver', 'look at the engine socket')))?.isSocket() ?? false
 
-/** The first socket that lets us in, else the first there is, else Docker's own. */
+/** The first socket that accepts connections, else the first that exists, else Docker's default. */
 async function findSocket(env: Environment): Promise<string> {
   const candidates = candidateSockets(env)
   for (const path of candidates) if (await answers(path)) return path
@@ -37,7 +37,7 @@ async function findSocket(env: Environment): Promise<string> {
   return defaultSocket
 }
 
-/** The driver of this computer, whose user has the environment `env`. */
+/** The driver of this computer, with the user's environment `env`. */
 export const localDriver = (env: Environment): Driver<{ socket?: string | undefined }> => ({
   async locate(_name, options) {
     const socket = options.socket ?? (await findSocket(env))

@@ -1,22 +1,25 @@
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Where Docker listens unless it is told otherwise. */
+/** Docker's default socket. */
 export const defaultSocket = '/var/run/docker.sock'
 
-/** The socket of this computer that `DOCKER_HOST` names, if it names one. */
+/** The socket in `DOCKER_HOST`, if it is a Unix socket. */
 export const socketInDockerHost = (env: Environment): string | undefined =>
   env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]
 
-/** Below the folder of a user's runtime files. */
+/** Relative to the user's runtime folder. */
 const inRuntimeFolder = ['docker.sock', 'podman/podman.sock']
 
-/** Below a home: Docker Desktop, Colima, OrbStack, Rancher Desktop, Lima, and the machine of Podman. */
+/**
+ * Relative to a home folder: Docker Desktop, Colima, OrbStack, Rancher Desktop, Lima, and the
+ * machine of Podman.
+ */
 const inHome =
   /^(?:\.docker\/(?:run|desktop)\/docker|\.(?:config\/)?colima\/(?:[A-Za-z0-9][\w-]*\/)?docker|\.orbstack\/run\/docker|\.rd\/docker|\.lima\/[A-Za-z0-9][\w-]*\/sock\/(?:docker|podman)|\.local\/share\/containers\/podman\/machine\/(?:[A-Za-z0-9][\w-]*\/)?podman)\.sock$/
 
 /**
- * Whether engines listen on the socket `path` by themselves, or the person's own `DOCKER_HOST` names it. To speak HTTP to any other
- * socket of this computer, only since an inventory names it, could be a request to a program that is no engine.
+ * Whether `path` is a usual socket of an engine, or the user's `DOCKER_HOST` names it. An inventory
+ * could name any other socket, and a request to it could reach a program that is not an engine.
  */
 export function isEngineSocket(path: string, env: Environment): boolean {
   const { XDG_RUNTIME_DIR: runtime, HOME: home } = env

@@ -7,17 +7,20 @@ import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Services of AWS that answer with the address they are asked from. */
+/** Services of AWS that return the address of the caller. */
 const services = {
   4: 'https://checkip.amazonaws.com',
   6: 'https://checkip.global.api.aws',
 } as const
 
-/** How long a service may take, in milliseconds; less where it may be asked another way. */
+/**
+ * Timeouts of a request in milliseconds: the last attempt, and an attempt that a second one
+ * follows.
+ */
 const answerWithin = 5_000
 const answerSoon = 3_000
 
-/** The text at a URL, asked for over IPv4 or IPv6. Without an agent, directly. */
+/** Fetches the text at a URL over IPv4 or IPv6, directly unless an agent is given. */
 function fetchText(
   url: string,
   { family, agent }: { readonly family: 4 | 6; readonly agent?: Agent | undefined },
@@ -40,15 +43,16 @@ function fetchText(
   })
 }
 
-/** Which address the internet sees this computer at, and who said so, in which way. */
+/** The public address of this computer, and the service that reported it. */
 export interface CallerAddress {
   readonly address: string
   readonly source: string
 }
 
 /**
- * Asks a service which address this computer comes from: FLEET_CHECKIP_URL, else AWS's own. It is asked directly, as SSH connects, and
- * through a proxy only where it does not answer so. Throws kind `unreachable` where none answers.
+ * Queries a service for the public address of this computer: FLEET_CHECKIP_URL, else a service of
+ * AWS. It connects directly, as SSH does, and through a proxy only if that fails. Throws kind
+ * `unreachable` if neither works.
  */
 async function findCallerAddress(
   env: Environment,
@@ -83,10 +87,10 @@ async function findCallerAddress(
   }
 }
 
-/** Asks which address this computer has, over IPv4 or IPv6. */
+/** Returns the public address of this computer for IPv4 or IPv6. */
 export type AskCaller = (family: 4 | 6, call: Call) => Promise<CallerAddress>
 
-/** Asks each question once, however many hosts are planned. */
+/** Returns a function that queries each address family once, for any number of hosts. */
 export function askCallerOnce(env: Environment): AskCaller {
   const asked = new Map<4 | 6, Promise<CallerAddress>>()
   return (family, call) => {

@@ -2,7 +2,10 @@ import { SocketAddress, isIP } from 'node:net'
 
 const widest = (address: string): number => (isIP(address) === 6 ? 128 : 32)
 
-/** The groups of an IPv6 address in its long form: an IPv4 address at its end is two of them (RFC 4291, 2.2). */
+/**
+ * The groups of an IPv6 address without `::`. An IPv4 address at the end is two groups (RFC 4291,
+ * 2.2).
+ */
 function groupsOf(address: string): readonly number[] {
   const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = parts.slice(0, 4).map(Number)
@@ -15,7 +18,7 @@ function groupsOf(address: string): readonly number[] {
   return plain.includes('::') ? [...head, ...zeros, ...tail] : head
 }
 
-/** The first address of the range that `address` is in: its bits after the first `length` are 0. */
+/** The first address of the range of `address`: all bits after the first `length` are 0. */
 function networkOf(address: string, length: number): string {
   const isV6 = isIP(address) === 6
   const [parts, bits] = isV6 ? [groupsOf(address), 16] : [address.split('.').map(Number), 8]
@@ -29,8 +32,9 @@ function networkOf(address: string, length: number): string {
 }
 
 /**
- * Reads an address, or a range of them, as a CIDR in the one form that providers answer with: `203.0.113.7` is
- * `203.0.113.7/32`, and `203.0.113.7/24` is `203.0.113.0/24` (EC2 API reference, IpRange.CidrIp).
+ * Parses an address or a range as a CIDR in canonical form, as providers return it: `203.0.113.7`
+ * becomes `203.0.113.7/32`, `203.0.113.7/24` becomes `203.0.113.0/24` (EC2 API reference,
+ * IpRange.CidrIp).
  */
 function parseCidr(text: string): string | undefined {
   const [address = '', length, ...more] = text.trim().split('/')
@@ -41,20 +45,26 @@ function parseCidr(text: string): string | undefined {
     : undefined
 }
 
-/** Whether all of a range is in another one; both as {@link parseCidrs} gives them. */
+/** Whether range `wide` contains all of `narrow`, both in the form of {@link parseCidrs}. */
 export function coversRange(wide: string, narrow: string): boolean {
   const [[base = '', length], [address = '', its]] = [wide.split('/'), narrow.split('/')]
   if (isIP(base) !== isIP(address) || Number(its) < Number(length)) return false
   return networkOf(address, Number(length)) === networkOf(base, Number(length))
 }
 
-/** Reads `203.0.113.0/24,2001:db8::/32`, each in its canonical form; nothing where that is no list of address ranges. */
+/**
+ * Parses `203.0.113.0/24,2001:db8::/32` into canonical form; `undefined` if the text is not a list
+ * of ranges.
+ */
 export function parseCidrs(text: string): readonly string[] | undefined {
   const cidrs = text.split(',').map(parseCidr)
   return cidrs.every((cidr) => cidr !== undefined) ? cidrs : undefined
 }
 
-/** What to tell of ranges that were written with bits after their length: the range is wider than it looks. */
+/**
+ * Notes for the user about ranges that are larger than they look, because an address inside the
+ * range was written.
+ */
 export function noteOnHostBits(text: string): readonly string[] {
   return text.split(',').flatMap((one) => {
     const [address = '', length] = one.trim().split('/')

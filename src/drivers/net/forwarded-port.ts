@@ -21,8 +21,8 @@ async function writePorts(file: string, ports: Ports): Promise<void> {
 }
 
 /**
- * The port of 127.0.0.1 that leads to the host with this token: the one that it was given before, else a new one that nobody
- * listens on and no other host in `file` has.
+ * Reserves a port of 127.0.0.1 for the host with this token: the one that it already has in `file`,
+ * or a free port that no other host in `file` has.
  */
 export async function reservePort(file: string, token: string): Promise<number> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -36,7 +36,7 @@ export async function reservePort(file: string, token: string): Promise<number> 
   })
 }
 
-/** Gives the port of a host back. */
+/** Releases the port of a host. */
 export async function releasePort(file: string, token: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await withLock(file, async () => {

@@ -4,10 +4,10 @@ import { createServer } from 'node:net'
 import { UserError } from '../../errors.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** Below what systems give to outgoing connections (32768 on Linux, 49152 elsewhere). */
+/** Below the ephemeral port range of the system (32768 on Linux, 49152 elsewhere). */
 const [lowest, highest] = [22_000, 31_999]
 
-/** Whether nobody listens on a port of 127.0.0.1. */
+/** Whether a port of 127.0.0.1 is free. */
 export async function isPortFree(port: number): Promise<boolean> {
   const server = createServer()
   try {
@@ -23,8 +23,9 @@ export async function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * A free port of 127.0.0.1 that is not among `taken`. To be called under a lock, and noted before that is given up. The search
- * begins anywhere: the ports of other drivers' and other people's hosts are nobody's while those are stopped.
+ * Chooses a free port of 127.0.0.1 that is not in `taken`. Hold a lock until the port is recorded.
+ * The search starts at a random port because ports of stopped hosts of other drivers and users look
+ * free.
  */
 export async function chooseLoopbackPort(taken: ReadonlySet<number>): Promise<number> {
   const count = highest - lowest + 1

@@ -1,4 +1,4 @@
-/** Ports that anybody may reach, both ends included. */
+/** A range of open ports, both ends included. */
 export interface PortRange {
   readonly from: number
   readonly to: number
@@ -14,7 +14,7 @@ function parseRange(text: string): PortRange | undefined {
   return { from, to, protocol: protocol === 'udp' ? 'udp' : 'tcp' }
 }
 
-/** A list of ports in one spelling: `443/tcp, 80/tcp`; `none` where it is empty. */
+/** Formats a list of ports in one spelling: `443/tcp, 80/tcp`; `none` if it is empty. */
 export function sayPorts(text: string): string {
   const ranges = text === '' ? [] : (parsePorts(text) ?? [])
   const words = ranges.map(
@@ -23,7 +23,7 @@ export function sayPorts(text: string): string {
   return words.length === 0 ? 'none' : [...new Set(words)].sort().join(', ')
 }
 
-/** Reads `80,443/tcp,8000-8100/udp`; nothing where that is no list of ports. */
+/** Parses `80,443/tcp,8000-8100/udp`; `undefined` if the text is not a list of ports. */
 export function parsePorts(text: string): readonly PortRange[] | undefined {
   const ranges = text.split(',').map(parseRange)
   return ranges.every((range) => range !== undefined) ? ranges : undefined

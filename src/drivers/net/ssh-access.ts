@@ -4,21 +4,31 @@ import type { AskCaller } from './caller-address.ts'
 import { parseCidrs } from './cidrs.ts'
 import type { Call } from '../driver.ts'
 
-/** Who reaches SSH of hosts, of a driver that keeps the firewall which decides that. Opening it is a change of `reshape`. */
+/**
+ * Access to SSH, for drivers that manage the host's firewall. To change it, change the option with
+ * `update`.
+ */
 export interface SshAccess {
-  /** The option that says from where SSH is reached: `203.0.113.0/24,…`. */
+  /** The option with the ranges that can reach SSH: `203.0.113.0/24,…`. */
   readonly option: string
-  /** The ranges that SSH of a host is open to, as far as fleet opened it; nothing where its firewall is not fleet's. */
+  /**
+   * The ranges that can reach SSH according to the record; `undefined` if fleet does not manage the
+   * firewall.
+   */
   allowed(host: HostRecord): Promise<readonly string[] | undefined>
-  /** This computer, as hosts with such an address see it: ranges of one address each. Throws kind `unreachable` where nobody tells. */
+  /**
+   * The addresses of this computer as the host sees them, as ranges of one address. Throws kind
+   * `unreachable` if they cannot be detected.
+   */
   caller(host: HostRecord, call: Call): Promise<readonly string[]>
 }
 
-/** Access by rules that fleet made for a host, and whose ranges it noted in the record. */
+/** SSH access by firewall rules that fleet created and whose ranges are in the record. */
 export const notedSshAccess = (askCaller: AskCaller): SshAccess => ({
   option: 'sshCidr',
   async allowed({ token, resources: { sshCidr, access } = {} }) {
-    // At a private address, a host sees this computer at one that nobody outside can tell.
+    // A host at a private address sees a private address of this computer, which no service can
+    // report.
     if (token === undefined || sshCidr === undefined || access === 'private') return undefined
     return parseCidrs(sshCidr)
   },

@@ -4,15 +4,15 @@ import type { DriverDefinition } from '../driver.ts'
 import { reservedFlags } from './reserved-flags.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** A driver's option, as a command-line flag. */
+/** An option of a driver as a command-line flag. */
 export interface OptionFlag {
-  /** Without the dashes: `disk-size`. */
+  /** Without dashes: `disk-size`. */
   readonly name: string
-  /** As machines.yaml has it: `diskSize`. */
+  /** Key in machines.yaml: `diskSize`. */
   readonly key: string
   readonly description: string
   readonly type: 'string' | 'number' | 'boolean' | 'enum'
-  /** What an enum allows. */
+  /** Values of an enum. */
   readonly choices?: readonly string[]
   readonly default?: string | number | boolean
   readonly required: boolean
@@ -27,7 +27,7 @@ type Definition = z.core.$ZodTypes['_zod']['def']
 
 const definitionOf = (type: z.core.$ZodType): Definition => (type as z.ZodType).def as Definition
 
-/** The innermost type of a field, and what the layers around it say. */
+/** The innermost type of a field, and what its wrappers declare. */
 interface Unwrapped {
   readonly inner: Definition
   readonly required: boolean
@@ -35,7 +35,7 @@ interface Unwrapped {
   readonly fallback?: unknown
 }
 
-/** Takes off `optional` and `default`; the outermost description counts. */
+/** Removes `optional` and `default`. The outermost description applies. */
 function unwrap(field: z.core.$ZodType): Unwrapped {
   const { description } = field as z.ZodType
   const told = description === undefined ? {} : { description }
@@ -74,12 +74,13 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   }
 }
 
-/** The default in brackets with which a description may end. */
+/** A default in brackets at the end of a description. */
 const statedDefault = /^(.*) \((default: [^()]*)\)$/s
 
 /**
- * The description of an option with its choices and its default in brackets, for help and documentation. Without `isNew` it is
- * for a host that exists: defaults of the schema do not apply to it, and no option is required.
+ * The description of an option with its choices and its default in brackets, for help and
+ * documentation. With `isNew: false` it is for an existing host: defaults of the schema do not
+ * apply, and no option is required.
  */
 export function describeFlag(
   { description, choices, default: fallback, required }: OptionFlag,
@@ -99,7 +100,10 @@ export function describeFlag(
 export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
   Object.entries(options.shape).map(flagOf)
 
-/** The values that flags stand for: `true` for a flag without text, nothing for one that is not there. Not validated yet. */
+/**
+ * Converts flags to options: `true` for a flag without a value. Missing flags are omitted. Does not
+ * validate.
+ */
 export function readOptionFlags(
   driver: DriverDefinition,
   given: Readonly<Record<string, string | boolean | undefined>>,
@@ -124,7 +128,7 @@ function readFlag({ name, type }: OptionFlag, text: string | boolean): unknown {
   return text
 }
 
-/** What is wrong with `text` as the value of a flag, if anything. */
+/** The validation error for `text` as the value of a flag, if any. */
 export function validationError(
   driver: DriverDefinition,
   flag: OptionFlag,
@@ -140,8 +144,8 @@ export function validationError(
 }
 
 /**
- * Lays the options of one machine over those that the inventory sets for its driver, and checks
- * the whole. Throws kind `usage` naming each flag that is wrong, missing or unknown.
+ * Merges the options of a machine with the inventory's defaults for its driver, and validates the
+ * result. Throws kind `usage` with each flag that is invalid, missing or unknown.
  */
 export function checkOptions(
   driver: DriverDefinition,
@@ -152,8 +156,8 @@ export function checkOptions(
 }
 
 /**
- * As {@link checkOptions}, for a host that somebody else made: nothing is needed, and what was not said stays
- * open.
+ * Like {@link checkOptions}, for a host that fleet did not create: no option is required, and
+ * defaults of the schema do not apply.
  */
 export function checkSaidOptions(
   driver: DriverDefinition,

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { hostAddress, loginName, port } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 
-/** A host that exists, and that fleet neither makes nor destroys. */
+/** An existing host, which fleet neither creates nor deletes. */
 export const ssh = defineDriver({
   name: 'ssh',
   summary: 'a host that exists already and is reached over SSH',

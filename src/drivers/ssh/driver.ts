@@ -7,7 +7,7 @@ interface Options {
   readonly port?: number | undefined
 }
 
-/** The driver of hosts that exist: all it knows is what it was told. */
+/** The driver of existing hosts: everything it knows is in the options. */
 export const sshDriver: Driver<Options> = {
   async locate(_name, { address, user, port }) {
     return {

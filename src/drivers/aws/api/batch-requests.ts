@@ -1,18 +1,18 @@
 import type { Call } from '../../driver.ts'
 import type { Send } from './ec2-api.ts'
 
-/** How long others may join a request, in milliseconds: little beside the answer of EC2, which takes 50 and more. */
+/** How long others can join a request, in milliseconds. EC2 needs at least 50 ms to answer. */
 const openFor = 25
 
-/** EC2 takes as many values in one filter (EC2 API reference, Filter), and more ids. */
+/** Maximum number of values of a filter (EC2 API reference, Filter). More ids are possible. */
 const mostItems = 200
 
-/** A call that takes part in a request, and can be told more about the step that it is at. */
+/** A call that joined a request. `renew` updates the detail of its current step. */
 interface Participant extends Call {
   renew(detail: string): void
 }
 
-/** A request that is being put together. */
+/** A request that is being collected. */
 interface Joint {
   readonly items: Set<string>
   readonly participants: Participant[]
@@ -20,12 +20,15 @@ interface Joint {
   isOpen: boolean
 }
 
-/** Asks for several items in one request. */
+/** Requests several items at once. */
 export type AskTogether<Answer> = (items: readonly string[], send: Send) => Promise<Answer>
 
-/** Puts what several hosts ask at about the same time into one request. */
+/** Combines requests of several hosts that are made at about the same time. */
 export interface Togetherness {
-  /** Joins the next request of this name for an item; gives the answer to all of its items. */
+  /**
+   * Adds an item to the next request with this name, and resolves to the response for all of its
+   * items.
+   */
   ask<Answer>(
     name: string,
     item: string,
@@ -34,19 +37,19 @@ export interface Togetherness {
   ): Promise<Answer>
 }
 
-/** A signal that is aborted once all of the calls are. */
+/** A signal that aborts when all calls are aborted. */
 function abortedWith(participants: readonly Participant[]): AbortSignal {
   const controller = new AbortController()
   const check = (): void => {
     if (participants.every(({ signal }) => signal.aborted)) controller.abort()
   }
-  // Own signals: those who listen to one for many requests do not look like a leak.
+  // A derived signal for each listener: many listeners on one signal cause a warning about a leak.
   for (const { signal } of participants) AbortSignal.any([signal]).addEventListener('abort', check)
   check()
   return controller.signal
 }
 
-/** @param sendFor sends in the name of all participants */
+/** @param sendFor returns the function that sends for all participants */
 export function openTogetherness(sendFor: (call: Participant) => Send): Togetherness {
   const joints = new Map<string, Joint>()
 
@@ -64,7 +67,7 @@ export function openTogetherness(sendFor: (call: Participant) => Send): Together
       }
       return work([...items], sendFor(all))
     })
-    answer.catch(() => {}) // told to those who take part
+    answer.catch(() => {}) // every participant gets the error
     const joint: Joint = { items, participants, answer, isOpen: true }
     joints.set(name, joint)
     return joint

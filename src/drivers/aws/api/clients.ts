@@ -3,29 +3,33 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { proxyAgent } from '../../../os/proxy.ts'
 import type { Ask } from '../../driver.ts'
 
-/** Where requests go, and with whose credentials; what is absent the environment or the profile says. */
+/** The region and profile of a client; by default from the environment or the profile. */
 interface Where {
   readonly region?: string | undefined
   readonly profile?: string | undefined
 }
 
-/** How a client repeats a request: what is there of the SDK's options. */
+/** The SDK's options for retries. */
 type Repetition = Pick<EC2ClientConfig, 'retryMode' | 'maxAttempts'>
 
-/** The SDK's clients: one for each region, profile and way to repeat requests. */
+/** Returns the SDK client for a region, profile and retry options. Clients are reused. */
 export type ClientOf = (where: Where, repetition?: Repetition) => EC2Client
 
 const say = (): void => {}
-/** What the SDK would say on stderr, about its own plans and about the environment, is not for fleet's users. */
+/**
+ * Suppresses the SDK's messages about itself and the environment, which do not concern fleet's
+ * users.
+ */
 const silence = { trace: say, debug: say, info: say, warn: say, error: say }
 
 /**
- * Opens clients of EC2 by the SDK's standard chain: environment, profiles, SSO, web identity, instance metadata. All of them share
- * what the first one learns: how far this computer's clock is off, and the credentials of a profile, so that a code of an MFA device
- * is asked for once.
+ * Opens clients of EC2 with the SDK's standard chain of credentials: environment, profiles, SSO,
+ * web identity, instance metadata. All clients share the clock offset and the credentials of a
+ * profile, so that an MFA code is requested once.
  */
 export function openClients(ask: Ask | undefined): ClientOf {
-  // The SDK warns whoever runs an older Node.js of its own plans; what fleet supports is fleet's word.
+  // The SDK warns users of older Node.js versions about its own support policy, which does not
+  // concern fleet's users.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
   const agent = proxyAgent()
   const requestHandler = new NodeHttpHandler({
@@ -39,7 +43,10 @@ export function openClients(ask: Ask | undefined): ClientOf {
   const credentials = new Map<string | undefined, EC2Client['config']['credentials']>()
   let systemClockOffset = 0
 
-  /** The SDK passes `mfaCodeProvider` on to the profiles that want a code, though its type does not name it. */
+  /**
+   * The SDK passes `mfaCodeProvider` to profiles that need a code, although its type does not
+   * declare it.
+   */
   const mfa = ask && {
     mfaCodeProvider: (serial: string) =>
       ask({ text: `Code of the MFA device ${serial}:`, secret: false }),
@@ -57,7 +64,7 @@ export function openClients(ask: Ask | undefined): ClientOf {
     }
     const client = new EC2Client(config)
     credentials.set(profile, client.config.credentials)
-    // The signer reads and writes the offset here.
+    // The SDK's signer reads and writes the offset here.
     Object.defineProperty(client.config, 'systemClockOffset', {
       get: () => systemClockOffset,
       set(offset: number) {

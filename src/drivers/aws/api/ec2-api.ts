@@ -8,16 +8,17 @@ import { regionPattern } from '../options.ts'
 import { type AskTogether, type Togetherness, openTogetherness } from './batch-requests.ts'
 import { traceError, traceWork } from '../../../os/trace.ts'
 
-/** Which credentials, and where. */
+/** An AWS profile and region. */
 export interface Account {
   readonly region: string
-  /** Of the person's AWS configuration; absent: what the standard chain finds. */
+  /** A profile of the user's AWS configuration; if absent, the standard chain applies. */
   readonly profile?: string | undefined
 }
 
 /**
- * What a record says of the account and region, which becomes part of the name of the server that signed requests go to; nothing where no attempt came as far. Throws kind `inventory` for what can be no
- * region.
+ * The account in a record; `undefined` if no region was recorded yet. The region becomes part of
+ * the server name that signed requests are sent to. Throws kind `inventory` if it is not a region
+ * name.
  */
 export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
@@ -40,38 +41,38 @@ export type Send = <Input extends ServiceInputTypes, Output extends ServiceOutpu
   command: Ec2Command<Input, Output>,
 ) => Promise<Output>
 
-/** EC2 of one account and region, for the time of one call. Errors are the SDK's own. */
+/** EC2 in one account and region, for one call. Errors are those of the SDK. */
 export interface Ec2 extends Account {
   readonly call: Call
-  /** Asks as often as it takes where EC2 is busy: for what may be asked twice. */
+  /** Sends a command and retries it while EC2 is throttling: for requests that can be repeated. */
   readonly send: Send
-  /** Asks a single time: the caller knows what another time would do. */
+  /** Sends a command once: for requests whose repetition the caller must control. */
   readonly sendOnce: Send
-  /** As `send`, but the answer to the same question is remembered: what several hosts are planned with. */
+  /** Like `send`, with a cache: for facts that plans of several hosts need. */
   readonly know: Send
   /**
-   * Puts what several hosts ask within a moment, under one name, into one request of this account and region. Gives the answer to all
-   * of the items: who asks looks for its own.
+   * Combines requests with the same name that are made at about the same time in this account and
+   * region. Resolves to the response for all items; the caller selects its own.
    */
   readonly together: <Answer>(
     name: string,
     item: string,
     ask: AskTogether<Answer>,
   ) => Promise<Answer>
-  /** Does `work` once for all that ask the same question of this account and region; again where it failed. */
+  /** Runs `work` once per key in this account and region, and again if it failed. */
   readonly once: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
 
-/** EC2 of all the accounts and regions that one driver is asked about. */
+/** EC2 in all accounts and regions that a driver uses. */
 export interface Ec2Api {
-  /** The region that the environment or the profile names. Throws where neither does. */
+  /** The region from the environment or the profile. Throws if there is none. */
   usualRegion(profile: string | undefined): Promise<string>
   at(account: Account, call: Call): Ec2
 }
 
 /**
- * Does `work` and ends with `signal`, whatever `work` does: not all that the SDK waits for can be cut short. `work` gets a signal of its
- * own, so that those who listen for many questions at once do not look like a leak.
+ * Rejects when `signal` aborts, even if `work` continues: not everything in the SDK can be aborted.
+ * `work` gets a derived signal, because many listeners on one signal cause a warning about a leak.
  */
 async function endingWith<Value>(
   signal: AbortSignal,
@@ -85,18 +86,15 @@ async function endingWith<Value>(
   return Promise.race([work(own), aborted])
 }
 
-/** Steps that wait for EC2 longer than this say so, in milliseconds. */
+/** How long a throttled request waits before this is reported, in milliseconds. */
 const tellWaitAfter = 2000
 
-/** What a command of the SDK does on its way, as far as it can be added to. */
+/** The part of the SDK's middleware stack that is used here. */
 interface MiddlewareStack {
   addRelativeTo(middleware: unknown, options: object): void
 }
 
-/**
- * Sends a command, and says what it waits for where EC2 turns attempts down as too many and that takes long: the SDK is
- * silent while it rests between them.
- */
+/** Sends a command and reports throttling if it takes long: the SDK does not report its retries. */
 async function sendTelling<Output>(
   call: Steps,
   stack: MiddlewareStack,
@@ -134,12 +132,12 @@ async function sendTelling<Output>(
   }
 }
 
-/** A call, and a way to say more about the step that it is at. */
+/** A call that can update the detail of its current step. */
 interface Steps extends Call {
   renew(detail: string): void
 }
 
-/** Remembers the step that a call is at. */
+/** Wraps a call so that its current step can be updated. */
 function followSteps(call: Call): Steps {
   let current: string | undefined
   return {
@@ -152,12 +150,15 @@ function followSteps(call: Call): Steps {
   }
 }
 
-/** Whether a request was refused for its date, and the clients have learned by how much this computer's clock is off. */
+/**
+ * Whether a request was rejected because of its date, and the clients have corrected their clock
+ * offset since.
+ */
 const isClockCorrected = (error: unknown): boolean =>
   (error as { readonly $metadata?: { readonly clockSkewCorrected?: boolean } }).$metadata
     ?.clockSkewCorrected === true
 
-/** Sends by a client, in the name of a call. */
+/** Returns a function that sends commands with a client for a call. */
 const sendBy =
   (call: Steps, client: EC2Client): Send =>
   (command) =>
@@ -169,7 +170,7 @@ const sendBy =
       ),
     )
 
-/** EC2 by the SDK's standard chain of credentials; `ask` is for what only a person knows. */
+/** Opens EC2 with the SDK's standard chain of credentials. `ask` asks the user for MFA codes. */
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()
@@ -196,7 +197,7 @@ export function openEc2Api(ask?: Ask): Ec2Api {
       const know: Send = (command) =>
         once([command.constructor.name, command.input], () => send(command))
       const sendSingle = sendBy(call, clientOf(account, { maxAttempts: 1 }))
-      // What EC2 refuses for its date it has not done.
+      // A request that EC2 rejected because of its date was not executed, so it can be repeated.
       const sendOnce: Send = async (command) => {
         try {
           return await sendSingle(command)

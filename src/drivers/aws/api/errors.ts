@@ -4,28 +4,28 @@ import { type Concern, type Failure, busy, failures, trouble } from './failure-t
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))
 
-/** The name that AWS, the SDK or Node.js gives an error: `InvalidAMIID.NotFound`, `ENOTFOUND`. */
+/** The error code or name of AWS, the SDK or Node.js: `InvalidAMIID.NotFound`, `ENOTFOUND`. */
 const failureCode = (error: unknown): string | undefined =>
   codeOf(error) ?? (error instanceof Error ? error.name : undefined)
 
-/** Whether an error is one of these. */
+/** Returns a predicate for errors with one of these codes. */
 export const isFailure =
   (...codes: readonly string[]) =>
   (error: unknown): boolean =>
     codes.includes(failureCode(error) ?? '')
 
-/** Whether AWS answered, and with a server's error. */
+/** Whether AWS answered with a server error (5xx). */
 export function isServerError(error: unknown): boolean {
   const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } }
   return ($metadata?.httpStatusCode ?? 0) >= 500
 }
 
-/** How deep the SDK wraps what went wrong on the way to credentials. */
+/** Maximum depth of causes that the SDK wraps around an error of a credential provider. */
 const deepest = 5
 
 /**
- * The network's error that kept the SDK from credentials: it tells of it in a cause, or in words alone. The metadata service is not
- * there on most computers, which says nothing.
+ * The network error that kept the SDK from loading credentials: it is a cause, or only mentioned in
+ * the message. Errors of the metadata service are ignored, because most computers have none.
  */
 function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
   if (!(error instanceof Error) || depth > deepest || error.message.includes('169.254.')) {
@@ -42,10 +42,10 @@ function failureOf(error: unknown): Failure | undefined {
   return found ?? (isServerError(error) ? trouble : undefined)
 }
 
-/** Whether EC2 was asked too much. */
+/** Whether EC2 is throttling requests. */
 export const isBusy = (error: unknown): boolean => failureOf(error) === busy
 
-/** Whether EC2 may or may not have done what it was asked, or was too busy to: the same question may be put again. */
+/** Whether the request can be repeated: EC2 was busy, or may or may not have executed it. */
 export function isTransient(error: unknown): boolean {
   const failure = failureOf(error)
   return (
@@ -55,7 +55,10 @@ export function isTransient(error: unknown): boolean {
   )
 }
 
-/** How far this computer's clock is ahead of the one of AWS, by the date of the answer, in milliseconds. */
+/**
+ * How far the clock of this computer is ahead of AWS in milliseconds, according to the date of the
+ * response.
+ */
 function clockSkewOf(error: unknown): number | undefined {
   const { $response } = error as {
     readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
@@ -64,7 +67,7 @@ function clockSkewOf(error: unknown): number | undefined {
   return Number.isNaN(date) ? undefined : Date.now() - date
 }
 
-/** Signatures are good for five minutes (AWS Signature Version 4), those of EC2 for fifteen. */
+/** Signatures are valid for five minutes (AWS Signature Version 4), on EC2 for fifteen. */
 const isLarge = (skew: number | undefined): boolean => Math.abs(skew ?? 0) >= 4 * 60_000
 
 function describeSkew(skew: number | undefined): string {
@@ -76,14 +79,14 @@ function describeSkew(skew: number | undefined): string {
 const setClock = 'set it, for example with: sudo timedatectl set-ntp true'
 
 const refusesDate = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
-/** EC2 says so of credentials too (EC2 API reference, "Error codes"), and of signatures in words alone. */
+/** EC2 uses these codes for credentials and signatures, too (EC2 API reference, "Error codes"). */
 const mayRefuseDate = isFailure(
   'RequestExpired',
   'InvalidSignatureException',
   'SignatureDoesNotMatch',
 )
 
-/** Whether a request was refused for the date that it bears. */
+/** Whether a request was rejected because of its date. */
 const isOfClock = (error: unknown, skew: number | undefined): boolean =>
   refusesDate(error) ||
   (mayRefuseDate(error) &&
@@ -92,11 +95,14 @@ const isOfClock = (error: unknown, skew: number | undefined): boolean =>
 const isOfAws = (error: unknown): boolean =>
   error instanceof Error && ('$metadata' in error || '$fault' in error)
 
-/** AWS's words, without the encoded part that only AWS can read, and without the SDK's advice to programmers. */
+/**
+ * The message of AWS without the encoded part that only AWS can decode, and without the SDK's
+ * advice to programmers.
+ */
 const wordsOf = (error: unknown): string =>
   messageOf(error).split(/\. Encoded authorization failure|\n/)[0] ?? ''
 
-/** What the SDK and STS say in words alone: that a code is wanted, and that it was a wrong one. */
+/** Errors about MFA, which the SDK and STS only report in messages. */
 function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | undefined {
   const words = messageOf(error)
   if (/requires multi-factor authentication/.test(words)) {
@@ -117,8 +123,8 @@ function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | 
 }
 
 /**
- * What to tell a person of an error that a call to AWS ended with. Errors that are for persons already, and those
- * that are not AWS's, stay as they are.
+ * Turns an error of AWS into an error for the user. User errors and errors that are not from AWS
+ * are returned unchanged.
  */
 export function explain(error: unknown, concern: Concern): unknown {
   if (error instanceof UserError) return error

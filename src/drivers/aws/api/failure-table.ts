@@ -2,21 +2,21 @@ import type { ErrorKind } from '../../../errors.ts'
 import { proxyRefused } from '../../../os/proxy.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** What a call was about, for the person. */
+/** The context of a request, for messages. */
 export interface Concern {
   readonly region?: string | undefined
   readonly profile?: string | undefined
 }
 
-/** A kind of trouble. */
+/** A group of AWS errors with the same meaning. */
 export interface Failure {
   readonly codes: readonly string[]
   readonly kind: ErrorKind
-  /** What it means; AWS's own words follow. */
+  /** The message. AWS's own message follows. */
   readonly what: (concern: Concern) => string
-  /** What it means says all: AWS's own words, or the SDK's, would add nothing. */
+  /** Whether the message is complete without that of AWS or the SDK. */
   readonly isPlain?: true
-  /** What to do about it. */
+  /** The hint. */
   readonly next?: (concern: Concern) => string
 }
 
@@ -28,7 +28,7 @@ const inRegion = ({ region }: Concern): string => (region === undefined ? '' : `
 const quota = (): string =>
   'request an increase under Service Quotas in the AWS console, or remove unused resources'
 
-/** EC2 asks for patience. */
+/** EC2 is throttling requests. */
 export const busy: Failure = {
   codes: ['RequestLimitExceeded', 'Throttling', 'ThrottlingException', 'EC2ThrottledException'],
   kind: 'failed',
@@ -36,7 +36,7 @@ export const busy: Failure = {
   next: () => 'run the command again in a few minutes',
 }
 
-/** What EC2 cannot be blamed more exactly for. */
+/** An internal error of EC2. */
 export const trouble: Failure = {
   codes: [
     'InternalError',
@@ -50,7 +50,7 @@ export const trouble: Failure = {
   next: () => 'run the command again in a few minutes',
 }
 
-/** EC2's errors that a person can do something about (EC2 API reference, "Error codes"). */
+/** EC2 errors that the user can fix (EC2 API reference, "Error codes"). */
 export const failures: readonly Failure[] = [
   {
     codes: ['CredentialsProviderError', 'TokenProviderError', 'MissingAuthenticationToken'],
@@ -192,7 +192,7 @@ export const failures: readonly Failure[] = [
   },
   {
     codes: [
-      'NoSuchEntity', // an instance profile
+      'NoSuchEntity', // instance profile
       'InvalidParameterValue',
       'InvalidParameterCombination',
       'InvalidParameter',

@@ -2,19 +2,22 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 
-/** How long to rest, of at most so many milliseconds. */
+/** Returns a pause of at most `longest` milliseconds. */
 type RestFor = (longest: number) => number
 
-/** Less a random part, so that hosts made together do not ask together. */
+/** Jitter, so that hosts that are created together do not send requests together. */
 const random: RestFor = (longest) => longest * (0.5 + Math.random() / 2)
 
-/** Until a moment that all who rest as long share, and those who rest twice as long: what they ask then is put into one request. */
+/**
+ * Ends at a multiple of the interval that all waiting hosts share, so that their requests are
+ * combined.
+ */
 const aligned: RestFor = (longest) => {
   const now = performance.now()
   return Math.ceil((now + longest / 4) / longest) * longest - now
 }
 
-/** Rests half a second at first, four in the end. */
+/** Yields before each attempt, with pauses that grow from half a second to four seconds. */
 async function* rests(
   { signal }: Call,
   within: number,
@@ -32,7 +35,10 @@ async function* rests(
   }
 }
 
-/** Does `work` until it does not throw, or throws what will not pass, or a minute is over (`within`, in milliseconds). */
+/**
+ * Repeats `work` until it succeeds, throws an error that is not transient, or `within` milliseconds
+ * (default: one minute) have passed.
+ */
 export async function retry<Value>(
   call: Call,
   isTransient: (error: unknown) => boolean,
@@ -51,10 +57,13 @@ export async function retry<Value>(
   throw last
 }
 
-/** What a look at something awaited has seen: that it is there, or what it is until then. */
+/** Result of a poll: the value, or a description of the current state. */
 export type Look<Value> = { readonly done: Value } | { readonly still: string }
 
-/** Looks until it is done, and tells at each look what is waited for. Throws kind `failed` after `within` milliseconds. */
+/**
+ * Polls until there is a value, and reports the state after each poll. Throws kind `failed` after
+ * `within` milliseconds.
+ */
 export async function waitUntil<Value>(
   call: Call,
   step: string,

@@ -4,7 +4,10 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { type AwsOptions, awsOptions } from '../options.ts'
 
-/** See `Driver.recall`. EC2 does not know who can be logged in as: that is the usual user unless told. */
+/**
+ * See `Driver.describeExisting`. EC2 does not know the login user, so it is the default unless the
+ * options set it.
+ */
 export async function recallHost(
   ec2: Ec2,
   id: string,

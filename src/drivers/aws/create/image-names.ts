@@ -1,15 +1,15 @@
-/** Where the publisher of a distribution puts its images. */
+/** How to find the images of a distribution. */
 export interface Release {
-  /** The publisher's AWS account. */
+  /** AWS account of the publisher. */
   readonly owner: string
-  /** As DescribeImages takes it; `ARCH` stands for amd64 or arm64. */
+  /** Name filter for DescribeImages; `ARCH` is replaced by amd64 or arm64. */
   readonly name: string
 }
 
 const debian = '136693071363' // https://wiki.debian.org/Cloud/AmazonEC2Image
 const canonical = '099720109477' // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
 
-/** The images that have a name of their own here. */
+/** Images that can be selected by name. */
 export const releases: Readonly<Record<string, Release>> = {
   'debian-13': { owner: debian, name: 'debian-13-ARCH-2*' },
   'debian-12': { owner: debian, name: 'debian-12-ARCH-2*' },

@@ -8,7 +8,7 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { releases } from './image-names.ts'
 
-/** What an instance starts from. */
+/** An image to launch an instance from. */
 export interface Image {
   readonly id: string
   readonly name: string
@@ -17,14 +17,14 @@ export interface Image {
 
 export type Architecture = 'x86_64' | 'arm64'
 
-/** An instance type, as far as it matters here. */
+/** The properties of an instance type that the driver needs. */
 export interface InstanceType {
   readonly architecture: Architecture
-  /** It earns CPU credits, and may be charged for what it uses beyond them. */
+  /** Whether the type has CPU credits, so that sustained load can cost extra. */
   readonly hasCredits: boolean
 }
 
-/** Looks an instance type up. Throws kind `usage` where there is no such type, or it runs no Linux. */
+/** Returns an instance type. Throws kind `usage` if it does not exist or does not run Linux. */
 export async function findType(ec2: Ec2, type: string): Promise<InstanceType> {
   const ask = new DescribeInstanceTypesCommand({ InstanceTypes: [type as never] })
   const { InstanceTypes: [found] = [] } = await ec2.know(ask).catch((error: unknown) => {
@@ -65,17 +65,17 @@ async function findImages(
   return (await ec2.know(ask)).Images ?? []
 }
 
-/** The image that was published last. */
+/** The image with the latest creation date. */
 const newest = (images: readonly Ec2Image[]): Ec2Image | undefined =>
   images.toSorted((a, b) => (a.CreationDate ?? '').localeCompare(b.CreationDate ?? '')).at(-1)
 
-/** The smallest root disk that an image fits on, in GiB. */
+/** The minimum size of the root disk in GiB. */
 const sizeOf = ({ RootDeviceName, BlockDeviceMappings = [] }: Ec2Image): number =>
   BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName)?.Ebs?.VolumeSize ?? 0
 
 /**
- * Finds what an instance of an architecture is to start from: a release by name, or an image by id. Throws kind `usage`
- * where there is none, or it does not fit the architecture or the disk.
+ * Finds an image by name of a release or by id. Throws kind `usage` if it does not exist, or does
+ * not fit the architecture or the disk.
  */
 export async function findImage(
   ec2: Ec2,

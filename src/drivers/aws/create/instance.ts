@@ -13,13 +13,13 @@ import { waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
 import { tagOf } from '../tags.ts'
 
-/** An instance, as EC2 last said. */
+/** An instance as EC2 reported it. */
 export interface Instance {
   readonly id: string
   readonly state: InstanceStateName
-  /** Why it is in that state, where EC2 says so. */
+  /** Reason for the state, if EC2 reports one. */
   readonly reason: string | undefined
-  /** The code for that: `Server.SpotInstanceTermination`. */
+  /** Code of the reason: `Server.SpotInstanceTermination`. */
   readonly reasonCode: string | undefined
   readonly publicAddress: string | undefined
   readonly privateAddress: string | undefined
@@ -30,10 +30,10 @@ export interface Instance {
   readonly groups: readonly string[]
   readonly interfaces: readonly string[]
   readonly rootVolume: string | undefined
-  /** The ARN. */
+  /** ARN of the instance profile. */
   readonly profile: string | undefined
   readonly tags: readonly Tag[]
-  /** Of the RunInstances that made it. */
+  /** Client token of the RunInstances request. */
   readonly clientToken: string | undefined
 }
 
@@ -65,7 +65,7 @@ export const byId = (...ids: readonly string[]): Filter => ({
   Values: [...ids],
 })
 
-/** What a filter of one value compares with. */
+/** The property of an instance that a filter with one value compares. */
 function valueOf({ id, tags, clientToken }: Instance, name: string): string | undefined {
   if (name === 'instance-id') return id
   if (name === 'client-token') return clientToken
@@ -84,8 +84,9 @@ async function listInstances(send: Send, filter: Filter): Promise<readonly Insta
 }
 
 /**
- * The instances that a filter matches, on as many pages as there are. Unlike asking for ids, it is no error that one is gone,
- * or not known everywhere yet. A filter of one value by id, tag or client token is asked together with those of other hosts.
+ * Lists the instances that match a filter, from all pages. Unlike a request by ids, missing
+ * instances are not an error. A filter with one id, tag or client token is combined with those of
+ * other hosts.
  */
 export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
   const { Name: name = '', Values: [value, ...more] = [] } = filter
@@ -97,7 +98,7 @@ export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly 
   return found.filter((instance) => valueOf(instance, name) === value)
 }
 
-/** Whether an instance will ever run again. */
+/** Whether an instance exists and is not being terminated. */
 export const isAlive = ({ state }: Instance): boolean =>
   state !== 'shutting-down' && state !== 'terminated'
 
@@ -110,11 +111,13 @@ const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
   terminated: 'absent',
 }
 
-/** Where fleet connects to: the private address where the host was made to have no other. */
+/**
+ * The address that fleet connects to: the private one if the host was created without a public one.
+ */
 export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
   access === 'private' ? instance.privateAddress : instance.publicAddress
 
-/** What an instance has of the driver's options. */
+/** The driver options that can be read from an instance. */
 function optionsOf({
   type,
   zone,
@@ -135,13 +138,13 @@ function optionsOf({
 }
 
 /**
- * A spot instance that is gone was taken back, unless somebody terminated it or its system shut it down (EC2 API reference,
- * StateReason). EC2 forgets it after an hour.
+ * Whether EC2 interrupted a spot instance, as opposed to a user or its system shutting it down (EC2
+ * API reference, StateReason). EC2 forgets an instance after an hour.
  */
 const wasTakenBack = (instance: Instance | undefined, market: string | undefined): boolean =>
   market === 'spot' && instance?.reasonCode?.startsWith('Client.') !== true
 
-/** How a host is; `resources` are its own. */
+/** The status of a host with these recorded resources. */
 export function statusOf(
   instance: Instance | undefined,
   { access, market }: DriverState,
@@ -155,7 +158,8 @@ export function statusOf(
 }
 
 /**
- * Waits until an instance is in a state. Throws kind `failed` where it is terminated on the way, with EC2's reason.
+ * Waits until an instance is in a state. Throws kind `failed` with EC2's reason if it is
+ * terminated.
  */
 export async function waitForState(
   ec2: Ec2,

@@ -10,7 +10,7 @@ import { isFailure } from '../api/errors.ts'
 import { tagAll, tagOf } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** The key pair of one host. */
+/** The key pair to create for a host. */
 export interface WantedKeyPair {
   readonly name: string
   readonly publicKey: string
@@ -27,10 +27,13 @@ const importKey = (ec2: Ec2, { name, publicKey, tags }: WantedKeyPair) =>
     }),
   )
 
-/** Whether two public keys are the same, whatever their comments. */
+/** Compares two public keys without their comments. */
 const isSameKey = (a: string, b: string): boolean => a.split(' ')[1] === b.split(' ')[1]
 
-/** Imports the login key as a host's key pair, unless an earlier attempt has; one with an older key is replaced. */
+/**
+ * Imports the login key as the key pair of a host, unless an earlier attempt has. A key pair with
+ * an older key is replaced.
+ */
 export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<void> {
   try {
     await importKey(ec2, wanted)
@@ -39,7 +42,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
     if (!isFailure('InvalidKeyPair.Duplicate')(error)) throw error
   }
   const ask = new DescribeKeyPairsCommand({ KeyNames: [wanted.name], IncludePublicKey: true })
-  const unseen = isFailure('InvalidKeyPair.NotFound') // its name is taken, so it is there, if not everywhere yet
+  const unseen = isFailure('InvalidKeyPair.NotFound') // the name is taken, so it exists but is not visible yet
   const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
   if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
     throw new UserError(
@@ -55,7 +58,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
   await importKey(ec2, wanted)
 }
 
-/** Checks a key pair that a person brings. Throws EC2's error where there is none. */
+/** Checks a key pair of the user. Throws EC2's error if it does not exist. */
 export async function checkKeyPair(ec2: Ec2, name: string): Promise<void> {
   await ec2.know(new DescribeKeyPairsCommand({ KeyNames: [name] }))
 }

@@ -10,16 +10,19 @@ import { ofToken, tagAll } from '../tags.ts'
 
 export type Market = 'spot' | 'on-demand'
 
-/** One way to ask for the instance. */
+/** A subnet and market to request the instance in. */
 export interface Attempt {
   readonly place: Place
   readonly market: Market
 }
 
-/** The instance to ask for, wherever it will be. */
+/** The instance to request, in any subnet. */
 export interface Order {
   readonly token: string
-  /** Counts the instances that died while the host was being made: a client token of a dead one gives it again. */
+  /**
+   * Number of instances that were terminated during creation: EC2 returns a terminated instance for
+   * its client token.
+   */
   readonly launch: number
   readonly tags: Readonly<Record<string, string>>
   readonly image: Image
@@ -35,7 +38,10 @@ export interface Order {
   readonly userData: Uint8Array
 }
 
-/** At most 64 characters. The same wish has the same, so that EC2 answers a second time with the same instance. */
+/**
+ * The idempotency token of a request, at most 64 characters. EC2 answers a repeated request with
+ * the same instance.
+ */
 export const clientToken = (
   { token, launch }: Pick<Order, 'token' | 'launch'>,
   { subnet, market }: { readonly subnet: string; readonly market: string },
@@ -68,7 +74,7 @@ const profileInput = (profile: string | undefined) =>
     IamInstanceProfile: profile.startsWith('arn:') ? { Arn: profile } : { Name: profile },
   }
 
-/** What RunInstances is asked. */
+/** The input of RunInstances. */
 export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInput {
   const tagged = ['instance', 'volume', 'network-interface'] as const
   const { place, market } = attempt
@@ -103,7 +109,7 @@ export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInp
         },
       },
     ],
-    // Containers, one hop further away than the host, do not get at its credentials.
+    // A hop limit of 1 keeps containers away from the credentials of the host.
     MetadataOptions: {
       HttpTokens: 'required',
       HttpPutResponseHopLimit: 1,
@@ -118,7 +124,7 @@ export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInp
   }
 }
 
-/** What another place, or paying the full price, may cure. */
+/** Errors that another subnet or the on-demand market may avoid. */
 const hasNoRoom = isFailure(
   'InsufficientInstanceCapacity',
   'InsufficientHostCapacity',
@@ -130,7 +136,7 @@ const hasNoRoom = isFailure(
   'Unsupported',
 )
 
-/** What EC2 says of things that fleet has just made, or checked, until they are known everywhere. */
+/** Errors for resources that were just created or checked, until EC2 knows them everywhere. */
 const isNotKnownYet = isFailure('InvalidGroup.NotFound', 'InvalidKeyPair.NotFound')
 
 const isWorthAnotherTry = (error: unknown) =>
@@ -147,11 +153,11 @@ async function run(ec2: Ec2, order: Order, attempt: Attempt): Promise<string> {
   return made?.InstanceId ?? ''
 }
 
-/** The instance with this token that is not dead, if there is one. */
+/** The instance with this token that is not terminated, if any. */
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, ofToken(token))).find(isAlive)
 
-/** The instance that an earlier attempt was granted, which asked for something else, such as other user-data. */
+/** The instance of an earlier attempt whose request differed, for example in its user-data. */
 const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> =>
   waitUntil(ec2.call, 'instance', async () => {
     const filter = { Name: 'client-token', Values: [tokenOf(order, attempt)] }
@@ -162,8 +168,9 @@ const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> 
   })
 
 /**
- * Asks for the instance, one way after the other until there is room, and gives its id. `record` notes each way before it is asked
- * for: so a later attempt begins with the only one that may have been granted without our knowing, and gets that very instance.
+ * Requests the instance, one attempt after the other until there is capacity, and returns its id.
+ * `record` records each attempt before the request. A later run starts with the recorded attempt,
+ * the only one that may have succeeded without a response, and gets the same instance.
  */
 export async function launch(
   ec2: Ec2,

@@ -10,21 +10,24 @@ import type { Decision } from './plan.ts'
 import { startInstance } from '../machine/power.ts'
 import { tagsFor } from './plan.ts'
 
-/** A host as it was planned. */
+/** A planned host. */
 export interface Project {
   readonly wish: HostSpec
   readonly options: AwsOptions
-  /** What is recorded, and what was decided. */
+  /** Recorded values and decisions. */
   readonly resources: DriverState
   readonly ingressRules: IngressRules | undefined
-  /** What an earlier attempt launched, or what to launch. */
+  /** The instance of an earlier attempt, or the decision what to launch. */
   readonly start: Instance | Decision
 }
 
-/** What a host's own group and key pair are called: by the token, so that a later attempt meets them. */
+/**
+ * Name of the security group and the key pair of a host, derived from the token so that a later
+ * attempt finds them.
+ */
 const ownName = (token: string): string => `fleet-${token}`
 
-/** Keeps the record: each note is added to all those before it. */
+/** Returns a function that records resources, adding to those recorded before. */
 function keepRecord(seed: BootstrapData, resources: DriverState) {
   const all = { ...resources }
   return async (made: DriverState, id?: string): Promise<void> => {
@@ -35,7 +38,7 @@ function keepRecord(seed: BootstrapData, resources: DriverState) {
 
 type Record_ = ReturnType<typeof keepRecord>
 
-/** The group and the address that a host has besides its instance. */
+/** Creates the security group and the elastic IP of a host. */
 async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
   const { wish, options, resources, ingressRules } = project
   const { token } = wish
@@ -57,7 +60,7 @@ async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
   return { group, allocation }
 }
 
-/** Launches the instance, and gives its id. */
+/** Launches the instance and returns its id. */
 async function launchInstance(
   ec2: Ec2,
   { order, attempts }: Decision,
@@ -98,7 +101,7 @@ async function launchInstance(
   return id
 }
 
-/** Makes what is not there yet of a host, and waits until it runs and has an address. */
+/** Creates what does not exist yet of a host, and waits until it is running and has an address. */
 export async function makeHost(
   ec2: Ec2,
   project: Project,

@@ -6,17 +6,17 @@ import {
 import { UserError } from '../../../errors.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 
-/** Where an instance can be. */
+/** A subnet where an instance can run. */
 export interface Place {
   readonly subnet: string
   readonly vpc: string
   readonly zone: string
-  /** Whether hosts there have IPv4 addresses, and whether they can have IPv6 ones. */
+  /** Whether hosts there have an IPv4 address, and whether they can have an IPv6 address. */
   readonly ipv4: boolean
   readonly ipv6: boolean
 }
 
-/** What a person said of the place. */
+/** The options that determine the subnet. */
 export interface WantedPlace {
   readonly type: string
   readonly zone?: string | undefined
@@ -38,7 +38,7 @@ function placeOf(subnet: Subnet): Place | undefined {
 const filters = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([Name, value]) => ({ Name, Values: [value] }))
 
-/** The subnets of a VPC, or the default ones. */
+/** The selected subnet, the subnets of the selected VPC, or the default ones. */
 async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<readonly Subnet[]> {
   if (subnet !== undefined) {
     const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ SubnetIds: [subnet] }))
@@ -61,7 +61,7 @@ async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<read
       })
 }
 
-/** The zones of the region that have an instance type. */
+/** The zones of the region that offer an instance type. */
 async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
   const ask = new DescribeInstanceTypeOfferingsCommand({
     LocationType: 'availability-zone',
@@ -71,7 +71,7 @@ async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
   return new Set(InstanceTypeOfferings.flatMap(({ Location }) => Location ?? []))
 }
 
-/** Public subnets first, where that matters; else in the order of the zones, so that a second run has the same. */
+/** Public subnets first, then by zone, so that the order is stable. */
 const order = (a: Subnet, b: Subnet): number =>
   Number(b.MapPublicIpOnLaunch ?? false) - Number(a.MapPublicIpOnLaunch ?? false) ||
   (a.AvailabilityZone ?? '').localeCompare(b.AvailabilityZone ?? '') ||
@@ -81,8 +81,8 @@ const zonesOf = (subnets: readonly Subnet[]): string =>
   [...new Set(subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []))].sort().join(', ')
 
 /**
- * The places where an instance can be as it was wanted, the best first. Throws kind `usage` where there is none, saying
- * which wish stands in the way.
+ * The subnets where the instance can run, best first. Throws kind `usage` if there is none, naming
+ * the option that excludes them.
  */
 export async function findPlaces(ec2: Ec2, wanted: WantedPlace): Promise<readonly Place[]> {
   const [subnets, zones] = await Promise.all([

@@ -19,7 +19,7 @@ const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
   only: ['spot'],
 }
 
-/** All ways to ask for the instance, beginning with the one that an earlier attempt noted. */
+/** All attempts, starting with the one that was recorded. */
 export function attemptsFor(
   spot: AwsOptions['spot'],
   places: readonly Place[],
@@ -31,15 +31,19 @@ export function attemptsFor(
   return [...all.filter(isRecorded), ...all.filter((attempt) => !isRecorded(attempt))]
 }
 
-/** What an earlier attempt left: an instance that lives, or the count of those that died. */
+/**
+ * The result of an earlier attempt: a live instance, or the number of launches that were
+ * terminated.
+ */
 export interface Earlier {
   readonly alive: Instance | undefined
   readonly launch: number
 }
 
 /**
- * Looks for what an earlier attempt launched. A client token whose instance is dead is used up, for EC2 would give that very
- * instance again. Only then is another one taken: an instance that is merely not seen yet may still come.
+ * Finds the instance of an earlier attempt. Only if the instance of a client token is terminated, a
+ * new token is used, because EC2 would return the terminated instance. An instance that is merely
+ * not visible yet may still appear.
  */
 export async function findEarlier(ec2: Ec2, { token, resources }: HostSpec): Promise<Earlier> {
   const launch = Number(resources['launch'] ?? 0)
@@ -50,7 +54,7 @@ export async function findEarlier(ec2: Ec2, { token, resources }: HostSpec): Pro
   return { alive: instances.find(isAlive), launch: isUsedUp ? launch + 1 : launch }
 }
 
-/** The group of a host is in one VPC, so the host is there too. */
+/** Filters subnets to one VPC, because the security group of the host is in one VPC. */
 function placesInOneVpc(places: readonly Place[], recorded: string | undefined): readonly Place[] {
   const vpc = recorded ?? places[0]?.vpc
   const within = places.filter((place) => place.vpc === vpc)
@@ -64,11 +68,11 @@ function placesInOneVpc(places: readonly Place[], recorded: string | undefined):
   )
 }
 
-/** The security groups that a person brings. */
+/** The user's own security groups. */
 const groupsOf = ({ securityGroups }: AwsOptions): readonly string[] =>
   securityGroups === undefined ? [] : securityGroups.split(',').map((id) => id.trim())
 
-/** The tags of all that is made for a host. */
+/** The tags of all resources of a host. */
 export const tagsFor = (
   { name, tags }: HostSpec,
   options: AwsOptions,
@@ -78,22 +82,22 @@ export const tagsFor = (
   ...tags,
 })
 
-/** Asks EC2 whether it would, without doing it. The answer holds for all hosts that differ by name alone. */
+/** Makes a dry run. The result holds for all hosts that differ only in their name. */
 async function rehearse(ec2: Ec2, order: Order, attempt: Attempt): Promise<void> {
   const input = { ...runInput(order, attempt), DryRun: true }
   const { TagSpecifications: _, ...question } = input
   await ec2.once(['dry run', question], async () => {
     await ec2.send(new RunInstancesCommand(input)).catch((error: unknown) => {
-      if (!isFailure('DryRunOperation')(error)) throw error // the one error that means yes
+      if (!isFailure('DryRunOperation')(error)) throw error // the error that means success
     })
   })
 }
 
-/** What to launch, and the ways to ask for it, the first first. */
+/** What to launch, and the attempts in order. */
 export interface Decision {
   readonly order: Order
   readonly attempts: readonly Attempt[]
-  /** What it costs beyond what one would think. */
+  /** Costs that the user may not expect. */
   readonly notes: readonly string[]
 }
 
@@ -104,7 +108,10 @@ function checkCredits({ type, cpuCredits }: AwsOptions, { hasCredits }: Instance
   })
 }
 
-/** T2 has standard credits unless told, all later T types unlimited ones (EC2 user guide, "Burstable performance instances"). */
+/**
+ * The default is standard for T2, and unlimited for later T types (EC2 user guide, "Burstable
+ * performance instances").
+ */
 function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceType): string[] {
   const credits = cpuCredits ?? (type.startsWith('t2.') ? 'standard' : 'unlimited')
   if (!hasCredits || credits === 'standard') return []
@@ -113,7 +120,10 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
   ]
 }
 
-/** Decides what was left open, and checks all of it with EC2. Throws kind `usage` for what cannot be had. */
+/**
+ * Makes all decisions and checks them with EC2. Throws kind `usage` for options that cannot be
+ * fulfilled.
+ */
 export async function decide(
   ec2: Ec2,
   wish: HostSpec,
@@ -126,10 +136,10 @@ export async function decide(
     findPlaces(ec2, options),
     options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
   ] as const
-  await Promise.allSettled(asked) // of several errors the first in this order says most: no place offers an unknown type
+  await Promise.allSettled(asked) // report the first error in this order: an unknown type also has no subnets
   const [type, places] = await Promise.all(asked)
   checkCredits(options, type)
-  // The newest of a release may be another one by now; all attempts ask for the same.
+  // The newest image of a release may have changed, but all attempts must request the same one.
   const chosen = resources['release'] === options.image ? resources['image'] : undefined
   const image = await findImage(
     ec2,

@@ -30,7 +30,7 @@ const conflicts: readonly (readonly [
   ],
 ]
 
-/** Throws kind `usage` where options contradict each other. */
+/** Throws kind `usage` if options conflict. */
 export function checkWishes(options: AwsOptions): void {
   const conflict = conflicts.find(([clash]) => clash(options))
   if (conflict !== undefined) throw new UserError('usage', conflict[1], { hint: conflict[2] })

@@ -14,10 +14,10 @@ async function addressOf(ec2: Ec2, token: string): Promise<Address | undefined> 
   return (await ec2.send(ask)).Addresses?.[0]
 }
 
-/** How long EC2 may take to show an address that it has made, in milliseconds. */
+/** How long EC2 may take to show a new address, in milliseconds. */
 const longestLag = 5000
 
-/** The address that an earlier request may have made. */
+/** The address that an earlier request may have allocated. */
 async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
   const absent = new Error('no address yet')
   const find = async (): Promise<Address> => {
@@ -32,8 +32,9 @@ async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined
 }
 
 /**
- * Allocates a host's Elastic IP, unless it is there. EC2 has no token for this call, and makes another address each time
- * it is asked: so whenever it may have been asked before, what there is by tag is looked at first.
+ * Allocates the elastic IP of a host, unless it exists. This request has no idempotency token and
+ * allocates another address each time, so if it may have been sent before, addresses are looked up
+ * by tag first.
  */
 export async function ensureAddress(
   ec2: Ec2,
@@ -59,7 +60,7 @@ export async function ensureAddress(
   })
 }
 
-/** Gives an instance that runs its Elastic IP. */
+/** Associates an elastic IP with a running instance. */
 export async function associateAddress(
   ec2: Ec2,
   allocation: string,

@@ -25,7 +25,7 @@ import { checkMadeFor, isMadeFor } from '../../tagged.ts'
 import { filterBy, findParts } from './resources.ts'
 import { changedTags, tagsByKey } from '../tags.ts'
 
-/** A host that is changed, and how it is wanted. */
+/** A host to change, and its options. */
 interface Site {
   readonly ec2: Ec2
   readonly instance: Instance
@@ -44,7 +44,7 @@ async function changeType(site: Site): Promise<Notes> {
   const { ec2, instance, options } = site
   if (instance.type === options.type) return {}
   ec2.call.progress('instance type', options.type)
-  // EC2 shows an instance as stopped a little before it lets it be changed.
+  // EC2 reports an instance as stopped shortly before it can be modified.
   await retry(ec2.call, isFailure('IncorrectInstanceState'), () =>
     modify(site, { InstanceType: { Value: options.type } }),
   )
@@ -74,7 +74,7 @@ async function growDisk({ ec2, instance, options: { disk } }: Site): Promise<Not
   return { disk: String(disk) }
 }
 
-/** On all that bears the tags of a host; keys that fleet did not set stay. */
+/** Changes the tags of all resources of a host. Keys that fleet did not set are kept. */
 async function changeTags({ ec2, instance, resources, options }: Site): Promise<Notes> {
   const { tags = '' } = options
   const now = tagsByKey(instance.tags)
@@ -85,7 +85,7 @@ async function changeTags({ ec2, instance, resources, options }: Site): Promise<
   ].filter((id) => id !== undefined)
   ec2.call.progress('tags')
   const given = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
-  // A key goes only where it has the value that fleet gave it, which is what a Value beside a Key says.
+  // With a Value, EC2 deletes a key only if it still has the value that fleet set.
   const taken = gone.map((Key) => ({ Key, Value: now[Key] }))
   if (taken.length > 0) {
     await ec2.send(new DeleteTagsCommand({ Resources: bearers, Tags: taken }))
@@ -94,7 +94,7 @@ async function changeTags({ ec2, instance, resources, options }: Site): Promise<
   return { tags: options.tags }
 }
 
-/** Opens and closes what fleet's own notes and the options say, in the group that fleet made. */
+/** Changes the rules that fleet recorded in the security group that fleet created. */
 async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
   const { ec2, resources, options } = site
   const { securityGroup } = resources
@@ -145,7 +145,9 @@ async function changeShutdown(site: Site): Promise<Notes> {
   return { shutdown: Value === 'stop' ? undefined : Value }
 }
 
-/** The notes of a host, without a group and an address that were not made for it. */
+/**
+ * The recorded resources, without a security group and an elastic IP that belong to something else.
+ */
 async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
   const { securityGroup, elasticIp, ...others } = resources
   const named = await findParts(ec2, {
@@ -164,7 +166,7 @@ async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promis
   }
 }
 
-/** See `Reshape.change`. */
+/** See `Update.change`. */
 export async function changeHost(
   ec2: Ec2,
   host: HostRecord,

@@ -15,14 +15,16 @@ import type { AwsOptions } from '../options.ts'
 import { sayTags } from '../../tag-list.ts'
 import { changedTags } from '../tags.ts'
 
-/** What is known of a host: its record, and what DescribeInstances said. */
+/** What is known of a host: its record and the status from DescribeInstances. */
 interface Known {
   readonly host: HostRecord
   readonly resources: Readonly<Record<string, string>>
   readonly seen: Readonly<Record<string, string>>
 }
 
-/** Options that an instance keeps for its life, and what it has of them; nothing where that is not known. */
+/**
+ * Options that cannot change during the life of an instance, and how to read their current values.
+ */
 const lasting: Lasting<AwsOptions, Known> = {
   region: ({ resources }) => resources['region'],
   zone: ({ seen }) => seen['zone'],
@@ -44,7 +46,7 @@ const sorted = (list: string): string =>
     .sort()
     .join(',')
 
-/** Whether a host has what is wanted: names may stand for an ARN, an image's id for a release. */
+/** Whether a value matches: a name can match an ARN, an image id can match a release. */
 function isSame(option: string, wanted: string, has: string, { resources }: Known): boolean {
   if (wanted === has) return true
   if (option === 'securityGroups') return sorted(wanted) === sorted(has)
@@ -52,7 +54,7 @@ function isSame(option: string, wanted: string, has: string, { resources }: Know
   return option === 'image' && wanted === resources['image']
 }
 
-/** What nobody says stays as it is. */
+/** Without the option, the credits stay as they are. */
 function compareCredits(
   { cpuCredits }: AwsOptions,
   { resources: { credits = 'the default of its type' } }: Known,
@@ -67,7 +69,7 @@ function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): 
   return [{ option: 'spot', from: market, to: spot, how: 'replace' }]
 }
 
-/** Throws kind `usage` where there is no such type. */
+/** Throws kind `usage` if the type does not exist. */
 async function compareType(
   ec2: Ec2,
   { type }: AwsOptions,
@@ -98,7 +100,10 @@ function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Dif
   return [{ option: 'tags', from: sayTags(held), to: sayTags(set), how: 'live' }]
 }
 
-/** The rules of the security group. fleet changes only a group that it made, so an adopted host cannot get other rules. */
+/**
+ * Compares ingress rules. fleet only changes a security group that it created, so those of an
+ * adopted host cannot change.
+ */
 function compareIngressRules(
   { ports, sshCidr, securityGroups }: AwsOptions,
   { host, resources }: Known,
@@ -119,7 +124,7 @@ function compareIngressRules(
   return differences.map((one) => ({ ...one, how: 'replace', why }))
 }
 
-/** Attributes of an instance that EC2 changes at any time. */
+/** Attributes of an instance that EC2 can change at any time. */
 function compareAttributes(
   { terminationProtection, shutdownBehaviour }: AwsOptions,
   { resources }: Known,
@@ -146,7 +151,10 @@ function compareAttributes(
   ]
 }
 
-/** See `Reshape.compare`. Only another type costs a call, one for all hosts that are to have it. */
+/**
+ * See `Update.compare`. Only a different type causes requests, which are shared by all hosts that
+ * need it.
+ */
 export async function compareHost(
   ec2: Ec2,
   host: HostRecord,

@@ -10,10 +10,10 @@ import { homeRegion } from '../regions.ts'
 import { fleetTagsIn, tagOf } from '../tags.ts'
 import { ignored } from '../../../os/trace.ts'
 
-/** Regions asked at once. */
+/** Maximum number of concurrent regions. */
 const abreast = 8
 
-/** One thing that exists, and what it tells of its host. */
+/** A resource, and what it reveals about its host. */
 interface Piece {
   readonly tags: readonly Tag[] | undefined
   readonly part: string
@@ -47,7 +47,7 @@ function piecesOf({ instances, groups, keyPairs, addresses }: Parts): readonly P
   ]
 }
 
-/** Puts together what belongs to one token. */
+/** Groups resources by token. */
 function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
   const place = { region, ...(profile !== undefined && { profile }) }
   const byToken = new Map<string, Piece[]>()
@@ -76,7 +76,7 @@ function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
   })
 }
 
-/** What an account that may not do all in all regions answers. */
+/** Errors of accounts without permission in a region. */
 const isClosed = isFailure('UnauthorizedOperation', 'AuthFailure', 'OptInRequired', 'AccessDenied')
 
 async function listRegion(
@@ -89,15 +89,17 @@ async function listRegion(
     return hostsOf(ec2, await findParts(ec2, ofFleet))
   } catch (error) {
     ec2.call.signal.throwIfAborted()
-    // Regions that an account is not in are no news; of others it is told that they may have hosts.
+    // Only report regions that options name, or that failed for another reason than missing
+    // permission.
     if (isNamed || !isClosed(error)) onUnasked?.(ec2.region, messageOf(explain(error, ec2)))
     return []
   }
 }
 
 /**
- * Finds all that exists of a fleet: for each profile that its machines use, in the regions of their options, and with `everywhere`
- * in every region that the account has. Regions that cannot be asked are told of, and the others asked all the same.
+ * Lists everything that exists of a fleet: for each profile of its machines in the regions of their
+ * options, with `everywhere` in all regions of the account. Regions that cannot be searched are
+ * reported and skipped.
  */
 export async function listHosts(
   api: Ec2Api,
@@ -137,7 +139,7 @@ export async function listHosts(
     return found.flat()
   }
   const found = (await Promise.all([...profiles].map(listProfile))).flat()
-  // Two profiles may be of one account.
+  // Two profiles can belong to the same account.
   return [
     ...new Map(
       found.map((host) => [`${host.token} ${host.record.resources?.['region']}`, host]),

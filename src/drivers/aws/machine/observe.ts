@@ -6,19 +6,19 @@ import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api
 import { explain } from '../api/errors.ts'
 import { type Instance, byId, findInstances, statusOf } from '../create/instance.ts'
 
-/** EC2 takes as many values in one filter. */
+/** Maximum number of values of a filter. */
 const mostIds = 200
 
-/** What any fleet launched. */
+/** Everything that any fleet launched. */
 const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
-/** Hosts of one account and region, by the instance that they are. */
+/** Hosts of one account and region, by instance id. */
 interface Neighbours {
   readonly account: Account
   readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
-/** Hosts that EC2 can be asked about, by account and region. */
+/** Groups hosts with an instance by account and region. */
 function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neighbours> {
   const groups = new Map<string, Neighbours>()
   for (const [name, { id, resources = {} }] of hosts) {
@@ -37,8 +37,8 @@ function* inChunks<Item>(items: readonly Item[], size: number): Generator<readon
 }
 
 /**
- * The instances with these ids. Many are looked for among all that fleet launched, which is one question, and only those that are
- * not there (somebody else launched them, or they are long gone) by their ids.
+ * The instances with these ids. Many ids are looked up with one query for all instances of fleet;
+ * only the missing ones (launched by others, or long gone) are queried by id.
  */
 async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
   const launched = ids.length > mostIds ? await findInstances(ec2, ofFleet) : []
@@ -68,8 +68,8 @@ async function observeNeighbours(
 }
 
 /**
- * Asks EC2 about many hosts: one DescribeInstances for each region and profile, of up to 1000 instances a page. A host that was never
- * launched, as far as its record says, is `unknown`.
+ * Queries many hosts: one DescribeInstances per region and profile, with up to 1000 instances a
+ * page. A host that was not launched according to its record is `unknown`.
  */
 export async function observeHosts(
   api: Ec2Api,

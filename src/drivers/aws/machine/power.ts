@@ -9,7 +9,7 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 
-/** What EC2 says where an instance is on its way from one state to another. */
+/** Errors while an instance changes its state. */
 const isOnItsWay = isFailure(
   'IncorrectInstanceState',
   'IncorrectState',
@@ -17,8 +17,8 @@ const isOnItsWay = isFailure(
 )
 
 /**
- * Brings an instance into a state: asks once it rests in another state, and waits. Throws kind `failed` where it
- * is gone.
+ * Waits until the instance is not changing its state, requests the new state, and waits for it.
+ * Throws kind `failed` if the instance is terminated.
  */
 async function bring(
   ec2: Ec2,
@@ -56,14 +56,14 @@ const gone = (id: string, instance: Instance | undefined): UserError =>
     hint: 'remove the machine with fleet rm, then create it again',
   })
 
-/** Starts an instance that is stopped, and waits until it runs. */
+/** Starts a stopped instance, and waits until it is running. */
 export const startInstance = (ec2: Ec2, id: string): Promise<void> =>
   bring(ec2, id, {
     to: 'running',
     ask: () => ec2.send(new StartInstancesCommand({ InstanceIds: [id] })),
   })
 
-/** Stops an instance and waits until it is; with `force` without asking its system. */
+/** Stops an instance and waits for it; with `force` without shutting its system down. */
 export const stopInstance = (ec2: Ec2, id: string, { force }: { readonly force: boolean }) => {
   const how = force && { Force: true, SkipOsShutdown: true }
   return bring(ec2, id, {
@@ -72,7 +72,9 @@ export const stopInstance = (ec2: Ec2, id: string, { force }: { readonly force: 
   })
 }
 
-/** Reboots an instance that runs, and starts one that does not. EC2 shows a reboot in no state: it keeps running. */
+/**
+ * Reboots a running instance, or starts a stopped one. EC2 reports a rebooting instance as running.
+ */
 export async function restartInstance(ec2: Ec2, id: string): Promise<void> {
   const [instance] = await findInstances(ec2, byId(id))
   if (instance?.state !== 'running') return startInstance(ec2, id)

@@ -19,7 +19,7 @@ import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } f
 import { ofToken, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** What the record names. Key pairs and groups of the person's own are never recorded. */
+/** Filters for what the record names. The user's own key pairs and groups are never recorded. */
 const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   instances: id === undefined ? undefined : byId(id),
   groups: filterBy('group-id', resources['securityGroup']),
@@ -27,13 +27,16 @@ const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   addresses: filterBy('allocation-id', resources['elasticIp']),
 })
 
-/** What there is of a host, and what its record names besides, which was not made for it. */
+/** The resources of a host, and those that its record names but that belong to something else. */
 interface Found {
   readonly own: Parts
   readonly foreign: Parts
 }
 
-/** All there is of a host, by its tags: the record may name anything. */
+/**
+ * Finds the resources of a host. Ownership is decided by tags, because the record can name
+ * anything.
+ */
 async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
   const { token = '' } = host
   const [named, tagged] = await Promise.all([
@@ -47,12 +50,15 @@ async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise
   }
 }
 
-/** How long EC2 may take to show everywhere what it has just made (usually a second or two), in milliseconds. */
+/**
+ * How long EC2 may take to show a new resource everywhere (usually one or two seconds), in
+ * milliseconds.
+ */
 const shownWithin = 5_000
 
 /**
- * All there is of a host. Where its instance is not to be seen, it and the rest are looked for until EC2 would show them: a creation
- * may have been cut short a moment ago, with something asked for and nothing known of the answer.
+ * Finds all resources of a host. If its instance is not visible, searches again until EC2 would
+ * show it: a creation may have been interrupted a moment ago, before the response arrived.
  */
 async function findAll(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
   const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
@@ -81,8 +87,8 @@ const allow =
   }
 
 /**
- * Terminates instances, in one request where EC2 takes it: it refuses all of them where one is protected or not known, and each is asked
- * for by itself then. Gives what each was refused with.
+ * Terminates instances, in one request if possible. EC2 rejects the request for all of them if one
+ * is protected or unknown; they are then terminated one by one. Returns the errors by instance id.
  */
 async function terminateAll(ids: readonly string[], send: Send): Promise<Map<string, unknown>> {
   try {
@@ -135,7 +141,10 @@ async function terminateAndWait(
   })
 }
 
-/** Asks anew what it is associated with: EC2 takes an address from an instance that is terminated, sooner or later. */
+/**
+ * Releases an address. Its association is looked up each time, because EC2 disassociates addresses
+ * of terminated instances some time later.
+ */
 async function release(ec2: Ec2, AllocationId: string): Promise<void> {
   const addresses = filterBy('allocation-id', AllocationId)
   const nothing = { instances: undefined, groups: undefined, keyPairs: undefined }
@@ -153,7 +162,7 @@ async function release(ec2: Ec2, AllocationId: string): Promise<void> {
   })
 }
 
-/** A group is in use for a while after its instance is gone. */
+/** A security group remains in use for a while after its instance is terminated. */
 const deleteGroup = (ec2: Ec2, id: string) =>
   retry(
     ec2.call,
@@ -165,7 +174,7 @@ const deleteGroup = (ec2: Ec2, id: string) =>
     180_000,
   )
 
-/** One thing that could not be removed, and why. */
+/** A resource that could not be deleted, and the error. */
 interface Leftover {
   readonly what: string
   readonly why: unknown
@@ -174,7 +183,7 @@ interface Leftover {
 const each = <Part>(parts: readonly Part[], remove: (part: Part) => Promise<void>) =>
   Promise.all(parts.map(remove))
 
-/** What a record names that was not made for its host, and is there. */
+/** Existing resources that a record names but that belong to something else. */
 const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): readonly string[] => [
   ...instances.filter(isAlive).map(({ id }) => `instance ${id}`),
   ...groups.map(({ GroupId }) => `security group ${GroupId}`),
@@ -182,7 +191,7 @@ const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): rea
   ...addresses.map(({ AllocationId }) => `elastic IP ${AllocationId}`),
 ]
 
-/** Throws where the record names things that were not made for its host: nothing of them was touched. */
+/** Throws if the record names resources of something else, which were not changed. */
 function tellForeign(foreign: Parts, region: string): void {
   const what = describeForeign(foreign)
   if (what.length === 0) return
@@ -193,7 +202,10 @@ function tellForeign(foreign: Parts, region: string): void {
   )
 }
 
-/** Removes all that was made for a host. Throws, once all else is removed, naming what could not be. */
+/**
+ * Deletes everything that was created for a host. Throws, after deleting everything else, an error
+ * that names what could not be deleted.
+ */
 export async function removeHost(
   ec2: Ec2,
   host: HostRecord,
@@ -211,7 +223,7 @@ export async function removeHost(
   await each(instances, (instance) =>
     attempt(`instance ${instance.id}`, terminateAndWait(ec2, instance, resources)),
   )
-  // An instance that stays needs the rest, and EC2 would not give it up.
+  // The other resources are in use while an instance exists.
   if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
   if (groups.length > 0) ec2.call.progress('security group')
   await Promise.all([

@@ -12,7 +12,7 @@ import type { Ec2, Send } from '../api/ec2-api.ts'
 import { type Instance, findInstances } from '../create/instance.ts'
 import { tagOf } from '../tags.ts'
 
-/** All that fleet makes for hosts, as far as it exists. */
+/** The resources that fleet creates for hosts. */
 export interface Parts {
   readonly instances: readonly Instance[]
   readonly groups: readonly SecurityGroup[]
@@ -20,11 +20,11 @@ export interface Parts {
   readonly addresses: readonly Address[]
 }
 
-/** A filter by one value; none where it is not known. */
+/** A filter with one value; `undefined` without a value. */
 export const filterBy = (name: string, value: string | undefined): Filter | undefined =>
   value === undefined ? undefined : { Name: name, Values: [value] }
 
-/** How EC2 is asked for the things of a kind, and what a filter by one value compares with. */
+/** How to list one type of resource, and the property that a filter compares. */
 interface Kind<Part> {
   readonly name: string
   readonly list: (send: Send, filter: Filter) => Promise<readonly Part[] | undefined>
@@ -56,7 +56,10 @@ const addressKind: Kind<Address> = {
   id: ({ AllocationId }) => AllocationId,
 }
 
-/** The things of a kind that a filter of one value matches, asked for together with what other hosts ask. */
+/**
+ * The resources of one type that match a filter with one value. Requests of several hosts are
+ * combined.
+ */
 async function findKind<Part>(
   ec2: Ec2,
   { name: kind, list, tags, id }: Kind<Part>,
@@ -73,7 +76,7 @@ async function findKind<Part>(
   )
 }
 
-/** Finds by filters of one value what there is of each kind; a kind without a filter is left out. */
+/** Finds resources by filters with one value each. Types without a filter are skipped. */
 export async function findParts(
   ec2: Ec2,
   filters: Readonly<Record<keyof Parts, Filter | undefined>>,
@@ -87,7 +90,7 @@ export async function findParts(
   return { instances, groups, keyPairs, addresses }
 }
 
-/** The same filter for every kind. */
+/** The same filter for every type. */
 export const everyPart = (filter: Filter): Record<keyof Parts, Filter> => ({
   instances: filter,
   groups: filter,
@@ -95,7 +98,7 @@ export const everyPart = (filter: Filter): Record<keyof Parts, Filter> => ({
   addresses: filter,
 })
 
-/** Those with such tags. */
+/** The resources whose tags match. */
 export const filterParts = (
   { instances, groups, keyPairs, addresses }: Parts,
   accepts: (tags: readonly Tag[] | undefined) => boolean,
@@ -106,7 +109,7 @@ export const filterParts = (
   addresses: addresses.filter(({ Tags }) => accepts(Tags)),
 })
 
-/** What either has, once. */
+/** The union of two sets of resources. */
 export function mergeParts(a: Parts, b: Parts): Parts {
   const merge = <Part>(from: (parts: Parts) => readonly Part[], id: (part: Part) => string) => [
     ...new Map([...from(a), ...from(b)].map((part) => [id(part), part])).values(),

@@ -16,13 +16,13 @@ import type { PortRange } from '../../net/ports.ts'
 import { ofToken, tagAll } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** What the group of one host lets in. */
+/** Ingress rules of the security group of a host. */
 export interface IngressRules {
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
 }
 
-/** One opening for one range of addresses, so that two lists of them can be compared. */
+/** One port range for one address range, so that lists of rules can be compared. */
 interface Rule extends PortRange {
   readonly cidr: string
 }
@@ -43,10 +43,10 @@ const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
     : { IpRanges: [{ CidrIp: cidr }] }),
 })
 
-/** The range as {@link parseCidrs} writes it; EC2 may write IPv6 in another way. */
+/** The form of {@link parseCidrs}; EC2 may write IPv6 ranges differently. */
 const canonical = (cidr = ''): string => parseCidrs(cidr)?.[0] ?? cidr
 
-/** The rules that a group has for ranges of addresses. */
+/** The rules of a group for address ranges. */
 const rulesIn = ({ IpPermissions = [] }: SecurityGroup): readonly Rule[] =>
   IpPermissions.flatMap(
     ({ FromPort: from, ToPort: to, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) => {
@@ -66,7 +66,8 @@ const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
   rules.some((one) => sameRule(one, rule))
 
 /**
- * Opens what is not open yet. EC2 refuses a request as a whole where it has one of the rules: then each is asked for by itself.
+ * Adds the missing rules. EC2 rejects the whole request if one of the rules exists; the rules are
+ * then added one by one.
  */
 async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules): Promise<void> {
   const there = rulesIn(group)
@@ -88,7 +89,7 @@ async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules):
   await authorize(missing)
 }
 
-/** Closes rules of a group that it is known to have. */
+/** Revokes rules that the group has. */
 async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void> {
   if (rules.length === 0) return
   const IpPermissions = rules.map(permissionOf)
@@ -100,11 +101,11 @@ async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void
     })
 }
 
-/** A range of one address. */
+/** Whether a range is a single address. */
 const isSingle = (cidr: string): boolean =>
   cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
-/** The single addresses that may reach SSH, where an earlier attempt was made from, and that are not wanted now. */
+/** SSH rules for single addresses that an earlier attempt added and that are not needed now. */
 const leftByEarlier = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
   rulesIn(group).filter(
     ({ from, to, protocol, cidr }) =>
@@ -118,8 +119,8 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
 }
 
 /**
- * Opens what `after` has, and closes what `before` had and `after` has not; rules that are in neither stay. Resolves once the group
- * shows it. Throws kind `failed` where it does not.
+ * Adds the rules of `after`, and revokes rules that are only in `before`. Other rules are kept.
+ * Resolves when the change is visible; throws kind `failed` if it does not become visible.
  */
 export async function moveOpenings(
   ec2: Ec2,
@@ -153,7 +154,7 @@ const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undef
   return (await ec2.send(ask)).SecurityGroups?.[0]
 }
 
-/** The group of one host: how it is called, and where it is. */
+/** The security group to create for a host. */
 export interface WantedGroup {
   readonly name: string
   readonly machine: string
@@ -164,8 +165,8 @@ export interface WantedGroup {
 }
 
 /**
- * Makes a host's own group, unless it is there, and hands its id to `record` before anything else is asked for. Where an
- * earlier attempt came from somewhere else, that place is let in no longer.
+ * Creates the security group of a host, unless it exists, and calls `record` with its id before any
+ * other request. Revokes SSH access from addresses of earlier attempts.
  */
 export async function ensureGroup(
   ec2: Ec2,
@@ -193,7 +194,8 @@ async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup
   } catch (error) {
     if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
   }
-  // Made by an earlier attempt, so it has our token; a group that somebody else called so has not.
+  // A group that an earlier attempt created has the token; a group with the same name that belongs
+  // to something else does not.
   return retry(
     ec2.call,
     (error) => error instanceof UserError,
@@ -212,7 +214,7 @@ async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup
   )
 }
 
-/** Checks groups that a person brings. Throws kind `usage` where one is missing or in another VPC. */
+/** Checks the user's own security groups. Throws kind `usage` if one is in another VPC. */
 export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string): Promise<void> {
   const ask = new DescribeSecurityGroupsCommand({ GroupIds: [...ids] })
   const { SecurityGroups = [] } = await ec2.know(ask)

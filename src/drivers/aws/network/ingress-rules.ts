@@ -5,13 +5,13 @@ import type { AwsOptions } from '../options.ts'
 import type { IngressRules } from './firewall.ts'
 import { parsePorts } from '../../net/ports.ts'
 
-/** Which kinds of addresses the host may have. */
+/** Address families that the host can have. */
 export interface Families {
   readonly ipv4: boolean
   readonly ipv6: boolean
 }
 
-/** Over IPv6 as well, where the host has it; there, that the caller has none is no trouble. */
+/** The caller's addresses. IPv6 is optional if the host also has IPv4. */
 async function askWhereFrom(
   { ipv4, ipv6 }: Families,
   ask: AskCaller,
@@ -28,8 +28,8 @@ async function askWhereFrom(
 }
 
 /**
- * What the group of a host lets in, and how to say so; nothing where the person brings groups. Throws kind `unreachable`
- * where the caller's address is needed and nobody tells it.
+ * The ingress rules for a host, with notes for the user; no rules if the user has own security
+ * groups. Throws kind `unreachable` if the caller's address is needed and cannot be detected.
  */
 export async function decideOpenings(
   options: AwsOptions,

@@ -4,10 +4,13 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import type { Place, WantedPlace } from '../create/placement.ts'
 
-/** An internet gateway, or what may stand before one: a firewall's endpoint, or its network interface. */
+/**
+ * Targets of routes to the internet: an internet gateway, or the endpoint or network interface of a
+ * firewall in front of it.
+ */
 const waysOut = /^(?:igw|vpce|eni)-/
 
-/** Whether all the internet is reached by a table, and so reaches hosts that have public addresses. */
+/** Whether a route table has a default route to the internet. */
 const leadsOut = ({ Routes = [] }: RouteTable): boolean =>
   Routes.some(
     ({ DestinationCidrBlock, DestinationIpv6CidrBlock, State, ...target }) =>
@@ -16,7 +19,10 @@ const leadsOut = ({ Routes = [] }: RouteTable): boolean =>
       [target.GatewayId, target.NetworkInterfaceId].some((id) => waysOut.test(id ?? '')),
   )
 
-/** The table of a subnet: its own, or the main one of its VPC (VPC user guide, "Subnet route tables"). */
+/**
+ * The route table of a subnet: its own, or the main table of the VPC (VPC user guide, "Subnet route
+ * tables").
+ */
 const tableOf = (tables: readonly RouteTable[], { subnet, vpc }: Place): RouteTable | undefined =>
   tables.find(({ Associations = [] }) =>
     Associations.some(({ SubnetId }) => SubnetId === subnet),
@@ -26,8 +32,8 @@ const tableOf = (tables: readonly RouteTable[], { subnet, vpc }: Place): RouteTa
   )
 
 /**
- * Those of the places whose hosts are reached at public addresses. Throws kind `usage` where there is none: nobody would ever log in
- * there. Who may not look at route tables is spared the check.
+ * The subnets whose public addresses are reachable from the internet. Throws kind `usage` if there
+ * is none. Skipped without the permission to list route tables.
  */
 export async function placesWithInternet(
   ec2: Ec2,
