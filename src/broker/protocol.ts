@@ -12,46 +12,47 @@ import type {
 } from '../transport/transport.ts'
 
 /*
- * What commands and the broker say to each other, over a Unix socket.
+ * The protocol between commands (clients) and the broker, over a Unix socket.
  *
- * One connection carries one request. Both sides send frames (wire.ts): messages, which are JSON, bytes, and
- * the end of bytes. The command begins with a `Request`. The broker answers
- *   { accepted }         at once, before it does anything; or
- *   { retired }          it is of another build: it listens no more, and the command starts another broker;
- * then, as it comes,
- *   { ask }              a question for the person at the command's terminal, who answers { answer };
- *   { opened }           what was asked for is there; or
- *   { error }            it is not: as the error that the broker met, for the command to throw.
- * After { opened }, bytes flow both ways without further ado:
- *   link                 nothing; { error } tells that the link was lost
- *   dial, engine         the bytes of the connection; { error } when it breaks
- *   exec                 from the command the program's input, { kill } and { resize }; from the broker its
- *                        output, its errors, { taken } for each piece of input that the program has taken,
- *                        and { exit } at the end, or { error }
- *   command              as exec, of a command of fleet's own; { opened } holds what to say where the broker ends,
- *                        and { want } tells when the command begins to read its input, or wants the terminal raw
- *   socket               nothing: the engine socket is served as long as the connection lasts, or its holder;
- *                        { error } tells that a connection through it broke
+ * Each connection carries one request. Both sides send frames (wire.ts): JSON messages, data, and the end of the
+ * data. The client sends a `Request` first. The broker answers
+ *   { accepted }         immediately, before any other work; or
+ *   { retired }          if it belongs to another build: it stops listening, and the client starts another broker;
+ * and then
+ *   { ask }              a prompt for the user, which the client answers with { answer };
+ *   { opened }           when the request was carried out; or
+ *   { error }            when it failed: the client throws this error.
+ * After { opened }, both sides send data, depending on the request:
+ *   link                 nothing; { error } when the connection to the host is lost
+ *   dial, engine         the data of the stream; { error } when it breaks
+ *   exec                 client: the program's input, { kill } and { resize }; broker: its output, its error output,
+ *                        { taken } for each chunk of input that the program has read, and at the end { exit } or
+ *                        { error }
+ *   command              like exec, for a command line of fleet; { opened } contains what the client prints if the
+ *                        broker stops, and { want } asks the client to read its input or to switch its terminal to
+ *                        raw mode
+ *   socket               nothing: the engine socket is served until the connection closes, or until its holder ends;
+ *                        { error } when a connection through it breaks
  *   forget, status, stop nothing
- * Whoever is done closes the connection. A connection that closes before its end of bytes, { exit } or { error }
- * broke. What a request may hold is free to change with every build; that a request has `protocol` and `build`,
- * and what { retired } means, is not.
+ * The side that has finished closes the connection. A connection that closes before the end of the data, { exit } or
+ * { error } was broken. The content of requests may change with every build, but `protocol`, `build` and { retired }
+ * keep their meaning.
  */
 
-/** The version of what never changes between builds. */
+/** The version of the fields that every build understands: `protocol`, `build` and `retired`. */
 export const protocolVersion = 1
 
-/** How much input of a program may be under way: the broker always reads, so that signals get through. */
+/** How many bytes of input may be unacknowledged. The broker always reads, so that signals are not delayed. */
 export const inputWindow = 1 << 20
 
-/** A host to log in to, and the hosts to jump through. */
+/** A host to log in to, with its jump hosts. */
 export type BrokerTarget = Omit<SshTarget, 'via'> & { readonly via?: BrokerTarget | undefined }
 
-/** As whom to log in: what the command's own surroundings offer. */
+/** The user's login data: agent and prompts. */
 export interface Login {
   /** SSH_AUTH_SOCK and HOME. */
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Whether a person can be asked. */
+  /** Whether the command can prompt the user. */
   readonly canAsk: boolean
 }
 
@@ -59,14 +60,14 @@ interface OnHost extends Login {
   readonly target: BrokerTarget
 }
 
-/** How a stream of a command looks. */
+/** The properties of a standard stream of the client process. */
 export interface TtyInfo {
   readonly isTTY: boolean
   readonly columns?: number
   readonly rows?: number
 }
 
-/** A command line of fleet's own, for the broker to run: it has the connections, and all code is loaded there. */
+/** A command line of fleet to run in the broker, which has connections open and all code loaded. */
 export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string
@@ -76,26 +77,26 @@ export interface HostedCommand {
   readonly stderr: TtyInfo
 }
 
-/** What a hosted command wants of the process that asked. */
+/** A request to the client process: read its standard input, or switch its terminal to raw mode. */
 export type StdinRequest = { readonly input: true } | { readonly raw: boolean }
 
-/** How the process that asked ends, where the broker does. */
+/** What the client process prints, and its exit code, if the broker stops. */
 export interface DisconnectInfo {
   readonly code: number
-  /** For stderr. */
+  /** Written to stderr. */
   readonly words: string
 }
 
-/** A command of fleet's own that the broker runs. */
+/** A command line of fleet that runs in the broker. */
 export interface HostedRun extends RunningCommand {
   readonly loss: DisconnectInfo
-  /** Hands over what it has wanted so far, and what it wants from now on. */
+  /** Passes on all requests to the client process, those so far and later ones. */
   onWant(take: (want: StdinRequest) => void): void
-  /** Whoever asked is gone: ends it, and what it runs. */
+  /** Stops the command, because the client process has exited. */
   abandon(): void
 }
 
-/** What a connection to the broker is for. */
+/** A request to the broker. Each connection carries one. */
 export type Request =
   | (OnHost & { readonly open: 'link' })
   | (OnHost & { readonly open: 'dial'; readonly socket: SocketAddress })
@@ -120,11 +121,11 @@ export type Request =
 export type Hello = Request & {
   readonly protocol: number
   readonly build: string
-  /** There where the command is traced: the broker sends its own lines back, in frames of their own kind. */
+  /** Present if the command is traced: the broker sends its own trace lines back, in frames of kind `trace`. */
   readonly trace?: TraceRequest | undefined
 }
 
-/** An error on its way from one process to the other. */
+/** An error that is sent to the other process. */
 export interface SentError {
   readonly kind?: UserError['kind']
   readonly code?: string | undefined
@@ -133,7 +134,7 @@ export interface SentError {
   readonly hint?: string | undefined
 }
 
-/** What the broker says. */
+/** A message from the broker. */
 export type ServerMessage =
   | { readonly accepted: true }
   | { readonly retired: true }
@@ -144,24 +145,24 @@ export type ServerMessage =
   | { readonly exit: ExitStatus }
   | { readonly error: SentError }
 
-/** What a command says after its request. */
+/** A message from the client after its request. */
 export type ClientMessage =
   | { readonly answer: string }
   | { readonly kill: string }
   | { readonly resize: TerminalSize }
 
-/** A connection that the broker keeps, as `fleet broker status` shows it. */
+/** A connection of the broker, as `fleet broker status` shows it. */
 export interface HostStatus {
   readonly machine: string
   readonly user: string
   readonly address: string
   readonly port: number
   readonly state: 'connected' | 'connecting' | 'closed'
-  /** Commands and connections that use it now. */
+  /** How many commands and streams use it now. */
   readonly uses: number
 }
 
-/** What the broker tells of itself. */
+/** The state of the broker. */
 export interface BrokerStatus {
   readonly pid: number
   /** When it was started, in ISO 8601. */
@@ -174,8 +175,8 @@ export interface BrokerStatus {
 export interface SocketStatus {
   readonly machine: string
   readonly path: string
-  /** Whether a docker context names it. */
+  /** Whether a docker context uses it. */
   readonly context: boolean
-  /** The processes it is kept for. */
+  /** The IDs of the processes for which it is served. */
   readonly holders: readonly number[]
 }

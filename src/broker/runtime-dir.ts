@@ -2,20 +2,20 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { longestSocketPath } from '../os/socket-path.ts'
 
-/*
- * A warm command needs this before anything else: so neither node:crypto nor node:fs/promises, each of which takes
- * milliseconds to load, is imported here.
+/**
+ * Every warm command loads this file first, so it does not import node:crypto and node:fs/promises, which take
+ * milliseconds to load.
  */
 
-/** Room for the name of a socket. */
+/** The longest name of a socket, in bytes. */
 const longestName = 40
 
 const digest = (content: string): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(content).digest('hex')
 
 /**
- * The folder of the broker's sockets, which is this user's alone: in home, or, where that is too long a path for
- * sockets, in the system's folder for such things.
+ * The private folder of the broker's sockets: in the home folder of fleet, or in the runtime folder of the system
+ * if that path is too long for a socket.
  */
 export function placeOfSockets(
   home: string,
@@ -29,13 +29,13 @@ export function placeOfSockets(
 }
 
 /**
- * Whether nobody else could put a socket into a folder: whoever listens there is told secrets, and Node.js cannot ask who is
- * at the other end of a socket. Throws where there is no such folder.
+ * Whether only this user can create sockets in a folder. A program that listens there receives secrets, and
+ * Node.js cannot check who listens on a socket. Throws if the folder does not exist.
  */
 export function isPrivate(folder: string): boolean {
   const { uid, mode } = lstatSync(folder)
   return uid === process.getuid?.() && (mode & 0o077) === 0
 }
 
-/** Where the broker listens. */
+/** The path of the broker's socket. */
 export const socketIn = (folder: string): string => join(folder, 'broker.sock')

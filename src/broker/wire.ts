@@ -1,41 +1,44 @@
 import type { Socket } from 'node:net'
 import { passTraceOn } from '../os/trace.ts'
 
-/** What a frame holds. */
+/** The kinds of frames. */
 const kinds = { message: 0, bytes: 1, errors: 2, end: 3, trace: 4 } as const
 type Kind = (typeof kinds)[keyof typeof kinds]
 
-/** A byte of kind, and the length of the content as four bytes, the highest first. */
+/** One byte for the kind, and the length of the content as four bytes, big-endian. */
 const headerSize = 5
-/** A message is a request at most; what claims to be longer comes from no fleet. */
+/** The longest message, in bytes; a longer one is not from fleet. */
 const longestMessage = 1 << 24
 
-/** Short content goes in one piece with its header, which takes less time than a copy. */
+/**
+ * Content up to this length, in bytes, is sent in one write with its header, since copying it is faster than a
+ * second write.
+ */
 const longestCopied = 8192
 
 const nothing = Buffer.alloc(0)
 
-/** How long the other side may take to close, once all is out. */
+/** How long the other side may take to close the connection after all data was sent, in milliseconds. */
 const goodbyeMs = 5_000
 
-/** What is done with what comes. */
+/** Handles received frames. */
 export interface Listener {
   readonly message?: (message: never) => void
-  /** Bytes of a connection, of a program's input or of its output. */
+  /** Data of a connection, or of a program's input or output. */
   readonly bytes?: (chunk: Buffer) => void
-  /** Bytes of a program's standard error. */
+  /** Data of a program's standard error. */
   readonly errors?: (chunk: Buffer) => void
-  /** No more bytes come. */
+  /** The data has ended. */
   readonly end?: () => void
-  /** The connection is no more; what came before may still be unread, where it is paused. */
+  /** The connection was closed; while paused, received data may still be unread. */
   readonly closed?: (() => void) | undefined
-  /** The connection is no more, and all that came has been handed over. */
+  /** The connection was closed, and all received data was passed on. */
   readonly over?: () => void
 }
 
 /**
- * A connection between a command and the broker, which carries messages and bytes in frames. Nothing is read
- * before somebody listens; content that is long is passed on piece by piece and never copied.
+ * A connection between a client and the broker that carries messages and data in frames. Nothing is read before a
+ * listener is set; long content is passed on in chunks without copying.
  */
 export class Wire {
   readonly #socket: Socket
@@ -49,7 +52,7 @@ export class Wire {
     this.#socket = socket
     socket
       .on('data', (chunk) => this.#read(chunk))
-      .on('error', () => {}) // told by its close
+      .on('error', () => {}) // handled by the close event
       .on('close', () => {
         this.#listener.closed?.()
         this.#tellOver()
@@ -57,7 +60,7 @@ export class Wire {
       .pause()
   }
 
-  /** Hands all that comes from now on to `listener`. */
+  /** Passes everything received from now on to `listener`. */
   listen(listener: Listener): void {
     this.#listener = listener
     if (this.#paused) this.resume()
@@ -94,7 +97,7 @@ export class Wire {
     if (rest.length > 0) this.#rest = rest
   }
 
-  /** Reads a header. Gives how many bytes that took. */
+  /** Parses a header. Returns the number of bytes used. */
   #begin(rest: Buffer): number {
     if (rest.length < headerSize) return 0
     this.#kind = rest[0] as Kind
@@ -104,7 +107,10 @@ export class Wire {
     return headerSize
   }
 
-  /** Passes content on: bytes as far as they are there, a message once it is whole. */
+  /**
+   * Passes on content: data as far as it was received, a message when it is complete. Returns the number of bytes
+   * used.
+   */
   #pass(rest: Buffer): number {
     const size = Math.min(this.#left, rest.length)
     const isMessage = this.#kind === kinds.message || this.#kind === kinds.trace
@@ -143,7 +149,10 @@ export class Wire {
     this.#write(kinds.message, Buffer.from(JSON.stringify(message)))
   }
 
-  /** Sends bytes; `done` is called once they are on their way. False: better wait for `onceRoomy`. */
+  /**
+   * Sends data; `done` is called when it was written to the socket. Returns false if the caller should wait for
+   * `onceRoomy`.
+   */
   bytes(chunk: Buffer, done?: () => void): boolean {
     return chunk.length === 0 ? (done?.(), true) : this.#write(kinds.bytes, chunk, done)
   }
@@ -152,7 +161,7 @@ export class Wire {
     return chunk.length === 0 || this.#write(kinds.errors, chunk)
   }
 
-  /** Sends lines of the trace, which the other side writes where its own lines go. */
+  /** Sends trace lines, which the other side writes to its trace. */
   trace(lines: string): void {
     this.#write(kinds.trace, Buffer.from(lines))
   }
@@ -165,11 +174,14 @@ export class Wire {
     this.#socket.once('drain', go)
   }
 
-  /** Sends what is left and says goodbye. The other side is to close: else what it has not read could be lost. */
+  /**
+   * Sends the remaining data and ends the connection. The other side must close it, or data that it has not read
+   * could be lost.
+   */
   close(): void {
     this.#listener = { closed: this.#listener.closed }
     this.resume()
-    // What is out can be read after the end, too; until then the other side takes the time that its reader does.
+    // Sent data can be read after the end; until then the other side may take as long as its reader needs.
     this.#socket.end(() => {
       const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs).unref()
       this.#socket.once('close', () => clearTimeout(timer))

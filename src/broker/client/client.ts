@@ -30,11 +30,11 @@ import type { ServedEngine } from '../server/sockets.ts'
 import { Wire } from '../wire.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** The broker, as one command sees it. */
+/** The client side of the broker, for one command. */
 export interface Broker {
   /**
-   * A way to a host over the connection that the broker keeps. Rejects as `connectSsh` does. Whenever no broker
-   * can be had, `direct` makes a connection of one's own.
+   * Connects to a host over the broker's shared connection. Rejects as `connectSsh` does. Calls `direct` to
+   * connect from this process if the broker is not available.
    */
   connect(
     target: BrokerTarget,
@@ -42,8 +42,8 @@ export interface Broker {
     direct: () => Promise<Transport>,
   ): Promise<Transport>
   /**
-   * Serves a Unix socket of this computer that leads to an engine, under the name `file`. It is there until it is
-   * disposed of; with `holder`, as long as that process, and of a `context` until it is forgotten.
+   * Serves a local Unix socket, called `file`, that forwards to an engine. It exists until it is disposed; with a
+   * process as `holder`, as long as that process; with `context`, until `forget` is called.
    */
   serveEngine(
     engine: ServedEngine,
@@ -51,22 +51,28 @@ export interface Broker {
     holder?: ProcessRef | 'context',
   ): Promise<EngineSocket & AsyncDisposable>
   /**
-   * What it is doing; undefined when it does not run. One of another build tells nothing, and is `retired`: it ends when
-   * what runs through it has.
+   * The connections and sockets of the broker; undefined if it is not running. `retired`: it belongs to another
+   * build of fleet, and exits when its current work is done.
    */
   status(): Promise<BrokerStatus | 'retired' | undefined>
-  /** Keeps the engine sockets of these names no longer for contexts. */
+  /** Stops serving the engine sockets with these names for docker contexts. */
   forget(files: readonly string[]): Promise<void>
-  /** Ends it, and what runs through it. Gives what it was doing, or that it did not answer and was `killed`; else as `status`. */
+  /**
+   * Stops the broker and everything that runs through it. Resolves to its last status, or to `killed` if it did
+   * not respond; otherwise as `status` does.
+   */
   stop(): Promise<BrokerStatus | 'retired' | 'killed' | undefined>
 }
 
-/** How often one that works and does not hear is asked before doing without. */
+/** How many times a busy broker that does not respond is asked before the command connects directly. */
 const mostWaits = 6
-/** How often one that was there and went, or is of another build, is replaced before doing without. */
+/**
+ * How many times a broker that exited or belongs to another build is replaced before the command connects
+ * directly.
+ */
 const tries = 3
 
-/** Tells that the broker ended under a command on `machine`, or on several. */
+/** The error of a command whose broker stopped; without `machine`, it used several machines. */
 export const brokerEnded = (machine: string | undefined): UserError =>
   new UserError(
     'unreachable',
@@ -77,25 +83,25 @@ export const brokerEnded = (machine: string | undefined): UserError =>
     },
   )
 
-/** What a login needs of an environment: the rest of it, such as a provider's secrets, is not kept with a connection. */
+/** The variables that a login needs. Others, such as secrets of a provider, are not sent to the broker. */
 export const loginEnvironment = ({ SSH_AUTH_SOCK, HOME }: Login['env']): Login['env'] => ({
   SSH_AUTH_SOCK,
   HOME,
 })
 
-/** What the broker is told of who asks. */
+/** The login data of a request. */
 const loginOf = (env: Login['env'], { prompt }: SshOptions): Login => ({
   env: loginEnvironment(env),
   canAsk: prompt !== undefined,
 })
 
-/** The broker of this user: found when it is first needed, and started where it does not run. */
+/** Opens the broker of this user. It is looked up at the first use, and started if it is not running. */
 export function openBroker(place: BrokerPlace): Broker {
   const identity = { protocol: protocolVersion, build: place.build }
   let starting: Promise<Socket> | undefined
   let unavailable: BrokerUnavailable | undefined
 
-  /** A connection to a broker that runs, or to the one that all who ask at this moment wait for. */
+  /** Connects to the broker. All callers wait for the same start if it is not running. */
   async function reach(): Promise<Socket> {
     const there = await findBroker(place.folder)
     if (there) return there
@@ -108,7 +114,10 @@ export function openBroker(place: BrokerPlace): Broker {
     return await reach()
   }
 
-  /** Lets the broker judge a request. Undefined where it went away; `killed` where it did not hear, and is no more. */
+  /**
+   * Sends a request. Resolves to undefined if the broker exited, and to `killed` if it did not respond and was
+   * killed.
+   */
   async function present(
     socket: Socket,
     request: Request,
@@ -132,7 +141,10 @@ export function openBroker(place: BrokerPlace): Broker {
     return undefined
   }
 
-  /** Opens what is asked for. Rejects with `BrokerUnavailable` when nothing was done for want of a broker. */
+  /**
+   * Sends a request and waits until it was carried out. Rejects with `BrokerUnavailable` if nothing was done
+   * because there is no broker.
+   */
   async function open(request: Request, options: SshOptions, machine: string): Promise<Wire> {
     if (unavailable) throw unavailable
     for (let attempt = 0; attempt < tries; attempt += 1) {
@@ -144,14 +156,17 @@ export function openBroker(place: BrokerPlace): Broker {
         return wire
       } catch (error) {
         if (!(error instanceof BrokerGone)) throw error
-        // A command may have been started, and must not be twice.
+        // The command may have been started, and must not run twice.
         if (request.open === 'exec') throw brokerEnded(machine)
       }
     }
     throw new BrokerUnavailable('the broker does not answer')
   }
 
-  /** What the broker that runs, if any, says to a question that `put` puts to it. `advice` is for one that does not hear. */
+  /**
+   * Sends a request with `put` to the running broker, if any. `advice` returns the hint for a broker that does
+   * not respond.
+   */
   async function ask<Else>(
     put: (socket: Socket) => Promise<Wire | Else>,
     advice: () => Promise<string>,
@@ -277,7 +292,7 @@ export function openBroker(place: BrokerPlace): Broker {
   }
 }
 
-/** Rejects when the broker tells that what was asked for is lost, or ends. */
+/** Rejects when the broker reports an error for the request, or stops. */
 function whenLost(watch: Wire, broken: () => Error): Promise<never> {
   const lost = new Promise<never>((_resolve, reject) => {
     watch.listen({
@@ -286,6 +301,6 @@ function whenLost(watch: Wire, broken: () => Error): Promise<never> {
       closed: () => reject(broken()),
     })
   })
-  lost.catch(() => {}) // not every caller watches
+  lost.catch(() => {}) // some callers do not wait for it
   return lost
 }

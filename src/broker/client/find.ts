@@ -3,17 +3,17 @@ import { type Socket, connect } from 'node:net'
 import { codeOf } from '../../errors.ts'
 import { isPrivate, socketIn } from '../runtime-dir.ts'
 
-/** Thrown inside when there is no broker to be had; a command does without. */
+/** No broker is available, so the command connects directly. Never shown to the user. */
 export class BrokerUnavailable extends Error {}
 
-/** Refuses a folder that is not {@link isPrivate}. */
+/** Throws for a folder that is not {@link isPrivate}. */
 export function checkFolder(folder: string): void {
   if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is not this user's alone`)
 }
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])
 
-/** A connection to the broker of this folder. Undefined when none listens. */
+/** Connects to the broker of this folder. Resolves to undefined when none is listening. */
 export async function findBroker(folder: string): Promise<Socket | undefined> {
   let socket: Socket | undefined
   try {

@@ -2,10 +2,10 @@ import { Writable } from 'node:stream'
 import { inputWindow } from '../protocol.ts'
 import type { Wire } from '../wire.ts'
 
-/** Bytes that wait for a slow reader: less stalls bulk transfers. */
+/** How many bytes may wait for a slow reader; with less, bulk transfers stall. */
 export const bufferSize = 1 << 20
 
-/** A program's input. A piece counts as written when the broker has room for the next one. */
+/** The input of a remote program. A chunk counts as written when the broker has room for the next one. */
 export function inputOver(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
   let underWay = 0
   let waiting: (() => void) | undefined

@@ -6,15 +6,15 @@ import { trace, traceRequest } from '../../os/trace.ts'
 import { deserializeError } from '../serialize-error.ts'
 import { Wire } from '../wire.ts'
 
-/** How long the broker may take to say that it has heard, which it does before anything else: no work takes it so long. */
+/** How long the broker may take to accept a request, in milliseconds. It does so before any other work. */
 const hungMs = 8_000
 
-/** Thrown inside when the broker is there and does not hear. */
+/** The broker is running but does not respond. Never shown to the user. */
 export class BrokerHung extends BrokerUnavailable {}
 
 /**
- * Sends a request, and tells whether this broker takes it. Else it did nothing, and is not to be used: it is of another build
- * and ends when what runs through it has (`retired`), or it went away. Rejects with {@link BrokerHung}.
+ * Sends a request. Resolves when the broker has accepted it, or to `retired` if the broker belongs to another
+ * build, or to undefined if it exited; in both cases it has done nothing. Rejects with {@link BrokerHung}.
  */
 export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)
@@ -39,10 +39,10 @@ export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retir
   })
 }
 
-/** Thrown inside when the broker ends before it has said what came of a request. */
+/** The broker stopped before it answered a request. Never shown to the user. */
 export class BrokerGone extends Error {}
 
-/** Waits until what was asked for is there, and asks the person what there is to ask meanwhile. */
+/** Waits until a request was carried out, and forwards the broker's prompts to the user. */
 export function awaitOpened(
   wire: Wire,
   { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,

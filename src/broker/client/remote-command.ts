@@ -6,7 +6,10 @@ import type { ServerMessage } from '../protocol.ts'
 import { deserializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
 
-/** A program's outputs, which share the connection: it waits while one of them is full that is still wanted. */
+/**
+ * The outputs of a program. They share one connection, which is paused while an output that somebody reads is
+ * full.
+ */
 function outputsOver(wire: Wire) {
   const full = new Set<Readable>()
   const readOn = (output: Readable) => {
@@ -32,7 +35,7 @@ function outputsOver(wire: Wire) {
   return { stdout, stderr, bytes: pass(stdout), errors: pass(stderr) }
 }
 
-/** A command that the broker has started, as one that runs over a connection of one's own. */
+/** Represents a command that runs in the broker like one that runs over a direct connection. */
 export function joinCommand(
   wire: Wire,
   signal: AbortSignal | undefined,
@@ -84,7 +87,7 @@ export function joinCommand(
     })
     if (signal?.aborted) abort()
   })
-  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  exit.catch(() => {}) // a caller may not be interested in the exit status
   return {
     stdin,
     stdout,

@@ -5,7 +5,7 @@ import type { Wire } from '../wire.ts'
 
 type Done = (error?: Error | null) => void
 
-/** A connection from a host that the broker has opened. */
+/** A stream to a socket on a host that the broker has opened. */
 export class RemoteConnection extends SocketStream {
   readonly #wire: Wire
   #hasEnded = false
@@ -23,7 +23,7 @@ export class RemoteConnection extends SocketStream {
       },
       message: (answer: ServerMessage) =>
         'error' in answer && this.destroy(deserializeError(answer.error)),
-      over: () => this.#hasEnded || this.destroy(broken()), // what has come is still to be read
+      over: () => this.#hasEnded || this.destroy(broken()), // received data can still be read
     })
   }
 

@@ -9,20 +9,21 @@ import {
 import { trace, traceRequest } from '../../os/trace.ts'
 import { Wire } from '../wire.ts'
 
-/** How long the broker may take to say that it has heard: one so busy is no help. */
+/** How long the broker may take to accept a command, in milliseconds; a slower one saves no time. */
 const hearingMs = 2_000
 
-/** A command of fleet's own that the broker runs. */
+/** A command line of fleet that runs in the broker. */
 export interface AskedFor {
-  /** Paused: what the command says comes once somebody listens. */
+  /** Paused until a listener is set. */
   readonly wire: Wire
-  /** How to end where the broker does. */
+  /** How this process ends if the broker stops. */
   readonly loss: DisconnectInfo
 }
 
 /**
- * Asks the broker of `folder` to run a command of fleet's own. Undefined, with nothing said or done, where it does not
- * run, is of another build, or leaves the command to the process that asks, which then finds out why by itself.
+ * Asks the broker of `folder` to run a command line of fleet. Resolves to undefined, with nothing printed or
+ * done, if the broker is not running, belongs to another build, or declines the command. The process then runs
+ * the command itself.
  */
 export function askToRun(
   folder: string,

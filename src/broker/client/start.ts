@@ -9,24 +9,24 @@ import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
 import type { FindProcess } from '../server/pid-file.ts'
 import { trace } from '../../os/trace.ts'
 
-/** How the broker of this user is found and started. */
+/** How to find and start the broker of this user. */
 export interface BrokerPlace {
-  /** Of {@link placeOfSockets}. */
+  /** See {@link brokerFolder}. */
   readonly folder: string
-  /** The built program, which is the broker too. */
+  /** The built program, which also runs as the broker. */
   readonly program: string
-  /** Tells that program from every other build: a broker of another one is replaced. */
+  /** Identifies the build of the program: a broker of another build is replaced. */
   readonly build: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Tells what a process is doing: a broker that hangs is killed. */
+  /** Reads the activity of a process, to recognize a broker that hangs. */
   readonly findProcess: FindProcess
 }
 
-/** How long a broker may take to start: a busy computer is slow. */
+/** How long a broker may take to start, in milliseconds. */
 const patienceMs = 10_000
 const pollMs = 5
 
-/** Takes the right to start the broker. False: somebody else is about to. */
+/** Acquires the right to start the broker. Returns false if another process has it. */
 async function takeTurn(lock: string): Promise<boolean> {
   try {
     await (await open(lock, 'wx', 0o600)).close()
@@ -37,15 +37,15 @@ async function takeTurn(lock: string): Promise<boolean> {
       ({ mtimeMs }) => mtimeMs,
       () => Date.now(),
     )
-    if (Date.now() - since > patienceMs) await rm(lock, { force: true }) // whoever it was has died
+    if (Date.now() - since > patienceMs) await rm(lock, { force: true }) // its process has died
     return false
   }
 }
 
 /**
- * What the broker needs of the environment of the command that happens to start it: where home and sockets are, and how
- * Node.js works. It lives long and serves other terminals too, so that nothing else of this one, such as a provider's
- * secrets, gets into it; a command brings along what its own login needs.
+ * The environment variables that the broker gets from the command that starts it. The broker serves other
+ * terminals too, so it must not get other variables, such as secrets of a provider. Each request includes the
+ * variables of its own login.
  */
 const kept =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LC_\w+|FLEET_HOME|XDG_(?:DATA|CACHE|CONFIG|STATE)_HOME|XDG_RUNTIME_DIR)$/
@@ -53,7 +53,7 @@ const kept =
 const brokerEnvironment = (env: BrokerPlace['env']): BrokerPlace['env'] =>
   Object.fromEntries(Object.entries(env).filter(([name]) => kept.test(name)))
 
-/** Starts the program as the broker, on its own. What it has to say about trouble goes to a file. */
+/** Starts the program as a detached broker, which writes its errors to `broker.log`. */
 function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
   const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
   const child = spawn(process.execPath, [program, '__broker'], {
@@ -78,7 +78,7 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
   try {
     while (performance.now() < deadline && !started?.hasEnded()) {
       if (started === undefined && (await takeTurn(lock))) {
-        const there = await findBroker(folder) // another one was started meanwhile
+        const there = await findBroker(folder) // another process may have started it
         if (there) return there
         trace('broker', 'start the broker')
         started = spawnBroker(place)
@@ -93,7 +93,10 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
   throw new BrokerUnavailable('the broker does not start')
 }
 
-/** Starts the broker, unless another command is about to, and connects to it. Rejects with {@link BrokerUnavailable}. */
+/**
+ * Starts the broker, unless another command is already starting it, and connects to it. Rejects with {@link
+ * BrokerUnavailable}.
+ */
 export async function launchBroker(place: BrokerPlace): Promise<Socket> {
   try {
     await mkdir(place.folder, { recursive: true, mode: 0o700 })

@@ -4,7 +4,7 @@ import type { HostedRun, ClientMessage } from '../protocol.ts'
 import { serializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
 
-/** Passes on what a stream says, no faster than it is taken. */
+/** Forwards a stream, no faster than the receiver reads it. */
 function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean): void {
   stream.on('data', (chunk: Buffer) => {
     if (send(chunk)) return
@@ -13,7 +13,7 @@ function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean):
   })
 }
 
-/** Joins a connection of a host's with the command that asked for it, until either closes. */
+/** Connects a stream from a host with the client, until either closes. */
 export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   wire.send({ opened: true })
   passOn(connection, wire, (chunk) => wire.bytes(chunk))
@@ -39,14 +39,14 @@ export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   })
 }
 
-/** Joins a command that the broker runs itself with the process that asked for it, until it ends. */
+/** Connects a command line of fleet that runs in the broker with the client process, until it ends. */
 export function serveHosted(wire: Wire, running: HostedRun): Promise<void> {
   const served = serveCommand(wire, running, () => running.abandon(), running.loss)
   running.onWant((want) => wire.send({ want }))
   return served
 }
 
-/** Joins a command on a host with the one here that started it, until it ends. */
+/** Connects a command on a host with the client, until it ends. */
 export async function serveCommand(
   wire: Wire,
   running: RunningCommand,
@@ -57,9 +57,9 @@ export async function serveCommand(
   wire.send({ opened })
   passOn(stdout, wire, (chunk) => wire.bytes(chunk))
   passOn(stderr, wire, (chunk) => wire.errors(chunk))
-  stdin.on('error', () => {}) // it may end without reading its input
+  stdin.on('error', () => {}) // the command may end without reading its input
   wire.listen({
-    // Always taken, or signals would wait behind it: the other side knows how much may be under way.
+    // Always read, so that signals are not delayed; acknowledgements limit how much is buffered.
     bytes: (chunk) => stdin.write(chunk, () => wire.send({ taken: chunk.length })),
     end: () => stdin.end(),
     message(word: ClientMessage) {

@@ -4,15 +4,15 @@ import type { Hosts } from './hosts.ts'
 import type { BrokerTarget, Login } from '../protocol.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** What the broker keeps, for a command that it runs itself. */
+/** The broker's connections, for commands that run in the broker. */
 export interface Connections {
-  /** Whether there is a connection to a host already. */
+  /** Whether a connection to a host is open. */
   has(target: BrokerTarget, env: Login['env']): boolean
-  /** The way to a host over the connection that is kept; one is made, and nobody asked, where there is none any more. */
+  /** The open connection to a host. If it was closed since, connects again without prompts. */
   use(target: BrokerTarget, env: Login['env']): Promise<Transport>
 }
 
-/** Lets commands in this process use the connections, without a socket in between. */
+/** Lets commands in this process use the connections directly, without a socket. */
 export function shareConnections(hosts: Hosts, engines: Engines): Connections {
   return {
     has: (...host) => hosts.isConnected(...host),
@@ -37,7 +37,7 @@ export function shareConnections(hosts: Hosts, engines: Engines): Connections {
         relay: {
           dialEngine: (path) => dialKept(hosts, engines, { target, env, path }),
           async serveEngine() {
-            throw new Error('a hosted command starts no program') // it leaves that to its own process
+            throw new Error('a hosted command starts no program') // the command falls back to its own process
           },
         },
         lost: transport.lost,

@@ -3,17 +3,17 @@ import type { Transport } from '../../transport/transport.ts'
 import { type Hosts, identityOf } from './hosts.ts'
 import type { ServedEngine } from './sockets.ts'
 
-/** An engine at a path of a host, which `host` tells from every other. */
+/** An engine at a socket path of a host; `host` identifies the host and login. */
 interface Engine {
   readonly path: string
   readonly machine: string
   readonly host: string
 }
 
-/** How engines are reached. */
+/** Connects to engines. */
 export interface Engines {
   dial(transport: Transport, engine: Engine): Promise<Duplex>
-  /** Whether a connection takes one of the few sessions that an SSH server gives. */
+  /** Whether a connection takes one of the few sessions that an SSH server allows. */
   needsSession(engine: Engine): boolean
 }
 
@@ -25,7 +25,7 @@ export const engineOf = ({ target, env, path }: Served): Engine => ({
   host: identityOf(target, env),
 })
 
-/** Connects to an engine for somebody who cannot be asked. */
+/** Connects to an engine for a program that cannot be prompted. */
 export async function dialKept(hosts: Hosts, engines: Engines, served: Served): Promise<Duplex> {
   const engine = engineOf(served)
   const caller = { env: served.env, prompt: undefined }

@@ -11,60 +11,60 @@ import type { Transport } from '../../transport/transport.ts'
 import type { BrokerTarget, HostStatus, Login } from '../protocol.ts'
 import { trace, traceError } from '../../os/trace.ts'
 
-/** Who asks for a connection. */
+/** The command that needs a connection. */
 interface Caller {
   readonly env: Login['env']
-  /** Reaches the person at the caller's terminal. */
+  /** Prompts the user at the command's terminal; absent without one. */
   readonly prompt: Prompt | undefined
 }
 
-/** A connection that is used. It stays at least until it is released. */
+/** A connection in use. It stays open until it is released, unless it is lost. */
 interface Use {
   readonly transport: Transport
   readonly release: () => void
 }
 
-/** The hosts that connections are kept to. */
+/** The shared connections to hosts. */
 export interface Hosts extends AsyncDisposable {
   /**
-   * The connection to a host, made when there is none. Rejects as `connectSsh` does. One `forSession` is
-   * another one where the first carries as many sessions already as one connection may.
+   * The connection to a host, opened if there is none. Rejects as `connectSsh` does. With `forSession`, it is a
+   * further connection if the first one has no session left.
    */
   use(target: BrokerTarget, caller: Caller, forSession?: boolean): Promise<Use>
-  /** Whether there is a connection to a host already. */
+  /** Whether a connection to a host is open. */
   isConnected(target: BrokerTarget, env: Login['env']): boolean
   status(): HostStatus[]
-  /** How many connections are up or on their way. */
+  /** The number of open connections and of hosts that are being connected to. */
   count(): number
 }
 
 export interface HostsOptions {
   readonly connect: (target: SshTarget, options: SshOptions) => Promise<Transport>
-  /** How long a connection that nobody uses is kept. */
+  /** How long an unused connection is kept, in milliseconds. */
   readonly idleMs: number
-  /** A connection was closed. */
+  /** Called when a connection was closed. */
   readonly onClosed: () => void
 }
 
-/** sshd's MaxSessions is 10, and each connection of ssh.ts opens no more than this. */
+/** The sessions of one connection. sshd allows 10 by default (sshd_config(5), MaxSessions). */
 const sessionsOnOne = 8
 
-/** How long to wait, after so many failures in a row, before a host is tried again. */
+/** The pause before the next attempt after a number of consecutive failures, in milliseconds. */
 const pauseMs = (failures: number): number =>
   failures < 2 ? 0 : Math.min(100 * 2 ** (failures - 2), 2_000)
 
-/** A connection that is up. */
+/** An open connection. */
 interface Link {
   readonly transport: Transport
-  /** Closes it, and lets go of the jump host below it. */
+  /** Closes it, and releases its jump host. */
   readonly close: () => Promise<void>
 }
 
-/** One host as one login sees it. */
+/** The connection state of one host and login. */
 interface Host {
   readonly target: BrokerTarget
   link: Link | undefined
-  /** An attempt to connect that others may wait for, until it asks a person. */
+  /** The current attempt to connect, which other commands wait for until it prompts the user. */
   attempt: Promise<Transport | undefined> | undefined
   attempts: number
   uses: number
@@ -74,11 +74,11 @@ interface Host {
   idle: NodeJS.Timeout | undefined
 }
 
-/** All that tells one connection from another: two users' agents, for instance, are never mixed. */
+/** Identifies a host and login. Connections with different agents are never shared. */
 export const identityOf = (target: BrokerTarget, { SSH_AUTH_SOCK, HOME }: Login['env']): string =>
   JSON.stringify([target, SSH_AUTH_SOCK, HOME])
 
-/** Keeps one connection to each host that is asked for. */
+/** Opens the registry that keeps one connection for each host and login. */
 export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   const hosts = new Map<string, Host>()
   const enter = createHandshakeLimiter(handshakesAtOnce)
@@ -104,7 +104,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     }
   }
 
-  /** Makes a new connection that of its host, unless another attempt was faster. */
+  /** Makes a new connection the shared one of its host, unless another attempt has succeeded before. */
   function keep(host: Host, transport: Transport, ended: () => void): Transport {
     const close = async () => {
       await transport[Symbol.asyncDispose]()
@@ -125,8 +125,8 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   }
 
   /**
-   * Connects, for whoever else wants to wait for it. Nobody does once a person is asked, who may never answer:
-   * they make attempts of their own.
+   * Connects, and shares the attempt with other commands. Once the user is prompted, who may not answer, the
+   * others make their own attempts.
    */
   function attempt(host: Host, caller: Caller): Promise<Transport> {
     const { prompt } = caller
@@ -145,7 +145,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
       if (host.attempt === shared) host.attempt = undefined
     })
     const shared = Promise.race([attempted, asked])
-    shared.catch(() => {}) // told to whoever made the attempt
+    shared.catch(() => {}) // handled by the caller of `attempt`
     host.attempt = shared
     return attempted
   }
@@ -159,7 +159,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     if (host.attempt)
       trace('broker', `wait for another command that connects to ${host.target.machine}`)
     const others = await host.attempt?.catch((error: unknown) => {
-      // The other one could ask nobody, or nobody answered: this caller has not had its turn.
+      // The other command could not prompt, or its user did not answer; this one can still prompt.
       const mayDiffer = error instanceof UserError && error.kind === 'credentials'
       if (!mayDiffer || caller.prompt === undefined) throw error
       return undefined
@@ -167,7 +167,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     return others ?? linkOf(host) ?? (await attempt(host, caller))
   }
 
-  /** One user less. Without any, the connection is closed after a while. */
+  /** Removes one user of a connection, which is closed after a while without users. */
   function release(key: string, host: Host): void {
     host.uses -= 1
     if (host.uses > 0) return
@@ -178,7 +178,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     host.idle = setTimeout(rest, idleMs).unref()
   }
 
-  /** The host under `key`, or, where that is full of sessions, the next one like it. */
+  /** The host at `key`, or the next one for the same host if that has no session left. */
   function find(key: string, target: BrokerTarget, forSession: boolean): [string, Host] {
     const host = hosts.get(key) ?? newHost(target)
     if (forSession && host.sessions >= sessionsOnOne) return find(`${key}+`, target, forSession)

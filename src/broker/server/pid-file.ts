@@ -7,18 +7,18 @@ import { traceError } from '../../os/trace.ts'
 
 const noteIn = (folder: string): string => join(folder, 'broker.json')
 
-/** How long a process that was killed may take to be gone, in milliseconds. */
+/** How long a killed process may take to disappear, in milliseconds. */
 const goneMs = 2_000
 const pollMs = 10
 
-/** Notes which process is the broker of a folder, for the time when it does not tell itself. */
+/** Records the process of the broker, for the case that it stops responding. */
 export async function noteBroker(folder: string, self: ProcessRef): Promise<void> {
   const fresh = `${noteIn(folder)}.${self.pid}`
   await writeFile(fresh, JSON.stringify(self), { mode: 0o600 })
   await rename(fresh, noteIn(folder))
 }
 
-/** What a person can do about a broker that cannot be ended from here. */
+/** The hint for a broker that cannot be stopped from here. */
 export async function describeEnd(folder: string): Promise<string> {
   try {
     const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
@@ -29,34 +29,37 @@ export async function describeEnd(folder: string): Promise<string> {
   }
 }
 
-/** What a process is doing, as its system tells. */
+/** The activity of a process, as the system reports it. */
 export interface ProcessActivity extends ProcessRef {
-  /** R for one that runs or is ready to, T for one that is stopped by a signal (the letters of ps(1)). */
+  /** The state letter of ps(1): R is running or ready to run, T is stopped by a signal. */
   readonly state: string
-  /** The processor time that it has used. */
+  /** The processor time it has used, in milliseconds. */
   readonly processorMs: number
 }
 
-/** Finds a process by its number. */
+/** Finds a process by its ID; undefined if it does not exist. */
 export type FindProcess = (pid: number) => Promise<ProcessActivity | undefined>
 
-/** How long a process that does not run must have used no processor to count as one that hangs, in milliseconds. */
+/** How long a sleeping process may use no processor time before it counts as hanging, in milliseconds. */
 const idleMs = 3_000
-/** How much processor time a broker may use before it hears a command: all its work is done in small parts. */
+/**
+ * The processor time that a broker may use before it accepts a request, in milliseconds; its work is split into
+ * small steps.
+ */
 const longestWorkMs = 20_000
 
-/** A broker that did not answer. */
+/** The state of a broker that did not respond. */
 export type Verdict =
-  /** It hung, and was killed; or it is another one by now. */
+  /** It hung and was killed, or another one has replaced it. */
   | 'gone'
-  /** It works, or waits for a processor: it will answer. */
+  /** It is busy or waits for a processor, and will respond. */
   | 'works'
-  /** It is not known which process it is, or it may not be killed. */
+  /** Its process is unknown, or this user may not kill it. */
   | 'unknown'
 
 /**
- * Judges the broker of a folder, which was asked at `askedAt` (Unix milliseconds) and does not answer. One that makes no
- * progress is killed, so that what runs through it ends with an error and does not hang for ever.
+ * Checks why the broker of a folder has not responded since `askedAt` (Unix milliseconds). A broker that makes no
+ * progress is killed, so that its commands end with an error instead of hanging.
  */
 export function openJudge(
   folder: string,
@@ -65,12 +68,12 @@ export function openJudge(
 ): () => Promise<Verdict> {
   let first: ProcessActivity | undefined
 
-  /** Whether it makes progress. One that is stopped by a signal, or loops for ever, makes none. */
+  /** Whether the process makes progress. One that is stopped by a signal or in an endless loop does not. */
   async function works(holder: ProcessRef): Promise<boolean> {
     const began = performance.now()
     for (;;) {
       const now = await find(holder.pid)
-      if (now === undefined || now.since !== holder.since) return true // ended: asking again finds out
+      if (now === undefined || now.since !== holder.since) return true // it has ended; the next request shows it
       first ??= now
       if (now.state === 'T' || now.processorMs - first.processorMs > longestWorkMs) return false
       if (now.state === 'R' || now.processorMs > first.processorMs) return true
@@ -82,7 +85,7 @@ export function openJudge(
   async function end({ pid, since }: ProcessRef): Promise<Verdict> {
     process.kill(pid, 'SIGKILL')
     for (let waited = 0; waited < goneMs; waited += pollMs) {
-      if ((await find(pid))?.since !== since) break // or it is dead, if not yet buried
+      if ((await find(pid))?.since !== since) break // it may be a zombie
       await sleep(pollMs)
     }
     return 'gone'
@@ -93,13 +96,13 @@ export function openJudge(
       const { mtimeMs } = await stat(noteIn(folder))
       if (mtimeMs > askedAt) return 'gone'
       const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
-      // Another computer's or container's, where home is shared, is not known here by this number and start.
+      // With a shared home folder, it may be a process of another computer or container.
       if (holder.pid === process.pid || holder.since === undefined) return 'unknown'
       if ((await find(holder.pid))?.since !== holder.since) return 'unknown'
       return (await works(holder)) ? 'works' : await end(holder)
     } catch (error) {
       traceError('broker', 'find the process of the broker', error)
-      return 'unknown' // no note, or no right to end it
+      return 'unknown' // no record, or no permission to kill it
     }
   }
 }

@@ -26,34 +26,34 @@ import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.t
 import { Wire } from '../wire.ts'
 import { createRedactor, runTraced, traceWork, ignored } from '../../os/trace.ts'
 
-/** What the broker is made of. */
+/** The dependencies and settings of the broker. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
-  /** Where it listens: `socketIn(folder)`. */
+  /** The path to listen on: `socketIn(folder)`. */
   readonly socket: string
-  /** Tells this build of fleet from every other. */
+  /** Identifies this build of fleet. */
   readonly build: string
-  /** How engines are reached. */
+  /** Connects to engines. */
   readonly engines: Engines
-  /** Runs a command of fleet's own. Rejects where that is better done by the process that asks. */
+  /** Runs a command line of fleet. Rejects if the client process should run it instead. */
   readonly runCommand: (command: HostedCommand, connections: Connections) => Promise<HostedRun>
-  /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
+  /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
-  /** The process that it is, which may be killed where it hangs. */
+  /** The process of the broker, which may be killed if it hangs. */
   readonly self?: ProcessRef | undefined
-  /** How long a connection that nobody uses is kept. 10 min unless told. */
+  /** How long an unused connection is kept, in milliseconds (default: 10 minutes). */
   readonly idleMs?: number
-  /** How long the broker stays without any connection. 15 min unless told. */
+  /** How long the broker runs without any connection, in milliseconds (default: 15 minutes). */
   readonly restMs?: number
 }
 
-/** The broker, listening. */
+/** A running broker. */
 export interface Broker {
-  /** Resolves when it is over. */
+  /** Resolves when the broker has stopped. */
   readonly ended: Promise<void>
-  /** Listens no more, and ends when all that runs has. */
+  /** Stops listening, and stops when all current work has ended. */
   drain(): void
-  /** Ends now, and with it all that runs. */
+  /** Stops now, with all current work. */
   stop(): Promise<void>
 }
 
@@ -61,7 +61,7 @@ type On<Open extends Request['open']> = Extract<Request, { readonly open: Open }
 
 const minute = 60_000
 
-/** Serves one command's connection: its request, and what comes of it. */
+/** The connection of one client: its request and the answers. */
 class Session {
   readonly #wire: Wire
   #answered: ((answer: string) => void) | undefined
@@ -72,7 +72,7 @@ class Session {
     this.#wire = wire
   }
 
-  /** Waits for answers, and for the command to go away. */
+  /** Waits for answers of the user, and for the end of the connection. */
   listen(): void {
     this.#wire.listen({
       message: (word: ClientMessage) => 'answer' in word && this.#answered?.(word.answer),
@@ -90,7 +90,7 @@ class Session {
     return this.#gone.signal
   }
 
-  /** Asks the person at the command's terminal. */
+  /** Prompts the user at the client's terminal. */
   readonly ask: Prompt = (question) =>
     new Promise((resolve, reject) => {
       if (this.#gone.signal.aborted) throw this.#gone.signal.reason
@@ -100,7 +100,7 @@ class Session {
     })
 }
 
-/** Traces the work for a command where the command is traced. */
+/** Traces the work for a client if the client is traced. */
 async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Promise<void>) {
   if (asked === undefined) return work()
   const { findSecrets } = await import('../../machine/secrets.ts')
@@ -110,8 +110,9 @@ async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Pro
 }
 
 /**
- * Starts the broker: it keeps connections to hosts and lets this user's commands use them. Who may connect is told by
- * the folder of the socket, which is this user's alone: Node.js cannot ask a socket who is at its other end.
+ * Starts the broker: it keeps connections to hosts, which the commands of this user share. Access is controlled
+ * by the socket's folder, which only this user can enter, because Node.js cannot read who is connected to a
+ * socket.
  */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { socket, build, connect, engines, idleMs = 10 * minute, restMs = 15 * minute } = options
@@ -131,14 +132,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     onClosed: considerRest,
   })
 
-  /** Connects to an engine for a program that knows nothing of fleet, and can ask nobody. */
+  /** Connects to an engine for a program that is not fleet and cannot be prompted. */
   function dialFor(served: ServedEngine): Promise<Duplex> {
     return dialKept(hosts, engines, served)
   }
 
   const connections = shareConnections(hosts, engines)
 
-  /** Ends the broker when there is nothing left to do: at once when it is retired. */
+  /** Stops the broker when it has had nothing to do for a while, or immediately if it is retired. */
   function considerRest(): void {
     clearTimeout(rest)
     const isBusy = clients.size > 0 || sockets.connections() > 0
@@ -261,7 +262,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   }
 
   if (options.self) await noteBroker(dirname(socket), options.self)
-  /** Whether the socket is still ours: somebody may have cleared it away, or put another in its place. */
+  /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
     (await stat(socket).catch(ignored('broker', 'look at the socket')))?.ino === inode

@@ -7,47 +7,47 @@ import type { ProcessRef } from '../../transport/transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from '../protocol.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** An engine that a socket leads to. */
+/** An engine that a socket forwards to. */
 export interface ServedEngine {
   readonly target: BrokerTarget
   readonly env: Login['env']
-  /** Where the engine listens on its host. */
+  /** The path of the engine's socket on its host. */
   readonly path: string
-  /** The name of the socket. */
+  /** The file name of the socket. */
   readonly file: string
 }
 
 export interface SocketsOptions {
   readonly folder: string
-  /** Serves a Unix socket whose every connection leads to a fresh `dial()`. */
+  /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serve: (path: string, dial: () => Promise<Duplex>) => Promise<AsyncDisposable>
   readonly dial: (engine: ServedEngine) => Promise<Duplex>
   readonly isAlive: (holder: ProcessRef) => Promise<boolean>
-  /** A connection or a socket was closed. */
+  /** Called when a connection or a socket was closed. */
   readonly onClosed: () => void
 }
 
 /** The engine sockets of a broker. */
 export interface Sockets extends AsyncDisposable {
   /**
-   * Serves a socket until what it gives is called, and then as long as somebody else wants it. `broke` is called with
-   * the loss of the host that breaks a connection through it, before its client is told.
+   * Serves a socket until the returned function is called, and then as long as there are other holders. `broke`
+   * is called with the error when a lost host breaks a connection, before its client notices.
    */
   hold(engine: ServedEngine, broke: (error: Error) => void): Promise<() => void>
-  /** Serves a socket as long as a process lives, or a context names it; the next broker does too. */
+  /** Serves a socket as long as a process runs or a docker context uses it. The next broker continues that. */
   keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
-  /** No context names these any more. */
+  /** Removes docker contexts as holders of these sockets. */
   forget(files: readonly string[]): Promise<void>
-  /** Serves what an earlier broker has kept. */
+  /** Serves the sockets that an earlier broker recorded. */
   restore(): Promise<void>
-  /** Leaves what is kept to the next broker. */
+  /** Leaves the recorded sockets to the next broker. */
   drain(): void
   status(): SocketStatus[]
-  /** How many connections run through them. */
+  /** The number of open connections through the sockets. */
   connections(): number
 }
 
-/** What outlasts a broker. */
+/** A recorded socket, which the next broker serves too. */
 interface Kept extends ServedEngine {
   readonly context: boolean
   readonly holders: readonly ProcessRef[]
@@ -56,21 +56,24 @@ interface Kept extends ServedEngine {
 interface Entry {
   engine: ServedEngine
   readonly served: Promise<AsyncDisposable>
-  /** What those who hold it want to be told of connections that break. */
+  /** Called when a connection breaks. */
   readonly users: Set<(error: Error) => void>
   context: boolean
   holders: readonly ProcessRef[]
   failure: { readonly error: unknown; readonly at: number } | undefined
 }
 
-/** How often to see whether the processes still live that sockets are kept for. */
+/** How often the broker checks whether the holders still run, in milliseconds. */
 const lookMs = 20_000
-/** How long a failure is told to whoever asks, where finding out takes long: programs ask several times in a row. */
+/**
+ * How long a slow failure is repeated without another attempt, in milliseconds: programs often retry several
+ * times.
+ */
 const failureMs = 2_000
-/** What fails within this time, all waits before included, may as well be tried again. */
+/** A failure within this time, in milliseconds, including waits, is not remembered. */
 const quickMs = 3_000
 
-/** Serves engine sockets, and remembers in the folder those that outlast the commands that asked. */
+/** Serves engine sockets, and records in the folder those that outlive the commands which requested them. */
 export function openSockets(options: SocketsOptions): Sockets {
   const { folder, serve, dial, isAlive, onClosed } = options
   const list = join(folder, 'sockets.json')
@@ -103,7 +106,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
   }
 
-  /** The entry of a socket that is served. What was said last of its engine is what leads there. */
+  /** Serves a socket. A later request for the same name replaces how its engine is reached. */
   async function serveOne(engine: ServedEngine): Promise<Entry> {
     const known = entries.get(engine.file)
     if (known) {
@@ -137,7 +140,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     onClosed()
   }
 
-  /** Writes the list down, for a broker that comes after this one. */
+  /** Records the sockets for the next broker. */
   function save(): Promise<void> {
     saving = saving.then(async () => {
       if (isRetired) return
@@ -150,7 +153,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     return saving
   }
 
-  /** Lets go of what only processes wanted that live no more. */
+  /** Removes the holders whose processes have ended. */
   async function look(): Promise<void> {
     for (const [file, entry] of entries) {
       const { holders } = entry
