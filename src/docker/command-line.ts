@@ -1,13 +1,13 @@
-/** One word of a docker command line, as docker's flag parser (pflag) reads it. */
+/** One word of a docker command line, as docker's flag parser (pflag) parses it. */
 export type Word =
   | { readonly kind: 'flag'; readonly name: string; readonly value?: string }
   | { readonly kind: 'operand'; readonly value: string }
   | { readonly kind: 'end of flags' }
 
-/** How a command's flags are read. Flags that are not booleans take a value. */
+/** How the flags of a command are parsed. Flags that are not booleans take a value. */
 export interface Syntax {
   readonly booleans: readonly string[]
-  /** Long names of short flags: `-f` is read as `--file`. */
+  /** Long names of short flags, such as `f: 'file'`. */
   readonly shorts?: Readonly<Record<string, string>>
   /** Flags end at the first operand, as in `docker run IMAGE ls -l`. */
   readonly flagsFirst?: boolean
@@ -15,7 +15,7 @@ export interface Syntax {
 
 const operand = (value: string): Word => ({ kind: 'operand', value })
 
-/** Reads `-abc`, `-fvalue` and `-f value`; `next` gives the word after this one. */
+/** Parses `-abc`, `-fvalue` and `-f value`; `next` takes the word after this one. */
 function readShorts(letters: string, syntax: Syntax, next: () => string | undefined): Word[] {
   const name = syntax.shorts?.[`-${letters.charAt(0)}`] ?? `-${letters.charAt(0)}`
   const rest = letters.slice(1)
@@ -28,7 +28,7 @@ function readShorts(letters: string, syntax: Syntax, next: () => string | undefi
 const flagWith = (name: string, value: string | undefined): Word =>
   value === undefined ? { kind: 'flag', name } : { kind: 'flag', name, value }
 
-/** Reads the words after a docker verb. */
+/** Parses the words after a docker verb. */
 export function parseWords(args: readonly string[], syntax: Syntax): Word[] {
   const words: Word[] = []
   const left = [...args]
@@ -49,7 +49,7 @@ export function parseWords(args: readonly string[], syntax: Syntax): Word[] {
   return words
 }
 
-/** The arguments that mean `words`. */
+/** Converts parsed words back to arguments. */
 export const formatWords = (words: readonly Word[]): string[] =>
   words.map((word) => {
     if (word.kind === 'operand') return word.value
@@ -57,21 +57,21 @@ export const formatWords = (words: readonly Word[]): string[] =>
     return word.value === undefined ? word.name : `${word.name}=${word.value}`
   })
 
-/** The operands among `words`. */
+/** The operands of a command line. */
 export const operandsOf = (words: readonly Word[]): string[] =>
   words.flatMap((word) => (word.kind === 'operand' ? [word.value] : []))
 
-/** The values given to the flag `name`, in order. */
+/** The values of the flag `name`, in order. */
 export const valuesOf = (words: readonly Word[], name: string): string[] =>
   words.flatMap((word) =>
     word.kind === 'flag' && word.name === name && word.value !== undefined ? [word.value] : [],
   )
 
-/** `words` without the flags of these names. */
+/** The words without the flags of these names. */
 export const withoutFlags = (words: readonly Word[], names: readonly string[]): Word[] =>
   words.filter((word) => word.kind !== 'flag' || !names.includes(word.name))
 
-/** `words` with its operand number `index` replaced. */
+/** The words with the operand number `index` replaced. */
 export function replaceOperand(words: readonly Word[], index: number, value: string): Word[] {
   let seen = -1
   return words.map((word) => {

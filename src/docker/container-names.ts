@@ -1,7 +1,7 @@
 import { type Syntax, type Word, formatWords, parseWords } from './command-line.ts'
 import { globals, verbs } from './verbs.ts'
 
-/** How a verb takes the names of containers. */
+/** Where a verb has names of containers. */
 interface NameSyntax extends Syntax {
   /** Which operands are names: the first, all, or those of the form `NAME:PATH`. */
   readonly names: 'first' | 'all' | 'with path'
@@ -34,16 +34,16 @@ const syntaxes: Readonly<Record<string, NameSyntax>> = {
   wait: { names: 'all', booleans: flags() },
 }
 
-/** A docker command line whose names of containers are known. */
+/** A docker command line that names containers. */
 export interface NamingCommand {
   readonly verb: string
-  /** The names; with their paths for `cp`. */
+  /** The names; for `cp`, with their paths. */
   readonly names: readonly string[]
-  /** The command line with other names; one that becomes undefined is left out. */
+  /** Returns the command line with changed names; names that become undefined are omitted. */
   readonly rename: (change: (name: string) => string | undefined) => string[]
 }
 
-/** Reads the arguments of docker, where its verb takes names of containers; else nothing. */
+/** Parses the arguments of docker; undefined if the verb takes no names of containers. */
 export function readContainerNames(args: readonly string[]): NamingCommand | undefined {
   const words = parseWords(args, globals)
   const first = words.findIndex((word) => word.kind === 'operand')

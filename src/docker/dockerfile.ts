@@ -1,4 +1,4 @@
-/** Joins lines that end in a backslash, and drops comments. */
+/** Joins lines that end in a backslash, and removes comments. */
 const instructionsOf = (dockerfile: string): string[] =>
   dockerfile
     .split(/\r?\n/)
@@ -7,7 +7,7 @@ const instructionsOf = (dockerfile: string): string[] =>
     .replaceAll(/[\\`][ \t]*\n/g, ' ')
     .split('\n')
 
-/** Puts in the values of `$NAME`, `${NAME}` and `${NAME:-default}`. */
+/** Expands `$NAME`, `${NAME}` and `${NAME:-default}`. */
 const expandVariables = (text: string, valueOf: (name: string) => string | undefined): string =>
   text.replaceAll(
     /\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})/g,
@@ -16,8 +16,8 @@ const expandVariables = (text: string, valueOf: (name: string) => string | undef
   )
 
 /**
- * The images that building a Dockerfile needs: those of `FROM` and `COPY --from`, and the
- * frontend of `# syntax=`. `args` are the values given by `--build-arg`.
+ * The images that a build needs: those of `FROM` and `COPY --from`, and the frontend of `# syntax=`. `args` are
+ * the values of `--build-arg`.
  */
 export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>): string[] {
   const known = new Map<string, string>()

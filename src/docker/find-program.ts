@@ -3,7 +3,7 @@ import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { ignored } from '../os/trace.ts'
 
-/** The path of a program of this computer, looked for along `PATH` as a shell does. */
+/** Finds a local program in `PATH` as a shell does; undefined if there is none. */
 export async function findProgram(
   name: string,
   env: Readonly<Record<string, string | undefined>>,

@@ -1,10 +1,10 @@
-/** The name under which docker's configuration keeps the login of Docker Hub. */
+/** The key of Docker Hub's login in docker's configuration. */
 export const dockerHub = 'https://index.docker.io/v1/'
 
 /**
- * The registry that an image comes from, as docker's configuration names it: the part before
- * the first `/` when it looks like a host (it has a `.` or a `:`, or is `localhost`), else
- * Docker Hub. Source: distribution/reference, the grammar of image references.
+ * The registry of an image, as docker's configuration names it: the part before the first `/` if it looks like a
+ * host (it contains a `.` or a `:`, or is `localhost`), else Docker Hub. Source: distribution/reference, the
+ * grammar of image references.
  */
 export function registryOf(image: string): string {
   const [host = ''] = image.split('/', 1)
@@ -18,7 +18,7 @@ function namesHost(image: string): boolean {
   return rest !== undefined && (/[.:]/.test(host) || host === 'localhost')
 }
 
-/** An image's name with all that may be left out of it: `app:1` is `docker.io/library/app:1`. */
+/** The full name of an image: `app:1` is `docker.io/library/app:1`. */
 export function fullNameOf(image: string): string {
   if (namesHost(image)) return image.replace(/^index\.docker\.io\//, 'docker.io/')
   return image.includes('/') ? `docker.io/${image}` : `docker.io/library/${image}`

@@ -8,7 +8,7 @@ import { shellQuote } from '../os/shell-quote.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** A login as docker's config.json keeps it under `auths`. Secret. */
+/** A login in `auths` of docker's config.json. Secret. */
 interface Login {
   readonly auth?: string
   readonly username?: string
@@ -17,14 +17,14 @@ interface Login {
   readonly registrytoken?: string
 }
 
-/** The part of docker's config.json that concerns logins. */
+/** The fields of docker's config.json about logins. */
 interface DockerConfig {
   readonly auths?: Readonly<Record<string, Login>>
   readonly credsStore?: string
   readonly credHelpers?: Readonly<Record<string, string>>
 }
 
-/** Where this person's docker configuration is. */
+/** The folder of the user's docker configuration. */
 export const configFolder = (env: Env): string =>
   env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
 
@@ -39,14 +39,14 @@ async function readConfig(env: Env): Promise<DockerConfig> {
   }
 }
 
-/** The host of a key under `auths`, which older versions of docker wrote as URLs. */
+/** The host of a key in `auths`; older versions of docker wrote URLs. */
 const hostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
 
 const basic = (user: string, secret: string): Login => ({
   auth: Buffer.from(`${user}:${secret}`).toString('base64'),
 })
 
-/** What a login in the file says, in the one form that every docker reads. */
+/** The login of a registry in the file, converted to the format that all versions of docker read. */
 function keptLogin(config: DockerConfig, registry: string): Login | undefined {
   const { auths = {} } = config
   const similar = Object.keys(auths).find((key) => hostOf(key) === hostOf(registry))
@@ -60,7 +60,7 @@ function keptLogin(config: DockerConfig, registry: string): Login | undefined {
   return undefined
 }
 
-/** Asks `docker-credential-NAME get`. What it prints is secret, so errors carry none of it. */
+/** Runs `docker-credential-NAME get`. Its output is secret, so errors do not contain it. */
 async function askHelper(name: string, registry: string, env: Env): Promise<Login | undefined> {
   const program = `docker-credential-${name}`
   const path = await findProgram(program, env)
@@ -77,7 +77,7 @@ async function askHelper(name: string, registry: string, env: Env): Promise<Logi
     const child = execFile(path, ['get'], { env: { ...env } }, (error, stdout) =>
       resolve({ code: error === null ? 0 : 1, stdout }),
     )
-    child.stdin?.on('error', () => {}) // it may end without reading
+    child.stdin?.on('error', () => {}) // it may exit before it reads its input
     child.stdin?.end(registry)
   })
   if (code !== 0) {
@@ -89,7 +89,7 @@ async function askHelper(name: string, registry: string, env: Env): Promise<Logi
   return loginOf(stdout, program)
 }
 
-/** Reads a helper's answer. Source: docker-credential-helpers, the protocol of `get`. */
+/** Parses the output of a credential helper. Source: docker-credential-helpers, the protocol of `get`. */
 function loginOf(answer: string, program: string): Login | undefined {
   let parsed: { Username?: string; Secret?: string }
   try {
@@ -103,9 +103,9 @@ function loginOf(answer: string, program: string): Login | undefined {
 }
 
 /**
- * A config.json that holds this person's logins to `registries` and nothing else, or nothing
- * when there are none: docker's file, its credential store and its helpers are asked as docker
- * itself would. The result is secret. Throws kind `credentials` when they cannot be read.
+ * A config.json with only the user's logins to `registries`; undefined if there are none. The logins come from
+ * docker's file, its credential store and its helpers, in docker's order. The result is secret. Throws kind
+ * `credentials` when they cannot be read.
  */
 export async function configWithLogins(
   registries: ReadonlySet<string>,

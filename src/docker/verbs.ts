@@ -3,9 +3,9 @@ import { type Syntax, type Word, formatWords, parseWords } from './command-line.
 const flags = (names: string): string[] => names.split(/\s+/)
 
 /**
- * The verbs whose flags fleet reads when docker itself runs on another computer, because they
- * name files, variables or logins of this one. Every other verb is passed on unread.
- * Source: the reference of the docker command line, release 28.
+ * The verbs whose flags fleet must parse when docker runs on the host, because they name local files, variables
+ * or logins. All other verbs are passed on unparsed. Source: the reference of the docker command line, release
+ * 28.
  */
 export const verbs = {
   build: {
@@ -57,26 +57,26 @@ export const verbs = {
   login: { spellings: ['login', 'logout'], booleans: [] },
 } satisfies Record<string, Syntax & { spellings: readonly string[] }>
 
-/** What docker takes before the verb. */
+/** docker's flags before the verb. */
 export const globals: Syntax = {
   booleans: flags('--debug -D --help -h --tls --tlsverify --version -v'),
   flagsFirst: true,
 }
 
-/** A verb whose flags fleet reads; `run` stands for `create` too, `save` for `export`, `pull` for `push`. */
+/** A verb of the table; `run` includes `create`, `save` includes `export`, `pull` includes `push`. */
 export type VerbName = keyof typeof verbs
 
-/** A docker command line of which fleet knows what its flags mean. */
+/** A parsed docker command line. */
 export interface ReadCommand {
   readonly verb: VerbName
-  /** docker's own flags and the verb, as they were typed: `--debug image build`. */
+  /** docker's global flags and the verb, as typed: `--debug image build`. */
   readonly start: readonly string[]
-  /** The verb as it was typed: `image build`. */
+  /** The verb as typed: `image build`. */
   readonly spelling: string
   readonly words: readonly Word[]
 }
 
-/** Reads the arguments of docker, where they begin with a verb of the table; else nothing. */
+/** Parses the arguments of docker; undefined if the verb is not in the table. */
 export function readCommand(args: readonly string[]): ReadCommand | undefined {
   const words = parseWords(args, globals)
   const first = words.findIndex((word) => word.kind === 'operand')

@@ -1,12 +1,15 @@
 /**
- * Readers of what an engine answers. An engine is what its host says it is: whatever comes is checked before it is used, and
- * only what fleet knows is taken over.
+ * Parsers for responses of engines. An engine is as untrusted as its host, so all fields that fleet uses are
+ * validated, and all others are dropped.
  */
 
-/** Thrown inside where an answer is not what the API says; its message tells the place and the oddity. */
+/**
+ * A response that does not match the API. The message names the field and what is wrong with it. Never shown
+ * without context.
+ */
 export class OddAnswer extends Error {}
 
-/** Takes a value of an answer for what it should be, or throws {@link OddAnswer}. `at` is its place: `[0].Names`. */
+/** Validates a value of a response, or throws {@link OddAnswer}. `at` is its path: `[0].Names`. */
 export type Read<T> = (value: unknown, at: string) => T
 
 function kindOf(value: unknown): string {
@@ -20,7 +23,7 @@ function odd(value: unknown, at: string, wanted: string): OddAnswer {
   return new OddAnswer(`${at === '' ? 'it' : at} is ${kindOf(value)}, not ${wanted}`)
 }
 
-/** A value of one of the primitive types. */
+/** Parses a value of a primitive type. */
 const primitive =
   <T>(type: 'string' | 'boolean', wanted: string): Read<T> =>
   (value, at) => {
@@ -36,30 +39,30 @@ export const number: Read<number> = (value, at) => {
   return value
 }
 
-/** The latest moment that a Date can hold, in seconds. */
+/** The latest time that a Date can hold, in Unix seconds. */
 const latest = 8_640_000_000_000
 
-/** Unix seconds. */
+/** Parses Unix seconds. */
 export const moment: Read<number> = (value, at) => {
   const seconds = number(value, at)
-  if (Math.abs(seconds) > latest) throw new OddAnswer(`${at} is no time`)
+  if (Math.abs(seconds) > latest) throw new OddAnswer(`${at} is not a valid time`)
   return seconds
 }
 
-/** An id or a digest: it becomes part of requests, and of what programs read. */
+/** Parses an ID or a digest. It is used in requests and printed for programs, so other characters are rejected. */
 export const id: Read<string> = (value, at) => {
   const found = text(value, at)
-  if (!/^\w[\w:.+-]*$/.test(found)) throw new OddAnswer(`${at} is no id`)
+  if (!/^\w[\w:.+-]*$/.test(found)) throw new OddAnswer(`${at} is not a valid ID`)
   return found
 }
 
-/** What may be missing or null, as undefined. */
+/** Parses a value that may be missing or null, as undefined. */
 export const optional =
   <T>(read: Read<T>): Read<T | undefined> =>
   (value, at) =>
     value === undefined || value === null ? undefined : read(value, at)
 
-/** What is `fallback` where it is missing or null. */
+/** Parses a value, with a default if it is missing or null. */
 export const withDefault =
   <T>(read: Read<T>, fallback: T): Read<T> =>
   (value, at) =>
@@ -72,18 +75,18 @@ export const list =
     return value.map((item: unknown, index) => read(item, `${at}[${index}]`))
   }
 
-/** The API's lists may be null where they are empty. */
+/** Parses a list that the API may send as null when it is empty. */
 export const listOrNull = <T>(read: Read<T>): Read<readonly T[]> => withDefault(list(read), [])
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** An object whose keys are names of any kind. */
+/** Parses an object with any keys. */
 export const record =
   <T>(read: Read<T>): Read<Readonly<Record<string, T>>> =>
   (value, at) => {
     if (!isObject(value)) throw odd(value, at, 'an object')
-    // As entries: `__proto__` is a name like any other.
+    // From entries, so that the key `__proto__` is safe.
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => [name, read(item, `${at}.${name}`)]),
     )
@@ -102,13 +105,13 @@ function readFields<T>(fields: Fields<T>, value: unknown, at: string): Partial<T
   return found
 }
 
-/** An object with these fields; whatever else it has is left out. */
+/** Parses an object with these fields, and drops all others. */
 export const object =
   <T>(fields: Fields<T>): Read<T> =>
   (value, at) =>
     readFields(fields, value, at) as T
 
-/** How deep what is passed on may be nested: writing it takes a stack. */
+/** The deepest nesting of an object that is passed on: writing it as JSON is recursive. */
 const deepest = 200
 
 function checkDepth(whole: unknown): void {
@@ -121,7 +124,7 @@ function checkDepth(whole: unknown): void {
   }
 }
 
-/** An object with at least these fields, all of which is passed on. */
+/** Validates these fields of an object, and keeps all others. */
 export const whole =
   <T>(fields: Fields<T>): Read<T & Readonly<Record<string, unknown>>> =>
   (value, at) => {
@@ -130,5 +133,5 @@ export const whole =
     return value as T & Readonly<Record<string, unknown>>
   }
 
-/** An answer without a body. */
+/** For a response without a body. */
 export const nothing: Read<void> = () => {}

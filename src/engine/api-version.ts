@@ -1,18 +1,18 @@
 import { UserError } from '../errors.ts'
 
-/** The newest API that fleet knows: that of Docker 28.3. An engine is asked in it until it objects. */
+/** The newest API version that fleet supports: that of Docker 28.3. It is tried first. */
 export const newestVersion = '1.51'
-/** The oldest API that has all that fleet asks for (`until` of logs): that of Docker 17.12. */
+/** The oldest API version that has everything fleet needs (`until` of logs): that of Docker 17.12. */
 const oldestVersion = '1.35'
 
-/** Whether API version `a` is older than `b`. Versions count up: 1.9 is older than 1.10. */
+/** Whether API version `a` is older than `b`. Versions are not decimal numbers: 1.9 is older than 1.10. */
 export function isOlder(a: string, b: string): boolean {
   const [major = 0, minor = 0] = a.split('.').map(Number)
   const [otherMajor = 0, otherMinor = 0] = b.split('.').map(Number)
   return major === otherMajor ? minor < otherMinor : major < otherMajor
 }
 
-/** The version to speak with an engine whose newest is `theirs`. Throws kind `unsupported` when it is too old. */
+/** The API version for an engine whose newest is `theirs`. Throws kind `unsupported` when it is too old. */
 export function commonVersion(theirs: string, machine: string): string {
   if (!isOlder(theirs, newestVersion)) return newestVersion
   if (!isOlder(theirs, oldestVersion)) return theirs
@@ -23,7 +23,10 @@ export function commonVersion(theirs: string, machine: string): string {
   )
 }
 
-/** Releases of Docker from which on an API version is the newest, oldest first (docs.docker.com/reference/api/engine/#api-version-matrix). */
+/**
+ * The first Docker release of each API version, oldest first
+ * (docs.docker.com/reference/api/engine/#api-version-matrix).
+ */
 const releases: readonly (readonly [release: string, api: string])[] = [
   ['19.3', '1.40'],
   ['20.10', '1.41'],
@@ -39,7 +42,7 @@ const releases: readonly (readonly [release: string, api: string])[] = [
   ['28.3', newestVersion],
 ]
 
-/** The version to ask an engine in first, whose release was `release` when it was last seen. */
+/** The API version to try first, from the engine's recorded release. */
 export function likelyVersion(release: string | undefined): string {
   if (release === undefined) return newestVersion
   const known = releases.findLast(([first]) => !isOlder(release, first))

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { OddAnswer } from './answer.ts'
 
-/** Thrown inside where nothing came for too long. */
+/** No data has arrived for too long. Never shown without context. */
 export class Silence extends Error {
   constructor(ms: number) {
-    super(`nothing came for ${Math.round(ms / 1000)} s`)
+    super(`no data for ${Math.round(ms / 1000)} s`)
   }
 }
 
-/** The body of an answer, no longer than `limit` bytes. It is given up where nothing comes for `patienceMs`. */
+/** Reads the body of a response, up to `limit` bytes. Throws when no data arrives for `patienceMs`. */
 export async function readBody(
   answer: IncomingMessage,
   { limit, patienceMs }: { readonly limit: number; readonly patienceMs: number },

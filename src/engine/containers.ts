@@ -24,18 +24,18 @@ export interface ContainerPort {
   readonly Type: string
 }
 
-/** What is mounted into a container: a volume with a name, or a folder of the host. */
+/** A mount of a container: a named volume, or a folder of the host. */
 interface ContainerMount {
   readonly Name?: string | undefined
   readonly Source: string
-  /** That of the volume. */
+  /** The driver of the volume. */
   readonly Driver?: string | undefined
 }
 
-/** A container in a list, with the names of the API (ContainerList). */
+/** A container in a list, with the field names of the API (ContainerList). */
 export interface ContainerSummary {
   readonly Id: string
-  /** Each begins with a slash. */
+  /** Each name starts with a slash. */
   readonly Names: readonly string[]
   readonly Image: string
   readonly ImageID: string
@@ -45,17 +45,17 @@ export interface ContainerSummary {
   readonly Ports: readonly ContainerPort[]
   readonly Labels: Readonly<Record<string, string>>
   readonly Mounts: readonly ContainerMount[]
-  /** The names of its networks: the keys of `NetworkSettings.Networks`. */
+  /** The names of its networks, which are the keys of `NetworkSettings.Networks`. */
   readonly Networks: readonly string[]
-  /** That of its image, where the engine tells. */
+  /** The platform of its image, if the engine reports it. */
   readonly Platform?: object | undefined
   /** `running`, `exited`, … */
   readonly State: string
-  /** State in words: `Up 3 minutes (healthy)`. */
+  /** The state as text: `Up 3 minutes (healthy)`. */
   readonly Status: string
-  /** Bytes in the container's own, writable layer; only when `size` was asked for. */
+  /** Bytes in the writable layer of the container; only with `size`. */
   readonly SizeRw?: number | undefined
-  /** Bytes of all its layers together; only when `size` was asked for. */
+  /** Bytes of all its layers together; only with `size`. */
   readonly SizeRootFs?: number | undefined
 }
 
@@ -98,28 +98,28 @@ const readListed: Read<ListedContainer> = object<ListedContainer>({
   SizeRootFs: optional(number),
 })
 
-/** Reads a container in a list. */
+/** Parses a container of a list. */
 export const readContainer: Read<ContainerSummary> = (value, at) => {
   const { NetworkSettings, ImageManifestDescriptor, ...container } = readListed(value, at)
   const Networks = Object.keys(NetworkSettings.Networks)
   return { ...container, Networks, Platform: ImageManifestDescriptor?.platform }
 }
 
-/** What the API's `filters` take: values by filter name, such as `{ status: ['exited'] }`. */
+/** The `filters` of the API: values by filter name, such as `{ status: ['exited'] }`. */
 export type Filters = Readonly<Record<string, readonly string[]>>
 
 export interface ListOptions {
-  /** Those that do not run, too. */
+  /** Include containers that are not running. */
   readonly all?: boolean
-  /** Measures the layers, which takes the engine a while. */
+  /** Measure the layers, which takes the engine a while. */
   readonly size?: boolean
-  /** Only this many of the newest, running or not. */
+  /** At most this many of the newest, running or not. */
   readonly limit?: number
   readonly filters?: Filters
   readonly signal?: AbortSignal
 }
 
-/** The containers of an engine, newest first. */
+/** Lists the containers of an engine, newest first. */
 export async function listContainers(
   engine: Engine,
   { signal, ...query }: ListOptions = {},
@@ -129,15 +129,15 @@ export async function listContainers(
     list(readContainer),
   )
   if (query.size !== true) return containers
-  // The engine leaves out sizes that are zero.
+  // The engine omits sizes that are zero.
   return containers.map((container) => Object.assign({ SizeRw: 0, SizeRootFs: 0 }, container))
 }
 
-/** The name that people use for a container: the one without the names that links gave it. */
+/** The name of a container, without the names that links have added. */
 export const containerName = ({ Id, Names }: ContainerSummary): string =>
   Names.find((name) => name.lastIndexOf('/') === 0)?.slice(1) ?? Id.slice(0, 12)
 
-/** All about one container (ContainerInspect); what fleet reads of it is typed. */
+/** The details of a container (ContainerInspect). Only the fields that fleet uses have types. */
 export interface ContainerDetails {
   readonly Id: string
   readonly Name: string
@@ -153,7 +153,7 @@ const readDetails = whole<Pick<ContainerDetails, 'Id' | 'Name' | 'Config' | 'Sta
   State: object<ContainerDetails['State']>({ Status: text, Running: flag, ExitCode: number }),
 })
 
-/** All about the container called, or with an id that begins with, `container`. */
+/** Inspects the container with this name, or with an ID that starts with this text. */
 export const inspectContainer = (
   engine: Engine,
   container: string,

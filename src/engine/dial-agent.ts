@@ -4,13 +4,13 @@ import type { Dial } from './engine.ts'
 
 type Opened = (error: Error | null, connection: Duplex) => void
 
-/** What node:http asks of a connection that it keeps, and a channel of SSH does not have. */
+/** Methods that node:http calls on kept connections, and that an SSH channel lacks. */
 const socketMethods = { setKeepAlive() {}, setTimeout() {}, ref() {}, unref() {} }
 
-/** How many connections rest: each may hold one of the few sessions that an SSH server gives. */
+/** How many idle connections are kept: each may occupy one of the few sessions that an SSH server allows. */
 const maxFreeSockets = 4
 
-/** Keeps HTTP connections, which may be any Duplex, and uses them again. New ones come from `dial`. */
+/** An HTTP agent that opens connections with `dial`, which may return any Duplex, and keeps them for reuse. */
 export class DialAgent extends Agent {
   readonly #dial: Dial
   #closed = false

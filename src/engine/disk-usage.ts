@@ -16,7 +16,7 @@ interface BuildRecord {
   readonly Shared: boolean
 }
 
-/** The answer of the API (SystemDataUsage). Sizes that the engine did not measure are -1 or absent. */
+/** The disk usage of an engine (SystemDataUsage). Sizes that the engine did not measure are -1 or absent. */
 export interface DiskUsage {
   readonly LayersSize: number
   readonly Images: readonly MeasuredImage[]
@@ -42,25 +42,25 @@ const readUsage = object<DiskUsage>({
   BuildCache: listOrNull(object<BuildRecord>({ Size: number, InUse: flag, Shared: flag })),
 })
 
-/** What one kind of thing takes on an engine's disk, in bytes. */
+/** The disk usage of one kind of object, in bytes. */
 export interface DiskUsageRow {
   readonly kind: 'images' | 'containers' | 'volumes' | 'build cache'
   readonly total: number
-  /** How many are in use. */
+  /** The number of objects in use. */
   readonly active: number
   readonly size: number
-  /** Bytes that removing all that is not in use would free. */
+  /** The bytes that are freed when all unused objects are removed. */
   readonly reclaimable: number
 }
 
-/** An engine with much on its disk measures for minutes. */
+/** The time limit for measuring, in milliseconds: an engine with much data needs minutes. */
 export const measuringMs = 600_000
 
-/** What is on an engine's disk, in detail. The engine measures, which may take seconds. */
+/** Reads the disk usage of an engine in detail. Measuring may take seconds. */
 export const readDiskUsage = (engine: Engine, signal?: AbortSignal): Promise<DiskUsage> =>
   engine.json({ path: '/system/df', patienceMs: measuringMs, ...(signal && { signal }) }, readUsage)
 
-/** Adds up what an engine stores, counting as `docker system df` does. */
+/** Summarizes the disk usage with the rules of `docker system df`. */
 export const summarizeDiskUsage = (usage: DiskUsage): DiskUsageRow[] => [
   imagesRow(usage),
   containersRow(usage.Containers),
@@ -116,6 +116,6 @@ function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
   }
 }
 
-/** Adds up sizes, leaving out those not known. */
+/** Adds sizes, without unknown ones. */
 const total = <T>(things: readonly T[], size: (thing: T) => number | undefined): number =>
   things.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)

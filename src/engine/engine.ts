@@ -8,30 +8,33 @@ export interface EngineRequest {
   readonly method?: 'GET' | 'POST' | 'DELETE' | 'HEAD'
   /** Path without the API version, such as `/containers/json`. */
   readonly path: string
-  /** Objects are sent as JSON, as the API wants for `filters`; undefined ones are left out. */
+  /** Objects are sent as JSON, as the API expects for `filters`; undefined values are omitted. */
   readonly query?: Readonly<Record<string, string | number | boolean | object | undefined>>
   /** Sent as JSON. */
   readonly body?: object
   readonly signal?: AbortSignal
   /**
-   * How long nothing may come while an answer is waited for, in milliseconds; a minute unless told. Of one that goes on,
-   * that is for its beginning unless told.
+   * How long no data may arrive, in milliseconds (default: one minute). For streams, the default applies only
+   * until the response starts.
    */
   readonly patienceMs?: number
 }
 
 /**
- * A Docker engine behind any connection. Safe for concurrent use. A refusal by the
- * engine is a `UserError` of kind `failed` that carries the engine's own words; so is an answer that is not what the API
- * says, or that is too long.
+ * The API of a Docker engine over any connection. Safe for concurrent use. Errors are `UserError`s: kind `failed`
+ * for an error of the engine, with its message, and for a response that is invalid or too long; kind
+ * `unreachable` for a broken connection.
  */
 export interface Engine extends AsyncDisposable {
-  /** One answer, parsed from JSON, as `read` takes it. */
+  /** Requests a JSON response, parsed with `read`. */
   json<T>(request: EngineRequest, read: Read<T>): Promise<T>
-  /** An answer that goes on: JSON documents, one a line. Leaving the loop ends the request. */
+  /** Requests a stream of JSON documents, one on each line. Leaving the loop ends the request. */
   lines<T>(request: EngineRequest, read: Read<T>): AsyncGenerator<T, void>
-  /** An answer that goes on: the body as it comes. Destroying it ends the request. */
+  /** Requests a stream. Destroying the body ends the request. */
   stream(request: EngineRequest): Promise<{ readonly contentType: string; readonly body: Readable }>
-  /** Turns the request's connection into one to a process: it carries input and outputs, until it ends. */
+  /**
+   * Requests an upgrade of the connection (RFC 9110 7.8), and returns the connection to the process in the
+   * container.
+   */
   attach(request: EngineRequest): Promise<Duplex>
 }

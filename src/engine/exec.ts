@@ -9,14 +9,14 @@ export interface ExecRequest {
   /** `NAME=VALUE`. */
   readonly env: readonly string[]
   readonly user: string | undefined
-  /** The working directory. */
+  /** The working folder; undefined: that of the image. */
   readonly folder: string | undefined
   readonly privileged: boolean
-  /** Whether it has input. */
+  /** Whether the command reads standard input. */
   readonly input: boolean
 }
 
-/** Has the engine note a command for a running container (ContainerExec); gives its id. Nothing runs yet. */
+/** Creates an exec instance for a running container (ContainerExec) and returns its ID. Starts nothing. */
 export async function createExec(
   engine: Engine,
   { container, command, env, user, folder, privileged, input }: ExecRequest,
@@ -37,7 +37,7 @@ export async function createExec(
   return Id
 }
 
-/** Starts it (ExecStart). The connection takes its input, and gives its outputs in frames. */
+/** Starts an exec instance (ExecStart). The connection carries its input, and its outputs in frames. */
 export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
   engine.attach({
     method: 'POST',
@@ -45,7 +45,7 @@ export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
     body: { Detach: false, Tty: false },
   })
 
-/** The exit code of one that has ended (ExecInspect). */
+/** The exit code of an exec instance that has ended (ExecInspect). */
 export async function readExitCode(engine: Engine, id: string): Promise<number> {
   const { ExitCode } = await engine.json(
     { path: `/exec/${id}/json` },

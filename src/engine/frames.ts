@@ -1,25 +1,24 @@
 import { UserError } from '../errors.ts'
 import type { Bytes } from './lines.ts'
 
-/** Which output of a container; everything a container with a terminal prints is stdout. */
+/** An output of a container. With a terminal, everything is stdout. */
 export type OutputStream = 'stdout' | 'stderr'
 
-/** One write of a container to one of its outputs, as the engine passes it on. */
+/** One write of a container to one of its outputs. */
 export interface Frame {
   readonly stream: OutputStream
   readonly payload: Buffer
 }
 
 const headerLength = 8
-/** Engines pass on what is written in pieces of 32 KiB at most; a frame that claims to be this long is none. */
+/** The longest payload of a frame, in bytes. Engines send at most 32 KiB; a longer one is invalid. */
 const longestPayload = 1 << 24
-/** The kind of a frame in which the engine tells that it failed halfway. */
+/** The type of a frame with an error of the engine. */
 const engineError = 3
 
 /**
- * Takes apart the stream that carries both outputs of a container (API reference, "Stream
- * format" of ContainerAttach): frames of one byte for the kind, three of zeros, a big-endian
- * 32-bit length, and the payload. A frame cut short by the end of the stream is left out.
+ * Parses the multiplexed output of a container (API reference, "Stream format" of ContainerAttach): frames of one
+ * byte for the type, three zeros, a big-endian 32-bit length, and the payload. A truncated last frame is dropped.
  */
 export async function* readFrames(body: Bytes): AsyncGenerator<Frame, void> {
   let parts: Buffer[] = []
@@ -39,7 +38,7 @@ export async function* readFrames(body: Bytes): AsyncGenerator<Frame, void> {
   }
 }
 
-/** How many bytes the first frame takes; the header's length while that is not known. */
+/** The length of the first frame in bytes; the length of the header while that is incomplete. */
 function frameLength(bytes: Buffer): number {
   if (bytes.length < headerLength) return headerLength
   const length = bytes.readUInt32BE(4)

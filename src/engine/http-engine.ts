@@ -10,11 +10,11 @@ import { splitLines } from './lines.ts'
 import { trace, traceWork } from '../os/trace.ts'
 
 /**
- * An engine's HTTP API (https://docs.docker.com/reference/api/engine/) over connections
- * that `dial` opens. `label` is the machine that errors name.
+ * Opens the HTTP API of an engine (https://docs.docker.com/reference/api/engine/) over connections from `dial`.
+ * `label` is the machine in errors.
  *
- * The first request is made in the API version that goes with `release`, the engine's when it was last seen, or in the
- * newest that fleet knows, so that it costs one round trip; an engine that is older refuses it and says which version it speaks.
+ * The first request uses the API version of `release`, the recorded release of the engine, or else the newest
+ * one, to save a round trip. An older engine rejects it with its own version, which is used from then on.
  */
 export function openEngine(
   dial: Dial,
@@ -23,7 +23,7 @@ export function openEngine(
   const agent = new DialAgent(dial)
   let version = likelyVersion(release)
 
-  /** Sends a request and tells a broken connection as a `UserError`. */
+  /** Sends a request. Throws a `UserError` when the connection breaks. */
   async function send(target: string, sending: Sending): Promise<IncomingMessage> {
     try {
       const action = `${sending.method ?? 'GET'} ${target.replace(/\?.*/s, '')} of ${label}`
@@ -38,7 +38,7 @@ export function openEngine(
     }
   }
 
-  /** A 400 may be about the API version: gives the one to ask again in, if it differs from `asked`. */
+  /** After a 400, which may be about the API version: the version to try next, if it differs from `asked`. */
   async function otherVersion(refusal: IncomingMessage, asked: string, signal: Sending['signal']) {
     const theirs =
       refusal.headers['api-version'] ?? (await send('/_ping', { signal })).headers['api-version']
@@ -48,7 +48,7 @@ export function openEngine(
     return common === asked ? undefined : common
   }
 
-  /** Throws kind `unsupported` when the engine no longer speaks any version that fleet knows. */
+  /** Throws kind `unsupported` when the engine no longer supports any version that fleet supports. */
   async function checkOldest(signal: Sending['signal']): Promise<void> {
     const answer = await send('/version', { signal })
     const { MinAPIVersion: oldest } = await parse(answer, { signal }, readOldest)
@@ -60,7 +60,7 @@ export function openEngine(
     )
   }
 
-  /** The body of an answer, as `read` takes it. */
+  /** Parses the body of a response with `read`. */
   async function parse<T>(
     answer: IncomingMessage,
     { signal, patienceMs = usualPatienceMs }: Sending,
@@ -74,12 +74,15 @@ export function openEngine(
     }
   }
 
-  /** Asks in the version that the engine speaks; an engine that says another one each time is not followed for ever. */
+  /**
+   * Sends a request in the API version of the engine. Limits the retries, since a faulty engine may name another
+   * version each time.
+   */
   async function ask(request: EngineRequest & Sending, retries = 2): Promise<IncomingMessage> {
     const asked = version
     const answer = await send(`/v${asked}${targetOf(request)}`, request)
     const status = answer.statusCode ?? 0
-    if (status < 300 || status === 304) return answer // 101 where the connection was asked for
+    if (status < 300 || status === 304) return answer // 101 after an upgrade
     const { signal, patienceMs = usualPatienceMs } = request
     const words = await readBody(answer, { limit: longestRefusal, patienceMs }).catch(
       (thrown: unknown) => {
@@ -103,7 +106,7 @@ export function openEngine(
       const answer = await ask(request)
       try {
         for await (const line of splitLines(answer, longestLine)) {
-          if (line.length >= longestLine) throw new OddAnswer('a line of it is too long')
+          if (line.length >= longestLine) throw new OddAnswer('a line is too long')
           const document = line.toString().trim()
           if (document !== '') yield read(parseJson(document), '')
         }
@@ -117,7 +120,7 @@ export function openEngine(
     async stream(request) {
       const answer = await ask(request)
       const body = new PassThrough()
-      // Not by its errors: one that came before anybody listened is not emitted again.
+      // Uses `finished`, because an error before this point is not emitted again.
       finished(answer, (error) => error && body.destroy(failureOf(error, label, request.signal)))
       body.on('close', () => answer.destroy())
       answer.pipe(body)
@@ -130,9 +133,13 @@ export function openEngine(
       const answer = await ask({ ...request, upgraded: (socket) => (connection = socket) })
       if (connection !== undefined) return connection
       answer.destroy()
-      throw new UserError('unsupported', `the engine keeps its connection for ${request.path}`, {
-        machine: label,
-      })
+      throw new UserError(
+        'unsupported',
+        `the engine does not upgrade the connection for ${request.path}`,
+        {
+          machine: label,
+        },
+      )
     },
 
     async [Symbol.asyncDispose]() {
@@ -141,13 +148,13 @@ export function openEngine(
   }
 }
 
-/** How much of an answer is read, in bytes: ten thousand containers are told in 15 MB, and refusals in a line. */
+/** The longest response, in bytes: a list of ten thousand containers has 15 MB. */
 const longestAnswer = 1 << 25
 const longestRefusal = 1 << 16
-/** A line of a stream is one event or one reading. */
+/** The longest line of a stream, in bytes: one event or one reading. */
 const longestLine = 1 << 20
 
-/** How long nothing may come while an answer is waited for, in milliseconds. */
+/** How long no data may arrive, in milliseconds. */
 const usualPatienceMs = 60_000
 
 const readOldest = object<{ readonly MinAPIVersion: string | undefined }>({
@@ -159,11 +166,11 @@ type Sending = {
   readonly body?: object | undefined
   readonly signal?: AbortSignal | undefined
   readonly patienceMs?: number | undefined
-  /** Asks for the connection itself, and takes it (RFC 9110 7.8). */
+  /** Requests an upgrade of the connection, and receives it (RFC 9110 7.8). */
   readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
-/** One HTTP exchange, up to the answer's headers. */
+/** Does one HTTP exchange; resolves with the headers of the response. */
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
   const { method = 'GET', body, signal, upgraded, patienceMs = usualPatienceMs } = sending
   const content = body && JSON.stringify(body)
@@ -176,7 +183,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
   }
   return new Promise((resolve, reject) => {
     let hasAnswer = false
-    // No server's name is told, for nothing here is TLS: else node:http would look whether `host` is an address.
+    // Without TLS, no server name is needed. An empty one saves node:http a check whether `host` is an address.
     const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
     const silence = setTimeout(() => request.destroy(new Silence(patienceMs)), patienceMs).unref()
@@ -186,8 +193,8 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(silence)
     })
     request.on('error', (error) => {
-      // The engine may have closed a kept connection meanwhile, and each of the others too. A
-      // request that changes nothing is sent again, in the end over a connection made for it.
+      // The engine may have closed all kept connections. A request that changes nothing is retried, in the end over
+      // a new connection.
       const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
       if (stale && !hasAnswer && (method === 'GET' || method === 'HEAD')) {
         resolve(exchange(agent, path, sending))
@@ -197,7 +204,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(silence)
       if (upgraded === undefined) {
         connection.destroy()
-        reject(new OddAnswer('it is a connection, which was not asked for'))
+        reject(new OddAnswer('it upgrades the connection, which was not requested'))
         return
       }
       if (head.length > 0) connection.unshift(head)
@@ -226,7 +233,7 @@ function parseJson(body: string): unknown {
   }
 }
 
-/** Gives an answer up where nothing comes for so long, unless that is since nobody takes what has come. */
+/** Destroys a response when no data arrives for `ms` milliseconds, except while its reader is slow. */
 function endInSilence(answer: IncomingMessage, body: PassThrough, ms: number): void {
   const silence = setTimeout(() => {
     if (body.writableNeedDrain) silence.refresh()
@@ -235,7 +242,7 @@ function endInSilence(answer: IncomingMessage, body: PassThrough, ms: number): v
   answer.on('data', () => silence.refresh()).on('close', () => clearTimeout(silence))
 }
 
-/** A refusal in the engine's own words: `{"message": …}`, or plain text from before any handler. */
+/** The error of an engine's response: `{"message": …}`, or plain text. */
 function refusal(answer: IncomingMessage, body: string, machine: string): UserError {
   const fallback = body.trim().slice(0, 1000) || `HTTP ${answer.statusCode} ${answer.statusMessage}`
   return new UserError('failed', messageIn(body) ?? fallback, { machine })
@@ -250,7 +257,7 @@ function messageIn(body: string): string | undefined {
   }
 }
 
-/** What to throw for `thrown`: the reason of an abort, or that the connection broke; a bug stays as it is. */
+/** The error to throw for `thrown`: the reason of an abort, or a `UserError`. Bugs are not wrapped. */
 function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
@@ -264,7 +271,7 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   }
   if (codeOf(thrown) === undefined) return thrown as Error
   const why = messageOf(thrown)
-  // So node:http words the end of a connection in the middle of an answer.
+  // node:http reports a truncated response like this.
   const message = why === 'aborted' ? 'broke in the middle of a response' : `broke: ${why}`
   return new UserError('unreachable', `the connection to the engine ${message}`, {
     machine,

@@ -10,17 +10,17 @@ import {
 
 /** A layer of an image. */
 export interface Layer {
-  /** Digest of its uncompressed tar (DiffID of the OCI image specification). */
+  /** The digest of its uncompressed tar (DiffID of the OCI image specification). */
   readonly digest: string
-  /** Bytes; absent where the image's history does not tell. */
+  /** In bytes; absent if it cannot be determined from the history. */
   readonly size?: number
-  /** The step that made it; absent where the image's history does not tell. */
+  /** The step that created it; absent if it cannot be determined from the history. */
   readonly createdBy?: string
-  /** The other images of the engine that use this very layer, by name or short id. */
+  /** The other images of the engine that have this layer, by name or short ID. */
   readonly sharedWith: readonly string[]
 }
 
-/** An image with its layers, the lowest first. */
+/** An image and its layers, starting with the lowest. */
 export interface LayeredImage {
   readonly id: string
   readonly names: readonly string[]
@@ -28,10 +28,10 @@ export interface LayeredImage {
   readonly layers: readonly Layer[]
 }
 
-/** How many questions an engine is asked at once. */
+/** How many requests are sent to an engine at the same time. */
 const concurrency = 8
 
-/** The layers of the images named, or of all, and which of the engine's images share them. */
+/** The layers of the named images, or of all images, and which images share them. */
 export async function imageLayers(
   engine: Engine,
   { images, signal }: { images?: readonly string[]; signal?: AbortSignal } = {},
@@ -66,7 +66,7 @@ const layersOf = (image: ImageDetails): readonly string[] => image.RootFS.Layers
 const nameOf = ({ Id, RepoTags }: ImageDetails): string =>
   RepoTags?.[0] ?? Id.replace(/^sha256:/, '').slice(0, 12)
 
-/** Each layer with those below it: the engine stores a layer once only where these are the same too. */
+/** Each layer with all layers below it: an engine stores a layer only once if those are identical too. */
 const chains = (image: ImageDetails): string[] =>
   layersOf(image).map((_, index, layers) => layers.slice(0, index + 1).join())
 
@@ -78,14 +78,14 @@ function usersOfLayers(images: readonly ImageDetails[]): Map<string, ImageDetail
   return users
 }
 
-/** Steps that change how containers start, and no file: they make no layer. */
+/** Steps that change only the configuration and create no layer. */
 const settingOnly =
   /^(?:\/bin\/sh -c #\(nop\) +)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b/
 
 /**
- * Gives each layer the step that made it. The history also has steps that made no layer, and the
- * API does not mark them, so the steps are those that added bytes, else those that are no mere
- * setting; where neither count fits, as after an import or a squash, the steps stay unknown.
+ * Assigns to each layer the step that created it. The history also has steps without a layer, which the API does
+ * not mark. So the steps are those that added bytes, else those that do not only change the configuration. If
+ * neither count matches, as after an import or a squash, the steps stay unknown.
  */
 export function joinHistory(
   image: ImageDetails,

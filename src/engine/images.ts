@@ -43,26 +43,26 @@ export const imageFields = {
 const readImage: Read<ImageSummary> = object<ImageSummary>(imageFields)
 
 export interface ListImagesOptions {
-  /** The layers in between, too. */
+  /** Include intermediate images. */
   readonly all?: boolean
   readonly digests?: boolean
   readonly filters?: Filters
   readonly signal?: AbortSignal
 }
 
-/** The images of an engine, newest first. */
+/** Lists the images of an engine, newest first. */
 export const listImages = (
   engine: Engine,
   { signal, ...query }: ListImagesOptions = {},
 ): Promise<readonly ImageSummary[]> =>
   engine.json({ path: '/images/json', query, ...(signal && { signal }) }, list(readImage))
 
-/** All about one image (ImageInspect); what fleet reads of it is typed. */
+/** The details of an image (ImageInspect). Only the fields that fleet uses have types. */
 export interface ImageDetails {
   readonly Id: string
   readonly RepoTags: readonly string[] | null
   readonly Size: number
-  /** The layers from the lowest, each by the digest of its uncompressed tar (its DiffID). */
+  /** The layers, starting with the lowest, by the digest of the uncompressed tar (DiffID). */
   readonly RootFS: { readonly Layers?: readonly string[] | null }
   readonly [part: string]: unknown
 }
@@ -74,7 +74,7 @@ const readDetails = whole<Pick<ImageDetails, 'Id' | 'RepoTags' | 'Size' | 'RootF
   RootFS: object<ImageDetails['RootFS']>({ Layers: optional(list(id)) }),
 })
 
-/** All about an image, named by reference or id. */
+/** Inspects an image by name or ID. */
 export const inspectImage = (
   engine: Engine,
   image: string,
@@ -82,7 +82,7 @@ export const inspectImage = (
 ): Promise<ImageDetails> =>
   engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) }, readDetails)
 
-/** As {@link inspectImage}; undefined where there is no such image. */
+/** As {@link inspectImage}; undefined if there is no such image. */
 export async function findImage(
   engine: Engine,
   image: string,
@@ -96,7 +96,7 @@ export async function findImage(
   }
 }
 
-/** Gives an image another name, `repository:tag`. */
+/** Adds a name, `repository:tag`, to an image. */
 export async function tagImage(
   engine: Engine,
   image: string,
@@ -111,15 +111,15 @@ export async function tagImage(
   )
 }
 
-/** One step of how an image was made (ImageHistory). */
+/** One step of the history of an image (ImageHistory). */
 export interface HistoryEntry {
-  /** The image after this step, or `<missing>` where another engine made it. */
+  /** The ID of the image after this step, or `<missing>` if it was built on another engine. */
   readonly Id: string
   /** Unix seconds. */
   readonly Created: number
   readonly CreatedBy: string
   readonly Tags: readonly string[] | null
-  /** Bytes that the step added; 0 also where it made no layer. */
+  /** The bytes that the step added; 0 also if it created no layer. */
   readonly Size: number
   readonly Comment: string
 }
@@ -133,7 +133,7 @@ const readStep: Read<HistoryEntry> = object<HistoryEntry>({
   Comment: withDefault(text, ''),
 })
 
-/** How an image was made, the last step first. */
+/** The history of an image, the last step first. */
 export const readHistory = (
   engine: Engine,
   image: string,
@@ -141,6 +141,6 @@ export const readHistory = (
 ): Promise<readonly HistoryEntry[]> =>
   engine.json({ path: `${imagePath(image)}/history`, ...(signal && { signal }) }, list(readStep))
 
-/** The slashes of a reference stand as they are in the API's paths. */
+/** Encodes a reference for a path of the API, which keeps its slashes. */
 const imagePath = (image: string): string =>
   `/images/${image.split('/').map(encodeURIComponent).join('/')}`

@@ -1,14 +1,14 @@
-/** What may be split: the body of an answer, as it comes. */
+/** The body of a response, in chunks. */
 export type Bytes = AsyncIterable<Buffer>
 
 const newline = 0x0a
 
-/** How much of a line is held, in bytes: who prints so much without a line end prints no lines. */
+/** The longest line, in bytes. */
 const usualLimit = 1 << 20
 
 /**
- * Lines without their newline; an unfinished last line counts, and of one longer than `limit` bytes each part that is as
- * long. Bytes are decoded by their readers, whole.
+ * Splits a stream into lines without their line feed, including an unfinished last one. A line longer than
+ * `limit` bytes is split. The bytes are not decoded, so that no character is split.
  */
 export async function* splitLines(body: Bytes, limit = usualLimit): AsyncGenerator<Buffer, void> {
   let begun: Buffer[] = []

@@ -6,32 +6,35 @@ import { type Bytes, splitLines } from './lines.ts'
 /** A line that a container printed. */
 export interface LogLine {
   readonly stream: OutputStream
-  /** When the engine read its beginning: RFC 3339 with nine decimals, in UTC, so it sorts as text. */
+  /**
+   * The engine's time of the beginning of the line: RFC 3339 with nine decimals in UTC, so that it can be sorted
+   * as text.
+   */
   readonly time: string
   readonly line: string
 }
 
 export interface LogOptions {
   readonly follow?: boolean
-  /** How many of the last lines to begin with; all when absent. */
+  /** How many of the last lines to start with; absent: all. */
   readonly tail?: number
-  /** Unix times, as `unixTime` gives them. */
+  /** Unix times, in the format of `unixTime`. */
   readonly since?: string
   readonly until?: string
   readonly signal?: AbortSignal
 }
 
-/** How long an engine may send nothing of a log that is there already, in milliseconds. */
+/** How long an engine may send no data of an existing log, in milliseconds. */
 const silenceMs = 60_000
 
-/** What a container printed, oldest first. Ends with the container's life when following. */
+/** The log lines of a container, oldest first. With `follow`, it ends when the container stops. */
 export async function* streamLogs(
   engine: Engine,
   container: string,
   { tail, signal, ...options }: LogOptions = {},
 ): AsyncGenerator<LogLine, void> {
-  // Asked first: engines before API 1.42 do not tell by the content type, and where every
-  // connection takes one of few sessions, an open log must not wait for another connection.
+  // Inspect first: engines before API 1.42 do not report the stream format in the content type, and an open log must
+  // not wait for another connection where sessions are limited.
   const { Config } = await inspectContainer(engine, container, signal ? { signal } : {})
   const { body } = await engine.stream({
     path: `/containers/${encodeURIComponent(container)}/logs`,
@@ -45,19 +48,19 @@ export async function* streamLogs(
 const space = 0x20
 const newline = 0x0a
 
-/** A message of the engine: the time, a space, and what was printed. */
+/** Splits a message of the engine into its time and the output of the container. */
 function timed(message: Buffer): { time: string; printed: Buffer } {
   const end = message.indexOf(space)
   return { time: message.toString('latin1', 0, end), printed: message.subarray(end + 1) }
 }
 
-/** The engine cuts longer lines into messages of this many bytes, each with a time of its own. */
+/** Engines split longer lines into messages of this many bytes, each with its own time. */
 const longestMessage = 16_384
 
-/** How much of a line is held, in bytes: a longer one comes in parts. */
+/** The longest line, in bytes; a longer one is split. */
 const longestLine = 1 << 20
 
-/** Lines of a container without a terminal: each frame is one message, a line or a part of one. */
+/** Lines of a container without a terminal: each frame is a line, or a part of one. */
 async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
   const begun = new Map<OutputStream, { time: string; parts: Buffer[]; length: number }>()
   for await (const { stream, payload } of readFrames(body)) {
@@ -76,7 +79,7 @@ async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
   }
 }
 
-/** Lines of a container with a terminal: the messages follow each other without a boundary. */
+/** Lines of a container with a terminal: messages have no boundaries. */
 async function* terminalLines(body: Bytes): AsyncGenerator<LogLine, void> {
   for await (const bytes of splitLines(body)) {
     const { time, printed } = timed(bytes)
@@ -87,7 +90,7 @@ async function* terminalLines(body: Bytes): AsyncGenerator<LogLine, void> {
 
 const timeAndSpace = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/
 
-/** Takes out the times that stand inside a line because it was longer than one message. */
+/** Removes the times inside a line that was longer than one message. */
 function joinMessages(printed: Buffer, timeLength: number): string {
   const parts: Buffer[] = []
   let rest = printed

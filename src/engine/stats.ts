@@ -1,11 +1,11 @@
 import { type Read, list, number, object, optional, record, text, withDefault } from './answer.ts'
 import type { Engine } from './engine.ts'
 
-/** What a container uses now. Bytes, and per cent as `docker stats` counts them. */
+/** The resource usage of a container, in bytes, and in percent as `docker stats` computes it. */
 export interface ContainerStats {
   readonly id: string
   readonly name: string
-  /** 100 is one whole processor. */
+  /** 100 is one full processor. */
   readonly cpuPercent: number
   readonly memory: { readonly used: number; readonly limit: number; readonly percent: number }
   /** Since the container started. */
@@ -34,7 +34,7 @@ interface BlockReading {
   readonly value: number
 }
 
-/** A reading of the API (ContainerStats). A container that does not run has most parts empty. */
+/** A reading of the API (ContainerStats). Most parts are empty if the container is not running. */
 export interface StatsReading {
   readonly id: string
   readonly name: string
@@ -78,7 +78,7 @@ const readReading: Read<StatsReading> = object<StatsReading>({
   pids_stats: object<StatsReading['pids_stats']>({ current: optional(number) }),
 })
 
-/** What a container uses, measured once; the engine takes a second or two, to see the processor work. */
+/** Measures the usage of a container once, which takes a second or two. */
 export async function readStats(
   engine: Engine,
   container: string,
@@ -87,7 +87,7 @@ export async function readStats(
   return computeStats(await engine.json(statsRequest(container, false, signal), readReading))
 }
 
-/** What a container uses, about once a second, until it is removed. */
+/** The usage of a container, about once a second, until it is removed. */
 export async function* streamStats(
   engine: Engine,
   container: string,
@@ -103,7 +103,7 @@ const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) 
   ...(signal && { signal }),
 })
 
-/** Turns counters into what people read (API reference, ContainerStats: the formulas). */
+/** Computes usage from counters (formulas: API reference, ContainerStats). */
 export function computeStats(reading: StatsReading): ContainerStats {
   const used = usedMemory(reading.memory_stats)
   const limit = reading.memory_stats.limit ?? 0
@@ -128,18 +128,18 @@ function cpuPercent(now: CpuReading, before: CpuReading): number {
   if (now.system_cpu_usage === undefined || before.system_cpu_usage === undefined) return 0
   const container = now.cpu_usage.total_usage - before.cpu_usage.total_usage
   const system = now.system_cpu_usage - before.system_cpu_usage
-  // Older engines tell the processors only by listing each.
+  // Older engines report only the usage of each processor.
   const processors = now.online_cpus ?? now.cpu_usage.percpu_usage?.length ?? 0
   return system > 0 && container > 0 ? (container / system) * processors * 100 : 0
 }
 
-/** Memory without the file cache that the kernel would give back: named differently in cgroup v1 and v2. */
+/** Memory without the page cache, which is named differently in cgroup v1 and v2. */
 function usedMemory({ usage = 0, stats = {} }: StatsReading['memory_stats']): number {
   const cache = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0
   return cache < usage ? usage - cache : usage
 }
 
-/** cgroup v1 writes `Read` and `Write`, v2 `read` and `write`. */
+/** cgroup v1 reports `Read` and `Write`, v2 `read` and `write`. */
 const blockBytes = ({ blkio_stats }: StatsReading, initial: string): number =>
   sum(
     (blkio_stats.io_service_bytes_recursive ?? [])

@@ -2,7 +2,7 @@ import { moment, number, object, optional, record, text, whole, withDefault } fr
 import type { Filters } from './containers.ts'
 import type { Engine } from './engine.ts'
 
-/** About an engine and its host (SystemInfo). */
+/** Information about an engine and its host (SystemInfo). */
 export interface SystemInfo {
   readonly Name: string
   readonly ServerVersion: string
@@ -18,7 +18,7 @@ export interface SystemInfo {
   readonly ContainersPaused: number
   readonly ContainersStopped: number
   readonly Images: number
-  /** How layers are stored: `overlay2`, … */
+  /** The storage driver: `overlay2`, … */
   readonly Driver: string
 }
 
@@ -39,11 +39,11 @@ const readInfoAnswer = object<SystemInfo>({
   Driver: withDefault(text, ''),
 })
 
-/** About an engine and its host. */
+/** Reads information about an engine and its host. */
 export const readInfo = (engine: Engine, signal?: AbortSignal): Promise<SystemInfo> =>
   engine.json({ path: '/info', ...(signal && { signal }) }, readInfoAnswer)
 
-/** Versions of an engine (SystemVersion). */
+/** The versions of an engine (SystemVersion). */
 export interface EngineVersion {
   readonly Version: string
   readonly ApiVersion: string
@@ -60,11 +60,11 @@ const readVersionAnswer = object<EngineVersion>({
   KernelVersion: optional(text),
 })
 
-/** Versions of an engine, with operating system and processor in Docker's terms. */
+/** Reads the versions of an engine, with the operating system and architecture in Docker's terms. */
 export const readVersion = (engine: Engine, signal?: AbortSignal): Promise<EngineVersion> =>
   engine.json({ path: '/version', ...(signal && { signal }) }, readVersionAnswer)
 
-/** Something that happened on an engine (SystemEvents). */
+/** An event of an engine (SystemEvents). */
 export interface EngineEvent {
   /** `container`, `image`, `network`, `volume`, … */
   readonly Type: string
@@ -73,7 +73,7 @@ export interface EngineEvent {
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> }
   /** Unix seconds. */
   readonly time: number
-  /** Unix nanoseconds, rounded to what a number holds. */
+  /** Unix nanoseconds, rounded to the precision of a number. */
   readonly timeNano: number
 }
 
@@ -89,14 +89,14 @@ const readEvent = whole<EngineEvent>({
 })
 
 export interface EventOptions {
-  /** Unix times, as `unixTime` gives them. With neither, events begin now and go on. */
+  /** Unix times, in the format of `unixTime`. Without both, new events are streamed without end. */
   readonly since?: string
   readonly until?: string
   readonly filters?: Filters
   readonly signal?: AbortSignal
 }
 
-/** What happens on an engine, as it happens; ends at `until`. */
+/** The events of an engine, as they happen; ends at `until`. */
 export async function* streamEvents(
   engine: Engine,
   { signal, ...query }: EventOptions = {},

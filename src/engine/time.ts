@@ -8,9 +8,9 @@ const date =
 const secondsOf: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 0.001 }
 
 /**
- * A moment as docker's `--since` and `--until` take it: a duration before `now` (`10m`, `1h30m`),
- * an RFC 3339 date or time (local unless it names a zone), or Unix seconds. Gives Unix seconds as
- * the API wants them. Throws a usage error for anything else.
+ * Parses a time as docker's `--since` and `--until` do: a duration before `now` (`10m`, `1h30m`), an RFC 3339
+ * date or time (local without a zone), or Unix seconds. Returns Unix seconds in the format of the API. Throws
+ * kind `usage` for anything else.
  */
 export function unixTime(text: string, now = Date.now()): string {
   if (unixSeconds.test(text)) return text
@@ -24,7 +24,7 @@ export function unixTime(text: string, now = Date.now()): string {
   })
 }
 
-/** The seconds of a duration such as `1h30m`; negative ones lie after now. */
+/** The seconds of a duration such as `1h30m`; a negative one is in the future. */
 function durationSeconds(text: string): number {
   const parts = [...text.matchAll(/(?<count>[\d.]+)(?<unit>ms|[hms])/g)]
   const seconds = parts.reduce(
