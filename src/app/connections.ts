@@ -18,17 +18,20 @@ import type { Transport } from '../transport/transport.ts'
 import type { Io } from '../ui/io.ts'
 import { ignored } from '../os/trace.ts'
 
-/** What the broker gives to a command that it runs itself: no host is looked up or connected to otherwise. */
+/** What the broker provides to a command that it runs: its open connections and the inventories it has read. */
 export interface HostedFleet extends InBroker {
   readonly inventories: ReadInventories
-  /** The way to a host, undefined being this computer; throws where the command's own process is to connect. */
+  /**
+   * The open connection to a host; throws if the client process must connect itself. Undefined means this
+   * computer.
+   */
   connect(
     target: BrokerTarget | undefined,
     env: Readonly<Record<string, string | undefined>>,
   ): Promise<Transport>
 }
 
-/** The ways to machines and their engines, for one command. */
+/** The connections of one command to machines and their engines. */
 export interface Connections extends Pick<
   Context,
   | 'connect'
@@ -38,18 +41,18 @@ export interface Connections extends Pick<
   | 'keepEngineSocket'
   | 'forgetEngineSockets'
 > {
-  /** What keeps connections from one command to the next; undefined where every command makes its own. */
+  /** The broker; undefined if this command must connect directly. */
   broker(): Promise<Broker | undefined>
-  /** Closes every connection that was opened. */
+  /** Closes all connections of this command. */
   readonly dispose: () => Promise<void>
 }
 
 interface ReachOptions {
   readonly io: Io
-  /** The folder of this person's private files. */
+  /** The home folder of fleet. */
   readonly home: string
   readonly hosted: HostedFleet | undefined
-  /** The parts that this one is of, once they are made. */
+  /** The context of the command, which is created after its connections. */
   readonly context: () => Context
 }
 
@@ -62,16 +65,16 @@ const brokerMissing = (): UserError =>
     },
   )
 
-/** Where an engine listens on its machine. */
+/** The path of the engine's socket on its machine. */
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
-/** Connects to machines, through the broker if there is one. Connections are made when they are needed. */
+/** Opens connections when they are needed, through the broker if it is available. */
 export function openConnections({ io, home, hosted, context }: ReachOptions): Connections {
   const { env } = io
 
   const broker = lazy(async () => {
     const { program } = io
-    // Windows has pipes that cannot be ended one way and not the other; commands there connect by themselves.
+    // Windows pipes cannot be closed in one direction only, so commands connect directly there.
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
       return undefined
     }
@@ -122,7 +125,7 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     return shared.connect(await describe(machine), { signal, env, prompt }, directly)
   }
 
-  /** Where the engine of a machine that is this computer listens, once that is found to be one that may be spoken to. */
+  /** The engine socket of this computer. Throws as `checkEngineSocket` does. */
   async function socketHere(machine: Machine): Promise<string> {
     const path = socketOf(machine)
     if (isEngineSocket(path, env)) return path

@@ -21,7 +21,7 @@ import { cachePrompts } from '../transport/cache-prompts.ts'
 import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
-/** Everything that one command needs. Disposing closes every connection that it opened. */
+/** The context of one command. Disposing closes its connections. */
 export interface Fleet extends Context, Pick<Connections, 'broker'>, AsyncDisposable {
   /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>
@@ -53,7 +53,7 @@ export function openFleet(
   const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
-  setMaxListeners(0, signal) // one for each machine that is connected to
+  setMaxListeners(0, signal) // one listener for each connected machine
 
   const clock = createClock()
   const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))
@@ -91,7 +91,7 @@ export function openFleet(
       onWritten: (edit) => edits.push(edit),
       searchedFrom: told ? undefined : cwd,
     })
-    // Nothing that needs cleaning up happens before the inventory is read.
+    // Before the inventory was read, there is nothing to clean up, so signals end the process.
     const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())
     return { ...store, read }
   })
@@ -108,7 +108,7 @@ export function openFleet(
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
     const { drivers, findDriver } = await import('../drivers/index.ts')
-    // The broker keeps running and holds all connections, so code of driver packages is never loaded into it.
+    // The broker runs on and holds all connections, so it never loads code of driver packages.
     if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.fallBack()
     const place = { folder: dirname(await locate()), env, vet }
     return findDriver(name, place)

@@ -1,6 +1,6 @@
 /**
- * The command-line arguments of fleet. The launcher (scripts/launcher.sh) hides them from Node.js: it puts a colon before each
- * argument that begins with - or :, and marks this with a first argument that is only a colon.
+ * The command-line arguments of fleet. The launcher (scripts/launcher.sh) hides them from Node.js: it adds a
+ * colon before each argument that starts with - or :, and a first argument `:` as a mark.
  */
 export function typedWords(words: readonly string[]): string[] {
   if (words[0] !== ':') return [...words]

@@ -9,14 +9,14 @@ import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts
 import type { Wire } from '../broker/wire.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
 
-/** How the output `name` looks. What is no terminal is opened only once there is something to write. */
+/** The properties of an output. A stream that is not a terminal is opened only when something is written to it. */
 function lookOf(name: 'stdout' | 'stderr'): TtyInfo {
   if (!isatty(name === 'stdout' ? 1 : 2)) return { isTTY: false }
   const { columns, rows } = process[name]
   return { isTTY: true, columns, rows }
 }
 
-/** Passes Ctrl-C and its like on; a second one ends the process. */
+/** Forwards signals such as Ctrl-C; a second one ends the process. */
 function passSignals(wire: Wire): void {
   let isTold = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -28,7 +28,7 @@ function passSignals(wire: Wire): void {
   }
 }
 
-/** An output of this process, opened when something is written to it. */
+/** An output of this process, opened at its first use. */
 class Output {
   readonly #name: 'stdout' | 'stderr'
   #stream: NodeJS.WriteStream | undefined
@@ -37,7 +37,7 @@ class Output {
     this.#name = name
   }
 
-  /** Writes what comes, no faster than it is taken. */
+  /** Writes a chunk, and pauses the connection while the reader is slow. */
   pour(chunk: Buffer, wire: Wire): void {
     if (this.#stream === undefined) exitOnBrokenPipe((this.#stream = process[this.#name]))
     if (this.#stream.write(chunk)) return
@@ -45,14 +45,14 @@ class Output {
     this.#stream.once('drain', () => wire.resume())
   }
 
-  /** Calls `done` once all that was written is out. */
+  /** Calls `done` when everything was written. */
   flush(done: () => void): void {
     if (this.#stream === undefined) done()
     else this.#stream.write('', done)
   }
 }
 
-/** Makes the terminal a mere wire, or what it was. */
+/** Switches the terminal to raw mode, or back. */
 function setRaw(on: boolean, wire: Wire): void {
   const { stdin, stdout } = process
   stdin.setRawMode(on)
@@ -61,7 +61,7 @@ function setRaw(on: boolean, wire: Wire): void {
   stdout.on('resize', () => wire.send({ resize: { columns: stdout.columns, rows: stdout.rows } }))
 }
 
-/** Passes on what the command says, and gives it what it wants of this process, which ends as the command does. */
+/** Forwards the input and output of a command in the broker, and exits with its exit code. */
 function serve({ wire, loss }: AskedFor): void {
   const [stdout, stderr] = [new Output('stdout'), new Output('stderr')]
   let input: ReturnType<typeof inputOver> | undefined
@@ -92,17 +92,17 @@ function serve({ wire, loss }: AskedFor): void {
   })
 }
 
-/** Does the work of {@link askBroker}. */
+/** See {@link askBroker}. */
 async function askAndServe(argv: readonly string[], build: string): Promise<boolean> {
   const { env } = process
   const home = locateHome(env)
   const asking = askToRun(placeOfSockets(home, env), build, {
-    // A relative path would mean another one in the broker, which works in no folder of the person's.
+    // The broker has another working folder, so a relative path must be resolved here.
     ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
-    // Opening the input would take from it what is typed ahead for whoever reads it.
+    // Opening stdin would consume input that was typed ahead for the next program.
     ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf('stdout'), stderr: lookOf('stderr') },
   })
-  void process.stdout // takes a moment to open, while the broker is busy
+  void process.stdout // opening stdout takes a moment, so it is done while the broker works
   const asked = await asking
   if (asked === undefined) return false
   serve(asked)
@@ -110,10 +110,10 @@ async function askAndServe(argv: readonly string[], build: string): Promise<bool
 }
 
 /**
- * Has the broker run a command line, and passes on what it says; the process ends as the command does. False, with nothing
- * said or done, where the broker does not run, or leaves it to this process.
- * With `traceId`, the id of the command in the trace, it is traced as `FLEET_DEBUG` says; the process that runs the command
- * reports a wrong setting.
+ * Runs a command line in the broker, forwards its output, and exits with its exit code. Resolves to false, with
+ * nothing printed or done, if the broker is not running or declines the command. With `traceId`, the ID of the
+ * command in the trace, its work is traced as `FLEET_DEBUG` requests; the process that runs the command reports
+ * an invalid setting.
  */
 export async function askBroker(
   argv: readonly string[],
@@ -129,10 +129,10 @@ export async function askBroker(
   } catch {
     return false
   }
-  // The lines of this process have no values in them, and those of the broker are redacted.
+  // Lines of this process contain no values, and those of the broker are redacted.
   const tracer = { id: traceId, topics, write, redact: (text: string) => text }
   return runTraced(tracer, async () => {
-    // Lines come from the broker until the command, and with it this process, ends.
+    // The process exits when the command in the broker ends.
     if (await askAndServe(argv, build)) await new Promise<never>(() => {})
     return false
   })

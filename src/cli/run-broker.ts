@@ -7,13 +7,13 @@ import { placeOfSockets, socketIn } from '../broker/runtime-dir.ts'
 import { startBroker } from '../broker/server/server.ts'
 import type { Program } from '../ui/io.ts'
 
-/** Code that no first command needs is loaded after it was served, in milliseconds. */
+/** Code that the first command does not need is loaded this much later, in milliseconds. */
 const hostedAfterMs = 1000
 
-/** Makes this process the one that keeps connections for its user's commands. Resolves when that is over. */
+/** Runs this process as the broker of its user. Resolves when the broker stops. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
-  const ssh = import('../transport/ssh/connect.ts') // loads while the first command is being listened to
+  const ssh = import('../transport/ssh/connect.ts') // loads while the first command is read
   let hosted: typeof HostedCommand | undefined
   setTimeout(() => {
     void import('./run-in-broker.ts').then((loaded) => (hosted = loaded))
@@ -24,7 +24,7 @@ export async function runBroker(program: Program): Promise<void> {
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: openEngineConnections(),
     async runCommand(command, connections) {
-      // By the time it was loaded, the command had long been done by its own process.
+      // A command that waited for the loading would take longer than in its own process.
       if (hosted === undefined) throw new Error('not loaded yet')
       return hosted.runHosted(command, { program, connections })
     },
@@ -34,8 +34,8 @@ export async function runBroker(program: Program): Promise<void> {
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void broker.stop())
-  process.on('SIGHUP', () => {}) // the terminal of the command that started it is gone
-  // A bug must not cut what runs: those who come from now on get another broker.
+  process.on('SIGHUP', () => {}) // the terminal of the command that started the broker was closed
+  // A bug must not interrupt running commands; new ones get another broker.
   process.on('uncaughtException', (error) => {
     process.stderr.write(`${new Date().toISOString()} ${error.stack ?? error.message}\n`)
     broker.drain()

@@ -23,18 +23,18 @@ import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 import { trace } from '../os/trace.ts'
 
-/** How long a command may answer before what it has answered so far is passed on, in milliseconds. */
+/** How long output is held back, in milliseconds. Until then, the client process can still run the command. */
 const patienceMs = 150
-/** How much of the answer is kept meanwhile, in bytes. */
+/** How much output is held back, in bytes. */
 const longestAnswer = 1 << 18
 
-/** What the commands before have read. */
+/** The inventories that earlier commands have read. */
 const inventories = rememberInventories()
 
-/** The command's own process does better. */
+/** The client process runs the command. Never shown to the user. */
 class FallBack extends Error {}
 
-/** How the process that asked ends where the broker does, which would be told then by nobody else. */
+/** What the client process prints, and its exit code, if the broker stops during the command. */
 function lossOf(
   io: ProcessIo,
   argv: readonly string[],
@@ -51,9 +51,10 @@ function lossOf(
 }
 
 /**
- * Runs a command line in the broker, where the connections are and all code is loaded. Resolves once it is sure that it
- * answers here. Rejects, with nothing said or done, where the command's own process does better: a host is not connected,
- * something of this computer is needed, or the answer is a quick failure, which may be different there.
+ * Runs a command line in the broker, which has connections open and all code loaded. Resolves when the broker
+ * will finish the command. Rejects, with nothing printed or done, if the client process must run it: a host is
+ * not connected, something of the local computer is needed, or the command failed quickly, which may be different
+ * there.
  */
 export async function runHosted(
   { argv, cwd, env, stdin: looksIn, stdout: looksOut, stderr: looksErr }: HostedCommand,

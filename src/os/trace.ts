@@ -10,7 +10,7 @@ export const traceTopics = [
 ] as const
 export type TraceTopic = (typeof traceTopics)[number]
 
-/** What a command tells the broker, so that the broker traces its work for this command. */
+/** What the client sends to the broker so that its work for this command is traced. */
 export interface TraceRequest {
   /** The id of the command, which each of its lines has. */
   readonly id: string
@@ -18,7 +18,7 @@ export interface TraceRequest {
   readonly topics: readonly string[]
 }
 
-/** Where the lines of one command go. */
+/** Writes the trace of one command. */
 export interface Tracer extends TraceRequest {
   readonly write: (lines: string) => void
   readonly redact: (text: string) => string
@@ -29,7 +29,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 const off = new Set(['', '0', 'off', 'false', 'no'])
 const everything = new Set(['1', 'on', 'true', 'yes', 'all', '*'])
 
-/** The topics that `FLEET_DEBUG` asks for. Throws kind `usage` for a topic that does not exist. */
+/** The topics of `FLEET_DEBUG`. Throws kind `usage` for an unknown topic. */
 export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[] {
   const words = FLEET_DEBUG.toLowerCase().split(/[\s,]+/)
   if (words.every((word) => off.has(word))) return []
@@ -41,7 +41,7 @@ export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[]
   })
 }
 
-/** A new id for a command. */
+/** A new ID for a command. */
 export const newTraceId = (): string => Math.random().toString(36).slice(2, 8).padEnd(6, '0')
 
 /** Writes lines to the file that `FLEET_DEBUG_FILE` names, else to `stderr`. */
@@ -68,12 +68,12 @@ const tellingName =
   /pass|pwd|secret|token|credential|private|key|auth|mfa|otp|sas|connection_?string/i
 const harmlessName = /^(?:PWD|OLDPWD|SSH_AUTH_SOCK|XAUTHORITY)$|_FILE$/i
 
-/** Values of this length and less also stand for other things. */
+/** Secrets up to this length are not redacted, because the same text has other meanings. */
 const shortestSecret = 4
 
 /**
- * Removes secrets from a line: the values of variables of `env` with telling names, and, from where it begins to the end of
- * the line, whatever `find` takes for a secret.
+ * Removes secrets from a line: values of variables of `env` whose names suggest secrets, and, to the end of the
+ * line, everything from the first secret that `find` returns.
  */
 export function createRedactor(
   find: (text: string) => readonly { readonly offset: number; readonly kind: string }[],
@@ -92,11 +92,11 @@ export function createRedactor(
   }
 }
 
-/** Absent as long as nothing was traced, so that untraced commands pay nothing for it. */
+/** Created by the first traced command, so that untraced commands pay nothing for it. */
 let storage: AsyncLocalStorage<Tracer> | undefined
 let running = 0
 
-/** Does work whose lines, and those of all that it starts, go to `tracer`. */
+/** Does work whose lines go to `tracer`, including those of asynchronous work that it starts. */
 export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value>): Promise<Value> {
   const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
   const store = (storage ??= new AsyncLocalStorage<Tracer>())
@@ -107,35 +107,36 @@ export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value
     running -= 1
     if (running === 0) {
       storage = undefined
-      setImmediate(() => store.disable()) // what still waits for the result of the work is not cut off
+      setImmediate(() => store.disable()) // later, so that code that awaits the result is still traced
     }
   }
 }
 
-/** Whether the work at hand is traced. */
+/** Whether the current work is traced. */
 export const isTraced = (): boolean => storage?.getStore() !== undefined
 
-/** What the broker has to know to trace what it does for the work at hand. */
+/** The request to trace the broker's work for this command. */
 export function traceRequest(): TraceRequest | undefined {
   const tracer = storage?.getStore()
   return tracer && { id: tracer.id, topics: tracer.topics }
 }
 
-/** Passes on lines that another process has traced for the work at hand. */
+/** Writes lines of another process to the trace of the current work. */
 export const passTraceOn = (lines: string): void => storage?.getStore()?.write(lines)
 
 const longestMessage = 2000
 
 /**
- * Adds a line to the trace. A message that takes work is a function, which is called only where the line is wanted. It names
- * what is done and never holds content: no output, no body of a request, no answer of a person, no command line.
+ * Adds a line to the trace. An expensive message is a function, which is called only if the line is written.
+ * Messages name actions and never contain content: no output, no request bodies, no answers of the user, no
+ * command lines.
  */
 export function trace(topic: TraceTopic, message: string | (() => string)): void {
   const tracer = storage?.getStore()
   if (tracer === undefined || !tracer.topics.includes(topic)) return
   const text = (typeof message === 'string' ? message : message()).slice(0, longestMessage)
   const line = tracer.redact(text.trim().replaceAll(/\s*[\r\n]+\s*/g, ' | '))
-  // oxlint-disable-next-line no-control-regex -- what a host sends could move the cursor
+  // oxlint-disable-next-line no-control-regex -- control characters of a host could move the cursor
   const visible = line.replaceAll(/[\0-\x1F\x7F-\x9F]/g, '?')
   tracer.write(`${new Date().toISOString()} ${topic} ${tracer.id} ${visible}\n`)
 }
@@ -152,7 +153,7 @@ function describe(thrown: unknown): string {
   return parts.join(', caused by: ')
 }
 
-/** Adds a line about an error that nobody is told. */
+/** Traces an error that is not shown to the user. */
 export function traceError(topic: TraceTopic, action: string, error: unknown): void {
   trace(topic, () => `cannot ${action}: ${describe(error)}`)
 }
@@ -178,7 +179,7 @@ export async function traceWork<Value>(
 }
 
 /**
- * For `.catch`: traces why something failed that fleet can do without, and gives `instead`. `action` completes the sentence
+ * For `.catch`: traces an error that fleet ignores, and returns `instead`. `action` completes the sentence
  * "cannot …".
  */
 export function ignored(topic: TraceTopic, action: string): (error: unknown) => undefined

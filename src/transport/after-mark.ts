@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { type Readable, Transform, pipeline } from 'node:stream'
 import { UserError } from '../errors.ts'
 
-/** What a login shell may print before the program begins. */
+/** How much a login shell may print before the program starts, in bytes. */
 const greetingLimit = 1 << 20
 
-/** A mark that no login shell prints. A shell script is given it as `$0`. */
+/** A random mark, which no login shell prints. Shell scripts get it as `$0`. */
 export const newMark = (): string => `fleet-${randomUUID()}`
 
-/** Has a shell script print its mark: what follows is the program's, and what came before is the login shell's. */
+/** Shell: prints the mark. Output before it comes from the login shell, output after it from the program. */
 export const printMark = `printf '%s\\n' "$0"`
 
-/** An output without what came before the mark in it. Fails where the login shell prints without an end. */
+/** Removes the output of the login shell before the mark. Fails if that is too long. */
 export class AfterMark extends Transform {
   readonly #mark: Buffer
   #before: Buffer | undefined = Buffer.alloc(0)
@@ -22,7 +22,7 @@ export class AfterMark extends Transform {
     this.#mark = Buffer.from(`${mark}\n`)
   }
 
-  /** What came before the mark: all, where the mark did not come. */
+  /** The output before the mark; all output if there is no mark. */
   get greeting(): string {
     return this.#before?.toString() ?? this.#greeting
   }
@@ -52,10 +52,10 @@ const endless = (): UserError =>
     hint: 'check the startup files of the shell on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 
-/** The part of an output that comes after the mark. Nothing where there is none: the program was not begun. */
+/** The part of an output after the mark; empty without a mark, which means that the program did not start. */
 export function afterMark(output: Readable, mark: string): AfterMark {
   const rest = new AfterMark(mark)
-  rest.on('error', () => {}) // whoever reads is told of it; nobody need read
+  rest.on('error', () => {}) // reported to the reader, if there is one
   pipeline(output, rest, () => {})
   return rest
 }

@@ -1,8 +1,8 @@
 import type { Prompt } from './ssh/connect.ts'
 
 /**
- * Asks once what several connections need alike: the passphrase of a key that opens two hundred hosts. What nobody answered
- * is not asked again.
+ * Shares answers between connections, such as the passphrase of a key that opens many hosts. A prompt that was
+ * not answered is not repeated.
  */
 export function cachePrompts(prompt: Prompt): Prompt {
   const answers = new Map<string, Promise<string>>()

@@ -1,15 +1,15 @@
-/** The right to one session. */
+/** The permission to open one session. */
 export interface SessionSlot {
-  /** The session is over. */
+  /** Returns the permission after the session has ended. */
   give(): void
   /**
-   * The server would not open the session: gives the slot back. Where others held a slot meanwhile, they
-   * are taken for the reason: the limit falls, and true says to try again.
+   * Reports that the server refused the session. If other sessions are open, they are taken as the reason: the
+   * limit is lowered, and the result is true, so try again.
    */
   refuse(): boolean
 }
 
-/** Gives slots for sessions in order, `limit` at most at a time. Whoever aborts the signal waits no longer. */
+/** Limits the number of open sessions, first come first served. Aborting the signal ends the wait. */
 export function createSessionSlots(limit: number): (signal?: AbortSignal) => Promise<SessionSlot> {
   let held = 0
   let allowed = limit

@@ -1,8 +1,11 @@
-/** A socket that the host would not, or could not, connect to. */
+/** The error of a socket that the host does not connect to. */
 export interface RefusedError extends Error {
   readonly code: 'REFUSED'
 }
 
-/** The error of `Transport.dial` when the way to the host is fine and the socket is not; `why` is the host's reason. */
+/**
+ * Creates the error of `Transport.dial` for a socket that cannot be opened on a reachable host; `why` is the
+ * reason from the host.
+ */
 export const refused = (why: string, cause?: unknown): RefusedError =>
   Object.assign(new Error(why, { cause }), { code: 'REFUSED' as const })

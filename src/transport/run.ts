@@ -12,18 +12,21 @@ export interface CommandResult {
 }
 
 interface RunOptions extends ExecOptions {
-  /** Its standard input. */
+  /** Standard input (default: empty). */
   readonly input?: string | Buffer
-  /** How long it may print nothing, in milliseconds; for ever unless told. */
+  /** How long the command may print nothing, in milliseconds (default: no limit). */
   readonly patienceMs?: number
 }
 
-/** How much a command may print, in bytes: what is longer answers no question of fleet's. */
+/** The longest accepted output of a command, in bytes. */
 const longestOutput = 1 << 24
-/** How much is kept of what a command says of its failure, in bytes. */
+/** How many bytes of an error output are kept by default. */
 const longestComplaint = 1 << 16
 
-/** What comes, as text, no more of it than `limit` bytes; the rest is taken and dropped. `heard` is told of all. */
+/**
+ * Reads a stream to its end, but keeps only the first `limit` bytes as text. `heard` is called with the size of
+ * each chunk.
+ */
 export async function beginningOf(
   stream: Readable,
   {
@@ -41,7 +44,10 @@ export async function beginningOf(
   return Buffer.concat(chunks).toString()
 }
 
-/** Runs a command to its end and collects what it printed. */
+/**
+ * Runs a command without a terminal, and collects its output. Rejects with kind `failed` when it prints too much,
+ * and `unreachable` when it prints nothing for `patienceMs`.
+ */
 export async function run(
   transport: Transport,
   command: CommandLine,
@@ -64,14 +70,14 @@ export async function run(
     const running = await ('shell' in command
       ? transport.exec(command, stoppable)
       : startProgram(transport, command, stoppable))
-    running.stdin.on('error', () => {}) // a command may end without reading its input
+    running.stdin.on('error', () => {}) // a command may exit before it reads its input
     running.stdin.end(input)
     const ended = Promise.all([
       beginningOf(running.stdout, { limit: longestOutput, heard }),
       beginningOf(running.stderr, { limit: longestOutput, heard }),
       running.exit,
     ])
-    ended.catch(ignored('ssh', 'read what a command printed')) // one that does not end when it is told to is left alone
+    ended.catch(ignored('ssh', 'read what a command printed')) // one that does not react to the signal is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, givenUp(ending.signal)])
     return { code: exitCodeOf(status), stdout, stderr }
   } finally {

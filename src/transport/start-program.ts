@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts'
 import { afterMark, newMark, printMark } from './after-mark.ts'
 import type { ExecOptions, RunningCommand, Transport } from './transport.ts'
 
-/** How long a host may take until a command runs. Others may hold all sessions that it allows. */
+/** How long a host may take to start a command, in milliseconds; it may have to wait for a free session. */
 const startTimeoutMs = 60_000
 
 const tooLate = (): UserError =>
@@ -11,8 +11,8 @@ const tooLate = (): UserError =>
   })
 
 /**
- * Starts a program whose output is read by fleet: it begins where the program's does, whatever the start files of the login
- * shell print. Rejects when the program does not run in time, and as soon as `signal` aborts.
+ * Starts a program whose output fleet parses: output of the login shell's startup files is removed. Rejects when
+ * the program does not start in time, and when `signal` aborts.
  */
 export async function startProgram(
   transport: Transport,
@@ -35,7 +35,7 @@ export async function startProgram(
     ...options,
     signal: ending.signal,
   })
-  starting.catch(() => {}) // after an abort nobody waits for it
+  starting.catch(() => {}) // ignored after an abort
   try {
     const running = await Promise.race([starting, ended])
     const forget = () => signal?.removeEventListener('abort', end)

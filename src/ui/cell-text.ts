@@ -1,7 +1,7 @@
-/** Knows how many cells texts take on a terminal, and fits them into a number of cells. */
+/** Measures texts in terminal cells, and shortens them to a number of cells. */
 export interface CellText {
   readonly width: (text: string) => number
-  /** The text, or its beginning and an ellipsis where it is wider than `cells`. */
+  /** The text, or its beginning and an ellipsis if it is wider than `cells`. */
   readonly cut: (text: string, cells: number) => string
 }
 
@@ -10,7 +10,7 @@ const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
 const cutAscii = (text: string, cells: number): string =>
   text.length <= cells ? text : cells < 1 ? '' : `${text.slice(0, cells - 1)}…`
 
-/** Most tables are ASCII, whose width needs no tables of Unicode: these take a while to load. */
+/** Most tables are ASCII, which needs no Unicode tables; those take a while to load. */
 export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
   if (texts.every(isAscii)) return { width: (text) => text.length, cut: cutAscii }
   const { default: stringWidth } = await import('string-width')

@@ -19,13 +19,13 @@ export interface ProcessIo {
   readonly stderr: Writable & Terminal
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
-  /** Absent where a test runs the command. */
+  /** Absent in tests. */
   readonly program?: Program
   /** Aborted by Ctrl-C and SIGTERM, once `heedSignals` was called. */
   readonly signal: AbortSignal
   /**
-   * Makes signals abort `signal`. Before it is called they end the process: while a file of unknown size is parsed, no
-   * listener could run, and there is nothing to clean up. Absent where a test runs the command.
+   * Makes signals abort `signal`. Before this call they end the process: while a file of unknown size is parsed,
+   * no listener could run, and there is nothing to clean up. Absent in tests.
    */
   readonly heedSignals?: () => void
 }

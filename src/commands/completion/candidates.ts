@@ -15,14 +15,14 @@ const namesOf = (option: Option<unknown>): string[] =>
 
 const takesValue = (option: Option<unknown>): boolean => option.kind !== 'flag'
 
-/** The option called `name`, when it takes a value. */
+/** The option called `name`, if it takes a value. */
 const optionWithValue = (
   options: readonly Option<unknown>[],
   name: string,
 ): Option<unknown> | undefined =>
   options.find((option) => takesValue(option) && namesOf(option).includes(name))
 
-/** What an option is for that is not finished yet: `--driver=s` has its value in the same word. */
+/** Completes the value of an option in the same word: `--driver=s`. */
 async function candidatesOfOption(
   typed: Typed,
   options: readonly Option<unknown>[],
@@ -43,7 +43,7 @@ async function candidatesOfOption(
   )
 }
 
-/** The options that can stand at the last of `words`. Docker's are not known here, and fleet's only come first. */
+/** The options of fleet for the last of `words`. Those of docker are added by {@link dockerOptions}. */
 async function optionsAt(
   typed: Typed,
   command: Command,
@@ -59,7 +59,7 @@ async function optionsAt(
 
 const choosesMachines = (word: string): boolean => /^(?:-m|--machine|--on|--all)(?:=|$)/.test(word)
 
-/** The arguments that a command takes on a line: none that names machines where an option chooses them. */
+/** The arguments of a command, without machines if options select them. */
 function argumentsLeft(command: Command, line: readonly string[]): Argument<unknown>[] {
   const all = Object.values(command.arguments ?? {})
   return line.slice(0, -1).some(choosesMachines)
@@ -67,25 +67,25 @@ function argumentsLeft(command: Command, line: readonly string[]): Argument<unkn
     : all
 }
 
-/** The words of docker, without those before them that name machines. */
+/** The words for docker, without the options before them that select machines. */
 function withoutTargets(words: readonly string[]): readonly string[] {
   const [first = ''] = words
   if (words.length < 2 || !choosesMachines(first)) return words
   return withoutTargets(words.slice(first.includes('=') || first === '--all' ? 1 : 2))
 }
 
-/** Docker's options, where the last of `words` could be one. */
+/** The options of docker, if the last of `words` may be one. */
 async function dockerOptions(
   { fleet }: Typed,
   { dockerWords }: Command,
   words: readonly string[],
 ): Promise<Candidate[]> {
   if (dockerWords === undefined) return []
-  fleet.hosted?.fallBack() // a program of this computer is asked
+  fleet.hosted?.fallBack() // it runs a local program
   return completeDockerOption([...dockerWords, ...withoutTargets(words)], fleet.env)
 }
 
-/** What the last of `words`, those after the command's name, can become. */
+/** Completes the last of `words`, the words after the name of the command. */
 async function candidatesOfCommand(
   typed: Typed,
   command: Command,
@@ -109,16 +109,16 @@ async function candidatesOfCommand(
   const argument = argumentAt(argumentsLeft(command, typed.line), position)
   if (argument === undefined) return []
   if (argument.completes === 'place' && current.includes(':')) {
-    typed.fleet.hosted?.fallBack() // it asks the broker
+    typed.fleet.hosted?.fallBack() // it uses the client of the broker
     return pathsOnMachine(typed.fleet, current)
   }
   return knownWords(typed, argument.completes)
 }
 
-/** How long paths of a machine are waited for. */
+/** How long to wait for the paths of a machine, in milliseconds. */
 const pathsTimeoutMs = 300
 
-/** What `MACHINE:PATH` can become, as far as the broker is connected to the machine. */
+/** Completes `MACHINE:PATH`, if the broker is connected to the machine. */
 async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> {
   const [, name = '', path = ''] = /^([^:/\\]+):(.*)$/s.exec(word) ?? []
   const inventory = await (await fleet.inventory()).read()
@@ -138,7 +138,7 @@ async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> 
   return paths.map((found) => ({ word: `${name}:${found}`, description: '' }))
 }
 
-/** How many of `words` are neither options nor their values. */
+/** The number of `words` that are neither options nor their values. */
 function countOperands(options: readonly Option<unknown>[], words: readonly string[]): number {
   return words.filter(
     (word, index) =>
@@ -146,7 +146,7 @@ function countOperands(options: readonly Option<unknown>[], words: readonly stri
   ).length
 }
 
-/** The argument that an operand is for: the last one takes the rest where it may be repeated. */
+/** The argument of an operand; the last one may be repeated. */
 function argumentAt(
   definitions: readonly Argument<unknown>[],
   position: number,
@@ -160,13 +160,13 @@ const verbCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[]
     .filter((entry) => isGroup(entry) || entry.hidden !== true)
     .map(({ name, summary }) => ({ word: name, description: summary }))
 
-/** What `fleet help` can be followed by. */
+/** Completes `fleet help`. */
 const helpCandidates = (level: readonly (Command | CommandGroup)[]): Candidate[] => [
   ...verbCandidates(level),
   ...(level === entries ? Object.keys(topics) : []).map((word) => ({ word, description: 'topic' })),
 ]
 
-/** What the last of `words` can become among the verbs of `level` and what follows them. */
+/** Completes the last of `words` among the commands of `level` and their arguments. */
 async function candidatesAmong(
   typed: Typed,
   level: readonly (Command | CommandGroup)[],
@@ -195,10 +195,10 @@ async function candidatesAmong(
   return [...named, ...(await candidatesOfCommand(typed, meant, rest))]
 }
 
-/** What would be another line of the answer, or would act on the terminal. */
+/** Characters that would start another line of the output, or control the terminal. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
-/** What the last of `words` (those after `fleet`) can become. Never fails: no answer is an empty one. */
+/** Completes the last of `words`, the words after `fleet`. Never throws; errors result in no candidates. */
 export async function completeWords(fleet: Fleet, words: readonly string[]): Promise<Candidate[]> {
   const current = words.at(-1) ?? ''
   const found = await candidatesAmong({ fleet, line: words }, entries, words).catch(

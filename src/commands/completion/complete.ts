@@ -15,7 +15,7 @@ export const complete = defineCommand({
     const { openFleet } = await import('../../app/fleet.ts')
     await using named = inventory === undefined ? undefined : openFleet(io, inventory)
     for (const { word, description } of await completeWords(named ?? fleet, args.words)) {
-      if (oneLine(word) !== word) continue // a shell would insert something else
+      if (oneLine(word) !== word) continue // the shell would insert something else
       io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)
     }
   },

@@ -7,7 +7,10 @@ import type { Candidate } from './known-words.ts'
 
 const words = (text: string): string[] => text.split(/\s+/)
 
-/** Which names docker's verbs take first; those of `repeated` take more of them. Source: docker's own completion, release 28. */
+/**
+ * Which names the verbs of docker take first; those of `repeated` take several. Source: docker's own completion,
+ * release 28.
+ */
 const names: readonly { readonly verbs: readonly string[]; readonly takes: Completes }[] = [
   {
     verbs: words('exec attach stop kill pause top port stats unpause'),
@@ -25,7 +28,7 @@ const repeated = new Set(
   words('stop kill pause stats unpause start restart rm update wait inspect rmi save'),
 )
 
-/** What the last of docker's words is the name of; undefined where docker's verb takes none there. */
+/** The kind of name for the last word of a docker command line; undefined if the verb takes none there. */
 export function namesAt(line: readonly string[]): Completes | undefined {
   const [group, second = ''] = line
   const isGroup = group === 'container' || group === 'image'
@@ -49,7 +52,7 @@ export function namesAt(line: readonly string[]): Completes | undefined {
 /** How long the docker CLI may take, in milliseconds. */
 const timeoutMs = 2_000
 
-/** The options that the docker CLI of this computer, if any, has for the last of its words. */
+/** The options of docker for the last word, from the local docker CLI, if there is one. */
 export async function completeDockerOption(
   line: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -60,7 +63,8 @@ export async function completeDockerOption(
     env: { ...env },
     timeout: timeoutMs,
   })
-  // A line for each, `WORD<tab>DESCRIPTION`, and `:DIRECTIVE` last (cobra's shell completions).
+  // The output has a line `WORD<tab>DESCRIPTION` for each option, and `:DIRECTIVE` at the end (shell completions of
+  // cobra).
   return stdout.split('\n').flatMap((text) => {
     const [word = '', description = ''] = text.split('\t')
     return word.startsWith('-') ? [{ word, description }] : []

@@ -4,13 +4,13 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Candidate } from './known-words.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** What can be named on an engine. */
+/** The kinds of objects on an engine. */
 type Kind = 'container' | 'running-container' | 'stopped-container' | 'image'
 
-/** How long a Tab waits for an engine that was seen before, and for one that was not, in milliseconds. */
+/** How long to wait for an engine, in milliseconds: with and without earlier results. */
 const timeoutsMs = { seen: 40, unseen: 300 }
 
-/** What engines were last seen to have, for as long as the broker runs. */
+/** The results of earlier completions in this broker. */
 const seen = new Map<string, readonly Candidate[]>()
 
 async function listContainerNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
@@ -30,7 +30,7 @@ async function listImageNames(engine: Engine): Promise<Candidate[]> {
   return names.filter((name) => !name.includes('<none>')).map((word) => ({ word, description: '' }))
 }
 
-/** The names on one engine: as they are now, or, where it takes its time, as they were. */
+/** The names on one engine; those of the earlier result if the engine is slow. */
 async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<readonly Candidate[]> {
   const { host } = machine
   const key = JSON.stringify([kind, host?.address, host?.port, host?.user, machine.name])
@@ -52,7 +52,7 @@ async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<read
   )
 }
 
-/** The machines that the words of an unfinished command line name, else the active one. */
+/** The machines that an unfinished command line names, else the active one. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
   const valueOf = (...names: string[]): string | undefined => {
@@ -68,8 +68,8 @@ async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readon
 }
 
 /**
- * What has a name on the engines that are meant. Only the broker knows, and only of hosts that it is connected to: a Tab
- * logs in nowhere.
+ * The names on the engines of the chosen machines. Only the broker knows them, and only for connected hosts:
+ * completion never logs in.
  */
 export async function namesOnEngines(
   fleet: Fleet,

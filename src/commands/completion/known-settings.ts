@@ -4,17 +4,17 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { operandsIn } from '../options/common-options.ts'
 import type { Candidate } from './known-words.ts'
 
-/** A key that `fleet set` takes, and the values that are known of it. */
+/** A key of `fleet set`, and its known values. */
 interface Field {
   readonly key: string
   readonly description: string
   readonly values: readonly string[]
 }
 
-/** Whether `fleet set` is to change a profile. */
+/** Whether `fleet set` changes a profile. */
 export const setsProfile = (line: readonly string[]): boolean => line.includes('--profile')
 
-/** The drivers of what is to be changed. Of machines that options choose, all that the inventory has. */
+/** The drivers of the machines or the profile to change; all drivers of the inventory if options select machines. */
 function driversOf(
   { machines, profiles }: Inventory,
   line: readonly string[],
@@ -31,8 +31,8 @@ async function optionFields(fleet: Fleet, driver: string | undefined): Promise<F
   if (driver === undefined || driver === '') return []
   const { optionFlags } = await import('../../drivers/options/option-flags.ts')
   const definition = await fleet.driver(driver).catch((error: unknown) => {
-    if (fleet.hosted === undefined) return undefined // such as a driver that is not trusted
-    throw error // the command is left to its own process
+    if (fleet.hosted === undefined) return undefined // for example, a driver that is not trusted
+    throw error // the client process runs the command
   })
   if (definition === undefined) return []
   return optionFlags(definition).map(({ key, description, type, choices = [] }) => ({
@@ -54,7 +54,7 @@ function labelFields({ machines }: Inventory): Field[] {
   }))
 }
 
-/** What `fleet set NAME` can be told: the fields, or, behind `field=`, the values that are known. */
+/** Completes `fleet set NAME`: the keys, or, after `key=`, the known values. */
 export async function knownSettings(
   fleet: Fleet,
   line: readonly string[],

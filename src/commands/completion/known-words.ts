@@ -3,7 +3,7 @@ import type { Completes } from '../command.ts'
 import { completionScripts } from './scripts.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A word that could stand at the cursor. */
+/** A completion. */
 export interface Candidate {
   readonly word: string
   readonly description: string
@@ -16,12 +16,12 @@ export interface Typed {
   readonly line: readonly string[]
 }
 
-/** Stands for "a file name", which the shell completes by itself. */
+/** Makes the shell complete file names. */
 export const files: Candidate = { word: ':files', description: '' }
 
 const inventoryOf = async (fleet: Fleet) => (await fleet.inventory()).read()
 
-/** Each text once, with what it is. */
+/** Candidates with the same description, without duplicates. */
 const each = (texts: Iterable<string>, description: string): Candidate[] =>
   [...new Set(texts)].map((word) => ({ word, description }))
 
@@ -30,7 +30,7 @@ async function knownMachines(fleet: Fleet): Promise<Candidate[]> {
   return [...machines.values()].map(({ name, driver }) => ({ word: name, description: driver }))
 }
 
-/** Fleet's own, and those that machines of the inventory use besides; none of their code runs. */
+/** The built-in drivers, and those in the inventory; no code of packages is run. */
 async function knownDrivers(fleet: Fleet): Promise<Candidate[]> {
   const { drivers } = await import('../../drivers/index.ts')
   const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
@@ -59,11 +59,11 @@ async function knownSelectors(fleet: Fleet): Promise<Candidate[]> {
   return [...machines, ...(await knownLabels(fleet)), ...each(drivers, 'driver'), all]
 }
 
-/** What stands for a place to copy from or to. A word that ends in a colon is not finished. */
+/** Machines as prefixes of paths. A word that ends in a colon is not finished. */
 const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
   (await knownMachines(fleet)).map((machine) => ({ ...machine, word: `${machine.word}:` }))
 
-/** What fleet knows of what can stand there. */
+/** The candidates of a kind of word. */
 export async function knownWords(
   { fleet, line }: Typed,
   completes: Completes,

@@ -1,7 +1,7 @@
 /**
- * What each shell runs at Tab. All of them hand the words typed so far to `fleet __complete`,
- * which answers with `WORD<tab>DESCRIPTION` lines, and with `:files` where a file name belongs, last. A word that
- * ends in a colon, a slash or an equals sign goes on, with no space behind it.
+ * The completion script of each shell. It passes the words so far to `fleet __complete`, which prints
+ * `WORD<tab>DESCRIPTION` lines, and `:files` as the last line if the shell should complete file names. No space
+ * is added after a word that ends in a colon, a slash or an equals sign.
  */
 export const completionScripts = {
   bash: `_fleet() {
@@ -91,5 +91,5 @@ complete -c fleet -f -a '(__fleet_complete)'
 `,
 } as const
 
-/** A shell that fleet can complete in. */
+/** A shell with a completion script. */
 export type Shell = keyof typeof completionScripts

@@ -51,7 +51,7 @@ export const events = defineCommand({
       if ('error' in item) {
         if (!many) throw item.error
         hasFailed = true
-        writeFailures(io, [item], { of: machines.length, json: format.json }) // the others may never end
+        writeFailures(io, [item], { of: machines.length, json: format.json }) // other machines may stream without end
         continue
       }
       const { machine, value } = item

@@ -13,14 +13,14 @@ const byPort = (a: ContainerPort, b: ContainerPort): number =>
   (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
   inOrder(a.Type, b.Type)
 
-/** Every address of one IP family. */
+/** The address that means all addresses of an IP family. */
 const anyIpv4 = '0.0.0.0'
 const anyIpv6 = '::'
 
 const mappingOf = ({ PrivatePort, PublicPort, Type }: ContainerPort): string =>
   `${PublicPort}:${PrivatePort}/${Type}`
 
-/** The ports with `*` as the address of those that are published alike on every IPv4 and every IPv6 address. */
+/** Uses `*` as the address of ports that are published identically for IPv4 and IPv6. */
 export function mergeIpFamilies(ports: readonly ContainerPort[]): readonly ContainerPort[] {
   const keysOn = (ip: string): Set<string> =>
     new Set(ports.filter(({ IP }) => IP === ip).map(mappingOf))
@@ -34,8 +34,8 @@ export function mergeIpFamilies(ports: readonly ContainerPort[]): readonly Conta
 }
 
 /**
- * The ports of a container as `docker ps` shows them: those that follow each other are one range. What is published under
- * another number comes last.
+ * Formats the ports of a container as `docker ps` does: consecutive ones as a range, those published under
+ * another number last.
  */
 export function portsText(ports: readonly ContainerPort[]): string {
   const ranges = new Map<string, { ip: string; type: string; first: number; last: number }[]>()
@@ -60,7 +60,7 @@ export function portsText(ports: readonly ContainerPort[]): string {
   return [...texts, ...mapped].join(', ')
 }
 
-/** A duration as docker formats it (HumanDuration of go-units). */
+/** Formats a duration as docker does (HumanDuration of go-units). */
 function dockerSpan(seconds: number): string {
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600 + 0.5)]
   if (seconds < 1) return 'Less than a second'
@@ -75,7 +75,7 @@ function dockerSpan(seconds: number): string {
   return `${Math.floor(seconds / 3600 / 24 / 365)} years`
 }
 
-/** An id of an image as people see it. */
+/** The short form of an image ID. */
 const shortId = (text: string): string => text.replace(/^sha256:/, '').slice(0, 12)
 
 function imageText({ Image: image, ImageID: id }: ContainerSummary, isWhole: boolean): string {
@@ -86,8 +86,8 @@ function imageText({ Image: image, ImageID: id }: ContainerSummary, isWhole: boo
 }
 
 /**
- * The fields that `docker ps --format json` has of a container, with docker's names and texts. Times are in UTC. `isWhole`:
- * as with `--no-trunc`.
+ * The fields of a container in `docker ps --format json`, with docker's names and texts. Times are in UTC.
+ * `isWhole`: as with `--no-trunc`.
  */
 export function dockerFields(
   container: ContainerSummary,

@@ -8,10 +8,10 @@ import { defineCommand, flag, parsed, several, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
 
-/** The longest log that the broker reads, in characters. */
+/** The longest log that is printed from the broker, in characters. */
 const longestHosted = 1 << 19
 
-/** All of a log that is short. A longer one is left to the command's own process. */
+/** Reads a short log completely. A longer one is left to the client process. */
 async function takeShort(
   lines: AsyncIterable<LogEntry>,
   hosted: InBroker,
@@ -76,7 +76,7 @@ export const logs = defineCommand({
       ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
       ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
     }
-    if (options.follow) fleet.hosted?.fallBack() // its lines are work for as long as it runs
+    if (options.follow) fleet.hosted?.fallBack() // following would keep the broker busy
     const { placeNames } = await import('./references.ts')
     const placed = await placeNames({ fleet, targets }, args.containers)
     const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })
@@ -93,7 +93,7 @@ export const logs = defineCommand({
       many ? `${source.machine} ${source.container}` : source.container
     const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
     const lines = readLogs(found, { ...range, signal: fleet.signal })
-    // In the broker, which all other commands wait for, no more is read than a moment takes.
+    // A long log would block the other commands in the broker.
     for await (const entry of fleet.hosted ? await takeShort(lines, fleet.hosted) : lines) {
       if ('error' in entry) {
         if (!many) throw entry.error

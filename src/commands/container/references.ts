@@ -5,19 +5,19 @@ import type { Invocation, Targets } from '../command.ts'
 
 type Asking = Pick<Invocation, 'fleet' | 'targets'>
 
-/** A container with its machine, as `fleet ps -q` prints it: `web-1/3f2a9c`; with a path behind it for `cp`. */
+/** A container with its machine, as `fleet ps -q` prints it: `web-1/3f2a9c`; for `cp`, with a path after it. */
 const reference = /^(?<machine>[A-Za-z0-9][\w.-]*)\/(?<container>[A-Za-z0-9][\w.-]*(?::.*)?)$/s
 
-/** Whether a word could name a container together with its machine. */
+/** Whether a word may be a container with its machine. */
 export const isReference = (word: string): boolean => reference.test(word)
 
-/** The name of a container on a machine. */
+/** A container name, with its machine if the word has one. */
 interface PlacedName {
   readonly machine: Machine
   readonly container: string
 }
 
-/** What each word names, where it names a machine too. A slash is in no name of a container, so what is before it is one. */
+/** Parses words that may include machines. Container names contain no slash, so the part before it is a machine. */
 async function placeEach(
   inventory: Inventory,
   words: readonly string[],
@@ -60,19 +60,19 @@ function checkAlone(
   )
 }
 
-/** The names of containers that were typed, by machine. */
+/** Container names by machine. */
 export interface PlacedNames {
   /** The chosen machines. */
   readonly targets: Targets
-  /** Whether the names include their machines. */
+  /** Whether the words include the machines. */
   readonly isPlaced: boolean
-  /** The names of containers on a machine. */
+  /** The container names for a machine. */
   readonly namesOn: (machine: string) => readonly string[]
 }
 
 /**
- * Reads names of containers, some of which may be of the form MACHINE/CONTAINER. Throws kind `unknown-machine` where there
- * is no such machine, and `usage` where an option names machines besides, or where only some names tell theirs.
+ * Parses container names, which may have the form MACHINE/CONTAINER. Throws kind `unknown-machine` for an unknown
+ * machine, and `usage` if an option also selects machines, or if only some names include theirs.
  */
 export async function placeNames(
   { fleet, targets }: Asking,
@@ -94,8 +94,8 @@ export async function placeNames(
 }
 
 /**
- * The docker command line for each machine that the names of containers in `words` tell; undefined if they include no machine.
- * Throws as {@link placeNames} does.
+ * The docker command line for each machine that the container names in `words` include; undefined if they include
+ * none. Throws as {@link placeNames} does.
  */
 export async function placeWords(
   { fleet, targets }: Asking,

@@ -1,4 +1,4 @@
-/** A line of `fleet --help`: commands, and what they are for in a few words. */
+/** A line of `fleet --help`: commands, and their purpose in a few words. */
 interface OverviewLine {
   readonly commands: readonly string[]
   readonly text: string

@@ -15,15 +15,15 @@ export interface Candidate {
   readonly jumps?: readonly string[]
 }
 
-/** What becomes of the hosts that another tool keeps. */
+/** The hosts of another tool, by what the import does with them. */
 export interface Choice<Host> {
   readonly chosen: readonly Host[]
-  /** Machines already, by the name of the machine. */
+  /** Hosts that are already machines, with the machine's name. */
   readonly present: readonly { readonly host: Host; readonly machine: MachineName }[]
   readonly skipped: readonly SkippedHost[]
 }
 
-/** Whether a host is the one that a machine has: the same address and login, as far as both are known. */
+/** Whether a host is the host of a machine: the same address and login, as far as both are known. */
 function isSameHost({ host }: Machine, { address, port = 22, user }: Candidate): boolean {
   if (host === undefined) return false
   if (address === undefined) return true
@@ -32,10 +32,9 @@ function isSameHost({ host }: Machine, { address, port = 22, user }: Candidate):
 }
 
 /**
- * Chooses the hosts to import: those that `only` selects and that are no machines yet. A name that another host has in the
- * inventory is skipped. Throws kind `usage` where `only` selects nothing.
- *
- * @param keepsNames hosts of a name that is taken are the machine of that name, since their addresses are not known
+ * Chooses the hosts to import: those that `only` selects and that are not machines yet. A host is skipped if
+ * another host has its name in the inventory. Throws kind `usage` when `only` selects nothing.
+ * @param keepsNames treat a host as the machine of the same name, because addresses are not known yet
  */
 export function chooseHosts<Host extends Candidate>(
   machines: Inventory['machines'],
@@ -73,8 +72,8 @@ export function chooseHosts<Host extends Candidate>(
 }
 
 /**
- * The hosts in batches that can be imported one after the other: first those without jump hosts, then one host for each chain of
- * jump hosts, whose import adds the jump hosts as machines, and then the others.
+ * Splits the hosts into batches to import one after the other: hosts without jump hosts, then one host for each
+ * chain of jump hosts, whose import adds the jump hosts as machines, and then the others.
  */
 export function inBatches<Host extends Candidate>(
   hosts: readonly Host[],

@@ -19,15 +19,15 @@ const readReply = (text: string): Reply | undefined => {
   return Object.keys(replies).find((reply): reply is Reply => reply === full)
 }
 
-/** The question's place among all: `4 of 12`. */
+/** The number of the question: `4 of 12`. */
 export interface QuestionNumber {
   readonly number: number
   readonly of: number
 }
 
 /**
- * Asks about the key of one host after the other, until an answer holds for all that follow. Without a terminal nobody is asked,
- * and unknown keys are refused unless `acceptNew`.
+ * Asks about host keys, one at a time, until an answer applies to all remaining hosts. Without a terminal,
+ * unknown keys are refused unless `acceptNew` is set.
  */
 export function openHostKeyQuestions(
   io: Io,

@@ -18,7 +18,7 @@ import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import type { Candidate, Choice } from './choose-hosts.ts'
 import { openHostKeyQuestions } from './host-key-questions.ts'
 
-/** What every import takes. */
+/** The options of every import. */
 export const importOptions = {
   dryRun: flag('--dry-run', 'show what would be imported, without changing anything'),
   only: texts('--only <selector>', 'import only hosts that match: web-*, role=web (repeatable)'),
@@ -27,7 +27,7 @@ export const importOptions = {
   label: texts('-l, --label <key=value>', 'label for all imported machines (repeatable)', 'label'),
 } as const
 
-/** The values of {@link importOptions} that every import has. */
+/** The values of {@link importOptions}. */
 interface ImportRequest {
   readonly dryRun: boolean
   readonly only: readonly string[]
@@ -44,12 +44,12 @@ interface HostRequest {
 
 type Environment = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** What another tool keeps, and how to show and import it. */
+/** The hosts of another tool, and functions to show and import them. */
 interface Source<Host> {
   readonly hosts: readonly Host[]
   readonly skipped: readonly SkippedHost[]
   readonly columns: readonly Column<Host>[]
-  /** Only the names of hosts are known before they are imported. */
+  /** The addresses of hosts are not known before they are imported. */
   readonly onlyNames?: boolean
   readonly importHost: (
     host: Host,
@@ -60,12 +60,12 @@ interface Source<Host> {
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
-/** Says on stderr what is not imported, and why. */
+/** Prints to stderr which hosts are skipped, and why. */
 function reportSkipped({ io }: Environment, skipped: readonly SkippedHost[]): void {
   for (const { title, reason } of skipped) io.stderr.write(`skipped: ${title}: ${reason}\n`)
 }
 
-/** Says on stderr which hosts are machines already. */
+/** Prints to stderr which hosts are already machines. */
 function reportPresent<Host extends Candidate>(
   { io, format }: Environment,
   present: Choice<Host>['present'],
@@ -78,8 +78,9 @@ function reportPresent<Host extends Candidate>(
 }
 
 /**
- * Imports the hosts of another tool that are no machines yet, or only shows them. Says what is skipped and why, and how many were
- * imported. Exit code 1 where a host was skipped for a reason, or could not be imported.
+ * Imports the hosts of another tool that are not machines yet, or only shows them. Prints which hosts are skipped
+ * and why, and how many were imported. Returns exit code 1 if a host was skipped for a reason, or could not be
+ * imported.
  */
 export async function importFrom<Host extends Candidate>(
   environment: Environment,
@@ -91,7 +92,7 @@ export async function importFrom<Host extends Candidate>(
     throw new UserError('usage', 'there are no hosts to import')
   }
   const { machines } = await (await fleet.inventory()).read()
-  const { chooseHosts, inBatches } = await import('./choose-hosts.ts') // --help does without selectors
+  const { chooseHosts, inBatches } = await import('./choose-hosts.ts') // not needed for --help
   const choice = chooseHosts(machines, hosts, { only, keepsNames: onlyNames })
   const { chosen, present } = choice
   const skipped = [...unread, ...choice.skipped]
@@ -118,7 +119,7 @@ export async function importFrom<Host extends Candidate>(
         const place = { number: chosen.indexOf(host) + 1, of: chosen.length }
         return importHost(host, { trust: trustOf(place), labels, progress }, { ...fleet, signal })
       },
-      { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // one question at a time
+      { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // one prompt at a time
     )
     outcomes.push(...done)
   }
@@ -143,7 +144,7 @@ export async function importFrom<Host extends Candidate>(
   return code === exitCodes.ok ? skippedCode : code
 }
 
-/** Imports, or only shows, the hosts that another tool keeps. */
+/** Defines the action of an import command. */
 export async function importHosts(
   environment: Environment,
   { hosts, skipped }: ImportedHosts,

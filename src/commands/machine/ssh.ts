@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import { passThroughStreams } from '../../ui/io.ts'
 import { type Format, type Targets, any, defineCommand, optional } from '../command.ts'
 
-/** As ssh's own (ssh(1), EXIT STATUS). */
+/** The same as ssh's (ssh(1), EXIT STATUS). */
 const sshFailure = 255
 
 export const ssh = defineCommand({
@@ -37,7 +37,7 @@ export const ssh = defineCommand({
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
       if (command === undefined) throw new UserError('usage', 'give the command to run after --')
-      // All or none are the broker's: it could not leave those that it has no connection to.
+      // The broker must run all of it or nothing, so check that all machines are connected first.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
       const { runLines } = await import('../../operations/fan-out/run-lines.ts')
@@ -57,7 +57,7 @@ export const ssh = defineCommand({
   },
 })
 
-/** Refuses options that need several machines: with one, the command uses the terminal directly, as with ssh. */
+/** Refuses options that need several machines. With one, the command uses the terminal directly, like ssh. */
 function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
   if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
   throw new UserError('usage', '--json, --fold, --timeout and --max-fail need several machines', {

@@ -26,9 +26,9 @@ interface AskingWork<Value, Plan> {
 }
 
 /**
- * Does work that needs approval on several machines: it first finds out what would change on each, then asks, and then makes the
- * approved changes, unless they have become different since. Preapproved changes are made at the first look. The outcomes are
- * in the order of the machines.
+ * Does work that needs approval on several machines: first determines the changes of each machine, then asks, and
+ * then makes the approved changes, unless they have become different since. Preapproved changes are made
+ * immediately. The outcomes are in the order of the machines.
  */
 export async function confirmAndRun<Value, Plan>(
   context: Pick<Invocation, 'fleet' | 'io' | 'format'>,

@@ -1,7 +1,7 @@
 import { type Command, type Option, flag, parsed, text, texts } from '../command.ts'
 import { parseCount, parseSeconds } from './numbers.ts'
 
-/** The options that mean the same for every command that takes them, by the property they set. */
+/** Options with the same meaning for all commands that have them, by the property they set. */
 export const commonOptions = {
   inventory: text(
     '--inventory <file>',
@@ -45,7 +45,7 @@ export type CommonOption = keyof typeof commonOptions
 const takesParallel = (command: Command): boolean =>
   command.worksOnSeveral === true || (command.targets === 'many' && command.allAtOnce !== true)
 
-/** Which of the common options `command` takes. */
+/** The common options of a command. */
 export function commonNamesOf(command: Command): CommonOption[] {
   return [
     'inventory',
@@ -58,7 +58,7 @@ export function commonNamesOf(command: Command): CommonOption[] {
   ]
 }
 
-/** The common options that `command` takes. */
+/** The definitions of the common options of a command. */
 export const commonOptionsOf = (command: Command): Option<unknown>[] =>
   commonNamesOf(command).map((name) => commonOptions[name])
 
@@ -67,7 +67,7 @@ const takesNextWord = (word: string): boolean =>
     ({ flags, kind }) => kind !== 'flag' && flags.split(/[ ,]+/).includes(word),
   )
 
-/** Where in a command line the words stand that are neither common options nor the values of such, the verb first. */
+/** The indexes of the words of a command line that are neither common options nor their values; the verb is first. */
 export const operandsIn = (argv: readonly string[]): number[] =>
   argv.flatMap((word, index) =>
     word.startsWith('-') || takesNextWord(argv[index - 1] ?? '') ? [] : [index],

@@ -2,13 +2,13 @@ import type { Filters } from '../../engine/containers.ts'
 import { UserError } from '../../errors.ts'
 import { texts } from '../command.ts'
 
-/** `--filter`, as docker's own. */
+/** `--filter`, as in docker. */
 export const filterOption = texts(
   '-f, --filter <filter>',
   'show only what matches key=value (repeatable)',
 )
 
-/** Reads `key=value` words into what the API's `filters` take. Throws a usage error. */
+/** Parses `key=value` words into `filters` of the API. Throws kind `usage`. */
 export function parseFilters(words: readonly string[]): Filters {
   const filters = new Map<string, string[]>()
   for (const word of words) {

@@ -4,7 +4,7 @@ import { isMachineName } from '../../machine/name.ts'
 import { type Command, type Targets, isGroup } from '../command.ts'
 import { commandList } from '../index.ts'
 
-/** The common options as they were typed. */
+/** The common options as typed. */
 export interface CommonValues {
   readonly inventory?: string
   readonly machine?: string
@@ -19,11 +19,11 @@ export interface CommonValues {
   readonly quiet?: boolean
 }
 
-/** `--max-fail` of `maxFail`. */
+/** `--max-fail` for `maxFail`. */
 const longFlagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
-/** Joins what stood before the verb with what stood after it, and refuses what the verb does not take. */
+/** Merges common options before and after the verb, and refuses those that the verb does not have. */
 export function joinCommon(
   command: Command,
   before: CommonValues,
@@ -39,7 +39,7 @@ export function joinCommon(
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-/** Which machines the options name. Throws kind `usage` where one contradicts another. */
+/** The machines that the options select. Throws kind `usage` for contradicting options. */
 export function targetsOf({
   machine,
   on = [],
@@ -60,8 +60,8 @@ export function targetsOf({
 }
 
 /**
- * Takes `--on` and `--machine` from the beginning of arguments for docker. docker has no options of these names, and people write
- * them after the command by habit.
+ * Reads `--on` and `--machine` at the beginning of arguments for docker. docker has no such options, and users
+ * often write them after the command.
  */
 export function takeLeadingTargets(words: readonly unknown[]): {
   after: CommonValues
@@ -84,8 +84,8 @@ const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): 
   machine !== undefined || on.length > 0 || retryFailed
 
 /**
- * Parts words into the names of machines and those of the command's arguments. Where options choose the machines, no name is
- * given, and the words begin with the next argument. Throws kind `usage` where both do, or neither and one must.
+ * Splits words into names of machines and other arguments. If options select the machines, no names are given.
+ * Throws kind `usage` if both are given, or neither where machines are required.
  */
 export function withNames(
   { name: verb, arguments: definitions = {} }: Command,
@@ -114,16 +114,16 @@ export function withNames(
   return { words: [undefined, [name, ...rest.flat()]], names: [] }
 }
 
-/** What stood behind the options of a command that runs another one. */
+/** The command line of a program to run, after fleet's options. */
 export interface Rest {
   readonly words: readonly string[]
-  /** Whether `--` stood before them. */
+  /** Whether `--` precedes it. */
   readonly isMarked: boolean
 }
 
 /**
- * The words of a command's arguments, the last of which is `rest`. Throws kind `usage` for a word before `--` where an
- * option names the machines, and for an option behind the name, which the machine would take for a program.
+ * The arguments of a command whose last argument is `rest`. Throws kind `usage` for a word before `--` if an
+ * option selects the machines, and for an option after the machine, which would be run as a program.
  */
 export function withRest(
   words: readonly unknown[],
@@ -151,16 +151,16 @@ export function withRest(
   return [...named, [...rest]]
 }
 
-/** A command line, parted where another command begins. */
+/** A command line, split where that of another program starts. */
 export interface TypedWords {
   readonly argv: readonly string[]
-  /** The command to run, for commands that run another one. */
+  /** The command line of a program to run, for commands that have one. */
   readonly rest: Rest | undefined
 }
 
 /**
- * Separates the command that another one runs (fleet ssh): the words after the first operand, or after `--`. They are never
- * options of fleet.
+ * Splits off the command line that `fleet ssh` runs: the words after the first operand, or after `--`. They are
+ * never options of fleet.
  */
 export function splitRest(argv: readonly string[]): TypedWords {
   const verb = verbOf(argv)

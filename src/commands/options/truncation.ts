@@ -1,16 +1,19 @@
 import type { Io } from '../../ui/io.ts'
 import { flag } from '../command.ts'
 
-/** `--no-trunc`, as docker's own. */
+/** `--no-trunc`, as in docker. */
 export const noTruncOption = flag('--no-trunc', 'do not shorten ids and commands')
 
-/** Which texts of a table are not shortened. */
+/** Which texts of a table are shortened. */
 export interface Truncation {
   readonly fullIds: boolean
   readonly fullCommands: boolean
 }
 
-/** Short ids are names that docker takes; a command cut short is of no use to a script. */
+/**
+ * Commands are shortened only on a terminal: docker accepts short IDs, but a script cannot use a shortened
+ * command.
+ */
 export const truncationOf = (io: Io, options: { readonly trunc: boolean }): Truncation => ({
   fullIds: !options.trunc,
   fullCommands: !options.trunc || !io.stdout.isTTY,

@@ -25,7 +25,7 @@ interface Started {
   readonly resize: (size: TerminalSize) => void
 }
 
-/** Starts what sshd would: the account's own shell with one line to interpret, in a process group of its own. */
+/** Starts a command like sshd: with the user's login shell, in a new process group. */
 async function start(line: string, { terminal }: ExecOptions, env: Environment): Promise<Started> {
   const shell = userInfo().shell ?? '/bin/sh'
   if (terminal === undefined) {
@@ -77,7 +77,7 @@ async function exec(line: string, options: ExecOptions, env: Environment): Promi
     return killedBy === null ? { code: code ?? 0 } : { signal: killedBy.slice('SIG'.length) }
   }
   const exit = Promise.race([delivered(), aborted])
-  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  exit.catch(() => {}) // a caller may not be interested in the exit status
   const { stdin, stdout, stderr } = child
   return { stdin, stdout, stderr, exit, resize, kill }
 }
@@ -92,7 +92,7 @@ async function dial(address: SocketAddress): Promise<Duplex> {
   }
 }
 
-/** This computer as a host: the same commands and sockets with nothing in between. Its link is never lost. */
+/** The transport for this computer. Its connection is never lost. */
 export function openLocal(env: Environment): Transport {
   return {
     exec: (command, options = {}) => exec(shellLine(command), options, env),

@@ -5,7 +5,10 @@ import type { Readable } from 'node:stream'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { ExecOptions, TerminalSize } from '../transport.ts'
 
-/** The line that sizes its terminal, tells its name on descriptor 3, and becomes the command. */
+/**
+ * A shell line that sets the size of its terminal, writes the terminal's name to descriptor 3, and runs the
+ * command.
+ */
 const prelude = (line: string, shell: string, { rows, columns }: TerminalSize): string =>
   [
     `stty rows ${rows} columns ${columns}`,
@@ -15,9 +18,8 @@ const prelude = (line: string, shell: string, { rows, columns }: TerminalSize): 
   ].join('; ')
 
 /**
- * Starts `line` on a terminal of its own. Node.js cannot make one without a native module, so script(1) of
- * util-linux does, which is on every Linux. Lending the command fleet's own terminal would be no way out:
- * the caller reads from that one and copies to it.
+ * Starts a command on a new terminal with script(1) of util-linux, since Node.js cannot create one without a
+ * native module. fleet's terminal cannot be used: the caller reads from it and writes to it.
  */
 export function spawnOnTerminal(
   line: string,
@@ -31,14 +33,14 @@ export function spawnOnTerminal(
     detached: true,
   })
   const device = once(child.stdio[3] as Readable, 'data').then(([chunk]) => String(chunk).trim())
-  device.catch(() => {}) // it may end before it tells
+  device.catch(() => {}) // it may exit before it prints the name
   return {
     child,
     resize({ rows, columns }) {
       const setSize = (file: string) =>
         spawn('stty', ['-F', file, 'rows', String(rows), 'columns', String(columns)], {
           stdio: 'ignore',
-        }).on('error', () => {}) // a terminal that keeps its size is no reason to end
+        }).on('error', () => {}) // a terminal can be used with a wrong size
       device.then(setSize, () => {})
     },
   }

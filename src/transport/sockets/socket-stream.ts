@@ -1,12 +1,12 @@
 import { Duplex } from 'node:stream'
 
 /**
- * A connection that behaves as Node.js sockets do, so that node:http can use it. What sockets have beside
- * and node:http calls is answered for by the connection that carries this one.
+ * A stream that node:http can use like a socket. The socket methods that it calls have no effect, because the
+ * underlying connection handles these aspects.
  */
 export abstract class SocketStream extends Duplex {
   constructor() {
-    super({ allowHalfOpen: false }) // as net.connect does
+    super({ allowHalfOpen: false }) // like net.connect
   }
 
   destroySoon(): void {

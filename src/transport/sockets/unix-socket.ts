@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 let made = 0
 
 /**
- * Listens on a Unix socket (mode 0600) at `path`, in place of whatever is there: whoever connects meets the old
- * one or the new one. Gives its inode, which tells whether it is still there. Closing the server does not remove it.
+ * Listens on a Unix socket (mode 0600), which atomically replaces an existing file at `path`. Returns its inode,
+ * to detect later whether another file has replaced it. Closing the server does not remove it.
  */
 export async function listenAt(server: Server, path: string): Promise<number> {
   const fresh = join(dirname(path), `.${process.pid}-${(made += 1)}`)

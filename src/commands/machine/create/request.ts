@@ -22,7 +22,7 @@ export interface CreationRequest {
   readonly options: Options
 }
 
-/** The names to create: those given, or with --count the one that is given and its numbers. */
+/** The names to create: the given ones, or with --count numbered ones. */
 export function numberNames(
   names: readonly MachineName[],
   count: number | undefined,
