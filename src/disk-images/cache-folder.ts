@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The folder of what can be had again: `$FLEET_CACHE`, else `$XDG_CACHE_HOME/fleet` where that is absolute, else the
- * platform's own place. It need not exist.
+ * The folder of files that can be downloaded again: `$FLEET_CACHE`, else `$XDG_CACHE_HOME/fleet` if
+ * that is absolute, else the platform's default. It may not exist.
  */
 export function locateCache(
   env: Environment,

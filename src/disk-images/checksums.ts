@@ -3,10 +3,10 @@ import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import type { PublishedImage } from './named-images.ts'
 
-/** How long the list of checksums may take, in milliseconds: an image that is here already can do without. */
+/** Timeout of the list of checksums, in milliseconds: a cached image can be used without it. */
 const patience = 20_000
 
-/** Published lists have a few kilobytes. */
+/** Maximum size of the list in bytes. Published lists have a few kilobytes. */
 const longestList = 2 ** 20
 
 async function readList(answer: Readable): Promise<string> {
@@ -20,7 +20,7 @@ async function readList(answer: Readable): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** The digest that is published for an image. Throws kind `unreachable` where the list cannot be had. */
+/** Fetches the published digest of an image. Throws kind `unreachable` if that fails. */
 export async function fetchChecksum(
   { url, checksums }: PublishedImage,
   signal: AbortSignal,

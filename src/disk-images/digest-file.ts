@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 
-/** The digest of a file, in hexadecimal. */
+/** The digest of a file in hexadecimal. */
 export async function digestFile(
   file: string,
   algorithm: 'sha256' | 'sha512',

@@ -2,15 +2,15 @@ import { open } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
 import { readSelfContained } from './self-contained.ts'
 
-/** How a disk lies in a file. */
+/** Format of a disk image. */
 export type DiskFormat = 'qcow2' | 'raw' | 'vdi' | 'vmdk'
 
-/** What a file is, and the size of the disk in it, in bytes. */
+/** The format of a file, and the virtual size of its disk in bytes. */
 export type FoundDisk =
   | { readonly format: DiskFormat; readonly size: number }
   | { readonly format: 'ova' }
 
-/** What a file begins with, from an offset on. Each format's own documentation names it. */
+/** Signatures and their offsets, from the documentation of each format. */
 const marks: readonly (readonly [
   format: DiskFormat | 'ova' | 'packed' | 'foreign',
   at: number,
@@ -29,16 +29,17 @@ const marks: readonly (readonly [
   ['foreign', 0, 'conectix'], // VHD
   ['foreign', 0, 'vhdxfile'],
   ['foreign', 0, 'QED\0'],
-  ['foreign', 0, 'COWD'], // VMware's for ESX
+  ['foreign', 0, 'COWD'], // VMware ESX
   ['foreign', 0, 'WithoutFreeSpace'], // Parallels
   ['foreign', 0, 'WithouFreSpacExt'],
   ['foreign', 0, 'LUKS'],
 ]
 
 /**
- * Says what a file is: by what it holds, never by its name, and never as anything else than that may be read from then on. Throws
- * kind `usage` for one that has to be unpacked or converted first, and for a disk that is not all in this file: whoever made the
- * image would choose a file of this computer that the machine then reads.
+ * Detects the format of a file by its contents, never by its name. Tools must read the file with
+ * exactly this format. Throws kind `usage` for a file that must be decompressed or converted first,
+ * and for a disk that refers to other files: the author of the image could make the machine read
+ * any file of this computer.
  */
 export async function inspectDisk(file: string): Promise<FoundDisk> {
   await using handle = await open(file)

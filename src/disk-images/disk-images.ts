@@ -12,21 +12,22 @@ import { type Architecture, type Catalogue, namedImages } from './named-images.t
 import type { ReadTar } from './unpack-ova.ts'
 import { ignored } from '../os/trace.ts'
 
-/** A disk that a host can start from. It is not to be written to, and may go any time later. */
+/** A disk that a host can boot from. Read-only, and may be deleted later. */
 interface Disk {
   readonly path: string
   readonly format: DiskFormat
-  /** Of the disk in it, in bytes. */
+  /** Virtual size in bytes. */
   readonly size: number
-  /** Of the image that it came from: the same digest is the same disk. */
+  /** Digest of the original image, which identifies the disk. */
   readonly digest: string
 }
 
-/** Images of disks: fleet's by name, and people's own. */
+/** Disk images: those with a name, and the user's own. */
 export interface DiskImages {
   /**
-   * The disk that `NAME|PATH|URL[#sha256=…]` stands for, downloaded where it is not here. All of it is in the one file. Throws kind
-   * `usage` for what is no image or refers to other files, `unreachable` where it cannot be had, `failed` for a wrong checksum.
+   * Returns the disk for `NAME|PATH|URL[#sha256=…]` as one file, downloading it if necessary.
+   * Throws kind `usage` if it is not an image or refers to other files, `unreachable` if the
+   * download fails, `failed` for a wrong checksum.
    */
   resolve(
     image: string,
@@ -39,7 +40,7 @@ export interface DiskImages {
 
 const keyOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 20)
 
-/** The newest image of a name, without the network. */
+/** The newest cached image with a label, for use without the network. */
 async function findOffline(
   cache: ImageCache,
   label: string,
@@ -88,13 +89,16 @@ async function checkOwn(
       hint: 'check the image and the checksum',
     })
   }
-  return { path: await realpath(path), digest: `sha256:${digest}` } // a driver links it, and must not link a link
+  return { path: await realpath(path), digest: `sha256:${digest}` } // a driver creates a hard link, which must not point to a symbolic link
 }
 
-/** Of a download, in bytes: more than any image that is published, less than most disks have room for. */
+/**
+ * Maximum size of a download in bytes: more than any published image, less than most disks have
+ * free.
+ */
 const mostDownloaded = 64 * 2 ** 30
 
-/** The images in the cache of one person, in `folder`. */
+/** Opens the image cache in `folder`. */
 export function openDiskImages(
   folder: string,
   readTar: ReadTar,
@@ -115,7 +119,7 @@ export function openDiskImages(
     return cache.have({ key: keyOf(digest ?? url), label: url, url, digest }, call)
   }
 
-  /** The disk in an OVA, which the cache keeps as an image of its own. */
+  /** Extracts the disk of an OVA, which is cached as a separate image. */
   async function unpack(
     image: string,
     { path, digest }: Pick<CachedImage, 'path' | 'digest'>,

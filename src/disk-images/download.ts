@@ -8,18 +8,18 @@ import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import { ignored } from '../os/trace.ts'
 
-/** What tells of a download, and what stops it. */
+/** Progress and cancellation of a download. */
 export interface DownloadCall {
   readonly signal: AbortSignal
   readonly progress: (step: string, detail?: string) => void
 }
 
-/** A download of so many bytes at most. */
+/** A download with a maximum size. */
 interface SizedCall extends DownloadCall {
   readonly mostBytes: number
 }
 
-/** How often in a row a connection may break without a byte that is new. */
+/** Maximum number of consecutive interruptions without progress. */
 const mostStalls = 4
 
 const sizeOf = (file: string): Promise<number> =>
@@ -35,7 +35,7 @@ const tooLarge = (url: string, most: number): UserError =>
     hint: 'check the URL; a larger image can be downloaded by hand and used by its path',
   })
 
-/** Tells how far it is, once a second, and throws where there is more than `most`. */
+/** Reports progress once a second, and fails if there are more than `most` bytes. */
 function count(
   from: number,
   {
@@ -65,11 +65,14 @@ function count(
   })
 }
 
-/** Whether an answer is the rest of a file of which so many bytes are here. */
+/** Whether a response is the rest of a file, starting at this offset. */
 const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean =>
   statusCode === 206 && headers['content-range']?.startsWith(`bytes ${have}-`) === true
 
-/** Fetches what is missing of `file`. A server that has another version by now, or no ranges, begins anew. */
+/**
+ * Downloads the missing part of `file`. Starts again if the server has a new version or does not
+ * support ranges.
+ */
 async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
   const mark = await readFile(`${file}.etag`, 'utf8').catch(
@@ -92,7 +95,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
         },
       )
     }
-    await rm(file, { force: true }) // longer than what there is, or of another part: not what is wanted
+    await rm(file, { force: true }) // the partial file is longer than the new one, or a different version
     return fetchRest(url, file, step, call)
   }
   const { etag, 'last-modified': modified, 'content-length': length } = response.headers
@@ -114,8 +117,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
 }
 
 /**
- * Downloads `url` to `file`, or the rest of it where an earlier attempt left a part. A connection that breaks
- * is taken up where it broke.
+ * Downloads `url` to `file`, continuing a partial download. Interrupted connections are retried.
  */
 export async function download(
   url: string,

@@ -4,12 +4,12 @@ import { get as getHttps } from 'node:https'
 import { UserError, messageOf } from '../errors.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
-/** How long a server may say nothing, in milliseconds. */
+/** How long a server may send nothing, in milliseconds. */
 const longestSilence = 30_000
 
 const mostRedirects = 5
 
-/** Published names lead to mirrors. */
+/** Published URLs redirect to mirrors. */
 const redirects = new Set([301, 302, 303, 307, 308])
 
 async function request(
@@ -30,8 +30,8 @@ async function request(
 }
 
 /**
- * Where a redirect leads. Throws kind `usage` where that is no web address, or one that anybody on the way can answer for
- * when what was asked for is not.
+ * The target of a redirect. Throws kind `usage` if it is not a web address, or changes from HTTPS
+ * to HTTP.
  */
 function followRedirect(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
@@ -43,8 +43,8 @@ function followRedirect(from: URL, location: string): URL {
 }
 
 /**
- * Asks for a URL, through the proxy that the environment names, and follows where it leads, but never from HTTPS to HTTP.
- * Throws kind `unreachable` where nobody answers, `usage` where there is nothing.
+ * Sends a GET request, through the proxy in the environment, and follows redirects, but never from
+ * HTTPS to HTTP. Throws kind `unreachable` without a response, `usage` for a client error.
  */
 export async function fetchUrl(
   url: string,

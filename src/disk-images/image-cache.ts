@@ -8,16 +8,16 @@ import { digestFile } from './digest-file.ts'
 import { type DownloadCall, download } from './download.ts'
 import { ignored } from '../os/trace.ts'
 
-/** An image that is here. */
+/** A cached image. */
 export interface CachedImage {
-  /** Its place in the cache, and what `remove` takes. */
+  /** Its key in the cache, for `remove`. */
   readonly key: string
-  /** What it was asked for by: a name with its architecture, or a URL; or what it was taken out of. */
+  /** The name with its architecture, or the URL; or the image that it was extracted from. */
   readonly label: string
   readonly url: string
   readonly digest: Digest
   readonly bytes: number
-  /** When it came, in ISO 8601. */
+  /** Time of the download, in ISO 8601. */
   readonly since: string
   readonly path: string
 }
@@ -25,32 +25,35 @@ export interface CachedImage {
 /** `sha256:…` or `sha512:…`. */
 export type Digest = `${'sha256' | 'sha512'}:${string}`
 
-/** An image to have. */
+/** The image to get. */
 interface Wanted {
   readonly key: string
   readonly label: string
   readonly url: string
-  /** Absent: whatever the server has. */
+  /** If absent, any content is accepted. */
   readonly digest: Digest | undefined
-  /** Fills a file with it, in place of a download. */
+  /** Creates the file instead of downloading it. */
   readonly make?: (file: string) => Promise<void>
 }
 
-/** Downloads of this and other processes, one of each image. */
+/** A cache that downloads each image once, also with concurrent processes. */
 export interface ImageCache {
   /** Newest first. */
   list(): Promise<readonly CachedImage[]>
-  /** The image, downloaded where it is not here or not as it should be. Throws kind `failed` for a wrong checksum. */
+  /**
+   * Returns the image, and downloads it if it is missing or damaged. Throws kind `failed` for a
+   * wrong checksum.
+   */
   have(wanted: Wanted, call: DownloadCall): Promise<CachedImage>
-  /** An image that is here, if it is as it was when it came. */
+  /** Whether a cached image is undamaged. */
   intact(image: CachedImage, signal: AbortSignal): Promise<boolean>
   remove(key: string): Promise<void>
 }
 
-/** How long to wait for another download before telling of it again, in milliseconds. */
+/** How long to wait for another process before reporting it again, in milliseconds. */
 const lockPause = 2000
 
-/** Waits for as long as another process has the lock, and says so. */
+/** Waits for the lock of another process as long as necessary, and reports it. */
 async function locked<Value>(
   file: string,
   call: DownloadCall,
@@ -85,7 +88,7 @@ async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promi
   return (await digestFile(path, algorithm, signal)) === hex
 }
 
-/** The images in `folder`; none of more than `mostBytes` is downloaded. */
+/** Opens the cache in `folder`, which downloads at most `mostBytes` per image. */
 export function openImageCache(folder: string, mostBytes: number): ImageCache {
   const place = (key: string, ending: string): string => below(folder, `${key}.${ending}`)
 
@@ -116,7 +119,7 @@ export function openImageCache(folder: string, mostBytes: number): ImageCache {
     const found = await digestFile(part, algorithm, call.signal)
     if (expected !== '' && found !== expected) {
       await rm(part, { force: true })
-      if (resumed) return fetchNew(wanted, call) // the parts were perhaps of different versions
+      if (resumed) return fetchNew(wanted, call) // the parts may be from different versions
       throw mismatch(wanted, expected, found)
     }
     const digest: Digest = `${algorithm}:${found}`

@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts'
 import { nearest } from '../machine/nearest.ts'
 import type { Architecture, Catalogue, PublishedImage } from './named-images.ts'
 
-/** What a person's words for an image lead to. */
+/** A parsed image reference. */
 export type ImageSource =
   | { readonly kind: 'named'; readonly name: string; readonly published: PublishedImage }
   | { readonly kind: 'url'; readonly url: string; readonly sha256: string | undefined }
@@ -12,7 +12,7 @@ export type ImageSource =
 const usage = (message: string, hint: string): UserError =>
   new UserError('usage', message, { hint })
 
-/** Takes `#sha256=…` off. */
+/** Removes `#sha256=…`. */
 function splitChecksum(text: string): { readonly rest: string; readonly sha256?: string } {
   const [, rest = '', said] = /^([^#]*)#(.*)$/.exec(text) ?? []
   if (said === undefined) return { rest: text }
@@ -25,8 +25,8 @@ const looksLikePath = (text: string): boolean =>
   /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(text)
 
 /**
- * Reads `NAME|PATH|URL[#sha256=…]`. A path that is not absolute begins at `folder`. Throws kind `usage`
- * for what is none of them.
+ * Parses `NAME|PATH|URL[#sha256=…]`. Relative paths start at `folder`. Throws kind `usage` for
+ * anything else.
  */
 export function parseImage(
   text: string,

@@ -1,14 +1,14 @@
-/** Processor architectures that images are published for, in Docker's terms. */
+/** Processor architectures of published images, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
 
-/** Where an image is published, and where its checksum. */
+/** URLs of an image and its checksum. */
 export interface PublishedImage {
   readonly url: string
-  /** Lines `DIGEST  FILE`, or `DIGEST *FILE`, as sha256sum writes them. */
+  /** Lines `DIGEST  FILE` or `DIGEST *FILE`, in the format of sha256sum. */
   readonly checksums: { readonly url: string; readonly algorithm: 'sha256' | 'sha512' }
 }
 
-/** Images by name: each has cloud-init, and drivers for every hypervisor. */
+/** Images by name. All contain cloud-init, and drivers for every hypervisor. */
 export type Catalogue = Readonly<Record<string, (arch: Architecture) => PublishedImage>>
 
 const debian =
@@ -31,7 +31,7 @@ const ubuntu =
     }
   }
 
-/** The images that a person can ask for by name. */
+/** The images that can be selected by name. */
 export const namedImages: Catalogue = {
   'debian-12': debian(12, 'bookworm'),
   'debian-13': debian(13, 'trixie'),

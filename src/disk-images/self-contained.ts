@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
 
-/** Bytes. A larger disk is none that anybody has. */
+/** In bytes. Larger sizes are invalid. */
 const largestDisk = 64 * 2 ** 40
 
 /** In a VMDK, in bytes. */
@@ -28,10 +28,13 @@ const asNumber = (value: bigint, file: string): number => {
   return Number(value)
 }
 
-/** The extension that names an external data file (QEMU's docs/interop/qcow2, "Header extensions"). */
+/**
+ * The extension with the name of an external data file (QEMU's docs/interop/qcow2, "Header
+ * extensions").
+ */
 const dataFileName = 0x44415441
 
-/** All of a header lies in the first cluster, extensions and names included. */
+/** The header, including extensions and names, is in the first cluster. */
 async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, 2 ** 16)
   const version = header.readUInt32BE(4)
@@ -63,10 +66,10 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   return asNumber(header.readBigUInt64BE(24), file)
 }
 
-/** Kinds of VMDK that are one file (VMware's "Virtual Disk Format 5.0"). */
+/** VMDK types in a single file (VMware's "Virtual Disk Format 5.0"). */
 const wholeKinds = new Set(['monolithicSparse', 'streamOptimized'])
 
-/** One extent, which is this file itself: readers take its name for none. */
+/** One extent in this file itself: readers ignore its name. */
 const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
@@ -100,7 +103,7 @@ async function readVmdk(handle: FileHandle, file: string): Promise<number> {
   return asNumber(sectors * BigInt(sector), file)
 }
 
-/** Of an image of its own, growing or not (VirtualBox's VDICore.h); the others are differences to a parent. */
+/** VDI types without a parent, dynamic or fixed (VirtualBox's VDICore.h). */
 const wholeTypes = new Set([1, 2])
 
 async function readVdi(handle: FileHandle, file: string): Promise<number> {
@@ -116,8 +119,9 @@ async function readVdi(handle: FileHandle, file: string): Promise<number> {
 const readers = { qcow2: readQcow2, vmdk: readVmdk, vdi: readVdi } as const
 
 /**
- * The size of the disk in an image, in bytes. Throws kind `usage` where part of the disk is in another file, as of a backing file,
- * an external data file, foreign extents or a parent; and for a header that makes no sense.
+ * Returns the virtual size of a disk in bytes. Throws kind `usage` if part of the disk is in
+ * another file, such as a backing file, an external data file, an extent or a parent, and for an
+ * invalid header.
  */
 export const readSelfContained = (
   handle: FileHandle,

@@ -2,13 +2,19 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 
-/** Reads a tar archive entry by entry; a content is there until the next entry is asked for. */
+/**
+ * Reads the entries of a tar archive. The content of an entry is available until the next one is
+ * requested.
+ */
 export type ReadTar = (source: AsyncIterable<Buffer>) => AsyncIterable<{
   readonly entry: { readonly name: string; readonly type: string }
   readonly content: AsyncIterable<Buffer>
 }>
 
-/** Writes the first disk of an OVA, which is a tar archive of a description and disks (DSP0243), to `file`. */
+/**
+ * Extracts the first disk of an OVA, a tar archive with a description and disks (DSP0243), to
+ * `file`.
+ */
 export async function unpackOva(
   ova: string,
   file: string,

@@ -48,7 +48,7 @@ export const loginName = z
 /** A TCP port. */
 export const port = z.int().min(1).max(65_535)
 
-/** An absolute path of a Unix socket. 107 bytes is the limit of Linux (unix(7)). */
+/** An absolute path of a Unix socket. Linux allows 107 bytes (unix(7)). */
 export const socketPath = z
   .string()
   .min(1)

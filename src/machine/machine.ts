@@ -19,7 +19,10 @@ export type ReadyMachine = Machine & { readonly host: HostRecord }
  */
 export const takesInHosts = (driver: string): boolean => driver === 'ssh'
 
-/** Whether a machine stands for an existing host whose address is not known yet: a profile counts it. */
+/**
+ * Whether a machine is an existing host whose address is not known yet: a profile's count includes
+ * it.
+ */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
   takesInHosts(driver) && options?.['address'] === undefined
 

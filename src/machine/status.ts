@@ -2,7 +2,10 @@
 export interface HostStatus {
   /** `unknown`: the driver has no provider to query; only a connection shows whether the host runs. */
   readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
-  /** Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a replacement. */
+  /**
+   * Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a
+   * replacement.
+   */
   readonly takenBack?: true
   /** The current address according to the provider. */
   readonly address?: string

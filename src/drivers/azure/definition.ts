@@ -2,7 +2,7 @@ import { defineDriver } from '../driver.ts'
 import { networkGrants } from '../grants.ts'
 import { type AzureOptions, azureOptions } from './options.ts'
 
-/** A host in Microsoft Azure. */
+/** A new host in Microsoft Azure. */
 export const azure = defineDriver({
   name: 'azure',
   summary: 'a new host in Microsoft Azure',

@@ -15,7 +15,10 @@ import { switchPower } from './machine/power.ts'
 import { recallHost } from './create/describe-existing.ts'
 import { removeHost } from './machine/remove.ts'
 
-/** Runs `work`; what the SDK throws is told in fleet's words, and what it waits for as progress. */
+/**
+ * Runs `work`, reports the waits of the SDK as progress, and turns its errors into errors for the
+ * user.
+ */
 async function explained<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const { signal } = call
   try {
@@ -26,7 +29,10 @@ async function explained<T>(call: Call, work: (call: Call) => Promise<T>): Promi
   }
 }
 
-/** Hosts in Azure. The environment says who logs in, and to which subscription where no option does. */
+/**
+ * Creates the driver of Azure. The environment determines the login, and the subscription if no
+ * option does.
+ */
 export function azureDriver(env: Environment, tempo: Timeouts = azureTempo): Driver<AzureOptions> {
   const openApi = openAzure(env, tempo)
   const askCaller = askCallerOnce(env)

@@ -1,6 +1,6 @@
 import type { MachineName } from '../../machine/name.ts'
 
-/** What the parts of one host are called. */
+/** Names of the resources of a host. */
 export interface Names {
   readonly machine: string
   readonly networkInterface: string
@@ -11,23 +11,23 @@ export interface Names {
 }
 
 /**
- * The name that all parts of a host share: the machine's, so that people find it in the portal, and the token's
- * beginning, so that an attempt which ends before anything is recorded is found again. A virtual machine's
- * name has at most 64 characters.
+ * The common prefix of the names: the machine's name, so that users recognize it in the portal, and
+ * the start of the token, so that resources of an attempt that recorded nothing are found. The name
+ * of a virtual machine has at most 64 characters.
  */
 export function baseName(machine: MachineName | string, token: string): string {
   const readable = machine.slice(0, 40).replace(/[^A-Za-z0-9]+$/, '')
   return `${readable}${nameEnding(token)}`
 }
 
-/** How all names end that fleet gives to what it makes for a token. */
+/** The suffix of the names of all resources that fleet creates for a token. */
 export const nameEnding = (token: string): string =>
   `-${token.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, 12)}`
 
-/** The resource group of one host, where it has its own. */
+/** Name of the resource group that fleet creates for a host. */
 export const ownGroupName = (base: string): string => `fleet-${base}`
 
-/** The names of a host's parts. */
+/** The names of a host's resources. */
 export const namesOf = (base: string): Names => ({
   machine: base,
   networkInterface: `${base}-nic`,

@@ -11,23 +11,26 @@ const guid = text(
   'an id, 00000000-0000-0000-0000-000000000000',
 )
 
-/** One part of a resource's path, which is no `.` and no `..`. */
+/** A segment of a resource id, but not `.` or `..`. */
 const pathPart = String.raw`(?!\.{1,2}(?:/|$))[\w().-]{1,260}`
 
-/** One part of a marketplace image's name, which becomes part of a path too. */
+/** A segment of a marketplace image's name, which also becomes part of a path. */
 const imagePart = String.raw`(?!\.{1,2}(?::|$))[\w.-]{1,128}`
 
-/** A resource's whole id. */
+/** A full resource id. */
 const resourceId = String.raw`/subscriptions/[\w-]{1,64}(?:/${pathPart}){1,20}`
 
-/** Azure refuses these as the administrator's name (https://learn.microsoft.com/azure/virtual-machines/linux/faq). */
+/**
+ * Azure rejects these names of administrators
+ * (https://learn.microsoft.com/azure/virtual-machines/linux/faq).
+ */
 const forbiddenUsers = new Set(
   'admin administrator root user user1 user2 user3 user4 user5 test test1 test2 test3 guest actuser adm admin1 admin2 aspnet backup console david john owner server sql support support_388945a0 sys video a 1 123'.split(
     ' ',
   ),
 )
 
-/** What a person can choose of a host in Azure. */
+/** Options of hosts in Azure. */
 export const azureOptions = z.strictObject({
   location: text(/^[A-Za-z0-9][A-Za-z0-9 ]*$/, 'a location, such as westeurope').describe(
     'Azure location, such as westeurope',
@@ -161,5 +164,5 @@ export const azureOptions = z.strictObject({
     ),
 })
 
-/** What a person has chosen of a host in Azure. */
+/** Validated options of a host in Azure. */
 export type AzureOptions = z.infer<typeof azureOptions>

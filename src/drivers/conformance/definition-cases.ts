@@ -7,7 +7,7 @@ import { type ContractCase, type DriverSubject, driverFolder } from './driver-un
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 
-/** What every driver promises: as data, and of hosts that it did not make. */
+/** Cases for all drivers: their definition, and hosts that they did not create. */
 export const definitionCases = (subject: DriverSubject): ContractCase[] => [
   {
     name: 'is data until it is loaded',

@@ -4,41 +4,46 @@ import type { DriverDefinition, HostPlan, BootstrapData } from '../driver.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** Something at the provider that is made for hosts: a host, a disk, an address, a key. */
+/** A resource at the provider that is created for hosts: a host, a disk, an address, a key. */
 export interface ProviderThing {
-  /** The provider's name for it, never given twice. */
+  /** The provider's id, never reused. */
   readonly id: string
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** What the suite needs of a driver that makes hosts. */
+/** What the suite needs of a driver that creates hosts. */
 export interface LifecycleSubject {
-  /** Options to make hosts with, as machines.yaml has them. */
+  /** Options to create hosts with, as in machines.yaml. */
   readonly options: Options
-  /** Of a driver that has `reshape`: options that a host which was made with `options` can be changed to, none by another host. */
+  /**
+   * For a driver with `update`: options to change on a host that was created with `options`, none
+   * of which may need a new host.
+   */
   readonly changes?: Options
-  /** All that there is at the provider, whoever made it, asked for without the driver. */
+  /** Lists everything that exists at the provider, without using the driver. */
   look(): Promise<readonly ProviderThing[]>
-  /** What a new host starts with, where the suite's own public key and cloud-config do not do. */
+  /**
+   * Bootstrap data of a new host, if the suite's own public key and cloud-config are not suitable.
+   */
   seed?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
-  /** How long a call may go on after it was aborted, in milliseconds; 5,000 unless told. */
+  /** How long a call may continue after it was aborted, in milliseconds (default: 5,000). */
   readonly settleTime?: number
 }
 
-/** A driver, and what its part of the suite needs. */
+/** A driver, and what the suite needs to test it. */
 export interface DriverSubject {
   readonly definition: DriverDefinition
-  /** For a driver that has `locate`: options of a host that exists, and the host that they lead to. */
+  /** For a driver with `locate`: options of a host that exists, and the expected result. */
   readonly existing?: { readonly options: Options; readonly facts: Options }
-  /** For a driver that has `lifecycle`. Hosts are made and removed, one after another. */
+  /** For a driver with `lifecycle`. Hosts are created and deleted, one after another. */
   readonly lifecycle?: LifecycleSubject
 }
 
-/** One promise of the contract. `run` rejects when it is not kept. Not to be run beside others. */
+/** A rule of the contract. `run` rejects if the driver breaks it. Do not run cases concurrently. */
 export interface ContractCase {
   readonly name: string
   readonly run: () => Promise<void>
 }
 
-/** What a driver is loaded with, as its folder for what it keeps. */
+/** The folder that drivers are loaded with. */
 export const driverFolder = join(tmpdir(), 'fleet-driver-contract')

@@ -12,13 +12,13 @@ import {
   withTrial,
 } from './harness.ts'
 
-/** How long a call may go on after it was aborted unless told, in milliseconds. */
+/** Default of `settleTime`, in milliseconds. */
 const usualSettleTime = 5000
 
-/** A way in which making a host ends early, at its `step`-th record. */
+/** Interrupts the creation of a host at its `step`-th record. */
 type Interruption = (step: number) => Fault & { readonly isReached: () => boolean }
 
-/** The process dies before it could write what was made. */
+/** The process dies before the record is written. */
 const recordFails: Interruption = (step) => {
   let reached = false
   return {
@@ -31,7 +31,7 @@ const recordFails: Interruption = (step) => {
   }
 }
 
-/** The person has enough once it is written. */
+/** The user aborts after the record is written. */
 const isAborted: Interruption = (step) => {
   const controller = new AbortController()
   return {
@@ -43,10 +43,10 @@ const isAborted: Interruption = (step) => {
   }
 }
 
-/** A trial, and how many things there are of a host that is made in one go. */
+/** A harness, and the number of resources of a host that is created without interruption. */
 type Cut = Harness & { readonly clean: number }
 
-/** A second attempt makes what is missing, and no more. */
+/** Checks that a second attempt creates only what is missing. */
 async function finishes(creation: Creation, { look, clean }: Cut): Promise<void> {
   const leftover = new Set(await look())
   const { id } = await creation.make()
@@ -56,14 +56,16 @@ async function finishes(creation: Creation, { look, clean }: Cut): Promise<void>
   assert.ok(made.length <= clean, 'more was made than for a host that is made in one go')
 }
 
-/** What a driver promises that makes hosts, when it is kept from finishing. */
+/** Cases for the interruption of methods. */
 export function interruptionCases(
   definition: DriverDefinition,
   subject: LifecycleSubject,
 ): ContractCase[] {
   const { settleTime = usualSettleTime } = subject
 
-  /** Makes a host until `interruption` at `step`. Resolves to whether that came before the end. */
+  /**
+   * Creates a host until it is interrupted at `step`. Resolves to `false` if it finished before.
+   */
   async function interrupt(
     creation: Creation,
     interruption: Interruption,

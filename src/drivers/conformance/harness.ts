@@ -18,51 +18,54 @@ import type {
 } from '../driver.ts'
 import { type LifecycleSubject, driverFolder } from './driver-under-test.ts'
 
-/** What an attempt at making a host may be disturbed by. */
+/** A fault during an attempt to create a host. */
 export interface Fault {
   readonly signal?: AbortSignal
   readonly progress?: Call['progress']
-  /** Before the `step`-th record is kept, from 1. What it throws, the driver gets; nothing is kept then. */
+  /**
+   * Called before the `step`-th record, counted from 1. If it throws, nothing is recorded and the
+   * driver gets the error.
+   */
   readonly beforeRecord?: (step: number) => void
   readonly afterRecord?: (step: number) => void
-  /** As on a computer that does not have what the host was to start with. */
+  /** Whether the bootstrap data is empty, as on a computer that did not start the creation. */
   readonly lacksSeed?: boolean
 }
 
-/** One host of a fleet of its own, made as fleet's pipeline makes it: what was recorded outlives an attempt. */
+/** The creation of one host as fleet does it. Records are kept between attempts. */
 export interface Creation {
   readonly fleet: string
   readonly name: MachineName
   readonly tags: Readonly<Record<string, string>>
-  /** What the inventory would have by now. */
+  /** The current record in the inventory. */
   readonly record: () => HostRecord
   readonly plan: (call?: Call) => Promise<HostPlan>
-  /** Plans and makes. */
+  /** Calls plan and make. */
   readonly make: (disturbance?: Fault) => Promise<HostFacts>
   readonly remove: (call?: Call) => Promise<void>
-  /** What the driver finds of its fleet. */
+  /** The hosts that the driver lists for this fleet. */
   readonly list: () => Promise<readonly FoundHost[]>
-  /** Forgets what was recorded, as a process does that is killed before it could write. */
+  /** Discards what was recorded, like a process that is killed before it could write. */
   readonly forget: () => void
 }
 
-/** The driver at work, for one case. */
+/** The driver under test, for one case. */
 export interface Harness {
   readonly driver: Driver
   readonly lifecycle: Lifecycle
-  /** Begins a host; without `fleet`, in a fleet of its own. */
+  /** Starts the creation of a host, in a new fleet unless `fleet` is given. */
   readonly begin: (name: string, fleet?: string) => Creation
-  /** The names of all things at the provider, sorted. */
+  /** Sorted ids of all resources at the provider. */
   readonly look: () => Promise<readonly string[]>
 }
 
-/** A call that nobody aborts. */
+/** A call, by default without an abort. */
 export const callOf = ({ signal, progress }: Pick<Fault, 'signal' | 'progress'> = {}): Call => ({
   signal: signal ?? new AbortController().signal,
   progress: progress ?? (() => {}),
 })
 
-/** A new key pair's public half, `ssh-ed25519 AAAA…` (RFC 8709). */
+/** The public key of a new key pair, `ssh-ed25519 AAAA…` (RFC 8709). */
 function makePublicKey(): string {
   const { publicKey } = generateKeyPairSync('ed25519')
   const key = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
@@ -74,10 +77,10 @@ function makePublicKey(): string {
   return `ssh-ed25519 ${Buffer.concat(parts).toString('base64')}`
 }
 
-/** What a host starts with. */
+/** The fields of bootstrap data that the suite provides. */
 type SeedParts = Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>
 
-/** What fleet hands over where another computer began a host that exists. */
+/** What fleet passes for an existing host whose creation another computer started. */
 const emptySeed = { publicKey: '', userData: new Uint8Array() }
 
 async function makeSeed(subject: LifecycleSubject, plan: HostPlan): Promise<SeedParts> {
@@ -149,7 +152,7 @@ function begin(
   }
 }
 
-/** Runs `work` on the driver, and removes what it made and what it left behind. */
+/** Runs `work` with the driver, and deletes all hosts afterwards. */
 export async function withTrial(
   definition: DriverDefinition,
   subject: LifecycleSubject,
@@ -176,7 +179,7 @@ export async function withTrial(
   }
 }
 
-/** The only host that the driver finds of a creation's fleet. */
+/** The only host that the driver lists for a creation's fleet. */
 export async function findOnly(creation: Creation): Promise<FoundHost> {
   const found = await creation.list()
   assert.equal(found.length, 1, `one host was asked for, and list finds ${found.length}`)
@@ -192,7 +195,10 @@ export async function findOnly(creation: Creation): Promise<FoundHost> {
   return host
 }
 
-/** Resolves to how `work` ended, `rejected` or `resolved`; rejects when it goes on for longer than `ms`. */
+/**
+ * Resolves to the outcome of `work`, `rejected` or `resolved`; rejects if it takes longer than `ms`
+ * milliseconds.
+ */
 export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
   const timer = new AbortController()
   const tooLong = sleep(ms, undefined, { signal: timer.signal }).then(
@@ -210,7 +216,7 @@ export async function settle(work: Promise<unknown>, ms: number, what: string): 
   }
 }
 
-/** Runs `work` for step 1, 2, … until it says that there was no such step, and says at which step it broke. */
+/** Runs `work` for step 1, 2, … until it returns `false`, and adds the step to its error. */
 export async function atEachStep(work: (step: number) => Promise<boolean>): Promise<void> {
   const mostSteps = 100
   for (let step = 1; step <= mostSteps; step++) {

@@ -9,14 +9,14 @@ import type { DriverDefinition } from '../driver.ts'
 import { type ContractCase, type LifecycleSubject, driverFolder } from './driver-under-test.ts'
 import { type Creation, type Harness, callOf, withTrial } from './harness.ts'
 
-/** A folder beside the driver's own, which records will name. */
+/** A folder next to the driver's own, which records will name. */
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')
 const bystanderFile = join(bystander, 'important')
 
-/** The same folder, from as deep as drivers keep things. */
+/** The same folder, relative to different depths of the driver's folder. */
 const climbing = [1, 2, 3, 4, 5].map((depth) => `${'../'.repeat(depth)}fleet-driver-bystander`)
 
-/** What no record can have that fleet wrote. */
+/** Records that fleet never writes. */
 const impossible: readonly Partial<HostRecord>[] = [
   ...[...climbing, bystander, '.', '', '-rf', 'a b', `${randomUUID()}/..`].map((token) => ({
     token,
@@ -26,7 +26,10 @@ const impossible: readonly Partial<HostRecord>[] = [
   { resources: { '../note': 'x' } },
 ]
 
-/** Every way in which a driver is asked about a record; each ends, well or with an error for the person. */
+/**
+ * Calls every method that gets a record. Returns the names of those that reject with a `UserError`;
+ * other errors fail.
+ */
 async function tryAll(
   { driver, lifecycle }: Harness,
   definition: DriverDefinition,
@@ -63,12 +66,12 @@ async function tryAll(
   return refused
 }
 
-/** What a driver promises about records that somebody else wrote: the inventory is shared. */
+/** Cases for records that somebody else wrote: the inventory is shared. */
 export function hostileRecordCases(
   definition: DriverDefinition,
   subject: LifecycleSubject,
 ): ContractCase[] {
-  /** Makes a host, has `work` do its worst, and checks that all is there as it was. */
+  /** Creates a host, runs `work`, and checks that nothing of the host has changed. */
   const unharmed = (work: (trial: Harness, victim: Creation) => Promise<void>) => () =>
     withTrial(definition, subject, async (trial) => {
       await mkdir(bystander, { recursive: true })

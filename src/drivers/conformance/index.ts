@@ -1,4 +1,4 @@
-// What a driver outside the project tests itself with, as `fleet/driver-contract`.
+// Exports of `fleet/driver-contract`, for tests of drivers outside the project.
 import { definitionCases } from './definition-cases.ts'
 import { hostileRecordCases } from './hostile-record-cases.ts'
 import { interruptionCases } from './fault-cases.ts'
@@ -16,7 +16,10 @@ export type {
   ProviderThing,
 } from './driver-under-test.ts'
 
-/** All that a driver promises, a case each. Any test runner can run them, in this order. */
+/**
+ * The conformance suite of a driver as a list of cases, to be run in this order with any test
+ * runner.
+ */
 export const driverContract = (subject: DriverSubject): readonly ContractCase[] => [
   ...definitionCases(subject),
   ...(subject.lifecycle === undefined

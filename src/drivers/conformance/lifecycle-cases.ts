@@ -6,7 +6,7 @@ import { callOf, findOnly, withTrial, type Harness } from './harness.ts'
 const areTexts = (record: Readonly<Record<string, unknown>>): boolean =>
   Object.values(record).every((value) => typeof value === 'string' && value !== '')
 
-/** What a driver promises that makes hosts, when nothing goes wrong. */
+/** Cases for creating, listing and deleting hosts without faults. */
 export function lifecycleCases(
   definition: DriverDefinition,
   subject: LifecycleSubject,

@@ -3,7 +3,7 @@ import type { DriverDefinition, Power } from '../driver.ts'
 import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
 import { callOf, withTrial } from './harness.ts'
 
-/** Each switch, and the state that it leaves a host in: again and again, from either state. */
+/** Operations, and the state after each of them: repeated, and from both states. */
 const switches: readonly (readonly [keyof Power, RegExp])[] = [
   ['start', /^(?:running|starting)$/],
   ['stop', /^stopped$/],
@@ -15,7 +15,7 @@ const switches: readonly (readonly [keyof Power, RegExp])[] = [
   ['start', /^(?:running|starting)$/],
 ]
 
-/** What a driver promises whose hosts can be switched. Passes for one that cannot do it. */
+/** Cases for `power`. They pass if the driver does not support it. */
 export const powerCases = (
   definition: DriverDefinition,
   subject: LifecycleSubject,

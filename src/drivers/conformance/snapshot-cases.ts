@@ -6,7 +6,7 @@ import { callOf, withTrial } from './harness.ts'
 const isUsage = (error: unknown): boolean =>
   error instanceof Error && 'kind' in error && error.kind === 'usage'
 
-/** What a driver promises that keeps states of hosts. Passes for one that cannot do it. */
+/** Cases for `snapshots`. They pass if the driver does not support it. */
 export const snapshotCases = (
   definition: DriverDefinition,
   subject: LifecycleSubject,

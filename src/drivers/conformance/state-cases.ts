@@ -6,7 +6,7 @@ import type { DriverDefinition } from '../driver.ts'
 import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
 import { callOf, withTrial } from './harness.ts'
 
-/** What a driver promises that takes in hosts by their ids. Passes for one that cannot do it. */
+/** Cases for `describeExisting`. They pass if the driver does not support it. */
 export function recallCases(
   definition: DriverDefinition,
   subject: LifecycleSubject,

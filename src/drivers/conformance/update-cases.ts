@@ -5,7 +5,7 @@ import { checkOptions } from '../options/option-flags.ts'
 import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
 import { callOf, withTrial } from './harness.ts'
 
-/** What a driver promises that changes hosts after they were made. Passes for one that cannot do it. */
+/** Cases for `update`. They pass if the driver does not support it. */
 export const reshapeCases = (
   definition: DriverDefinition,
   subject: LifecycleSubject,
@@ -43,7 +43,7 @@ export const reshapeCases = (
         )
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
         const wish = { options: checkOptions(definition, wanted), only: new Set(names) }
-        // Killed before anything could be recorded, and begun again.
+        // Repeated, as after an interruption before the result was recorded.
         await update.change(host, wish, callOf())
         const remembered = await update.change(host, wish, callOf())
         const resources = Object.entries({ ...host.resources, ...remembered }).flatMap(

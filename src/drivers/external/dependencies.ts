@@ -3,23 +3,25 @@ import { join } from 'node:path'
 import { UserError, messageOf } from '../../errors.ts'
 import { type DriverPackage, foldersUpFrom } from './find-package.ts'
 
-/** A package that a driver's code consists of: the driver's own, or one that it depends on. */
+/** A package with code of a driver: the driver's own, or a dependency. */
 export interface CodePackage {
-  /** What it is imported as: the folder's name under node_modules. */
+  /** Name of its folder in node_modules, which imports use. */
   readonly name: string
   /** Its real path. */
   readonly folder: string
-  /** By name, the places of its dependencies in the list. One that is not installed is missing. */
+  /**
+   * The indices of its dependencies in the list, by name. Those that are not installed are missing.
+   */
   readonly dependencies: ReadonlyMap<string, number>
 }
 
-/** npm's rule for names, scoped or not: nothing that could lead out of node_modules. */
+/** npm's rule for names, scoped or not. It excludes names that leave node_modules. */
 const packageName = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i
 
-/** Always the running fleet, whatever package of that name is installed. */
+/** Always resolves to the running fleet, even if a package with this name is installed. */
 const ownName = 'fleet'
 
-/** In packages; a driver with an SDK of a cloud has some hundred. */
+/** Maximum number of packages. A driver with a cloud SDK has a few hundred. */
 const mostPackages = 2_000
 
 interface Manifest {
@@ -48,7 +50,7 @@ async function dependencyNames({ name, folder }: { name: string; folder: string 
   return [...new Set(names)].filter((one) => one !== ownName).toSorted()
 }
 
-/** Where Node.js finds the package `name` for code in `folder`. */
+/** Resolves the package `name` for code in `folder` as Node.js does. */
 async function findInstalled(name: string, folder: string): Promise<string | undefined> {
   for (const holder of foldersUpFrom(folder)) {
     const path = join(holder, 'node_modules', name)
@@ -62,8 +64,8 @@ async function findInstalled(name: string, folder: string): Promise<string | und
 }
 
 /**
- * The package of a driver, first, and all that it depends on, as package.json files name them and as Node.js would find
- * them. The order depends on nothing but these names. Runs nothing.
+ * Lists the package of a driver and all its dependencies, as their package.json files name them and
+ * as Node.js would resolve them. The order depends only on the names. Runs no code.
  */
 export async function findCode({ name, folder }: DriverPackage): Promise<readonly CodePackage[]> {
   const found: { name: string; folder: string; dependencies: Map<string, number> }[] = []
@@ -82,7 +84,7 @@ export async function findCode({ name, folder }: DriverPackage): Promise<readonl
   }
   add({ name, folder })
   for (const one of found) {
-    // grows meanwhile
+    // `found` grows during the loop
     for (const dependency of await dependencyNames(one)) {
       const installed = await findInstalled(dependency, one.folder)
       if (installed === undefined) continue

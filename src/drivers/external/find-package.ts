@@ -4,31 +4,34 @@ import { fileURLToPath } from 'node:url'
 import { UserError } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Where driver packages are looked for, and who decides whether their code may run. */
+/** Where to search for driver packages, and who decides whether their code may run. */
 export interface DriverPlace {
-  /** The inventory's folder. Packages installed in it, or in a folder above it, are found. */
+  /**
+   * The inventory's folder. Packages in its node_modules, or in those of parent folders, are found.
+   */
   readonly folder: string
   readonly env: Readonly<Record<string, string | undefined>>
   /**
-   * Called before any code of a package runs that was found from the inventory's folder: such a package may have come with a
-   * clone. Resolves to the folder whose node_modules the package is loaded from; rejects to refuse it.
+   * Called before code runs of a package that was found from the inventory's folder, because it may
+   * have come with a clone. Resolves to the folder whose node_modules to load the package from;
+   * rejects if the package is not trusted.
    */
   readonly vet: (driverPackage: DriverPackage) => Promise<string>
 }
 
-/** A package that should hold a driver. None of its code has run. */
+/** A package that should contain a driver. None of its code has run. */
 export interface DriverPackage {
   /** `fleet-driver-NAME`. */
   readonly name: string
   /** Its real path. */
   readonly folder: string
-  /** The folder whose node_modules it is in. */
+  /** The folder that contains its node_modules folder. */
   readonly holder: string
-  /** Whether it is one of npm's global packages, which the person installed: a clone cannot bring one. */
+  /** Whether it is a global package, which the user installed: a clone cannot add one. */
   readonly isGlobal: boolean
 }
 
-/** A name that makes a package's name and no path. */
+/** A name that can be part of a package name and cannot be a path. */
 const namePattern = /^[a-z0-9][a-z0-9._-]*$/
 
 export function* foldersUpFrom(folder: string): Generator<string> {
@@ -37,23 +40,23 @@ export function* foldersUpFrom(folder: string): Generator<string> {
   if (parent !== folder) yield* foldersUpFrom(parent)
 }
 
-/** The folder whose node_modules holds npm's global packages, under a prefix of npm's. */
+/** The folder that contains node_modules of global packages, for a prefix of npm. */
 const holderUnder = (prefix: string): string =>
   process.platform === 'win32' ? prefix : join(prefix, 'lib')
 
-/** The prefix whose program `path` is. */
+/** The prefix that a program was started from. */
 const prefixOf = (path: string): string =>
   process.platform === 'win32' ? dirname(path) : dirname(dirname(path))
 
 /**
- * Where global packages can be: under the prefix that npm is configured with, the one that fleet was started
- * from, that of the running Node.js (npm's own default), and beside fleet itself.
+ * Folders of global packages: the configured prefix of npm, the prefix that fleet was started from,
+ * that of the running Node.js (npm's default), and the folders above fleet itself.
  */
 function globalHolders(env: DriverPlace['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
   const started = [process.argv[1], process.execPath].map((path) => path && prefixOf(path))
   return [
-    // One that is relative would be a folder of whichever clone the person works in.
+    // A relative prefix would be a folder of the clone that the user works in.
     ...[...configured, ...started].flatMap((prefix) =>
       prefix && isAbsolute(prefix) ? [holderUnder(prefix)] : [],
     ),
@@ -61,7 +64,10 @@ function globalHolders(env: DriverPlace['env']): string[] {
   ]
 }
 
-/** Whose files this user may run code of: their own, root's, and those of the user who called sudo. */
+/**
+ * Whether the user can run code of this owner: their own, root's, and that of the user who called
+ * sudo.
+ */
 function isTrustedOwner(uid: number, env: DriverPlace['env']): boolean {
   const me = process.getuid?.()
   const sudoer = me === 0 ? Number(env['SUDO_UID'] || Number.NaN) : Number.NaN
@@ -90,9 +96,9 @@ async function checkOwners(
 }
 
 /**
- * Finds the package of the driver `name` as Node.js would from the inventory's folder, else among the
- * global ones. Only looks: lists no folder and runs nothing. Throws kind `failed` where another user
- * could have put the package there.
+ * Finds the package of the driver `name`, as Node.js would from the inventory's folder, else among
+ * global packages. Lists no folder and runs no code. Throws kind `failed` if another user could
+ * have put the package there.
  */
 export async function findDriverPackage(
   name: string,

@@ -3,19 +3,22 @@ import type { Call, Driver } from '../driver.ts'
 
 type Method = (...args: readonly unknown[]) => unknown
 
-/** What a driver's author needs to find a mistake: the message, and the place of the code. */
+/** The message and the first line of the stack, for the driver's author. */
 function describeMistake(thrown: unknown): string {
   const frame = thrown instanceof Error ? /^\s*at .*$/m.exec(thrown.stack ?? '')?.[0].trim() : ''
   return frame ? `${messageOf(thrown)} (${frame})` : messageOf(thrown)
 }
 
-/** Runs a method, telling mistakes of its code from failures for the person, and those from an abort. */
+/**
+ * Runs a method. Errors that are not for the user are reported as a bug of the package, unless the
+ * call was aborted.
+ */
 async function run(method: () => unknown, call: unknown, label: string): Promise<unknown> {
   try {
     return await method()
   } catch (error) {
     const { signal } = (call ?? {}) as Partial<Call>
-    signal?.throwIfAborted() // whatever an aborted call ends with, the reason for that is what counts
+    signal?.throwIfAborted() // an aborted call ends with the reason of its signal
     if (error instanceof UserError) throw error
     throw new UserError('failed', `${label} has a mistake: ${describeMistake(error)}`, {
       hint: 'report it to the author of the package',
@@ -24,7 +27,7 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
   }
 }
 
-/** Whether a value of a driver's has methods of its own: the rest is data. */
+/** Whether a property contains methods, as opposed to data. */
 const hasMethods = (key: PropertyKey, value: unknown): value is object =>
   typeof key === 'string' &&
   ['lifecycle', 'power', 'snapshots', 'update', 'sshAccess'].includes(key) &&
@@ -50,7 +53,7 @@ function guard<Part extends object>(part: Part, label: string): Part {
 }
 
 /**
- * The driver of a package, so that its mistakes are told as such, with the package's `label`, and not as a bug
- * in fleet; and that an aborted call ends with the reason for which it was aborted.
+ * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as
+ * bugs of fleet, and so that an aborted call ends with the reason of its signal.
  */
 export const guardDriver = (driver: Driver, label: string): Driver => guard(driver, label)

@@ -8,7 +8,7 @@ import { optionFlags } from '../options/option-flags.ts'
 import type { DriverPackage } from './find-package.ts'
 import { guardDriver } from './guard-driver.ts'
 
-/** A package's name, version and place, for messages. */
+/** A package's name, version and folder, for messages. */
 async function describePackage({ name, folder }: DriverPackage): Promise<string> {
   const text = await readFile(join(folder, 'package.json'), 'utf8')
   const version = /"version"\s*:\s*"([^"]+)"/.exec(text)?.[1]
@@ -21,13 +21,13 @@ async function importDefault(name: string, holder: string): Promise<unknown> {
   return module.default
 }
 
-/** What a schema of any copy of zod 4 says of itself. */
+/** The properties of a schema that any copy of zod 4 has. */
 interface Described {
   readonly def?: { readonly type?: unknown; readonly catchall?: Described }
   readonly partial?: unknown
 }
 
-/** Why `options` cannot be a driver's schema; undefined when it can. */
+/** Why `options` is not a valid schema; `undefined` if it is. */
 function findSchemaTrouble(options: unknown): string | undefined {
   const { def, partial } = (options ?? {}) as Described
   const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
@@ -36,7 +36,10 @@ function findSchemaTrouble(options: unknown): string | undefined {
     : 'its options are not a z.strictObject of zod 4'
 }
 
-/** Why `definition` is not that of the driver `name`, apart from its contract; undefined when it is. */
+/**
+ * Why `definition` is not a valid definition of the driver `name`, apart from its contract;
+ * `undefined` if it is.
+ */
 function findTrouble(name: string, definition: Partial<DriverDefinition>): string | undefined {
   if (definition.name !== name) return `its driver is called ${JSON.stringify(definition.name)}`
   if (typeof definition.summary !== 'string') return 'its driver has no summary'
@@ -66,8 +69,9 @@ function brokenError(label: string, why: string, cause?: unknown): UserError {
 }
 
 /**
- * Loads what a package says of its driver from the node_modules of `holder`, and so runs its code. Throws kind `unsupported` when it was written
- * for another version of the contract, `failed` when it breaks or holds no such driver.
+ * Imports the definition from the package in the node_modules of `holder`, which runs its code.
+ * Throws kind `unsupported` if it was written for another version of the contract, `failed` if it
+ * cannot be loaded or is not this driver.
  */
 export async function loadDefinition(
   name: string,

@@ -18,22 +18,22 @@ import { type CodePackage, findCode } from './dependencies.ts'
 import type { DriverPackage } from './find-package.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** All code of a driver's package, told from every other by a digest. */
+/** A digest of all code of a driver's package. */
 export interface PackageDigest {
-  /** `sha256:…`, over the names and contents of all files of the package and of what it depends on. */
+  /** `sha256:…` of the names and contents of all files of the package and its dependencies. */
   readonly digest: string
   readonly version: string | undefined
   readonly files: number
-  /** How many packages it depends on, directly or not. */
+  /** Number of direct and indirect dependencies. */
   readonly dependencies: number
 }
 
-/** More than this is no driver, and would take long to read each time. */
+/** Limits, because all files are read each time. */
 const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
 
 /** A file, or a link within its package. */
 interface Item {
-  /** From the package's folder, with slashes. */
+  /** Relative to the package's folder, with slashes. */
   readonly path: string
   readonly content: Buffer | { readonly linkTo: string }
   readonly isExecutable: boolean
@@ -41,7 +41,10 @@ interface Item {
 
 const withSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
 
-/** Where a link leads, from its own folder; undefined where it leads nowhere. Throws for one that leaves its package. */
+/**
+ * The target of a link relative to its folder; `undefined` if it does not exist. Throws if it is
+ * outside the package.
+ */
 async function readLink(link: string, folder: string): Promise<string | undefined> {
   const target = await realpath(link).catch(ignored('driver', 'resolve a link of the package'))
   if (target === undefined) return undefined
@@ -58,8 +61,8 @@ async function readLink(link: string, folder: string): Promise<string | undefine
 }
 
 /**
- * Everything in a package's folder but its own node_modules, whose packages are found as dependencies, and .git; in the
- * order of the names.
+ * All files of a package, sorted by name, without .git and without its own node_modules, whose
+ * packages are found as dependencies.
  */
 async function* itemsIn(folder: string, below = ''): AsyncGenerator<Item> {
   const entries = await readdir(join(folder, below), { withFileTypes: true })
@@ -86,7 +89,7 @@ const tooLarge = (place: string): UserError =>
     { hint: 'install the package globally' },
   )
 
-/** What becomes of each item that is read. */
+/** Called for each file that is read. */
 type Take = (index: number, item: Item) => Promise<void>
 
 async function readCode(
@@ -122,35 +125,40 @@ async function readCode(
 const versionIn = (manifest: string): string | undefined =>
   /"version"\s*:\s*"([\w.+-]{1,64})"/.exec(manifest)?.[1]
 
-/** Reads all code of a driver's package, and runs none. */
+/** Reads all code of a driver's package, without running any. */
 export const digestPackage = async (driverPackage: DriverPackage): Promise<PackageDigest> =>
   readCode(await findCode(driverPackage), driverPackage, async () => {})
 
-/** Where a package of the copy is, and with it what it imports: `N/node_modules/NAME`. */
+/**
+ * The path of a package in the copy: `N/node_modules/NAME`, next to the packages that it imports.
+ */
 const placeIn = (copy: string, index: number, name: string): string =>
   join(copy, `${index}`, 'node_modules', name)
 
-/** Lets code below `from` import the package in `to`, both of which are moved together afterwards. */
+/**
+ * Makes the package in `to` importable for code in `from`. The link is relative, because both are
+ * moved together.
+ */
 async function linkPackage(from: string, to: string): Promise<void> {
   await mkdir(dirname(from), { recursive: true, mode: 0o700 })
   await symlink(relative(dirname(from), to), from, 'dir')
 }
 
-/** Where copies of a digest are, one for each fleet that runs them. */
+/** The folder with the copies for a digest, one for each fleet that runs them. */
 export const copiesOf = (folder: string, digest: string): string =>
   join(folder, digest.replace(/^sha256:/, '').slice(0, 40))
 
-/** A private folder for copies of packages, and the package of the running fleet. */
+/** The private folder for copies, and the package of the running fleet. */
 export interface CopyPlace {
   readonly folder: string
   readonly fleet: string
 }
 
 /**
- * Copies all code of a driver's package into a private folder, in a layout in which each package finds exactly what its
- * package.json names, and `fleet` is the running one. What is copied is what was digested, so that whatever becomes of the
- * original meanwhile, nothing else is loaded. Resolves to the folder whose node_modules the copy is in; undefined where
- * the package has another digest, and then nothing is left.
+ * Copies all code of a driver's package into a private folder, where each package only finds what
+ * its package.json names, and `fleet` is the running fleet. The digest is computed of what is
+ * copied, so later changes of the original have no effect. Resolves to the folder whose
+ * node_modules contains the copy; `undefined`, without a copy, if the digest differs.
  */
 export async function copyPackage(
   driverPackage: DriverPackage,
@@ -175,7 +183,7 @@ export async function copyPackage(
     await symlink(fleet, join(draft, 'node_modules', 'fleet'), 'junction')
     await mkdir(dirname(copy), { recursive: true, mode: 0o700 })
     await rename(draft, copy).catch(async (error: unknown) => {
-      if (!(await exists(copy))) throw error // else another process was first
+      if (!(await exists(copy))) throw error // otherwise another process was faster
     })
     return join(copy, '0')
   } finally {
@@ -192,7 +200,7 @@ const exists = (path: string): Promise<boolean> =>
 async function linkPackages(copy: string, code: readonly CodePackage[]): Promise<void> {
   for (const [index, { name, dependencies }] of code.entries()) {
     for (const [dependency, place] of dependencies) {
-      // A package that depends on another version of itself finds that below its own folder.
+      // A package that depends on another version of itself finds it in its own node_modules.
       const from =
         dependency === name
           ? join(placeIn(copy, index, name), 'node_modules', name)

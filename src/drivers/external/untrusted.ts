@@ -1,4 +1,4 @@
 import { UserError } from '../../errors.ts'
 
-/** Thrown where a driver is wanted whose code may not run before the person has said so. */
+/** Thrown if a driver is needed whose code the user does not trust yet. */
 export class UntrustedDriver extends UserError {}

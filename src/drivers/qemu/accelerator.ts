@@ -16,14 +16,15 @@ const trialTime = 5000
 /** How long a machine must run to pass if there is no firmware for it, in milliseconds. */
 const lifeTime = 1500
 
-/** The processor that goes with an accelerator. */
+/** The CPU model for an accelerator. */
 export const processorOf = (accelerator: Accelerator): string =>
   accelerator === 'tcg' ? 'max' : 'host'
 
 /**
- * Whether an accelerator runs guests, and faster than emulation. A /dev/kvm that can be opened proves neither: some
- * hypervisors emulate the kernels of nested guests. On amd64 a small firmware must finish in time; on other
- * architectures a machine without a disk must keep running for a moment.
+ * Whether an accelerator runs guests, and faster than emulation. A /dev/kvm that can be opened
+ * proves neither: some hypervisors emulate the kernels of nested guests. On amd64 a small firmware
+ * must finish in time; on other architectures a machine without a disk must keep running for a
+ * moment.
  */
 export async function isUsable(
   accelerator: Accelerator,
@@ -61,7 +62,7 @@ async function passes(
   }
 }
 
-/** What this platform has beside plain emulation, for its own architecture. */
+/** The hardware accelerator of this platform, if it can run the architecture. */
 async function native(arch: Architecture): Promise<Accelerator | undefined> {
   if (arch !== architectureHere()) return undefined
   if (process.platform === 'darwin') return 'hvf'
@@ -75,8 +76,8 @@ async function native(arch: Architecture): Promise<Accelerator | undefined> {
 export const architectureHere = (): Architecture => (process.arch === 'arm64' ? 'arm64' : 'amd64')
 
 /**
- * The accelerator to run a host with: the one that was asked for, else the platform's where a trial goes well, else
- * emulation. Throws kind `unsupported` where the one that was asked for does not work.
+ * Chooses the accelerator of a host: the requested one, else the platform's if a trial succeeds,
+ * else emulation. Throws kind `unsupported` if the requested one does not work.
  */
 export async function chooseAccelerator(
   wanted: QemuOptions['accelerator'],

@@ -6,13 +6,19 @@ import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Bytes. */
+/** In bytes. */
 export const gibibyte = 2 ** 30
 
-/** Where the size of the disk stands in a qcow2 file (QEMU's docs/interop/qcow2.txt, "Header"): 64 bits, big-endian. */
+/**
+ * Position of the disk size in a qcow2 file (QEMU's docs/interop/qcow2.txt, "Header"): 64 bits,
+ * big-endian.
+ */
 const sizePosition = 24
 
-/** The size of a host's disk, in GiB, rounded down; nothing where it has none yet. A running QEMU is not asked. */
+/**
+ * The size of a host's disk in GiB, rounded down; `undefined` if it does not exist yet. Reads the
+ * file, so it also works while QEMU is running.
+ */
 export async function readDiskSize(places: Places, { id }: HostFile): Promise<number | undefined> {
   const file = await open(places.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))
   if (file === undefined) return undefined
@@ -24,7 +30,7 @@ export async function readDiskSize(places: Places, { id }: HostFile): Promise<nu
   }
 }
 
-/** Makes a host's disk larger, in GiB: while it runs, too. Nothing where it is so large already. */
+/** Enlarges a host's disk to `size` GiB, also while it is running, unless it is large enough. */
 export async function growDisk(
   places: Places,
   host: HostFile,
@@ -35,7 +41,7 @@ export async function growDisk(
   if (now === undefined || now >= size) return
   call.progress('grow disk')
   if (await isRunning(host, places)) {
-    const wanted = { device: 'virtio0', size: size * gibibyte } // what QEMU calls the first drive of `if=virtio`
+    const wanted = { device: 'virtio0', size: size * gibibyte } // QEMU's name of the first drive with `if=virtio`
     await execute(places.socketOf(host.id), 'block_resize', call.signal, wanted)
   } else {
     const disk = places.of(host.id, 'disk.qcow2')

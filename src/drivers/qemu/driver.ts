@@ -17,7 +17,7 @@ import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** cloud-init reads the medium whole; more than this is no user-data. */
+/** In bytes. cloud-init reads all of it. */
 const longestUserData = 2 ** 20
 
 const madeElsewhere = (computer: string): UserError =>
@@ -77,7 +77,7 @@ async function clearHost(places: Places, id: string): Promise<void> {
   const names = await readdir(places.folderOf(id)).catch(
     ignored('qemu', 'list the folder of the machine', []),
   )
-  const others = names.filter((name) => name !== 'host.json') // with which it is found again
+  const others = names.filter((name) => name !== 'host.json') // deleted last, because the host is found by it
   for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
   await rm(places.socketOf(id), { force: true })
   await rm(places.folderOf(id), { recursive: true, force: true })
@@ -95,7 +95,7 @@ async function removeHost(places: Places, record: HostRecord, call: Call): Promi
     return
   }
   await withLock(places.folderOf(id), async () => {
-    await killMachine(host, places, call) // a start that was cut short is over by now
+    await killMachine(host, places, call) // an interrupted start has finished by now
     await withLock(places.lock, () => clearHost(places, id))
   })
 }
@@ -117,7 +117,7 @@ async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
   return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`], tags }
 }
 
-/** The driver of virtual machines run by QEMU, which keeps them in `folder`. */
+/** The driver of QEMU, which keeps its virtual machines in `folder`. */
 export function qemuDriver(folder: string): Driver<QemuOptions> {
   const places = placesIn(folder)
   const hostOf = async (record: HostRecord): Promise<HostFile> => {

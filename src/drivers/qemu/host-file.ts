@@ -6,13 +6,15 @@ import { longestSocketPath } from '../../os/socket-path.ts'
 import { below } from '../../os/below.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Processor architectures that hosts can have, in Docker's terms. */
+/** Processor architectures of hosts, in Docker's terms. */
 export type Architecture = 'amd64' | 'arm64'
 
-/** What runs a host's processor. */
+/** QEMU accelerators. */
 export type Accelerator = 'hvf' | 'kvm' | 'tcg'
 
-/** What a host is, as noted beside its disk: the record in the inventory may be lost. */
+/**
+ * Properties of a host, stored next to its disk because the record in the inventory may be lost.
+ */
 export interface HostFile {
   readonly id: string
   readonly token: string
@@ -22,30 +24,30 @@ export interface HostFile {
   readonly arch: Architecture
   readonly accelerator: Accelerator
   readonly cpus: number
-  /** MiB. */
+  /** In MiB. */
   readonly memory: number
-  /** On 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   readonly port: number
-  /** As the person said it; the first hosts have no note of it. */
+  /** As in the options; missing for hosts of early versions. */
   readonly image?: string
-  /** Folders of this computer that it sees, `name=/absolute/path,…`. */
+  /** Shared folders, `name=/absolute/path,…`. */
   readonly shares?: string | undefined
-  /** The file in `bases` that its disk is laid over. */
+  /** File name of its base disk in `bases`. */
   readonly base: string
 }
 
-/** The host's id: the same token is the same folder. */
+/** The host's id, derived from the token, so that the same token has the same folder. */
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
-/** The files of hosts in the driver's folder. */
+/** Paths in the driver's folder. */
 export function placesIn(folder: string) {
   const hosts = join(folder, 'hosts')
   const of = (id: string, name: string): string => below(below(hosts, id), name)
   return {
     hosts,
     bases: join(folder, 'bases'),
-    /** What the locks of the folder as a whole stand beside. */
+    /** Lock of the whole folder. */
     lock: join(folder, 'hosts'),
     of,
     folderOf: (id: string): string => below(hosts, id),
@@ -58,7 +60,7 @@ export function placesIn(folder: string) {
 }
 export type Places = ReturnType<typeof placesIn>
 
-/** What is noted of a host; nothing where there is none. */
+/** The properties of a host, if it exists. */
 export async function readHost(places: Places, id: string): Promise<HostFile | undefined> {
   const text = await readFile(places.of(id, 'host.json'), 'utf8').catch(
     ignored('qemu', 'read the record of the machine'),
@@ -66,7 +68,7 @@ export async function readHost(places: Places, id: string): Promise<HostFile | u
   return text === undefined ? undefined : (JSON.parse(text) as HostFile)
 }
 
-/** All hosts that this person has here. */
+/** All hosts of this user on this computer. */
 export async function readHosts(places: Places): Promise<HostFile[]> {
   const ids = await readdir(places.hosts).catch(ignored('qemu', 'list the machines', []))
   const found = await Promise.all(
@@ -75,7 +77,7 @@ export async function readHosts(places: Places): Promise<HostFile[]> {
   return found.filter((host) => host !== undefined)
 }
 
-/** Makes the folder of a host, in one step: with its note in it, or not at all. */
+/** Creates the folder of a host with its properties, atomically. */
 export async function noteHost(places: Places, host: HostFile): Promise<void> {
   const draft = join(places.hosts, `.${host.id}.${randomUUID()}`)
   await mkdir(draft, { recursive: true, mode: 0o700 })
@@ -87,7 +89,7 @@ export async function noteHost(places: Places, host: HostFile): Promise<void> {
   }
 }
 
-/** Replaces the note of a host. To be called by whoever keeps others from starting it meanwhile. */
+/** Replaces the properties of a host. The caller must hold the host's lock. */
 export async function rewriteHost(places: Places, host: HostFile): Promise<void> {
   const file = places.of(host.id, 'host.json')
   await writeFile(`${file}.tmp`, JSON.stringify(host), { mode: 0o600 })

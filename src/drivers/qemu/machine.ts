@@ -13,13 +13,13 @@ import { answers, execute } from './qmp.ts'
 import { shareWords } from './shares.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** How long a host may take to shut down before it is switched off, in milliseconds. */
+/** How long a host may take to shut down before it is powered off, in milliseconds. */
 const shutdownTime = 120_000
 
-/** A host that boots does not hear the power button yet: it is pressed again after this, in milliseconds. */
+/** Interval of power button events, in milliseconds: a booting host ignores them. */
 const pressAgain = 3000
 
-/** Where distributions have the firmware that 64-bit ARM machines need. */
+/** Paths of the UEFI firmware that arm64 machines need, by distribution. */
 const armFirmware = [
   '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd',
   '/usr/share/AAVMF/AAVMF_CODE.fd',
@@ -43,10 +43,10 @@ async function firmwareWords({ arch }: HostFile): Promise<string[]> {
   })
 }
 
-/** A comma is doubled in the value of an option (QEMU's manual, "Disk and CD images"). */
+/** Doubles commas in the value of an option (QEMU's manual, "Disk and CD images"). */
 const escaped = (path: string): string => path.replaceAll(',', ',,')
 
-/** The command line of a host. */
+/** The QEMU arguments of a host. */
 const machineWords = (host: HostFile, places: Places): string[] => {
   const of = (name: string): string => escaped(places.of(host.id, name))
   const [uuid] = [host.token.match(/^[0-9a-f-]{36}$/)?.[0]]
@@ -66,11 +66,13 @@ const machineWords = (host: HostFile, places: Places): string[] => {
   ]
 }
 
-/** Whether a host runs. */
+/** Whether a host is running. */
 export const isRunning = (host: HostFile, places: Places): Promise<boolean> =>
   answers(places.socketOf(host.id))
 
-/** Starts a host that does not run, from a kept state where one is named. It outlives this process. */
+/**
+ * Starts a stopped host, from a snapshot if one is given. QEMU continues after this process ends.
+ */
 export function startMachine(
   host: HostFile,
   places: Places,
@@ -104,7 +106,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Waits until a host's process is gone; false where `ms` pass before. */
+/** Waits until the QEMU process of a host has exited; `false` after `ms` milliseconds. */
 async function isGoneWithin(
   host: HostFile,
   places: Places,
@@ -124,7 +126,7 @@ async function isGoneWithin(
   return false
 }
 
-/** Switches a host off at once. */
+/** Powers a host off. */
 export async function killMachine(host: HostFile, places: Places, call: Call): Promise<void> {
   call.signal.throwIfAborted()
   if (!(await isRunning(host, places))) return
@@ -141,7 +143,7 @@ export async function killMachine(host: HostFile, places: Places, call: Call): P
   })
 }
 
-/** Lets a host shut down; switches it off where it takes too long. */
+/** Shuts a host down, or powers it off if that takes too long. */
 export async function stopMachine(host: HostFile, places: Places, call: Call): Promise<void> {
   const deadline = Date.now() + shutdownTime
   while (await isRunning(host, places)) {
@@ -150,7 +152,7 @@ export async function stopMachine(host: HostFile, places: Places, call: Call): P
     await execute(places.socketOf(host.id), 'system_powerdown', call.signal).catch(
       (error: unknown) => {
         call.signal.throwIfAborted()
-        if (error instanceof UserError) throw error // else it has just ended
+        if (error instanceof UserError) throw error // otherwise it has just stopped
       },
     )
     await isGoneWithin(host, places, pressAgain, call.signal)

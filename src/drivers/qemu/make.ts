@@ -27,11 +27,13 @@ const isThere = (file: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether all is there that a host is made of. The seed comes last. */
+/** Whether the files of a host are complete. The seed is written last. */
 export const isWhole = (places: Places, id: string): Promise<boolean> =>
   isThere(places.of(id, 'seed.iso'))
 
-/** What the disk of a host is laid over is the driver's own: a name of the same file where that can be, so that it costs no room. */
+/**
+ * Adds a base disk to the driver's folder, as a hard link if possible, so that it needs no space.
+ */
 async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<void> {
   const base = below(places.bases, name)
   if (await isThere(base)) return
@@ -41,7 +43,7 @@ async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<v
   await rename(draft, base)
 }
 
-/** Removes the bases that no host's disk is laid over. To be called under the folder's lock. */
+/** Deletes base disks that no host uses. The caller must hold the folder's lock. */
 export async function clearBases(places: Places): Promise<void> {
   const used = new Set((await readHosts(places)).map(({ base }) => base))
   const names = await readdir(places.bases).catch(ignored('qemu', 'list the base disks', []))
@@ -50,7 +52,7 @@ export async function clearBases(places: Places): Promise<void> {
   }
 }
 
-/** An empty layer over the base, as large as was asked for. */
+/** Creates the disk of a host with the requested size, as an overlay of the base disk. */
 async function makeDisk(
   places: Places,
   host: HostFile,
@@ -77,7 +79,7 @@ async function makeDisk(
   await rename(draft, file)
 }
 
-/** What a host is to be, except for its port. */
+/** A planned host, which may not have a port yet. */
 export type HostDraft = Omit<HostFile, 'port' | 'base'> & { readonly port: number | undefined }
 
 async function note(places: Places, draft: HostDraft, disk: SeedDisk): Promise<HostFile> {
@@ -100,7 +102,7 @@ async function note(places: Places, draft: HostDraft, disk: SeedDisk): Promise<H
   })
 }
 
-/** Makes what is not there yet of a host, and starts it. */
+/** Creates what does not exist yet of a host, and starts it. */
 export async function makeHost(
   places: Places,
   draft: HostDraft,

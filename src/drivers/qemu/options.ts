@@ -5,7 +5,7 @@ import { longestShareName } from './shares.ts'
 const areShares = (text: string): boolean =>
   parseShares(text)?.every(({ name }) => name.length <= longestShareName) ?? false
 
-/** What a person can choose of a virtual machine. */
+/** Options of virtual machines. */
 export const qemuOptions = z.strictObject({
   image: z
     .string()
@@ -53,5 +53,5 @@ export const qemuOptions = z.strictObject({
     .default('fleet')
     .describe('User to create on the host and to log in as'),
 })
-/** What a person has chosen of a virtual machine. */
+/** Validated options of a virtual machine. */
 export type QemuOptions = z.infer<typeof qemuOptions>

@@ -5,7 +5,7 @@ import { UserError, codeOf, messageOf } from '../../errors.ts'
 import type { Architecture } from './host-file.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** What installs QEMU, by the distribution's id (os-release(5)). */
+/** Commands that install QEMU, by the distribution's id (os-release(5)). */
 const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
   debian: (arch) =>
     `sudo apt-get install qemu-utils ${arch === 'amd64' ? 'qemu-system-x86' : 'qemu-system-arm qemu-efi-aarch64'}`,
@@ -16,7 +16,7 @@ const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
   alpine: (arch) => `sudo apk add qemu-img qemu-system-${arch === 'amd64' ? 'x86_64' : 'aarch64'}`,
 }
 
-/** How to install QEMU here, in words for the person. */
+/** A hint how to install QEMU on this computer. */
 export function howToInstall(
   platform: NodeJS.Platform,
   osRelease: string,
@@ -34,7 +34,7 @@ export function howToInstall(
     : `install it: ${install(arch)}`
 }
 
-/** The error for a computer without QEMU. */
+/** The error if QEMU is not installed. */
 async function missing(program: string, cause: unknown): Promise<UserError> {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(
     ignored('qemu', 'read /etc/os-release', ''),
@@ -46,10 +46,15 @@ async function missing(program: string, cause: unknown): Promise<UserError> {
   })
 }
 
-/** How long a program may take that is not to run on, in milliseconds: copying a disk is the longest. */
+/**
+ * Time limit of a program that does not run in the background, in milliseconds: copying a disk
+ * takes longest.
+ */
 const patience = 10 * 60_000
 
-/** Starts a program whose files, sockets and logs are this user's alone, whatever the umask of the person. */
+/**
+ * Starts a program whose files, sockets and logs only the user can access, regardless of the umask.
+ */
 function startProgram(program: string, words: readonly string[], options: ExecFileOptions) {
   const before = process.umask(0o077)
   try {
@@ -60,8 +65,8 @@ function startProgram(program: string, words: readonly string[], options: ExecFi
 }
 
 /**
- * Runs a program of QEMU's and gives what it printed. Throws kind `unsupported` where it is not installed, `failed` with its
- * own words when it fails.
+ * Runs a program of QEMU and returns its output. Throws kind `unsupported` if it is not installed,
+ * `failed` with its message if it fails.
  */
 export async function runProgram(
   program: string,
@@ -81,6 +86,6 @@ export async function runProgram(
   }
 }
 
-/** The emulator of an architecture. */
+/** The emulator for an architecture. */
 export const emulatorOf = (arch: Architecture): string =>
   arch === 'amd64' ? 'qemu-system-x86_64' : 'qemu-system-aarch64'

@@ -6,13 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
 import { isSocketFolder } from '../../os/socket-folder.ts'
 
-/** How long QEMU may take for a command, in milliseconds: keeping the memory of a host takes the longest. */
+/** Time limit of a command in milliseconds: saving the memory of a host takes longest. */
 const patience = 5 * 60_000
 
-/** What connect(2) says on Linux where QEMU, which speaks with one at a time, has others waiting. */
+/**
+ * The error of connect(2) on Linux while others wait for QEMU, which accepts one connection at a
+ * time.
+ */
 const queueIsFull = 'EAGAIN'
 
-/** Whether a QEMU listens on its socket: with the process goes the listener, whatever file is left. */
+/**
+ * Whether QEMU is listening on its socket. It stops when the process ends, even if the file is
+ * left.
+ */
 export async function answers(path: string): Promise<boolean> {
   if (!(await isSocketFolder(dirname(path)))) return false
   const socket = connect(path)
@@ -38,7 +44,7 @@ async function* readAnswers(socket: Socket): AsyncGenerator<Answer> {
 }
 
 async function open(path: string, signal: AbortSignal): Promise<Socket> {
-  await isSocketFolder(dirname(path)) // else another user could answer for QEMU
+  await isSocketFolder(dirname(path)) // otherwise another user could impersonate QEMU
   for (;;) {
     const socket = connect(path)
     try {
@@ -53,8 +59,8 @@ async function open(path: string, signal: AbortSignal): Promise<Socket> {
 }
 
 /**
- * Has QEMU carry out a command over its monitor (QEMU's "QMP Reference Manual"), and gives what it returns. Nothing where
- * it ends without an answer.
+ * Executes a command over QEMU's monitor (QEMU's "QMP Reference Manual") and returns the result;
+ * `undefined` if QEMU exits without an answer.
  */
 export async function execute(
   path: string,

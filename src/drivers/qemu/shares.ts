@@ -5,10 +5,16 @@ import type { Architecture } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** The longest name that a folder can have: a tag of virtio-9p has 32 bytes with its end (QEMU's hw/9pfs/9p.h). */
+/**
+ * Maximum length of a share's name: a tag of virtio-9p has 32 bytes with its terminator (QEMU's
+ * hw/9pfs/9p.h).
+ */
 export const longestShareName = 31
 
-/** Throws kind `unsupported` where QEMU was built without shared folders, `usage` where one of them is not there. */
+/**
+ * Throws kind `unsupported` if QEMU was built without shared folders, `usage` if a folder does not
+ * exist.
+ */
 export async function checkShares(
   text: string | undefined,
   arch: Architecture,
@@ -34,22 +40,25 @@ export async function checkShares(
   }
 }
 
-/** QEMU's words for folders: with the rights of who runs it, and no owners of the machine's own (its manual, "-virtfs"). */
+/**
+ * QEMU arguments for shared folders, with the permissions of the user who runs QEMU, without
+ * separate owners in the guest (QEMU's manual, "-virtfs").
+ */
 export const shareWords = (text: string | undefined): string[] =>
   (parseShares(text ?? '') ?? []).flatMap(({ name, path }, index) => [
     '-virtfs',
     `local,id=share${index},path=${path},mount_tag=${name},security_model=none`,
   ])
 
-/** Where folders are in the machine. */
+/** Parent folder of the mounts in the machine. */
 const parent = '/mnt'
 
-/** How they are mounted: with what programs need that map files into memory. */
+/** Mount options, including what programs that map files into memory need. */
 const mountOptions = 'trans=virtio,version=9p2000.L,msize=262144,cache=mmap'
 
 /**
- * A shell command that mounts what folders the machine has been given, at every boot: which ones there are can change from
- * one start to the next.
+ * A shell command that mounts all shared folders at every boot, because they can change between two
+ * starts.
  */
 export const mountShares = [
   'modprobe -q 9pnet_virtio',

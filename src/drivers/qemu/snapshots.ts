@@ -5,7 +5,7 @@ import { isRunning, killMachine, startMachine } from './machine.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 
-/** As `qemu-img info` and QMP tell of a state. */
+/** A snapshot as `qemu-img info` and QMP report it. */
 interface Told {
   readonly name: string
   readonly 'date-sec': number
@@ -38,7 +38,7 @@ async function readSnapshots(host: HostFile, places: Places, call: Call): Promis
     .sort((a, b) => a.created.localeCompare(b.created))
 }
 
-/** A command of QEMU's other monitor, whose answer is text: of its errors, and else nothing. */
+/** Runs a command of QEMU's human monitor, which only prints errors. */
 async function say(host: HostFile, places: Places, line: string, call: Call): Promise<void> {
   const args = { 'command-line': line }
   const path = places.socketOf(host.id)
@@ -60,7 +60,10 @@ async function find(host: HostFile, places: Places, name: string, call: Call): P
   })
 }
 
-/** Keeps a host that runs; its memory only where the host has mounted none of its folders (QEMU's hw/9pfs/9p.c). */
+/**
+ * Saves a snapshot of a running host. Its memory can only be saved while no shared folder is
+ * mounted (QEMU's hw/9pfs/9p.c).
+ */
 async function saveRunning(
   host: HostFile,
   places: Places,
@@ -82,7 +85,7 @@ async function saveRunning(
   }
 }
 
-/** The states of hosts, which are kept in their disks. */
+/** Snapshots of hosts, stored in their disks. */
 export const snapshotsOf = (
   places: Places,
   hostOf: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,

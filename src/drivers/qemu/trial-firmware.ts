@@ -1,4 +1,7 @@
-/** The exit code of the emulator if the firmware finished: `value << 1 | 1` of the value written to the port. */
+/**
+ * The exit code of the emulator if the firmware finished: `value << 1 | 1` of the value written to
+ * the port.
+ */
 export const trialPassed = 33
 
 /** The device that lets a guest choose the emulator's exit code (QEMU, hw/misc/debugexit.c). */

@@ -10,7 +10,10 @@ import { isRunning, stopMachine } from './machine.ts'
 import type { QemuOptions } from './options.ts'
 import { checkShares } from './shares.ts'
 
-/** What says another thing than the host has; nothing for what is left to the driver, or was not noted. */
+/**
+ * A difference of one option; none if the option is left to the driver, or the current value is not
+ * known.
+ */
 function differ(
   option: keyof QemuOptions,
   has: string | number | undefined,
@@ -45,7 +48,7 @@ async function compare(
   ]
 }
 
-/** What a change takes into the host's note: all that counts from its next start on. */
+/** The properties of a host after a change, which apply from its next start. */
 async function noteOf(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,
@@ -64,7 +67,7 @@ async function noteOf(
   }
 }
 
-/** Changes hosts that there are: most of it at a stop and a start, the disk while they run. */
+/** See `Update`. Most changes need a restart; the disk can grow while the host is running. */
 export const reshapeOf = (
   places: Places,
   hostOf: (record: HostRecord) => Promise<HostFile>,

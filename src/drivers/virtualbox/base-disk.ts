@@ -10,7 +10,7 @@ import { unpackQcow2 } from './qcow2.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Bytes. */
+/** In bytes. */
 const gibibyte = 2 ** 30
 
 /** How long another process may take to convert an image, in milliseconds. */
@@ -22,7 +22,10 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Makes a disk larger, up to `size` GiB. It is done before there are clones: VirtualBox does not grow these rightly. */
+/**
+ * Enlarges a disk to `size` GiB. Do this before it is cloned: VirtualBox does not resize clones
+ * correctly.
+ */
 export async function growDisk(
   vbox: VBoxManage,
   disk: string,
@@ -36,12 +39,12 @@ export async function growDisk(
   }
 }
 
-/** How long clearing drafts away may take, which is done for people who have had enough too, in milliseconds. */
+/** Timeout for the removal of drafts in milliseconds; it also runs after an abort. */
 const clearingTime = 3000
 
 const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
 
-/** Removes from VirtualBox the disks below `folder`, clones before what they are clones of. */
+/** Removes the disks in `folder` from VirtualBox, clones before their parents. */
 async function closeDisks(
   vbox: VBoxManage,
   folder: string,
@@ -57,7 +60,7 @@ async function closeDisks(
   if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
 }
 
-/** Removes what a conversion left that was cut short. */
+/** Removes what an interrupted conversion left behind. */
 async function clearDrafts({ vbox, places }: Env, call: Pick<Call, 'signal'>): Promise<void> {
   if (!(await exists(places.drafts))) return
   await closeDisks(vbox, places.drafts, call)
@@ -73,13 +76,14 @@ async function writeVdi(
 ): Promise<void> {
   const step = join(places.drafts, `image.${format === 'qcow2' ? 'raw' : format}`)
   if (format === 'qcow2') await unpackQcow2(path, step, call.signal)
-  // VirtualBox notes what it reads in its registry: where that is ours, whoever comes after a crash clears it away.
+  // VirtualBox registers the disks that it reads. In the drafts folder they are removed after a
+  // crash.
   else await link(path, step).catch(() => copyFile(path, step))
   const words = step.endsWith('.raw') ? ['convertfromraw'] : ['clonemedium', 'disk']
   await vbox.run([...words, step, to, '--format', 'VDI'], call)
 }
 
-/** Makes the disk that clones start from, which comes to its place only when it is whole. */
+/** Creates the base disk for clones. It is moved to its path when it is complete. */
 async function convert(
   workshop: Env,
   image: SeedDisk,
@@ -99,13 +103,14 @@ async function convert(
     const anyway = { signal: AbortSignal.timeout(clearingTime) }
     await clearDrafts(workshop, anyway).catch(
       ignored('virtualbox', 'remove what interrupted runs left'),
-    ) // whoever comes next does it
+    ) // the next run does it
   }
 }
 
 /**
- * Registers a machine that is never started and holds the base disk: VirtualBox keeps a disk with the first machine
- * that has it, and would drop it, with all clones, when that one goes. Only of a disk in a snapshot clones may be made.
+ * Registers a machine that is never started and owns the base disk. VirtualBox assigns a disk to
+ * the first machine that uses it, and would delete it and all clones with that machine. Only a disk
+ * with a snapshot can be cloned.
  */
 async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promise<void> {
   const known = await findVm(vbox, holder, call)
@@ -121,7 +126,10 @@ async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promi
   await vbox.run(['snapshot', holder, 'take', 'base'], call)
 }
 
-/** Makes the disk of a machine: a clone that takes room for what differs from the image, of `size` GiB. */
+/**
+ * Creates the disk of a machine with `size` GiB: a clone that only stores the differences from the
+ * image.
+ */
 export async function cloneDisk(
   { vbox, places }: Env,
   image: SeedDisk,
@@ -149,7 +157,7 @@ export async function cloneDisk(
   await withLock(places.bases, work, conversionTime)
 }
 
-/** Removes the base disks that no disk is a clone of any more. */
+/** Deletes base disks without clones. */
 async function removeBases({ vbox, places }: Env, call: Call): Promise<void> {
   const media = parseMedia(await vbox.run(['list', 'hdds'], call))
   const clones = media.filter(({ path }) => !isBelow(path, places.bases))
@@ -166,7 +174,10 @@ async function removeBases({ vbox, places }: Env, call: Call): Promise<void> {
   }
 }
 
-/** Removes the disks below `folder` from VirtualBox and this computer, and what they alone were clones of. */
+/**
+ * Deletes the disks in `folder` from VirtualBox and this computer, and their base disks if they
+ * have no other clones.
+ */
 export async function removeDisks(workshop: Env, folder: string, call: Call): Promise<void> {
   const { vbox, places } = workshop
   await mkdir(places.bases, { recursive: true, mode: 0o700 })

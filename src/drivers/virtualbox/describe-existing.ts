@@ -9,12 +9,15 @@ import { shellQuote } from '../../os/shell-quote.ts'
 type Way = Pick<HostFacts, 'address' | 'port'>
 type Fields = VirtualMachine['fields']
 
-/** VirtualBox gives a machine up to 8 cards, 36 with the ICH9 chipset. */
+/** Maximum number of network cards of a machine: 8, or 36 with the ICH9 chipset. */
 const mostCards = 36
 
 const isAnywhere = (address: string): boolean => address === '' || address === '0.0.0.0'
 
-/** The port of this computer that leads to the machine's port 22: `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`. */
+/**
+ * Finds the port of this computer that forwards to the machine's port 22:
+ * `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`.
+ */
 function findForwardedPort(fields: Fields): Way | undefined {
   for (const [key, rule] of fields) {
     if (!key.startsWith('Forwarding(')) continue
@@ -25,7 +28,9 @@ function findForwardedPort(fields: Fields): Way | undefined {
   return undefined
 }
 
-/** The hardware addresses of the cards that this computer can reach by themselves, in capitals. */
+/**
+ * The MAC addresses, in upper case, of network cards that this computer can connect to directly.
+ */
 function reachableCards(fields: Fields): ReadonlySet<string> {
   const cards = [...fields].flatMap(([key, kind]) => {
     const index = /^nic(\d+)$/.exec(key)?.[1]
@@ -35,7 +40,7 @@ function reachableCards(fields: Fields): ReadonlySet<string> {
   return new Set(cards.map((mac) => mac.toUpperCase()))
 }
 
-/** What the guest additions in the machine say of its network cards. */
+/** Finds an address that the guest additions in the machine report. */
 async function findGuestAddress(
   vbox: VBoxManage,
   { id, fields }: VirtualMachine,
@@ -55,7 +60,7 @@ async function findGuestAddress(
   return undefined
 }
 
-/** See `Driver.recall`: a machine of this computer's VirtualBox, by its id or its name there. */
+/** See `Driver.describeExisting`. Finds a machine by its id or its name in VirtualBox. */
 export async function recallMachine(
   vbox: VBoxManage,
   id: string,

@@ -19,7 +19,7 @@ import { optionsOf, reshapeIn } from './update.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
 
-/** A CD-ROM takes more, and cloud-init reads all of it. */
+/** In bytes. A CD-ROM can contain more, and cloud-init reads all of it. */
 const longestUserData = 4 * 1024 * 1024
 
 async function planHost(
@@ -71,15 +71,15 @@ async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promi
   return { state: otherComputer(host) === undefined ? 'absent' : 'unknown' }
 }
 
-/** Does something to the machine of a host. */
+/** Runs an operation on the machine of a host. */
 const onMachine =
   (workshop: Env, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
   (host: HostRecord, call: Call): Promise<void> =>
     explained(async () => work(workshop.vbox, await ownIdOf(workshop, host, call), call))
 
 /**
- * Machines in the VirtualBox of this computer; what the driver keeps for them is in `folder`. One that does not shut down
- * within so many milliseconds is switched off.
+ * The driver of VirtualBox on this computer, which keeps its files in `folder`. A machine that does
+ * not shut down within `shutdownTimeout` milliseconds is powered off.
  */
 export function virtualBoxDriver(
   folder: string,

@@ -4,14 +4,14 @@ import { UserError, codeOf } from '../../errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** VirtualBox's command line, and the version that it belongs to. */
+/** VBoxManage and its version. */
 export interface Program {
   readonly path: string
   readonly major: number
   readonly minor: number
 }
 
-/** How VirtualBox is installed, by platform. */
+/** How to install VirtualBox, by platform. */
 const installation: Readonly<Record<string, string>> = {
   darwin: 'install it: brew install --cask virtualbox, or the package from virtualbox.org',
   win32: 'install it: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
@@ -19,7 +19,7 @@ const installation: Readonly<Record<string, string>> = {
     'install it: sudo apt-get install virtualbox (Ubuntu; Debian: from virtualbox.org), sudo dnf install VirtualBox (Fedora with RPM Fusion), sudo pacman -S virtualbox (Arch); or the package from virtualbox.org',
 }
 
-/** Where VBoxManage may be, the likeliest first: a name alone is looked for along `PATH`. */
+/** Paths of VBoxManage, most likely first. A name without a folder is searched in `PATH`. */
 export function likelyPlaces(env: Environment, platform: NodeJS.Platform): readonly string[] {
   if (platform === 'win32') {
     const folders = [
@@ -37,7 +37,7 @@ export function likelyPlaces(env: Environment, platform: NodeJS.Platform): reado
   return ['VBoxManage', ...usual]
 }
 
-/** The version in what `VBoxManage --version` prints, which warnings may precede. */
+/** The version in the output of `VBoxManage --version`, which may start with warnings. */
 export function parseVersion(
   text: string,
 ): { readonly major: number; readonly minor: number } | undefined {
@@ -45,7 +45,7 @@ export function parseVersion(
   return major === undefined ? undefined : { major: Number(major), minor: Number(minor) }
 }
 
-/** What it prints; nothing where there is no such program. */
+/** The output of `--version`; `undefined` if the program does not exist. */
 const askVersion = (path: string, env: Environment): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
     execFile(path, ['--version'], { env: { ...env }, timeout: 60_000 }, (error, stdout) => {
@@ -55,7 +55,10 @@ const askVersion = (path: string, env: Environment): Promise<string | undefined>
     })
   })
 
-/** Finds VBoxManage. Throws kind `unsupported`, with how to install it, where there is none or an old one. */
+/**
+ * Finds VBoxManage. Throws kind `unsupported`, with an installation hint, if it is missing or too
+ * old.
+ */
 export async function findVBoxManage(
   env: Environment,
   platform: NodeJS.Platform = process.platform,

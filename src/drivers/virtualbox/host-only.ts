@@ -1,7 +1,9 @@
 import type { Call } from '../driver.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
-/** The network that fleet makes where there is none; within what VirtualBox allows unasked. */
+/**
+ * The network that fleet creates if there is none, in the range that VirtualBox allows by default.
+ */
 const network = {
   name: 'fleet',
   host: '192.168.56.1',
@@ -11,11 +13,13 @@ const network = {
   upper: '192.168.56.254',
 }
 
-/** Whether VirtualBox has networks in place of interfaces: it does on macOS from 7.0 on. */
+/**
+ * Whether VirtualBox has host-only networks instead of interfaces, as on macOS since version 7.0.
+ */
 export const hasNetworks = (platform: NodeJS.Platform, major: number): boolean =>
   platform === 'darwin' && major >= 7
 
-/** The commands that make a network like `hostOnlyCards` joins, where it is missing. */
+/** The command that creates the host-only network. */
 export const networkCommands = (): readonly string[][] => [
   [
     ...['hostonlynet', 'add', `--name=${network.name}`, `--netmask=${network.mask}`],
@@ -23,7 +27,7 @@ export const networkCommands = (): readonly string[][] => [
   ],
 ]
 
-/** The commands that give a new interface its address, and machines on it theirs. */
+/** The commands that configure a new interface and its DHCP server. */
 export const interfaceCommands = (name: string): readonly string[][] => [
   ['hostonlyif', 'ipconfig', name, `--ip=${network.host}`, `--netmask=${network.mask}`],
   [
@@ -33,7 +37,7 @@ export const interfaceCommands = (name: string): readonly string[][] => [
   ],
 ]
 
-/** The first name in what `list hostonlyifs` or `list hostonlynets` prints. */
+/** The first name in the output of `list hostonlyifs` or `list hostonlynets`. */
 export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?$/m.exec(text)?.[1]
 
 async function findOrMake(vbox: VBoxManage, call: Call): Promise<string> {
@@ -45,14 +49,17 @@ async function findOrMake(vbox: VBoxManage, call: Call): Promise<string> {
   if (name === undefined) throw new TypeError(`hostonlyif create said: ${made}`)
   const [address = [], dhcp = []] = interfaceCommands(name)
   await vbox.run(address, call)
-  // Windows makes a DHCP server with the interface.
+  // Windows creates a DHCP server with the interface.
   await vbox.run(dhcp, call).catch((error: unknown) => {
     if (!String(error).includes('already exists')) throw error
   })
   return name
 }
 
-/** Options of `modifyvm` for a second card in a network with this computer, which is made when missing. */
+/**
+ * Options of `modifyvm` for a second network card in a host-only network, which is created if there
+ * is none.
+ */
 export async function hostOnlyCard(
   vbox: VBoxManage,
   call: Call,
@@ -71,12 +78,12 @@ export async function hostOnlyCard(
   return ['--nic2', 'hostonlynet', '--host-only-net2', known ?? network.name, ...card]
 }
 
-/** The hardware address of a machine's card, as the guest sees it. */
+/** The MAC address of a machine's network card, without colons. */
 export const macAddressOf = (token: string, card: number): string => {
   const digits = token.replaceAll('-', '').slice(0, 5)
-  // VirtualBox's own prefix (OUI 08:00:27).
+  // VirtualBox's prefix (OUI 08:00:27).
   return `080027${digits}${card}`
 }
 
-/** `080027ABCDEF` as `08:00:27:ab:cd:ef`. */
+/** Formats `080027ABCDEF` as `08:00:27:ab:cd:ef`. */
 export const withColons = (mac: string): string => mac.toLowerCase().replaceAll(/..(?!$)/g, '$&:')

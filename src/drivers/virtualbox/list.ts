@@ -4,7 +4,7 @@ import { findVm, readExtraData } from './machine.ts'
 import type { Env } from './paths.ts'
 import { type Note, readNotes } from './metadata.ts'
 
-/** What is there of one machine, in words. */
+/** Describes what exists of a machine. */
 async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
   const machine = await findVm(vbox, token, call)
   return machine === undefined
@@ -12,7 +12,10 @@ async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readon
     : [`machine ${machine.name} (${machine.state})`]
 }
 
-/** The machines of a fleet on this computer: by what is noted of each, and by the tags in VirtualBox. */
+/**
+ * The machines of a fleet on this computer, according to their metadata files and their tags in
+ * VirtualBox.
+ */
 export async function listMachines(
   workshop: Env,
   { id: fleet }: FleetScope,

@@ -4,19 +4,19 @@ import { parseExtraData, parseFields } from './parse-output.ts'
 import type { SharedFolder } from '../shared-folders.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
 
-/** A virtual machine as VirtualBox describes it now. */
+/** A virtual machine with its current properties. */
 export interface VirtualMachine {
   readonly id: string
-  /** As it is called in VirtualBox, where people may rename it. */
+  /** Name in VirtualBox, which users can change. */
   readonly name: string
-  /** VirtualBox's word: `running`, `poweroff`, `aborted-saved`. */
+  /** VirtualBox's state: `running`, `poweroff`, `aborted-saved`. */
   readonly state: string
-  /** The file of its settings. */
+  /** Path of the settings file. */
   readonly settings: string
   readonly fields: ReadonlyMap<string, string>
 }
 
-/** The machine with this id; nothing where there is none. */
+/** The machine with this id, if it exists. */
 export async function findVm(
   vbox: VBoxManage,
   id: string,
@@ -29,7 +29,7 @@ export async function findVm(
   return { id, name: read('name'), state: read('VMState'), settings: read('CfgFile'), fields }
 }
 
-/** The tags of a machine, and what else people keep with it. */
+/** The extra data of a machine, which include its tags. */
 export const readExtraData = async (
   vbox: VBoxManage,
   id: string,
@@ -37,7 +37,7 @@ export const readExtraData = async (
 ): Promise<Readonly<Record<string, string>>> =>
   parseExtraData((await orMissing(vbox.run(['getextradata', id, 'enumerate'], call))) ?? '')
 
-/** Says of a machine that all of it is made. */
+/** Extra data key that marks a machine whose creation is complete. */
 export const completeMarker = 'fleet:whole'
 
 const states: Readonly<Record<string, HostStatus['state']>> = {
@@ -57,10 +57,10 @@ const states: Readonly<Record<string, HostStatus['state']>> = {
   saving: 'stopping',
 }
 
-/** VirtualBox's word for a state in fleet's. */
+/** Converts VirtualBox's state. */
 export const stateOf = (word: string): HostStatus['state'] => states[word] ?? 'unknown'
 
-/** The folders of this computer that a machine sees. */
+/** The shared folders of a machine. */
 export const sharesOf = (fields: ReadonlyMap<string, string>): readonly SharedFolder[] =>
   [...fields].flatMap(([key, name]) => {
     const [, number] = /^SharedFolderNameMachineMapping(\d+)$/.exec(key) ?? []

@@ -16,11 +16,11 @@ type Wished = Pick<HostSpec, 'name' | 'token' | 'tags'>
 
 const isArm = process.arch === 'arm64'
 
-/** The first eight digits of the token tell machines of one name apart. */
+/** The name in VirtualBox. Eight digits of the token distinguish machines with the same name. */
 const nameInVirtualBox = ({ name, token }: Pick<HostSpec, 'name' | 'token'>): string =>
   `${name}-${token.slice(0, 8)}`
 
-/** Options of `modifyvm` for the hardware that a cloud image expects. */
+/** Options of `modifyvm` for the hardware that cloud images expect. */
 export const hardware = (options: VirtualBoxOptions, token: string, port: number): string[] => [
   ...['--cpus', String(options.cpus), '--memory', String(options.memory)],
   ...['--ioapic', 'on', '--rtcuseutc', 'on', '--acpi', 'on'],
@@ -31,7 +31,7 @@ export const hardware = (options: VirtualBoxOptions, token: string, port: number
   ...['--defaultfrontend', options.gui ? 'gui' : 'headless'],
 ]
 
-/** The commands that join a machine's parts, in this order. */
+/** The commands that create and configure a machine, in order. */
 export function assembly(
   { name, token, tags }: Wished,
   options: VirtualBoxOptions,
@@ -70,7 +70,7 @@ export function assembly(
   ]
 }
 
-/** Makes all of a machine that does not run yet. What an earlier attempt left half made goes first. */
+/** Creates a machine without starting it. Deletes an incomplete one of an earlier attempt first. */
 async function assemble(
   { vbox, places }: Env,
   { wish, options }: { readonly wish: Wished; readonly options: VirtualBoxOptions },
@@ -97,7 +97,7 @@ async function assemble(
   }
 }
 
-/** Whether all of a machine is made, so that it only has to be switched on. */
+/** Whether the creation of a machine is complete, so that it only needs to be started. */
 export async function isWhole(workshop: Env, token: string, call: Call): Promise<boolean> {
   const machine = await findOwnMachine(workshop, token, call)
   return (
@@ -105,7 +105,7 @@ export async function isWhole(workshop: Env, token: string, call: Call): Promise
   )
 }
 
-/** Makes a machine, or what is missing of it, and switches it on. */
+/** Creates a machine, unless it exists, and starts it. */
 export async function makeMachine(
   workshop: Env,
   project: { readonly wish: Wished; readonly options: VirtualBoxOptions },

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { parseShares } from '../shared-folders.ts'
 
-/** What a person can choose of a machine in VirtualBox. */
+/** Options of machines in VirtualBox. */
 export const virtualBoxOptions = z.strictObject({
   image: z
     .string()
@@ -37,5 +37,5 @@ export const virtualBoxOptions = z.strictObject({
     .describe('User to create on the host and to log in as'),
 })
 
-/** What a person has chosen of a machine in VirtualBox. */
+/** Validated options of a machine in VirtualBox. */
 export type VirtualBoxOptions = z.infer<typeof virtualBoxOptions>

@@ -7,8 +7,9 @@ import { readNote } from './metadata.ts'
 import type { Env } from './paths.ts'
 
 /**
- * Throws kind `failed` for a machine of VirtualBox that fleet did not make for this token: neither its tags nor what was noted
- * here before it was made say so. People's own machines have UUIDs too.
+ * Throws kind `failed` for a machine that fleet did not create for this token, according to its
+ * tags and the metadata file that is written before its creation. The user's own machines have
+ * UUIDs, too.
  */
 async function checkMade(
   { vbox, places }: Env,
@@ -24,7 +25,7 @@ async function checkMade(
   )
 }
 
-/** The machine that was made for a token; nothing where there is none. Throws kind `failed` where another one has its UUID. */
+/** The machine of a token, if it exists. Throws kind `failed` if another machine has its UUID. */
 export async function findOwnMachine(
   workshop: Env,
   token: string,
@@ -37,13 +38,13 @@ export async function findOwnMachine(
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** Whether an id can be that of a machine in VirtualBox, which would take a name, or an option, for one too. */
+/** Whether an id is a UUID. VirtualBox would also accept a name or an option. */
 export const isMachineId = (id: string | undefined): id is string =>
   id !== undefined && uuid.test(id)
 
 /**
- * The id of a host's machine, once it is certain that it is this host's: made for it, or, of a host that somebody else made,
- * what its record says.
+ * The id of a host's machine, after checking that it belongs to this host. For a host that fleet
+ * did not create, this is the id in the record.
  */
 export async function ownIdOf(
   workshop: Env,

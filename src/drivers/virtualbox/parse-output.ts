@@ -1,4 +1,4 @@
-/** Reads the lines `key="value"` of `--machinereadable`; whatever else is printed is passed over. */
+/** Parses lines `key="value"` of `--machinereadable`, ignoring others. */
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {
@@ -8,30 +8,33 @@ export function parseFields(text: string): ReadonlyMap<string, string> {
   return fields
 }
 
-/** The ids in what `list vms` prints, `"name" {id}`. */
+/** The ids in the output of `list vms`, `"name" {id}`. */
 export const parseIds = (text: string): readonly string[] =>
   [...text.matchAll(/^".*" \{([0-9a-f-]{36})\}\r?$/gim)].map(([, id = '']) => id.toLowerCase())
 
-/** Reads what `getextradata ID enumerate` prints, `Key: KEY, Value: VALUE`. */
+/** Parses the output of `getextradata ID enumerate`, `Key: KEY, Value: VALUE`. */
 export const parseExtraData = (text: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     [...text.matchAll(/^Key: (.+?), Value: (.*?)\r?$/gm)].map(([, key, value]) => [key, value]),
   )
 
-/** The ports of this computer that lead into a machine: `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`. */
+/**
+ * The ports of this computer that forward to a machine:
+ * `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`.
+ */
 export const forwardedPorts = (fields: ReadonlyMap<string, string>): readonly number[] =>
   [...fields]
     .filter(([key]) => key.startsWith('Forwarding('))
     .map(([, rule]) => Number(rule.split(',')[3]))
 
-/** A disk of the media registry, in what `list hdds` prints. */
+/** A disk in the media registry. */
 export interface Medium {
   readonly id: string
   readonly parent: string | undefined
   readonly path: string
 }
 
-/** Reads what `list hdds` prints: paragraphs of lines `Word: value`. */
+/** Parses the output of `list hdds`: paragraphs with lines `Word: value`. */
 export const parseMedia = (text: string): readonly Medium[] =>
   text
     .split(/\r?\n\r?\n/)

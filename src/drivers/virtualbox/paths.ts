@@ -3,42 +3,42 @@ import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
-/** Where the driver keeps things on this computer. */
+/** Paths in the driver's folder. */
 export interface Places {
-  /** The ports that lead to machines. */
+  /** Records the forwarded ports of machines. */
   readonly ports: string
-  /** Disks that machines are clones of. */
+  /** Base disks of clones. */
   readonly bases: string
-  /** What becomes such a disk. */
+  /** Base disks that are being created. */
   readonly drafts: string
   readonly machines: string
-  /** The disk that all machines share that start from one image and have disks of one size, in GiB. */
+  /** The base disk for an image and a size in GiB, which machines share. */
   baseOf(digest: string, size: number): Base
   machine(token: string): MachinePlaces
 }
 
-/** A disk that machines are clones of, and the machine that holds it in VirtualBox. */
+/** A base disk, and the id of the machine that owns it in VirtualBox. */
 export interface Base {
   readonly disk: string
   readonly holder: string
 }
 
-/** Where the parts of one machine are. */
+/** Paths of the files of one machine. */
 interface MachinePlaces {
   readonly folder: string
-  /** Written before anything else: whose this is. */
+  /** Metadata: the tags, written before anything else. */
   readonly note: string
   readonly disk: string
   readonly seed: string
 }
 
-/** VirtualBox, and where the driver keeps things. */
+/** What the parts of the driver need: VirtualBox and paths. */
 export interface Env {
   readonly vbox: VBoxManage
   readonly places: Places
 }
 
-/** The places below the driver's folder. */
+/** The paths in the driver's folder. */
 export const placesIn = (folder: string): Places => {
   const [bases, machines] = [join(folder, 'bases'), join(folder, 'machines')]
   return {
@@ -50,7 +50,7 @@ export const placesIn = (folder: string): Places => {
       const hash = createHash('sha256').update(`${folder} ${digest} ${size}`).digest('hex')
       const holder = hash.replace(
         /^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/,
-        '$1-$2-4$3-8$4-$5', // a random UUID in form (RFC 9562, 5.4)
+        '$1-$2-4$3-8$4-$5', // in the form of a random UUID (RFC 9562, 5.4)
       )
       return { disk: join(bases, `${holder}.vdi`), holder }
     },

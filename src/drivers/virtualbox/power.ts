@@ -7,16 +7,16 @@ import { type VirtualMachine, findVm, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** How long a machine may take to shut down before it is switched off, in milliseconds. */
+/** How long a machine may take to shut down before it is powered off, in milliseconds. */
 export const shutDownTime = 120_000
 
-/** How often it is asked to meanwhile, in milliseconds. */
+/** Interval of ACPI power button events, in milliseconds. */
 const askEvery = 20_000
 
-/** How long VirtualBox may take to begin or end a machine, in milliseconds. */
+/** How long VirtualBox may take to start or stop a machine, in milliseconds. */
 const settleTime = 60_000
 
-/** The machine. Throws kind `failed` where it is gone. */
+/** The machine with this id. Throws kind `failed` if it does not exist. */
 export async function requireMachine(
   vbox: VBoxManage,
   id: string,
@@ -29,7 +29,7 @@ export async function requireMachine(
   })
 }
 
-/** Waits until the machine is neither beginning nor ending anything, for at most `ms`. */
+/** Waits until the machine is neither starting nor stopping, for at most `ms`. */
 async function settled(
   vbox: VBoxManage,
   id: string,
@@ -45,7 +45,10 @@ async function settled(
   }
 }
 
-/** VirtualBox starts a machine whose port is taken, without the way in. */
+/**
+ * Checks that the forwarded ports are free. VirtualBox starts a machine anyway, but without
+ * forwarding.
+ */
 async function requirePort(machine: VirtualMachine): Promise<void> {
   for (const port of forwardedPorts(machine.fields)) {
     if (await isPortFree(port)) continue
@@ -59,7 +62,7 @@ async function requirePort(machine: VirtualMachine): Promise<void> {
   }
 }
 
-/** Switches a machine on, wakes it, or lets it go on; in a window or without. */
+/** Starts or resumes a machine, with or without a window. */
 export async function startMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
   const machine = await settled(vbox, id, call)
   const state = stateOf(machine.state)
@@ -79,7 +82,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   })
 }
 
-/** Switches a machine off as its power plug would. */
+/** Powers a machine off. */
 export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
   const { state } = await settled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
@@ -92,7 +95,7 @@ export async function killMachine(vbox: VBoxManage, id: string, call: Call): Pro
   await settled(vbox, id, call)
 }
 
-/** Lets a machine shut down; switches it off where it does not within so many milliseconds. */
+/** Shuts a machine down, or powers it off after `timeout` milliseconds. */
 export async function stopMachine(
   vbox: VBoxManage,
   id: string,
@@ -111,7 +114,8 @@ export async function stopMachine(
     if (stateOf(machine.state) === 'stopped') return
     if (since >= asked * askEvery) {
       asked += 1
-      // A machine that ends just now takes no button any more: the next look tells.
+      // A machine that is just stopping rejects the event; the next iteration notices that it
+      // stopped.
       await vbox
         .run(['controlvm', id, 'acpipowerbutton'], call)
         .catch(ignored('virtualbox', 'press the power button'))

@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { inflateRawSync } from 'node:zlib'
 import { UserError } from '../../errors.ts'
 
-/** What the header of a qcow2 image says (QEMU, docs/interop/qcow2.txt). */
+/** Header of a qcow2 image (QEMU, docs/interop/qcow2.txt). */
 interface Header {
   readonly clusterBits: number
   readonly size: number
@@ -29,7 +29,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
     (version === 2 || version === 3) &&
     header.readBigUInt64BE(8) === 0n && // no backing file
     header.readUInt32BE(32) === 0 && // not encrypted
-    (features & ~3n) === 0n // neither another compression, nor subclusters, nor data elsewhere
+    (features & ~3n) === 0n // no other compression, no subclusters, no external data file
   if (!isPlain) {
     throw new UserError(
       'usage',
@@ -47,7 +47,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
   }
 }
 
-/** The content of a cluster; nothing where it is all zeros. */
+/** The contents of a cluster; `undefined` if it contains only zeros. */
 async function readCluster(
   file: FileHandle,
   entry: bigint,
@@ -75,8 +75,8 @@ async function readCluster(
 }
 
 /**
- * Writes the disk in a qcow2 image as a raw one, with holes for zeros. VirtualBox reads no compressed qcow2 images, which
- * distributions publish. Throws kind `usage` for images of rare kinds.
+ * Converts a qcow2 image to a sparse raw image. VirtualBox does not read compressed qcow2 images,
+ * which distributions publish. Throws kind `usage` for unusual features.
  */
 export async function unpackQcow2(from: string, to: string, signal: AbortSignal): Promise<void> {
   await using source = await open(from)

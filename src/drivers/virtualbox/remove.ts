@@ -7,7 +7,10 @@ import type { Env } from './paths.ts'
 import { killMachine } from './power.ts'
 import { orMissing } from './vboxmanage.ts'
 
-/** Removes a machine, its disks, its snapshots and its folder, from VirtualBox and from this computer; as far as they are there. */
+/**
+ * Deletes a machine with its disks, snapshots and files from VirtualBox and from this computer, as
+ * far as they exist.
+ */
 export async function removeMachine(
   { vbox, places }: Env,
   token: string,

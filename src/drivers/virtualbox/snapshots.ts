@@ -12,7 +12,10 @@ interface Kept extends Snapshot {
   readonly id: string
 }
 
-/** The snapshots in the text of a machine's settings; VBoxManage tells neither their time nor whether they have a memory. */
+/**
+ * Parses snapshots from the machine's settings file, because VBoxManage reports neither their time
+ * nor whether they contain memory.
+ */
 export function readSnapshots(names: string, settings: string): readonly Kept[] {
   const fields = parseFields(names)
   const kept = [...fields].flatMap(([key, name]) => {
@@ -44,7 +47,7 @@ async function require(vbox: VBoxManage, id: string, snapshot: string, call: Cal
   })
 }
 
-/** The snapshots of machines in VirtualBox. */
+/** Snapshots of machines in VirtualBox. */
 export const snapshotsOf = (workshop: Env): Snapshots => ({
   async save(host, snapshot, call) {
     const { vbox } = workshop

@@ -14,10 +14,10 @@ import { requireMachine, startMachine, stopMachine } from './power.ts'
 import { formatShares, parseShares } from '../shared-folders.ts'
 import { orMissing } from './vboxmanage.ts'
 
-/** Options that VirtualBox tells with a machine's state. */
+/** Options that VirtualBox reports with the state of a machine. */
 type Told = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
 
-/** What a machine has of the options. */
+/** The current values of options that VirtualBox reports. */
 export const optionsOf = ({ fields }: VirtualMachine): Readonly<Record<Told, string>> => ({
   cpus: fields.get('cpus') ?? '',
   memory: fields.get('memory') ?? '',
@@ -26,14 +26,14 @@ export const optionsOf = ({ fields }: VirtualMachine): Readonly<Record<Told, str
   shares: formatShares(sharesOf(fields)),
 })
 
-/** Why only a new machine can have another value. */
+/** Why an option can only change with a new machine. */
 const reasons: Readonly<Record<string, string>> = {
   hostOnly: 'its network cards are configured when it is created',
   image: 'its disk was created from that image',
   user: 'its user is created with the machine',
 }
 
-/** How a machine differs from its options, by what was told of it and what is remembered. */
+/** Compares a machine with its options, using its status and its record. */
 export function compareMachine(
   { user, resources = {} }: HostRecord,
   options: VirtualBoxOptions,
@@ -58,8 +58,8 @@ export function compareMachine(
 }
 
 /**
- * Gives a machine a larger disk, which is no clone any more: VirtualBox does not make clones larger rightly. The old one stays
- * until the machine has the new one.
+ * Gives a machine a larger disk, which is a full copy: VirtualBox does not resize clones correctly.
+ * The old disk is kept until the machine has the new one.
  */
 async function enlargeDisk(
   { vbox, places }: Env,
@@ -85,7 +85,7 @@ async function enlargeDisk(
   await orMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
 }
 
-/** Options of `modifyvm` for the hardware that is to be changed. */
+/** Options of `modifyvm` for the hardware that changes. */
 const hardwareOf = (
   { cpus, memory, gui }: VirtualBoxOptions,
   only: ReadonlySet<string>,
@@ -110,7 +110,7 @@ async function changeShares(
   }
 }
 
-/** Brings about what is wished of a machine, which is stopped for it. */
+/** Changes a machine, which is stopped first. */
 async function changeMachine(
   workshop: Env,
   id: string,
@@ -119,7 +119,7 @@ async function changeMachine(
   call: Call,
 ): Promise<Readonly<Record<string, string>>> {
   const { vbox } = workshop
-  // What it keeps in memory while its state is saved would be lost, and hardware is not changed under that.
+  // A saved state would be lost, and hardware cannot change while there is one.
   const { state } = await requireMachine(vbox, id, call)
   if (state.endsWith('saved')) await startMachine(vbox, id, call)
   await stopMachine(vbox, id, shutDownWithin, call)
@@ -132,7 +132,7 @@ async function changeMachine(
   return only.has('disk') ? { disk: String(options.disk) } : {}
 }
 
-/** Changes machines in VirtualBox. */
+/** See `Update`. */
 export const reshapeIn = (workshop: Env, shutDownWithin: number): Reshape<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
   change: async (host, wish, call) =>

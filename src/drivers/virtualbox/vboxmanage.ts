@@ -7,18 +7,21 @@ import { type Program, findVBoxManage } from './find-vboxmanage.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Runs VirtualBox's command line. */
+/** Runs VBoxManage. */
 export interface VBoxManage {
-  /** Throws kind `unsupported` where VirtualBox is not installed. */
+  /** Throws kind `unsupported` if VirtualBox is not installed. */
   program(): Promise<Program>
-  /** What it prints. Throws a {@link VBoxError} when it fails for good. */
+  /**
+   * Runs a command and returns its output. Throws a {@link VBoxError} if it fails and retries do
+   * not help.
+   */
   run(words: readonly string[], call: Pick<Call, 'signal'>): Promise<string>
 }
 
-/** That VBoxManage turned something down. */
+/** A failed VBoxManage command. */
 export class VBoxError extends Error {
   override readonly name = 'VBoxError'
-  /** Of VirtualBox: `VBOX_E_OBJECT_NOT_FOUND`; empty where it says none. */
+  /** VirtualBox's error code, such as `VBOX_E_OBJECT_NOT_FOUND`; empty if there is none. */
   readonly code: string
 
   constructor(words: readonly string[], stderr: string) {
@@ -33,42 +36,51 @@ export class VBoxError extends Error {
       passing.test(stderr) || (asking.test(words[0] ?? '') && !missing.test(stderr))
   }
 
-  /** Whether the same call may well succeed in a moment. */
+  /** Whether the same command may succeed in a moment. */
   readonly isTransient: boolean
 }
 
-/** What VirtualBox says while another process of it works on the same thing, or begins or ends. */
+/**
+ * Errors while another process uses the same object, or while the VirtualBox service starts or
+ * exits.
+ */
 const passing =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
 
 /**
- * Mere questions about machines. While one begins or ends, VirtualBox answers them with whatever went wrong inside, or with
- * nothing: so it is asked again unless it says that there is no such thing.
+ * Commands that only read. While a machine starts or stops, VirtualBox answers them with various
+ * internal errors or nothing, so they are retried unless the object does not exist.
  */
 const asking = /^(?:list|showvminfo|getextradata)$/
 
 const missing =
   /VBOX_E_OBJECT_NOT_FOUND|Could not find|is not registered|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/
 
-/** How long VirtualBox may say that it is busy, in milliseconds. */
+/** How long transient errors are retried, in milliseconds. */
 const patience = 20_000
 
-/** Whether it says that there is no such thing. */
+/** Whether the object does not exist. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof VBoxError &&
   (error.code === 'VBOX_E_OBJECT_NOT_FOUND' || missing.test(error.message))
 
-/** What it answers; nothing where there is no such thing. */
+/** Returns `undefined` instead of throwing if the object does not exist. */
 export const orMissing = (answer: Promise<string>): Promise<string | undefined> =>
   answer.catch((error: unknown) => {
     if (isMissing(error)) return undefined
     throw error
   })
 
-/** How long VirtualBox may say nothing at all, in milliseconds: what takes longer tells how far it is. */
+/**
+ * How long VBoxManage may run without output, in milliseconds: longer operations print their
+ * progress.
+ */
 const longestSilence = 300_000
 
-/** A call that is under way is let end, which takes a moment, unless it takes longer than this, in milliseconds. */
+/**
+ * After an abort, a running command may finish, which usually takes a moment, but no longer than
+ * this, in milliseconds.
+ */
 const graceOfCalls = 3000
 
 const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
@@ -126,7 +138,7 @@ async function runOnce(
   }
 }
 
-/** VBoxManage of a user with the environment `env`, looked for when it is first used. */
+/** Opens VBoxManage for the environment `env`. It is located at the first use. */
 export function openVBoxManage(env: Environment): VBoxManage {
   let found: Promise<Program> | undefined
   const program = (): Promise<Program> => {
@@ -152,7 +164,7 @@ export function openVBoxManage(env: Environment): VBoxManage {
   }
 }
 
-/** Does `work`; what VirtualBox turned down is told as such. */
+/** Runs `work` and turns errors of VBoxManage into errors for the user. */
 export async function explained<Value>(work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
@@ -162,7 +174,7 @@ export async function explained<Value>(work: () => Promise<Value>): Promise<Valu
   }
 }
 
-/** What a person can do about it. */
+/** A hint for an error message. */
 function adviceFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
     return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'

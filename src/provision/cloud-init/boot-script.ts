@@ -4,13 +4,15 @@ import { defaultSocket } from '../host/probe.ts'
 import { runServiceScript } from '../host/service.ts'
 import { hopeless, shellFunctions } from '../host/shell-functions.ts'
 
-/** The script's name among those that cloud-init runs, in the order of their names: before anybody else's. */
+/**
+ * File name of the script. cloud-init runs scripts in the order of their names, so it runs first.
+ */
 export const bootScriptName = '00-fleet-engine'
 
-/** Where the script keeps what it printed. */
+/** The file with the script's output. */
 export const bootScriptLog = '/var/log/fleet-engine.log'
 
-/** Each task stops what follows it when it fails. */
+/** The commands of a task. A failed task ends the script. */
 const taskLines = ({ why, script, words }: Task): string => `task() {
 ${script}
 }
@@ -19,7 +21,7 @@ say ${quote(why)} && task ${words.join(' ')} || return
 
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
 
-/** How each family of distributions installs the engine. */
+/** The cases of the script for each family of distributions. */
 function branches(wish: EngineWish): string {
   return distributions
     .map((distribution) => {
@@ -39,9 +41,9 @@ function branches(wish: EngineWish): string {
 }
 
 /**
- * A POSIX script for the first boot of any distribution: installs the engine where there is none, starts it, and lets
- * `user` in. It tries again what a mirror refused, and not what cannot succeed; its exit code tells whether an engine
- * answers in the end.
+ * A POSIX script for the first boot of any distribution: installs the engine unless it exists,
+ * starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
+ * cannot succeed. Its exit code is 0 if the engine answers.
  */
 export const writeBootScript = (wish: EngineWish, user: string): string => `#!/bin/sh
 # Written by fleet: gives this host its Docker engine.

@@ -7,7 +7,7 @@ export interface IsoFile {
 
 const sector = 2048
 
-/** Both byte orders, as ECMA-119 7.2.3 and 7.3.3 want numbers. */
+/** A number in both byte orders, as ECMA-119 7.2.3 and 7.3.3 require. */
 function both16(value: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt16LE(value, 0)
@@ -24,13 +24,13 @@ function both32(value: number): Buffer {
 
 const padded = (text: string, length: number): Buffer => Buffer.from(text.padEnd(length), 'latin1')
 
-/** UCS-2, big-endian, as Joliet has names. */
+/** Big-endian UCS-2, as in Joliet names. */
 const wide = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16()
 
 const wholeSectors = (bytes: Uint8Array): Buffer =>
   Buffer.concat([bytes, Buffer.alloc((sector - (bytes.length % sector)) % sector)])
 
-/** A directory record (ECMA-119 9.1). No date: year 1900 and zeros mean that none is told. */
+/** A directory record (ECMA-119 9.1). The date is not specified: year 1900 and zeros. */
 function directoryRecord(
   name: Buffer,
   { at, size, isFolder }: { at: number; size: number; isFolder: boolean },
@@ -52,7 +52,7 @@ interface Place {
   readonly size: number
 }
 
-/** The root folder, which fits in one sector for the few files that there are. */
+/** The root folder. It fits in one sector. */
 function folder(at: number, files: readonly (Place & { readonly name: Buffer })[]): Buffer {
   const self = { at, size: sector, isFolder: true }
   const records = [
@@ -63,7 +63,7 @@ function folder(at: number, files: readonly (Place & { readonly name: Buffer })[
   return wholeSectors(Buffer.concat(records))
 }
 
-/** A path table of the root alone (ECMA-119 9.4). */
+/** A path table with only the root (ECMA-119 9.4). */
 function pathTable(root: number, order: 'LE' | 'BE'): Buffer {
   const table = Buffer.alloc(10)
   table.writeUInt8(1, 0)
@@ -120,8 +120,9 @@ function descriptor({ kind, label, sectors, tables, root }: Volume): Buffer {
 }
 
 /**
- * An ISO 9660 image (ECMA-119) with files in its root folder, and Joliet names beside: the small names of the standard have
- * no `-` and no lower case, which cloud-init's file names have. The same input is the same image.
+ * Writes an ISO 9660 image (ECMA-119) with files in its root folder, including Joliet names: ISO
+ * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
+ * results in the same image.
  */
 export function writeIso(label: string, files: readonly IsoFile[]): Buffer {
   const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1))

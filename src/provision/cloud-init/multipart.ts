@@ -1,12 +1,15 @@
-/** One part of a MIME message (RFC 2046). */
+/** A part of a MIME message (RFC 2046). */
 export interface Part {
-  /** Lines before the body, such as `Content-Type: text/cloud-config`. */
+  /** Header lines, such as `Content-Type: text/cloud-config`. */
   readonly headers: readonly string[]
-  /** Bytes are encoded where they are no plain text, a text never: it may be a message itself. */
+  /**
+   * Bytes are encoded unless they are plain text. A string is never encoded, because it may be a
+   * message itself.
+   */
   readonly body: string | Uint8Array
 }
 
-/** Text that every reader of MIME gives back as it was. */
+/** Whether every MIME reader returns the text unchanged. */
 const isPlain = (text: string): boolean => /^[\t\n\x20-\x7e]*$/.test(text)
 
 const inLines = (base64: string): string => base64.replaceAll(/.{76}/g, '$&\n')
@@ -18,7 +21,7 @@ function writePart({ headers, body }: Part): string {
   return `${encoded.join('\n')}\n\n${inLines(Buffer.from(body).toString('base64'))}`
 }
 
-/** A multipart message. */
+/** Writes a multipart message. */
 export function writeMultipart(parts: readonly Part[]): string {
   const written = parts.map(writePart)
   let boundary = 'fleet'

@@ -1,16 +1,19 @@
 import { type IsoFile, writeIso } from './iso-image.ts'
 
-/** What a host that starts from an image is told by a medium of its own. */
+/** Contents of the NoCloud data source of cloud-init. */
 export interface NoCloudSeed {
-  /** Another one is another first boot. */
+  /** A different id causes another first boot. */
   readonly instanceId: string
   readonly hostName: string
   readonly userData: Uint8Array
-  /** Of the network cards, where there are several: each gets its address by DHCP. None: cloud-init's own choice. */
+  /**
+   * MAC addresses of the network cards if there are several, to configure DHCP on each. Without
+   * any, cloud-init decides.
+   */
   readonly macAddresses?: readonly string[] | undefined
 }
 
-/** Version 2 of cloud-init's network configuration; JSON is YAML. */
+/** Network configuration version 2 of cloud-init. JSON is valid YAML. */
 const networkConfig = (macAddresses: readonly string[]): string =>
   JSON.stringify({
     version: 2,
@@ -23,8 +26,8 @@ const networkConfig = (macAddresses: readonly string[]): string =>
   })
 
 /**
- * The medium of cloud-init's NoCloud data source: an ISO image with the label `cidata` (its documentation, "NoCloud",
- * "Source 2: drive with labeled filesystem").
+ * Writes the medium of cloud-init's NoCloud data source: an ISO image with the label `cidata` (its
+ * documentation, "NoCloud", "Source 2: drive with labeled filesystem").
  */
 export function writeNoCloudSeed({
   instanceId,

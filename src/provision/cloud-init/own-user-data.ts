@@ -2,14 +2,17 @@ import { gunzipSync } from 'node:zlib'
 import { UserError } from '../../errors.ts'
 import type { Part } from './multipart.ts'
 
-/** A person's own user-data. */
+/** The user's own user-data. */
 export interface OwnUserData {
-  /** What messages call it: the file. */
+  /** File name for messages. */
   readonly file: string
   readonly content: Uint8Array
 }
 
-/** What cloud-init tells the kinds of user-data apart by (its documentation, "User-data formats"). */
+/**
+ * The first lines that identify formats of user-data (cloud-init's documentation, "User-data
+ * formats").
+ */
 const beginnings = [
   '#!',
   '#cloud-boothook',
@@ -22,17 +25,19 @@ const beginnings = [
   '## template: jinja',
 ]
 
-/** Unpacked, user-data larger than this is no user-data. */
+/** Maximum size of decompressed user-data, in bytes. */
 const mostBytes = 4 * 2 ** 20
 
-/** What texts of other systems begin with, and how the rest of them is to be read. */
+/** Byte order marks and their encodings. */
 const byteOrderMarks: readonly (readonly [mark: readonly number[], encoding: string])[] = [
   [[0xef, 0xbb, 0xbf], 'utf-8'],
   [[0xff, 0xfe], 'utf-16le'],
   [[0xfe, 0xff], 'utf-16be'],
 ]
 
-/** The same text without a byte order mark, in UTF-8: cloud-init looks for its own marks in the first bytes. */
+/**
+ * Converts a text with a byte order mark to UTF-8 without it: cloud-init checks the first bytes.
+ */
 function withoutByteOrderMark(bytes: Buffer): Buffer {
   const [, encoding] =
     byteOrderMarks.find(([mark]) => mark.every((byte, at) => bytes[at] === byte)) ?? []
@@ -50,13 +55,13 @@ function unpack({ file, content }: OwnUserData): Buffer {
   }
 }
 
-/** cloud-init's own test, less the texts of another kind that only speak of it. */
+/** cloud-init's own check, except for other formats that only mention MIME. */
 const isMessage = (text: string): boolean =>
   /^(?:From .*\r?\n)?[A-Za-z-]+:/.test(text) && /^mime-version:/im.test(text.slice(0, 4096))
 
 /**
- * The person's user-data as part of a message: of the kind that it is, or the message that it is already.
- * Throws kind `usage` for what cloud-init would not understand.
+ * The user's user-data as a part of a message: with its format, or the message that it already is.
+ * Throws kind `usage` for formats that cloud-init does not support.
  */
 export function partOf(own: OwnUserData): Part {
   const bytes = unpack(own)
@@ -76,8 +81,8 @@ export function partOf(own: OwnUserData): Part {
 }
 
 /**
- * The names of users where the person's user-data gives them as a text with commas between, or as null: forms that cloud-init takes
- * and that nothing can be added to. Nothing where they are a list, a mapping, or not named.
+ * The names under `users:` in the user-data if they are a comma-separated string, or null: formats
+ * that cloud-init accepts and cannot merge. `undefined` for a list, a mapping, or no users.
  */
 export function usersInText(own: OwnUserData): readonly string[] | undefined {
   const lines = unpack(own).toString().split(/\r?\n/)
@@ -103,7 +108,7 @@ export function usersInText(own: OwnUserData): readonly string[] | undefined {
     .filter((name) => name !== '')
 }
 
-/** Whether the person's user-data may say something of a user of that name. */
+/** Whether user-data mentions a user. */
 export const speaksOf = (own: OwnUserData, user: string): boolean =>
   unpack(own)
     .toString()

@@ -5,24 +5,27 @@ import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
 import { type OwnUserData, partOf, speaksOf, usersInText } from './own-user-data.ts'
 
-/** What a new host is to be at its first boot. */
+/** What a new host needs at its first boot. */
 export interface FirstBoot {
   readonly hostName: string
-  /** Who fleet logs in as: made by cloud-init unless the image has them, and never root. */
+  /** The login user, which cloud-init creates unless the image has it. Never root. */
   readonly user: string
-  /** Public keys that log in as `user`, with or without comment. */
+  /** Public keys to authorize for `user`, with or without comments. */
   readonly authorizedKeys: readonly string[]
-  /** The Ed25519 key that the host shows from its first connection on: OpenSSH's PEM, and `TYPE BASE64`. */
+  /**
+   * The Ed25519 host key that the host starts with: private key in OpenSSH's PEM format, public key
+   * as `TYPE BASE64`.
+   */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
-  /** Absent: the distribution's. */
+  /** If absent, the engine of the distribution. */
   readonly engine: EngineWish | 'none' | undefined
-  /** What it runs at every boot before its engine starts, in shell. */
+  /** Shell commands that run at every boot before the engine starts. */
   readonly bootCommands?: readonly string[]
-  /** The person's own user-data, which is joined with fleet's. */
+  /** The user's own user-data, to be merged. */
   readonly own?: OwnUserData | undefined
 }
 
-/** A cloud-config (YAML, of which JSON is a part), and how it goes together with what came before it. */
+/** A cloud-config (JSON is valid YAML), and how to merge it with preceding parts. */
 const cloudConfig = (config: Readonly<Record<string, unknown>>, merge: string): Part => ({
   headers: ['Content-Type: text/cloud-config', `Merge-Type: ${merge}`],
   body: `#cloud-config\n${Object.entries(config)
@@ -30,13 +33,13 @@ const cloudConfig = (config: Readonly<Record<string, unknown>>, merge: string): 
     .join('')}`,
 })
 
-/** The settings that are fleet's to say, whatever else is said. */
+/** Settings that override all others. */
 const settings = ({ hostName, hostKey }: FirstBoot): Part =>
   cloudConfig(
     {
       hostname: hostName,
       preserve_hostname: false,
-      manage_etc_hosts: 'localhost', // sudo looks the name up
+      manage_etc_hosts: 'localhost', // sudo resolves the host name
       disable_root: true,
       ssh_pwauth: false,
       ssh_deletekeys: true,
@@ -45,13 +48,16 @@ const settings = ({ hostName, hostKey }: FirstBoot): Part =>
     'dict(replace)+list()+str()',
   )
 
-/** The engine's packages would make the group too late for the user's first login, and cloud-init no system group. */
+/**
+ * Creates the group early: the engine's package would create it after the user's first login, and
+ * cloud-init does not create a system group.
+ */
 const makeDockerGroup = 'getent group docker || groupadd --system docker || addgroup -S docker'
 
-/** Users whose shell nobody names get bash where there is one, as those of the images do. */
+/** Users without an explicit shell get bash if it exists, as in the images. */
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
-/** The user that fleet logs in as, without the name. */
+/** The login user, without the name. */
 const userOf = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, unknown>> => ({
   ...(engine !== 'none' && { groups: ['docker'] }),
   sudo: 'ALL=(ALL) NOPASSWD:ALL',
@@ -59,11 +65,11 @@ const userOf = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, 
   ssh_authorized_keys: authorizedKeys,
 })
 
-/** Of two users of one name, cloud-init takes what the first one in the list has. */
+/** If two users have the same name, cloud-init uses the first one in the list. */
 const whereOf = ({ user, own }: FirstBoot): 'append' | 'prepend' =>
   own !== undefined && speaksOf(own, user) ? 'prepend' : 'append'
 
-/** What joins the lists that are there. */
+/** Settings that are added to lists. */
 const additions = (boot: FirstBoot): Part =>
   cloudConfig(
     {
@@ -77,23 +83,26 @@ const additions = (boot: FirstBoot): Part =>
     `dict(no_replace,recurse_list)+list(${whereOf(boot)})+str()`,
   )
 
-/** The user once more, for `users` as a mapping. Where it is a list, this adds the bare name to it, which makes no difference. */
+/**
+ * The login user again, in case `users` is a mapping. If it is a list, this adds the name again,
+ * which has no effect.
+ */
 const userInMapping = (boot: FirstBoot): Part =>
   cloudConfig(
     { users: { [boot.user]: userOf(boot) } },
     'dict(no_replace,recurse_list)+list(append)+str()',
   )
 
-/** The users of a text as a list, which others can be added to. */
+/** Converts users from a string to a list, which can be merged. */
 const usersAsList = (users: readonly string[]): Part =>
   cloudConfig({ users }, 'dict(replace)+list()+str()')
 
-/** Whom cloud-init makes where nobody says so: naming one more user must not undo it. */
+/** cloud-init's default user, which would be lost when another user is added. */
 const usualUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+str()')
 
 /**
- * The person's own user-data, and what makes it ready for fleet's additions. It comes first, as it would alone: what it says of
- * how it is to be merged (`merge_how`) then has nothing to merge it with.
+ * The user's own user-data, and parts that prepare it for merging. It comes first, so that its own
+ * `merge_how` has nothing to merge with.
  */
 function ownParts(own: OwnUserData): readonly Part[] {
   const named = usersInText(own)
@@ -101,10 +110,11 @@ function ownParts(own: OwnUserData): readonly Part[] {
 }
 
 /**
- * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order. The person's own goes
- * first, as it would alone; fleet's lists are added to it, and fleet's settings win. The engine's script has a name
- * before all others, so that theirs find an engine.
- * Throws kind `usage` when the person's is nothing that cloud-init knows, or the user is root.
+ * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order.
+ * The user's own user-data comes first, fleet's lists are added to it, and fleet's settings
+ * override it. The engine's script sorts before all others, so that those find an engine. Throws
+ * kind `usage` if cloud-init does not support the format of the user's own user-data, or if the
+ * login user is root.
  */
 export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
@@ -130,17 +140,20 @@ const bootScript = (engine: EngineWish, user: string): Part => ({
   body: writeBootScript(engine, user),
 })
 
-/** What a provider takes. */
+/** Limits of a provider. */
 interface UserDataLimit {
-  /** Before the provider's own encoding, such as base64. */
+  /** Maximum size before the provider's own encoding, such as base64. */
   readonly maxBytes: number
-  /** Whether it hands bytes on as they are, so that cloud-init can unpack them. */
+  /** Whether the provider passes bytes on unchanged, so that cloud-init can decompress them. */
   readonly gzip: boolean
 }
 
 const size = (bytes: number): string => `${bytes.toLocaleString('en')} bytes`
 
-/** User-data as a provider takes it: gzip'd only where it has to be. Throws kind `usage` when it is too long. */
+/**
+ * Encodes user-data for a provider. It is compressed only if necessary. Throws kind `usage` if it
+ * is too large.
+ */
 export function packUserData(text: string, { maxBytes, gzip }: UserDataLimit): Buffer {
   const plain = Buffer.from(text)
   if (plain.length <= maxBytes) return plain

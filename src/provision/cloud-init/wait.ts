@@ -1,15 +1,16 @@
 import { bootScriptLog, bootScriptName } from './boot-script.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** How long a host may take to set itself up after its first boot, in seconds. */
+/** How long the first boot of a host may take, in seconds. */
 export const cloudInitWait = 900
 
-/** How much of a log an error quotes. */
+/** Number of log lines in an error. */
 const quotedLines = 15
 
 /**
- * Prints what {@link readCloudInit} reads; POSIX, for `sh -s`. With the word `wait` it waits until cloud-init is done, of which its own files
- * tell: `cloud-init status --wait` says nothing meanwhile, and old ones return while later stages still run.
+ * A POSIX script for `sh -s` that prints what {@link readCloudInit} reads. With the argument `wait`
+ * it waits until cloud-init is done, according to cloud-init's own files: `cloud-init status
+ * --wait` prints no progress, and old versions return too early.
  */
 export const cloudInitScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -43,19 +44,19 @@ last ${quotedLines} $log | sed 's/^/fleet quote=/'
 :
 `
 
-/** How cloud-init ended. */
+/** The result of cloud-init. */
 export interface CloudInitEnd {
-  /** It had not ended when the time was up. */
+  /** Whether it was not done in time. */
   readonly late: boolean
-  /** What failed, as cloud-init names it: the module and its exception. What it recovered from is not among it. */
+  /** Errors with the module and the exception, except those that cloud-init recovered from. */
   readonly errors: readonly string[]
-  /** fleet's script for the engine is on the host. */
+  /** Whether fleet's boot script is on the host. */
   readonly hasBootScript: boolean
-  /** The last lines of the log that matters: of fleet's script where there is one. */
+  /** The last lines of the log: that of fleet's script, if it exists. */
   readonly lines: readonly string[]
 }
 
-/** Where the script is in its waiting, or that it ended. */
+/** Progress of the script, or its result. */
 export type CloudInitState =
   | { readonly stage: string }
   | { readonly line: string }
@@ -63,7 +64,10 @@ export type CloudInitState =
 
 const keyAndValue = /^fleet ([a-z]+)=(.*)$/
 
-/** Reads the lines of {@link cloudInitScript} as they come. What a host says ends up on a terminal: no control characters. */
+/**
+ * Parses the lines of {@link cloudInitScript} while they arrive. Control characters are removed,
+ * because the lines are shown on a terminal.
+ */
 export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerator<CloudInitState> {
   const said = new Map<string, string>()
   const quoted: string[] = []
@@ -90,7 +94,10 @@ export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerat
   }
 }
 
-/** result.json has the errors of all stages under `v1`, status.json those of each under its name. */
+/**
+ * result.json contains the errors of all stages in `v1`, status.json those of each stage
+ * separately.
+ */
 function errorsIn(text: string | undefined): string[] {
   const file = parse(text)
   const v1 = file?.['v1']
@@ -107,6 +114,6 @@ function parse(text: string | undefined): Readonly<Record<string, unknown>> | un
     return JSON.parse(text ?? '{}') as Record<string, unknown>
   } catch (error) {
     traceError('provision', 'read the status of cloud-init', error)
-    return undefined // cut short: it is being written
+    return undefined // the file is being written
   }
 }

@@ -5,20 +5,24 @@ import { installPackages, upgradePackages } from '../host/packages.ts'
 import { startService } from '../host/service.ts'
 import type { Step } from '../host/step.ts'
 
-/** All that is to change on a host, in order. Empty: nothing. */
+/** The changes to make on a host, in order. Empty if there are none. */
 export type Plan = readonly Step[]
 
-/** What may happen to an engine that is there. */
+/** Options for an existing engine. */
 export interface EngineAims {
-  /** One of Docker's own repository is brought to the version wished for, where that is a newer one. */
+  /**
+   * Whether to upgrade an engine from Docker's repository to the requested version, if that is
+   * newer.
+   */
   readonly upgrades?: boolean
 }
 
 /**
- * What it takes to have a Docker engine that runs, comes back after a reboot and lets the login
- * user in: where there is none, the one wished for. One that is there stays as it is, whatever the wish, unless `upgrades`, and
- * settings of the engine, such as daemon.json, are never part of it.
- * Throws kind `unsupported` for an unknown distribution, `credentials` when root is out of reach.
+ * Plans the changes that a host needs so that an engine runs, starts after a reboot, and can be
+ * used by the login user. Installs the requested engine if there is none. An existing engine is
+ * kept unless `upgrades` is set, and its settings, such as daemon.json, are never changed. Throws
+ * kind `unsupported` for an unknown distribution, `credentials` if root permissions are needed and
+ * missing.
  */
 export function planEngine(
   probe: HostProbe,
@@ -47,7 +51,10 @@ export function planEngine(
   return steps.map(({ why, command }) => ({ why, command: ['sudo', '-n', ...command] }))
 }
 
-/** A rootless engine, or one that DOCKER_HOST names: somebody's own arrangement, which works. */
+/**
+ * Whether a rootless engine, or one that DOCKER_HOST names, is running: the user configured it, and
+ * it works.
+ */
 const answersElsewhere = ({ engine }: HostProbe): boolean =>
   engine?.version !== undefined && engine.socket !== defaultSocket
 

@@ -1,11 +1,11 @@
 import type { EngineWish } from '../../machine/schema.ts'
 import type { HostProbe } from '../host/probe.ts'
 
-/** What is to be done about an engine that is there. */
+/** What to do with an existing engine. */
 export type EngineJudgement =
   | { readonly kind: 'fits' }
   | { readonly kind: 'upgrade'; readonly from: string; readonly to: string }
-  /** Something that a person has to settle. */
+  /** The user must decide. */
   | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
 
 /** `29.1.0~rc.2` of a package is `29.1.0-rc.2` of an engine. */
@@ -14,7 +14,7 @@ const isVersion = (seen: string, wanted: string): boolean => {
   return seen === plain || seen.startsWith(`${plain}.`) || seen.startsWith(`${plain}-`)
 }
 
-/** Whether a version comes before another one, which may be only the beginning of one. */
+/** Whether a version is older than another one, which may be a prefix of a version. */
 function isOlder(seen: string, wanted: string): boolean {
   const [a, b] = [seen, wanted].map((version) => version.split(/[.~-]/).map(Number))
   for (const [index, number] of (b ?? []).entries()) {
@@ -25,9 +25,9 @@ function isOlder(seen: string, wanted: string): boolean {
 }
 
 /**
- * Compares the engine that is wished for with the one that answers. Only an engine of Docker's own repository is upgraded: in place of a
- * distribution's, it would be another package with other files. A channel alone is a wish for no version: what
- * comes from where it says fits.
+ * Compares the requested engine with the running one. Only an engine from Docker's repository is
+ * upgraded: replacing that of a distribution would install a different package with different
+ * files. If only a channel is requested, any version from that source matches.
  */
 export function judgeEngine(
   { engine, engineFromDocker }: HostProbe,

@@ -1,26 +1,26 @@
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** A key to let in, `TYPE BASE64`, and who holds it. */
+/** A key to authorize, `TYPE BASE64`, and the name of its owner. */
 export interface AuthorizedKey {
   readonly name: string
   readonly key: string
 }
 
-/** What a host lets in, as far as it concerns the operators of a fleet. */
+/** The operators' keys that a host authorizes. */
 export interface KeysThere {
   /** The keys in the fleet's block. */
   readonly block: readonly AuthorizedKey[]
-  /** Those of them that other lines let in too, such as what cloud-init or a person wrote. */
+  /** The keys that are also in other lines, such as those from cloud-init or a user. */
   readonly outside: ReadonlySet<string>
 }
 
-/** The lines around the keys that the fleet of this id lets in; all other lines are not fleet's. */
+/** The markers around the keys of the fleet with this id. fleet does not change other lines. */
 const markersOf = (fleet: string): readonly [begin: string, end: string] => [
   `# fleet ${fleet} operators: begin`,
   `# fleet ${fleet} operators: end`,
 ]
 
-/** sshd reads both files, unless it is configured otherwise; fleet writes to the first alone. */
+/** sshd reads both files by default; fleet writes only to the first. */
 const locate = (fleet: string): string => {
   const [begin, end] = markersOf(fleet)
   return String.raw`set -eu
@@ -35,9 +35,9 @@ second=$HOME/.ssh/authorized_keys2
 }
 
 /**
- * Functions of awk. `blockEnd` gives the last line of the block that begins with a line: of this fleet or another one; 0
- * for any other line, and for a block that lost its end. `keyIn` gives the first key of a line that is in `keys`,
- * whatever options stand before it.
+ * Functions for awk. `blockEnd` returns the last line of the block of any fleet that starts in a
+ * line; 0 for other lines, and for a block without an end. `keyIn` returns the first key in a line
+ * that is in `keys`, after any options.
  */
 const functions = String.raw`
   function blockEnd(i,    last, j) {
@@ -55,7 +55,10 @@ const functions = String.raw`
   }
   { line[NR] = $0 }`
 
-/** Prints the keys that the fleet of this id lets in, for {@link parseLetIn}. Changes nothing. For `sh`. */
+/**
+ * A `sh` script that prints the keys that the fleet with this id has authorized, for {@link
+ * parseAuthorizedKeys}. Changes nothing.
+ */
 export const showLetIn = (fleet: string): string => String.raw`${locate(fleet)}
 set --
 for one in "$file" "$second"; do [ ! -f "$one" ] || set -- "$@" "$one"; done
@@ -74,7 +77,7 @@ for one in "$file" "$second"; do [ ! -f "$one" ] || set -- "$@" "$one"; done
   }' "$@"
 `
 
-/** Reads what {@link showLetIn} printed. */
+/** Parses the output of {@link listAuthorizedKeys}. */
 export function parseLetIn(printed: string): KeysThere {
   const block = Array.from(
     printed.matchAll(/^fleet key=(\S+ \S+)(?: (.*))?$/gm),
@@ -84,18 +87,19 @@ export function parseLetIn(printed: string): KeysThere {
   return { block, outside: new Set(outside) }
 }
 
-/** What a host is to let in. */
+/** A change of authorized keys. */
 export interface LetInChange {
-  /** All that the fleet's block is to have. */
+  /** All keys for the fleet's block. */
   readonly keys: readonly AuthorizedKey[]
-  /** Keys that no line outside of any fleet's block is to let in any more, `TYPE BASE64`. */
+  /** Keys to remove from lines outside of all fleets' blocks, `TYPE BASE64`. */
   readonly revoked?: readonly string[]
 }
 
 /**
- * Makes the block of the fleet of this id have these keys, or go, and takes away lines elsewhere that let revoked keys in,
- * in one rename for each file; every other line stays, the blocks of other fleets too. What was there before is kept
- * beside, for {@link rollbackAuthorizedKeys}, until {@link commitAuthorizedKeys}. A block that lost its end is taken for other lines. For `sh`.
+ * A `sh` script that replaces the block of the fleet with this id, or removes it, and removes other
+ * lines with revoked keys, with one rename per file. Other lines and the blocks of other fleets are
+ * kept. The old files are kept for {@link rollbackAuthorizedKeys} until {@link
+ * commitAuthorizedKeys}. A block without an end counts as other lines.
  */
 export function installAuthorizedKeys(fleet: string, { keys, revoked = [] }: LetInChange): string {
   const lines = keys.map(({ key, name }) => `${key} ${name}`)
@@ -142,11 +146,11 @@ fi
 `
 }
 
-/** Brings back what {@link installAuthorizedKeys} changed. For `sh`. */
+/** A `sh` script that reverts {@link installAuthorizedKeys}. */
 export const rollbackAuthorizedKeys = (fleet: string): string => String.raw`${locate(fleet)}
 for one in "$file" "$second"; do [ ! -f "$one.fleet-before" ] || mv "$one.fleet-before" "$one"; done
 `
 
-/** Makes what {@link installAuthorizedKeys} changed last. For `sh`. */
+/** A `sh` script that makes {@link installAuthorizedKeys} permanent. */
 export const commitAuthorizedKeys = (fleet: string): string =>
   `${locate(fleet)}rm -f "$file.fleet-before" "$second.fleet-before"\n`

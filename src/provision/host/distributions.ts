@@ -2,41 +2,44 @@ import type { EngineWish } from '../../machine/schema.ts'
 import type { HostProbe } from './probe.ts'
 import { lockWait } from './shell-functions.ts'
 
-/** One change to a host, as POSIX shell after {@link shellFunctions}, run as root. */
+/** A change to a host: a POSIX shell script that is run as root after {@link shellFunctions}. */
 export interface Task {
-  /** Reads on from "fleet will …": `install docker.io`. */
+  /** Completes the sentence "fleet will …": `install docker.io`. */
   readonly why: string
-  /** Its exit code tells whether it succeeded. */
+  /** Fails with a non-zero exit code. */
   readonly script: string
-  /** `"$@"` of the script. */
+  /** Arguments of the script (`"$@"`). */
   readonly words: readonly string[]
 }
 
 /** Docker's own packages for a family of distributions. */
 interface DockerRepository {
   readonly add: (channel: 'stable' | 'test') => Task
-  /** Installs `"$@"`, of which the first is the version or its beginning. */
+  /** Script that installs `"$@"`; the first argument is the version or its prefix. */
   readonly installVersion: string
 }
 
-/** How a family of distributions gets packages. */
+/** How to install packages on a family of distributions. */
 export interface Distribution {
   /** `ID`s of os-release(5); other distributions name one of them in `ID_LIKE`. */
   readonly ids: readonly string[]
-  /** The distribution's engine, and what a container needs to run; absent where Docker's own has to do. */
+  /**
+   * Packages of the distribution's engine, and what containers need to run; absent if only Docker's
+   * own packages are available.
+   */
   readonly engine?: readonly string[]
-  /** The package with apparmor_parser, where the distribution has AppArmor. */
+  /** The package with apparmor_parser, if the distribution has AppArmor. */
   readonly appArmor?: string
-  /** What has to come before the packages. */
+  /** Preparation before packages can be installed. */
   readonly prepare?: Task
-  /** Whether that is done already; absent: never. */
+  /** Whether the preparation is already done (default: never). */
   readonly isPrepared?: (probe: HostProbe) => boolean
-  /** Installs `"$@"`. */
+  /** Script that installs `"$@"`. */
   readonly install: string
   readonly docker?: DockerRepository
 }
 
-// Docker's own repository: docs.docker.com/engine/install tells the places and the keys' fingerprints.
+// Docker's own repository: docs.docker.com/engine/install has the URLs and the keys' fingerprints.
 const repository = 'https://download.docker.com/linux'
 const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables']
 
@@ -94,7 +97,10 @@ dnf install "$@"`,
 
 const dnfInstall = 'dnf install "$@"'
 
-/** Refreshing the lists of Arch without upgrading all is not supported there, so only where it must be. */
+/**
+ * Arch does not support refreshing the package lists without a full upgrade, so they are only
+ * refreshed if necessary.
+ */
 const pacmanInstall = `for lists in -S -Sy; do
   while_locked 'unable to lock database' pacman $lists --noconfirm --needed "$@" && break
 done`
@@ -109,7 +115,7 @@ export const distributions: readonly Distribution[] = [
       script: 'apt update',
       words: [],
     },
-    // Newer releases have the docker CLI apart from docker.io, which only recommends it.
+    // In newer releases, the docker CLI is a separate package that docker.io only recommends.
     install: `case " $* " in *' docker.io '*) apt-cache show docker-cli >/dev/null 2>&1 && set -- "$@" docker-cli ;; esac
 apt_install "$@"`,
     docker: aptRepository,
@@ -149,7 +155,9 @@ apt_install "$@"`,
   },
 ]
 
-/** The tasks that give a host its engine. Undefined where Docker has no repository for the distribution. */
+/**
+ * The tasks that install the engine; `undefined` if Docker has no repository for the distribution.
+ */
 export function engineTasks(
   { engine, install, docker }: Distribution,
   { version, channel }: EngineWish,
@@ -169,7 +177,10 @@ export function engineTasks(
   ]
 }
 
-/** The tasks that bring an engine of Docker's repository to a version. Undefined where Docker has none for the distribution. */
+/**
+ * The tasks that upgrade an engine from Docker's repository; `undefined` if Docker has no
+ * repository for the distribution.
+ */
 export function upgradeTasks(
   { docker }: Distribution,
   { version = '', channel }: EngineWish,

@@ -1,6 +1,7 @@
 /**
- * Has the system take in the room that its disk has gained: the partition of `/`, then the file system on it. Prints what is left
- * to a restart, at which cloud-init does the same. Does nothing where `/` is on no partition, or has all of it already.
+ * A script that enlarges the partition of `/` and its file system after the disk was enlarged.
+ * Prints what is left for a restart, when cloud-init does the same. Does nothing if `/` is not on a
+ * partition, or uses all of it already.
  */
 export const growDiskScript = `
 root=$(findmnt -no SOURCE / 2>/dev/null) || exit 0

@@ -1,4 +1,7 @@
-/** Becomes root and runs the script on standard input, which gets the address and port that sshd was reached at. */
+/**
+ * A command that becomes root and runs the script on standard input, with the address and port of
+ * sshd as arguments.
+ */
 export const asRoot: readonly string[] = [
   'sh',
   '-c',
@@ -31,8 +34,9 @@ shows() { # PUBLIC-KEY ADDRESS PORT: sshd shows it now; taken for true where not
 `
 
 /**
- * Has the host make a key pair beside the one it shows, or takes the one of an attempt that was cut short. Prints
- * both public keys; changes nothing else, save that sshd shows from then on what such an attempt left in place.
+ * A script that generates a new host key, or uses that of an interrupted attempt, and prints both
+ * public keys. Changes nothing else, except that sshd loads the key that an interrupted attempt
+ * installed.
  */
 export const stageHostKey = String.raw`${functions}
 reload
@@ -46,8 +50,9 @@ echo "fleet new=$(public $staged)"
 `
 
 /**
- * Has the host show the new key, and no key of another kind; then overwrites what cloud-init keeps of the old one.
- * Each step leaves a host that shows the old or the new key. The provider still has the old one: it is for nothing then.
+ * A script that replaces the host key, deletes host keys of other types, and overwrites
+ * cloud-init's copies of the old key. After each step sshd uses either the old or the new key. The
+ * provider still has the old one, which is then useless.
  */
 export const installHostKey = String.raw`${functions}
 new=$(public $staged)

@@ -13,7 +13,7 @@ import type { HostProbe } from './probe.ts'
 import { shellFunctions } from './shell-functions.ts'
 import type { Step } from './step.ts'
 
-/** The host's own distribution, else the nearest of those it descends from. */
+/** The host's own distribution, else the nearest of those that it is derived from. */
 function distributionOf({ os }: HostProbe): Distribution | undefined {
   for (const id of [os.id, ...os.like]) {
     const found = distributions.find((distribution) => distribution.ids.includes(id))
@@ -22,7 +22,7 @@ function distributionOf({ os }: HostProbe): Distribution | undefined {
   return undefined
 }
 
-/** What is to be installed: the engine where there is none, and what it lacks to run containers. */
+/** The steps that install the engine if there is none, and what it lacks to run containers. */
 export function installPackages(probe: HostProbe, wish: EngineWish): Step[] {
   const engineMissing = !probe.daemon && probe.engine?.version === undefined
   if (!engineMissing && !probe.appArmorMissing) return []
@@ -52,7 +52,10 @@ const stepOf = ({ why, script, words }: Task): Step => ({
   command: ['sh', '-c', shellFunctions + script, 'sh', ...words],
 })
 
-/** What brings an engine of Docker's own repository to the version wished for; nothing where it has that. */
+/**
+ * The steps that upgrade an engine from Docker's repository to the requested version; none if it
+ * already has it.
+ */
 export function upgradePackages(probe: HostProbe, wish: EngineWish): Step[] {
   if (judgeEngine(probe, wish).kind !== 'upgrade') return []
   const distribution = distributionOf(probe)

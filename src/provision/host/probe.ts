@@ -1,14 +1,14 @@
 import { printable } from '../../machine/hidden-characters.ts'
 
-/** What a look at a host told. Everything that provisioning decides by. */
+/** Everything that provisioning needs to know about a host. */
 export interface HostProbe {
   readonly os: {
     /** `ID` of os-release(5), such as `debian`. */
     readonly id: string
-    /** `ID_LIKE`: what it descends from, nearest first. */
+    /** `ID_LIKE`: distributions that it is derived from, nearest first. */
     readonly like: readonly string[]
     readonly version?: string
-    /** For people: `Debian GNU/Linux 12 (bookworm)`. */
+    /** Display name: `Debian GNU/Linux 12 (bookworm)`. */
     readonly name: string
   }
   /** In Docker's terms (GOARCH): `amd64`, `arm64`. */
@@ -17,43 +17,44 @@ export interface HostProbe {
   readonly init: 'systemd' | 'openrc' | 'none'
   readonly user: string
   readonly root: boolean
-  /** Whether the user becomes root without a password. */
+  /** Whether the user can become root without a password. */
   readonly sudo: boolean
-  /** Whether the user is in the docker group, counting from the next login. */
+  /** Whether the user is in the docker group, as of the next login. */
   readonly dockerGroup: boolean
-  /** The kernel enforces AppArmor, and the engine cannot load its profile. */
+  /** Whether the kernel enforces AppArmor, but the engine cannot load its profile. */
   readonly appArmorMissing: boolean
   readonly cloudInit: 'absent' | 'running' | 'done'
-  /** Alpine's community repository, where docker is, is switched on. */
+  /** Whether Alpine's community repository, which contains docker, is enabled. */
   readonly alpineCommunity: boolean
-  /** The docker CLI on the host. */
+  /** Whether the docker CLI is installed. */
   readonly cli: boolean
-  /** dockerd on the host, running or not. */
+  /** Whether dockerd is installed, running or not. */
   readonly daemon: boolean
-  /** dockerd is a package of Docker's own repository. */
+  /** Whether dockerd is a package from Docker's own repository. */
   readonly engineFromDocker: boolean
-  /** The init system's docker service; absent where there is none. */
+  /** The init system's docker service, if it exists. */
   readonly service?: { readonly active: boolean; readonly enabled: boolean }
-  /** The engine's socket; absent where there is none. */
+  /** The engine's socket, if it exists. */
   readonly engine?: {
     readonly socket: string
-    /** What the engine itself said; absent when it did not answer, or nothing there could ask it. */
+    /** The engine's version; absent if it did not answer, or no program could query it. */
     readonly version?: string
-    /** Whether the user may open the socket without becoming root. */
+    /** Whether the user can open the socket without becoming root. */
     readonly direct: boolean
   }
 }
 
-/** The socket that every Docker tool assumes. */
+/** The default socket of Docker tools. */
 export const defaultSocket = '/var/run/docker.sock'
 
-/** The longest value that is believed, in characters; a record takes no longer one. */
+/** Maximum length of a value in characters; a record accepts no longer ones. */
 const longestFact = 255
 
 /**
- * Prints what {@link parseHostProbe} reads, and changes nothing. For `sh -s [SOCKET]`, so that no
- * login shell has to understand it; POSIX only, for dash, ash and bash alike. Without a socket
- * it looks for the engine's: where DOCKER_HOST says, in the usual place, where a rootless one is, and where Podman's are.
+ * A script for `sh -s [SOCKET]` that prints what {@link parseHostProbe} reads, and changes nothing.
+ * It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and bash.
+ * Without an argument it looks for the engine's socket: DOCKER_HOST, the default, a rootless
+ * engine's, and Podman's.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -138,7 +139,7 @@ done
 :
 `
 
-/** Docker's names for what `uname -m` says (moby's platform normalization). */
+/** Docker's names for values of `uname -m` (moby's platform normalization). */
 const architectures: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
   aarch64: 'arm64',
@@ -150,12 +151,12 @@ const architectures: Readonly<Record<string, string>> = {
   loongarch64: 'loong64',
 }
 
-/** States of cloud-init in which it still changes the host ("not run" may last for ever). */
+/** States of cloud-init in which it still changes the host ("not run" may last forever). */
 const busyStates = new Set(['running', 'degraded running'])
 
 /**
- * Reads what {@link probeScript} printed; lines of others, such as a shell's greeting, are skipped, and so are
- * control characters: what a host says of itself ends up on a terminal.
+ * Parses the output of {@link probeScript}. Other lines, such as a shell's greeting, are ignored.
+ * Control characters are removed, because the values are shown on a terminal.
  */
 export function parseHostProbe(output: string): HostProbe {
   const said = new Map<string, string>()

@@ -1,10 +1,10 @@
 import type { HostProbe } from './probe.ts'
 import type { Step } from './step.ts'
 
-/** Where dockerd writes when no init system keeps its output. */
+/** Log of dockerd if no init system collects its output. */
 const logFile = '/var/log/dockerd.log'
 
-/** What makes the engine run now and, where there is an init system, after a reboot. */
+/** The steps that start the engine and, if there is an init system, enable it at boot. */
 export function startService(probe: HostProbe): Step[] {
   const running = probe.engine?.version !== undefined || isTakenToRun(probe)
   const enabled = running ? (probe.service?.enabled ?? true) : probe.service?.enabled === true
@@ -14,7 +14,10 @@ export function startService(probe: HostProbe): Step[] {
   return [...(enabled ? [] : [enableOpenRc]), ...(running ? [] : [startOpenRc])]
 }
 
-/** An engine that did not answer may run all the same: it hangs, or nobody there could ask it. */
+/**
+ * Whether an engine that did not answer is assumed to be running: it hangs, or no program could
+ * query it.
+ */
 function isTakenToRun({ service, engine, cli, sudo }: HostProbe): boolean {
   if (service !== undefined) return service.active
   if (engine === undefined) return false
@@ -22,7 +25,7 @@ function isTakenToRun({ service, engine, cli, sudo }: HostProbe): boolean {
   return !asked
 }
 
-/** `enable` alone leaves a stopped unit stopped, so that one command serves each case. */
+/** `enable` alone does not start a stopped unit, so that one command fits each case. */
 function systemdStep(running: boolean, enabled: boolean): Step {
   const what = [...(enabled ? [] : ['enable']), ...(running ? [] : ['start'])].join(' and ')
   const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'
@@ -32,11 +35,11 @@ function systemdStep(running: boolean, enabled: boolean): Step {
   }
 }
 
-/** A shell command that tells, where it fails, what the engine said. */
+/** A shell command that prints the engine's log if it fails. */
 const systemctl = (verb: string): string =>
   `{ systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; false; }; }`
 
-/** Has the engine run now and after a reboot, whatever its state is; its exit code tells whether it does. */
+/** A shell script that starts the engine and enables it at boot, whatever its state. */
 export const runServiceScript = `if [ -d /run/systemd/system ]; then ${systemctl('enable --now')}
 elif [ -e /run/openrc/softlevel ]; then rc-update add docker default && rc-service docker start
 fi
@@ -52,7 +55,7 @@ const startOpenRc: Step = {
   command: ['rc-service', 'docker', 'start'],
 }
 
-/** A package's own script may have started it already, where it found no init system either. */
+/** The script of a package may have started it already, if it found no init system either. */
 const startDaemon: Step = {
   why: `start dockerd, logging to ${logFile}; no init system runs here, so a reboot will end it`,
   command: [

@@ -1,12 +1,13 @@
-/** How long to wait, in seconds, while another program holds the package manager's lock. */
+/** How long to wait for the lock of the package manager, in seconds. */
 export const lockWait = 600
 
-/** The exit code where no second try can do better: EX_CONFIG of sysexits(3). */
+/** Exit code for errors that a retry cannot fix: EX_CONFIG of sysexits(3). */
 export const hopeless = 78
 
 /**
- * POSIX shell functions that what runs on a host as root is written with: package managers that ask nothing,
- * wait for their locks and try a mirror again; what they say begins with `Waiting` while they wait.
+ * POSIX shell functions for scripts that run as root on a host: package managers that do not
+ * prompt, wait for locks and retry mirrors. While they wait, they print lines that start with
+ * `Waiting`.
  */
 export const shellFunctions = String.raw`export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 has() { command -v "$1" >/dev/null 2>&1; }

@@ -1,7 +1,7 @@
-/** One change to a host: what a person is told, and the command that does it. */
+/** A change to a host: its description, and the command. */
 export interface Step {
-  /** Reads on from "fleet will …": `install docker.io`. */
+  /** Completes the sentence "fleet will …": `install docker.io`. */
   readonly why: string
-  /** Words for the host, already with `sudo` where that is needed. */
+  /** The command and its arguments, with `sudo` if necessary. */
   readonly command: readonly string[]
 }

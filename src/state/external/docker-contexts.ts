@@ -9,33 +9,36 @@ import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** A docker context, as fleet writes it. */
+/** A docker context. */
 export interface DockerContext {
   readonly name: string
-  /** What `docker context ls` says of it. */
+  /** Shown by `docker context ls`. */
   readonly description: string
   /** `unix:///…` */
   readonly host: string
-  /** The inventory it comes from. Undefined: it is not fleet's. */
+  /** Path of the inventory that it was created from; `undefined` if fleet did not create it. */
   readonly inventory: string | undefined
 }
 
-/** The contexts of this computer's docker CLI. */
+/** The contexts of the docker CLI of this computer. */
 export interface DockerContexts {
   list(): Promise<readonly DockerContext[]>
-  /** Writes a context, in place of the one of its name. */
+  /** Writes a context and replaces one with the same name. */
   write(context: DockerContext): Promise<void>
   remove(name: string): Promise<void>
 }
 
-/** What docker's own files hold of it (`cli/context/store` of docker/cli): it keeps metadata it does not know. */
+/**
+ * The format of docker's files (`cli/context/store` of docker/cli). docker keeps metadata that it
+ * does not know.
+ */
 interface Meta {
   readonly Name: string
   readonly Metadata?: { readonly Description?: string; readonly FleetInventory?: string }
   readonly Endpoints?: { readonly docker?: { readonly Host?: string } }
 }
 
-/** docker finds a context in the folder that is called as its name's digest. */
+/** docker stores a context in a folder named by the digest of its name. */
 const digest = (name: string): string => createHash('sha256').update(name).digest('hex')
 
 const fromMeta = ({ Name, Metadata, Endpoints }: Meta): DockerContext => ({
@@ -52,7 +55,10 @@ const toMeta = ({ name, description, host, inventory }: DockerContext): string =
     Endpoints: { docker: { Host: host, SkipTLSVerify: false } },
   })
 
-/** Opens the contexts in `$DOCKER_CONFIG`, else in `~/.docker`. Throws kind `failed` when a file cannot be written. */
+/**
+ * Opens the contexts in `$DOCKER_CONFIG`, else in `~/.docker`. Throws kind `failed` if a file
+ * cannot be written.
+ */
 export function openDockerContexts(env: Environment): DockerContexts {
   const folder = env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
   const all = join(folder, 'contexts', 'meta')
@@ -62,7 +68,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
       return [fromMeta(JSON.parse(await readFile(join(all, entry, 'meta.json'), 'utf8')) as Meta)]
     } catch (error) {
       traceError('state', 'read a docker context', error)
-      return [] // docker skips what it cannot read, too
+      return [] // docker also skips files that it cannot read
     }
   }
 

@@ -10,30 +10,33 @@ import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** What ssh(1) knows of one inventory's machines, in files of home that the person's own configuration includes. */
+/**
+ * SSH configuration of one inventory's machines, in files of home that the user's own configuration
+ * includes.
+ */
 export interface SshIncludes {
-  /** Where the host keys are kept that ssh is to accept. */
+  /** Path of the known_hosts file with the machines' host keys. */
   readonly knownHosts: string
-  /** The line that makes ssh read the files. */
+  /** The Include line in the user's configuration. */
   readonly line: string
-  /** The person's own configuration. */
+  /** Path of the user's own configuration. */
   readonly configuration: string
   /**
-   * Gives the work a configuration file that says what ssh would know without this inventory's machines: the person's own,
-   * then the system's.
+   * Calls `work` with a configuration file without this inventory's machines: the user's own
+   * configuration, then the system's.
    */
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
-  /** Writes the host keys, for a configuration that is printed as well. */
+  /** Writes the host keys, for a configuration that is only printed. */
   writeKnownHosts(text: string): Promise<void>
-  /** Writes the configuration of the machines for who names the file (`ssh -F FILE`), and gives the file. */
+  /** Writes the machines' configuration for `ssh -F FILE`, and returns the file. */
   writeAlone(text: string): Promise<string>
-  /** Writes the configuration of the machines, and has ssh read it. */
+  /** Writes the machines' configuration, and includes it in the user's configuration. */
   include(text: string): Promise<void>
-  /** Takes both away. Gives whether something was there. */
+  /** Removes both. Resolves to whether there was anything to remove. */
   exclude(): Promise<boolean>
 }
 
-/** What ssh reads after the person's own configuration, where it does not exist too. */
+/** ssh reads this file after the user's own configuration, which may not exist. */
 const systemConfiguration = '/etc/ssh/ssh_config'
 
 async function readIfThere(file: string): Promise<string> {
@@ -53,7 +56,10 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
   }
 }
 
-/** Opens what `home` keeps for ssh of the inventory called `id`. Throws kind `failed` when a file cannot be written. */
+/**
+ * Opens the SSH files that `home` contains for the inventory with this id. Throws kind `failed` if
+ * a file cannot be written.
+ */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
   const [own, knownHosts] = [below(folder, `${id}.conf`), below(folder, `${id}.known_hosts`)]
@@ -62,7 +68,7 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
   const includeLine = () => formatInclude(own)
 
-  /** Changes the person's own configuration, behind its link if it is one. */
+  /** Changes the user's configuration; if it is a link, its target. */
   const change = (decide: (text: string) => string) =>
     attempt(configuration, async () => {
       const file = await realpath(configuration).catch(
@@ -113,7 +119,8 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
     async include(text) {
       const line = includeLine()
       await write(own, text)
-      // First: what stands below a Host line is for that host alone (ssh_config(5), Include).
+      // An Include below a Host line would only apply to that host, so it must be first
+      // (ssh_config(5), Include).
       await change((before) => (before.split('\n').includes(line) ? before : `${line}\n${before}`))
     },
     async exclude() {

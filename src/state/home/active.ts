@@ -7,14 +7,14 @@ import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** Which machine plain commands mean: one per person and inventory, kept in home. */
+/** The machine that commands without a name use: one per user and inventory, stored in home. */
 export interface ActiveMachine {
   current(): Promise<MachineName | undefined>
-  /** Makes `name` the active one and remembers the one before. */
+  /** Activates `name` and remembers the previous machine. */
   use(name: MachineName): Promise<void>
   /** The machine that was active before the current one. */
   previous(): Promise<MachineName | undefined>
-  /** Forgets `name`, where it is remembered. */
+  /** Removes `name` if it is the current or the previous machine. */
   drop(name: MachineName): Promise<void>
 }
 
@@ -23,7 +23,7 @@ interface Choice {
   readonly previous?: MachineName | undefined
 }
 
-/** The choices of one person, by the inventory's real path. */
+/** By the inventory's real path. */
 type Choices = ReadonlyMap<string, Choice>
 
 const asName = (value: unknown): MachineName | undefined =>
@@ -40,7 +40,7 @@ function parseChoices(text: string): Choices {
     )
   } catch (error) {
     traceError('state', 'read which machine is active', error)
-    // A damaged file costs one `fleet use`; refusing to work for it would cost more.
+    // A damaged file costs the user one `fleet use`; an error would cost more.
     return new Map()
   }
 }
@@ -58,8 +58,9 @@ const without = (name: MachineName, kept?: MachineName): MachineName | undefined
   kept === name ? undefined : kept
 
 /**
- * The active machine of the inventory at `inventoryPath`, remembered in `active.json` in home.
- * Throws kind `failed` when home cannot be read or written, `locked` when others hold it for too long.
+ * Opens the active machine of the inventory at `inventoryPath`, stored in `active.json` in home.
+ * Throws kind `failed` if home cannot be read or written, `locked` if other processes hold the lock
+ * for too long.
  */
 export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const file = join(home, 'active.json')
@@ -71,7 +72,7 @@ export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const change = async (decide: (choice: Choice) => Choice): Promise<void> => {
     await preparePrivateFolder(home)
     const key = await findKey()
-    const { withLock } = await import('../../os/lock.ts') // readers do without its package
+    const { withLock } = await import('../../os/lock.ts') // not needed for reading
     try {
       await withLock(file, async () => {
         const choices = new Map(await readChoices(file))

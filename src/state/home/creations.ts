@@ -11,28 +11,31 @@ import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 
-/** What another attempt needs to ask the provider for the very same host. Private: it holds a host key. */
+/**
+ * What another attempt needs to request the same host from the provider. Contains a private host
+ * key.
+ */
 export interface CreationSecrets {
-  /** The login key, `ssh-ed25519 AAAA…`, and its `SHA256:…` fingerprint. */
+  /** The public login key, `ssh-ed25519 AAAA…`, and its `SHA256:…` fingerprint. */
   readonly publicKey: string
   readonly fingerprint: string
-  /** The host key that the user-data brings, `ssh-ed25519 AAAA…`. */
+  /** The public host key that the user-data installs, `ssh-ed25519 AAAA…`. */
   readonly hostKey: string
-  /** As it is handed to the provider. */
+  /** As it is passed to the provider. */
   readonly userData: Uint8Array
-  /** The tags of all that is made; absent in what the first versions of fleet kept. */
+  /** The tags of all resources; absent in files of the first versions. */
   readonly tags?: Readonly<Record<string, string>>
 }
 
-/** Creations under way, by token: kept in home until the machine is ready. */
+/** Unfinished creations by token, stored in home until the machine is ready. */
 export interface Creations {
   find(token: string): Promise<CreationSecrets | undefined>
-  /** Durable once resolved. */
+  /** Durable once it resolves. */
   save(token: string, secrets: CreationSecrets): Promise<void>
   drop(token: string): Promise<void>
   /**
-   * Does `work` on a host and keeps other processes of this person away from it meanwhile, at most until this
-   * process ends, however it ends. Throws kind `locked` when one of them has it.
+   * Runs `work` while no other process of this user works on the host. The lock ends with this
+   * process at the latest. Throws kind `locked` if another process holds it.
    */
   hold<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }
@@ -40,7 +43,7 @@ export interface Creations {
 const digest = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)
 
-/** A listening socket is the lock: the system takes it away with the process, at once. */
+/** A listening socket is the lock: the system releases it immediately when the process ends. */
 function socketFor(folder: string, token: string): string {
   const name = `${digest(`${folder} ${token}`)}.sock`
   if (process.platform === 'win32') return String.raw`\\.\pipe\fleet-${name}`
@@ -49,7 +52,7 @@ function socketFor(folder: string, token: string): string {
 }
 
 async function isHeld(path: string): Promise<boolean> {
-  const { connect } = await import('node:net') // most commands do without it
+  const { connect } = await import('node:net') // not needed by most commands
   const socket = connect(path)
   try {
     await once(socket, 'connect')
@@ -61,7 +64,7 @@ async function isHeld(path: string): Promise<boolean> {
   }
 }
 
-/** Removes the sockets that dead processes left in `folder`. */
+/** Removes sockets of dead processes in `folder`. */
 async function sweep(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const paths = (await readdir(folder))
@@ -70,7 +73,7 @@ async function sweep(folder: string): Promise<void> {
   for (const path of paths) if (!(await isHeld(path))) await rm(path, { force: true })
 }
 
-/** Listens on `path`. Undefined when a living process does already. */
+/** Listens on `path`; `undefined` if a running process already does. */
 async function claim(path: string): Promise<Server | undefined> {
   if (await isHeld(path)) return undefined
   if (process.platform !== 'win32') await rm(path, { force: true })
@@ -86,7 +89,7 @@ const parse = (text: string): CreationSecrets => {
   return { ...rest, userData: Buffer.from(userData, 'base64') }
 }
 
-/** The creations under way that `home` knows of. */
+/** Opens the unfinished creations in `home`. */
 export function openCreations(home: string): Creations {
   const folder = join(home, 'creations')
   const fileFor = (token: string): string => below(folder, `${digest(token)}.json`)
@@ -119,8 +122,8 @@ export function openCreations(home: string): Creations {
       await prepare()
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
-      const { withLock } = await import('../../os/lock.ts') // the start of most commands does without its package
-      // One lock for all: a socket that another process is just binding must not look dead.
+      const { withLock } = await import('../../os/lock.ts') // not needed by most commands
+      // One lock for all: otherwise a socket that another process is just binding would look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await sweep(folder)
         return claim(path)

@@ -3,12 +3,12 @@ import { codeOf, UserError, type ErrorKind } from '../../errors.ts'
 
 interface Attempt {
   readonly kind: ErrorKind
-  /** What was tried: `read`, `write`. */
+  /** The operation: `read`, `write`. */
   readonly doing: string
   readonly file: string
 }
 
-/** By errno: why a file operation failed, and what the person can do. */
+/** By error code: why a file operation failed, and a hint. */
 const reasons: Readonly<Record<string, (file: string) => readonly [why: string, remedy: string]>> =
   {
     EACCES: (file) => ['permission denied', `check who owns ${file} and ${dirname(file)}`],
@@ -27,7 +27,10 @@ const reasons: Readonly<Record<string, (file: string) => readonly [why: string, 
     ENFILE: () => ['too many files are open', 'raise the limit of open files'],
   }
 
-/** A file system's error as one that the person can act on; anything else unchanged. */
+/**
+ * Turns an error of the file system into an error for the user. Other errors are returned
+ * unchanged.
+ */
 export function explainDiskError(error: unknown, { kind, doing, file }: Attempt): unknown {
   if (error instanceof UserError) return error
   const reason = reasons[codeOf(error) ?? '']

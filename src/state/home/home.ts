@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import { explainDiskError } from './disk-error.ts'
 import { type Environment, strangerIn } from './locate-home.ts'
 
-/** Throws kind `failed` where another user's home is used as this one's. */
+/** Throws kind `failed` if the home belongs to another user. */
 export function checkHome(home: string, env: Environment): void {
   const uid = strangerIn(home, env)
   if (uid === undefined) return
@@ -16,8 +16,8 @@ export function checkHome(home: string, env: Environment): void {
 }
 
 /**
- * Makes a folder of home ready to be written to, with mode 0700. One of ours that others can enter
- * is closed to them; one that belongs to somebody else is refused, since they could put keys in it.
+ * Creates a folder with mode 0700. An existing folder is made private; one that belongs to another
+ * user is rejected, because they could put keys into it.
  */
 export async function preparePrivateFolder(folder: string): Promise<void> {
   try {

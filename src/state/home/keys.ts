@@ -7,51 +7,54 @@ import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** Whom a login is for. */
+/** What a login connects to. */
 interface LoginPlace {
   readonly address: string
   readonly port: number
   readonly user: string
 }
 
-/** What this person's ssh configuration says of a login, which names of hosts there lead to and an address does not. */
+/**
+ * Login options of the user's ssh configuration, which apply to a host alias there but not to the
+ * address.
+ */
 export interface LoginOptions {
-  /** The agent that is not that of SSH_AUTH_SOCK: a path, `none`, or `$NAME` of a variable. */
+  /** Path of the agent if it is not SSH_AUTH_SOCK, `none`, or `$NAME` of a variable. */
   readonly agent?: string | undefined
   readonly certificateFiles?: readonly string[] | undefined
 }
 
-/** The private keys in home, by fingerprint, and how logins go that need more than a key. */
+/** Private keys in home, by fingerprint, and additional login options. */
 export interface Keys {
-  /** What was remembered of a login. */
+  /** Returns the stored options of a login. */
   findLogin(place: LoginPlace): Promise<LoginOptions>
-  /** Remembers how a login goes; in place of what was remembered of it. */
+  /** Stores the options of a login. */
   rememberLogin(place: LoginPlace, options: LoginOptions): Promise<void>
   /**
-   * The file of the private key with this `SHA256:…` fingerprint, if home knows it. It may be gone since:
-   * who tries it says so.
+   * The file of the private key with this `SHA256:…` fingerprint, if home knows it. The file may no
+   * longer exist.
    */
   find(fingerprint: string): Promise<string | undefined>
-  /** Remembers that the private key of this fingerprint is in `file`, which stays where it is. */
+  /** Stores that the key with this fingerprint is in `file`, without copying it. */
   remember(fingerprint: string, file: string): Promise<void>
-  /** Keeps a private key that fleet made. Durable once resolved. */
+  /** Stores a private key that fleet generated. Durable once it resolves. */
   keep(fingerprint: string, privateKey: string): Promise<void>
-  /** Forgets a key. One that fleet made is gone then; a person's own file stays where it is. */
+  /** Removes a key. A key that fleet generated is deleted; the user's own file is kept. */
   forget(fingerprint: string): Promise<void>
 }
 
-/** A SHA-256 fingerprint as OpenSSH shows it: base64 without padding. */
+/** A SHA-256 fingerprint in OpenSSH's format: base64 without padding. */
 const fingerprintPattern = /^SHA256:[A-Za-z0-9+/]{43}$/
 
-/** In hexadecimal: base64 has `/`, and tells small letters from capitals as some disks do not. */
+/** Hexadecimal, because base64 contains `/` and needs a case-sensitive file system. */
 function fileNameFor(fingerprint: string): string {
   if (!fingerprintPattern.test(fingerprint)) throw new TypeError('not a SHA256 fingerprint')
   return Buffer.from(fingerprint.slice('SHA256:'.length), 'base64').toString('hex')
 }
 
 /**
- * The keys in `home`, in the folder `keys`: those that fleet made, and symbolic links to the person's own key files.
- * A person's key is not copied, so that one replaced or taken away where it belongs is so for fleet too.
+ * Opens the folder `keys` in `home`: keys that fleet generated, and symbolic links to the user's
+ * own key files. Own keys are not copied, so that fleet notices when they are replaced or deleted.
  */
 export function openKeys(home: string): Keys {
   const folder = join(home, 'keys')

@@ -5,16 +5,16 @@ import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** The machines on which the last command for several of an inventory did not succeed, kept in home. */
+/** The machines on which the last command for several machines failed, stored in home. */
 export interface LastFailures {
   read(): Promise<readonly string[]>
-  /** Never rejects: who cannot remember says so when asked. */
+  /** Never rejects: an error only means that `read` returns nothing. */
   keep(machines: readonly string[]): Promise<void>
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
-/** Keeps them in a file of `home` for the inventory at `inventoryPath`. */
+/** Opens the file in `home` for the inventory at `inventoryPath`. */
 export function openLastFailures(home: string, inventoryPath: string): LastFailures {
   const folder = join(home, 'failures')
   const locate = async (): Promise<string> => {
@@ -41,7 +41,7 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
         await replaceFile(file, `${JSON.stringify(machines)}\n`, { mode: 0o600 })
       } catch (error) {
         traceError('state', 'write which machines failed last', error)
-        // The command itself went as it went.
+        // The result of the command does not depend on it.
       }
     },
   }

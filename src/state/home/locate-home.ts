@@ -2,13 +2,12 @@ import { statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
-/** Environment variables, as `process.env` has them. */
+/** Environment variables, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The folder of one person's private files: `$FLEET_HOME`, else `$XDG_DATA_HOME/fleet` (which the XDG
- * Base Directory specification wants absolute, else ignored), else the platform's own place.
- * It need not exist.
+ * The folder of a user's private files: `$FLEET_HOME`, else `$XDG_DATA_HOME/fleet` if that is
+ * absolute (XDG Base Directory specification), else the platform's default. It may not exist.
  */
 export function locateHome(env: Environment, platform: NodeJS.Platform = process.platform): string {
   if (env['FLEET_HOME']) return resolve(env['FLEET_HOME'])
@@ -21,7 +20,7 @@ export function locateHome(env: Environment, platform: NodeJS.Platform = process
   return join(user, '.local', 'share', 'fleet')
 }
 
-/** The owner of a folder, or of the nearest one above it that exists. */
+/** The owner of a folder, or of its nearest parent that exists. */
 function ownerOf(folder: string): { readonly uid: number; readonly isThere: boolean } | undefined {
   for (let [place, isThere] = [folder, true]; ; [place, isThere] = [dirname(place), false]) {
     try {
@@ -33,8 +32,9 @@ function ownerOf(folder: string): { readonly uid: number; readonly isThere: bool
 }
 
 /**
- * The user id of somebody else in whose home `home` is, as after `sudo -E`: what is kept there could be read or replaced by
- * them, and files of ours would be in their way. Where `$FLEET_HOME` names a folder to make, the person has chosen it.
+ * The user id of another user who owns `home`, as after `sudo -E`; `undefined` if it belongs to
+ * this user. The owner could read or replace the files, and files of this user would block theirs.
+ * A folder in `$FLEET_HOME` that does not exist yet is accepted.
  */
 export function strangerIn(home: string, env: Environment): number | undefined {
   const me = process.getuid?.()

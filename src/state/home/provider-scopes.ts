@@ -5,24 +5,29 @@ import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** Where hosts of an inventory may be: a driver, and its options that say where (region, profile, subscription). */
+/**
+ * Where hosts can be: a driver, and the options that locate hosts (region, profile, subscription).
+ */
 export interface ProviderScope {
   readonly driver: string
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** Where this person ever made or had hosts of an inventory, kept in home: also where no entry leads to any more. */
+/**
+ * Where this user has ever had hosts of an inventory, stored in home, including places that no
+ * entry refers to any longer.
+ */
 export interface ProviderScopes {
-  /** Of the inventory with this id. */
+  /** For the inventory with this id. */
   read(inventory: string): Promise<readonly ProviderScope[]>
-  /** Durable once resolved. */
+  /** Durable once it resolves. */
   remember(inventory: string, scope: ProviderScope): Promise<void>
 }
 
-/** A driver's notes on a host that say where it is, and are called as its options are. */
+/** Resources of a record that locate a host and have the same names as options. */
 const placeNotes = ['region', 'profile', 'subscription', 'tenant', 'cloud'] as const
 
-/** Where a host is: what its record says counts more than what its options have become. */
+/** The scope of a host. Its record takes precedence over its options, which may have changed. */
 export const scopeOf = (
   driver: string,
   options: ProviderScope['options'] = {},
@@ -44,10 +49,10 @@ const isScope = (value: unknown): value is ProviderScope =>
   typeof value.options === 'object' &&
   value.options !== null
 
-/** Of one inventory, the newest. */
+/** Maximum number of scopes of an inventory; the oldest are dropped. */
 const mostScopes = 500
 
-/** The scopes, each once, in the order of the last of each. */
+/** Removes duplicates, keeping the last of each. */
 export function uniqueScopes(scopes: readonly ProviderScope[]): readonly ProviderScope[] {
   const unique = new Map<string, ProviderScope>()
   for (const scope of scopes) {
@@ -59,7 +64,7 @@ export function uniqueScopes(scopes: readonly ProviderScope[]): readonly Provide
   return [...unique.values()].slice(-mostScopes)
 }
 
-/** Keeps them in a file of `home` for each inventory. */
+/** Opens the files in `home`, one per inventory. */
 export function openProviderScopes(home: string): ProviderScopes {
   const folder = join(home, 'scopes')
   const fileOf = (inventory: string): string =>
@@ -80,7 +85,7 @@ export function openProviderScopes(home: string): ProviderScopes {
       if (uniqueScopes([...known, scope]).length === known.length) return
       await preparePrivateFolder(home)
       await preparePrivateFolder(folder)
-      const { withLock } = await import('../../os/lock.ts') // most commands do without its package
+      const { withLock } = await import('../../os/lock.ts') // not needed by most commands
       await withLock(join(folder, 'write'), async () => {
         const merged = uniqueScopes([...(await read(inventory)), scope])
         await replaceFile(fileOf(inventory), `${JSON.stringify(merged)}\n`, { mode: 0o600 })

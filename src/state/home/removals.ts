@@ -6,26 +6,27 @@ import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 
-/** A host of a machine that is being removed. */
+/** A host that is being removed. */
 export interface LeavingHost {
-  /** The inventory's id. */
+  /** Id of the inventory. */
   readonly fleet: string
   readonly machine: string
   readonly token: string
 }
 
 /**
- * The removals that this person began on this computer and that have not come to their end, kept in home. A record says too that
- * its host is being removed, but anybody can write that who can push to the inventory's repository.
+ * Removals that this user started on this computer and that have not finished, stored in home. The
+ * record also contains this state, but everyone who can push to the inventory's repository can
+ * write a record.
  */
 export interface Removals {
-  /** Durable once resolved. */
+  /** Durable once it resolves. */
   begin(host: LeavingHost): Promise<void>
   hasBegun(host: LeavingHost): Promise<boolean>
   end(host: LeavingHost): Promise<void>
 }
 
-/** The removals that `home` knows of. */
+/** Opens the removals in `home`. */
 export function openRemovals(home: string): Removals {
   const folder = join(home, 'removals')
   const fileFor = ({ fleet, machine, token }: LeavingHost): string => {

@@ -4,7 +4,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ignored } from '../../os/trace.ts'
 
-/** Makes a rename durable (fsync(2): the folder's entry needs its own). Windows has no such call. */
+/** Makes a rename durable by flushing the folder (fsync(2)). Windows has no such call. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')
@@ -30,12 +30,13 @@ async function writeNew(file: string, text: string, mode: number, old?: Stats): 
 }
 
 /**
- * Replaces the whole of `file`, which is no link, in one step: at every moment, also after a crash,
- * it holds either the old text or the new. Mode and, where permitted, owner are kept; a new file gets `mode`.
- * `stillWanted` is asked at the last moment: false leaves everything as it was. Resolves, when the
+ * Replaces `file`, which must not be a link, atomically: at any time, also after a crash, it
+ * contains either the old or the new text. Mode and, if permitted, owner are kept; a new file gets
+ * `mode`. `stillWanted` is called just before the rename; `false` cancels it. Resolves, when the
  * new text is durable, to whether it was written. Rejects with the system's error.
  *
- * write-file-atomic would not do: it takes a short write, which is how a disk fills up, for a whole one.
+ * write-file-atomic is not used because it does not notice a short write, which happens when the
+ * disk is full.
  */
 export async function replaceFile(
   file: string,
@@ -61,7 +62,7 @@ export async function replaceFile(
   return true
 }
 
-/** Removes a file, if it is there, and what {@link replaceFile} left of it where it was killed. */
+/** Deletes a file, and the temporary files of {@link replaceFile} if it was killed. */
 export async function removeWithLeftovers(file: string): Promise<void> {
   await rm(file, { force: true })
   const [folder, name] = [dirname(file), basename(file)]

@@ -6,36 +6,39 @@ import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 
-/** A driver package whose code may run for one inventory, as long as it is the same code. */
+/** A driver package whose code may run for one inventory while it is unchanged. */
 export interface TrustedDriver {
-  /** The real path of the inventory. */
+  /** Real path of the inventory. */
   readonly inventory: string
   /** `fleet-driver-NAME`. */
   readonly package: string
   readonly version?: string | undefined
-  /** Where the package was. */
+  /** Folder of the package. */
   readonly folder: string
-  /** Of all code of the package and of what it depends on. */
+  /** Digest of all code of the package and its dependencies. */
   readonly digest: string
 }
 
-/** An inventory of another user that is used all the same. */
+/** A trusted inventory of another user. */
 export interface TrustedInventory {
   /** Its real path. */
   readonly inventory: string
-  /** The user who owned it then. */
+  /** Id of the owner when it was trusted. */
   readonly owner: number
 }
 
-/** A file or folder of this computer, outside the folder of an inventory, that hosts of the inventory may have. */
+/**
+ * A file or folder of this computer, outside the inventory's folder, that hosts of the inventory
+ * can use.
+ */
 export interface AllowedPath {
-  /** The real path of the inventory. */
+  /** Real path of the inventory. */
   readonly inventory: string
-  /** The real path of the file or folder. */
+  /** Real path of the file or folder. */
   readonly path: string
 }
 
-/** What one person trusts. */
+/** Everything that the user trusts. */
 export interface TrustRecords {
   readonly version: 1
   readonly drivers: readonly TrustedDriver[]
@@ -43,11 +46,11 @@ export interface TrustRecords {
   readonly paths: readonly AllowedPath[]
 }
 
-/** What a person trusts, kept in home: never in an inventory, which others write. */
+/** What the user trusts, stored in home and never in an inventory, which others can write. */
 export interface Trust {
   read(): Promise<TrustRecords>
   update(change: (before: TrustRecords) => TrustRecords): Promise<void>
-  /** The folder, private once it is there, of the copies of trusted packages that are run. */
+  /** The folder for copies of trusted packages, which are run. Private; may not exist yet. */
   readonly packages: string
 }
 
@@ -55,7 +58,7 @@ const nothing: TrustRecords = { version: 1, drivers: [], inventories: [], paths:
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
-/** Reads a file that this user alone may have written; undefined where there is none. */
+/** Reads a file that only this user can have written; `undefined` if it does not exist. */
 async function readOwn(file: string): Promise<string | undefined> {
   const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
   const handle = await open(file, constants.O_RDONLY | noFollow).catch((error: unknown) => {
@@ -99,7 +102,7 @@ function parse(text: string, file: string): TrustRecords {
   }
 }
 
-/** Keeps it in `trust.json` of `home`. Throws kind `failed` where that cannot be read or written. */
+/** Opens `trust.json` in `home`. Throws kind `failed` if it cannot be read or written. */
 export function openTrust(home: string): Trust {
   const file = join(home, 'trust.json')
   const read = async (): Promise<TrustRecords> => {

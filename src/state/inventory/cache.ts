@@ -7,33 +7,36 @@ import type { ValidInventory } from './inventory.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /**
- * Remembers what inventories' texts were found to say, so that a text is parsed and checked once.
- * Losing any of it costs only time, so nothing here fails.
+ * Caches parsed and validated inventories by their text. The cache can be lost at any time, so
+ * nothing here fails.
  */
 export interface InventoryCache {
-  /** What exactly this text was found to say. */
+  /** The parsed inventory of this text. */
   find(file: string, text: string): Promise<ValidInventory | undefined>
   keep(file: string, text: string, valid: ValidInventory): Promise<void>
 }
 
-/** How many inventories are remembered, the last text of each. */
+/** Maximum number of cached inventories, each with its last text. */
 const mostKept = 16
-/** How many of them a process remembers, and how long a text may be for that, in characters: some 2,500 machines. */
+/**
+ * Limits of the cache in memory: the number of inventories, and the length of a text in characters
+ * (about 2,500 machines).
+ */
 const [mostRemembered, longestRemembered] = [4, 1 << 20]
-/** In bytes; some 40,000 machines. */
+/** Maximum size of a file in bytes; about 40,000 machines. */
 const largest = 32 * 1024 * 1024
 
 const digest = (data: string | Uint8Array): string =>
   createHash('sha256').update(data).digest('base64url')
 
-/** What is kept under one inventory's name. */
+/** A cache file. */
 interface Kept extends ValidInventory {
   readonly build: string
-  /** The digest of the inventory's text. */
+  /** Digest of the inventory's text. */
   readonly text: string
 }
 
-/** The bytes of a file that nobody but this user can have written. Throws for any other. */
+/** Reads a file that only this user can have written. Throws for any other. */
 async function readPrivate(file: string): Promise<Buffer> {
   const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
   const handle = await open(file, constants.O_RDONLY | noFollow)
@@ -47,7 +50,7 @@ async function readPrivate(file: string): Promise<Buffer> {
   }
 }
 
-/** Removes what was written longest ago, and what a killed writer left. */
+/** Deletes the oldest files, and temporary files of killed processes. */
 async function prune(folder: string): Promise<void> {
   const names = await readdir(folder)
   if (names.length <= mostKept) return
@@ -60,13 +63,13 @@ async function prune(folder: string): Promise<void> {
   )
 }
 
-/** The inventories that were read last, for a process that reads them again and again. */
+/** An in-memory cache for a process that reads the same inventories repeatedly. */
 export interface ReadInventories {
   find(file: string, text: string): ValidInventory | undefined
   keep(file: string, text: string, valid: ValidInventory): void
 }
 
-/** Remembers the last text of each inventory, of as many and as long ones as take some megabytes of memory. */
+/** Caches the last text of each inventory, within limits of a few megabytes. */
 export function rememberInventories(): ReadInventories {
   const last = new Map<string, { readonly text: string; readonly valid: ValidInventory }>()
   return {
@@ -85,8 +88,8 @@ export function rememberInventories(): ReadInventories {
 }
 
 /**
- * Keeps the cache in a folder of its own, which is private. `build` names the program: another one
- * may hold other texts for right. What `read` remembers need not be looked up in the folder.
+ * Opens the cache in a private folder. `build` identifies the program: another version may validate
+ * differently. `read` is a cache in memory that is used first.
  */
 export function openInventoryCache(
   folder: string,

@@ -5,20 +5,20 @@ import { findHidden, hiddenCharacter } from '../../machine/hidden-characters.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** A parsed text: what it says, and where. */
+/** A parsed text with its data and the positions of nodes. */
 export interface InventoryDocument {
   readonly text: string
   readonly root: Document.Parsed
   readonly data: unknown
 }
 
-/** A key and its value, with their places in the text. */
+/** A key and its value, with their positions in the text. */
 export type ParsedPair = Pair<ParsedNode, ParsedNode | null>
 
-/** How often aliases may be expanded before they are taken for a bomb. */
+/** Maximum number of alias expansions, against exponential expansion ("billion laughs"). */
 const mostAliases = 10_000
 
-/** By the parser's error code: what is wrong. The parser's own messages may quote a secret. */
+/** Messages by the parser's error code. The parser's own messages may quote a secret. */
 const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias cannot have an anchor or a tag',
   BAD_ALIAS: 'unknown or malformed alias (quote a value that begins with * or &)',
@@ -46,7 +46,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   UNEXPECTED_TOKEN: 'unexpected character or word',
 }
 
-/** What to do about an entry that is there twice. */
+/** Hints for duplicate entries. */
 const remedies = {
   machines:
     'give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
@@ -54,7 +54,10 @@ const remedies = {
   operators: 'keep one, or give one of them another name',
 } as const
 
-/** An entry, or the record in it, that is there twice: two branches added it, at places that do not meet in a merge of lines. */
+/**
+ * Explains a duplicate entry or a duplicate host record: two branches added it in different places,
+ * so that a line merge kept both.
+ */
 function explainTwice(root: Document.Parsed, text: string, offset: number): string | undefined {
   for (const [section, remedy] of Object.entries(remedies)) {
     const map = isMap(root.contents) && findPair(root.contents, section)?.value
@@ -78,8 +81,8 @@ function explainTwice(root: Document.Parsed, text: string, offset: number): stri
 }
 
 /**
- * What no inventory may have though YAML allows it: keys that are there twice, which the parser compares each with each;
- * `__proto__`, which zod passes over, so that it would vanish unseen; and hidden characters, however they are written.
+ * Finds what YAML allows and an inventory does not: duplicate keys, for which the parser's check is
+ * quadratic; `__proto__`, which zod ignores; and hidden characters, also as escapes.
  */
 function findForbidden(root: Document.Parsed, text: string): Problem[] {
   const problems: Problem[] = []
@@ -109,7 +112,7 @@ function findForbidden(root: Document.Parsed, text: string): Problem[] {
   return problems
 }
 
-/** In characters, as long as a text may be that takes a whole YAML parser, which needs a second for two million. */
+/** Maximum length for the complete YAML parser in characters. It needs a second for two million. */
 const longest = 4 * 2 ** 20
 
 /** Parses the text of `file`. Throws kind `inventory` with every syntax error. */
@@ -143,7 +146,7 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
   }
 }
 
-/** Why the parser could not follow the aliases or merge keys of a text; undefined for other errors. */
+/** The problem with the aliases or merge keys of a text; `undefined` for other errors. */
 function explainExpansion(root: Document.Parsed, error: unknown): Problem | undefined {
   const isMerge = messageOf(error).startsWith('Merge sources')
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
@@ -165,27 +168,30 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   return problem
 }
 
-/** The pairs of a map that the parser made. */
+/** The pairs of a parsed map. */
 export const pairsOf = (map: YAMLMap): readonly ParsedPair[] => map.items as ParsedPair[]
 
-/** Whether a pair takes over the keys of another map (YAML 1.1, Merge Key). In quotes, `<<` is a key like others. */
+/**
+ * Whether a pair merges the keys of another map (YAML 1.1, Merge Key). A quoted `<<` is an ordinary
+ * key.
+ */
 export const mergesKeys = ({ key }: ParsedPair): boolean =>
   isScalar(key) && key.source === '<<' && key.type === 'PLAIN'
 
 /** The text of a pair's key. */
 export const keyOf = ({ key }: ParsedPair): string => (isScalar(key) ? String(key.value) : '')
 
-/** The pair of a map's own key: not one that a merge key (`<<`) brings in. */
+/** The pair with this key, except pairs from a merge key (`<<`). */
 export const findPair = (map: YAMLMap, key: string): ParsedPair | undefined =>
   pairsOf(map).find((pair) => keyOf(pair) === key && !mergesKeys(pair))
 
-/** A value of the document: its node, and the place of the nearest key above it that is written out. */
+/** A value of the document: its node, and the position of the nearest key above it in the text. */
 export interface Located {
   readonly node: ParsedNode | null | undefined
   readonly keyOffset: number
 }
 
-/** Finds what stands at a path, following aliases; `node` is undefined where nothing does. */
+/** Finds the value at a path, following aliases; `node` is `undefined` if there is none. */
 export function locate(root: Document.Parsed, path: readonly PropertyKey[]): Located {
   let node: ParsedNode | null | undefined = root.contents
   let keyOffset = root.contents?.range[0] ?? 0

@@ -10,16 +10,16 @@ import { applyEdits, changeMap, removeLines } from '../yaml/edit.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
-/** What machines share, by name, and what one entry of each is. */
+/** The shared sections, with the type of their entries. */
 interface Shared {
   readonly operators: OperatorEntry
   readonly profiles: ProfileEntry
 }
 
-/** An entry of `operators:` or `profiles:`: how it is called in messages. */
+/** Names of the sections' entries in messages. */
 const titles = { operators: 'operator', profiles: 'profile' } as const
 
-/** An entry as it may be written. Throws kind `usage` for one that could not be read back. */
+/** Validates an entry before it is written. Throws kind `usage` if it could not be read back. */
 export function tidyShared<Section extends keyof Shared>(
   section: Section,
   name: string,
@@ -31,7 +31,10 @@ export function tidyShared<Section extends keyof Shared>(
   throw new UserError('usage', `${titles[section]} ${name}: expected ${expectation(issue)}`)
 }
 
-/** What a file says, with one entry of a section made `entry`; without any, the key of the section goes. */
+/**
+ * The data of a file after setting one entry of a section, or removing it. An empty section is
+ * removed.
+ */
 function dataWith(data: Values, section: keyof Shared, name: string, entry: unknown): Values {
   const { [section]: before, machines, ...others } = data
   const { [name]: _old, ...rest } = (before ?? {}) as Values
@@ -44,8 +47,8 @@ function dataWith(data: Values, section: keyof Shared, name: string, entry: unkn
 }
 
 /**
- * The text of `file` with one operator or profile made `entry`, or removed. Everything else stays byte for byte.
- * Throws kind `inventory` where the layout leaves no way to do so.
+ * Sets or removes one operator or profile in the text of `file`. Everything else stays unchanged
+ * byte for byte. Throws kind `inventory` if the layout does not permit it.
  */
 export function editShared<Section extends keyof Shared>(
   text: string,

@@ -26,37 +26,40 @@ export interface TextEdit {
   readonly after: string
 }
 
-/** Does something while nobody writes to the inventory in `file`, which is no link. Throws kind `locked` as a write does. */
+/**
+ * Runs `work` while nobody writes to the inventory in `file`, which must not be a link. Throws kind
+ * `locked` as a write does.
+ */
 export async function holdInventory<Value>(
   file: string,
   work: () => Promise<Value>,
 ): Promise<Value> {
-  const { withLock } = await import('../../os/lock.ts') // readers do without its package
+  const { withLock } = await import('../../os/lock.ts') // not needed for reading
   return withLock(file, work)
 }
 
-/** What the store needs to know of the world around it. */
+/** Dependencies and settings of the store. */
 export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
-  /** Saves reading a text that was read before from being work. */
+  /** Avoids parsing a text that was parsed before. */
   readonly cache?: InventoryCache
-  /** How long to wait for others that write, in milliseconds; 30,000 unless told. */
+  /** How long to wait for other writers, in milliseconds (default: 30,000). */
   readonly lockWait?: number
-  /** The folder in and above which the inventory was looked for; absent where its file was named. */
+  /** The folder where the search for the inventory started; absent if the file was given. */
   readonly searchedFrom?: string | undefined
-  /** Takes each write, in the order in which all processes write. */
+  /** Called after each write, in the order of writes of all processes. */
   readonly onWritten?: (edit: TextEdit) => void
 }
 
-/** How often a write is begun anew because the file changed under it, by an editor for instance. */
+/** Maximum number of attempts if other programs, such as an editor, keep changing the file. */
 const mostAttempts = 10
 
 type Update = Parameters<InventoryStore['update']>
 
-/** Makes the text that is to be written of the newest one; undefined where nothing changes. */
+/** Returns the new text for the newest text; `undefined` for no change. */
 type EditText = (read: Read) => Promise<string | undefined>
 
-/** Says what to do without an inventory. `searchedFrom`: the folder in and above which one was looked for. */
+/** The error if there is no inventory. `searchedFrom` is the folder where the search started. */
 const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
   new UserError(
     'inventory',
@@ -83,19 +86,22 @@ async function readText(file: string, searchedFrom: string | undefined): Promise
   return decodeInventory(bytes, file)
 }
 
-/** Tells one state of a file from another without reading it. */
+/** Identifies a version of a file without reading it. */
 async function fingerprint(file: string): Promise<string> {
   const { ino, size, mtimeNs } = await stat(file, { bigint: true })
   return [ino, size, mtimeNs].join()
 }
 
-/** An inventory's text, and what it says. */
+/** An inventory's text, and the parsed inventory. */
 interface Read {
   readonly text: string
   readonly inventory: Inventory
 }
 
-/** An inventory with one entry changed. Where one is taken away, no further change follows. */
+/**
+ * The inventory after setting one entry. A removal returns it unchanged, because no further change
+ * follows.
+ */
 const withMachine = (
   inventory: Inventory,
   name: MachineName,
@@ -111,9 +117,9 @@ const withMachine = (
       }
 
 /**
- * Keeps the inventory in the YAML file at `location`, which need not exist until it is read.
- * Writers in other processes are kept out by a lock and readers never see half a file; what a person's
- * editor saves at the same time is noticed, and the change is made anew on it.
+ * Opens the inventory in the YAML file at `location`, which must exist when it is read. A lock
+ * excludes other writers, and readers never see a partly written file. If an editor saves the file
+ * at the same time, the change is applied again to the new text.
  */
 export function openFileInventory(
   location: string,
@@ -131,7 +137,7 @@ export function openFileInventory(
     return inventoryOf(valid)
   }
 
-  /** Parses what the file says now, unless that is what it said before: one command reads it often. */
+  /** Parses the file unless its text is unchanged: one command reads it often. */
   const parse = async (): Promise<Read> => {
     const text = await readText(location, searchedFrom)
     if (newest?.text !== text) newest = { text, inventory: await understand(text) }
@@ -201,7 +207,7 @@ export function openFileInventory(
       const { editShared, tidyShared } = await import('./edit-shared.ts')
       const after = changed && tidyShared('profiles', name, changed)
       const edited = editShared(text, ['profiles', name, after], location)
-      await understand(edited) // machines may not be right with it
+      await understand(edited) // checks that all machines are valid with it
       return edited
     }
 
@@ -233,7 +239,7 @@ export function openFileInventory(
       if (codeOf(error) === 'ENOENT') throw missingInventory(location, searchedFrom, error)
       throw explain(error, 'read', location)
     })
-    const { withLock } = await import('../../os/lock.ts') // readers do without its package
+    const { withLock } = await import('../../os/lock.ts') // not needed for reading
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
       const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockWait)
       if (done) return

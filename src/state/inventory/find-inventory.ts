@@ -6,16 +6,16 @@ import type { Environment } from '../home/locate-home.ts'
 import type { Trust, TrustedInventory } from '../home/trust.ts'
 import { trace } from '../../os/trace.ts'
 
-/** The name of an inventory's file. */
+/** File name of an inventory. */
 export const inventoryFileName = 'machines.yaml'
 
 interface Search {
-  /** What `--inventory` or `$FLEET_INVENTORY` says. */
+  /** The path in `--inventory` or `$FLEET_INVENTORY`. */
   readonly told: string | undefined
   readonly cwd: string
   readonly home: string
   readonly env: Environment
-  /** What this person trusts; asked only about an inventory of another user. */
+  /** What the user trusts; only loaded for an inventory of another user. */
   readonly trust: () => Promise<Pick<Trust, 'read'>>
 }
 
@@ -31,7 +31,7 @@ function* foldersUpFrom(folder: string): Generator<string> {
   if (parent !== folder) yield* foldersUpFrom(parent)
 }
 
-/** The nearest machines.yaml from `cwd` upwards, whoever it belongs to. */
+/** The nearest machines.yaml in `cwd` or a folder above it, regardless of its owner. */
 export async function nearestInventory(cwd: string): Promise<string | undefined> {
   for (const folder of foldersUpFrom(resolve(cwd))) {
     const path = join(folder, inventoryFileName)
@@ -40,11 +40,14 @@ export async function nearestInventory(cwd: string): Promise<string | undefined>
   return undefined
 }
 
-/** Who owns a file and may so decide what is in it, and who else may. Nothing where this person trusts all of them. */
+/**
+ * Describes another user who can change a file: its owner, or everyone; `undefined` if only this
+ * user and root can.
+ */
 async function findStranger(path: string, env: Environment): Promise<string | undefined> {
   const me = process.getuid?.()
   if (me === undefined) return undefined
-  // Who became root by sudo works with the files of the user they were, as git lets them.
+  // With sudo, files of the calling user are trusted, as in git.
   const sudoer = me === 0 && env['SUDO_UID'] ? Number(env['SUDO_UID']) : me
   const { uid, mode } = await lstat(path)
   if (uid !== me && uid !== 0 && uid !== sudoer) return `${path} belongs to user ${uid}`
@@ -53,7 +56,10 @@ async function findStranger(path: string, env: Environment): Promise<string | un
   return isOpen ? `every user may write to ${path}` : undefined
 }
 
-/** Throws kind `inventory` for a pipe or a device, which may never answer; a folder gets its own words when it is read. */
+/**
+ * Throws kind `inventory` for a pipe or a device, whose reading may never end. A folder is reported
+ * when it is read.
+ */
 async function checkKind(path: string): Promise<void> {
   const found = await stat(path)
   if (found.isFile() || found.isDirectory()) return
@@ -63,9 +69,10 @@ async function checkKind(path: string): Promise<void> {
 }
 
 /**
- * Throws kind `inventory` where another user could have put an inventory there that was merely found: they would decide
- * which hosts this person's commands reach (CVE-2022-24765 was the same in git, whose safe.directory came of it). It counts
- * who owns the file, the folder, and what a link leads to, and whether everybody may write there; root may anyway.
+ * Throws kind `inventory` if another user could have put an inventory there that was only found by
+ * searching: it would decide which hosts commands connect to (like CVE-2022-24765 in git, which led
+ * to safe.directory). Checks the owner and permissions of the file, its folder, and the target of a
+ * link. root is trusted.
  */
 async function checkOwners(path: string, { env, trust }: Search): Promise<void> {
   const real = await realpath(path)
@@ -84,10 +91,10 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
 }
 
 /**
- * The file of the inventory that applies: the one told, else the nearest machines.yaml from `cwd`
- * upwards, else the one in home. One that does not exist is an error only when it is read, with the
- * advice to run `fleet init`. Throws kind `inventory` for one that another user may have put there and for one that is no
- * file, unless it was told.
+ * The path of the inventory: the explicit one, else the nearest machines.yaml in `cwd` or a folder
+ * above it, else the one in home. If it does not exist, reading it fails with a hint to run `fleet
+ * init`. Throws kind `inventory` for a file that another user may have put there and for one that
+ * is not a regular file, unless it is explicit.
  */
 export async function findInventory(search: Search): Promise<string> {
   const { told, cwd, home } = search

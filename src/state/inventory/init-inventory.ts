@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path'
 import { codeOf, UserError } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 
-/** What `fleet init` made. */
+/** What `fleet init` created. */
 export interface NewInventory {
-  /** Names the fleet. */
+  /** Id of the fleet. */
   readonly id: string
   /** The files that were written, the inventory first. */
   readonly files: readonly string[]
@@ -14,7 +14,10 @@ export interface NewInventory {
 
 const schemaFileName = 'machines.schema.json'
 
-/** The text of an inventory without machines. The id is quoted: 01234567 and 97598e81 would be numbers. */
+/**
+ * The text of an inventory without machines. The id is quoted because 01234567 and 97598e81 would
+ * be numbers.
+ */
 export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}
 # The machines of this fleet. Share it through git: nothing secret is ever in it.
@@ -28,7 +31,7 @@ machines: {}
 #     options: { address: web-1.example.com, user: admin }
 `
 
-/** Writes a file that must not exist yet. Resolves to whether it was written. */
+/** Writes a new file. Resolves to `false` if it already exists. */
 async function writeFresh(file: string, text: string): Promise<boolean> {
   try {
     await mkdir(dirname(file), { recursive: true })
@@ -49,7 +52,7 @@ async function isInWorkTree(folder: string): Promise<boolean> {
   return found || (parent !== folder && isInWorkTree(parent))
 }
 
-/** Has git keep out what a fleet that is killed while writing leaves, and merge the inventory entry by entry. */
+/** Configures git to ignore fleet's temporary files and to merge the inventory entry by entry. */
 async function prepareGit(
   inventory: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -63,8 +66,9 @@ async function prepareGit(
 }
 
 /**
- * Creates an inventory at `path`, and the folder where need be, with a new id, beside it the schema for editors unless there is one, and in a
- * git work tree lines in .gitignore and .gitattributes. Throws kind `inventory` when there is an inventory already.
+ * Creates an inventory with a new id at `path`, and its folder if necessary. Also writes the schema
+ * for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
+ * .gitattributes. Throws kind `inventory` if the inventory already exists.
  */
 export async function initInventory(
   path: string,

@@ -13,30 +13,36 @@ import {
 import type { InventoryFile, OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** What an inventory says at one moment. */
+/** The contents of an inventory at one time. */
 export interface Inventory {
-  /** Names this fleet in providers' tags. */
+  /** Identifies this fleet in tags at providers. */
   readonly id: string
-  /** Driver options that machines share, by driver. */
+  /** Shared driver options, by driver. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly operators: Operators
-  /** Whether changes are committed. */
+  /** Whether changes are committed to git. */
   readonly audit?: 'git' | undefined
   readonly profiles: Profiles
-  /** What the file says of each machine itself. In its order. */
+  /** The entries of the file, in its order. */
   readonly entries: ReadonlyMap<MachineName, MachineEntry>
-  /** All that are wanted, in the order of the file: with what profiles say, and those that a profile counts and no entry is of. */
+  /**
+   * All machines, in the order of the file: entries merged with their profiles, and machines that a
+   * profile's `count` adds without an entry.
+   */
   readonly machines: ReadonlyMap<MachineName, Machine>
 }
 
-/** An inventory's file, found right, and the names of its machines in the order of the text. */
+/** A validated inventory file. */
 export interface ValidInventory {
   readonly file: InventoryFile
-  /** An object's own order would put names that look like numbers first. */
+  /**
+   * The names of the machines in the order of the text. An object would list names that look like
+   * numbers first.
+   */
   readonly names: readonly string[]
 }
 
-/** What a file that was found right says. */
+/** The inventory in a validated file. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
   const { id, defaults = {}, operators = {}, audit } = file
   const said = new Map(Object.entries(file.machines ?? {}))
@@ -64,47 +70,49 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
   }
 }
 
-/** Keeps an inventory. Safe for use by many processes at once. */
+/** Stores an inventory. Safe for concurrent use by many processes. */
 export interface InventoryStore {
-  /** What a person would call it in a message: the file's path. */
+  /** The file's path, for messages. */
   readonly location: string
-  /** Throws `UserError` of kind `inventory` naming place and remedy when it cannot be read. */
+  /**
+   * Throws `UserError` of kind `inventory` with the position and a hint if the file cannot be read.
+   */
   read(): Promise<Inventory>
   /**
-   * Replaces one machine's entry by what `change` makes of the newest one, under the lock;
-   * `undefined` stands for no entry. Nothing is written when `change` throws or changes nothing.
-   * Durable once resolved. Throws kind `locked` when others hold the lock for too long.
+   * Replaces the entry of a machine by the result of `change`, which gets the newest entry under
+   * the lock; `undefined` means no entry. Nothing is written if `change` throws or changes nothing.
+   * Durable once it resolves. Throws kind `locked` if others hold the lock for too long.
    */
   update(
     name: MachineName,
     change: (entry: MachineEntry | undefined, inventory: Inventory) => MachineEntry | undefined,
   ): Promise<void>
   /**
-   * As `update`, for several machines in one write: all of their entries change, or none does. `change` sees the inventory with
-   * the changes before it, and takes no entry away.
+   * Like `update`, for several machines in one write: all entries change, or none. `change` gets
+   * the inventory with the preceding changes, and cannot remove an entry.
    */
   updateAll(
     names: readonly MachineName[],
     change: (name: MachineName, inventory: Inventory) => MachineEntry | undefined,
   ): Promise<void>
-  /** As `update`, for one operator's key. Throws kind `usage` for an entry that could not be read back. */
+  /** Like `update`, for an operator. Throws kind `usage` for an invalid entry. */
   updateOperator(
     name: string,
     change: (entry: OperatorEntry | undefined, inventory: Inventory) => OperatorEntry | undefined,
   ): Promise<void>
-  /** As `updateOperator`, for one profile. */
+  /** Like `updateOperator`, for a profile. */
   updateProfile(
     name: string,
     change: (entry: ProfileEntry | undefined, inventory: Inventory) => ProfileEntry | undefined,
   ): Promise<void>
   /**
-   * Gives a machine another name, and changes `via` of those that are reached through it, in one write.
-   * Throws kind `unknown-machine`, and `usage` when the new name is taken.
+   * Renames a machine and updates `via` of machines that use it as jump host, in one write. Throws
+   * kind `unknown-machine`, or `usage` if the new name is taken.
    */
   rename(from: MachineName, to: MachineName): Promise<void>
 }
 
-/** Checks that a machine can be renamed in what the inventory says. Throws as `rename` does. */
+/** Checks that a machine can be renamed. Throws as `rename` does. */
 export function checkRename(
   { machines, entries }: Inventory,
   from: MachineName,
@@ -129,7 +137,8 @@ export function checkRename(
 }
 
 /**
- * The entry that a machine has, or is begun with where a profile wants it; undefined for a name that stands for nothing.
+ * The entry of a machine, or the initial entry if a profile's `count` includes it; `undefined` for
+ * an unknown name.
  */
 export const entryFor = (
   { entries, profiles }: Pick<Inventory, 'entries' | 'profiles'>,
@@ -139,7 +148,9 @@ export const entryFor = (
   return entries.get(name) ?? (wanted && { extends: wanted.profile })
 }
 
-/** Throws kind `usage`, with the nearest name, where an entry is to extend a profile that is not there. */
+/**
+ * Throws kind `usage`, with the nearest name, if an entry extends a profile that does not exist.
+ */
 export function checkExtends(
   { profiles }: Pick<Inventory, 'profiles'>,
   machine: MachineName,
@@ -150,7 +161,7 @@ export function checkExtends(
   throw new UserError('usage', `there is no profile ${extended}${meant}`, { machine })
 }
 
-/** What an entry comes to with the profiles of an inventory. */
+/** Merges an entry with the profiles of an inventory. */
 export const machineWith = (
   { profiles }: Pick<Inventory, 'profiles'>,
   name: MachineName,

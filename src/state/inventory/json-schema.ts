@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { inventoryFile, machineEntry, profileEntry } from '../../machine/schema.ts'
 
-/** What the schema needs to know of a driver. */
+/** The part of a driver's definition that the schema needs. */
 export interface DriverOptions {
   readonly name: string
   readonly options: z.ZodObject
@@ -9,15 +9,15 @@ export interface DriverOptions {
 
 type JsonSchema = z.core.JSONSchema.JSONSchema
 
-/** Options may be missing where they stand: a machine takes them from profiles and the defaults too. */
+/** Required options may be missing: a machine also gets options from profiles and defaults. */
 function describeOptions({ options }: DriverOptions): JsonSchema {
   const { $schema: _, ...schema } = z.toJSONSchema(options.partial(), { io: 'input' })
   return schema
 }
 
 /**
- * The JSON Schema (2020-12) of machines.yaml, for editors. Options are checked for the drivers given;
- * an entry of another driver may have any.
+ * The JSON Schema (2020-12) of machines.yaml, for editors. Validates the options of the given
+ * drivers; other drivers may have any options.
  */
 export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSchema {
   const schema = z.toJSONSchema(inventoryFile, {

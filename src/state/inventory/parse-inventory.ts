@@ -11,18 +11,18 @@ import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './check/options-in-file.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** The options that a driver takes; undefined for a driver that is not known here. */
+/** The options schema of a driver; `undefined` for an unknown driver. */
 export type OptionsOf = (driver: string) => z.ZodObject | undefined
 
-/** What is known of the options of drivers. */
+/** The known options schemas of drivers. */
 interface KnownOptions {
   readonly optionsOf: OptionsOf
 }
 
-/** Loads the options of these drivers, as far as they are to be had. */
+/** Loads the options schemas of these drivers, as far as they are available. */
 export type LoadOptions = (drivers: readonly string[]) => Promise<KnownOptions>
 
-/** An inventory's text, parsed and found right. */
+/** A parsed and validated inventory. */
 export interface ParsedInventory {
   readonly document: InventoryDocument
   readonly valid: ValidInventory
@@ -46,7 +46,10 @@ function checkVersion({ text, data, root }: InventoryDocument, file: string): vo
   )
 }
 
-/** What stands in several places, such as the defaults and a machine, is reported where it is said, once. */
+/**
+ * An option that applies in several places, such as in defaults and a machine, is reported once,
+ * where it is set.
+ */
 function checkOptions(
   file: InventoryFile,
   document: InventoryDocument,
@@ -68,14 +71,17 @@ function checkOptions(
   })
 }
 
-/** What profiles and entries do not make machines with. */
+/** Finds settings of profiles and entries that do not result in valid machines. */
 const checkSpecs = (file: InventoryFile, { root }: InventoryDocument): readonly Problem[] =>
   findSpecProblems(file).map(({ path, message }) => {
     const { node, keyOffset } = locate(root, path)
     return { offset: node?.range[0] ?? keyOffset, message }
   })
 
-/** Checks the options of drivers, of a text that was parsed without. Throws as {@link parseInventory} does. */
+/**
+ * Validates the options of drivers in a text that was parsed without them. Throws as {@link
+ * parseInventory} does.
+ */
 export function checkDriverOptions(
   { document }: ParsedInventory,
   file: string,
@@ -85,7 +91,7 @@ export function checkDriverOptions(
   if (problems.length > 0) throw inventoryError(file, document.text, problems)
 }
 
-/** The names in the order of the text: an object would put those that look like numbers first. */
+/** The names in the order of the text: an object would list names that look like numbers first. */
 function namesInOrder({ root }: InventoryDocument, machines: object): readonly string[] {
   const { node } = locate(root, ['machines'])
   const written = isMap(node)
@@ -96,8 +102,9 @@ function namesInOrder({ root }: InventoryDocument, machines: object): readonly s
 }
 
 /**
- * Reads the text of `file`. Throws kind `inventory` listing what is wrong by line and column: first
- * what is no YAML, then what does not fit the format and the options of the drivers that are known.
+ * Parses and validates the text of `file`. Throws kind `inventory` with a list of problems by line
+ * and column: first syntax errors, then what does not match the format and the options of known
+ * drivers.
  */
 export function parseInventory(text: string, file: string, optionsOf: OptionsOf): ParsedInventory {
   checkInventoryText(text, file)

@@ -2,23 +2,23 @@ import { realpath } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { ignored } from '../../os/trace.ts'
 
-/** Where a path leads that an inventory names. */
+/** A resolved path from an inventory. */
 export interface PathBeside {
-  /** With all links followed. */
+  /** Real path, with all links resolved. */
   readonly path: string
-  /** Whether that is in the folder of the inventory. */
+  /** Whether it is in the inventory's folder. */
   readonly isInside: boolean
 }
 
-/** Whether a path is a folder, or below it. */
+/** Whether a path is a folder, or in it. */
 const isWithin = (folder: string, path: string): boolean => {
   const way = relative(folder, path)
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
 }
 
 /**
- * Follows a path that the inventory at `location` names; one that is not absolute begins at its folder. What does not exist
- * is where its name says.
+ * Resolves a path in the inventory at `location`, relative to its folder. If it does not exist,
+ * links are not resolved.
  */
 export async function followPath(location: string, path: string): Promise<PathBeside> {
   const folder = dirname(resolve(location))

@@ -6,7 +6,7 @@ import { driversIn, optionsIn, schemaFor } from './check/options-in-file.ts'
 import type { LoadOptions, OptionsOf } from './parse-inventory.ts'
 import { readPlainInventory } from '../yaml/fast-yaml.ts'
 
-/** Whether the options in a file are as its drivers want them. */
+/** Whether all options in a file match the schemas of their drivers. */
 function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
   for (const place of optionsIn(file)) {
     const options = optionsOf(place.driver)
@@ -16,7 +16,7 @@ function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
   return true
 }
 
-/** What a plain text says; undefined for one that is not plain, or not right. */
+/** Reads an inventory in plain YAML; `undefined` if it is not plain or not valid. */
 async function readPlain(
   text: string,
   loadOptions: LoadOptions,
@@ -35,8 +35,8 @@ async function readPlain(
 }
 
 /**
- * Reads the text of `file`, fast where it is plain and right. Anything else is left to the whole
- * parser, which knows places: throws kind `inventory` listing what is wrong by line and column.
+ * Reads the text of `file`, with the fast parser if it is plain and valid. Otherwise the complete
+ * parser reports errors: throws kind `inventory` with a list of problems by line and column.
  */
 export async function readInventoryText(
   text: string,

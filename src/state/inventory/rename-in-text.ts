@@ -9,8 +9,8 @@ import { renderKey } from '../yaml/render.ts'
 type Values = Readonly<Record<string, unknown>>
 
 /**
- * The text of `file` with another name above one machine's entry, which stays where it is with its comments. Throws kind
- * `inventory` where the name stands nowhere in the text, as behind a merge key.
+ * Changes the name of a machine's entry in the text of `file`. The entry keeps its position and
+ * comments. Throws kind `inventory` if the name is not in the text, as with a merge key.
  */
 export function renameInText(
   text: string,

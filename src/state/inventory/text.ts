@@ -6,7 +6,7 @@ import { findConflicts } from '../merge/merge-conflicts.ts'
 import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** In bytes, as large as a file may be: 10,000 machines of 800 bytes. */
+/** Maximum size of a file in bytes: 10,000 machines of 800 bytes. */
 const largest = 8 * 2 ** 20
 
 const tooLarge = (file: string): UserError =>
@@ -14,7 +14,10 @@ const tooLarge = (file: string): UserError =>
     hint: 'split it into several inventories, each in its own folder',
   })
 
-/** The bytes of an inventory's file, also of one that has no end. Throws kind `inventory` for one that is too large. */
+/**
+ * Reads an inventory's file, up to the maximum size, even if it is endless. Throws kind `inventory`
+ * if it is too large.
+ */
 export async function readInventoryFile(file: string): Promise<Uint8Array> {
   const handle = await open(file)
   try {
@@ -39,7 +42,7 @@ const notText = (file: string, why: string): UserError =>
     hint: `save it as UTF-8, or restore it from git: git checkout -- ${shellQuote(file)}`,
   })
 
-/** The text of an inventory's file. Throws kind `inventory` for what is no text. A BOM stays. */
+/** Decodes an inventory's file. Throws kind `inventory` if it is not text. A BOM is kept. */
 export function decodeInventory(bytes: Uint8Array, file: string): string {
   const nul = bytes.indexOf(0)
   if (nul >= 0) throw notText(file, `there is a NUL at byte ${nul}`)
@@ -50,12 +53,18 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
   }
 }
 
-/** What has no business even in a comment: control characters, and what changes the direction of the text around it. */
+/**
+ * Characters that are not even allowed in comments: control characters, and those that change the
+ * direction of the text around them.
+ */
 const hiddenInText =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
 
-/** Throws for what must not be in the text whatever it means: hidden characters, conflict markers and secrets. */
+/**
+ * Throws if the text contains hidden characters, conflict markers or secrets, regardless of its
+ * meaning.
+ */
 export function checkInventoryText(text: string, file: string): void {
   if (text.length > largest) throw tooLarge(file)
   const hidden: Problem[] = []

@@ -4,27 +4,33 @@ import { findPair, keyOf, pairsOf, type InventoryDocument } from '../inventory/d
 import { applyEdits, type Edit } from '../yaml/edit.ts'
 import { endOfLines, endOfPair, isBlankLine, nextLine, startOfLines } from '../yaml/layout.ts'
 
-/** The parts of an inventory whose entries are merged one by one. */
+/** The sections of an inventory whose entries are merged one by one. */
 export const sections = ['operators', 'profiles', 'machines'] as const
-/** One of them. */
+/** A section. */
 export type Section = (typeof sections)[number]
 
 /** The lines of one entry, with the comments above it. */
 export interface Block {
   readonly name: string
-  /** Without line break at the end. */
+  /** Without the final line break. */
   readonly text: string
-  /** The blank lines above. */
+  /** The blank lines above it. */
   readonly gap: string
 }
 
-/** An inventory's text taken apart: its entries, and the lines around with a placeholder for those of each section. */
+/**
+ * The entries of an inventory's text, and the other lines with a placeholder for the entries of
+ * each section.
+ */
 export interface SplitInventory {
   readonly skeleton: string
   readonly blocks: ReadonlyMap<Section, readonly Block[]>
 }
 
-/** Stands in for a section's entries; no inventory has such a line, since the character is not allowed in YAML. */
+/**
+ * The line that replaces the entries of a section. YAML does not allow the character, so no
+ * inventory contains such a line.
+ */
 const placeholder = (section: Section): string => `\u0001${section}`
 
 function blocksOf(text: string, map: YAMLMap): readonly Block[] {
@@ -43,7 +49,7 @@ function blocksOf(text: string, map: YAMLMap): readonly Block[] {
   })
 }
 
-/** Takes a text apart; undefined where a section is not in lines of its own, as in JSON or behind an alias. */
+/** Splits a text; `undefined` if a section is not in block style, as in JSON or behind an alias. */
 export function splitInventory({ text, root }: InventoryDocument): SplitInventory | undefined {
   const { contents } = root
   if (!isMap(contents) || contents.flow || !text.endsWith('\n')) return undefined
@@ -74,7 +80,10 @@ export function splitInventory({ text, root }: InventoryDocument): SplitInventor
 
 const plainHeading = (section: Section): string => `${section}:\n${placeholder(section)}\n`
 
-/** The lines around without the headings of sections that `known` lacks: two sides may each add another one at the same place. */
+/**
+ * The other lines without the headings of sections that are not in `known`, because both sides may
+ * add different headings at the same place.
+ */
 export function withoutNewHeadings(
   { skeleton }: SplitInventory,
   known: ReadonlySet<Section>,
@@ -84,7 +93,7 @@ export function withoutNewHeadings(
     .reduce((text, section) => text.replace(plainHeading(section), ''), skeleton)
 }
 
-/** The lines around with a heading, above the machines, for each section that has entries and no heading. */
+/** Adds a heading, above the machines, for each section that has entries and no heading. */
 export function withHeadings(skeleton: string, blocks: SplitInventory['blocks']): string {
   const missing = sections.filter(
     (section) => (blocks.get(section) ?? []).length > 0 && !skeleton.includes(placeholder(section)),
@@ -95,7 +104,7 @@ export function withHeadings(skeleton: string, blocks: SplitInventory['blocks'])
   return `${above}${headings}${at < 0 ? '' : skeleton.slice(at)}`
 }
 
-/** Puts a text together again. */
+/** The inverse of {@link splitInventory}. */
 export function joinInventory({ skeleton, blocks }: SplitInventory): string {
   let text = skeleton
   for (const [section, entries] of blocks) {

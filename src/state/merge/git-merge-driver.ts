@@ -6,15 +6,17 @@ import { runGit } from './git.ts'
 import { ignored } from '../../os/trace.ts'
 
 /**
- * How git calls fleet (gitattributes(5), "Defining a custom merge driver"). 4 is a merge that leaves something to decide; where
- * fleet is missing or fails, git merges lines, since it would otherwise take ours for the merged text.
+ * The command that git runs (gitattributes(5), "Defining a custom merge driver"). Exit code 4 means
+ * conflicts. If fleet is missing or fails, git merges lines, because otherwise it would take our
+ * side as the result.
  */
 const driver =
   'fleet merge %O %A %B; case $? in 0) ;; 4) exit 1;; *) git merge-file %A %O %B;; esac'
 
 /**
- * Adds a line to a file of git's that may not exist. Resolves to whether it was missing. Throws kind `inventory` for a link,
- * which in a clone could lead to any file of this person, and which git does not follow either.
+ * Adds a line to a file of git, which may not exist. Resolves to whether it was missing. Throws
+ * kind `inventory` for a link, which in a clone could point to any file of the user, and which git
+ * does not follow either.
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
@@ -37,8 +39,9 @@ export async function addLine(file: string, line: string): Promise<boolean> {
 }
 
 /**
- * Has git merge the inventory `name` in `folder` entry by entry: .gitattributes says so to every clone, and this clone's
- * configuration says how. A clone without that merges lines. Resolves to the files that were written.
+ * Configures git to merge the inventory `name` in `folder` entry by entry: .gitattributes selects
+ * the merge driver in every clone, and the configuration of this clone defines it. Other clones
+ * merge lines. Resolves to the files that were written.
  */
 export async function installMergeDriver(
   folder: string,
@@ -53,7 +56,7 @@ export async function installMergeDriver(
   ] as const) {
     await runGit(folder, ['config', key, value], env).catch(
       ignored('git', 'set up the merge driver'),
-    ) // no git: a clone on another computer has it
+    ) // git is not installed
   }
   return isNew ? [attributes] : []
 }

@@ -5,23 +5,23 @@ import { join } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { traceWork } from '../../os/trace.ts'
 
-/** Environment variables, as `process.env` has them. */
+/** Environment variables, as in `process.env`. */
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** How a git command ended. */
+/** The result of a git command. */
 interface GitAnswer {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** In bytes; some 100,000 machines. */
+/** Maximum output in bytes; about 100,000 machines. */
 const longestAnswer = 256 * 1024 * 1024
 
 /**
- * What keeps git from running programs that the configuration of a clone names: a clone may be somebody else's, and fleet
- * calls git where the person only meant to list machines or to write one down. Filters and merge drivers have no such
- * setting: fleet calls no command of git that uses them.
+ * Settings that keep git from running programs that the configuration of a clone names: a clone may
+ * come from somebody else, and fleet runs git even when the user only lists machines. Filters and
+ * merge drivers have no such setting, so fleet runs no git command that uses them.
  */
 const guards = [
   ...[
@@ -34,14 +34,20 @@ const guards = [
   ...['commit.gpgSign=false', 'gc.auto=0', 'maintenance.auto=false'],
 ].flatMap((setting) => ['-c', setting])
 
-/** No object is fetched that a partial clone lacks: that would run what the clone says of its remotes. */
+/**
+ * Missing objects of a partial clone are not fetched, because that would run commands from the
+ * clone's remotes.
+ */
 const guardVariables = {
   GIT_NO_LAZY_FETCH: '1',
   GIT_ALLOW_PROTOCOL: 'none',
   GIT_TERMINAL_PROMPT: '0',
 }
 
-/** Runs git in a folder, and nothing that the configuration of a clone names. Throws kind `unsupported` where there is none. */
+/**
+ * Runs git in a folder, without programs that the configuration of a clone names. Throws kind
+ * `unsupported` if git is not installed.
+ */
 export async function runGit(
   folder: string,
   args: readonly string[],
@@ -68,20 +74,20 @@ export async function runGit(
   return traceWork('git', `git ${verb} in ${folder}`, run, ({ code }) => `exit code ${code}`)
 }
 
-/** Three states of a text: what two sides began with, and what each made of it. */
+/** The versions of a three-way merge. */
 export interface Versions {
   readonly base: string
   readonly ours: string
   readonly theirs: string
 }
 
-/** What came of merging texts line by line; conflicts are between marker lines. */
+/** The result of a line merge. Conflicts are between conflict markers. */
 export interface MergedLines {
   readonly text: string
   readonly isClean: boolean
 }
 
-/** Merges texts as git merges lines (git-merge-file(1)). */
+/** Merges lines as git does (git-merge-file(1)). */
 export async function mergeLines(versions: Versions, env: Environment): Promise<MergedLines> {
   const { base, ours, theirs } = versions
   if (ours === theirs || theirs === base) return { text: ours, isClean: true }
@@ -92,7 +98,7 @@ export async function mergeLines(versions: Versions, env: Environment): Promise<
     const labels = ['ours', 'base', 'theirs'].flatMap((label) => ['-L', label])
     const args = ['merge-file', '-p', '-q', ...labels, 'ours', 'base', 'theirs']
     const { code, stdout, stderr } = await runGit(folder, args, env)
-    if (code > 127) throw new Error(`git merge-file: ${stderr}`) // fewer is a number of conflicts
+    if (code > 127) throw new Error(`git merge-file: ${stderr}`) // smaller codes are the number of conflicts
     return { text: stdout, isClean: code === 0 }
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -1,10 +1,10 @@
 import { mostFound, type Problem } from '../inventory/check/problem.ts'
 
 const marker = /^(?:<{7}|>{7})(?: |\r?$)/gm
-/** A line that only opens something: the name of an entry, where it is indented as names of entries are. */
+/** A line with a key and no value, such as the name of an entry. */
 const openLine = /^([ \t]+)["']?([\w.-]+)["']?:[ \t]*(?:#.*)?\r?$/gm
 
-/** How far entries are indented: as the first line below `machines:` that opens one. */
+/** The indentation of entries: that of the first key below `machines:`. */
 function indentOf(text: string): string | undefined {
   const machines = /^machines:.*$/m.exec(text)
   if (machines === null) return undefined
@@ -14,7 +14,7 @@ function indentOf(text: string): string | undefined {
   )[0]
 }
 
-/** The machines that a conflict is about: those named between its marker lines, else the last one named above. */
+/** The machines in a conflict: those named between its markers, else the last one named above. */
 function namesIn(text: string, start: number, end: number): readonly string[] {
   const indent = indentOf(text)
   const named = Array.from(text.slice(0, end).matchAll(openLine))
@@ -25,7 +25,7 @@ function namesIn(text: string, start: number, end: number): readonly string[] {
   return [...new Set(found.map(({ name }) => name))]
 }
 
-/** Finds the marker lines that git left where branches met, and names the machines concerned at the first of each conflict. */
+/** Finds conflict markers of git, and names the machines at the first marker of each conflict. */
 export function findConflicts(text: string): readonly Problem[] {
   const markers = Array.from(text.matchAll(marker), ({ index, 0: line }) => ({
     index,

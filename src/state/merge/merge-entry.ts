@@ -9,16 +9,16 @@ import { editInventory } from '../yaml/edit-entry.ts'
 import { mergeValues, onlyVolatile } from './merge-values.ts'
 import { tidyEntry } from '../yaml/normalize-entry.ts'
 
-/** Merges texts line by line, as git does. */
+/** Merges lines as git does. */
 export type MergeLines = (versions: Versions) => Promise<MergedLines>
 
-/** One entry on one side: its lines, and what they say. */
+/** An entry on one side: its lines and their data. */
 export interface SaidEntry {
   readonly text: string
   readonly data: unknown
 }
 
-/** An entry on all sides; undefined where it is not there. */
+/** An entry on all sides; `undefined` where it does not exist. */
 export interface EntrySides {
   readonly section: Section
   readonly base: SaidEntry | undefined
@@ -26,7 +26,7 @@ export interface EntrySides {
   readonly theirs: SaidEntry | undefined
 }
 
-/** What comes of an entry: its lines, none where it goes, or why a person has to decide. */
+/** The merged lines, `undefined` if the entry was removed; or the reason of a conflict. */
 export type MergedEntry =
   | { readonly text: string | undefined }
   | { readonly text: string; readonly conflict: string }
@@ -37,7 +37,7 @@ const entriesIn = (text: string): Readonly<Record<string, unknown>> =>
   (parseInventoryDocument(text, '').data as { machines: Readonly<Record<string, unknown>> })
     .machines
 
-/** Whether both are the same text, or the same nothing. */
+/** Whether both are the same text, or both do not exist. */
 const same = (a: SaidEntry | undefined, b: SaidEntry | undefined): boolean => a?.text === b?.text
 
 const withMarkers = ({ ours, theirs }: EntrySides): string =>
@@ -49,13 +49,13 @@ const withMarkers = ({ ours, theirs }: EntrySides): string =>
     '>>>>>>> theirs',
   ].join('\n')
 
-/** How a host is told from another of the same name: by its id, its address, or at least its token. */
+/** Identifies a host by its id, its address, or its token. */
 function hostIn(entry: SaidEntry | undefined): string | undefined {
   const host = (entry?.data as Partial<MachineEntry> | undefined)?.host
   return host && (host.id ?? host.address ?? host.token)
 }
 
-/** Two hosts under one name, in words. */
+/** The message for two hosts with the same name. */
 const twoHosts = (name: string, [one, other]: readonly [string, string]): string =>
   `${name} has two different hosts, ${one} and ${other}: give one of them another name, or keep one entry (fleet gc finds a host without an entry)`
 
@@ -79,7 +79,7 @@ const differingKeys = (ours: unknown, theirs: unknown): readonly string[] => {
 
 const commentsIn = (text: string): readonly string[] => text.match(/(?<=^|\s)#.*$/gm) ?? []
 
-/** Makes the lines of an entry say `value`, leaving alone what says so already. */
+/** Edits the lines of an entry so that their data is `value`, keeping unchanged lines. */
 function editLines(
   text: string,
   name: string,
@@ -96,11 +96,16 @@ const withoutTime = (entry: SaidEntry | undefined): unknown => {
   return { ...data, host: { ...data?.host, created: undefined } }
 }
 
-/** Machines that both sides added are the same if only the time of that differs, and what is looked up again. */
+/**
+ * Whether both sides added the same machine, apart from the time of its creation and volatile
+ * facts.
+ */
 const sameAddition = ({ base, ours, theirs }: EntrySides): boolean =>
   base === undefined && onlyVolatile(withoutTime(ours), withoutTime(theirs))
 
-/** Merges an entry that both sides changed, added, or changed and removed. */
+/**
+ * Merges an entry that both sides changed or added, or that one side changed and the other removed.
+ */
 async function mergeBoth(
   name: string,
   sides: EntrySides,
@@ -130,8 +135,8 @@ async function mergeBoth(
 }
 
 /**
- * Merges what two sides made of one machine. Where only one side touched it, its lines are taken as they are; where
- * both did, what they say is merged key by key. What one of them must decide comes between marker lines.
+ * Merges an entry. If only one side changed it, its lines are used unchanged; if both did, the data
+ * is merged key by key. Conflicts are put between markers.
  */
 export async function mergeEntry(
   name: string,

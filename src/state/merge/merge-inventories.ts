@@ -16,14 +16,14 @@ import { compareNames } from '../yaml/edit-entry.ts'
 import { mergeEntry, type MergeLines, type SaidEntry } from './merge-entry.ts'
 import { lineBreakOf } from '../yaml/layout.ts'
 
-/** An inventory that two sides have changed, merged. */
+/** The result of merging an inventory. */
 export interface MergedInventory {
   readonly text: string
-  /** What a person has to decide; it stands between marker lines in the text. */
+  /** Conflicts that the user must resolve, which are between markers in the text. */
   readonly conflicts: readonly string[]
 }
 
-/** One side: what it says, taken apart. */
+/** One side of a merge. */
 interface Side extends SplitInventory {
   readonly document: InventoryDocument
 }
@@ -36,7 +36,7 @@ function readSide(text: string): Side | undefined {
     const split = splitInventory(document)
     return split && { ...split, document }
   } catch (error) {
-    if (error instanceof UserError) return undefined // a whole-line merge may still be right
+    if (error instanceof UserError) return undefined // a merge of all lines may still succeed
     throw error
   }
 }
@@ -52,7 +52,7 @@ function entryIn(side: Side, section: Section, name: string): SaidEntry | undefi
   return block && { text: block.text, data: dataIn(side.document, section)[name] }
 }
 
-/** Where a new name comes among others: machines by name, operators and profiles after the one they followed. */
+/** The position of a new name: machines by name, operators and profiles after their predecessor. */
 function placeFor(
   section: Section,
   name: string,
@@ -70,7 +70,7 @@ function placeFor(
   return before === undefined ? 0 : order.indexOf(before) + 1
 }
 
-/** All names of both sides: ours as they stand, and those of theirs put in. */
+/** The names of both sides: our order, with their additional names inserted. */
 function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[] {
   const order = [...namesIn(ours, section)]
   const added = namesIn(theirs, section)
@@ -80,7 +80,10 @@ function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[
   return order
 }
 
-/** The blank lines above an entry: those it has, except that the first has none and later ones stand apart as others do. */
+/**
+ * The blank lines above an entry: its own, except that the first entry has none and later ones are
+ * separated like others.
+ */
 function gapFor(sides: Sides, section: Section, name: string, isFirst: boolean): string {
   if (isFirst) return ''
   const all = [sides.ours, sides.theirs].map(({ blocks }) => blocks.get(section) ?? [])
@@ -117,7 +120,7 @@ async function mergeSection(
   return { blocks, conflicts }
 }
 
-/** The line break of a merged text: that of ours, unless only theirs has another than both began with. */
+/** The line break of the result: ours, unless only theirs differs from the base. */
 function mergeLineBreaks({ base, ours, theirs }: Versions): string {
   const [before, mine, yours] = [base, ours, theirs].map(lineBreakOf)
   return (mine === before ? yours : mine) ?? '\n'
@@ -126,9 +129,9 @@ function mergeLineBreaks({ base, ours, theirs }: Versions): string {
 const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
 
 /**
- * Merges what two sides made of an inventory, entry by entry: what each did to other machines never meets, wherever it
- * stands. The lines around are merged as git merges lines, and so is all of it where a side is no inventory in lines.
- * Line breaks of Windows stay.
+ * Merges an inventory entry by entry, so that changes of different machines never conflict. The
+ * other lines are merged as git merges lines, and so is the whole text if a side is not an
+ * inventory in block style. Windows line breaks are kept.
  */
 export async function mergeInventories(
   versions: Versions,
@@ -171,7 +174,7 @@ async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<M
   return conflicts.length > 0 || isWhole(text, blocks) ? { text, conflicts } : byLines()
 }
 
-/** Whether a merged text has just the entries that it should have. */
+/** Whether a merged text contains exactly the expected entries. */
 function isWhole(text: string, blocks: ReadonlyMap<Section, readonly Block[]>): boolean {
   const read = readSide(text)
   return (

@@ -3,26 +3,26 @@ import { isObject } from '../yaml/render.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
-/** What came of merging values, and where two sides want different things, as `host.id`. */
+/** A merged value, and the paths of conflicts, such as `host.id`. */
 export interface MergedValues {
   readonly value: unknown
   readonly conflicts: readonly string[]
 }
 
-/** Facts of a host that are looked up again anyway: any side's will do. */
+/** Volatile facts of a host, which are looked up again: either side's value is fine. */
 const lookedUpAgain = new Set(['address', 'os', 'arch', 'engine'].map((key) => `host.${key}`))
 
 const valueOf = (value: unknown, key: string): unknown =>
   isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 
-/** The keys of both sides, in the order of ours, those of theirs alone behind. */
+/** The keys of both sides: ours in order, then additional keys of theirs. */
 const keysOf = (ours: Values, theirs: Values): readonly string[] => [
   ...new Set([...Object.keys(ours), ...Object.keys(theirs)]),
 ]
 
 /**
- * Merges what two sides made of a value, key by key. What only one side changed is taken; `undefined` stands for
- * what is not there. Where both changed it, and not to the same, it is a conflict and ours stands.
+ * Merges a value key by key; `undefined` means that it does not exist. If both sides changed it
+ * differently, our value is used and the path is reported as a conflict.
  */
 export function mergeValues(
   base: unknown,
@@ -49,7 +49,7 @@ export function mergeValues(
   return { value: ours, conflicts: lookedUpAgain.has(place) ? [] : [place] }
 }
 
-/** Whether a side changed nothing but facts of the host that are looked up again anyway. */
+/** Whether only volatile facts of the host differ. */
 export const onlyVolatile = (before: unknown, after: unknown): boolean => {
   const [a, b] = [before, after].map((value) => ({
     ...(value as Values),

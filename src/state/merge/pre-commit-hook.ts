@@ -8,13 +8,13 @@ import { ignored } from '../../os/trace.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The hook of a repository, and whether it had to be written. */
+/** The pre-commit hook of a repository, and whether it was created. */
 export interface InstalledHook {
   readonly file: string
   readonly isNew: boolean
 }
 
-/** Where git looks for hooks, and where in the work tree it runs them from. */
+/** The folder of git's hooks, and the path of `folder` in the work tree, where git runs them. */
 async function findHooks(
   folder: string,
   env: Environment,
@@ -28,15 +28,18 @@ async function findHooks(
   const prefix = await ask('rev-parse', '--show-prefix')
   if (top === undefined || common === undefined || prefix === undefined) return undefined
   const values = await ask('config', '-z', '--type=path', '--get-all', 'core.hooksPath')
-  const [own] = (values ?? '').split('\0').slice(0, -1).toReversed().slice(1) // the last is that of runGit
+  const [own] = (values ?? '').split('\0').slice(0, -1).toReversed().slice(1) // the last value is that of runGit
   return { hooks: own ? resolve(top, own) : resolve(folder, common, 'hooks'), prefix }
 }
 
-/** What the hook runs. It does nothing in a repository without this inventory: a folder of hooks can serve several. */
+/**
+ * The command of the hook. It does nothing in a repository without this inventory, because several
+ * repositories can share a folder of hooks.
+ */
 const commandFor = (path: string): string =>
   `! git ls-files --error-unmatch -- ${shellQuote(`:(top,literal)${path}`)} >/dev/null 2>&1 || fleet check --staged ${shellQuote(`--inventory=${path}`)} || exit 1`
 
-/** Keeps a hook that is there already. Throws kind `failed` unless it runs `command`. */
+/** Keeps an existing hook. Throws kind `failed` unless it contains `command` and is executable. */
 async function keepHook(file: string, command: string): Promise<InstalledHook> {
   const text = await readFile(file, 'utf8').catch(ignored('git', 'read the pre-commit hook', ''))
   if (!text.split(/\r?\n/).includes(command)) {
@@ -55,9 +58,9 @@ async function keepHook(file: string, command: string): Promise<InstalledHook> {
 }
 
 /**
- * Has git check the inventory at `location` before each commit, by a hook in the folder that git takes hooks from
- * (githooks(5); core.hooksPath). Throws kind `failed` where there is a hook that does something else, which stays as it is,
- * and kind `inventory` outside a repository.
+ * Installs a pre-commit hook that checks the inventory at `location` (githooks(5); core.hooksPath).
+ * Throws kind `failed` if there is a different hook, which is kept, and kind `inventory` outside a
+ * repository.
  */
 export async function installPreCommitHook(
   location: string,

@@ -35,10 +35,10 @@ type Values = Readonly<Record<string, unknown>>
 
 const usualUnit = 2
 
-/** `web-2` before `web-10`. */
+/** Sorts `web-2` before `web-10`. */
 export const { compare: compareNames } = new Intl.Collator('en', { numeric: true })
 
-/** How far the text indents what is inside an entry, seen from the entry's name. */
+/** The indentation of an entry's contents, relative to its name. */
 function unitOf(text: string, machines: YAMLMap | undefined): number {
   const [entry] = machines ? pairsOf(machines) : []
   const [first] = entry && isMap(entry.value) && !entry.value.flow ? pairsOf(entry.value) : []
@@ -46,7 +46,9 @@ function unitOf(text: string, machines: YAMLMap | undefined): number {
   return columnOf(text, first.key.range[0]) - columnOf(text, entry.key.range[0])
 }
 
-/** Whether entries stand apart by blank lines: as the first two do; a lone one will. */
+/**
+ * Whether entries are separated by blank lines: true if the first two are, and for a single entry.
+ */
 function isSpaced(text: string, pairs: readonly ParsedPair[]): boolean {
   const [first] = pairs
   return (
@@ -55,7 +57,7 @@ function isSpaced(text: string, pairs: readonly ParsedPair[]): boolean {
   )
 }
 
-/** Places an entry among those of a block map: after the last name that sorts before its own. */
+/** Inserts an entry into a block map, after the last name that sorts before its own. */
 function placeMachine(
   { text, unit }: Layout,
   machines: YAMLMap,
@@ -76,7 +78,10 @@ function placeMachine(
   return { start: at, end: at, text: [...lines, ...gap, ''].join(lineBreakOf(text)) }
 }
 
-/** Writes the first machine: under `machines:`, whatever stands for none, or at the end without it. */
+/**
+ * Adds the first machine below `machines:`, replacing an empty value, or at the end with a new
+ * heading.
+ */
 function placeFirstMachine(
   { text, unit }: Layout,
   root: YAMLMap,
@@ -93,7 +98,9 @@ function placeFirstMachine(
   return [{ start: colon, end, text: '' }, addLinesAfter(text, end, lines)]
 }
 
-/** Removes an entry; the last one leaves `{}`, since a heading alone reads like something missing. */
+/**
+ * Removes an entry. The last one leaves `{}`, because a heading without a value looks incomplete.
+ */
 function removeMachine(
   text: string,
   heading: ParsedPair,
@@ -105,7 +112,7 @@ function removeMachine(
   return [{ start: colon, end: colon, text: ' {}' }, removeLines(text, pair)]
 }
 
-/** The edits that make one machine's entry `entry`, or remove it; none where the layout knows no way. */
+/** The edits that set or remove one machine's entry; none if the layout does not permit it. */
 export function editsFor(
   { text, root, data }: InventoryDocument,
   name: MachineName,
@@ -144,7 +151,7 @@ function machinesOf(data: unknown): Readonly<Record<string, Values>> {
   return machines ?? {}
 }
 
-/** What the file says, with one machine's entry made `entry`. */
+/** The data of the file after setting or removing one machine's entry. */
 export function dataWith(
   data: unknown,
   name: MachineName,
@@ -154,7 +161,7 @@ export function dataWith(
   return { ...(data as Values), machines: entry ? { ...others, [name]: entry } : others }
 }
 
-/** Whether the text uses what can make one place mean another, or what hides where an entry ends. */
+/** Whether the text uses aliases, anchors, tags or complex keys, which make an edit unreliable. */
 function isUnusual({ text, root }: InventoryDocument): boolean {
   let found = /^\s*\? /m.test(text)
   visit(root, {
@@ -172,12 +179,12 @@ function isUnusual({ text, root }: InventoryDocument): boolean {
 }
 
 /**
- * The text with one machine's entry made `entry`, or removed. Everything else stays byte for byte, and
- * of the entry what did not change. A new machine comes after the one whose name sorts before its
- * own, so that branches which add different machines seldom touch the same lines.
- * Throws kind `inventory` where the layout, such as an alias, leaves no way to change only this one.
+ * Sets or removes one machine's entry in a text. Everything else, and the unchanged lines of the
+ * entry, stay byte for byte. A new machine is inserted by name, so that branches that add different
+ * machines rarely touch the same lines. Throws kind `inventory` if the layout, such as an alias,
+ * does not permit it.
  *
- * @param file its name, for messages
+ * @param file the name of the file, for messages
  */
 export function editInventory(
   document: InventoryDocument,
@@ -199,7 +206,7 @@ export function editInventory(
   )
 }
 
-/** What an edited text says, to prove that the edit did what it should; undefined for no YAML. */
+/** The data of an edited text, to verify the edit; `undefined` if it is not valid YAML. */
 function readBack(text: string, file: string): Values | undefined {
   try {
     const { data } = parseInventoryDocument(text, file)

@@ -6,7 +6,7 @@ import { compareNames, dataWith, editInventory, editsFor } from './edit-entry.ts
 import { readPlainInventory, type PlainInventory } from './fast-yaml.ts'
 import { applyEdits, type Edit } from './edit.ts'
 
-/** A part of a text that an excerpt keeps, and where in the excerpt it stands. */
+/** A part of a text that an excerpt contains; `at` is its position in the excerpt. */
 interface Part {
   readonly start: number
   readonly end: number
@@ -14,8 +14,9 @@ interface Part {
 }
 
 /**
- * The entries that an edit of `name` looks at, by index: the first two tell the layout, a new entry stands
- * after the name that sorts before it or before all, and comments between entries belong to either.
+ * The indices of entries that an edit of `name` depends on: the first two determine the layout, a
+ * new entry follows the name that sorts before it, and comments between entries can belong to
+ * either.
  */
 function neighbours(names: readonly string[], name: string): ReadonlySet<number> {
   const own = names.indexOf(name)
@@ -34,7 +35,7 @@ function neighbours(names: readonly string[], name: string): ReadonlySet<number>
   )
 }
 
-/** The parts of a text without the entries that an edit of `name` has nothing to do with. */
+/** The parts of a text without the entries that an edit of `name` does not depend on. */
 function partsAround(text: string, { entries, end }: PlainInventory, name: string): Part[] {
   const kept = neighbours(
     entries.map((entry) => entry.name),
@@ -59,7 +60,7 @@ function partsAround(text: string, { entries, end }: PlainInventory, name: strin
   return parts
 }
 
-/** An edit of the excerpt as one of the whole text; undefined where it reaches across a cut. */
+/** Moves an edit from the excerpt to the whole text; `undefined` if it crosses a boundary. */
 function moveEdit(parts: readonly Part[], { start, end, text }: Edit): Edit | undefined {
   const part = parts.find((part) => part.at <= start && end <= part.at + part.end - part.start)
   if (part === undefined) return undefined
@@ -68,8 +69,9 @@ function moveEdit(parts: readonly Part[], { start, end, text }: Edit): Edit | un
 }
 
 /**
- * The whole text after an edit that was worked out on an excerpt, if that comes out as wanted. What the excerpt
- * leaves out begins and ends where entries of a plain text do, so it means the same wherever it stands.
+ * The whole text after an edit that was computed on an excerpt; `undefined` if the result is not as
+ * expected. The excerpt omits complete entries of a plain text only, so its meaning does not depend
+ * on them.
  */
 function editPlain(
   text: string,
@@ -89,9 +91,9 @@ function editPlain(
 }
 
 /**
- * The text of `file` with one machine's entry made `entry`, or removed, as {@link editInventory} does it. In a
- * plain layout it looks only at the entries around, so that a large inventory costs little more than a small one.
- * What it changed is read again and compared.
+ * Sets or removes one machine's entry in the text of `file`, like {@link editInventory}. In a plain
+ * layout it only parses the surrounding entries, so that editing a large inventory is not much
+ * slower. The result is parsed and compared.
  */
 export function editInventoryText(
   text: string,

@@ -16,14 +16,14 @@ import {
 } from './layout.ts'
 import { isObject, renderBlock, renderInline, renderInlinePair, renderPair } from './render.ts'
 
-/** Puts `text` in the place of a part of a text. */
+/** Replaces a part of a text. */
 export interface Edit {
   readonly start: number
   readonly end: number
   readonly text: string
 }
 
-/** A text, and how far its levels are indented. */
+/** A text, and the number of spaces per level of indentation. */
 export interface Layout {
   readonly text: string
   readonly unit: number
@@ -31,7 +31,7 @@ export interface Layout {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** Applies edits that do not overlap; those at the same place in the order given. */
+/** Applies edits that do not overlap; edits at the same position in the given order. */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   let result = ''
   let done = 0
@@ -42,14 +42,14 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   return result + text.slice(done)
 }
 
-/** Appends lines after the line of `offset`. */
+/** Inserts lines after the line of `offset`. */
 export function addLinesAfter(text: string, offset: number, lines: readonly string[]): Edit {
   const at = lineEnd(text, offset)
   const lineBreak = lineBreakOf(text)
   return { start: at, end: at, text: lines.map((line) => lineBreak + line).join('') }
 }
 
-/** Removes a pair of a block map with its own comments, and one of two gaps around it. */
+/** Removes a pair of a block map with its comments, and the blank lines on one side. */
 export function removeLines(text: string, pair: ParsedPair): Edit {
   let start = startOfLines(text, pair)
   let end = nextLine(text, endOfLines(text, pair))
@@ -64,13 +64,13 @@ export function removeLines(text: string, pair: ParsedPair): Edit {
   return { start: unended ? lineEnd(text, start - 1) : start, end, text: '' }
 }
 
-/** Whether the line above is as deep as the pair, or deeper: then it is no parent's. */
+/** Whether the line above is at least as deep as the pair, so that it is not a parent. */
 function startsAfterSibling(text: string, start: number, { key }: ParsedPair): boolean {
   const above = lineStart(text, start - 1)
   return text.slice(above, start).search(visible) >= columnOf(text, key.range[0])
 }
 
-/** The new text of a value, written as the old one was: on the line, or as lines below its key. */
+/** Replaces a value in the style of the old one: on the same line, or in block style. */
 function replaceValue(
   { text, unit }: Layout,
   pair: ParsedPair,
@@ -95,7 +95,7 @@ function replaceValue(
   return { start: colon, end, text: ` ${renderInline(value)}` }
 }
 
-/** What changes in a value, down to the single keys where both are keys and values. */
+/** The edits for a changed value; only the changed keys if both values are maps. */
 function changeValue(
   layout: Layout,
   pair: ParsedPair,
@@ -111,7 +111,10 @@ function changeValue(
   return [replaceValue(layout, pair, after, inFlow)]
 }
 
-/** What merges others stays: taking it out could change keys that it brings in. */
+/**
+ * Whether a pair is kept. Merge keys are always kept, because removing one could change merged
+ * keys.
+ */
 const isKept = (pair: ParsedPair, after: Values): boolean =>
   mergesKeys(pair) || Object.hasOwn(after, keyOf(pair))
 
@@ -166,9 +169,8 @@ function changeBlockMap(
 }
 
 /**
- * The edits that turn the values of `map`, which are `before`, into `after`, leaving alone whatever
- * did not change. New keys come where `after` has them, the last one last. At least one key of a block
- * map must stay.
+ * The edits that change the values of `map` from `before` to `after`, keeping unchanged keys. New
+ * keys get their position in `after`. A block map must keep at least one key.
  */
 export function changeMap(
   layout: Layout,

@@ -1,5 +1,6 @@
-// A fast reader for the subset of YAML that inventories usually use: see README.md for what it supports and where it
-// gives up. A text that it accepts means the same to every parser of YAML 1.2 (core schema).
+// A fast reader for the subset of YAML that inventories usually use: see README.md for what it
+// supports and where it gives up. A text that it accepts means the same to every parser of YAML 1.2
+// (core schema).
 
 import { hiddenCharacter } from '../../machine/hidden-characters.ts'
 
@@ -26,11 +27,11 @@ const odd =
 
 /** The current line. Skips blank lines and comments; after the last line, it is at the end of the text. */
 class Cursor {
-  /** Where the line begins; the length of the text behind the last. */
+  /** Start of the line; after the last line, the length of the text. */
   start = 0
-  /** Less than any line's, behind the last. */
+  /** After the last line, less than that of any line. */
   indent = -1
-  /** Without indentation and spaces at the end. */
+  /** Without indentation and trailing spaces. */
   body = ''
   readonly #text: string
   #next = 0
@@ -70,7 +71,7 @@ const quotedText = /"(?:[^"\\]|\\["\\/bfnrt]|\\u[\da-fA-F]{4})*"|'(?:[^']|'')*'/
 const plainKey = /^[A-Za-z\d_/][\w./-]{0,99}$/
 const quotedKey = /^(?:"[^"\\]{1,100}"|'[^']{1,100}')(?=:)/
 const flowText = /[A-Za-z\d/](?:[\w./+=@-]|:(?=[\w./+=-])| +(?=[\w/+=]))*/y
-/** What may follow a value on its line. */
+/** What can follow a value on its line. */
 const nothingMore = /^ *(?: #.*)?$/
 
 function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
@@ -86,7 +87,7 @@ function unquote(quoted: string): string {
   return text
 }
 
-/** What plain words mean (YAML 1.2, 10.3.2), for the commonest. */
+/** The value of a plain scalar (YAML 1.2, 10.3.2), for the most common ones. */
 function resolve(words: string): unknown {
   if (words === 'true') return true
   if (words === 'false') return false
@@ -96,7 +97,7 @@ function resolve(words: string): unknown {
   return words
 }
 
-/** The value that begins at `at` inside `{ }` or `[ ]`, and where it ends. */
+/** The value at `at` inside `{ }` or `[ ]`, and its end. */
 function readFlow(text: string, at: number, depth: number): { value: unknown; end: number } {
   if (depth > deepest) throw new NotPlain()
   if (text[at] === '{') return readFlowMap(text, at, depth)
@@ -114,7 +115,7 @@ const afterSpaces = (text: string, at: number): number => {
   return end
 }
 
-/** Where the next item begins, or, past `closing`, the collection ends. */
+/** The start of the next item, or the end of the collection after `closing`. */
 function nextItem(text: string, at: number, closing: string): { next: number } | { end: number } {
   const mark = afterSpaces(text, at)
   if (text[mark] === closing) return { end: mark + 1 }
@@ -153,7 +154,7 @@ function readFlowMap(text: string, at: number, depth: number): { value: Values; 
   }
 }
 
-/** The value that a line has after its key or dash. */
+/** The value after a key or dash on a line. */
 function readInline(text: string): unknown {
   const [first = ''] = text
   if ('{["\''.includes(first)) {

@@ -2,21 +2,21 @@ import { isMap, isPair, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 import type { ParsedPair } from '../inventory/document.ts'
 
-/** What YAML sees (YAML 1.2, 5.4 and 5.5): JavaScript counts more characters as white space. */
+/** White space as in YAML 1.2, 5.4 and 5.5; JavaScript's includes more characters. */
 export const visible = /[^ \t\r\n]/
 
-/** Where the line of `offset` begins. */
+/** Start of the line that contains `offset`. */
 export const lineStart = (text: string, offset: number): number =>
   text.lastIndexOf('\n', offset - 1) + 1
 
-/** Where the line of `offset` ends, before its line break. */
+/** End of the line that contains `offset`, before its line break. */
 export function lineEnd(text: string, offset: number): number {
   const feed = text.indexOf('\n', offset)
   if (feed < 0) return text.length
   return feed > offset && text[feed - 1] === '\r' ? feed - 1 : feed
 }
 
-/** Where the line after that of `offset` begins; the end of the text when there is none. */
+/** Start of the line after the one that contains `offset`; the end of the text if there is none. */
 export function nextLine(text: string, offset: number): number {
   const feed = text.indexOf('\n', offset)
   return feed < 0 ? text.length : feed + 1
@@ -24,29 +24,29 @@ export function nextLine(text: string, offset: number): number {
 
 const byteOrderMark = '\uFEFF'
 
-/** How far `offset` is from the beginning of its line; a byte order mark before it is no column. */
+/** Column of `offset` in its line, not counting a byte order mark. */
 export function columnOf(text: string, offset: number): number {
   const start = lineStart(text, offset)
   const mark = start === 0 && text.startsWith(byteOrderMark) ? 1 : 0
   return Math.max(0, offset - start - mark)
 }
 
-/** The line break that the text uses. */
+/** The line break of the text. */
 export const lineBreakOf = (text: string): string => (/\r?\n/.exec(text) ?? ['\n'])[0]
 
 const lineAt = (text: string, start: number): string => text.slice(start, lineEnd(text, start))
 
-/** Whether the line that begins at `start` has nothing on it. */
+/** Whether the line that starts at `start` is blank. */
 export const isBlankLine = (text: string, start: number): boolean =>
   start < text.length && !visible.test(lineAt(text, start))
 
-/** The column of a line that is a comment only. */
+/** The column of a line that only contains a comment. */
 function commentColumn(text: string, start: number): number | undefined {
   const column = lineAt(text, start).search(visible)
   return column >= 0 && text[start + column] === '#' ? column : undefined
 }
 
-/** Where the last visible character of a block or flow value ends: before comments and blank lines. */
+/** End of the last visible character of a value, before comments and blank lines. */
 function endOfNode(text: string, node: ParsedNode): number {
   if ((isMap(node) || isSeq(node)) && !node.flow) {
     const last = node.items.at(-1)
@@ -56,14 +56,14 @@ function endOfNode(text: string, node: ParsedNode): number {
   return start + text.slice(start, end).replace(/[ \t\r\n]+$/, '').length
 }
 
-/** Where a pair ends: before the comment and the line break after it. */
+/** End of a pair, before the comment and the line break after it. */
 export function endOfPair(text: string, { key, value }: ParsedPair): number {
   const end = value === null ? key.range[1] : endOfNode(text, value)
   const colon = text.slice(key.range[1]).search(visible) + key.range[1]
   return text[colon] === ':' ? Math.max(end, colon + 1) : end
 }
 
-/** Where the lines of a block pair begin: with the comment lines right above it. */
+/** Start of the lines of a block pair, including the comment lines directly above it. */
 export function startOfLines(text: string, { key }: ParsedPair): number {
   const column = columnOf(text, key.range[0])
   let start = lineStart(text, key.range[0])
@@ -75,7 +75,7 @@ export function startOfLines(text: string, { key }: ParsedPair): number {
   return start
 }
 
-/** Where the last line of a block pair ends: that of the last comment indented deeper than its key. */
+/** End of the lines of a block pair, including comments that are indented deeper than its key. */
 export function endOfLines(text: string, pair: ParsedPair): number {
   const column = columnOf(text, pair.key.range[0])
   let end = lineEnd(text, endOfPair(text, pair))

@@ -10,7 +10,7 @@ import { describeHidden } from '../inventory/check/problem.ts'
 import { type Inventory, checkExtends } from '../inventory/inventory.ts'
 import type { OptionsOf } from '../inventory/parse-inventory.ts'
 
-/** The value without what is undefined, keys of `order` first and in its order. */
+/** Removes undefined values and sorts the keys in `order` first. */
 function tidy(value: unknown, order: readonly string[] = []): unknown {
   if (Array.isArray(value)) return value.map((item) => tidy(item))
   if (typeof value !== 'object' || value === null) return value
@@ -30,7 +30,9 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
   throw new UserError('usage', `${place}: expected ${expectation(issue)}`, { machine: name })
 }
 
-/** Throws kind `usage` for a value, or a key, with a hidden character in it: the file could not be read back. */
+/**
+ * Throws kind `usage` for a hidden character in a key or value: the file could not be read back.
+ */
 export function checkHidden(value: unknown, name: string): void {
   const found = findHiddenIn(value, [name])
   if (found === undefined) return
@@ -42,8 +44,9 @@ export function checkHidden(value: unknown, name: string): void {
 }
 
 /**
- * An entry as it may be written: keys in the order of the schema, nothing undefined.
- * Throws kind `usage` for one that could not be read back: it does not fit the schema, or holds a secret.
+ * Normalizes an entry before it is written: keys in the order of the schema, no undefined values.
+ * Throws kind `usage` if it does not match the schema or contains a secret, so that it could not be
+ * read back.
  */
 export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry {
   const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
@@ -59,7 +62,10 @@ export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry 
   })
 }
 
-/** Checks what an entry comes to with profiles and defaults. Throws kind `usage` for no driver, or options that it does not take. */
+/**
+ * Validates a machine with its profiles and defaults. Throws kind `usage` if it has no driver or
+ * invalid options.
+ */
 export function checkMachine(
   { name, driver, extends: extended, options: own }: Machine,
   inventory: Pick<Inventory, 'defaults' | 'profiles'>,

@@ -1,9 +1,9 @@
 import { Document } from 'yaml'
 
-/** Lines longer than this are broken up where they can be. */
+/** Maximum length of a line in flow style. */
 const widest = 100
 
-/** Keys whose value is never put on one line: it is long and grows, or branches merge line by line in it. */
+/** Keys whose value is always in block style: it is long and grows, or branches merge its lines. */
 const alwaysBlock = new Set(['host', 'operators', 'profiles'])
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -17,14 +17,14 @@ function renderScalar(value: unknown, inFlow: boolean): string {
   return document.toString(style).slice(1, -2)
 }
 
-/** A key as YAML, quoted where it would not be a text otherwise, or merge other keys. */
+/** Formats a key, quoted if it would not be a string otherwise, or would be a merge key. */
 export const renderKey = (key: string): string => {
   if (key === '<<') return '"<<"'
   const document = new Document(new Map([[key, 0]]), { flow: true })
   return document.toString(style).slice(1, -': 0}\n'.length)
 }
 
-/** A value on one line. `inFlow`: it will stand inside `{ }` or `[ ]`. */
+/** Formats a value on one line. `inFlow`: inside `{ }` or `[ ]`. */
 export function renderInline(value: unknown, inFlow = false): string {
   if (Array.isArray(value)) return `[${value.map((item) => renderInline(item, true)).join(', ')}]`
   if (!isObject(value)) return renderScalar(value, inFlow)
@@ -32,14 +32,14 @@ export function renderInline(value: unknown, inFlow = false): string {
   return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`
 }
 
-/** `key: value` for the inside of `{ }`. */
+/** Formats `key: value` for the inside of `{ }`. */
 export const renderInlinePair = (key: string, value: unknown): string =>
   `${renderKey(key)}: ${renderInline(value, true)}`
 
 const isCollection = (value: unknown): boolean =>
   Array.isArray(value) ? value.length > 0 : isObject(value) && Object.keys(value).length > 0
 
-/** The lines of a list or of keys and values that are not empty, at `indent` spaces. */
+/** The lines of a non-empty list or map, indented by `indent` spaces. */
 export function renderBlock(value: unknown, indent: number, unit: number): readonly string[] {
   const margin = ' '.repeat(indent)
   if (Array.isArray(value)) return value.map((item) => `${margin}- ${renderInline(item)}`)
@@ -48,7 +48,9 @@ export function renderBlock(value: unknown, indent: number, unit: number): reado
   )
 }
 
-/** The lines of `key: value` at `indent` spaces, `unit` more for each level below. */
+/**
+ * The lines of `key: value`, indented by `indent` spaces, and by `unit` more for each level below.
+ */
 export function renderPair(
   key: string,
   value: unknown,
@@ -61,7 +63,7 @@ export function renderPair(
   return breaks ? [head, ...renderBlock(value, indent + unit, unit)] : [line]
 }
 
-/** The lines of a machine's entry: its own keys each on a line. */
+/** The lines of a machine's entry, with one line for each of its keys. */
 export const renderMachine = (
   name: string,
   entry: Readonly<Record<string, unknown>>,

@@ -1,6 +1,9 @@
 import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
 
-/** What Azure answers where a cloud or region does not know the api-version of a request (azure-cli#30847, #31916, #18541). */
+/**
+ * Errors of clouds and regions that do not support the api-version of a request (azure-cli#30847,
+ * #31916, #18541).
+ */
 const unknownVersion = new Set([
   'NoRegisteredProviderFound',
   'InvalidApiVersionParameter',
@@ -9,7 +12,10 @@ const unknownVersion = new Set([
 
 const supportedVersions = /supported (?:api-)?versions are '([^']+)'/
 
-/** The version that the refusal names next to `asked`, an older one if there is one, and no preview; nothing where it is no such refusal. */
+/**
+ * The stable version in the error message that is closest to `asked`, preferably older; `undefined`
+ * for other errors.
+ */
 function otherVersion(
   { status, bodyAsText }: Pick<PipelineResponse, 'status' | 'bodyAsText'>,
   asked: string,
@@ -26,16 +32,17 @@ function otherVersion(
   return stable.findLast((version) => version < asked) ?? stable.find((version) => version > asked)
 }
 
-/** Where an operation is asked after: Azure signs the address, with the version in it. */
+/** URLs of operation results. Azure signs them, including the version. */
 const signedAddress = /\/(?:operations|operationresults)\//i
 
-/** What has versions of its own: a type of resource of a provider, or Resource Manager itself. */
+/** What versions apply to: a resource type of a provider, or Resource Manager itself. */
 const kindOf = ({ pathname }: URL): string =>
   (/\/providers\/([^/]+\/[^/]+)/i.exec(pathname)?.[1] ?? 'Microsoft.Resources').toLowerCase()
 
 /**
- * The national clouds get new api-versions months after the public one. Where one does not know that of a request, the request is made
- * again with the newest older one that it knows, which counts from then on.
+ * The national clouds support new api-versions months after the public cloud. If one does not
+ * support the version of a request, the request is repeated with the newest older version that it
+ * supports, which is also used for later requests.
  */
 export function fitApiVersion(): PipelinePolicy {
   const known = new Map<string, string>()

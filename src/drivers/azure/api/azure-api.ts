@@ -12,30 +12,30 @@ import { type CloudName, clouds } from './clouds.ts'
 import { type Environment, chooseCredential } from './login.ts'
 import { traceWork } from '../../../os/trace.ts'
 
-/** Whose hosts: one subscription of one cloud. */
+/** A subscription in a cloud. */
 export interface Account {
   readonly cloud: CloudName
   readonly subscription: string
   readonly tenant?: string | undefined
 }
 
-/** How long to wait for what; tests are quicker. */
+/** Timeouts and intervals; tests use shorter ones. */
 export interface Timeouts {
-  /** For the answer to one request. */
+  /** For the response to one request. */
   readonly requestTimeoutMs: number
-  /** Between two questions whether something is done, where Azure does not say. */
+  /** Polling interval of operations, unless Azure states one. */
   readonly pollMs: number
-  /** How often a request that failed is repeated. */
+  /** Number of retries of a failed request. */
   readonly retries: number
-  /** Before the first repetition; later ones wait longer. */
+  /** Before the first retry. Later retries wait longer. */
   readonly retryMs: number
-  /** The longest wait that Azure may ask for (`Retry-After`). */
+  /** The longest `Retry-After` that is accepted. */
   readonly longestRetryAfterMs: number
-  /** How long another operation may keep a resource busy. */
+  /** How long another operation can keep a resource busy. */
   readonly busyMs: number
 }
 
-/** The tempo of the real Azure. */
+/** Timeouts for the real Azure. */
 export const azureTempo: Timeouts = {
   requestTimeoutMs: 60_000,
   pollMs: 3000,
@@ -45,7 +45,7 @@ export const azureTempo: Timeouts = {
   busyMs: 300_000,
 }
 
-/** Azure Resource Manager, as one account sees it. */
+/** Clients of Azure Resource Manager for one account. */
 export interface AzureApi {
   readonly account: Account
   readonly tempo: Timeouts
@@ -53,13 +53,13 @@ export interface AzureApi {
   readonly network: NetworkManagementClient
   readonly resources: ResourceManagementClient
   /**
-   * Asks a question whose answer serves many hosts once, and again when the answer is older than `maxAgeMs` (default: never). A
-   * question that failed is asked again.
+   * Caches the result of a query that serves many hosts, for `maxAgeMs` (default: forever). A
+   * failed query is repeated.
    */
   readonly once: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
 }
 
-/** Keeps answers for {@link AzureApi.once}. */
+/** Creates the cache for {@link AzureApi.once}. */
 function keepAnswers(): AzureApi['once'] {
   const answers = new Map<string, { readonly asked: number; readonly answer: Promise<unknown> }>()
   return async <T>(question: string, ask: () => Promise<T>, maxAgeMs = Infinity): Promise<T> => {
@@ -79,10 +79,16 @@ function keepAnswers(): AzureApi['once'] {
   }
 }
 
-/** Gives the API of an account; the same one for the same account, so that one login serves all. */
+/**
+ * Opens the API of an account. The same account gets the same API, so that one login serves all
+ * calls.
+ */
 export type OpenApi = (account: Account, call: Call) => AzureApi
 
-/** A request that is never answered is made again, as one whose connection broke: none does harm twice. */
+/**
+ * A request without a response is retried like one whose connection broke: all requests are
+ * idempotent.
+ */
 const timeLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetTimeLimit',
   async sendRequest(request, next) {
@@ -97,18 +103,18 @@ const timeLimit = (milliseconds: number): PipelinePolicy => ({
   },
 })
 
-/** A call under way, and the step that it told last. */
+/** The current call, and the step that it reported last. */
 interface CurrentCall {
   readonly call: Call
   step: string | undefined
-  /** A wait has taken the place of the step. */
+  /** Whether a wait is shown instead of the step. */
   isWaiting: boolean
 }
 
-/** What makes the requests at hand: a client serves many calls. */
+/** The call that makes the current request: a client serves many calls. */
 const current = new AsyncLocalStorage<CurrentCall>()
 
-/** Does the work of one call; what its requests wait for is told as its progress. */
+/** Runs the work of one call, and reports waits of its requests as progress. */
 export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const now: CurrentCall = { call, step: undefined, isWaiting: false }
   return current.run(now, () =>
@@ -122,12 +128,13 @@ export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Pro
   )
 }
 
-/** Waits that are shorter are not told, in seconds. */
+/** Shorter waits are not reported, in seconds. */
 const shortWait = 2
 
 /**
- * The SDK waits as long as Azure asks for in `Retry-After` (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
- * without a word. Azure may also ask for an hour, which is too long.
+ * The SDK waits as long as Azure requests in `Retry-After`
+ * (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
+ * without reporting it. Azure can request an hour, which is too long.
  */
 const waitLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetWaitLimit',
@@ -152,7 +159,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
   },
 })
 
-/** What an answer of Resource Manager says of a refusal: `{"error": {"code": …, "message": …}}`. */
+/** The error in a response of Resource Manager: `{"error": {"code": …, "message": …}}`. */
 function errorIn(text: string | null | undefined): { code?: string; message?: string } {
   try {
     const { error } = JSON.parse(text ?? '') as { error?: { code?: unknown; message?: unknown } }
@@ -166,7 +173,7 @@ function errorIn(text: string | null | undefined): { code?: string; message?: st
   }
 }
 
-/** The lists of the SDK tell of a refusal only that it came: what Azure said is put into the error. */
+/** Errors of the SDK's list methods do not contain Azure's message. This policy adds it. */
 const refusals: PipelinePolicy = {
   name: 'fleetRefusals',
   async sendRequest(request, next) {
@@ -185,7 +192,7 @@ const refusals: PipelinePolicy = {
   },
 }
 
-/** Traces each request: no query, which may be signed, and no body. */
+/** Traces each request without its query, which may be signed, and without its body. */
 const traced: PipelinePolicy = {
   name: 'fleetTrace',
   sendRequest: (request, next) =>
@@ -227,9 +234,10 @@ function open(account: Account, credential: TokenCredential, tempo: Timeouts): A
   }
 }
 
-/** Opens accounts of Azure with the logins that `env` leads to. */
+/** Opens accounts of Azure with the logins in `env`. */
 export function openAzure(env: Environment, tempo: Timeouts): OpenApi {
-  // The SDK's log has the signed addresses of operations in it, whatever AZURE_LOG_LEVEL asks for.
+  // The SDK's log contains signed URLs of operations, so it is off even if AZURE_LOG_LEVEL enables
+  // it.
   setLogLevel()
   const opened = new Map<string, AzureApi>()
   const credentials = new Map<string, TokenCredential>()

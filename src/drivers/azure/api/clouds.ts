@@ -1,10 +1,10 @@
-/** Where one Azure is. Addresses as Microsoft documents them for national clouds. */
+/** URLs of an Azure cloud, as Microsoft documents them for national clouds. */
 interface Cloud {
   readonly resourceManager: string
   readonly authority: string
 }
 
-/** The Azure clouds, by the names that the option has. */
+/** The Azure clouds, by the name in the option. */
 export const clouds = {
   public: {
     resourceManager: 'https://management.azure.com',
@@ -22,5 +22,5 @@ export const clouds = {
 
 export type CloudName = keyof typeof clouds
 
-/** Whether `name`, from a record, names a cloud. */
+/** Whether a name from a record is a known cloud. */
 export const isCloudName = (name: string): name is CloudName => Object.hasOwn(clouds, name)

@@ -1,7 +1,7 @@
 import { type ErrorKind, UserError, codeOf } from '../../../errors.ts'
 import { codeOfRefusal, statusOfRefusal, wordsOfRefusal } from './refusal.ts'
 
-/** What a refusal means, and what to do about it. */
+/** The meaning of an error, and a hint. */
 interface Failure {
   readonly kind: ErrorKind
   readonly text: string
@@ -50,7 +50,7 @@ const unreachable: Failure = {
   hint: 'check the network; if you use a proxy, set HTTPS_PROXY',
 }
 
-/** By Azure's code for the refusal; those of Microsoft.Compute, Microsoft.Network and Resource Manager. */
+/** By Azure's error code; codes of Microsoft.Compute, Microsoft.Network and Resource Manager. */
 const failures: Readonly<Record<string, Failure>> = {
   SkuNotAvailable: {
     kind: 'usage',
@@ -148,7 +148,7 @@ const failures: Readonly<Record<string, Failure>> = {
 
 function failureOf(error: Error): Failure | undefined {
   const code = codeOfRefusal(error) ?? ''
-  // OperationNotAllowed is also what a machine in the wrong state answers.
+  // OperationNotAllowed is also the error for a virtual machine in the wrong state.
   if (code === 'OperationNotAllowed' && /quota/i.test(error.message)) return overQuota
   if (/EncryptionAtHost/i.test(error.message)) return failures['EncryptionAtHost']
   const status = statusOfRefusal(error)
@@ -156,28 +156,31 @@ function failureOf(error: Error): Failure | undefined {
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
 }
 
-/** Right and scope in the two refusals of Azure that name them. */
+/** The permission and scope in the two error messages of Azure that contain them. */
 const missingRight = [
   /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
   /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
 ]
 
-/** The right that a refusal says is missing; nothing where it says none. */
+/** The missing permission in an error message, if it names one. */
 function rightMissingIn(words: string): string | undefined {
   const [, right, scope] = missingRight.map((one) => one.exec(words)).find(Boolean) ?? []
   return right === undefined ? undefined : `the login lacks the right ${right} on ${scope}`
 }
 
-/** What Microsoft Entra says of a refused login (https://learn.microsoft.com/entra/identity-platform/reference-error-codes): its one sentence. */
+/**
+ * The first sentence of an error of Microsoft Entra
+ * (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
+ */
 const entraSentence = /AADSTS\d+: [^.]*/
 
-/** What `az`, which fetches tokens itself, says where it has no network. */
+/** Messages of `az`, which fetches tokens itself, without a network. */
 const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
 
-/** Of what the SDK says of a login, in characters. */
+/** Maximum length of the SDK's message about a login, in characters. */
 const longestReason = 200
 
-/** Says why there is no login, without the pages that the SDK says of each kind that it tried. */
+/** Explains why the login failed, without the SDK's pages about each credential that it tried. */
 function explainLogin(error: Error): UserError | undefined {
   const failure = failures[error.name]
   if (failure !== noLogin && failure !== loginAgain) return undefined
@@ -187,7 +190,7 @@ function explainLogin(error: Error): UserError | undefined {
     })
   }
   const sentence = entraSentence.exec(error.message)?.[0]
-  // A session of az that has expired is among the kinds that were tried.
+  // An expired session of az is among the credentials that were tried.
   if (sentence !== undefined) {
     return new UserError('credentials', `${loginAgain.text}: ${sentence}`, {
       hint: loginAgain.hint,
@@ -202,8 +205,8 @@ const isSdkError = (error: Error): boolean =>
   error.name === 'RestError' || codeOfRefusal(error) !== undefined
 
 /**
- * Says what a failure of the SDK means. Nothing of the request goes into it: its headers and body have secrets.
- * Whatever is no answer of Azure's stays as it is.
+ * Turns an error of the SDK into an error for the user. It contains nothing of the request, whose
+ * headers and body contain secrets. Other errors are returned unchanged.
  */
 export function explainFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason

@@ -4,7 +4,10 @@ import type { TokenCredential } from '@azure/identity'
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
 import type { Environment } from './login.ts'
 
-/** What the environment names as the endpoint of a managed identity: App Service, Azure Arc, Cloud Shell, pods of Kubernetes. */
+/**
+ * Environment variables with the endpoint of a managed identity: App Service, Azure Arc, Cloud
+ * Shell, pods of Kubernetes.
+ */
 const endpointVariables = [
   'IDENTITY_ENDPOINT',
   'IMDS_ENDPOINT',
@@ -13,7 +16,8 @@ const endpointVariables = [
 ] as const
 
 /**
- * The instance metadata service answers only on the virtual machine itself, at a link-local address, and must not be asked through a proxy
+ * The instance metadata service only answers on the virtual machine itself, at a link-local
+ * address, and must not be requested through a proxy
  * (https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service, "Proxies").
  */
 const isLinkLocal = (host: string): boolean => isIP(host) === 4 && host.startsWith('169.254.')
@@ -21,23 +25,32 @@ const isLinkLocal = (host: string): boolean => isIP(host) === 4 && host.startsWi
 const hostOf = (url: string): string | undefined =>
   URL.canParse(url) ? new URL(url).host : undefined
 
-/** How long the endpoint of a managed identity may take, in milliseconds: it is one hop away, and mostly not there at all. */
+/**
+ * Timeout of the endpoint of a managed identity, in milliseconds: it is one hop away, and usually
+ * does not exist.
+ */
 const endpointTimeout = 3000
 
 const notThere = 'the endpoint of managed identities cannot be reached'
 
-/** Whether an error tells that no connection came about, rather than what the other side answered. */
+/** Whether the connection failed, as opposed to an error response. */
 const isConnectionError = (error: unknown): boolean =>
   error instanceof RestError && error.response === undefined && error.name !== 'AbortError'
 
-/** A login, and the client that it makes its requests with. */
+/** An HTTP client for a login. */
 export interface LoginClient {
   readonly httpClient: HttpClient
-  /** Has a failure to connect told as what it is: the login's own errors say that it was refused. */
+  /**
+   * Wraps a credential so that a failed connection is reported as such: the credential's own errors
+   * only say that the login failed.
+   */
   readonly telling: (credential: TokenCredential) => TokenCredential
 }
 
-/** Opens a client for a login: managed identities are asked directly, and hosts that cannot be reached are remembered. */
+/**
+ * Opens an HTTP client for a login. It requests managed identities directly, and remembers
+ * connection errors.
+ */
 export function openLoginClient(env: Environment): LoginClient {
   const client = createDefaultHttpClient()
   const endpoints = new Set(endpointVariables.map((name) => hostOf(env[name] ?? '')))
@@ -62,7 +75,8 @@ export function openLoginClient(env: Environment): LoginClient {
       try {
         return await client.sendRequest(request)
       } catch (error) {
-        // Without a code that the SDK would repeat the request for: where there is no such endpoint, there is none a second later.
+        // Without an error code the SDK does not retry: an endpoint that does not exist will not
+        // exist a second later.
         throw isConnectionError(error) ? new RestError(notThere, { request }) : error
       }
     },

@@ -12,13 +12,13 @@ import { type CloudName, clouds } from './clouds.ts'
 import { openLoginClient } from './login-client.ts'
 import { traceError } from '../../../os/trace.ts'
 
-/** Environment variables, as `process.env` has them. */
+/** Environment variables, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Logs in without asking: by the environment, a workload identity, a managed identity, the session of `az`, of
- * Azure PowerShell or of `azd`, whichever there is. `FLEET_AZURE_LOGIN=device-code` logs in by a code to
- * type into a browser, which is told as progress. The token stays in memory.
+ * Chooses a login that needs no prompt: environment, workload identity, managed identity, or the
+ * session of `az`, Azure PowerShell or `azd`. `FLEET_AZURE_LOGIN=device-code` logs in with a code
+ * that the user enters in a browser, reported as progress. Tokens stay in memory.
  */
 export function chooseCredential(
   env: Environment,
@@ -35,7 +35,7 @@ export function chooseCredential(
   }
   const how = env['FLEET_AZURE_LOGIN'] ?? 'default'
   if (how === 'default') {
-    // Asked for a managed identity alone, the SDK's chain would take none of the options along.
+    // If only a managed identity is requested, the SDK's default chain ignores all options.
     if (env['AZURE_TOKEN_CREDENTIALS']?.toLowerCase() === 'managedidentitycredential') {
       const clientId = env['AZURE_CLIENT_ID']
       return telling(new ManagedIdentityCredential({ ...options, ...(clientId && { clientId }) }))
@@ -52,10 +52,10 @@ export function chooseCredential(
 
 const run = promisify(execFile)
 
-/** The subscription that `az` works in, if it is there and logged in. */
+/** The default subscription of `az`, if it is installed and logged in. */
 async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
   try {
-    // On Windows az is a script, which only a shell starts.
+    // On Windows az is a script, which needs a shell.
     const shell = process.platform === 'win32'
     const { stdout } = await run('az', ['account', 'show', '--output', 'json'], {
       signal,
@@ -71,7 +71,7 @@ async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
   }
 }
 
-/** The subscription to work in where no option says: of the environment, then of `az`. Throws kind `usage`. */
+/** The subscription from the environment, else from `az`. Throws kind `usage` if there is none. */
 export async function findSubscription(env: Environment, signal: AbortSignal): Promise<string> {
   const found = env['AZURE_SUBSCRIPTION_ID'] || (await defaultOfAz(signal))
   if (found !== undefined) return found

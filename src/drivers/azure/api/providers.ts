@@ -8,7 +8,10 @@ import type { Checked } from './unchecked-decision.ts'
 import { allSettled } from './timeouts.ts'
 import { orForbidden } from './refusal.ts'
 
-/** How long an answer counts, in milliseconds: somebody may register the subscription meanwhile. */
+/**
+ * How long a result is cached, in milliseconds: the user may register the subscription in the
+ * meantime.
+ */
 const registrationAge = 60_000
 
 const needed = ['Microsoft.Compute', 'Microsoft.Network'] as const
@@ -26,7 +29,9 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   return provider
 }
 
-/** Finds that a provider is registered, or registers it; nothing where the login may not ask. */
+/**
+ * Checks that a provider is registered, or registers it; `undefined` without permission to read it.
+ */
 async function requireProvider(
   api: AzureApi,
   namespace: string,
@@ -47,9 +52,10 @@ async function requireProvider(
 const spell = (location: string): string => location.replaceAll(' ', '').toLowerCase()
 
 /**
- * Checks that the subscription is registered for what a host consists of, registering it where that is consented
- * to, and that there is such a location. Gives the location as Azure spells it. A login that may not ask is not stopped by that: Azure
- * itself refuses what cannot be. Throws kind `usage`.
+ * Checks that the subscription is registered for the required providers, or registers it if
+ * allowed, and that the location exists. Returns the location in Azure's spelling. Skipped without
+ * the permission to read providers: Azure then rejects invalid requests itself. Throws kind
+ * `usage`.
  */
 export async function checkSubscription(
   api: AzureApi,

@@ -1,13 +1,13 @@
-/** What the SDK's errors have in common, whichever of its clients throws them. */
+/** The common properties of errors from the SDK's clients. */
 interface SdkError extends Error {
   readonly code?: unknown
   readonly statusCode?: unknown
 }
 
-/** The end of an operation that was accepted first is told only in words. */
+/** An operation that was accepted first reports its error only in the message. */
 const failedOperation = /^The long-running operation has failed\. (\w+)\. (.*)$/s
 
-/** Azure's name for why it refused (`SkuNotAvailable`), if `error` is a refusal. */
+/** Azure's error code (`SkuNotAvailable`), if there is one. */
 export function codeOfRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as SdkError
@@ -15,13 +15,13 @@ export function codeOfRefusal(error: unknown): string | undefined {
   return failedOperation.exec(error.message)?.[1]
 }
 
-/** The HTTP status of Azure's answer, if `error` is one. */
+/** The HTTP status of Azure's response, if there is one. */
 export function statusOfRefusal(error: unknown): number | undefined {
   const status = error instanceof Error ? (error as SdkError).statusCode : undefined
   return typeof status === 'number' ? status : Number(status) || undefined
 }
 
-/** Azure's own words, without the addresses in them, which may be signed. */
+/** Azure's message without the query of URLs, which may be signed. */
 export function wordsOfRefusal(error: Error): string {
   const words = failedOperation.exec(error.message)?.[2] ?? error.message
   return words
@@ -32,17 +32,20 @@ export function wordsOfRefusal(error: Error): string {
 }
 
 /**
- * Whether what was asked for does not exist, or no longer. Of a subscription that the login does not see, nothing is
- * known: what is in it may well exist.
+ * Whether the resource does not exist. If the login cannot see the subscription, its resources may
+ * still exist.
  */
 const isGone = (error: unknown): boolean =>
   statusOfRefusal(error) === 404 && !/Subscription/.test(codeOfRefusal(error) ?? '')
 
-/** Whether the login may not ask: many have rights on some resource groups alone, and none on the subscription. */
+/**
+ * Whether the login lacks the permission: many logins have permissions in some resource groups, but
+ * not in the subscription.
+ */
 const isForbidden = (error: unknown): boolean =>
   statusOfRefusal(error) === 403 && /Authorization/.test(codeOfRefusal(error) ?? '')
 
-/** The answer, or `undefined` where the login may not ask. */
+/** Returns `undefined` instead of throwing if the login lacks the permission. */
 export async function orForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
@@ -52,7 +55,7 @@ export async function orForbidden<T>(answer: Promise<T>): Promise<T | undefined>
   }
 }
 
-/** The answer, or `undefined` where what was asked for does not exist. */
+/** Returns `undefined` instead of throwing if the resource does not exist. */
 export async function ignoreNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer

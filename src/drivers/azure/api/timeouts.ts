@@ -4,8 +4,8 @@ import type { Timeouts } from './azure-api.ts'
 import { codeOfRefusal } from './refusal.ts'
 
 /**
- * What Azure answers while another operation has the resource, or for a while after one had it: a retry succeeds.
- * An interface stays reserved for a machine that could not be made for three minutes.
+ * Errors while another operation uses the resource, or shortly after: a retry succeeds. A network
+ * interface stays reserved for three minutes for a virtual machine that could not be created.
  */
 const busy = new Set([
   'AnotherOperationInProgress',
@@ -22,7 +22,7 @@ const busy = new Set([
   'CannotDeleteDiskInUse',
 ])
 
-/** Tries again while something else keeps the resource busy. */
+/** Retries while another operation keeps the resource busy. */
 export async function whileBusy<T>(
   tempo: Timeouts,
   call: Call,
@@ -42,7 +42,7 @@ export async function whileBusy<T>(
   }
 }
 
-/** Waits for all, then throws the first failure: nothing goes on unseen. */
+/** Like `Promise.all`, but waits for all promises before it throws the first error. */
 export async function allSettled<const T extends readonly unknown[]>(
   promises: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {

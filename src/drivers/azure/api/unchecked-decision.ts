@@ -1,4 +1,7 @@
-/** A decision, and what of it could not be checked beforehand since the login may not ask; Azure itself refuses what cannot be. */
+/**
+ * A decision, and which part of it could not be checked because the login lacks the permission.
+ * Azure rejects invalid requests itself.
+ */
 export interface Checked<Value> {
   readonly value: Value
   readonly unchecked?: string

@@ -1,5 +1,5 @@
 import { UserError } from '../../../errors.ts'
 
-/** What the person can change, and how. */
+/** An error that the user can fix, with a hint. */
 export const usageError = (message: string, hint: string): UserError =>
   new UserError('usage', message, { hint })

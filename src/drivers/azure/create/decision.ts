@@ -16,22 +16,22 @@ import { type Size, findSize } from './sizes.ts'
 import type { Tags } from '../../tag-list.ts'
 import { parseTags } from '../tags.ts'
 
-/** All that is decided about a host before anything of it is made. */
+/** All decisions about a host, made before anything is created. */
 export interface Decision {
-  /** The creation's. */
+  /** Token of the creation. */
   readonly token: string
-  /** No earlier attempt can have made anything. */
+  /** Whether this is the first attempt, so that nothing can exist yet. */
   readonly isFirst: boolean
-  /** What the login may not look at. */
+  /** What could not be checked because the login lacks the permission. */
   readonly unchecked: readonly string[]
-  /** What the person should know beforehand. */
+  /** Warnings to show to the user before the creation. */
   readonly warnings: readonly string[]
   readonly place: Place
   readonly hostName: string
   readonly location: string
   readonly size: Size
   readonly image: Image
-  /** The id of a subnet of yours. */
+  /** Id of the user's own subnet. */
   readonly subnet: string | undefined
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
@@ -39,7 +39,10 @@ export interface Decision {
   readonly options: AzureOptions
 }
 
-/** Who may connect by SSH: as said, or as decided before, or this computer. A private host: its network. */
+/**
+ * The ranges that can reach SSH: from the option, from an earlier attempt, or this computer. Empty
+ * for a private host, which is reachable from its network.
+ */
 async function chooseSshCidrs(
   { sshCidr, privateOnly }: AzureOptions,
   decided: string | undefined,
@@ -53,13 +56,16 @@ async function chooseSshCidrs(
   return parseCidrs(address) ?? []
 }
 
-/** The version of an image that an earlier attempt chose, where the same is wanted for the same size: the newest may be another one by now. */
+/**
+ * The image version that an earlier attempt chose, if the image and size are the same: the newest
+ * version may have changed.
+ */
 const chosenImage = (earlier: DriverState, { image, size }: AzureOptions): string =>
   (earlier['release'] === image && earlier['size']?.toLowerCase() === size.toLowerCase()
     ? earlier['image']
     : undefined) ?? image
 
-/** Throws kind `usage` for what a size does not support. */
+/** Throws kind `usage` if the size does not support an option. */
 function checkAbilities(size: Size, options: AzureOptions): void {
   const { diskType, securityType, encryptionAtHost } = options
   const missing: readonly (readonly [boolean, string, string])[] = [
@@ -80,8 +86,9 @@ function checkAbilities(size: Size, options: AzureOptions): void {
 }
 
 /**
- * Checks a host's options against what Azure has and the subscription may, and decides what was left open. Called only while there is no
- * virtual machine: so all but the place can be decided anew. Throws kind `usage`.
+ * Checks the options against Azure and the subscription, and makes the remaining decisions. Only
+ * called while no virtual machine exists, so everything except the place can be decided again.
+ * Throws kind `usage`.
  */
 export async function decide(
   api: AzureApi,
@@ -104,7 +111,7 @@ export async function decide(
       : findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
   checkAbilities(size, options)
-  // What an earlier attempt made is counted already.
+  // Resources of an earlier attempt already count.
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }
@@ -132,7 +139,7 @@ export async function decide(
   }
 }
 
-/** What was decided, for the person. */
+/** The decisions, described for the user. */
 export function describeDecision({
   unchecked,
   warnings,
@@ -164,7 +171,7 @@ export function describeDecision({
   ]
 }
 
-/** What was decided, for the record, so that all attempts ask for the same. */
+/** The decisions to record, so that all attempts create the same host. */
 export const recordDecision = (decision: Decision): DriverState => ({
   ...recordPlace(decision.place),
   ...recordWishes(decision.options),

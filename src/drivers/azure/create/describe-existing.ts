@@ -11,14 +11,14 @@ import { type PlanContext, chooseAccount } from './plan.ts'
 import { ignoreNotFound } from '../api/refusal.ts'
 import { usageError } from '../api/usage-error.ts'
 
-/** What an id says: where a virtual machine is, and in which subscription where it says that. */
+/** A parsed id of a virtual machine. */
 interface ParsedId {
   readonly subscription?: string | undefined
   readonly group: string
   readonly name: string
 }
 
-/** Reads a full id, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
+/** Parses a full id, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
 function parseId(id: string): ParsedId {
   const full =
     /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/virtualMachines\/([^/]+)$/i
@@ -32,7 +32,7 @@ function parseId(id: string): ParsedId {
   )
 }
 
-/** The one that is marked as primary: Azure marks it only where there are several. */
+/** The item that is marked as primary. Azure only marks it if there are several. */
 const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
   items: readonly Item[] = [],
 ): Item | undefined => items.find(({ primary }) => primary) ?? items[0]
@@ -49,7 +49,7 @@ async function findConfiguration(
   return { nic, ...(configuration && { configuration }) }
 }
 
-/** What gives the host the address that is asked for. */
+/** The resource with the host's address. */
 async function findAddressPart(
   api: AzureApi,
   machine: VirtualMachine,
@@ -66,7 +66,10 @@ async function findAddressPart(
   )
 }
 
-/** See `Driver.recall`. The record has no token and names a group of somebody's: nothing of it is fleet's to remove. */
+/**
+ * See `Driver.describeExisting`. The record has no token, and its group belongs to the user, so
+ * fleet never deletes anything of it.
+ */
 export async function recallHost(
   { openApi, env }: Pick<PlanContext, 'openApi' | 'env'>,
   id: string,

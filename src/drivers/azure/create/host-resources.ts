@@ -6,40 +6,45 @@ import type { Account } from '../api/azure-api.ts'
 import { isCloudName } from '../api/clouds.ts'
 import { type Names, nameEnding, namesOf, ownGroupName } from '../names.ts'
 
-/** Something in a resource group. */
+/** A resource in a resource group. */
 export interface Located {
   readonly group: string
   readonly name: string
 }
 
-/** Where a host is, and what its parts are called: enough to find all of it. */
+/** The account, group and names of a host's resources: enough to find all of them. */
 export interface Place {
   readonly account: Account
   readonly group: string
-  /** The group is the host's own, made with it and removed with it. */
+  /** Whether fleet created the group for this host and deletes it with the host. */
   readonly ownGroup: boolean
-  /** It has no public address. */
+  /** Whether the host has no public address. */
   readonly isPrivate: boolean
   readonly names: Names
-  /** What gives it its address, where that is not called as fleet does it: of a host that somebody else made. */
+  /**
+   * The resource with the address, if fleet did not name it: for hosts that fleet did not create.
+   */
   readonly addressedBy?: Located | undefined
 }
 
-/** What an id of a resource leads to. */
+/** Parses a resource id. */
 export function locate(id = ''): Located {
   const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
   return { group, name }
 }
 
-/** What gives a host its address: its network interface where it is private, else its public address. */
+/**
+ * The resource with the host's address: its network interface if it is private, else its public
+ * address.
+ */
 export const addressPart = ({ addressedBy, isPrivate, group, names }: Place): Located =>
   addressedBy ?? { group, name: isPrivate ? names.networkInterface : names.publicAddress }
 
-/** The id of a host's virtual machine. Azure itself answers it in one spelling or another. */
+/** The id of a host's virtual machine. Azure returns it in different spellings. */
 export const machineId = ({ account, group, names }: Place): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
 
-/** A place, as the record of a host keeps it. */
+/** The fields of a record that store a place. */
 export const recordPlace = ({
   account,
   group,
@@ -58,10 +63,12 @@ export const recordPlace = ({
   ...(addressedBy && { addressedBy: `${addressedBy.group}/${addressedBy.name}` }),
 })
 
-/** What Azure calls subscriptions, tenants, groups and their resources: one part of a path each, and no `.` or `..`. */
+/**
+ * A name of a subscription, tenant, group or resource: one segment of a path, but not `.` or `..`.
+ */
 const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
 
-/** Throws kind `inventory` for a value that would lead a request elsewhere: it becomes part of an address. */
+/** Throws kind `inventory` for a value that would change the path of a request. */
 function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
   for (const [key, value] of Object.entries(parts)) {
     if (value === undefined || pathPart.test(value)) continue
@@ -71,7 +78,7 @@ function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
   }
 }
 
-/** Throws kind `inventory` where names are not those that fleet gives what it makes for this token. */
+/** Throws kind `inventory` unless the names are those that fleet derives from the token. */
 function checkNames({
   token,
   group,
@@ -94,7 +101,7 @@ function checkNames({
   )
 }
 
-/** The place that a record keeps; nothing where no attempt came as far as choosing one. */
+/** The place in a record; `undefined` if no place was recorded yet. */
 export function readPlace({ token, resources = {} }: HostRecord): Place | undefined {
   const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
   const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
@@ -118,7 +125,7 @@ export function readPlace({ token, resources = {} }: HostRecord): Place | undefi
   }
 }
 
-/** As {@link readPlace}, for hosts that must have one. */
+/** Like {@link readPlace}, but throws if there is none. */
 export function requirePlace(host: HostRecord): Place {
   const place = readPlace(host)
   if (place !== undefined) return place

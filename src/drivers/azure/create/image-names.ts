@@ -1,15 +1,15 @@
-/** Where the publisher of a distribution puts its images: offer and plans of the marketplace. */
+/** Marketplace offer and SKUs of a distribution. */
 export interface Release {
   readonly publisher: string
   readonly offer: string
-  /** For generation 2, which every current size boots. */
+  /** For generation 2, which all current sizes support. */
   readonly x64: string
-  /** For sizes that boot generation 1 alone. */
+  /** For sizes that only support generation 1. */
   readonly x64Generation1: string
   readonly arm64: string
 }
 
-/** The images that have a name of their own here. None has a purchase plan. */
+/** Images that can be selected by name. None has a purchase plan. */
 export const releases: Readonly<Record<string, Release>> = {
   'debian-13': {
     publisher: 'Debian',

@@ -8,16 +8,16 @@ import type { Size } from './sizes.ts'
 import { usageError } from '../api/usage-error.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** An image, as the request for a virtual machine names it. */
+/** An image in the form that a request for a virtual machine needs. */
 export interface Image {
-  /** What is recorded: a URN with its version, or an id. */
+  /** Recorded name: a URN with its version, or an id. */
   readonly name: string
   readonly reference: ImageReference
-  /** Of an image that is sold: whose terms have to be accepted. */
+  /** Purchase plan of a commercial image, whose terms must be accepted. */
   readonly plan?: Plan
 }
 
-/** What an image says of the machines that it boots on. */
+/** What an image requires of a virtual machine. */
 interface Needs {
   readonly architecture?: string | undefined
   readonly hyperVGeneration?: string | undefined
@@ -94,7 +94,7 @@ async function findMarketplaceImage(
   return { name, reference: { publisher, offer, sku, version }, ...planOf(found) }
 }
 
-/** An image that the login may not look up: its version is left to Azure. */
+/** An image that the login cannot look up. Azure chooses the version. */
 function imageByName(image: string, size: Size): Checked<Image> {
   const [publisher, offer, sku, version] = skuFor(image, size)
   const name = [publisher, offer, sku, version].join(':')
@@ -104,7 +104,7 @@ function imageByName(image: string, size: Size): Checked<Image> {
 const idParts =
   /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/(?:images\/([^/]+)|galleries\/([^/]+)\/images\/([^/]+)(?:\/versions\/[^/]+)?)$/i
 
-/** An image of yours: a managed one, or one of a gallery; of a version, or the newest. */
+/** The user's own image: a managed image, or a version or the newest version in a gallery. */
 async function findOwnImage(
   { compute }: AzureApi,
   id: string,
@@ -123,8 +123,8 @@ async function findOwnImage(
 }
 
 /**
- * Finds the image that `image` names in `location`, for what `size` boots. Throws kind `usage` where there is
- * none, or it does not fit.
+ * Finds an image in a location for a size. Throws kind `usage` if it does not exist or does not
+ * fit.
  */
 export async function findImage(
   api: AzureApi,

@@ -19,20 +19,23 @@ async function makeGroup(
   call.progress(step, place.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
-  // An attempt that began anew in another location may have been cut short while its old group was being removed.
+  // The group of an earlier attempt in another location may still be being deleted.
   await whileBusy(tempo, call, step, () =>
     resources.resourceGroups.createOrUpdate(place.group, group, options),
   )
 }
 
 /**
- * What Azure answers where a group or resource of that name is in another location
- * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location): of an earlier attempt, for the names
- * derive from the token.
+ * Errors if a group or resource with this name is in another location
+ * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
+ * It belongs to an earlier attempt, because names are derived from the token.
  */
 const elsewhere = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
 
-/** Makes all but the virtual machine; what an earlier attempt made in another location is removed first. Gives the id of the interface. */
+/**
+ * Creates everything but the virtual machine. Deletes what an earlier attempt created in another
+ * location first. Returns the id of the network interface.
+ */
 async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): Promise<string> {
   const make = async (): Promise<string> => {
     await makeGroup(api, decision, call)
@@ -49,9 +52,9 @@ async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): 
 }
 
 /**
- * Makes what is not there yet of a host. All names were recorded with the plan and derive from the token, so
- * that nothing can be made that a later attempt, or a removal, would not find.
- * @param failed The virtual machine that Azure could not make at an earlier attempt.
+ * Creates what does not exist yet of a host. All names were recorded with the plan and are derived
+ * from the token, so a later attempt or removal finds everything.
+ * @param failed a virtual machine whose creation failed at an earlier attempt
  */
 export async function makeHost(
   api: AzureApi,
@@ -61,14 +64,14 @@ export async function makeHost(
   call: Call,
 ): Promise<HostFacts> {
   const { place, options } = decision
-  // It keeps the user-data that it was made with; another attempt has its own.
+  // It has the user-data of the earlier attempt, so it is created again.
   if (failed !== undefined) await removeMachine(api, place, call)
   const nic = await makeSurroundings(api, decision, call)
   const id = await makeMachine(api, decision, nic, seed, call)
   return { id, address: await requireAddress(api, place, call), user: options.user }
 }
 
-/** Goes on with a host whose virtual machine exists, or is still being made. */
+/** Finishes a host whose virtual machine exists or is being created. */
 export async function resumeHost(
   api: AzureApi,
   place: Place,

@@ -6,10 +6,10 @@ import { orForbidden, ignoreNotFound } from '../api/refusal.ts'
 import { letsSshThrough } from '../network/ssh-rules.ts'
 import { usageError } from '../api/usage-error.ts'
 
-/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
 const placeAge = 5000
 
-/** Checks that a resource group of yours exists. Throws kind `usage`. */
+/** Checks that the user's own resource group exists. Throws kind `usage`. */
 export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
   const ask = () => api.resources.resourceGroups.get(group, { abortSignal: call.signal })
   const found = await ignoreNotFound(api.once(`group ${group}`, ask, placeAge))
@@ -27,7 +27,7 @@ export async function checkGroup(api: AzureApi, group: string, call: Call): Prom
   }
 }
 
-/** The parts of `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an id. */
+/** Parses `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an id. */
 function parseSubnet(subnet: string, group: string | undefined): readonly string[] {
   const id =
     /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Network\/virtualNetworks\/([^/]+)\/subnets\/([^/]+)$/i.exec(
@@ -38,13 +38,13 @@ function parseSubnet(subnet: string, group: string | undefined): readonly string
   return parts.length === 3 ? parts : [group ?? '', ...parts]
 }
 
-/** A subnet of yours, and the security group that it has itself. */
+/** The user's own subnet and its security group. */
 export interface FoundSubnet {
   readonly id: string
   readonly securityGroup?: string | undefined
 }
 
-/** Addresses that a network of this length has for hosts: Azure keeps five. */
+/** Number of free addresses of a subnet. Azure reserves five. */
 function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
   const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
   if (prefix === undefined) return Infinity
@@ -54,7 +54,8 @@ function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): n
 const missing = (what: string) => usageError(`there is no ${what}`, 'check --subnet')
 
 /**
- * Finds a subnet of yours, and checks that a host in `location` can be in it. Throws kind `usage`.
+ * Finds the user's own subnet, and checks that a host in `location` can use it. Throws kind
+ * `usage`.
  */
 export async function findSubnet(
   api: AzureApi,
@@ -85,13 +86,16 @@ export async function findSubnet(
   return { id: subnet.id, securityGroup: subnet.networkSecurityGroup?.id }
 }
 
-/** Addresses of private networks (RFC 1918, RFC 4193), which come by a peering or a VPN: Azure's own rules let those of its network in. */
+/**
+ * Private addresses (RFC 1918, RFC 4193), which arrive through a peering or a VPN: Azure's default
+ * rules allow those of the virtual network.
+ */
 const isPrivate = (cidr: string): boolean =>
   /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cd])/i.test(cidr)
 
 /**
- * What there is to say of a subnet whose own security group does not let SSH through: traffic has to pass that and the one of the host
- * (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
+ * Warnings if the subnet's own security group does not allow SSH: traffic must pass it and that of
+ * the host (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
  */
 export async function noteOnSubnet(
   api: AzureApi,

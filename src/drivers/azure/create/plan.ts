@@ -12,10 +12,13 @@ import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { usageError } from '../api/usage-error.ts'
 import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
 
-/** Azure's limit for custom data, https://learn.microsoft.com/azure/virtual-machines/custom-data. */
+/**
+ * Azure's limit for custom data in bytes,
+ * https://learn.microsoft.com/azure/virtual-machines/custom-data.
+ */
 const longestUserData = 65_535
 
-/** What the options of a machine lead to, and else the environment. */
+/** The account in the options, else in the environment. */
 export async function chooseAccount(
   options: Pick<AzureOptions, 'cloud' | 'tenant' | 'subscription'>,
   env: Environment,
@@ -26,7 +29,10 @@ export async function chooseAccount(
   return { cloud, subscription: subscription.toLowerCase(), tenant }
 }
 
-/** Throws kind `usage` where a creation was begun in another subscription or group: what was made there would be lost from sight. */
+/**
+ * Throws kind `usage` if the creation was started in another subscription or group: resources there
+ * would be forgotten.
+ */
 function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions): void {
   const { cloud, subscription, resourceGroup } = options
   const begun = {
@@ -81,7 +87,7 @@ function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
   }
 }
 
-/** The part of {@link HostPlan} that is the same for all hosts. */
+/** The fields of {@link HostPlan} that are the same for all hosts. */
 const starting = (user: string) => ({
   user,
   userData: { maxBytes: longestUserData, gzip: true },
@@ -89,7 +95,7 @@ const starting = (user: string) => ({
 
 const spelled = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
 
-/** What is said of a host that was begun with other options. */
+/** Notes if the creation was started with other options. */
 const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] => {
   const wanted: DriverState = { ...recordWishes(options), size: options.size }
   const others = Object.keys(wanted).filter(
@@ -101,7 +107,7 @@ const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] 
   ]
 }
 
-/** A host that an earlier attempt made, or is still being made: nothing is left to decide. */
+/** The plan for a virtual machine that an earlier attempt created or is creating. */
 function planExisting(
   api: AzureApi,
   place: Place,
@@ -121,7 +127,7 @@ function planExisting(
   }
 }
 
-/** What a plan is made with. */
+/** Dependencies of a plan. */
 export interface PlanContext {
   readonly openApi: OpenApi
   readonly env: Environment
@@ -151,7 +157,7 @@ export async function planHost(
   return {
     ...starting(options.user),
     resources: {
-      // What an earlier attempt chose and this one does not.
+      // Remove values of an earlier attempt that this one does not set.
       ...Object.fromEntries(Object.keys(wish.resources).map((key) => [key, undefined])),
       ...recordDecision(decision),
     },

@@ -6,7 +6,7 @@ import { orForbidden } from '../api/refusal.ts'
 import { allSettled } from '../api/timeouts.ts'
 import type { Size } from './sizes.ts'
 
-/** What one host takes from the quotas of its location. */
+/** What one host needs of the quotas in its location. */
 interface Demand {
   readonly location: string
   readonly size: Size
@@ -14,7 +14,7 @@ interface Demand {
   readonly publicAddress: boolean
 }
 
-/** A quota, whichever namespace it is of. */
+/** A quota of any namespace. */
 interface Usage {
   readonly currentValue: number | undefined
   readonly limit: number | undefined
@@ -38,12 +38,12 @@ async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
   return usages
 }
 
-/** How long an answer counts, in milliseconds: hosts that are made together ask together. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
 const usageAge = 5000
 
 /**
- * Checks that one more host fits into the quotas of the subscription, as far as the login may read them. Gives what could not be
- * checked. Throws kind `usage`.
+ * Checks that one more host fits the quotas of the subscription, as far as the login can read them.
+ * Throws kind `usage`.
  */
 export async function checkQuota(
   api: AzureApi,

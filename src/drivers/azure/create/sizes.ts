@@ -6,16 +6,16 @@ import type { AzureApi } from '../api/azure-api.ts'
 import type { Checked } from '../api/unchecked-decision.ts'
 import { orForbidden } from '../api/refusal.ts'
 
-/** What a size of virtual machine is, in one location. */
+/** A size of virtual machines in a location. */
 export interface Size {
   readonly name: string
   readonly architecture: 'x64' | 'Arm64'
-  /** Of firmware that it boots: `V1`, `V2`. */
+  /** Supported firmware generations: `V1`, `V2`. */
   readonly generations: readonly string[]
-  /** Where that is known. */
+  /** If known. */
   readonly cores: number | undefined
   readonly memoryGb: string
-  /** What its quota is counted under. */
+  /** Name of its quota. */
   readonly family: string
   readonly acceleratedNetworking: boolean
   readonly premiumDisks: boolean
@@ -23,7 +23,7 @@ export interface Size {
   readonly encryptionAtHost: boolean
 }
 
-/** Which size is wanted where. */
+/** The size to find. */
 export interface SizeWish {
   readonly location: string
   readonly size: string
@@ -73,7 +73,8 @@ function describe(sku: ResourceSku, name: string): Size {
     family: sku.family ?? '',
     acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
     premiumDisks: capability('PremiumIO') !== 'False',
-    // Of generation 2 (https://learn.microsoft.com/azure/virtual-machines/trusted-launch, "Virtual machines sizes").
+    // Generation 2 supports it (https://learn.microsoft.com/azure/virtual-machines/trusted-launch,
+    // "Virtual machines sizes").
     trustedLaunch:
       (capability('HyperVGenerations') ?? 'V1').includes('V2') &&
       capability('TrustedLaunchDisabled') !== 'True',
@@ -81,7 +82,7 @@ function describe(sku: ResourceSku, name: string): Size {
   }
 }
 
-/** All sizes that a location has. */
+/** All sizes in a location. */
 async function listSizes(
   { compute, once }: AzureApi,
   location: string,
@@ -97,11 +98,14 @@ async function listSizes(
   })
 }
 
-/** A `p` among the features in a size's name stands for ARM (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions). */
+/**
+ * A `p` among the features in a size's name means ARM
+ * (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions).
+ */
 const isArm = (size: string): boolean =>
   /^[A-Z]+_[A-Z]+[0-9]+(?:-[0-9]+)?[a-z]*p[a-z]*(?:_|$)/i.test(size)
 
-/** What the name of a size tells of it. */
+/** A size as far as its name describes it. */
 const sizeByName = (name: string): Size => ({
   name,
   architecture: isArm(name) ? 'Arm64' : 'x64',
@@ -116,8 +120,8 @@ const sizeByName = (name: string): Size => ({
 })
 
 /**
- * Finds a size, and checks that the subscription may use it where it is wanted. A login that may not read the sizes gets what the name
- * tells. Throws kind `usage`.
+ * Finds a size, and checks that the subscription can use it in the location. Without permission to
+ * read sizes, returns what the name describes. Throws kind `usage`.
  */
 export async function findSize(api: AzureApi, wish: SizeWish, call: Call): Promise<Checked<Size>> {
   const { location, size } = wish

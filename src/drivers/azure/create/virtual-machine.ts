@@ -7,17 +7,17 @@ import { type Located, type Place, locate, machineId } from './host-resources.ts
 import type { Decision } from './decision.ts'
 import { ignoreNotFound } from '../api/refusal.ts'
 
-/** A host's virtual machine, as an earlier attempt left it. */
+/** The virtual machine of a host that an earlier attempt created. */
 export interface FoundMachine {
   readonly user: string
   readonly tags: Readonly<Record<string, string>>
-  /** The name of its disk. */
+  /** Name of its disk. */
   readonly disk: string | undefined
-  /** Of being made: `Creating`, `Succeeded`, `Failed` … */
+  /** Provisioning state: `Creating`, `Succeeded`, `Failed`… */
   readonly state: string
 }
 
-/** Looks for a host's virtual machine. */
+/** Returns the virtual machine of a host, if it exists. */
 export async function findVirtualMachine(
   { compute }: AzureApi,
   { group, names }: Place,
@@ -35,10 +35,11 @@ export async function findVirtualMachine(
   }
 }
 
-/** The disk that a virtual machine starts from, whoever made it; nothing where it has none that can grow. */
+/** The OS disk of any virtual machine; `undefined` if it cannot grow. */
 export function systemDiskOf({ storageProfile }: VirtualMachine): Located | undefined {
   const { managedDisk, diffDiskSettings } = storageProfile?.osDisk ?? {}
-  // An ephemeral disk is on the computer beneath, and is as large as it was made (https://learn.microsoft.com/azure/virtual-machines/ephemeral-os-disks).
+  // An ephemeral disk is on the physical host and has a fixed size
+  // (https://learn.microsoft.com/azure/virtual-machines/ephemeral-os-disks).
   const isEphemeral = diffDiskSettings?.option !== undefined
   return managedDisk?.id === undefined || isEphemeral ? undefined : locate(managedDisk.id)
 }
@@ -51,7 +52,10 @@ function identityOf({ managedIdentity: id }: Decision['options']): {
   return { identity: { type: 'UserAssigned', userAssignedIdentities: { [id]: {} } } }
 }
 
-/** What is left out is as Azure has it. Secure boot and vTPM are what `az vm create` asks for with Trusted Launch. */
+/**
+ * Unset options keep Azure's defaults. Secure boot and vTPM are enabled as `az vm create` does for
+ * Trusted Launch.
+ */
 function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
   securityProfile?: SecurityProfile
 } {
@@ -66,7 +70,7 @@ function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
   }
 }
 
-/** `maxPrice: -1`: up to the price of a machine that stays. */
+/** `maxPrice: -1` means up to the regular price. */
 const spotOf = ({ spot, eviction }: Decision['options']): Partial<VirtualMachine> =>
   spot
     ? {
@@ -117,7 +121,7 @@ function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): V
   }
 }
 
-/** Makes the virtual machine. Its id is recorded as soon as Azure has accepted it. */
+/** Creates the virtual machine and records its id when Azure has accepted the request. */
 export async function makeMachine(
   { compute, tempo }: AzureApi,
   decision: Decision,
@@ -141,7 +145,10 @@ export async function makeMachine(
   return id
 }
 
-/** Waits for a virtual machine that an earlier attempt asked for. Throws kind `failed` where Azure could not make it. */
+/**
+ * Waits for a virtual machine that an earlier attempt requested. Throws kind `failed` if its
+ * creation failed.
+ */
 export async function awaitMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
   for (;;) {
     const machine = await findVirtualMachine(api, place, call)
@@ -156,7 +163,10 @@ export async function awaitMachine(api: AzureApi, place: Place, call: Call): Pro
   }
 }
 
-/** Removes the virtual machine, and with it what is set to go along: disk, interface, public address. */
+/**
+ * Deletes the virtual machine, and with it the resources that have this delete option: disk,
+ * interface, public address.
+ */
 export async function removeMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
   const options = { abortSignal: call.signal, updateIntervalInMs: api.tempo.pollMs }
   call.progress('delete virtual machine')

@@ -4,7 +4,9 @@ import type { AzureApi } from '../api/azure-api.ts'
 import { type Place, addressPart } from '../create/host-resources.ts'
 import { ignoreNotFound } from '../api/refusal.ts'
 
-/** Where a host is reached: its public address, or, for one without, that in its network. */
+/**
+ * The address that fleet connects to: the public address, or the private one for a host without.
+ */
 export async function addressOf(
   { network }: AzureApi,
   place: Place,
@@ -19,7 +21,7 @@ export async function addressOf(
   return (await ignoreNotFound(found))?.ipAddress
 }
 
-/** As {@link addressOf}, for a host that must have one. */
+/** Like {@link addressOf}, but throws if there is none. */
 export async function requireAddress(api: AzureApi, place: Place, call: Call): Promise<string> {
   const address = await addressOf(api, place, call)
   if (address !== undefined) return address

@@ -17,12 +17,15 @@ import { tagChange } from '../tags.ts'
 import { usageError } from '../api/usage-error.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
-/** A host that is changed, and how it is wanted. */
+/** A host to change, and its options. */
 interface Site {
   readonly api: AzureApi
   readonly place: Place
   readonly machine: VirtualMachine
-  /** Somebody else made it: its parts are those that it names itself. */
+  /**
+   * Whether fleet did not create it. Its resources are then those that the virtual machine refers
+   * to.
+   */
   readonly isAdopted: boolean
   readonly resources: DriverState
   readonly options: AzureOptions
@@ -36,7 +39,7 @@ const pollOptions = ({ api, call }: Site) => ({
   updateIntervalInMs: api.tempo.pollMs,
 })
 
-/** The host is deallocated: any size of its architecture can be given to it. */
+/** The host is deallocated, so it can get any size of its architecture. */
 async function changeSize(site: Site): Promise<Notes> {
   const { api, place, options, call } = site
   call.progress('change size', options.size)
@@ -46,7 +49,10 @@ async function changeSize(site: Site): Promise<Notes> {
   return { size: options.size }
 }
 
-/** The host is deallocated, as this takes (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli). */
+/**
+ * The host is deallocated, as this requires
+ * (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli).
+ */
 async function changeEncryption(site: Site): Promise<Notes> {
   const { api, place, options, call } = site
   const { encryptionAtHost = false } = options
@@ -80,7 +86,10 @@ async function growDisk(site: Site): Promise<Notes> {
   return { disk: String(disk) }
 }
 
-/** The ids of all that bears the tags of a host; of one that somebody else made, what is its own alone. */
+/**
+ * The ids of all resources with the host's tags. For an adopted host, only resources that no other
+ * host uses.
+ */
 function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
   if (isAdopted) {
     const { storageProfile, networkProfile } = machine
@@ -103,7 +112,7 @@ function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
   ]
 }
 
-/** Merges and takes away by key, so that tags which fleet did not set stay. */
+/** Merges and deletes single tags, so that tags that fleet did not set are kept. */
 async function changeTags(site: Site): Promise<Notes> {
   const { api, resources, options, call } = site
   const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
@@ -125,7 +134,7 @@ async function changeTags(site: Site): Promise<Notes> {
   return { tags: options.tags }
 }
 
-/** Writes fleet's own rules anew; rules of other names stay. */
+/** Replaces fleet's own rules. Rules with other names are kept. */
 async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
   const { api, place, resources, options, call } = site
   const step = 'update security rules'
@@ -162,7 +171,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
   return { ports, sshCidr }
 }
 
-/** See `Reshape.change`. */
+/** See `Update.change`. */
 export async function changeHost(
   api: AzureApi,
   host: HostRecord,

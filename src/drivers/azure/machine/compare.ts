@@ -18,7 +18,9 @@ import { sayTags } from '../../tag-list.ts'
 import { tagChange } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
-/** What a host was asked for, as far as its record does not say that already: for later comparisons. */
+/**
+ * The options to record for later comparisons, as far as the record does not contain them already.
+ */
 export const recordWishes = (options: AzureOptions): DriverState => ({
   release: options.image,
   diskType: options.diskType,
@@ -35,7 +37,10 @@ export const recordWishes = (options: AzureOptions): DriverState => ({
   ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
 })
 
-/** Options that a virtual machine keeps for its life, and what it has of them; nothing where that is not known. */
+/**
+ * Options that cannot change during the life of a virtual machine, and how to read their current
+ * values.
+ */
 const lasting: Lasting<AzureOptions, DriverState> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
@@ -53,7 +58,7 @@ const lasting: Lasting<AzureOptions, DriverState> = {
   cloud: ({ cloud = 'public' }) => cloud,
 }
 
-/** Azure spells names as it likes; a subnet may be named by the end of its id. */
+/** Azure does not preserve the case of names. A subnet can be given by the end of its id. */
 function isSame(option: string, wanted: string, has: string): boolean {
   const [a, b] = [wanted.toLowerCase(), has.toLowerCase()]
   if (a === b) return true
@@ -62,7 +67,7 @@ function isSame(option: string, wanted: string, has: string): boolean {
   return option === 'subnet' && b.endsWith(`/virtualnetworks/${network}/subnets/${subnet}`)
 }
 
-/** Throws kind `usage` where there is no such size. */
+/** Throws kind `usage` if the size does not exist. */
 async function compareSize(
   api: AzureApi,
   { size, zone }: AzureOptions,
@@ -112,8 +117,9 @@ const keep = (difference: Difference, why: string): Difference => ({
 })
 
 /**
- * What can be changed of a host that somebody else made. Its disk is looked at, since one that cannot grow is not to be found out once the
- * host is stopped; its security group may be that of other hosts, and is not fleet's to change.
+ * Adjusts the differences of a host that fleet did not create. Checks now whether its disk can
+ * grow, before the host is stopped for it. Its security group may be shared with other hosts, so
+ * fleet does not change it.
  */
 async function compareAdopted(
   api: AzureApi,
@@ -138,7 +144,7 @@ async function compareAdopted(
   )
 }
 
-/** See `Reshape.compare`: by what the record remembers. Only another size costs calls. */
+/** See `Update.compare`. Compares with the record; only a different size causes requests. */
 export async function compareHost(
   api: AzureApi,
   host: HostRecord,

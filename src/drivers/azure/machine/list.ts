@@ -14,7 +14,7 @@ import { ignoreNotFound } from '../api/refusal.ts'
 
 type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
 
-/** What Azure calls a type, in words. */
+/** Display names of resource types. */
 const typeNames: Readonly<Record<string, string>> = {
   'microsoft.compute/virtualmachines': 'virtual machine',
   'microsoft.compute/disks': 'disk',
@@ -36,12 +36,12 @@ async function collect(pages: AsyncIterable<Tagged>): Promise<Tagged[]> {
 
 const tagFilter = (fleet: string): string => `tagName eq 'fleet:id' and tagValue eq '${fleet}'`
 
-/** How many groups are listed at a time. */
+/** Maximum number of concurrent lists. */
 const listsAtOnce = 8
 
 const groupOf = ({ id = '' }: Tagged): string => /\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? ''
 
-/** The same for all spellings: Azure answers some ids with the group in capitals. */
+/** Lower case, because Azure returns some ids with the group in upper case. */
 const keyOfGroup = (resource: Tagged): string => groupOf(resource).toLowerCase()
 
 function foundHost(account: Account, token: string, parts: readonly Tagged[]): FoundHost {
@@ -69,7 +69,10 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   }
 }
 
-/** The resources of a fleet. A list that is filtered by a tag leaves the tags out, so each group is listed for them. */
+/**
+ * The resources of a fleet. A list with a tag filter omits the tags, so each group is listed to get
+ * them.
+ */
 async function listResources(
   { resources: client }: AzureApi,
   fleet: string,
@@ -80,7 +83,7 @@ async function listResources(
   const filter = tagFilter(fleet)
   const found = await collect(client.resources.list({ filter, abortSignal }))
   const tagsOfGroup = new Map(groups.map(({ name = '', tags }) => [name.toLowerCase(), tags]))
-  // All in a group that fleet made is of one host, whose tags the group itself has.
+  // Everything in a group that fleet created belongs to one host, and the group has its tags.
   const known = found.map((resource) => {
     const tags = resource.tags ?? tagsOfGroup.get(keyOfGroup(resource))
     return { ...resource, ...(tags && { tags }) }
@@ -90,7 +93,7 @@ async function listResources(
   const listed = await allSettled(
     [...unknown].map((group) =>
       limit(() =>
-        // A group that somebody deletes meanwhile holds nothing more.
+        // The group may have been deleted since.
         ignoreNotFound(collect(client.resources.listByResourceGroup(group, { abortSignal }))),
       ),
     ),
@@ -114,13 +117,13 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
   return [...byToken].map(([token, parts]) => foundHost(api.account, token, parts))
 }
 
-/** The options that say whose hosts; others may be of an older inventory. */
+/** The options that identify an account. Others may be from an older version. */
 const whereOptions = azureOptions
   .pick({ cloud: true, tenant: true, subscription: true })
   .partial()
   .strip()
 
-/** The accounts that a fleet's options lead to; without any, the one of the environment. */
+/** The accounts in the options of a fleet; without any, the account of the environment. */
 async function accountsOf(
   { options, onUnasked }: FleetScope,
   env: Environment,

@@ -21,13 +21,13 @@ const states: Readonly<Record<string, State>> = {
   deallocated: 'stopped',
 }
 
-/** `PowerState/running` among the statuses of a virtual machine, without what stands before the slash. */
+/** The power state of a virtual machine: `running` for the status `PowerState/running`. */
 export const powerOf = (statuses: readonly InstanceViewStatus[] = []): string | undefined =>
   statuses
     .map(({ code = '' }) => /^PowerState\/(.+)$/.exec(code)?.[1])
     .find((power) => power !== undefined)
 
-/** One that is still being made has no power yet. */
+/** A virtual machine that is being created has no power state yet. */
 const stateOf = ({ instanceView, provisioningState }: VirtualMachine): State =>
   states[powerOf(instanceView?.statuses) ?? ''] ??
   (provisioningState === 'Creating' ? 'starting' : 'unknown')
@@ -44,7 +44,7 @@ const keyOfId = (id = ''): string => {
   return keyOf(group, name)
 }
 
-/** One host: asked by name, which is exact where lists lag. */
+/** Observes one host by name, which is exact, while lists may lag behind. */
 async function observeOne(api: AzureApi, place: Place, call: Call): Promise<HostStatus> {
   const options = { expand: 'instanceView' as const, abortSignal: call.signal }
   const [machine, address] = await allSettled([
@@ -62,7 +62,7 @@ async function index<T extends { id?: string | undefined }>(
   return found
 }
 
-/** Any number of hosts of one subscription, by one list of each kind. */
+/** Observes any number of hosts of one subscription with one list per resource type. */
 async function observeAll(
   api: AzureApi,
   places: ReadonlyMap<MachineName, Place>,
@@ -108,7 +108,7 @@ async function observeIn(
   return new Map([[name, await observeOne(api, place, call)]])
 }
 
-/** See `Driver.observe`. A record that says nothing of Azure leads to no host that could be asked about. */
+/** See `Driver.observe`. Hosts whose record has no place are `unknown`. */
 export async function observeHosts(
   openApi: OpenApi,
   hosts: ReadonlyMap<MachineName, HostRecord>,

@@ -11,7 +11,7 @@ import { findVirtualMachine } from '../create/virtual-machine.ts'
 
 const changing = new Set(['starting', 'stopping', 'deallocating'])
 
-/** How a virtual machine is powered once it is not on its way to something else. */
+/** Waits until the power state is stable and returns it. */
 async function settledPower(api: AzureApi, place: Place, call: Call): Promise<string> {
   const { group, names } = place
   for (;;) {
@@ -31,7 +31,7 @@ async function settledPower(api: AzureApi, place: Place, call: Call): Promise<st
   }
 }
 
-/** How to bring a virtual machine from `power` to where it is wanted; nothing where it is there. */
+/** Changes the power state if necessary. */
 type Change = (
   power: string,
   api: AzureApi,
@@ -70,7 +70,10 @@ const kill: Change = (power, api, { group, names }, call) => {
   return api.compute.virtualMachines.powerOff(group, names.machine, options)
 }
 
-/** See `Power`. Stopped is deallocated, which is not billed; killed is powered off, which is. */
+/**
+ * See `Power`. `stop` deallocates the virtual machine, which ends its billing; `kill` only powers
+ * it off.
+ */
 export function switchPower(openApi: OpenApi): Power {
   const by = (change: Change) => async (host: HostRecord, call: Call) => {
     const place = requirePlace(host)

@@ -9,12 +9,12 @@ import { whileBusy } from '../api/timeouts.ts'
 import { ignoreNotFound, wordsOfRefusal } from '../api/refusal.ts'
 import { type FoundMachine, findVirtualMachine, removeMachine } from '../create/virtual-machine.ts'
 
-/** What is asked of a part before it is removed. */
+/** The tags of a resource. */
 interface Tagged {
   readonly tags?: Readonly<Record<string, string>>
 }
 
-/** One part of a host: what people call it, and how it is looked at and removed. */
+/** A resource of a host, and how to find and delete it. */
 interface Part {
   readonly label: string
   readonly isOwn: (found: Tagged) => boolean
@@ -22,7 +22,7 @@ interface Part {
   readonly remove: () => Promise<unknown>
 }
 
-/** How one kind of resource is asked for and removed, by group and name. */
+/** How to get and delete one type of resource. */
 interface Kind {
   readonly get: (
     group: string,
@@ -32,7 +32,10 @@ interface Kind {
   readonly remove: (group: string, name: string, options: object) => PromiseLike<unknown>
 }
 
-/** What is left of a host without its virtual machine, what uses others first. `machine` is the virtual machine, where it is the host's. */
+/**
+ * The resources of a host without its virtual machine, in the order of deletion. `machine` is the
+ * virtual machine, if it belongs to the host.
+ */
 function listParts(
   { compute, network, tempo }: AzureApi,
   { group, names }: Place,
@@ -76,7 +79,8 @@ function listParts(
 }
 
 /**
- * Removes the parts of one host one by one, from a group that is not its own: those that carry its tags. Names all that stays.
+ * Deletes the resources of a host that have its tags, one by one, from a group that fleet did not
+ * create. The error names what could not be deleted.
  */
 async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
   const machine = await findVirtualMachine(api, place, call)
@@ -124,7 +128,10 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
   }
 }
 
-/** Whether a resource is one of the host's parts, or part of one (an extension of its virtual machine). */
+/**
+ * Whether a resource belongs to the host, or is part of one that does (an extension of its virtual
+ * machine).
+ */
 function belongsTo(
   { id = '', tags }: GenericResourceExpanded,
   place: Place,
@@ -138,7 +145,7 @@ function belongsTo(
     .some((part) => names.has(part))
 }
 
-/** What is in the group of a host and not the host's. */
+/** Resources in the group of a host that do not belong to it. */
 async function listOthers(
   { resources }: AzureApi,
   place: Place,
@@ -153,7 +160,7 @@ async function listOthers(
   return others
 }
 
-/** Removes the group of one host, if nothing else is in it. */
+/** Deletes the group of a host if it contains nothing else. */
 async function removeGroup(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
   const { resources, tempo } = api
   const { group } = place
@@ -167,7 +174,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   }
   call.progress('delete resource group', group)
   const others = await ignoreNotFound(listOthers(api, place, token, call))
-  if (others === undefined) return // an earlier removal of it has come to its end meanwhile
+  if (others === undefined) return // an earlier deletion has finished in the meantime
   if (others.length > 0) {
     await removeParts(api, place, token, call)
     throw new UserError(
@@ -182,7 +189,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, removal))
 }
 
-/** Removes what was made for a token in a place, and nothing else. */
+/** Deletes everything that was created for a token in a place, and nothing else. */
 export const removePlace = (
   api: AzureApi,
   place: Place,
@@ -195,7 +202,8 @@ export const removePlace = (
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
   const place = readPlace(host)
-  // The place is recorded before anything is made; what has no token, somebody else made.
+  // The place is recorded before anything is created. Hosts without a token were not created by
+  // fleet.
   if (place === undefined || token === undefined) return
   await removePlace(openApi(place.account, call), place, token, call)
 }

@@ -30,12 +30,12 @@ const sshRule = (sourceAddressPrefixes: string[], isIPv6: boolean): SecurityRule
     destinationPortRange: '22',
   })
 
-/** What lets in whom: the rules of a host's security group that are fleet's. */
+/** The rules that fleet manages in a host's security group. */
 export function rulesFor({
   sshCidrs,
   ports,
 }: Pick<Decision, 'sshCidrs' | 'ports'>): SecurityRule[] {
-  // A rule is for one version of IP.
+  // A rule can only contain addresses of one IP version.
   const ssh = [false, true].flatMap((isIPv6) => {
     const sources = sshCidrs.filter((cidr) => cidr.includes(':') === isIPv6)
     return sources.length === 0 ? [] : [sshRule(sources, isIPv6)]
@@ -58,7 +58,7 @@ const securityGroup = (decision: Decision): NetworkSecurityGroup => ({
   securityRules: rulesFor(decision),
 })
 
-/** A standard address is static: it stays when the host is stopped. */
+/** A standard address is static: it is kept while the host is stopped. */
 const publicAddress = ({ location, tags, options: { dnsLabel } }: Decision): PublicIPAddress => ({
   location,
   tags,
@@ -75,7 +75,7 @@ const virtualNetwork = ({ location, tags }: Decision): VirtualNetwork => ({
   subnets: [{ name: 'hosts', addressPrefix: '10.0.0.0/24' }],
 })
 
-/** Ids of what an interface joins. */
+/** Ids of the resources that a network interface refers to. */
 interface Joined {
   readonly securityGroup: string
   readonly publicAddress: string | undefined
@@ -111,8 +111,10 @@ const idOf = ({ id }: { id?: string | undefined }): string => {
 const networkOf = (subnet: string): string => subnet.toLowerCase().replace(/\/subnets\/.*/, '')
 
 /**
- * Removes the interface of an earlier attempt that is in another virtual network: an interface stays in the one that it was made in
- * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet assignment").
+ * Deletes the network interface of an earlier attempt in another virtual network: an interface
+ * cannot move to another one
+ * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
+ * subnet assignment").
  */
 async function leaveOtherNetwork(
   { network, tempo }: AzureApi,
@@ -137,8 +139,8 @@ async function leaveOtherNetwork(
 }
 
 /**
- * Makes what a host is connected by, as far as it is not there yet: the same names are the same resources. Gives
- * the id of its interface.
+ * Creates the network resources of a host that do not exist yet. Returns the id of the network
+ * interface.
  */
 export async function makeNetwork(api: AzureApi, decision: Decision, call: Call): Promise<string> {
   const { network, tempo } = api

@@ -3,7 +3,9 @@ import type { SecurityRule } from '@azure/arm-network'
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-/** Whether all of the range `inner` lies in `outer`; what is no range (a service tag) holds none. */
+/**
+ * Whether range `outer` contains all of `inner`. A service tag is not a range and contains nothing.
+ */
 function isWithin(inner: string, outer: string): boolean {
   const [address = '', length] = inner.split('/')
   const [network = '', outerLength] = outer.split('/')
@@ -23,15 +25,15 @@ const isPort22 = (range: string): boolean => {
   return Number(from) <= 22 && Number(to) >= 22
 }
 
-/** Addresses that a rule names as one or as several. */
+/** Combines the singular and plural properties of a rule. */
 const named = (
   one: string | undefined,
   several: readonly string[] | undefined,
 ): readonly string[] => [...(one === undefined || one === '' ? [] : [one]), ...(several ?? [])]
 
 /**
- * Whether rules of a security group let SSH through from a range of the internet: the first that applies decides, in the order of their
- * priorities, and where none does, the last of Azure's own rules denies
+ * Whether the rules of a security group allow SSH from a range of the internet: the first matching
+ * rule by priority decides, and Azure's default is to deny
  * (https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview).
  */
 export function letsSshThrough(rules: readonly SecurityRule[], source: string): boolean {

@@ -9,16 +9,22 @@ import { readInventoryText } from '../read-text.ts'
 
 type Path = readonly PropertyKey[]
 
-/** A finding, and where in the document. */
+/** A problem, and its path in the document. */
 interface LocatedProblem {
   readonly path: Path
   readonly message: string
 }
 
-/** Paths that are valid on one computer only: absolute, below a home folder, or on a Windows drive. Not Azure resource IDs. */
+/**
+ * Paths that are valid on one computer only: absolute, below a home folder, or on a Windows drive.
+ * Not Azure resource IDs.
+ */
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
-/** The texts below a value that are paths of one computer. A socket is on the host, where it is the same for all. */
+/**
+ * Finds strings that are paths of one computer. The path of a socket is on the host, where it is
+ * the same for everyone.
+ */
 function* findPaths(value: unknown, path: Path): Generator<LocatedProblem> {
   if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
     yield {
@@ -42,7 +48,7 @@ function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
   })
 }
 
-/** What tells a host from all others: the token of one that fleet made, else the login and the way to it. */
+/** Identifies a host: by its token if fleet created it, else by its login and jump host. */
 function hostOf({ host, via = '' }: Machine): { key: string; field: string } | undefined {
   const { token, address, port = 22, user } = host ?? {}
   if (token !== undefined) return { key: token, field: 'token' }
@@ -50,7 +56,7 @@ function hostOf({ host, via = '' }: Machine): { key: string; field: string } | u
   return { key: [user, address, port, via].join('\n'), field: 'address' }
 }
 
-/** Entries with the record of one host: one branch gave it another name, and a merge of lines kept both. */
+/** Finds entries with the same host: one branch renamed a machine, and a line merge kept both. */
 function findSharedRecords({ entries, machines }: Inventory): readonly LocatedProblem[] {
   const owners = new Map<string, string>()
   return [...entries.keys()].flatMap((name) => {
@@ -65,7 +71,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
   })
 }
 
-/** What is wrong with an inventory that can be read, seen by those who share it. */
+/** Finds problems of a readable inventory that matter to others who share it. */
 function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): LocatedProblem[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
@@ -91,8 +97,9 @@ function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>)
 }
 
 /**
- * Checks a text for what an inventory that is shared must not have: all that makes it unreadable, paths of one computer,
- * entries half made, ways that lead nowhere, drivers that `findTrouble` knows trouble of. Throws kind `inventory` with all places.
+ * Checks a text for what a shared inventory must not contain: everything that makes it unreadable,
+ * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
+ * `findProblem` reports a problem. Throws kind `inventory` with all positions.
  */
 export async function checkInventory(
   text: string,

@@ -4,7 +4,7 @@ import type { MachineName } from '../../../machine/name.ts'
 import { findJumpChainErrors, type JumpChainError } from '../../../machine/jump-hosts.ts'
 import type { Inventory } from '../inventory.ts'
 
-/** What a change makes of one machine. */
+/** A machine before and after a change. */
 interface Changed {
   readonly name: MachineName
   readonly before: Machine | undefined
@@ -12,9 +12,9 @@ interface Changed {
 }
 
 /**
- * Finds the ways (`via`) that lead nowhere and that a change leaves so, and throws kind `usage` for one that it brings in.
- * A removal is never held up, nor is a note on a host that fleet made: what can be billed is written down
- * whatever else is wrong.
+ * Finds invalid jump hosts (`via`) after a change, and throws kind `usage` for one that the change
+ * adds. Removals and records of hosts that fleet created are never blocked: what can be billed must
+ * be recorded even if other entries are invalid.
  */
 export function findWaysLeftWrong(
   { machines }: Pick<Inventory, 'machines'>,

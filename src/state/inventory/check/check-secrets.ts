@@ -2,20 +2,20 @@ import { gunzipSync } from 'node:zlib'
 import { findSecrets } from '../../../machine/secrets.ts'
 import { type Problem, listProblems } from './problem.ts'
 
-/** A line that says so holds no secret; scanners of repositories read the same word. */
+/** A line with this word is skipped; scanners of repositories use the same word. */
 const allowed = 'gitleaks:allow'
 
-/** Longer files are searched so far, in bytes: user-data has a megabyte at most. */
+/** Only the start of longer files is searched, in bytes: user-data has at most a megabyte. */
 const mostBytes = 8 * 2 ** 20
 
-/** The secrets in a text, as problems with a place. */
+/** The secrets in a text, as problems with positions. */
 export const secretProblems = (text: string): readonly Problem[] =>
   findSecrets(text).map(({ offset, kind }) => ({
     offset,
     message: `${kind} must not be in this file`,
   }))
 
-/** The text of a file, unpacked where it is gzip'd. What cannot be unpacked is searched as it is. */
+/** The text of a file, decompressed if it is gzipped. If that fails, it is searched as it is. */
 function textOf(content: Uint8Array): string {
   try {
     return gunzipSync(content, { maxOutputLength: mostBytes }).toString()
@@ -25,8 +25,8 @@ function textOf(content: Uint8Array): string {
 }
 
 /**
- * The secrets in a file that an inventory names, such as user-data, as lines `FILE:LINE:COLUMN: what`. `file` is what messages
- * call it. A line that holds the word `gitleaks:allow` is passed over.
+ * The secrets in a file that an inventory refers to, such as user-data, as lines `FILE:LINE:COLUMN:
+ * what`. `file` is its name in messages. Lines with `gitleaks:allow` are skipped.
  */
 export function findSecretsInFile(content: Uint8Array, file: string): readonly string[] {
   const text = textOf(content)

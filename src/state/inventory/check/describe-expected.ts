@@ -31,14 +31,14 @@ function bounds(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): strin
 const orList = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
 
-/** A message of our schemas names what is expected; one of zod's own says what is wrong. */
+/** Messages of fleet's own schemas say what is expected; zod's own say what is wrong. */
 const ownMessage = (message: string): string | undefined =>
   message.startsWith('Invalid') ? undefined : message.replace(/^expected /, '')
 
 const show = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : String(value)
 
-/** What the schema wants where zod found `issue`, to follow "expected". */
+/** What the schema expects, to follow the word "expected". */
 export function expectation(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':

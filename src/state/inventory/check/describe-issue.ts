@@ -9,7 +9,7 @@ import { mostFound, type Problem } from './problem.ts'
 type Path = readonly PropertyKey[]
 type Issue = z.core.$ZodIssue
 
-/** The parts of a schema that lead to another: what an optional or a default wraps. */
+/** Removes optional, nullable and default wrappers. */
 function unwrap(schema: unknown): unknown {
   return schema instanceof z.ZodOptional ||
     schema instanceof z.ZodNullable ||
@@ -18,7 +18,7 @@ function unwrap(schema: unknown): unknown {
     : schema
 }
 
-/** The keys that the schema knows at a path. */
+/** The keys that the schema allows at a path. */
 function keysAt(schema: unknown, [key, ...rest]: Path): readonly string[] {
   const inner = unwrap(schema)
   if (inner instanceof z.ZodObject) {
@@ -36,7 +36,7 @@ function keysAt(schema: unknown, [key, ...rest]: Path): readonly string[] {
 
 const quote = (value: unknown): string => JSON.stringify(value)
 
-/** What is there instead, unless that is long or looks like a secret; it may be a plain value only. */
+/** Describes an actual value, unless it is long or looks like a secret. */
 function describeValue(value: unknown, source: string | undefined, key: string): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'
@@ -47,7 +47,7 @@ function describeValue(value: unknown, source: string | undefined, key: string):
   return source === undefined || looksSecret(source, key) ? `a ${typeof value}` : source
 }
 
-/** `machines.web-1.labels.role`, with `[0]` for items of lists. */
+/** Formats a path as `machines.web-1.labels.role`, with `[0]` for items of lists. */
 const showPath = (path: Path): string =>
   path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
@@ -69,7 +69,7 @@ function describeUnknownKeys(
   }))
 }
 
-/** What is wrong by the branch of a union that takes the kind of value, and not what is in it. */
+/** The problems in the branch of a union that matches the type of the value. */
 const issuesWithin = (issue: Issue): readonly Issue[] | undefined =>
   issue.code === 'invalid_union'
     ? issue.errors.find((issues) =>
@@ -78,9 +78,9 @@ const issuesWithin = (issue: Issue): readonly Issue[] | undefined =>
     : undefined
 
 /**
- * What zod found wrong, in words and with places.
+ * Describes a problem that zod found, with its position.
  *
- * @param at where in the document stands what the schema was applied to
+ * @param at path in the document of the value that the schema was applied to
  */
 export function describeIssue(
   issue: Issue,

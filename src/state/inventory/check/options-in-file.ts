@@ -5,18 +5,21 @@ import type { InventoryFile, MachineEntry } from '../../../machine/schema.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** A place of a file that has options of a driver. */
+/** Options of a driver in a file. */
 export interface OptionsPlace {
   readonly path: readonly string[]
   readonly driver: string
   readonly own: Options
-  /** What profiles and defaults say. */
+  /** Options from profiles and defaults. */
   readonly inherited: Options
-  /** A machine has them: with what is inherited they must be all that the driver needs. */
+  /**
+   * Whether they belong to a machine, so that required options must be present, including inherited
+   * ones.
+   */
   readonly isWhole: boolean
 }
 
-/** Every place of a file that has options, with what they come to there. */
+/** All options in a file, with their inherited options. */
 export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
   const defaults = new Map(Object.entries(file.defaults ?? {}))
   for (const [driver, own] of defaults) {
@@ -51,13 +54,13 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
   }
 }
 
-/** The drivers whose options a file has. */
+/** The drivers whose options a file contains. */
 export const driversIn = ({ defaults = {}, profiles, machines }: InventoryFile): string[] => {
   const said = [...Object.values(profiles ?? {}), ...Object.values(machines ?? {})]
   const drivers = said.flatMap(({ driver }) => driver ?? [])
   return [...new Set([...Object.keys(defaults), ...drivers])]
 }
 
-/** What the options of a place must fit. */
+/** The schema for options: partial unless they are complete. */
 export const schemaFor = ({ isWhole }: OptionsPlace, options: z.ZodObject): z.ZodObject =>
   isWhole ? options : options.partial()

@@ -3,7 +3,9 @@ import { chainFrom } from '../../../machine/profiles.ts'
 import type { MachineEntry, ProfileEntry } from '../../../machine/schema.ts'
 import type { Inventory } from '../inventory.ts'
 
-/** Where in the file stands what holds of a machine: in its entry, or in the nearest of its profiles that says it. */
+/**
+ * The path of a machine's setting: in its entry, or in the nearest of its profiles that sets it.
+ */
 export function placeOf(
   { entries, profiles, machines }: Inventory,
   name: MachineName,

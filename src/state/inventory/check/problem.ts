@@ -1,30 +1,30 @@
 import { UserError } from '../../../errors.ts'
 
-/** Something wrong in an inventory's text. */
+/** A problem in an inventory's text. */
 export interface Problem {
-  /** Where, in UTF-16 units from the beginning. */
+  /** Position in UTF-16 units. */
   readonly offset: number
-  /** What, beginning with the place in the data where that is known. */
+  /** The message, which starts with the path in the data if that is known. */
   readonly message: string
 }
 
 const mostListed = 10
 
-/** So many problems are looked for: in a file that is wrong all over, each costs time, and the person reads the first ones. */
+/** Maximum number of problems to find: each takes time, and users read the first ones. */
 export const mostFound = 100
 
-/** What is wrong with a hidden character, as `findHidden` names it. */
+/** The message for a hidden character, named as by `findHidden`. */
 export const describeHidden = (character = ''): string =>
   `the character ${character} is not allowed here: it is invisible, or changes how the text around it is displayed`
 
-/** `LINE:COLUMN` of an offset, both from 1. */
+/** Formats an offset as `LINE:COLUMN`, both starting with 1. */
 function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf('\n') + 1
   return `${before.split('\n').length}:${offset - lineStart + 1}`
 }
 
-/** The problems, a line each as `FILE:LINE:COLUMN: what`, in the order of the file. */
+/** Formats problems as lines `FILE:LINE:COLUMN: what`, in the order of the file. */
 export function listProblems(
   file: string,
   text: string,
@@ -42,7 +42,7 @@ export function listProblems(
   ]
 }
 
-/** The problems as one error. */
+/** One error for several problems. */
 export const inventoryError = (
   file: string,
   text: string,
