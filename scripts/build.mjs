@@ -23,6 +23,17 @@ const nativeCiphers = {
   },
 }
 
+/** inquirer has an editor among its prompts, which fleet never shows: it would bring half a megabyte of character sets. */
+const noEditorPrompt = {
+  name: 'no-editor-prompt',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@inquirer\/editor$/ }, ({ path }) => ({ path, namespace: 'no-editor' }))
+    onLoad({ filter: /^/, namespace: 'no-editor' }, () => ({
+      contents: 'export default undefined',
+    }))
+  },
+}
+
 /** What loads the rest of the program is a file of its own, which nobody needs who asks the broker. */
 const apart = {
   name: 'apart',
@@ -92,7 +103,7 @@ const common = {
   keepNames: true,
   metafile: true,
   legalComments: 'none', // all of it is in THIRD-PARTY-LICENSES.txt
-  plugins: [nativeCiphers],
+  plugins: [nativeCiphers, noEditorPrompt],
 }
 const parts = await build({
   ...common,

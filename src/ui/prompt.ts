@@ -1,7 +1,7 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
-import type * as Prompts from '@inquirer/prompts'
+import type { Question } from 'inquirer'
 import { UserError } from '../errors.ts'
-import type { Io, ProcessIo } from './io.ts'
+import type { Io } from './io.ts'
 import { type Text, render } from './styled.ts'
 import { oneLine } from './visible.ts'
 
@@ -77,12 +77,9 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 async function ask<T>(
   io: Io,
   { preface = '', afterCancel = false, takesTypeAhead = false }: PromptOptions,
-  prompt: (
-    prompts: typeof Prompts,
-    context: { input: Io['stdin']; output: ProcessIo['stderr']; signal: AbortSignal },
-  ) => Promise<T>,
+  question: Omit<Question, 'name'>,
 ): Promise<T> {
-  const prompts = await import('@inquirer/prompts')
+  const { createPromptModule } = await import('inquirer')
   return io.screen.ask(async () => {
     using ended = endOfInput(io.stdin)
     const signal = afterCancel ? ended.signal : AbortSignal.any([io.signal, ended.signal])
@@ -90,7 +87,9 @@ async function ask<T>(
     try {
       if (!takesTypeAhead) await dropTypeAhead(io.stdin, signal)
       output.write(render(preface))
-      return await prompt(prompts, { input: io.stdin, output, signal })
+      const prompt = createPromptModule({ input: io.stdin, output, signal })
+      const { answer } = await prompt<{ answer: T }>({ ...question, name: 'answer' })
+      return answer
     } catch (error) {
       throw new UserError('cancelled', 'cancelled: nothing was changed', { cause: error })
     } finally {
@@ -105,12 +104,10 @@ export const confirm = (
   question: string,
   { fallback = false, ...options }: PromptOptions & { readonly fallback?: boolean } = {},
 ): Promise<boolean> =>
-  ask(io, options, (prompts, context) =>
-    prompts.confirm({ message: oneLine(question), default: fallback }, context),
-  )
+  ask(io, options, { type: 'confirm', message: oneLine(question), default: fallback })
 
 /** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer. */
-export const askText = (
+export async function askText(
   io: Io,
   question: string,
   {
@@ -121,25 +118,23 @@ export const askText = (
     fallback?: string | undefined
     check?: (answer: string) => string | undefined
   } = {},
-): Promise<string> =>
-  ask(io, options, async (prompts, context) => {
-    const shown = fallback === undefined ? undefined : oneLine(fallback)
-    const answer = await prompts.input(
-      {
-        message: oneLine(question),
-        ...(shown !== undefined && { default: shown }),
-        validate(answer) {
-          const trouble = check(answer === shown ? (fallback ?? '') : answer)
-          return trouble === undefined || oneLine(trouble)
-        },
-      },
-      context,
-    )
-    return answer === shown ? (fallback ?? '') : answer
+): Promise<string> {
+  const shown = fallback === undefined ? undefined : oneLine(fallback)
+  const meant = (answer: string) => (answer === shown ? (fallback ?? '') : answer)
+  const answer = await ask<string>(io, options, {
+    type: 'input',
+    message: oneLine(question),
+    ...(shown !== undefined && { default: shown }),
+    validate(answer: string) {
+      const trouble = check(meant(answer))
+      return trouble === undefined || oneLine(trouble)
+    },
   })
+  return meant(answer)
+}
 
 /** A question that is asked while fleet connects to a host. */
-interface Question {
+interface HostQuestion {
   readonly text: string
   readonly secret: boolean
   /** The login that the host's text belongs to, as `user@host`; absent: the text is fleet's own. */
@@ -158,20 +153,16 @@ export const choose = <Value extends string>(
   choices: readonly Choice<Value>[],
   { fallback, ...options }: PromptOptions & { readonly fallback?: Value | undefined } = {},
 ): Promise<Value> =>
-  ask(io, options, (prompts, context) =>
-    prompts.select<Value>(
-      {
-        message: oneLine(question),
-        choices: choices.map(({ value, name = value, description }) => ({
-          value,
-          name: oneLine(name),
-          ...(description !== undefined && { description: oneLine(description) }),
-        })),
-        ...(fallback !== undefined && { default: fallback }),
-      },
-      context,
-    ),
-  )
+  ask(io, options, {
+    type: 'select',
+    message: oneLine(question),
+    choices: choices.map(({ value, name = value, description }) => ({
+      value,
+      name: oneLine(name),
+      ...(description !== undefined && { description: oneLine(description) }),
+    })),
+    ...(fallback !== undefined && { default: fallback }),
+  })
 
 /** Words of questions about keys of this computer, whose secrets no host needs. */
 const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed25519)/i
@@ -183,7 +174,7 @@ const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed255
  */
 export async function askQuestion(
   io: Io,
-  { text, secret, from, notes = [] }: Question,
+  { text, secret, from, notes = [] }: HostQuestion,
 ): Promise<string> {
   if (from === undefined) return askLine(io, { message: oneLine(text), secret })
   const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
@@ -197,9 +188,7 @@ function askLine(
   io: Io,
   { message, secret, preface = '' }: { message: string; secret: boolean; preface?: string },
 ): Promise<string> {
-  return ask(io, { preface }, (prompts, context) =>
-    secret ? prompts.password({ message }, context) : prompts.input({ message }, context),
-  )
+  return ask(io, { preface }, { type: secret ? 'password' : 'input', message })
 }
 
 /** Warns of a host that asks for what looks like a secret of this computer. Throws kind `cancelled` unless it is to be answered. */

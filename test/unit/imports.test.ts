@@ -36,7 +36,7 @@ const mostFiles = 20
 const onlyIn: Readonly<Record<string, RegExp>> = {
   ssh2: /^transport\/ssh\//,
   'log-update': /^ui\/progress\/live\.ts$/,
-  '@inquirer/prompts': /^ui\/prompt\.ts$/,
+  inquirer: /^ui\/prompt\.ts$/,
   commander: /^cli\/program\.ts$/,
   yaml: /^state\/|^operations\/compose\/scan-compose-file\.ts$/,
   '@aws-sdk': /^drivers\/aws\//,

@@ -124,7 +124,7 @@ describe('start-up loads', () => {
     const all = packagesIn(Object.keys(outputs))
     for (const name of [
       'ssh2',
-      '@inquirer/prompts',
+      'inquirer',
       'zod',
       'yaml',
       'proper-lockfile',
@@ -134,5 +134,11 @@ describe('start-up loads', () => {
       '@azure/identity',
     ])
       expect(all).toContain(name)
+  })
+
+  test('what only unused prompts need is not in the bundle', () => {
+    const all = packagesIn(Object.keys(outputs))
+    for (const name of ['iconv-lite', 'rxjs', '@inquirer/external-editor'])
+      expect(all).not.toContain(name)
   })
 })
