@@ -9,14 +9,15 @@ import { UserError } from '../errors.ts'
 import { openHostedInput } from './broker-input.ts'
 import type { InBroker } from '../operations/context.ts'
 import { rememberInventories } from '../state/inventory/cache.ts'
-import { brokerEnded, loginEnvironment } from '../broker/client/client.ts'
+import { brokerEnded } from '../broker/client/client.ts'
 import type { Connections } from '../broker/server/connections.ts'
-import type {
-  BrokerTarget,
-  HostedCommand,
-  HostedRun,
-  Login,
-  DisconnectInfo,
+import {
+  type BrokerTarget,
+  type HostedCommand,
+  type HostedRun,
+  type Login,
+  type DisconnectInfo,
+  loginEnvironment,
 } from '../broker/protocol.ts'
 import type { Transport } from '../transport/transport.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
@@ -105,7 +106,7 @@ export async function runHosted(
     env: Login['env'],
   ): Promise<Transport> => {
     if (target === undefined) return hosted.fallBack()
-    const own = loginEnvironment(env)
+    const own = loginEnvironment(env, target)
     if (!begun.signal.aborted && !connections.has(target, own)) return hosted.fallBack()
     machines.add(target.machine)
     const transport = await connections.use(target, own)

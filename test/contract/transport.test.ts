@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { openLocal } from '../../src/transport/local/local.ts'
 import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
+import { netcatLine } from '../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
 import { noDirect, startKeeper } from '../support/crash/keeper.ts'
 import { transportContract } from './transport.ts'
@@ -28,6 +29,21 @@ describe.skipIf(!labIsHere)('on a lab host', () => {
       async [Symbol.asyncDispose]() {
         await transport[Symbol.asyncDispose]()
         await keeper[Symbol.asyncDispose]()
+        await lab[Symbol.asyncDispose]()
+      },
+    }
+  })
+
+  transportContract('SSH through a ProxyCommand', async () => {
+    const lab = await startLab({ hosts: 1 })
+    const host = hostOf(lab)
+    const proxyCommand = { shell: netcatLine(host) }
+    const target = { ...targetOf(lab, host), address: 'h1.invalid', proxyCommand }
+    const transport = await connectSsh(target, { env: {} })
+    return {
+      transport,
+      async [Symbol.asyncDispose]() {
+        await transport[Symbol.asyncDispose]()
         await lab[Symbol.asyncDispose]()
       },
     }

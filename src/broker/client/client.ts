@@ -19,6 +19,7 @@ import {
   type BrokerTarget,
   type Login,
   type Request,
+  loginEnvironment,
   protocolVersion,
 } from '../protocol.ts'
 import { joinCommand } from './remote-command.ts'
@@ -83,15 +84,9 @@ export const brokerEnded = (machine: string | undefined): UserError =>
     },
   )
 
-/** The variables that a login needs. Others, such as secrets of a provider, are not sent to the broker. */
-export const loginEnvironment = ({ SSH_AUTH_SOCK, HOME }: Login['env']): Login['env'] => ({
-  SSH_AUTH_SOCK,
-  HOME,
-})
-
 /** The login data of a request. */
-const loginOf = (env: Login['env'], { prompt }: SshOptions): Login => ({
-  env: loginEnvironment(env),
+const loginOf = (env: Login['env'], target: BrokerTarget, { prompt }: SshOptions): Login => ({
+  env: loginEnvironment(env, target),
   canAsk: prompt !== undefined,
 })
 
@@ -194,7 +189,8 @@ export function openBroker(place: BrokerPlace): Broker {
 
   const serveEngine: Broker['serveEngine'] = async (engine, options, holder) => {
     const { env, ...where } = engine
-    const request = { ...where, ...loginOf(env, options), open: 'socket', holder } as const
+    const login = loginOf(env, engine.target, options)
+    const request = { ...where, ...login, open: 'socket', holder } as const
     try {
       const wire = await open(request, options, engine.target.machine)
       return {
@@ -218,7 +214,7 @@ export function openBroker(place: BrokerPlace): Broker {
     serveEngine,
     async connect(target, options, direct) {
       const { machine } = target
-      const onHost = { target, ...loginOf(options.env, options) }
+      const onHost = { target, ...loginOf(options.env, target, options) }
       let own: Promise<Transport> | undefined
       const orDirectly = async <Value>(
         throughBroker: () => Promise<Value>,

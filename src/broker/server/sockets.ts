@@ -73,6 +73,12 @@ const failureMs = 2_000
 /** A failure within this time, in milliseconds, including waits, is not remembered. */
 const quickMs = 3_000
 
+/** The variables that the list on disk has. A program that carries a connection gets no others from the next broker. */
+const stored = /^(?:SSH_AUTH_SOCK|HOME|PATH|SHELL|USER|LOGNAME|LANG|LC_\w+|TMPDIR|XDG_\w+)$/
+
+const storedEnvironment = (env: Login['env']): Login['env'] =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => stored.test(name)))
+
 /** Serves engine sockets, and records in the folder those that outlive the commands which requested them. */
 export function openSockets(options: SocketsOptions): Sockets {
   const { folder, serve, dial, isAlive, onClosed } = options
@@ -146,7 +152,10 @@ export function openSockets(options: SocketsOptions): Sockets {
       if (isRetired) return
       const kept = [...entries.values()]
         .filter(({ context, holders }) => context || holders.length > 0)
-        .map(({ engine, context, holders }): Kept => ({ ...engine, context, holders }))
+        .map(({ engine: { env, ...engine }, context, holders }): Kept => ({
+          ...{ ...engine, env: storedEnvironment(env) },
+          ...{ context, holders },
+        }))
       await writeFile(`${list}.new`, JSON.stringify(kept), { mode: 0o600 })
       await rename(`${list}.new`, list)
     })

@@ -39,7 +39,7 @@ export async function rekeyMachine(
   }
   const via = await connectJumpHost(context, machine)
   const endpoint = { address: host.address, port: host.port ?? 22, via }
-  const shown = await scanHostKey(endpoint, { signal: context.signal })
+  const shown = await scanHostKey(endpoint, context)
   checkNotRevoked({ name, ...endpoint }, shown, await findKnownHost(endpoint, context.env))
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {

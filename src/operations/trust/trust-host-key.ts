@@ -56,7 +56,7 @@ export async function trustHostKey(
   if (trust.expected === undefined && known.trusted.length > 0) {
     return { hostKeys: known.trusted.map(({ key }) => key), knownIn: known.trusted }
   }
-  const shown = await scanHostKey(endpoint, { signal })
+  const shown = await scanHostKey(endpoint, { signal, env })
   const usable = [shown, ...known.trusted.map(({ key }) => key)] as const
   const key = trust.expected === undefined ? shown : checkExpected(endpoint, trust.expected, usable)
   checkNotRevoked(endpoint, key, known)

@@ -3,19 +3,29 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import { connectTcp } from './connect-tcp.ts'
-import { type Endpoint, type Failure, explainFailure } from './failure.ts'
+import { ClosedEarly, type Endpoint, type Failure, explainFailure } from './failure.ts'
 import { type Handshake, HandshakeError, handshake } from './handshake.ts'
+import {
+  type ProxyCommand,
+  ProxyCommandEnded,
+  ProxyStream,
+  startProxyCommand,
+} from './proxy-command.ts'
 import type { Transport } from '../transport.ts'
 import { traceError, traceWork } from '../../os/trace.ts'
 
 /** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** What to connect to, and how. */
 export interface Attempt {
   readonly endpoint: Endpoint
   /** A jump host. */
   readonly via?: Transport | undefined
+  /** A program that carries the connection, and the environment that it runs in. */
+  readonly proxy?: { readonly command: ProxyCommand; readonly env: Environment } | undefined
   /** Made anew for every try. */
   readonly handshake: () => Omit<Handshake, 'signal'>
   /** What it means that the handshake refused or was refused; undefined for the network's own failures. */
@@ -31,10 +41,11 @@ export interface Connected {
 }
 
 async function openStream(
-  { endpoint: { address, port }, via }: Attempt,
+  { endpoint: { address, port }, via, proxy }: Attempt,
   signal: AbortSignal,
 ): Promise<Duplex> {
   signal.throwIfAborted()
+  if (proxy) return startProxyCommand(proxy.command, proxy.env)
   if (via) {
     const dialled = via.dial({ host: address, port })
     const late = once(signal, 'abort').then(() => Promise.reject(signal.reason))
@@ -44,25 +55,38 @@ async function openStream(
   return connectTcp(address, port, signal)
 }
 
-const failureOf = (error: unknown): Failure =>
-  error instanceof HandshakeError ? error : { stage: 'connecting', error }
+/** A program that ended well and printed nothing has passed on that the server hung up. */
+function failureOf(error: unknown, stream: Duplex | undefined): Failure {
+  const { stage, error: reason } =
+    error instanceof HandshakeError ? error : { stage: 'connecting' as const, error }
+  if (!(stream instanceof ProxyStream)) return { stage, error: reason }
+  const { subject, output } = stream
+  const hungUp =
+    reason instanceof ProxyCommandEnded &&
+    reason.output === '' &&
+    'code' in reason.ending &&
+    reason.ending.code === 0
+  return { stage, error: hungUp ? new ClosedEarly() : reason, proxy: { subject, output } }
+}
 
 /** Connects; again after a moment where a busy sshd hangs up. Throws what is to be told to a person. */
 export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   for (let tries = 0; ; tries += 1) {
+    let stream: Duplex | undefined
     try {
       const { address, port } = attempt.endpoint
-      const through = attempt.via ? ' through a jump host' : ''
-      const stream = await traceWork('ssh', `connect to ${address}:${port}${through}`, () =>
+      const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' by a program' : ''
+      stream = await traceWork('ssh', `connect to ${address}:${port}${through}`, () =>
         openStream(attempt, signal),
       )
+      const opened = stream
       const client = await traceWork('ssh', `log in to ${address}:${port}`, () =>
-        handshake(stream, { ...attempt.handshake(), signal }),
+        handshake(opened, { ...attempt.handshake(), signal }),
       )
       return { stream, client }
     } catch (error) {
       attempt.caller?.throwIfAborted()
-      const failure = failureOf(error)
+      const failure = failureOf(error, stream)
       const judged = attempt.judge(failure.error)
       if (judged) throw judged
       const { error: explained, passing } = explainFailure(failure, attempt.endpoint)

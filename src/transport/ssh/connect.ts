@@ -2,7 +2,7 @@ import { startDeadline } from './connect-deadline.ts'
 import { findRevokedKeys } from './keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
 import { type Prompt, logIn } from './authentication.ts'
-import { connectWithRetry } from './connect-with-retry.ts'
+import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
 import {
   HostKeyChanged,
@@ -14,11 +14,13 @@ import {
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { answerEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
+import type { ProxyCommand } from './proxy-command.ts'
 import type { UserAuth } from './user-auth.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
 
+export type { ProxyCommand } from './proxy-command.ts'
 export type { Prompt, Question } from './authentication.ts'
 
 /** A host to log in to. */
@@ -38,23 +40,35 @@ export interface SshTarget {
   readonly agent?: { readonly socket?: string | undefined } | undefined
   /** A jump host: its transport is left open. */
   readonly via?: Transport | undefined
+  /** A program that carries the connection in place of TCP. It never comes from machines.yaml. */
+  readonly proxyCommand?: ProxyCommand | undefined
 }
 
 export interface SshOptions {
   readonly signal?: AbortSignal | undefined
-  /** For all attempts together, without the time a person takes to answer. 10 s unless told. */
+  /** For all attempts together, without the time a person takes to answer (default: 10 s, or 30 s with a program). */
   readonly connectTimeoutMs?: number | undefined
   /** From a host's greeting on, for the rest of an attempt; unless told, what is left of `connectTimeoutMs`. */
   readonly loginTimeoutMs?: number | undefined
   /** Absent: nobody is there to ask. */
   readonly prompt?: Prompt | undefined
-  /** Where SSH_AUTH_SOCK and HOME are looked up. */
+  /** Where SSH_AUTH_SOCK and HOME are looked up. A program that carries the connection gets all of it. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** sshd's MaxSessions is 10; the rest is for others who share the connection. */
 const sessionLimit = 8
 const defaultConnectTimeoutMs = 10_000
+/** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
+const proxyConnectTimeoutMs = 30_000
+
+const timeoutOf = ({ proxyCommand }: Pick<SshTarget, 'proxyCommand'>): number =>
+  proxyCommand === undefined ? defaultConnectTimeoutMs : proxyConnectTimeoutMs
+
+const proxyOf = (
+  { proxyCommand }: Pick<SshTarget, 'proxyCommand'>,
+  env: SshOptions['env'],
+): Attempt['proxy'] => proxyCommand && { command: proxyCommand, env }
 
 function openTransport(link: Link): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
@@ -93,7 +107,7 @@ function openTransport(link: Link): Transport {
 export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Transport> {
   const { hostKeys, user } = target
   if (hostKeys.length === 0) throw hostKeyMissing(target)
-  const { prompt, signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  const { prompt, signal: caller, connectTimeoutMs = timeoutOf(target) } = options
   const { loginTimeoutMs } = options
   const revoked = await findRevokedKeys(target, options.env)
   using deadline = startDeadline(connectTimeoutMs, caller)
@@ -129,7 +143,9 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     }
     return undefined
   }
-  const attempt = { endpoint: target, via: target.via, handshake, judge, caller }
+  const { via } = target
+  const proxy = proxyOf(target, options.env)
+  const attempt = { endpoint: target, via, proxy, handshake, judge, caller }
   const { client, stream } = await connectWithRetry(attempt, deadline.signal)
   return openTransport(watchLink(client, stream, target))
 }
@@ -147,13 +163,15 @@ const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : 
 
 /** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
 export async function scanHostKey(
-  { address, port, via }: Pick<SshTarget, 'address' | 'port' | 'via'>,
-  options: Pick<SshOptions, 'signal' | 'connectTimeoutMs'> = {},
+  target: Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand'>,
+  options: Pick<SshOptions, 'signal' | 'connectTimeoutMs' | 'env'>,
 ): Promise<string> {
-  const { signal: caller, connectTimeoutMs = defaultConnectTimeoutMs } = options
+  const { address, port, via } = target
+  const { signal: caller, connectTimeoutMs = timeoutOf(target) } = options
   using deadline = startDeadline(connectTimeoutMs, caller)
   const endpoint = { machine: address, address, port, user: '', isNew: true }
-  const attempt = { endpoint, via, handshake: showKey, judge: keyShown, caller }
+  const proxy = proxyOf(target, options.env)
+  const attempt = { endpoint, via, proxy, handshake: showKey, judge: keyShown, caller }
   try {
     await connectWithRetry(attempt, deadline.signal)
   } catch (error) {

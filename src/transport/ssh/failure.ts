@@ -2,6 +2,7 @@ import { type ErrorKind, UserError, codeOf, messageOf } from '../../errors.ts'
 import { fingerprint } from './keys/host-keys.ts'
 import type { KnownHostKey } from './keys/known-hosts.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
 
 /** How far a connection had come when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
@@ -10,6 +11,8 @@ export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
 export interface Failure {
   readonly stage: Stage
   readonly error: unknown
+  /** The program that carried the connection: what messages call it, and the end of its stderr. */
+  readonly proxy?: { readonly subject: string; readonly output: string } | undefined
 }
 
 /** The host of a connection, for messages. */
@@ -36,8 +39,8 @@ export class ClosedEarly extends Error {}
 interface Rule {
   readonly when: (failure: Failure) => boolean
   readonly kind: ErrorKind
-  readonly why: (endpoint: Endpoint, error: unknown) => string
-  readonly hint: (endpoint: Endpoint) => string
+  readonly why: (endpoint: Endpoint, error: unknown, failure: Failure) => string
+  readonly hint: (endpoint: Endpoint, error: unknown) => string
   /** Another attempt may well succeed. */
   readonly passing?: true
 }
@@ -66,7 +69,38 @@ const noAnswer = 'it did not answer'
 export const isUnanswered = (error: unknown): boolean =>
   error instanceof UserError && error.kind === 'unreachable' && error.message.includes(noAnswer)
 
+const isMissing = (error: unknown): error is ProxyCommandEnded =>
+  error instanceof ProxyCommandEnded && 'missing' in error.ending
+
 const rules: readonly Rule[] = [
+  {
+    when: ({ error }) => isMissing(error),
+    kind: 'unreachable',
+    why: (_, error) => messageOf(error),
+    hint: (_, error) =>
+      (isMissing(error) ? error.install : undefined) ?? 'install it, or check your PATH',
+  },
+  {
+    when: ({ error }) => error instanceof ProxyCommandEnded,
+    kind: 'unreachable',
+    why: (_, error) => messageOf(error),
+    hint: ({ user, address }) =>
+      `run the program yourself to see what it needs, for example with ssh -v ${shellQuote(`${user}@${address}`)}`,
+  },
+  {
+    when: (failure) =>
+      failure.proxy !== undefined &&
+      failure.error instanceof ConnectTimeout &&
+      failure.stage !== 'login',
+    kind: 'unreachable',
+    why: (_, error, { proxy }) =>
+      withOutput(
+        `${proxy?.subject ?? ''} brought ${messageOf(error)} from the SSH server`,
+        proxy?.output ?? '',
+      ),
+    hint: ({ user, address }) =>
+      `the program may wait for something: a login in a browser, a network. Run ssh -v ${shellQuote(`${user}@${address}`)} to see it`,
+  },
   {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
     kind: 'unreachable',
@@ -168,11 +202,11 @@ export function explainFailure(
   const { machine, user } = endpoint
   const rule = rules.find(({ when }) => when(failure))
   if (failure.error instanceof UserError) return { error: failure.error, passing: false }
-  const why = rule?.why(endpoint, failure.error) ?? messageOf(failure.error)
+  const why = rule?.why(endpoint, failure.error, failure) ?? messageOf(failure.error)
   const details = {
     machine,
     hint:
-      rule?.hint(endpoint) ??
+      rule?.hint(endpoint, failure.error) ??
       `try again; for details: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
     cause: failure.error,
   }
@@ -184,12 +218,15 @@ export function explainFailure(
   }
 }
 
+const lossReason = (cause: unknown): string =>
+  cause instanceof ProxyCommandEnded ? `: ${cause.message}` : ''
+
 /** The error for an established connection that was lost. */
 export const connectionLost = (
   { machine }: Pick<Endpoint, 'machine'>,
   cause?: unknown,
 ): UserError =>
-  new UserError('unreachable', `the connection to ${machine} was lost`, {
+  new UserError('unreachable', `the connection to ${machine} was lost${lossReason(cause)}`, {
     machine,
     hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
     cause,

@@ -37,7 +37,7 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 600_000 }, () => {
     await using transport = await created.connect(undefined, user)
     return await run(transport, { shell: command })
   }
-  const shownKey = () => scanHostKey({ address: created.host.address, port: 22 })
+  const shownKey = () => scanHostKey({ address: created.host.address, port: 22 }, { env: {} })
   const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
 
   beforeAll(async () => {

@@ -180,7 +180,7 @@ describe.skipIf(!labIsHere)('a connection that fails says why', () => {
     })
 
     test('a scan finds the new one', async () => {
-      expect(await scanHostKey(host)).toBe(shown)
+      expect(await scanHostKey(host, { env: {} })).toBe(shown)
     })
 
     test('another key beside the known one is no change', async () => {
@@ -201,6 +201,6 @@ describe.skipIf(!labIsHere)('a connection that fails says why', () => {
       .toContain(ecdsa)
     await using transport = await connectSsh({ ...target, hostKeys: [ecdsa] }, { env: {} })
     expect(await run(transport, ['true'])).toMatchObject({ code: 0 })
-    expect(await scanHostKey(host)).toBe(host.hostKey)
+    expect(await scanHostKey(host, { env: {} })).toBe(host.hostKey)
   })
 })

@@ -55,7 +55,8 @@ describe.skipIf(!labIsHere)('an SSH connection', () => {
   test('goes through a jump host', async () => {
     const far = hostOf(lab, 2)
     await using near = await connectSsh(target, { env })
-    expect(await scanHostKey({ address: far.address, port: far.port, via: near })).toBe(far.hostKey)
+    const farEnd = { address: far.address, port: far.port, via: near }
+    expect(await scanHostKey(farEnd, { env })).toBe(far.hostKey)
     await using transport = await connectSsh({ ...targetOf(lab, far), via: near }, { env })
     expect((await run(transport, ['hostname'])).stdout).toBe('h2\n')
     const client = { shell: 'echo "${SSH_CONNECTION%% *}"' }

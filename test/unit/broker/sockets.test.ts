@@ -1,9 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { openSockets } from '../../../src/broker/server/sockets.ts'
+
+const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
+const target = { ...host, identityFiles: [], via: undefined }
 
 /** An engine's socket; `ask` is what a program does that connects to it, and `dial` what comes of that. */
 async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<unknown>> {
@@ -24,11 +27,29 @@ async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<un
     await sockets[Symbol.asyncDispose]()
     await rm(folder, { recursive: true, force: true })
   })
-  const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
-  const target = { ...host, identityFiles: [], via: undefined }
   await sockets.hold({ target, env: {}, path: '/run/docker.sock', file: 'h1.sock' }, () => {})
   return async () => ask?.()
 }
+
+test('the list on disk has none of the secrets that a connection needs', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sockets-'))
+  const sockets = openSockets({
+    ...{ folder, isAlive: async () => true, onClosed: () => {} },
+    dial: async () => new PassThrough(),
+    serve: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+  })
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const env = { HOME: '/home/ana', PATH: '/bin', AWS_SECRET_ACCESS_KEY: 'secret' }
+  const through = { ...target, proxyCommand: { argv: ['aws', 'ssm', 'start-session'] } }
+  await sockets.keep({ target: through, env, path: '/s', file: 'h1.sock' }, 'context')
+  sockets.drain()
+  const [kept] = JSON.parse(await readFile(join(folder, 'sockets.json'), 'utf8')) as object[]
+  expect(kept).toMatchObject({
+    env: { HOME: '/home/ana', PATH: '/bin' },
+    target: { address: 'h1' },
+  })
+  expect(JSON.stringify(kept)).not.toContain('secret')
+})
 
 test('a host that refused is asked again at once, since it may be back', async () => {
   const dial = vi.fn<() => Promise<PassThrough>>(async () => new PassThrough())

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { run } from '../../../src/transport/run.ts'
+import { type SshTarget, connectSsh, scanHostKey } from '../../../src/transport/ssh/connect.ts'
+import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { netcat, netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
+import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
+
+const env = { HOME: '/nowhere' }
+
+describe.skipIf(!labIsHere)('a program that carries the connection', () => {
+  let lab: Lab
+  let host: LabHost
+  let target: SshTarget
+
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 1 })
+    host = hostOf(lab)
+    // Only the program knows where the host is.
+    target = { ...targetOf(lab, host), address: 'web-1.invalid' }
+  })
+  afterAll(() => lab[Symbol.asyncDispose]())
+
+  const shell = (line: string): SshTarget => ({ ...target, proxyCommand: { shell: line } })
+
+  test('is a line of the shell, or words, and ends with the connection', async () => {
+    const mark = randomUUID()
+    const line = `${netcatLine(host, { mark })} 2>&1`
+    for (const proxyCommand of [{ shell: line }, { argv: netcat(host, { mark }) }]) {
+      const through = { ...target, proxyCommand }
+      expect(await scanHostKey(through, { env })).toBe(host.hostKey)
+      const transport = await connectSsh(through, { env })
+      const input = 'x'.repeat(3_000_000)
+      expect((await run(transport, ['wc', '-c'], { input })).stdout).toBe('3000000\n')
+      expect(await processesWith(mark)).toHaveLength(1)
+      await transport[Symbol.asyncDispose]()
+      expect(await processesWith(mark)).toEqual([])
+    }
+  })
+
+  test('gets the environment of the command that connects', async () => {
+    const line = `sh -c 'test "$TUNNEL" = yes || exit 9; ${netcatLine(host).replaceAll("'", `'"'"'`)}'`
+    await using transport = await connectSsh(shell(line), { env: { ...env, TUNNEL: 'yes' } })
+    expect((await run(transport, ['hostname'])).stdout).toBe('h1\n')
+    await expect(connectSsh(shell(line), { env })).rejects.toMatchObject({
+      message: expect.stringContaining('its ProxyCommand exited with code 9'),
+    })
+  })
+
+  test('must show the pinned host key too', async () => {
+    const mark = randomUUID()
+    const pinned = { ...shell(netcatLine(host, { mark })), hostKeys: [lab.identity.publicKey] }
+    await expect(connectSsh(pinned, { env })).rejects.toMatchObject({ kind: 'host-key' })
+    await untilGone(mark)
+  })
+
+  test('that fails is quoted, without control characters', async () => {
+    const line = String.raw`printf 'one\n\033[31mtunnel is closed\033[0m\a\n' >&2; exit 3`
+    await expect(connectSsh(shell(`sh -c ${JSON.stringify(line)}`), { env })).rejects.toMatchObject(
+      {
+        kind: 'unreachable',
+        message:
+          'cannot reach h1 at web-1.invalid:22: its ProxyCommand exited with code 3: one; tunnel is closed',
+      },
+    )
+  })
+
+  test('that is missing is named, with how to install it', async () => {
+    const proxyCommand = { argv: ['fleet-no-such-program'], install: 'apt install it' }
+    await expect(connectSsh({ ...target, proxyCommand }, { env })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message:
+        'cannot reach h1 at web-1.invalid:22: fleet-no-such-program is not installed on this computer',
+      hint: 'apt install it',
+    })
+    await expect(connectSsh(shell('fleet-no-such-program'), { env })).rejects.toMatchObject({
+      message: expect.stringMatching(/its ProxyCommand exited with code 127: .*not found/),
+    })
+  })
+
+  test('that brings nothing ends at the deadline, with what it has started', async () => {
+    const mark = `1${Date.now()}`
+    const line = `sh -c 'echo open this page >&2; trap "" TERM; sleep ${mark} & wait; sleep ${mark}'`
+    await expect(connectSsh(shell(line), { env, connectTimeoutMs: 1000 })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message:
+        'cannot reach h1 at web-1.invalid:22: its ProxyCommand brought no answer within 1 s from the SSH server: open this page',
+    })
+    await untilGone(mark)
+  })
+
+  test('ends when the command is cancelled', async () => {
+    const mark = `2${Date.now()}`
+    const cancel = new AbortController()
+    const connecting = connectSsh(shell(`sleep ${mark}`), { env, signal: cancel.signal })
+    while ((await processesWith(mark)).length === 0);
+    cancel.abort(new Error('cancelled'))
+    await expect(connecting).rejects.toThrow('cancelled')
+    await untilGone(mark)
+  })
+
+  test('that ends midway takes the connection with it, and says why', async () => {
+    const more = `s.once('data', () => process.on('SIGUSR2', () => { console.error('token expired'); process.exitCode = 4; process.exit() }))`
+    const mark = randomUUID()
+    const transport = await connectSsh(shell(netcatLine(host, { mark, more })), { env })
+    const running = run(transport, ['sleep', '1000'])
+    const ended = Promise.allSettled([running, transport.lost])
+    const [pid = 0] = await processesWith(mark)
+    process.kill(pid, 'SIGUSR2')
+    const reason = expect.objectContaining({
+      kind: 'unreachable',
+      message: 'the connection to h1 was lost: its ProxyCommand exited with code 4: token expired',
+    })
+    expect(await ended).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ])
+  })
+
+  test('is kept warm by the broker, with the environment of the client, and ends with it', async () => {
+    const broker = await startKeeper()
+    let isOver = false
+    const end = async () => {
+      if (!isOver) await broker[Symbol.asyncDispose]()
+      isOver = true
+    }
+    onTestFinished(end)
+    const mark = randomUUID()
+    const through = {
+      ...shell(`sh -c 'test "$TUNNEL" = yes && exec "$@"' sh ${netcatLine(host, { mark })}`),
+      via: undefined,
+    }
+    const options = { env: { ...env, TUNNEL: 'yes' } }
+    for (const client of [broker.client, broker.openClient()]) {
+      await using transport = await client.connect(through, options, noDirect)
+      expect((await run(transport, ['hostname'])).stdout).toBe('h1\n')
+    }
+    expect(await broker.client.status()).toMatchObject({ hosts: [{ state: 'connected' }] })
+    expect(await processesWith(mark)).toHaveLength(1)
+    const other = { ...through, proxyCommand: { shell: 'echo no way >&2; exit 1' } }
+    await expect(broker.client.connect(other, options, noDirect)).rejects.toMatchObject({
+      kind: 'unreachable',
+    })
+    await end()
+    expect(await processesWith(mark)).toEqual([])
+  })
+})

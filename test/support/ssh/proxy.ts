@@ -1,0 +1,32 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { shellQuote } from '../../../src/os/shell-quote.ts'
+
+const script = (address: string, port: number, more: string) =>
+  `const s = require('net').connect(${port}, '${address}'); process.stdin.pipe(s).pipe(process.stdout); ${more}`
+
+/** What netcat does, as words, with more JavaScript around the socket `s`; `mark` finds the process again. */
+export const netcat = (
+  { address, port }: { readonly address: string; readonly port: number },
+  { mark = '', more = '' } = {},
+): readonly string[] => [process.execPath, '-e', script(address, port, more), mark]
+
+/** The same as a line for a shell. */
+export const netcatLine = (...args: Parameters<typeof netcat>): string =>
+  netcat(...args)
+    .map(shellQuote)
+    .join(' ')
+
+/** The processes whose command line has `mark`. */
+export async function processesWith(mark: string): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  )
+  return pids.filter((pid, index) => pid !== process.pid && lines[index]?.includes(mark))
+}
+
+/** Waits until no process has `mark` in its command line. */
+export async function untilGone(mark: string): Promise<void> {
+  while ((await processesWith(mark)).length > 0) await sleep(20)
+}
