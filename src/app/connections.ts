@@ -11,7 +11,7 @@ import {
   limiterKey,
   handshakesAtOnce,
 } from '../transport/ssh/handshake-limiter.ts'
-import type { Broker } from '../broker/client/client.ts'
+import type { BrokerClient } from '../broker/client/client.ts'
 import type { BrokerTarget } from '../broker/protocol.ts'
 import type { SshOptions, SshTarget } from '../transport/ssh/connect.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -42,12 +42,12 @@ export interface Connections extends Pick<
   | 'forgetEngineSockets'
 > {
   /** The broker; undefined if this command must connect directly. */
-  broker(): Promise<Broker | undefined>
+  broker(): Promise<BrokerClient | undefined>
   /** Closes all connections of this command. */
   readonly dispose: () => Promise<void>
 }
 
-interface ReachOptions {
+interface ConnectionsOptions {
   readonly io: Io
   /** The home folder of fleet. */
   readonly home: string
@@ -69,7 +69,7 @@ const brokerMissing = (): UserError =>
 const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
 
 /** Opens connections when they are needed, through the broker if it is available. */
-export function openConnections({ io, home, hosted, context }: ReachOptions): Connections {
+export function openConnections({ io, home, hosted, context }: ConnectionsOptions): Connections {
   const { env } = io
 
   const broker = lazy(async () => {
@@ -78,10 +78,10 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     if (program === undefined || env['FLEET_BROKER'] === 'off' || process.platform === 'win32') {
       return undefined
     }
-    const { openBroker } = await import('../broker/client/client.ts')
-    const { placeOfSockets } = await import('../broker/runtime-dir.ts')
-    const folder = placeOfSockets(home, env)
-    return openBroker({
+    const { openBrokerClient } = await import('../broker/client/client.ts')
+    const { brokerFolder } = await import('../broker/runtime-dir.ts')
+    const folder = brokerFolder(home, env)
+    return openBrokerClient({
       ...{ folder, program: program.file, build: program.build, env },
       findProcess: async (pid) =>
         (await import('../operations/connect/processes.ts')).findProcess(pid),
@@ -96,7 +96,7 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
   const enter = createHandshakeLimiter(handshakesAtOnce)
 
   /** Logs in from this process. */
-  async function logIn(
+  async function connectDirectly(
     machine: Machine,
     { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
   ): Promise<Transport> {
@@ -120,13 +120,13 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     const via = await connectJumpHost(context(), machine)
     const shared = await broker()
     const { signal, prompt } = context()
-    const directly = () => logIn(machine, { via, prompt })
-    if (shared === undefined) return directly()
-    return shared.connect(await describe(machine), { signal, env, prompt }, directly)
+    const direct = () => connectDirectly(machine, { via, prompt })
+    if (shared === undefined) return direct()
+    return shared.connect(await describe(machine), { signal, env, prompt }, direct)
   }
 
   /** The engine socket of this computer. Throws as `checkEngineSocket` does. */
-  async function socketHere(machine: Machine): Promise<string> {
+  async function checkedLocalSocket(machine: Machine): Promise<string> {
     const path = socketOf(machine)
     if (isEngineSocket(path, env)) return path
     const { checkEngineSocket } = await import('../operations/inventory/grants.ts')
@@ -136,7 +136,7 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
 
   const transports = memoizeByMachine(async (machine: Machine): Promise<Transport> => {
     const { host } = machine
-    if (host?.phase === 'ready' && host.address === undefined) await socketHere(machine)
+    if (host?.phase === 'ready' && host.address === undefined) await checkedLocalSocket(machine)
     if (hosted !== undefined) {
       const isHere = hostOf(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
@@ -145,7 +145,7 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     return resolveMovedHost(context(), machine, connect)
   })
 
-  const apart = memoizeByMachine((machine: Machine) => logIn(machine, {}))
+  const apart = memoizeByMachine((machine: Machine) => connectDirectly(machine, {}))
 
   async function openDial(machine: Machine) {
     const { dialEngine } = await import('../operations/connect/reach-engine.ts')
@@ -182,10 +182,10 @@ export function openConnections({ io, home, hosted, context }: ReachOptions): Co
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {
       if (hostOf(machine).address !== undefined) return engineSockets.get(machine)
-      return { path: await socketHere(machine), lost: new Promise<never>(() => {}) }
+      return { path: await checkedLocalSocket(machine), lost: new Promise<never>(() => {}) }
     },
     async keepEngineSocket(machine, holder) {
-      if (hostOf(machine).address === undefined) return socketHere(machine)
+      if (hostOf(machine).address === undefined) return checkedLocalSocket(machine)
       const shared = await broker()
       if (shared === undefined) throw brokerMissing()
       const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')

@@ -50,7 +50,7 @@ export function openFleet(
   const keys = openKeys(home)
   const creations = openCreations(home)
   const removals = openRemovals(home)
-  const told = inventoryFile || env['FLEET_INVENTORY'] || undefined
+  const namedInventory = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
   setMaxListeners(0, signal) // one listener for each connected machine
@@ -60,7 +60,7 @@ export function openFleet(
 
   const locate = lazy(async () => {
     const { findInventory } = await import('../state/inventory/find-inventory.ts')
-    return findInventory({ told, cwd, home, env, trust })
+    return findInventory({ named: namedInventory, cwd, home, env, trust })
   })
 
   const edits: TextEdit[] = []
@@ -89,7 +89,7 @@ export function openFleet(
         hosted?.inventories,
       ),
       onWritten: (edit) => edits.push(edit),
-      searchedFrom: told ? undefined : cwd,
+      searchedFrom: namedInventory ? undefined : cwd,
     })
     // Before the inventory was read, there is nothing to clean up, so signals end the process.
     const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())
@@ -110,19 +110,19 @@ export function openFleet(
     const { drivers, findDriver } = await import('../drivers/index.ts')
     // The broker runs on and holds all connections, so it never loads code of driver packages.
     if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.fallBack()
-    const place = { folder: dirname(await locate()), env, vet }
-    return findDriver(name, place)
+    const location = { folder: dirname(await locate()), env, vet }
+    return findDriver(name, location)
   }
 
   const loadedDrivers = memoizeByName<Driver>()
-  const { dispose, ...reach } = openConnections({ io, home, hosted, context: () => fleet })
+  const { dispose, ...connections } = openConnections({ io, home, hosted, context: () => fleet })
 
   const fleet: Fleet = {
     signal,
     env,
     hosted,
     clock,
-    inventoryFile: told,
+    inventoryFile: namedInventory,
     machineFromEnvironment: env['FLEET_MACHINE'] || undefined,
     prompt: canPrompt(io) ? cachePrompts((question) => askQuestion(io, question)) : undefined,
     inventory,
@@ -151,7 +151,7 @@ export function openFleet(
       loadedDrivers.get(name, async () =>
         (await findDriver(name)).load(below(home, name), { ask: fleet.prompt }),
       ),
-    ...reach,
+    ...connections,
     audit: async (verb) => (await audited)?.commit(verb),
     async sshIncludes() {
       const { openSshIncludes } = await import('../state/external/ssh-includes.ts')

@@ -53,7 +53,7 @@ export interface Login {
   /** SSH_AUTH_SOCK and HOME; all variables where a program carries the connection. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether the command can prompt the user. */
-  readonly canAsk: boolean
+  readonly canPrompt: boolean
 }
 
 /**
@@ -96,14 +96,14 @@ export type StdinRequest = { readonly input: true } | { readonly raw: boolean }
 export interface DisconnectInfo {
   readonly code: number
   /** Written to stderr. */
-  readonly words: string
+  readonly message: string
 }
 
 /** A command line of fleet that runs in the broker. */
 export interface HostedRun extends RunningCommand {
-  readonly loss: DisconnectInfo
+  readonly disconnectInfo: DisconnectInfo
   /** Passes on all requests to the client process, those so far and later ones. */
-  onWant(take: (want: StdinRequest) => void): void
+  onStdinRequest(take: (want: StdinRequest) => void): void
   /** Stops the command, because the client process has exited. */
   abandon(): void
 }

@@ -8,7 +8,7 @@ import { longestSocketPath } from '../os/socket-path.ts'
  */
 
 /** The longest name of a socket, in bytes. */
-const longestName = 40
+const maxNameLength = 40
 
 const digest = (content: string): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(content).digest('hex')
@@ -17,12 +17,12 @@ const digest = (content: string): string =>
  * The private folder of the broker's sockets: in the home folder of fleet, or in the runtime folder of the system
  * if that path is too long for a socket.
  */
-export function placeOfSockets(
+export function brokerFolder(
   home: string,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
   const inHome = join(home, 'run')
-  if (Buffer.byteLength(inHome) + longestName <= longestSocketPath) return inHome
+  if (Buffer.byteLength(inHome) + maxNameLength <= longestSocketPath) return inHome
   const name = digest(home).slice(0, 12)
   const folder = env['XDG_RUNTIME_DIR'] ?? '/tmp'
   return join(folder.length <= longestSocketPath - 60 ? folder : '/tmp', `fleet-${name}`)
@@ -38,4 +38,4 @@ export function isPrivate(folder: string): boolean {
 }
 
 /** The path of the broker's socket. */
-export const socketIn = (folder: string): string => join(folder, 'broker.sock')
+export const brokerSocket = (folder: string): string => join(folder, 'broker.sock')

@@ -8,18 +8,18 @@ type Kind = (typeof kinds)[keyof typeof kinds]
 /** One byte for the kind, and the length of the content as four bytes, big-endian. */
 const headerSize = 5
 /** The longest message, in bytes; a longer one is not from fleet. */
-const longestMessage = 1 << 24
+const maxMessageBytes = 1 << 24
 
 /**
  * Content up to this length, in bytes, is sent in one write with its header, since copying it is faster than a
  * second write.
  */
-const longestCopied = 8192
+const maxCopiedBytes = 8192
 
 const nothing = Buffer.alloc(0)
 
 /** How long the other side may take to close the connection after all data was sent, in milliseconds. */
-const goodbyeMs = 5_000
+const closeTimeoutMs = 5_000
 
 /** Handles received frames. */
 export interface Listener {
@@ -33,7 +33,7 @@ export interface Listener {
   /** The connection was closed; while paused, received data may still be unread. */
   readonly closed?: (() => void) | undefined
   /** The connection was closed, and all received data was passed on. */
-  readonly over?: () => void
+  readonly drained?: () => void
 }
 
 /**
@@ -55,7 +55,7 @@ export class Wire {
       .on('error', () => {}) // handled by the close event
       .on('close', () => {
         this.#listener.closed?.()
-        this.#tellOver()
+        this.#notifyDrained()
       })
       .pause()
   }
@@ -64,7 +64,7 @@ export class Wire {
   listen(listener: Listener): void {
     this.#listener = listener
     if (this.#paused) this.resume()
-    else this.#tellOver()
+    else this.#notifyDrained()
     if (this.#socket.destroyed) listener.closed?.()
   }
 
@@ -79,18 +79,18 @@ export class Wire {
     this.#read(Buffer.alloc(0))
     if (this.#paused) return
     this.#socket.resume()
-    this.#tellOver()
+    this.#notifyDrained()
   }
 
-  #tellOver(): void {
-    if (this.#socket.closed && !this.#paused) this.#listener.over?.()
+  #notifyDrained(): void {
+    if (this.#socket.closed && !this.#paused) this.#listener.drained?.()
   }
 
   #read(chunk: Buffer): void {
     let rest = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     this.#rest = undefined
     while (!this.#paused) {
-      const step = this.#left === 0 ? this.#begin(rest) : this.#pass(rest)
+      const step = this.#left === 0 ? this.#readHeader(rest) : this.#readContent(rest)
       if (step === 0) break
       rest = rest.subarray(step)
     }
@@ -98,12 +98,12 @@ export class Wire {
   }
 
   /** Parses a header. Returns the number of bytes used. */
-  #begin(rest: Buffer): number {
+  #readHeader(rest: Buffer): number {
     if (rest.length < headerSize) return 0
     this.#kind = rest[0] as Kind
     this.#left = rest.readUInt32BE(1)
     if (this.#kind === kinds.end) this.#listener.end?.()
-    if (this.#kind === kinds.message && this.#left > longestMessage) this.destroy()
+    if (this.#kind === kinds.message && this.#left > maxMessageBytes) this.destroy()
     return headerSize
   }
 
@@ -111,7 +111,7 @@ export class Wire {
    * Passes on content: data as far as it was received, a message when it is complete. Returns the number of bytes
    * used.
    */
-  #pass(rest: Buffer): number {
+  #readContent(rest: Buffer): number {
     const size = Math.min(this.#left, rest.length)
     const isMessage = this.#kind === kinds.message || this.#kind === kinds.trace
     if (size === 0 || (isMessage && size < this.#left)) return 0
@@ -130,7 +130,7 @@ export class Wire {
       done?.()
       return true
     }
-    const isShort = content.length <= longestCopied
+    const isShort = content.length <= maxCopiedBytes
     const head = Buffer.allocUnsafe(headerSize + (isShort ? content.length : 0))
     head[0] = kind
     head.writeUInt32BE(content.length, 1)
@@ -170,8 +170,8 @@ export class Wire {
     this.#write(kinds.end)
   }
 
-  onceRoomy(go: () => void): void {
-    this.#socket.once('drain', go)
+  onceDrained(listener: () => void): void {
+    this.#socket.once('drain', listener)
   }
 
   /**
@@ -183,7 +183,7 @@ export class Wire {
     this.resume()
     // Sent data can be read after the end; until then the other side may take as long as its reader needs.
     this.#socket.end(() => {
-      const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs).unref()
+      const timer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs).unref()
       this.#socket.once('close', () => clearTimeout(timer))
     })
   }

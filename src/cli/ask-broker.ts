@@ -2,27 +2,27 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { locateHome } from '../state/home/locate-home.ts'
-import { type AskedFor, askToRun } from '../broker/client/request-run.ts'
-import { inputOver } from '../broker/client/forward-input.ts'
-import { placeOfSockets } from '../broker/runtime-dir.ts'
+import { type AcceptedRun, requestRun } from '../broker/client/request-run.ts'
+import { openRemoteInput } from '../broker/client/forward-input.ts'
+import { brokerFolder } from '../broker/runtime-dir.ts'
 import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
 import type { Wire } from '../broker/wire.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
 
 /** The properties of an output. A stream that is not a terminal is opened only when something is written to it. */
-function lookOf(name: 'stdout' | 'stderr'): TtyInfo {
+function ttyInfoOf(name: 'stdout' | 'stderr'): TtyInfo {
   if (!isatty(name === 'stdout' ? 1 : 2)) return { isTTY: false }
   const { columns, rows } = process[name]
   return { isTTY: true, columns, rows }
 }
 
 /** Forwards signals such as Ctrl-C; a second one ends the process. */
-function passSignals(wire: Wire): void {
-  let isTold = false
+function forwardSignals(wire: Wire): void {
+  let isForwarded = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (isTold) process.exit(128 + constants.signals[signal])
-      isTold = true
+      if (isForwarded) process.exit(128 + constants.signals[signal])
+      isForwarded = true
       wire.send({ kill: signal.slice('SIG'.length) })
     })
   }
@@ -38,7 +38,7 @@ class Output {
   }
 
   /** Writes a chunk, and pauses the connection while the reader is slow. */
-  pour(chunk: Buffer, wire: Wire): void {
+  write(chunk: Buffer, wire: Wire): void {
     if (this.#stream === undefined) exitOnBrokenPipe((this.#stream = process[this.#name]))
     if (this.#stream.write(chunk)) return
     wire.pause()
@@ -62,50 +62,50 @@ function setRaw(on: boolean, wire: Wire): void {
 }
 
 /** Forwards the input and output of a command in the broker, and exits with its exit code. */
-function serve({ wire, loss }: AskedFor): void {
+function serve({ wire, disconnectInfo }: AcceptedRun): void {
   const [stdout, stderr] = [new Output('stdout'), new Output('stderr')]
-  let input: ReturnType<typeof inputOver> | undefined
-  let isOver = false
-  const give = (want: StdinRequest): void => {
+  let input: ReturnType<typeof openRemoteInput> | undefined
+  let hasEnded = false
+  const handleRequest = (want: StdinRequest): void => {
     if ('raw' in want) return setRaw(want.raw, wire)
-    input = inputOver(wire)
+    input = openRemoteInput(wire)
     process.stdin.pipe(input.stdin)
   }
   const end = (code: number): void => {
-    isOver = true
+    hasEnded = true
     stdout.flush(() => stderr.flush(() => process.exit(code)))
   }
-  passSignals(wire)
+  forwardSignals(wire)
   wire.listen({
-    bytes: (chunk) => stdout.pour(chunk, wire),
-    errors: (chunk) => stderr.pour(chunk, wire),
+    bytes: (chunk) => stdout.write(chunk, wire),
+    errors: (chunk) => stderr.write(chunk, wire),
     message(answer: ServerMessage) {
-      if ('want' in answer) give(answer.want)
+      if ('want' in answer) handleRequest(answer.want)
       else if ('taken' in answer) input?.taken(answer.taken)
       else if ('exit' in answer) end('code' in answer.exit ? answer.exit.code : 130)
     },
-    over() {
-      if (isOver) return
-      stderr.pour(Buffer.from(loss.words), wire)
-      end(loss.code)
+    drained() {
+      if (hasEnded) return
+      stderr.write(Buffer.from(disconnectInfo.message), wire)
+      end(disconnectInfo.code)
     },
   })
 }
 
 /** See {@link askBroker}. */
-async function askAndServe(argv: readonly string[], build: string): Promise<boolean> {
+async function requestAndServe(argv: readonly string[], build: string): Promise<boolean> {
   const { env } = process
   const home = locateHome(env)
-  const asking = askToRun(placeOfSockets(home, env), build, {
+  const accepting = requestRun(brokerFolder(home, env), build, {
     // The broker has another working folder, so a relative path must be resolved here.
     ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
     // Opening stdin would consume input that was typed ahead for the next program.
-    ...{ stdin: { isTTY: isatty(0) }, stdout: lookOf('stdout'), stderr: lookOf('stderr') },
+    ...{ stdin: { isTTY: isatty(0) }, stdout: ttyInfoOf('stdout'), stderr: ttyInfoOf('stderr') },
   })
   void process.stdout // opening stdout takes a moment, so it is done while the broker works
-  const asked = await asking
-  if (asked === undefined) return false
-  serve(asked)
+  const accepted = await accepting
+  if (accepted === undefined) return false
+  serve(accepted)
   return true
 }
 
@@ -120,7 +120,7 @@ export async function askBroker(
   build: string,
   traceId: string | undefined,
 ): Promise<boolean> {
-  if (traceId === undefined) return askAndServe(argv, build)
+  if (traceId === undefined) return requestAndServe(argv, build)
   const { env } = process
   const write = traceOutput(env, process.cwd(), (text) => void process.stderr.write(text))
   let topics: readonly string[]
@@ -133,7 +133,7 @@ export async function askBroker(
   const tracer = { id: traceId, topics, write, redact: (text: string) => text }
   return runTraced(tracer, async () => {
     // The process exits when the command in the broker ends.
-    if (await askAndServe(argv, build)) await new Promise<never>(() => {})
+    if (await requestAndServe(argv, build)) await new Promise<never>(() => {})
     return false
   })
 }

@@ -8,19 +8,19 @@ interface HostedInput {
   /** Receives what the client process has read. */
   readonly taken: Writable
   /** Passes on the requests of the command so far, and all later ones. */
-  onWant(take: (want: StdinRequest) => void): void
+  onStdinRequest(handle: (want: StdinRequest) => void): void
 }
 
 /** The input of the client process. The client reads nothing and does not change its terminal until the command needs it. */
 export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
-  const wants: StdinRequest[] = []
-  let take = (want: StdinRequest): void => void wants.push(want)
-  let isWanted = false
+  const requests: StdinRequest[] = []
+  let handle = (want: StdinRequest): void => void requests.push(want)
+  let isRequested = false
   let waiting: (() => void) | undefined
   const stdin = new Readable({
     read() {
-      if (!isWanted) take({ input: true })
-      isWanted = true
+      if (!isRequested) handle({ input: true })
+      isRequested = true
       const resume = waiting
       waiting = undefined
       resume?.()
@@ -37,11 +37,11 @@ export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
     },
   })
   return {
-    stdin: Object.assign(stdin, look, { setRawMode: (on: boolean) => take({ raw: on }) }),
+    stdin: Object.assign(stdin, look, { setRawMode: (on: boolean) => handle({ raw: on }) }),
     taken,
-    onWant(listener) {
-      take = listener
-      for (const want of wants.splice(0)) listener(want)
+    onStdinRequest(listener) {
+      handle = listener
+      for (const want of requests.splice(0)) listener(want)
     },
   }
 }

@@ -3,8 +3,8 @@ import { openEngineConnections } from '../operations/connect/engine-connections.
 import { serveSocketAt } from '../operations/connect/engine-socket.ts'
 import { findProcess, isAlive } from '../operations/connect/processes.ts'
 import { locateHome } from '../state/home/locate-home.ts'
-import { placeOfSockets, socketIn } from '../broker/runtime-dir.ts'
-import { startBroker } from '../broker/server/server.ts'
+import { brokerFolder, brokerSocket } from '../broker/runtime-dir.ts'
+import { startBrokerServer } from '../broker/server/server.ts'
 import type { Program } from '../ui/io.ts'
 
 /** Code that the first command does not need is loaded this much later, in milliseconds. */
@@ -18,8 +18,8 @@ export async function runBroker(program: Program): Promise<void> {
   setTimeout(() => {
     void import('./run-in-broker.ts').then((loaded) => (hosted = loaded))
   }, hostedAfterMs).unref()
-  const broker = await startBroker({
-    socket: socketIn(placeOfSockets(locateHome(env), env)),
+  const broker = await startBrokerServer({
+    socket: brokerSocket(brokerFolder(locateHome(env), env)),
     build: program.build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: openEngineConnections(),

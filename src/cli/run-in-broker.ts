@@ -10,7 +10,7 @@ import { openHostedInput } from './broker-input.ts'
 import type { InBroker } from '../operations/context.ts'
 import { rememberInventories } from '../state/inventory/cache.ts'
 import { brokerEnded } from '../broker/client/client.ts'
-import type { Connections } from '../broker/server/connections.ts'
+import type { SharedConnections } from '../broker/server/connections.ts'
 import {
   type BrokerTarget,
   type HostedCommand,
@@ -25,9 +25,9 @@ import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 import { trace } from '../os/trace.ts'
 
 /** How long output is held back, in milliseconds. Until then, the client process can still run the command. */
-const patienceMs = 150
+const holdBackMs = 150
 /** How much output is held back, in bytes. */
-const longestAnswer = 1 << 18
+const maxHeldBackBytes = 1 << 18
 
 /** The inventories that earlier commands have read. */
 const inventories = rememberInventories()
@@ -36,19 +36,19 @@ const inventories = rememberInventories()
 class FallBack extends Error {}
 
 /** What the client process prints, and its exit code, if the broker stops during the command. */
-function lossOf(
+function disconnectInfo(
   io: ProcessIo,
   argv: readonly string[],
   machines: ReadonlySet<string>,
 ): DisconnectInfo {
   const [machine] = machines
   const error = brokerEnded(machines.size === 1 ? machine : undefined)
-  let words = ''
+  let message = ''
   const stderr = Object.assign(new PassThrough(), { isTTY: io.stderr.isTTY === true })
-  stderr.on('data', (chunk: Buffer) => (words += chunk.toString()))
+  stderr.on('data', (chunk: Buffer) => (message += chunk.toString()))
   writeFailure(openIo({ ...io, stderr }), error, argv.includes('--json'))
-  words += String(stderr.read() ?? '')
-  return { code: failureCodeOf(error, findCommand(verbOf(argv))?.failureCode), words }
+  message += String(stderr.read() ?? '')
+  return { code: failureCodeOf(error, findCommand(verbOf(argv))?.failureCode), message }
 }
 
 /**
@@ -58,45 +58,45 @@ function lossOf(
  * there.
  */
 export async function runHosted(
-  { argv, cwd, env, stdin: looksIn, stdout: looksOut, stderr: looksErr }: HostedCommand,
-  { program, connections }: { readonly program: Program; readonly connections: Connections },
+  { argv, cwd, env, stdin: stdinInfo, stdout: stdoutInfo, stderr: stderrInfo }: HostedCommand,
+  { program, connections }: { readonly program: Program; readonly connections: SharedConnections },
 ): Promise<HostedRun> {
   const controller = new AbortController()
-  const gone = new AbortController()
+  const clientGone = new AbortController()
   const cancel = (name: string) => {
     controller.abort(new UserError('cancelled', 'cancelled', { cause: `SIG${name}` }))
   }
   const first = new AbortController()
-  const answering = once(first.signal, 'abort').then(() => sleep(patienceMs))
+  const answering = once(first.signal, 'abort').then(() => sleep(holdBackMs))
   const stdout = Object.assign(
     new Transform({
-      highWaterMark: longestAnswer,
+      highWaterMark: maxHeldBackBytes,
       transform(chunk: Buffer, _encoding, done) {
         first.abort()
         done(undefined, chunk)
       },
     }),
-    looksOut,
+    stdoutInfo,
   )
-  const stderr = Object.assign(new PassThrough({ highWaterMark: longestAnswer }), looksErr)
-  const input = openHostedInput(looksIn)
+  const stderr = Object.assign(new PassThrough({ highWaterMark: maxHeldBackBytes }), stderrInfo)
+  const input = openHostedInput(stdinInfo)
   const io: ProcessIo = {
     ...{ stdin: input.stdin, stdout, stderr },
     ...{ env, cwd, program, signal: controller.signal },
   }
-  const begun = new AbortController()
-  let isLeft = false
+  const committed = new AbortController()
+  let hasFallenBack = false
   const hosted: InBroker = {
     commit: () => {
-      if (isLeft) throw new FallBack()
-      begun.abort()
+      if (hasFallenBack) throw new FallBack()
+      committed.abort()
     },
     fallBack() {
       trace(
         'broker',
         'leave the command to its own process: it needs something that only that process can do',
       )
-      isLeft = true
+      hasFallenBack = true
       throw new FallBack()
     },
   }
@@ -107,14 +107,14 @@ export async function runHosted(
   ): Promise<Transport> => {
     if (target === undefined) return hosted.fallBack()
     const own = loginEnvironment(env, target)
-    if (!begun.signal.aborted && !connections.has(target, own)) return hosted.fallBack()
+    if (!committed.signal.aborted && !connections.has(target, own)) return hosted.fallBack()
     machines.add(target.machine)
     const transport = await connections.use(target, own)
     return {
       ...transport,
       exec(command, { signal, ...options } = {}) {
         hosted.commit()
-        const signals = signal ? [signal, gone.signal] : [gone.signal]
+        const signals = signal ? [signal, clientGone.signal] : [clientGone.signal]
         return transport.exec(command, { ...options, signal: AbortSignal.any(signals) })
       },
     }
@@ -128,21 +128,21 @@ export async function runHosted(
   const code = await Promise.race([
     ran,
     answering,
-    once(begun.signal, 'abort').then(() => undefined),
+    once(committed.signal, 'abort').then(() => undefined),
   ])
   const isQuick = performance.now() - began < 1000
-  const failed = code !== undefined && code !== 0 && isQuick && !begun.signal.aborted
-  if (isLeft || failed) {
+  const failed = code !== undefined && code !== 0 && isQuick && !committed.signal.aborted
+  if (hasFallenBack || failed) {
     if (failed)
       trace(
         'broker',
         `leave the command to its own process: it failed quickly, with exit code ${code}`,
       )
-    isLeft = true
+    hasFallenBack = true
     controller.abort(new FallBack())
     throw new FallBack('not here')
   }
-  begun.abort()
+  committed.abort()
   const end = async () => {
     const exitCode = await ran
     stdout.end()
@@ -152,15 +152,15 @@ export async function runHosted(
   }
   return {
     ...{ stdin: input.taken, stdout, stderr, exit: end() },
-    loss: lossOf(io, argv, machines),
-    onWant: (take) => input.onWant(take),
+    disconnectInfo: disconnectInfo(io, argv, machines),
+    onStdinRequest: (take) => input.onStdinRequest(take),
     resize(size) {
       Object.assign(stdout, size)
       stdout.emit('resize')
     },
     kill: cancel,
     abandon() {
-      gone.abort(new UserError('cancelled', 'the command that asked is gone'))
+      clientGone.abort(new UserError('cancelled', 'the command that asked is gone'))
       cancel('HUP')
       for (const stream of [stdout, stderr]) stream.resume()
     },

@@ -12,7 +12,7 @@ import type {
   Transport,
 } from '../../transport/transport.ts'
 import { BrokerUnavailable, findBroker } from './find.ts'
-import { BrokerGone, BrokerHung, awaitOpened, introduce } from './handshake.ts'
+import { BrokerGone, BrokerHung, waitUntilOpened, sendHello } from './handshake.ts'
 import {
   type ServerMessage,
   type BrokerStatus,
@@ -26,13 +26,13 @@ import { joinCommand } from './remote-command.ts'
 import { deserializeError } from '../serialize-error.ts'
 import type { Verdict } from '../server/pid-file.ts'
 import { RemoteConnection } from './remote-connection.ts'
-import type { BrokerPlace } from './start.ts'
+import type { BrokerLocation } from './start.ts'
 import type { ServedEngine } from '../server/sockets.ts'
 import { Wire } from '../wire.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** The client side of the broker, for one command. */
-export interface Broker {
+export interface BrokerClient {
   /**
    * Connects to a host over the broker's shared connection. Rejects as `connectSsh` does. Calls `direct` to
    * connect from this process if the broker is not available.
@@ -66,12 +66,12 @@ export interface Broker {
 }
 
 /** How many times a busy broker that does not respond is asked before the command connects directly. */
-const mostWaits = 6
+const maxWaits = 6
 /**
  * How many times a broker that exited or belongs to another build is replaced before the command connects
  * directly.
  */
-const tries = 3
+const maxStarts = 3
 
 /** The error of a command whose broker stopped; without `machine`, it used several machines. */
 export const brokerEnded = (machine: string | undefined): UserError =>
@@ -87,50 +87,50 @@ export const brokerEnded = (machine: string | undefined): UserError =>
 /** The login data of a request. */
 const loginOf = (env: Login['env'], target: BrokerTarget, { prompt }: SshOptions): Login => ({
   env: loginEnvironment(env, target),
-  canAsk: prompt !== undefined,
+  canPrompt: prompt !== undefined,
 })
 
 /** Opens the broker of this user. It is looked up at the first use, and started if it is not running. */
-export function openBroker(place: BrokerPlace): Broker {
-  const identity = { protocol: protocolVersion, build: place.build }
+export function openBrokerClient(location: BrokerLocation): BrokerClient {
+  const identity = { protocol: protocolVersion, build: location.build }
   let starting: Promise<Socket> | undefined
   let unavailable: BrokerUnavailable | undefined
 
   /** Connects to the broker. All callers wait for the same start if it is not running. */
-  async function reach(): Promise<Socket> {
-    const there = await findBroker(place.folder)
-    if (there) return there
+  async function connectOrStart(): Promise<Socket> {
+    const running = await findBroker(location.folder)
+    if (running) return running
     if (starting === undefined) {
-      starting = import('./start.ts').then(({ launchBroker }) => launchBroker(place))
+      starting = import('./start.ts').then(({ launchBroker }) => launchBroker(location))
       void starting.catch(ignored('broker', 'start the broker')).then(() => (starting = undefined))
       return await starting
     }
     await starting
-    return await reach()
+    return await connectOrStart()
   }
 
   /**
    * Sends a request. Resolves to undefined if the broker exited, and to `killed` if it did not respond and was
    * killed.
    */
-  async function present(
+  async function sendRequest(
     socket: Socket,
     request: Request,
   ): Promise<Wire | 'retired' | 'killed' | undefined> {
     const askedAt = Date.now()
-    let judge: (() => Promise<Verdict>) | undefined
+    let checkHang: (() => Promise<Verdict>) | undefined
     for (let tried = 1, asked: Socket | undefined = socket; asked; tried += 1) {
       try {
-        return await introduce(asked, { ...request, ...identity })
+        return await sendHello(asked, { ...request, ...identity })
       } catch (error) {
         if (!(error instanceof BrokerHung)) throw error
         traceError('broker', 'get an answer from the broker in time', error)
-        const { openJudge } = await import('../server/pid-file.ts')
-        judge ??= openJudge(place.folder, askedAt, place.findProcess)
-        const verdict = await judge()
+        const { openHangCheck } = await import('../server/pid-file.ts')
+        checkHang ??= openHangCheck(location.folder, askedAt, location.findProcess)
+        const verdict = await checkHang()
         if (verdict === 'gone') return 'killed'
-        if (verdict === 'unknown' || tried === mostWaits) throw error
-        asked = await findBroker(place.folder)
+        if (verdict === 'unknown' || tried === maxWaits) throw error
+        asked = await findBroker(location.folder)
       }
     }
     return undefined
@@ -142,12 +142,12 @@ export function openBroker(place: BrokerPlace): Broker {
    */
   async function open(request: Request, options: SshOptions, machine: string): Promise<Wire> {
     if (unavailable) throw unavailable
-    for (let attempt = 0; attempt < tries; attempt += 1) {
+    for (let attempt = 0; attempt < maxStarts; attempt += 1) {
       options.signal?.throwIfAborted()
-      const wire = await present(await reach(), request)
+      const wire = await sendRequest(await connectOrStart(), request)
       if (!(wire instanceof Wire)) continue
       try {
-        await awaitOpened(wire, options)
+        await waitUntilOpened(wire, options)
         return wire
       } catch (error) {
         if (!(error instanceof BrokerGone)) throw error
@@ -162,40 +162,40 @@ export function openBroker(place: BrokerPlace): Broker {
    * Sends a request with `put` to the running broker, if any. `advice` returns the hint for a broker that does
    * not respond.
    */
-  async function ask<Else>(
-    put: (socket: Socket) => Promise<Wire | Else>,
-    advice: () => Promise<string>,
+  async function query<Else>(
+    send: (socket: Socket) => Promise<Wire | Else>,
+    hint: () => Promise<string>,
   ): Promise<BrokerStatus | Else | undefined> {
-    const socket = await findBroker(place.folder).catch((cause: unknown) => {
+    const socket = await findBroker(location.folder).catch((cause: unknown) => {
       throw new UserError('failed', `cannot connect to the broker: ${messageOf(cause)}`, {
-        hint: `check who owns ${place.folder} and who can write to it: you must own it, and its mode must be 0700`,
+        hint: `check who owns ${location.folder} and who can write to it: you must own it, and its mode must be 0700`,
         cause,
       })
     })
     const wire =
       socket &&
-      (await put(socket).catch(async (cause: unknown) => {
+      (await send(socket).catch(async (cause: unknown) => {
         if (!(cause instanceof BrokerHung)) throw cause
         throw new UserError('failed', 'the broker is running but does not respond', {
-          hint: await advice(),
+          hint: await hint(),
           cause,
         })
       }))
     if (!(wire instanceof Wire)) return wire
-    const told = await awaitOpened(wire, {})
+    const status = await waitUntilOpened(wire, {})
     wire.destroy()
-    return told as BrokerStatus
+    return status as BrokerStatus
   }
 
-  const serveEngine: Broker['serveEngine'] = async (engine, options, holder) => {
+  const serveEngine: BrokerClient['serveEngine'] = async (engine, options, holder) => {
     const { env, ...where } = engine
     const login = loginOf(env, engine.target, options)
     const request = { ...where, ...login, open: 'socket', holder } as const
     try {
       const wire = await open(request, options, engine.target.machine)
       return {
-        path: below(place.folder, engine.file),
-        lost: whenLost(wire, () => brokerEnded(engine.target.machine)),
+        path: below(location.folder, engine.file),
+        lost: rejectWhenLost(wire, () => brokerEnded(engine.target.machine)),
         async [Symbol.asyncDispose]() {
           wire.listen({})
           wire.destroy()
@@ -204,7 +204,7 @@ export function openBroker(place: BrokerPlace): Broker {
     } catch (error) {
       if (!(error instanceof BrokerUnavailable)) throw error
       throw new UserError('failed', `cannot open a socket for the engine: ${error.message}`, {
-        hint: `see ${join(place.folder, 'broker.log')}`,
+        hint: `see ${join(location.folder, 'broker.log')}`,
         cause: error,
       })
     }
@@ -214,72 +214,79 @@ export function openBroker(place: BrokerPlace): Broker {
     serveEngine,
     async connect(target, options, direct) {
       const { machine } = target
-      const onHost = { target, ...loginOf(options.env, target, options) }
-      let own: Promise<Transport> | undefined
-      const orDirectly = async <Value>(
-        throughBroker: () => Promise<Value>,
+      const hostFields = { target, ...loginOf(options.env, target, options) }
+      let directTransport: Promise<Transport> | undefined
+      const withFallBack = async <Value>(
+        viaBroker: () => Promise<Value>,
         otherwise: (transport: Transport) => Promise<Value>,
       ): Promise<Value> => {
         try {
-          return await throughBroker()
+          return await viaBroker()
         } catch (error) {
           if (!(error instanceof BrokerUnavailable)) throw error
           unavailable = error
           traceError('broker', `reach ${machine} through the broker, and connects directly`, error)
-          own ??= direct()
-          return await otherwise(await own)
+          directTransport ??= direct()
+          return await otherwise(await directTransport)
         }
       }
-      const broken = () => brokerEnded(machine)
+      const brokenError = () => brokerEnded(machine)
       const exec = async (command: CommandLine, asked: ExecOptions): Promise<RunningCommand> => {
         const { terminal, signal } = asked
-        const request = { ...onHost, open: 'exec', command, ...(terminal && { terminal }) } as const
+        const request = {
+          ...hostFields,
+          open: 'exec',
+          command,
+          ...(terminal && { terminal }),
+        } as const
         const during = signal ? { ...options, signal } : options
-        return joinCommand(await open(request, during, machine), signal, broken)
+        return joinCommand(await open(request, during, machine), signal, brokenError)
       }
       const dial = async (request: Request) =>
-        new RemoteConnection(await open(request, options, machine), broken)
+        new RemoteConnection(await open(request, options, machine), brokenError)
 
-      const watch = await orDirectly<Wire | Transport>(
-        () => open({ ...onHost, open: 'link' }, options, machine),
+      const watch = await withFallBack<Wire | Transport>(
+        () => open({ ...hostFields, open: 'link' }, options, machine),
         async (transport) => transport,
       )
       if (!(watch instanceof Wire)) return watch
       return {
         exec: (command, asked = {}) =>
-          orDirectly(
+          withFallBack(
             () => exec(command, asked),
             (transport) => transport.exec(command, asked),
           ),
         dial: (socket) =>
-          orDirectly(
-            () => dial({ ...onHost, open: 'dial', socket }),
+          withFallBack(
+            () => dial({ ...hostFields, open: 'dial', socket }),
             (transport) => transport.dial(socket),
           ),
         relay: {
           dialEngine: (path, otherwise) =>
-            orDirectly(() => dial({ ...onHost, open: 'engine', path }), otherwise),
-          serveEngine: (path, file) => serveEngine({ ...onHost, path, file }, options),
+            withFallBack(() => dial({ ...hostFields, open: 'engine', path }), otherwise),
+          serveEngine: (path, file) => serveEngine({ ...hostFields, path, file }, options),
         },
-        lost: whenLost(watch, broken),
+        lost: rejectWhenLost(watch, brokenError),
         async [Symbol.asyncDispose]() {
           watch.listen({})
           watch.destroy()
-          await (await own?.catch(ignored('ssh', `connect to ${machine}`)))?.[Symbol.asyncDispose]()
+          await (
+            await directTransport?.catch(ignored('ssh', `connect to ${machine}`))
+          )?.[Symbol.asyncDispose]()
         },
       }
     },
     status: () =>
-      ask(
-        (socket) => introduce(socket, { open: 'status', ...identity }),
+      query(
+        (socket) => sendHello(socket, { open: 'status', ...identity }),
         async () => 'stop it with fleet broker stop; the next command starts a new one',
       ),
     stop: () =>
-      ask(
-        (socket) => present(socket, { open: 'stop' }),
+      query(
+        (socket) => sendRequest(socket, { open: 'stop' }),
         async () => {
-          const { describeEnd } = await import('../server/pid-file.ts')
-          return describeEnd(place.folder)
+          const { stopHint } = await import('../server/pid-file.ts')
+          return stopHint(location.folder)
         },
       ),
     async forget(files) {
@@ -289,12 +296,12 @@ export function openBroker(place: BrokerPlace): Broker {
 }
 
 /** Rejects when the broker reports an error for the request, or stops. */
-function whenLost(watch: Wire, broken: () => Error): Promise<never> {
+function rejectWhenLost(watch: Wire, brokenError: () => Error): Promise<never> {
   const lost = new Promise<never>((_resolve, reject) => {
     watch.listen({
       message: (answer: ServerMessage) =>
         'error' in answer && reject(deserializeError(answer.error)),
-      closed: () => reject(broken()),
+      closed: () => reject(brokenError()),
     })
   })
   lost.catch(() => {}) // some callers do not wait for it

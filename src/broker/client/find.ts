@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import { codeOf } from '../../errors.ts'
-import { isPrivate, socketIn } from '../runtime-dir.ts'
+import { isPrivate, brokerSocket } from '../runtime-dir.ts'
 
 /** No broker is available, so the command connects directly. Never shown to the user. */
 export class BrokerUnavailable extends Error {}
@@ -18,7 +18,7 @@ export async function findBroker(folder: string): Promise<Socket | undefined> {
   let socket: Socket | undefined
   try {
     checkFolder(folder)
-    socket = connect(socketIn(folder))
+    socket = connect(brokerSocket(folder))
     await once(socket, 'connect')
     return socket
   } catch (error) {

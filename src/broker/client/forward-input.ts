@@ -6,10 +6,10 @@ import type { Wire } from '../wire.ts'
 export const bufferSize = 1 << 20
 
 /** The input of a remote program. A chunk counts as written when the broker has room for the next one. */
-export function inputOver(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
-  let underWay = 0
+export function openRemoteInput(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
+  let unacknowledged = 0
   let waiting: (() => void) | undefined
-  const goOn = () => {
+  const acceptNext = () => {
     const done = waiting
     waiting = undefined
     done?.()
@@ -17,9 +17,9 @@ export function inputOver(wire: Wire): { stdin: Writable; taken: (count: number)
   const stdin = new Writable({
     highWaterMark: bufferSize,
     write(chunk: Buffer, _encoding, done) {
-      underWay += chunk.length
+      unacknowledged += chunk.length
       wire.bytes(chunk)
-      if (underWay <= inputWindow) done()
+      if (unacknowledged <= inputWindow) done()
       else waiting = done
     },
     final(done) {
@@ -27,15 +27,15 @@ export function inputOver(wire: Wire): { stdin: Writable; taken: (count: number)
       done()
     },
     destroy(error, done) {
-      goOn()
+      acceptNext()
       done(error)
     },
   })
   return {
     stdin,
     taken(count) {
-      underWay -= count
-      if (underWay <= inputWindow) goOn()
+      unacknowledged -= count
+      if (unacknowledged <= inputWindow) acceptNext()
     },
   }
 }

@@ -7,7 +7,7 @@ import { deserializeError } from '../serialize-error.ts'
 import { Wire } from '../wire.ts'
 
 /** How long the broker may take to accept a request, in milliseconds. It does so before any other work. */
-const hungMs = 8_000
+const acceptTimeoutMs = 8_000
 
 /** The broker is running but does not respond. Never shown to the user. */
 export class BrokerHung extends BrokerUnavailable {}
@@ -16,7 +16,7 @@ export class BrokerHung extends BrokerUnavailable {}
  * Sends a request. Resolves when the broker has accepted it, or to `retired` if the broker belongs to another
  * build, or to undefined if it exited; in both cases it has done nothing. Rejects with {@link BrokerHung}.
  */
-export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retired' | undefined> {
+export function sendHello(socket: Socket, hello: Hello): Promise<Wire | 'retired' | undefined> {
   const wire = new Wire(socket)
   return new Promise((resolve, reject) => {
     const settle = (result: Wire | 'retired' | undefined) => {
@@ -29,13 +29,13 @@ export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retir
       reject(new BrokerHung('the broker does not answer'))
       wire.destroy()
     }
-    const timer = setTimeout(giveUp, hungMs)
+    const timer = setTimeout(giveUp, acceptTimeoutMs)
     wire.listen({
       message: (answer: ServerMessage) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),
     })
-    trace('broker', `ask the broker: ${opening.open}`)
-    wire.send({ ...opening, trace: traceRequest() })
+    trace('broker', `ask the broker: ${hello.open}`)
+    wire.send({ ...hello, trace: traceRequest() })
   })
 }
 
@@ -43,7 +43,7 @@ export function introduce(socket: Socket, opening: Hello): Promise<Wire | 'retir
 export class BrokerGone extends Error {}
 
 /** Waits until a request was carried out, and forwards the broker's prompts to the user. */
-export function awaitOpened(
+export function waitUntilOpened(
   wire: Wire,
   { signal, prompt }: Pick<SshOptions, 'signal' | 'prompt'>,
 ): Promise<unknown> {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { outputDelivered } from '../../transport/output.ts'
 import type { ExitStatus, RunningCommand } from '../../transport/transport.ts'
-import { bufferSize, inputOver } from './forward-input.ts'
+import { bufferSize, openRemoteInput } from './forward-input.ts'
 import type { ServerMessage } from '../protocol.ts'
 import { deserializeError } from '../serialize-error.ts'
 import type { Wire } from '../wire.ts'
@@ -10,29 +10,29 @@ import type { Wire } from '../wire.ts'
  * The outputs of a program. They share one connection, which is paused while an output that somebody reads is
  * full.
  */
-function outputsOver(wire: Wire) {
+function openRemoteOutputs(wire: Wire) {
   const full = new Set<Readable>()
-  const readOn = (output: Readable) => {
+  const resume = (output: Readable) => {
     if (full.delete(output) && full.size === 0) wire.resume()
   }
   const open = () => {
     const output: Readable = new Readable({
       highWaterMark: bufferSize,
-      read: () => readOn(output),
+      read: () => resume(output),
       destroy(error, done) {
-        readOn(output)
+        resume(output)
         done(error)
       },
     })
     return output
   }
-  const pass = (output: Readable) => (chunk: Buffer) => {
+  const push = (output: Readable) => (chunk: Buffer) => {
     if (output.destroyed || output.push(chunk)) return
     full.add(output)
     wire.pause()
   }
   const [stdout, stderr] = [open(), open()]
-  return { stdout, stderr, bytes: pass(stdout), errors: pass(stderr) }
+  return { stdout, stderr, bytes: push(stdout), errors: push(stderr) }
 }
 
 /** Represents a command that runs in the broker like one that runs over a direct connection. */
@@ -41,13 +41,13 @@ export function joinCommand(
   signal: AbortSignal | undefined,
   broken: () => Error,
 ): RunningCommand {
-  const { stdin, taken } = inputOver(wire)
-  const { stdout, stderr, bytes, errors } = outputsOver(wire)
+  const { stdin, taken } = openRemoteInput(wire)
+  const { stdout, stderr, bytes, errors } = openRemoteOutputs(wire)
 
   const exit = new Promise<ExitStatus>((resolve, reject) => {
-    let isOver = false
+    let hasEnded = false
     const finish = () => {
-      isOver = true
+      hasEnded = true
       signal?.removeEventListener('abort', abort)
       stdin.destroy()
       wire.destroy()
@@ -81,8 +81,8 @@ export function joinCommand(
         else if ('exit' in answer) void succeed(answer.exit)
         else if ('error' in answer) void fail(deserializeError(answer.error))
       },
-      over() {
-        if (!isOver) void fail(broken())
+      drained() {
+        if (!hasEnded) void fail(broken())
       },
     })
     if (signal?.aborted) abort()

@@ -23,7 +23,7 @@ export class RemoteConnection extends SocketStream {
       },
       message: (answer: ServerMessage) =>
         'error' in answer && this.destroy(deserializeError(answer.error)),
-      over: () => this.#hasEnded || this.destroy(broken()), // received data can still be read
+      drained: () => this.#hasEnded || this.destroy(broken()), // received data can still be read
     })
   }
 

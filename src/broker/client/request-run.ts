@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { isPrivate, socketIn } from '../runtime-dir.ts'
+import { isPrivate, brokerSocket } from '../runtime-dir.ts'
 import {
   type ServerMessage,
   type HostedCommand,
@@ -10,14 +10,14 @@ import { trace, traceRequest } from '../../os/trace.ts'
 import { Wire } from '../wire.ts'
 
 /** How long the broker may take to accept a command, in milliseconds; a slower one saves no time. */
-const hearingMs = 2_000
+const acceptTimeoutMs = 2_000
 
 /** A command line of fleet that runs in the broker. */
-export interface AskedFor {
+export interface AcceptedRun {
   /** Paused until a listener is set. */
   readonly wire: Wire
   /** How this process ends if the broker stops. */
-  readonly loss: DisconnectInfo
+  readonly disconnectInfo: DisconnectInfo
 }
 
 /**
@@ -25,11 +25,11 @@ export interface AskedFor {
  * done, if the broker is not running, belongs to another build, or declines the command. The process then runs
  * the command itself.
  */
-export function askToRun(
+export function requestRun(
   folder: string,
   build: string,
   command: HostedCommand,
-): Promise<AskedFor | undefined> {
+): Promise<AcceptedRun | undefined> {
   return new Promise((resolve) => {
     try {
       if (!isPrivate(folder)) return resolve(undefined)
@@ -37,20 +37,20 @@ export function askToRun(
       trace('broker', 'no broker is running: this process runs the command')
       return resolve(undefined)
     }
-    const wire = new Wire(connect(socketIn(folder)))
+    const wire = new Wire(connect(brokerSocket(folder)))
     const leave = () => {
       clearTimeout(timer)
       trace('broker', 'the broker leaves the command to this process')
       resolve(undefined)
       wire.destroy()
     }
-    const timer = setTimeout(leave, hearingMs)
+    const timer = setTimeout(leave, acceptTimeoutMs)
     wire.listen({
       message(answer: ServerMessage) {
         if ('accepted' in answer) return clearTimeout(timer)
         if (!('opened' in answer)) return leave()
         wire.pause()
-        resolve({ wire, loss: answer.opened as DisconnectInfo })
+        resolve({ wire, disconnectInfo: answer.opened as DisconnectInfo })
       },
       closed: leave,
     })

@@ -10,7 +10,7 @@ import type { FindProcess } from '../server/pid-file.ts'
 import { trace } from '../../os/trace.ts'
 
 /** How to find and start the broker of this user. */
-export interface BrokerPlace {
+export interface BrokerLocation {
   /** See {@link brokerFolder}. */
   readonly folder: string
   /** The built program, which also runs as the broker. */
@@ -23,11 +23,11 @@ export interface BrokerPlace {
 }
 
 /** How long a broker may take to start, in milliseconds. */
-const patienceMs = 10_000
+const startTimeoutMs = 10_000
 const pollMs = 5
 
 /** Acquires the right to start the broker. Returns false if another process has it. */
-async function takeTurn(lock: string): Promise<boolean> {
+async function acquireStartLock(lock: string): Promise<boolean> {
   try {
     await (await open(lock, 'wx', 0o600)).close()
     return true
@@ -37,7 +37,7 @@ async function takeTurn(lock: string): Promise<boolean> {
       ({ mtimeMs }) => mtimeMs,
       () => Date.now(),
     )
-    if (Date.now() - since > patienceMs) await rm(lock, { force: true }) // its process has died
+    if (Date.now() - since > startTimeoutMs) await rm(lock, { force: true }) // its process has died
     return false
   }
 }
@@ -47,14 +47,14 @@ async function takeTurn(lock: string): Promise<boolean> {
  * terminals too, so it must not get other variables, such as secrets of a provider. Each request includes the
  * variables of its own login.
  */
-const kept =
+const inheritedVariables =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LC_\w+|FLEET_HOME|XDG_(?:DATA|CACHE|CONFIG|STATE)_HOME|XDG_RUNTIME_DIR)$/
 
-const brokerEnvironment = (env: BrokerPlace['env']): BrokerPlace['env'] =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => kept.test(name)))
+const brokerEnvironment = (env: BrokerLocation['env']): BrokerLocation['env'] =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => inheritedVariables.test(name)))
 
 /** Starts the program as a detached broker, which writes its errors to `broker.log`. */
-function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => boolean } {
+function spawnBroker({ folder, program, env }: BrokerLocation): { hasEnded: () => boolean } {
   const log = openSync(join(folder, 'broker.log'), 'w', 0o600)
   const child = spawn(process.execPath, [program, '__broker'], {
     cwd: '/',
@@ -70,18 +70,18 @@ function spawnBroker({ folder, program, env }: BrokerPlace): { hasEnded: () => b
 }
 
 /** Waits for the broker that this process or another one starts. */
-async function awaitBroker(place: BrokerPlace): Promise<Socket> {
-  const { folder } = place
+async function waitForBroker(location: BrokerLocation): Promise<Socket> {
+  const { folder } = location
   const lock = join(folder, 'starting')
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + startTimeoutMs
   let started: ReturnType<typeof spawnBroker> | undefined
   try {
     while (performance.now() < deadline && !started?.hasEnded()) {
-      if (started === undefined && (await takeTurn(lock))) {
-        const there = await findBroker(folder) // another process may have started it
-        if (there) return there
+      if (started === undefined && (await acquireStartLock(lock))) {
+        const running = await findBroker(folder) // another process may have started it
+        if (running) return running
         trace('broker', 'start the broker')
-        started = spawnBroker(place)
+        started = spawnBroker(location)
       }
       await sleep(pollMs)
       const connected = await findBroker(folder)
@@ -97,11 +97,11 @@ async function awaitBroker(place: BrokerPlace): Promise<Socket> {
  * Starts the broker, unless another command is already starting it, and connects to it. Rejects with {@link
  * BrokerUnavailable}.
  */
-export async function launchBroker(place: BrokerPlace): Promise<Socket> {
+export async function launchBroker(location: BrokerLocation): Promise<Socket> {
   try {
-    await mkdir(place.folder, { recursive: true, mode: 0o700 })
-    checkFolder(place.folder)
-    return await awaitBroker(place)
+    await mkdir(location.folder, { recursive: true, mode: 0o700 })
+    checkFolder(location.folder)
+    return await waitForBroker(location)
   } catch (error) {
     if (error instanceof BrokerUnavailable) throw error
     throw new BrokerUnavailable('the broker cannot be started', { cause: error })

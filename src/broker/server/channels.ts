@@ -9,7 +9,7 @@ function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean):
   stream.on('data', (chunk: Buffer) => {
     if (send(chunk)) return
     stream.pause()
-    wire.onceRoomy(() => stream.resume())
+    wire.onceDrained(() => stream.resume())
   })
 }
 
@@ -41,8 +41,8 @@ export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
 
 /** Connects a command line of fleet that runs in the broker with the client process, until it ends. */
 export function serveHosted(wire: Wire, running: HostedRun): Promise<void> {
-  const served = serveCommand(wire, running, () => running.abandon(), running.loss)
-  running.onWant((want) => wire.send({ want }))
+  const served = serveCommand(wire, running, () => running.abandon(), running.disconnectInfo)
+  running.onStdinRequest((want) => wire.send({ want }))
   return served
 }
 

@@ -1,11 +1,11 @@
 import type { Transport } from '../../transport/transport.ts'
-import { type Engines, dialKept } from './engines.ts'
+import { type Engines, dialServed } from './engines.ts'
 import type { Hosts } from './hosts.ts'
 import type { BrokerTarget, Login } from '../protocol.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** The broker's connections, for commands that run in the broker. */
-export interface Connections {
+export interface SharedConnections {
   /** Whether a connection to a host is open. */
   has(target: BrokerTarget, env: Login['env']): boolean
   /** The open connection to a host. If it was closed since, connects again without prompts. */
@@ -13,7 +13,7 @@ export interface Connections {
 }
 
 /** Lets commands in this process use the connections directly, without a socket. */
-export function shareConnections(hosts: Hosts, engines: Engines): Connections {
+export function shareConnections(hosts: Hosts, engines: Engines): SharedConnections {
   return {
     has: (...host) => hosts.isConnected(...host),
     async use(target, env) {
@@ -35,7 +35,7 @@ export function shareConnections(hosts: Hosts, engines: Engines): Connections {
         },
         dial: (address) => transport.dial(address),
         relay: {
-          dialEngine: (path) => dialKept(hosts, engines, { target, env, path }),
+          dialEngine: (path) => dialServed(hosts, engines, { target, env, path }),
           async serveEngine() {
             throw new Error('a hosted command starts no program') // the command falls back to its own process
           },

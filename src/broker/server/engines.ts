@@ -26,7 +26,7 @@ export const engineOf = ({ target, env, path }: Served): Engine => ({
 })
 
 /** Connects to an engine for a program that cannot be prompted. */
-export async function dialKept(hosts: Hosts, engines: Engines, served: Served): Promise<Duplex> {
+export async function dialServed(hosts: Hosts, engines: Engines, served: Served): Promise<Duplex> {
   const engine = engineOf(served)
   const caller = { env: served.env, prompt: undefined }
   const { transport, release } = await hosts.use(

@@ -47,10 +47,10 @@ export interface HostsOptions {
 }
 
 /** The sessions of one connection. sshd allows 10 by default (sshd_config(5), MaxSessions). */
-const sessionsOnOne = 8
+const sessionsPerConnection = 8
 
 /** The pause before the next attempt after a number of consecutive failures, in milliseconds. */
-const pauseMs = (failures: number): number =>
+const retryDelayMs = (failures: number): number =>
   failures < 2 ? 0 : Math.min(100 * 2 ** (failures - 2), 2_000)
 
 /** An open connection. */
@@ -85,14 +85,14 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
 
   async function connectOnce(host: Host, caller: Caller): Promise<Transport> {
     const { target } = host
-    await sleep(Math.max(0, host.failedAt + pauseMs(host.failures) - performance.now()))
+    await sleep(Math.max(0, host.failedAt + retryDelayMs(host.failures) - performance.now()))
     const via = target.via && (await use(target.via, caller))
     trace('ssh', `connect to ${target.machine} (${target.user}@${target.address}:${target.port})`)
     const leave = await enter(target.via ? `via ${limiterKey(target.via)}` : limiterKey(target))
     try {
       const transport = await connect({ ...target, via: via?.transport }, caller)
       host.failures = 0
-      return keep(host, transport, () => via?.release())
+      return share(host, transport, () => via?.release())
     } catch (error) {
       host.failures += 1
       host.failedAt = performance.now()
@@ -105,7 +105,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   }
 
   /** Makes a new connection the shared one of its host, unless another attempt has succeeded before. */
-  function keep(host: Host, transport: Transport, ended: () => void): Transport {
+  function share(host: Host, transport: Transport, ended: () => void): Transport {
     const close = async () => {
       await transport[Symbol.asyncDispose]()
       ended()
@@ -130,21 +130,21 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
    */
   function attempt(host: Host, caller: Caller): Promise<Transport> {
     const { prompt } = caller
-    const asks = new AbortController()
-    const asked = once(asks.signal, 'abort').then(() => undefined)
-    const asking: Prompt | undefined =
+    const promptShown = new AbortController()
+    const waitNoLonger = once(promptShown.signal, 'abort').then(() => undefined)
+    const prompting: Prompt | undefined =
       prompt &&
       ((question) => {
-        asks.abort()
+        promptShown.abort()
         if (host.attempt === shared) host.attempt = undefined
         return prompt(question)
       })
     host.attempts += 1
-    const attempted = connectOnce(host, { ...caller, prompt: asking }).finally(() => {
+    const attempted = connectOnce(host, { ...caller, prompt: prompting }).finally(() => {
       host.attempts -= 1
       if (host.attempt === shared) host.attempt = undefined
     })
-    const shared = Promise.race([attempted, asked])
+    const shared = Promise.race([attempted, waitNoLonger])
     shared.catch(() => {}) // handled by the caller of `attempt`
     host.attempt = shared
     return attempted
@@ -158,30 +158,31 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     }
     if (host.attempt)
       trace('broker', `wait for another command that connects to ${host.target.machine}`)
-    const others = await host.attempt?.catch((error: unknown) => {
+    const sharedTransport = await host.attempt?.catch((error: unknown) => {
       // The other command could not prompt, or its user did not answer; this one can still prompt.
-      const mayDiffer = error instanceof UserError && error.kind === 'credentials'
-      if (!mayDiffer || caller.prompt === undefined) throw error
+      const mightSucceedHere = error instanceof UserError && error.kind === 'credentials'
+      if (!mightSucceedHere || caller.prompt === undefined) throw error
       return undefined
     })
-    return others ?? linkOf(host) ?? (await attempt(host, caller))
+    return sharedTransport ?? linkOf(host) ?? (await attempt(host, caller))
   }
 
   /** Removes one user of a connection, which is closed after a while without users. */
   function release(key: string, host: Host): void {
     host.uses -= 1
     if (host.uses > 0) return
-    const rest = () => {
+    const closeIdle = () => {
       hosts.delete(key)
       void host.link?.close().then(onClosed)
     }
-    host.idle = setTimeout(rest, idleMs).unref()
+    host.idle = setTimeout(closeIdle, idleMs).unref()
   }
 
   /** The host at `key`, or the next one for the same host if that has no session left. */
   function find(key: string, target: BrokerTarget, forSession: boolean): [string, Host] {
     const host = hosts.get(key) ?? newHost(target)
-    if (forSession && host.sessions >= sessionsOnOne) return find(`${key}+`, target, forSession)
+    if (forSession && host.sessions >= sessionsPerConnection)
+      return find(`${key}+`, target, forSession)
     hosts.set(key, host)
     return [key, host]
   }

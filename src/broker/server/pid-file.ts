@@ -2,30 +2,30 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessRef } from '../../transport/transport.ts'
-import { socketIn } from '../runtime-dir.ts'
+import { brokerSocket } from '../runtime-dir.ts'
 import { traceError } from '../../os/trace.ts'
 
-const noteIn = (folder: string): string => join(folder, 'broker.json')
+const pidFile = (folder: string): string => join(folder, 'broker.json')
 
 /** How long a killed process may take to disappear, in milliseconds. */
-const goneMs = 2_000
+const killTimeoutMs = 2_000
 const pollMs = 10
 
 /** Records the process of the broker, for the case that it stops responding. */
-export async function noteBroker(folder: string, self: ProcessRef): Promise<void> {
-  const fresh = `${noteIn(folder)}.${self.pid}`
-  await writeFile(fresh, JSON.stringify(self), { mode: 0o600 })
-  await rename(fresh, noteIn(folder))
+export async function writePidFile(folder: string, self: ProcessRef): Promise<void> {
+  const temporary = `${pidFile(folder)}.${self.pid}`
+  await writeFile(temporary, JSON.stringify(self), { mode: 0o600 })
+  await rename(temporary, pidFile(folder))
 }
 
 /** The hint for a broker that cannot be stopped from here. */
-export async function describeEnd(folder: string): Promise<string> {
+export async function stopHint(folder: string): Promise<string> {
   try {
-    const { pid } = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
+    const { pid } = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
     return `stop its process, on the computer or in the container that started it: kill ${pid}`
   } catch (error) {
     traceError('broker', 'read which process the broker is', error)
-    return `stop its process, and remove ${socketIn(folder)}: the next command starts a new one`
+    return `stop its process, and remove ${brokerSocket(folder)}: the next command starts a new one`
   }
 }
 
@@ -46,7 +46,7 @@ const idleMs = 3_000
  * The processor time that a broker may use before it accepts a request, in milliseconds; its work is split into
  * small steps.
  */
-const longestWorkMs = 20_000
+const maxBusyMs = 20_000
 
 /** The state of a broker that did not respond. */
 export type Verdict =
@@ -61,7 +61,7 @@ export type Verdict =
  * Checks why the broker of a folder has not responded since `askedAt` (Unix milliseconds). A broker that makes no
  * progress is killed, so that its commands end with an error instead of hanging.
  */
-export function openJudge(
+export function openHangCheck(
   folder: string,
   askedAt: number,
   find: FindProcess,
@@ -69,22 +69,22 @@ export function openJudge(
   let first: ProcessActivity | undefined
 
   /** Whether the process makes progress. One that is stopped by a signal or in an endless loop does not. */
-  async function works(holder: ProcessRef): Promise<boolean> {
+  async function makesProgress(owner: ProcessRef): Promise<boolean> {
     const began = performance.now()
     for (;;) {
-      const now = await find(holder.pid)
-      if (now === undefined || now.since !== holder.since) return true // it has ended; the next request shows it
+      const now = await find(owner.pid)
+      if (now === undefined || now.since !== owner.since) return true // it has ended; the next request shows it
       first ??= now
-      if (now.state === 'T' || now.processorMs - first.processorMs > longestWorkMs) return false
+      if (now.state === 'T' || now.processorMs - first.processorMs > maxBusyMs) return false
       if (now.state === 'R' || now.processorMs > first.processorMs) return true
       if (performance.now() - began > idleMs) return false
       await sleep(pollMs * 10)
     }
   }
 
-  async function end({ pid, since }: ProcessRef): Promise<Verdict> {
+  async function kill({ pid, since }: ProcessRef): Promise<Verdict> {
     process.kill(pid, 'SIGKILL')
-    for (let waited = 0; waited < goneMs; waited += pollMs) {
+    for (let waited = 0; waited < killTimeoutMs; waited += pollMs) {
       if ((await find(pid))?.since !== since) break // it may be a zombie
       await sleep(pollMs)
     }
@@ -93,13 +93,13 @@ export function openJudge(
 
   return async () => {
     try {
-      const { mtimeMs } = await stat(noteIn(folder))
+      const { mtimeMs } = await stat(pidFile(folder))
       if (mtimeMs > askedAt) return 'gone'
-      const holder = JSON.parse(await readFile(noteIn(folder), 'utf8')) as ProcessRef
+      const owner = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
       // With a shared home folder, it may be a process of another computer or container.
-      if (holder.pid === process.pid || holder.since === undefined) return 'unknown'
-      if ((await find(holder.pid))?.since !== holder.since) return 'unknown'
-      return (await works(holder)) ? 'works' : await end(holder)
+      if (owner.pid === process.pid || owner.since === undefined) return 'unknown'
+      if ((await find(owner.pid))?.since !== owner.since) return 'unknown'
+      return (await makesProgress(owner)) ? 'works' : await kill(owner)
     } catch (error) {
       traceError('broker', 'find the process of the broker', error)
       return 'unknown' // no record, or no permission to kill it

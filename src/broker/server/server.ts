@@ -8,10 +8,10 @@ import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { ProcessRef, Transport } from '../../transport/transport.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
-import { type Connections, shareConnections } from './connections.ts'
-import { type Engines, dialKept, engineOf } from './engines.ts'
+import { type SharedConnections, shareConnections } from './connections.ts'
+import { type Engines, dialServed, engineOf } from './engines.ts'
 import { type HostsOptions, openHosts } from './hosts.ts'
-import { noteBroker } from './pid-file.ts'
+import { writePidFile } from './pid-file.ts'
 import {
   type BrokerStatus,
   type HostedCommand,
@@ -35,7 +35,10 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Connects to engines. */
   readonly engines: Engines
   /** Runs a command line of fleet. Rejects if the client process should run it instead. */
-  readonly runCommand: (command: HostedCommand, connections: Connections) => Promise<HostedRun>
+  readonly runCommand: (
+    command: HostedCommand,
+    connections: SharedConnections,
+  ) => Promise<HostedRun>
   /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
@@ -44,11 +47,11 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** How long an unused connection is kept, in milliseconds (default: 10 minutes). */
   readonly idleMs?: number
   /** How long the broker runs without any connection, in milliseconds (default: 15 minutes). */
-  readonly restMs?: number
+  readonly idleExitMs?: number
 }
 
 /** A running broker. */
-export interface Broker {
+export interface BrokerServer {
   /** Resolves when the broker has stopped. */
   readonly ended: Promise<void>
   /** Stops listening, and stops when all current work has ended. */
@@ -75,7 +78,7 @@ class Session {
   /** Waits for answers of the user, and for the end of the connection. */
   listen(): void {
     this.#wire.listen({
-      message: (word: ClientMessage) => 'answer' in word && this.#answered?.(word.answer),
+      message: (message: ClientMessage) => 'answer' in message && this.#answered?.(message.answer),
       closed: () => this.leave(),
     })
   }
@@ -114,38 +117,45 @@ async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Pro
  * by the socket's folder, which only this user can enter, because Node.js cannot read who is connected to a
  * socket.
  */
-export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const { socket, build, connect, engines, idleMs = 10 * minute, restMs = 15 * minute } = options
+export async function startBrokerServer(options: BrokerOptions): Promise<BrokerServer> {
+  const {
+    socket,
+    build,
+    connect,
+    engines,
+    idleMs = 10 * minute,
+    idleExitMs = 15 * minute,
+  } = options
   const started = new Date().toISOString()
   const clients = new Set<Socket>()
   let isRetired = false
-  let rest: NodeJS.Timeout | undefined
-  const over = new AbortController()
-  const ended = once(over.signal, 'abort').then(() => {})
-  const hosts = openHosts({ connect, idleMs, onClosed: considerRest })
+  let exitTimer: NodeJS.Timeout | undefined
+  const stopped = new AbortController()
+  const ended = once(stopped.signal, 'abort').then(() => {})
+  const hosts = openHosts({ connect, idleMs, onClosed: exitWhenIdle })
 
   const sockets = openSockets({
     folder: dirname(socket),
     serve: options.serveSocket,
     dial: dialFor,
     isAlive: options.isAlive,
-    onClosed: considerRest,
+    onClosed: exitWhenIdle,
   })
 
   /** Connects to an engine for a program that is not fleet and cannot be prompted. */
   function dialFor(served: ServedEngine): Promise<Duplex> {
-    return dialKept(hosts, engines, served)
+    return dialServed(hosts, engines, served)
   }
 
   const connections = shareConnections(hosts, engines)
 
   /** Stops the broker when it has had nothing to do for a while, or immediately if it is retired. */
-  function considerRest(): void {
-    clearTimeout(rest)
+  function exitWhenIdle(): void {
+    clearTimeout(exitTimer)
     const isBusy = clients.size > 0 || sockets.connections() > 0
     if (isRetired && !isBusy) void stop()
-    const mayRest = !isBusy && hosts.count() === 0 && sockets.status().length === 0
-    if (mayRest) rest = setTimeout(() => void stop(), restMs)
+    const isIdle = !isBusy && hosts.count() === 0 && sockets.status().length === 0
+    if (isIdle) exitTimer = setTimeout(() => void stop(), idleExitMs)
   }
 
   const status = (): BrokerStatus => ({
@@ -157,25 +167,25 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const server = createServer({ noDelay: true }, (client) => {
     clients.add(client)
-    considerRest()
+    exitWhenIdle()
     client.once('close', () => {
       clients.delete(client)
-      considerRest()
+      exitWhenIdle()
     })
     const wire = new Wire(client)
-    wire.listen({ message: (opening: Hello) => answer(wire, opening) })
+    wire.listen({ message: (hello: Hello) => answer(wire, hello) })
   })
 
-  function answer(wire: Wire, opening: Hello): void {
-    if (opening.protocol !== protocolVersion || opening.build !== build) {
+  function answer(wire: Wire, hello: Hello): void {
+    if (hello.protocol !== protocolVersion || hello.build !== build) {
       wire.send({ retired: true })
       wire.close()
       return drain()
     }
     wire.send({ accepted: true })
-    const conversation = new Session(wire)
-    conversation.listen()
-    traced(wire, opening, () => serve(wire, opening, conversation)).catch((error: unknown) => {
+    const session = new Session(wire)
+    session.listen()
+    traced(wire, hello, () => serve(wire, hello, session)).catch((error: unknown) => {
       wire.send({ error: serializeError(error) })
       wire.close()
     })
@@ -185,7 +195,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     request.open === 'exec' ||
     (request.open === 'engine' && engines.needsSession(engineOf(request)))
 
-  async function serve(wire: Wire, request: Request, conversation: Session): Promise<void> {
+  async function serve(wire: Wire, request: Request, session: Session): Promise<void> {
     if (request.open === 'status') {
       wire.send({ opened: status() })
       return wire.close()
@@ -202,16 +212,16 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
     if (request.open === 'command') {
       const running = await options.runCommand(request, connections)
-      if (conversation.gone.aborted) return running.abandon()
+      if (session.gone.aborted) return running.abandon()
       return serveHosted(wire, running)
     }
     if (request.open === 'socket') return serveEngine(wire, request)
-    const { target, env, canAsk } = request
-    const caller = { env, prompt: canAsk ? conversation.ask : undefined }
+    const { target, env, canPrompt } = request
+    const caller = { env, prompt: canPrompt ? session.ask : undefined }
     const { transport, release } = await hosts.use(target, caller, needsSession(request))
     try {
-      conversation.gone.throwIfAborted()
-      await open[request.open](wire, transport, request as never, conversation)
+      session.gone.throwIfAborted()
+      await open[request.open](wire, transport, request as never, session)
     } finally {
       release()
     }
@@ -261,7 +271,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
   }
 
-  if (options.self) await noteBroker(dirname(socket), options.self)
+  if (options.self) await writePidFile(dirname(socket), options.self)
   /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
@@ -276,7 +286,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     sockets.drain()
     server.close()
     removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
-    void removed.then(considerRest)
+    void removed.then(exitWhenIdle)
   }
 
   async function stop(): Promise<void> {
@@ -285,10 +295,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     await sockets[Symbol.asyncDispose]()
     await hosts[Symbol.asyncDispose]()
     await removed
-    over.abort()
+    stopped.abort()
   }
 
   await sockets.restore()
-  considerRest()
+  exitWhenIdle()
   return { ended, drain, stop }
 }

@@ -33,7 +33,7 @@ export interface Sockets extends AsyncDisposable {
    * Serves a socket until the returned function is called, and then as long as there are other holders. `broke`
    * is called with the error when a lost host breaks a connection, before its client notices.
    */
-  hold(engine: ServedEngine, broke: (error: Error) => void): Promise<() => void>
+  hold(engine: ServedEngine, onBroken: (error: Error) => void): Promise<() => void>
   /** Serves a socket as long as a process runs or a docker context uses it. The next broker continues that. */
   keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
   /** Removes docker contexts as holders of these sockets. */
@@ -48,7 +48,7 @@ export interface Sockets extends AsyncDisposable {
 }
 
 /** A recorded socket, which the next broker serves too. */
-interface Kept extends ServedEngine {
+interface RecordedSocket extends ServedEngine {
   readonly context: boolean
   readonly holders: readonly ProcessRef[]
 }
@@ -64,14 +64,14 @@ interface Entry {
 }
 
 /** How often the broker checks whether the holders still run, in milliseconds. */
-const lookMs = 20_000
+const holderCheckMs = 20_000
 /**
  * How long a slow failure is repeated without another attempt, in milliseconds: programs often retry several
  * times.
  */
-const failureMs = 2_000
+const failureCacheMs = 2_000
 /** A failure within this time, in milliseconds, including waits, is not remembered. */
-const quickMs = 3_000
+const quickFailureMs = 3_000
 
 /** The variables that the list on disk has. A program that carries a connection gets no others from the next broker. */
 const stored = /^(?:SSH_AUTH_SOCK|HOME|PATH|SHELL|USER|LOGNAME|LANG|LC_\w+|TMPDIR|XDG_\w+)$/
@@ -82,7 +82,7 @@ const storedEnvironment = (env: Login['env']): Login['env'] =>
 /** Serves engine sockets, and records in the folder those that outlive the commands which requested them. */
 export function openSockets(options: SocketsOptions): Sockets {
   const { folder, serve, dial, isAlive, onClosed } = options
-  const list = join(folder, 'sockets.json')
+  const recordFile = join(folder, 'sockets.json')
   const entries = new Map<string, Entry>()
   let connections = 0
   let isRetired = false
@@ -90,24 +90,24 @@ export function openSockets(options: SocketsOptions): Sockets {
 
   async function connect(entry: Entry): Promise<Duplex> {
     const { failure } = entry
-    if (failure && performance.now() - failure.at < failureMs) throw failure.error
+    if (failure && performance.now() - failure.at < failureCacheMs) throw failure.error
     const began = performance.now()
     connections += 1
-    const leave = () => {
+    const onClose = () => {
       connections -= 1
       onClosed()
     }
     try {
       const connection = await dial(entry.engine)
-      connection.once('close', leave).once('error', (error) => {
+      connection.once('close', onClose).once('error', (error) => {
         if (!(error instanceof UserError) || error.kind !== 'unreachable') return // one connection's own
-        for (const broke of entry.users) broke(error)
+        for (const onBroken of entry.users) onBroken(error)
       })
       return connection
     } catch (error) {
       const now = performance.now()
-      if (now - began > quickMs) entry.failure = { error, at: now }
-      leave()
+      if (now - began > quickFailureMs) entry.failure = { error, at: now }
+      onClose()
       throw error
     }
   }
@@ -139,7 +139,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
   }
 
-  async function closeUnlessWanted(file: string, entry: Entry): Promise<void> {
+  async function closeIfUnused(file: string, entry: Entry): Promise<void> {
     if (entry.users.size > 0 || entry.context || entry.holders.length > 0) return
     if (entries.get(file) === entry) entries.delete(file)
     await (await entry.served)[Symbol.asyncDispose]()
@@ -152,18 +152,18 @@ export function openSockets(options: SocketsOptions): Sockets {
       if (isRetired) return
       const kept = [...entries.values()]
         .filter(({ context, holders }) => context || holders.length > 0)
-        .map(({ engine: { env, ...engine }, context, holders }): Kept => ({
+        .map(({ engine: { env, ...engine }, context, holders }): RecordedSocket => ({
           ...{ ...engine, env: storedEnvironment(env) },
           ...{ context, holders },
         }))
-      await writeFile(`${list}.new`, JSON.stringify(kept), { mode: 0o600 })
-      await rename(`${list}.new`, list)
+      await writeFile(`${recordFile}.new`, JSON.stringify(kept), { mode: 0o600 })
+      await rename(`${recordFile}.new`, recordFile)
     })
     return saving
   }
 
   /** Removes the holders whose processes have ended. */
-  async function look(): Promise<void> {
+  async function dropEndedHolders(): Promise<void> {
     for (const [file, entry] of entries) {
       const { holders } = entry
       const alive = await Promise.all(holders.map(isAlive))
@@ -171,18 +171,18 @@ export function openSockets(options: SocketsOptions): Sockets {
       if (left.length === holders.length) continue
       entry.holders = entry.holders.filter((one) => left.includes(one) || !holders.includes(one))
       await save()
-      await closeUnlessWanted(file, entry)
+      await closeIfUnused(file, entry)
     }
   }
-  const looking = setInterval(() => void look(), lookMs).unref()
+  const holderCheck = setInterval(() => void dropEndedHolders(), holderCheckMs).unref()
 
   return {
-    async hold(engine, broke) {
+    async hold(engine, onBroken) {
       const entry = await serveOne(engine)
-      entry.users.add(broke)
+      entry.users.add(onBroken)
       return () => {
-        entry.users.delete(broke)
-        void closeUnlessWanted(engine.file, entry)
+        entry.users.delete(onBroken)
+        void closeIfUnused(engine.file, entry)
       }
     },
     async keep(engine, holder) {
@@ -199,24 +199,24 @@ export function openSockets(options: SocketsOptions): Sockets {
         const entry = entries.get(file)
         if (entry === undefined) continue
         entry.context = false
-        await closeUnlessWanted(file, entry)
+        await closeIfUnused(file, entry)
       }
       await save()
     },
     async restore() {
-      const text = await readFile(list, 'utf8').catch(
+      const text = await readFile(recordFile, 'utf8').catch(
         ignored('broker', 'read the list of sockets', '[]'),
       )
-      for (const { context, holders, ...engine } of JSON.parse(text) as Kept[]) {
+      for (const { context, holders, ...engine } of JSON.parse(text) as RecordedSocket[]) {
         const entry = await serveOne(engine)
         entry.context ||= context
         entry.holders = [...entry.holders, ...holders]
       }
-      await look()
+      await dropEndedHolders()
     },
     drain() {
       isRetired = true
-      clearInterval(looking)
+      clearInterval(holderCheck)
     },
     status: () =>
       [...entries.values()].map(({ engine, context, holders }) => ({

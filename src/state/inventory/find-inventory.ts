@@ -11,7 +11,7 @@ export const inventoryFileName = 'machines.yaml'
 
 interface Search {
   /** The path in `--inventory` or `$FLEET_INVENTORY`. */
-  readonly told: string | undefined
+  readonly named: string | undefined
   readonly cwd: string
   readonly home: string
   readonly env: Environment
@@ -97,8 +97,8 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
  * is not a regular file, unless it is explicit.
  */
 export async function findInventory(search: Search): Promise<string> {
-  const { told, cwd, home } = search
-  if (told) return resolve(cwd, told)
+  const { named, cwd, home } = search
+  if (named) return resolve(cwd, named)
   const nearest = await nearestInventory(cwd)
   if (nearest === undefined) return join(home, inventoryFileName)
   trace('inventory', `found ${nearest}`)

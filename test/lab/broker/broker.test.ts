@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type Broker, openBroker } from '../../../src/broker/client/client.ts'
-import { socketIn } from '../../../src/broker/runtime-dir.ts'
+import { type BrokerClient, openBrokerClient } from '../../../src/broker/client/client.ts'
+import { brokerSocket } from '../../../src/broker/runtime-dir.ts'
 import type { HostStatus } from '../../../src/broker/protocol.ts'
 import type { BrokerOptions } from '../../../src/broker/server/server.ts'
 import { openEngine } from '../../../src/engine/http-engine.ts'
@@ -37,7 +37,7 @@ async function keeper(options?: Partial<BrokerOptions>): Promise<Keeper> {
   onTestFinished(() => started[Symbol.asyncDispose]())
   return started
 }
-async function hostsOf(client: Broker): Promise<readonly HostStatus[]> {
+async function hostsOf(client: BrokerClient): Promise<readonly HostStatus[]> {
   const status = await client.status()
   return typeof status === 'object' ? status.hosts : []
 }
@@ -58,7 +58,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
 
   /** A way to the first host, as one command has it. */
   async function connect(
-    client: Broker,
+    client: BrokerClient,
     {
       to = target,
       prompt,
@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
       const shown = { machine: 'h1', user: 'root', address, port: 22, state: 'connected', uses: 0 }
       expect(await client.status()).toMatchObject({ pid: process.pid, hosts: [shown] })
     }, 120_000)
-    expect((await stat(socketIn(folder))).mode & 0o777).toBe(0o600)
+    expect((await stat(brokerSocket(folder))).mode & 0o777).toBe(0o600)
   })
 
   test('carries more shells than one connection may', { timeout: 600_000 }, async () => {
@@ -199,7 +199,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
   })
 
   test('closes what nobody uses, and then itself', async () => {
-    const { client, broker, folder } = await keeper({ idleMs: 200, restMs: 200 })
+    const { client, broker, folder } = await keeper({ idleMs: 200, idleExitMs: 200 })
     const before = await logins()
     const way = await connect(client)
     await run(way, ['sleep', '0.5'])
@@ -207,7 +207,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await way[Symbol.asyncDispose]()
     await vi.waitFor(async () => expect(await logins()).toBe(before), 120_000)
     await broker.ended
-    await expect(stat(socketIn(folder))).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(stat(brokerSocket(folder))).rejects.toMatchObject({ code: 'ENOENT' })
     expect(await client.status()).toBe(undefined)
   })
 
@@ -239,7 +239,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
       direct,
     )
     expect((await run(other, ['hostname'])).stdout).toBe('h1\n')
-    await expect(stat(socketIn(folder))).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(stat(brokerSocket(folder))).rejects.toMatchObject({ code: 'ENOENT' })
     expect(await openClient('other').status()).toBe(undefined)
     command.stdin.end('still here')
     expect(await text(command.stdout)).toBe('still here')
@@ -313,7 +313,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     const { folder } = await keeper()
     const open = join(folder, 'open')
     await mkdir(open, { mode: 0o755 })
-    const client = openBroker({
+    const client = openBrokerClient({
       folder: open,
       build: 'this',
       program: 'none.js',

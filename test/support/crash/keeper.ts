@@ -4,14 +4,18 @@ import { join } from 'node:path'
 import { openEngineConnections } from '../../../src/operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../../../src/operations/connect/engine-socket.ts'
 import { findProcess, isAlive } from '../../../src/operations/connect/processes.ts'
-import { type Broker as Client, openBroker } from '../../../src/broker/client/client.ts'
-import { socketIn } from '../../../src/broker/runtime-dir.ts'
-import { type Broker, type BrokerOptions, startBroker } from '../../../src/broker/server/server.ts'
+import { type BrokerClient as Client, openBrokerClient } from '../../../src/broker/client/client.ts'
+import { brokerSocket } from '../../../src/broker/runtime-dir.ts'
+import {
+  type BrokerServer,
+  type BrokerOptions,
+  startBrokerServer,
+} from '../../../src/broker/server/server.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 
 /** A broker in this process, and what commands talk to it with. */
 export interface Keeper extends AsyncDisposable {
-  readonly broker: Broker
+  readonly broker: BrokerServer
   readonly client: Client
   /** What another command would have. */
   readonly openClient: (build?: string) => Client
@@ -24,8 +28,8 @@ export const noDirect = () => Promise.reject(new Error('the broker is there'))
 /** Starts a broker of a folder of its own. A client never starts another one, for there is no program here. */
 export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise<Keeper> {
   const folder = await mkdtemp(join(tmpdir(), 'keeper-'))
-  const broker = await startBroker({
-    socket: socketIn(folder),
+  const broker = await startBrokerServer({
+    socket: brokerSocket(folder),
     build: 'this',
     connect: connectSsh,
     engines: openEngineConnections(),
@@ -35,7 +39,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     ...options,
   })
   const openClient = (build = 'this') =>
-    openBroker({ folder, build, program: join(folder, 'none.js'), env: {}, findProcess })
+    openBrokerClient({ folder, build, program: join(folder, 'none.js'), env: {}, findProcess })
   return {
     broker,
     folder,

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { findProcess } from '../../../src/operations/connect/processes.ts'
-import { openBroker } from '../../../src/broker/client/client.ts'
-import { describeEnd, noteBroker, openJudge } from '../../../src/broker/server/pid-file.ts'
+import { openBrokerClient } from '../../../src/broker/client/client.ts'
+import { stopHint, writePidFile, openHangCheck } from '../../../src/broker/server/pid-file.ts'
 import { until } from '../../support/lab/process.ts'
 
 /** A process noted as the broker of a folder of its own; unless it has a program, one that is stopped by a signal. */
@@ -25,28 +25,28 @@ async function hang(since?: string, program?: readonly string[]) {
     if (process.platform === 'linux') await until('the stop', hasStopped) // late on a busy machine
   }
   const found = await findProcess(child.pid ?? 0)
-  await noteBroker(folder, { pid: child.pid ?? 0, since: since ?? found?.since })
+  await writePidFile(folder, { pid: child.pid ?? 0, since: since ?? found?.since })
   return { folder, child, exit: once(child, 'exit') }
 }
 
 describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
   test('is killed', async () => {
     const { folder, exit } = await hang()
-    expect(await openJudge(folder, Date.now() + 1000, findProcess)()).toBe('gone')
+    expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('gone')
     expect(await exit).toEqual([null, 'SIGKILL'])
   })
 
   test('is killed where it sleeps all the time', async () => {
     const { folder, child, exit } = await hang(undefined, ['sleep', '1000'])
     await expect.poll(async () => (await findProcess(child.pid ?? 0))?.state).toBe('S')
-    expect(await openJudge(folder, Date.now() + 1000, findProcess)()).toBe('gone')
+    expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('gone')
     expect(await exit).toEqual([null, 'SIGKILL'])
   })
 
   test('is left alone while it works, and killed once it has worked for longer than any work takes', async () => {
     const { folder, child, exit } = await hang(undefined, [process.execPath, '-e', 'for (;;);'])
     let more = 0
-    const judge = openJudge(folder, Date.now() + 1000, async (pid) => {
+    const judge = openHangCheck(folder, Date.now() + 1000, async (pid) => {
       const found = await findProcess(pid)
       return found && { ...found, processorMs: found.processorMs + more }
     })
@@ -61,21 +61,21 @@ describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
   test('is left alone where it was started after the one that was asked', async () => {
     const { folder, child } = await hang()
     await utimes(join(folder, 'broker.json'), new Date(), new Date(Date.now() + 60_000))
-    expect(await openJudge(folder, Date.now(), findProcess)()).toBe('gone')
+    expect(await openHangCheck(folder, Date.now(), findProcess)()).toBe('gone')
     expect(child.signalCode).toBe(null)
   })
 
   test('is not mistaken for another process of its number', async () => {
     const { folder, child } = await hang('another start')
-    expect(await openJudge(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
+    expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
     expect(child.signalCode).toBe(null)
-    expect(await describeEnd(folder)).toContain(`kill ${child.pid}`)
+    expect(await stopHint(folder)).toContain(`kill ${child.pid}`)
   })
 
   test('is not to be ended where nothing tells which process it is', async () => {
     const { folder } = await hang()
     await rm(join(folder, 'broker.json'))
-    expect(await openJudge(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
+    expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
   })
 })
 
@@ -85,7 +85,13 @@ test.skipIf(process.platform === 'win32')(
     const folder = await mkdtemp(join(tmpdir(), 'hung-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     await chmod(folder, 0o777)
-    const broker = openBroker({ folder, build: 'this', program: 'none.js', env: {}, findProcess })
+    const broker = openBrokerClient({
+      folder,
+      build: 'this',
+      program: 'none.js',
+      env: {},
+      findProcess,
+    })
     for (const ask of [() => broker.status(), () => broker.stop()]) {
       await expect(ask()).rejects.toMatchObject({
         kind: 'failed',

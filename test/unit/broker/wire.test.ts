@@ -34,7 +34,7 @@ test.skipIf(process.platform === 'win32')(
       },
       message: (message: { exit: number }) => came.push(`exit ${message.exit}`),
       closed: () => came.push('closed'),
-      over: () => came.push('over'),
+      drained: () => came.push('over'),
     })
     for (const text of ['one', 'two', 'three']) far.bytes(Buffer.from(text))
     far.send({ exit: 7 })
@@ -59,7 +59,7 @@ test.skipIf(process.platform === 'win32')('a slow reader gets all that was sent'
   await vi.advanceTimersByTimeAsync(60_000)
   let size = 0
   const over = new Promise<void>((resolve) =>
-    near.listen({ bytes: (chunk) => (size += chunk.length), over: resolve }),
+    near.listen({ bytes: (chunk) => (size += chunk.length), drained: resolve }),
   )
   await over
   expect(size).toBe(8_000_000)

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { openBroker } from '../../../src/broker/client/client.ts'
-import { startBroker } from '../../../src/broker/server/server.ts'
+import { openBrokerClient } from '../../../src/broker/client/client.ts'
+import { startBrokerServer } from '../../../src/broker/server/server.ts'
 import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
 import { findSecrets } from '../../../src/machine/secrets.ts'
@@ -184,7 +184,7 @@ test('the broker sends the lines of what it does for a command to that command',
     lost: new Promise<never>(() => {}),
     async [Symbol.asyncDispose]() {},
   } as Partial<Transport> as Transport
-  const broker = await startBroker({
+  const broker = await startBrokerServer({
     ...{ socket: join(place, 'broker.sock'), build: 'b', isAlive: async () => true },
     engines: { needsSession: () => false, dial: () => Promise.reject(new Error('no engine')) },
     runCommand: () => Promise.reject(new Error('not here')),
@@ -198,7 +198,7 @@ test('the broker sends the lines of what it does for a command to that command',
     ...{ machine: 'web', address: '203.0.113.7', port: 22, user: 'root' },
     ...{ hostKeys: ['k'], identityFiles: [] },
   }
-  const client = openBroker({
+  const client = openBrokerClient({
     folder: place,
     program: '',
     build: 'b',

@@ -36,9 +36,9 @@ afterEach(() => rm(folder, { recursive: true }))
 const home = () => join(folder, 'home')
 const file = () => join(folder, 'a/machines.yaml')
 
-const find = (env: Record<string, string> = {}, told?: string) =>
+const find = (env: Record<string, string> = {}, named?: string) =>
   findInventory({
-    ...{ told, cwd: join(folder, 'a/b'), home: home(), env },
+    ...{ named, cwd: join(folder, 'a/b'), home: home(), env },
     trust: async () => openTrust(home()),
   })
 

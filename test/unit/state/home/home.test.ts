@@ -33,9 +33,9 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
 
-const find = (told?: string): Promise<string> =>
+const find = (named?: string): Promise<string> =>
   findInventory({
-    ...{ told, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') },
+    ...{ named, cwd: join(folder, 'a', 'b'), home: join(folder, 'home') },
     ...{ env: {}, trust: async () => openTrust(join(folder, 'home')) },
   })
 const openActiveIn = (inventory = 'machines.yaml'): ReturnType<typeof openActive> =>
@@ -90,7 +90,7 @@ describe('the inventory that applies', () => {
     server.close()
   })
 
-  it('is the one told, else the nearest above, else the one in home', async () => {
+  it('is the named one, else the nearest above, else the one in home', async () => {
     expect(await find()).toBe(join(folder, 'home/machines.yaml'))
     await writeFile(join(folder, 'machines.yaml'), '')
     expect(await find()).toBe(join(folder, 'machines.yaml'))
