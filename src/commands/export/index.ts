@@ -64,10 +64,10 @@ const terraformImport = defineCommand({
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {
     const { describeForTerraform } = await import('../../operations/export/terraform.ts')
-    const { text, leftOut } = describeForTerraform(await readyMachines({ fleet, targets }))
+    const { text, skipped } = describeForTerraform(await readyMachines({ fleet, targets }))
     io.stdout.write(text)
-    if (leftOut.length > 0) {
-      io.stderr.write(`skipped, because they have no id at a provider: ${foldNames(leftOut)}\n`)
+    if (skipped.length > 0) {
+      io.stderr.write(`skipped, because they have no id at a provider: ${foldNames(skipped)}\n`)
     }
   },
 })

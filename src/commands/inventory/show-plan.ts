@@ -119,7 +119,7 @@ export const planDescriber =
 /** A plan in words. */
 function describePlan(
   colors: Colors,
-  { changes, drift, issues, leftOut = [] }: ChangePlan,
+  { changes, drift, issues, skipped = [] }: ChangePlan,
   surroundings: PlanSurroundings,
 ): Styled {
   const { bold, yellow } = colors
@@ -152,13 +152,13 @@ function describePlan(
     ...part('Needs your attention:', issues.map(issueLine)),
   ]
   const count = changes.length === 0 ? [] : [compose`${bold('Plan:')} ${countOf(changes)}.\n`]
-  const others = foldNames(leftOut)
+  const others = foldNames(skipped)
   const rest =
-    leftOut.length === 0
+    skipped.length === 0
       ? ''
-      : leftOut.length === 1
+      : skipped.length === 1
         ? `1 machine is not in this plan: ${others}\n`
-        : `${leftOut.length} machines are not in this plan: ${others}\n`
+        : `${skipped.length} machines are not in this plan: ${others}\n`
   return joinText([...(all.length === 0 ? ['nothing to do\n'] : all), ...count, rest], '')
 }
 

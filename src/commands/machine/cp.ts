@@ -74,7 +74,7 @@ export const cp = defineCommand({
       )
     }
     if (format.json) writeJson(io, places.length === 1 ? copies[0] : copies)
-    return tell({ io, format }, copies)
+    return reportCopies({ io, format }, copies)
   },
 })
 
@@ -180,7 +180,7 @@ async function copyOnEach(
   const gathered = await copyAll()
   const copies = gathered.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
   if (format.json) writeJson(io, copies)
-  const code = tell({ io, format }, copies)
+  const code = reportCopies({ io, format }, copies)
   return writeResults(io, gathered, format) || code
 }
 
@@ -196,10 +196,13 @@ async function folderFor(target: string, machine: string): Promise<string> {
   return folder
 }
 
-/** Says what was copied, and what was not. Exit code 1 when something was left out. */
-function tell({ io, format }: Pick<Invocation, 'io' | 'format'>, copies: readonly Copy[]): number {
-  for (const { machine, from, leftOut } of copies) {
-    for (const what of leftOut) {
+/** Prints what was copied and what was skipped. Returns exit code 1 if items were skipped. */
+function reportCopies(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  copies: readonly Copy[],
+): number {
+  for (const { machine, from, skipped } of copies) {
+    for (const what of skipped) {
       if (!format.json) {
         io.stderr.write(
           `${machine === undefined ? '' : `${machine}: `}not copied: ${from}: ${what}\n`,
@@ -216,5 +219,5 @@ function tell({ io, format }: Pick<Invocation, 'io' | 'format'>, copies: readonl
       `${humanSize(bytes)}${where} in ${seconds.toFixed(1)}s, ${humanSize(bytes / seconds)}/s\n`,
     )
   }
-  return copies.some(({ leftOut }) => leftOut.length > 0) ? exitCodes.failed : exitCodes.ok
+  return copies.some(({ skipped }) => skipped.length > 0) ? exitCodes.failed : exitCodes.ok
 }

@@ -1,5 +1,5 @@
 import { type Accepted, acceptEntries } from './archive/accept-entries.ts'
-import { collectLeftOut } from './archive/left-out.ts'
+import { collectSkipped } from './archive/skipped-items.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from '../context.ts'
@@ -75,7 +75,7 @@ export interface CopyProgress {
 export interface Copied {
   readonly bytes: number
   /** Items that were skipped or changed, such as `run/lock is a FIFO`. */
-  readonly leftOut: readonly string[]
+  readonly skipped: readonly string[]
 }
 
 /**
@@ -107,12 +107,12 @@ export async function copyFiles(
   const there = await end.inspectTarget(to.path, name)
   if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
   const target = chooseTarget(to, there, kept)
-  const leftOut = collectLeftOut()
-  const leaveOut = leftOut.add
+  const skipped = collectSkipped()
+  const onSkipped = skipped.add
   if (origin.machine !== undefined && origin.machine === end.machine && from.machine) {
     const host = { name: from.machine.name, transport: await context.connect(from.machine) }
-    await copyWithinHost(host, source, target, { signal, leaveOut })
-    return { bytes: found.size ?? 0, leftOut: leftOut.list() }
+    await copyWithinHost(host, source, target, { signal, onSkipped })
+    return { bytes: found.size ?? 0, skipped: skipped.list() }
   }
   if (from.machine === undefined && to.machine === undefined) {
     await refuseItself(from, source, target)
@@ -123,16 +123,16 @@ export async function copyFiles(
     : [origin, end]
   // A fixed order prevents a deadlock of two copies between two hosts that each allow one session.
   const isSenderFirst = (origin.machine ?? '') <= (end.machine ?? '')
-  let archive = isSenderFirst ? await sender.send(source, leaveOut) : undefined
+  let archive = isSenderFirst ? await sender.send(source, onSkipped) : undefined
   let bytes = 0
   try {
     await using taker = await receiver.receive(target)
-    archive ??= await sender.send(source, leaveOut)
+    archive ??= await sender.send(source, onSkipped)
     const entries = acceptEntries(archive, {
       root: source.asFolder ? '.' : toByteString(name),
       expected: source.asFolder ? 'folder' : follow ? 'file' : 'file or link',
       machine: from.machine?.name,
-      leaveOut,
+      onSkipped,
     })
     await taker.take(
       counted(entries, (count) => {
@@ -146,7 +146,7 @@ export async function copyFiles(
   } finally {
     archive?.destroy() // also if reading has not started
   }
-  return { bytes, leftOut: leftOut.list() }
+  return { bytes, skipped: skipped.list() }
 }
 
 /** Counts the bytes of files. */

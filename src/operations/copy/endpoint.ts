@@ -57,7 +57,7 @@ export interface Endpoint {
   /** As `inspectSource`, for a target; `name` is the name of the source. */
   inspectTarget(path: string, name: string): Promise<FoundTarget>
   /** An archive of the path, or of a folder's content (`.`). It fails when not all data could be read. */
-  send(source: Source, leaveOut: (what: string) => void): Promise<Readable>
+  send(source: Source, onSkipped: (what: string) => void): Promise<Readable>
   receive(target: Target): Promise<Receiver>
 }
 

@@ -284,10 +284,10 @@ export const openLocalEndpoint = (signal: AbortSignal): Endpoint => ({
     const inside = kind === 'folder' ? await findHere(join(path, name)) : undefined
     return { kind, isLink, inside }
   },
-  async send({ path: typed, asFolder }, leaveOut) {
+  async send({ path: typed, asFolder }, onSkipped) {
     const path = trimmed(typed)
     const [folder, name] = asFolder ? [await realpath(path), '.'] : [dirname(path), basename(path)]
-    return packTree(folder, { paths: pathsBelow(folder, name), leaveOut })
+    return packTree(folder, { paths: pathsBelow(folder, name), onSkipped })
   },
   async receive(target) {
     const path = trimmed(target.path)

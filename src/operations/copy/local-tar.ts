@@ -35,7 +35,7 @@ export interface Packing {
   /** Files that are not in the folder, by name. */
   readonly files?: Readonly<Record<string, Buffer>>
   /** Called for each socket, FIFO and device, which cannot be sent. */
-  readonly leaveOut?: (what: string) => void
+  readonly onSkipped?: (what: string) => void
 }
 
 /** A path of this computer: `name` (with `/`) below `folder`. */
@@ -96,7 +96,7 @@ const kindOf = (found: { isSocket(): boolean; isFIFO(): boolean }): string =>
 async function* packPath(
   folder: string,
   path: PathOrBytes,
-  { owner, leaveOut }: Packing,
+  { owner, onSkipped }: Packing,
 ): AsyncGenerator<Buffer> {
   const file = join(folder, path)
   const found = await onFile('read', file, () => lstat(file))
@@ -112,7 +112,7 @@ async function* packPath(
   else if (found.isSymbolicLink()) {
     const target = await onFile('read', file, () => readlink(file, { encoding: 'buffer' }))
     yield encodeHeader({ ...facts(found), type: 'symlink', linkname: target.toString('latin1') })
-  } else if (!found.isFile()) leaveOut?.(`${shown(Buffer.from(path))} is a ${kindOf(found)}`)
+  } else if (!found.isFile()) onSkipped?.(`${shown(Buffer.from(path))} is a ${kindOf(found)}`)
   else {
     await using opened = await openToRead(file)
     const stats = await opened.file.stat()

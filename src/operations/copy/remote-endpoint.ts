@@ -200,11 +200,11 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
       const inside = found.kind === 'folder' ? readFound(inner, innerLink) : undefined
       return { ...found, inside }
     },
-    async send({ path: typed, asFolder, follow }, leaveOut) {
+    async send({ path: typed, asFolder, follow }, onSkipped) {
       const path = plainPath(typed)
       const [folder, name] = asFolder ? [path, '.'] : [posix.dirname(path), posix.basename(path)]
       const followLink = follow && !asFolder
-      return await packOnHost(host, folder, name, { signal, leaveOut, followLink })
+      return await packOnHost(host, folder, name, { signal, onSkipped, followLink })
     },
     receive,
   }
@@ -254,7 +254,7 @@ export async function copyWithinHost(
   { name: machine, transport }: Host,
   source: Source,
   { path, how }: Target,
-  { signal, leaveOut }: { signal: AbortSignal; leaveOut: (what: string) => void },
+  { signal, onSkipped }: { signal: AbortSignal; onSkipped: (what: string) => void },
 ): Promise<void> {
   const [from, target] = [plainPath(source.path), plainPath(path)]
   const { folder, stage } = stageFor(target, how)
@@ -266,7 +266,7 @@ export async function copyWithinHost(
   if (code === intoItself) throw failed(`${from} cannot be copied into itself`)
   if (code === unreadable) throw failed(`cannot read ${from}: ${reasonOf(stderr)}`)
   if (code !== 0) throw failed(`cannot write ${writeTrouble(stderr, { folder, stage, target })}`)
-  reportSkippedSockets(stderr, leaveOut)
+  reportSkippedSockets(stderr, onSkipped)
 }
 
 /** The staging folder of a copy, and its parent folder. */

@@ -55,9 +55,9 @@ trap 'exit 1' HUP INT TERM PIPE
 `
 
 /** Reports the sockets that tar has skipped. */
-export function reportSkippedSockets(complaint: string, leaveOut: (what: string) => void): void {
+export function reportSkippedSockets(complaint: string, onSkipped: (what: string) => void): void {
   for (const [, path = ''] of complaint.matchAll(/^(?:\S*tar: )?(.*): socket ignored$/gm)) {
-    leaveOut(`${path.replace(/^\.\//, '')} is a socket`)
+    onSkipped(`${path.replace(/^\.\//, '')} is a socket`)
   }
 }
 
@@ -72,9 +72,9 @@ export async function packOnHost(
   name: string,
   {
     signal,
-    leaveOut,
+    onSkipped,
     followLink = false,
-  }: { signal?: AbortSignal; leaveOut?: (what: string) => void; followLink?: boolean } = {},
+  }: { signal?: AbortSignal; onSkipped?: (what: string) => void; followLink?: boolean } = {},
 ): Promise<Readable> {
   const words = [
     ...become,
@@ -88,7 +88,7 @@ export async function packOnHost(
     name === '.' ? '.' : `./${name}`,
   ]
   return readOutput({ transport, signal }, words, (status, said) => {
-    if (leaveOut) reportSkippedSockets(said, leaveOut)
+    if (onSkipped) reportSkippedSockets(said, onSkipped)
     if (isWholeArchive(status, said)) return undefined
     const what = name === '.' ? folder : `${folder.replace(/\/$/, '')}/${name}`
     return new UserError('failed', `cannot read ${what}: ${reasonOf(said)}`, { machine })

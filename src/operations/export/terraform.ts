@@ -33,7 +33,7 @@ function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
 /** Import blocks (Terraform 1.5 and OpenTofu) for machines with a provider ID, and the names of the other machines. */
 export function describeForTerraform(machines: readonly ReadyMachine[]): {
   readonly text: string
-  readonly leftOut: readonly string[]
+  readonly skipped: readonly string[]
 } {
   const known = machines.filter(
     ({ driver, host }) => Object.hasOwn(resources, driver) && host.id !== undefined,
@@ -45,6 +45,6 @@ export function describeForTerraform(machines: readonly ReadyMachine[]): {
   )
   return {
     text: blocks.join('\n'),
-    leftOut: machines.filter((machine) => !known.includes(machine)).map(({ name }) => name),
+    skipped: machines.filter((machine) => !known.includes(machine)).map(({ name }) => name),
   }
 }

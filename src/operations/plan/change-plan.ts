@@ -78,7 +78,7 @@ export interface ChangePlan {
   readonly drift: readonly Drift[]
   readonly issues: readonly Issue[]
   /** The machines that were not selected, in the order of the inventory. */
-  readonly leftOut?: readonly string[]
+  readonly skipped?: readonly string[]
 }
 
 /** Reduces a plan to the selected machines. */
@@ -87,15 +87,15 @@ export function narrowPlan(
   { machines }: Pick<Inventory, 'machines'>,
   chosen: ReadonlySet<string>,
 ): ChangePlan {
-  const { changes, drift, issues, leftOut: before = [] } = plan
+  const { changes, drift, issues, skipped: before = [] } = plan
   const isChosen = ({ machine }: { readonly machine: string }): boolean => chosen.has(machine)
-  const leftOut = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
+  const skipped = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
   return {
     ...plan,
     changes: changes.filter(isChosen),
     drift: drift.filter(isChosen),
     issues: issues.filter(isChosen),
-    ...(leftOut.length > 0 && { leftOut }),
+    ...(skipped.length > 0 && { skipped }),
   }
 }
 
@@ -139,8 +139,8 @@ export function parsePlan(text: string, file: string): ChangePlan {
     throw notPlan(messageOf(error))
   }
   if (plan?.version !== 1) throw notPlan('unknown format version')
-  const { inventory, changes, drift, issues, leftOut } = plan
+  const { inventory, changes, drift, issues, skipped } = plan
   if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
-  const parts = { inventory, changes, drift, issues, ...(leftOut && { leftOut }) }
+  const parts = { inventory, changes, drift, issues, ...(skipped && { skipped }) }
   return { version: 1, ...parts }
 }

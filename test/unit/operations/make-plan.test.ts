@@ -317,7 +317,7 @@ test('a plan of some machines asks of no other, and says which it leaves out', a
     changes: [{ machine: 'd', action: 'create' }],
     drift: [{ machine: 'b', field: 'address' }],
     issues: [], // nor is it asked for hosts without an entry
-    leftOut: ['a', 'c'],
+    skipped: ['a', 'c'],
   })
   const kept = parsePlan(JSON.stringify(plan), 'today.plan')
   expect(kept).toEqual(plan)
@@ -326,7 +326,7 @@ test('a plan of some machines asks of no other, and says which it leaves out', a
   expect(narrowPlan(kept, inventory, new Set(['a', 'b']))).toMatchObject({
     changes: [],
     drift: [{ machine: 'b' }],
-    leftOut: ['a', 'c', 'd'],
+    skipped: ['a', 'c', 'd'],
   })
   expect(narrowPlan(kept, inventory, new Set(['a', 'b', 'c', 'd']))).toEqual(plan)
 })

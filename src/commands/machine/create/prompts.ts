@@ -29,7 +29,7 @@ interface Creation {
 }
 
 /** The choice that leaves an option unset. */
-const leaveOut = ''
+const unset = ''
 
 /**
  * Asks for an option of a driver. Undefined if the option stays unset, or the answer is the default. `preset` is the default
@@ -72,14 +72,12 @@ async function askOption(
           io,
           question,
           [
-            ...(isNeeded || fallback !== undefined
-              ? []
-              : [{ value: leaveOut, name: '(automatic)' }]),
+            ...(isNeeded || fallback !== undefined ? [] : [{ value: unset, name: '(automatic)' }]),
             ...choices.map((value) => ({ value })),
           ],
           { fallback, takesTypeAhead: true },
         )
-  return answer === leaveOut || answer === fallback ? undefined : answer
+  return answer === unset || answer === fallback ? undefined : answer
 }
 
 /** Asks for the driver: a built-in one, or another one that the inventory uses. */

@@ -26,7 +26,7 @@ export interface Acceptance {
   /** Whether files keep their setuid, setgid and sticky bits. */
   readonly keepBits?: boolean
   /** Called for each entry that is skipped or changed. */
-  readonly leaveOut: (what: string) => void
+  readonly onSkipped: (what: string) => void
 }
 
 /** The longest accepted path; file systems do not allow longer ones. */
@@ -79,7 +79,7 @@ const specialBits = (mode: number): string =>
  */
 export async function* acceptEntries(
   archive: AsyncIterable<Buffer>,
-  { root, expected, machine, keepBits = false, leaveOut }: Acceptance,
+  { root, expected, machine, keepBits = false, onSkipped }: Acceptance,
 ): AsyncGenerator<Accepted, void> {
   const folders = new Set<string>()
   const links = new Set<string>()
@@ -115,7 +115,7 @@ export async function* acceptEntries(
     isFirst = false
     const shown = path === '' ? name : path
     if (type === 'FIFO' || type === 'device') {
-      leaveOut(`${showName(shown)} is a ${type}`)
+      onSkipped(`${showName(shown)} is a ${type}`)
       return undefined
     }
     if (links.has(path) || (folders.has(path) && type !== 'directory')) {
@@ -142,7 +142,7 @@ export async function* acceptEntries(
     }
     if (keepBits) return { ...common, mode, linkname: '' }
     const bits = specialBits(mode)
-    if (bits !== '') leaveOut(`${showName(shown)} was copied without its ${bits} bit`)
+    if (bits !== '') onSkipped(`${showName(shown)} was copied without its ${bits} bit`)
     return { ...common, mode: mode & 0o777, linkname: '' }
   }
 

@@ -7,7 +7,7 @@ import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { exitCodeOf } from '../../../transport/exit-code.ts'
 import { type Accepted, acceptEntries } from '../../copy/archive/accept-entries.ts'
-import { type LeftOut, collectLeftOut } from '../../copy/archive/left-out.ts'
+import { type SkippedItems, collectSkipped } from '../../copy/archive/skipped-items.ts'
 import { bytesOf, showName, toByteString } from '../../copy/archive/tar-format.ts'
 import { writeTar } from '../../copy/archive/write-tar.ts'
 import { chooseTarget } from '../../copy/choose-target.ts'
@@ -38,8 +38,8 @@ cd "$stage" || exit
 `
 
 /** Reports items that were skipped or changed. If there are any, the copy has failed. */
-function reportSkipped(leftOut: LeftOut, { stderr }: Streams): number {
-  const all = leftOut.list()
+function reportSkipped(skipped: SkippedItems, { stderr }: Streams): number {
+  const all = skipped.list()
   for (const what of all) stderr.write(`not copied unchanged: ${what}\n`)
   return all.length === 0 ? 0 : 1
 }
@@ -57,12 +57,12 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     },
   )
   const name = basename(typed) || 'root'
-  const leftOut = collectLeftOut()
-  const leaveOut = leftOut.add
+  const skipped = collectSkipped()
+  const onSkipped = skipped.add
   const folder = dirname(path)
-  const archive = packTree(folder, { paths: pathsBelow(folder, basename(path) || '.'), leaveOut })
+  const archive = packTree(folder, { paths: pathsBelow(folder, basename(path) || '.'), onSkipped })
   const root = basename(path) === '' ? '.' : toByteString(basename(path))
-  const entries = acceptEntries(archive, { root, keepBits: true, leaveOut })
+  const entries = acceptEntries(archive, { root, keepBits: true, onSkipped })
   const stage = `.fleet-${randomUUID()}`
   const sent = writeTar(entries, { root: toByteString(name), mark: stage })
   const staged = formatWords(replaceOperand(words, 0, `./${name}${endingOf(source)}`))
@@ -80,7 +80,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     })
   }
   streams.stderr.write(withoutStage(complaint, stage, name, typed))
-  return code === 0 ? reportSkipped(leftOut, streams) : code
+  return code === 0 ? reportSkipped(skipped, streams) : code
 }
 
 /** The output of docker, with the user's path in place of the staging path. */
@@ -122,7 +122,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
   const { start, words } = command
   const [source = '', target = ''] = operandsOf(words)
   const args = [...start, ...formatWords(replaceOperand(words, 1, '-'))]
-  const leftOut = collectLeftOut()
+  const skipped = collectSkipped()
   try {
     const archive = await readOutput(
       { transport: host.transport, signal: streams.signal },
@@ -135,7 +135,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     try {
       const name = nameIn(source)
       const root = name === undefined ? '/' : undefined
-      const entries = acceptEntries(archive, { root, machine: host.name, leaveOut: leftOut.add })
+      const entries = acceptEntries(archive, { root, machine: host.name, onSkipped: skipped.add })
       await writeHere(entries, target, name, streams)
     } finally {
       archive.destroy()
@@ -145,7 +145,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     streams.stderr.write(error.complaint)
     return error.code
   }
-  return reportSkipped(leftOut, streams)
+  return reportSkipped(skipped, streams)
 }
 
 /** Writes entries from a container to the local path `target`. */

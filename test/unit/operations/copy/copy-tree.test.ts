@@ -55,11 +55,11 @@ async function arrive(
   path: string,
   { how = 'place' }: { readonly how?: Target['how'] } = {},
 ): Promise<string[]> {
-  const leftOut: string[] = []
-  const entries = acceptEntries(archive, { root: 'top', leaveOut: (what) => leftOut.push(what) })
+  const skipped: string[] = []
+  const entries = acceptEntries(archive, { root: 'top', onSkipped: (what) => skipped.push(what) })
   await using receiver = await side.receive({ path, how })
   await receiver.take(entries)
-  return leftOut
+  return skipped
 }
 
 test('any tree comes out of an archive as it went in, however it is cut', async () => {
@@ -152,7 +152,10 @@ test('no archive writes or changes anything outside of its target, here or on an
         expect(left.filter((name) => name !== 'target')).toEqual([])
 
         const passed: Buffer[] = []
-        const entries = acceptEntries(Readable.from([archive]), { root: 'top', leaveOut: () => {} })
+        const entries = acceptEntries(Readable.from([archive]), {
+          root: 'top',
+          onSkipped: () => {},
+        })
         try {
           for await (const piece of writeTar(counted(entries), {
             root: 'content',
@@ -185,7 +188,7 @@ test('nothing but a file is accepted where a file was asked for', async () => {
   const entries = acceptEntries(Readable.from([Buffer.concat([link, endOfArchive])]), {
     root: 'top',
     expected: 'file',
-    leaveOut: () => {},
+    onSkipped: () => {},
   })
   await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not requested')
 })

@@ -55,7 +55,7 @@ it('Prometheus is given targets and labels that it takes', () => {
 it('Terraform is given what a provider knows by an id', () => {
   expect(describeForTerraform(machines)).toEqual({
     text: 'import {\n  to = aws_instance.web_1\n  id = "i-1"\n}\n',
-    leftOut: ['here'],
+    skipped: ['here'],
   })
 })
 

@@ -2,13 +2,13 @@
 const longestList = 100
 
 /** Collects items that were skipped or changed in a copy. */
-export interface LeftOut {
+export interface SkippedItems {
   readonly add: (what: string) => void
   /** One line for each item; beyond the limit, only a count. */
   list(): string[]
 }
 
-export function collectLeftOut(): LeftOut {
+export function collectSkipped(): SkippedItems {
   const listed: string[] = []
   let more = 0
   return {
