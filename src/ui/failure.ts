@@ -1,6 +1,6 @@
 import { UserError, exitCodes } from '../errors.ts'
 import { colorsOf } from './color.ts'
-import { foldNames } from './fold-names.ts'
+import { foldNames, namesAmong } from './fold-names.ts'
 import { shorten } from './human.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
@@ -115,13 +115,20 @@ function byCause(failures: readonly Failure[]): Failure[][] {
   return [...groups.values()]
 }
 
+/** The reason of one machine below its name, which its first line does not repeat; hints keep it for their commands. */
+function withoutName(text: string, name: string): string {
+  const [reason = '', ...hint] = text.split('\n')
+  const repeated = new RegExp(`(?<![\\w./-])${quoted(name)}(?![\\w-]|[.:]\\w|/)`, 'g')
+  return [reason.replaceAll(repeated, 'the host'), ...hint].join('\n')
+}
+
 /** A cause and its machines. */
 function causeText(group: readonly Failure[], { of }: { of: number }): string {
   const names = group.map(({ machine }) => machine.name)
   const [{ machine, error } = { machine: { name: '' }, error: undefined }] = group
   const isShared = group.length > 1 && bugIn(error) === undefined
   if (!isShared) {
-    return `${foldNames(names)}: ${failureText(error).replace(`${machine.name}: `, '')}`
+    return `${foldNames(names)}: ${withoutName(failureText(error).replace(`${machine.name}: `, ''), machine.name)}`
   }
   const [reason = '', ...more] = sharedReason(error as UserError, machine, names).split('\n')
   const isAll = names.length === of
@@ -176,7 +183,10 @@ export function writeResults(
   if (rest.length > 0) {
     const count = failures.length === 1 ? '1 failure' : `${failures.length} failures`
     const why = cancelled ? 'cancelled' : `stopped after ${count}`
-    const names = foldNames(rest.map(({ name }) => name))
+    const names = namesAmong(
+      rest.map(({ name }) => name),
+      outcomes.length + rest.length,
+    )
     const kind = cancelled ? 'cancelled' : 'failed'
     writeFailure(io, new UserError(kind, `${why}: not finished on ${names}`), json)
   }

@@ -33,6 +33,10 @@ export function foldNames(names: readonly string[]): string {
     .join(', ')
 }
 
-/** The title of the output that several of `all` machines share: `web-1..web-3 (3)`, or `all 920 machines`. */
+/** The names of some of `all` machines: `db, web-1..web-3`, or `all 920 machines`. */
+export const namesAmong = (names: readonly string[], all: number): string =>
+  names.length === all && all > 1 ? `all ${all} machines` : foldNames(names)
+
+/** The title of the output that some of `all` machines share: `web-1..web-3 (3)`, or `all 920 machines`. */
 export const namesOfGroup = (names: readonly string[], all: number): string =>
-  names.length === all && all > 1 ? `all ${all} machines` : `${foldNames(names)} (${names.length})`
+  names.length === all && all > 1 ? namesAmong(names, all) : `${foldNames(names)} (${names.length})`

@@ -23,9 +23,12 @@ export const merge = defineCommand({
       const { location } = await fleet.inventory()
       const { installMergeDriver } = await import('../../state/merge/git-merge-driver.ts')
       const [folder, name] = [dirname(location), basename(location)]
-      for (const file of await installMergeDriver(folder, name, fleet.env)) {
-        io.stderr.write(`wrote ${file}\n`)
+      const files = await installMergeDriver(folder, name, fleet.env)
+      if (format.json) {
+        writeJson(io, { files })
+        return undefined
       }
+      for (const file of files) io.stderr.write(`wrote ${file}\n`)
       io.stderr.write('git now merges the inventory entry by entry in this clone\n')
       return undefined
     }

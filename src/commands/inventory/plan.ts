@@ -40,8 +40,12 @@ export async function computePlan(
 ): Promise<ChangePlan> {
   const { makePlan } = await import('../../operations/plan/make-plan.ts')
   const { skipHosts, timeout = usualTimeout } = options
-  return withProgress(io, format, 'plan', (progress) =>
-    makePlan(fleet, { skipHosts, timeoutMs: timeout * 1000, progress, chosen }),
+  return withProgress(
+    io,
+    format,
+    'plan',
+    (progress) => makePlan(fleet, { skipHosts, timeoutMs: timeout * 1000, progress, chosen }),
+    { isMachine: false },
   )
 }
 

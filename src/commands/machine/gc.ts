@@ -77,8 +77,12 @@ export const gc = defineCommand({
     const { findOrphans, reasonToKeep, removeOrphan } =
       await import('../../operations/machine/collect-garbage.ts')
     const drivers = options.driver.length === 0 ? undefined : options.driver
-    const { orphans: found, unasked } = await withProgress(io, format, 'fleet gc', (progress) =>
-      findOrphans(fleet, { drivers, everywhere: true, progress }),
+    const { orphans: found, unasked } = await withProgress(
+      io,
+      format,
+      'fleet gc',
+      (progress) => findOrphans(fleet, { drivers, everywhere: true, progress }),
+      { isMachine: false },
     )
     const all = found.toSorted(byMachine)
     const isNamed = args.names.length > 0

@@ -23,12 +23,12 @@ export const writeNewInventory = (id: string): string => `\
 # The machines of this fleet. Share it through git: nothing secret is ever in it.
 version: 1
 id: "${id}" # names this fleet for good, in the tags of what it creates
-machines: {}
-# A machine, as fleet writes it and as you can:
+# An entry of a machine, written by fleet or by hand, looks like this:
 #   web-1:
 #     driver: ssh
 #     labels: { role: web, env: prod }
 #     options: { address: web-1.example.com, user: admin }
+machines: {}
 `
 
 /** Writes a new file. Resolves to `false` if it already exists. */

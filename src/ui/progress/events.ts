@@ -3,14 +3,14 @@ import type { Io } from '../io.ts'
 import { type Task, type ProgressView, secondsSince } from './progress.ts'
 
 /**
- * Writes a line of JSON for each event: `step` (repeated while it runs), `ended`, `failed`. `seconds` is the time of the step; at the
+ * Writes a line of JSON for each event, with its `machine`, or with `task` if the work is not for one machine: `step` (repeated while it runs), `ended`, `failed`. `seconds` is the time of the step; at the
  * end, that of the whole task.
  */
 export function openEvents({ stderr }: Io): ProgressView {
-  const write = (event: string, { subject, step }: Task, began: number) => {
+  const write = (event: string, { subject, isMachine, step }: Task, began: number) => {
     const line = {
       event,
-      machine: subject,
+      ...(isMachine ? { machine: subject } : { task: subject }),
       step: step?.name,
       detail: step?.detail,
       seconds: secondsSince(began),

@@ -14,6 +14,8 @@ interface Step {
 /** The work on one subject, such as a machine. */
 export interface Task {
   readonly subject: string
+  /** Whether the subject is a machine. */
+  readonly isMachine: boolean
   readonly began: number
   step: Step | undefined
   readonly past: { readonly name: string; readonly seconds: number }[]
@@ -34,7 +36,11 @@ export interface ProgressView extends Disposable {
 /** Shows the work on one subject or on several at once. */
 export interface ProgressDisplay extends Disposable {
   /** Does the work on `subject` and shows its steps, until it ends or fails. */
-  track<T>(subject: string, work: (report: ReportStep) => Promise<T>): Promise<T>
+  track<T>(
+    subject: string,
+    work: (report: ReportStep) => Promise<T>,
+    options?: { readonly isMachine: boolean },
+  ): Promise<T>
 }
 
 /** How long ago `began` was, in whole seconds. */
@@ -43,10 +49,10 @@ export const secondsSince = (began: number): number =>
 
 async function trackTask<T>(
   view: ProgressView,
-  subject: string,
+  { subject, isMachine }: Pick<Task, 'subject' | 'isMachine'>,
   work: (report: ReportStep) => Promise<T>,
 ): Promise<T> {
-  const task: Task = { subject, began: performance.now(), step: undefined, past: [] }
+  const task: Task = { subject, isMachine, began: performance.now(), step: undefined, past: [] }
   let isOver = false
   const endStep = () => {
     const { step } = task
@@ -104,18 +110,23 @@ export async function openProgress(
 ): Promise<ProgressDisplay> {
   const view = await openView(io, format, subjects)
   return {
-    track: (subject, work) => trackTask(view, subject, work),
+    track: (subject, work, { isMachine } = { isMachine: true }) =>
+      trackTask(view, { subject, isMachine }, work),
     [Symbol.dispose]: () => view[Symbol.dispose](),
   }
 }
 
-/** Does the work on one subject and shows its steps, as {@link openProgress} does. */
+/**
+ * Does the work on one subject and shows its steps, as {@link openProgress} does. `isMachine`: whether the subject is a
+ * machine (default: true).
+ */
 export async function withProgress<T>(
   io: Io,
   format: { readonly json: boolean },
   subject: string,
   work: (report: ReportStep) => Promise<T>,
+  options?: { readonly isMachine: boolean },
 ): Promise<T> {
   using display = await openProgress(io, format, [subject])
-  return await display.track(subject, work)
+  return await display.track(subject, work, options)
 }

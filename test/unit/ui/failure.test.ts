@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
-import { failureCodeOf, writeFailure, writeFailures } from '../../../src/ui/failure.ts'
+import {
+  failureCodeOf,
+  writeFailure,
+  writeFailures,
+  writeResults,
+} from '../../../src/ui/failure.ts'
 import { pipeIo } from '../../support/fake-io.ts'
 
 const bug = new TypeError('x is undefined')
@@ -46,6 +51,26 @@ const told = (failures: ReturnType<typeof unreachable>[], of: number) => {
 }
 
 describe('failures of several machines', () => {
+  test('name a machine once in a line, and in the command of the hint', () => {
+    const { io, said } = pipeIo()
+    const error = new UserError('unsupported', 'cannot remove b: its driver b-2 is not installed', {
+      machine: 'b',
+      hint: 'to remove only the entry: fleet forget b',
+    })
+    writeFailures(io, [{ machine: { name: 'b' }, error }], { of: 2, json: false })
+    expect(said().slice(1)).toEqual([
+      '  b: cannot remove the host: its driver b-2 is not installed',
+      '    to remove only the entry: fleet forget b',
+    ])
+  })
+
+  test('that are all unfinished are a number', () => {
+    const { io, said } = pipeIo()
+    const rest = ['a', 'b', 'd'].map((name) => ({ name }))
+    writeResults(io, { outcomes: [], rest, cancelled: true }, { json: false })
+    expect(said()).toEqual(['fleet: cancelled: not finished on all 3 machines'])
+  })
+
   test('of one cause are one line, with one hint for all', () => {
     const failures = ['web-1', 'web-2', 'web-3'].map((name, index) =>
       unreachable(name, `192.0.2.${index + 1}`),
@@ -55,7 +80,7 @@ describe('failures of several machines', () => {
       'fleet: 4 of 5 machines failed',
       '  3 machines: cannot reach the host: nothing listens there: web-1..web-3',
       '    is sshd running? See how it is: fleet status web-1 web-2 web-3',
-      '  db: cannot reach db at 192.0.2.9:22: there is no route to it',
+      '  db: cannot reach the host at 192.0.2.9:22: there is no route to it',
       '    is sshd running? See how it is: fleet status db',
     ])
     expect(told(failures, 3).slice(0, 2)).toEqual([

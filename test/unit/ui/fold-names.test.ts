@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { foldNames } from '../../../src/ui/fold-names.ts'
+import { foldNames, namesAmong } from '../../../src/ui/fold-names.ts'
 
 describe('names', () => {
   test.each([
@@ -14,5 +14,14 @@ describe('names', () => {
     [[], ''],
   ])('%j are told as %j', (names, told) => {
     expect(foldNames(names)).toBe(told)
+  })
+
+  test('of all machines are a number', () => {
+    const names = ['a', 'c', 'z']
+    expect([namesAmong(names, 3), namesAmong(names, 4), namesAmong(['a'], 1)]).toEqual([
+      'all 3 machines',
+      'a, c, z',
+      'a',
+    ])
   })
 })

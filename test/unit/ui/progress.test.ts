@@ -223,3 +223,18 @@ test('questions are asked one after the other', async () => {
   expect((await both).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   expect(order).toEqual(['first', 'second'])
 })
+
+const compare = async (progress: ReportStep) => progress('compare')
+
+test('with --json, work that is not for one machine is a task, not a machine', async () => {
+  const { io, said } = pipeIo()
+  await withProgress(io, { json: true }, 'plan', compare, { isMachine: false })
+  await withProgress(io, { json: true }, 'web-1', compare)
+  const events = said().map((line) => JSON.parse(line) as Record<string, unknown>)
+  expect(events.map(({ event, machine, task }) => ({ event, machine, task }))).toEqual([
+    { event: 'step', machine: undefined, task: 'plan' },
+    { event: 'ended', machine: undefined, task: 'plan' },
+    { event: 'step', machine: 'web-1', task: undefined },
+    { event: 'ended', machine: 'web-1', task: undefined },
+  ])
+})

@@ -3,7 +3,7 @@ import { UserError } from '../../../errors.ts'
 import type { CreateRequest, CreatedMachine } from '../../../operations/create/create-machine.ts'
 import type { Outcome } from '../../../operations/fan-out/fan-out.ts'
 import type { FoundGrant } from '../../../operations/inventory/grants.ts'
-import { foldNames } from '../../../ui/fold-names.ts'
+import { namesAmong } from '../../../ui/fold-names.ts'
 import { type Invocation, any, defineCommand } from '../../command.ts'
 import { approvePlan } from '../../inventory/approve-plan.ts'
 import { askCreation } from './prompts.ts'
@@ -109,7 +109,7 @@ export const create = defineCommand({
     const isThere = (name: MachineName) => machines.get(name)?.host?.phase === 'ready'
     const names = options.count === undefined ? numbered : numbered.filter((name) => !isThere(name))
     if (names.length < numbered.length && !format.json) {
-      io.stderr.write(`${foldNames(numbered.filter(isThere))}: already created\n`)
+      io.stderr.write(`${namesAmong(numbered.filter(isThere), numbered.length)}: already created\n`)
     }
     const known = machines.get(names[0] as MachineName)?.driver
     const definition = driver ?? (known === undefined ? undefined : await fleet.driver(known))

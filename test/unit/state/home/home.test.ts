@@ -198,8 +198,8 @@ describe('a new inventory', () => {
     })
     expect(await store.read()).toMatchObject({ id, machines: new Map() })
     await store.update(parseMachineName('a'), () => ({ driver: 'local' }))
-    expect(await readFile(path(), 'utf8')).toContain(
-      'machines:\n  a:\n    driver: local\n# A machine',
+    expect(await readFile(path(), 'utf8')).toMatch(
+      /admin \}\nmachines:\n  a:\n    driver: local\n$/,
     )
   })
 
