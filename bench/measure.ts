@@ -83,7 +83,7 @@ function processorTimeIn(times: string): number {
 }
 
 const leastRounds = 3
-const mostRounds = 21
+const maxRounds = 21
 /** Fast work is repeated until its median is steady; slow work must not take all the time. */
 const enoughMs = 10_000
 
@@ -116,7 +116,7 @@ export async function compare(
   }
   for (const run of runs) await measure(run, time, [])
   const start = performance.now()
-  for (let round = 0; round < mostRounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     if (round >= rounds && performance.now() - start > enoughMs) break
     for (const { run, elapsed, processor } of all) {
       await measure(run, time, elapsed)

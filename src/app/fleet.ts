@@ -92,7 +92,7 @@ export function openFleet(
       searchedFrom: namedInventory ? undefined : cwd,
     })
     // Before the inventory was read, there is nothing to clean up, so signals end the process.
-    const read = (): Promise<Inventory> => store.read().finally(() => io.heedSignals?.())
+    const read = (): Promise<Inventory> => store.read().finally(() => io.handleSignals?.())
     return { ...store, read }
   })
 

@@ -17,7 +17,7 @@ import vm from 'node:vm'
 /** In bytes. Larger files are compiled each time: they are the SDKs of providers, which wait for the network anyway. */
 const largestSource = 600_000
 /** Number of builds, or releases of Node.js, whose compiled code is kept. */
-const mostKept = 4
+const maxKept = 4
 
 /** A file of the bundle that was loaded. */
 interface Loaded {
@@ -84,7 +84,7 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
       return { path, written: statSync(path).mtimeMs }
     })
     dated.sort((a, b) => b.written - a.written)
-    for (const { path } of dated.slice(mostKept)) rmSync(path, { force: true })
+    for (const { path } of dated.slice(maxKept)) rmSync(path, { force: true })
   } catch {
     rmSync(temporary, { force: true })
   }

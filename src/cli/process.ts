@@ -5,13 +5,13 @@ import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
-/** After `heedSignals`, Ctrl-C and similar signals abort the command with the signal as the cause; a second one ends the process. */
-function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'heedSignals'>> {
+/** After `handleSignals`, Ctrl-C and similar signals abort the command with the signal as the cause; a second one ends the process. */
+function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>> {
   const controller = new AbortController()
   let isHeeding = false
   return {
     signal: controller.signal,
-    heedSignals() {
+    handleSignals() {
       if (isHeeding) return
       isHeeding = true
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

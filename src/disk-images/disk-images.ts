@@ -103,9 +103,9 @@ export function openDiskImages(
   folder: string,
   readTar: ReadTar,
   catalogue: Catalogue = namedImages,
-  { mostBytes = mostDownloaded } = {},
+  { maxBytes = mostDownloaded } = {},
 ): DiskImages {
-  const cache = openImageCache(join(folder, 'images'), mostBytes)
+  const cache = openImageCache(join(folder, 'images'), maxBytes)
 
   async function have(
     source: ImageSource,

@@ -16,7 +16,7 @@ export interface DownloadCall {
 
 /** A download with a maximum size. */
 interface SizedCall extends DownloadCall {
-  readonly mostBytes: number
+  readonly maxBytes: number
 }
 
 /** Maximum number of consecutive interruptions without progress. */
@@ -101,7 +101,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
   const { etag, 'last-modified': modified, 'content-length': length } = response.headers
   await writeFile(`${file}.etag`, (etag?.startsWith('W/') ? undefined : etag) ?? modified ?? '')
   const total = length === undefined ? undefined : from + Number(length)
-  const most = call.mostBytes
+  const most = call.maxBytes
   if (total !== undefined && total > most) {
     response.destroy()
     throw tooLarge(url, most)

@@ -89,7 +89,7 @@ async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promi
 }
 
 /** Opens the cache in `folder`, which downloads at most `mostBytes` per image. */
-export function openImageCache(folder: string, mostBytes: number): ImageCache {
+export function openImageCache(folder: string, maxBytes: number): ImageCache {
   const place = (key: string, ending: string): string => below(folder, `${key}.${ending}`)
 
   async function read(key: string): Promise<CachedImage | undefined> {
@@ -114,7 +114,7 @@ export function openImageCache(folder: string, mostBytes: number): ImageCache {
     ]
     const part = place(key, 'part')
     const resumed = (await stat(part).catch(() => undefined)) !== undefined
-    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, { ...call, mostBytes }))
+    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, { ...call, maxBytes }))
     call.progress('check the image')
     const found = await digestFile(part, algorithm, call.signal)
     if (expected !== '' && found !== expected) {

@@ -40,16 +40,16 @@ async function readConfig(env: Env): Promise<DockerConfig> {
 }
 
 /** The host of a key in `auths`; older versions of docker wrote URLs. */
-const hostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+const registryHostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
 
 const basic = (user: string, secret: string): Login => ({
   auth: Buffer.from(`${user}:${secret}`).toString('base64'),
 })
 
 /** The login of a registry in the file, converted to the format that all versions of docker read. */
-function keptLogin(config: DockerConfig, registry: string): Login | undefined {
+function storedLogin(config: DockerConfig, registry: string): Login | undefined {
   const { auths = {} } = config
-  const similar = Object.keys(auths).find((key) => hostOf(key) === hostOf(registry))
+  const similar = Object.keys(auths).find((key) => registryHostOf(key) === registryHostOf(registry))
   const login = auths[registry] ?? (similar === undefined ? undefined : auths[similar])
   if (login?.auth) {
     const { auth, identitytoken } = login
@@ -116,7 +116,7 @@ export async function configWithLogins(
   for (const registry of registries) {
     const helper = config.credHelpers?.[registry] ?? config.credsStore
     const login =
-      (helper ? await askHelper(helper, registry, env) : undefined) ?? keptLogin(config, registry)
+      (helper ? await askHelper(helper, registry, env) : undefined) ?? storedLogin(config, registry)
     if (login !== undefined) auths[registry] = login
   }
   return Object.keys(auths).length === 0 ? undefined : JSON.stringify({ auths })

@@ -7,9 +7,9 @@
  * A response that does not match the API. The message names the field and what is wrong with it. Never shown
  * without context.
  */
-export class OddAnswer extends Error {}
+export class InvalidResponse extends Error {}
 
-/** Validates a value of a response, or throws {@link OddAnswer}. `at` is its path: `[0].Names`. */
+/** Validates a value of a response, or throws {@link InvalidResponse}. `at` is its path: `[0].Names`. */
 export type Read<T> = (value: unknown, at: string) => T
 
 function kindOf(value: unknown): string {
@@ -19,15 +19,15 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-function odd(value: unknown, at: string, wanted: string): OddAnswer {
-  return new OddAnswer(`${at === '' ? 'it' : at} is ${kindOf(value)}, not ${wanted}`)
+function invalid(value: unknown, at: string, wanted: string): InvalidResponse {
+  return new InvalidResponse(`${at === '' ? 'it' : at} is ${kindOf(value)}, not ${wanted}`)
 }
 
 /** Parses a value of a primitive type. */
 const primitive =
   <T>(type: 'string' | 'boolean', wanted: string): Read<T> =>
   (value, at) => {
-    if (typeof value !== type) throw odd(value, at, wanted)
+    if (typeof value !== type) throw invalid(value, at, wanted)
     return value as T
   }
 
@@ -35,7 +35,7 @@ export const text = primitive<string>('string', 'a text')
 export const flag = primitive<boolean>('boolean', 'true or false')
 
 export const number: Read<number> = (value, at) => {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw odd(value, at, 'a number')
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(value, at, 'a number')
   return value
 }
 
@@ -45,14 +45,14 @@ const latest = 8_640_000_000_000
 /** Parses Unix seconds. */
 export const moment: Read<number> = (value, at) => {
   const seconds = number(value, at)
-  if (Math.abs(seconds) > latest) throw new OddAnswer(`${at} is not a valid time`)
+  if (Math.abs(seconds) > latest) throw new InvalidResponse(`${at} is not a valid time`)
   return seconds
 }
 
 /** Parses an ID or a digest. It is used in requests and printed for programs, so other characters are rejected. */
 export const id: Read<string> = (value, at) => {
   const found = text(value, at)
-  if (!/^\w[\w:.+-]*$/.test(found)) throw new OddAnswer(`${at} is not a valid ID`)
+  if (!/^\w[\w:.+-]*$/.test(found)) throw new InvalidResponse(`${at} is not a valid ID`)
   return found
 }
 
@@ -71,7 +71,7 @@ export const withDefault =
 export const list =
   <T>(read: Read<T>): Read<readonly T[]> =>
   (value, at) => {
-    if (!Array.isArray(value)) throw odd(value, at, 'an array')
+    if (!Array.isArray(value)) throw invalid(value, at, 'an array')
     return value.map((item: unknown, index) => read(item, `${at}[${index}]`))
   }
 
@@ -85,7 +85,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 export const record =
   <T>(read: Read<T>): Read<Readonly<Record<string, T>>> =>
   (value, at) => {
-    if (!isObject(value)) throw odd(value, at, 'an object')
+    if (!isObject(value)) throw invalid(value, at, 'an object')
     // From entries, so that the key `__proto__` is safe.
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => [name, read(item, `${at}.${name}`)]),
@@ -95,7 +95,7 @@ export const record =
 type Fields<T> = { readonly [Name in keyof T]-?: Read<T[Name]> }
 
 function readFields<T>(fields: Fields<T>, value: unknown, at: string): Partial<T> {
-  if (!isObject(value)) throw odd(value, at, 'an object')
+  if (!isObject(value)) throw invalid(value, at, 'an object')
   const found: Partial<T> = {}
   for (const name of Object.keys(fields) as (keyof T & string)[]) {
     const own = Object.hasOwn(value, name) ? value[name] : undefined
@@ -112,12 +112,13 @@ export const object =
     readFields(fields, value, at) as T
 
 /** The deepest nesting of an object that is passed on: writing it as JSON is recursive. */
-const deepest = 200
+const maxDepth = 200
 
 function checkDepth(whole: unknown): void {
   let level = [whole]
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > deepest) throw new OddAnswer(`it is nested more than ${deepest} levels deep`)
+    if (depth > maxDepth)
+      throw new InvalidResponse(`it is nested more than ${maxDepth} levels deep`)
     level = level.flatMap((value): unknown[] =>
       typeof value === 'object' && value !== null ? Object.values(value) : [],
     )

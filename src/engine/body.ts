@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { OddAnswer } from './answer.ts'
+import { InvalidResponse } from './answer.ts'
 
 /** No data has arrived for too long. Never shown without context. */
-export class Silence extends Error {
+export class IdleTimeout extends Error {
   constructor(ms: number) {
     super(`no data for ${Math.round(ms / 1000)} s`)
   }
@@ -11,20 +11,20 @@ export class Silence extends Error {
 /** Reads the body of a response, up to `limit` bytes. Throws when no data arrives for `patienceMs`. */
 export async function readBody(
   answer: IncomingMessage,
-  { limit, patienceMs }: { readonly limit: number; readonly patienceMs: number },
+  { limit, idleTimeoutMs }: { readonly limit: number; readonly idleTimeoutMs: number },
 ): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
-  const silence = setTimeout(() => answer.destroy(new Silence(patienceMs)), patienceMs)
+  const idleTimer = setTimeout(() => answer.destroy(new IdleTimeout(idleTimeoutMs)), idleTimeoutMs)
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > limit) throw new OddAnswer(`it is longer than ${limit} bytes`)
+      if (length > limit) throw new InvalidResponse(`it is longer than ${limit} bytes`)
       chunks.push(chunk)
-      silence.refresh()
+      idleTimer.refresh()
     }
   } finally {
-    clearTimeout(silence)
+    clearTimeout(idleTimer)
   }
   return Buffer.concat(chunks, length).toString()
 }

@@ -58,7 +58,10 @@ export const measuringMs = 600_000
 
 /** Reads the disk usage of an engine in detail. Measuring may take seconds. */
 export const readDiskUsage = (engine: Engine, signal?: AbortSignal): Promise<DiskUsage> =>
-  engine.json({ path: '/system/df', patienceMs: measuringMs, ...(signal && { signal }) }, readUsage)
+  engine.json(
+    { path: '/system/df', idleTimeoutMs: measuringMs, ...(signal && { signal }) },
+    readUsage,
+  )
 
 /** Summarizes the disk usage with the rules of `docker system df`. */
 export const summarizeDiskUsage = (usage: DiskUsage): DiskUsageRow[] => [

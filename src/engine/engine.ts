@@ -17,7 +17,7 @@ export interface EngineRequest {
    * How long no data may arrive, in milliseconds (default: one minute). For streams, the default applies only
    * until the response starts.
    */
-  readonly patienceMs?: number
+  readonly idleTimeoutMs?: number
 }
 
 /**

@@ -1,9 +1,9 @@
 import { type IncomingMessage, request as startRequest } from 'node:http'
 import { type Duplex, PassThrough, finished } from 'node:stream'
 import { UserError, codeOf, messageOf } from '../errors.ts'
-import { OddAnswer, type Read, object, optional, text } from './answer.ts'
+import { InvalidResponse, type Read, object, optional, text } from './answer.ts'
 import { commonVersion, isOlder, likelyVersion, newestVersion } from './api-version.ts'
-import { Silence, readBody } from './body.ts'
+import { IdleTimeout, readBody } from './body.ts'
 import { DialAgent } from './dial-agent.ts'
 import type { Dial, Engine, EngineRequest } from './engine.ts'
 import { splitLines } from './lines.ts'
@@ -63,11 +63,11 @@ export function openEngine(
   /** Parses the body of a response with `read`. */
   async function parse<T>(
     answer: IncomingMessage,
-    { signal, patienceMs = usualPatienceMs }: Sending,
+    { signal, idleTimeoutMs = defaultIdleTimeoutMs }: Sending,
     read: Read<T>,
   ): Promise<T> {
     try {
-      const body = await readBody(answer, { limit: longestAnswer, patienceMs })
+      const body = await readBody(answer, { limit: longestAnswer, idleTimeoutMs })
       return read(body === '' ? undefined : parseJson(body), '')
     } catch (thrown) {
       throw failureOf(thrown, label, signal)
@@ -83,8 +83,8 @@ export function openEngine(
     const answer = await send(`/v${asked}${targetOf(request)}`, request)
     const status = answer.statusCode ?? 0
     if (status < 300 || status === 304) return answer // 101 after an upgrade
-    const { signal, patienceMs = usualPatienceMs } = request
-    const words = await readBody(answer, { limit: longestRefusal, patienceMs }).catch(
+    const { signal, idleTimeoutMs = defaultIdleTimeoutMs } = request
+    const words = await readBody(answer, { limit: longestRefusal, idleTimeoutMs }).catch(
       (thrown: unknown) => {
         throw failureOf(thrown, label, signal)
       },
@@ -106,7 +106,7 @@ export function openEngine(
       const answer = await ask(request)
       try {
         for await (const line of splitLines(answer, longestLine)) {
-          if (line.length >= longestLine) throw new OddAnswer('a line is too long')
+          if (line.length >= longestLine) throw new InvalidResponse('a line is too long')
           const document = line.toString().trim()
           if (document !== '') yield read(parseJson(document), '')
         }
@@ -124,7 +124,7 @@ export function openEngine(
       finished(answer, (error) => error && body.destroy(failureOf(error, label, request.signal)))
       body.on('close', () => answer.destroy())
       answer.pipe(body)
-      if (request.patienceMs !== undefined) endInSilence(answer, body, request.patienceMs)
+      if (request.idleTimeoutMs !== undefined) destroyWhenIdle(answer, body, request.idleTimeoutMs)
       return { contentType: answer.headers['content-type'] ?? '', body }
     },
 
@@ -155,7 +155,7 @@ const longestRefusal = 1 << 16
 const longestLine = 1 << 20
 
 /** How long no data may arrive, in milliseconds. */
-const usualPatienceMs = 60_000
+const defaultIdleTimeoutMs = 60_000
 
 const readOldest = object<{ readonly MinAPIVersion: string | undefined }>({
   MinAPIVersion: optional(text),
@@ -165,14 +165,14 @@ type Sending = {
   readonly method?: EngineRequest['method'] | undefined
   readonly body?: object | undefined
   readonly signal?: AbortSignal | undefined
-  readonly patienceMs?: number | undefined
+  readonly idleTimeoutMs?: number | undefined
   /** Requests an upgrade of the connection, and receives it (RFC 9110 7.8). */
   readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
 /** Does one HTTP exchange; resolves with the headers of the response. */
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
-  const { method = 'GET', body, signal, upgraded, patienceMs = usualPatienceMs } = sending
+  const { method = 'GET', body, signal, upgraded, idleTimeoutMs = defaultIdleTimeoutMs } = sending
   const content = body && JSON.stringify(body)
   const headers = {
     ...(content !== undefined && {
@@ -186,11 +186,14 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
     // Without TLS, no server name is needed. An empty one saves node:http a check whether `host` is an address.
     const options = { agent, host: 'docker', servername: '', path, method, headers }
     const request = startRequest({ ...options, ...(signal && { signal }) }, resolve)
-    const silence = setTimeout(() => request.destroy(new Silence(patienceMs)), patienceMs).unref()
-    request.on('close', () => clearTimeout(silence))
+    const idleTimer = setTimeout(
+      () => request.destroy(new IdleTimeout(idleTimeoutMs)),
+      idleTimeoutMs,
+    ).unref()
+    request.on('close', () => clearTimeout(idleTimer))
     request.once('response', () => {
       hasAnswer = true
-      clearTimeout(silence)
+      clearTimeout(idleTimer)
     })
     request.on('error', (error) => {
       // The engine may have closed all kept connections. A request that changes nothing is retried, in the end over
@@ -201,10 +204,10 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       } else reject(error)
     })
     request.once('upgrade', (answer, connection, head: Buffer) => {
-      clearTimeout(silence)
+      clearTimeout(idleTimer)
       if (upgraded === undefined) {
         connection.destroy()
-        reject(new OddAnswer('it upgrades the connection, which was not requested'))
+        reject(new InvalidResponse('it upgrades the connection, which was not requested'))
         return
       }
       if (head.length > 0) connection.unshift(head)
@@ -229,17 +232,17 @@ function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    throw new OddAnswer(`it is not JSON: ${body.slice(0, 200).trim()}`)
+    throw new InvalidResponse(`it is not JSON: ${body.slice(0, 200).trim()}`)
   }
 }
 
 /** Destroys a response when no data arrives for `ms` milliseconds, except while its reader is slow. */
-function endInSilence(answer: IncomingMessage, body: PassThrough, ms: number): void {
-  const silence = setTimeout(() => {
-    if (body.writableNeedDrain) silence.refresh()
-    else answer.destroy(new Silence(ms))
+function destroyWhenIdle(answer: IncomingMessage, body: PassThrough, ms: number): void {
+  const idleTimer = setTimeout(() => {
+    if (body.writableNeedDrain) idleTimer.refresh()
+    else answer.destroy(new IdleTimeout(ms))
   }, ms)
-  answer.on('data', () => silence.refresh()).on('close', () => clearTimeout(silence))
+  answer.on('data', () => idleTimer.refresh()).on('close', () => clearTimeout(idleTimer))
 }
 
 /** The error of an engine's response: `{"message": …}`, or plain text. */
@@ -261,11 +264,11 @@ function messageIn(body: string): string | undefined {
 function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
-  if (thrown instanceof OddAnswer) {
+  if (thrown instanceof InvalidResponse) {
     const message = `cannot read the response of the engine: ${thrown.message}`
     return new UserError('failed', message, { machine, cause: thrown })
   }
-  if (thrown instanceof Silence) {
+  if (thrown instanceof IdleTimeout) {
     const message = `the engine does not answer: ${thrown.message}`
     return new UserError('unreachable', message, { machine, cause: thrown })
   }

@@ -4,18 +4,18 @@ export type Bytes = AsyncIterable<Buffer>
 const newline = 0x0a
 
 /** The longest line, in bytes. */
-const usualLimit = 1 << 20
+const defaultLimit = 1 << 20
 
 /**
  * Splits a stream into lines without their line feed, including an unfinished last one. A line longer than
  * `limit` bytes is split. The bytes are not decoded, so that no character is split.
  */
-export async function* splitLines(body: Bytes, limit = usualLimit): AsyncGenerator<Buffer, void> {
-  let begun: Buffer[] = []
+export async function* splitLines(body: Bytes, limit = defaultLimit): AsyncGenerator<Buffer, void> {
+  let partial: Buffer[] = []
   let held = 0
   const take = (rest: Buffer): Buffer => {
-    const line = begun.length === 0 ? rest : Buffer.concat([...begun, rest])
-    begun = []
+    const line = partial.length === 0 ? rest : Buffer.concat([...partial, rest])
+    partial = []
     held = 0
     return line
   }
@@ -30,7 +30,7 @@ export async function* splitLines(body: Bytes, limit = usualLimit): AsyncGenerat
         start += room
         if (start === end) start += 1
       } else if (end === -1) {
-        begun.push(chunk.subarray(start))
+        partial.push(chunk.subarray(start))
         held += stop - start
         start = stop
       } else {

@@ -39,7 +39,7 @@ export async function* streamLogs(
   const { body } = await engine.stream({
     path: `/containers/${encodeURIComponent(container)}/logs`,
     query: { stdout: true, stderr: true, timestamps: true, tail: tail ?? 'all', ...options },
-    ...(options.follow !== true && { patienceMs: silenceMs }),
+    ...(options.follow !== true && { idleTimeoutMs: silenceMs }),
     ...(signal && { signal }),
   })
   yield* Config.Tty ? terminalLines(body) : outputLines(body)
@@ -62,19 +62,19 @@ const longestLine = 1 << 20
 
 /** Lines of a container without a terminal: each frame is a line, or a part of one. */
 async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
-  const begun = new Map<OutputStream, { time: string; parts: Buffer[]; length: number }>()
+  const unfinished = new Map<OutputStream, { time: string; parts: Buffer[]; length: number }>()
   for await (const { stream, payload } of readFrames(body)) {
     const { time, printed } = timed(payload)
-    const line = begun.get(stream) ?? { time, parts: [], length: 0 }
+    const line = unfinished.get(stream) ?? { time, parts: [], length: 0 }
     const ended = printed.at(-1) === newline
     line.parts.push(ended ? printed.subarray(0, -1) : printed)
     line.length += printed.length
     if (ended || line.length >= longestLine) {
-      begun.delete(stream)
+      unfinished.delete(stream)
       yield { stream, time: line.time, line: Buffer.concat(line.parts).toString() }
-    } else begun.set(stream, line)
+    } else unfinished.set(stream, line)
   }
-  for (const [stream, { time, parts }] of begun) {
+  for (const [stream, { time, parts }] of unfinished) {
     yield { stream, time, line: Buffer.concat(parts).toString() }
   }
 }

@@ -3,7 +3,7 @@ import { type Readable, Transform, pipeline } from 'node:stream'
 import { UserError } from '../errors.ts'
 
 /** How much a login shell may print before the program starts, in bytes. */
-const greetingLimit = 1 << 20
+const maxGreetingBytes = 1 << 20
 
 /** A random mark, which no login shell prints. Shell scripts get it as `$0`. */
 export const newMark = (): string => `fleet-${randomUUID()}`
@@ -39,7 +39,8 @@ export class AfterMark extends Transform {
     if (this.#before === undefined) return done(undefined, chunk)
     this.#before = Buffer.concat([this.#before, chunk])
     const at = this.#before.indexOf(this.#mark)
-    if (at === -1) return done(this.#before.length > greetingLimit ? endless() : undefined)
+    if (at === -1)
+      return done(this.#before.length > maxGreetingBytes ? greetingTooLong() : undefined)
     const rest = this.#before.subarray(at + this.#mark.length)
     this.#greeting = this.#before.toString('utf8', 0, at)
     this.#before = undefined
@@ -47,7 +48,7 @@ export class AfterMark extends Transform {
   }
 }
 
-const endless = (): UserError =>
+const greetingTooLong = (): UserError =>
   new UserError('failed', 'the login shell prints too much output before the command starts', {
     hint: 'check the startup files of the shell on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })

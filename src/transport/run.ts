@@ -15,29 +15,29 @@ interface RunOptions extends ExecOptions {
   /** Standard input (default: empty). */
   readonly input?: string | Buffer
   /** How long the command may print nothing, in milliseconds (default: no limit). */
-  readonly patienceMs?: number
+  readonly idleTimeoutMs?: number
 }
 
 /** The longest accepted output of a command, in bytes. */
-const longestOutput = 1 << 24
+const maxOutputBytes = 1 << 24
 /** How many bytes of an error output are kept by default. */
-const longestComplaint = 1 << 16
+const maxErrorBytes = 1 << 16
 
 /**
  * Reads a stream to its end, but keeps only the first `limit` bytes as text. `heard` is called with the size of
  * each chunk.
  */
-export async function beginningOf(
+export async function readBeginning(
   stream: Readable,
   {
-    limit = longestComplaint,
-    heard = () => {},
-  }: { limit?: number; heard?: (bytes: number) => void } = {},
+    limit = maxErrorBytes,
+    onData = () => {},
+  }: { limit?: number; onData?: (bytes: number) => void } = {},
 ): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    heard(chunk.length)
+    onData(chunk.length)
     if (length < limit) chunks.push(chunk.subarray(0, limit - length))
     length += chunk.length
   }
@@ -51,19 +51,21 @@ export async function beginningOf(
 export async function run(
   transport: Transport,
   command: CommandLine,
-  { input = '', patienceMs, signal, ...options }: RunOptions = {},
+  { input = '', idleTimeoutMs, signal, ...options }: RunOptions = {},
 ): Promise<CommandResult> {
   if (!('shell' in command)) trace('ssh', `run ${command[0]} with ${command.length - 1} arguments`)
   const ending = new AbortController()
-  const giveUp = (error: UserError) => ending.abort(error)
+  const abort = (error: UserError) => ending.abort(error)
   const stop = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
-  const silence =
-    patienceMs === undefined ? undefined : setTimeout(() => giveUp(silent(patienceMs)), patienceMs)
+  const idleTimer =
+    idleTimeoutMs === undefined
+      ? undefined
+      : setTimeout(() => abort(idleError(idleTimeoutMs)), idleTimeoutMs)
   let printed = 0
-  const heard = (bytes: number) => {
-    silence?.refresh()
+  const onData = (bytes: number) => {
+    idleTimer?.refresh()
     printed += bytes
-    if (printed > longestOutput) giveUp(tooMuch())
+    if (printed > maxOutputBytes) abort(tooMuch())
   }
   try {
     const stoppable = { ...options, signal: stop }
@@ -73,25 +75,25 @@ export async function run(
     running.stdin.on('error', () => {}) // a command may exit before it reads its input
     running.stdin.end(input)
     const ended = Promise.all([
-      beginningOf(running.stdout, { limit: longestOutput, heard }),
-      beginningOf(running.stderr, { limit: longestOutput, heard }),
+      readBeginning(running.stdout, { limit: maxOutputBytes, onData }),
+      readBeginning(running.stderr, { limit: maxOutputBytes, onData }),
       running.exit,
     ])
     ended.catch(ignored('ssh', 'read what a command printed')) // one that does not react to the signal is abandoned
-    const [stdout, stderr, status] = await Promise.race([ended, givenUp(ending.signal)])
+    const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
     return { code: exitCodeOf(status), stdout, stderr }
   } finally {
-    clearTimeout(silence)
+    clearTimeout(idleTimer)
   }
 }
 
 const tooMuch = (): UserError =>
-  new UserError('failed', `a command on the host printed more than ${longestOutput} bytes`)
+  new UserError('failed', `a command on the host printed more than ${maxOutputBytes} bytes`)
 
-const silent = (ms: number): UserError =>
+const idleError = (ms: number): UserError =>
   new UserError('unreachable', `a command on the host printed nothing for ${ms / 1000} s`)
 
-const givenUp = (signal: AbortSignal): Promise<never> =>
+const rejectOnAbort = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
   })

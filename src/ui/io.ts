@@ -21,13 +21,13 @@ export interface ProcessIo {
   readonly cwd: string
   /** Absent in tests. */
   readonly program?: Program
-  /** Aborted by Ctrl-C and SIGTERM, once `heedSignals` was called. */
+  /** Aborted by Ctrl-C and SIGTERM, once `handleSignals` was called. */
   readonly signal: AbortSignal
   /**
    * Makes signals abort `signal`. Before this call they end the process: while a file of unknown size is parsed,
    * no listener could run, and there is nothing to clean up. Absent in tests.
    */
-  readonly heedSignals?: () => void
+  readonly handleSignals?: () => void
 }
 
 /** What a command reads and writes. */

@@ -144,7 +144,7 @@ interface HostQuestion {
 
 /** The longest line of a host that is shown, in characters, and the number of lines. */
 const longestLine = 200
-const mostLines = 10
+const maxLines = 10
 
 /** Asks to choose an item. Enter means `fallback` (default: the first). */
 export const choose = <Value extends string>(
@@ -179,7 +179,7 @@ export async function askQuestion(
   if (from === undefined) return askLine(io, { message: oneLine(text), secret })
   const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
   const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')
-  const preface = lines.slice(0, mostLines).map((line) => `${prefixed(line)}\n`)
+  const preface = lines.slice(0, maxLines).map((line) => `${prefixed(line)}\n`)
   if (aboutKeys.test([text, ...notes].join('\n'))) await warnOfImitation(io, prefixed(text), from)
   return askLine(io, { message: prefixed(text), secret, preface: preface.join('') })
 }

@@ -23,7 +23,7 @@ const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspe
         what === 'containers'
           ? await placeNames(invocation, args.names)
           : { targets: invocation.targets, namesOn: () => args.names }
-      const { answers, many, tellFailures } = await askEngines(
+      const { answers, many, reportFailures } = await askEngines(
         { ...invocation, targets },
         (engine, signal, machine) =>
           Promise.all(namesOn(machine).map((name) => inspect(engine, name, signal))),
@@ -32,7 +32,7 @@ const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspe
         value.map((details) => (many ? { machine, ...details } : details)),
       )
       writeJson(invocation.io, found)
-      return tellFailures()
+      return reportFailures()
     },
   })
 

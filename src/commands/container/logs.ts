@@ -83,12 +83,12 @@ export const logs = defineCommand({
     const many = placed.targets.on.length > 0
     const { found, failures: missing } = await findContainers(fleet, machines, placed)
     const failures = [...missing]
-    const tell = (some: typeof failures) =>
+    const report = (some: typeof failures) =>
       writeFailures(io, some, { of: machines.length, json: format.json })
     if (!many && failures[0] !== undefined) {
       throw await withMachineHint(fleet, args.containers, failures[0].error)
     }
-    if (options.follow) tell(failures) // following may never end
+    if (options.follow) report(failures) // following may never end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
     const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
@@ -99,7 +99,7 @@ export const logs = defineCommand({
         if (!many) throw entry.error
         const failure = { machine: { name: entry.machine }, error: entry.error }
         failures.push(failure)
-        if (options.follow) tell([failure])
+        if (options.follow) report([failure])
         continue
       }
       const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
@@ -109,7 +109,7 @@ export const logs = defineCommand({
       const output = io[format.json ? 'stdout' : entry.stream]
       if (output.needsDrain) await output.drained()
     }
-    if (!options.follow) tell(failures)
+    if (!options.follow) report(failures)
     return failures.length === 0 ? exitCodes.ok : exitCodes.failed
   },
 })

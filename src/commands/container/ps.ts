@@ -125,7 +125,7 @@ async function writeDockerLines(
   if (format.fold) throw new UserError('usage', 'give either --fold or --format json')
   const { listContainers } = await import('../../engine/containers.ts')
   const { dockerFields } = await import('./fields.ts')
-  const { answers, many, tellFailures } = await askEngines(invocation, (engine, signal) =>
+  const { answers, many, reportFailures } = await askEngines(invocation, (engine, signal) =>
     listContainers(engine, { ...query, signal }),
   )
   const now = Date.now()
@@ -135,7 +135,7 @@ async function writeDockerLines(
       io.stdout.write(`${JSON.stringify(many ? { ...fields, Machine: machine } : fields)}\n`)
     }
   }
-  return tellFailures()
+  return reportFailures()
 }
 
 export const ps = defineCommand({

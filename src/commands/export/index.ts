@@ -73,7 +73,7 @@ const terraformImport = defineCommand({
 })
 
 /** The port of the node exporter of Prometheus. */
-const usualPort = 9100
+const defaultPort = 9100
 
 const prometheus = defineCommand({
   name: 'prometheus',
@@ -81,14 +81,14 @@ const prometheus = defineCommand({
   description:
     'Print machines as targets for file_sd_configs of Prometheus. Each has its labels, and the labels machine and driver.',
   options: {
-    port: parsed('--port <port>', `port to scrape (default: ${usualPort})`, (word) =>
+    port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),
     ),
   },
   targets: 'many',
   examples: ['fleet export prometheus --port 9323 > targets.json'],
   async run({ fleet, io, options, targets }) {
-    const { port = usualPort } = options
+    const { port = defaultPort } = options
     if (port > 65_535) throw new UserError('usage', `${port} is not a valid port`)
     const { describeForPrometheus } = await import('../../operations/export/prometheus.ts')
     const groups = describeForPrometheus(await readyMachines({ fleet, targets }), port)

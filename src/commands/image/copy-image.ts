@@ -8,7 +8,7 @@ import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required, several } from '../command.ts'
 
 /** Number of copies that run at the same time. */
-const usualConcurrency = 4
+const defaultConcurrency = 4
 
 const summaryOf = ({ sent, layers, bytes }: ImageCopy): string =>
   sent === 0 && bytes === 0
@@ -46,7 +46,7 @@ export const copyImageCommand = defineCommand({
             report(step, bytes === undefined ? undefined : humanSize(bytes)),
           ),
         )
-      return await collectOutcomes(fleet, targets, copy, { concurrency: usualConcurrency })
+      return await collectOutcomes(fleet, targets, copy, { concurrency: defaultConcurrency })
     }
     const gathered = await copyAll()
     const copies = gathered.outcomes.flatMap((outcome) =>

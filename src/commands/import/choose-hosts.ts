@@ -79,12 +79,12 @@ export function inBatches<Host extends Candidate>(
   hosts: readonly Host[],
 ): readonly (readonly Host[])[] {
   const direct = hosts.filter(({ jumps = [] }) => jumps.length === 0)
-  const ways = new Map<string, Host[]>()
+  const byChain = new Map<string, Host[]>()
   for (const host of hosts) {
-    const way = host.jumps?.join(',') ?? ''
-    if (way !== '') ways.set(way, [...(ways.get(way) ?? []), host])
+    const chain = host.jumps?.join(',') ?? ''
+    if (chain !== '') byChain.set(chain, [...(byChain.get(chain) ?? []), host])
   }
-  const behind = [...ways.values()]
+  const behind = [...byChain.values()]
   const firsts = behind.flatMap(([first]) => (first === undefined ? [] : [[first]]))
   const others = behind.flatMap(([, ...rest]) => rest)
   return [direct, ...firsts, others].filter((turn) => turn.length > 0)

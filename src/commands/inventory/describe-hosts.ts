@@ -19,7 +19,7 @@ export interface NewHost {
 }
 
 /** What a plan is shown with, beside its changes. */
-export interface PlanSurroundings {
+export interface PlanContext {
   readonly hosts: ReadonlyMap<string, NewHost>
   /** How many machines the inventory has. */
   readonly total: number
@@ -29,7 +29,7 @@ const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 
 /** Where a host will be. A driver without an option for that has none. */
-function placeOf(has: (key: string) => boolean, options: Options): string[] {
+function locationOf(has: (key: string) => boolean, options: Options): string[] {
   const place = textOf(options['region']) ?? textOf(options['location'])
   const zone = textOf(options['zone'])
   if (place === undefined && !has('region') && !has('location')) return []
@@ -69,7 +69,7 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
   const spot = options['spot']
   const parts = [
     definition.name,
-    ...placeOf(has, options),
+    ...locationOf(has, options),
     ...sizeOf(has, options),
     ...(image === undefined ? [] : [image]),
     ...(spot === true || spot === 'only' || spot === 'prefer' ? ['spot'] : []),
@@ -85,7 +85,7 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
 export async function describeHosts(
   { fleet }: Pick<Invocation, 'fleet'>,
   changes: readonly Change[],
-): Promise<PlanSurroundings> {
+): Promise<PlanContext> {
   const { machines, defaults } = await (await fleet.inventory()).read()
   const hosts = new Map<string, NewHost>()
   for (const { machine: name, action } of changes) {

@@ -10,14 +10,14 @@ import { describeHosts } from './describe-hosts.ts'
 import { planCode, planDescriber } from './show-plan.ts'
 
 /** In seconds. */
-const usualTimeout = 10
+const defaultTimeout = 10
 
 /** Options of the commands that compare the inventory with the hosts and providers. */
 export const planOptions = {
   skipHosts: flag('--skip-hosts', 'query only the providers, without connecting to hosts'),
   timeout: parsed(
     '--timeout <seconds>',
-    `time limit for each host (default: ${usualTimeout})`,
+    `time limit for each host (default: ${defaultTimeout})`,
     parseSeconds,
   ),
 } as const
@@ -39,7 +39,7 @@ export async function computePlan(
   options: { readonly skipHosts: boolean; readonly timeout: number | undefined },
 ): Promise<ChangePlan> {
   const { makePlan } = await import('../../operations/plan/make-plan.ts')
-  const { skipHosts, timeout = usualTimeout } = options
+  const { skipHosts, timeout = defaultTimeout } = options
   return withProgress(
     io,
     format,

@@ -16,7 +16,7 @@ export const rename = defineCommand({
     const to = parseMachineName(args.to)
     await renameMachine(fleet, args.name, to)
     const { describeRecreation } = await import('../../operations/machine/remove-machine.ts')
-    const [wish] = describeRecreation(await (await fleet.inventory()).read(), [args.name])
-    io.stderr.write(`renamed ${args.name} to ${to}\n${wish ? `  ${wish}\n` : ''}`)
+    const [line] = describeRecreation(await (await fleet.inventory()).read(), [args.name])
+    io.stderr.write(`renamed ${args.name} to ${to}\n${line ? `  ${line}\n` : ''}`)
   },
 })

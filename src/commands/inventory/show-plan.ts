@@ -4,7 +4,7 @@ import { type Colors, colorsOf } from '../../ui/color.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Styled, compose, joinText } from '../../ui/styled.ts'
-import type { NewHost, PlanSurroundings } from './describe-hosts.ts'
+import type { NewHost, PlanContext } from './describe-hosts.ts'
 
 /** The exit code of `fleet plan` when there are changes, as that of `terraform plan -detailed-exitcode`. */
 const hasChanges = 2
@@ -43,7 +43,7 @@ interface Alike {
 }
 
 /** The changes that read the same together, in the order of the first of each. */
-function groupAlike(changes: readonly Change[], hosts: PlanSurroundings['hosts']): Alike[] {
+function groupAlike(changes: readonly Change[], hosts: PlanContext['hosts']): Alike[] {
   const groups = new Map<string, Alike>()
   for (const change of changes) {
     const { machine, ...rest } = change
@@ -67,7 +67,7 @@ const detail = (text: string): Styled => compose`      ${text}\n`
 function changeLines(
   colors: Colors | undefined,
   changes: readonly Change[],
-  { hosts, total }: PlanSurroundings,
+  { hosts, total }: PlanContext,
 ): Styled[] {
   return groupAlike(changes, hosts).flatMap(({ change, host, machines }) => {
     const { action, why, stops, grants = [] } = change
@@ -112,7 +112,7 @@ const isDestructive = ({ destructive }: Change): boolean => destructive === true
 
 /** Describes plans in words, in the colours of a stream. */
 export const planDescriber =
-  (io: Io, stream: Stream, surroundings: PlanSurroundings) =>
+  (io: Io, stream: Stream, surroundings: PlanContext) =>
   (plan: ChangePlan): Styled =>
     describePlan(colorsOf(io, stream), plan, surroundings)
 
@@ -120,7 +120,7 @@ export const planDescriber =
 function describePlan(
   colors: Colors,
   { changes, drift, issues, skipped = [] }: ChangePlan,
-  surroundings: PlanSurroundings,
+  surroundings: PlanContext,
 ): Styled {
   const { bold, yellow } = colors
   const part = (title: string, lines: readonly Styled[]): Styled[] =>

@@ -174,7 +174,7 @@ async function copyOnEach(
       })
     return await collectOutcomes(fleet, machines, work, {
       ...targets,
-      concurrency: targets.parallel ?? usualConcurrency,
+      concurrency: targets.parallel ?? defaultConcurrency,
     })
   }
   const gathered = await copyAll()
@@ -185,7 +185,7 @@ async function copyOnEach(
 }
 
 /** Number of machines to copy to at the same time: they share the network of this computer. */
-const usualConcurrency = 8
+const defaultConcurrency = 8
 
 /** The folder that takes what one of several machines sends. */
 async function folderFor(target: string, machine: string): Promise<string> {

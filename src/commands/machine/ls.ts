@@ -4,7 +4,7 @@ import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { colorsOf, stateColor } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
-import { tellWaiting } from '../../ui/progress/waiting.ts'
+import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import { defineCommand, flag, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 import { warnUntrusted } from '../trust/warn-untrusted.ts'
@@ -124,7 +124,7 @@ export const ls = defineCommand({
       ? undefined
       : await openTable(io, [...staticColumns, ...liveColumns(io)], rows)
     const names = machines.map(({ name }) => name)
-    using waiting = tellWaiting(io, format, names, fleet.clock)
+    using waiting = reportUnanswered(io, format, names, fleet.clock)
     const answers: Row[] = []
     for await (const { machine, ...live } of observeMachines(fleet, machines, {
       timeoutMs,

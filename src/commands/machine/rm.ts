@@ -136,7 +136,7 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
     const inventory = await (await fleet.inventory()).read()
     const gone = values.map(({ name }) => name)
     for (const { machine } of values) io.stderr.write(`${describeRemoved(machine, forget)}\n`)
-    for (const wish of describeRecreation(inventory, gone)) io.stderr.write(`  ${wish}\n`)
+    for (const line of describeRecreation(inventory, gone)) io.stderr.write(`  ${line}\n`)
   }
   return code
 }

@@ -2,7 +2,7 @@ import type { Observation } from '../../operations/machine/observe-machines.ts'
 import { exitCodes } from '../../errors.ts'
 import { colorsOf, stateColor } from '../../ui/color.ts'
 import { type Column, openTable, writeJson } from '../../ui/table.ts'
-import { tellWaiting } from '../../ui/progress/waiting.ts'
+import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import { defineCommand, machinesArgument, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 
@@ -67,7 +67,7 @@ export const status = defineCommand({
     const rows: Row[] = []
     const timeoutMs = (options.timeout ?? 5) * 1000
     const names = machines.map(({ name }) => name)
-    using waiting = tellWaiting(io, format, names, fleet.clock)
+    using waiting = reportUnanswered(io, format, names, fleet.clock)
     for await (const { machine, ...rest } of observeMachines(fleet, machines, {
       timeoutMs,
       concurrency: targets.parallel,

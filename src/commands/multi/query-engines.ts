@@ -4,7 +4,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { writeResults } from '../../ui/failure.ts'
 import { foldRows, streamRows } from '../../ui/row-stream.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
-import { tellWaiting } from '../../ui/progress/waiting.ts'
+import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import type { Invocation } from '../command.ts'
 import { chooseEngines } from './choose-engines.ts'
 
@@ -17,14 +17,14 @@ interface Answers<Value> {
   /** Whether machines were chosen by selector, so that rows name their machine. */
   readonly many: boolean
   /** Reports failures, and returns the exit code: 1 if some machines failed, 130 if interrupted. */
-  readonly tellFailures: () => number
+  readonly reportFailures: () => number
 }
 
 /** Receives the answers of several machines as they arrive; `machines` are all that are queried. */
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
 /** Default time limit for an engine, in milliseconds. */
-const usualTimeMs = 30_000
+const defaultTimeoutMs = 30_000
 
 /** How engines are queried. */
 interface AskOptions<Value> {
@@ -42,14 +42,14 @@ interface AskOptions<Value> {
 export async function askEngines<Value>(
   invocation: Asking,
   ask: Ask<Value>,
-  { watch, timeMs = usualTimeMs }: AskOptions<Value> = {},
+  { watch, timeMs = defaultTimeoutMs }: AskOptions<Value> = {},
 ): Promise<Answers<Value>> {
   const { fleet, io, targets, format } = invocation
   const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
   const machines = await chooseEngines(invocation)
   const names = machines.map(({ name }) => name)
   const timeoutMs = targets.timeoutMs ?? timeMs
-  using waiting = tellWaiting(io, format, names, fleet.clock)
+  using waiting = reportUnanswered(io, format, names, fleet.clock)
   const work = async (machine: Machine, signal: AbortSignal): Promise<Value> => {
     try {
       return await ask(await fleet.engine(machine), signal, machine.name)
@@ -67,7 +67,7 @@ export async function askEngines<Value>(
     if (outcome === undefined) throw fleet.signal.reason
     if ('error' in outcome) throw outcome.error
     const answers = [{ machine: only.name, value: outcome.value }]
-    return { answers, many: false, tellFailures: () => exitCodes.ok }
+    return { answers, many: false, reportFailures: () => exitCodes.ok }
   }
   const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
   const take = watch?.(names)
@@ -84,7 +84,7 @@ export async function askEngines<Value>(
       'value' in outcome ? [{ machine: outcome.machine.name, value: outcome.value }] : [],
     ),
     many: true,
-    tellFailures: () => writeResults(io, gathered, format),
+    reportFailures: () => writeResults(io, gathered, format),
   }
 }
 
@@ -122,7 +122,7 @@ export async function listFromEngines<Item extends object>(
     opened.rows = rows
     return (machine: string, items: readonly Item[]) => rows.add(machine, items)
   }
-  const { answers, many, tellFailures } = await askEngines(invocation, list, { watch, timeMs })
+  const { answers, many, reportFailures } = await askEngines(invocation, list, { watch, timeMs })
   await opened.rows?.finish()
   if (!many) {
     const { name } = options
@@ -136,5 +136,5 @@ export async function listFromEngines<Item extends object>(
       ...(name && { name: (row) => name({ ...row, machine: undefined }) }),
     })
   }
-  return tellFailures()
+  return reportFailures()
 }

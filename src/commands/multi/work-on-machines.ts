@@ -6,7 +6,7 @@ import { openProgress } from '../../ui/progress/progress.ts'
 import type { Invocation } from '../command.ts'
 
 /** Default number of machines to work on at the same time if providers do the work. */
-const usualConcurrency = 8
+const defaultConcurrency = 8
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
@@ -34,7 +34,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   { fleet, io, format }: CommandContext,
   subjects: readonly Subject[],
   work: (subject: Subject, calls: WorkCalls) => Promise<Value>,
-  { concurrency = usualConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
+  { concurrency = defaultConcurrency, maxFail, throwsAlone = true }: WorkOptions = {},
 ): Promise<Outcome<Subject, Value>[]> {
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const names = subjects.map(({ name }) => name)

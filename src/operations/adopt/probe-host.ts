@@ -30,7 +30,7 @@ export async function probeHost({
   const command = ['sh', '-s', ...(socket === undefined ? [] : [socket])]
   const { code, stdout, stderr } = await run(transport, command, {
     ...{ input: probeScript, signal },
-    patienceMs: silenceMs,
+    idleTimeoutMs: silenceMs,
   }).catch((error: unknown) => {
     if (!(error instanceof UserError) || error.machine !== undefined || signal.aborted) throw error
     throw new UserError(error.kind, error.message, { machine, hint: error.hint, cause: error })

@@ -15,7 +15,7 @@ import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
 import { type ComposeProject, findProject } from './find-project.ts'
 import { mirrorAt, shipFiles } from './host-mirror.ts'
 import { projectFolder } from './project-folder.ts'
-import { type ProjectModel, findLocalPaths, mapPaths, meantHere } from './project-model.ts'
+import { type ProjectModel, findLocalPaths, mapPaths, localFileOf } from './project-model.ts'
 import { noticeSkipped, readLocalFiles } from './read-local-files.ts'
 import { type AskConfig, resolveAllServices, resolveFor } from './resolve-model.ts'
 import { type Root, rootedPath } from './rooted-paths.ts'
@@ -23,7 +23,7 @@ import { mapVolumes, volumesTyped } from './run-volumes.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
 /** The local docker, connected to the engine of a machine. */
-export interface DockerHere {
+export interface LocalDocker {
   run(args: readonly string[], streams: Streams): Promise<number>
   /** Runs it without input; resolves to its output. */
   ask(
@@ -56,7 +56,7 @@ async function openWorkplace(): Promise<Workplace> {
 /** A local compose command that may need local files on the host. */
 interface Session {
   readonly command: ComposeCommand
-  readonly docker: DockerHere
+  readonly docker: LocalDocker
   readonly project: ComposeProject
   readonly stdin: string | undefined
   readonly workplace: Workplace
@@ -148,7 +148,7 @@ async function runWithMounts(
   if (command.needs === 'mounts') return asTyped()
   const whole = await resolveAllServices(ask)
   const model = mapPaths('model' in whole ? whole.model : resolved.model, (path, use) => {
-    const local = meantHere(root, folder, path)
+    const local = localFileOf(root, folder, path)
     if (local === undefined) return path
     return use === 'mount' ? rootedPath(there, local) : local
   })
@@ -163,11 +163,11 @@ async function runWithMounts(
  * Runs `docker compose` with the local docker. Local files that containers mount are copied to the host first, and mounted from
  * there.
  */
-export async function composeHere(
+export async function composeLocally(
   context: Context,
   machine: Machine,
   read: ReadCommand,
-  docker: DockerHere,
+  docker: LocalDocker,
   streams: Streams,
 ): Promise<number> {
   const command = readCompose(read)

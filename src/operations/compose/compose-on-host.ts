@@ -9,13 +9,13 @@ import {
   type HostDocker,
   type HostRun,
   askHostDocker,
-  needsDockerHere,
+  needsLocalDocker,
   pickVariables,
   runHostDocker,
 } from '../docker/on-host/host-docker.ts'
 import type { Streams } from '../docker/streams.ts'
 import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
-import { type ComposeProject, findProject, readHere } from './find-project.ts'
+import { type ComposeProject, findProject, readLocalFile } from './find-project.ts'
 import { hideRoot, hideRootIn } from './hide-root.ts'
 import { type HostMirror, mirrorAt, shipFiles } from './host-mirror.ts'
 import { projectFolder } from './project-folder.ts'
@@ -24,7 +24,7 @@ import {
   type ProjectModel,
   findLocalPaths,
   mapPaths,
-  meantHere,
+  localFileOf,
 } from './project-model.ts'
 import { type ComposeInputs, readInputs } from './read-inputs.ts'
 import { type NeededFiles, noticeSkipped, readLocalFiles } from './read-local-files.ts'
@@ -111,8 +111,8 @@ function prepare(
 }
 
 /** The paths below a root that compose reports as missing. */
-function missingPaths(root: Root, said: string): string[] {
-  return said
+function missingPaths(root: Root, output: string): string[] {
+  return output
     .split(root)
     .slice(1)
     .flatMap((after) => {
@@ -123,7 +123,7 @@ function missingPaths(root: Root, said: string): string[] {
 }
 
 /** How often compose may report missing files. */
-const mostRounds = 50
+const maxRounds = 50
 
 /**
  * Runs `compose config`, and sends the files that it reports as missing. Only files that the project names are sent, because the
@@ -147,7 +147,7 @@ const askConfig =
         },
         session.streams,
       )
-      if (answer.code === 0 || round >= mostRounds) return answer
+      if (answer.code === 0 || round >= maxRounds) return answer
       const missing = missingPaths(root, answer.stderr)
       const added = await Promise.all(missing.map((path) => session.inputs.add(path)))
       if (!added.includes(true)) return { ...answer, stderr: hideRoot(root, answer.stderr) }
@@ -185,7 +185,7 @@ async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[
     const content =
       dockerfile === undefined
         ? undefined
-        : await readHere(dockerfile).catch(ignored('docker', 'read the Dockerfile'))
+        : await readLocalFile(dockerfile).catch(ignored('docker', 'read the Dockerfile'))
     if (content !== undefined) images.push(...imagesOf(content.toString('utf8'), new Map()))
   }
   return images
@@ -196,10 +196,10 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
   const words = readRest({ name, rest } as ComposeCommand)
   const has = (flag: string): boolean =>
     words.some((word) => word.kind === 'flag' && word.name === flag)
-  if (name === 'cp' || name === 'watch') throw needsDockerHere(machine, `compose ${name}`)
-  if (name === 'up' && has('--watch')) throw needsDockerHere(machine, 'compose up --watch')
+  if (name === 'cp' || name === 'watch') throw needsLocalDocker(machine, `compose ${name}`)
+  if (name === 'up' && has('--watch')) throw needsLocalDocker(machine, 'compose up --watch')
   if ((name === 'config' || name === 'convert' || name === 'export') && has('--output')) {
-    throw needsDockerHere(machine, `compose ${name} --output`)
+    throw needsLocalDocker(machine, `compose ${name} --output`)
   }
 }
 
@@ -263,7 +263,7 @@ async function runWithFiles(session: Session, mirror: HostMirror): Promise<numbe
   await ship({ ...paths, contexts })
   const images = command.needs === 'contexts' ? await imagesIn(model, paths) : []
   const isRooted = [...mountsOf(model)].every(
-    (path) => meantHere(root, folder, path) === localPath(root, path),
+    (path) => localFileOf(root, folder, path) === localPath(root, path),
   )
   const rewritten = isRooted ? undefined : await rewrite(session, mirror, ask)
   return runHostDocker(host, prepare(session, { ...run, images, model: rewritten }), streams)
@@ -287,7 +287,7 @@ async function rewrite(
   const resolved = await resolveAllServices(ask)
   if (!('model' in resolved)) throw new UserError('failed', resolved.refusal.stderr.trim())
   return mapPaths(resolved.model, (path) => {
-    const local = meantHere(root, project.folder, path)
+    const local = localFileOf(root, project.folder, path)
     return local === undefined ? path : rootedPath(root, local)
   })
 }
@@ -337,7 +337,7 @@ const runWithoutProject = (
 /** Throws when the host's docker has no compose plugin. */
 async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
   const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
-  if (code !== 0) throw needsDockerHere(host.name, 'compose (the host has no compose plugin)')
+  if (code !== 0) throw needsLocalDocker(host.name, 'compose (the host has no compose plugin)')
 }
 
 /**

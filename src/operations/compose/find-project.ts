@@ -36,7 +36,7 @@ export const isFile = (path: string): Promise<boolean> =>
 export const isRemote = (name: string): boolean => name.includes('://') || name.startsWith('git@')
 
 /** Reads a local file. Throws kind `failed` on errors. */
-export async function readHere(file: string): Promise<Buffer> {
+export async function readLocalFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
@@ -47,7 +47,7 @@ export async function readHere(file: string): Promise<Buffer> {
 
 /** Reads an environment file. */
 const readVariables = async (file: string): Promise<NodeJS.Dict<string>> =>
-  parseEnv((await readHere(file)).toString('utf8'))
+  parseEnv((await readLocalFile(file)).toString('utf8'))
 
 async function filterFiles(paths: readonly string[]): Promise<string[]> {
   const found = await Promise.all(paths.map(isFile))
@@ -57,10 +57,10 @@ async function filterFiles(paths: readonly string[]): Promise<string[]> {
 /** Finds the compose files in `start` or the nearest folder above. */
 async function findComposeFiles(start: string): Promise<string[]> {
   for (let folder = start; ; folder = dirname(folder)) {
-    const here = folder
-    const found = await filterFiles(fileNames.map((name) => join(here, name)))
+    const current = folder
+    const found = await filterFiles(fileNames.map((name) => join(current, name)))
     if (found.length > 0) {
-      return [...found, ...(await filterFiles(overrideNames.map((name) => join(here, name))))]
+      return [...found, ...(await filterFiles(overrideNames.map((name) => join(current, name))))]
     }
     if (dirname(folder) === folder) break
   }

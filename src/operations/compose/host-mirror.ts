@@ -51,10 +51,10 @@ done
 ' fleet
 `
 
-const writeError = ({ name }: Host, folder: string, said: string): UserError =>
+const writeError = ({ name }: Host, folder: string, output: string): UserError =>
   new UserError(
     'failed',
-    `cannot write ${folder} on ${name}: ${said.trim() || 'no reason given'}`,
+    `cannot write ${folder} on ${name}: ${output.trim() || 'no reason given'}`,
     {
       machine: name,
       hint: `check its permissions: fleet ssh ${name} ls -ld ${folder}`,

@@ -8,10 +8,10 @@ function closingBrace(text: string, start: number): number {
   return -1
 }
 
-type Values = Readonly<Record<string, string | undefined>>
+type Variables = Readonly<Record<string, string | undefined>>
 
 /** The value of `${EXPRESSION}`. */
-function valueOf(expression: string, values: Values): string {
+function valueOf(expression: string, values: Variables): string {
   const [, name = '', operator = '', rest = ''] = /^(\w+)(:?[-+?])?([^]*)$/.exec(expression) ?? []
   const value = values[name]
   const isSet = operator.startsWith(':') ? Boolean(value) : value !== undefined
@@ -24,25 +24,25 @@ function valueOf(expression: string, values: Values): string {
  * Replaces variables, to guess which file a value of a compose file names. Only compose itself decides.
  * Source: the compose specification, "Interpolation".
  */
-export function interpolate(text: string, values: Values): string {
-  let said = ''
+export function interpolate(text: string, values: Variables): string {
+  let result = ''
   for (let at = 0; at < text.length;) {
     const name = /^\$([A-Za-z_]\w*)/.exec(text.slice(at, at + 256))?.[1]
     if (text.startsWith('$$', at)) {
-      said += '$'
+      result += '$'
       at += 2
     } else if (text.startsWith('${', at)) {
       const end = closingBrace(text, at + 2)
-      if (end === -1) return said + text.slice(at)
-      said += valueOf(text.slice(at + 2, end), values)
+      if (end === -1) return result + text.slice(at)
+      result += valueOf(text.slice(at + 2, end), values)
       at = end + 1
     } else if (name !== undefined) {
-      said += values[name] ?? ''
+      result += values[name] ?? ''
       at += 1 + name.length
     } else {
-      said += text.charAt(at)
+      result += text.charAt(at)
       at += 1
     }
   }
-  return said
+  return result
 }

@@ -109,7 +109,7 @@ export interface LocalPaths {
  * The local file of a path in a model. An absolute path outside the project folder is a path of the host, as for docker with
  * `DOCKER_HOST`.
  */
-export function meantHere(root: Root, folder: string, path: string): string | undefined {
+export function localFileOf(root: Root, folder: string, path: string): string | undefined {
   const local = localPath(root, path)
   if (local !== undefined) return local
   return isAbsolute(path) && isWithin(folder, resolve(path)) ? resolve(path) : undefined
@@ -127,7 +127,7 @@ export function findLocalPaths(
   const mounts = new Set<string>()
   const files = new Set<string>()
   const contexts: LocalContext[] = []
-  const meant = (path: string): string | undefined => meantHere(root, folder, path)
+  const meant = (path: string): string | undefined => localFileOf(root, folder, path)
   mapPaths(model, (path, use) => {
     const local = use === 'mount' ? meant(path) : undefined
     if (local !== undefined) mounts.add(local)

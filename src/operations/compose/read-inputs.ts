@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { UserError } from '../../errors.ts'
 import { variablesOfHost } from '../docker/on-host/host-docker.ts'
-import { type ComposeProject, isFile, isRemote, readHere } from './find-project.ts'
+import { type ComposeProject, isFile, isRemote, readLocalFile } from './find-project.ts'
 import { interpolate } from './interpolate.ts'
 import { isWithin } from './rooted-paths.ts'
 import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
@@ -50,7 +50,7 @@ export async function readInputs(
   let values = env
 
   const take = async (file: string): Promise<string> => {
-    const content = await readHere(file)
+    const content = await readLocalFile(file)
     files.set(file, content)
     const text = content.toString('utf8')
     for (const word of wordsOf(text)) used.add(word)

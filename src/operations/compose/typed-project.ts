@@ -15,12 +15,12 @@ export function flagsBelowRoot(
   cwd: string,
   stdin: StdinFile | undefined,
 ): string[] {
-  const here = (value: string): string => (isRemote(value) ? value : relativePath(cwd, value))
+  const toRelative = (value: string): string => (isRemote(value) ? value : relativePath(cwd, value))
   const rooted = flags.map((word): Word => {
     if (word.kind !== 'flag' || word.value === undefined) return word
     if (word.name === '--file' && word.value === '-') return { ...word, value: stdin?.path ?? '-' }
     const isPath = /^--(?:file|env-file|project-directory)$/.test(word.name)
-    return isPath ? { ...word, value: here(word.value) } : word
+    return isPath ? { ...word, value: toRelative(word.value) } : word
   })
   const isPlaced = valuesOf(flags, '--project-directory').length > 0
   const place =

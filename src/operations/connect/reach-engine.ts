@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import { UserError, codeOf } from '../../errors.ts'
-import { beginningOf } from '../../transport/run.ts'
+import { readBeginning } from '../../transport/run.ts'
 import { quoteServer } from '../../transport/ssh/failure.ts'
 import type { Transport } from '../../transport/transport.ts'
 import {
@@ -92,7 +92,7 @@ async function openRelay(
     return startRelay(transport, socketPath, route, { signal: ending.signal })
   })
   const connection = joinStreams(running, () => ending.abort())
-  Promise.all([running.exit, beginningOf(running.stderr)]).then(
+  Promise.all([running.exit, readBeginning(running.stderr)]).then(
     ([status, words]) => {
       const ended = 'code' in status && status.code === 0
       if (!ended) failed()

@@ -1,6 +1,6 @@
 import { type AfterMark, afterMark, newMark, printMark } from '../../transport/after-mark.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
-import { beginningOf } from '../../transport/run.ts'
+import { readBeginning } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'
 
 /** The user that runs docker on the host. */
@@ -64,8 +64,8 @@ export async function pingThroughRelay(
   stdin.on('error', () => {}) // the command may end without reading its input
   stdin.end('GET /_ping HTTP/1.0\r\n\r\n')
   const [answer, words, status] = await Promise.all([
-    beginningOf(stdout),
-    beginningOf(stderr),
+    readBeginning(stdout),
+    readBeginning(stderr),
     exit,
   ])
   const wasRun = stdout.isPastMark

@@ -3,7 +3,7 @@ import { collectSkipped } from './archive/skipped-items.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from '../context.ts'
-import { isSameHere, openLocalEndpoint } from './local-endpoint.ts'
+import { isSameLocal, openLocalEndpoint } from './local-endpoint.ts'
 import { type FoundSource, type Endpoint, type Source, type Target, longCopy } from './endpoint.ts'
 import { copyWithinHost, openRemoteEndpoint } from './remote-endpoint.ts'
 import type { CopyPath } from './remote-path.ts'
@@ -165,6 +165,6 @@ async function* counted(
 
 /** Throws when a copy on this computer would read its own output. */
 async function refuseItself(from: CopyPath, source: Source, target: Target): Promise<void> {
-  if (!(await isSameHere(source, target))) return
+  if (!(await isSameLocal(source, target))) return
   throw refuse(from, source.asFolder ? 'cannot be copied into itself' : 'is the same file')
 }

@@ -12,7 +12,7 @@ import {
 import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
-import { beginningOf, run } from '../../transport/run.ts'
+import { readBeginning, run } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import { filterImage } from './archive/filter-image.ts'
 import type { Context } from '../context.ts'
@@ -129,7 +129,7 @@ async function send(
     loading.stdout.resume()
     const words = Promise.all(
       [saving.stderr, loading.stderr].map((stderr) =>
-        beginningOf(stderr).catch(ignored('copy', 'read the errors of docker', '')),
+        readBeginning(stderr).catch(ignored('copy', 'read the errors of docker', '')),
       ),
     )
     const wanted = { id, tag: name === id ? undefined : name }

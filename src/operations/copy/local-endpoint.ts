@@ -58,7 +58,7 @@ const orAbsent = (error: unknown): undefined => {
 }
 
 /** The type of a path on this computer. */
-export async function findHere(
+export async function findLocal(
   path: string,
 ): Promise<Found & { readonly stats: Stats | undefined }> {
   try {
@@ -96,7 +96,7 @@ async function requireParent(path: string): Promise<void> {
 async function inspectSource(typed: string): Promise<FoundSource> {
   const path = trimmed(typed)
   await requireParent(path)
-  const { kind, isLink, stats } = await findHere(path)
+  const { kind, isLink, stats } = await findLocal(path)
   return { kind, isLink, name: basename(path), size: kind === 'file' ? stats?.size : undefined }
 }
 
@@ -280,8 +280,8 @@ export const openLocalEndpoint = (signal: AbortSignal): Endpoint => ({
   async inspectTarget(typed, name) {
     const path = trimmed(typed)
     await requireParent(path)
-    const { kind, isLink } = await findHere(path)
-    const inside = kind === 'folder' ? await findHere(join(path, name)) : undefined
+    const { kind, isLink } = await findLocal(path)
+    const inside = kind === 'folder' ? await findLocal(join(path, name)) : undefined
     return { kind, isLink, inside }
   },
   async send({ path: typed, asFolder }, onSkipped) {
@@ -300,7 +300,7 @@ export const openLocalEndpoint = (signal: AbortSignal): Endpoint => ({
 })
 
 /** Whether a copy from `source` to `target`, both on this computer, would read its own output. */
-export async function isSameHere(source: Source, target: Target): Promise<boolean> {
+export async function isSameLocal(source: Source, target: Target): Promise<boolean> {
   if (!source.asFolder) {
     if (target.how !== 'write') return false
     const [from, to] = await Promise.all([stat(source.path), stat(target.path)])

@@ -172,19 +172,19 @@ export async function extractEntries(
   into: Buffer,
 ): Promise<MadeFolder[]> {
   const folders: MadeFolder[] = []
-  const placeOf = (path: string): Buffer => (path === '' ? into : join(into, bytesOf(path)))
+  const pathFor = (path: string): Buffer => (path === '' ? into : join(into, bytesOf(path)))
   for await (const entry of entries) {
     const { path, type, mode, mtime, linkname, of } = entry
-    const place = placeOf(path)
-    await onFile('write', place, async () => {
+    const target = pathFor(path)
+    await onFile('write', target, async () => {
       if (type === 'directory') {
-        await mkdir(place, { mode: 0o700 })
+        await mkdir(target, { mode: 0o700 })
         folders.push({ path, mode, mtime })
       } else if (type === 'symlink') {
-        await symlink(bytesOf(linkname), place)
-        await lutimes(place, mtime, mtime)
-      } else if (type === 'hard link') await link(placeOf(of ?? ''), place)
-      else await writeFile(place, entry)
+        await symlink(bytesOf(linkname), target)
+        await lutimes(target, mtime, mtime)
+      } else if (type === 'hard link') await link(pathFor(of ?? ''), target)
+      else await writeFile(target, entry)
     })
   }
   return folders
@@ -199,13 +199,13 @@ export async function finishFolders(
   const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = constants
   for (const { path, mode, mtime } of folders.toReversed()) {
     if (were.has(path)) continue
-    const place = path === '' ? into : join(into, bytesOf(path))
+    const target = path === '' ? into : join(into, bytesOf(path))
     if (process.platform === 'win32') {
-      await onFile('write', place, () => lutimes(place, mtime, mtime))
+      await onFile('write', target, () => lutimes(target, mtime, mtime))
       continue
     }
-    await onFile('write', place, async () => {
-      const folder = await open(place, O_RDONLY | O_NOFOLLOW | O_DIRECTORY)
+    await onFile('write', target, async () => {
+      const folder = await open(target, O_RDONLY | O_NOFOLLOW | O_DIRECTORY)
       try {
         await folder.utimes(mtime, mtime)
         await folder.chmod(mode)

@@ -28,9 +28,9 @@ const measureSeconds = 1
 /** How long a host may take to inspect a path, in milliseconds. */
 const lookTimeoutMs = 60_000
 
-const tell = `
+const printType = `
 physical() { (cd -- "$1" 2>/dev/null && pwd -P && printf .); }
-tell() {
+print_type() {
   if [ -d "$1" ]; then kind=folder; elif [ -f "$1" ]; then kind=file
   elif [ -e "$1" ]; then kind=other; else kind=absent; fi
   link=; [ -L "$1" ] && link=link
@@ -39,29 +39,29 @@ tell() {
 `
 
 /** Prints the type of a path, its real name, and the total size if it can be determined in time. */
-const inspectSource = `${tell}
+const inspectSource = `${printType}
 physical "$1" >/dev/null || exit 44
-tell "$2"
+print_type "$2"
 size=
 case $kind in
   folder)
     real=$(physical "$2") && real=\${real%??} && name=\${real##*/}
     size=$({ timeout ${measureSeconds} find "$2/" -type f -printf '%s\\n' 2>/dev/null && echo all; } |
-      awk '/all/ { whole = 1 } { size += $1 } END { if (whole) printf "%.0f", size }') ;;
+      awk '/all/ { complete = 1 } { size += $1 } END { if (complete) printf "%.0f", size }') ;;
   file) size=$(stat -L -c %s -- "$2" 2>/dev/null) ;;
 esac
 printf '%s\\0%s\\0' "$name" "$size"
 `
 
 /** Prints the types of a path, and of a name in it. */
-const inspectTarget = `${tell}
+const inspectTarget = `${printType}
 physical "$1" >/dev/null || exit 44
-tell "$2"
-tell "$2/$3"
+print_type "$2"
+print_type "$2/$3"
 `
 
 const noFolder = 44
-const notWhole = 46
+const incomplete = 46
 
 /**
  * Moves the received `$content` to its target: `place` creates it or replaces a file or a link; `merge` merges folders like
@@ -99,12 +99,12 @@ case $how in
 esac
 `
 
-/** Unpacks an archive of the entry `content` and the file `whole`, which is the last one and marks it as complete. */
+/** Unpacks an archive of the entry `content` and the file `complete`, which is the last one and marks it as complete. */
 const takeArchive = `
 how=$1 stage=$2 target=$3
 ${stageScript}
 tar -xpof - -C "$stage" || exit
-[ -f "$stage/whole" ] || exit ${notWhole}
+[ -f "$stage/complete" ] || exit ${incomplete}
 content=$stage/content
 ${settle}
 `
@@ -112,12 +112,12 @@ ${settle}
 /** Writes to an existing file. A small file is overwritten after all data has arrived; the first input line is the size. */
 const takeContent = `
 export LC_ALL=C
-read -r size || exit ${notWhole}
+read -r size || exit ${incomplete}
 if [ "$size" -le ${smallFile} ] && [ -f "$1" ] && copy=$(mktemp 2>/dev/null); then
   trap 'rm -f -- "$copy"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
   cat >"$copy" || exit
-  [ "$(wc -c <"$copy")" -eq "$size" ] || exit ${notWhole}
+  [ "$(wc -c <"$copy")" -eq "$size" ] || exit ${incomplete}
   cat "$copy" >"$1"
 else
   exec cat >"$1"
@@ -145,7 +145,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
     const words = ['sh', '-c', script, 'fleet', parent, path, ...more]
     const { code, stdout, stderr } = await run(transport, words, {
       signal,
-      patienceMs: lookTimeoutMs,
+      idleTimeoutMs: lookTimeoutMs,
     })
     if (code === noFolder) throw failed(`the folder ${parent} does not exist or cannot be entered`)
     if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
@@ -174,13 +174,13 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
         const bytes =
           how === 'write'
             ? contentOf(entries)
-            : writeTar(entries, { root: 'content', mark: 'whole' })
+            : writeTar(entries, { root: 'content', mark: 'complete' })
         const input = Readable.from(bytes, { objectMode: false, highWaterMark: 1 << 20 })
         const { code, complaint } = await program.feed(input)
-        if (code === notWhole)
+        if (code === incomplete)
           throw failed(`${target} was not written: the transfer was incomplete`)
         if (code !== 0) {
-          throw failed(`cannot write ${writeTrouble(complaint, { folder, stage, target })}`)
+          throw failed(`cannot write ${writeErrorOf(complaint, { folder, stage, target })}`)
         }
       },
       [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
@@ -240,11 +240,11 @@ mkdir "$stage/in" || exit
 if [ "$asFolder" ]; then from=$source name=. content=$stage/in
 else from=\${source%/*} name=./\${source##*/} content=$stage/in/\${source##*/}; fi
 {
-  tar -cf - -C "\${from:-/}" -- "$name" 2>"$stage/said" || echo $? >"$stage/failed"
+  tar -cf - -C "\${from:-/}" -- "$name" 2>"$stage/errors" || echo $? >"$stage/failed"
 } | tar -xpof - -C "$stage/in" || exit
-cat "$stage/said" >&2
+cat "$stage/errors" >&2
 if [ -e "$stage/failed" ]; then
-  [ "$(cat "$stage/failed")" = 1 ] && grep -q 'file changed as we read it' "$stage/said" || exit ${unreadable}
+  [ "$(cat "$stage/failed")" = 1 ] && grep -q 'file changed as we read it' "$stage/errors" || exit ${unreadable}
 fi
 ${settle}
 `
@@ -265,7 +265,7 @@ export async function copyWithinHost(
   if (code === isSame) throw failed(`${from} and ${target} are the same file`)
   if (code === intoItself) throw failed(`${from} cannot be copied into itself`)
   if (code === unreadable) throw failed(`cannot read ${from}: ${reasonOf(stderr)}`)
-  if (code !== 0) throw failed(`cannot write ${writeTrouble(stderr, { folder, stage, target })}`)
+  if (code !== 0) throw failed(`cannot write ${writeErrorOf(stderr, { folder, stage, target })}`)
   reportSkippedSockets(stderr, onSkipped)
 }
 
@@ -276,7 +276,7 @@ function stageFor(target: string, how: Target['how']): { folder: string; stage: 
 }
 
 /** The error of a write, with the user's paths in place of staging paths. */
-function writeTrouble(
+function writeErrorOf(
   complaint: string,
   { folder, stage, target }: { folder: string; stage: string; target: string },
 ): string {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { UserError } from '../../errors.ts'
 import { exitCodeOf } from '../../transport/exit-code.ts'
-import { beginningOf } from '../../transport/run.ts'
+import { readBeginning } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import type { HostFolder } from './remote-temp-dir.ts'
 import type { ExitStatus, Transport } from '../../transport/transport.ts'
@@ -114,7 +114,9 @@ export async function readOutput(
   const running = await startProgram(transport, words, { signal: stop })
   running.stdin.on('error', () => {})
   running.stdin.end()
-  const complaint = beginningOf(running.stderr).catch(ignored('copy', 'read the errors of tar', ''))
+  const complaint = readBeginning(running.stderr).catch(
+    ignored('copy', 'read the errors of tar', ''),
+  )
   async function* output(): AsyncGenerator<Buffer, void> {
     try {
       for await (const chunk of running.stdout) yield chunk as Buffer
@@ -166,7 +168,9 @@ export async function openInput(
   )
   running.stdout.resume()
   running.stdin.on('error', () => {}) // the program may exit before it has read everything
-  const complaint = beginningOf(running.stderr).catch(ignored('copy', 'read the errors of tar', ''))
+  const complaint = readBeginning(running.stderr).catch(
+    ignored('copy', 'read the errors of tar', ''),
+  )
 
   async function end(): Promise<void> {
     const timer = setTimeout(() => starting.abort(), endTimeoutMs)

@@ -3,7 +3,7 @@ import { UserError, fileTroubleOf } from '../../errors.ts'
 import { followPath } from '../../state/inventory/path-beside.ts'
 
 /** The largest user-data file, in bytes; no provider accepts more. */
-const mostBytes = 8 * 2 ** 20
+const maxBytes = 8 * 2 ** 20
 
 /**
  * Reads the user-data file of an inventory. It must be in the folder of the inventory after all links are followed, so that an
@@ -29,7 +29,7 @@ export async function readUserData(location: string, userData: string): Promise<
     throw unreadable(fileTroubleOf(error), error)
   })
   if (!about.isFile()) throw unreadable('it is not a file')
-  if (about.size > mostBytes) throw unreadable(`it is larger than ${mostBytes / 2 ** 20} MiB`)
+  if (about.size > maxBytes) throw unreadable(`it is larger than ${maxBytes / 2 ** 20} MiB`)
   return readFile(path).catch((error: unknown) => {
     throw unreadable(fileTroubleOf(error), error)
   })

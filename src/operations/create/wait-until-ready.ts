@@ -79,13 +79,13 @@ async function watchCloudInit(
   running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(cloudInitScript)
   running.stderr.resume()
-  const tell = reportWaiting(progress)
+  const report = reportWaiting(progress)
   let end: CloudInitEnd | undefined
   const read = async () => {
     const lines = createInterface({ input: running.stdout, crlfDelay: Infinity })
     for await (const state of readCloudInit(lines)) {
       if ('end' in state) end = state.end
-      else tell(state)
+      else report(state)
     }
   }
   const [status] = await Promise.all([running.exit, read()])

@@ -55,7 +55,7 @@ function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): (
 }
 
 /** Runs a local program; resolves to its exit code, as a shell reports it. */
-async function runHere(
+async function runLocally(
   program: string,
   args: readonly string[],
   streams: Streams,
@@ -100,7 +100,7 @@ async function unlessLost(
 }
 
 /** Runs a local program without input; resolves to its output. */
-const askHere = (
+const queryLocally = (
   program: string,
   args: readonly string[],
   { cwd, env, signal }: Pick<Streams, 'cwd' | 'env' | 'signal'>,
@@ -135,21 +135,21 @@ async function runComposeHere(
   command: ReadCommand,
   streams: Streams,
 ): Promise<number | undefined> {
-  const { code } = await askHere(docker, ['compose', 'version'], streams)
+  const { code } = await queryLocally(docker, ['compose', 'version'], streams)
   if (code !== 0) return undefined
-  const { composeHere } = await import('../compose/compose-here.ts')
+  const { composeLocally } = await import('../compose/compose-here.ts')
   const { path: socket, lost } = await context.engineSocket(machine)
-  return composeHere(
+  return composeLocally(
     context,
     machine,
     command,
     {
       run: (words, given) =>
         unlessLost(lost, given.signal, () =>
-          runHere(docker, words, given, environmentFor(socket, given.env)),
+          runLocally(docker, words, given, environmentFor(socket, given.env)),
         ),
       ask: (words, { cwd, env }) =>
-        askHere(docker, words, { ...streams, cwd, env: environmentFor(socket, env) }),
+        queryLocally(docker, words, { ...streams, cwd, env: environmentFor(socket, env) }),
     },
     streams,
   )
@@ -181,7 +181,7 @@ export async function runDocker(
   }
   const { path, lost } = await context.engineSocket(machine)
   const env = environmentFor(path, streams.env)
-  return unlessLost(lost, streams.signal, () => runHere(docker, args, streams, env))
+  return unlessLost(lost, streams.signal, () => runLocally(docker, args, streams, env))
 }
 
 /**

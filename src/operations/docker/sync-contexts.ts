@@ -24,7 +24,7 @@ const hasEngine = ({ engine, host }: Machine): boolean =>
  * machines, and does not change contexts that fleet did not write.
  */
 export async function syncContexts(context: Context): Promise<SyncedContext[]> {
-  const { location, contexts, machines, inventory, ours } = await survey(context)
+  const { location, contexts, machines, inventory, ours } = await readContexts(context)
   const wanted = [...machines.values()].filter(hasEngine)
   const synced: SyncedContext[] = []
   for (const machine of wanted) {
@@ -52,11 +52,11 @@ export async function syncContexts(context: Context): Promise<SyncedContext[]> {
 
 /** Removes the docker contexts of this inventory's machines. */
 export async function removeContexts(context: Context): Promise<SyncedContext[]> {
-  return remove(context, (await survey(context)).ours)
+  return remove(context, (await readContexts(context)).ours)
 }
 
 /** Reads the machines and the existing contexts. */
-async function survey(context: Context) {
+async function readContexts(context: Context) {
   const store = await context.inventory()
   const { id, machines } = await store.read()
   const contexts = await openDockerContexts(context.env).list()

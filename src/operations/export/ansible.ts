@@ -30,7 +30,7 @@ function literal(machine: string, field: string, value: string): string {
  * addresses, jump hosts, keys and pinned host keys.
  */
 function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: string): Vars {
-  const said = Object.entries(labels).map(([key, value]) => [
+  const labelVars = Object.entries(labels).map(([key, value]) => [
     `fleet_${groupName(key)}`,
     literal(name, `label ${key}`, value),
   ])
@@ -50,7 +50,7 @@ function varsOf({ name, driver, host, labels = {} }: ReadyMachine, sshConfig: st
       ansible_user: literal(name, 'user', checkUser(name, host.user)),
     }),
     fleet_driver: literal(name, 'driver', driver),
-    ...(Object.fromEntries(said) as Vars),
+    ...(Object.fromEntries(labelVars) as Vars),
   }
 }
 

@@ -13,7 +13,7 @@ interface OtherConfiguration {
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
 }
 
-type Answer = readonly string[] | undefined
+type SshSettings = readonly string[] | undefined
 
 /** The keywords that determine which host a name connects to. */
 const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
@@ -25,12 +25,12 @@ const concurrency = 8
 const lookUpTime = 2_000
 
 /** The output of `ssh -G` for a host, without its name. */
-async function ask(context: Context, file: string, host: string): Promise<Answer> {
+async function ask(context: Context, file: string, host: string): Promise<SshSettings> {
   const lines = await askSsh({ host }, context.env, file)
   return lines?.map((line) => line.toLowerCase().replaceAll(host.toLowerCase(), '\0'))
 }
 
-const differ = (a: Answer = [], b: Answer = [], concerns = /^/): boolean =>
+const differ = (a: SshSettings = [], b: SshSettings = [], concerns = /^/): boolean =>
   JSON.stringify(a.filter((line) => concerns.test(line))) !==
   JSON.stringify(b.filter((line) => concerns.test(line)))
 
@@ -42,7 +42,7 @@ async function isConfigured(
   context: Context,
   file: string,
   name: string,
-  ofOthers: Answer,
+  ofOthers: SshSettings,
 ): Promise<boolean> {
   const answer = await ask(context, file, name)
   if (!differ(answer, ofOthers)) return false

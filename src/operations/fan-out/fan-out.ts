@@ -92,13 +92,13 @@ const tooLate = (machine: string, timeoutMs: number): UserError =>
   })
 
 /** Whether an error comes from the system (broken connection, full disk). Node.js's own ERR_ codes indicate a bug. */
-const isTold = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false
+const isSystemError = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false
 
 /** Converts an error to a UserError of a machine. A bug is kept as the cause, with its stack. */
 const asUserError = (thrown: unknown, machine: string): UserError =>
   thrown instanceof UserError
     ? thrown
-    : new UserError(isTold(thrown) ? 'failed' : 'bug', messageOf(thrown), {
+    : new UserError(isSystemError(thrown) ? 'failed' : 'bug', messageOf(thrown), {
         machine,
         cause: thrown,
       })

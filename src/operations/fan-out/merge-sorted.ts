@@ -17,7 +17,7 @@ export async function* mergeSorted<T>(
     for (let head; (head = heads.shift()) !== undefined;) {
       yield head.item
       const next = await nextOf(head.source)
-      if (next !== undefined) heads.splice(placeOf(key(next.item), heads, key), 0, next)
+      if (next !== undefined) heads.splice(insertionIndex(key(next.item), heads, key), 0, next)
     }
   } finally {
     for (const iterator of iterators) iterator.return?.().catch(() => {})
@@ -32,7 +32,11 @@ async function nextOf<T>(source: AsyncIterator<T>): Promise<Head<T> | undefined>
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
 /** The insertion index of a key among sorted heads: before equal ones, so that items of a source stay together. */
-function placeOf<T>(wanted: string, heads: readonly Head<T>[], key: (item: T) => string): number {
-  const place = heads.findIndex(({ item }) => key(item) >= wanted)
-  return place === -1 ? heads.length : place
+function insertionIndex<T>(
+  wanted: string,
+  heads: readonly Head<T>[],
+  key: (item: T) => string,
+): number {
+  const index = heads.findIndex(({ item }) => key(item) >= wanted)
+  return index === -1 ? heads.length : index
 }

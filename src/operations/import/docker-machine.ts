@@ -16,7 +16,7 @@ import {
 } from './imported-host.ts'
 
 /** The default login users of Docker Machine's drivers; root for all others. */
-const usualUsers: Readonly<Record<string, string>> = {
+const defaultUsers: Readonly<Record<string, string>> = {
   amazonec2: 'ubuntu',
   azure: 'docker-user',
   virtualbox: 'docker',
@@ -110,7 +110,7 @@ async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
     titles: [title], // Docker Machine uses the folder name, not the one in the configuration (libmachine/persist)
     host: {
       ...(address !== undefined && { address }),
-      user: textAt(driver, 'SSHUser') ?? usualUsers[driverName] ?? 'root',
+      user: textAt(driver, 'SSHUser') ?? defaultUsers[driverName] ?? 'root',
       port: portOf(valueAt(driver, 'SSHPort')),
       identityFile,
       keyIsItsOwn: identityFile?.startsWith(folder) ?? false,

@@ -7,7 +7,7 @@ import { ignored } from '../../os/trace.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** The maximum depth of nested includes (the limit of ssh). */
-const deepest = 16
+const maxDepth = 16
 
 /** The hosts of an SSH configuration, and its parts that run programs or were not read. */
 export interface SshAliases {
@@ -110,16 +110,16 @@ async function collect(
   const text = await readFile(file, 'utf8')
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const [keyword = '', ...words] = splitConfigLine(line)
-    const place = `${file}:${index + 1}`
+    const location = `${file}:${index + 1}`
     // Deliberately broader than ssh: anything that could be an exec counts.
-    if (/^match/i.test(keyword) && /exec/i.test(line)) found.commands.push(place)
+    if (/^match/i.test(keyword) && /exec/i.test(line)) found.commands.push(location)
     if (keyword.toLowerCase() === 'host') {
       for (const word of words) if (!/[*?!]/.test(word)) found.aliases.add(word)
     }
-    if (keyword.toLowerCase() !== 'include' || depth >= deepest) continue
+    if (keyword.toLowerCase() !== 'include' || depth >= maxDepth) continue
     for (const pattern of words) {
       const included = await findIncluded(pattern, env)
-      if (included === undefined) found.unread.push(place)
+      if (included === undefined) found.unread.push(location)
       for (const one of included ?? []) {
         await collect(one, env, found, depth + 1).catch(
           ignored('command', 'read an included SSH configuration'),

@@ -25,8 +25,8 @@ export function checkSettable(
   { before, entry, removed }: Edited,
 ): Machine {
   const machine = machineWith(inventory, name, entry)
-  const [own, said] = [keysOf(before), keysOf(machine)]
-  const left = removed.find((key) => said.has(key) && !own.has(key))
+  const [own, effective] = [keysOf(before), keysOf(machine)]
+  const left = removed.find((key) => effective.has(key) && !own.has(key))
   if (left === undefined) return machine
   throw new UserError('usage', `${left} of ${name} comes from the profile ${entry.extends}`, {
     machine: name,

@@ -125,9 +125,9 @@ async function storeEdited(
     () => undefined, // a version that is not an inventory
   )
   if (edited === undefined) return undefined
-  const place = join(folder, 'edited')
-  await writeFile(place, edited)
-  return git.run(['hash-object', '-w', `--path=${name}`, '--', place])
+  const editedFile = join(folder, 'edited')
+  await writeFile(editedFile, edited)
+  return git.run(['hash-object', '-w', `--path=${name}`, '--', editedFile])
 }
 
 async function commit(work: Commit): Promise<void> {

@@ -100,15 +100,16 @@ function deedOf(change: Change<MachineEntry>, verb: string): string | undefined 
 
 function entryClauses({ entries, renamed }: InventoryChanges, verb: string): string[] {
   const deeds = new Map<string, string[]>()
-  const note = (deed: string, name: string) => deeds.set(deed, [...(deeds.get(deed) ?? []), name])
+  const addDeed = (deed: string, name: string) =>
+    deeds.set(deed, [...(deeds.get(deed) ?? []), name])
   const fields = new Map<string, readonly FieldChange[]>()
   for (const [name, change] of entries) {
     const { before, after } = change
     if (isDeepStrictEqual(before, after)) continue
     const deed = deedOf(change, verb)
     const changed = before && after ? changedFields(before, after) : []
-    if (deed !== undefined) note(deed, name)
-    else if (changed.length === 0) note('Update the record of', name)
+    if (deed !== undefined) addDeed(deed, name)
+    else if (changed.length === 0) addDeed('Update the record of', name)
     else fields.set(name, changed)
   }
   return [

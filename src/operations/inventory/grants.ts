@@ -78,7 +78,7 @@ async function findGrants(
 }
 
 /** The options of a machine, with those of its profiles and the defaults. */
-const saidOptions = ({ driver, options }: Machine, { defaults }: Inventory): Options => ({
+const effectiveOptions = ({ driver, options }: Machine, { defaults }: Inventory): Options => ({
   ...defaults[driver],
   ...options,
 })
@@ -90,12 +90,12 @@ export async function grantsOfChange(
   machine: Machine,
   { action, options = [] }: Pick<Change, 'action' | 'options'>,
 ): Promise<readonly FoundGrant[]> {
-  const said = saidOptions(machine, inventory)
-  if (action === 'create' || action === 'replace') return findGrants(context, machine, said)
+  const values = effectiveOptions(machine, inventory)
+  if (action === 'create' || action === 'replace') return findGrants(context, machine, values)
   const { userData: _ofNewHosts, ...existing } = machine
-  if (action === 'adopt') return findGrants(context, existing, said)
+  if (action === 'adopt') return findGrants(context, existing, values)
   if (action !== 'change') return []
-  const changed = options.map(({ option }) => [option, said[option]] as const)
+  const changed = options.map(({ option }) => [option, values[option]] as const)
   return findGrants(context, existing, Object.fromEntries(changed))
 }
 

@@ -3,7 +3,7 @@ import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
 import type { Context, Progress } from '../context.ts'
-import { remember } from '../plan/update-machine.ts'
+import { recordResources } from '../plan/update-machine.ts'
 import { setMachine } from '../inventory/set-machine.ts'
 
 /** The addresses from which SSH to a machine is allowed. */
@@ -59,16 +59,16 @@ export async function allowCaller(
   const { defaults } = await (await context.inventory()).read()
   const definition = await context.driver(driverName)
   const options = checkOptions(definition, machine.options ?? {}, defaults[driverName])
-  const said = options[option]
-  if (typeof said === 'string') {
-    const unsaid = notIn(parseCidrs(said) ?? [], added)
-    const value = [said, ...unsaid].join(',')
+  const current = options[option]
+  if (typeof current === 'string') {
+    const unsaid = notIn(parseCidrs(current) ?? [], added)
+    const value = [current, ...unsaid].join(',')
     if (unsaid.length > 0) await setMachine(context, name, [{ key: option, value }])
   }
   const allowed = [...before, ...added]
   calls.progress('allow SSH', added.join(', '))
-  const wish = { options: { ...options, [option]: allowed.join(',') }, only: new Set([option]) }
-  const notes = await update.change(host, wish, calls)
+  const request = { options: { ...options, [option]: allowed.join(',') }, only: new Set([option]) }
+  const notes = await update.change(host, request, calls)
   if (notes[option] === undefined) {
     throw new UserError(
       'failed',
@@ -79,6 +79,6 @@ export async function allowCaller(
       },
     )
   }
-  await remember(context, { ...machine, host }, notes)
+  await recordResources(context, { ...machine, host }, notes)
   return { name, caller, added, allowed }
 }

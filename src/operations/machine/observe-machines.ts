@@ -36,7 +36,7 @@ export interface Observation {
   readonly took: number
 }
 
-type Answer = Omit<Observation, 'machine' | 'took'>
+type ObservedState = Omit<Observation, 'machine' | 'took'>
 
 /** The progress of the query of one machine. */
 interface Question {
@@ -57,7 +57,7 @@ function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined):
  * How many machines are queried at the same time by default. A handshake takes about 10 ms of processor time: with many more,
  * this computer would become too slow for the time limit.
  */
-const usualConcurrency = 128
+const defaultConcurrency = 128
 
 /** Queries a machine at the current address from its provider. */
 async function askMachine(
@@ -65,7 +65,7 @@ async function askMachine(
   { host, ...machine }: ReadyMachine,
   { address = host.address }: { readonly address?: string | undefined },
   { question, signal }: { question: Question; signal: AbortSignal },
-): Promise<Answer> {
+): Promise<ObservedState> {
   const now = { ...machine, host: { ...host, ...(address !== undefined && { address }) } }
   await context.connect(now)
   question.reached = true
@@ -83,7 +83,7 @@ async function askMachine(
 }
 
 /** The state of a machine if it is known without a connection. */
-function settledAnswer(status: ProviderAnswer): Answer | undefined {
+function stateWithoutLogin(status: ProviderAnswer): ObservedState | undefined {
   switch (status.state) {
     case 'paused':
     case 'stopped':
@@ -108,7 +108,7 @@ export async function* observeMachines(
   machines: readonly Machine[],
   {
     timeoutMs,
-    concurrency = usualConcurrency,
+    concurrency = defaultConcurrency,
     onAnswer,
   }: {
     timeoutMs: number
@@ -118,7 +118,7 @@ export async function* observeMachines(
 ): AsyncGenerator<Observation> {
   const questions = new Map<Machine, Question>()
   const askProvider = askProviders(context, machines)
-  const ask = async (machine: Machine, signal: AbortSignal): Promise<Answer> => {
+  const ask = async (machine: Machine, signal: AbortSignal): Promise<ObservedState> => {
     const question: Question = { began: context.clock.now(), reached: false }
     questions.set(machine, question)
     const { host } = machine
@@ -128,7 +128,7 @@ export async function* observeMachines(
     question.provider = status
     const where = 'address' in status ? status : {}
     return (
-      settledAnswer(status) ??
+      stateWithoutLogin(status) ??
       (await askMachine(context, { ...machine, host }, where, { question, signal }))
     )
   }
@@ -138,7 +138,7 @@ export async function* observeMachines(
     for await (const outcome of fanOut(machines, ask, { concurrency, signal, timeLimit })) {
       const { machine } = outcome
       const { began = 0, reached = false, provider } = questions.get(machine) ?? {}
-      const answer: Answer =
+      const answer: ObservedState =
         'error' in outcome
           ? {
               state: reached ? 'no-engine' : 'unreachable',

@@ -24,8 +24,8 @@ export async function replaceHostKey(
   owner: HostKeyOwner,
   record: (keys: readonly string[]) => Promise<void>,
 ): Promise<string> {
-  const said = await runAsRoot(transport, owner, stageHostKey)
-  const [before, after] = ['old', 'new'].map((name) => keyIn(said, name))
+  const output = await runAsRoot(transport, owner, stageHostKey)
+  const [before, after] = ['old', 'new'].map((name) => keyIn(output, name))
   if (before === undefined || after === undefined)
     throw notReplaced(owner, 'the host reported no key')
   await record([before, after])
@@ -34,8 +34,8 @@ export async function replaceHostKey(
   return after
 }
 
-const keyIn = (said: string, name: string): string | undefined =>
-  parsePublicKey(new RegExp(`^fleet ${name}=(.*)$`, 'm').exec(said)?.[1] ?? '')
+const keyIn = (output: string, name: string): string | undefined =>
+  parsePublicKey(new RegExp(`^fleet ${name}=(.*)$`, 'm').exec(output)?.[1] ?? '')
 
 async function runAsRoot(
   transport: Transport,

@@ -13,7 +13,7 @@ import { removeMachine } from '../machine/remove-machine.ts'
 import { replaceMachine } from '../create/replace-machine.ts'
 import { updateMachine } from './update-machine.ts'
 import { switchPower } from '../machine/switch-power.ts'
-import { isCreatedByFleet, isRemovalBegunHere } from './destructive-changes.ts'
+import { isCreatedByFleet, wasRemovalStartedHere } from './destructive-changes.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /** All changes of a plan to one machine, in order. */
@@ -160,7 +160,7 @@ async function checkRemovalApproved(
   isApproved: boolean,
 ): Promise<void> {
   const { name, protected: isProtected } = machine
-  if (!isProtected && (isApproved || (await isRemovalBegunHere(context, machine)))) return
+  if (!isProtected && (isApproved || (await wasRemovalStartedHere(context, machine)))) return
   const why = isProtected ? 'it is protected' : 'its removal was not confirmed on this computer'
   throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,

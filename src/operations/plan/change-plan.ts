@@ -107,13 +107,13 @@ export function digestInventory({
   profiles,
   machines,
 }: Inventory): string {
-  const said = {
+  const content = {
     ...{ id, defaults },
     operators: [...operators],
     profiles: [...profiles],
     machines: [...machines.values()],
   }
-  return createHash('sha256').update(JSON.stringify(said)).digest('base64url')
+  return createHash('sha256').update(JSON.stringify(content)).digest('base64url')
 }
 
 const changedSince = (): UserError =>

@@ -56,7 +56,7 @@ export function approvedChanges(
  * Whether this user started the recorded removal or replacement of a machine on this computer: only then it continues without
  * another confirmation. The record alone is not sufficient, since everybody who can write the inventory can write it.
  */
-export async function isRemovalBegunHere(
+export async function wasRemovalStartedHere(
   context: Context,
   { name, host }: Pick<Machine, 'name' | 'host'>,
 ): Promise<boolean> {

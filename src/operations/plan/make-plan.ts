@@ -14,7 +14,7 @@ import { fanOut } from '../fan-out/fan-out.ts'
 import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
 import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
-import { isCreatedByFleet, planDestructive, isRemovalBegunHere } from './destructive-changes.ts'
+import { isCreatedByFleet, planDestructive, wasRemovalStartedHere } from './destructive-changes.ts'
 
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
@@ -32,12 +32,12 @@ const concurrency = 128
 
 /** An issue for an adopted host whose address in the entry was changed by hand. */
 function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue[] {
-  const said = options?.['address']
-  if (typeof said !== 'string' || host.address === undefined || said === host.address) return []
+  const typed = options?.['address']
+  if (typeof typed !== 'string' || host.address === undefined || typed === host.address) return []
   return [
     {
       machine: name,
-      why: `its entry has the address ${said}, but the recorded address is ${host.address}`,
+      why: `its entry has the address ${typed}, but the recorded address is ${host.address}`,
       hint: 'if it is the same host, also change the address under "host:"',
     },
   ]
@@ -170,7 +170,7 @@ async function examine(
   }
   return planUnready(inventory, machine, {
     makesHosts: lifecycle !== undefined,
-    isBegunHere: await isRemovalBegunHere(context, machine),
+    wasStartedHere: await wasRemovalStartedHere(context, machine),
   })
 }
 

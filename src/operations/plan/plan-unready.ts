@@ -11,17 +11,17 @@ interface UnreadyFacts {
   /** Whether the driver creates hosts. */
   readonly makesHosts: boolean
   /** Whether this user started the recorded removal on this computer. */
-  readonly isBegunHere: boolean
+  readonly wasStartedHere: boolean
 }
 
 /** Plans the changes of a machine that has no host yet, or whose creation or removal was interrupted. */
 export function planUnready(
   inventory: Inventory,
   machine: Machine,
-  { makesHosts, isBegunHere }: UnreadyFacts,
+  { makesHosts, wasStartedHere }: UnreadyFacts,
 ): PlanPart {
   const { name, host } = machine
-  if (host?.phase === 'removing') return continueRemoval(machine, isBegunHere)
+  if (host?.phase === 'removing') return continueRemoval(machine, wasStartedHere)
   const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
@@ -41,12 +41,12 @@ export function planUnready(
 }
 
 /** Plans to continue an interrupted removal. It needs a confirmation, unless this user started it on this computer. */
-function continueRemoval(machine: Machine, isBegunHere: boolean): PlanPart {
+function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
   const subject = `its ${isReplaced ? 'replacement' : 'removal'}`
-  if (!isBegunHere) {
+  if (!wasStartedHere) {
     return planDestructive(machine, {
       action,
       why: `${subject} was started, but not by you on this computer`,

@@ -63,7 +63,7 @@ export async function updateMachine(
   if (runs && update.disks.some((option) => only.has(option))) {
     await growDisk(context, now, calls.progress)
   }
-  await remember(context, ready, expected)
+  await recordResources(context, ready, expected)
 }
 
 /** Starts a host that was stopped for a failed change. Returns the error, with the state of the host. */
@@ -99,7 +99,7 @@ async function startAgain(
 }
 
 /** Merges the driver's state into the recorded resources of a host. */
-export async function remember(
+export async function recordResources(
   context: Context,
   { name, host: { token, id } }: ReadyMachine,
   expected: Readonly<Record<string, string | undefined>>,

@@ -38,13 +38,13 @@ export interface ProvisionedHost {
  */
 export async function provisionHost(
   target: ProbeTarget,
-  wish: EngineWish | undefined,
+  wanted: EngineWish | undefined,
   { progress, approve }: ProvisionCalls,
   aims: EngineAims = {},
 ): Promise<ProvisionedHost> {
   const { machine } = target
   const { probe: before } = await waitForCloudInit(target, progress)
-  const plan = planEngine(before, wish, aims)
+  const plan = planEngine(before, wanted, aims)
   if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
   if (!(await approve(plan))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
@@ -53,7 +53,7 @@ export async function provisionHost(
   for (const step of plan) output.push(await runStep(target, step, progress))
   progress('check the engine')
   const after = await probeHost(target)
-  const rest = planEngine(after, wish, aims)
+  const rest = planEngine(after, wanted, aims)
   if (rest.length > 0) {
     const left = rest.map((step) => step.why).join('; ')
     throw new UserError('failed', `every step succeeded, but these are still needed: ${left}`, {

@@ -212,12 +212,12 @@ async function dropCopies(context: TrustContext): Promise<void> {
   const { drivers } = await trust.read()
   const kept = new Set(drivers.map(({ digest }) => copiesOf(trust.packages, digest)))
   for (const name of await readdir(trust.packages).catch((): string[] => [])) {
-    const place = join(trust.packages, name)
+    const copy = join(trust.packages, name)
     const isDraft = name.startsWith('.')
     const since = isDraft
-      ? (await stat(place).catch(ignored('driver', 'look at a draft')))?.mtimeMs
+      ? (await stat(copy).catch(ignored('driver', 'look at a draft')))?.mtimeMs
       : undefined
     const isOld = since === undefined || Date.now() - since > draftTime
-    if (!kept.has(place) && isOld) await rm(place, { recursive: true, force: true })
+    if (!kept.has(copy) && isOld) await rm(copy, { recursive: true, force: true })
   }
 }

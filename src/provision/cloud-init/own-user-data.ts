@@ -26,7 +26,7 @@ const beginnings = [
 ]
 
 /** Maximum size of decompressed user-data, in bytes. */
-const mostBytes = 4 * 2 ** 20
+const maxBytes = 4 * 2 ** 20
 
 /** Byte order marks and their encodings. */
 const byteOrderMarks: readonly (readonly [mark: readonly number[], encoding: string])[] = [
@@ -47,7 +47,7 @@ function withoutByteOrderMark(bytes: Buffer): Buffer {
 function unpack({ file, content }: OwnUserData): Buffer {
   if (content[0] !== 0x1f || content[1] !== 0x8b) return withoutByteOrderMark(Buffer.from(content))
   try {
-    return withoutByteOrderMark(gunzipSync(content, { maxOutputLength: mostBytes }))
+    return withoutByteOrderMark(gunzipSync(content, { maxOutputLength: maxBytes }))
   } catch (error) {
     throw new UserError('usage', `${file} looks like gzip but cannot be decompressed`, {
       cause: error,

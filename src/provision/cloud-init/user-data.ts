@@ -98,7 +98,7 @@ const usersAsList = (users: readonly string[]): Part =>
   cloudConfig({ users }, 'dict(replace)+list()+str()')
 
 /** cloud-init's default user, which would be lost when another user is added. */
-const usualUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+str()')
+const defaultUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+str()')
 
 /**
  * The user's own user-data, and parts that prepare it for merging. It comes first, so that its own
@@ -106,7 +106,7 @@ const usualUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list()+
  */
 function ownParts(own: OwnUserData): readonly Part[] {
   const named = usersInText(own)
-  return [partOf(own), ...(named === undefined ? [] : [usersAsList(named)]), usualUsers]
+  return [partOf(own), ...(named === undefined ? [] : [usersAsList(named)]), defaultUsers]
 }
 
 /**

@@ -17,7 +17,7 @@ export interface InventoryCache {
 }
 
 /** Maximum number of cached inventories, each with its last text. */
-const mostKept = 16
+const maxKept = 16
 /**
  * Limits of the cache in memory: the number of inventories, and the length of a text in characters
  * (about 2,500 machines).
@@ -53,14 +53,12 @@ async function readPrivate(file: string): Promise<Buffer> {
 /** Deletes the oldest files, and temporary files of killed processes. */
 async function prune(folder: string): Promise<void> {
   const names = await readdir(folder)
-  if (names.length <= mostKept) return
+  if (names.length <= maxKept) return
   const dated = await Promise.all(
     names.map(async (name) => ({ name, written: (await stat(join(folder, name))).mtimeMs })),
   )
   dated.sort((a, b) => b.written - a.written)
-  await Promise.all(
-    dated.slice(mostKept).map(({ name }) => rm(join(folder, name), { force: true })),
-  )
+  await Promise.all(dated.slice(maxKept).map(({ name }) => rm(join(folder, name), { force: true })))
 }
 
 /** An in-memory cache for a process that reads the same inventories repeatedly. */

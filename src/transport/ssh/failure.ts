@@ -331,7 +331,7 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
   const { why, hint } = explainRejection(endpoint, report)
   const left = skipped.length === 0 ? '' : `; not tried: ${skipped.join(', ')}`
   const words = quoteServer(banner)
-  const said = words === '' ? '' : `; the server said: ${words}`
+  const said = words === '' ? '' : `; the server reported: ${words}`
   return new UserError(
     'credentials',
     `cannot log in to ${machine} as ${user}@${address}: ${why}${left}${said}`,

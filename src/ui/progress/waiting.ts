@@ -20,7 +20,7 @@ interface Clock {
 }
 
 /** Begins to report machines that have not answered. Disposed, it stops. */
-export function tellWaiting(
+export function reportUnanswered(
   io: Io,
   { json }: { readonly json: boolean },
   names: readonly string[],

@@ -160,7 +160,7 @@ const resolve = (text: string) =>
 
 /** With a limit that is soon reached. */
 const resolveSmall = (text: string) =>
-  openDiskImages(folder, readTar, catalogue(), { mostBytes: 4_000_000 }).resolve(
+  openDiskImages(folder, readTar, catalogue(), { maxBytes: 4_000_000 }).resolve(
     text,
     { arch: 'amd64', folder },
     call(),

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createClock } from '../../../src/operations/clock.ts'
 import { inOrder } from '../../../src/operations/machine/in-order.ts'
-import { tellWaiting } from '../../../src/ui/progress/waiting.ts'
+import { reportUnanswered } from '../../../src/ui/progress/waiting.ts'
 import { collect } from '../../support/collect.ts'
 import { pipeIo } from '../../support/fake-io.ts'
 
@@ -41,7 +41,7 @@ test('who is waited for is told after some seconds, and again, but not while a q
   const { io, said } = pipeIo()
   const clock = createClock()
   const names = ['web-1', 'web-2', 'web-3', 'db']
-  const waiting = tellWaiting(io, { json: false }, names, clock)
+  const waiting = reportUnanswered(io, { json: false }, names, clock)
   vi.advanceTimersByTime(2000)
   clock.pause()
   vi.advanceTimersByTime(60_000)

@@ -46,7 +46,7 @@ export async function explainUnfinished(
   if (partial.length === 0 || !(error instanceof UserError)) return error
   const { kind, message, machine, hint } = error
   const ways = [hint, nextSteps(partial, continueWith)]
-    .filter((way) => way !== undefined)
+    .filter((step) => step !== undefined)
     .join('; ')
   return new UserError(kind, message, { machine, hint: ways, cause: error })
 }

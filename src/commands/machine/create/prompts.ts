@@ -219,7 +219,7 @@ async function printCommand(
   { names, driver, options }: Creation & { driver: DriverDefinition },
 ): Promise<void> {
   const { optionFlags } = await import('../../../drivers/options/option-flags.ts')
-  const { shellLine } = await import('../../../transport/command-line.ts')
+  const { shellLine } = await import('../../../transport/command.ts')
   const flags = Object.fromEntries(
     optionFlags(driver).map(({ name }) => [name, { flags: `--${name}` }]),
   )

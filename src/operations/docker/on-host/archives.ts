@@ -14,7 +14,7 @@ import {
 } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
-import { findHere, overwriteFile, writeToSpecialFile } from '../../copy/local-endpoint.ts'
+import { findLocal, overwriteFile, writeToSpecialFile } from '../../copy/local-endpoint.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 import { ignored } from '../../../os/trace.ts'
@@ -96,7 +96,7 @@ function openNewFile(file: string): Sink {
 }
 
 /** An existing file or device, which is overwritten in place. */
-function openThere(file: string, isFile: boolean, signal: AbortSignal): Sink {
+function openExisting(file: string, isFile: boolean, signal: AbortSignal): Sink {
   const stdout = new PassThrough({ highWaterMark: 1 << 20 })
   const written = isFile ? overwriteFile(file, stdout) : writeToSpecialFile(file, stdout, signal)
   written.catch((error: unknown) => stdout.destroy(error as Error))
@@ -122,13 +122,13 @@ export async function saveOnHost(
   const args = [...start, ...formatWords(withoutFlags(words, ['--output']))]
   if (output === undefined) return runHostDocker(host, { args: () => args }, streams)
   const file = resolve(streams.cwd, output)
-  const { kind, isLink } = await findHere(file)
+  const { kind, isLink } = await findLocal(file)
   if (kind === 'folder') throw new UserError('failed', `${file} is a folder`)
   if (kind === 'absent' && isLink) {
     throw new UserError('failed', `${file} is a broken link`)
   }
   const sink =
-    kind === 'absent' ? openNewFile(file) : openThere(file, kind === 'file', streams.signal)
+    kind === 'absent' ? openNewFile(file) : openExisting(file, kind === 'file', streams.signal)
   let code: number | undefined
   try {
     code = await runHostDocker(host, { args: () => args }, { ...streams, stdout: sink.stdout })

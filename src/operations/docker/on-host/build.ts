@@ -22,7 +22,7 @@ import {
   type HostDocker,
   type Output,
   fileOutput,
-  needsDockerHere,
+  needsLocalDocker,
   pickVariables,
   runHostDocker,
   variablesOfHost,
@@ -38,12 +38,12 @@ function refuseLocalFiles(words: readonly Word[], machine: string): void {
     const { name, value = '' } = word
     const toFile = name === '--output' && !/^type=(?:image|registry|cacheonly)\b/.test(value)
     const cache = /^--cache-(?:from|to)$/.test(name) && value.includes('type=local')
-    if (toFile || cache || name === '--ssh') throw needsDockerHere(machine, `build ${name}`)
+    if (toFile || cache || name === '--ssh') throw needsLocalDocker(machine, `build ${name}`)
   }
 }
 
 /** Local files and variables of a build, besides its context, and its output files. */
-interface Carried {
+interface LocalInputs {
   readonly words: readonly Word[]
   readonly files: Record<string, Buffer>
   readonly environment: Record<string, string>
@@ -61,7 +61,7 @@ const partsOf = (value: string): Map<string, string> =>
     }),
   )
 
-async function readHere(file: string): Promise<Buffer> {
+async function readLocalFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
@@ -79,11 +79,11 @@ const isDirectory = (path: string): Promise<boolean> =>
  * Collects the local files, folders and variables of flags. `at` maps names to paths on the host. Values of variables are passed
  * in the environment of docker, so that no command line shows them.
  */
-async function carry(
+async function collectLocalInputs(
   typed: readonly Word[],
   { env, cwd }: Streams,
   at: { file(name: string): string; folder(name: string): string },
-): Promise<Carried> {
+): Promise<LocalInputs> {
   const files: Record<string, Buffer> = {}
   const environment: Record<string, string> = {}
   const outputs: Record<string, Output> = {}
@@ -124,7 +124,7 @@ async function carry(
           : undefined
       if (secret !== undefined) files[`secret-${index}`] = Buffer.from(secret)
       else if (variable === undefined) {
-        files[`secret-${index}`] = await readHere(resolve(cwd, source ?? id))
+        files[`secret-${index}`] = await readLocalFile(resolve(cwd, source ?? id))
       }
       if (files[`secret-${index}`] === undefined) words.push(word)
       else given(`id=${id},src=${at.file(`secret-${index}`)}`)
@@ -167,7 +167,7 @@ export async function buildOnHost(
   const folder = resolve(streams.cwd, operands[0] ?? '')
   const isLocal = operands.length === 1 && operands[0] !== '-' && (await isDirectory(folder))
   await using stage = await openHostFolder(host, { where: 'disk', signal: streams.signal })
-  const carried = await carry(typed, streams, {
+  const carried = await collectLocalInputs(typed, streams, {
     file: (name) => `${folderMark}/${name}`,
     folder: (name) => `${stage.path}/${name}`,
   })
@@ -175,7 +175,7 @@ export async function buildOnHost(
   const images = valuesOf(typed, '--push').length > 0 ? valuesOf(typed, '--tag') : []
   let words = carried.words
   for (const [name, from] of Object.entries(folders)) {
-    await bring(host, packContext(from, undefined), stage, name)
+    await unpackToStage(host, packContext(from, undefined), stage, name)
   }
   if (isLocal) {
     const file = valuesOf(typed, '--file').at(-1)
@@ -188,7 +188,7 @@ export async function buildOnHost(
           : { path: resolve(streams.cwd, file) },
     )
     const { archive, dockerfile, instructions, rules } = context
-    await bring(host, archive, stage, 'context')
+    await unpackToStage(host, archive, stage, 'context')
     if (dockerfile === undefined) {
       files['Dockerfile'] = instructions
       if (rules !== undefined) files['Dockerfile.dockerignore'] = Buffer.from(rules)
@@ -220,7 +220,7 @@ export async function buildOnHost(
 }
 
 /** Unpacks an archive into a new folder of the staging folder. */
-async function bring(
+async function unpackToStage(
   host: HostDocker,
   archive: Readable,
   stage: HostFolder,

@@ -11,7 +11,7 @@ import { type SkippedItems, collectSkipped } from '../../copy/archive/skipped-it
 import { bytesOf, showName, toByteString } from '../../copy/archive/tar-format.ts'
 import { writeTar } from '../../copy/archive/write-tar.ts'
 import { chooseTarget } from '../../copy/choose-target.ts'
-import { findHere, openLocalEndpoint } from '../../copy/local-endpoint.ts'
+import { findLocal, openLocalEndpoint } from '../../copy/local-endpoint.ts'
 import { openInput, readOutput, stageScript } from '../../copy/remote-tar.ts'
 import { packTree, pathsBelow } from '../../copy/local-tar.ts'
 import type { Streams } from '../streams.ts'
@@ -136,7 +136,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
       const name = nameIn(source)
       const root = name === undefined ? '/' : undefined
       const entries = acceptEntries(archive, { root, machine: host.name, onSkipped: skipped.add })
-      await writeHere(entries, target, name, streams)
+      await writeLocally(entries, target, name, streams)
     } finally {
       archive.destroy()
     }
@@ -149,7 +149,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
 }
 
 /** Writes entries from a container to the local path `target`. */
-async function writeHere(
+async function writeLocally(
   entries: AsyncGenerator<Accepted>,
   target: string,
   name: string | undefined,
@@ -183,7 +183,7 @@ async function writeHere(
 /** Throws when a link from a container would point to an existing local path, which a later copy could overwrite. */
 async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void> {
   const leadsTo = bytesOf(linkname).toString('utf8')
-  const { kind } = await findHere(resolve(dirname(path), leadsTo))
+  const { kind } = await findLocal(resolve(dirname(path), leadsTo))
   if (kind === 'absent') return
   throw new UserError(
     'failed',

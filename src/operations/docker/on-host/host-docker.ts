@@ -280,10 +280,10 @@ function takeOutput(
     if (content !== undefined) await take(content)
     return content !== undefined
   }
-  const begun = early ? takeEarly() : Promise.resolve(false)
-  begun.catch(() => {}) // reported at the end
+  const earlyResult = early ? takeEarly() : Promise.resolve(false)
+  earlyResult.catch(() => {}) // reported at the end
   return async () => {
-    if (await begun) return
+    if (await earlyResult) return
     const content = await read('[ ! -f "$1" ] && exit 1; cat -- "$1"')
     if (content !== undefined) await take(content)
   }
@@ -338,7 +338,7 @@ export function pickVariables(
 }
 
 /** The error for a command that needs a docker CLI on this computer. */
-export const needsDockerHere = (machine: string, what: string): UserError =>
+export const needsLocalDocker = (machine: string, what: string): UserError =>
   new UserError('unsupported', `${what} needs a docker CLI on this computer`, {
     machine,
     hint: 'install docker-ce-cli (no engine is needed), then try again',

@@ -13,7 +13,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 import type { Streams } from '../streams.ts'
 import { type HostDocker, fileOutput, pickVariables, runHostDocker } from './host-docker.ts'
 
-async function readHere(file: string): Promise<string> {
+async function readLocalFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
@@ -36,7 +36,7 @@ const fillLines = (content: string, env: Streams['env']): string =>
 const isLong = (value: string): boolean => /[\r\n]/.test(value)
 
 /** The local files and variables of a command. */
-interface Carried {
+interface LocalInputs {
   readonly files: Readonly<Record<string, string>>
   readonly environment: Readonly<Record<string, string>>
   /** The flags for the files. */
@@ -45,7 +45,10 @@ interface Carried {
   readonly left: readonly Word[]
 }
 
-async function carry(words: readonly Word[], { env, cwd }: Streams): Promise<Carried> {
+async function collectLocalInputs(
+  words: readonly Word[],
+  { env, cwd }: Streams,
+): Promise<LocalInputs> {
   const files: Record<string, string> = {}
   const names: string[] = []
   const add = (flag: string, content: string): void => {
@@ -54,10 +57,10 @@ async function carry(words: readonly Word[], { env, cwd }: Streams): Promise<Car
     names.push(flag)
   }
   for (const file of valuesOf(words, '--env-file')) {
-    add('--env-file', fillLines(await readHere(resolve(cwd, file)), env))
+    add('--env-file', fillLines(await readLocalFile(resolve(cwd, file)), env))
   }
   for (const file of valuesOf(words, '--label-file')) {
-    add('--label-file', await readHere(resolve(cwd, file)))
+    add('--label-file', await readLocalFile(resolve(cwd, file)))
   }
   const bare = pickVariables(
     valuesOf(words, '--env').filter((value) => !value.includes('=')),
@@ -106,7 +109,7 @@ export async function runContainerOnHost(
   streams: Streams,
 ): Promise<number> {
   const cid = verb === 'run' ? await cidFile(words, streams) : undefined
-  const { files, environment, flags, left } = await carry(words, streams)
+  const { files, environment, flags, left } = await collectLocalInputs(words, streams)
   const rest = formatWords(left)
   const outputs = cid === undefined ? undefined : { cid: { ...fileOutput(cid), early: true } }
   return runHostDocker(

@@ -6,7 +6,7 @@ import { type Problem, listProblems } from './problem.ts'
 const allowed = 'gitleaks:allow'
 
 /** Only the start of longer files is searched, in bytes: user-data has at most a megabyte. */
-const mostBytes = 8 * 2 ** 20
+const maxBytes = 8 * 2 ** 20
 
 /** The secrets in a text, as problems with positions. */
 export const secretProblems = (text: string): readonly Problem[] =>
@@ -18,9 +18,9 @@ export const secretProblems = (text: string): readonly Problem[] =>
 /** The text of a file, decompressed if it is gzipped. If that fails, it is searched as it is. */
 function textOf(content: Uint8Array): string {
   try {
-    return gunzipSync(content, { maxOutputLength: mostBytes }).toString()
+    return gunzipSync(content, { maxOutputLength: maxBytes }).toString()
   } catch {
-    return Buffer.from(content).toString('utf8', 0, mostBytes)
+    return Buffer.from(content).toString('utf8', 0, maxBytes)
   }
 }
 
