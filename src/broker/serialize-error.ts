@@ -1,5 +1,5 @@
 import { UserError, codeOf, messageOf } from '../errors.ts'
-import { refused } from '../transport/refused.ts'
+import { refused } from '../transport/sockets/socket-stream.ts'
 import type { SentError } from './protocol.ts'
 
 /** Converts an error for the other process. */

@@ -1,6 +1,5 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
-import { exitOnBrokenPipe } from './broken-pipe.ts'
 import { locateHome } from '../state/home/locate-home.ts'
 import { type AcceptedRun, requestRun } from '../broker/client/request-run.ts'
 import { openRemoteInput } from '../broker/client/forward-input.ts'
@@ -8,6 +7,14 @@ import { brokerFolder } from '../broker/runtime-dir.ts'
 import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
 import type { Wire } from '../broker/wire.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
+
+/** Exits without an error when the reader of the output is gone, as in `fleet ps | head`. */
+export function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}
 
 /** The properties of an output. A stream that is not a terminal is opened only when something is written to it. */
 function ttyInfoOf(name: 'stdout' | 'stderr'): TtyInfo {

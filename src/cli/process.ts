@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { runCli } from './program.ts'
 import { UserError, exitCodes } from '../errors.ts'
-import { exitOnBrokenPipe } from './broken-pipe.ts'
+import { exitOnBrokenPipe } from './ask-broker.ts'
 import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 

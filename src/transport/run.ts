@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { UserError } from '../errors.ts'
-import { exitCodeOf } from './exit-code.ts'
+import { exitCodeOf } from './command.ts'
 import { startProgram } from './start-program.ts'
 import type { CommandLine, ExecOptions, Transport } from './transport.ts'
 import { ignored, trace } from '../os/trace.ts'

@@ -5,7 +5,7 @@ import { buffer, text } from 'node:stream/consumers'
 import { callbackify } from 'node:util'
 import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { exitCodeOf } from '../../src/transport/exit-code.ts'
+import { exitCodeOf } from '../../src/transport/command.ts'
 import { run } from '../../src/transport/run.ts'
 import type { RunningCommand, Transport } from '../../src/transport/transport.ts'
 

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { outputDelivered } from '../../transport/output.ts'
+import { outputDelivered } from '../../transport/command.ts'
 import type { ExitStatus, RunningCommand } from '../../transport/transport.ts'
 import { bufferSize, openRemoteInput } from './forward-input.ts'
 import type { ServerMessage } from '../protocol.ts'

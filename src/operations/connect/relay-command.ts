@@ -1,5 +1,5 @@
 import { type AfterMark, afterMark, newMark, printMark } from '../../transport/after-mark.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'
 

@@ -11,7 +11,7 @@ import {
 } from '../../engine/images.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, hostOf } from '../../machine/machine.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning, run } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import { filterImage } from './archive/filter-image.ts'

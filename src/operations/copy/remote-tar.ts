@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { UserError } from '../../errors.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import type { HostFolder } from './remote-temp-dir.ts'

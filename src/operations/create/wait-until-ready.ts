@@ -8,7 +8,7 @@ import {
   readCloudInit,
 } from '../../provision/cloud-init/wait.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import type { Progress } from '../context.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 

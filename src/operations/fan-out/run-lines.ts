@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { splitLines } from '../../engine/lines.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import type { CommandLine, Transport } from '../../transport/transport.ts'
 
 /** Handles a line; a returned promise is awaited before the next line is read. */

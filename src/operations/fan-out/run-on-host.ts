@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { codeOf } from '../../errors.ts'
-import { exitCodeOf } from '../../transport/exit-code.ts'
+import { exitCodeOf } from '../../transport/command.ts'
 import type {
   CommandLine,
   ExecOptions,

@@ -5,10 +5,9 @@ import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { UserError, codeOf } from '../../errors.ts'
-import { shellLine } from '../command-line.ts'
+import { shellLine, outputDelivered } from '../command.ts'
 import { spawnOnTerminal } from './terminal.ts'
-import { outputDelivered } from '../output.ts'
-import { refused } from '../refused.ts'
+import { refused } from '../sockets/socket-stream.ts'
 import type {
   ExecOptions,
   ExitStatus,

@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Channel } from 'ssh2'
 import { UserError } from '../../errors.ts'
-import { refused } from '../refused.ts'
-import { SocketStream } from '../sockets/socket-stream.ts'
+import { refused, SocketStream } from '../sockets/socket-stream.ts'
 import type { Link } from './link.ts'
 import type { SocketAddress } from '../transport.ts'
 

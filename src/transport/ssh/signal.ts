@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { shellQuote } from '../../os/shell-quote.ts'
-import { shellLine } from '../command-line.ts'
+import { shellLine } from '../command.ts'
 import type { CommandLine } from '../transport.ts'
 
 /** A command that can be found again on its host. */

@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { array, assert, property, string } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { shellLine } from '../../../src/transport/command-line.ts'
-import { exitCodeOf } from '../../../src/transport/exit-code.ts'
+import { shellLine, exitCodeOf } from '../../../src/transport/command.ts'
 
 const printWords = (words: readonly string[]) => shellLine(['printf', String.raw`%s\0`, ...words])
 

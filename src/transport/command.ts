@@ -1,0 +1,22 @@
+import { constants } from 'node:os'
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { shellQuote } from '../os/shell-quote.ts'
+import type { CommandLine, ExitStatus } from './transport.ts'
+
+/** Formats a command for a POSIX shell. */
+export const shellLine = (command: CommandLine): string =>
+  'shell' in command ? command.shell : command.map(shellQuote).join(' ')
+
+/** The exit code as a shell reports it: for a signal, 128 plus its number (POSIX 2.8.2). */
+export function exitCodeOf(status: ExitStatus): number {
+  if ('code' in status) return status.code
+  const number = constants.signals[`SIG${status.signal}` as NodeJS.Signals]
+  return 128 + (number ?? 0)
+}
+
+/** Resolves when the reader of a stream has read all data. Without a reader, the data is kept. */
+export async function outputDelivered(stream: Readable): Promise<void> {
+  if (stream.readableFlowing === null) return
+  await finished(stream).catch(() => {}) // the reader may have closed it
+}
