@@ -14,9 +14,12 @@ import nodeModule from 'node:module'
 import { dirname, join } from 'node:path'
 import vm from 'node:vm'
 
-/** In bytes. Larger files are compiled each time: they are the SDKs of providers, which wait for the network anyway. */
+/**
+ * The largest file whose compiled code is kept, in bytes. Larger ones are SDKs of providers, which wait for the
+ * network anyway.
+ */
 const largestSource = 600_000
-/** Number of builds, or releases of Node.js, whose compiled code is kept. */
+/** For how many builds and releases of Node.js the compiled code is kept. */
 const maxKept = 4
 
 /** A file of the bundle that was loaded. */
@@ -27,22 +30,22 @@ interface Loaded {
 
 /** Loads files of the bundle. */
 export interface Code {
-  /** What a file of the bundle exports. */
+  /** Loads a file of the bundle, and returns its exports. */
   load(file: string): unknown
 }
 
-/** The first line of what is kept. */
+/** The first line of a cache file. */
 interface Head {
-  /** Of all that follows: V8 checks little, and crashes over a single wrong bit. */
+  /** The digest of the rest of the file: V8 checks little, and crashes over a single wrong bit. */
   readonly digest: string
-  /** The names of the files, and how many bytes there are for each. */
+  /** The names of the files, and the size of their compiled code in bytes. */
   readonly sizes: readonly (readonly [name: string, size: number])[]
 }
 
 const digest = (bytes: Buffer): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('base64url')
 
-/** The compiled code in `file`, by the name of what it was made of; none where others than this user may have written it. */
+/** Reads the compiled code in `file`, by file of the bundle; empty if other users may have written it. */
 function readCompiled(file: string): Map<string, Buffer> {
   const compiled = new Map<string, Buffer>()
   try {
@@ -67,7 +70,7 @@ function readCompiled(file: string): Map<string, Buffer> {
   return compiled
 }
 
-/** Puts compiled code in place of what `file` holds. Nothing fails: without it, all of it is compiled again. */
+/** Replaces the content of `file`. Errors are ignored, since without it the code is compiled again. */
 function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): void {
   const folder = dirname(file)
   const temporary = `${file}.${process.pid}`
@@ -91,9 +94,10 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 }
 
 /**
- * Loads the bundle's files from `folder` sooner than Node.js would: their places are known, and what V8 made of them is kept
- * in `cache`, a file of this user's alone for this build, since code from where others write would run as this user.
- * When the process ends, whatever was compiled anew is added to it; without `cache` nothing is kept. Node.js has the like of its own only since 22.1.
+ * Loads the bundle's files from `folder` faster than Node.js: without searching for them, and with the compiled
+ * code in `cache`, a file of this build that only this user can write, since its code runs as this user. When the
+ * process ends, newly compiled code is added. Without `cache`, nothing is kept. Node.js has a similar cache only
+ * since 22.1.
  */
 export function openCode(folder: string, cache: string | undefined): Code {
   const compiled = cache === undefined ? new Map<string, Buffer>() : readCompiled(cache)
@@ -118,7 +122,7 @@ export function openCode(folder: string, cache: string | undefined): Code {
     const known = requireNode.cache[file]
     if (known !== undefined) return known.exports
     const source = readFileSync(file, 'utf8')
-    if (source.includes('import(')) return requireNode(file) // of what is not in the bundle; scripts may not
+    if (source.includes('import(')) return requireNode(file) // such a file is not from the bundle, and vm scripts cannot import
     const own = new nodeModule(file)
     own.filename = file
     requireNode.cache[file] = own // so that every importer of the driver SDK gets the same module

@@ -4,7 +4,7 @@ import { Styled, type Text, render } from './styled.ts'
 
 type StreamName = 'stdout' | 'stderr'
 
-/** Gives text a colour. */
+/** Applies a colour to text. */
 export type Paint = (text: Text) => Styled
 
 const names = ['bold', 'dim', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan'] as const

@@ -62,7 +62,7 @@ function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
   }
 }
 
-/** Gives each host a unique machine name: hosts with the same name get their longer names. */
+/** Assigns each host a unique machine name: hosts with the same name get their longer names. */
 export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHosts {
   const found = read.filter((one) => 'host' in one)
   const skipped = read.filter((one) => 'reason' in one)
