@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
 import { UserError } from '../errors.ts'
 import { lazy, memoizeByMachine } from '../os/memoize.ts'
-import { type Machine, type ReadyMachine, hostOf } from '../machine/machine.ts'
+import { type Machine, type ReadyMachine, requireHost } from '../machine/machine.ts'
 import type { Context, InBroker } from '../operations/context.ts'
 import type { ReadInventories } from '../state/inventory/cache.ts'
 import {
@@ -66,7 +66,7 @@ const brokerMissing = (): UserError =>
   )
 
 /** The path of the engine's socket on its machine. */
-const socketOf = (machine: Machine): string => hostOf(machine).socket ?? '/var/run/docker.sock'
+const socketOf = (machine: Machine): string => requireHost(machine).socket ?? '/var/run/docker.sock'
 
 /** Opens connections when they are needed, through the broker if it is available. */
 export function openConnections({ io, home, hosted, context }: ConnectionsOptions): Connections {
@@ -102,7 +102,7 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
   ): Promise<Transport> {
     const { connectSsh } = await import('../transport/ssh/connect.ts')
     const { describeLogin } = await import('../operations/connect/describe-login.ts')
-    const login = await describeLogin(context(), { ...machine, host: hostOf(machine) })
+    const login = await describeLogin(context(), { ...machine, host: requireHost(machine) })
     const leave = await enter(via && machine.via ? `via ${machine.via}` : limiterKey(login))
     try {
       return await connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
@@ -138,7 +138,7 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
     const { host } = machine
     if (host?.phase === 'ready' && host.address === undefined) await checkedLocalSocket(machine)
     if (hosted !== undefined) {
-      const isHere = hostOf(machine).address === undefined
+      const isHere = requireHost(machine).address === undefined
       return hosted.connect(isHere ? undefined : await describe(machine), env)
     }
     const { resolveMovedHost } = await import('../operations/connect/resolve-moved-host.ts')
@@ -181,11 +181,11 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
     },
     engine: (machine) => engines.get(machine),
     async engineSocket(machine) {
-      if (hostOf(machine).address !== undefined) return engineSockets.get(machine)
+      if (requireHost(machine).address !== undefined) return engineSockets.get(machine)
       return { path: await checkedLocalSocket(machine), lost: new Promise<never>(() => {}) }
     },
     async keepEngineSocket(machine, holder) {
-      if (hostOf(machine).address === undefined) return checkedLocalSocket(machine)
+      if (requireHost(machine).address === undefined) return checkedLocalSocket(machine)
       const shared = await broker()
       if (shared === undefined) throw brokerMissing()
       const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')

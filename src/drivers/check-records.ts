@@ -1,15 +1,20 @@
 import { UserError } from '../errors.ts'
 import { hiddenCharacter } from '../machine/hidden-characters.ts'
 import type { HostRecord } from '../machine/machine.ts'
-import { idPattern, longestNote, noteKeyPattern, tokenPattern } from '../machine/record-patterns.ts'
+import {
+  idPattern,
+  maxResourceLength,
+  resourceKeyPattern,
+  tokenPattern,
+} from '../machine/record-patterns.ts'
 import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
-import type { Reshape } from './update.ts'
+import type { Update } from './update.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
 /** The fields of a record that a driver acts on. */
-type Claims = Pick<HostRecord, 'token' | 'id' | 'resources'>
+type RecordFields = Pick<HostRecord, 'token' | 'id' | 'resources'>
 
-const wrong = (what: string, value: string): UserError =>
+const invalidRecord = (what: string, value: string): UserError =>
   new UserError(
     'inventory',
     `invalid ${what} in the record: ${JSON.stringify(value.slice(0, 100))}`,
@@ -18,20 +23,20 @@ const wrong = (what: string, value: string): UserError =>
     },
   )
 
-function check({ token, id, resources = {} }: Claims): void {
-  if (token !== undefined && !tokenPattern.test(token)) throw wrong('token', token)
-  if (id !== undefined && !idPattern.test(id)) throw wrong('id', id)
+function check({ token, id, resources = {} }: RecordFields): void {
+  if (token !== undefined && !tokenPattern.test(token)) throw invalidRecord('token', token)
+  if (id !== undefined && !idPattern.test(id)) throw invalidRecord('id', id)
   for (const [key, value] of Object.entries(resources)) {
-    if (!noteKeyPattern.test(key)) throw wrong('resource key', key)
-    if (value.length > longestNote || hiddenCharacter.test(value)) {
-      throw wrong(`resource ${key}`, value)
+    if (!resourceKeyPattern.test(key)) throw invalidRecord('resource key', key)
+    if (value.length > maxResourceLength || hiddenCharacter.test(value)) {
+      throw invalidRecord(`resource ${key}`, value)
     }
   }
 }
 
 /** Wraps a method whose first argument is a record, so that the record is checked first. */
-const checking =
-  <Host extends Claims, Rest extends readonly unknown[], Result>(
+const withCheckedRecord =
+  <Host extends RecordFields, Rest extends readonly unknown[], Result>(
     method: (host: Host, ...rest: Rest) => Promise<Result>,
   ) =>
   async (host: Host, ...rest: Rest): Promise<Result> => {
@@ -40,37 +45,43 @@ const checking =
   }
 
 const checkLifecycle = <Options>(lifecycle: Lifecycle<Options>): Lifecycle<Options> => ({
-  plan: checking((...call: Parameters<typeof lifecycle.plan>) => lifecycle.plan(...call)),
-  remove: checking((...call: Parameters<typeof lifecycle.remove>) => lifecycle.remove(...call)),
+  plan: withCheckedRecord((...call: Parameters<typeof lifecycle.plan>) => lifecycle.plan(...call)),
+  remove: withCheckedRecord((...call: Parameters<typeof lifecycle.remove>) =>
+    lifecycle.remove(...call),
+  ),
   list: lifecycle.list.bind(lifecycle),
 })
 
 const checkPower = (power: Power): Power => ({
-  start: checking((...call: Switched) => power.start(...call)),
-  stop: checking((...call: Switched) => power.stop(...call)),
-  restart: checking((...call: Switched) => power.restart(...call)),
-  kill: checking((...call: Switched) => power.kill(...call)),
+  start: withCheckedRecord((...call: PowerArguments) => power.start(...call)),
+  stop: withCheckedRecord((...call: PowerArguments) => power.stop(...call)),
+  restart: withCheckedRecord((...call: PowerArguments) => power.restart(...call)),
+  kill: withCheckedRecord((...call: PowerArguments) => power.kill(...call)),
 })
-type Switched = Parameters<Power['start']>
+type PowerArguments = Parameters<Power['start']>
 
 const checkSnapshots = (snapshots: Snapshots): Snapshots => ({
-  save: checking((...call: Kept) => snapshots.save(...call)),
-  restore: checking((...call: Kept) => snapshots.restore(...call)),
-  list: checking((...call: Parameters<Snapshots['list']>) => snapshots.list(...call)),
-  remove: checking((...call: Kept) => snapshots.remove(...call)),
+  save: withCheckedRecord((...call: SnapshotArguments) => snapshots.save(...call)),
+  restore: withCheckedRecord((...call: SnapshotArguments) => snapshots.restore(...call)),
+  list: withCheckedRecord((...call: Parameters<Snapshots['list']>) => snapshots.list(...call)),
+  remove: withCheckedRecord((...call: SnapshotArguments) => snapshots.remove(...call)),
 })
-type Kept = Parameters<Snapshots['save']>
+type SnapshotArguments = Parameters<Snapshots['save']>
 
-const checkReshape = <Options>(reshape: Reshape<Options>): Reshape<Options> => ({
-  disks: reshape.disks,
-  compare: checking((...call: Parameters<typeof reshape.compare>) => reshape.compare(...call)),
-  change: checking((...call: Parameters<typeof reshape.change>) => reshape.change(...call)),
+const checkUpdate = <Options>(update: Update<Options>): Update<Options> => ({
+  disks: update.disks,
+  compare: withCheckedRecord((...call: Parameters<typeof update.compare>) =>
+    update.compare(...call),
+  ),
+  change: withCheckedRecord((...call: Parameters<typeof update.change>) => update.change(...call)),
 })
 
 const checkSshAccess = (access: SshAccess): SshAccess => ({
   option: access.option,
-  allowed: checking((...call: Parameters<SshAccess['allowed']>) => access.allowed(...call)),
-  caller: checking((...call: Parameters<SshAccess['caller']>) => access.caller(...call)),
+  allowed: withCheckedRecord((...call: Parameters<SshAccess['allowed']>) =>
+    access.allowed(...call),
+  ),
+  caller: withCheckedRecord((...call: Parameters<SshAccess['caller']>) => access.caller(...call)),
 })
 
 /**
@@ -88,6 +99,6 @@ export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> 
   ...(driver.lifecycle && { lifecycle: checkLifecycle(driver.lifecycle) }),
   ...(driver.power && { power: checkPower(driver.power) }),
   ...(driver.snapshots && { snapshots: checkSnapshots(driver.snapshots) }),
-  ...(driver.update && { update: checkReshape(driver.update) }),
+  ...(driver.update && { update: checkUpdate(driver.update) }),
   ...(driver.sshAccess && { sshAccess: checkSshAccess(driver.sshAccess) }),
 })

@@ -4,7 +4,7 @@ import type { MachineName } from '../machine/name.ts'
 import type { HostStatus } from '../machine/status.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
-import type { Reshape } from './update.ts'
+import type { Update } from './update.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
 /** Passed to every method of a driver. */
@@ -73,7 +73,7 @@ export interface DiskSpec {
  * The disk that a {@link DiskSpec} requested, as one file without backing files, and its cloud-init
  * data.
  */
-export interface SeedDisk {
+export interface BootDisk {
   /** Read-only, and may be deleted after `make`: link or copy it to keep it. */
   readonly path: string
   /** If the provider needs another format, the driver converts it. */
@@ -96,9 +96,9 @@ export interface BootstrapData {
   /** For cloud-init. */
   readonly userData: Uint8Array
   /** The disk that the plan requested; absent if the host already exists. */
-  readonly disk?: SeedDisk | undefined
+  readonly disk?: BootDisk | undefined
   /** Durable once it resolves. Call it after each resource, before the next one is requested. */
-  record(made: { readonly id?: string; readonly resources?: DriverState }): Promise<void>
+  record(created: { readonly id?: string; readonly resources?: DriverState }): Promise<void>
 }
 
 /** The plan for a host, checked as far as possible without creating anything. */
@@ -130,11 +130,11 @@ export interface HostPlan {
    */
   readonly exists: boolean
   /** Creates what does not exist yet, and waits until the host has an address. */
-  make(seed: BootstrapData, call: Call): Promise<HostFacts>
+  make(data: BootstrapData, call: Call): Promise<HostFacts>
 }
 
 /** A host that fleet did not create. */
-export interface RecalledHost extends HostFacts, Pick<HostRecord, 'resources'> {
+export interface ExistingHost extends HostFacts, Pick<HostRecord, 'resources'> {
   /**
    * The options that the host was created with, as far as the provider shows them. The user's own
    * options take precedence.
@@ -158,7 +158,7 @@ export interface FleetScope {
    * Called for each region or account that could not be searched, with the reason. The search
    * continues.
    */
-  readonly onUnasked?: (place: string, reason: string) => void
+  readonly onSkipped?: (place: string, reason: string) => void
 }
 
 /** Everything that exists at the provider with one token. */
@@ -181,7 +181,7 @@ export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
    * Throws kind `usage` for problems that the user can fix, `credentials` if the provider rejects
    * the login.
    */
-  plan(wish: HostSpec, options: Options, call: Call): Promise<HostPlan>
+  plan(spec: HostSpec, options: Options, call: Call): Promise<HostPlan>
   /**
    * Deletes everything that was created for a host, identified by its record and token, and nothing
    * else. Resolves if it is already deleted. The error names what could not be deleted.
@@ -244,7 +244,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
    * of the schema. Changes nothing. Throws kind `usage` if there is no such host or it cannot be
    * reached.
    */
-  describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<RecalledHost>
+  describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<ExistingHost>
   /**
    * Returns the state of many hosts with as few requests as possible. A deleted host is `absent`.
    */
@@ -255,12 +255,12 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly lifecycle?: Lifecycle<Options>
   readonly power?: Power
   readonly snapshots?: Snapshots
-  readonly update?: Reshape<Options>
+  readonly update?: Update<Options>
   readonly sshAccess?: SshAccess
 }
 
 /** Version of this contract. A change that drivers must follow increments it. */
-export const contractVersion = 1
+export const contractVersion = 2
 
 /** A driver as data. Its code is loaded when it is used. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
@@ -287,10 +287,7 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
    * @param folder private to the user and the driver, for files that the driver keeps on this
    * computer; it may not exist yet
    */
-  load(
-    folder: string,
-    surroundings?: Env,
-  ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
+  load(folder: string, env?: Env): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a built-in driver, with typed options. Records are checked before they reach it. */
@@ -301,7 +298,7 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
 ): DriverDefinition<Shape> => ({
   contract: contractVersion,
   ...definition,
-  load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
+  load: async (folder, env) => checkRecords(await definition.load(folder, env)),
 })
 
 /** The status of hosts that no provider knows: only a connection shows whether they are running. */

@@ -16,7 +16,7 @@ export interface Grant {
    * Whether it is a socket where no engine is known to listen. The user must confirm it wherever it
    * is.
    */
-  readonly isOddSocket?: boolean
+  readonly isUnknownSocket?: boolean
 }
 
 /** Grants for shared folders, in the format of {@link parseShares}. */

@@ -4,7 +4,7 @@ import { aws } from './aws/definition.ts'
 import { azure } from './azure/definition.ts'
 import type { DriverDefinition } from './driver.ts'
 import { local } from './local/definition.ts'
-import type { DriverPlace } from './external/find-package.ts'
+import type { DriverSearch } from './external/find-package.ts'
 import { qemu } from './qemu/definition.ts'
 import { ssh } from './ssh/definition.ts'
 import { virtualbox } from './virtualbox/definition.ts'
@@ -18,18 +18,18 @@ export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbo
  * installed globally, as fleet itself is. Throws kind `usage` with the nearest name if there is no
  * such driver, or if the package is not a driver for this version of fleet.
  */
-export async function findDriver(name: string, place: DriverPlace): Promise<DriverDefinition> {
+export async function findDriver(name: string, search: DriverSearch): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
   if (found !== undefined) return found
   const { findDriverPackage } = await import('./external/find-package.ts')
-  const driverPackage = await findDriverPackage(name, place)
+  const driverPackage = await findDriverPackage(name, search)
   if (driverPackage !== undefined) {
     const { isGlobal, holder } = driverPackage
-    const loadedFrom = isGlobal ? holder : await place.vet(driverPackage)
+    const loadedFrom = isGlobal ? holder : await search.vet(driverPackage)
     const { loadDefinition } = await import('./external/load-definition.ts')
     return loadDefinition(name, driverPackage, loadedFrom)
   }
-  throw unknownDriver(name, place.folder)
+  throw unknownDriver(name, search.folder)
 }
 
 /** The error for an unknown driver of an inventory in `folder`, with the nearest name. */

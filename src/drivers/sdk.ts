@@ -23,16 +23,16 @@ export type {
   HostSpec,
   Lifecycle,
   Power,
-  RecalledHost,
+  ExistingHost,
   DriverState,
-  SeedDisk,
+  BootDisk,
   Snapshot,
   Snapshots,
   Env,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
 export type { SshAccess } from './net/ssh-access.ts'
-export type { Difference, Reshape, ReshapeWish } from './update.ts'
+export type { Difference, Update, UpdateRequest } from './update.ts'
 
 /**
  * Declares a driver, with typed options. The author states `contract`, because the fleet that runs
@@ -45,5 +45,5 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
   },
 ): DriverDefinition<Shape> => ({
   ...definition,
-  load: async (folder, surroundings) => checkRecords(await definition.load(folder, surroundings)),
+  load: async (folder, env) => checkRecords(await definition.load(folder, env)),
 })

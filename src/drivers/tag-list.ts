@@ -18,7 +18,7 @@ export function parseTagList(
 }
 
 /** Formats tags for a plan: `key=value,…` or `none`. */
-export const sayTags = (tags: Tags): string =>
+export const formatTags = (tags: Tags): string =>
   Object.entries(tags)
     .map(([key, value]) => `${key}=${value}`)
     .join(',') || 'none'

@@ -7,7 +7,7 @@ type Tags = Readonly<Record<string, string | undefined>>
  * Whether a resource belongs to the host with this token. Hosts that fleet did not create have no
  * token and own nothing.
  */
-export const isMadeFor = (token: string | undefined, tags: Tags | undefined): boolean =>
+export const isOwnedBy = (token: string | undefined, tags: Tags | undefined): boolean =>
   token !== undefined && tags?.['fleet:token'] === token
 
 /** Hint for resources that a record names but that belong to something else. */
@@ -19,12 +19,12 @@ export const foreignHint =
  * everyone who can edit the inventory can name any resource. Records without a token, of hosts that
  * fleet did not create, are not checked.
  */
-export function checkMadeFor(
+export function checkOwnedBy(
   token: string | undefined,
   tags: Tags | undefined,
   what: string,
 ): void {
-  if (token === undefined || isMadeFor(token, tags)) return
+  if (token === undefined || isOwnedBy(token, tags)) return
   throw new UserError(
     'failed',
     `${what} does not have the tags of this machine and was not changed`,

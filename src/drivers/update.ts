@@ -19,7 +19,7 @@ export interface Difference {
 }
 
 /** The options of a host to change. */
-export interface ReshapeWish<Options> {
+export interface UpdateRequest<Options> {
   /** The validated options of the entry, with the defaults of the inventory. */
   readonly options: Options
   /** Options that `compare` reported and that are not `replace`. No others may change. */
@@ -27,7 +27,7 @@ export interface ReshapeWish<Options> {
 }
 
 /** Changing hosts after their creation. */
-export interface Reshape<Options = Readonly<Record<string, unknown>>> {
+export interface Update<Options = Readonly<Record<string, unknown>>> {
   /**
    * Returns how a host differs from its options, according to `status` (from `observe`, one request
    * for many hosts) and the resources in the record. Makes further requests only if an option
@@ -48,7 +48,7 @@ export interface Reshape<Options = Readonly<Record<string, unknown>>> {
    */
   change(
     host: HostRecord,
-    wish: ReshapeWish<Options>,
+    request: UpdateRequest<Options>,
     call: Call,
   ): Promise<Readonly<Record<string, string | undefined>>>
   /** Options that enlarge the root disk. fleet then grows the file system. */

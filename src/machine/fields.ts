@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { hiddenInPattern } from './hidden-characters.ts'
-import { idPattern, noteKeyPattern, tokenPattern } from './record-patterns.ts'
+import { idPattern, resourceKeyPattern, tokenPattern } from './record-patterns.ts'
 
 // The formats of single values in an inventory. Everybody who can push to the repository can write them, so each format is
 // strict: no value can be mistaken for a command-line option, climb out of a folder, or add a line to a configuration file.
@@ -79,10 +79,10 @@ export const keyFingerprint = z
   .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'a key fingerprint (SHA256:BASE64)')
 
 /** A key in `resources` or `options`. */
-export const noteKey = z
+export const resourceKey = z
   .string()
   .regex(
-    noteKeyPattern,
+    resourceKeyPattern,
     'a key of 1 to 64 letters, digits, "_", ".", ":" or "-" that begins with a letter',
   )
 

@@ -3,7 +3,7 @@ import type { MachineName } from './name.ts'
 import { suggest } from './nearest.ts'
 
 /** The maximum number of jump hosts in front of a machine. */
-const mostJumps = 16
+const maxJumps = 16
 
 /** Why a chain of jump hosts (`via`) cannot be resolved. */
 export interface JumpChainError {
@@ -38,8 +38,8 @@ export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
       const message = `${from} has the jump host ${to}, but there is no such machine${suggest(to, others)}`
       return { jumps, problem: { kind: 'no-machine', name: from, message } }
     }
-    if (jumps.length === mostJumps) {
-      const message = `${name} has more than ${mostJumps} jump hosts`
+    if (jumps.length === maxJumps) {
+      const message = `${name} has more than ${maxJumps} jump hosts`
       return { jumps, problem: { kind: 'too-long', name, message } }
     }
     jumps.push(jump)
@@ -51,7 +51,7 @@ export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
 }
 
 /** The search stops here: each problem costs a comparison with all names. */
-const mostFound = 100
+const maxErrors = 100
 
 /** Finds every `via` that names no machine, is part of a cycle or makes a chain too long. Returns at most 100. */
 export function findJumpChainErrors(
@@ -61,7 +61,7 @@ export function findJumpChainErrors(
   for (const [name, { via }] of machines) {
     const { problem } = resolveJumpChain(machines, { name, via })
     if (problem?.name === name) found.push(problem)
-    if (found.length === mostFound) break
+    if (found.length === maxErrors) break
   }
   return found
 }

@@ -17,17 +17,17 @@ export type ReadyMachine = Machine & { readonly host: HostRecord }
  * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver cannot
  * be complete.
  */
-export const takesInHosts = (driver: string): boolean => driver === 'ssh'
+export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
 
 /**
  * Whether a machine is an existing host whose address is not known yet: a profile's count includes
  * it.
  */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
-  takesInHosts(driver) && options?.['address'] === undefined
+  usesExistingHosts(driver) && options?.['address'] === undefined
 
 /** The command that gives a host to a machine without one. */
-export const beginCommand = (machine: Machine): string =>
+export const setUpCommand = (machine: Machine): string =>
   lacksAddress(machine)
     ? `fleet adopt USER@HOST --name ${machine.name}`
     : `fleet create ${machine.name}`
@@ -47,7 +47,7 @@ export function checkAddress({ name, driver, host }: ReadyMachine): void {
 /**
  * The record of a machine's host. Throws kind `unreachable` if the host is not ready, and as {@link checkAddress} does.
  */
-export function hostOf(machine: Machine): HostRecord {
+export function requireHost(machine: Machine): HostRecord {
   const { name, host } = machine
   if (host?.phase === 'ready') {
     checkAddress({ ...machine, host })
@@ -56,7 +56,7 @@ export function hostOf(machine: Machine): HostRecord {
   if (host === undefined) {
     throw new UserError('unreachable', 'the machine is not created yet', {
       machine: name,
-      hint: beginCommand(machine),
+      hint: setUpCommand(machine),
     })
   }
   const isCreating = host.phase === 'creating'

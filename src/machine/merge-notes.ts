@@ -1,5 +1,5 @@
 /** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
-export const mergeNotes = (
+export const mergeResources = (
   older: Readonly<Record<string, string>> = {},
   newer: Readonly<Record<string, string | undefined>> = {},
 ): Record<string, string> =>

@@ -5,7 +5,7 @@ import type { MachineName } from './name.ts'
 export type Profiles = ReadonlyMap<string, ProfileEntry>
 
 /** A profile with a `count`: it declares machines NAME-1 to NAME-COUNT. */
-export interface Counted {
+export interface MachineCount {
   readonly profile: string
   readonly count: number
 }
@@ -26,17 +26,17 @@ function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
 }
 
 /** The maximum length of a chain of profiles. */
-export const longestChain = 16
+export const maxChainLength = 16
 
 /**
  * The chain of profiles that starts at `name`, the nearest first. A cycle is cut: each profile appears once. A chain that
- * is too long has one profile more than {@link longestChain}.
+ * is too long has one profile more than {@link maxChainLength}.
  */
 export function chainFrom(profiles: Profiles, name: string | undefined): readonly string[] {
   const chain: string[] = []
   for (let next = name; next !== undefined && profiles.has(next) && !chain.includes(next);) {
     chain.push(next)
-    if (chain.length > longestChain) break
+    if (chain.length > maxChainLength) break
     next = profiles.get(next)?.extends
   }
   return chain
@@ -64,33 +64,39 @@ export function machineOf(merged: Profiles, name: MachineName, entry: MachineEnt
 }
 
 /** The counting profile that a numbered name belongs to: `worker-3` to `worker`. */
-function countedBy(profiles: Profiles, name: string): (Counted & { number: number }) | undefined {
+function countedBy(
+  profiles: Profiles,
+  name: string,
+): (MachineCount & { number: number }) | undefined {
   const [, profile = '', digits] = /^(.+)-([1-9]\d{0,8})$/.exec(name) ?? []
   const count = profiles.get(profile)?.count
   return count === undefined ? undefined : { profile, count, number: Number(digits) }
 }
 
 /** The profile that declares a machine by its count, if any. */
-export function wantedBy(
+export function countingProfile(
   profiles: Profiles,
   name: string,
-): (Counted & { readonly number: number }) | undefined {
+): (MachineCount & { readonly number: number }) | undefined {
   const counted = countedBy(profiles, name)
   return counted !== undefined && counted.number <= counted.count ? counted : undefined
 }
 
 /** The profile whose count a machine exceeds, if the machine extends that profile. */
-export function surplusTo(
+export function exceededCount(
   profiles: Profiles,
   { name, extends: extended }: Pick<Machine, 'name' | 'extends'>,
-): Counted | undefined {
+): MachineCount | undefined {
   const counted = countedBy(profiles, name)
   if (counted === undefined || counted.number <= counted.count) return undefined
   return chainFrom(profiles, extended).includes(counted.profile) ? counted : undefined
 }
 
 /** All machine names of an inventory: those with an entry, each followed by the counted ones without an entry. */
-export function namesWanted(profiles: Profiles, written: readonly string[]): readonly string[] {
+export function listMachineNames(
+  profiles: Profiles,
+  written: readonly string[],
+): readonly string[] {
   if (profiles.size === 0) return written
   const known = new Set(written)
   const following = new Map<string, string[]>()

@@ -12,7 +12,7 @@ export const idPattern = new RegExp(
 )
 
 /** A key in `resources` or `options`. */
-export const noteKeyPattern = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/
+export const resourceKeyPattern = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/
 
 /** The maximum length of a value in `resources`, in characters. */
-export const longestNote = 4096
+export const maxResourceLength = 4096

@@ -33,12 +33,12 @@ function* findFormats(text: string): Generator<FoundSecret> {
 const longRun = /[^\s"'`]{14,65536}/g
 
 /** Harmless long words that inventories contain: bodies of public keys, fingerprints, creation tokens. */
-const usual =
+const harmless =
   /^(?:AAAA[\w+/=]*|SHA256:[\w+/]{43}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[\],}]*$/
 
 /** {@link findFormats} on the long words only, which is faster: most words of an inventory are short. */
 function* findTokens(text: string): Generator<FoundSecret> {
-  const runs = [...text.matchAll(longRun)].filter(({ 0: run }) => !usual.test(run))
+  const runs = [...text.matchAll(longRun)].filter(({ 0: run }) => !harmless.test(run))
   let position = 0
   const starts = runs.map(({ 0: run }) => {
     const start = position
@@ -61,13 +61,13 @@ function* findPrivateKeys(text: string): Generator<FoundSecret> {
 }
 
 /** How many layers of nested base64 are decoded. */
-const mostLayers = 3
+const maxLayers = 3
 
 /**
  * Finds the secrets in a text of any kind (YAML, shell, environment files, JSON): at most one per line, in the order of
  * the text. Runs in linear time.
  */
-export function findSecrets(text: string, layers = mostLayers): readonly FoundSecret[] {
+export function findSecrets(text: string, layers = maxLayers): readonly FoundSecret[] {
   const decoded = (inner: string): readonly FoundSecret[] =>
     layers > 1 ? findSecrets(inner, layers - 1) : []
   const all = [
@@ -92,8 +92,8 @@ export function findSecrets(text: string, layers = mostLayers): readonly FoundSe
   return found
 }
 
-const tellingKey = /pass|secret|token|credential|private|key$/i
+const secretKeyName = /pass|secret|token|credential|private|key$/i
 
 /** Whether a value must not be printed, judged by itself and by its key. */
 export const looksSecret = (value: string, key = ''): boolean =>
-  tellingKey.test(key) || /[\w+/=~-]{20}/.test(value) || findSecrets(value).length > 0
+  secretKeyName.test(key) || /[\w+/=~-]{20}/.test(value) || findSecrets(value).length > 0

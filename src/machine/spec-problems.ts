@@ -3,11 +3,11 @@ import { suggest } from './nearest.ts'
 import {
   type Profiles,
   chainFrom,
-  longestChain,
+  maxChainLength,
   mergeEntry,
   mergeProfiles,
-  namesWanted,
-  wantedBy,
+  listMachineNames,
+  countingProfile,
 } from './profiles.ts'
 import type { InventoryFile, MachineEntry } from './schema.ts'
 
@@ -33,8 +33,8 @@ function findExtendsProblems(
     return [{ path: at, message: `${at.join('.')}: there is no profile ${extended}${meant}` }]
   }
   const chain = chainFrom(profiles, extended)
-  if (chain.length > longestChain) {
-    const message = `${at.join('.')}: a chain of more than ${longestChain} profiles`
+  if (chain.length > maxChainLength) {
+    const message = `${at.join('.')}: a chain of more than ${maxChainLength} profiles`
     return [{ path: at, message }]
   }
   if (section !== 'profiles' || !chain.includes(own)) return []
@@ -63,33 +63,33 @@ function findCountProblems(
 }
 
 /** The maximum number of entries in a section. Machines include those that profiles count. */
-const most = { machines: 10_000, profiles: 1000, operators: 1000 } as const
+const limits = { machines: 10_000, profiles: 1000, operators: 1000 } as const
 
 /** Rejects sections so large that later checks would take long. */
 function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem | undefined {
   for (const section of ['profiles', 'operators'] as const) {
     const count = Object.keys(file[section] ?? {}).length
-    if (count <= most[section]) continue
-    const message = `${section}: ${count} ${section}; a file can have at most ${most[section]}`
+    if (count <= limits[section]) continue
+    const message = `${section}: ${count} ${section}; a file can have at most ${limits[section]}`
     return { path: [section], message }
   }
   const written = Object.keys(file.machines ?? {})
-  let total = written.filter((name) => wantedBy(profiles, name) === undefined).length
-  if (total > most.machines) return tooManyMachines(['machines'], total)
+  let total = written.filter((name) => countingProfile(profiles, name) === undefined).length
+  if (total > limits.machines) return tooManyMachines(['machines'], total)
   for (const [name, { count = 0 }] of profiles) {
     total += count
-    if (total > most.machines) return tooManyMachines(['profiles', name, 'count'], total)
+    if (total > limits.machines) return tooManyMachines(['profiles', name, 'count'], total)
   }
   return undefined
 }
 
 const tooManyMachines = (path: readonly string[], total: number): SpecProblem => ({
   path,
-  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${most.machines}, including those that profiles count`,
+  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${limits.machines}, including those that profiles count`,
 })
 
 /** The search stops here: each problem costs a comparison with all names. */
-const mostFound = 100
+const maxProblems = 100
 
 /** Checks every `extends` of a file. Returns about 100 problems at most. */
 function findAllExtendsProblems(
@@ -101,7 +101,7 @@ function findAllExtendsProblems(
   for (const [section, entries] of sections) {
     for (const [name, entry] of entries) {
       found.push(...findExtendsProblems(profiles, [section, name], entry))
-      if (found.length >= mostFound) return found
+      if (found.length >= maxProblems) return found
     }
   }
   return found
@@ -113,15 +113,15 @@ export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
   const machines = Object.entries(file.machines ?? {})
   const size = findSizeProblem(file, profiles)
   if (size !== undefined) return [size]
-  const wrong = findAllExtendsProblems(profiles, machines)
-  if (wrong.length > 0) return wrong
+  const extendsProblems = findAllExtendsProblems(profiles, machines)
+  if (extendsProblems.length > 0) return extendsProblems
   const merged = mergeProfiles(profiles)
   const written = new Set(machines.map(([name]) => name))
-  const implied = namesWanted(profiles, [...written]).filter((name) => !written.has(name))
-  const lacking = new Set(implied.map((name) => name.slice(0, name.lastIndexOf('-'))))
+  const implied = listMachineNames(profiles, [...written]).filter((name) => !written.has(name))
+  const countedProfiles = new Set(implied.map((name) => name.slice(0, name.lastIndexOf('-'))))
   return [
     ...Array.from(profiles.keys()).flatMap((name) =>
-      findCountProblems(merged, name, lacking.has(name)),
+      findCountProblems(merged, name, countedProfiles.has(name)),
     ),
     ...machines
       .filter(([, entry]) => mergeEntry(merged, entry).driver === undefined)

@@ -17,7 +17,7 @@ export interface SshHostBlock {
 }
 
 /** An error of kind `inventory` for a value that the file format of another program cannot represent. */
-export function unwritable(
+export function unwritableError(
   machine: string | undefined,
   field: string,
   value: string,
@@ -50,7 +50,7 @@ export function checkHostName(machine: string, field: string, value: string): st
     (/[\s\\/,@#=!*?[\]]/.test(value) || shellCharacters.test(value)
       ? 'it is neither a host name nor an IP address'
       : undefined)
-  if (flaw !== undefined) throw unwritable(machine, field, value, flaw)
+  if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
   return value
 }
 
@@ -61,7 +61,7 @@ export function checkUser(machine: string, value: string): string {
     (shellCharacters.test(value) || /\s-|\\$/.test(value)
       ? 'ssh does not accept this user name'
       : undefined)
-  if (flaw !== undefined) throw unwritable(machine, 'user', value, flaw)
+  if (flaw !== undefined) throw unwritableError(machine, 'user', value, flaw)
   return value
 }
 
@@ -75,14 +75,14 @@ function quoted(machine: string | undefined, field: string, value: string): stri
     (value.includes('"') || /\\(?:[\\']|$)/.test(value)
       ? 'its quotes or backslashes cannot be written in ssh_config'
       : undefined)
-  if (flaw !== undefined) throw unwritable(machine, field, value, flaw)
+  if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
 }
 
 /** A path where ssh expands `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
 function quotedPath(machine: string | undefined, field: string, value: string): string {
   if (value.includes('${')) {
-    throw unwritable(machine, field, value, 'ssh would expand ${…} as a variable')
+    throw unwritableError(machine, field, value, 'ssh would expand ${…} as a variable')
   }
   return quoted(machine, field, value.replaceAll('%', '%%'))
 }
@@ -94,13 +94,15 @@ function hostPattern(machine: string, name: string): string {
 
 function userName(machine: string, value: string): string {
   if (value.includes('%')) {
-    throw unwritable(machine, 'user', value, 'releases of ssh disagree about % in user names')
+    throw unwritableError(machine, 'user', value, 'releases of ssh disagree about % in user names')
   }
   return quoted(machine, 'user', checkUser(machine, value))
 }
 
-const given = (value: string | undefined, write: (value: string) => string): string | undefined =>
-  value === undefined ? undefined : write(value)
+const optional = (
+  value: string | undefined,
+  write: (value: string) => string,
+): string | undefined => (value === undefined ? undefined : write(value))
 
 /** Writes ssh_config(5). Throws kind `inventory`, naming machine and field, for values that cannot be written. */
 export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
@@ -109,9 +111,9 @@ export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
     const lines: readonly (readonly [keyword: string, value: string | undefined])[] = [
       ['HostName', checkHostName(machine, 'address', address).replaceAll('%', '%%')],
       ['Port', String(port)],
-      ['User', given(user, (text) => userName(machine, text))],
-      ['IdentityFile', given(identityFile, (text) => quotedPath(machine, 'key file', text))],
-      ['ProxyJump', given(jump, (text) => hostPattern(machine, text))],
+      ['User', optional(user, (text) => userName(machine, text))],
+      ['IdentityFile', optional(identityFile, (text) => quotedPath(machine, 'key file', text))],
+      ['ProxyJump', optional(jump, (text) => hostPattern(machine, text))],
       ['HostKeyAlias', hostPattern(machine, block.hostKeyAlias)],
       ['UserKnownHostsFile', quotedPath(machine, 'known hosts file', block.knownHostsFile)],
       ['StrictHostKeyChecking', 'yes'],
@@ -134,7 +136,7 @@ export const formatKnownHosts = (
     .flatMap(({ machine, alias, keys }) =>
       keys.map((key) => {
         if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/.test(key)) {
-          throw unwritable(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
+          throw unwritableError(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
         }
         return `${hostPattern(machine, alias)} ${key}\n`
       }),

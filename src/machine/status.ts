@@ -6,7 +6,7 @@ export interface HostStatus {
    * Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a
    * replacement.
    */
-  readonly takenBack?: true
+  readonly reclaimed?: true
   /** The current address according to the provider. */
   readonly address?: string
   /** Current values of the driver's options, as far as the provider's response contains them, formatted by the driver. */

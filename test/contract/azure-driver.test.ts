@@ -19,7 +19,7 @@ describeDriver({
       ...{ size: 'Standard_D2s_v5', disk: 64, tags: 'team=red', ports: '80,443' },
       ...{ sshCidr: '203.0.113.10', encryptionAtHost: true },
     },
-    look: async () => {
+    listResources: async () => {
       await seat.azure.idle()
       const { groups, resources } = seat.azure.store
       const bodies = [...resources.values()].map(({ body }) => body)

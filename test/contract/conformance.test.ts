@@ -4,8 +4,11 @@ import { type Fault, makeFaultyDriver } from '../support/crash/faulty-driver.ts'
 
 /** The names of the cases that a driver with `fault` fails. */
 async function failedCases(fault?: Fault): Promise<string[]> {
-  const { definition, look } = makeFaultyDriver(fault)
-  const cases = driverContract({ definition, lifecycle: { options: {}, look, settleTime: 200 } })
+  const { definition, listResources } = makeFaultyDriver(fault)
+  const cases = driverContract({
+    definition,
+    lifecycle: { options: {}, listResources, settleTime: 200 },
+  })
   const failed: string[] = []
   for (const { name, run } of cases) await run().catch(() => failed.push(name))
   return failed
@@ -17,48 +20,45 @@ describe('the conformance suite', () => {
   })
 
   test.each<[Fault, string]>([
-    ['plan makes a key', 'plan makes nothing, and says what was decided'],
-    ['looks for nothing before it makes', 'the same token is the same host, whatever was recorded'],
-    ['forgets an orphaned server', 'goes on where a record failed, to one host'],
-    ['records nothing', 'records the id and what was made before make resolves'],
-    ['records no id', 'records the id and what was made before make resolves'],
-    ['goes on when it cannot record', 'goes on where a record failed, to one host'],
-    ['tags nothing', 'tags all that it makes'],
-    ['tells nothing', 'make makes a host, and tells the steps'],
-    ['leaves keys behind', 'remove removes all of a host and only that'],
-    ['leaves keys behind', 'remove clears away what was cut short'],
-    ['removes the whole fleet', 'remove removes all of a host and only that'],
-    ['fails for what is gone', 'remove resolves for what is gone, or never was'],
-    ['lists all fleets', 'list finds what exists of one fleet, and nothing of another'],
-    ['takes gone for running', 'observe tells hosts that are there from those gone'],
-    ['hangs when it is aborted', 'ends soon when it is aborted at any step that it tells'],
+    ['plan creates a key', 'plan creates nothing, and describes its decisions'],
     [
-      'hangs when it is aborted',
-      'makes nothing and ends soon for a signal that is aborted already',
+      'does not look for existing resources',
+      'the same token leads to the same host, even if the record is lost',
+    ],
+    ['forgets an orphaned server', 'resumes to one host after a record failed'],
+    ['records nothing', 'records the id and the resources before make resolves'],
+    ['records no id', 'records the id and the resources before make resolves'],
+    ['continues when it cannot record', 'resumes to one host after a record failed'],
+    ['tags nothing', 'tags everything that it creates'],
+    ['reports nothing', 'make creates a host, and reports its steps'],
+    ['leaves keys behind', 'remove deletes everything of a host and nothing else'],
+    ['leaves keys behind', 'remove deletes what an interrupted attempt created'],
+    ['removes the whole fleet', 'remove deletes everything of a host and nothing else'],
+    ['fails for a deleted host', 'remove resolves if the host is deleted or never existed'],
+    ['lists all fleets', 'list finds the hosts of one fleet only'],
+    ['reports deleted hosts as running', 'observe distinguishes existing and deleted hosts'],
+    ['hangs after an abort', 'ends soon after an abort at any step that it reports'],
+    ['hangs after an abort', 'creates nothing and ends soon if the signal is already aborted'],
+    [
+      'creates a host after an abort',
+      'creates nothing and ends soon if the signal is already aborted',
+    ],
+    ['always needs a key', 'an existing host needs no bootstrap data'],
+    ['describes a deleted host', 'rejects the id of a deleted host'],
+    [
+      'removes resources of others',
+      'describes an existing host, to be observed and started, without owning it',
     ],
     [
-      'makes a host though it is aborted',
-      'makes nothing and ends soon for a signal that is aborted already',
-    ],
-    ['always wants a key', 'a host that exists needs no seed'],
-    ['recalls what is gone', 'recalls no host by an id that is gone'],
-    [
-      'removes what somebody else made',
-      'recalls a host by its id, to be observed and switched, and owns nothing of it',
+      'removes resources of others',
+      'changes nothing that a record names but that was not created for it',
     ],
     [
-      'removes what somebody else made',
-      'touches nothing that a record names and that was not made for it',
+      'starts and stops hosts of others',
+      'changes nothing that a record names but that was not created for it',
     ],
-    [
-      'switches what somebody else made',
-      'touches nothing that a record names and that was not made for it',
-    ],
-    [
-      'takes any record',
-      'refuses a record with a token, an id or resources that fleet never writes',
-    ],
-    ['stops only what runs', 'switches a host, and leaves one alone that is in that state'],
+    ['accepts any record', 'rejects records that fleet never writes'],
+    ['fails to stop a stopped host', 'changes the power state of a host, or keeps it'],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)
   })

@@ -37,7 +37,7 @@ describe.skipIf(!labIsHere)('at an AWS account', () => {
         ...{ type: 't3.medium', disk: 30, tags: 'team=red', ports: '80,443' },
         ...{ sshCidr: '203.0.113.10', terminationProtection: true },
       },
-      look: async () => Object.values(await account.world()).flat(),
+      listResources: async () => Object.values(await account.world()).flat(),
     },
   })
 })

@@ -23,8 +23,8 @@ describe.skipIf(!guestIsHere)('on this computer', () => {
     lifecycle: {
       options: { accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 },
       changes: { memory: 192, disk: 2 },
-      seed: async ({ user }) => seedGuest(image, user),
-      async look() {
+      bootstrapData: async ({ user }) => seedGuest(image, user),
+      async listResources() {
         const hosts = join(folder, 'hosts')
         const ids = (await readdir(hosts).catch(() => [])).filter((id) => !id.endsWith('.lock'))
         return Promise.all(

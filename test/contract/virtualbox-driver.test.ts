@@ -33,8 +33,8 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
     lifecycle: {
       options: smallOptions,
       changes: { memory: 320, disk: 2 },
-      seed: async ({ user }) => seedGuest(image, user),
-      async look() {
+      bootstrapData: async ({ user }) => seedGuest(image, user),
+      async listResources() {
         const list = await box.manage('list', 'vms')
         const ids = parseIds(list.replaceAll(/^"fleet-base-.*$/gm, '')) // hold what all machines share
         return Promise.all(

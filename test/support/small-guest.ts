@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { SeedDisk } from '../../src/drivers/driver.ts'
+import type { BootDisk } from '../../src/drivers/driver.ts'
 import { withLock } from '../../src/os/lock.ts'
 import { writeNoCloudSeed } from '../../src/provision/cloud-init/no-cloud.ts'
 import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/keys/key-pair.ts'
@@ -48,7 +48,7 @@ export interface GuestSeed {
   readonly hostKey: KeyPair
   readonly publicKey: string
   readonly userData: Uint8Array
-  readonly disk: SeedDisk
+  readonly disk: BootDisk
 }
 
 /** A seed for a guest that lets `user` in. The guest reads no message of several parts, so this is a plain cloud-config. */
@@ -60,6 +60,6 @@ export function seedGuest(image: string, user: string): GuestSeed {
   }
   const userData = Buffer.from(`#cloud-config\n${JSON.stringify(config)}\n`)
   const noCloud = writeNoCloudSeed({ instanceId: login.fingerprint, hostName: 'guest', userData })
-  const disk: SeedDisk = { path: image, format: 'qcow2', digest: 'sha256:small-guest', noCloud }
+  const disk: BootDisk = { path: image, format: 'qcow2', digest: 'sha256:small-guest', noCloud }
   return { login, hostKey, publicKey: login.publicKey, userData, disk }
 }

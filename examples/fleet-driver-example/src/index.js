@@ -4,7 +4,7 @@ import { usualEndpoint } from './api.js'
 
 /** Hosts of example-cloud. fleet reads this file for every `fleet create --help`, so it imports little. */
 export default defineDriver({
-  contract: 1,
+  contract: 2,
   name: 'example',
   summary: 'servers of example-cloud, the provider in provider/',
   options: z.strictObject({

@@ -15,7 +15,7 @@ const cases = driverContract({
   definition,
   lifecycle: {
     options: { zone: 'north', size: 'small', endpoint: cloud.endpoint },
-    look: async () => cloud.things(),
+    listResources: async () => cloud.things(),
   },
 })
 for (const { name, run } of cases) void test(name, run)

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { networkGrants } from '../../drivers/grants.ts'
-import { sayPorts } from '../../drivers/net/ports.ts'
+import { formatPorts } from '../../drivers/net/ports.ts'
 import { checkOptions } from '../../drivers/options/option-flags.ts'
 import type { Change } from '../../operations/plan/change-plan.ts'
 import type { Invocation } from '../command.ts'
@@ -58,7 +58,7 @@ function accessOf(has: (key: string) => boolean, options: Options): string | und
   }
   const ssh = `SSH from ${textOf(options['sshCidr']) ?? 'your current address only'}`
   const ports = textOf(options['ports'])
-  const open = ports === undefined ? 'no other ports' : `ports ${sayPorts(ports)} from anywhere`
+  const open = ports === undefined ? 'no other ports' : `ports ${formatPorts(ports)} from anywhere`
   return [ssh, open, ...isPrivate].join('; ')
 }
 

@@ -1,4 +1,4 @@
-import { hostOf } from '../../machine/machine.ts'
+import { requireHost } from '../../machine/machine.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand, machinesArgument } from '../command.ts'
 
@@ -25,7 +25,7 @@ export const ip = defineCommand({
     const machines = await namedMachines(fleet, targets)
     const rows: Row[] = machines.map((machine) => ({
       name: machine.name,
-      address: hostOf(machine).address ?? '127.0.0.1',
+      address: requireHost(machine).address ?? '127.0.0.1',
     }))
     await writeRows(io, format, {
       rows,

@@ -1,9 +1,9 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Driver, HostPlan, HostSpec, DriverState, Env } from '../driver.ts'
-import { type AskCaller, askCallerOnce } from '../net/caller-address.ts'
+import { type GetCallerAddress, cacheCallerAddress } from '../net/caller-address.ts'
 import type { AwsOptions } from './options.ts'
-import { checkMadeFor } from '../tagged.ts'
+import { checkOwnedBy } from '../tagged.ts'
 import { type Account, type Ec2, type Ec2Api, openEc2Api, readAccount } from './api/ec2-api.ts'
 import type { Concern } from './api/failure-table.ts'
 import { explain } from './api/errors.ts'
@@ -21,7 +21,7 @@ import { recallHost } from './create/describe-existing.ts'
 import { restartInstance, startInstance, stopInstance } from './machine/power.ts'
 import { removeHost } from './machine/remove.ts'
 import { tagsByKey } from './tags.ts'
-import { notedSshAccess } from '../net/ssh-access.ts'
+import { recordedSshAccess } from '../net/ssh-access.ts'
 import { checkWishes } from './create/validate-options.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -98,7 +98,7 @@ const describe = ({ order, attempts: [first] }: Decision): string =>
 
 async function planHost(
   api: Ec2Api,
-  askCaller: AskCaller,
+  askCaller: GetCallerAddress,
   wish: HostSpec,
   options: AwsOptions,
   call: Call,
@@ -166,7 +166,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
     await explaining(ec2, async () => {
       const [instance] = await findInstances(ec2, byId(id))
       if (instance !== undefined) {
-        checkMadeFor(host.token, tagsByKey(instance.tags), `instance ${id}`)
+        checkOwnedBy(host.token, tagsByKey(instance.tags), `instance ${id}`)
       }
       await work(ec2, id)
     })
@@ -176,7 +176,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
 /** Creates the driver of Amazon EC2 for the environment `env`. */
 export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOptions> {
   const api = openEc2Api(ask)
-  const askCaller = askCallerOnce(env)
+  const askCaller = cacheCallerAddress(env)
   return {
     describeExisting: async (id, options, call) => {
       const account = await decideAccount(api, {}, options)
@@ -206,7 +206,7 @@ export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOption
         return explaining(ec2, () => changeHost(ec2, host, wish))
       },
     },
-    sshAccess: notedSshAccess(askCaller),
+    sshAccess: recordedSshAccess(askCaller),
     power: {
       start: withInstance(api, startInstance),
       stop: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: false })),

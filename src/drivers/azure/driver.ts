@@ -1,5 +1,5 @@
-import { askCallerOnce } from '../net/caller-address.ts'
-import { notedSshAccess } from '../net/ssh-access.ts'
+import { cacheCallerAddress } from '../net/caller-address.ts'
+import { recordedSshAccess } from '../net/ssh-access.ts'
 import type { Call, Driver } from '../driver.ts'
 import { type Timeouts, azureTempo, duringCall, openAzure } from './api/azure-api.ts'
 import type { AzureOptions } from './options.ts'
@@ -35,7 +35,7 @@ async function explained<T>(call: Call, work: (call: Call) => Promise<T>): Promi
  */
 export function azureDriver(env: Environment, tempo: Timeouts = azureTempo): Driver<AzureOptions> {
   const openApi = openAzure(env, tempo)
-  const askCaller = askCallerOnce(env)
+  const askCaller = cacheCallerAddress(env)
   const power = switchPower(openApi)
   return {
     describeExisting: (id, options, call) =>
@@ -63,7 +63,7 @@ export function azureDriver(env: Environment, tempo: Timeouts = azureTempo): Dri
           changeHost(openApi(requirePlace(host).account, call), host, wish, call),
         ),
     },
-    sshAccess: notedSshAccess(askCaller),
+    sshAccess: recordedSshAccess(askCaller),
     power: {
       start: (host, call) => explained(call, (call) => power.start(host, call)),
       stop: (host, call) => explained(call, (call) => power.stop(host, call)),

@@ -3,12 +3,12 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Call, contractVersion } from '../driver.ts'
 import { optionFlags } from '../options/option-flags.ts'
-import { type ContractCase, type DriverSubject, driverFolder } from './driver-under-test.ts'
+import { type ContractCase, type DriverUnderTest, driverFolder } from './driver-under-test.ts'
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 
 /** Cases for all drivers: their definition, and hosts that they did not create. */
-export const definitionCases = (subject: DriverSubject): ContractCase[] => [
+export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'is data until it is loaded',
     async run() {
@@ -28,19 +28,20 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
         )
       }
       const keys = new Set(flags.map(({ key }) => key))
-      for (const key of prompts) assert.ok(keys.has(key), `asks for ${key}, which is no option`)
+      for (const key of prompts)
+        assert.ok(keys.has(key), `prompts contains ${key}, which is not an option`)
     },
   },
   {
-    name: 'refuses options that it does not know',
+    name: 'rejects unknown options',
     async run() {
       const result = subject.definition.options.safeParse({ 'no-such-option': 1 })
       const codes = result.error?.issues.map(({ code }) => code)
-      assert.ok(codes?.includes('unrecognized_keys'), 'options is no strict object')
+      assert.ok(codes?.includes('unrecognized_keys'), 'options is not a strict object')
     },
   },
   {
-    name: 'says what hosts are given, also of options that are not all there',
+    name: 'describes grants, also if options are missing',
     async run() {
       for (const { what } of subject.definition.grants?.({}) ?? []) {
         assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant is a phrase without a full stop')
@@ -48,19 +49,28 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
     },
   },
   {
-    name: 'says what it can do, and is given what that is tested with',
+    name: 'declares its capabilities, and the test provides what they need',
     async run() {
       const driver = await subject.definition.load(driverFolder)
       const makesHosts = driver.lifecycle !== undefined
       const findsHosts = driver.locate !== undefined
-      assert.ok(makesHosts || findsHosts, 'a driver has locate or lifecycle')
-      if (driver.power !== undefined) assert.ok(makesHosts, 'power is for hosts that it makes')
-      assert.equal(subject.existing !== undefined, findsHosts, 'the subject has existing')
-      assert.equal(subject.lifecycle !== undefined, makesHosts, 'the subject has lifecycle')
+      assert.ok(makesHosts || findsHosts, 'the driver has neither locate nor lifecycle')
+      if (driver.power !== undefined)
+        assert.ok(makesHosts, 'the driver has power without lifecycle')
+      assert.equal(
+        subject.existing !== undefined,
+        findsHosts,
+        'existing is needed exactly if the driver has locate',
+      )
+      assert.equal(
+        subject.lifecycle !== undefined,
+        makesHosts,
+        'lifecycle is needed exactly if the driver has lifecycle',
+      )
     },
   },
   {
-    name: 'says of no hosts nothing',
+    name: 'observes an empty list of hosts',
     async run() {
       const driver = await subject.definition.load(driverFolder)
       assert.deepEqual(await driver.observe(new Map(), quietCall()), new Map())
@@ -70,11 +80,11 @@ export const definitionCases = (subject: DriverSubject): ContractCase[] => [
 ]
 
 const existingCases = (
-  { definition }: DriverSubject,
-  { options, facts }: NonNullable<DriverSubject['existing']>,
+  { definition }: DriverUnderTest,
+  { options, facts }: NonNullable<DriverUnderTest['existing']>,
 ): ContractCase[] => [
   {
-    name: 'finds a host that exists, twice the same',
+    name: 'locates a host repeatedly with the same result',
     async run() {
       const driver = await definition.load(driverFolder)
       const locate = () =>
@@ -84,7 +94,7 @@ const existingCases = (
     },
   },
   {
-    name: 'answers for every host that it is asked about, and for no other',
+    name: 'observes exactly the given hosts',
     async run() {
       const driver = await definition.load(driverFolder)
       const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }

@@ -5,14 +5,14 @@ import type { DriverDefinition, HostPlan, BootstrapData } from '../driver.ts'
 type Options = Readonly<Record<string, unknown>>
 
 /** A resource at the provider that is created for hosts: a host, a disk, an address, a key. */
-export interface ProviderThing {
+export interface ProviderResource {
   /** The provider's id, never reused. */
   readonly id: string
   readonly tags: Readonly<Record<string, string>>
 }
 
 /** What the suite needs of a driver that creates hosts. */
-export interface LifecycleSubject {
+export interface LifecycleUnderTest {
   /** Options to create hosts with, as in machines.yaml. */
   readonly options: Options
   /**
@@ -21,22 +21,22 @@ export interface LifecycleSubject {
    */
   readonly changes?: Options
   /** Lists everything that exists at the provider, without using the driver. */
-  look(): Promise<readonly ProviderThing[]>
+  listResources(): Promise<readonly ProviderResource[]>
   /**
    * Bootstrap data of a new host, if the suite's own public key and cloud-config are not suitable.
    */
-  seed?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
+  bootstrapData?(plan: HostPlan): Promise<Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>>
   /** How long a call may continue after it was aborted, in milliseconds (default: 5,000). */
   readonly settleTime?: number
 }
 
 /** A driver, and what the suite needs to test it. */
-export interface DriverSubject {
+export interface DriverUnderTest {
   readonly definition: DriverDefinition
   /** For a driver with `locate`: options of a host that exists, and the expected result. */
   readonly existing?: { readonly options: Options; readonly facts: Options }
   /** For a driver with `lifecycle`. Hosts are created and deleted, one after another. */
-  readonly lifecycle?: LifecycleSubject
+  readonly lifecycle?: LifecycleUnderTest
 }
 
 /** A rule of the contract. `run` rejects if the driver breaks it. Do not run cases concurrently. */

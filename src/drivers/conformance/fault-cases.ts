@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
 import {
   type Creation,
   type Fault,
@@ -9,11 +9,11 @@ import {
   callOf,
   findOnly,
   settle,
-  withTrial,
+  withHarness,
 } from './harness.ts'
 
 /** Default of `settleTime`, in milliseconds. */
-const usualSettleTime = 5000
+const defaultSettleTime = 5000
 
 /** Interrupts the creation of a host at its `step`-th record. */
 type Interruption = (step: number) => Fault & { readonly isReached: () => boolean }
@@ -32,36 +32,39 @@ const recordFails: Interruption = (step) => {
 }
 
 /** The user aborts after the record is written. */
-const isAborted: Interruption = (step) => {
+const abortsAfterRecord: Interruption = (step) => {
   const controller = new AbortController()
   return {
     signal: controller.signal,
     isReached: () => controller.signal.aborted,
     afterRecord(current) {
-      if (current === step) controller.abort(new Error('enough'))
+      if (current === step) controller.abort(new Error('aborted'))
     },
   }
 }
 
 /** A harness, and the number of resources of a host that is created without interruption. */
-type Cut = Harness & { readonly clean: number }
+type InterruptedHarness = Harness & { readonly usualCount: number }
 
 /** Checks that a second attempt creates only what is missing. */
-async function finishes(creation: Creation, { look, clean }: Cut): Promise<void> {
-  const leftover = new Set(await look())
+async function checkResume(
+  creation: Creation,
+  { listResources, usualCount }: InterruptedHarness,
+): Promise<void> {
+  const leftover = new Set(await listResources())
   const { id } = await creation.make()
   const found = await findOnly(creation)
   assert.equal(found.record.id, id)
-  const made = (await look()).filter((thing) => !leftover.has(thing))
-  assert.ok(made.length <= clean, 'more was made than for a host that is made in one go')
+  const made = (await listResources()).filter((thing) => !leftover.has(thing))
+  assert.ok(made.length <= usualCount, 'more resources were created than without an interruption')
 }
 
 /** Cases for the interruption of methods. */
 export function interruptionCases(
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] {
-  const { settleTime = usualSettleTime } = subject
+  const { settleTime = defaultSettleTime } = subject
 
   /**
    * Creates a host until it is interrupted at `step`. Resolves to `false` if it finished before.
@@ -71,97 +74,97 @@ export function interruptionCases(
     interruption: Interruption,
     step: number,
   ): Promise<boolean> {
-    const { isReached, ...disturbance } = interruption(step)
-    const making = creation.make(disturbance)
-    if (disturbance.signal === undefined) {
-      const error = await making.then(
+    const { isReached, ...fault } = interruption(step)
+    const attempt = creation.make(fault)
+    if (fault.signal === undefined) {
+      const error = await attempt.then(
         () => undefined,
         (error: unknown) => error,
       )
-      if (isReached()) assert.ok(error, 'make goes on though what it made could not be recorded')
+      if (isReached()) assert.ok(error, 'make continues although a resource could not be recorded')
       else if (error !== undefined) throw error
       return isReached()
     }
     const aborted = new Promise<void>((resolve) => {
-      disturbance.signal?.addEventListener('abort', () => resolve())
+      fault.signal?.addEventListener('abort', () => resolve())
     })
-    await Promise.race([making.catch(() => {}), aborted])
-    if (isReached()) await settle(making, settleTime, 'make')
-    else await making
+    await Promise.race([attempt.catch(() => {}), aborted])
+    if (isReached()) await settle(attempt, settleTime, 'make')
+    else await attempt
     return isReached()
   }
 
   const eachStep = (
     name: string,
     interruption: Interruption,
-    afterwards: (creation: Creation, trial: Cut) => Promise<void>,
+    afterwards: (creation: Creation, harness: InterruptedHarness) => Promise<void>,
   ): ContractCase => ({
     name,
     run: () =>
-      withTrial(definition, subject, async (trial) => {
-        const before = await trial.look()
-        const whole = trial.begin('conformance-whole')
-        await whole.make()
-        const clean = (await trial.look()).length - before.length
-        await whole.remove()
+      withHarness(definition, subject, async (harness) => {
+        const before = await harness.listResources()
+        const complete = harness.begin('conformance-complete')
+        await complete.make()
+        const usualCount = (await harness.listResources()).length - before.length
+        await complete.remove()
         await atEachStep(async (step) => {
-          const creation = trial.begin('conformance-cut')
+          const creation = harness.begin('conformance-interrupted')
           const reached = await interrupt(creation, interruption, step)
-          await afterwards(creation, { ...trial, clean })
+          await afterwards(creation, { ...harness, usualCount })
           await creation.remove()
-          assert.deepEqual(await trial.look(), before, 'something is left behind')
+          assert.deepEqual(await harness.listResources(), before, 'resources are left behind')
           return reached
         })
       }),
   })
 
   return [
-    eachStep('goes on where a record failed, to one host', recordFails, finishes),
-    eachStep('goes on where it was aborted, to one host', isAborted, finishes),
-    eachStep('remove clears away what was cut short', recordFails, async () => {}),
+    eachStep('resumes to one host after a record failed', recordFails, checkResume),
+    eachStep('resumes to one host after an abort', abortsAfterRecord, checkResume),
+    eachStep('remove deletes what an interrupted attempt created', recordFails, async () => {}),
     {
-      name: 'makes nothing and ends soon for a signal that is aborted already',
+      name: 'creates nothing and ends soon if the signal is already aborted',
       run: () =>
-        withTrial(definition, subject, async ({ begin, look, lifecycle, driver }) => {
-          const before = await look()
+        withHarness(definition, subject, async ({ begin, listResources, lifecycle, driver }) => {
+          const before = await listResources()
           const creation = begin('conformance-late')
           const call = callOf({ signal: AbortSignal.abort(new Error('too late')) })
           const plan = await creation.plan()
-          const seed = { publicKey: '', userData: new Uint8Array(), record: async () => {} }
-          assert.equal(await settle(plan.make(seed, call), settleTime, 'make'), 'rejected')
+          const data = { publicKey: '', userData: new Uint8Array(), record: async () => {} }
+          assert.equal(await settle(plan.make(data, call), settleTime, 'make'), 'rejected')
           await settle(creation.plan(call), settleTime, 'plan')
           await settle(creation.remove(call), settleTime, 'remove')
           const list = lifecycle.list({ id: creation.fleet, options: [subject.options] }, call)
           await settle(list, settleTime, 'list')
           const hosts = new Map([[creation.name, { ...creation.record(), id: 'none' }]])
           await settle(driver.observe(hosts, call), settleTime, 'observe')
-          assert.deepEqual(await look(), before, 'something was made')
+          assert.deepEqual(await listResources(), before, 'resources were created')
         }),
     },
     {
-      name: 'ends soon when it is aborted at any step that it tells',
+      name: 'ends soon after an abort at any step that it reports',
       run: () =>
-        withTrial(definition, subject, async ({ begin, look }) => {
-          const before = await look()
+        withHarness(definition, subject, async ({ begin, listResources }) => {
+          const before = await listResources()
           const steps: string[] = []
-          const whole = begin('conformance-told')
-          await whole.make({ progress: (step) => steps.push(step) })
-          await whole.remove()
+          const complete = begin('conformance-step')
+          await complete.make({ progress: (step) => steps.push(step) })
+          await complete.remove()
           for (const step of new Set(steps)) {
             const controller = new AbortController()
-            const creation = begin('conformance-told')
-            const progress = (told: string): void => {
-              if (told === step) controller.abort(new Error('enough'))
+            const creation = begin('conformance-step')
+            const progress = (current: string): void => {
+              if (current === step) controller.abort(new Error('aborted'))
             }
-            const making = creation.make({ signal: controller.signal, progress })
+            const attempt = creation.make({ signal: controller.signal, progress })
             const aborted = new Promise<void>((resolve) => {
               controller.signal.addEventListener('abort', () => resolve())
             })
-            await Promise.race([making.catch(() => {}), aborted])
-            await settle(making, settleTime, `make, at "${step}",`)
+            await Promise.race([attempt.catch(() => {}), aborted])
+            await settle(attempt, settleTime, `make, at "${step}",`)
             await creation.remove()
           }
-          assert.deepEqual(await look(), before, 'something is left behind')
+          assert.deepEqual(await listResources(), before, 'resources are left behind')
         }),
     },
   ]

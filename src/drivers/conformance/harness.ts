@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import { mergeNotes } from '../../machine/merge-notes.ts'
+import { mergeResources } from '../../machine/merge-notes.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { checkOptions } from '../options/option-flags.ts'
 import type {
@@ -16,7 +16,7 @@ import type {
   BootstrapData,
   Lifecycle,
 } from '../driver.ts'
-import { type LifecycleSubject, driverFolder } from './driver-under-test.ts'
+import { type LifecycleUnderTest, driverFolder } from './driver-under-test.ts'
 
 /** A fault during an attempt to create a host. */
 export interface Fault {
@@ -29,7 +29,7 @@ export interface Fault {
   readonly beforeRecord?: (step: number) => void
   readonly afterRecord?: (step: number) => void
   /** Whether the bootstrap data is empty, as on a computer that did not start the creation. */
-  readonly lacksSeed?: boolean
+  readonly lacksBootstrapData?: boolean
 }
 
 /** The creation of one host as fleet does it. Records are kept between attempts. */
@@ -41,7 +41,7 @@ export interface Creation {
   readonly record: () => HostRecord
   readonly plan: (call?: Call) => Promise<HostPlan>
   /** Calls plan and make. */
-  readonly make: (disturbance?: Fault) => Promise<HostFacts>
+  readonly make: (fault?: Fault) => Promise<HostFacts>
   readonly remove: (call?: Call) => Promise<void>
   /** The hosts that the driver lists for this fleet. */
   readonly list: () => Promise<readonly FoundHost[]>
@@ -56,7 +56,7 @@ export interface Harness {
   /** Starts the creation of a host, in a new fleet unless `fleet` is given. */
   readonly begin: (name: string, fleet?: string) => Creation
   /** Sorted ids of all resources at the provider. */
-  readonly look: () => Promise<readonly string[]>
+  readonly listResources: () => Promise<readonly string[]>
 }
 
 /** A call, by default without an abort. */
@@ -66,7 +66,7 @@ export const callOf = ({ signal, progress }: Pick<Fault, 'signal' | 'progress'> 
 })
 
 /** The public key of a new key pair, `ssh-ed25519 AAAA…` (RFC 8709). */
-function makePublicKey(): string {
+function generatePublicKey(): string {
   const { publicKey } = generateKeyPairSync('ed25519')
   const key = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
   const parts = [Buffer.from('ssh-ed25519'), key].flatMap((part) => {
@@ -78,21 +78,24 @@ function makePublicKey(): string {
 }
 
 /** The fields of bootstrap data that the suite provides. */
-type SeedParts = Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>
+type BootstrapFields = Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>
 
 /** What fleet passes for an existing host whose creation another computer started. */
-const emptySeed = { publicKey: '', userData: new Uint8Array() }
+const emptyBootstrapData = { publicKey: '', userData: new Uint8Array() }
 
-async function makeSeed(subject: LifecycleSubject, plan: HostPlan): Promise<SeedParts> {
-  if (subject.seed !== undefined) return subject.seed(plan)
-  const publicKey = makePublicKey()
+async function createBootstrapData(
+  subject: LifecycleUnderTest,
+  plan: HostPlan,
+): Promise<BootstrapFields> {
+  if (subject.bootstrapData !== undefined) return subject.bootstrapData(plan)
+  const publicKey = generatePublicKey()
   const config = { users: [{ name: plan.user, ssh_authorized_keys: [publicKey] }] }
   return { publicKey, userData: Buffer.from(`#cloud-config\n${JSON.stringify(config)}\n`) }
 }
 
 function begin(
   lifecycle: Lifecycle,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
   {
     name: text,
     fleet,
@@ -103,15 +106,15 @@ function begin(
   const token = randomUUID()
   const fresh: HostRecord = { phase: 'creating', token }
   let record = fresh
-  let seed: SeedParts | undefined
+  let data: BootstrapFields | undefined
   const tags = { fleet: 'true', 'fleet:id': fleet, 'fleet:machine': name, 'fleet:token': token }
-  const keep = ({
+  const save = ({
     resources,
     ...rest
   }: Omit<Partial<HostRecord>, 'resources'> & {
     readonly resources?: HostPlan['resources']
   }): void => {
-    record = { ...record, ...rest, resources: mergeNotes(record.resources, resources) }
+    record = { ...record, ...rest, resources: mergeResources(record.resources, resources) }
   }
   const plan = (call = callOf()): Promise<HostPlan> => {
     const { resources = {}, id } = record
@@ -123,25 +126,25 @@ function begin(
     tags,
     plan,
     record: () => record,
-    async make({ beforeRecord, afterRecord, lacksSeed, ...disturbance } = {}) {
-      const call = callOf(disturbance)
+    async make({ beforeRecord, afterRecord, lacksBootstrapData, ...fault } = {}) {
+      const call = callOf(fault)
       const planned = await plan(call)
-      keep({ user: planned.user, resources: planned.resources })
-      seed ??= await makeSeed(subject, planned)
+      save({ user: planned.user, resources: planned.resources })
+      data ??= await createBootstrapData(subject, planned)
       let step = 0
       const facts = await planned.make(
         {
-          ...(lacksSeed ? emptySeed : seed),
+          ...(lacksBootstrapData ? emptyBootstrapData : data),
           async record({ id, resources }) {
             step += 1
             beforeRecord?.(step)
-            keep({ ...(id !== undefined && { id }), ...(resources && { resources }) })
+            save({ ...(id !== undefined && { id }), ...(resources && { resources }) })
             afterRecord?.(step)
           },
         },
         call,
       )
-      keep(facts)
+      save(facts)
       return facts
     },
     remove: (call = callOf()) => lifecycle.remove(record, call),
@@ -153,44 +156,40 @@ function begin(
 }
 
 /** Runs `work` with the driver, and deletes all hosts afterwards. */
-export async function withTrial(
+export async function withHarness(
   definition: DriverDefinition,
-  subject: LifecycleSubject,
-  work: (trial: Harness) => Promise<void>,
+  subject: LifecycleUnderTest,
+  work: (harness: Harness) => Promise<void>,
 ): Promise<void> {
   const driver = await definition.load(driverFolder)
   const { lifecycle } = driver
   assert.ok(lifecycle, 'the driver has no lifecycle')
   const options = checkOptions(definition, subject.options)
-  const begun: Creation[] = []
+  const creations: Creation[] = []
   try {
     await work({
       driver,
       lifecycle,
       begin(name, fleet = randomBytes(4).toString('hex')) {
         const creation = begin(lifecycle, subject, { name, fleet, options })
-        begun.push(creation)
+        creations.push(creation)
         return creation
       },
-      look: async () => (await subject.look()).map(({ id }) => id).sort(),
+      listResources: async () => (await subject.listResources()).map(({ id }) => id).sort(),
     })
   } finally {
-    for (const creation of begun) await creation.remove().catch(() => {})
+    for (const creation of creations) await creation.remove().catch(() => {})
   }
 }
 
 /** The only host that the driver lists for a creation's fleet. */
 export async function findOnly(creation: Creation): Promise<FoundHost> {
   const found = await creation.list()
-  assert.equal(found.length, 1, `one host was asked for, and list finds ${found.length}`)
+  assert.equal(found.length, 1, `one host was created, but list finds ${found.length}`)
   const [host] = found as [FoundHost]
   if (host.tags !== undefined) {
     const { token, tags } = host
-    assert.equal(
-      tags['fleet:token'],
-      token,
-      'list gives the tags of each host, as plan was given them',
-    )
+    assert.equal(tags['fleet:token'], token, 'list returns the tags that plan got')
   }
   return host
 }
@@ -201,8 +200,8 @@ export async function findOnly(creation: Creation): Promise<FoundHost> {
  */
 export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
   const timer = new AbortController()
-  const tooLong = sleep(ms, undefined, { signal: timer.signal }).then(
-    () => assert.fail(`${what} goes on ${ms} ms after it was aborted`),
+  const timeout = sleep(ms, undefined, { signal: timer.signal }).then(
+    () => assert.fail(`${what} continues ${ms} ms after an abort`),
     () => 'aborted',
   )
   const ended = work.then(
@@ -210,7 +209,7 @@ export async function settle(work: Promise<unknown>, ms: number, what: string): 
     () => 'rejected',
   )
   try {
-    return await Promise.race([ended, tooLong])
+    return await Promise.race([ended, timeout])
   } finally {
     timer.abort()
   }
@@ -218,8 +217,8 @@ export async function settle(work: Promise<unknown>, ms: number, what: string): 
 
 /** Runs `work` for step 1, 2, … until it returns `false`, and adds the step to its error. */
 export async function atEachStep(work: (step: number) => Promise<boolean>): Promise<void> {
-  const mostSteps = 100
-  for (let step = 1; step <= mostSteps; step++) {
+  const maxSteps = 100
+  for (let step = 1; step <= maxSteps; step++) {
     const reached = await work(step).catch((error: unknown) => {
       throw new Error(`at record ${step}: ${messageOf(error)}`, { cause: error })
     })
@@ -227,5 +226,5 @@ export async function atEachStep(work: (step: number) => Promise<boolean>): Prom
     assert.ok(step > 1, 'make records nothing')
     return
   }
-  assert.fail(`make records more than ${mostSteps} times`)
+  assert.fail(`make records more than ${maxSteps} times`)
 }

@@ -6,22 +6,22 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import { checkOptions } from '../options/option-flags.ts'
 import type { DriverDefinition } from '../driver.ts'
-import { type ContractCase, type LifecycleSubject, driverFolder } from './driver-under-test.ts'
-import { type Creation, type Harness, callOf, withTrial } from './harness.ts'
+import { type ContractCase, type LifecycleUnderTest, driverFolder } from './driver-under-test.ts'
+import { type Creation, type Harness, callOf, withHarness } from './harness.ts'
 
 /** A folder next to the driver's own, which records will name. */
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')
 const bystanderFile = join(bystander, 'important')
 
 /** The same folder, relative to different depths of the driver's folder. */
-const climbing = [1, 2, 3, 4, 5].map((depth) => `${'../'.repeat(depth)}fleet-driver-bystander`)
+const relativePaths = [1, 2, 3, 4, 5].map((depth) => `${'../'.repeat(depth)}fleet-driver-bystander`)
 
 /** Records that fleet never writes. */
-const impossible: readonly Partial<HostRecord>[] = [
-  ...[...climbing, bystander, '.', '', '-rf', 'a b', `${randomUUID()}/..`].map((token) => ({
+const invalidRecords: readonly Partial<HostRecord>[] = [
+  ...[...relativePaths, bystander, '.', '', '-rf', 'a b', `${randomUUID()}/..`].map((token) => ({
     token,
   })),
-  ...[...climbing, '--help', '-h', '..', 'a\nb', 'x;y', '$(id)'].map((id) => ({ id })),
+  ...[...relativePaths, '--help', '-h', '..', 'a\nb', 'x;y', '$(id)'].map((id) => ({ id })),
   ...['a\nb', '\u001B[2J', 'x'.repeat(5000)].map((note) => ({ resources: { note } })),
   { resources: { '../note': 'x' } },
 ]
@@ -30,10 +30,10 @@ const impossible: readonly Partial<HostRecord>[] = [
  * Calls every method that gets a record. Returns the names of those that reject with a `UserError`;
  * other errors fail.
  */
-async function tryAll(
+async function callAllMethods(
   { driver, lifecycle }: Harness,
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
   { name, tags }: Creation,
   record: HostRecord,
 ): Promise<readonly string[]> {
@@ -42,12 +42,12 @@ async function tryAll(
   const options = checkOptions(definition, subject.options)
   const changed = checkOptions(definition, { ...subject.options, ...subject.changes })
   const only = new Set(Object.keys(subject.changes ?? {}))
-  const tries: Readonly<Record<string, () => Promise<unknown>>> = {
+  const methods: Readonly<Record<string, () => Promise<unknown>>> = {
     'power.restart': async () => power?.restart(record, callOf()),
     'power.kill': async () => power?.kill(record, callOf()),
     'snapshots.list': async () => snapshots?.list(record, callOf()),
     'snapshots.save': async () => snapshots?.save(record, 'conformance', callOf()),
-    'reshape.change': async () => update?.change(record, { options: changed, only }, callOf()),
+    'update.change': async () => update?.change(record, { options: changed, only }, callOf()),
     'lifecycle.plan': () =>
       lifecycle.plan(
         { name, token, tags: { ...tags, 'fleet:token': token }, resources, id },
@@ -57,9 +57,12 @@ async function tryAll(
     'lifecycle.remove': () => lifecycle.remove(record, callOf()),
   }
   const refused: string[] = []
-  for (const [what, work] of Object.entries(tries)) {
+  for (const [what, work] of Object.entries(methods)) {
     await work().catch((error: unknown) => {
-      assert.ok(error instanceof UserError, `${what} ends with no UserError: ${String(error)}`)
+      assert.ok(
+        error instanceof UserError,
+        `${what} rejects with an error that is not a UserError: ${String(error)}`,
+      )
       refused.push(what)
     })
   }
@@ -69,45 +72,49 @@ async function tryAll(
 /** Cases for records that somebody else wrote: the inventory is shared. */
 export function hostileRecordCases(
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] {
   /** Creates a host, runs `work`, and checks that nothing of the host has changed. */
-  const unharmed = (work: (trial: Harness, victim: Creation) => Promise<void>) => () =>
-    withTrial(definition, subject, async (trial) => {
+  const withVictim = (work: (harness: Harness, victim: Creation) => Promise<void>) => () =>
+    withHarness(definition, subject, async (harness) => {
       await mkdir(bystander, { recursive: true })
       await writeFile(bystanderFile, 'important')
       try {
-        const victim = trial.begin('conformance-victim')
+        const victim = harness.begin('conformance-victim')
         await victim.make()
-        const before = await subject.look()
-        await work(trial, victim)
-        assert.deepEqual(await subject.look(), before, 'something of others was touched')
+        const before = await subject.listResources()
+        await work(harness, victim)
+        assert.deepEqual(await subject.listResources(), before, 'resources of others were changed')
         assert.equal(await readFile(bystanderFile, 'utf8'), 'important')
         const hosts = new Map([[victim.name, victim.record()]])
-        const status = (await trial.driver.observe(hosts, callOf())).get(victim.name)
-        assert.match(status?.state ?? '', /^(?:running|starting)$/, 'a host of others was switched')
+        const status = (await harness.driver.observe(hosts, callOf())).get(victim.name)
+        assert.match(
+          status?.state ?? '',
+          /^(?:running|starting)$/,
+          'the power state of another host was changed',
+        )
       } finally {
         await rm(bystander, { recursive: true, force: true })
       }
     })
   return [
     {
-      name: 'refuses a record with a token, an id or resources that fleet never writes',
-      run: unharmed(async (trial, victim) => {
-        for (const claims of impossible) {
-          const record = { ...victim.record(), ...claims }
-          const refused = await tryAll(trial, definition, subject, victim, record)
+      name: 'rejects records that fleet never writes',
+      run: withVictim(async (harness, victim) => {
+        for (const fields of invalidRecords) {
+          const record = { ...victim.record(), ...fields }
+          const refused = await callAllMethods(harness, definition, subject, victim, record)
           for (const what of ['lifecycle.plan', 'lifecycle.remove']) {
-            assert.ok(refused.includes(what), `${what} takes ${JSON.stringify(claims)}`)
+            assert.ok(refused.includes(what), `${what} accepts ${JSON.stringify(fields)}`)
           }
         }
       }),
     },
     {
-      name: 'touches nothing that a record names and that was not made for it',
-      run: unharmed(async (trial, victim) => {
+      name: 'changes nothing that a record names but that was not created for it',
+      run: withVictim(async (harness, victim) => {
         const record = { ...victim.record(), token: randomUUID() }
-        await tryAll(trial, definition, subject, victim, record)
+        await callAllMethods(harness, definition, subject, victim, record)
       }),
     },
   ]

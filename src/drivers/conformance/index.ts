@@ -4,23 +4,23 @@ import { hostileRecordCases } from './hostile-record-cases.ts'
 import { interruptionCases } from './fault-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { powerCases } from './power-cases.ts'
-import { recallCases } from './state-cases.ts'
-import { reshapeCases } from './update-cases.ts'
+import { describeExistingCases } from './describe-existing-cases.ts'
+import { updateCases } from './update-cases.ts'
 import { snapshotCases } from './snapshot-cases.ts'
-import type { ContractCase, DriverSubject } from './driver-under-test.ts'
+import type { ContractCase, DriverUnderTest } from './driver-under-test.ts'
 
 export type {
   ContractCase,
-  DriverSubject,
-  LifecycleSubject,
-  ProviderThing,
+  DriverUnderTest,
+  LifecycleUnderTest,
+  ProviderResource,
 } from './driver-under-test.ts'
 
 /**
  * The conformance suite of a driver as a list of cases, to be run in this order with any test
  * runner.
  */
-export const driverContract = (subject: DriverSubject): readonly ContractCase[] => [
+export const driverContract = (subject: DriverUnderTest): readonly ContractCase[] => [
   ...definitionCases(subject),
   ...(subject.lifecycle === undefined
     ? []
@@ -29,8 +29,8 @@ export const driverContract = (subject: DriverSubject): readonly ContractCase[] 
         ...interruptionCases(subject.definition, subject.lifecycle),
         ...hostileRecordCases(subject.definition, subject.lifecycle),
         ...powerCases(subject.definition, subject.lifecycle),
-        ...recallCases(subject.definition, subject.lifecycle),
+        ...describeExistingCases(subject.definition, subject.lifecycle),
         ...snapshotCases(subject.definition, subject.lifecycle),
-        ...reshapeCases(subject.definition, subject.lifecycle),
+        ...updateCases(subject.definition, subject.lifecycle),
       ]),
 ]

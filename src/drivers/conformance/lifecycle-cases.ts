@@ -1,34 +1,37 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, findOnly, withTrial, type Harness } from './harness.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
+import { callOf, findOnly, withHarness, type Harness } from './harness.ts'
 
-const areTexts = (record: Readonly<Record<string, unknown>>): boolean =>
+const areNonEmptyStrings = (record: Readonly<Record<string, unknown>>): boolean =>
   Object.values(record).every((value) => typeof value === 'string' && value !== '')
 
 /** Cases for creating, listing and deleting hosts without faults. */
 export function lifecycleCases(
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] {
-  const trialCase = (name: string, work: (trial: Harness) => Promise<void>): ContractCase => ({
+  const harnessCase = (name: string, work: (trial: Harness) => Promise<void>): ContractCase => ({
     name,
-    run: () => withTrial(definition, subject, work),
+    run: () => withHarness(definition, subject, work),
   })
   return [
-    trialCase('plan makes nothing, and says what was decided', async ({ begin, look }) => {
-      const before = await look()
-      const plan = await begin('conformance-plan').plan()
-      assert.deepEqual(await look(), before, 'plan made something')
-      assert.equal(plan.exists, false)
-      assert.notEqual(plan.user, '')
-      assert.ok(plan.userData.maxBytes > 0)
-      assert.ok(areTexts(plan.resources), 'resources are texts')
-      for (const note of plan.notes) assert.equal(typeof note, 'string')
-    }),
+    harnessCase(
+      'plan creates nothing, and describes its decisions',
+      async ({ begin, listResources }) => {
+        const before = await listResources()
+        const plan = await begin('conformance-plan').plan()
+        assert.deepEqual(await listResources(), before, 'plan created resources')
+        assert.equal(plan.exists, false)
+        assert.notEqual(plan.user, '')
+        assert.ok(plan.userData.maxBytes > 0)
+        assert.ok(areNonEmptyStrings(plan.resources), 'resources are non-empty strings')
+        for (const note of plan.notes) assert.equal(typeof note, 'string')
+      },
+    ),
 
-    trialCase('make makes a host, and tells the steps', async ({ begin, look }) => {
-      const before = await look()
+    harnessCase('make creates a host, and reports its steps', async ({ begin, listResources }) => {
+      const before = await listResources()
       const steps: string[] = []
       const creation = begin('conformance-make')
       const { user } = await creation.plan()
@@ -36,12 +39,15 @@ export function lifecycleCases(
       assert.ok(facts.id, 'the host has no id')
       assert.ok(facts.address, 'the host has no address')
       assert.equal(facts.user, user, 'make and plan differ on the user')
-      assert.ok(steps.length > 0, 'no progress was told')
-      assert.ok(areTexts(creation.record().resources ?? {}), 'resources are texts')
-      assert.ok((await look()).length > before.length, 'nothing was made')
+      assert.ok(steps.length > 0, 'no progress was reported')
+      assert.ok(
+        areNonEmptyStrings(creation.record().resources ?? {}),
+        'resources are non-empty strings',
+      )
+      assert.ok((await listResources()).length > before.length, 'nothing was created')
     }),
 
-    trialCase('records the id and what was made before make resolves', async ({ begin }) => {
+    harnessCase('records the id and the resources before make resolves', async ({ begin }) => {
       const creation = begin('conformance-record')
       let recorded: string | undefined
       const facts = await creation.make({
@@ -52,40 +58,43 @@ export function lifecycleCases(
       assert.equal(recorded, facts.id, 'the id was not recorded')
     }),
 
-    trialCase('tags all that it makes', async ({ begin }) => {
-      const before = new Set((await subject.look()).map(({ id }) => id))
+    harnessCase('tags everything that it creates', async ({ begin }) => {
+      const before = new Set((await subject.listResources()).map(({ id }) => id))
       const creation = begin('conformance-tags')
       await creation.make()
-      const made = (await subject.look()).filter(({ id }) => !before.has(id))
+      const made = (await subject.listResources()).filter(({ id }) => !before.has(id))
       for (const { id, tags } of made) {
-        assert.equal(tags['fleet:id'], creation.fleet, `${id} does not say whose it is`)
+        assert.equal(tags['fleet:id'], creation.fleet, `${id} does not have the tag fleet:id`)
       }
-      const isWhole = made.some(({ tags }) =>
+      const hasAllTags = made.some(({ tags }) =>
         Object.entries(creation.tags).every(([key, value]) => tags[key] === value),
       )
-      assert.ok(isWhole, 'nothing has all the tags')
+      assert.ok(hasAllTags, 'no resource has all tags')
     }),
 
-    trialCase('the same token is the same host, whatever was recorded', async ({ begin, look }) => {
-      const creation = begin('conformance-token')
-      const { id } = await creation.make()
-      const made = await look()
-      assert.equal((await creation.plan()).exists, true, 'plan does not see that the host exists')
-      assert.equal((await creation.make()).id, id)
-      creation.forget()
-      assert.equal((await creation.make()).id, id, 'a lost record makes another host')
-      assert.deepEqual(await look(), made)
-    }),
+    harnessCase(
+      'the same token leads to the same host, even if the record is lost',
+      async ({ begin, listResources }) => {
+        const creation = begin('conformance-token')
+        const { id } = await creation.make()
+        const made = await listResources()
+        assert.equal((await creation.plan()).exists, true, 'plan does not find the existing host')
+        assert.equal((await creation.make()).id, id)
+        creation.forget()
+        assert.equal((await creation.make()).id, id, 'a lost record leads to another host')
+        assert.deepEqual(await listResources(), made)
+      },
+    ),
 
-    trialCase('a host that exists needs no seed', async ({ begin, look }) => {
+    harnessCase('an existing host needs no bootstrap data', async ({ begin, listResources }) => {
       const creation = begin('conformance-seed')
       const { id } = await creation.make()
-      const made = await look()
-      assert.equal((await creation.make({ lacksSeed: true })).id, id)
-      assert.deepEqual(await look(), made)
+      const made = await listResources()
+      assert.equal((await creation.make({ lacksBootstrapData: true })).id, id)
+      assert.deepEqual(await listResources(), made)
     }),
 
-    trialCase('another token is another host', async ({ begin }) => {
+    harnessCase('another token leads to another host', async ({ begin }) => {
       const one = begin('conformance-one')
       const two = begin('conformance-one', one.fleet)
       const facts = await Promise.all([one.make(), two.make()])
@@ -93,7 +102,7 @@ export function lifecycleCases(
       assert.equal((await one.list()).length, 2)
     }),
 
-    trialCase('list finds what exists of one fleet, and nothing of another', async ({ begin }) => {
+    harnessCase('list finds the hosts of one fleet only', async ({ begin }) => {
       const mine = begin('conformance-mine')
       const theirs = begin('conformance-theirs')
       assert.deepEqual(await mine.list(), [])
@@ -102,32 +111,42 @@ export function lifecycleCases(
       const found = await findOnly(mine)
       assert.equal(found.token, mine.record().token)
       assert.equal(found.machine, mine.name)
-      assert.ok(found.parts.length > 0, 'it does not say what there is')
+      assert.ok(found.parts.length > 0, 'parts is empty')
     }),
 
-    trialCase('what list finds is enough to remove it', async ({ begin, look, lifecycle }) => {
-      const before = await look()
-      const creation = begin('conformance-found')
-      await creation.make()
-      await lifecycle.remove((await findOnly(creation)).record, callOf())
-      assert.deepEqual(await look(), before)
-    }),
+    harnessCase(
+      'remove accepts the record that list returns',
+      async ({ begin, listResources, lifecycle }) => {
+        const before = await listResources()
+        const creation = begin('conformance-found')
+        await creation.make()
+        await lifecycle.remove((await findOnly(creation)).record, callOf())
+        assert.deepEqual(await listResources(), before)
+      },
+    ),
 
-    trialCase('remove removes all of a host and only that', async ({ begin, look }) => {
-      const before = await look()
-      const going = begin('conformance-going')
-      const staying = begin('conformance-staying', going.fleet)
-      await staying.make()
-      const withOne = await look()
-      await going.make()
-      await going.remove()
-      assert.deepEqual(await look(), withOne)
-      assert.equal((await findOnly(staying)).token, staying.record().token)
-      await staying.remove()
-      assert.deepEqual(await look(), before, 'the last host of a fleet leaves something behind')
-    }),
+    harnessCase(
+      'remove deletes everything of a host and nothing else',
+      async ({ begin, listResources }) => {
+        const before = await listResources()
+        const going = begin('conformance-going')
+        const staying = begin('conformance-staying', going.fleet)
+        await staying.make()
+        const withOne = await listResources()
+        await going.make()
+        await going.remove()
+        assert.deepEqual(await listResources(), withOne)
+        assert.equal((await findOnly(staying)).token, staying.record().token)
+        await staying.remove()
+        assert.deepEqual(
+          await listResources(),
+          before,
+          'the last host of a fleet leaves resources behind',
+        )
+      },
+    ),
 
-    trialCase('remove resolves for what is gone, or never was', async ({ begin }) => {
+    harnessCase('remove resolves if the host is deleted or never existed', async ({ begin }) => {
       const creation = begin('conformance-gone')
       await creation.remove()
       await creation.make()
@@ -136,7 +155,7 @@ export function lifecycleCases(
       assert.deepEqual(await creation.list(), [])
     }),
 
-    trialCase('observe tells hosts that are there from those gone', async ({ begin, driver }) => {
+    harnessCase('observe distinguishes existing and deleted hosts', async ({ begin, driver }) => {
       const there = begin('conformance-there')
       const gone = begin('conformance-gone', there.fleet)
       await Promise.all([there.make(), gone.make()])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition, Power } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, withTrial } from './harness.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
+import { callOf, withHarness } from './harness.ts'
 
 /** Operations, and the state after each of them: repeated, and from both states. */
 const switches: readonly (readonly [keyof Power, RegExp])[] = [
@@ -18,24 +18,24 @@ const switches: readonly (readonly [keyof Power, RegExp])[] = [
 /** Cases for `power`. They pass if the driver does not support it. */
 export const powerCases = (
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'switches a host, and leaves one alone that is in that state',
+    name: 'changes the power state of a host, or keeps it',
     run: () =>
-      withTrial(definition, subject, async ({ begin, driver, look }) => {
+      withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { power } = driver
         if (power === undefined) return
         const creation = begin('conformance-power')
         await creation.make()
-        const made = await look()
+        const made = await listResources()
         for (const [verb, expected] of switches) {
           await power[verb](creation.record(), callOf())
           const hosts = new Map([[creation.name, creation.record()]])
           const status = (await driver.observe(hosts, callOf())).get(creation.name)
           assert.match(status?.state ?? '', expected, `after ${verb}`)
         }
-        assert.deepEqual(await look(), made)
+        assert.deepEqual(await listResources(), made)
       }),
   },
 ]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, withTrial } from './harness.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
+import { callOf, withHarness } from './harness.ts'
 
 const isUsage = (error: unknown): boolean =>
   error instanceof Error && 'kind' in error && error.kind === 'usage'
@@ -9,15 +9,15 @@ const isUsage = (error: unknown): boolean =>
 /** Cases for `snapshots`. They pass if the driver does not support it. */
 export const snapshotCases = (
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'keeps the state of a host, running or stopped, and goes back to it',
+    name: 'saves the state of a host, running or stopped, and restores it',
     run: () =>
-      withTrial(definition, subject, async ({ begin, driver, look }) => {
+      withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { snapshots, power } = driver
         if (snapshots === undefined) return
-        const before = await look()
+        const before = await listResources()
         const creation = begin('conformance-snapshot')
         await creation.make()
         const host = creation.record()
@@ -32,12 +32,12 @@ export const snapshotCases = (
         await assert.rejects(
           snapshots.save(host, 'warm', callOf()),
           isUsage,
-          'a name was taken twice',
+          'two snapshots have the same name',
         )
         await power?.kill(host, callOf())
         await snapshots.save(host, 'cold', callOf())
-        const told = await snapshots.list(host, callOf())
-        const kept = told.map(({ name, isRunning }) => [name, isRunning])
+        const listed = await snapshots.list(host, callOf())
+        const kept = listed.map(({ name, isRunning }) => [name, isRunning])
         const expected = [
           ['warm', true],
           ['cold', false],
@@ -45,18 +45,22 @@ export const snapshotCases = (
         assert.deepEqual(kept, power === undefined ? kept : expected)
         for (let times = 0; times < 2; times++) {
           await snapshots.restore(host, 'warm', callOf())
-          assert.match((await state()) ?? '', /^(?:running|starting)$/, 'it ran, and does not')
+          assert.match(
+            (await state()) ?? '',
+            /^(?:running|starting)$/,
+            'the host is not running after the restore',
+          )
         }
         if (power !== undefined) {
           await snapshots.restore(host, 'cold', callOf())
-          assert.equal(await state(), 'stopped', 'it was stopped, and is not')
+          assert.equal(await state(), 'stopped', 'the host is not stopped after the restore')
         }
         await assert.rejects(snapshots.restore(host, 'other', callOf()), isUsage)
         await assert.rejects(snapshots.remove(host, 'other', callOf()), isUsage)
         await snapshots.remove(host, 'warm', callOf())
         assert.deepEqual(await names(), ['cold'])
         await creation.remove()
-        assert.deepEqual(await look(), before, 'something is left behind')
+        assert.deepEqual(await listResources(), before, 'resources are left behind')
       }),
   },
 ]

@@ -2,27 +2,27 @@ import assert from 'node:assert/strict'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { DriverDefinition } from '../driver.ts'
 import { checkOptions } from '../options/option-flags.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, withTrial } from './harness.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
+import { callOf, withHarness } from './harness.ts'
 
 /** Cases for `update`. They pass if the driver does not support it. */
-export const reshapeCases = (
+export const updateCases = (
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'finds no difference at a host that was just made, and brings about what is changed then',
+    name: 'finds no difference on a new host, and changes the options that differ later',
     run: () =>
-      withTrial(definition, subject, async ({ begin, driver, look }) => {
+      withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { update, power } = driver
         if (update === undefined) return
         const { changes = {} } = subject
         const names = Object.keys(changes)
-        assert.notEqual(names.length, 0, 'the subject names no `changes` to make')
-        const before = await look()
-        const creation = begin('conformance-reshape')
+        assert.notEqual(names.length, 0, 'changes is empty')
+        const before = await listResources()
+        const creation = begin('conformance-update')
         await creation.make()
-        const made = await look()
+        const made = await listResources()
         let host: HostRecord = creation.record()
         const status = async () => {
           const all = await driver.observe(new Map([[creation.name, host]]), callOf())
@@ -32,28 +32,28 @@ export const reshapeCases = (
           const checked = checkOptions(definition, options)
           return update.compare(host, checked, await status(), callOf())
         }
-        assert.deepEqual(await compare(subject.options), [], 'nobody changed anything')
+        assert.deepEqual(await compare(subject.options), [], 'a new host has differences')
 
         const wanted = { ...subject.options, ...changes }
         const found = await compare(wanted)
         assert.deepEqual(found.map(({ option }) => option).sort(), names.sort())
         assert.ok(
           found.every(({ how }) => how !== 'replace'),
-          'the subject names changes that take another host',
+          'changes contains an option that needs a new host',
         )
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
-        const wish = { options: checkOptions(definition, wanted), only: new Set(names) }
+        const request = { options: checkOptions(definition, wanted), only: new Set(names) }
         // Repeated, as after an interruption before the result was recorded.
-        await update.change(host, wish, callOf())
-        const remembered = await update.change(host, wish, callOf())
-        const resources = Object.entries({ ...host.resources, ...remembered }).flatMap(
+        await update.change(host, request, callOf())
+        const changed = await update.change(host, request, callOf())
+        const resources = Object.entries({ ...host.resources, ...changed }).flatMap(
           ([key, value]) => (value === undefined ? [] : [[key, value] as const]),
         )
         host = { ...host, resources: Object.fromEntries(resources) }
-        assert.deepEqual(await compare(wanted), [], 'it was brought about')
-        assert.deepEqual(await look(), made, 'it is another host')
+        assert.deepEqual(await compare(wanted), [], 'the changed options still differ')
+        assert.deepEqual(await listResources(), made, 'resources were created or deleted')
         await driver.lifecycle?.remove(host, callOf())
-        assert.deepEqual(await look(), before, 'something is left behind')
+        assert.deepEqual(await listResources(), before, 'resources are left behind')
       }),
   },
 ]

@@ -22,7 +22,7 @@ const packageName = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i
 const ownName = 'fleet'
 
 /** Maximum number of packages. A driver with a cloud SDK has a few hundred. */
-const mostPackages = 2_000
+const maxPackages = 2_000
 
 interface Manifest {
   readonly dependencies?: object
@@ -54,11 +54,11 @@ async function dependencyNames({ name, folder }: { name: string; folder: string 
 async function findInstalled(name: string, folder: string): Promise<string | undefined> {
   for (const holder of foldersUpFrom(folder)) {
     const path = join(holder, 'node_modules', name)
-    const isThere = await stat(join(path, 'package.json')).then(
+    const exists = await stat(join(path, 'package.json')).then(
       (found) => found.isFile(),
       () => false,
     )
-    if (isThere) return realpath(path)
+    if (exists) return realpath(path)
   }
   return undefined
 }
@@ -67,19 +67,19 @@ async function findInstalled(name: string, folder: string): Promise<string | und
  * Lists the package of a driver and all its dependencies, as their package.json files name them and
  * as Node.js would resolve them. The order depends only on the names. Runs no code.
  */
-export async function findCode({ name, folder }: DriverPackage): Promise<readonly CodePackage[]> {
+export async function listCode({ name, folder }: DriverPackage): Promise<readonly CodePackage[]> {
   const found: { name: string; folder: string; dependencies: Map<string, number> }[] = []
-  const places = new Map<string, number>()
+  const indices = new Map<string, number>()
   const add = (one: { name: string; folder: string }): number => {
     const key = `${one.name}\n${one.folder}`
-    const known = places.get(key)
+    const known = indices.get(key)
     if (known !== undefined) return known
-    if (found.length === mostPackages) {
-      throw new UserError('failed', `${name} depends on more than ${mostPackages} packages`, {
+    if (found.length === maxPackages) {
+      throw new UserError('failed', `${name} depends on more than ${maxPackages} packages`, {
         hint: 'install the package globally',
       })
     }
-    places.set(key, found.length)
+    indices.set(key, found.length)
     return found.push({ ...one, dependencies: new Map() }) - 1
   }
   add({ name, folder })

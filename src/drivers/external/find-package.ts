@@ -5,7 +5,7 @@ import { UserError } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** Where to search for driver packages, and who decides whether their code may run. */
-export interface DriverPlace {
+export interface DriverSearch {
   /**
    * The inventory's folder. Packages in its node_modules, or in those of parent folders, are found.
    */
@@ -52,7 +52,7 @@ const prefixOf = (path: string): string =>
  * Folders of global packages: the configured prefix of npm, the prefix that fleet was started from,
  * that of the running Node.js (npm's default), and the folders above fleet itself.
  */
-function globalHolders(env: DriverPlace['env']): string[] {
+function globalHolders(env: DriverSearch['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
   const started = [process.argv[1], process.execPath].map((path) => path && prefixOf(path))
   return [
@@ -68,28 +68,28 @@ function globalHolders(env: DriverPlace['env']): string[] {
  * Whether the user can run code of this owner: their own, root's, and that of the user who called
  * sudo.
  */
-function isTrustedOwner(uid: number, env: DriverPlace['env']): boolean {
+function isTrustedOwner(uid: number, env: DriverSearch['env']): boolean {
   const me = process.getuid?.()
   const sudoer = me === 0 ? Number(env['SUDO_UID'] || Number.NaN) : Number.NaN
   return me === undefined || uid === me || uid === 0 || uid === sudoer
 }
 
-const mayEverybodyWrite = (mode: number): boolean =>
+const isWorldWritable = (mode: number): boolean =>
   process.platform !== 'win32' && (mode & 0o002) !== 0
 
 async function checkOwners(
   { name, folder, holder }: DriverPackage,
-  env: DriverPlace['env'],
+  env: DriverSearch['env'],
 ): Promise<void> {
   for (const path of [join(holder, 'node_modules'), folder]) {
     const { uid, mode } = await stat(path)
-    const why = !isTrustedOwner(uid, env)
+    const reason = !isTrustedOwner(uid, env)
       ? `${path} belongs to another user`
-      : mayEverybodyWrite(mode)
+      : isWorldWritable(mode)
         ? `every user can write to ${path}`
         : undefined
-    if (why === undefined) continue
-    throw new UserError('failed', `the code of ${name} in ${folder} was not run: ${why}`, {
+    if (reason === undefined) continue
+    throw new UserError('failed', `the code of ${name} in ${folder} was not run: ${reason}`, {
       hint: 'install the package yourself, next to the inventory or globally',
     })
   }
@@ -102,7 +102,7 @@ async function checkOwners(
  */
 export async function findDriverPackage(
   name: string,
-  { folder, env }: Pick<DriverPlace, 'folder' | 'env'>,
+  { folder, env }: Pick<DriverSearch, 'folder' | 'env'>,
 ): Promise<DriverPackage | undefined> {
   if (!namePattern.test(name)) return undefined
   const packageName = `fleet-driver-${name}`
@@ -110,13 +110,13 @@ export async function findDriverPackage(
     ...Array.from(foldersUpFrom(folder), (holder) => ({ holder, isGlobal: false })),
     ...globalHolders(env).map((holder) => ({ holder, isGlobal: true })),
   ]
-  for (const place of holders) {
-    const path = join(place.holder, 'node_modules', packageName)
+  for (const candidate of holders) {
+    const path = join(candidate.holder, 'node_modules', packageName)
     const manifest = await stat(join(path, 'package.json')).catch(
       ignored('driver', 'look for the driver package'),
     )
     if (manifest === undefined) continue
-    const found = { name: packageName, folder: await realpath(path), ...place }
+    const found = { name: packageName, folder: await realpath(path), ...candidate }
     await checkOwners(found, env)
     return found
   }

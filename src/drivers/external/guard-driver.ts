@@ -4,7 +4,7 @@ import type { Call, Driver } from '../driver.ts'
 type Method = (...args: readonly unknown[]) => unknown
 
 /** The message and the first line of the stack, for the driver's author. */
-function describeMistake(thrown: unknown): string {
+function describeBug(thrown: unknown): string {
   const frame = thrown instanceof Error ? /^\s*at .*$/m.exec(thrown.stack ?? '')?.[0].trim() : ''
   return frame ? `${messageOf(thrown)} (${frame})` : messageOf(thrown)
 }
@@ -20,7 +20,7 @@ async function run(method: () => unknown, call: unknown, label: string): Promise
     const { signal } = (call ?? {}) as Partial<Call>
     signal?.throwIfAborted() // an aborted call ends with the reason of its signal
     if (error instanceof UserError) throw error
-    throw new UserError('failed', `${label} has a mistake: ${describeMistake(error)}`, {
+    throw new UserError('failed', `${label} has a mistake: ${describeBug(error)}`, {
       hint: 'report it to the author of the package',
       cause: error,
     })
@@ -45,8 +45,12 @@ function guard<Part extends object>(part: Part, label: string): Part {
       if (hasMethods(key, value)) return guard(value, label)
       if (typeof value !== 'function') return value
       return async (...args: readonly unknown[]) => {
-        const told = await run(() => Reflect.apply(value as Method, part, args), args.at(-1), label)
-        return isPlan(told) ? guard(told, label) : told
+        const result = await run(
+          () => Reflect.apply(value as Method, part, args),
+          args.at(-1),
+          label,
+        )
+        return isPlan(result) ? guard(result, label) : result
       }
     },
   })

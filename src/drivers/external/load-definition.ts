@@ -22,14 +22,14 @@ async function importDefault(name: string, holder: string): Promise<unknown> {
 }
 
 /** The properties of a schema that any copy of zod 4 has. */
-interface Described {
-  readonly def?: { readonly type?: unknown; readonly catchall?: Described }
+interface ZodSchema {
+  readonly def?: { readonly type?: unknown; readonly catchall?: ZodSchema }
   readonly partial?: unknown
 }
 
 /** Why `options` is not a valid schema; `undefined` if it is. */
-function findSchemaTrouble(options: unknown): string | undefined {
-  const { def, partial } = (options ?? {}) as Described
+function schemaProblem(options: unknown): string | undefined {
+  const { def, partial } = (options ?? {}) as ZodSchema
   const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
   return isStrictObject && typeof partial === 'function'
     ? undefined
@@ -40,12 +40,15 @@ function findSchemaTrouble(options: unknown): string | undefined {
  * Why `definition` is not a valid definition of the driver `name`, apart from its contract;
  * `undefined` if it is.
  */
-function findTrouble(name: string, definition: Partial<DriverDefinition>): string | undefined {
+function definitionProblem(
+  name: string,
+  definition: Partial<DriverDefinition>,
+): string | undefined {
   if (definition.name !== name) return `its driver is called ${JSON.stringify(definition.name)}`
   if (typeof definition.summary !== 'string') return 'its driver has no summary'
   if (typeof definition.load !== 'function') return 'its driver cannot be loaded: load is missing'
-  const trouble = findSchemaTrouble(definition.options)
-  if (trouble !== undefined) return trouble
+  const problem = schemaProblem(definition.options)
+  if (problem !== undefined) return problem
   try {
     optionFlags(definition as DriverDefinition)
     return undefined
@@ -61,8 +64,8 @@ function contractError(label: string, { contract }: { contract: number }): UserE
   })
 }
 
-function brokenError(label: string, why: string, cause?: unknown): UserError {
-  return new UserError('failed', `${label} cannot be used: ${why}`, {
+function brokenError(label: string, reason: string, cause?: unknown): UserError {
+  return new UserError('failed', `${label} cannot be used: ${reason}`, {
     hint: 'install it again or install another version, or report it to its author',
     cause,
   })
@@ -79,19 +82,19 @@ export async function loadDefinition(
   holder: string,
 ): Promise<DriverDefinition> {
   const label = await describePackage(driverPackage)
-  const told = await importDefault(driverPackage.name, holder).catch((error: unknown) => {
+  const exported = await importDefault(driverPackage.name, holder).catch((error: unknown) => {
     throw brokenError(label, messageOf(error), error)
   })
-  const definition = (told ?? {}) as Partial<DriverDefinition>
+  const definition = (exported ?? {}) as Partial<DriverDefinition>
   const { contract } = definition
   if (typeof contract !== 'number' || !Number.isInteger(contract)) {
     throw brokenError(label, 'its default export is not a driver with a contract version')
   }
   if (contract !== contractVersion) throw contractError(label, { contract })
-  const trouble = findTrouble(name, definition)
-  if (trouble !== undefined) throw brokenError(label, trouble)
-  const whole = definition as DriverDefinition
-  return { ...whole, load: (...args) => loadDriver(whole, label, args) }
+  const problem = definitionProblem(name, definition)
+  if (problem !== undefined) throw brokenError(label, problem)
+  const checked = definition as DriverDefinition
+  return { ...checked, load: (...args) => loadDriver(checked, label, args) }
 }
 
 async function loadDriver(

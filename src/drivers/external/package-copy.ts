@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { UserError } from '../../errors.ts'
-import { type CodePackage, findCode } from './dependencies.ts'
+import { type CodePackage, listCode } from './dependencies.ts'
 import type { DriverPackage } from './find-package.ts'
 import { ignored } from '../../os/trace.ts'
 
@@ -32,7 +32,7 @@ export interface PackageDigest {
 const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
 
 /** A file, or a link within its package. */
-interface Item {
+interface PackageFile {
   /** Relative to the package's folder, with slashes. */
   readonly path: string
   readonly content: Buffer | { readonly linkTo: string }
@@ -64,13 +64,13 @@ async function readLink(link: string, folder: string): Promise<string | undefine
  * All files of a package, sorted by name, without .git and without its own node_modules, whose
  * packages are found as dependencies.
  */
-async function* itemsIn(folder: string, below = ''): AsyncGenerator<Item> {
+async function* listFiles(folder: string, below = ''): AsyncGenerator<PackageFile> {
   const entries = await readdir(join(folder, below), { withFileTypes: true })
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`
     if (path === 'node_modules' || entry.name === '.git') continue
     const place = join(folder, path)
-    if (entry.isDirectory()) yield* itemsIn(folder, path)
+    if (entry.isDirectory()) yield* listFiles(folder, path)
     else if (entry.isSymbolicLink()) {
       const linkTo = await readLink(place, folder)
       if (linkTo !== undefined) yield { path, content: { linkTo }, isExecutable: false }
@@ -82,40 +82,40 @@ async function* itemsIn(folder: string, below = ''): AsyncGenerator<Item> {
   }
 }
 
-const tooLarge = (place: string): UserError =>
+const tooLarge = (path: string): UserError =>
   new UserError(
     'failed',
-    `${place} is too large to be loaded as a driver: the limit is ${limits.files} files of ${limits.bytes / 2 ** 20} MiB`,
+    `${path} is too large to be loaded as a driver: the limit is ${limits.files} files of ${limits.bytes / 2 ** 20} MiB`,
     { hint: 'install the package globally' },
   )
 
 /** Called for each file that is read. */
-type Take = (index: number, item: Item) => Promise<void>
+type OnFile = (index: number, item: PackageFile) => Promise<void>
 
 async function readCode(
   code: readonly CodePackage[],
   driverPackage: DriverPackage,
-  take: Take,
+  onFile: OnFile,
 ): Promise<PackageDigest> {
   const hash = createHash('sha256')
-  const note = (...words: readonly (string | number)[]): void =>
+  const addToDigest = (...words: readonly (string | number)[]): void =>
     void hash.update(`${JSON.stringify(words)}\n`)
   let [files, bytes] = [0, 0]
   let version: string | undefined
   for (const [index, { name, folder, dependencies }] of code.entries()) {
-    note('package', index, name)
-    for (const [dependency, place] of dependencies) note('dependency', dependency, place)
-    for await (const item of itemsIn(folder)) {
+    addToDigest('package', index, name)
+    for (const [dependency, place] of dependencies) addToDigest('dependency', dependency, place)
+    for await (const item of listFiles(folder)) {
       const { path, content, isExecutable } = item
       files += 1
       if (Buffer.isBuffer(content)) {
         bytes += content.length
         const digest = createHash('sha256').update(content).digest('hex')
-        note(isExecutable ? 'program' : 'file', path, digest)
+        addToDigest(isExecutable ? 'program' : 'file', path, digest)
         if (index === 0 && path === 'package.json') version = versionIn(content.toString())
-      } else note('link', path, content.linkTo)
+      } else addToDigest('link', path, content.linkTo)
       if (files > limits.files || bytes > limits.bytes) throw tooLarge(driverPackage.folder)
-      await take(index, item)
+      await onFile(index, item)
     }
   }
   const digest = `sha256:${hash.digest('hex')}`
@@ -127,12 +127,12 @@ const versionIn = (manifest: string): string | undefined =>
 
 /** Reads all code of a driver's package, without running any. */
 export const digestPackage = async (driverPackage: DriverPackage): Promise<PackageDigest> =>
-  readCode(await findCode(driverPackage), driverPackage, async () => {})
+  readCode(await listCode(driverPackage), driverPackage, async () => {})
 
 /**
  * The path of a package in the copy: `N/node_modules/NAME`, next to the packages that it imports.
  */
-const placeIn = (copy: string, index: number, name: string): string =>
+const packagePath = (copy: string, index: number, name: string): string =>
   join(copy, `${index}`, 'node_modules', name)
 
 /**
@@ -149,7 +149,7 @@ export const copiesOf = (folder: string, digest: string): string =>
   join(folder, digest.replace(/^sha256:/, '').slice(0, 40))
 
 /** The private folder for copies, and the package of the running fleet. */
-export interface CopyPlace {
+export interface CopyTarget {
   readonly folder: string
   readonly fleet: string
 }
@@ -163,11 +163,11 @@ export interface CopyPlace {
 export async function copyPackage(
   driverPackage: DriverPackage,
   digest: string,
-  { folder, fleet }: CopyPlace,
+  { folder, fleet }: CopyTarget,
 ): Promise<string | undefined> {
   const mark = createHash('sha256').update(fleet).digest('hex').slice(0, 12)
   const copy = join(copiesOf(folder, digest), mark)
-  const code = await findCode(driverPackage)
+  const code = await listCode(driverPackage)
   if (await exists(copy)) {
     const read = await readCode(code, driverPackage, async () => {})
     return read.digest === digest ? join(copy, '0') : undefined
@@ -175,7 +175,7 @@ export async function copyPackage(
   const draft = join(folder, `.${randomUUID()}`)
   try {
     const read = await readCode(code, driverPackage, (index, item) =>
-      writeItem(placeIn(draft, index, code[index]?.name ?? ''), item),
+      writePackageFile(packagePath(draft, index, code[index]?.name ?? ''), item),
     )
     if (read.digest !== digest) return undefined
     await linkPackages(draft, code)
@@ -199,18 +199,21 @@ const exists = (path: string): Promise<boolean> =>
 
 async function linkPackages(copy: string, code: readonly CodePackage[]): Promise<void> {
   for (const [index, { name, dependencies }] of code.entries()) {
-    for (const [dependency, place] of dependencies) {
+    for (const [dependency, path] of dependencies) {
       // A package that depends on another version of itself finds it in its own node_modules.
       const from =
         dependency === name
-          ? join(placeIn(copy, index, name), 'node_modules', name)
-          : placeIn(copy, index, dependency)
-      await linkPackage(from, placeIn(copy, place, dependency))
+          ? join(packagePath(copy, index, name), 'node_modules', name)
+          : packagePath(copy, index, dependency)
+      await linkPackage(from, packagePath(copy, path, dependency))
     }
   }
 }
 
-async function writeItem(place: string, { path, content, isExecutable }: Item): Promise<void> {
+async function writePackageFile(
+  place: string,
+  { path, content, isExecutable }: PackageFile,
+): Promise<void> {
   const target = join(place, path)
   await mkdir(dirname(target), { recursive: true, mode: 0o700 })
   if (Buffer.isBuffer(content)) {

@@ -17,7 +17,7 @@ export const local = defineDriver({
           ? 'Docker engine of this computer'
           : `Docker engine of this computer, at the socket ${socket}`,
       ...(socket !== undefined &&
-        !isEngineSocket(socket, process.env) && { path: socket, isOddSocket: true }),
+        !isEngineSocket(socket, process.env) && { path: socket, isUnknownSocket: true }),
     },
   ],
   load: async () => (await import('./driver.ts')).localDriver(process.env),

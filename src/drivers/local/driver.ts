@@ -8,16 +8,16 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** Sockets where an engine of this computer may listen, most likely first. */
 function candidateSockets(env: Environment): string[] {
-  const told = socketInDockerHost(env)
+  const explicit = socketInDockerHost(env)
   const runtime = env['XDG_RUNTIME_DIR']
   return [
-    ...(told === undefined ? [] : [told]),
+    ...(explicit === undefined ? [] : [explicit]),
     defaultSocket,
     ...(runtime === undefined ? [] : [`${runtime}/docker.sock`]), // a rootless engine listens here
   ]
 }
 
-const answers = (path: string): Promise<boolean> =>
+const acceptsConnections = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => resolve(true))
@@ -32,7 +32,7 @@ const isSocket = async (path: string): Promise<boolean> =>
 /** The first socket that accepts connections, else the first that exists, else Docker's default. */
 async function findSocket(env: Environment): Promise<string> {
   const candidates = candidateSockets(env)
-  for (const path of candidates) if (await answers(path)) return path
+  for (const path of candidates) if (await acceptsConnections(path)) return path
   for (const path of candidates) if (await isSocket(path)) return path
   return defaultSocket
 }

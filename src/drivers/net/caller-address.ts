@@ -17,8 +17,8 @@ const services = {
  * Timeouts of a request in milliseconds: the last attempt, and an attempt that a second one
  * follows.
  */
-const answerWithin = 5_000
-const answerSoon = 3_000
+const requestTimeout = 5_000
+const firstRequestTimeout = 3_000
 
 /** Fetches the text at a URL over IPv4 or IPv6, directly unless an agent is given. */
 function fetchText(
@@ -54,13 +54,13 @@ export interface CallerAddress {
  * AWS. It connects directly, as SSH does, and through a proxy only if that fails. Throws kind
  * `unreachable` if neither works.
  */
-async function findCallerAddress(
+async function queryCallerAddress(
   env: Environment,
   family: 4 | 6,
   { signal }: Call,
 ): Promise<CallerAddress> {
   const url = env['FLEET_CHECKIP_URL'] || services[family]
-  const ask = async (agent: Agent | undefined, ms: number, source: string) => {
+  const query = async (agent: Agent | undefined, ms: number, source: string) => {
     const within = AbortSignal.any([signal, AbortSignal.timeout(ms)])
     const address = (await fetchText(url, { family, agent }, within)).trim()
     if (isIP(address) !== family) throw new Error(`answer ${JSON.stringify(address.slice(0, 60))}`)
@@ -68,11 +68,11 @@ async function findCallerAddress(
   }
   try {
     const proxy = proxyFor(url)
-    if (proxy === undefined) return await ask(undefined, answerWithin, url)
-    return await ask(undefined, answerSoon, url).catch(async () => {
+    if (proxy === undefined) return await query(undefined, requestTimeout, url)
+    return await query(undefined, firstRequestTimeout, url).catch(async () => {
       signal.throwIfAborted()
-      const way = `through the proxy ${describeProxy(proxy)}, which SSH does not use`
-      return ask(proxyAgent(), answerWithin, `${url} (${way})`)
+      const route = `through the proxy ${describeProxy(proxy)}, which SSH does not use`
+      return query(proxyAgent(), requestTimeout, `${url} (${route})`)
     })
   } catch (error) {
     signal.throwIfAborted()
@@ -88,15 +88,15 @@ async function findCallerAddress(
 }
 
 /** Returns the public address of this computer for IPv4 or IPv6. */
-export type AskCaller = (family: 4 | 6, call: Call) => Promise<CallerAddress>
+export type GetCallerAddress = (family: 4 | 6, call: Call) => Promise<CallerAddress>
 
 /** Returns a function that queries each address family once, for any number of hosts. */
-export function askCallerOnce(env: Environment): AskCaller {
-  const asked = new Map<4 | 6, Promise<CallerAddress>>()
+export function cacheCallerAddress(env: Environment): GetCallerAddress {
+  const cached = new Map<4 | 6, Promise<CallerAddress>>()
   return (family, call) => {
-    const answer = asked.get(family) ?? findCallerAddress(env, family, call)
-    asked.set(family, answer)
-    answer.catch(() => asked.delete(family))
-    return answer
+    const address = cached.get(family) ?? queryCallerAddress(env, family, call)
+    cached.set(family, address)
+    address.catch(() => cached.delete(family))
+    return address
   }
 }

@@ -65,7 +65,7 @@ export function parseCidrs(text: string): readonly string[] | undefined {
  * Notes for the user about ranges that are larger than they look, because an address inside the
  * range was written.
  */
-export function noteOnHostBits(text: string): readonly string[] {
+export function hostBitsNotes(text: string): readonly string[] {
   return text.split(',').flatMap((one) => {
     const [address = '', length] = one.trim().split('/')
     const cidr = parseCidr(one)

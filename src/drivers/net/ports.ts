@@ -15,7 +15,7 @@ function parseRange(text: string): PortRange | undefined {
 }
 
 /** Formats a list of ports in one spelling: `443/tcp, 80/tcp`; `none` if it is empty. */
-export function sayPorts(text: string): string {
+export function formatPorts(text: string): string {
   const ranges = text === '' ? [] : (parsePorts(text) ?? [])
   const words = ranges.map(
     ({ from, to, protocol }) => `${from === to ? from : `${from}-${to}`}/${protocol}`,

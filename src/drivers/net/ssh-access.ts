@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { AskCaller } from './caller-address.ts'
+import type { GetCallerAddress } from './caller-address.ts'
 import { parseCidrs } from './cidrs.ts'
 import type { Call } from '../driver.ts'
 
@@ -24,7 +24,7 @@ export interface SshAccess {
 }
 
 /** SSH access by firewall rules that fleet created and whose ranges are in the record. */
-export const notedSshAccess = (askCaller: AskCaller): SshAccess => ({
+export const recordedSshAccess = (getCallerAddress: GetCallerAddress): SshAccess => ({
   option: 'sshCidr',
   async allowed({ token, resources: { sshCidr, access } = {} }) {
     // A host at a private address sees a private address of this computer, which no service can
@@ -33,7 +33,7 @@ export const notedSshAccess = (askCaller: AskCaller): SshAccess => ({
     return parseCidrs(sshCidr)
   },
   async caller({ address = '' }, call) {
-    const found = await askCaller(isIPv6(address) ? 6 : 4, call)
+    const found = await getCallerAddress(isIPv6(address) ? 6 : 4, call)
     return parseCidrs(found.address) ?? []
   },
 })

@@ -38,14 +38,14 @@ interface Unwrapped {
 /** Removes `optional` and `default`. The outermost description applies. */
 function unwrap(field: z.core.$ZodType): Unwrapped {
   const { description } = field as z.ZodType
-  const told = description === undefined ? {} : { description }
+  const own = description === undefined ? {} : { description }
   const def = definitionOf(field)
-  if (def.type === 'optional') return { ...unwrap(def.innerType), required: false, ...told }
+  if (def.type === 'optional') return { ...unwrap(def.innerType), required: false, ...own }
   if (def.type === 'default') {
     const { defaultValue: fallback } = def
-    return { ...unwrap(def.innerType), required: false, fallback, ...told }
+    return { ...unwrap(def.innerType), required: false, fallback, ...own }
   }
-  return { inner: def, required: true, ...told }
+  return { inner: def, required: true, ...own }
 }
 
 function typeOf(def: Definition, key: string): Pick<OptionFlag, 'type' | 'choices'> {
@@ -159,26 +159,30 @@ export function checkOptions(
  * Like {@link checkOptions}, for a host that fleet did not create: no option is required, and
  * defaults of the schema do not apply.
  */
-export function checkSaidOptions(
+export function checkGivenOptions(
   driver: DriverDefinition,
   given: Options,
   defaults: Options = {},
 ): Options {
-  const said = { ...defaults, ...given }
-  const parsed = parseWith(driver.options.partial(), driver, said)
-  return Object.fromEntries(Object.entries(parsed).filter(([key]) => Object.hasOwn(said, key)))
+  const merged = { ...defaults, ...given }
+  const parsed = parseWith(driver.options.partial(), driver, merged)
+  return Object.fromEntries(Object.entries(parsed).filter(([key]) => Object.hasOwn(merged, key)))
 }
 
 function parseWith(schema: z.ZodObject, driver: DriverDefinition, options: Options): Options {
   const result = schema.safeParse(options)
   if (result.success) return result.data
-  const troubles = result.error.issues.flatMap((issue) => troublesOf(driver, issue, options))
-  throw new UserError('usage', `driver ${driver.name}: ${troubles.join('; ')}`, {
+  const problems = result.error.issues.flatMap((issue) => describeProblems(driver, issue, options))
+  throw new UserError('usage', `driver ${driver.name}: ${problems.join('; ')}`, {
     hint: `see fleet create --driver ${shellQuote(driver.name)} --help`,
   })
 }
 
-function troublesOf(driver: DriverDefinition, issue: z.core.$ZodIssue, options: Options): string[] {
+function describeProblems(
+  driver: DriverDefinition,
+  issue: z.core.$ZodIssue,
+  options: Options,
+): string[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => `unknown option ${JSON.stringify(key)}`)
   }
@@ -186,6 +190,6 @@ function troublesOf(driver: DriverDefinition, issue: z.core.$ZodIssue, options: 
   if (flag === undefined) return [issue.message]
   if (options[flag.key] === undefined) return [`--${flag.name} is required`]
   const choices = (flag.type === 'boolean' ? ['true', 'false'] : flag.choices)?.join(', ')
-  const why = choices === undefined ? issue.message : `expected one of ${choices}`
-  return [`--${flag.name}: ${why.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
+  const reason = choices === undefined ? issue.message : `expected one of ${choices}`
+  return [`--${flag.name}: ${reason.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
 }

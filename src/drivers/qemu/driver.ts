@@ -5,7 +5,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call, Driver, FoundHost, HostPlan, HostSpec } from '../driver.ts'
-import { onThisComputer, otherComputer } from '../this-computer.ts'
+import { currentComputer, otherComputer } from '../this-computer.ts'
 import { architectureHere, chooseAccelerator } from './accelerator.ts'
 import { type HostFile, type Places, idOf, placesIn, readHost, readHosts } from './host-file.ts'
 import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
@@ -60,7 +60,7 @@ async function planHost(
   }
   const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
   return {
-    resources: { ...wish.resources, ...onThisComputer(), accelerator },
+    resources: { ...wish.resources, ...currentComputer(), accelerator },
     user: known?.user ?? user,
     userData: { maxBytes: longestUserData, gzip: true },
     disk: { image, arch },
@@ -112,7 +112,7 @@ async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
   const { id, token, name, user, port, tags } = host
   const record: HostRecord = {
     ...{ phase: 'ready', id, token, user, port, address: '127.0.0.1' },
-    resources: onThisComputer(),
+    resources: currentComputer(),
   }
   return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`], tags }
 }

@@ -13,7 +13,7 @@ import {
 import { below } from '../../os/below.ts'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
-import type { Call, HostFacts, BootstrapData, SeedDisk } from '../driver.ts'
+import type { Call, HostFacts, BootstrapData, BootDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../net/loopback-port.ts'
 import { gibibyte } from './disk.ts'
 import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
@@ -34,7 +34,7 @@ export const isWhole = (places: Places, id: string): Promise<boolean> =>
 /**
  * Adds a base disk to the driver's folder, as a hard link if possible, so that it needs no space.
  */
-async function keepBase(places: Places, name: string, disk: SeedDisk): Promise<void> {
+async function keepBase(places: Places, name: string, disk: BootDisk): Promise<void> {
   const base = below(places.bases, name)
   if (await isThere(base)) return
   await mkdir(places.bases, { recursive: true, mode: 0o700 })
@@ -57,7 +57,7 @@ async function makeDisk(
   places: Places,
   host: HostFile,
   size: number,
-  { disk, call }: { disk: SeedDisk; call: Call },
+  { disk, call }: { disk: BootDisk; call: Call },
 ): Promise<void> {
   const file = places.of(host.id, 'disk.qcow2')
   const base = below(places.bases, host.base)
@@ -82,7 +82,7 @@ async function makeDisk(
 /** A planned host, which may not have a port yet. */
 export type HostDraft = Omit<HostFile, 'port' | 'base'> & { readonly port: number | undefined }
 
-async function note(places: Places, draft: HostDraft, disk: SeedDisk): Promise<HostFile> {
+async function note(places: Places, draft: HostDraft, disk: BootDisk): Promise<HostFile> {
   await mkdir(places.hosts, { recursive: true, mode: 0o700 })
   return withLock(places.lock, async () => {
     const base = `${disk.digest.replace(/^.*:/, '').slice(0, 32)}.${disk.format}`

@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
-import type { Difference, Reshape } from '../update.ts'
+import type { Difference, Update } from '../update.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { growDisk, readDiskSize } from './disk.ts'
 import { type HostFile, type Places, idOf, readHost, rewriteHost } from './host-file.ts'
@@ -71,7 +71,7 @@ async function noteOf(
 export const reshapeOf = (
   places: Places,
   hostOf: (record: HostRecord) => Promise<HostFile>,
-): Reshape<QemuOptions> => ({
+): Update<QemuOptions> => ({
   disks: ['disk'],
   async compare(record, options) {
     const host = record.token === undefined ? undefined : await readHost(places, idOf(record.token))

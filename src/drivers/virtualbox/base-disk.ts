@@ -2,7 +2,7 @@ import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promis
 import { dirname, join, sep } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
-import type { Call, SeedDisk } from '../driver.ts'
+import type { Call, BootDisk } from '../driver.ts'
 import { parseMedia } from './parse-output.ts'
 import { findVm } from './machine.ts'
 import type { Base, Env } from './paths.ts'
@@ -70,7 +70,7 @@ async function clearDrafts({ vbox, places }: Env, call: Pick<Call, 'signal'>): P
 /** Writes the disk of an image as a VDI. */
 async function writeVdi(
   { vbox, places }: Env,
-  { path, format }: SeedDisk,
+  { path, format }: BootDisk,
   to: string,
   call: Call,
 ): Promise<void> {
@@ -86,7 +86,7 @@ async function writeVdi(
 /** Creates the base disk for clones. It is moved to its path when it is complete. */
 async function convert(
   workshop: Env,
-  image: SeedDisk,
+  image: BootDisk,
   { base, size }: { readonly base: string; readonly size: number },
   call: Call,
 ): Promise<void> {
@@ -132,7 +132,7 @@ async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promi
  */
 export async function cloneDisk(
   { vbox, places }: Env,
-  image: SeedDisk,
+  image: BootDisk,
   { to, size }: { readonly to: string; readonly size: number },
   call: Call,
 ): Promise<void> {

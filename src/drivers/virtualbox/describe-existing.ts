@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
-import type { Call, HostFacts, RecalledHost } from '../driver.ts'
-import { onThisComputer } from '../this-computer.ts'
+import type { Call, HostFacts, ExistingHost } from '../driver.ts'
+import { currentComputer } from '../this-computer.ts'
 import { type VirtualMachine, findVm } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'
@@ -66,7 +66,7 @@ export async function recallMachine(
   id: string,
   options: Partial<VirtualBoxOptions>,
   call: Call,
-): Promise<RecalledHost> {
+): Promise<ExistingHost> {
   const found = await findVm(vbox, id, call)
   if (found === undefined) {
     throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
@@ -85,5 +85,5 @@ export async function recallMachine(
     )
   }
   const { user = virtualBoxOptions.shape.user.parse(undefined) } = options
-  return { id: machine.id, ...way, user, resources: onThisComputer() }
+  return { id: machine.id, ...way, user, resources: currentComputer() }
 }

@@ -4,7 +4,7 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call, Driver, HostPlan, HostSpec } from '../driver.ts'
-import { onThisComputer, otherComputer } from '../this-computer.ts'
+import { currentComputer, otherComputer } from '../this-computer.ts'
 import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
 import { findVm, stateOf } from './machine.ts'
@@ -45,7 +45,7 @@ async function planHost(
   const cards = hostOnly ? [1, 2] : []
   const made = exists ? {} : { image, disk: String(disk) }
   return {
-    resources: { ...wish.resources, ...onThisComputer(), ...made },
+    resources: { ...wish.resources, ...currentComputer(), ...made },
     user: options.user,
     userData: { maxBytes: longestUserData, gzip: false },
     disk: {

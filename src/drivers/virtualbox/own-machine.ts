@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
-import { checkMadeFor, isMadeFor } from '../tagged.ts'
+import { checkOwnedBy, isOwnedBy } from '../tagged.ts'
 import { type VirtualMachine, findVm, readExtraData } from './machine.ts'
 import { readNote } from './metadata.ts'
 import type { Env } from './paths.ts'
@@ -17,8 +17,8 @@ async function checkMade(
   token: string,
   call: Call,
 ): Promise<void> {
-  if (isMadeFor(token, await readNote(places, token))) return
-  checkMadeFor(
+  if (isOwnedBy(token, await readNote(places, token))) return
+  checkOwnedBy(
     token,
     await readExtraData(vbox, id, call),
     `the machine ${name} in VirtualBox (${id})`,
@@ -66,7 +66,7 @@ export async function ownIdOf(
     )
   }
   if (token === undefined) return id
-  checkMadeFor(token, { 'fleet:token': id }, `the machine ${id} in VirtualBox`)
+  checkOwnedBy(token, { 'fleet:token': id }, `the machine ${id} in VirtualBox`)
   await findOwnMachine(workshop, token, call)
   return id
 }

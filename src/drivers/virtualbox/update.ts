@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Call } from '../driver.ts'
-import type { Difference, Reshape, ReshapeWish } from '../update.ts'
+import type { Difference, Update, UpdateRequest } from '../update.ts'
 import { growDisk } from './base-disk.ts'
 import { type VirtualMachine, sharesOf, stateOf } from './machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
@@ -114,7 +114,7 @@ async function changeShares(
 async function changeMachine(
   workshop: Env,
   id: string,
-  { options, only }: ReshapeWish<VirtualBoxOptions>,
+  { options, only }: UpdateRequest<VirtualBoxOptions>,
   shutDownWithin: number,
   call: Call,
 ): Promise<Readonly<Record<string, string>>> {
@@ -133,7 +133,7 @@ async function changeMachine(
 }
 
 /** See `Update`. */
-export const reshapeIn = (workshop: Env, shutDownWithin: number): Reshape<VirtualBoxOptions> => ({
+export const reshapeIn = (workshop: Env, shutDownWithin: number): Update<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
   change: async (host, wish, call) =>
     changeMachine(workshop, await ownIdOf(workshop, host, call), wish, shutDownWithin, call),

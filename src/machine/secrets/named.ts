@@ -107,12 +107,12 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /** How far a name is followed back, in characters. */
-const longestName = 64
+const maxNameLength = 64
 
 /** The part of a name that ends at an offset. */
 function nameBefore(text: string, offset: number): string {
   let start = offset
-  while (offset - start < longestName && /[\w.-]/.test(text[start - 1] ?? '')) start--
+  while (offset - start < maxNameLength && /[\w.-]/.test(text[start - 1] ?? '')) start--
   return text.slice(start, offset)
 }
 

@@ -23,13 +23,13 @@ function entropyOf(text: string): number {
  * Runs of lower-case letters have a mean length of 1.7 in random base64, and almost never more than 3. In camelCase they
  * are as long as words.
  */
-const longestMeanRun = 3
+const maxMeanRun = 3
 
 /** Whether upper-case and lower-case letters alternate as in random text, not as in camelCase. */
 export function hasMixedCase(text: string): boolean {
   const runs = text.match(/[a-z]{1,64}/g) ?? []
   const letters = runs.reduce((sum, run) => sum + run.length, 0)
-  return /[A-Z]/.test(text) && runs.length > 0 && letters / runs.length <= longestMeanRun
+  return /[A-Z]/.test(text) && runs.length > 0 && letters / runs.length <= maxMeanRun
 }
 
 /** Whether a value under the name of a secret looks random, and not like a name, a number or a word. */

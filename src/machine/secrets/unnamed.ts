@@ -4,7 +4,7 @@ import { isSurelyRandom } from './randomness.ts'
 type Found = { readonly offset: number; readonly kind: string }
 
 /** Base64 is decoded up to this length, in characters: longer ones are files. */
-const mostEncoded = 2 ** 16
+const maxEncodedLength = 2 ** 16
 
 const publicKey = /\b(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[\w@.-]{3,60}\s{1,4}AAAA[\w+/=]{0,2000}/g
 
@@ -95,7 +95,7 @@ function* findEncoded(
   findIn: (decoded: string) => readonly Found[],
 ): Generator<Found> {
   for (const { offset, run } of joinLines(text, runs)) {
-    const decoded = Buffer.from(run.slice(0, mostEncoded), 'base64').toString('latin1')
+    const decoded = Buffer.from(run.slice(0, maxEncodedLength), 'base64').toString('latin1')
     if (!/^[\t\n\r\x20-\x7e]{10,}$/.test(decoded.slice(0, -2))) continue
     const [found] = findIn(decoded)
     if (found !== undefined) yield { offset, kind: `${found.kind} in base64` }
@@ -103,13 +103,13 @@ function* findEncoded(
 }
 
 const userInfo = /^[^\s/:@"'`<>\\[\]]{0,128}:[^\s/@"'`<>\\]{1,256}@/
-const standIn = /^[^:]{0,128}:(?:[$%{*<]|x{3}|pass(?:word)?@|password|secret@)/i
+const placeholder = /^[^:]{0,128}:(?:[$%{*<]|x{3}|pass(?:word)?@|password|secret@)/i
 
 /** Finds passwords in URLs. */
 function* findUrls(text: string): Generator<Found> {
   for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 3)) {
     const rest = text.slice(at + 3, at + 400)
-    if (!userInfo.test(rest) || standIn.test(rest)) continue
+    if (!userInfo.test(rest) || placeholder.test(rest)) continue
     const [scheme = ''] =
       /[a-z][a-z0-9+.-]{0,30}$/i.exec(text.slice(Math.max(0, at - 31), at)) ?? []
     if (scheme !== '') yield { offset: at - scheme.length, kind: 'a password in a URL' }

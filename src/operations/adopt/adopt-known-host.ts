@@ -1,5 +1,5 @@
-import type { RecalledHost } from '../../drivers/driver.ts'
-import { checkOptions, checkSaidOptions } from '../../drivers/options/option-flags.ts'
+import type { ExistingHost } from '../../drivers/driver.ts'
+import { checkOptions, checkGivenOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
@@ -34,9 +34,9 @@ export async function describeKnownHost(
   context: Context,
   { driver, id, options }: HostId,
   progress: Progress,
-): Promise<RecalledHost> {
+): Promise<ExistingHost> {
   const { defaults } = await (await context.inventory()).read()
-  const said = checkSaidOptions(await context.driver(driver), options, defaults[driver])
+  const said = checkGivenOptions(await context.driver(driver), options, defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.describeExisting === undefined) {
     throw new UserError('unsupported', `the driver ${driver} cannot adopt a host by its ID`, {
@@ -54,7 +54,7 @@ export async function describeKnownHost(
 export async function adoptDescribedHost(
   context: Context,
   { id: _, ...known }: KnownHost,
-  { options: seen = {}, ...facts }: RecalledHost,
+  { options: seen = {}, ...facts }: ExistingHost,
   progress: Progress,
 ): Promise<CreatedMachine> {
   const { name, driver } = known

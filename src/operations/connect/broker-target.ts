@@ -1,4 +1,4 @@
-import { type Machine, hostOf } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import type { BrokerTarget } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
 import { describeLogin } from './describe-login.ts'
@@ -10,13 +10,13 @@ export async function describeTarget(
   machine: Machine,
 ): Promise<BrokerTarget> {
   const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {
-    const login = await describeLogin(context, { ...one, host: hostOf(one) })
+    const login = await describeLogin(context, { ...one, host: requireHost(one) })
     return { ...login, ...(via && { via }) }
   }
   let via: BrokerTarget | undefined
   for (const jump of (await findJumpHosts(context, machine)).toReversed()) {
     // A jump host without an address is this computer, where the broker runs.
-    via = hostOf(jump).address === undefined ? undefined : await describe(jump, via)
+    via = requireHost(jump).address === undefined ? undefined : await describe(jump, via)
   }
   return describe(machine, via)
 }

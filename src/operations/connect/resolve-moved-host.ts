@@ -1,7 +1,7 @@
 import { coversRange } from '../../drivers/net/cidrs.ts'
 import type { Call } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
+import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
 import { isUnanswered } from '../../transport/ssh/failure.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
@@ -23,7 +23,7 @@ export async function resolveMovedHost(
   machine: Machine,
   connect: (machine: ReadyMachine) => Promise<Transport>,
 ): Promise<Transport> {
-  const recorded = { ...machine, host: hostOf(machine) }
+  const recorded = { ...machine, host: requireHost(machine) }
   try {
     return await connect(recorded)
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Machine } from '../../machine/machine.ts'
-import { hostOf } from '../../machine/machine.ts'
+import { requireHost } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
 import type { BrokerStatus } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
@@ -21,7 +21,7 @@ done
 
 /** Whether the broker is connected to a machine. */
 function isConnected(status: BrokerStatus, machine: Machine): boolean {
-  const { address, port = 22, user } = hostOf(machine)
+  const { address, port = 22, user } = requireHost(machine)
   return status.hosts.some(
     (host) =>
       host.state === 'connected' &&

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
-import type { HostPlan, BootstrapData, Lifecycle, SeedDisk } from '../../drivers/driver.ts'
+import type { HostPlan, BootstrapData, Lifecycle, BootDisk } from '../../drivers/driver.ts'
 import { imageGrants } from '../../drivers/grants.ts'
 import { UserError, naming } from '../../errors.ts'
 import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../../machine/machine.ts'
-import { mergeNotes } from '../../machine/merge-notes.ts'
+import { mergeResources } from '../../machine/merge-notes.ts'
 import type { OwnUserData } from '../../provision/cloud-init/own-user-data.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { writeNoCloudSeed } from '../../provision/cloud-init/no-cloud.ts'
@@ -182,7 +182,7 @@ async function findDisk(
     secrets,
     progress,
   }: { token: string; secrets: CreationSecrets | undefined; progress: Progress },
-): Promise<SeedDisk | undefined> {
+): Promise<BootDisk | undefined> {
   if (disk === undefined || exists || secrets === undefined) return undefined
   const { image, arch, macAddresses } = disk
   const grants = await examineGrants(context, name, imageGrants(image))
@@ -203,7 +203,7 @@ async function recordStart(
   { token, plan, secrets }: { token: string; plan: HostPlan; secrets: NewSecrets | undefined },
 ): Promise<void> {
   const store = await context.inventory()
-  const scope = scopeOf(driver, options, mergeNotes({}, plan.resources))
+  const scope = scopeOf(driver, options, mergeResources({}, plan.resources))
   await context.providerScopes().remember(inventory.id, scope)
   const isFresh = secrets?.loginKey !== undefined
   await store.update(name, (newest, inventory) => {
@@ -212,7 +212,7 @@ async function recordStart(
       ...newest?.host,
       ...{ phase: 'creating', token, user: plan.user },
       ...(isFresh && { hostKeys: [secrets.hostKey], key: secrets.fingerprint }),
-      resources: mergeNotes(newest?.host?.resources, plan.resources),
+      resources: mergeResources(newest?.host?.resources, plan.resources),
     }
     if (newest?.host?.token === token) return { ...newest, host }
     return { ...draft(inventory), host }

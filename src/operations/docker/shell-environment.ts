@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { type Machine, hostOf } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import { checkHostName } from '../../machine/ssh-config-text.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 import type { Context } from '../context.ts'
@@ -52,7 +52,7 @@ export async function describeEnvironment(
 ): Promise<EnvironmentChange> {
   const { name } = machine
   const inventory = await context.inventory()
-  const { address } = hostOf(machine)
+  const { address } = requireHost(machine)
   const holder = (await findAncestors()).at(-1)
   if (address !== undefined && holder === undefined) {
     throw new UserError('unsupported', 'cannot find the process of your shell', {

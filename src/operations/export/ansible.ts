@@ -1,5 +1,5 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
-import { checkHostName, checkUser, unwritable } from '../../machine/ssh-config-text.ts'
+import { checkHostName, checkUser, unwritableError } from '../../machine/ssh-config-text.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 type Vars = Readonly<Record<string, string>>
@@ -20,7 +20,7 @@ const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
 /** Rejects Jinja templates: Ansible would evaluate them, which can run commands on the user's computer. */
 function literal(machine: string, field: string, value: string): string {
   if (/\{[{%#]/.test(value)) {
-    throw unwritable(machine, field, value, 'Ansible would treat it as a template')
+    throw unwritableError(machine, field, value, 'Ansible would treat it as a template')
   }
   return value
 }

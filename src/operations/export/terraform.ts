@@ -1,5 +1,5 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
-import { unwritable } from '../../machine/ssh-config-text.ts'
+import { unwritableError } from '../../machine/ssh-config-text.ts'
 
 /** The Terraform resource types of the drivers' hosts. */
 const resources: Readonly<Record<string, string>> = {
@@ -13,7 +13,7 @@ const resourceName = (name: string): string =>
 /** An HCL string without template sequences (developer.hashicorp.com/terraform/language/expressions/strings). */
 function hclString(machine: string, field: string, value: string): string {
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
-    throw unwritable(machine, field, value, 'it contains a control character')
+    throw unwritableError(machine, field, value, 'it contains a control character')
   }
   return JSON.stringify(value).replaceAll(/[$%](?=\{)/g, '$&$&')
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { RecalledHost } from '../../drivers/driver.ts'
+import type { ExistingHost } from '../../drivers/driver.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import { type HostId, describeKnownHost, adoptDescribedHost } from '../adopt/adopt-known-host.ts'
@@ -31,7 +31,7 @@ async function askProvider(
   context: Context,
   known: HostId,
   progress: Progress,
-): Promise<RecalledHost | UserError> {
+): Promise<ExistingHost | UserError> {
   try {
     return await describeKnownHost(context, known, progress)
   } catch (error) {
@@ -94,7 +94,7 @@ const adoptHost = (
 function adoptAtProvider(
   context: Context,
   { name, port, user, identityFile, labels = {} }: ImportedHost,
-  recalled: RecalledHost,
+  recalled: ExistingHost,
   { known, trust, progress }: Import & { readonly known: HostId },
 ): Promise<CreatedMachine> {
   const facts = {

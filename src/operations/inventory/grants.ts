@@ -51,12 +51,12 @@ export async function examineGrants(
   grants: readonly Grant[],
 ): Promise<readonly FoundGrant[]> {
   const { location } = await context.inventory()
-  const found = grants.map(async ({ what, path, isOddSocket = false }): Promise<FoundGrant> => {
+  const found = grants.map(async ({ what, path, isUnknownSocket = false }): Promise<FoundGrant> => {
     if (path === undefined) return { machine, what }
     const { path: real, isInside } = await followPath(location, path)
-    const isTaken = isInside && !isOddSocket
+    const isTaken = isInside && !isUnknownSocket
     if (isTaken || (await isAllowed(context, location, real))) return { machine, what }
-    return { machine, what, outside: real, why: reasons[isOddSocket ? 'socket' : 'folder'] }
+    return { machine, what, outside: real, why: reasons[isUnknownSocket ? 'socket' : 'folder'] }
   })
   return Promise.all(found)
 }
@@ -146,7 +146,7 @@ export async function checkEngineSocket(
 ): Promise<void> {
   if (isEngineSocket(path, context.env)) return
   const what = `Docker engine of this computer, at the socket ${path}`
-  const grants = await examineGrants(context, machine, [{ what, path, isOddSocket: true }])
+  const grants = await examineGrants(context, machine, [{ what, path, isUnknownSocket: true }])
   requireAllowed(grants, 'fleet apply')
 }
 

@@ -1,7 +1,7 @@
 import { coversRange, parseCidrs } from '../../drivers/net/cidrs.ts'
 import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, hostOf } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import type { Context, Progress } from '../context.ts'
 import { recordResources } from '../plan/update-machine.ts'
 import { setMachine } from '../inventory/set-machine.ts'
@@ -31,7 +31,7 @@ export async function allowCaller(
   calls: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<AllowedCaller> {
   const { name, driver: driverName } = machine
-  const host = hostOf(machine)
+  const host = requireHost(machine)
   const { sshAccess, update } = await context.loadDriver(driverName)
   if (sshAccess === undefined || update === undefined) {
     const message = `the driver ${driverName} does not manage the firewall of ${name}`

@@ -120,7 +120,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
           id: before.id,
           options: ofDriver.map(({ options }) => options),
           everywhere,
-          onUnasked: (place, reason) => unasked.push({ place: `${driver}: ${place}`, reason }),
+          onSkipped: (place, reason) => unasked.push({ place: `${driver}: ${place}`, reason }),
         },
         { signal: context.signal, progress },
       )

@@ -1,9 +1,9 @@
 import type { Driver } from '../../drivers/driver.ts'
 import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, takesInHosts } from '../../machine/machine.ts'
+import { type Machine, usesExistingHosts } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { wantedBy } from '../../machine/profiles.ts'
+import { countingProfile } from '../../machine/profiles.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
 import { checkMachine } from '../../state/yaml/normalize-entry.ts'
@@ -73,7 +73,7 @@ export function describeRecreation(
   names: readonly string[],
 ): string[] {
   const wanted = names.flatMap((name) => {
-    const counted = wantedBy(profiles, name)
+    const counted = countingProfile(profiles, name)
     return counted === undefined ? [] : { name, ...counted }
   })
   return [...new Set(wanted.map(({ profile }) => profile))].map((profile) => {
@@ -125,10 +125,10 @@ async function checkStillWanted(
   inventory: Inventory,
   name: MachineName,
 ): Promise<void> {
-  const wanted = wantedBy(inventory.profiles, name)
+  const wanted = countingProfile(inventory.profiles, name)
   if (wanted === undefined) return
   const bare = machineWith(inventory, name, { extends: wanted.profile })
-  if (takesInHosts(bare.driver)) return
+  if (usesExistingHosts(bare.driver)) return
   const { options } = await context.driver(bare.driver)
   try {
     checkMachine(bare, inventory, () => options)

@@ -1,7 +1,7 @@
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Snapshot, Snapshots } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, hostOf } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context, Progress } from '../context.ts'
 import { recordWantedPower } from './switch-power.ts'
@@ -21,7 +21,7 @@ interface Keeping {
 }
 
 async function open(context: Context, machine: Machine): Promise<Keeping> {
-  const host = hostOf(machine)
+  const host = requireHost(machine)
   const { snapshots } = await context.loadDriver(machine.driver)
   if (snapshots !== undefined) return { snapshots, host }
   throw new UserError('unsupported', `the driver ${machine.driver} does not support snapshots`, {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Power } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
+import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
@@ -35,7 +35,7 @@ export async function switchAndRecordPower(
   verb: PowerVerb,
   calls: PowerCalls,
 ): Promise<ReadyMachine> {
-  hostOf(machine)
+  requireHost(machine)
   await powerOf(context, machine, verb)
   await recordWantedPower(context, machine, { isOff: verb === 'stop' || verb === 'kill' })
   return switchPower(context, machine, verb, calls)
@@ -63,7 +63,7 @@ export async function switchPower(
   verb: PowerVerb,
   calls: PowerCalls,
 ): Promise<ReadyMachine> {
-  const host = hostOf(machine)
+  const host = requireHost(machine)
   const power = await powerOf(context, machine, verb)
   const before = verb === 'restart' ? await readBoot(context, machine) : undefined
   await power[verb](host, calls)

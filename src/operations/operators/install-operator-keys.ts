@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { type Machine, hostOf } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import { operatorKeysOf } from '../../machine/operators.ts'
 import {
   type KeysThere,
@@ -105,7 +105,7 @@ async function openNewLogin(
   machine: Machine,
   signal: AbortSignal,
 ): Promise<Transport> {
-  const login = await describeLogin(context, { ...machine, host: hostOf(machine) })
+  const login = await describeLogin(context, { ...machine, host: requireHost(machine) })
   const via = await connectJumpHost(context, machine)
   return connectSsh({ ...login, via }, { signal, env: context.env, prompt: context.prompt })
 }

@@ -146,7 +146,7 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
   const call = { signal: context.signal, progress: () => {} }
   const observed =
     host && (await (await context.loadDriver(driver)).observe(new Map([[name, host]]), call))
-  if (observed?.get(name)?.takenBack === true) return
+  if (observed?.get(name)?.reclaimed === true) return
   throw new UserError('failed', `the host of ${name} still exists, so it was not replaced`, {
     machine: name,
     hint: 'make a new plan: fleet plan',

@@ -1,7 +1,7 @@
 import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
-import { surplusTo } from '../../machine/profiles.ts'
+import { exceededCount } from '../../machine/profiles.ts'
 import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { type ProviderAnswer, askProviders } from '../machine/ask-providers.ts'
@@ -89,7 +89,7 @@ async function examineHost(
       return joinParts(options, await planPower(context, machine, 'start', why))
     }
     case 'absent':
-      if (status.takenBack === true && machine.host.token !== undefined && !machine.protected) {
+      if (status.reclaimed === true && machine.host.token !== undefined && !machine.protected) {
         const why = 'its provider reclaimed it'
         return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
       }
@@ -152,7 +152,7 @@ async function examine(
   options: PlanOptions,
 ): Promise<PlanPart> {
   const { host } = machine
-  const surplus = surplusTo(inventory.profiles, machine)
+  const surplus = exceededCount(inventory.profiles, machine)
   const isGoing = host?.phase === 'removing' && host.replacing !== true
   if (surplus !== undefined && !isGoing) {
     const why = `profile ${surplus.profile} has count: ${surplus.count}`

@@ -1,5 +1,5 @@
-import { type Machine, beginCommand, lacksAddress } from '../../machine/machine.ts'
-import { wantedBy } from '../../machine/profiles.ts'
+import { type Machine, setUpCommand, lacksAddress } from '../../machine/machine.ts'
+import { countingProfile } from '../../machine/profiles.ts'
 import type { KeysThere, AuthorizedKey } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, PlanPart } from './change-plan.ts'
@@ -22,7 +22,7 @@ export function planUnready(
 ): PlanPart {
   const { name, host } = machine
   if (host?.phase === 'removing') return continueRemoval(machine, wasStartedHere)
-  const counted = inventory.entries.has(name) ? undefined : wantedBy(inventory.profiles, name)
+  const counted = inventory.entries.has(name) ? undefined : countingProfile(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
     : 'it does not exist yet'
@@ -30,7 +30,7 @@ export function planUnready(
   if (lacksAddress(machine)) {
     return {
       issues: [
-        { machine: name, why: `${why}, and its entry has no address`, hint: beginCommand(machine) },
+        { machine: name, why: `${why}, and its entry has no address`, hint: setUpCommand(machine) },
       ],
     }
   }

@@ -1,6 +1,6 @@
 import { UserError, messageOf } from '../../errors.ts'
-import { type Machine, type ReadyMachine, hostOf } from '../../machine/machine.ts'
-import { mergeNotes } from '../../machine/merge-notes.ts'
+import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
+import { mergeResources } from '../../machine/merge-notes.ts'
 import { compareOptions } from './compare-options.ts'
 import { type Context, type Progress, rollbackProgress } from '../context.ts'
 import { checkGrants } from '../inventory/grants.ts'
@@ -24,7 +24,7 @@ export async function updateMachine(
   calls: UpdateCalls,
 ): Promise<void> {
   const { name, driver: driverName, stopped = false } = machine
-  const host = hostOf(machine)
+  const host = requireHost(machine)
   const driver = await context.loadDriver(driverName)
   const { update } = driver
   if (update === undefined) {
@@ -108,7 +108,7 @@ export async function recordResources(
   await store.update(name, (entry) => {
     if (entry?.host === undefined || entry.host.token !== token || entry.host.id !== id)
       return entry
-    const resources = mergeNotes(entry.host.resources, expected)
+    const resources = mergeResources(entry.host.resources, expected)
     return { ...entry, host: { ...entry.host, resources } }
   })
 }

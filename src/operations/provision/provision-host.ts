@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import { type EngineAims, type Plan, planEngine } from '../../provision/engine/plan.ts'
 import type { Step } from '../../provision/host/step.ts'
@@ -37,7 +37,7 @@ export interface ProvisionedHost {
  */
 export async function provisionHost(
   target: ProbeTarget,
-  wanted: EngineWish | undefined,
+  wanted: EngineSpec | undefined,
   { progress, approve }: ProvisionCalls,
   aims: EngineAims = {},
 ): Promise<ProvisionedHost> {

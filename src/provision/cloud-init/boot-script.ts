@@ -1,4 +1,4 @@
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import { type Task, distributions, engineTasks, installTask } from '../host/distributions.ts'
 import { defaultSocket } from '../host/probe.ts'
 import { runServiceScript } from '../host/service.ts'
@@ -22,7 +22,7 @@ say ${quote(why)} && task ${words.join(' ')} || return
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
 
 /** The cases of the script for each family of distributions. */
-function branches(wish: EngineWish): string {
+function branches(wish: EngineSpec): string {
   return distributions
     .map((distribution) => {
       const { ids, appArmor, prepare, install } = distribution
@@ -45,7 +45,7 @@ function branches(wish: EngineWish): string {
  * starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
  * cannot succeed. Its exit code is 0 if the engine answers.
  */
-export const writeBootScript = (wish: EngineWish, user: string): string => `#!/bin/sh
+export const writeBootScript = (wish: EngineSpec, user: string): string => `#!/bin/sh
 # Written by fleet: gives this host its Docker engine.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${shellFunctions}

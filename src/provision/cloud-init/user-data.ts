@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { UserError } from '../../errors.ts'
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
 import { type OwnUserData, partOf, speaksOf, usersInText } from './own-user-data.ts'
@@ -18,7 +18,7 @@ export interface FirstBoot {
    */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
   /** If absent, the engine of the distribution. */
-  readonly engine: EngineWish | 'none' | undefined
+  readonly engine: EngineSpec | 'none' | undefined
   /** Shell commands that run at every boot before the engine starts. */
   readonly bootCommands?: readonly string[]
   /** The user's own user-data, to be merged. */
@@ -132,7 +132,7 @@ export function writeUserData(boot: FirstBoot): string {
   ])
 }
 
-const bootScript = (engine: EngineWish, user: string): Part => ({
+const bootScript = (engine: EngineSpec, user: string): Part => ({
   headers: [
     'Content-Type: text/x-shellscript',
     `Content-Disposition: attachment; filename="${bootScriptName}"`,

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import { defaultSocket, type HostProbe } from '../host/probe.ts'
 import { installPackages, upgradePackages } from '../host/packages.ts'
 import { startService } from '../host/service.ts'
@@ -26,7 +26,7 @@ export interface EngineAims {
  */
 export function planEngine(
   probe: HostProbe,
-  wish: EngineWish = {},
+  wish: EngineSpec = {},
   { upgrades = false }: EngineAims = {},
 ): Plan {
   if (answersElsewhere(probe)) return []

@@ -1,4 +1,4 @@
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from '../host/probe.ts'
 
 /** What to do with an existing engine. */
@@ -31,7 +31,7 @@ function isOlder(seen: string, wanted: string): boolean {
  */
 export function judgeEngine(
   { engine, engineFromDocker }: HostProbe,
-  { version, channel }: EngineWish,
+  { version, channel }: EngineSpec,
 ): EngineJudgement {
   const seen = engine?.version
   if (seen === undefined) return { kind: 'fits' }

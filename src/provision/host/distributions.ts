@@ -1,4 +1,4 @@
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from './probe.ts'
 import { lockWait } from './shell-functions.ts'
 
@@ -160,7 +160,7 @@ apt_install "$@"`,
  */
 export function engineTasks(
   { engine, install, docker }: Distribution,
-  { version, channel }: EngineWish,
+  { version, channel }: EngineSpec,
 ): readonly Task[] | undefined {
   const own = channel === 'stable' || channel === 'test' || version !== undefined
   if (engine !== undefined && !own) return [installTask(install, engine)]
@@ -183,7 +183,7 @@ export function engineTasks(
  */
 export function upgradeTasks(
   { docker }: Distribution,
-  { version = '', channel }: EngineWish,
+  { version = '', channel }: EngineSpec,
 ): readonly Task[] | undefined {
   return (
     docker && [

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { EngineWish } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/schema.ts'
 import {
   type Distribution,
   type Task,
@@ -23,7 +23,7 @@ function distributionOf({ os }: HostProbe): Distribution | undefined {
 }
 
 /** The steps that install the engine if there is none, and what it lacks to run containers. */
-export function installPackages(probe: HostProbe, wish: EngineWish): Step[] {
+export function installPackages(probe: HostProbe, wish: EngineSpec): Step[] {
   const engineMissing = !probe.daemon && probe.engine?.version === undefined
   if (!engineMissing && !probe.appArmorMissing) return []
   const distribution = distributionOf(probe)
@@ -56,7 +56,7 @@ const stepOf = ({ why, script, words }: Task): Step => ({
  * The steps that upgrade an engine from Docker's repository to the requested version; none if it
  * already has it.
  */
-export function upgradePackages(probe: HostProbe, wish: EngineWish): Step[] {
+export function upgradePackages(probe: HostProbe, wish: EngineSpec): Step[] {
   if (judgeEngine(probe, wish).kind !== 'upgrade') return []
   const distribution = distributionOf(probe)
   return ((distribution && upgradeTasks(distribution, wish)) ?? []).map(stepOf)

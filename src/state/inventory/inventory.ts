@@ -7,8 +7,8 @@ import {
   type Profiles,
   machineOf,
   mergeProfiles,
-  namesWanted,
-  wantedBy,
+  listMachineNames,
+  countingProfile,
 } from '../../machine/profiles.ts'
 import type { InventoryFile, OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
@@ -54,9 +54,9 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
     if (entry !== undefined) entries.set(name as MachineName, entry)
   }
   const machines = new Map<MachineName, Machine>()
-  for (const text of namesWanted(profiles, [...entries.keys()])) {
+  for (const text of listMachineNames(profiles, [...entries.keys()])) {
     const name = text as MachineName
-    const entry = entries.get(name) ?? { extends: wantedBy(profiles, name)?.profile }
+    const entry = entries.get(name) ?? { extends: countingProfile(profiles, name)?.profile }
     machines.set(name, machineOf(merged, name, entry))
   }
   return {
@@ -144,7 +144,7 @@ export const entryFor = (
   { entries, profiles }: Pick<Inventory, 'entries' | 'profiles'>,
   name: MachineName,
 ): MachineEntry | undefined => {
-  const wanted = wantedBy(profiles, name)
+  const wanted = countingProfile(profiles, name)
   return entries.get(name) ?? (wanted && { extends: wanted.profile })
 }
 

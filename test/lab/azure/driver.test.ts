@@ -290,8 +290,8 @@ describe('hosts in a group of yours', () => {
     const unasked: string[] = []
     const closed = '00000000-0000-0000-0000-000000000000'
     const options = [{ subscription: closed }, {}]
-    const onUnasked = (place: string, reason: string) => unasked.push(`${place}: ${reason}`)
-    const found = await driver.lifecycle?.list({ id: fleetId, options, onUnasked }, seat.call())
+    const onSkipped = (place: string, reason: string) => unasked.push(`${place}: ${reason}`)
+    const found = await driver.lifecycle?.list({ id: fleetId, options, onSkipped }, seat.call())
     expect(found).toMatchObject([{ machine: 'web-1' }])
     expect(unasked).toEqual([expect.stringMatching(`^subscription ${closed}: .*--subscription`)])
   })

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EngineWish } from '../../../src/machine/schema.ts'
+import type { EngineSpec } from '../../../src/machine/schema.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import {
   type ProvisionedHost,
@@ -42,7 +42,7 @@ describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 600_000 },
 
   /** What `fleet provision` does. */
   async function provision(
-    wish: EngineWish,
+    wish: EngineSpec,
     edit = trusting,
     aims: EngineAims = {},
   ): Promise<ProvisionedHost> {
@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 600_000 },
   }
 
   /** Has cloud-init run a script of fleet's as it does at the first boot, and waits for it as `fleet create` does. */
-  async function bootWith(wish: EngineWish, onWait: (detail: string) => void = () => {}) {
+  async function bootWith(wish: EngineSpec, onWait: (detail: string) => void = () => {}) {
     await writeFile(`${created.host.root}/root/script`, trusting(writeBootScript(wish, 'ana')))
     await onHost(`cat /root/script >/var/lib/cloud/instance/scripts/${bootScriptName}
       rm -f /var/lib/cloud/instance/sem/config_scripts_user /run/cloud-init/result.json /var/log/fleet-engine.log`)

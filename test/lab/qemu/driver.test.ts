@@ -9,7 +9,7 @@ import type { Call, Driver, HostFacts } from '../../../src/drivers/driver.ts'
 import { qemuDriver } from '../../../src/drivers/qemu/driver.ts'
 import { type QemuOptions, qemuOptions } from '../../../src/drivers/qemu/options.ts'
 import { UserError } from '../../../src/errors.ts'
-import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import { mergeResources } from '../../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { run } from '../../../src/transport/run.ts'
@@ -49,7 +49,7 @@ async function make(name: string, wished = options) {
     phase: 'ready',
     token,
     ...facts,
-    resources: mergeNotes({}, plan.resources),
+    resources: mergeResources({}, plan.resources),
   }
   return { record, seed, facts }
 }

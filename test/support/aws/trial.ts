@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { awsDriver } from '../../../src/drivers/aws/driver.ts'
 import { awsOptions } from '../../../src/drivers/aws/options.ts'
 import type { Call, HostFacts, HostPlan, Lifecycle, Power } from '../../../src/drivers/driver.ts'
-import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import { mergeResources } from '../../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { HostStatus } from '../../../src/machine/status.ts'
@@ -89,7 +89,7 @@ export class AwsTrial {
   /** Plans and makes, keeping what is recorded. */
   async make(call: Call = quietCall()): Promise<HostFacts> {
     const plan = await this.plan(call)
-    this.record = { ...this.record, resources: mergeNotes({}, plan.resources) }
+    this.record = { ...this.record, resources: mergeResources({}, plan.resources) }
     let step = 0
     const facts = await plan.make(
       {

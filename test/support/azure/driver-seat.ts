@@ -3,7 +3,7 @@ import { azureTempo, type Timeouts } from '../../../src/drivers/azure/api/azure-
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
 import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
-import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import { mergeResources } from '../../../src/machine/merge-notes.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
 import { trustAuthority } from '../certificates.ts'
@@ -113,7 +113,7 @@ export async function seatDriver(
       const plan = await planOf(host, by, signal)
       host.record = {
         ...host.record,
-        resources: mergeNotes(host.record.resources, plan.resources),
+        resources: mergeResources(host.record.resources, plan.resources),
       }
       const record = async (made: { id?: string; resources?: DriverState }) => {
         onRecord?.()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import type { ProviderThing } from '../../../src/drivers/conformance/index.ts'
+import type { ProviderResource } from '../../../src/drivers/conformance/index.ts'
 import {
   type Call,
   type Driver,
@@ -14,45 +14,45 @@ import type { HostRecord } from '../../../src/machine/machine.ts'
 
 /** What a driver can do wrong. */
 export type Fault =
-  | 'plan makes a key'
-  | 'looks for nothing before it makes'
+  | 'plan creates a key'
+  | 'does not look for existing resources'
   | 'forgets an orphaned server'
   | 'records nothing'
   | 'records no id'
-  | 'goes on when it cannot record'
+  | 'continues when it cannot record'
   | 'tags nothing'
-  | 'tells nothing'
+  | 'reports nothing'
   | 'leaves keys behind'
   | 'removes the whole fleet'
-  | 'fails for what is gone'
+  | 'fails for a deleted host'
   | 'lists all fleets'
-  | 'takes gone for running'
-  | 'hangs when it is aborted'
-  | 'makes a host though it is aborted'
-  | 'stops only what runs'
-  | 'always wants a key'
-  | 'recalls what is gone'
-  | 'removes what somebody else made'
-  | 'switches what somebody else made'
-  | 'takes any record'
+  | 'reports deleted hosts as running'
+  | 'hangs after an abort'
+  | 'creates a host after an abort'
+  | 'fails to stop a stopped host'
+  | 'always needs a key'
+  | 'describes a deleted host'
+  | 'removes resources of others'
+  | 'starts and stops hosts of others'
+  | 'accepts any record'
 
-interface Thing extends ProviderThing {
+interface Thing extends ProviderResource {
   readonly kind: 'key' | 'server'
   state: 'running' | 'stopped'
 }
 
-/** A driver that does `fault`, on a provider of its own; `look` shows what there is. */
+/** A driver that does `fault`, on a provider of its own; `listResources` shows what there is. */
 export function makeFaultyDriver(fault?: Fault): {
   definition: DriverDefinition
-  look: () => Promise<readonly ProviderThing[]>
+  listResources: () => Promise<readonly ProviderResource[]>
 } {
   const things = new Map<string, Thing>()
   let last = 0
   const has = (one: Fault): boolean => one === fault
 
   async function ask(signal: AbortSignal): Promise<void> {
-    if (has('hangs when it is aborted')) await sleep(signal.aborted ? 10_000 : 1)
-    else if (has('makes a host though it is aborted')) await sleep(1)
+    if (has('hangs after an abort')) await sleep(signal.aborted ? 10_000 : 1)
+    else if (has('creates a host after an abort')) await sleep(1)
     else await sleep(1, undefined, { signal })
   }
 
@@ -78,15 +78,15 @@ export function makeFaultyDriver(fault?: Fault): {
 
   async function makeHost(wish: HostSpec, seed: BootstrapData, call: Call) {
     const { signal } = call
-    if (has('always wants a key') && seed.publicKey === '') throw new Error('no public key')
-    const known = has('looks for nothing before it makes')
+    if (has('always needs a key') && seed.publicKey === '') throw new Error('no public key')
+    const known = has('does not look for existing resources')
       ? []
       : await find('fleet:token', wish.token, signal)
-    if (!has('tells nothing')) call.progress('create a key')
+    if (!has('reports nothing')) call.progress('create a key')
     const record: BootstrapData['record'] = async (made) => {
       if (has('records nothing')) return
       const recorded = seed.record(has('records no id') ? { resources: { note: 'x' } } : made)
-      await (has('goes on when it cannot record') ? recorded.catch(() => {}) : recorded)
+      await (has('continues when it cannot record') ? recorded.catch(() => {}) : recorded)
     }
     const key = known.find(({ kind }) => kind === 'key') ?? (await make('key', wish, signal))
     await record({ resources: { key: key.id } })
@@ -96,7 +96,7 @@ export function makeFaultyDriver(fault?: Fault): {
           kind === 'server' && (!has('forgets an orphaned server') || id === wish.id),
       ) ?? (await make('server', wish, signal))
     await record({ id: server.id })
-    if (!has('tells nothing')) call.progress('wait for it')
+    if (!has('reports nothing')) call.progress('wait for it')
     await ask(signal)
     return { id: server.id, address: '192.0.2.1', user: 'u' }
   }
@@ -105,27 +105,28 @@ export function makeFaultyDriver(fault?: Fault): {
     await ask(signal)
     const found = things.get(id)
     const isOwn = token === undefined || hidden.get(id)?.['fleet:token'] === token
-    if (found === undefined || !(isOwn || has('switches what somebody else made'))) {
+    if (found === undefined || !(isOwn || has('starts and stops hosts of others'))) {
       throw new UserError('failed', 'gone')
     }
     return found
   }
   const switchTo = (state: Thing['state']) => async (host: HostRecord, call: Call) => {
     const server = await serverOf(host, call)
-    if (has('stops only what runs') && server.state === state) throw new Error(`it is ${state}`)
+    if (has('fails to stop a stopped host') && server.state === state)
+      throw new Error(`it is ${state}`)
     server.state = state
   }
 
   const load = async (): Promise<Driver> => ({
     async describeExisting(id, _options, { signal }) {
       await ask(signal)
-      if (!things.has(id) && !has('recalls what is gone')) throw new UserError('usage', 'gone')
+      if (!things.has(id) && !has('describes a deleted host')) throw new UserError('usage', 'gone')
       return { id, address: '192.0.2.1', user: 'u' }
     },
     lifecycle: {
       async plan(wish, _options, { signal }) {
         const found = await find('fleet:token', wish.token, signal)
-        if (has('plan makes a key')) await make('key', wish, signal)
+        if (has('plan creates a key')) await make('key', wish, signal)
         return {
           resources: { zone: 'z' },
           user: 'u',
@@ -136,9 +137,9 @@ export function makeFaultyDriver(fault?: Fault): {
         }
       },
       async remove({ token = '', id }, { signal }) {
-        if (has('removes what somebody else made')) things.delete(id ?? '')
+        if (has('removes resources of others')) things.delete(id ?? '')
         const own = await find('fleet:token', token, signal)
-        if (has('fails for what is gone') && own.length === 0) throw new Error('it is gone')
+        if (has('fails for a deleted host') && own.length === 0) throw new Error('it is gone')
         const fleet = hidden.get(own[0]?.id ?? '')?.['fleet:id'] ?? ''
         const all = has('removes the whole fleet') ? await find('fleet:id', fleet, signal) : own
         for (const { id, kind } of all) {
@@ -171,7 +172,9 @@ export function makeFaultyDriver(fault?: Fault): {
         [...hosts].map(([name, { id = '' }]) => [
           name,
           {
-            state: things.get(id)?.state ?? (has('takes gone for running') ? 'running' : 'absent'),
+            state:
+              things.get(id)?.state ??
+              (has('reports deleted hosts as running') ? 'running' : 'absent'),
           },
         ]),
       )
@@ -184,7 +187,7 @@ export function makeFaultyDriver(fault?: Fault): {
     load,
   })
   return {
-    definition: has('takes any record') ? { ...definition, load } : definition,
-    look: async () => [...things.values()],
+    definition: has('accepts any record') ? { ...definition, load } : definition,
+    listResources: async () => [...things.values()],
   }
 }

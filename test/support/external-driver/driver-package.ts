@@ -27,7 +27,7 @@ export async function installDriver(folder: string, name: string, code: string):
 export const zoneDriver = (name: string): string => `
 import * as z from 'zod'
 export default {
-  contract: 1,
+  contract: 2,
   name: '${name}',
   summary: 'hosts of a zone, for a test',
   options: z.strictObject({

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import type { Call, Driver, HostFacts, SeedDisk } from '../../../src/drivers/driver.ts'
+import type { Call, Driver, HostFacts, BootDisk } from '../../../src/drivers/driver.ts'
 import {
   type VirtualBoxOptions,
   virtualBoxOptions,
 } from '../../../src/drivers/virtualbox/options.ts'
-import { mergeNotes } from '../../../src/machine/merge-notes.ts'
+import { mergeResources } from '../../../src/machine/merge-notes.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type GuestSeed, seedGuest } from '../small-guest.ts'
@@ -29,7 +29,7 @@ export interface Guest {
 /** How a guest is made, where not as usual. */
 interface Making {
   readonly token?: string
-  readonly format?: SeedDisk['format']
+  readonly format?: BootDisk['format']
   readonly options?: VirtualBoxOptions
   readonly call?: Call
   readonly record?: () => Promise<void>
@@ -54,7 +54,7 @@ export async function makeGuest(
   const seed = seedGuest(await source.image(format), plan.user)
   const disk = { ...seed.disk, format }
   const facts = await plan.make({ ...seed, disk, record }, call)
-  const resources = mergeNotes({}, plan.resources)
+  const resources = mergeResources({}, plan.resources)
   return { record: { phase: 'ready', token, ...facts, resources }, seed, facts }
 }
 

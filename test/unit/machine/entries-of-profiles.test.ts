@@ -21,7 +21,7 @@ async function label(context: Context, word: string): Promise<Machine> {
 }
 
 const cloud = {
-  contract: 1,
+  contract: 2,
   name: 'cloud',
   summary: 'hosts of a test',
   options: z.strictObject({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import type { MachineName } from '../../../src/machine/name.ts'
-import { surplusTo } from '../../../src/machine/profiles.ts'
+import { exceededCount } from '../../../src/machine/profiles.ts'
 import { inventoryOf } from '../../../src/state/inventory/inventory.ts'
 import { parseInventory, type OptionsOf } from '../../../src/state/inventory/parse-inventory.ts'
 import { readInventoryText } from '../../../src/state/inventory/read-text.ts'
@@ -73,7 +73,7 @@ describe('a profile with a count', () => {
 
   it('is too small for machines with higher numbers that extend it', () => {
     const surplus = [...inventory.machines.values()].filter((one) =>
-      surplusTo(inventory.profiles, one),
+      exceededCount(inventory.profiles, one),
     )
     expect(surplus.map(({ name }) => name)).toEqual(['web-5'])
   })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, get } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { askCallerOnce } from '../../../src/drivers/net/caller-address.ts'
+import { cacheCallerAddress } from '../../../src/drivers/net/caller-address.ts'
 import { proxyAgent, proxyFor } from '../../../src/os/proxy.ts'
 
 /** What the proxy is asked to connect to, and what it answers. */
@@ -84,7 +84,7 @@ describe('the proxy of the environment', () => {
 })
 
 const ask = (url: string) =>
-  askCallerOnce({ FLEET_CHECKIP_URL: url })(4, {
+  cacheCallerAddress({ FLEET_CHECKIP_URL: url })(4, {
     signal: new AbortController().signal,
     progress: () => {},
   })

@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { EngineWish } from '../../../src/machine/schema.ts'
+import type { EngineSpec } from '../../../src/machine/schema.ts'
 import {
   type FirstBoot,
   packUserData,
@@ -80,7 +80,7 @@ describe('the user-data of a new host', () => {
     expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root cannot be the login user/)
   })
 
-  test.each<[string, EngineWish, string[]]>([
+  test.each<[string, EngineSpec, string[]]>([
     ['the distribution', {}, ['install docker.io, iptables', 'moby-engine', 'apk --wait']],
     [
       'channel stable',

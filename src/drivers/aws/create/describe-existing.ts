@@ -1,5 +1,5 @@
 import { UserError } from '../../../errors.ts'
-import type { RecalledHost } from '../../driver.ts'
+import type { ExistingHost } from '../../driver.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { type AwsOptions, awsOptions } from '../options.ts'
@@ -12,7 +12,7 @@ export async function recallHost(
   ec2: Ec2,
   id: string,
   options: Partial<AwsOptions>,
-): Promise<RecalledHost> {
+): Promise<ExistingHost> {
   const { region, profile } = ec2
   const { privateOnly = false, user = awsOptions.shape.user.parse(undefined) } = options
   const access = privateOnly ? 'private' : 'public'

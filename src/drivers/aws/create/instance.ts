@@ -151,7 +151,7 @@ export function statusOf(
 ): HostStatus {
   const state = instance === undefined ? 'absent' : states[instance.state]
   if (instance === undefined || state === 'absent') {
-    return { state: 'absent', ...(wasTakenBack(instance, market) && { takenBack: true }) }
+    return { state: 'absent', ...(wasTakenBack(instance, market) && { reclaimed: true }) }
   }
   const address = addressOf(instance, access)
   return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }

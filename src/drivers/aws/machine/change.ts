@@ -14,14 +14,14 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import { parsePorts } from '../../net/ports.ts'
 import type { DriverState } from '../../driver.ts'
-import type { ReshapeWish } from '../../update.ts'
+import type { UpdateRequest } from '../../update.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { moveOpenings } from '../network/firewall.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 import type { AwsOptions } from '../options.ts'
-import { checkMadeFor, isMadeFor } from '../../tagged.ts'
+import { checkOwnedBy, isOwnedBy } from '../../tagged.ts'
 import { filterBy, findParts } from './resources.ts'
 import { changedTags, tagsByKey } from '../tags.ts'
 
@@ -156,7 +156,7 @@ async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promis
     groups: filterBy('group-id', securityGroup),
     addresses: filterBy('allocation-id', elasticIp),
   })
-  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isOwnedBy(token, tagsByKey(tags))
   return {
     ...others,
     ...(securityGroup !== undefined &&
@@ -170,14 +170,14 @@ async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promis
 export async function changeHost(
   ec2: Ec2,
   host: HostRecord,
-  { options, only }: ReshapeWish<AwsOptions>,
+  { options, only }: UpdateRequest<AwsOptions>,
 ): Promise<Notes> {
   const { id, token } = host
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
     throw new UserError('failed', `instance ${id} is gone`, { hint: 'fleet plan' })
   }
-  checkMadeFor(token, tagsByKey(instance.tags), `instance ${id}`)
+  checkOwnedBy(token, tagsByKey(instance.tags), `instance ${id}`)
   const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
   const resources = touchesOthers ? await ownNotes(ec2, host) : (host.resources ?? {})
   const site = { ec2, instance, resources, options }

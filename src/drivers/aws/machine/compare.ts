@@ -2,17 +2,17 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { HostStatus } from '../../../machine/status.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import {
-  type Lasting,
+  type ImmutableOptions,
   compareDisk,
-  compareLasting,
+  compareImmutable,
   comparePorts,
-  yesOrNo,
+  formatBoolean,
 } from '../../differences.ts'
 import type { Difference } from '../../update.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { findType } from '../create/images.ts'
 import type { AwsOptions } from '../options.ts'
-import { sayTags } from '../../tag-list.ts'
+import { formatTags } from '../../tag-list.ts'
 import { changedTags } from '../tags.ts'
 
 /** What is known of a host: its record and the status from DescribeInstances. */
@@ -25,7 +25,7 @@ interface Known {
 /**
  * Options that cannot change during the life of an instance, and how to read their current values.
  */
-const lasting: Lasting<AwsOptions, Known> = {
+const lasting: ImmutableOptions<AwsOptions, Known> = {
   region: ({ resources }) => resources['region'],
   zone: ({ seen }) => seen['zone'],
   image: ({ resources: { release, image } }) => release ?? image,
@@ -34,8 +34,8 @@ const lasting: Lasting<AwsOptions, Known> = {
   securityGroups: ({ seen }) => seen['groups'],
   instanceProfile: ({ seen }) => seen['instanceProfile'] ?? 'none',
   keyPair: ({ resources }) => resources['keyPair'],
-  privateOnly: ({ resources: { access } }) => access && yesOrNo(access === 'private'),
-  elasticIp: ({ resources }) => yesOrNo(resources['elasticIp'] !== undefined),
+  privateOnly: ({ resources: { access } }) => access && formatBoolean(access === 'private'),
+  elasticIp: ({ resources }) => formatBoolean(resources['elasticIp'] !== undefined),
   user: ({ host }) => host.user,
 }
 
@@ -97,7 +97,7 @@ function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Dif
   const held = Object.fromEntries(
     keys.flatMap((key) => (key in now ? [[key, now[key] ?? '']] : [])),
   )
-  return [{ option: 'tags', from: sayTags(held), to: sayTags(set), how: 'live' }]
+  return [{ option: 'tags', from: formatTags(held), to: formatTags(set), how: 'live' }]
 }
 
 /**
@@ -137,7 +137,7 @@ function compareAttributes(
       : [
           {
             ...{ option: 'terminationProtection', how: 'live' as const },
-            ...{ from: yesOrNo(isKept), to: yesOrNo(terminationProtection) },
+            ...{ from: formatBoolean(isKept), to: formatBoolean(terminationProtection) },
           },
         ]),
     ...(shutdown === shutdownBehaviour
@@ -163,7 +163,7 @@ export async function compareHost(
 ): Promise<readonly Difference[]> {
   const known = { host, resources: host.resources ?? {}, seen }
   return [
-    ...compareLasting(lasting, options, known, (...values) => isSame(...values, known)),
+    ...compareImmutable(lasting, options, known, (...values) => isSame(...values, known)),
     ...compareMarket(options, known),
     ...(await compareType(ec2, options, known)),
     ...compareDisk(known.resources['disk'], options.disk, 'live'),

@@ -81,7 +81,7 @@ const isClosed = isFailure('UnauthorizedOperation', 'AuthFailure', 'OptInRequire
 
 async function listRegion(
   ec2: Ec2,
-  { id, onUnasked }: FleetScope,
+  { id, onSkipped }: FleetScope,
   isNamed: boolean,
 ): Promise<readonly FoundHost[]> {
   const ofFleet = everyPart({ Name: 'tag:fleet:id', Values: [id] })
@@ -91,7 +91,7 @@ async function listRegion(
     ec2.call.signal.throwIfAborted()
     // Only report regions that options name, or that failed for another reason than missing
     // permission.
-    if (isNamed || !isClosed(error)) onUnasked?.(ec2.region, messageOf(explain(error, ec2)))
+    if (isNamed || !isClosed(error)) onSkipped?.(ec2.region, messageOf(explain(error, ec2)))
     return []
   }
 }
@@ -106,7 +106,7 @@ export async function listHosts(
   scope: FleetScope,
   call: Call,
 ): Promise<readonly FoundHost[]> {
-  const { options, everywhere = false, onUnasked } = scope
+  const { options, everywhere = false, onSkipped } = scope
   const values = (key: string) =>
     options.map((one) => one[key]).filter((one) => typeof one === 'string')
   const profiles = new Set(
@@ -120,7 +120,7 @@ export async function listHosts(
       return Regions.flatMap(({ RegionName }) => RegionName ?? [])
     } catch (error) {
       call.signal.throwIfAborted()
-      onUnasked?.('the other regions', messageOf(explain(error, account)))
+      onSkipped?.('the other regions', messageOf(explain(error, account)))
       return []
     }
   }

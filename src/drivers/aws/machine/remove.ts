@@ -14,7 +14,7 @@ import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
 import { explain, isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
-import { foreignHint, isMadeFor } from '../../tagged.ts'
+import { foreignHint, isOwnedBy } from '../../tagged.ts'
 import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './resources.ts'
 import { ofToken, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
@@ -43,7 +43,7 @@ async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise
     findParts(ec2, recorded(host, resources)),
     findParts(ec2, everyPart(ofToken(token))),
   ])
-  const isOwn = (tags: readonly Tag[] | undefined): boolean => isMadeFor(token, tagsByKey(tags))
+  const isOwn = (tags: readonly Tag[] | undefined): boolean => isOwnedBy(token, tagsByKey(tags))
   return {
     own: mergeParts(filterParts(named, isOwn), filterParts(tagged, isOwn)),
     foreign: filterParts(named, (tags) => !isOwn(tags)),

@@ -1,6 +1,6 @@
 import type { Call } from '../../driver.ts'
-import type { AskCaller, CallerAddress } from '../../net/caller-address.ts'
-import { noteOnHostBits, parseCidrs } from '../../net/cidrs.ts'
+import type { GetCallerAddress, CallerAddress } from '../../net/caller-address.ts'
+import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AwsOptions } from '../options.ts'
 import type { IngressRules } from './firewall.ts'
 import { parsePorts } from '../../net/ports.ts'
@@ -14,7 +14,7 @@ export interface Families {
 /** The caller's addresses. IPv6 is optional if the host also has IPv4. */
 async function askWhereFrom(
   { ipv4, ipv6 }: Families,
-  ask: AskCaller,
+  ask: GetCallerAddress,
   call: Call,
 ): Promise<readonly CallerAddress[]> {
   const [over4, over6] = await Promise.all([
@@ -34,7 +34,7 @@ async function askWhereFrom(
 export async function decideOpenings(
   options: AwsOptions,
   families: Families,
-  ask: AskCaller,
+  ask: GetCallerAddress,
   call: Call,
 ): Promise<{ readonly ingressRules: IngressRules | undefined; readonly notes: readonly string[] }> {
   if (options.securityGroups !== undefined) {
@@ -46,7 +46,7 @@ export async function decideOpenings(
     const sshCidrs = parseCidrs(options.sshCidr) ?? []
     return {
       ingressRules: { sshCidrs, ports },
-      notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...noteOnHostBits(options.sshCidr), ...open],
+      notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...hostBitsNotes(options.sshCidr), ...open],
     }
   }
   const found = await askWhereFrom(families, ask, call)

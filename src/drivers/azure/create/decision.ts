@@ -1,8 +1,8 @@
 import { UserError } from '../../../errors.ts'
 import type { Call, HostSpec, DriverState } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import type { AskCaller } from '../../net/caller-address.ts'
-import { noteOnHostBits, parseCidrs } from '../../net/cidrs.ts'
+import type { GetCallerAddress } from '../../net/caller-address.ts'
+import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AzureOptions } from '../options.ts'
 import { recordWishes } from '../machine/compare.ts'
 import { type Place, recordPlace } from './host-resources.ts'
@@ -46,7 +46,7 @@ export interface Decision {
 async function chooseSshCidrs(
   { sshCidr, privateOnly }: AzureOptions,
   decided: string | undefined,
-  askCaller: AskCaller,
+  askCaller: GetCallerAddress,
   call: Call,
 ): Promise<readonly string[]> {
   const told = sshCidr ?? decided
@@ -95,7 +95,7 @@ export async function decide(
   place: Place,
   wish: HostSpec,
   options: AzureOptions,
-  askCaller: AskCaller,
+  askCaller: GetCallerAddress,
   call: Call,
 ): Promise<Decision> {
   const { resources: earlier } = wish
@@ -161,7 +161,7 @@ export function describeDecision({
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${place.account.subscription}`,
     `resource group ${place.group}${place.ownGroup ? ', new' : ', existing'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
-    ...noteOnHostBits(options.sshCidr ?? ''),
+    ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
       ? [

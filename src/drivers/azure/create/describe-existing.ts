@@ -1,7 +1,7 @@
 import type { NetworkInterfaceIPConfiguration } from '@azure/arm-network'
 import type { VirtualMachine } from '@azure/arm-compute'
-import { yesOrNo } from '../../differences.ts'
-import type { Call, RecalledHost } from '../../driver.ts'
+import { formatBoolean } from '../../differences.ts'
+import type { Call, ExistingHost } from '../../driver.ts'
 import { requireAddress } from '../machine/addresses.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
@@ -75,7 +75,7 @@ export async function recallHost(
   id: string,
   options: Partial<AzureOptions>,
   call: Call,
-): Promise<RecalledHost> {
+): Promise<ExistingHost> {
   const { subscription = options.subscription, group, name } = parseId(id)
   const { cloud = 'public', tenant, privateOnly: isPrivate = false } = options
   const account = await chooseAccount({ cloud, tenant, subscription }, env, call)
@@ -108,7 +108,7 @@ export async function recallHost(
       ...(size !== undefined && { size }),
       ...(disk !== undefined && { disk: String(disk) }),
       ...(securityType !== undefined && { securityType }),
-      ...(encryptionAtHost !== undefined && { encryptionAtHost: yesOrNo(encryptionAtHost) }),
+      ...(encryptionAtHost !== undefined && { encryptionAtHost: formatBoolean(encryptionAtHost) }),
     },
     options: { location: machine.location, ...(size !== undefined && { size }) },
   }

@@ -1,6 +1,6 @@
 import type { Call, HostPlan, HostSpec, DriverState } from '../../driver.ts'
-import type { AskCaller } from '../../net/caller-address.ts'
-import { checkMadeFor } from '../../tagged.ts'
+import type { GetCallerAddress } from '../../net/caller-address.ts'
+import { checkOwnedBy } from '../../tagged.ts'
 import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
 import { recordWishes } from '../machine/compare.ts'
 import { decide, describeDecision, recordDecision } from './decision.ts'
@@ -131,7 +131,7 @@ function planExisting(
 export interface PlanContext {
   readonly openApi: OpenApi
   readonly env: Environment
-  readonly askCaller: AskCaller
+  readonly askCaller: GetCallerAddress
 }
 
 /** See `Lifecycle.plan`. */
@@ -146,7 +146,7 @@ export async function planHost(
   const api = openApi(place.account, call)
   const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
-    checkMadeFor(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
+    checkOwnedBy(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
   }
   if (machine !== undefined && machine.state !== 'Failed') {
     return planExisting(api, place, wish, machine, options)

@@ -3,10 +3,10 @@ import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, DriverState } from '../../driver.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
-import { yesOrNo } from '../../differences.ts'
-import { checkMadeFor } from '../../tagged.ts'
+import { formatBoolean } from '../../differences.ts'
+import { checkOwnedBy } from '../../tagged.ts'
 import { parsePorts } from '../../net/ports.ts'
-import type { ReshapeWish } from '../../update.ts'
+import type { UpdateRequest } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Place, machineId, requirePlace } from '../create/host-resources.ts'
 import { rulesFor } from '../network/network.ts'
@@ -56,11 +56,11 @@ async function changeSize(site: Site): Promise<Notes> {
 async function changeEncryption(site: Site): Promise<Notes> {
   const { api, place, options, call } = site
   const { encryptionAtHost = false } = options
-  call.progress('change encryption at host', yesOrNo(encryptionAtHost))
+  call.progress('change encryption at host', formatBoolean(encryptionAtHost))
   const change = { securityProfile: { encryptionAtHost } }
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
-  return { encryptionAtHost: yesOrNo(encryptionAtHost) }
+  return { encryptionAtHost: formatBoolean(encryptionAtHost) }
 }
 
 const noDisk = ({ name }: VirtualMachine): never => {
@@ -175,7 +175,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
 export async function changeHost(
   api: AzureApi,
   host: HostRecord,
-  { options, only }: ReshapeWish<AzureOptions>,
+  { options, only }: UpdateRequest<AzureOptions>,
   call: Call,
 ): Promise<Notes> {
   const place = requirePlace(host)
@@ -187,7 +187,7 @@ export async function changeHost(
       hint: 'fleet plan',
     })
   }
-  checkMadeFor(host.token, found.tags, `the virtual machine ${place.names.machine}`)
+  checkOwnedBy(host.token, found.tags, `the virtual machine ${place.names.machine}`)
   const isAdopted = host.token === undefined
   const { resources = {} } = host
   const site: Site = { ...{ api, place, machine: found, isAdopted }, resources, options, call }

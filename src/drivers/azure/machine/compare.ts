@@ -2,11 +2,11 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, DriverState } from '../../driver.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import {
-  type Lasting,
+  type ImmutableOptions,
   compareDisk,
-  compareLasting,
+  compareImmutable,
   comparePorts,
-  yesOrNo,
+  formatBoolean,
 } from '../../differences.ts'
 import type { Difference } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
@@ -14,7 +14,7 @@ import type { AzureOptions } from '../options.ts'
 import { requirePlace } from '../create/host-resources.ts'
 import { ignoreNotFound } from '../api/refusal.ts'
 import { findSize } from '../create/sizes.ts'
-import { sayTags } from '../../tag-list.ts'
+import { formatTags } from '../../tag-list.ts'
 import { tagChange } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
@@ -31,7 +31,7 @@ export const recordWishes = (options: AzureOptions): DriverState => ({
   ...(options.spot && { spot: 'yes' }),
   ...(options.securityType !== undefined && { securityType: options.securityType }),
   ...(options.encryptionAtHost !== undefined && {
-    encryptionAtHost: yesOrNo(options.encryptionAtHost),
+    encryptionAtHost: formatBoolean(options.encryptionAtHost),
   }),
   ...(options.dnsLabel !== undefined && { dnsLabel: options.dnsLabel }),
   ...(options.managedIdentity !== undefined && { identity: options.managedIdentity }),
@@ -41,14 +41,14 @@ export const recordWishes = (options: AzureOptions): DriverState => ({
  * Options that cannot change during the life of a virtual machine, and how to read their current
  * values.
  */
-const lasting: Lasting<AzureOptions, DriverState> = {
+const lasting: ImmutableOptions<AzureOptions, DriverState> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
   image: ({ release }) => release,
   diskType: ({ diskType }) => diskType,
   resourceGroup: ({ group }) => group,
   subnet: ({ subnet = 'its own' }) => subnet,
-  privateOnly: ({ access }) => yesOrNo(access === 'private'),
+  privateOnly: ({ access }) => formatBoolean(access === 'private'),
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,
   securityType: ({ securityType = 'that of Azure' }) => securityType,
@@ -88,7 +88,7 @@ function compareEncryption(
   { encryptionAtHost }: AzureOptions,
   { encryptionAtHost: from = 'no' }: DriverState,
 ): Difference[] {
-  const to = encryptionAtHost === undefined ? from : yesOrNo(encryptionAtHost)
+  const to = encryptionAtHost === undefined ? from : formatBoolean(encryptionAtHost)
   return to === from ? [] : [{ option: 'encryptionAtHost', from, to, how: 'stop' }]
 }
 
@@ -96,7 +96,7 @@ function compareTags({ tags = '' }: AzureOptions, resources: DriverState): Diffe
   const { set, gone } = tagChange(resources['tags'] ?? '', tags)
   if (Object.keys({ ...set, ...gone }).length === 0) return []
   return [
-    { option: 'tags', from: resources['tags'] ?? 'none', to: tags || sayTags(set), how: 'live' },
+    { option: 'tags', from: resources['tags'] ?? 'none', to: tags || formatTags(set), how: 'live' },
   ]
 }
 
@@ -153,7 +153,7 @@ export async function compareHost(
 ): Promise<readonly Difference[]> {
   const { resources = {}, user } = host
   const differences = [
-    ...compareLasting(
+    ...compareImmutable(
       lasting,
       options,
       { ...resources, ...(user !== undefined && { user }) },

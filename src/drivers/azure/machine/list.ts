@@ -125,7 +125,7 @@ const whereOptions = azureOptions
 
 /** The accounts in the options of a fleet; without any, the account of the environment. */
 async function accountsOf(
-  { options, onUnasked }: FleetScope,
+  { options, onSkipped }: FleetScope,
   env: Environment,
   call: Call,
 ): Promise<readonly Account[]> {
@@ -133,7 +133,7 @@ async function accountsOf(
   for (const one of options.length > 0 ? options : [{}]) {
     const { success, data } = whereOptions.safeParse(one)
     if (!success) {
-      onUnasked?.(`subscription ${String(one['subscription'])}`, 'its options are not valid')
+      onSkipped?.(`subscription ${String(one['subscription'])}`, 'its options are not valid')
       continue
     }
     const { cloud = 'public', tenant, subscription } = data
@@ -155,9 +155,9 @@ export async function listHosts(
       return await listIn(openApi(account, call), fleet.id, call)
     } catch (error) {
       call.signal.throwIfAborted()
-      if (fleet.onUnasked === undefined) throw error
+      if (fleet.onSkipped === undefined) throw error
       const reason = messageWithHint(explainFailure(error, call.signal))
-      fleet.onUnasked(`subscription ${account.subscription}`, reason)
+      fleet.onSkipped(`subscription ${account.subscription}`, reason)
       return []
     }
   }

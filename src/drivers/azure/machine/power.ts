@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, Power } from '../../driver.ts'
-import { checkMadeFor } from '../../tagged.ts'
+import { checkOwnedBy } from '../../tagged.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
 import { type Place, requirePlace } from '../create/host-resources.ts'
 import { powerOf } from './observe.ts'
@@ -80,7 +80,7 @@ export function switchPower(openApi: OpenApi): Power {
     const api = openApi(place.account, call)
     const machine = await findVirtualMachine(api, place, call)
     if (machine !== undefined) {
-      checkMadeFor(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
+      checkOwnedBy(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
     }
     await change(await settledPower(api, place, call), api, place, call)
   }

@@ -2,7 +2,7 @@ import type { GenericResourceExpanded } from '@azure/arm-resources'
 import { UserError, messageOf } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call } from '../../driver.ts'
-import { checkMadeFor, foreignHint, isMadeFor } from '../../tagged.ts'
+import { checkOwnedBy, foreignHint, isOwnedBy } from '../../tagged.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
 import { type Place, readPlace } from '../create/host-resources.ts'
 import { whileBusy } from '../api/timeouts.ts'
@@ -46,7 +46,7 @@ function listParts(
   const options = { abortSignal, updateIntervalInMs: tempo.pollMs }
   const part = (label: string, name: string, { get, remove }: Kind): Part => ({
     label: `${label} ${name}`,
-    isOwn: ({ tags }) => isMadeFor(token, tags) || (label === 'disk' && machine?.disk === name),
+    isOwn: ({ tags }) => isOwnedBy(token, tags) || (label === 'disk' && machine?.disk === name),
     find: () => ignoreNotFound(get(group, name, { abortSignal })),
     remove: async () => remove(group, name, options),
   })
@@ -85,7 +85,7 @@ function listParts(
 async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
   const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
-    checkMadeFor(token, machine.tags, `the virtual machine ${place.names.machine}`)
+    checkOwnedBy(token, machine.tags, `the virtual machine ${place.names.machine}`)
     await removeMachine(api, place, call)
   }
   const step = 'delete network and disk'

@@ -1,6 +1,11 @@
 import type { z } from 'zod'
-import { takesInHosts } from '../../../machine/machine.ts'
-import { mergeEntry, mergeProfiles, namesWanted, type Profiles } from '../../../machine/profiles.ts'
+import { usesExistingHosts } from '../../../machine/machine.ts'
+import {
+  mergeEntry,
+  mergeProfiles,
+  listMachineNames,
+  type Profiles,
+} from '../../../machine/profiles.ts'
 import type { InventoryFile, MachineEntry } from '../../../machine/schema.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -40,12 +45,14 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
   }
   if (profiles.size > 0) {
     const written = Object.keys(machines)
-    const implied = namesWanted(profiles, written).filter((name) => !Object.hasOwn(machines, name))
+    const implied = listMachineNames(profiles, written).filter(
+      (name) => !Object.hasOwn(machines, name),
+    )
     const counted = new Set(implied.map((name) => name.slice(0, name.lastIndexOf('-'))))
     for (const [name, { count: _count, ...profile }] of profiles) {
       const place = placeOf(['profiles', name, 'options'], profile, counted.has(name))
       if (place === undefined) continue
-      yield takesInHosts(place.driver) ? { ...place, isWhole: false } : place
+      yield usesExistingHosts(place.driver) ? { ...place, isWhole: false } : place
     }
   }
   for (const [name, entry] of Object.entries(machines)) {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { noteOnHostBits, parseCidrs } from '../../../../src/drivers/net/cidrs.ts'
+import { hostBitsNotes, parseCidrs } from '../../../../src/drivers/net/cidrs.ts'
 import { awsOptions } from '../../../../src/drivers/aws/options.ts'
 import { parsePorts } from '../../../../src/drivers/net/ports.ts'
 import { parseTags } from '../../../../src/drivers/aws/tags.ts'
@@ -60,7 +60,7 @@ describe('address ranges', () => {
   ])('refuses %j', (text) => expect(parseCidrs(text)).toBeUndefined())
 
   test('are told where they mean more addresses than they name', () => {
-    expect(noteOnHostBits('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
+    expect(hostBitsNotes('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
       '10.0.0.5/8 stands in the range 10.0.0.0/8, which is used as a whole',
     ])
   })

@@ -17,7 +17,7 @@ import {
 
 /** The code of a definition that is right but for `wrong`. */
 const definitionWith = (wrong: string): string =>
-  `import * as z from 'zod'\nexport default { contract: 1, name: 'it', summary: 'a driver',
+  `import * as z from 'zod'\nexport default { contract: 2, name: 'it', summary: 'a driver',
   options: z.strictObject({}), load: async () => ({ observe: async () => new Map() }), ${wrong} }`
 
 const hosts = (name: string) => new Map([[name as MachineName, {} as HostRecord]])
@@ -81,7 +81,7 @@ describe('a driver from outside', () => {
     ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
     ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
     ['exports nothing', 'failed', 'export const x = 1', 'not a driver with a contract version'],
-    ['is newer', 'unsupported', definitionWith('contract: 2'), 'version 2 of the driver contract'],
+    ['is newer', 'unsupported', definitionWith('contract: 3'), 'version 3 of the driver contract'],
     ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is called "other"'],
     ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
     ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject of zod 4'],

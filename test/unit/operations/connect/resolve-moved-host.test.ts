@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { coversRange, parseCidrs } from '../../../../src/drivers/net/cidrs.ts'
 import type { Driver } from '../../../../src/drivers/driver.ts'
-import { notedSshAccess } from '../../../../src/drivers/net/ssh-access.ts'
+import { recordedSshAccess } from '../../../../src/drivers/net/ssh-access.ts'
 import type { ReadyMachine } from '../../../../src/machine/machine.ts'
 import type { Context } from '../../../../src/operations/context.ts'
 import { resolveMovedHost } from '../../../../src/operations/connect/resolve-moved-host.ts'
@@ -25,7 +25,7 @@ const machineWith = (more: object = {}, sshCidr = '203.0.113.9/32'): ReadyMachin
 async function follow(machine: ReadyMachine, caller: string, error: unknown): Promise<unknown> {
   const driver = {
     observe: async () => new Map([['web-1', { state: 'running', address: '192.0.2.1' }]]),
-    sshAccess: notedSshAccess(async () => ({ address: caller, source: 'test' })),
+    sshAccess: recordedSshAccess(async () => ({ address: caller, source: 'test' })),
   } as unknown as Driver
   const context = { signal: new AbortController().signal, loadDriver: async () => driver }
   return resolveMovedHost(context as unknown as Context, machine, () =>

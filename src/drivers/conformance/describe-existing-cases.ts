@@ -1,35 +1,35 @@
 import assert from 'node:assert/strict'
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import { checkOptions, checkSaidOptions } from '../options/option-flags.ts'
+import { checkOptions, checkGivenOptions } from '../options/option-flags.ts'
 import type { DriverDefinition } from '../driver.ts'
-import type { ContractCase, LifecycleSubject } from './driver-under-test.ts'
-import { callOf, withTrial } from './harness.ts'
+import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
+import { callOf, withHarness } from './harness.ts'
 
 /** Cases for `describeExisting`. They pass if the driver does not support it. */
-export function recallCases(
+export function describeExistingCases(
   definition: DriverDefinition,
-  subject: LifecycleSubject,
+  subject: LifecycleUnderTest,
 ): ContractCase[] {
-  const said = (): Readonly<Record<string, unknown>> =>
-    checkSaidOptions(definition, subject.options)
+  const givenOptions = (): Readonly<Record<string, unknown>> =>
+    checkGivenOptions(definition, subject.options)
   return [
     {
-      name: 'recalls a host by its id, to be observed and switched, and owns nothing of it',
+      name: 'describes an existing host, to be observed and started, without owning it',
       run: () =>
-        withTrial(definition, subject, async ({ begin, driver, lifecycle, look }) => {
+        withHarness(definition, subject, async ({ begin, driver, lifecycle, listResources }) => {
           if (driver.describeExisting === undefined) return
-          const creation = begin('conformance-recall')
+          const creation = begin('conformance-existing')
           const made = await creation.make()
           assert.ok(made.id, 'the host has no id')
-          const before = await look()
+          const before = await listResources()
           const { options = {}, ...facts } = await driver.describeExisting(
             made.id,
-            said(),
+            givenOptions(),
             callOf(),
           )
           for (const key of ['id', 'address', 'port', 'user'] as const) {
-            assert.equal(facts[key], made[key], `what is recalled differs in ${key}`)
+            assert.equal(facts[key], made[key], `the described host has a different ${key}`)
           }
           checkOptions(definition, { ...subject.options, ...options })
           const host: HostRecord = { phase: 'ready', ...facts }
@@ -42,22 +42,29 @@ export function recallCases(
           if (driver.power !== undefined) assert.equal(await stateOf(), 'stopped')
           await driver.power?.start(host, callOf())
           await lifecycle.remove(host, callOf())
-          assert.deepEqual(await look(), before, 'a host that is recalled is somebody else’s')
+          assert.deepEqual(
+            await listResources(),
+            before,
+            'remove deleted resources of a host without a token',
+          )
         }),
     },
     {
-      name: 'recalls no host by an id that is gone',
+      name: 'rejects the id of a deleted host',
       run: () =>
-        withTrial(definition, subject, async ({ begin, driver }) => {
+        withHarness(definition, subject, async ({ begin, driver }) => {
           if (driver.describeExisting === undefined) return
           const creation = begin('conformance-unknown')
           const { id = '' } = await creation.make()
           await creation.remove()
-          await assert.rejects(driver.describeExisting(id, said(), callOf()), (error: unknown) => {
-            assert.ok(error instanceof UserError, `no UserError: ${String(error)}`)
-            assert.equal(error.kind, 'usage')
-            return true
-          })
+          await assert.rejects(
+            driver.describeExisting(id, givenOptions(), callOf()),
+            (error: unknown) => {
+              assert.ok(error instanceof UserError, `no UserError: ${String(error)}`)
+              assert.equal(error.kind, 'usage')
+              return true
+            },
+          )
         }),
     },
   ]
