@@ -3,10 +3,15 @@ import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { fetchChecksum } from './checksums.ts'
-import { digestFile } from './digest-file.ts'
+import {
+  digestFile,
+  type CachedImage,
+  type Digest,
+  type ImageCache,
+  openImageCache,
+} from './image-cache.ts'
 import { type DiskFormat, inspectDisk } from './disk-format.ts'
 import type { DownloadCall } from './download.ts'
-import { type CachedImage, type Digest, type ImageCache, openImageCache } from './image-cache.ts'
 import { type ImageSource, parseImage } from './image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
 import type { ReadTar } from './unpack-ova.ts'

@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
+import { createReadStream } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { below } from '../os/below.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { withLock } from '../os/lock.ts'
-import { digestFile } from './digest-file.ts'
 import { type DownloadCall, download } from './download.ts'
 import { ignored } from '../os/trace.ts'
 
@@ -171,4 +172,15 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
       for (const name of own) await rm(join(folder, name), { force: true })
     },
   }
+}
+
+/** The digest of a file in hexadecimal. */
+export async function digestFile(
+  file: string,
+  algorithm: 'sha256' | 'sha512',
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = createHash(algorithm)
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { signal })
+  return hash.digest('hex')
 }

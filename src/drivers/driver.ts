@@ -1,7 +1,6 @@
 import type { z } from 'zod'
-import type { HostRecord } from '../machine/machine.ts'
+import type { HostRecord, HostStatus } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
-import type { HostStatus } from '../machine/status.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
 import type { Update } from './update.ts'

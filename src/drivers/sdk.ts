@@ -7,7 +7,7 @@ export { UserError } from '../errors.ts'
 export type { ErrorKind } from '../errors.ts'
 export type { HostRecord } from '../machine/machine.ts'
 export type { MachineName } from '../machine/name.ts'
-export type { HostStatus } from '../machine/status.ts'
+export type { HostStatus } from '../machine/machine.ts'
 export { unknownStatus } from './driver.ts'
 export type {
   Ask,

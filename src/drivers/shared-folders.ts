@@ -1,3 +1,5 @@
+import type { HostRecord } from '../machine/machine.ts'
+import { hostname } from 'node:os'
 /** A folder of this computer that is mounted in a machine. */
 export interface SharedFolder {
   readonly name: string
@@ -21,3 +23,14 @@ export const formatShares = (shares: readonly SharedFolder[]): string =>
     .map(({ name, path }) => `${name}=${path}`)
     .toSorted()
     .join(',')
+
+/** Records that a host exists only on this computer. */
+export const currentComputer = (): { readonly computer: string } => ({ computer: hostname() })
+
+/**
+ * The computer that a host was created on, if it is not this one, or if this one was renamed since.
+ */
+export function otherComputer({ resources }: Pick<HostRecord, 'resources'>): string | undefined {
+  const computer = resources?.['computer']
+  return computer === undefined || computer === hostname() ? undefined : computer
+}

@@ -1,5 +1,4 @@
-import type { HostRecord } from '../machine/machine.ts'
-import type { HostStatus } from '../machine/status.ts'
+import type { HostRecord, HostStatus } from '../machine/machine.ts'
 import type { Call } from './driver.ts'
 
 /** An option whose value differs from that of the host. */

@@ -70,3 +70,29 @@ export function requireHost(machine: Machine): HostRecord {
       : `wait, or continue with fleet rm ${name}`,
   })
 }
+
+/** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
+export const mergeResources = (
+  older: Readonly<Record<string, string>> = {},
+  newer: Readonly<Record<string, string | undefined>> = {},
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries({ ...older, ...newer }).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value]],
+    ),
+  )
+
+/** The current state of a host as its provider reports it. Never stored. */
+export interface HostStatus {
+  /** `unknown`: the driver has no provider to query; only a connection shows whether the host runs. */
+  readonly state: 'running' | 'paused' | 'stopped' | 'starting' | 'stopping' | 'absent' | 'unknown'
+  /**
+   * Only with `absent`: the provider reclaimed the host (a spot instance), so fleet creates a
+   * replacement.
+   */
+  readonly reclaimed?: true
+  /** The current address according to the provider. */
+  readonly address?: string
+  /** Current values of the driver's options, as far as the provider's response contains them, formatted by the driver. */
+  readonly options?: Readonly<Record<string, string>>
+}

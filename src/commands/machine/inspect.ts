@@ -28,7 +28,7 @@ export const inspect = defineCommand({
       )
       return
     }
-    const { formatMachines } = await import('../../state/inventory/format-machines.ts')
+    const { formatMachines } = await import('../../state/yaml/render.ts')
     io.stdout.write(formatMachines(machines))
   },
 })

@@ -122,3 +122,6 @@ export async function findDriverPackage(
   }
   return undefined
 }
+
+/** Thrown if a driver is needed whose code the user does not trust yet. */
+export class UntrustedDriver extends UserError {}

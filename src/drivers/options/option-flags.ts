@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import { UserError } from '../../errors.ts'
 import type { DriverDefinition } from '../driver.ts'
-import { reservedFlags } from './reserved-flags.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** An option of a driver as a command-line flag. */
@@ -193,3 +192,13 @@ function describeProblems(
   const reason = choices === undefined ? issue.message : `expected one of ${choices}`
   return [`--${flag.name}: ${reason.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`]
 }
+
+/**
+ * Flags of `fleet create` and `fleet adopt`, without dashes. Options of drivers cannot have these
+ * names.
+ */
+export const reservedFlags: ReadonlySet<string> = new Set(
+  'driver extends count label protected engine-version engine-channel engine no-engine user-data identity via install-engine host-key accept-new allow-path rollback yes name inventory machine on all parallel timeout max-fail retry-failed fold json quiet help version'.split(
+    ' ',
+  ),
+)

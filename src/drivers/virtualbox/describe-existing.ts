@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Call, HostFacts, ExistingHost } from '../driver.ts'
-import { currentComputer } from '../this-computer.ts'
+import { currentComputer } from '../shared-folders.ts'
 import { type VirtualMachine, findVm } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 import { type VBoxManage, orMissing } from './vboxmanage.ts'

@@ -1,4 +1,4 @@
-import type { HostStatus } from '../../machine/status.ts'
+import type { HostStatus } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
 import { parseExtraData, parseFields } from './parse-output.ts'
 import type { SharedFolder } from '../shared-folders.ts'

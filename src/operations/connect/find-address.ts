@@ -1,6 +1,5 @@
 import type { Call } from '../../drivers/driver.ts'
-import type { ReadyMachine } from '../../machine/machine.ts'
-import type { HostStatus } from '../../machine/status.ts'
+import type { ReadyMachine, HostStatus } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 
 /** The machine with its current address, and the state of its host. */

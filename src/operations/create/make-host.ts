@@ -3,8 +3,13 @@ import { dirname } from 'node:path'
 import type { HostPlan, BootstrapData, Lifecycle, BootDisk } from '../../drivers/driver.ts'
 import { imageGrants } from '../../drivers/grants.ts'
 import { UserError, naming } from '../../errors.ts'
-import type { HostRecord, Machine, MachineEntry, ReadyMachine } from '../../machine/machine.ts'
-import { mergeResources } from '../../machine/merge-notes.ts'
+import {
+  type HostRecord,
+  type Machine,
+  type MachineEntry,
+  type ReadyMachine,
+  mergeResources,
+} from '../../machine/machine.ts'
 import type { OwnUserData } from '../../provision/cloud-init/own-user-data.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { writeNoCloudSeed } from '../../provision/cloud-init/no-cloud.ts'

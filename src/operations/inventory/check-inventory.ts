@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { DriverDefinition } from '../../drivers/driver.ts'
-import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
+import { UntrustedDriver } from '../../drivers/external/find-package.ts'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../errors.ts'
 import { checkInventory } from '../../state/inventory/check/check-inventory.ts'
 import { findSecretsInFile } from '../../state/inventory/check/check-secrets.ts'

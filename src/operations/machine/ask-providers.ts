@@ -1,7 +1,6 @@
 import { messageWithHint } from '../../errors.ts'
-import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { HostRecord, Machine, HostStatus } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import type { HostStatus } from '../../machine/status.ts'
 import type { Context } from '../context.ts'
 
 /** The state of a machine's host at its provider. */

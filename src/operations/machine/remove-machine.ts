@@ -1,5 +1,5 @@
 import type { Driver } from '../../drivers/driver.ts'
-import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
+import { UntrustedDriver } from '../../drivers/external/find-package.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, usesExistingHosts } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'

@@ -1,7 +1,6 @@
 import { checkOptions, optionFlags } from '../../drivers/options/option-flags.ts'
 import type { Difference } from '../../drivers/update.ts'
-import type { ReadyMachine } from '../../machine/machine.ts'
-import type { HostStatus } from '../../machine/status.ts'
+import type { ReadyMachine, HostStatus } from '../../machine/machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'

@@ -1,12 +1,18 @@
 import { checkOptions } from '../../drivers/options/option-flags.ts'
 import { UserError, messageOf } from '../../errors.ts'
-import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { Machine, ReadyMachine, HostStatus } from '../../machine/machine.ts'
 import { exceededCount } from '../../machine/profiles.ts'
-import type { HostStatus } from '../../machine/status.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { type ProviderAnswer, askProviders } from '../machine/ask-providers.ts'
-import type { Change, ChangePlan, Drift, PlanPart, Issue } from './change-plan.ts'
-import { digestInventory, narrowPlan } from './change-plan.ts'
+import {
+  type Change,
+  type ChangePlan,
+  type Drift,
+  type PlanPart,
+  type Issue,
+  digestInventory,
+  narrowPlan,
+} from './change-plan.ts'
 import { findOrphans } from '../machine/collect-garbage.ts'
 import { planOptions } from './compare-options.ts'
 import type { Context, Progress } from '../context.ts'

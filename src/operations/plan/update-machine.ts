@@ -1,6 +1,10 @@
 import { UserError, messageOf } from '../../errors.ts'
-import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
-import { mergeResources } from '../../machine/merge-notes.ts'
+import {
+  type Machine,
+  type ReadyMachine,
+  requireHost,
+  mergeResources,
+} from '../../machine/machine.ts'
 import { compareOptions } from './compare-options.ts'
 import { type Context, type Progress, rollbackProgress } from '../context.ts'
 import { checkGrants } from '../inventory/grants.ts'

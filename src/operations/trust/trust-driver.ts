@@ -1,14 +1,17 @@
 import { readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { drivers as ownDrivers, unknownDriver } from '../../drivers/index.ts'
-import { type DriverPackage, findDriverPackage } from '../../drivers/external/find-package.ts'
+import {
+  type DriverPackage,
+  findDriverPackage,
+  UntrustedDriver,
+} from '../../drivers/external/find-package.ts'
 import {
   type PackageDigest,
   copiesOf,
   copyPackage,
   digestPackage,
 } from '../../drivers/external/package-copy.ts'
-import { UntrustedDriver } from '../../drivers/external/untrusted.ts'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'

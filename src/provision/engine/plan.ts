@@ -3,7 +3,7 @@ import type { EngineSpec } from '../../machine/schema.ts'
 import { defaultSocket, type HostProbe } from '../host/probe.ts'
 import { installPackages, upgradePackages } from '../host/packages.ts'
 import { startService } from '../host/service.ts'
-import type { Step } from '../host/step.ts'
+import type { Step } from '../host/distributions.ts'
 
 /** The changes to make on a host, in order. Empty if there are none. */
 export type Plan = readonly Step[]

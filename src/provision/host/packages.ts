@@ -7,11 +7,11 @@ import {
   engineTasks,
   installTask,
   upgradeTasks,
+  type Step,
 } from './distributions.ts'
 import { judgeEngine } from '../engine/upgrade.ts'
 import type { HostProbe } from './probe.ts'
 import { shellFunctions } from './shell-functions.ts'
-import type { Step } from './step.ts'
 
 /** The host's own distribution, else the nearest of those that it is derived from. */
 function distributionOf({ os }: HostProbe): Distribution | undefined {

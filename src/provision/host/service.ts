@@ -1,5 +1,5 @@
 import type { HostProbe } from './probe.ts'
-import type { Step } from './step.ts'
+import type { Step } from './distributions.ts'
 
 /** Log of dockerd if no init system collects its output. */
 const logFile = '/var/log/dockerd.log'

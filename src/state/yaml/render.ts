@@ -1,4 +1,5 @@
-import { Document } from 'yaml'
+import type { Machine } from '../../machine/machine.ts'
+import { stringify, Document } from 'yaml'
 
 /** Maximum length of a line in flow style. */
 const widest = 100
@@ -73,3 +74,9 @@ export const renderMachine = (
   `${' '.repeat(indent)}${renderKey(name)}:`,
   ...renderBlock(entry, indent + unit, unit),
 ]
+
+/** Formats machines as YAML, with the values from their profiles. */
+export const formatMachines = (machines: readonly Machine[]): string =>
+  stringify(Object.fromEntries(machines.map(({ name, ...entry }) => [name, entry])), {
+    lineWidth: 0,
+  })

@@ -4,10 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { awsDriver } from '../../../src/drivers/aws/driver.ts'
 import { awsOptions } from '../../../src/drivers/aws/options.ts'
 import type { Call, HostFacts, HostPlan, Lifecycle, Power } from '../../../src/drivers/driver.ts'
-import { mergeResources } from '../../../src/machine/merge-notes.ts'
-import type { HostRecord } from '../../../src/machine/machine.ts'
+import { mergeResources, type HostRecord, type HostStatus } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
-import type { HostStatus } from '../../../src/machine/status.ts'
 import type { Aws } from './aws.ts'
 
 /** A call that nobody aborts, and that keeps what it is told. */

@@ -5,8 +5,7 @@ import {
   type VirtualBoxOptions,
   virtualBoxOptions,
 } from '../../../src/drivers/virtualbox/options.ts'
-import { mergeResources } from '../../../src/machine/merge-notes.ts'
-import type { HostRecord } from '../../../src/machine/machine.ts'
+import { mergeResources, type HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type GuestSeed, seedGuest } from '../small-guest.ts'
 import type { VirtualBox } from './virtualbox.ts'

@@ -9,9 +9,9 @@ import {
   checkOptions,
   optionFlags,
   readOptionFlags,
+  reservedFlags,
 } from '../../../src/drivers/options/option-flags.ts'
 import { ssh } from '../../../src/drivers/ssh/definition.ts'
-import { reservedFlags } from '../../../src/drivers/options/reserved-flags.ts'
 import { UserError } from '../../../src/errors.ts'
 
 const sample = defineDriver({

@@ -7,7 +7,7 @@ import {
   type Tag,
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../../errors.ts'
-import type { HostStatus } from '../../../machine/status.ts'
+import type { HostStatus } from '../../../machine/machine.ts'
 import type { DriverState } from '../../driver.ts'
 import { waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'

@@ -1,6 +1,5 @@
-import type { HostRecord } from '../../../machine/machine.ts'
+import type { HostRecord, HostStatus } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
-import type { HostStatus } from '../../../machine/status.ts'
 import type { Call, DriverState } from '../../driver.ts'
 import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api.ts'
 import { explain } from '../api/errors.ts'

@@ -4,9 +4,8 @@ import { UserError } from '../../../errors.ts'
 import { nearest } from '../../../machine/nearest.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import type { Checked } from './unchecked-decision.ts'
+import { type Checked, orForbidden } from './refusal.ts'
 import { allSettled } from './timeouts.ts'
-import { orForbidden } from './refusal.ts'
 
 /**
  * How long a result is cached, in milliseconds: the user may register the subscription in the

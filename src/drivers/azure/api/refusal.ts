@@ -1,3 +1,4 @@
+import { UserError } from '../../../errors.ts'
 /** The common properties of errors from the SDK's clients. */
 interface SdkError extends Error {
   readonly code?: unknown
@@ -64,3 +65,16 @@ export async function ignoreNotFound<T>(answer: Promise<T>): Promise<T | undefin
     throw error
   }
 }
+
+/**
+ * A decision, and which part of it could not be checked because the login lacks the permission.
+ * Azure rejects invalid requests itself.
+ */
+export interface Checked<Value> {
+  readonly value: Value
+  readonly unchecked?: string
+}
+
+/** An error that the user can fix, with a hint. */
+export const usageError = (message: string, hint: string): UserError =>
+  new UserError('usage', message, { hint })

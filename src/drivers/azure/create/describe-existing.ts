@@ -8,8 +8,7 @@ import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
 import { namesOf } from '../names.ts'
 import type { AzureOptions } from '../options.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
-import { usageError } from '../api/usage-error.ts'
+import { ignoreNotFound, usageError } from '../api/refusal.ts'
 
 /** A parsed id of a virtual machine. */
 interface ParsedId {

@@ -2,10 +2,8 @@ import type { ImageReference, Plan, VirtualMachineImage } from '@azure/arm-compu
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { releases } from './image-names.ts'
-import type { Checked } from '../api/unchecked-decision.ts'
-import { orForbidden, ignoreNotFound } from '../api/refusal.ts'
+import { type Checked, orForbidden, ignoreNotFound, usageError } from '../api/refusal.ts'
 import type { Size } from './sizes.ts'
-import { usageError } from '../api/usage-error.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** An image in the form that a request for a virtual machine needs. */

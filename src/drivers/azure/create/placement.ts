@@ -2,9 +2,8 @@ import type { Subnet } from '@azure/arm-network'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { locate } from './host-resources.ts'
-import { orForbidden, ignoreNotFound } from '../api/refusal.ts'
+import { orForbidden, ignoreNotFound, usageError } from '../api/refusal.ts'
 import { letsSshThrough } from '../network/ssh-rules.ts'
-import { usageError } from '../api/usage-error.ts'
 
 /** How long a result is cached, in milliseconds: hosts that are created together need the same. */
 const placeAge = 5000

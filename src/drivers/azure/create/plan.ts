@@ -9,7 +9,7 @@ import { type Place, readPlace, recordPlace } from './host-resources.ts'
 import { type Environment, findSubscription } from '../api/login.ts'
 import { makeHost, resumeHost } from './make.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
-import { usageError } from '../api/usage-error.ts'
+import { usageError } from '../api/refusal.ts'
 import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
 
 /**

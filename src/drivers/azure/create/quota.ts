@@ -1,8 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import type { Checked } from '../api/unchecked-decision.ts'
-import { orForbidden } from '../api/refusal.ts'
+import { type Checked, orForbidden } from '../api/refusal.ts'
 import { allSettled } from '../api/timeouts.ts'
 import type { Size } from './sizes.ts'
 

@@ -3,8 +3,7 @@ import { UserError } from '../../../errors.ts'
 import { nearest } from '../../../machine/nearest.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import type { Checked } from '../api/unchecked-decision.ts'
-import { orForbidden } from '../api/refusal.ts'
+import { type Checked, orForbidden } from '../api/refusal.ts'
 
 /** A size of virtual machines in a location. */
 export interface Size {

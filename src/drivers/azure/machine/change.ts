@@ -12,9 +12,8 @@ import { type Place, machineId, requirePlace } from '../create/host-resources.ts
 import { rulesFor } from '../network/network.ts'
 import type { AzureOptions } from '../options.ts'
 import { whileBusy } from '../api/timeouts.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { ignoreNotFound, usageError } from '../api/refusal.ts'
 import { tagChange } from '../tags.ts'
-import { usageError } from '../api/usage-error.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
 /** A host to change, and its options. */

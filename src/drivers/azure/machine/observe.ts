@@ -1,7 +1,6 @@
 import type { InstanceViewStatus, VirtualMachine } from '@azure/arm-compute'
-import type { HostRecord } from '../../../machine/machine.ts'
+import type { HostRecord, HostStatus } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
-import type { HostStatus } from '../../../machine/status.ts'
 import type { Call } from '../../driver.ts'
 import { addressOf } from './addresses.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
