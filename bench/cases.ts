@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
-import { serveManyInstances } from '../test/support/aws/many-instances.ts'
+import { serveManyInstances } from '../test/support/aws/ec2/many-instances.ts'
 import { program } from '../test/support/test-user.ts'
 import { type Ground, makeFile, makeImage, type prepareGround, writeInventory } from './ground.ts'
 import type { Run } from './measure.ts'

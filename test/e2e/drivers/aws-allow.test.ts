@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AwsTrial, startCheckIp } from '../../support/aws/trial.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
-import { callEc2 } from '../../support/aws/ec2-client.ts'
+import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 

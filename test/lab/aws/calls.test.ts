@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { awsDriver } from '../../../src/drivers/aws/driver.ts'
 import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws/trial.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
-import { callEc2 } from '../../support/aws/ec2-client.ts'
+import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 

@@ -5,7 +5,7 @@ import type { MachineName } from '../../../src/machine/name.ts'
 import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws/trial.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { callEc2 } from '../../support/aws/ec2-client.ts'
+import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 
 const nothing = { instances: 0, groups: 0, keyPairs: 0, addresses: 0, volumes: 0 }
 const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }

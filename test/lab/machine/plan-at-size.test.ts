@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openFleet } from '../../../src/app/fleet.ts'
 import { makePlan } from '../../../src/operations/plan/make-plan.ts'
-import { type ManyInstances, serveManyInstances } from '../../support/aws/many-instances.ts'
+import { type ManyInstances, serveManyInstances } from '../../support/aws/ec2/many-instances.ts'
 import { pipeIo } from '../../support/fake-io.ts'
 import { timeProcessor } from '../../support/process/processor-time.ts'
 

@@ -1,4 +1,4 @@
-import type { Host, HostSource } from '../aws/hosts.ts'
+import type { Host, HostSource } from '../aws/hosts/hosts.ts'
 import type { AzureOptions } from './azure.ts'
 
 /** Hosts behind virtual machines, for {@link startAzure}. */

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Aws } from '../aws/aws.ts'
-import type { World } from '../aws/world.ts'
+import type { World } from '../aws/ec2/world.ts'
 import { type Person, makePerson } from '../test-user.ts'
 
 /** A place where a creation is cut short. */

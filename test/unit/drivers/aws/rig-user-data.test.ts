@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { writeUserData } from '../../../../src/provision/cloud-init/user-data.ts'
-import { readUserData } from '../../../support/aws/user-data.ts'
+import { readUserData } from '../../../support/aws/hosts/user-data.ts'
 
 const hostKey = { privateKey: '-----BEGIN\nline\n-----END\n', publicKey: 'ssh-ed25519 BBBB' }
 const boot = {

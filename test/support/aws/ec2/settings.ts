@@ -1,5 +1,5 @@
-import { Ec2Error } from './ec2-error.ts'
-import type { Parameters } from './query.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
+import type { Parameters } from '../http/query.ts'
 
 /** How long things take, in milliseconds. */
 interface Lags {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Account, Ec2Call, Handler } from './account.ts'
-import { Ec2Error } from './ec2-error.ts'
-import { filtersOf, listParameter } from './query.ts'
-import { type Tree, itemsOf, listOf, textOf } from './xml.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
+import { filtersOf, listParameter } from '../http/query.ts'
+import { type Tree, itemsOf, listOf, textOf } from '../http/xml.ts'
 
 /** EC2's fingerprint of an Ed25519 key: base64 of the SHA-256 of its blob. */
 const fingerprint = (publicKey: string): string =>

@@ -1,5 +1,5 @@
 import { type Tree, parseXml, textOf, childOf } from './xml.ts'
-import type { Aws } from './aws.ts'
+import type { Aws } from '../aws.ts'
 
 /** An EC2 answer, as it came. */
 export interface Ec2Answer {

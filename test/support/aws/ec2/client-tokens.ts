@@ -1,5 +1,5 @@
-import { Ec2Error } from './ec2-error.ts'
-import { type Parameters, writeParameters } from './query.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
+import { type Parameters, writeParameters } from '../http/query.ts'
 
 /** What does not count when two calls are compared. */
 const ignored = new Set(['Action', 'Version', 'ClientToken', 'DryRun'])

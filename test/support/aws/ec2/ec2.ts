@@ -1,15 +1,15 @@
 import type { Account, Ec2Call, Handler } from './account.ts'
 import type { ClientTokens } from './client-tokens.ts'
-import { Ec2Error } from './ec2-error.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
 import { elasticAddressHandlers } from './elastic-addresses.ts'
 import { images } from './images.ts'
 import { instanceHandlers } from './instances.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { removeMadeUpAddresses } from './made-up-addresses.ts'
-import { tagSpecifications } from './query.ts'
+import { tagSpecifications } from '../http/query.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { showInterfaces } from './show-instance.ts'
-import { type Tree, childOf, itemsOf, listOf, textOf } from './xml.ts'
+import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
 /** The kinds of resources that a creating call makes. */
 const creations: Readonly<Record<string, readonly string[]>> = {

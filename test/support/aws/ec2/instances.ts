@@ -1,12 +1,12 @@
 import type { Account, Ec2Call, Handler } from './account.ts'
 import { admitLaunch, checkCapacity } from './admission.ts'
 import type { ClientTokens } from './client-tokens.ts'
-import { Ec2Error } from './ec2-error.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
 import { images } from './images.ts'
 import { Instance, type StateName, stateCodes } from './instance.ts'
-import { filtersOf, listParameter, withFilters } from './query.ts'
+import { filtersOf, listParameter, withFilters } from '../http/query.ts'
 import { showInstance, showState } from './show-instance.ts'
-import { type Tree, childOf, itemsOf, listOf, textOf } from './xml.ts'
+import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
 /** Filters that moto does not know, or answers by a state that has not come yet. */
 const ownFilters: Readonly<Record<string, (instance: Instance) => string | undefined>> = {

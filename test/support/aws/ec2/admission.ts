@@ -1,9 +1,9 @@
 import type { Account, Ec2Call } from './account.ts'
-import { Ec2Error } from './ec2-error.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
 import { images } from './images.ts'
 import type { Instance } from './instance.ts'
-import { type Parameters, listParameter } from './query.ts'
-import { type Tree, childOf, itemsOf, textOf } from './xml.ts'
+import { type Parameters, listParameter } from '../http/query.ts'
+import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 
 /** A launch that may go on. */
 export interface Admission {

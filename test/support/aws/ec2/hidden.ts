@@ -1,5 +1,5 @@
-import { Ec2Error } from './ec2-error.ts'
-import type { Parameters } from './query.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
+import type { Parameters } from '../http/query.ts'
 
 /** Kinds of resources that are not found right after their creation, with the error for each. */
 const refusals = {

@@ -1,4 +1,4 @@
-import { type LabHost, startLab } from '../lab/lab.ts'
+import { type LabHost, startLab } from '../../lab/lab.ts'
 import type { Host, HostSource } from './hosts.ts'
 import { makeAddressPool, setPublicAddress } from './public-addresses.ts'
 import { type WantedHost, readUserData } from './user-data.ts'

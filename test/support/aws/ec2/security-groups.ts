@@ -1,8 +1,8 @@
 import type { Account, Handler } from './account.ts'
-import { Ec2Error } from './ec2-error.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
 import { holdersOf } from './instances.ts'
-import type { Parameters } from './query.ts'
-import { itemsOf, listOf, textOf } from './xml.ts'
+import type { Parameters } from '../http/query.ts'
+import { itemsOf, listOf, textOf } from '../http/xml.ts'
 
 const createSecurityGroup: Handler = async ({ moto, hidden, settings }, { region, parameters }) => {
   if (parameters['VpcId'] === undefined) {

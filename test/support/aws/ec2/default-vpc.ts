@@ -1,5 +1,5 @@
-import type { Moto } from './moto.ts'
-import { itemsOf, textOf } from './xml.ts'
+import type { Moto } from '../moto/moto.ts'
+import { itemsOf, textOf } from '../http/xml.ts'
 
 async function removeDefaultVpc(moto: Moto, region: string): Promise<void> {
   const subnets = await moto.ec2(region, { Action: 'DescribeSubnets' })

@@ -1,7 +1,7 @@
 import type { Account, Handler } from './account.ts'
-import { Ec2Error } from './ec2-error.ts'
+import { Ec2Error } from '../http/ec2-error.ts'
 import type { Instance } from './instance.ts'
-import { type Tree, itemsOf, listOf, textOf } from './xml.ts'
+import { type Tree, itemsOf, listOf, textOf } from '../http/xml.ts'
 
 async function describe({ moto }: Account, region: string): Promise<Tree[]> {
   return itemsOf(await moto.ec2(region, { Action: 'DescribeAddresses' }), 'addressesSet')

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call, CallLog } from './call-log.ts'
 import { Ec2Error, writeError, writeStsError } from './ec2-error.ts'
 import type { FaultEffect, FaultList } from './faults.ts'
-import type { Answer } from './moto.ts'
+import type { Answer } from '../moto/moto.ts'
 import type { Parameters } from './query.ts'
 
 /**

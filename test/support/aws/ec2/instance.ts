@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Host } from './hosts.ts'
+import type { Host } from '../hosts/hosts.ts'
 import type { Settings } from './settings.ts'
 
 /** States of an instance with their codes (InstanceState in EC2's API reference). */

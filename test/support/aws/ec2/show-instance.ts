@@ -1,6 +1,6 @@
 import { images } from './images.ts'
 import { type Instance, stateCodes, type StateName } from './instance.ts'
-import { type Tree, childOf, itemsOf, textOf } from './xml.ts'
+import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 
 /** A state as EC2 writes it. */
 export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })

@@ -1,5 +1,5 @@
 import type { Account } from './account.ts'
-import type { Tree } from './xml.ts'
+import type { Tree } from '../http/xml.ts'
 
 const isAddress = (text: string) => /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)
 const isHostName = (text: string) => /^(?:ec2|ip)-\d+-\d+-\d+-\d+\./.test(text)

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findSources } from '../booted-host/root-folder.ts'
-import { cachedFolder } from '../files/cached-folder.ts'
-import { outside } from '../lab/outside.ts'
-import { runProgram } from '../lab/process.ts'
+import { findSources } from '../../booted-host/root-folder.ts'
+import { cachedFolder } from '../../files/cached-folder.ts'
+import { outside } from '../../lab/outside.ts'
+import { runProgram } from '../../lab/process.ts'
 
 /** What python3-moto's EC2 part needs, at this machine's own release; its package says less (flask-cors) and more. */
 const dependencies =

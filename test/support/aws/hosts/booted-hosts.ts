@@ -1,5 +1,5 @@
-import { type BootedHost, bootHost } from '../booted-host/booted-host.ts'
-import { addSwitch, removeSwitch } from '../lab/network.ts'
+import { type BootedHost, bootHost } from '../../booted-host/booted-host.ts'
+import { addSwitch, removeSwitch } from '../../lab/network.ts'
 import type { Host, HostSource } from './hosts.ts'
 import { makeAddressPool, setPublicAddress } from './public-addresses.ts'
 

@@ -1,10 +1,10 @@
 import type { Hidden } from './hidden.ts'
-import type { HostSource } from './hosts.ts'
+import type { HostSource } from '../hosts/hosts.ts'
 import type { Instance } from './instance.ts'
-import type { Moto } from './moto.ts'
-import type { Parameters } from './query.ts'
+import type { Moto } from '../moto/moto.ts'
+import type { Parameters } from '../http/query.ts'
 import type { Settings } from './settings.ts'
-import type { Tree } from './xml.ts'
+import type { Tree } from '../http/xml.ts'
 
 /** What the front remembers beside moto. */
 export interface Account {

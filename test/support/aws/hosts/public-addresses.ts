@@ -1,5 +1,5 @@
-import type { Switch } from '../lab/network.ts'
-import { runProgram } from '../lab/process.ts'
+import type { Switch } from '../../lab/network.ts'
+import { runProgram } from '../../lab/process.ts'
 
 /** The last numbers of public addresses; below them are the hosts' own. */
 const first = 130

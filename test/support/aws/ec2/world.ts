@@ -1,5 +1,5 @@
-import type { Moto } from './moto.ts'
-import { type Tree, childOf, itemsOf, tagsOf, textOf } from './xml.ts'
+import type { Moto } from '../moto/moto.ts'
+import { type Tree, childOf, itemsOf, tagsOf, textOf } from '../http/xml.ts'
 
 /** Something that exists, and would be paid for or found by others. */
 interface Resource {
