@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts'
 import { lazy, memoizeByMachine } from '../os/memoize.ts'
 import { type Machine, type ReadyMachine, requireHost } from '../machine/machine.ts'
 import type { Context, InBroker } from '../operations/context.ts'
-import type { ReadInventories } from '../state/inventory/cache.ts'
+import type { MemoryCache } from '../state/inventory/cache.ts'
 import {
   createHandshakeLimiter,
   limiterKey,
@@ -20,7 +20,7 @@ import { ignored } from '../os/trace.ts'
 
 /** What the broker provides to a command that it runs: its open connections and the inventories it has read. */
 export interface HostedFleet extends InBroker {
-  readonly inventories: ReadInventories
+  readonly inventories: MemoryCache
   /**
    * The open connection to a host; throws if the client process must connect itself. Undefined means this
    * computer.

@@ -8,7 +8,7 @@ import { findCommand } from '../commands/find-command.ts'
 import { UserError } from '../errors.ts'
 import { openHostedInput } from './broker-input.ts'
 import type { InBroker } from '../operations/context.ts'
-import { rememberInventories } from '../state/inventory/cache.ts'
+import { createMemoryCache } from '../state/inventory/cache.ts'
 import { brokerEnded } from '../broker/client/client.ts'
 import type { SharedConnections } from '../broker/server/connections.ts'
 import {
@@ -30,7 +30,7 @@ const holdBackMs = 150
 const maxHeldBackBytes = 1 << 18
 
 /** The inventories that earlier commands have read. */
-const inventories = rememberInventories()
+const inventories = createMemoryCache()
 
 /** The client process runs the command. Never shown to the user. */
 class FallBack extends Error {}

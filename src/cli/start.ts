@@ -3,7 +3,7 @@ import { askBroker } from './ask-broker.ts'
 import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
 import { newTraceId } from '../os/trace.ts'
-import { locateHome, strangerIn } from '../state/home/locate-home.ts'
+import { locateHome, foreignOwner } from '../state/home/locate-home.ts'
 import type { Program } from '../ui/io.ts'
 
 /** Identifies this build; set by the build. */
@@ -36,7 +36,7 @@ export async function start(
   if (mayBeHosted(argv) && (await askBroker(argv, program.build, traceId))) return
   const release = `${fleetBuild}-${process.version}-${process.arch}`
   const home = locateHome(process.env)
-  const isOurs = strangerIn(home, process.env) === undefined
+  const isOurs = foreignOwner(home, process.env) === undefined
   const cache = isOurs ? join(home, 'cache', 'code', release) : undefined
   const { openCode } = await import('./code-cache.ts')
   const code = openCode(dirname(main.file), cache)

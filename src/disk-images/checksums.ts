@@ -4,10 +4,10 @@ import { fetchUrl } from './fetch-url.ts'
 import type { PublishedImage } from './named-images.ts'
 
 /** Timeout of the list of checksums, in milliseconds: a cached image can be used without it. */
-const patience = 20_000
+const listTimeout = 20_000
 
 /** Maximum size of the list in bytes. Published lists have a few kilobytes. */
-const longestList = 2 ** 20
+const maxListSize = 2 ** 20
 
 async function readList(answer: Readable): Promise<string> {
   const chunks: Buffer[] = []
@@ -15,7 +15,7 @@ async function readList(answer: Readable): Promise<string> {
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     chunks.push(chunk)
     size += chunk.length
-    if (size > longestList) throw new Error(`it is longer than ${longestList} bytes`)
+    if (size > maxListSize) throw new Error(`it is longer than ${maxListSize} bytes`)
   }
   return Buffer.concat(chunks).toString()
 }
@@ -25,10 +25,10 @@ export async function fetchChecksum(
   { url, checksums }: PublishedImage,
   signal: AbortSignal,
 ): Promise<string> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(patience)])
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(listTimeout)])
   const unreachable = (cause: unknown): UserError =>
     new UserError('unreachable', `cannot fetch ${checksums.url}`, {
-      hint: 'check the network, and HTTPS_PROXY where there is a proxy',
+      hint: 'check the network; if you use a proxy, set HTTPS_PROXY',
       cause,
     })
   const list = await fetchUrl(checksums.url, {}, limited)

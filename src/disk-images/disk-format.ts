@@ -11,7 +11,7 @@ export type FoundDisk =
   | { readonly format: 'ova' }
 
 /** Signatures and their offsets, from the documentation of each format. */
-const marks: readonly (readonly [
+const signatures: readonly (readonly [
   format: DiskFormat | 'ova' | 'packed' | 'foreign',
   at: number,
   mark: string,
@@ -46,7 +46,7 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, 0)
   const head = buffer.subarray(0, bytesRead).toString('latin1')
   const found = new Set(
-    marks.filter(([, at, mark]) => head.startsWith(mark, at)).map(([format]) => format),
+    signatures.filter(([, at, mark]) => head.startsWith(mark, at)).map(([format]) => format),
   )
   const [format = 'raw'] = found
   if (found.size > 1) {

@@ -53,14 +53,14 @@ async function findOffline(
   call: DownloadCall,
 ): Promise<CachedImage> {
   for (const image of await cache.list()) {
-    if (image.label !== label || !(await cache.intact(image, call.signal))) continue
+    if (image.label !== label || !(await cache.isIntact(image, call.signal))) continue
     call.progress(`${error.message}: the image of ${image.since.slice(0, 10)} in the cache is used`)
     return image
   }
   throw error
 }
 
-async function haveNamed(
+async function getNamed(
   cache: ImageCache,
   { name, published }: Extract<ImageSource, { kind: 'named' }>,
   arch: Architecture,
@@ -70,14 +70,14 @@ async function haveNamed(
   const { url, checksums } = published
   try {
     const digest: Digest = `${checksums.algorithm}:${await fetchChecksum(published, call.signal)}`
-    return await cache.have({ key: keyOf(digest), label, url, digest }, call)
+    return await cache.get({ key: keyOf(digest), label, url, digest }, call)
   } catch (error) {
     if (!(error instanceof UserError) || error.kind !== 'unreachable') throw error
     return findOffline(cache, label, error, call)
   }
 }
 
-async function checkOwn(
+async function checkFile(
   { path, sha256 }: Extract<ImageSource, { kind: 'file' }>,
   call: DownloadCall,
 ): Promise<Pick<CachedImage, 'path' | 'digest'>> {
@@ -101,27 +101,27 @@ async function checkOwn(
  * Maximum size of a download in bytes: more than any published image, less than most disks have
  * free.
  */
-const mostDownloaded = 64 * 2 ** 30
+const maxDownload = 64 * 2 ** 30
 
 /** Opens the image cache in `folder`. */
 export function openDiskImages(
   folder: string,
   readTar: ReadTar,
   catalogue: Catalogue = namedImages,
-  { maxBytes = mostDownloaded } = {},
+  { maxBytes = maxDownload } = {},
 ): DiskImages {
   const cache = openImageCache(join(folder, 'images'), maxBytes)
 
-  async function have(
+  async function getImage(
     source: ImageSource,
     arch: Architecture,
     call: DownloadCall,
   ): Promise<Pick<CachedImage, 'path' | 'digest'>> {
-    if (source.kind === 'file') return checkOwn(source, call)
-    if (source.kind === 'named') return haveNamed(cache, source, arch, call)
+    if (source.kind === 'file') return checkFile(source, call)
+    if (source.kind === 'named') return getNamed(cache, source, arch, call)
     const { url, sha256 } = source
     const digest: Digest | undefined = sha256 === undefined ? undefined : `sha256:${sha256}`
-    return cache.have({ key: keyOf(digest ?? url), label: url, url, digest }, call)
+    return cache.get({ key: keyOf(digest ?? url), label: url, url, digest }, call)
   }
 
   /** Extracts the disk of an OVA, which is cached as a separate image. */
@@ -137,7 +137,7 @@ export function openDiskImages(
       await unpackOva(path, file, { readTar, signal: call.signal })
     }
     const wanted = { key: keyOf(`disk of ${digest}`), label, url: image, digest: undefined, make }
-    return (await cache.have(wanted, call)).path
+    return (await cache.get(wanted, call)).path
   }
 
   return {
@@ -145,12 +145,12 @@ export function openDiskImages(
     remove: (key) => cache.remove(key),
     async resolve(image, { arch, folder }, call) {
       const source = parseImage(image, arch, { catalogue, folder })
-      const { path, digest } = await have(source, arch, call)
+      const { path, digest } = await getImage(source, arch, call)
       const found = await inspectDisk(path)
       if (found.format !== 'ova') return { path, ...found, digest }
       const inside = await unpack(image, { path, digest }, call)
       const unpacked = await inspectDisk(inside)
-      if (unpacked.format === 'ova') throw new UserError('usage', `${path} holds no disk`)
+      if (unpacked.format === 'ova') throw new UserError('usage', `${path} contains no disk`)
       return { path: inside, ...unpacked, digest }
     },
   }

@@ -20,7 +20,7 @@ interface SizedCall extends DownloadCall {
 }
 
 /** Maximum number of consecutive interruptions without progress. */
-const mostStalls = 4
+const maxStalls = 4
 
 const sizeOf = (file: string): Promise<number> =>
   stat(file).then(
@@ -43,10 +43,10 @@ function count(
     most,
     url,
   }: { readonly total: number | undefined; readonly most: number; readonly url: string },
-  tell: (detail: string) => void,
+  report: (detail: string) => void,
 ): Transform {
   let have = from
-  let told = 0
+  let reported = 0
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       have += chunk.length
@@ -54,9 +54,9 @@ function count(
         done(tooLarge(url, most))
         return
       }
-      if (Date.now() - told >= 1000) {
-        told = Date.now()
-        tell(
+      if (Date.now() - reported >= 1000) {
+        reported = Date.now()
+        report(
           total === undefined ? inMegabytes(have) : `${inMegabytes(have)} of ${inMegabytes(total)}`,
         )
       }
@@ -139,7 +139,7 @@ export async function download(
       }
       const have = await sizeOf(file)
       if (have > before) [stalls, before] = [0, have]
-      if (stalls >= mostStalls) {
+      if (stalls >= maxStalls) {
         throw error instanceof UserError
           ? error
           : new UserError(

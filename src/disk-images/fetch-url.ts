@@ -5,9 +5,9 @@ import { UserError, messageOf } from '../errors.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
 /** How long a server may send nothing, in milliseconds. */
-const longestSilence = 30_000
+const dataTimeout = 30_000
 
-const mostRedirects = 5
+const maxRedirects = 5
 
 /** Published URLs redirect to mirrors. */
 const redirects = new Set([301, 302, 303, 307, 308])
@@ -22,9 +22,9 @@ async function request(
     headers: { ...headers, connection: 'close' },
     signal,
     agent: proxyAgent(),
-    timeout: longestSilence,
+    timeout: dataTimeout,
   })
-  sent.on('timeout', () => sent.destroy(new Error(`no data for ${longestSilence / 1000} s`)))
+  sent.on('timeout', () => sent.destroy(new Error(`no data for ${dataTimeout / 1000} s`)))
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   return response
 }
@@ -52,16 +52,16 @@ export async function fetchUrl(
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   let place = new URL(url)
-  for (let hops = 0; hops <= mostRedirects; hops++) {
+  for (let hops = 0; hops <= maxRedirects; hops++) {
     const response = await request(place, headers, signal).catch((error: unknown) => {
       signal.throwIfAborted()
       throw new UserError('unreachable', `cannot reach ${place.host}: ${messageOf(error)}`, {
-        hint: 'check the network, and HTTPS_PROXY where there is a proxy',
+        hint: 'check the network; if you use a proxy, set HTTPS_PROXY',
         cause: error,
       })
     })
-    const { statusCode = 0, headers: said } = response
-    if (!redirects.has(statusCode) || said.location === undefined) {
+    const { statusCode = 0, headers: responseHeaders } = response
+    if (!redirects.has(statusCode) || responseHeaders.location === undefined) {
       if (statusCode === 200 || statusCode === 206 || statusCode === 416) return response
       response.resume()
       throw new UserError(
@@ -71,7 +71,7 @@ export async function fetchUrl(
       )
     }
     response.resume()
-    place = followRedirect(place, said.location)
+    place = followRedirect(place, responseHeaders.location)
   }
   throw new UserError('usage', `too many redirects from ${url}`, {
     hint: 'use the final URL of the image',

@@ -27,7 +27,7 @@ export interface CachedImage {
 export type Digest = `${'sha256' | 'sha512'}:${string}`
 
 /** The image to get. */
-interface Wanted {
+interface ImageRequest {
   readonly key: string
   readonly label: string
   readonly url: string
@@ -45,46 +45,46 @@ export interface ImageCache {
    * Returns the image, and downloads it if it is missing or damaged. Throws kind `failed` for a
    * wrong checksum.
    */
-  have(wanted: Wanted, call: DownloadCall): Promise<CachedImage>
+  get(request: ImageRequest, call: DownloadCall): Promise<CachedImage>
   /** Whether a cached image is undamaged. */
-  intact(image: CachedImage, signal: AbortSignal): Promise<boolean>
+  isIntact(image: CachedImage, signal: AbortSignal): Promise<boolean>
   remove(key: string): Promise<void>
 }
 
 /** How long to wait for another process before reporting it again, in milliseconds. */
-const lockPause = 2000
+const lockTimeout = 2000
 
 /** Waits for the lock of another process as long as necessary, and reports it. */
-async function locked<Value>(
+async function withImageLock<Value>(
   file: string,
   call: DownloadCall,
   work: () => Promise<Value>,
 ): Promise<Value> {
   for (;;) {
     call.signal.throwIfAborted()
-    let begun = false
+    let started = false
     try {
       return await withLock(
         file,
         async () => {
-          begun = true
+          started = true
           return work()
         },
-        lockPause,
+        lockTimeout,
       )
     } catch (error) {
-      if (begun || !(error instanceof UserError && error.kind === 'locked')) throw error
+      if (started || !(error instanceof UserError && error.kind === 'locked')) throw error
       call.progress('download the image', 'waiting for another fleet process')
     }
   }
 }
 
-const mismatch = ({ url }: Wanted, expected: string, found: string): UserError =>
+const mismatch = ({ url }: ImageRequest, expected: string, found: string): UserError =>
   new UserError('failed', `checksum mismatch for ${url}: expected ${expected}, got ${found}`, {
     hint: 'try again; if the error remains, do not use the image',
   })
 
-async function intact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
+async function isIntact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
   const [algorithm, hex] = digest.split(':') as ['sha256' | 'sha512', string]
   return (await digestFile(path, algorithm, signal)) === hex
 }
@@ -95,33 +95,33 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
 
   async function read(key: string): Promise<CachedImage | undefined> {
     try {
-      const noted = JSON.parse(await readFile(place(key, 'json'), 'utf8')) as Omit<
+      const metadata = JSON.parse(await readFile(place(key, 'json'), 'utf8')) as Omit<
         CachedImage,
         'key' | 'path' | 'bytes'
       >
       const { size } = await stat(place(key, 'img'))
-      return { ...noted, key, bytes: size, path: place(key, 'img') }
+      return { ...metadata, key, bytes: size, path: place(key, 'img') }
     } catch (error) {
       if (codeOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined
       throw error
     }
   }
 
-  async function fetchNew(wanted: Wanted, call: DownloadCall): Promise<CachedImage> {
-    const { key, label, url } = wanted
-    const [algorithm, expected] = (wanted.digest ?? 'sha256:').split(':') as [
+  async function fetchNew(request: ImageRequest, call: DownloadCall): Promise<CachedImage> {
+    const { key, label, url } = request
+    const [algorithm, expected] = (request.digest ?? 'sha256:').split(':') as [
       'sha256' | 'sha512',
       string,
     ]
     const part = place(key, 'part')
     const resumed = (await stat(part).catch(() => undefined)) !== undefined
-    await (wanted.make?.(part) ?? download(url, part, `download ${label}`, { ...call, maxBytes }))
+    await (request.make?.(part) ?? download(url, part, `download ${label}`, { ...call, maxBytes }))
     call.progress('check the image')
     const found = await digestFile(part, algorithm, call.signal)
     if (expected !== '' && found !== expected) {
       await rm(part, { force: true })
-      if (resumed) return fetchNew(wanted, call) // the parts may be from different versions
-      throw mismatch(wanted, expected, found)
+      if (resumed) return fetchNew(request, call) // the parts may be from different versions
+      throw mismatch(request, expected, found)
     }
     const digest: Digest = `${algorithm}:${found}`
     const note = { label, url, digest, since: new Date().toISOString() }
@@ -135,7 +135,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
   }
 
   return {
-    intact,
+    isIntact,
     async list() {
       const names = await readdir(folder).catch(
         ignored('driver', 'list the cache of disk images', []),
@@ -148,19 +148,19 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
         .filter((image) => image !== undefined)
         .sort((a, b) => b.since.localeCompare(a.since))
     },
-    async have(wanted, call) {
+    async get(request, call) {
       await mkdir(folder, { recursive: true })
-      return locked(place(wanted.key, 'img'), call, async () => {
-        const here = await read(wanted.key)
+      return withImageLock(place(request.key, 'img'), call, async () => {
+        const here = await read(request.key)
         if (here !== undefined) {
           call.progress('check the image')
-          const isRight = wanted.digest === undefined || wanted.digest === here.digest
-          if (isRight && (await intact(here, call.signal))) return here
+          const isRight = request.digest === undefined || request.digest === here.digest
+          if (isRight && (await isIntact(here, call.signal))) return here
           call.progress('the image in the cache is damaged; downloading it again')
-          await rm(place(wanted.key, 'json'), { force: true })
+          await rm(place(request.key, 'json'), { force: true })
           await rm(here.path, { force: true })
         }
-        return fetchNew(wanted, call)
+        return fetchNew(request, call)
       })
     },
     async remove(key) {

@@ -14,9 +14,9 @@ const usage = (message: string, hint: string): UserError =>
 
 /** Removes `#sha256=…`. */
 function splitChecksum(text: string): { readonly rest: string; readonly sha256?: string } {
-  const [, rest = '', said] = /^([^#]*)#(.*)$/.exec(text) ?? []
-  if (said === undefined) return { rest: text }
-  const [, sha256] = /^sha256=([0-9a-fA-F]{64})$/.exec(said) ?? []
+  const [, rest = '', checksum] = /^([^#]*)#(.*)$/.exec(text) ?? []
+  if (checksum === undefined) return { rest: text }
+  const [, sha256] = /^sha256=([0-9a-fA-F]{64})$/.exec(checksum) ?? []
   if (sha256 !== undefined) return { rest, sha256: sha256.toLowerCase() }
   throw usage(`${text}: expected #sha256= and 64 hexadecimal digits`, 'sha256sum FILE prints them')
 }
@@ -40,7 +40,7 @@ export function parseImage(
     if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the image')
     if (/^http:/i.test(rest) && sha256 === undefined) {
       throw usage(
-        `${rest} is downloaded without encryption, so its content can be replaced on the way`,
+        `${rest} is downloaded without encryption, so it can be replaced in transit`,
         `add its checksum (${rest}#sha256=…), or use https`,
       )
     }

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
 
 /** In bytes. Larger sizes are invalid. */
-const largestDisk = 64 * 2 ** 40
+const maxDiskSize = 64 * 2 ** 40
 
 /** In a VMDK, in bytes. */
 const sector = 512
@@ -18,13 +18,13 @@ const damaged = (file: string): UserError =>
     hint: 'download or create the image again',
   })
 
-const elsewhere = (file: string, what: string): UserError =>
+const otherFilesError = (file: string, what: string): UserError =>
   new UserError('usage', `${file} is refused: ${what}, which can be any file of this computer`, {
     hint: 'if you trust the image, convert it into a single file: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
   })
 
 const asNumber = (value: bigint, file: string): number => {
-  if (value <= 0n || value > BigInt(largestDisk)) throw damaged(file)
+  if (value <= 0n || value > BigInt(maxDiskSize)) throw damaged(file)
   return Number(value)
 }
 
@@ -47,9 +47,9 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
     tableLength <= 2 ** 25 &&
     header.readBigUInt64BE(40) <= BigInt((await handle.stat()).size)
   if (!isSound) throw damaged(file)
-  if (header.readBigUInt64BE(8) !== 0n) throw elsewhere(file, 'it has a backing file')
+  if (header.readBigUInt64BE(8) !== 0n) throw otherFilesError(file, 'it has a backing file')
   if (version === 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
-    throw elsewhere(file, 'it has an external data file')
+    throw otherFilesError(file, 'it has an external data file')
   }
   if (header.readUInt32BE(32) !== 0) {
     throw new UserError('usage', `${file} is encrypted`, {
@@ -59,7 +59,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   let at = version === 3 ? header.readUInt32BE(100) : 72
   while (at >= 72 && at + 8 <= header.length && header.readUInt32BE(at) !== 0) {
     if (header.readUInt32BE(at) === dataFileName) {
-      throw elsewhere(file, 'it has an external data file')
+      throw otherFilesError(file, 'it has an external data file')
     }
     at += 8 + 8 * Math.ceil(header.readUInt32BE(at + 4) / 8)
   }
@@ -67,7 +67,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
 }
 
 /** VMDK types in a single file (VMware's "Virtual Disk Format 5.0"). */
-const wholeKinds = new Set(['monolithicSparse', 'streamOptimized'])
+const singleFileTypes = new Set(['monolithicSparse', 'streamOptimized'])
 
 /** One extent in this file itself: readers ignore its name. */
 const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
@@ -75,7 +75,7 @@ const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, sector)
   if (header.toString('latin1', 0, 4) !== 'KDMV') {
-    throw elsewhere(file, 'its data is in other files')
+    throw otherFilesError(file, 'its data is in other files')
   }
   const sectors = header.readBigUInt64LE(12)
   const [start, length] = [header.readBigUInt64LE(28), header.readBigUInt64LE(36)]
@@ -92,26 +92,26 @@ async function readVmdk(handle: FileHandle, file: string): Promise<number> {
     })
   const kinds = valuesOf('createtype')
   const extents = lines.filter((line) => /^(?:RW|RDONLY|NOACCESS)\b/i.test(line))
-  const isWhole =
+  const isSelfContained =
     kinds.length === 1 &&
-    wholeKinds.has(kinds[0] ?? '') &&
+    singleFileTypes.has(kinds[0] ?? '') &&
     valuesOf('parentcid').every((parent) => parent.toLowerCase() === 'ffffffff') &&
     valuesOf('parentfilenamehint').length === 0 &&
     extents.length === 1 &&
     ownExtent.test(extents[0] ?? '')
-  if (!isWhole) throw elsewhere(file, 'it refers to other files')
+  if (!isSelfContained) throw otherFilesError(file, 'it refers to other files')
   return asNumber(sectors * BigInt(sector), file)
 }
 
 /** VDI types without a parent, dynamic or fixed (VirtualBox's VDICore.h). */
-const wholeTypes = new Set([1, 2])
+const standaloneTypes = new Set([1, 2])
 
 async function readVdi(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, sector)
   if (header.readUInt16LE(0x46) !== 1) throw damaged(file)
   const parent = header.subarray(0x1a8, 0x1b8)
-  if (!wholeTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
-    throw elsewhere(file, 'it is a differencing disk of another file')
+  if (!standaloneTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
+    throw otherFilesError(file, 'it is a differencing disk of another file')
   }
   return asNumber(header.readBigUInt64LE(0x170), file)
 }

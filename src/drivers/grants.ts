@@ -1,4 +1,4 @@
-import { parseShares } from './shared-folders.ts'
+import { parseShares } from './local-hosts.ts'
 
 /**
  * What the options of a host give it access to, on this computer or its network, shown to the user

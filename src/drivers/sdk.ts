@@ -4,6 +4,7 @@ import { checkRecords } from './check-records.ts'
 import type { DriverDefinition, contractVersion } from './driver.ts'
 
 export { UserError } from '../errors.ts'
+
 export type { ErrorKind } from '../errors.ts'
 export type { HostRecord } from '../machine/machine.ts'
 export type { MachineName } from '../machine/name.ts'

@@ -11,17 +11,20 @@ import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/keys/key-pair
 import { labIsHere } from './lab/lab.ts'
 import { outside } from './lab/outside.ts'
 
-/** What builds the guest, and VirtualBox. */
+/** The script that builds the guest and VirtualBox. */
 export const guestRig = join(import.meta.dirname, '../../../shared/rigs/virtualbox/virtualbox.sh')
 
-/** Whether a guest can be had here: its rig is no part of the project. */
+/** Whether the guest is available: its script is not part of the project. */
 export const guestIsHere = labIsHere && existsSync(guestRig)
 if (!guestIsHere) console.warn(`skipped what needs the small guest: no lab, or no ${guestRig}`)
 
-/** How long building it may take where nothing is there yet, in milliseconds. */
+/** Timeout for the first build, in milliseconds. */
 export const guestBuildTime = 30 * 60_000
 
-/** A cloud image of 64 MB, which boots in seconds. Its sshd takes one session a connection, and no forwarding. */
+/**
+ * A cloud image of 64 MB, which boots in seconds. Its sshd supports one session per connection, and
+ * no forwarding.
+ */
 export async function smallGuest(): Promise<string> {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   const base = process.env['FLEET_RIG_BASE'] ?? join(cache, 'fleet-rigs', 'virtualbox')
@@ -42,7 +45,7 @@ export async function smallGuest(): Promise<string> {
   return image
 }
 
-/** What a guest starts with, and the keys to log in with. */
+/** The seed of a guest, and the keys to log in with. */
 export interface GuestSeed {
   readonly login: KeyPair
   readonly hostKey: KeyPair
@@ -51,7 +54,10 @@ export interface GuestSeed {
   readonly disk: BootDisk
 }
 
-/** A seed for a guest that lets `user` in. The guest reads no message of several parts, so this is a plain cloud-config. */
+/**
+ * A seed for a guest with the user `user`. The guest does not support multipart messages, so this
+ * is a plain cloud-config.
+ */
 export function seedGuest(image: string, user: string): GuestSeed {
   const [login, hostKey] = [makeKeyPair('login'), makeKeyPair('host')]
   const config = {

@@ -46,7 +46,7 @@ const ansible = defineCommand({
     const includes = await fleet.sshIncludes()
     const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
     await includes.writeKnownHosts(knownHosts)
-    const sshConfig = await includes.writeAlone(config)
+    const sshConfig = await includes.writeStandalone(config)
     const inventory = describeForAnsible(await readyMachines({ fleet, targets }), sshConfig)
     const { host } = options
     const vars = new Map(Object.entries((inventory['_meta'] as { hostvars: object }).hostvars))

@@ -6,9 +6,9 @@ import type { Proposal } from '../multi/confirm-and-run.ts'
 
 /** The changes on a host, as one JSON object or as text. */
 function describePlan(name: string, plan: Plan, json: boolean): string {
-  const changes = plan.map(({ why }) => why)
+  const changes = plan.map(({ description }) => description)
   if (json) return `${JSON.stringify({ event: 'plan', machine: name, changes })}\n`
-  return `On ${name}, fleet will:\n${changes.map((why) => `  - ${why}\n`).join('')}`
+  return `On ${name}, fleet will:\n${changes.map((change) => `  - ${change}\n`).join('')}`
 }
 
 /** Shows what will change on a host, and asks for confirmation. */

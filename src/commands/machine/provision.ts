@@ -14,7 +14,7 @@ import { confirmAndRun } from '../multi/confirm-and-run.ts'
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 const asJson = ({ plan, probe }: ProvisionedHost) => ({
-  changed: plan.map(({ why }) => why),
+  changed: plan.map(({ description }) => description),
   ...probe,
 })
 

@@ -3,26 +3,26 @@ import type { HostRecord } from '../../machine/machine.ts'
 import type { Call, Driver, HostPlan, HostSpec, DriverState, Env } from '../driver.ts'
 import { type GetCallerAddress, cacheCallerAddress } from '../net/caller-address.ts'
 import type { AwsOptions } from './options.ts'
-import { checkOwnedBy } from '../tagged.ts'
+import { checkOwnedBy } from '../ownership.ts'
 import { type Account, type Ec2, type Ec2Api, openEc2Api, readAccount } from './api/ec2-api.ts'
-import type { Concern } from './api/failure-table.ts'
-import { explain } from './api/errors.ts'
+import type { ErrorContext } from './api/failure-table.ts'
+import { explainError } from './api/errors.ts'
 import { byId, findInstances } from './create/instance.ts'
 import { listHosts } from './machine/list.ts'
-import { makeHost } from './create/make.ts'
+import { createHost } from './create/make.ts'
 import { observeHosts } from './machine/observe.ts'
 import type { IngressRules } from './network/firewall.ts'
-import { decideOpenings } from './network/ingress-rules.ts'
+import { decideIngressRules } from './network/ingress-rules.ts'
 import { changeHost } from './machine/change.ts'
 import { compareHost } from './machine/compare.ts'
 import { type Decision, decide, findEarlier } from './create/plan.ts'
-import { blameRegion } from './regions.ts'
-import { recallHost } from './create/describe-existing.ts'
+import { explainRegionError } from './regions.ts'
+import { describeExistingInstance } from './create/describe-existing.ts'
 import { restartInstance, startInstance, stopInstance } from './machine/power.ts'
 import { removeHost } from './machine/remove.ts'
 import { tagsByKey } from './tags.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
-import { checkWishes } from './create/validate-options.ts'
+import { validateOptions } from './create/validate-options.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -30,14 +30,17 @@ type Environment = Readonly<Record<string, string | undefined>>
  * EC2's limit before base64, in bytes (EC2 user guide, "Run commands when you launch an EC2
  * instance with user data input").
  */
-const longestUserData = 16_384
+const maxUserData = 16_384
 
 /** Runs `work` and turns AWS errors into errors for the user. */
-async function explaining<Value>(concern: Concern, work: () => Promise<Value>): Promise<Value> {
+async function withExplainedErrors<Value>(
+  concern: ErrorContext,
+  work: () => Promise<Value>,
+): Promise<Value> {
   try {
     return await work()
   } catch (error) {
-    throw explain(error, concern)
+    throw explainError(error, concern)
   }
 }
 
@@ -52,13 +55,13 @@ async function decideAccount(
 ): Promise<Account> {
   readAccount(recorded)
   for (const key of ['region', 'profile'] as const) {
-    const [begun, wanted] = [recorded[key], options[key]]
-    if (begun === undefined || wanted === undefined || wanted === begun) continue
+    const [recordedValue, wanted] = [recorded[key], options[key]]
+    if (recordedValue === undefined || wanted === undefined || wanted === recordedValue) continue
     throw new UserError(
       'usage',
-      `the creation was started with ${key} ${begun}, but the ${key} is now ${wanted}`,
+      `the creation was started with ${key} ${recordedValue}, but the ${key} is now ${wanted}`,
       {
-        hint: `use --${key} ${begun}, or undo the creation first: fleet rm`,
+        hint: `use --${key} ${recordedValue}, or undo the creation first: fleet rm`,
       },
     )
   }
@@ -67,7 +70,7 @@ async function decideAccount(
   if (region !== undefined) return { region, profile }
   return {
     profile,
-    region: await api.usualRegion(profile).catch((error: unknown) => {
+    region: await api.defaultRegion(profile).catch((error: unknown) => {
       throw new UserError('usage', 'no AWS region is configured', {
         hint: 'use --region eu-west-1, or set AWS_REGION or the region of your profile',
         cause: error,
@@ -77,78 +80,91 @@ async function decideAccount(
 }
 
 /** Decisions to record for an instance that will be launched. */
-const chosen = ({ order, attempts }: Decision, options: AwsOptions): DriverState => ({
-  image: order.image.id,
+const decisionResources = (
+  { launchSpec, attempts }: Decision,
+  options: AwsOptions,
+): DriverState => ({
+  image: launchSpec.image.id,
   release: options.image,
   disk: String(options.disk),
   ...(options.tags !== undefined && { tags: options.tags }),
   ...(options.cpuCredits !== undefined && { credits: options.cpuCredits }),
   ...(options.shutdownBehaviour !== 'stop' && { shutdown: options.shutdownBehaviour }),
-  ...(attempts[0] !== undefined && { vpc: attempts[0].place.vpc }),
+  ...(attempts[0] !== undefined && { vpc: attempts[0].placement.vpc }),
 })
 
 /** Ingress rules to record, so that later changes know what fleet opened. */
-const opened = (ingressRules: IngressRules | undefined, { ports }: AwsOptions): DriverState =>
+const ingressResources = (
+  ingressRules: IngressRules | undefined,
+  { ports }: AwsOptions,
+): DriverState =>
   ingressRules === undefined
     ? {}
     : { sshCidr: ingressRules.sshCidrs.join(','), ...(ports !== undefined && { ports }) }
 
-const describe = ({ order, attempts: [first] }: Decision): string =>
-  `${order.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.place.zone} from ${order.image.name} (${order.image.id})`
+const describe = ({ launchSpec, attempts: [first] }: Decision): string =>
+  `${launchSpec.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.placement.zone} from ${launchSpec.image.name} (${launchSpec.image.id})`
 
 async function planHost(
   api: Ec2Api,
-  askCaller: GetCallerAddress,
-  wish: HostSpec,
+  getCallerAddress: GetCallerAddress,
+  spec: HostSpec,
   options: AwsOptions,
   call: Call,
 ): Promise<HostPlan> {
-  checkWishes(options)
-  const account = await decideAccount(api, wish.resources, options)
+  validateOptions(options)
+  const account = await decideAccount(api, spec.resources, options)
   const { region, profile } = account
-  return explaining(account, async () => {
+  return withExplainedErrors(account, async () => {
     const ec2 = api.at(account, call)
-    const { alive, launch } = await findEarlier(ec2, wish).catch(async (error: unknown) => {
-      throw await blameRegion(api, account, error, call)
+    const { alive, launch } = await findEarlier(ec2, spec).catch(async (error: unknown) => {
+      throw await explainRegionError(api, account, error, call)
     })
-    const decision = alive === undefined ? await decide(ec2, wish, options, launch) : undefined
-    const places = decision?.attempts.map(({ place }) => place) ?? []
+    const decision = alive === undefined ? await decide(ec2, spec, options, launch) : undefined
+    const placements = decision?.attempts.map(({ placement }) => placement) ?? []
     const families = {
-      ipv4: decision === undefined || places.some(({ ipv4 }) => ipv4),
-      ipv6: places.some(({ ipv6 }) => ipv6),
+      ipv4: decision === undefined || placements.some(({ ipv4 }) => ipv4),
+      ipv6: placements.some(({ ipv6 }) => ipv6),
     }
-    const { ingressRules, notes } = await decideOpenings(options, families, askCaller, call)
+    const { ingressRules, notes } = await decideIngressRules(
+      options,
+      families,
+      getCallerAddress,
+      call,
+    )
     const resources = {
-      ...wish.resources,
+      ...spec.resources,
       region,
       access: options.privateOnly ? 'private' : 'public',
       ...(profile !== undefined && { profile }),
       ...(alive?.vpc !== undefined && { vpc: alive.vpc }),
-      ...(decision !== undefined && chosen(decision, options)),
-      ...opened(ingressRules, options),
+      ...(decision !== undefined && decisionResources(decision, options)),
+      ...ingressResources(ingressRules, options),
     }
     return {
       resources,
       user: options.user,
-      userData: { maxBytes: longestUserData, gzip: true },
+      userData: { maxBytes: maxUserData, gzip: true },
       notes: [
         decision === undefined ? `instance ${alive?.id} in ${region}` : describe(decision),
         ...(decision?.notes ?? []),
         ...notes,
       ],
       exists: alive !== undefined,
-      make: (seed, making) => {
+      make: (data, makeCall) => {
         const start = alive ?? decision
-        if (start === undefined) throw new TypeError('neither an instance nor a decision')
-        const project = { wish, options, resources, ingressRules, start }
-        return explaining(account, () => makeHost(api.at(account, making), project, seed))
+        if (start === undefined) throw new TypeError('there is neither an instance nor a decision')
+        const planned = { spec, options, resources, ingressRules, start }
+        return withExplainedErrors(account, () =>
+          createHost(api.at(account, makeCall), planned, data),
+        )
       },
     }
   })
 }
 
 /** EC2 in the account and region of a host; `undefined` if its creation did not get that far. */
-function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
+function openEc2(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const account = readAccount(resources)
   return account === undefined ? undefined : api.at(account, call)
 }
@@ -156,14 +172,14 @@ function placeOf(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 |
 /** Runs an operation on the instance of a host. */
 function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>) {
   return async (host: HostRecord, call: Call): Promise<void> => {
-    const ec2 = placeOf(api, host, call)
+    const ec2 = openEc2(api, host, call)
     const { id } = host
     if (ec2 === undefined || id === undefined) {
       throw new UserError('failed', 'the machine has no instance yet', {
         hint: 'run fleet create to finish it',
       })
     }
-    await explaining(ec2, async () => {
+    await withExplainedErrors(ec2, async () => {
       const [instance] = await findInstances(ec2, byId(id))
       if (instance !== undefined) {
         checkOwnedBy(host.token, tagsByKey(instance.tags), `instance ${id}`)
@@ -176,37 +192,39 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
 /** Creates the driver of Amazon EC2 for the environment `env`. */
 export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOptions> {
   const api = openEc2Api(ask)
-  const askCaller = cacheCallerAddress(env)
+  const getCallerAddress = cacheCallerAddress(env)
   return {
     describeExisting: async (id, options, call) => {
       const account = await decideAccount(api, {}, options)
-      return explaining(account, () => recallHost(api.at(account, call), id, options))
+      return withExplainedErrors(account, () =>
+        describeExistingInstance(api.at(account, call), id, options),
+      )
     },
     observe: (hosts, call) => observeHosts(api, hosts, call),
     lifecycle: {
-      plan: (wish, options, call) => planHost(api, askCaller, wish, options, call),
+      plan: (spec, options, call) => planHost(api, getCallerAddress, spec, options, call),
       async remove(host, call) {
         if (host.token === undefined) return // not created by fleet
-        const ec2 = placeOf(api, host, call)
+        const ec2 = openEc2(api, host, call)
         if (ec2 === undefined) return // a plan records the region before anything is created
-        await explaining(ec2, () => removeHost(ec2, host, host.resources ?? {}))
+        await withExplainedErrors(ec2, () => removeHost(ec2, host, host.resources ?? {}))
       },
       list: (fleet, call) => listHosts(api, fleet, call),
     },
     update: {
       disks: ['disk'],
       async compare(host, options, status, call) {
-        const ec2 = placeOf(api, host, call)
+        const ec2 = openEc2(api, host, call)
         if (ec2 === undefined) return []
-        return explaining(ec2, () => compareHost(ec2, host, options, status))
+        return withExplainedErrors(ec2, () => compareHost(ec2, host, options, status))
       },
-      async change(host, wish, call) {
-        const ec2 = placeOf(api, host, call)
+      async change(host, spec, call) {
+        const ec2 = openEc2(api, host, call)
         if (ec2 === undefined) return {}
-        return explaining(ec2, () => changeHost(ec2, host, wish))
+        return withExplainedErrors(ec2, () => changeHost(ec2, host, spec))
       },
     },
-    sshAccess: recordedSshAccess(askCaller),
+    sshAccess: recordedSshAccess(getCallerAddress),
     power: {
       start: withInstance(api, startInstance),
       stop: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: false })),

@@ -8,10 +8,10 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** A region that every account has, used to list the others. */
-export const homeRegion = 'us-east-1'
+export const fallbackRegion = 'us-east-1'
 
 /** Errors that a region that does not exist or is not enabled can cause. */
-const doubtful = [
+const wrongRegionCodes = [
   'ENOTFOUND',
   'EAI_AGAIN',
   'AuthFailure',
@@ -19,24 +19,24 @@ const doubtful = [
   'UnrecognizedClientException',
 ]
 
-const isDoubtful = (error: unknown): boolean =>
-  isFailure(...doubtful)(error) || isServerError(error)
+const mayBeWrongRegion = (error: unknown): boolean =>
+  isFailure(...wrongRegionCodes)(error) || isServerError(error)
 
 /**
  * If a wrong region may have caused the error, checks the regions of the account and returns an
  * error that explains it. Otherwise returns `error`.
  */
-export async function blameRegion(
+export async function explainRegionError(
   api: Ec2Api,
   { region, profile }: Account,
   error: unknown,
   call: Call,
 ): Promise<unknown> {
-  if (region === homeRegion || !isDoubtful(error)) return error
+  if (region === fallbackRegion || !mayBeWrongRegion(error)) return error
   const ask = new DescribeRegionsCommand({ AllRegions: true })
   const { Regions = [] } = await api
-    .at({ region: homeRegion, profile }, call)
-    .know(ask)
+    .at({ region: fallbackRegion, profile }, call)
+    .sendCached(ask)
     .catch(ignored('aws', 'list the regions', { Regions: [] }))
   if (Regions.length === 0) return error
   const names = Regions.flatMap(({ RegionName }) => RegionName ?? [])

@@ -17,15 +17,15 @@ const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {
  * a resource that has the tags `now`.
  */
 export function changedTags(
-  had: string,
+  previous: string,
   wanted: string,
-  now: Tags,
-): { readonly set: Tags; readonly gone: readonly string[] } {
-  const [before, after] = [tagsIn(had), tagsIn(wanted)]
+  current: Tags,
+): { readonly set: Tags; readonly removed: readonly string[] } {
+  const [before, after] = [tagsIn(previous), tagsIn(wanted)]
   return {
-    set: Object.fromEntries(Object.entries(after).filter(([key, value]) => now[key] !== value)),
-    gone: Object.entries(before).flatMap(([key, value]) =>
-      key in after || now[key] !== value ? [] : [key],
+    set: Object.fromEntries(Object.entries(after).filter(([key, value]) => current[key] !== value)),
+    removed: Object.entries(before).flatMap(([key, value]) =>
+      key in after || current[key] !== value ? [] : [key],
     ),
   }
 }
@@ -53,4 +53,4 @@ export const fleetTagsIn = (tags: readonly Tag[] = []): Tags =>
   )
 
 /** Filter for all resources of one host. */
-export const ofToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })
+export const byToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })

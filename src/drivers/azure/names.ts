@@ -1,7 +1,7 @@
 import type { MachineName } from '../../machine/name.ts'
 
 /** Names of the resources of a host. */
-export interface Names {
+export interface ResourceNames {
   readonly machine: string
   readonly networkInterface: string
   readonly publicAddress: string
@@ -28,7 +28,7 @@ export const nameEnding = (token: string): string =>
 export const ownGroupName = (base: string): string => `fleet-${base}`
 
 /** The names of a host's resources. */
-export const namesOf = (base: string): Names => ({
+export const namesOf = (base: string): ResourceNames => ({
   machine: base,
   networkInterface: `${base}-nic`,
   publicAddress: `${base}-ip`,

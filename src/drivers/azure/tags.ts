@@ -15,13 +15,13 @@ const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {
 /**
  * The tags to set and to delete so that the tags that fleet set earlier, `had`, become `wanted`.
  */
-export function tagChange(
-  had: string,
+export function changedTags(
+  previous: string,
   wanted: string,
-): { readonly set: Tags; readonly gone: Tags } {
-  const [before, after] = [tagsIn(had), tagsIn(wanted)]
+): { readonly set: Tags; readonly removed: Tags } {
+  const [before, after] = [tagsIn(previous), tagsIn(wanted)]
   return {
     set: Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value)),
-    gone: Object.fromEntries(Object.entries(before).filter(([key]) => !(key in after))),
+    removed: Object.fromEntries(Object.entries(before).filter(([key]) => !(key in after))),
   }
 }

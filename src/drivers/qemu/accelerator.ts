@@ -11,10 +11,10 @@ import type { QemuOptions } from './options.ts'
 import { exitDevice, trialFirmware, trialPassed } from './trial-firmware.ts'
 
 /** The time limit of a trial, in milliseconds. It is long, so that a busy computer passes too. */
-const trialTime = 5000
+const trialTimeout = 5000
 
 /** How long a machine must run to pass if there is no firmware for it, in milliseconds. */
-const lifeTime = 1500
+const minRunTime = 1500
 
 /** The CPU model for an accelerator. */
 export const processorOf = (accelerator: Accelerator): string =>
@@ -54,7 +54,9 @@ async function passes(
     ([code]) => code === trialPassed,
     () => false,
   )
-  const time = isAmd64 ? sleep(trialTime, false, { signal }) : sleep(lifeTime, true, { signal })
+  const time = isAmd64
+    ? sleep(trialTimeout, false, { signal })
+    : sleep(minRunTime, true, { signal })
   try {
     return await Promise.race([ended, time])
   } finally {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { Call } from '../driver.ts'
-import type { HostFile, Places } from './host-file.ts'
+import type { HostFile, Paths } from './host-file.ts'
 import { isRunning } from './machine.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
@@ -19,8 +19,8 @@ const sizePosition = 24
  * The size of a host's disk in GiB, rounded down; `undefined` if it does not exist yet. Reads the
  * file, so it also works while QEMU is running.
  */
-export async function readDiskSize(places: Places, { id }: HostFile): Promise<number | undefined> {
-  const file = await open(places.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))
+export async function readDiskSize(paths: Paths, { id }: HostFile): Promise<number | undefined> {
+  const file = await open(paths.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))
   if (file === undefined) return undefined
   try {
     const { buffer } = await file.read(Buffer.alloc(8), 0, 8, sizePosition)
@@ -32,19 +32,19 @@ export async function readDiskSize(places: Places, { id }: HostFile): Promise<nu
 
 /** Enlarges a host's disk to `size` GiB, also while it is running, unless it is large enough. */
 export async function growDisk(
-  places: Places,
+  paths: Paths,
   host: HostFile,
   size: number,
   call: Call,
 ): Promise<void> {
-  const now = await readDiskSize(places, host)
+  const now = await readDiskSize(paths, host)
   if (now === undefined || now >= size) return
   call.progress('grow disk')
-  if (await isRunning(host, places)) {
+  if (await isRunning(host, paths)) {
     const wanted = { device: 'virtio0', size: size * gibibyte } // QEMU's name of the first drive with `if=virtio`
-    await execute(places.socketOf(host.id), 'block_resize', call.signal, wanted)
+    await execute(paths.socketOf(host.id), 'block_resize', call.signal, wanted)
   } else {
-    const disk = places.of(host.id, 'disk.qcow2')
+    const disk = paths.of(host.id, 'disk.qcow2')
     await runProgram('qemu-img', ['resize', '-q', '-f', 'qcow2', disk, `${size}G`], call.signal)
   }
 }

@@ -4,38 +4,38 @@ import { withLock } from '../../os/lock.ts'
 import type { HostRecord, HostStatus } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Call, Driver, FoundHost, HostPlan, HostSpec } from '../driver.ts'
-import { currentComputer, otherComputer } from '../shared-folders.ts'
+import { currentComputer, otherComputer } from '../local-hosts.ts'
 import { architectureHere, chooseAccelerator } from './accelerator.ts'
-import { type HostFile, type Places, idOf, placesIn, readHost, readHosts } from './host-file.ts'
+import { type HostFile, type Paths, idOf, pathsIn, readHost, readHosts } from './host-file.ts'
 import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
-import { clearBases, isWhole, makeHost } from './make.ts'
+import { removeUnusedBases, isComplete, createHost } from './make.ts'
 import type { QemuOptions } from './options.ts'
 import { emulatorOf, runProgram } from './programs.ts'
-import { reshapeOf } from './update.ts'
+import { createUpdate } from './update.ts'
 import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** In bytes. cloud-init reads all of it. */
-const longestUserData = 2 ** 20
+const maxUserData = 2 ** 20
 
-const madeElsewhere = (computer: string): UserError =>
+const otherComputerError = (computer: string): UserError =>
   new UserError('unsupported', `the machine is on the computer ${computer} and exists only there`, {
     hint: `run this command on ${computer}`,
   })
 
 async function planHost(
-  places: Places,
-  wish: HostSpec,
+  paths: Paths,
+  spec: HostSpec,
   options: QemuOptions,
   call: Call,
 ): Promise<HostPlan> {
   call.signal.throwIfAborted()
-  const { token, name, tags } = wish
+  const { token, name, tags } = spec
   const id = idOf(token)
-  const known = await readHost(places, id)
-  const computer = otherComputer(wish)
-  if (known === undefined && computer !== undefined) throw madeElsewhere(computer)
+  const known = await readHost(paths, id)
+  const computer = otherComputer(spec)
+  if (known === undefined && computer !== undefined) throw otherComputerError(computer)
   const arch = known?.arch ?? options.arch ?? architectureHere()
   const version = await runProgram(emulatorOf(arch), ['--version'], call.signal)
   await runProgram('qemu-img', ['--version'], call.signal)
@@ -59,55 +59,55 @@ async function planHost(
   }
   const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
   return {
-    resources: { ...wish.resources, ...currentComputer(), accelerator },
+    resources: { ...spec.resources, ...currentComputer(), accelerator },
     user: known?.user ?? user,
-    userData: { maxBytes: longestUserData, gzip: true },
+    userData: { maxBytes: maxUserData, gzip: true },
     disk: { image, arch },
     bootCommands: [mountShares],
     notes: [
       `${image} with ${cpus} processors and ${memory} MiB, accelerator ${accelerator}${slow}, QEMU ${/\d[\d.]*\d/.exec(version)?.[0] ?? ''}`,
     ],
-    exists: await isWhole(places, id),
-    make: (seed, making) => makeHost(places, draft, options.disk, { seed, call: making }),
+    exists: await isComplete(paths, id),
+    make: (data, making) => createHost(paths, draft, options.disk, { data, call: making }),
   }
 }
 
-async function clearHost(places: Places, id: string): Promise<void> {
-  const names = await readdir(places.folderOf(id)).catch(
+async function deleteFiles(paths: Paths, id: string): Promise<void> {
+  const names = await readdir(paths.folderOf(id)).catch(
     ignored('qemu', 'list the folder of the machine', []),
   )
   const others = names.filter((name) => name !== 'host.json') // deleted last, because the host is found by it
-  for (const name of others) await rm(places.of(id, name), { recursive: true, force: true })
-  await rm(places.socketOf(id), { force: true })
-  await rm(places.folderOf(id), { recursive: true, force: true })
-  await clearBases(places)
+  for (const name of others) await rm(paths.of(id, name), { recursive: true, force: true })
+  await rm(paths.socketOf(id), { force: true })
+  await rm(paths.folderOf(id), { recursive: true, force: true })
+  await removeUnusedBases(paths)
 }
 
-async function removeHost(places: Places, record: HostRecord, call: Call): Promise<void> {
+async function removeHost(paths: Paths, record: HostRecord, call: Call): Promise<void> {
   const { token } = record
   if (token === undefined) return
   const id = idOf(token)
-  const host = await readHost(places, id)
+  const host = await readHost(paths, id)
   if (host === undefined) {
     const computer = otherComputer(record)
-    if (computer !== undefined) throw madeElsewhere(computer)
+    if (computer !== undefined) throw otherComputerError(computer)
     return
   }
-  await withLock(places.folderOf(id), async () => {
-    await killMachine(host, places, call) // an interrupted start has finished by now
-    await withLock(places.lock, () => clearHost(places, id))
+  await withLock(paths.folderOf(id), async () => {
+    await killMachine(host, paths, call) // an interrupted start has finished by now
+    await withLock(paths.lock, () => deleteFiles(paths, id))
   })
 }
 
-async function statusOf(places: Places, record: HostRecord): Promise<HostStatus> {
-  const host = record.token === undefined ? undefined : await readHost(places, idOf(record.token))
+async function statusOf(paths: Paths, record: HostRecord): Promise<HostStatus> {
+  const host = record.token === undefined ? undefined : await readHost(paths, idOf(record.token))
   if (host === undefined)
     return { state: otherComputer(record) === undefined ? 'absent' : 'unknown' }
-  return { state: (await isRunning(host, places)) ? 'running' : 'stopped' }
+  return { state: (await isRunning(host, paths)) ? 'running' : 'stopped' }
 }
 
-async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
-  const state = (await isRunning(host, places)) ? 'running' : 'stopped'
+async function foundHost(paths: Paths, host: HostFile): Promise<FoundHost> {
+  const state = (await isRunning(host, paths)) ? 'running' : 'stopped'
   const { id, token, name, user, port, tags } = host
   const record: HostRecord = {
     ...{ phase: 'ready', id, token, user, port, address: '127.0.0.1' },
@@ -118,47 +118,47 @@ async function foundHost(places: Places, host: HostFile): Promise<FoundHost> {
 
 /** The driver of QEMU, which keeps its virtual machines in `folder`. */
 export function qemuDriver(folder: string): Driver<QemuOptions> {
-  const places = placesIn(folder)
-  const hostOf = async (record: HostRecord): Promise<HostFile> => {
-    const host = await readHost(places, idOf(record.token ?? ''))
+  const paths = pathsIn(folder)
+  const requireHost = async (record: HostRecord): Promise<HostFile> => {
+    const host = await readHost(paths, idOf(record.token ?? ''))
     if (host !== undefined) return host
     const computer = otherComputer(record)
-    if (computer !== undefined) throw madeElsewhere(computer)
+    if (computer !== undefined) throw otherComputerError(computer)
     throw new UserError('failed', 'its virtual machine no longer exists', {
       hint: 'remove the entry: fleet rm NAME',
     })
   }
   const power =
-    (work: (host: HostFile, places: Places, call: Call) => Promise<void>) =>
+    (work: (host: HostFile, paths: Paths, call: Call) => Promise<void>) =>
     async (record: HostRecord, call: Call): Promise<void> =>
-      work(await hostOf(record), places, call)
+      work(await requireHost(record), paths, call)
   return {
     async observe(hosts) {
       const pairs = [...hosts].map(async ([name, record]): Promise<[MachineName, HostStatus]> => [
         name,
-        await statusOf(places, record),
+        await statusOf(paths, record),
       ])
       return new Map(await Promise.all(pairs))
     },
     lifecycle: {
-      plan: (wish, options, call) => planHost(places, wish, options, call),
-      remove: (record, call) => removeHost(places, record, call),
+      plan: (spec, options, call) => planHost(paths, spec, options, call),
+      remove: (record, call) => removeHost(paths, record, call),
       async list({ id }) {
-        const hosts = await readHosts(places)
+        const hosts = await readHosts(paths)
         const own = hosts.filter(({ tags }) => tags['fleet:id'] === id)
-        return Promise.all(own.map((host) => foundHost(places, host)))
+        return Promise.all(own.map((host) => foundHost(paths, host)))
       },
     },
     power: {
-      start: power((host, _places, call) => startMachine(host, places, call)),
+      start: power((host, _places, call) => startMachine(host, paths, call)),
       stop: power(stopMachine),
       kill: power(killMachine),
       restart: power(async (host, _places, call) => {
-        await stopMachine(host, places, call)
-        await startMachine(host, places, call)
+        await stopMachine(host, paths, call)
+        await startMachine(host, paths, call)
       }),
     },
-    snapshots: snapshotsOf(places, hostOf),
-    update: reshapeOf(places, hostOf),
+    snapshots: snapshotsOf(paths, requireHost),
+    update: createUpdate(paths, requireHost),
   }
 }

@@ -41,7 +41,7 @@ export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
 /** Paths in the driver's folder. */
-export function placesIn(folder: string) {
+export function pathsIn(folder: string) {
   const hosts = join(folder, 'hosts')
   const of = (id: string, name: string): string => below(below(hosts, id), name)
   return {
@@ -58,40 +58,40 @@ export function placesIn(folder: string) {
     },
   }
 }
-export type Places = ReturnType<typeof placesIn>
+export type Paths = ReturnType<typeof pathsIn>
 
 /** The properties of a host, if it exists. */
-export async function readHost(places: Places, id: string): Promise<HostFile | undefined> {
-  const text = await readFile(places.of(id, 'host.json'), 'utf8').catch(
+export async function readHost(paths: Paths, id: string): Promise<HostFile | undefined> {
+  const text = await readFile(paths.of(id, 'host.json'), 'utf8').catch(
     ignored('qemu', 'read the record of the machine'),
   )
   return text === undefined ? undefined : (JSON.parse(text) as HostFile)
 }
 
 /** All hosts of this user on this computer. */
-export async function readHosts(places: Places): Promise<HostFile[]> {
-  const ids = await readdir(places.hosts).catch(ignored('qemu', 'list the machines', []))
+export async function readHosts(paths: Paths): Promise<HostFile[]> {
+  const ids = await readdir(paths.hosts).catch(ignored('qemu', 'list the machines', []))
   const found = await Promise.all(
-    ids.filter((id) => /^[0-9a-f]{16}$/.test(id)).map((id) => readHost(places, id)),
+    ids.filter((id) => /^[0-9a-f]{16}$/.test(id)).map((id) => readHost(paths, id)),
   )
   return found.filter((host) => host !== undefined)
 }
 
 /** Creates the folder of a host with its properties, atomically. */
-export async function noteHost(places: Places, host: HostFile): Promise<void> {
-  const draft = join(places.hosts, `.${host.id}.${randomUUID()}`)
+export async function createHostFolder(paths: Paths, host: HostFile): Promise<void> {
+  const draft = join(paths.hosts, `.${host.id}.${randomUUID()}`)
   await mkdir(draft, { recursive: true, mode: 0o700 })
   try {
     await writeFile(join(draft, 'host.json'), JSON.stringify(host), { mode: 0o600 })
-    await rename(draft, places.folderOf(host.id))
+    await rename(draft, paths.folderOf(host.id))
   } finally {
     await rm(draft, { recursive: true, force: true })
   }
 }
 
 /** Replaces the properties of a host. The caller must hold the host's lock. */
-export async function rewriteHost(places: Places, host: HostFile): Promise<void> {
-  const file = places.of(host.id, 'host.json')
+export async function replaceHost(paths: Paths, host: HostFile): Promise<void> {
+  const file = paths.of(host.id, 'host.json')
   await writeFile(`${file}.tmp`, JSON.stringify(host), { mode: 0o600 })
   await rename(`${file}.tmp`, file)
 }

@@ -7,17 +7,17 @@ import { withLock } from '../../os/lock.ts'
 import type { Call } from '../driver.ts'
 import { isPortFree } from '../net/loopback-port.ts'
 import { processorOf } from './accelerator.ts'
-import type { HostFile, Places } from './host-file.ts'
+import type { HostFile, Paths } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
-import { answers, execute } from './qmp.ts'
-import { shareWords } from './shares.ts'
+import { isListening, execute } from './qmp.ts'
+import { shareArguments } from './shares.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** How long a host may take to shut down before it is powered off, in milliseconds. */
-const shutdownTime = 120_000
+const shutdownTimeout = 120_000
 
 /** Interval of power button events, in milliseconds: a booting host ignores them. */
-const pressAgain = 3000
+const powerButtonInterval = 3000
 
 /** Paths of the UEFI firmware that arm64 machines need, by distribution. */
 const armFirmware = [
@@ -29,14 +29,14 @@ const armFirmware = [
   '/usr/local/share/qemu/edk2-aarch64-code.fd',
 ]
 
-async function firmwareWords({ arch }: HostFile): Promise<string[]> {
+async function firmwareArguments({ arch }: HostFile): Promise<string[]> {
   if (arch === 'amd64') return []
   for (const file of armFirmware) {
-    const isThere = await access(file).then(
+    const exists = await access(file).then(
       () => true,
       () => false,
     )
-    if (isThere) return ['-bios', file]
+    if (exists) return ['-bios', file]
   }
   throw new UserError('unsupported', 'there is no UEFI firmware for arm64 here', {
     hint: 'install qemu-efi-aarch64 (Debian, Ubuntu) or edk2-aarch64 (Fedora)',
@@ -47,8 +47,8 @@ async function firmwareWords({ arch }: HostFile): Promise<string[]> {
 const escaped = (path: string): string => path.replaceAll(',', ',,')
 
 /** The QEMU arguments of a host. */
-const machineWords = (host: HostFile, places: Places): string[] => {
-  const of = (name: string): string => escaped(places.of(host.id, name))
+const machineArguments = (host: HostFile, paths: Paths): string[] => {
+  const of = (name: string): string => escaped(paths.of(host.id, name))
   const [uuid] = [host.token.match(/^[0-9a-f-]{36}$/)?.[0]]
   return [
     ...['-name', `fleet-${host.name}`, ...(uuid === undefined ? [] : ['-uuid', uuid])],
@@ -59,28 +59,28 @@ const machineWords = (host: HostFile, places: Places): string[] => {
     ...['-drive', `file=${of('seed.iso')},if=virtio,format=raw,readonly=on`],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${host.port}-:22`],
     ...['-device', 'virtio-net-pci,netdev=net', '-device', 'virtio-rng-pci'],
-    ...shareWords(host.shares),
+    ...shareArguments(host.shares),
     ...['-serial', `file:${of('serial.log')}`],
-    ...['-qmp', `unix:${escaped(places.socketOf(host.id))},server=on,wait=off`],
-    ...['-pidfile', places.of(host.id, 'pid'), '-daemonize'],
+    ...['-qmp', `unix:${escaped(paths.socketOf(host.id))},server=on,wait=off`],
+    ...['-pidfile', paths.of(host.id, 'pid'), '-daemonize'],
   ]
 }
 
 /** Whether a host is running. */
-export const isRunning = (host: HostFile, places: Places): Promise<boolean> =>
-  answers(places.socketOf(host.id))
+export const isRunning = (host: HostFile, paths: Paths): Promise<boolean> =>
+  isListening(paths.socketOf(host.id))
 
 /**
  * Starts a stopped host, from a snapshot if one is given. QEMU continues after this process ends.
  */
 export function startMachine(
   host: HostFile,
-  places: Places,
+  paths: Paths,
   call: Call,
   snapshot?: string,
 ): Promise<void> {
-  return withLock(places.folderOf(host.id), async () => {
-    if (await isRunning(host, places)) return
+  return withLock(paths.folderOf(host.id), async () => {
+    if (await isRunning(host, paths)) return
     call.signal.throwIfAborted()
     call.progress('start virtual machine')
     if (!(await isPortFree(host.port))) {
@@ -88,9 +88,9 @@ export function startMachine(
         hint: 'stop that program: the machine needs this port',
       })
     }
-    await prepareSocketFolder(dirname(places.socketOf(host.id)))
-    await rm(places.socketOf(host.id), { force: true })
-    const words = [...machineWords(host, places), ...(await firmwareWords(host))]
+    await prepareSocketFolder(dirname(paths.socketOf(host.id)))
+    await rm(paths.socketOf(host.id), { force: true })
+    const words = [...machineArguments(host, paths), ...(await firmwareArguments(host))]
     const from = snapshot === undefined ? [] : ['-loadvm', snapshot]
     await runProgram(emulatorOf(host.arch), [...words, ...from], call.signal)
   })
@@ -107,19 +107,19 @@ const isAlive = (pid: number): boolean => {
 }
 
 /** Waits until the QEMU process of a host has exited; `false` after `ms` milliseconds. */
-async function isGoneWithin(
+async function waitForExit(
   host: HostFile,
-  places: Places,
+  paths: Paths,
   ms: number,
   signal: AbortSignal,
 ): Promise<boolean> {
   const pid = Number(
-    await readFile(places.of(host.id, 'pid'), 'utf8').catch(
+    await readFile(paths.of(host.id, 'pid'), 'utf8').catch(
       ignored('qemu', 'read the id of the process', ''),
     ),
   )
   for (const deadline = Date.now() + ms; Date.now() < deadline;) {
-    const runs = await isRunning(host, places)
+    const runs = await isRunning(host, paths)
     if (!runs && !(pid > 0 && isAlive(pid))) return true
     await sleep(200, undefined, { signal })
   }
@@ -127,14 +127,14 @@ async function isGoneWithin(
 }
 
 /** Powers a host off. */
-export async function killMachine(host: HostFile, places: Places, call: Call): Promise<void> {
+export async function killMachine(host: HostFile, paths: Paths, call: Call): Promise<void> {
   call.signal.throwIfAborted()
-  if (!(await isRunning(host, places))) return
+  if (!(await isRunning(host, paths))) return
   call.progress('power off virtual machine')
-  await execute(places.socketOf(host.id), 'quit', call.signal)
-  if (await isGoneWithin(host, places, 30_000, call.signal)) return
+  await execute(paths.socketOf(host.id), 'quit', call.signal)
+  if (await waitForExit(host, paths, 30_000, call.signal)) return
   const pid = Number(
-    await readFile(places.of(host.id, 'pid'), 'utf8').catch(
+    await readFile(paths.of(host.id, 'pid'), 'utf8').catch(
       ignored('qemu', 'read the id of the process', ''),
     ),
   )
@@ -144,17 +144,17 @@ export async function killMachine(host: HostFile, places: Places, call: Call): P
 }
 
 /** Shuts a host down, or powers it off if that takes too long. */
-export async function stopMachine(host: HostFile, places: Places, call: Call): Promise<void> {
-  const deadline = Date.now() + shutdownTime
-  while (await isRunning(host, places)) {
-    if (Date.now() > deadline) return killMachine(host, places, call)
+export async function stopMachine(host: HostFile, paths: Paths, call: Call): Promise<void> {
+  const deadline = Date.now() + shutdownTimeout
+  while (await isRunning(host, paths)) {
+    if (Date.now() > deadline) return killMachine(host, paths, call)
     call.progress('wait for shutdown')
-    await execute(places.socketOf(host.id), 'system_powerdown', call.signal).catch(
+    await execute(paths.socketOf(host.id), 'system_powerdown', call.signal).catch(
       (error: unknown) => {
         call.signal.throwIfAborted()
         if (error instanceof UserError) throw error // otherwise it has just stopped
       },
     )
-    await isGoneWithin(host, places, pressAgain, call.signal)
+    await waitForExit(host, paths, powerButtonInterval, call.signal)
   }
 }

@@ -16,60 +16,60 @@ import { withLock } from '../../os/lock.ts'
 import type { Call, HostFacts, BootstrapData, BootDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../net/loopback-port.ts'
 import { gibibyte } from './disk.ts'
-import { type HostFile, type Places, noteHost, readHost, readHosts } from './host-file.ts'
+import { type HostFile, type Paths, createHostFolder, readHost, readHosts } from './host-file.ts'
 import { startMachine } from './machine.ts'
 import { runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
 
-const isThere = (file: string): Promise<boolean> =>
+const exists = (file: string): Promise<boolean> =>
   stat(file).then(
     () => true,
     () => false,
   )
 
 /** Whether the files of a host are complete. The seed is written last. */
-export const isWhole = (places: Places, id: string): Promise<boolean> =>
-  isThere(places.of(id, 'seed.iso'))
+export const isComplete = (paths: Paths, id: string): Promise<boolean> =>
+  exists(paths.of(id, 'seed.iso'))
 
 /**
  * Adds a base disk to the driver's folder, as a hard link if possible, so that it needs no space.
  */
-async function keepBase(places: Places, name: string, disk: BootDisk): Promise<void> {
-  const base = below(places.bases, name)
-  if (await isThere(base)) return
-  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+async function addBase(paths: Paths, name: string, disk: BootDisk): Promise<void> {
+  const base = below(paths.bases, name)
+  if (await exists(base)) return
+  await mkdir(paths.bases, { recursive: true, mode: 0o700 })
   const draft = `${base}.${randomUUID()}.tmp`
   await link(disk.path, draft).catch(() => copyFile(disk.path, draft, constants.COPYFILE_FICLONE))
   await rename(draft, base)
 }
 
 /** Deletes base disks that no host uses. The caller must hold the folder's lock. */
-export async function clearBases(places: Places): Promise<void> {
-  const used = new Set((await readHosts(places)).map(({ base }) => base))
-  const names = await readdir(places.bases).catch(ignored('qemu', 'list the base disks', []))
+export async function removeUnusedBases(paths: Paths): Promise<void> {
+  const used = new Set((await readHosts(paths)).map(({ base }) => base))
+  const names = await readdir(paths.bases).catch(ignored('qemu', 'list the base disks', []))
   for (const name of names) {
-    if (!used.has(name)) await rm(below(places.bases, name), { force: true })
+    if (!used.has(name)) await rm(below(paths.bases, name), { force: true })
   }
 }
 
 /** Creates the disk of a host with the requested size, as an overlay of the base disk. */
-async function makeDisk(
-  places: Places,
+async function createDisk(
+  paths: Paths,
   host: HostFile,
   size: number,
   { disk, call }: { disk: BootDisk; call: Call },
 ): Promise<void> {
-  const file = places.of(host.id, 'disk.qcow2')
-  const base = below(places.bases, host.base)
-  const told = await runProgram(
+  const file = paths.of(host.id, 'disk.qcow2')
+  const base = below(paths.bases, host.base)
+  const output = await runProgram(
     'qemu-img',
     ['info', '-f', disk.format, '--output=json', base],
     call.signal,
   )
-  const { 'virtual-size': least } = JSON.parse(told) as { 'virtual-size': number }
-  if (least > size * gibibyte) {
-    throw new UserError('usage', `the image needs a disk of ${Math.ceil(least / gibibyte)} GiB`, {
-      hint: `use --disk ${Math.ceil(least / gibibyte)}`,
+  const { 'virtual-size': minSize } = JSON.parse(output) as { 'virtual-size': number }
+  if (minSize > size * gibibyte) {
+    throw new UserError('usage', `the image needs a disk of ${Math.ceil(minSize / gibibyte)} GiB`, {
+      hint: `use --disk ${Math.ceil(minSize / gibibyte)}`,
     })
   }
   const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]
@@ -82,12 +82,12 @@ async function makeDisk(
 /** A planned host, which may not have a port yet. */
 export type HostDraft = Omit<HostFile, 'port' | 'base'> & { readonly port: number | undefined }
 
-async function note(places: Places, draft: HostDraft, disk: BootDisk): Promise<HostFile> {
-  await mkdir(places.hosts, { recursive: true, mode: 0o700 })
-  return withLock(places.lock, async () => {
+async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Promise<HostFile> {
+  await mkdir(paths.hosts, { recursive: true, mode: 0o700 })
+  return withLock(paths.lock, async () => {
     const base = `${disk.digest.replace(/^.*:/, '').slice(0, 32)}.${disk.format}`
-    const known = await readHost(places, draft.id)
-    const others = await readHosts(places)
+    const known = await readHost(paths, draft.id)
+    const others = await readHosts(paths)
     const taken = new Set(others.map(({ port }) => port))
     const port = draft.port ?? (await chooseLoopbackPort(taken))
     const host = known ?? { ...draft, port, base }
@@ -96,38 +96,38 @@ async function note(places: Places, draft: HostDraft, disk: BootDisk): Promise<H
         hint: 'choose another port with --ssh-port, or omit it for a free port',
       })
     }
-    if (known === undefined) await noteHost(places, host)
-    await keepBase(places, host.base, disk)
+    if (known === undefined) await createHostFolder(paths, host)
+    await addBase(paths, host.base, disk)
     return host
   })
 }
 
 /** Creates what does not exist yet of a host, and starts it. */
-export async function makeHost(
-  places: Places,
+export async function createHost(
+  paths: Paths,
   draft: HostDraft,
   size: number,
-  { seed, call }: { seed: BootstrapData; call: Call },
+  { data, call }: { data: BootstrapData; call: Call },
 ): Promise<HostFacts> {
   const { id } = draft
   call.signal.throwIfAborted()
-  let host = await readHost(places, id)
-  if (!(await isWhole(places, id))) {
-    const { disk } = seed
-    if (disk === undefined) throw new TypeError('a host that is not whole needs a disk')
+  let host = await readHost(paths, id)
+  if (!(await isComplete(paths, id))) {
+    const { disk } = data
+    if (disk === undefined) throw new TypeError('an incomplete host needs a disk')
     call.progress('create disk')
-    host = await note(places, draft, disk)
-    await seed.record({ id })
+    host = await reserveHost(paths, draft, disk)
+    await data.record({ id })
     call.signal.throwIfAborted()
-    if (!(await isThere(places.of(id, 'disk.qcow2')))) {
-      await makeDisk(places, host, size, { disk, call })
+    if (!(await exists(paths.of(id, 'disk.qcow2')))) {
+      await createDisk(paths, host, size, { disk, call })
     }
-    const written = places.of(id, 'seed.iso.tmp')
+    const written = paths.of(id, 'seed.iso.tmp')
     await writeFile(written, disk.noCloud, { mode: 0o600 })
-    await rename(written, places.of(id, 'seed.iso'))
+    await rename(written, paths.of(id, 'seed.iso'))
   }
-  if (host === undefined) throw new TypeError('a host that is whole has a note')
-  await seed.record({ id })
-  await startMachine(host, places, call)
+  if (host === undefined) throw new TypeError('a complete host has properties')
+  await data.record({ id })
+  await startMachine(host, paths, call)
   return { id, address: '127.0.0.1', port: host.port, user: host.user }
 }

@@ -1,9 +1,9 @@
 import * as z from 'zod'
-import { parseShares } from '../shared-folders.ts'
-import { longestShareName } from './shares.ts'
+import { parseShares } from '../local-hosts.ts'
+import { maxShareNameLength } from './shares.ts'
 
 const areShares = (text: string): boolean =>
-  parseShares(text)?.every(({ name }) => name.length <= longestShareName) ?? false
+  parseShares(text)?.every(({ name }) => name.length <= maxShareNameLength) ?? false
 
 /** Options of virtual machines. */
 export const qemuOptions = z.strictObject({
@@ -41,7 +41,7 @@ export const qemuOptions = z.strictObject({
     .string()
     .refine(
       areShares,
-      `expected name=/absolute/path,…, names of at most ${longestShareName} letters`,
+      `expected name=/absolute/path,…, names of at most ${maxShareNameLength} letters`,
     )
     .optional()
     .describe(

@@ -17,7 +17,7 @@ const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
 }
 
 /** A hint how to install QEMU on this computer. */
-export function howToInstall(
+export function installHint(
   platform: NodeJS.Platform,
   osRelease: string,
   arch: Architecture,
@@ -35,13 +35,13 @@ export function howToInstall(
 }
 
 /** The error if QEMU is not installed. */
-async function missing(program: string, cause: unknown): Promise<UserError> {
+async function notInstalledError(program: string, cause: unknown): Promise<UserError> {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(
     ignored('qemu', 'read /etc/os-release', ''),
   )
   const arch = program.endsWith('aarch64') || process.arch === 'arm64' ? 'arm64' : 'amd64'
   return new UserError('unsupported', `QEMU is not installed here: there is no ${program}`, {
-    hint: howToInstall(process.platform, osRelease, arch),
+    hint: installHint(process.platform, osRelease, arch),
     cause,
   })
 }
@@ -50,7 +50,7 @@ async function missing(program: string, cause: unknown): Promise<UserError> {
  * Time limit of a program that does not run in the background, in milliseconds: copying a disk
  * takes longest.
  */
-const patience = 10 * 60_000
+const programTimeout = 10 * 60_000
 
 /**
  * Starts a program whose files, sockets and logs only the user can access, regardless of the umask.
@@ -74,15 +74,15 @@ export async function runProgram(
   signal: AbortSignal,
 ): Promise<string> {
   const env = { ...process.env, LC_ALL: 'C' }
-  const options = { signal, timeout: patience, maxBuffer: 2 ** 24, env }
+  const options = { signal, timeout: programTimeout, maxBuffer: 2 ** 24, env }
   try {
     return (await startProgram(program, words, options)).stdout
   } catch (error) {
     signal.throwIfAborted()
-    if (codeOf(error) === 'ENOENT') throw await missing(program, error)
+    if (codeOf(error) === 'ENOENT') throw await notInstalledError(program, error)
     const { stderr = '' } = error as { readonly stderr?: string }
-    const said = stderr.trim().split('\n').at(-1) || messageOf(error)
-    throw new UserError('failed', `${program}: ${said}`, { cause: error })
+    const message = stderr.trim().split('\n').at(-1) || messageOf(error)
+    throw new UserError('failed', `${program}: ${message}`, { cause: error })
   }
 }
 

@@ -7,7 +7,7 @@ import { UserError, codeOf } from '../../errors.ts'
 import { isSocketFolder } from '../../os/socket-folder.ts'
 
 /** Time limit of a command in milliseconds: saving the memory of a host takes longest. */
-const patience = 5 * 60_000
+const commandTimeout = 5 * 60_000
 
 /**
  * The error of connect(2) on Linux while others wait for QEMU, which accepts one connection at a
@@ -19,7 +19,7 @@ const queueIsFull = 'EAGAIN'
  * Whether QEMU is listening on its socket. It stops when the process ends, even if the file is
  * left.
  */
-export async function answers(path: string): Promise<boolean> {
+export async function isListening(path: string): Promise<boolean> {
   if (!(await isSocketFolder(dirname(path)))) return false
   const socket = connect(path)
   try {
@@ -32,15 +32,15 @@ export async function answers(path: string): Promise<boolean> {
   }
 }
 
-interface Answer {
+interface QmpMessage {
   readonly return?: unknown
   readonly error?: { readonly desc: string }
   readonly event?: string
   readonly QMP?: unknown
 }
 
-async function* readAnswers(socket: Socket): AsyncGenerator<Answer> {
-  for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as Answer
+async function* readMessages(socket: Socket): AsyncGenerator<QmpMessage> {
+  for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as QmpMessage
 }
 
 async function open(path: string, signal: AbortSignal): Promise<Socket> {
@@ -68,13 +68,13 @@ export async function execute(
   signal: AbortSignal,
   args: Readonly<Record<string, unknown>> = {},
 ): Promise<unknown> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(patience)])
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(commandTimeout)])
   const socket = await open(path, limited)
   const stop = (): void => void socket.destroy(new Error('stopped'))
   limited.addEventListener('abort', stop)
   try {
     let isReady = false
-    for await (const { QMP, error, event, return: value } of readAnswers(socket)) {
+    for await (const { QMP, error, event, return: value } of readMessages(socket)) {
       if (QMP !== undefined) socket.write('{"execute":"qmp_capabilities"}\n')
       else if (error !== undefined) throw new UserError('failed', `QEMU: ${error.desc}`)
       else if (event !== undefined) continue

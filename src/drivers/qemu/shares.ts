@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
-import { parseShares } from '../shared-folders.ts'
+import { parseShares } from '../local-hosts.ts'
 import type { Architecture } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
@@ -9,7 +9,7 @@ import { ignored } from '../../os/trace.ts'
  * Maximum length of a share's name: a tag of virtio-9p has 32 bytes with its terminator (QEMU's
  * hw/9pfs/9p.h).
  */
-export const longestShareName = 31
+export const maxShareNameLength = 31
 
 /**
  * Throws kind `unsupported` if QEMU was built without shared folders, `usage` if a folder does not
@@ -21,8 +21,8 @@ export async function checkShares(
   signal: AbortSignal,
 ): Promise<void> {
   if (text === undefined) return
-  const told = await runProgram(emulatorOf(arch), ['-device', 'virtio-9p-pci,help'], signal)
-  if (!told.includes('options')) {
+  const help = await runProgram(emulatorOf(arch), ['-device', 'virtio-9p-pci,help'], signal)
+  if (!help.includes('options')) {
     throw new UserError(
       'unsupported',
       'QEMU on this computer was built without support for shared folders',
@@ -44,7 +44,7 @@ export async function checkShares(
  * QEMU arguments for shared folders, with the permissions of the user who runs QEMU, without
  * separate owners in the guest (QEMU's manual, "-virtfs").
  */
-export const shareWords = (text: string | undefined): string[] =>
+export const shareArguments = (text: string | undefined): string[] =>
   (parseShares(text ?? '') ?? []).flatMap(({ name, path }, index) => [
     '-virtfs',
     `local,id=share${index},path=${path},mount_tag=${name},security_model=none`,

@@ -1,35 +1,35 @@
 import { UserError } from '../../errors.ts'
 import type { Call, Snapshot, Snapshots } from '../driver.ts'
-import type { HostFile, Places } from './host-file.ts'
+import type { HostFile, Paths } from './host-file.ts'
 import { isRunning, killMachine, startMachine } from './machine.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 
 /** A snapshot as `qemu-img info` and QMP report it. */
-interface Told {
+interface SnapshotInfo {
   readonly name: string
   readonly 'date-sec': number
   readonly 'vm-state-size': number
 }
 
 interface Block {
-  readonly inserted?: { readonly image?: { readonly snapshots?: readonly Told[] } }
+  readonly inserted?: { readonly image?: { readonly snapshots?: readonly SnapshotInfo[] } }
 }
 
-async function readSnapshots(host: HostFile, places: Places, call: Call): Promise<Snapshot[]> {
-  const disk = places.of(host.id, 'disk.qcow2')
-  const told = (await isRunning(host, places))
-    ? ((await execute(places.socketOf(host.id), 'query-block', call.signal)) as Block[]).flatMap(
+async function readSnapshots(host: HostFile, paths: Paths, call: Call): Promise<Snapshot[]> {
+  const disk = paths.of(host.id, 'disk.qcow2')
+  const output = (await isRunning(host, paths))
+    ? ((await execute(paths.socketOf(host.id), 'query-block', call.signal)) as Block[]).flatMap(
         ({ inserted }) => inserted?.image?.snapshots ?? [],
       )
     : ((
         JSON.parse(
           await runProgram('qemu-img', ['info', '-f', 'qcow2', '--output=json', disk], call.signal),
         ) as {
-          snapshots?: Told[]
+          snapshots?: SnapshotInfo[]
         }
       ).snapshots ?? [])
-  return told
+  return output
     .map((one) => ({
       name: one.name,
       created: new Date(one['date-sec'] * 1000).toISOString(),
@@ -39,17 +39,22 @@ async function readSnapshots(host: HostFile, places: Places, call: Call): Promis
 }
 
 /** Runs a command of QEMU's human monitor, which only prints errors. */
-async function say(host: HostFile, places: Places, line: string, call: Call): Promise<void> {
+async function runMonitorCommand(
+  host: HostFile,
+  paths: Paths,
+  line: string,
+  call: Call,
+): Promise<void> {
   const args = { 'command-line': line }
-  const path = places.socketOf(host.id)
-  const told = await execute(path, 'human-monitor-command', call.signal, args)
-  if (typeof told === 'string' && told.trim() !== '') {
-    throw new UserError('failed', `QEMU: ${told.trim().replace(/^Error: /, '')}`)
+  const path = paths.socketOf(host.id)
+  const output = await execute(path, 'human-monitor-command', call.signal, args)
+  if (typeof output === 'string' && output.trim() !== '') {
+    throw new UserError('failed', `QEMU: ${output.trim().replace(/^Error: /, '')}`)
   }
 }
 
-async function find(host: HostFile, places: Places, name: string, call: Call): Promise<Snapshot> {
-  const all = await readSnapshots(host, places, call)
+async function find(host: HostFile, paths: Paths, name: string, call: Call): Promise<Snapshot> {
+  const all = await readSnapshots(host, paths, call)
   const found = all.find((one) => one.name === name)
   if (found !== undefined) return found
   throw new UserError('usage', `there is no snapshot ${name}`, {
@@ -64,14 +69,9 @@ async function find(host: HostFile, places: Places, name: string, call: Call): P
  * Saves a snapshot of a running host. Its memory can only be saved while no shared folder is
  * mounted (QEMU's hw/9pfs/9p.c).
  */
-async function saveRunning(
-  host: HostFile,
-  places: Places,
-  name: string,
-  call: Call,
-): Promise<void> {
+async function saveRunning(host: HostFile, paths: Paths, name: string, call: Call): Promise<void> {
   try {
-    await say(host, places, `savevm ${name}`, call)
+    await runMonitorCommand(host, paths, `savevm ${name}`, call)
   } catch (error) {
     if (!(error instanceof UserError && error.message.includes('VirtFS'))) throw error
     throw new UserError(
@@ -87,39 +87,39 @@ async function saveRunning(
 
 /** Snapshots of hosts, stored in their disks. */
 export const snapshotsOf = (
-  places: Places,
-  hostOf: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,
+  paths: Paths,
+  requireHost: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,
 ): Snapshots => {
   const image = (host: HostFile, word: string, name: string, { signal }: Call) =>
-    runProgram('qemu-img', ['snapshot', word, name, places.of(host.id, 'disk.qcow2')], signal)
+    runProgram('qemu-img', ['snapshot', word, name, paths.of(host.id, 'disk.qcow2')], signal)
   return {
-    list: async (record, call) => readSnapshots(await hostOf(record), places, call),
+    list: async (record, call) => readSnapshots(await requireHost(record), paths, call),
     async save(record, name, call) {
-      const host = await hostOf(record)
-      const all = await readSnapshots(host, places, call)
+      const host = await requireHost(record)
+      const all = await readSnapshots(host, paths, call)
       if (all.some((one) => one.name === name)) {
         throw new UserError('usage', `snapshot ${name} already exists`, {
           hint: 'use another name, or remove the snapshot first',
         })
       }
       call.progress('save snapshot')
-      if (await isRunning(host, places)) await saveRunning(host, places, name, call)
+      if (await isRunning(host, paths)) await saveRunning(host, paths, name, call)
       else await image(host, '-c', name, call)
     },
     async restore(record, name, call) {
-      const host = await hostOf(record)
-      const found = await find(host, places, name, call)
+      const host = await requireHost(record)
+      const found = await find(host, paths, name, call)
       call.progress('restore snapshot')
-      const runs = await isRunning(host, places)
-      if (runs && found.isRunning) return say(host, places, `loadvm ${name}`, call)
-      if (runs) await killMachine(host, places, call)
-      if (found.isRunning) return startMachine(host, places, call, name)
+      const runs = await isRunning(host, paths)
+      if (runs && found.isRunning) return runMonitorCommand(host, paths, `loadvm ${name}`, call)
+      if (runs) await killMachine(host, paths, call)
+      if (found.isRunning) return startMachine(host, paths, call, name)
       await image(host, '-a', name, call)
     },
     async remove(record, name, call) {
-      const host = await hostOf(record)
-      await find(host, places, name, call)
-      if (await isRunning(host, places)) await say(host, places, `delvm ${name}`, call)
+      const host = await requireHost(record)
+      await find(host, paths, name, call)
+      if (await isRunning(host, paths)) await runMonitorCommand(host, paths, `delvm ${name}`, call)
       else await image(host, '-d', name, call)
     },
   }

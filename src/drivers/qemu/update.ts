@@ -5,7 +5,7 @@ import type { Call } from '../driver.ts'
 import type { Difference, Update } from '../update.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { growDisk, readDiskSize } from './disk.ts'
-import { type HostFile, type Places, idOf, readHost, rewriteHost } from './host-file.ts'
+import { type HostFile, type Paths, idOf, readHost, replaceHost } from './host-file.ts'
 import { isRunning, stopMachine } from './machine.ts'
 import type { QemuOptions } from './options.ts'
 import { checkShares } from './shares.ts'
@@ -14,42 +14,42 @@ import { checkShares } from './shares.ts'
  * A difference of one option; none if the option is left to the driver, or the current value is not
  * known.
  */
-function differ(
+function compareOption(
   option: keyof QemuOptions,
-  has: string | number | undefined,
+  current: string | number | undefined,
   wanted: string | number | undefined,
-  rest: Pick<Difference, 'how' | 'why'>,
+  details: Pick<Difference, 'how' | 'why'>,
 ): Difference[] {
-  if (has === undefined || wanted === undefined || has === wanted) return []
-  return [{ option, from: `${has}`, to: `${wanted}`, ...rest }]
+  if (current === undefined || wanted === undefined || current === wanted) return []
+  return [{ option, from: `${current}`, to: `${wanted}`, ...details }]
 }
 
 async function compare(
-  places: Places,
+  paths: Paths,
   host: HostFile,
   options: QemuOptions,
 ): Promise<readonly Difference[]> {
-  const disk = await readDiskSize(places, host)
+  const disk = await readDiskSize(paths, host)
   const isSmaller = disk !== undefined && options.disk < disk
   const accelerator = options.accelerator === 'auto' ? undefined : options.accelerator
   return [
-    ...differ('image', host.image, options.image, { how: 'replace' }),
-    ...differ('cpus', host.cpus, options.cpus, { how: 'stop' }),
-    ...differ('memory', host.memory, options.memory, { how: 'stop' }),
-    ...differ('disk', disk, options.disk, {
+    ...compareOption('image', host.image, options.image, { how: 'replace' }),
+    ...compareOption('cpus', host.cpus, options.cpus, { how: 'stop' }),
+    ...compareOption('memory', host.memory, options.memory, { how: 'stop' }),
+    ...compareOption('disk', disk, options.disk, {
       how: isSmaller ? 'replace' : 'live',
       ...(isSmaller && { why: 'a disk cannot shrink' }),
     }),
-    ...differ('accelerator', host.accelerator, accelerator, { how: 'stop' }),
-    ...differ('arch', host.arch, options.arch, { how: 'replace' }),
-    ...differ('sshPort', host.port, options.sshPort, { how: 'replace' }),
-    ...differ('shares', host.shares ?? 'none', options.shares ?? 'none', { how: 'stop' }),
-    ...differ('user', host.user, options.user, { how: 'replace' }),
+    ...compareOption('accelerator', host.accelerator, accelerator, { how: 'stop' }),
+    ...compareOption('arch', host.arch, options.arch, { how: 'replace' }),
+    ...compareOption('sshPort', host.port, options.sshPort, { how: 'replace' }),
+    ...compareOption('shares', host.shares ?? 'none', options.shares ?? 'none', { how: 'stop' }),
+    ...compareOption('user', host.user, options.user, { how: 'replace' }),
   ]
 }
 
 /** The properties of a host after a change, which apply from its next start. */
-async function noteOf(
+async function changedHost(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,
   only: ReadonlySet<string>,
@@ -68,30 +68,30 @@ async function noteOf(
 }
 
 /** See `Update`. Most changes need a restart; the disk can grow while the host is running. */
-export const reshapeOf = (
-  places: Places,
-  hostOf: (record: HostRecord) => Promise<HostFile>,
+export const createUpdate = (
+  paths: Paths,
+  requireHost: (record: HostRecord) => Promise<HostFile>,
 ): Update<QemuOptions> => ({
   disks: ['disk'],
   async compare(record, options) {
-    const host = record.token === undefined ? undefined : await readHost(places, idOf(record.token))
-    return host === undefined ? [] : compare(places, host, options)
+    const host = record.token === undefined ? undefined : await readHost(paths, idOf(record.token))
+    return host === undefined ? [] : compare(paths, host, options)
   },
   async change(record, { options, only }, call) {
-    const host = await hostOf(record)
-    const wanted = await noteOf(host, options, only, call)
+    const host = await requireHost(record)
+    const wanted = await changedHost(host, options, only, call)
     const stops = JSON.stringify(wanted) !== JSON.stringify(host)
-    if (stops) await stopMachine(host, places, call)
-    await withLock(places.folderOf(host.id), async () => {
+    if (stops) await stopMachine(host, paths, call)
+    await withLock(paths.folderOf(host.id), async () => {
       if (stops) {
-        if (await isRunning(host, places)) {
+        if (await isRunning(host, paths)) {
           throw new UserError('failed', 'the machine was started by someone else', {
             hint: 'run the same command again',
           })
         }
-        await rewriteHost(places, wanted)
+        await replaceHost(paths, wanted)
       }
-      if (only.has('disk')) await growDisk(places, host, options.disk, call)
+      if (only.has('disk')) await growDisk(paths, host, options.disk, call)
     })
     return only.has('accelerator') ? { accelerator: wanted.accelerator } : {}
   },

@@ -7,14 +7,14 @@ import { parseMedia } from './parse-output.ts'
 import { findVm } from './machine.ts'
 import type { Base, Env } from './paths.ts'
 import { unpackQcow2 } from './qcow2.ts'
-import { type VBoxManage, orMissing } from './vboxmanage.ts'
+import { type VBoxManage, ignoreMissing } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** In bytes. */
 const gibibyte = 2 ** 30
 
 /** How long another process may take to convert an image, in milliseconds. */
-const conversionTime = 30 * 60_000
+const conversionTimeout = 30 * 60_000
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -40,7 +40,7 @@ export async function growDisk(
 }
 
 /** Timeout for the removal of drafts in milliseconds; it also runs after an abort. */
-const clearingTime = 3000
+const cleanupTimeout = 3000
 
 const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
 
@@ -54,27 +54,27 @@ async function closeDisks(
   const parents = new Set(media.map(({ parent }) => parent))
   const idle = media.filter(({ id, path }) => !parents.has(id) && isBelow(path, folder))
   for (const { id } of idle) {
-    await orMissing(vbox.run(['closemedium', 'disk', id, '--delete'], call))
+    await ignoreMissing(vbox.run(['closemedium', 'disk', id, '--delete'], call))
   }
   const isDeeper = media.filter(({ path }) => isBelow(path, folder)).length > idle.length
   if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
 }
 
 /** Removes what an interrupted conversion left behind. */
-async function clearDrafts({ vbox, places }: Env, call: Pick<Call, 'signal'>): Promise<void> {
-  if (!(await exists(places.drafts))) return
-  await closeDisks(vbox, places.drafts, call)
-  await rm(places.drafts, { recursive: true, force: true })
+async function removeDrafts({ vbox, paths }: Env, call: Pick<Call, 'signal'>): Promise<void> {
+  if (!(await exists(paths.drafts))) return
+  await closeDisks(vbox, paths.drafts, call)
+  await rm(paths.drafts, { recursive: true, force: true })
 }
 
 /** Writes the disk of an image as a VDI. */
 async function writeVdi(
-  { vbox, places }: Env,
+  { vbox, paths }: Env,
   { path, format }: BootDisk,
   to: string,
   call: Call,
 ): Promise<void> {
-  const step = join(places.drafts, `image.${format === 'qcow2' ? 'raw' : format}`)
+  const step = join(paths.drafts, `image.${format === 'qcow2' ? 'raw' : format}`)
   if (format === 'qcow2') await unpackQcow2(path, step, call.signal)
   // VirtualBox registers the disks that it reads. In the drafts folder they are removed after a
   // crash.
@@ -85,23 +85,23 @@ async function writeVdi(
 
 /** Creates the base disk for clones. It is moved to its path when it is complete. */
 async function convert(
-  workshop: Env,
+  env: Env,
   image: BootDisk,
   { base, size }: { readonly base: string; readonly size: number },
   call: Call,
 ): Promise<void> {
-  const { vbox, places } = workshop
-  await clearDrafts(workshop, call)
-  await mkdir(places.drafts, { recursive: true, mode: 0o700 })
-  const draft = join(places.drafts, 'disk.vdi')
+  const { vbox, paths } = env
+  await removeDrafts(env, call)
+  await mkdir(paths.drafts, { recursive: true, mode: 0o700 })
+  const draft = join(paths.drafts, 'disk.vdi')
   try {
-    await writeVdi(workshop, image, draft, call)
+    await writeVdi(env, image, draft, call)
     await growDisk(vbox, draft, size, call)
-    await orMissing(vbox.run(['closemedium', 'disk', draft], call))
+    await ignoreMissing(vbox.run(['closemedium', 'disk', draft], call))
     await rename(draft, base)
   } finally {
-    const anyway = { signal: AbortSignal.timeout(clearingTime) }
-    await clearDrafts(workshop, anyway).catch(
+    const anyway = { signal: AbortSignal.timeout(cleanupTimeout) }
+    await removeDrafts(env, anyway).catch(
       ignored('virtualbox', 'remove what interrupted runs left'),
     ) // the next run does it
   }
@@ -112,18 +112,18 @@ async function convert(
  * the first machine that uses it, and would delete it and all clones with that machine. Only a disk
  * with a snapshot can be cloned.
  */
-async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promise<void> {
-  const known = await findVm(vbox, holder, call)
+async function registerOwner(vbox: VBoxManage, { disk, owner }: Base, call: Call): Promise<void> {
+  const known = await findVm(vbox, owner, call)
   if (known?.fields.get('SnapshotName') === 'base') return
-  if (known !== undefined) await vbox.run(['unregistervm', holder], call)
-  const [name, folder] = [`fleet-base-${holder}`, dirname(disk)]
+  if (known !== undefined) await vbox.run(['unregistervm', owner], call)
+  const [name, folder] = [`fleet-base-${owner}`, dirname(disk)]
   await rm(join(folder, name), { recursive: true, force: true })
-  const words = ['--name', name, '--uuid', holder, '--basefolder', folder, '--register']
+  const words = ['--name', name, '--uuid', owner, '--basefolder', folder, '--register']
   await vbox.run(['createvm', ...words], call)
-  await vbox.run(['storagectl', holder, '--name', 'Base', '--add', 'sata'], call)
+  await vbox.run(['storagectl', owner, '--name', 'Base', '--add', 'sata'], call)
   const place = ['--storagectl', 'Base', '--port', '0', '--device', '0']
-  await vbox.run(['storageattach', holder, ...place, '--type', 'hdd', '--medium', disk], call)
-  await vbox.run(['snapshot', holder, 'take', 'base'], call)
+  await vbox.run(['storageattach', owner, ...place, '--type', 'hdd', '--medium', disk], call)
+  await vbox.run(['snapshot', owner, 'take', 'base'], call)
 }
 
 /**
@@ -131,45 +131,45 @@ async function hold(vbox: VBoxManage, { disk, holder }: Base, call: Call): Promi
  * image.
  */
 export async function cloneDisk(
-  { vbox, places }: Env,
+  { vbox, paths }: Env,
   image: BootDisk,
   { to, size }: { readonly to: string; readonly size: number },
   call: Call,
 ): Promise<void> {
-  const least = Math.ceil((image.size ?? 0) / gibibyte)
-  if (least > size) {
-    throw new UserError('usage', `the image needs a disk of ${least} GiB`, {
-      hint: `use --disk ${least}`,
+  const minSize = Math.ceil((image.size ?? 0) / gibibyte)
+  if (minSize > size) {
+    throw new UserError('usage', `the image needs a disk of ${minSize} GiB`, {
+      hint: `use --disk ${minSize}`,
     })
   }
-  const base = places.baseOf(image.digest, size)
-  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+  const base = paths.baseOf(image.digest, size)
+  await mkdir(paths.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {
     if (!(await exists(base.disk))) {
       call.progress('convert image')
-      await convert({ vbox, places }, image, { base: base.disk, size }, call)
+      await convert({ vbox, paths }, image, { base: base.disk, size }, call)
     }
     call.progress('create disk')
-    await hold(vbox, base, call)
+    await registerOwner(vbox, base, call)
     const clone = ['--diffparent', base.disk, '--format', 'VDI', '--variant', 'Standard']
     await vbox.run(['createmedium', 'disk', '--filename', to, ...clone], call)
   }
-  await withLock(places.bases, work, conversionTime)
+  await withLock(paths.bases, work, conversionTimeout)
 }
 
 /** Deletes base disks without clones. */
-async function removeBases({ vbox, places }: Env, call: Call): Promise<void> {
+async function removeBases({ vbox, paths }: Env, call: Call): Promise<void> {
   const media = parseMedia(await vbox.run(['list', 'hdds'], call))
-  const clones = media.filter(({ path }) => !isBelow(path, places.bases))
+  const clones = media.filter(({ path }) => !isBelow(path, paths.bases))
   const parents = new Set(clones.map(({ parent }) => parent))
   const needed = new Set(media.filter(({ id }) => parents.has(id)).map(({ path }) => path))
-  for (const file of await readdir(places.bases)) {
-    const disk = join(places.bases, file)
+  for (const file of await readdir(paths.bases)) {
+    const disk = join(paths.bases, file)
     const holder = file.replace(/\.vdi$/, '')
     if (holder === file || needed.has(disk)) continue
-    await orMissing(vbox.run(['unregistervm', holder], call))
-    await orMissing(vbox.run(['closemedium', 'disk', disk], call))
-    await rm(join(places.bases, `fleet-base-${holder}`), { recursive: true, force: true })
+    await ignoreMissing(vbox.run(['unregistervm', holder], call))
+    await ignoreMissing(vbox.run(['closemedium', 'disk', disk], call))
+    await rm(join(paths.bases, `fleet-base-${holder}`), { recursive: true, force: true })
     await rm(disk, { force: true })
   }
 }
@@ -178,13 +178,13 @@ async function removeBases({ vbox, places }: Env, call: Call): Promise<void> {
  * Deletes the disks in `folder` from VirtualBox and this computer, and their base disks if they
  * have no other clones.
  */
-export async function removeDisks(workshop: Env, folder: string, call: Call): Promise<void> {
-  const { vbox, places } = workshop
-  await mkdir(places.bases, { recursive: true, mode: 0o700 })
+export async function removeDisks(env: Env, folder: string, call: Call): Promise<void> {
+  const { vbox, paths } = env
+  await mkdir(paths.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {
     await closeDisks(vbox, folder, call)
-    await clearDrafts(workshop, call)
-    await removeBases(workshop, call)
+    await removeDrafts(env, call)
+    await removeBases(env, call)
   }
-  await withLock(places.bases, work, conversionTime)
+  await withLock(paths.bases, work, conversionTimeout)
 }

@@ -1,16 +1,16 @@
 import { UserError } from '../../errors.ts'
 import type { Call, HostFacts, ExistingHost } from '../driver.ts'
-import { currentComputer } from '../shared-folders.ts'
+import { currentComputer } from '../local-hosts.ts'
 import { type VirtualMachine, findVm } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
-import { type VBoxManage, orMissing } from './vboxmanage.ts'
+import { type VBoxManage, ignoreMissing } from './vboxmanage.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-type Way = Pick<HostFacts, 'address' | 'port'>
+type SshEndpoint = Pick<HostFacts, 'address' | 'port'>
 type Fields = VirtualMachine['fields']
 
 /** Maximum number of network cards of a machine: 8, or 36 with the ICH9 chipset. */
-const mostCards = 36
+const maxCards = 36
 
 const isAnywhere = (address: string): boolean => address === '' || address === '0.0.0.0'
 
@@ -18,7 +18,7 @@ const isAnywhere = (address: string): boolean => address === '' || address === '
  * Finds the port of this computer that forwards to the machine's port 22:
  * `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`.
  */
-function findForwardedPort(fields: Fields): Way | undefined {
+function findForwardedPort(fields: Fields): SshEndpoint | undefined {
   for (const [key, rule] of fields) {
     if (!key.startsWith('Forwarding(')) continue
     const [, protocol, host = '', port, , guestPort] = rule.split(',')
@@ -45,13 +45,13 @@ async function findGuestAddress(
   vbox: VBoxManage,
   { id, fields }: VirtualMachine,
   call: Call,
-): Promise<Way | undefined> {
+): Promise<SshEndpoint | undefined> {
   const cards = reachableCards(fields)
   const read = async (key: string): Promise<string | undefined> => {
     const words = ['guestproperty', 'get', id, `/VirtualBox/GuestInfo/Net/${key}`]
-    return /^Value: (\S+)\r?$/m.exec((await orMissing(vbox.run(words, call))) ?? '')?.[1]
+    return /^Value: (\S+)\r?$/m.exec((await ignoreMissing(vbox.run(words, call))) ?? '')?.[1]
   }
-  for (let index = 0; cards.size > 0 && index < mostCards; index += 1) {
+  for (let index = 0; cards.size > 0 && index < maxCards; index += 1) {
     const mac = await read(`${index}/MAC`)
     if (mac === undefined) return undefined
     const address = cards.has(mac.toUpperCase()) ? await read(`${index}/V4/IP`) : undefined
@@ -61,7 +61,7 @@ async function findGuestAddress(
 }
 
 /** See `Driver.describeExisting`. Finds a machine by its id or its name in VirtualBox. */
-export async function recallMachine(
+export async function describeExistingMachine(
   vbox: VBoxManage,
   id: string,
   options: Partial<VirtualBoxOptions>,
@@ -74,8 +74,9 @@ export async function recallMachine(
     })
   }
   const machine = { ...found, id: found.fields.get('UUID') ?? id }
-  const way = findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
-  if (way === undefined) {
+  const endpoint =
+    findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
+  if (endpoint === undefined) {
     throw new UserError(
       'usage',
       `no SSH address of ${machine.name} is known (it is ${machine.state})`,
@@ -85,5 +86,5 @@ export async function recallMachine(
     )
   }
   const { user = virtualBoxOptions.shape.user.parse(undefined) } = options
-  return { id: machine.id, ...way, user, resources: currentComputer() }
+  return { id: machine.id, ...endpoint, user, resources: currentComputer() }
 }

@@ -3,34 +3,34 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord, HostStatus } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Call, Driver, HostPlan, HostSpec } from '../driver.ts'
-import { currentComputer, otherComputer } from '../shared-folders.ts'
+import { currentComputer, otherComputer } from '../local-hosts.ts'
 import { macAddressOf, withColons } from './host-only.ts'
 import { listMachines } from './list.ts'
 import { findVm, stateOf } from './machine.ts'
-import { isWhole, makeMachine } from './make.ts'
-import { isMachineId, ownIdOf } from './own-machine.ts'
+import { isComplete, createMachine } from './make.ts'
+import { isMachineId, requireOwnId } from './own-machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
-import { type Env, placesIn } from './paths.ts'
-import { killMachine, shutDownTime, startMachine, stopMachine } from './power.ts'
-import { recallMachine } from './describe-existing.ts'
+import { type Env, pathsIn } from './paths.ts'
+import { killMachine, defaultShutdownTimeout, startMachine, stopMachine } from './power.ts'
+import { describeExistingMachine } from './describe-existing.ts'
 import { removeMachine } from './remove.ts'
-import { optionsOf, reshapeIn } from './update.ts'
+import { optionsOf, createUpdate } from './update.ts'
 import { snapshotsOf } from './snapshots.ts'
-import { type VBoxManage, explained, openVBoxManage } from './vboxmanage.ts'
+import { type VBoxManage, withExplainedErrors, openVBoxManage } from './vboxmanage.ts'
 
 /** In bytes. A CD-ROM can contain more, and cloud-init reads all of it. */
-const longestUserData = 4 * 1024 * 1024
+const maxUserData = 4 * 1024 * 1024
 
 async function planHost(
-  workshop: Env,
-  wish: HostSpec,
+  env: Env,
+  spec: HostSpec,
   options: VirtualBoxOptions,
   call: Call,
 ): Promise<HostPlan> {
-  const { vbox } = workshop
+  const { vbox } = env
   const { major, minor } = await vbox.program()
-  const exists = await isWhole(workshop, wish.token, call)
-  const other = otherComputer(wish)
+  const exists = await isComplete(env, spec.token, call)
+  const other = otherComputer(spec)
   if (other !== undefined && !exists) {
     throw new UserError(
       'usage',
@@ -42,23 +42,24 @@ async function planHost(
   }
   const { cpus, memory, disk, image, hostOnly } = options
   const cards = hostOnly ? [1, 2] : []
-  const made = exists ? {} : { image, disk: String(disk) }
+  const chosen = exists ? {} : { image, disk: String(disk) }
   return {
-    resources: { ...wish.resources, ...currentComputer(), ...made },
+    resources: { ...spec.resources, ...currentComputer(), ...chosen },
     user: options.user,
-    userData: { maxBytes: longestUserData, gzip: false },
+    userData: { maxBytes: maxUserData, gzip: false },
     disk: {
       image,
       arch: process.arch === 'arm64' ? 'arm64' : 'amd64',
-      macAddresses: cards.map((card) => withColons(macAddressOf(wish.token, card))),
+      macAddresses: cards.map((card) => withColons(macAddressOf(spec.token, card))),
     },
     notes: [
       exists
-        ? `machine ${wish.token} exists`
+        ? `machine ${spec.token} exists`
         : `${cpus} processors, ${memory} MiB, a disk of ${disk} GiB from ${image}, in VirtualBox ${major}.${minor}`,
     ],
     exists,
-    make: (seed, making) => explained(() => makeMachine(workshop, { wish, options }, seed, making)),
+    make: (data, making) =>
+      withExplainedErrors(() => createMachine(env, { spec, options }, data, making)),
   }
 }
 
@@ -72,9 +73,9 @@ async function observeOne(vbox: VBoxManage, host: HostRecord, call: Call): Promi
 
 /** Runs an operation on the machine of a host. */
 const onMachine =
-  (workshop: Env, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
+  (env: Env, work: (vbox: VBoxManage, id: string, call: Call) => Promise<void>) =>
   (host: HostRecord, call: Call): Promise<void> =>
-    explained(async () => work(workshop.vbox, await ownIdOf(workshop, host, call), call))
+    withExplainedErrors(async () => work(env.vbox, await requireOwnId(env, host, call), call))
 
 /**
  * The driver of VirtualBox on this computer, which keeps its files in `folder`. A machine that does
@@ -82,53 +83,53 @@ const onMachine =
  */
 export function virtualBoxDriver(
   folder: string,
-  { shutDownWithin = shutDownTime } = {},
+  { shutDownWithin: shutdownTimeout = defaultShutdownTimeout } = {},
 ): Driver<VirtualBoxOptions> {
   const vbox = openVBoxManage(process.env)
-  const workshop = { vbox, places: placesIn(folder) }
-  const snapshots = snapshotsOf(workshop)
-  const reshape = reshapeIn(workshop, shutDownWithin)
+  const env = { vbox, paths: pathsIn(folder) }
+  const snapshots = snapshotsOf(env)
+  const reshape = createUpdate(env, shutdownTimeout)
   return {
     describeExisting: (id, options, call) =>
-      explained(() => recallMachine(vbox, id, options, call)),
+      withExplainedErrors(() => describeExistingMachine(vbox, id, options, call)),
     observe: (hosts, call) =>
-      explained(async () => {
+      withExplainedErrors(async () => {
         const statuses = new Map<MachineName, HostStatus>()
         for (const [name, host] of hosts) statuses.set(name, await observeOne(vbox, host, call))
         return statuses
       }),
     lifecycle: {
-      plan: (wish, options, call) => explained(() => planHost(workshop, wish, options, call)),
-      remove: (host, call) => explained(() => removeHost(workshop, host, call)),
-      list: (fleet, call) => explained(() => listMachines(workshop, fleet, call)),
+      plan: (spec, options, call) => withExplainedErrors(() => planHost(env, spec, options, call)),
+      remove: (host, call) => withExplainedErrors(() => removeHost(env, host, call)),
+      list: (fleet, call) => withExplainedErrors(() => listMachines(env, fleet, call)),
     },
     power: {
-      start: onMachine(workshop, startMachine),
-      stop: onMachine(workshop, (_, id, call) => stopMachine(vbox, id, shutDownWithin, call)),
-      kill: onMachine(workshop, killMachine),
-      restart: onMachine(workshop, async (_, id, call) => {
-        await stopMachine(vbox, id, shutDownWithin, call)
+      start: onMachine(env, startMachine),
+      stop: onMachine(env, (_, id, call) => stopMachine(vbox, id, shutdownTimeout, call)),
+      kill: onMachine(env, killMachine),
+      restart: onMachine(env, async (_, id, call) => {
+        await stopMachine(vbox, id, shutdownTimeout, call)
         await startMachine(vbox, id, call)
       }),
     },
     snapshots: {
-      save: (host, name, call) => explained(() => snapshots.save(host, name, call)),
-      restore: (host, name, call) => explained(() => snapshots.restore(host, name, call)),
-      list: (host, call) => explained(() => snapshots.list(host, call)),
-      remove: (host, name, call) => explained(() => snapshots.remove(host, name, call)),
+      save: (host, name, call) => withExplainedErrors(() => snapshots.save(host, name, call)),
+      restore: (host, name, call) => withExplainedErrors(() => snapshots.restore(host, name, call)),
+      list: (host, call) => withExplainedErrors(() => snapshots.list(host, call)),
+      remove: (host, name, call) => withExplainedErrors(() => snapshots.remove(host, name, call)),
     },
     update: {
       ...reshape,
-      change: (host, wish, call) => explained(() => reshape.change(host, wish, call)),
+      change: (host, spec, call) => withExplainedErrors(() => reshape.change(host, spec, call)),
     },
   }
 }
 
-async function removeHost(workshop: Env, host: HostRecord, call: Call): Promise<void> {
+async function removeHost(env: Env, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
   if (token === undefined) return
   const other = otherComputer(host)
-  const isHere = await access(workshop.places.machine(token).folder).then(
+  const isHere = await access(env.paths.machine(token).folder).then(
     () => true,
     () => false,
   )
@@ -141,5 +142,5 @@ async function removeHost(workshop: Env, host: HostRecord, call: Call): Promise<
       },
     )
   }
-  await removeMachine(workshop, token, call)
+  await removeMachine(env, token, call)
 }

@@ -20,7 +20,7 @@ const installation: Readonly<Record<string, string>> = {
 }
 
 /** Paths of VBoxManage, most likely first. A name without a folder is searched in `PATH`. */
-export function likelyPlaces(env: Environment, platform: NodeJS.Platform): readonly string[] {
+export function candidatePaths(env: Environment, platform: NodeJS.Platform): readonly string[] {
   if (platform === 'win32') {
     const folders = [
       env['VBOX_MSI_INSTALL_PATH'],
@@ -46,7 +46,7 @@ export function parseVersion(
 }
 
 /** The output of `--version`; `undefined` if the program does not exist. */
-const askVersion = (path: string, env: Environment): Promise<string | undefined> =>
+const queryVersion = (path: string, env: Environment): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
     execFile(path, ['--version'], { env: { ...env }, timeout: 60_000 }, (error, stdout) => {
       if (error === null) resolve(stdout)
@@ -63,8 +63,8 @@ export async function findVBoxManage(
   env: Environment,
   platform: NodeJS.Platform = process.platform,
 ): Promise<Program> {
-  for (const path of likelyPlaces(env, platform)) {
-    const version = parseVersion((await askVersion(path, env)) ?? '')
+  for (const path of candidatePaths(env, platform)) {
+    const version = parseVersion((await queryVersion(path, env)) ?? '')
     if (version === undefined) continue
     const { major, minor } = version
     if (major > 6 || (major === 6 && minor >= 1)) return { path, major, minor }

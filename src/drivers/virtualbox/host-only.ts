@@ -40,13 +40,13 @@ export const interfaceCommands = (name: string): readonly string[][] => [
 /** The first name in the output of `list hostonlyifs` or `list hostonlynets`. */
 export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?$/m.exec(text)?.[1]
 
-async function findOrMake(vbox: VBoxManage, call: Call): Promise<string> {
+async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<string> {
   const known = firstName(await vbox.run(['list', 'hostonlyifs'], call))
   if (known !== undefined) return known
   call.progress('create host-only network')
   const made = await vbox.run(['hostonlyif', 'create'], call)
   const name = /Interface '(.+?)' was successfully created/.exec(made)?.[1]
-  if (name === undefined) throw new TypeError(`hostonlyif create said: ${made}`)
+  if (name === undefined) throw new TypeError(`unexpected output of hostonlyif create: ${made}`)
   const [address = [], dhcp = []] = interfaceCommands(name)
   await vbox.run(address, call)
   // Windows creates a DHCP server with the interface.
@@ -68,7 +68,7 @@ export async function hostOnlyCard(
   const { major } = await vbox.program()
   const card = ['--nictype2', 'virtio']
   if (!hasNetworks(platform, major)) {
-    const name = await findOrMake(vbox, call)
+    const name = await findOrCreateInterface(vbox, call)
     return ['--nic2', 'hostonly', '--hostonlyadapter2', name, ...card]
   }
   const known = firstName(await vbox.run(['list', 'hostonlynets'], call))

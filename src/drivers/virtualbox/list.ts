@@ -2,10 +2,10 @@ import type { Call, FleetScope, FoundHost } from '../driver.ts'
 import { parseIds } from './parse-output.ts'
 import { findVm, readExtraData } from './machine.ts'
 import type { Env } from './paths.ts'
-import { type Note, readNotes } from './metadata.ts'
+import { type MachineTags, readAllMetadata } from './metadata.ts'
 
 /** Describes what exists of a machine. */
-async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
+async function describeParts({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
   const machine = await findVm(vbox, token, call)
   return machine === undefined
     ? ['files of an incomplete machine']
@@ -17,12 +17,12 @@ async function partsOf({ vbox }: Env, token: string, call: Call): Promise<readon
  * VirtualBox.
  */
 export async function listMachines(
-  workshop: Env,
+  env: Env,
   { id: fleet }: FleetScope,
   call: Call,
 ): Promise<readonly FoundHost[]> {
-  const { vbox, places } = workshop
-  const notes = new Map<string, Note>(await readNotes(places))
+  const { vbox, paths } = env
+  const notes = new Map<string, MachineTags>(await readAllMetadata(paths))
   for (const id of parseIds(await vbox.run(['list', 'vms'], call))) {
     if (!notes.has(id)) notes.set(id, await readExtraData(vbox, id, call))
   }
@@ -33,7 +33,7 @@ export async function listMachines(
       token,
       machine: tags['fleet:machine'] ?? '',
       record: { phase: 'ready', token, id: token },
-      parts: await partsOf(workshop, token, call),
+      parts: await describeParts(env, token, call),
       tags,
     })
   }

@@ -1,8 +1,8 @@
 import type { HostStatus } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
 import { parseExtraData, parseFields } from './parse-output.ts'
-import type { SharedFolder } from '../shared-folders.ts'
-import { type VBoxManage, orMissing } from './vboxmanage.ts'
+import type { SharedFolder } from '../local-hosts.ts'
+import { type VBoxManage, ignoreMissing } from './vboxmanage.ts'
 
 /** A virtual machine with its current properties. */
 export interface VirtualMachine {
@@ -22,7 +22,7 @@ export async function findVm(
   id: string,
   call: Call,
 ): Promise<VirtualMachine | undefined> {
-  const text = await orMissing(vbox.run(['showvminfo', id, '--machinereadable'], call))
+  const text = await ignoreMissing(vbox.run(['showvminfo', id, '--machinereadable'], call))
   if (text === undefined) return undefined
   const fields = parseFields(text)
   const read = (key: string): string => fields.get(key) ?? ''
@@ -35,7 +35,7 @@ export const readExtraData = async (
   id: string,
   call: Call,
 ): Promise<Readonly<Record<string, string>>> =>
-  parseExtraData((await orMissing(vbox.run(['getextradata', id, 'enumerate'], call))) ?? '')
+  parseExtraData((await ignoreMissing(vbox.run(['getextradata', id, 'enumerate'], call))) ?? '')
 
 /** Extra data key that marks a machine whose creation is complete. */
 export const completeMarker = 'fleet:whole'

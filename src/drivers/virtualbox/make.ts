@@ -4,15 +4,15 @@ import { reservePort } from '../net/forwarded-port.ts'
 import { cloneDisk } from './base-disk.ts'
 import { hostOnlyCard, macAddressOf } from './host-only.ts'
 import { readExtraData, completeMarker } from './machine.ts'
-import { writeNote } from './metadata.ts'
+import { writeMetadata } from './metadata.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { findOwnMachine } from './own-machine.ts'
 import type { Env } from './paths.ts'
 import { startMachine } from './power.ts'
 import { removeMachine } from './remove.ts'
-import { parseShares } from '../shared-folders.ts'
+import { parseShares } from '../local-hosts.ts'
 
-type Wished = Pick<HostSpec, 'name' | 'token' | 'tags'>
+type MachineSpec = Pick<HostSpec, 'name' | 'token' | 'tags'>
 
 const isArm = process.arch === 'arm64'
 
@@ -32,8 +32,8 @@ export const hardware = (options: VirtualBoxOptions, token: string, port: number
 ]
 
 /** The commands that create and configure a machine, in order. */
-export function assembly(
-  { name, token, tags }: Wished,
+export function creationCommands(
+  { name, token, tags }: MachineSpec,
   options: VirtualBoxOptions,
   at: {
     readonly folder: string
@@ -71,55 +71,53 @@ export function assembly(
 }
 
 /** Creates a machine without starting it. Deletes an incomplete one of an earlier attempt first. */
-async function assemble(
-  { vbox, places }: Env,
-  { wish, options }: { readonly wish: Wished; readonly options: VirtualBoxOptions },
-  seed: BootstrapData,
+async function createStopped(
+  { vbox, paths }: Env,
+  { spec, options }: { readonly spec: MachineSpec; readonly options: VirtualBoxOptions },
+  data: BootstrapData,
   call: Call,
 ): Promise<void> {
-  const { token } = wish
-  const { disk } = seed
-  if (disk === undefined) throw new TypeError('no disk was handed over for a machine that is new')
-  const own = places.machine(token)
-  await removeMachine({ vbox, places }, token, call, { keepsPort: true })
+  const { token } = spec
+  const { disk } = data
+  if (disk === undefined) throw new TypeError('a new machine needs a disk')
+  const own = paths.machine(token)
+  await removeMachine({ vbox, paths }, token, call, { keepsPort: true })
   call.signal.throwIfAborted()
-  await writeNote(places, token, wish.tags)
-  const port = await reservePort(places.ports, token)
-  await seed.record({ resources: { sshPort: String(port) } })
-  await cloneDisk({ vbox, places }, disk, { to: own.disk, size: options.disk }, call)
+  await writeMetadata(paths, token, spec.tags)
+  const port = await reservePort(paths.ports, token)
+  await data.record({ resources: { sshPort: String(port) } })
+  await cloneDisk({ vbox, paths }, disk, { to: own.disk, size: options.disk }, call)
   await writeFile(own.seed, disk.noCloud, { mode: 0o600 })
   const cards = options.hostOnly
     ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
     : []
   call.progress('create machine')
-  for (const words of assembly(wish, options, { ...own, port, cards })) {
+  for (const words of creationCommands(spec, options, { ...own, port, cards })) {
     await vbox.run(words, call)
   }
 }
 
 /** Whether the creation of a machine is complete, so that it only needs to be started. */
-export async function isWhole(workshop: Env, token: string, call: Call): Promise<boolean> {
-  const machine = await findOwnMachine(workshop, token, call)
-  return (
-    machine !== undefined && completeMarker in (await readExtraData(workshop.vbox, token, call))
-  )
+export async function isComplete(env: Env, token: string, call: Call): Promise<boolean> {
+  const machine = await findOwnMachine(env, token, call)
+  return machine !== undefined && completeMarker in (await readExtraData(env.vbox, token, call))
 }
 
 /** Creates a machine, unless it exists, and starts it. */
-export async function makeMachine(
-  workshop: Env,
-  project: { readonly wish: Wished; readonly options: VirtualBoxOptions },
-  seed: BootstrapData,
+export async function createMachine(
+  env: Env,
+  planned: { readonly spec: MachineSpec; readonly options: VirtualBoxOptions },
+  data: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
-  const { vbox, places } = workshop
-  const { token } = project.wish
+  const { vbox, paths } = env
+  const { token } = planned.spec
   call.signal.throwIfAborted()
-  if (!(await isWhole(workshop, token, call))) {
-    await assemble(workshop, project, seed, call)
+  if (!(await isComplete(env, token, call))) {
+    await createStopped(env, planned, data, call)
   }
-  await seed.record({ id: token })
+  await data.record({ id: token })
   await startMachine(vbox, token, call)
-  const port = await reservePort(places.ports, token)
-  return { id: token, address: '127.0.0.1', port, user: project.options.user }
+  const port = await reservePort(paths.ports, token)
+  return { id: token, address: '127.0.0.1', port, user: planned.options.user }
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { parseShares } from '../shared-folders.ts'
+import { parseShares } from '../local-hosts.ts'
 
 /** Options of machines in VirtualBox. */
 export const virtualBoxOptions = z.strictObject({

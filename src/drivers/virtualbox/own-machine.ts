@@ -1,9 +1,9 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
-import { checkOwnedBy, isOwnedBy } from '../tagged.ts'
+import { checkOwnedBy, isOwnedBy } from '../ownership.ts'
 import { type VirtualMachine, findVm, readExtraData } from './machine.ts'
-import { readNote } from './metadata.ts'
+import { readMetadata } from './metadata.ts'
 import type { Env } from './paths.ts'
 
 /**
@@ -11,13 +11,13 @@ import type { Env } from './paths.ts'
  * tags and the metadata file that is written before its creation. The user's own machines have
  * UUIDs, too.
  */
-async function checkMade(
-  { vbox, places }: Env,
+async function checkOwner(
+  { vbox, paths }: Env,
   { id, name }: VirtualMachine,
   token: string,
   call: Call,
 ): Promise<void> {
-  if (isOwnedBy(token, await readNote(places, token))) return
+  if (isOwnedBy(token, await readMetadata(paths, token))) return
   checkOwnedBy(
     token,
     await readExtraData(vbox, id, call),
@@ -27,12 +27,12 @@ async function checkMade(
 
 /** The machine of a token, if it exists. Throws kind `failed` if another machine has its UUID. */
 export async function findOwnMachine(
-  workshop: Env,
+  env: Env,
   token: string,
   call: Call,
 ): Promise<VirtualMachine | undefined> {
-  const machine = await findVm(workshop.vbox, token, call)
-  if (machine !== undefined) await checkMade(workshop, machine, token, call)
+  const machine = await findVm(env.vbox, token, call)
+  if (machine !== undefined) await checkOwner(env, machine, token, call)
   return machine
 }
 
@@ -46,8 +46,8 @@ export const isMachineId = (id: string | undefined): id is string =>
  * The id of a host's machine, after checking that it belongs to this host. For a host that fleet
  * did not create, this is the id in the record.
  */
-export async function ownIdOf(
-  workshop: Env,
+export async function requireOwnId(
+  env: Env,
   { id, token }: HostRecord,
   call: Call,
 ): Promise<string> {
@@ -67,6 +67,6 @@ export async function ownIdOf(
   }
   if (token === undefined) return id
   checkOwnedBy(token, { 'fleet:token': id }, `the machine ${id} in VirtualBox`)
-  await findOwnMachine(workshop, token, call)
+  await findOwnMachine(env, token, call)
   return id
 }

@@ -4,7 +4,7 @@ import { below } from '../../os/below.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** Paths in the driver's folder. */
-export interface Places {
+export interface Paths {
   /** Records the forwarded ports of machines. */
   readonly ports: string
   /** Base disks of clones. */
@@ -14,20 +14,20 @@ export interface Places {
   readonly machines: string
   /** The base disk for an image and a size in GiB, which machines share. */
   baseOf(digest: string, size: number): Base
-  machine(token: string): MachinePlaces
+  machine(token: string): MachinePaths
 }
 
 /** A base disk, and the id of the machine that owns it in VirtualBox. */
 export interface Base {
   readonly disk: string
-  readonly holder: string
+  readonly owner: string
 }
 
 /** Paths of the files of one machine. */
-interface MachinePlaces {
+interface MachinePaths {
   readonly folder: string
   /** Metadata: the tags, written before anything else. */
-  readonly note: string
+  readonly metadata: string
   readonly disk: string
   readonly seed: string
 }
@@ -35,11 +35,11 @@ interface MachinePlaces {
 /** What the parts of the driver need: VirtualBox and paths. */
 export interface Env {
   readonly vbox: VBoxManage
-  readonly places: Places
+  readonly paths: Paths
 }
 
 /** The paths in the driver's folder. */
-export const placesIn = (folder: string): Places => {
+export const pathsIn = (folder: string): Paths => {
   const [bases, machines] = [join(folder, 'bases'), join(folder, 'machines')]
   return {
     ports: join(folder, 'ports.json'),
@@ -48,17 +48,17 @@ export const placesIn = (folder: string): Places => {
     machines,
     baseOf: (digest, size) => {
       const hash = createHash('sha256').update(`${folder} ${digest} ${size}`).digest('hex')
-      const holder = hash.replace(
+      const owner = hash.replace(
         /^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/,
         '$1-$2-4$3-8$4-$5', // in the form of a random UUID (RFC 9562, 5.4)
       )
-      return { disk: join(bases, `${holder}.vdi`), holder }
+      return { disk: join(bases, `${owner}.vdi`), owner }
     },
     machine: (token) => {
       const own = below(machines, token)
       return {
         folder: own,
-        note: join(own, 'fleet.json'),
+        metadata: join(own, 'fleet.json'),
         disk: join(own, 'disk.vdi'),
         seed: join(own, 'seed.iso'),
       }

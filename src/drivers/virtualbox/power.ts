@@ -8,13 +8,13 @@ import type { VBoxManage } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** How long a machine may take to shut down before it is powered off, in milliseconds. */
-export const shutDownTime = 120_000
+export const defaultShutdownTimeout = 120_000
 
 /** Interval of ACPI power button events, in milliseconds. */
-const askEvery = 20_000
+const powerButtonInterval = 20_000
 
 /** How long VirtualBox may take to start or stop a machine, in milliseconds. */
-const settleTime = 60_000
+const settleTimeout = 60_000
 
 /** The machine with this id. Throws kind `failed` if it does not exist. */
 export async function requireMachine(
@@ -30,11 +30,11 @@ export async function requireMachine(
 }
 
 /** Waits until the machine is neither starting nor stopping, for at most `ms`. */
-async function settled(
+async function waitUntilSettled(
   vbox: VBoxManage,
   id: string,
   call: Call,
-  ms: number = settleTime,
+  ms: number = settleTimeout,
 ): Promise<VirtualMachine> {
   const deadline = Date.now() + ms
   for (;;) {
@@ -64,7 +64,7 @@ async function requirePort(machine: VirtualMachine): Promise<void> {
 
 /** Starts or resumes a machine, with or without a window. */
 export async function startMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
-  const machine = await settled(vbox, id, call)
+  const machine = await waitUntilSettled(vbox, id, call)
   const state = stateOf(machine.state)
   if (state === 'running') return
   if (state === 'paused') {
@@ -75,7 +75,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   call.progress('start machine')
   const type = machine.fields.get('defaultfrontend') === 'gui' ? 'gui' : 'headless'
   await vbox.run(['startvm', id, '--type', type], call)
-  const { state: now } = await settled(vbox, id, call)
+  const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
   throw new UserError('failed', `the machine is ${now} after its start`, {
     hint: 'see Logs/VBox.log in its folder',
@@ -84,36 +84,36 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
 
 /** Powers a machine off. */
 export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
-  const { state } = await settled(vbox, id, call)
+  const { state } = await waitUntilSettled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
   call.progress('power off machine')
   try {
     await vbox.run(['controlvm', id, 'poweroff'], call)
   } catch (error) {
-    if (stateOf((await settled(vbox, id, call)).state) !== 'stopped') throw error
+    if (stateOf((await waitUntilSettled(vbox, id, call)).state) !== 'stopped') throw error
   }
-  await settled(vbox, id, call)
+  await waitUntilSettled(vbox, id, call)
 }
 
 /** Shuts a machine down, or powers it off after `timeout` milliseconds. */
 export async function stopMachine(
   vbox: VBoxManage,
   id: string,
-  within: number,
+  timeout: number,
   call: Call,
 ): Promise<void> {
-  const { state } = await settled(vbox, id, call)
+  const { state } = await waitUntilSettled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
   if (stateOf(state) === 'paused') await vbox.run(['controlvm', id, 'resume'], call)
-  const begin = Date.now()
-  let asked = 0
-  while (Date.now() - begin < within) {
-    const since = Date.now() - begin
+  const start = Date.now()
+  let presses = 0
+  while (Date.now() - start < timeout) {
+    const since = Date.now() - start
     call.progress('shut down')
-    const machine = await settled(vbox, id, call)
+    const machine = await waitUntilSettled(vbox, id, call)
     if (stateOf(machine.state) === 'stopped') return
-    if (since >= asked * askEvery) {
-      asked += 1
+    if (since >= presses * powerButtonInterval) {
+      presses += 1
       // A machine that is just stopping rejects the event; the next iteration notices that it
       // stopped.
       await vbox

@@ -5,27 +5,27 @@ import { removeDisks } from './base-disk.ts'
 import { findOwnMachine } from './own-machine.ts'
 import type { Env } from './paths.ts'
 import { killMachine } from './power.ts'
-import { orMissing } from './vboxmanage.ts'
+import { ignoreMissing } from './vboxmanage.ts'
 
 /**
  * Deletes a machine with its disks, snapshots and files from VirtualBox and from this computer, as
  * far as they exist.
  */
 export async function removeMachine(
-  { vbox, places }: Env,
+  { vbox, paths }: Env,
   token: string,
   call: Call,
   { keepsPort = false } = {},
 ): Promise<void> {
-  const { folder, seed } = places.machine(token)
-  const machine = await findOwnMachine({ vbox, places }, token, call)
+  const { folder, seed } = paths.machine(token)
+  const machine = await findOwnMachine({ vbox, paths }, token, call)
   if (machine !== undefined) {
     await killMachine(vbox, token, call)
     call.progress('delete machine')
-    await orMissing(vbox.run(['unregistervm', token], call))
+    await ignoreMissing(vbox.run(['unregistervm', token], call))
   }
-  await removeDisks({ vbox, places }, folder, call)
-  await orMissing(vbox.run(['closemedium', 'dvd', seed], call))
+  await removeDisks({ vbox, paths }, folder, call)
+  await ignoreMissing(vbox.run(['closemedium', 'dvd', seed], call))
   await rm(folder, { recursive: true, force: true })
-  if (!keepsPort) await releasePort(places.ports, token)
+  if (!keepsPort) await releasePort(paths.ports, token)
 }

@@ -7,17 +7,19 @@ import type { Difference, Update, UpdateRequest } from '../update.ts'
 import { growDisk } from './base-disk.ts'
 import { type VirtualMachine, sharesOf, stateOf } from './machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
-import { ownIdOf } from './own-machine.ts'
+import { requireOwnId } from './own-machine.ts'
 import type { Env } from './paths.ts'
 import { requireMachine, startMachine, stopMachine } from './power.ts'
-import { formatShares, parseShares } from '../shared-folders.ts'
-import { orMissing } from './vboxmanage.ts'
+import { formatShares, parseShares } from '../local-hosts.ts'
+import { ignoreMissing } from './vboxmanage.ts'
 
 /** Options that VirtualBox reports with the state of a machine. */
-type Told = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
+type ReportedOption = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
 
 /** The current values of options that VirtualBox reports. */
-export const optionsOf = ({ fields }: VirtualMachine): Readonly<Record<Told, string>> => ({
+export const optionsOf = ({
+  fields,
+}: VirtualMachine): Readonly<Record<ReportedOption, string>> => ({
   cpus: fields.get('cpus') ?? '',
   memory: fields.get('memory') ?? '',
   gui: String(fields.get('defaultfrontend') === 'gui'),
@@ -36,16 +38,16 @@ const reasons: Readonly<Record<string, string>> = {
 export function compareMachine(
   { user, resources = {} }: HostRecord,
   options: VirtualBoxOptions,
-  { options: told = {} }: HostStatus,
+  { options: reported = {} }: HostStatus,
 ): readonly Difference[] {
-  const has: Readonly<Record<string, string | undefined>> = { ...resources, ...told, user }
+  const current: Readonly<Record<string, string | undefined>> = { ...resources, ...reported, user }
   const wanted: Readonly<Record<string, string>> = {
     ...{ cpus: `${options.cpus}`, memory: `${options.memory}`, disk: `${options.disk}` },
     ...{ gui: `${options.gui}`, shares: formatShares(parseShares(options.shares ?? '') ?? []) },
     ...{ hostOnly: `${options.hostOnly}`, image: options.image, user: options.user },
   }
   return Object.entries(wanted).flatMap(([option, to]): Difference[] => {
-    const from = has[option]
+    const from = current[option]
     if (from === undefined || from === to) return []
     if (option === 'disk' && options.disk < Number(from)) {
       return [{ option, from, to, how: 'replace', why: 'a disk cannot shrink' }]
@@ -61,13 +63,13 @@ export function compareMachine(
  * The old disk is kept until the machine has the new one.
  */
 async function enlargeDisk(
-  { vbox, places }: Env,
+  { vbox, paths }: Env,
   { id, fields }: VirtualMachine,
   size: number,
   call: Call,
 ): Promise<void> {
   const old = fields.get('Disks-0-0') ?? ''
-  const larger = below(places.machine(id).folder, `disk-${size}.vdi`)
+  const larger = below(paths.machine(id).folder, `disk-${size}.vdi`)
   if (old === larger) return
   if (fields.has('SnapshotName')) {
     throw new UserError('usage', 'its disk cannot grow while it has snapshots', {
@@ -75,13 +77,13 @@ async function enlargeDisk(
     })
   }
   call.progress('grow disk')
-  await orMissing(vbox.run(['closemedium', 'disk', larger, '--delete'], call))
+  await ignoreMissing(vbox.run(['closemedium', 'disk', larger, '--delete'], call))
   await rm(larger, { force: true })
   await vbox.run(['clonemedium', 'disk', old, larger, '--format', 'VDI'], call)
   await growDisk(vbox, larger, size, call)
   const place = ['--storagectl', 'Disks', '--port', '0', '--device', '0', '--type', 'hdd']
   await vbox.run(['storageattach', id, ...place, '--medium', larger], call)
-  await orMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
+  await ignoreMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
 }
 
 /** Options of `modifyvm` for the hardware that changes. */
@@ -111,30 +113,30 @@ async function changeShares(
 
 /** Changes a machine, which is stopped first. */
 async function changeMachine(
-  workshop: Env,
+  env: Env,
   id: string,
   { options, only }: UpdateRequest<VirtualBoxOptions>,
-  shutDownWithin: number,
+  shutdownTimeout: number,
   call: Call,
 ): Promise<Readonly<Record<string, string>>> {
-  const { vbox } = workshop
+  const { vbox } = env
   // A saved state would be lost, and hardware cannot change while there is one.
   const { state } = await requireMachine(vbox, id, call)
   if (state.endsWith('saved')) await startMachine(vbox, id, call)
-  await stopMachine(vbox, id, shutDownWithin, call)
+  await stopMachine(vbox, id, shutdownTimeout, call)
   const machine = await requireMachine(vbox, id, call)
   if (stateOf(machine.state) !== 'stopped') throw new TypeError(`it is ${machine.state}`)
-  if (only.has('disk')) await enlargeDisk(workshop, machine, options.disk, call)
+  if (only.has('disk')) await enlargeDisk(env, machine, options.disk, call)
   const hardware = hardwareOf(options, only)
   if (hardware.length > 0) await vbox.run(['modifyvm', id, ...hardware], call)
-  if (only.has('shares')) await changeShares(workshop, machine, options.shares ?? '', call)
+  if (only.has('shares')) await changeShares(env, machine, options.shares ?? '', call)
   return only.has('disk') ? { disk: String(options.disk) } : {}
 }
 
 /** See `Update`. */
-export const reshapeIn = (workshop: Env, shutDownWithin: number): Update<VirtualBoxOptions> => ({
+export const createUpdate = (env: Env, shutdownTimeout: number): Update<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
-  change: async (host, wish, call) =>
-    changeMachine(workshop, await ownIdOf(workshop, host, call), wish, shutDownWithin, call),
+  change: async (host, request, call) =>
+    changeMachine(env, await requireOwnId(env, host, call), request, shutdownTimeout, call),
   disks: ['disk'],
 })

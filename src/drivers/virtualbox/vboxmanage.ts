@@ -25,15 +25,17 @@ export class VBoxError extends Error {
   readonly code: string
 
   constructor(words: readonly string[], stderr: string) {
-    const said = stderr
+    const messages = stderr
       .split('\n')
       .flatMap((line) => /^VBoxManage(?:\.exe)?: error: (.*)$/.exec(line.trim())?.[1] ?? [])
       .filter((line) => !/^(?:Details|Context): /.test(line))
-    const what = said.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a message'
+    const what =
+      messages.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a message'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
     this.isTransient =
-      passing.test(stderr) || (asking.test(words[0] ?? '') && !missing.test(stderr))
+      transientErrors.test(stderr) ||
+      (readOnlyCommands.test(words[0] ?? '') && !notFoundErrors.test(stderr))
   }
 
   /** Whether the same command may succeed in a moment. */
@@ -44,28 +46,28 @@ export class VBoxError extends Error {
  * Errors while another process uses the same object, or while the VirtualBox service starts or
  * exits.
  */
-const passing =
+const transientErrors =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
 
 /**
  * Commands that only read. While a machine starts or stops, VirtualBox answers them with various
  * internal errors or nothing, so they are retried unless the object does not exist.
  */
-const asking = /^(?:list|showvminfo|getextradata)$/
+const readOnlyCommands = /^(?:list|showvminfo|getextradata)$/
 
-const missing =
+const notFoundErrors =
   /VBOX_E_OBJECT_NOT_FOUND|Could not find|is not registered|VERR_FILE_NOT_FOUND|VERR_PATH_NOT_FOUND/
 
 /** How long transient errors are retried, in milliseconds. */
-const patience = 20_000
+const retryTimeout = 20_000
 
 /** Whether the object does not exist. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof VBoxError &&
-  (error.code === 'VBOX_E_OBJECT_NOT_FOUND' || missing.test(error.message))
+  (error.code === 'VBOX_E_OBJECT_NOT_FOUND' || notFoundErrors.test(error.message))
 
 /** Returns `undefined` instead of throwing if the object does not exist. */
-export const orMissing = (answer: Promise<string>): Promise<string | undefined> =>
+export const ignoreMissing = (answer: Promise<string>): Promise<string | undefined> =>
   answer.catch((error: unknown) => {
     if (isMissing(error)) return undefined
     throw error
@@ -75,15 +77,15 @@ export const orMissing = (answer: Promise<string>): Promise<string | undefined> 
  * How long VBoxManage may run without output, in milliseconds: longer operations print their
  * progress.
  */
-const longestSilence = 300_000
+const outputTimeout = 300_000
 
 /**
  * After an abort, a running command may finish, which usually takes a moment, but no longer than
  * this, in milliseconds.
  */
-const graceOfCalls = 3000
+const abortGracePeriod = 3000
 
-const doesNotAnswer = ([verb = '']: readonly string[]): UserError =>
+const noOutputError = ([verb = '']: readonly string[]): UserError =>
   new UserError(
     'failed',
     `VirtualBox does not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
@@ -113,7 +115,7 @@ async function runOnce(
   const silence = setTimeout(() => {
     isSilent = true
     child.kill('SIGKILL')
-  }, longestSilence)
+  }, outputTimeout)
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (part: string) => {
       parts[name] += part
@@ -122,14 +124,14 @@ async function runOnce(
   }
   let timer: NodeJS.Timeout | undefined
   const end = (): void => {
-    timer = setTimeout(() => child.kill(), graceOfCalls)
+    timer = setTimeout(() => child.kill(), abortGracePeriod)
   }
   signal.addEventListener('abort', end)
   try {
     const [code] = (await once(child, 'close')) as [number | null]
     if (code === 0 && isComplete(words, parts.stdout)) return parts.stdout
     signal.throwIfAborted()
-    if (isSilent) throw doesNotAnswer(words)
+    if (isSilent) throw noOutputError(words)
     throw new VBoxError(words, parts.stderr)
   } finally {
     clearTimeout(silence)
@@ -150,13 +152,13 @@ export function openVBoxManage(env: Environment): VBoxManage {
     program,
     async run(words, { signal }) {
       const { path } = await program()
-      const deadline = Date.now() + patience
+      const deadline = Date.now() + retryTimeout
       for (let pause = 100; ; pause = Math.min(2 * pause, 2000)) {
         try {
           return await runOnce(path, words, env, signal)
         } catch (error) {
-          const isWorthIt = error instanceof VBoxError && error.isTransient && Date.now() < deadline
-          if (!isWorthIt) throw error
+          const canRetry = error instanceof VBoxError && error.isTransient && Date.now() < deadline
+          if (!canRetry) throw error
         }
         await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
       }
@@ -165,17 +167,17 @@ export function openVBoxManage(env: Environment): VBoxManage {
 }
 
 /** Runs `work` and turns errors of VBoxManage into errors for the user. */
-export async function explained<Value>(work: () => Promise<Value>): Promise<Value> {
+export async function withExplainedErrors<Value>(work: () => Promise<Value>): Promise<Value> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof VBoxError)) throw error
-    throw new UserError('failed', error.message, { hint: adviceFor(error.message), cause: error })
+    throw new UserError('failed', error.message, { hint: hintFor(error.message), cause: error })
   }
 }
 
 /** A hint for an error message. */
-function adviceFor(message: string): string {
+function hintFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
     return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'
   }

@@ -51,7 +51,7 @@ export async function makeHost(
   creation: HostCreation,
 ): Promise<ProbedMachine> {
   const { token = randomUUID() } = machine.host ?? {}
-  return context.creations().hold(token, machine.name, async () => {
+  return context.creations().withLock(token, machine.name, async () => {
     const made = await createOrContinue(context, machine, token, creation)
     return bootstrapHost(context, made, creation.progress)
   })

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { followPath } from '../../state/inventory/path-beside.ts'
+import { resolvePath } from '../../state/inventory/resolve-path.ts'
 
 /** The largest user-data file, in bytes; no provider accepts more. */
 const maxBytes = 8 * 2 ** 20
@@ -10,7 +10,7 @@ const maxBytes = 8 * 2 ** 20
  * inventory from git cannot send other files of this computer to a host. Throws kind `usage`.
  */
 export async function readUserData(location: string, userData: string): Promise<Uint8Array> {
-  const { path, isInside } = await followPath(location, userData)
+  const { path, isInside } = await resolvePath(location, userData)
   if (!isInside) {
     throw new UserError(
       'usage',

@@ -27,7 +27,7 @@ export async function replaceMachine(
   const inventory = await (await context.inventory()).read()
   const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
   requireAllowed(grants, 'fleet apply')
-  await context.creations().hold(token, name, async () => {
+  await context.creations().withLock(token, name, async () => {
     const leavingHost = { fleet: inventory.id, machine: name, token }
     await context.removals().begin(leavingHost)
     const record = await updateRecord(context, name, token, (newest) => ({

@@ -2,9 +2,9 @@ import { createInterface } from 'node:readline'
 import { UserError } from '../../errors.ts'
 import { bootScriptLog } from '../../provision/cloud-init/boot-script.ts'
 import {
-  type CloudInitEnd,
+  type CloudInitResult,
   cloudInitScript,
-  cloudInitWait,
+  cloudInitTimeout,
   readCloudInit,
 } from '../../provision/cloud-init/wait.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
@@ -34,10 +34,10 @@ export async function waitForCloudInit(
   const { machine } = target
   const running = probe.cloudInit === 'running'
   const end = await watchCloudInit(target, running, progress)
-  if (end.late) {
+  if (end.timedOut) {
     throw new UserError(
       'failed',
-      `cloud-init is still running after ${cloudInitWait / 60} minutes`,
+      `cloud-init is still running after ${cloudInitTimeout / 60} minutes`,
       {
         machine,
         hint: `fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
@@ -74,17 +74,17 @@ async function watchCloudInit(
   { machine, transport, signal }: ProbeTarget,
   wait: boolean,
   progress: Progress,
-): Promise<CloudInitEnd> {
+): Promise<CloudInitResult> {
   const running = await transport.exec(['sh', '-s', ...(wait ? ['wait'] : [])], { signal })
   running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(cloudInitScript)
   running.stderr.resume()
   const report = reportWaiting(progress)
-  let end: CloudInitEnd | undefined
+  let end: CloudInitResult | undefined
   const read = async () => {
     const lines = createInterface({ input: running.stdout, crlfDelay: Infinity })
     for await (const state of readCloudInit(lines)) {
-      if ('end' in state) end = state.end
+      if ('result' in state) end = state.result
       else report(state)
     }
   }

@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type TextEdit, holdInventory } from '../../state/inventory/file-inventory.ts'
+import { type TextEdit, withInventoryLock } from '../../state/inventory/file-inventory.ts'
 import { mergeLines, runGit } from '../../state/merge/git.ts'
 import { decodeInventory } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
@@ -200,7 +200,7 @@ export async function commitEdits(
   if (joined.length === 0) return undefined
   const work = { git: openGit(dirname(file), env), file, edits: joined, message, env }
   try {
-    await holdInventory(file, () => retryBusy(() => commit(work)))
+    await withInventoryLock(file, () => retryBusy(() => commit(work)))
     return undefined
   } catch (error) {
     if (error instanceof NotCommitted) return `${location} was not committed: ${error.message}`

@@ -6,7 +6,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { followPath } from '../../state/inventory/path-beside.ts'
+import { resolvePath } from '../../state/inventory/resolve-path.ts'
 import { shellLine } from '../../transport/command.ts'
 import type { Change } from '../plan/change-plan.ts'
 import type { Context } from '../context.ts'
@@ -53,7 +53,7 @@ export async function examineGrants(
   const { location } = await context.inventory()
   const found = grants.map(async ({ what, path, isUnknownSocket = false }): Promise<FoundGrant> => {
     if (path === undefined) return { machine, what }
-    const { path: real, isInside } = await followPath(location, path)
+    const { path: real, isInside } = await resolvePath(location, path)
     const isTaken = isInside && !isUnknownSocket
     if (isTaken || (await isAllowed(context, location, real))) return { machine, what }
     return { machine, what, outside: real, why: reasons[isUnknownSocket ? 'socket' : 'folder'] }

@@ -168,7 +168,7 @@ export async function removeOrphan(
   calls: RemoveCalls,
 ): Promise<void> {
   const { driver, machine, token, record } = orphan
-  await context.creations().hold(token, machine, async () => {
+  await context.creations().withLock(token, machine, async () => {
     const inventory = await (await context.inventory()).read()
     if (entriesOf(inventory)(orphan)) {
       throw new UserError('failed', `${machine} has an entry again, so its host was not removed`)

@@ -159,7 +159,7 @@ export async function removeMachine(
     return forgetMachine(context, machine, leaving)
   }
   const { token } = host
-  await context.creations().hold(token, name, async () => {
+  await context.creations().withLock(token, name, async () => {
     const { id: fleet } = await (await context.inventory()).read()
     const leavingHost = { fleet, machine: name, token }
     await context.removals().begin(leavingHost)

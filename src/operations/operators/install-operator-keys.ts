@@ -2,12 +2,12 @@ import { UserError } from '../../errors.ts'
 import { type Machine, requireHost } from '../../machine/machine.ts'
 import { operatorKeysOf } from '../../machine/operators.ts'
 import {
-  type KeysThere,
+  type AuthorizedKeys,
   type AuthorizedKey,
   commitAuthorizedKeys,
   installAuthorizedKeys,
-  parseLetIn,
-  showLetIn,
+  parseAuthorizedKeys,
+  listAuthorizedKeys,
   rollbackAuthorizedKeys,
 } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
@@ -48,7 +48,8 @@ export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonl
 export const readOperators = async (
   transport: Transport,
   target: OperatorTarget,
-): Promise<KeysThere> => parseLetIn(await runScript(transport, showLetIn(target.fleet), target))
+): Promise<AuthorizedKeys> =>
+  parseAuthorizedKeys(await runScript(transport, listAuthorizedKeys(target.fleet), target))
 
 /** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anybody out. */
 export async function addOperators(

@@ -62,5 +62,5 @@ export async function wasRemovalStartedHere(
 ): Promise<boolean> {
   if (host?.phase !== 'removing' || host.token === undefined) return false
   const { id: fleet } = await (await context.inventory()).read()
-  return context.removals().hasBegun({ fleet, machine: name, token: host.token })
+  return context.removals().hasStarted({ fleet, machine: name, token: host.token })
 }

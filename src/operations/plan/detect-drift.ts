@@ -1,5 +1,5 @@
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
-import { judgeEngine } from '../../provision/engine/upgrade.ts'
+import { checkEngine } from '../../provision/engine/upgrade.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { engineNotRunning, type Drift, type PlanPart } from './change-plan.ts'
@@ -22,7 +22,7 @@ function findDrift({ name, host }: ReadyMachine, address: string | undefined, pr
 
 /** Plans an upgrade of the engine, or reports an issue, if the entry wants another version. */
 function planEngineUpgrade({ name, engine }: Machine, probe: HostProbe): PlanPart {
-  const judged = judgeEngine(probe, typeof engine === 'object' ? engine : {})
+  const judged = checkEngine(probe, typeof engine === 'object' ? engine : {})
   switch (judged.kind) {
     case 'fits':
       return {}

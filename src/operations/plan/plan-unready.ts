@@ -1,6 +1,6 @@
 import { type Machine, setUpCommand, lacksAddress } from '../../machine/machine.ts'
 import { countingProfile } from '../../machine/profiles.ts'
-import type { KeysThere, AuthorizedKey } from '../../provision/host/authorized-keys.ts'
+import type { AuthorizedKeys, AuthorizedKey } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, PlanPart } from './change-plan.ts'
 import { planDestructive } from './destructive-changes.ts'
@@ -36,7 +36,7 @@ export function planUnready(
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
   const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
-  const letsIn = planOperators(machine, wanted, { block: [], outside: new Set() })
+  const letsIn = planOperators(machine, wanted, { block: [], elsewhere: new Set() })
   return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
 }
 
@@ -66,17 +66,17 @@ const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
 export function planOperators(
   { name }: Machine,
   wanted: readonly AuthorizedKey[],
-  { block, outside }: KeysThere,
+  { block, elsewhere }: AuthorizedKeys,
 ): readonly Change[] {
   const added = wanted.filter(({ key }) => lacks(block, key)).map((one) => `authorize ${one.name}`)
   const revoked = block.filter(({ key }) => lacks(wanted, key))
   const removed = revoked.map((one) =>
-    outside.has(one.key)
+    elsewhere.has(one.key)
       ? `revoke ${one.name}, also in lines of authorized_keys that fleet did not write`
       : `revoke ${one.name}`,
   )
   const why = [...added, ...removed].join(', ')
   if (why === '') return []
-  const takesOutside = revoked.some(({ key }) => outside.has(key))
+  const takesOutside = revoked.some(({ key }) => elsewhere.has(key))
   return [{ machine: name, action: 'operators', why, ...(takesOutside && { outside: true }) }]
 }

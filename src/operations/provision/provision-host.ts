@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
-import { type EngineAims, type Plan, planEngine } from '../../provision/engine/plan.ts'
+import { type UpgradePolicy, type Plan, planEngine } from '../../provision/engine/plan.ts'
 import type { Step } from '../../provision/host/distributions.ts'
 import { shellLine, exitCodeOf } from '../../transport/command.ts'
 import type { RunningCommand } from '../../transport/transport.ts'
@@ -39,7 +39,7 @@ export async function provisionHost(
   target: ProbeTarget,
   wanted: EngineSpec | undefined,
   { progress, approve }: ProvisionCalls,
-  aims: EngineAims = {},
+  aims: UpgradePolicy = {},
 ): Promise<ProvisionedHost> {
   const { machine } = target
   const { probe: before } = await waitForCloudInit(target, progress)
@@ -54,7 +54,7 @@ export async function provisionHost(
   const after = await probeHost(target)
   const rest = planEngine(after, wanted, aims)
   if (rest.length > 0) {
-    const left = rest.map((step) => step.why).join('; ')
+    const left = rest.map((step) => step.description).join('; ')
     throw new UserError('failed', `every step succeeded, but these are still needed: ${left}`, {
       machine,
     })
@@ -77,7 +77,7 @@ async function runStep(
   step: Step,
   progress: Progress,
 ): Promise<string> {
-  progress(step.why)
+  progress(step.description)
   const running = await transport.exec(['sh'], { signal })
   running.stdin.on('error', () => {}) // the exit code reports a failure
   running.stdin.end(`exec ${shellLine(step.command)} </dev/null\n`)
@@ -90,10 +90,14 @@ async function runStep(
   const code = exitCodeOf(status)
   if (code === 0) return lines.join('\n')
   const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
-  throw new UserError('failed', `could not ${step.why} (exit code ${code})${last.join('')}`, {
-    machine,
-    hint: 'run the same command again to continue',
-  })
+  throw new UserError(
+    'failed',
+    `could not ${step.description} (exit code ${code})${last.join('')}`,
+    {
+      machine,
+      hint: 'run the same command again to continue',
+    },
+  )
 }
 
 async function readLines(

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { EngineAims } from '../../provision/engine/plan.ts'
+import type { UpgradePolicy } from '../../provision/engine/plan.ts'
 import type { Context } from '../context.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
 import { type ProvisionCalls, type ProvisionedHost, provisionHost } from './provision-host.ts'
@@ -13,7 +13,7 @@ export async function provisionMachine(
   context: Context,
   machine: Machine,
   calls: ProvisionCalls,
-  aims: EngineAims = {},
+  aims: UpgradePolicy = {},
 ): Promise<ProvisionedHost> {
   const { name } = machine
   if (machine.engine === 'none') {

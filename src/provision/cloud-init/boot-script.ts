@@ -2,7 +2,7 @@ import type { EngineSpec } from '../../machine/schema.ts'
 import { type Task, distributions, engineTasks, installTask } from '../host/distributions.ts'
 import { defaultSocket } from '../host/probe.ts'
 import { runServiceScript } from '../host/service.ts'
-import { hopeless, shellFunctions } from '../host/shell-functions.ts'
+import { permanentFailure, shellFunctions } from '../host/shell-functions.ts'
 
 /**
  * File name of the script. cloud-init runs scripts in the order of their names, so it runs first.
@@ -13,23 +13,23 @@ export const bootScriptName = '00-fleet-engine'
 export const bootScriptLog = '/var/log/fleet-engine.log'
 
 /** The commands of a task. A failed task ends the script. */
-const taskLines = ({ why, script, words }: Task): string => `task() {
+const taskLines = ({ description, script, args }: Task): string => `task() {
 ${script}
 }
-say ${quote(why)} && task ${words.join(' ')} || return
+say ${quote(description)} && task ${args.join(' ')} || return
 `
 
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
 
 /** The cases of the script for each family of distributions. */
-function branches(wish: EngineSpec): string {
+function branches(spec: EngineSpec): string {
   return distributions
     .map((distribution) => {
       const { ids, appArmor, prepare, install } = distribution
-      const engine = engineTasks(distribution, wish)
+      const engine = engineTasks(distribution, spec)
       const body =
         engine === undefined
-          ? `say "Docker has no repository for $PRETTY_NAME"; return ${hopeless}\n`
+          ? `say "Docker has no repository for $PRETTY_NAME"; return ${permanentFailure}\n`
           : [...(prepare ? [prepare] : []), ...engine].map(taskLines).join('')
       const confined =
         engine !== undefined && appArmor !== undefined
@@ -45,7 +45,7 @@ function branches(wish: EngineSpec): string {
  * starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
  * cannot succeed. Its exit code is 0 if the engine answers.
  */
-export const writeBootScript = (wish: EngineSpec, user: string): string => `#!/bin/sh
+export const writeBootScript = (spec: EngineSpec, user: string): string => `#!/bin/sh
 # Written by fleet: gives this host its Docker engine.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${shellFunctions}
@@ -55,17 +55,17 @@ install_engine() {
   . /etc/os-release
   for id in "$ID" $ID_LIKE; do
     case $id in
-${branches(wish)}
+${branches(spec)}
     esac
   done
   say "fleet cannot install Docker on $PRETTY_NAME"
-  return ${hopeless}
+  return ${permanentFailure}
 }
 set_up() {
   if ! has dockerd; then
     for pause in 5 10 20 40 last; do
       (install_engine)
-      case $? in 0) break ;; ${hopeless}) return 1 ;; esac
+      case $? in 0) break ;; ${permanentFailure}) return 1 ;; esac
       [ $pause = last ] && return 1
       say "trying again in $pause s"
       sleep $pause

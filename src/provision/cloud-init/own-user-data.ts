@@ -13,7 +13,7 @@ export interface OwnUserData {
  * The first lines that identify formats of user-data (cloud-init's documentation, "User-data
  * formats").
  */
-const beginnings = [
+const formats = [
   '#!',
   '#cloud-boothook',
   '#cloud-config',
@@ -63,7 +63,7 @@ const isMessage = (text: string): boolean =>
  * The user's user-data as a part of a message: with its format, or the message that it already is.
  * Throws kind `usage` for formats that cloud-init does not support.
  */
-export function partOf(own: OwnUserData): Part {
+export function toPart(own: OwnUserData): Part {
   const bytes = unpack(own)
   const text = bytes.toString()
   if (isMessage(text)) {
@@ -72,7 +72,7 @@ export function partOf(own: OwnUserData): Part {
     return { headers: headers.trim().split(/\r?\n/), body }
   }
   const start = text.trimStart().toLowerCase()
-  if (!beginnings.some((beginning) => start.startsWith(beginning))) {
+  if (!formats.some((beginning) => start.startsWith(beginning))) {
     throw new UserError('usage', `${own.file} is not user-data in a format of cloud-init`, {
       hint: 'its first line must name the format: #cloud-config, #! or another format of cloud-init',
     })
@@ -109,7 +109,7 @@ export function usersInText(own: OwnUserData): readonly string[] | undefined {
 }
 
 /** Whether user-data mentions a user. */
-export const speaksOf = (own: OwnUserData, user: string): boolean =>
+export const mentionsUser = (own: OwnUserData, user: string): boolean =>
   unpack(own)
     .toString()
     .match(/[\w-]+/g)

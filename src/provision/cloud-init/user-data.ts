@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { EngineSpec } from '../../machine/schema.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
-import { type OwnUserData, partOf, speaksOf, usersInText } from './own-user-data.ts'
+import { type OwnUserData, toPart, mentionsUser, usersInText } from './own-user-data.ts'
 
 /** What a new host needs at its first boot. */
 export interface FirstBoot {
@@ -58,7 +58,7 @@ const makeDockerGroup = 'getent group docker || groupadd --system docker || addg
 const preferBash = '[ ! -x /bin/bash ] || useradd -D --shell /bin/bash'
 
 /** The login user, without the name. */
-const userOf = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, unknown>> => ({
+const loginUser = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, unknown>> => ({
   ...(engine !== 'none' && { groups: ['docker'] }),
   sudo: 'ALL=(ALL) NOPASSWD:ALL',
   lock_passwd: true,
@@ -66,8 +66,8 @@ const userOf = ({ authorizedKeys, engine }: FirstBoot): Readonly<Record<string, 
 })
 
 /** If two users have the same name, cloud-init uses the first one in the list. */
-const whereOf = ({ user, own }: FirstBoot): 'append' | 'prepend' =>
-  own !== undefined && speaksOf(own, user) ? 'prepend' : 'append'
+const listOrder = ({ user, own }: FirstBoot): 'append' | 'prepend' =>
+  own !== undefined && mentionsUser(own, user) ? 'prepend' : 'append'
 
 /** Settings that are added to lists. */
 const additions = (boot: FirstBoot): Part =>
@@ -78,9 +78,9 @@ const additions = (boot: FirstBoot): Part =>
         preferBash,
         ...(boot.bootCommands ?? []),
       ],
-      users: [{ name: boot.user, ...userOf(boot) }],
+      users: [{ name: boot.user, ...loginUser(boot) }],
     },
-    `dict(no_replace,recurse_list)+list(${whereOf(boot)})+str()`,
+    `dict(no_replace,recurse_list)+list(${listOrder(boot)})+str()`,
   )
 
 /**
@@ -89,7 +89,7 @@ const additions = (boot: FirstBoot): Part =>
  */
 const userInMapping = (boot: FirstBoot): Part =>
   cloudConfig(
-    { users: { [boot.user]: userOf(boot) } },
+    { users: { [boot.user]: loginUser(boot) } },
     'dict(no_replace,recurse_list)+list(append)+str()',
   )
 
@@ -106,7 +106,7 @@ const defaultUsers = cloudConfig({ users: ['default'] }, 'dict(no_replace)+list(
  */
 function ownParts(own: OwnUserData): readonly Part[] {
   const named = usersInText(own)
-  return [partOf(own), ...(named === undefined ? [] : [usersAsList(named)]), defaultUsers]
+  return [toPart(own), ...(named === undefined ? [] : [usersAsList(named)]), defaultUsers]
 }
 
 /**

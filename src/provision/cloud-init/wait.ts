@@ -2,7 +2,7 @@ import { bootScriptLog, bootScriptName } from './boot-script.ts'
 import { traceError } from '../../os/trace.ts'
 
 /** How long the first boot of a host may take, in seconds. */
-export const cloudInitWait = 900
+export const cloudInitTimeout = 900
 
 /** Number of log lines in an error. */
 const quotedLines = 15
@@ -26,7 +26,7 @@ crashed() { systemctl is-failed --quiet cloud-final.service 2>/dev/null; }
 waited=0
 while [ "$1" = wait ] && [ ! -e $state/result.json ]; do
   if [ $((waited % 6)) = 5 ] && crashed; then echo 'fleet crashed=yes'; break; fi
-  if [ $waited -ge ${cloudInitWait} ]; then echo 'fleet late=yes'; break; fi
+  if [ $waited -ge ${cloudInitTimeout} ]; then echo 'fleet late=yes'; break; fi
   if [ $((waited % 3)) = 0 ]; then
     echo "fleet stage=$(sed -n 's/.*"stage": *"\([^"]*\)".*/\1/p' $state/status.json 2>/dev/null)"
     echo "fleet line=$(last 1 $log)"
@@ -45,9 +45,9 @@ last ${quotedLines} $log | sed 's/^/fleet quote=/'
 `
 
 /** The result of cloud-init. */
-export interface CloudInitEnd {
+export interface CloudInitResult {
   /** Whether it was not done in time. */
-  readonly late: boolean
+  readonly timedOut: boolean
   /** Errors with the module and the exception, except those that cloud-init recovered from. */
   readonly errors: readonly string[]
   /** Whether fleet's boot script is on the host. */
@@ -60,7 +60,7 @@ export interface CloudInitEnd {
 export type CloudInitState =
   | { readonly stage: string }
   | { readonly line: string }
-  | { readonly end: CloudInitEnd }
+  | { readonly result: CloudInitResult }
 
 const keyAndValue = /^fleet ([a-z]+)=(.*)$/
 
@@ -69,26 +69,26 @@ const keyAndValue = /^fleet ([a-z]+)=(.*)$/
  * because the lines are shown on a terminal.
  */
 export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerator<CloudInitState> {
-  const said = new Map<string, string>()
+  const values = new Map<string, string>()
   const quoted: string[] = []
   for await (const text of lines) {
     const [, key, value = ''] = keyAndValue.exec(text.replaceAll(/\p{Cc}/gu, ' ')) ?? []
     if (key === 'stage') yield { stage: value.trim() }
     else if (key === 'line') yield { line: value.trim() }
     else if (key === 'quote') quoted.push(value)
-    else if (key !== undefined) said.set(key, value)
+    else if (key !== undefined) values.set(key, value)
   }
   yield {
-    end: {
-      late: said.has('late'),
+    result: {
+      timedOut: values.has('late'),
       errors: [
         ...new Set([
-          ...(said.has('crashed') ? ['its last stage failed to run'] : []),
-          ...errorsIn(said.get('result')),
-          ...errorsIn(said.get('status')),
+          ...(values.has('crashed') ? ['its last stage failed to run'] : []),
+          ...errorsIn(values.get('result')),
+          ...errorsIn(values.get('status')),
         ]),
       ],
-      hasBootScript: said.has('script'),
+      hasBootScript: values.has('script'),
       lines: quoted,
     },
   }

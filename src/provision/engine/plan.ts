@@ -9,7 +9,7 @@ import type { Step } from '../host/distributions.ts'
 export type Plan = readonly Step[]
 
 /** Options for an existing engine. */
-export interface EngineAims {
+export interface UpgradePolicy {
   /**
    * Whether to upgrade an engine from Docker's repository to the requested version, if that is
    * newer.
@@ -26,20 +26,20 @@ export interface EngineAims {
  */
 export function planEngine(
   probe: HostProbe,
-  wish: EngineSpec = {},
-  { upgrades = false }: EngineAims = {},
+  spec: EngineSpec = {},
+  { upgrades = false }: UpgradePolicy = {},
 ): Plan {
-  if (answersElsewhere(probe)) return []
-  const newer = upgrades ? upgradePackages(probe, wish) : []
+  if (hasCustomEngine(probe)) return []
+  const newer = upgrades ? upgradePackages(probe, spec) : []
   const steps = [
-    ...installPackages(probe, wish),
+    ...installPackages(probe, spec),
     ...newer,
     ...startService(probe),
     ...joinDockerGroup(probe),
   ]
   if (steps.length === 0 || probe.root) return steps
   if (!probe.sudo) {
-    const changes = steps.map((step) => step.why).join('; ')
+    const changes = steps.map((step) => step.description).join('; ')
     throw new UserError(
       'credentials',
       `${probe.user} cannot become root, which is needed to ${changes}`,
@@ -48,14 +48,17 @@ export function planEngine(
       },
     )
   }
-  return steps.map(({ why, command }) => ({ why, command: ['sudo', '-n', ...command] }))
+  return steps.map(({ description, command }) => ({
+    description,
+    command: ['sudo', '-n', ...command],
+  }))
 }
 
 /**
  * Whether a rootless engine, or one that DOCKER_HOST names, is running: the user configured it, and
  * it works.
  */
-const answersElsewhere = ({ engine }: HostProbe): boolean =>
+const hasCustomEngine = ({ engine }: HostProbe): boolean =>
   engine?.version !== undefined && engine.socket !== defaultSocket
 
 function joinDockerGroup(probe: HostProbe): Step[] {
@@ -64,7 +67,7 @@ function joinDockerGroup(probe: HostProbe): Step[] {
   const busybox = probe.os.id === 'alpine'
   return [
     {
-      why: `add ${user} to the docker group, which gives ${user} root access to the host`,
+      description: `add ${user} to the docker group, which gives ${user} root access to the host`,
       command: busybox ? ['addgroup', user, 'docker'] : ['usermod', '-aG', 'docker', user],
     },
   ]

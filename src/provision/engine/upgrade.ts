@@ -2,21 +2,23 @@ import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from '../host/probe.ts'
 
 /** What to do with an existing engine. */
-export type EngineJudgement =
+export type EngineCheck =
   | { readonly kind: 'fits' }
   | { readonly kind: 'upgrade'; readonly from: string; readonly to: string }
   /** The user must decide. */
   | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
 
 /** `29.1.0~rc.2` of a package is `29.1.0-rc.2` of an engine. */
-const isVersion = (seen: string, wanted: string): boolean => {
+const isVersion = (installed: string, wanted: string): boolean => {
   const plain = wanted.replaceAll('~', '-')
-  return seen === plain || seen.startsWith(`${plain}.`) || seen.startsWith(`${plain}-`)
+  return (
+    installed === plain || installed.startsWith(`${plain}.`) || installed.startsWith(`${plain}-`)
+  )
 }
 
 /** Whether a version is older than another one, which may be a prefix of a version. */
-function isOlder(seen: string, wanted: string): boolean {
-  const [a, b] = [seen, wanted].map((version) => version.split(/[.~-]/).map(Number))
+function isOlder(installed: string, wanted: string): boolean {
+  const [a, b] = [installed, wanted].map((version) => version.split(/[.~-]/).map(Number))
   for (const [index, number] of (b ?? []).entries()) {
     const has = a?.[index] ?? 0
     if (has !== number) return has < number
@@ -29,25 +31,25 @@ function isOlder(seen: string, wanted: string): boolean {
  * upgraded: replacing that of a distribution would install a different package with different
  * files. If only a channel is requested, any version from that source matches.
  */
-export function judgeEngine(
+export function checkEngine(
   { engine, engineFromDocker }: HostProbe,
   { version, channel }: EngineSpec,
-): EngineJudgement {
-  const seen = engine?.version
-  if (seen === undefined) return { kind: 'fits' }
+): EngineCheck {
+  const installed = engine?.version
+  if (installed === undefined) return { kind: 'fits' }
   const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
-  if (version === undefined ? isRightSource : isVersion(seen, version)) return { kind: 'fits' }
+  if (version === undefined ? isRightSource : isVersion(installed, version)) return { kind: 'fits' }
   const wanted = version === undefined ? `one of channel ${channel}` : version
-  const there = `the engine is ${seen}, but the entry asks for ${wanted}`
-  if (version !== undefined && !isOlder(seen, version)) {
-    const hint = `fleet does not downgrade engines: ask for ${seen}, or install the older engine by hand`
-    return { kind: 'matter', why: there, hint }
+  const difference = `the engine is ${installed}, but the entry asks for ${wanted}`
+  if (version !== undefined && !isOlder(installed, version)) {
+    const hint = `fleet does not downgrade engines: ask for ${installed}, or install the older engine by hand`
+    return { kind: 'matter', why: difference, hint }
   }
   if (!engineFromDocker || version === undefined) {
-    const whose = `${engineFromDocker ? '' : 'not '}of Docker's own repository`
+    const source = `${engineFromDocker ? '' : 'not '}of Docker's own repository`
     const hint =
       'remove the engine from the host by hand, then run fleet provision to install the other one'
-    return { kind: 'matter', why: `${there}, which is ${whose}`, hint }
+    return { kind: 'matter', why: `${difference}, which is ${source}`, hint }
   }
-  return { kind: 'upgrade', from: seen, to: version }
+  return { kind: 'upgrade', from: installed, to: version }
 }

@@ -7,11 +7,11 @@ export interface AuthorizedKey {
 }
 
 /** The operators' keys that a host authorizes. */
-export interface KeysThere {
+export interface AuthorizedKeys {
   /** The keys in the fleet's block. */
   readonly block: readonly AuthorizedKey[]
   /** The keys that are also in other lines, such as those from cloud-init or a user. */
-  readonly outside: ReadonlySet<string>
+  readonly elsewhere: ReadonlySet<string>
 }
 
 /** The markers around the keys of the fleet with this id. fleet does not change other lines. */
@@ -59,7 +59,7 @@ const functions = String.raw`
  * A `sh` script that prints the keys that the fleet with this id has authorized, for {@link
  * parseAuthorizedKeys}. Changes nothing.
  */
-export const showLetIn = (fleet: string): string => String.raw`${locate(fleet)}
+export const listAuthorizedKeys = (fleet: string): string => String.raw`${locate(fleet)}
 set --
 for one in "$file" "$second"; do [ ! -f "$one" ] || set -- "$@" "$one"; done
 [ $# = 0 ] || awk -v begin="$begin" '${functions}
@@ -78,17 +78,17 @@ for one in "$file" "$second"; do [ ! -f "$one" ] || set -- "$@" "$one"; done
 `
 
 /** Parses the output of {@link listAuthorizedKeys}. */
-export function parseLetIn(printed: string): KeysThere {
+export function parseAuthorizedKeys(printed: string): AuthorizedKeys {
   const block = Array.from(
     printed.matchAll(/^fleet key=(\S+ \S+)(?: (.*))?$/gm),
     ([, key = '', name = '']) => ({ name, key }),
   )
   const outside = Array.from(printed.matchAll(/^fleet outside=(\S+ \S+)$/gm), ([, key = '']) => key)
-  return { block, outside: new Set(outside) }
+  return { block, elsewhere: new Set(outside) }
 }
 
 /** A change of authorized keys. */
-export interface LetInChange {
+export interface AuthorizedKeysChange {
   /** All keys for the fleet's block. */
   readonly keys: readonly AuthorizedKey[]
   /** Keys to remove from lines outside of all fleets' blocks, `TYPE BASE64`. */
@@ -101,7 +101,10 @@ export interface LetInChange {
  * kept. The old files are kept for {@link rollbackAuthorizedKeys} until {@link
  * commitAuthorizedKeys}. A block without an end counts as other lines.
  */
-export function installAuthorizedKeys(fleet: string, { keys, revoked = [] }: LetInChange): string {
+export function installAuthorizedKeys(
+  fleet: string,
+  { keys, revoked = [] }: AuthorizedKeysChange,
+): string {
   const lines = keys.map(({ key, name }) => `${key} ${name}`)
   const [begin, end] = markersOf(fleet)
   const block = keys.length === 0 ? [] : [begin, ...lines, end]

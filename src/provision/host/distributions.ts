@@ -1,15 +1,15 @@
 import type { EngineSpec } from '../../machine/schema.ts'
 import type { HostProbe } from './probe.ts'
-import { lockWait } from './shell-functions.ts'
+import { lockTimeout } from './shell-functions.ts'
 
 /** A change to a host: a POSIX shell script that is run as root after {@link shellFunctions}. */
 export interface Task {
   /** Completes the sentence "fleet will …": `install docker.io`. */
-  readonly why: string
+  readonly description: string
   /** Fails with a non-zero exit code. */
   readonly script: string
   /** Arguments of the script (`"$@"`). */
-  readonly words: readonly string[]
+  readonly args: readonly string[]
 }
 
 /** Docker's own packages for a family of distributions. */
@@ -45,7 +45,7 @@ const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables
 
 const aptRepository: DockerRepository = {
   add: (channel) => ({
-    why: `add Docker's package repository, channel ${channel} (/etc/apt/sources.list.d/docker.list)`,
+    description: `add Docker's package repository, channel ${channel} (/etc/apt/sources.list.d/docker.list)`,
     script: `. /etc/os-release
 case " $ID $ID_LIKE " in
   *' ubuntu '*) system=ubuntu codename=\${UBUNTU_CODENAME:-$VERSION_CODENAME} ;;
@@ -57,7 +57,7 @@ apt_install ca-certificates curl gpg &&
 echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repository}/$system $codename $1" >$list
 # apt calls lists that it could not get a success; those that it refuses would keep all others from being refreshed
 { apt update && apt-cache show docker-ce >/dev/null; } || { rm -f $list; false; }`,
-    words: [channel],
+    args: [channel],
   }),
   installVersion: `version=$(apt-cache madison docker-ce | awk '{ print $3 }' | newest "$1") || exit
 shift
@@ -71,7 +71,7 @@ apt_install "$@"`,
 
 const dnfRepository = (system: 'centos' | 'fedora' | 'rhel'): DockerRepository => ({
   add: (channel) => ({
-    why: `add Docker's package repository, channel ${channel} (/etc/yum.repos.d/docker-ce.repo)`,
+    description: `add Docker's package repository, channel ${channel} (/etc/yum.repos.d/docker-ce.repo)`,
     script: `key=/etc/pki/rpm-gpg/docker.asc
 { has gpg || dnf install gnupg2; } &&
   docker_key ${repository}/${system}/gpg 060A61C51B558A7F742B77AAC52FEB6B621E9F35 $key &&
@@ -82,7 +82,7 @@ baseurl=${repository}/${system}/\\$releasever/\\$basearch/$1
 gpgcheck=1
 gpgkey=file://$key
 END`,
-    words: [channel],
+    args: [channel],
   }),
   installVersion: `version=$(dnf -q list --showduplicates docker-ce | awk '/^docker-ce[.]/ { print $2 }' | newest "$1") || exit
 version=\${version#*:}
@@ -111,9 +111,9 @@ export const distributions: readonly Distribution[] = [
     engine: ['docker.io', 'iptables', 'ca-certificates'],
     appArmor: 'apparmor',
     prepare: {
-      why: 'refresh the package lists (apt-get update)',
+      description: 'refresh the package lists (apt-get update)',
       script: 'apt update',
-      words: [],
+      args: [],
     },
     // In newer releases, the docker CLI is a separate package that docker.io only recommends.
     install: `case " $* " in *' docker.io '*) apt-cache show docker-cli >/dev/null 2>&1 && set -- "$@" docker-cli ;; esac
@@ -138,20 +138,20 @@ apt_install "$@"`,
     engine: ['docker', 'ca-certificates'],
     appArmor: 'apparmor',
     prepare: {
-      why: "enable Alpine's community repository (/etc/apk/repositories)",
+      description: "enable Alpine's community repository (/etc/apk/repositories)",
       script: `grep -q '^[^#].*/community' /etc/apk/repositories ||
   sed -n 's,^\\([^#].*\\)/main/*$,\\1/community,p' /etc/apk/repositories | head -n 1 >>/etc/apk/repositories`,
-      words: [],
+      args: [],
     },
     isPrepared: ({ alpineCommunity }) => alpineCommunity,
-    install: `apk --wait ${lockWait} add "$@"`,
+    install: `apk --wait ${lockTimeout} add "$@"`,
   },
   { ids: ['arch'], engine: ['docker'], appArmor: 'apparmor', install: pacmanInstall },
   {
     ids: ['opensuse', 'opensuse-leap', 'opensuse-tumbleweed', 'suse', 'sles'],
     engine: ['docker'],
     appArmor: 'apparmor-parser',
-    install: `ZYPP_LOCK_TIMEOUT=${lockWait} zypper --non-interactive install --no-recommends "$@"`,
+    install: `ZYPP_LOCK_TIMEOUT=${lockTimeout} zypper --non-interactive install --no-recommends "$@"`,
   },
 ]
 
@@ -170,9 +170,9 @@ export function engineTasks(
     version === undefined
       ? installTask(install, dockerPackages)
       : {
-          why: `install ${dockerPackages.join(', ')} (the newest ${version})`,
+          description: `install ${dockerPackages.join(', ')} (the newest ${version})`,
           script: docker.installVersion,
-          words: [version, ...dockerPackages],
+          args: [version, ...dockerPackages],
         },
   ]
 }
@@ -189,9 +189,9 @@ export function upgradeTasks(
     docker && [
       docker.add(channel === 'test' ? 'test' : 'stable'),
       {
-        why: `upgrade docker-ce to the newest ${version}, which restarts the engine and its containers`,
+        description: `upgrade docker-ce to the newest ${version}, which restarts the engine and its containers`,
         script: docker.installVersion,
-        words: [version, ...dockerPackages],
+        args: [version, ...dockerPackages],
       },
     ]
   )
@@ -199,15 +199,15 @@ export function upgradeTasks(
 
 /** The task that installs packages. */
 export const installTask = (install: string, packages: readonly string[]): Task => ({
-  why: `install ${packages.join(', ')}`,
+  description: `install ${packages.join(', ')}`,
   script: install,
-  words: packages,
+  args: packages,
 })
 
 /** A change to a host: its description, and the command. */
 export interface Step {
   /** Completes the sentence "fleet will …": `install docker.io`. */
-  readonly why: string
+  readonly description: string
   /** The command and its arguments, with `sudo` if necessary. */
   readonly command: readonly string[]
 }

@@ -13,7 +13,7 @@ PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 key=/etc/ssh/ssh_host_ed25519_key
 staged=/etc/ssh/.fleet_host_ed25519_key
 public() { ssh-keygen -y -f "$1" </dev/null | cut -d' ' -f1-2; }
-reload() { # connections stay; a sshd that is started for each of them has nothing to reload
+reload() { # keeps connections; a socket-activated sshd has nothing to reload
   if [ -d /run/systemd/system ]; then
     for unit in ssh sshd; do
       ! systemctl is-active --quiet $unit.service || systemctl reload $unit.service
@@ -22,7 +22,7 @@ reload() { # connections stay; a sshd that is started for each of them has nothi
   else kill -HUP "$(cat /run/sshd.pid)"
   fi
 }
-shows() { # PUBLIC-KEY ADDRESS PORT: sshd shows it now; taken for true where nothing can ask
+shows() { # PUBLIC-KEY ADDRESS PORT: whether sshd uses the key; assumed if ssh-keyscan is missing
   command -v ssh-keyscan >/dev/null 2>&1 || return 0
   tries=0
   until [ "$(ssh-keyscan -T 5 -t ed25519 -p "$3" "$2" 2>/dev/null | cut -d' ' -f2-3)" = "$1" ]; do
@@ -59,7 +59,7 @@ new=$(public $staged)
 ssh-keygen -y -f $staged >$staged.pub </dev/null
 chmod 644 $staged.pub
 sync
-rm -f $key.pub # sshd refuses a private key beside the public one of another
+rm -f $key.pub # sshd rejects a private key next to a different public key
 mv $staged $key
 mv $staged.pub $key.pub
 ! command -v restorecon >/dev/null 2>&1 || restorecon $key $key.pub
@@ -70,5 +70,5 @@ shows "$new" "$@"
 for kept in /var/lib/cloud/instances/*/user-data.txt* /var/lib/cloud/instances/*/cloud-config.txt; do
   [ ! -f "$kept" ] || : >"$kept"
 done
-rm -f /var/lib/cloud/instances/*/obj.pkl # a cache of all that: cloud-init asks the provider anew
+rm -f /var/lib/cloud/instances/*/obj.pkl # a cache of these files: cloud-init asks the provider again
 `

@@ -9,7 +9,7 @@ import {
   upgradeTasks,
   type Step,
 } from './distributions.ts'
-import { judgeEngine } from '../engine/upgrade.ts'
+import { checkEngine } from '../engine/upgrade.ts'
 import type { HostProbe } from './probe.ts'
 import { shellFunctions } from './shell-functions.ts'
 
@@ -23,7 +23,7 @@ function distributionOf({ os }: HostProbe): Distribution | undefined {
 }
 
 /** The steps that install the engine if there is none, and what it lacks to run containers. */
-export function installPackages(probe: HostProbe, wish: EngineSpec): Step[] {
+export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   const engineMissing = !probe.daemon && probe.engine?.version === undefined
   if (!engineMissing && !probe.appArmorMissing) return []
   const distribution = distributionOf(probe)
@@ -33,7 +33,7 @@ export function installPackages(probe: HostProbe, wish: EngineSpec): Step[] {
       hint: 'install dockerd and the docker CLI by hand, then run this command again',
     })
   }
-  const engine = engineMissing ? engineTasks(distribution, wish) : []
+  const engine = engineMissing ? engineTasks(distribution, spec) : []
   if (engine === undefined) {
     throw new UserError('unsupported', `Docker has no repository for ${probe.os.name}`, {
       hint: 'remove channel and version from the entry to get the engine of the distribution',
@@ -47,17 +47,17 @@ export function installPackages(probe: HostProbe, wish: EngineSpec): Step[] {
   return [...first, ...tasks].map(stepOf)
 }
 
-const stepOf = ({ why, script, words }: Task): Step => ({
-  why,
-  command: ['sh', '-c', shellFunctions + script, 'sh', ...words],
+const stepOf = ({ description, script, args }: Task): Step => ({
+  description,
+  command: ['sh', '-c', shellFunctions + script, 'sh', ...args],
 })
 
 /**
  * The steps that upgrade an engine from Docker's repository to the requested version; none if it
  * already has it.
  */
-export function upgradePackages(probe: HostProbe, wish: EngineSpec): Step[] {
-  if (judgeEngine(probe, wish).kind !== 'upgrade') return []
+export function upgradePackages(probe: HostProbe, spec: EngineSpec): Step[] {
+  if (checkEngine(probe, spec).kind !== 'upgrade') return []
   const distribution = distributionOf(probe)
-  return ((distribution && upgradeTasks(distribution, wish)) ?? []).map(stepOf)
+  return ((distribution && upgradeTasks(distribution, spec)) ?? []).map(stepOf)
 }

@@ -48,7 +48,7 @@ export interface HostProbe {
 export const defaultSocket = '/var/run/docker.sock'
 
 /** Maximum length of a value in characters; a record accepts no longer ones. */
-const longestFact = 255
+const maxValueLength = 255
 
 /**
  * A script for `sh -s [SOCKET]` that prints what {@link parseHostProbe} reads, and changes nothing.
@@ -85,7 +85,7 @@ has apparmor_parser && say apparmor.parser yes
 
 if has cloud-init; then
   if [ -e /run/cloud-init/result.json ]; then say cloud-init done
-  elif [ -e /run/cloud-init/status.json ]; then say cloud-init running # an early error is not its end
+  elif [ -e /run/cloud-init/status.json ]; then say cloud-init running # an early error does not end it
   else say cloud-init "$(limit cloud-init status </dev/null 2>/dev/null | sed -n 's/^status: *//p')"; fi
 fi
 
@@ -106,17 +106,17 @@ has dockerd && say daemon yes
 if dpkg-query -W -f '${'$'}{Status}' docker-ce 2>/dev/null | grep -q ' installed$' || rpm -q docker-ce >/dev/null 2>&1; then
   say engine.docker yes
 fi
-version() { # as root or not, and the socket
-  told=
-  if has docker; then told=$(limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null); fi
-  if [ -z "$told" ] && has curl; then # where docker is Podman's own, too
-    told=$(limit $1 curl -si --unix-socket "$2" http://engine/_ping </dev/null 2>/dev/null |
+version() { # PREFIX SOCKET
+  version=
+  if has docker; then version=$(limit $1 docker -H "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null); fi
+  if [ -z "$version" ] && has curl; then # works for Podman, too
+    version=$(limit $1 curl -si --unix-socket "$2" http://engine/_ping </dev/null 2>/dev/null |
       sed -n -e 's,^[Ss]erver: Docker/\([^ ]*\).*,\1,p' -e 's,^[Ss]erver: Libpod/\([^ ]*\).*,\1,p')
   fi
-  if [ -z "$told" ] && has podman; then
-    told=$(limit $1 podman --url "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null)
+  if [ -z "$version" ] && has podman; then
+    version=$(limit $1 podman --url "unix://$2" version --format '{{.Server.Version}}' </dev/null 2>/dev/null)
   fi
-  printf '%s\n' "$told"
+  printf '%s\n' "$version"
 }
 case $DOCKER_HOST in unix://*) named=${'$'}{DOCKER_HOST#unix://} ;; *) named= ;; esac
 if [ $# -eq 0 ]; then
@@ -126,7 +126,7 @@ if [ $# -eq 0 ]; then
 fi
 found=
 for socket; do
-  [ -S "$socket" ] || { [ -n "$sudo" ] && $sudo test -S "$socket"; } || continue # its folder may be root's alone
+  [ -S "$socket" ] || { [ -n "$sudo" ] && $sudo test -S "$socket"; } || continue # only root may have access to its folder
   if [ -w "$socket" ]; then direct=yes as=; else direct=no as=$sudo; fi
   answer=
   if [ $direct = yes ] || [ -n "$as" ]; then answer=$(version "$as" "$socket"); fi
@@ -159,19 +159,20 @@ const busyStates = new Set(['running', 'degraded running'])
  * Control characters are removed, because the values are shown on a terminal.
  */
 export function parseHostProbe(output: string): HostProbe {
-  const said = new Map<string, string>()
+  const values = new Map<string, string>()
   for (const line of output.split('\n')) {
     const match = /^fleet ([a-z.-]+)=(.*)$/.exec(line)
-    if (match?.[1] !== undefined && match[2]) said.set(match[1], printable(match[2], longestFact))
+    if (match?.[1] !== undefined && match[2])
+      values.set(match[1], printable(match[2], maxValueLength))
   }
-  const get = (key: string): string => said.get(key) ?? ''
+  const get = (key: string): string => values.get(key) ?? ''
   const machine = get('machine')
   const system = get('system')
   return {
     os: {
       id: get('os.id') || system.toLowerCase(),
       like: get('os.like').split(' ').filter(Boolean),
-      ...(said.has('os.version') && { version: get('os.version') }),
+      ...(values.has('os.version') && { version: get('os.version') }),
       name: get('os.name') || system,
     },
     arch: architectures[machine] ?? machine,
@@ -179,16 +180,16 @@ export function parseHostProbe(output: string): HostProbe {
     init: get('init') === 'systemd' ? 'systemd' : get('init') === 'openrc' ? 'openrc' : 'none',
     user: get('user'),
     root: get('uid') === '0',
-    sudo: said.has('sudo'),
+    sudo: values.has('sudo'),
     dockerGroup: get('groups').split(' ').includes('docker'),
-    appArmorMissing: get('apparmor') === 'Y' && !said.has('apparmor.parser'),
-    cloudInit: cloudInitOf(said.get('cloud-init')),
-    alpineCommunity: said.has('apk.community'),
-    cli: said.has('cli'),
-    daemon: said.has('daemon'),
-    engineFromDocker: said.has('engine.docker'),
+    appArmorMissing: get('apparmor') === 'Y' && !values.has('apparmor.parser'),
+    cloudInit: cloudInitOf(values.get('cloud-init')),
+    alpineCommunity: values.has('apk.community'),
+    cli: values.has('cli'),
+    daemon: values.has('daemon'),
+    engineFromDocker: values.has('engine.docker'),
     ...serviceOf(get('service.enabled'), get('service.active')),
-    ...engineOf(said),
+    ...engineOf(values),
   }
 }
 
@@ -207,10 +208,10 @@ function serviceOf(enabled: string, active: string): Pick<HostProbe, 'service'> 
   }
 }
 
-function engineOf(said: ReadonlyMap<string, string>): Pick<HostProbe, 'engine'> {
-  const socket = said.get('socket')
+function engineOf(values: ReadonlyMap<string, string>): Pick<HostProbe, 'engine'> {
+  const socket = values.get('socket')
   if (socket === undefined) return {}
-  const version = said.get('engine')
-  const direct = said.get('socket.direct') === 'yes'
+  const version = values.get('engine')
+  const direct = values.get('socket.direct') === 'yes'
   return { engine: { socket, direct, ...(version !== undefined && { version }) } }
 }

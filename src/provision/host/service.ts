@@ -6,7 +6,7 @@ const logFile = '/var/log/dockerd.log'
 
 /** The steps that start the engine and, if there is an init system, enable it at boot. */
 export function startService(probe: HostProbe): Step[] {
-  const running = probe.engine?.version !== undefined || isTakenToRun(probe)
+  const running = probe.engine?.version !== undefined || isAssumedRunning(probe)
   const enabled = running ? (probe.service?.enabled ?? true) : probe.service?.enabled === true
   if (running && enabled) return []
   if (probe.init === 'none') return running ? [] : [startDaemon]
@@ -18,7 +18,7 @@ export function startService(probe: HostProbe): Step[] {
  * Whether an engine that did not answer is assumed to be running: it hangs, or no program could
  * query it.
  */
-function isTakenToRun({ service, engine, cli, sudo }: HostProbe): boolean {
+function isAssumedRunning({ service, engine, cli, sudo }: HostProbe): boolean {
   if (service !== undefined) return service.active
   if (engine === undefined) return false
   const asked = cli && (engine.direct || sudo)
@@ -30,7 +30,7 @@ function systemdStep(running: boolean, enabled: boolean): Step {
   const what = [...(enabled ? [] : ['enable']), ...(running ? [] : ['start'])].join(' and ')
   const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'
   return {
-    why: `${what} docker.service`,
+    description: `${what} docker.service`,
     command: ['sh', '-c', `${systemctl(verb)} || exit 1`],
   }
 }
@@ -46,18 +46,18 @@ fi
 `
 
 const enableOpenRc: Step = {
-  why: 'start docker at boot (OpenRC, runlevel default)',
+  description: 'start docker at boot (OpenRC, runlevel default)',
   command: ['rc-update', 'add', 'docker', 'default'],
 }
 
 const startOpenRc: Step = {
-  why: 'start docker (OpenRC)',
+  description: 'start docker (OpenRC)',
   command: ['rc-service', 'docker', 'start'],
 }
 
 /** The script of a package may have started it already, if it found no init system either. */
 const startDaemon: Step = {
-  why: `start dockerd, logging to ${logFile}; no init system runs here, so a reboot will end it`,
+  description: `start dockerd, logging to ${logFile}; no init system runs here, so a reboot will end it`,
   command: [
     'sh',
     '-c',

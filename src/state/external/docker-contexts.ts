@@ -79,7 +79,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
         return found.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return []
-        throw explainDiskError(error, { kind: 'failed', doing: 'read', file: all })
+        throw explainDiskError(error, { kind: 'failed', operation: 'read', file: all })
       }
     },
     async write(context) {
@@ -88,7 +88,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
         await mkdir(own, { recursive: true })
         await replaceFile(join(own, 'meta.json'), toMeta(context))
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file: own })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file: own })
       }
     },
     remove: (name) => rm(below(all, digest(name)), { recursive: true, force: true }),

@@ -29,7 +29,7 @@ export interface SshIncludes {
   /** Writes the host keys, for a configuration that is only printed. */
   writeKnownHosts(text: string): Promise<void>
   /** Writes the machines' configuration for `ssh -F FILE`, and returns the file. */
-  writeAlone(text: string): Promise<string>
+  writeStandalone(text: string): Promise<string>
   /** Writes the machines' configuration, and includes it in the user's configuration. */
   include(text: string): Promise<void>
   /** Removes both. Resolves to whether there was anything to remove. */
@@ -39,7 +39,7 @@ export interface SshIncludes {
 /** ssh reads this file after the user's own configuration, which may not exist. */
 const systemConfiguration = '/etc/ssh/ssh_config'
 
-async function readIfThere(file: string): Promise<string> {
+async function readIfExists(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
@@ -52,7 +52,7 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
   try {
     return await work()
   } catch (error) {
-    throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+    throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
   }
 }
 
@@ -63,7 +63,7 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
   const [own, knownHosts] = [below(folder, `${id}.conf`), below(folder, `${id}.known_hosts`)]
-  const alone = join(folder, `${id}.alone.conf`)
+  const standalone = join(folder, `${id}.alone.conf`)
   const others = join(folder, `${id}.others.${process.pid}.conf`)
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')
   const includeLine = () => formatInclude(own)
@@ -74,7 +74,7 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       const file = await realpath(configuration).catch(
         ignored('state', 'resolve the SSH configuration', configuration),
       )
-      const before = await readIfThere(file)
+      const before = await readIfExists(file)
       const after = decide(before)
       if (after === before) return false
       await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -103,7 +103,7 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
     },
     configuration,
     async withoutMachines(work) {
-      const rest = without(await readIfThere(configuration))
+      const rest = without(await readIfExists(configuration))
       await write(others, `${rest}\nHost *\n  Include ${systemConfiguration}\n`)
       try {
         return await work(others)
@@ -112,9 +112,9 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       }
     },
     writeKnownHosts: (text) => write(knownHosts, text),
-    async writeAlone(text) {
-      await write(alone, text)
-      return alone
+    async writeStandalone(text) {
+      await write(standalone, text)
+      return standalone
     },
     async include(text) {
       const line = includeLine()
@@ -125,9 +125,9 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
     },
     async exclude() {
       const wasIncluded = await change(without)
-      const wasWritten = (await readIfThere(own)) !== ''
+      const wasWritten = (await readIfExists(own)) !== ''
       await rm(own, { force: true })
-      await rm(alone, { force: true })
+      await rm(standalone, { force: true })
       await rm(knownHosts, { force: true })
       return wasIncluded || wasWritten
     },

@@ -50,7 +50,7 @@ async function readChoices(file: string): Promise<Choices> {
     return parseChoices(await readFile(file, 'utf8'))
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return new Map()
-    throw explainDiskError(error, { kind: 'failed', doing: 'read', file })
+    throw explainDiskError(error, { kind: 'failed', operation: 'read', file })
   }
 }
 
@@ -81,7 +81,7 @@ export function openActive(home: string, inventoryPath: string): ActiveMachine {
         await replaceFile(file, `${text}\n`, { mode: 0o600 })
       })
     } catch (error) {
-      throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+      throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
     }
   }
 

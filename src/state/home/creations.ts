@@ -37,7 +37,7 @@ export interface Creations {
    * Runs `work` while no other process of this user works on the host. The lock ends with this
    * process at the latest. Throws kind `locked` if another process holds it.
    */
-  hold<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
+  withLock<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }
 
 const digest = (text: string): string =>
@@ -65,7 +65,7 @@ async function isHeld(path: string): Promise<boolean> {
 }
 
 /** Removes sockets of dead processes in `folder`. */
-async function sweep(folder: string): Promise<void> {
+async function removeDeadSockets(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const paths = (await readdir(folder))
     .filter((name) => name.endsWith('.sock'))
@@ -74,7 +74,7 @@ async function sweep(folder: string): Promise<void> {
 }
 
 /** Listens on `path`; `undefined` if a running process already does. */
-async function claim(path: string): Promise<Server | undefined> {
+async function listen(path: string): Promise<Server | undefined> {
   if (await isHeld(path)) return undefined
   if (process.platform !== 'win32') await rm(path, { force: true })
   const { createServer } = await import('node:net')
@@ -104,7 +104,7 @@ export function openCreations(home: string): Creations {
         return parse(await readFile(file, 'utf8'))
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return undefined
-        throw explainDiskError(error, { kind: 'failed', doing: 'read', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'read', file })
       }
     },
     async save(token, secrets) {
@@ -114,19 +114,19 @@ export function openCreations(home: string): Creations {
       try {
         await replaceFile(file, JSON.stringify({ ...secrets, userData }), { mode: 0o600 })
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
     drop: (token) => removeWithLeftovers(fileFor(token)),
-    async hold(token, machine, work) {
+    async withLock(token, machine, work) {
       await prepare()
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
       const { withLock } = await import('../../os/lock.ts') // not needed by most commands
       // One lock for all: otherwise a socket that another process is just binding would look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
-        await sweep(folder)
-        return claim(path)
+        await removeDeadSockets(folder)
+        return listen(path)
       })
       if (server === undefined) {
         throw new UserError('locked', `another fleet process is working on ${machine}`, {

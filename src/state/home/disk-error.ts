@@ -4,7 +4,7 @@ import { codeOf, UserError, type ErrorKind } from '../../errors.ts'
 interface Attempt {
   readonly kind: ErrorKind
   /** The operation: `read`, `write`. */
-  readonly doing: string
+  readonly operation: string
   readonly file: string
 }
 
@@ -31,10 +31,10 @@ const reasons: Readonly<Record<string, (file: string) => readonly [why: string, 
  * Turns an error of the file system into an error for the user. Other errors are returned
  * unchanged.
  */
-export function explainDiskError(error: unknown, { kind, doing, file }: Attempt): unknown {
+export function explainDiskError(error: unknown, { kind, operation, file }: Attempt): unknown {
   if (error instanceof UserError) return error
   const reason = reasons[codeOf(error) ?? '']
   if (reason === undefined) return error
   const [why, hint] = reason(file)
-  return new UserError(kind, `cannot ${doing} ${file}: ${why}`, { hint, cause: error })
+  return new UserError(kind, `cannot ${operation} ${file}: ${why}`, { hint, cause: error })
 }

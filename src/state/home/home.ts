@@ -1,11 +1,11 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
 import { explainDiskError } from './disk-error.ts'
-import { type Environment, strangerIn } from './locate-home.ts'
+import { type Environment, foreignOwner } from './locate-home.ts'
 
 /** Throws kind `failed` if the home belongs to another user. */
 export function checkHome(home: string, env: Environment): void {
-  const uid = strangerIn(home, env)
+  const uid = foreignOwner(home, env)
   if (uid === undefined) return
   const isSudo = process.getuid?.() === 0 && env['SUDO_UID'] === `${uid}`
   throw new UserError('failed', `fleet's home ${home} belongs to another user (id ${uid})`, {
@@ -31,6 +31,6 @@ export async function preparePrivateFolder(folder: string): Promise<void> {
     }
     if ((mode & 0o077) !== 0) await chmod(folder, 0o700)
   } catch (error) {
-    throw explainDiskError(error, { kind: 'failed', doing: 'prepare', file: folder })
+    throw explainDiskError(error, { kind: 'failed', operation: 'prepare', file: folder })
   }
 }

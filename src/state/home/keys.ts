@@ -8,7 +8,7 @@ import { removeWithLeftovers, replaceFile } from './replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** What a login connects to. */
-interface LoginPlace {
+interface LoginTarget {
   readonly address: string
   readonly port: number
   readonly user: string
@@ -27,9 +27,9 @@ export interface LoginOptions {
 /** Private keys in home, by fingerprint, and additional login options. */
 export interface Keys {
   /** Returns the stored options of a login. */
-  findLogin(place: LoginPlace): Promise<LoginOptions>
+  findLogin(target: LoginTarget): Promise<LoginOptions>
   /** Stores the options of a login. */
-  rememberLogin(place: LoginPlace, options: LoginOptions): Promise<void>
+  rememberLogin(target: LoginTarget, options: LoginOptions): Promise<void>
   /**
    * The file of the private key with this `SHA256:…` fingerprint, if home knows it. The file may no
    * longer exist.
@@ -63,13 +63,13 @@ export function openKeys(home: string): Keys {
     await preparePrivateFolder(folder)
   }
   const logins = join(home, 'logins')
-  const loginFile = ({ user, address, port }: LoginPlace): string => {
+  const loginFile = ({ user, address, port }: LoginTarget): string => {
     const digest = createHash('sha256').update(JSON.stringify([user, address, port]))
     return join(logins, `${digest.digest('hex')}.json`)
   }
   return {
-    async findLogin(place) {
-      const text = await readFile(loginFile(place), 'utf8').catch(
+    async findLogin(target) {
+      const text = await readFile(loginFile(target), 'utf8').catch(
         ignored('state', 'read how to log in', '{}'),
       )
       try {
@@ -79,15 +79,15 @@ export function openKeys(home: string): Keys {
         return {}
       }
     },
-    async rememberLogin(place, { agent, certificateFiles = [] }) {
-      const file = loginFile(place)
+    async rememberLogin(target, { agent, certificateFiles = [] }) {
+      const file = loginFile(target)
       if (agent === undefined && certificateFiles.length === 0) return rm(file, { force: true })
       await preparePrivateFolder(home)
       await preparePrivateFolder(logins)
       try {
         await replaceFile(file, JSON.stringify({ agent, certificateFiles }), { mode: 0o600 })
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
     async find(fingerprint) {
@@ -96,16 +96,16 @@ export function openKeys(home: string): Keys {
     },
     remember: async (fingerprint, file) => {
       const link = below(folder, fileNameFor(fingerprint))
-      const own = await realpath(file).catch(ignored('state', 'resolve the key'))
-      if (own === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
-      const fresh = `${link}.${randomBytes(6).toString('hex')}`
+      const realFile = await realpath(file).catch(ignored('state', 'resolve the key'))
+      if (realFile === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
+      const temporary = `${link}.${randomBytes(6).toString('hex')}`
       await prepare()
       try {
-        await symlink(resolve(file), fresh)
-        await rename(fresh, link)
+        await symlink(resolve(file), temporary)
+        await rename(temporary, link)
       } catch (error) {
-        await rm(fresh, { force: true })
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file: link })
+        await rm(temporary, { force: true })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file: link })
       }
     },
     keep: async (fingerprint, privateKey) => {
@@ -114,7 +114,7 @@ export function openKeys(home: string): Keys {
       try {
         await replaceFile(file, privateKey, { mode: 0o600 })
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
     forget: (fingerprint) => removeWithLeftovers(below(folder, fileNameFor(fingerprint))),

@@ -22,9 +22,9 @@ export function locateHome(env: Environment, platform: NodeJS.Platform = process
 
 /** The owner of a folder, or of its nearest parent that exists. */
 function ownerOf(folder: string): { readonly uid: number; readonly isThere: boolean } | undefined {
-  for (let [place, isThere] = [folder, true]; ; [place, isThere] = [dirname(place), false]) {
+  for (let [place, exists] = [folder, true]; ; [place, exists] = [dirname(place), false]) {
     try {
-      return { uid: statSync(place).uid, isThere }
+      return { uid: statSync(place).uid, isThere: exists }
     } catch {
       if (dirname(place) === place) return undefined
     }
@@ -36,10 +36,10 @@ function ownerOf(folder: string): { readonly uid: number; readonly isThere: bool
  * this user. The owner could read or replace the files, and files of this user would block theirs.
  * A folder in `$FLEET_HOME` that does not exist yet is accepted.
  */
-export function strangerIn(home: string, env: Environment): number | undefined {
-  const me = process.getuid?.()
-  if (me === undefined) return undefined
-  const { uid = me, isThere = false } = ownerOf(home) ?? {}
-  const isChosen = !isThere && (uid === 0 || Boolean(env['FLEET_HOME']))
-  return uid === me || isChosen ? undefined : uid
+export function foreignOwner(home: string, env: Environment): number | undefined {
+  const uidOfUser = process.getuid?.()
+  if (uidOfUser === undefined) return undefined
+  const { uid = uidOfUser, isThere: exists = false } = ownerOf(home) ?? {}
+  const isChosen = !exists && (uid === 0 || Boolean(env['FLEET_HOME']))
+  return uid === uidOfUser || isChosen ? undefined : uid
 }

@@ -25,18 +25,20 @@ export interface ProviderScopes {
 }
 
 /** Resources of a record that locate a host and have the same names as options. */
-const placeNotes = ['region', 'profile', 'subscription', 'tenant', 'cloud'] as const
+const locationKeys = ['region', 'profile', 'subscription', 'tenant', 'cloud'] as const
 
 /** The scope of a host. Its record takes precedence over its options, which may have changed. */
 export const scopeOf = (
   driver: string,
   options: ProviderScope['options'] = {},
-  notes: Readonly<Record<string, string>> = {},
+  resources: Readonly<Record<string, string>> = {},
 ): ProviderScope => ({
   driver,
   options: {
     ...options,
-    ...Object.fromEntries(placeNotes.flatMap((key) => (notes[key] ? [[key, notes[key]]] : []))),
+    ...Object.fromEntries(
+      locationKeys.flatMap((key) => (resources[key] ? [[key, resources[key]]] : [])),
+    ),
   },
 })
 
@@ -50,7 +52,7 @@ const isScope = (value: unknown): value is ProviderScope =>
   value.options !== null
 
 /** Maximum number of scopes of an inventory; the oldest are dropped. */
-const mostScopes = 500
+const maxScopes = 500
 
 /** Removes duplicates, keeping the last of each. */
 export function uniqueScopes(scopes: readonly ProviderScope[]): readonly ProviderScope[] {
@@ -61,7 +63,7 @@ export function uniqueScopes(scopes: readonly ProviderScope[]): readonly Provide
     unique.delete(key)
     unique.set(key, scope)
   }
-  return [...unique.values()].slice(-mostScopes)
+  return [...unique.values()].slice(-maxScopes)
 }
 
 /** Opens the files in `home`, one per inventory. */

@@ -7,7 +7,7 @@ import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** A host that is being removed. */
-export interface LeavingHost {
+export interface RemovedHost {
   /** Id of the inventory. */
   readonly fleet: string
   readonly machine: string
@@ -21,15 +21,15 @@ export interface LeavingHost {
  */
 export interface Removals {
   /** Durable once it resolves. */
-  begin(host: LeavingHost): Promise<void>
-  hasBegun(host: LeavingHost): Promise<boolean>
-  end(host: LeavingHost): Promise<void>
+  begin(host: RemovedHost): Promise<void>
+  hasStarted(host: RemovedHost): Promise<boolean>
+  end(host: RemovedHost): Promise<void>
 }
 
 /** Opens the removals in `home`. */
 export function openRemovals(home: string): Removals {
   const folder = join(home, 'removals')
-  const fileFor = ({ fleet, machine, token }: LeavingHost): string => {
+  const fileFor = ({ fleet, machine, token }: RemovedHost): string => {
     const identity = JSON.stringify([fleet, machine, token])
     return below(folder, createHash('sha256').update(identity).digest('hex'))
   }
@@ -41,10 +41,10 @@ export function openRemovals(home: string): Removals {
       try {
         await replaceFile(file, `${host.machine}\n`, { mode: 0o600 })
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
-    hasBegun: (host) =>
+    hasStarted: (host) =>
       stat(fileFor(host)).then(
         () => true,
         () => false,

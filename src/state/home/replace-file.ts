@@ -43,17 +43,17 @@ export async function replaceFile(
   text: string,
   {
     mode = 0o644,
-    stillWanted = async () => true,
+    shouldReplace = async () => true,
   }: {
     mode?: number
-    stillWanted?: () => Promise<boolean>
+    shouldReplace?: () => Promise<boolean>
   } = {},
 ): Promise<boolean> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
   const old = await stat(file).catch(ignored('state', 'look at the file to replace'))
   try {
     await writeNew(temporary, text, mode, old)
-    if (!(await stillWanted())) return false
+    if (!(await shouldReplace())) return false
     await rename(temporary, file)
   } finally {
     await rm(temporary, { force: true })

@@ -59,17 +59,17 @@ const nothing: TrustRecords = { version: 1, drivers: [], inventories: [], paths:
 const isText = (value: unknown): value is string => typeof value === 'string'
 
 /** Reads a file that only this user can have written; `undefined` if it does not exist. */
-async function readOwn(file: string): Promise<string | undefined> {
+async function readOwnFile(file: string): Promise<string | undefined> {
   const noFollow = process.platform === 'win32' ? 0 : constants.O_NOFOLLOW
   const handle = await open(file, constants.O_RDONLY | noFollow).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined
-    throw explainDiskError(error, { kind: 'failed', doing: 'read', file })
+    throw explainDiskError(error, { kind: 'failed', operation: 'read', file })
   })
   if (handle === undefined) return undefined
   try {
     const { uid, mode } = await handle.stat()
-    const isOurs = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022))
-    if (isOurs) return await handle.readFile('utf8')
+    const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022))
+    if (isOwn) return await handle.readFile('utf8')
     throw new UserError('failed', `${file} is not used: another user may have written it`, {
       hint: 'remove it, or set FLEET_HOME to a folder of your own',
     })
@@ -106,7 +106,7 @@ function parse(text: string, file: string): TrustRecords {
 export function openTrust(home: string): Trust {
   const file = join(home, 'trust.json')
   const read = async (): Promise<TrustRecords> => {
-    const text = await readOwn(file)
+    const text = await readOwnFile(file)
     return text === undefined ? nothing : parse(text, file)
   }
   return {
@@ -121,7 +121,7 @@ export function openTrust(home: string): Trust {
           await replaceFile(file, `${text}\n`, { mode: 0o600 })
         })
       } catch (error) {
-        throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+        throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
   }

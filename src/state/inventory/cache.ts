@@ -17,20 +17,20 @@ export interface InventoryCache {
 }
 
 /** Maximum number of cached inventories, each with its last text. */
-const maxKept = 16
+const maxFiles = 16
 /**
  * Limits of the cache in memory: the number of inventories, and the length of a text in characters
  * (about 2,500 machines).
  */
-const [mostRemembered, longestRemembered] = [4, 1 << 20]
+const [maxInMemory, maxTextLength] = [4, 1 << 20]
 /** Maximum size of a file in bytes; about 40,000 machines. */
-const largest = 32 * 1024 * 1024
+const maxFileSize = 32 * 1024 * 1024
 
 const digest = (data: string | Uint8Array): string =>
   createHash('sha256').update(data).digest('base64url')
 
 /** A cache file. */
-interface Kept extends ValidInventory {
+interface CacheEntry extends ValidInventory {
   readonly build: string
   /** Digest of the inventory's text. */
   readonly text: string
@@ -42,8 +42,8 @@ async function readPrivate(file: string): Promise<Buffer> {
   const handle = await open(file, constants.O_RDONLY | noFollow)
   try {
     const { uid, mode, size } = await handle.stat()
-    const isOurs = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o077))
-    if (!isOurs || size > largest) throw new Error('not ours')
+    const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o077))
+    if (!isOwn || size > maxFileSize) throw new Error('not ours')
     return await handle.readFile()
   } finally {
     await handle.close()
@@ -53,22 +53,24 @@ async function readPrivate(file: string): Promise<Buffer> {
 /** Deletes the oldest files, and temporary files of killed processes. */
 async function prune(folder: string): Promise<void> {
   const names = await readdir(folder)
-  if (names.length <= maxKept) return
+  if (names.length <= maxFiles) return
   const dated = await Promise.all(
     names.map(async (name) => ({ name, written: (await stat(join(folder, name))).mtimeMs })),
   )
   dated.sort((a, b) => b.written - a.written)
-  await Promise.all(dated.slice(maxKept).map(({ name }) => rm(join(folder, name), { force: true })))
+  await Promise.all(
+    dated.slice(maxFiles).map(({ name }) => rm(join(folder, name), { force: true })),
+  )
 }
 
 /** An in-memory cache for a process that reads the same inventories repeatedly. */
-export interface ReadInventories {
+export interface MemoryCache {
   find(file: string, text: string): ValidInventory | undefined
   keep(file: string, text: string, valid: ValidInventory): void
 }
 
 /** Caches the last text of each inventory, within limits of a few megabytes. */
-export function rememberInventories(): ReadInventories {
+export function createMemoryCache(): MemoryCache {
   const last = new Map<string, { readonly text: string; readonly valid: ValidInventory }>()
   return {
     find(file, text) {
@@ -77,10 +79,10 @@ export function rememberInventories(): ReadInventories {
     },
     keep(file, text, valid) {
       last.delete(file)
-      if (text.length > longestRemembered) return
+      if (text.length > maxTextLength) return
       last.set(file, { text, valid })
       const [oldest] = last.keys()
-      if (last.size > mostRemembered && oldest !== undefined) last.delete(oldest)
+      if (last.size > maxInMemory && oldest !== undefined) last.delete(oldest)
     },
   }
 }
@@ -92,19 +94,19 @@ export function rememberInventories(): ReadInventories {
 export function openInventoryCache(
   folder: string,
   build: string,
-  read?: ReadInventories,
+  read?: MemoryCache,
 ): InventoryCache {
-  const placeOf = (file: string): string => join(folder, digest(resolve(file)))
+  const cacheFile = (file: string): string => join(folder, digest(resolve(file)))
   return {
     async find(file, text) {
       const known = read?.find(file, text)
       if (known !== undefined) return known
       try {
-        const bytes = await readPrivate(placeOf(file))
+        const bytes = await readPrivate(cacheFile(file))
         const lineEnd = bytes.indexOf('\n')
         const content = bytes.subarray(lineEnd + 1)
         if (bytes.toString('latin1', 0, lineEnd) !== digest(content)) return undefined
-        const kept = JSON.parse(content.toString()) as Kept
+        const kept = JSON.parse(content.toString()) as CacheEntry
         if (kept.build !== build || kept.text !== digest(text)) return undefined
         read?.keep(file, text, kept)
         trace('inventory', `${file} is known from the cache`)
@@ -114,13 +116,13 @@ export function openInventoryCache(
         return undefined
       }
     },
-    async keep(file, text, { file: said, names }) {
-      const place = placeOf(file)
+    async keep(file, text, { file: parsed, names }) {
+      const place = cacheFile(file)
       const temporary = `${place}.${randomBytes(6).toString('hex')}`
       try {
-        const kept: Kept = { build, text: digest(text), file: said, names }
+        const kept: CacheEntry = { build, text: digest(text), file: parsed, names }
         const content = JSON.stringify(kept)
-        if (content.length > largest / 2) return
+        if (content.length > maxFileSize / 2) return
         await preparePrivateFolder(folder)
         await writeFile(temporary, `${digest(content)}\n${content}`, { flag: 'wx', mode: 0o600 })
         await rename(temporary, place)

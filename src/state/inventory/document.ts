@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import type { Document, Pair, ParsedNode, YAMLError, YAMLMap } from 'yaml'
 import { UserError, messageOf } from '../../errors.ts'
 import { findHidden, hiddenCharacter } from '../../machine/hidden-characters.ts'
-import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
+import { describeHidden, inventoryError, maxProblems, type Problem } from './check/problem.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** A parsed text with its data and the positions of nodes. */
@@ -16,7 +16,7 @@ export interface InventoryDocument {
 export type ParsedPair = Pair<ParsedNode, ParsedNode | null>
 
 /** Maximum number of alias expansions, against exponential expansion ("billion laughs"). */
-const mostAliases = 10_000
+const maxAliases = 10_000
 
 /** Messages by the parser's error code. The parser's own messages may quote a secret. */
 const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
@@ -47,7 +47,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
 }
 
 /** Hints for duplicate entries. */
-const remedies = {
+const duplicateHints = {
   machines:
     'give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
   profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
@@ -58,8 +58,8 @@ const remedies = {
  * Explains a duplicate entry or a duplicate host record: two branches added it in different places,
  * so that a line merge kept both.
  */
-function explainTwice(root: Document.Parsed, text: string, offset: number): string | undefined {
-  for (const [section, remedy] of Object.entries(remedies)) {
+function explainDuplicate(root: Document.Parsed, text: string, offset: number): string | undefined {
+  for (const [section, remedy] of Object.entries(duplicateHints)) {
     const map = isMap(root.contents) && findPair(root.contents, section)?.value
     if (!isMap(map)) continue
     const twoRecords = pairsOf(map).find(
@@ -94,8 +94,8 @@ function findForbidden(root: Document.Parsed, text: string): Problem[] {
       const known = new Set<string>()
       for (const pair of pairsOf(map)) {
         const key = keyOf(pair)
-        if (known.has(key) && problems.length < mostFound) {
-          const message = explainTwice(root, text, pair.key.range[0])
+        if (known.has(key) && problems.length < maxProblems) {
+          const message = explainDuplicate(root, text, pair.key.range[0])
           add(pair.key, message ?? syntaxMessages.DUPLICATE_KEY)
         }
         known.add(key)
@@ -106,21 +106,21 @@ function findForbidden(root: Document.Parsed, text: string): Problem[] {
       const { value } = scalar
       if (typeof value !== 'string' || !hiddenCharacter.test(value)) return undefined
       add(scalar, describeHidden(findHidden(value)))
-      return problems.length < mostFound ? undefined : visit.BREAK
+      return problems.length < maxProblems ? undefined : visit.BREAK
     },
   })
   return problems
 }
 
 /** Maximum length for the complete YAML parser in characters. It needs a second for two million. */
-const longest = 4 * 2 ** 20
+const maxLength = 4 * 2 ** 20
 
 /** Parses the text of `file`. Throws kind `inventory` with every syntax error. */
 export function parseInventoryDocument(text: string, file: string): InventoryDocument {
-  if (text.length > longest) {
+  if (text.length > maxLength) {
     throw new UserError(
       'inventory',
-      `${file} is larger than ${longest / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
+      `${file} is larger than ${maxLength / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
       {
         hint: `undo the last change (git diff ${shellQuote(file)}), or split it into several inventories`,
       },
@@ -132,14 +132,14 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
     merge: true,
     uniqueKeys: false,
   })
-  const wrong = [...root.errors, ...root.warnings].slice(0, mostFound)
+  const syntaxErrors = [...root.errors, ...root.warnings].slice(0, maxProblems)
   const problems = [
-    ...wrong.map(({ pos: [offset], code }) => ({ offset, message: syntaxMessages[code] })),
+    ...syntaxErrors.map(({ pos: [offset], code }) => ({ offset, message: syntaxMessages[code] })),
     ...findForbidden(root, text),
   ]
   if (problems.length > 0) throw inventoryError(file, text, problems)
   try {
-    return { text, root, data: root.toJS({ maxAliasCount: mostAliases }) }
+    return { text, root, data: root.toJS({ maxAliasCount: maxAliases }) }
   } catch (error) {
     const problem = explainExpansion(root, error)
     throw problem ? inventoryError(file, text, [problem]) : error

@@ -3,7 +3,7 @@ import { isMap } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import { UserError } from '../../errors.ts'
 import { inventoryFile, type OperatorEntry, type ProfileEntry } from '../../machine/schema.ts'
-import { expectation } from './check/describe-expected.ts'
+import { describeExpected } from './check/describe-expected.ts'
 import { findPair, parseInventoryDocument } from './document.ts'
 import { checkHidden } from '../yaml/normalize-entry.ts'
 import { applyEdits, changeMap, removeLines } from '../yaml/edit.ts'
@@ -11,7 +11,7 @@ import { applyEdits, changeMap, removeLines } from '../yaml/edit.ts'
 type Values = Readonly<Record<string, unknown>>
 
 /** The shared sections, with the type of their entries. */
-interface Shared {
+interface SharedEntries {
   readonly operators: OperatorEntry
   readonly profiles: ProfileEntry
 }
@@ -20,22 +20,27 @@ interface Shared {
 const titles = { operators: 'operator', profiles: 'profile' } as const
 
 /** Validates an entry before it is written. Throws kind `usage` if it could not be read back. */
-export function tidyShared<Section extends keyof Shared>(
+export function validateShared<Section extends keyof SharedEntries>(
   section: Section,
   name: string,
-  entry: Shared[Section],
-): Shared[Section] {
+  entry: SharedEntries[Section],
+): SharedEntries[Section] {
   const issue = inventoryFile.shape[section].safeParse({ [name]: entry }).error?.issues[0]
   checkHidden(entry, `${titles[section]} ${name}`)
   if (issue === undefined) return entry
-  throw new UserError('usage', `${titles[section]} ${name}: expected ${expectation(issue)}`)
+  throw new UserError('usage', `${titles[section]} ${name}: expected ${describeExpected(issue)}`)
 }
 
 /**
  * The data of a file after setting one entry of a section, or removing it. An empty section is
  * removed.
  */
-function dataWith(data: Values, section: keyof Shared, name: string, entry: unknown): Values {
+function dataWith(
+  data: Values,
+  section: keyof SharedEntries,
+  name: string,
+  entry: unknown,
+): Values {
   const { [section]: before, machines, ...others } = data
   const { [name]: _old, ...rest } = (before ?? {}) as Values
   const left = entry === undefined ? rest : { ...(before as Values | null), [name]: entry }
@@ -50,9 +55,9 @@ function dataWith(data: Values, section: keyof Shared, name: string, entry: unkn
  * Sets or removes one operator or profile in the text of `file`. Everything else stays unchanged
  * byte for byte. Throws kind `inventory` if the layout does not permit it.
  */
-export function editShared<Section extends keyof Shared>(
+export function editShared<Section extends keyof SharedEntries>(
   text: string,
-  [section, name, entry]: readonly [Section, string, Shared[Section] | undefined],
+  [section, name, entry]: readonly [Section, string, SharedEntries[Section] | undefined],
   file: string,
 ): string {
   const { root, data } = parseInventoryDocument(text, file)

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { findWaysLeftWrong } from './check/check-jump-hosts.ts'
+import { findJumpHostErrors } from './check/check-jump-hosts.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { InventoryCache } from './cache.ts'
 import { decodeInventory, readInventoryFile } from './text.ts'
@@ -30,7 +30,7 @@ export interface TextEdit {
  * Runs `work` while nobody writes to the inventory in `file`, which must not be a link. Throws kind
  * `locked` as a write does.
  */
-export async function holdInventory<Value>(
+export async function withInventoryLock<Value>(
   file: string,
   work: () => Promise<Value>,
 ): Promise<Value> {
@@ -44,7 +44,7 @@ export interface FileInventoryOptions {
   /** Avoids parsing a text that was parsed before. */
   readonly cache?: InventoryCache
   /** How long to wait for other writers, in milliseconds (default: 30,000). */
-  readonly lockWait?: number
+  readonly lockTimeout?: number
   /** The folder where the search for the inventory started; absent if the file was given. */
   readonly searchedFrom?: string | undefined
   /** Called after each write, in the order of writes of all processes. */
@@ -52,12 +52,12 @@ export interface FileInventoryOptions {
 }
 
 /** Maximum number of attempts if other programs, such as an editor, keep changing the file. */
-const mostAttempts = 10
+const maxAttempts = 10
 
 type Update = Parameters<InventoryStore['update']>
 
 /** Returns the new text for the newest text; `undefined` for no change. */
-type EditText = (read: Read) => Promise<string | undefined>
+type EditText = (read: ReadInventory) => Promise<string | undefined>
 
 /** The error if there is no inventory. `searchedFrom` is the folder where the search started. */
 const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
@@ -75,8 +75,8 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
     },
   )
 
-const explain = (error: unknown, doing: string, file: string): unknown =>
-  explainDiskError(error, { kind: 'inventory', doing, file })
+const explain = (error: unknown, operation: string, file: string): unknown =>
+  explainDiskError(error, { kind: 'inventory', operation, file })
 
 async function readText(file: string, searchedFrom: string | undefined): Promise<string> {
   const bytes = await readInventoryFile(file).catch((error: unknown) => {
@@ -93,7 +93,7 @@ async function fingerprint(file: string): Promise<string> {
 }
 
 /** An inventory's text, and the parsed inventory. */
-interface Read {
+interface ReadInventory {
   readonly text: string
   readonly inventory: Inventory
 }
@@ -123,11 +123,11 @@ const withMachine = (
  */
 export function openFileInventory(
   location: string,
-  { loadOptions, cache, lockWait, onWritten, searchedFrom }: FileInventoryOptions,
+  { loadOptions, cache, lockTimeout, onWritten, searchedFrom }: FileInventoryOptions,
 ): InventoryStore {
-  let newest: Read | undefined
+  let newest: ReadInventory | undefined
 
-  const understand = async (text: string): Promise<Inventory> => {
+  const parseText = async (text: string): Promise<Inventory> => {
     const known = await cache?.find(location, text)
     if (known !== undefined) return inventoryOf(known)
     trace('inventory', `parse ${location}`)
@@ -138,30 +138,33 @@ export function openFileInventory(
   }
 
   /** Parses the file unless its text is unchanged: one command reads it often. */
-  const parse = async (): Promise<Read> => {
+  const parse = async (): Promise<ReadInventory> => {
     const text = await readText(location, searchedFrom)
-    if (newest?.text !== text) newest = { text, inventory: await understand(text) }
+    if (newest?.text !== text) newest = { text, inventory: await parseText(text) }
     return newest
   }
 
   const attempt = async (edit: EditText, target: string, isHeld: IsHeld): Promise<boolean> => {
-    const seen = await fingerprint(target)
+    const version = await fingerprint(target)
     const read = await parse()
     const edited = await edit(read)
     if (edited === undefined || edited === read.text) return true
-    const stillWanted = async (): Promise<boolean> =>
-      (await isHeld()) && (await fingerprint(target)) === seen
-    const isWritten = await replaceFile(target, edited, { stillWanted })
+    const shouldReplace = async (): Promise<boolean> =>
+      (await isHeld()) && (await fingerprint(target)) === version
+    const isWritten = await replaceFile(target, edited, { shouldReplace })
     if (isWritten) onWritten?.({ before: read.text, after: edited })
     return isWritten
   }
 
-  const editEntry = async (read: Read, ...[name, change]: Update): Promise<Read> => {
+  const editEntry = async (
+    read: ReadInventory,
+    ...[name, change]: Update
+  ): Promise<ReadInventory> => {
     const { text, inventory } = read
-    const { checkMachine, tidyEntry } = await import('../yaml/normalize-entry.ts')
+    const { checkMachine, normalizeEntry } = await import('../yaml/normalize-entry.ts')
     const before = inventory.entries.get(name)
     const changed = change(before && structuredClone(before), inventory)
-    const after = changed && tidyEntry(name, changed)
+    const after = changed && normalizeEntry(name, changed)
     const machine = after && machineWith(inventory, name, after)
     if (machine !== undefined) {
       const { optionsOf } = await loadOptions([machine.driver])
@@ -169,10 +172,10 @@ export function openFileInventory(
     }
     if (isDeepStrictEqual(before, after)) return read
     const was = before && inventory.machines.get(name)
-    const wrong = findWaysLeftWrong(inventory, { name, before: was, after: machine })
-    if (wrong.length > 0) {
-      const { wayError } = await import('./check/jump-host-error.ts')
-      throw wayError(read, location, wrong)
+    const jumpHostErrors = findJumpHostErrors(inventory, { name, before: was, after: machine })
+    if (jumpHostErrors.length > 0) {
+      const { jumpHostError } = await import('./check/jump-host-error.ts')
+      throw jumpHostError(read, location, jumpHostErrors)
     }
     const { editInventoryText } = await import('../yaml/edit-text.ts')
     const edited = editInventoryText(text, name, after, location)
@@ -193,8 +196,8 @@ export function openFileInventory(
       const before = inventory.operators.get(name)
       const changed = change(before, inventory)
       if (isDeepStrictEqual(before, changed)) return undefined
-      const { editShared, tidyShared } = await import('./edit-shared.ts')
-      const after = changed && tidyShared('operators', name, changed)
+      const { editShared, validateShared } = await import('./edit-shared.ts')
+      const after = changed && validateShared('operators', name, changed)
       return editShared(text, ['operators', name, after], location)
     }
 
@@ -204,10 +207,10 @@ export function openFileInventory(
       const before = inventory.profiles.get(name)
       const changed = change(before && structuredClone(before), inventory)
       if (isDeepStrictEqual(before, changed)) return undefined
-      const { editShared, tidyShared } = await import('./edit-shared.ts')
-      const after = changed && tidyShared('profiles', name, changed)
+      const { editShared, validateShared } = await import('./edit-shared.ts')
+      const after = changed && validateShared('profiles', name, changed)
       const edited = editShared(text, ['profiles', name, after], location)
-      await understand(edited) // checks that all machines are valid with it
+      await parseText(edited) // checks that all machines are valid with it
       return edited
     }
 
@@ -240,8 +243,8 @@ export function openFileInventory(
       throw explain(error, 'read', location)
     })
     const { withLock } = await import('../../os/lock.ts') // not needed for reading
-    for (let attempts = 0; attempts < mostAttempts; attempts++) {
-      const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockWait)
+    for (let attempts = 0; attempts < maxAttempts; attempts++) {
+      const done = await withLock(target, (isHeld) => attempt(edit, target, isHeld), lockTimeout)
       if (done) return
     }
     throw new UserError('locked', `${location} keeps changing while fleet writes to it`, {

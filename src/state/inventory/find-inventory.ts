@@ -44,7 +44,7 @@ export async function nearestInventory(cwd: string): Promise<string | undefined>
  * Describes another user who can change a file: its owner, or everyone; `undefined` if only this
  * user and root can.
  */
-async function findStranger(path: string, env: Environment): Promise<string | undefined> {
+async function findForeignWriter(path: string, env: Environment): Promise<string | undefined> {
   const me = process.getuid?.()
   if (me === undefined) return undefined
   // With sudo, files of the calling user are trusted, as in git.
@@ -76,17 +76,17 @@ async function checkKind(path: string): Promise<void> {
  */
 async function checkOwners(path: string, { env, trust }: Search): Promise<void> {
   const real = await realpath(path)
-  let stranger: string | undefined
+  let foreignWriter: string | undefined
   for (const place of new Set([path, dirname(path), real, dirname(real)])) {
-    stranger ??= await findStranger(place, env)
+    foreignWriter ??= await findForeignWriter(place, env)
   }
-  if (stranger === undefined) return
+  if (foreignWriter === undefined) return
   const { uid: owner } = await stat(real)
   const isTrusted = (one: TrustedInventory) => one.inventory === real && one.owner === owner
   const { inventories } = await (await trust()).read()
   if (inventories.some(isTrusted)) return
-  throw new UserError('inventory', `the inventory ${path} is not used: ${stranger}`, {
-    hint: `if you trust whoever can change it: fleet trust inventory ${shellQuote(path)}; for one command: --inventory ${shellQuote(path)}`,
+  throw new UserError('inventory', `the inventory ${path} is not used: ${foreignWriter}`, {
+    hint: `if you trust everyone who can change it: fleet trust inventory ${shellQuote(path)}; for one command: --inventory ${shellQuote(path)}`,
   })
 }
 

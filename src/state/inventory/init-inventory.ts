@@ -32,14 +32,14 @@ machines: {}
 `
 
 /** Writes a new file. Resolves to `false` if it already exists. */
-async function writeFresh(file: string, text: string): Promise<boolean> {
+async function writeNewFile(file: string, text: string): Promise<boolean> {
   try {
     await mkdir(dirname(file), { recursive: true })
     await writeFile(file, text, { flag: 'wx', flush: true })
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
+    throw explainDiskError(error, { kind: 'inventory', operation: 'write', file })
   }
 }
 
@@ -76,13 +76,13 @@ export async function initInventory(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<NewInventory> {
   const id = randomBytes(4).toString('hex')
-  if (!(await writeFresh(path, writeNewInventory(id)))) {
+  if (!(await writeNewFile(path, writeNewInventory(id)))) {
     throw new UserError('inventory', `there is already an inventory ${path}`, { hint: 'fleet ls' })
   }
   const folder = dirname(path)
   const schemaFile = join(folder, schemaFileName)
   const files = [path]
-  if (await writeFresh(schemaFile, schema)) files.push(schemaFile)
+  if (await writeNewFile(schemaFile, schema)) files.push(schemaFile)
   files.push(...(await prepareGit(path, env)))
   return { id, files }
 }

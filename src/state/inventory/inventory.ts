@@ -45,12 +45,12 @@ export interface ValidInventory {
 /** The inventory in a validated file. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
   const { id, defaults = {}, operators = {}, audit } = file
-  const said = new Map(Object.entries(file.machines ?? {}))
+  const written = new Map(Object.entries(file.machines ?? {}))
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const merged = mergeProfiles(profiles)
   const entries = new Map<MachineName, MachineEntry>()
   for (const name of names) {
-    const entry = said.get(name)
+    const entry = written.get(name)
     if (entry !== undefined) entries.set(name as MachineName, entry)
   }
   const machines = new Map<MachineName, Machine>()

@@ -5,7 +5,7 @@ import { inventoryFile, type InventoryFile } from '../../machine/schema.ts'
 import { findSpecProblems } from '../../machine/spec-problems.ts'
 import { describeIssue } from './check/describe-issue.ts'
 import { locate, parseInventoryDocument, type InventoryDocument } from './document.ts'
-import { inventoryError, mostFound, type Problem } from './check/problem.ts'
+import { inventoryError, maxProblems, type Problem } from './check/problem.ts'
 import { checkInventoryText } from './text.ts'
 import type { ValidInventory } from './inventory.ts'
 import { optionsIn, schemaFor } from './check/options-in-file.ts'
@@ -114,7 +114,7 @@ export function parseInventory(text: string, file: string, optionsOf: OptionsOf)
   const specProblems = parsed.success ? checkSpecs(parsed.data, document) : []
   const problems = !parsed.success
     ? parsed.error.issues
-        .slice(0, mostFound)
+        .slice(0, maxProblems)
         .flatMap((issue) => describeIssue(issue, inventoryFile, document))
     : specProblems.length > 0
       ? specProblems

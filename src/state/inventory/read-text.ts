@@ -10,8 +10,8 @@ import { readPlainInventory } from '../yaml/fast-yaml.ts'
 function fitsDrivers(file: InventoryFile, optionsOf: OptionsOf): boolean {
   for (const place of optionsIn(file)) {
     const options = optionsOf(place.driver)
-    const said = { ...place.inherited, ...place.own }
-    if (options && !schemaFor(place, options).safeParse(said).success) return false
+    const merged = { ...place.inherited, ...place.own }
+    if (options && !schemaFor(place, options).safeParse(merged).success) return false
   }
   return true
 }

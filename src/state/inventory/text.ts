@@ -3,14 +3,14 @@ import { UserError } from '../../errors.ts'
 import { findHidden } from '../../machine/hidden-characters.ts'
 import { secretProblems } from './check/check-secrets.ts'
 import { findConflicts } from '../merge/merge-conflicts.ts'
-import { describeHidden, inventoryError, mostFound, type Problem } from './check/problem.ts'
+import { describeHidden, inventoryError, maxProblems, type Problem } from './check/problem.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Maximum size of a file in bytes: 10,000 machines of 800 bytes. */
-const largest = 8 * 2 ** 20
+const maxFileSize = 8 * 2 ** 20
 
 const tooLarge = (file: string): UserError =>
-  new UserError('inventory', `${file} is larger than ${largest / 2 ** 20} MiB`, {
+  new UserError('inventory', `${file} is larger than ${maxFileSize / 2 ** 20} MiB`, {
     hint: 'split it into several inventories, each in its own folder',
   })
 
@@ -28,7 +28,7 @@ export async function readInventoryFile(file: string): Promise<Uint8Array> {
       if (bytesRead === 0) return Buffer.concat(chunks)
       chunks.push(buffer.subarray(0, bytesRead))
       size += bytesRead
-      if (size > largest) throw tooLarge(file)
+      if (size > maxFileSize) throw tooLarge(file)
     }
   } finally {
     await handle.close()
@@ -66,11 +66,11 @@ const hiddenInText =
  * meaning.
  */
 export function checkInventoryText(text: string, file: string): void {
-  if (text.length > largest) throw tooLarge(file)
+  if (text.length > maxFileSize) throw tooLarge(file)
   const hidden: Problem[] = []
   for (const { index, 0: character } of text.matchAll(hiddenInText)) {
     hidden.push({ offset: index, message: describeHidden(findHidden(character)) })
-    if (hidden.length === mostFound) break
+    if (hidden.length === maxProblems) break
   }
   if (hidden.length > 0) throw inventoryError(file, text, hidden)
   const conflicts = findConflicts(text)

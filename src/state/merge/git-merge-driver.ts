@@ -34,7 +34,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
     await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`)
     return true
   } catch (error) {
-    throw explainDiskError(error, { kind: 'inventory', doing: 'write', file })
+    throw explainDiskError(error, { kind: 'inventory', operation: 'write', file })
   }
 }
 

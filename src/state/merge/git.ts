@@ -9,21 +9,21 @@ import { traceWork } from '../../os/trace.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** The result of a git command. */
-interface GitAnswer {
+interface GitResult {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
 /** Maximum output in bytes; about 100,000 machines. */
-const longestAnswer = 256 * 1024 * 1024
+const maxOutput = 256 * 1024 * 1024
 
 /**
  * Settings that keep git from running programs that the configuration of a clone names: a clone may
  * come from somebody else, and fleet runs git even when the user only lists machines. Filters and
  * merge drivers have no such setting, so fleet runs no git command that uses them.
  */
-const guards = [
+const safeSettings = [
   ...[
     'core.fsmonitor=false',
     'core.hooksPath=/dev/null',
@@ -38,7 +38,7 @@ const guards = [
  * Missing objects of a partial clone are not fetched, because that would run commands from the
  * clone's remotes.
  */
-const guardVariables = {
+const safeVariables = {
   GIT_NO_LAZY_FETCH: '1',
   GIT_ALLOW_PROTOCOL: 'none',
   GIT_TERMINAL_PROMPT: '0',
@@ -52,14 +52,14 @@ export async function runGit(
   folder: string,
   args: readonly string[],
   env: Environment,
-): Promise<GitAnswer> {
+): Promise<GitResult> {
   const verb = args.find((word) => !word.startsWith('-')) ?? ''
   const run = () =>
-    new Promise<GitAnswer>((resolve, reject) => {
+    new Promise<GitResult>((resolve, reject) => {
       execFile(
         'git',
-        ['--no-pager', ...guards, ...args],
-        { cwd: folder, env: { ...env, ...guardVariables }, maxBuffer: longestAnswer },
+        ['--no-pager', ...safeSettings, ...args],
+        { cwd: folder, env: { ...env, ...safeVariables }, maxBuffer: maxOutput },
         (error, stdout, stderr) => {
           if (error === null) resolve({ code: 0, stdout, stderr })
           else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })

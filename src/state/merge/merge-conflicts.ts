@@ -1,4 +1,4 @@
-import { mostFound, type Problem } from '../inventory/check/problem.ts'
+import { maxProblems, type Problem } from '../inventory/check/problem.ts'
 
 const marker = /^(?:<{7}|>{7})(?: |\r?$)/gm
 /** A line with a key and no value, such as the name of an entry. */
@@ -33,7 +33,7 @@ export function findConflicts(text: string): readonly Problem[] {
   }))
   return markers
     .filter(({ opens }, at) => opens || markers[at - 1]?.opens !== true)
-    .slice(0, mostFound)
+    .slice(0, maxProblems)
     .map(({ index, opens }) => {
       const end = markers.find((other) => !other.opens && other.index > index)?.index
       const names = opens ? namesIn(text, index, end ?? text.length) : []

@@ -7,13 +7,13 @@ import type { Section } from './blocks.ts'
 import { parseInventoryDocument } from '../inventory/document.ts'
 import { editInventory } from '../yaml/edit-entry.ts'
 import { mergeValues, onlyVolatile } from './merge-values.ts'
-import { tidyEntry } from '../yaml/normalize-entry.ts'
+import { normalizeEntry } from '../yaml/normalize-entry.ts'
 
 /** Merges lines as git does. */
 export type MergeLines = (versions: Versions) => Promise<MergedLines>
 
 /** An entry on one side: its lines and their data. */
-export interface SaidEntry {
+export interface ParsedEntry {
   readonly text: string
   readonly data: unknown
 }
@@ -21,9 +21,9 @@ export interface SaidEntry {
 /** An entry on all sides; `undefined` where it does not exist. */
 export interface EntrySides {
   readonly section: Section
-  readonly base: SaidEntry | undefined
-  readonly ours: SaidEntry | undefined
-  readonly theirs: SaidEntry | undefined
+  readonly base: ParsedEntry | undefined
+  readonly ours: ParsedEntry | undefined
+  readonly theirs: ParsedEntry | undefined
 }
 
 /** The merged lines, `undefined` if the entry was removed; or the reason of a conflict. */
@@ -38,7 +38,8 @@ const entriesIn = (text: string): Readonly<Record<string, unknown>> =>
     .machines
 
 /** Whether both are the same text, or both do not exist. */
-const same = (a: SaidEntry | undefined, b: SaidEntry | undefined): boolean => a?.text === b?.text
+const isSame = (a: ParsedEntry | undefined, b: ParsedEntry | undefined): boolean =>
+  a?.text === b?.text
 
 const withMarkers = ({ ours, theirs }: EntrySides): string =>
   [
@@ -50,19 +51,23 @@ const withMarkers = ({ ours, theirs }: EntrySides): string =>
   ].join('\n')
 
 /** Identifies a host by its id, its address, or its token. */
-function hostIn(entry: SaidEntry | undefined): string | undefined {
+function hostIn(entry: ParsedEntry | undefined): string | undefined {
   const host = (entry?.data as Partial<MachineEntry> | undefined)?.host
   return host && (host.id ?? host.address ?? host.token)
 }
 
 /** The message for two hosts with the same name. */
-const twoHosts = (name: string, [one, other]: readonly [string, string]): string =>
+const describeTwoHosts = (name: string, [one, other]: readonly [string, string]): string =>
   `${name} has two different hosts, ${one} and ${other}: give one of them another name, or keep one entry (fleet gc finds a host without an entry)`
 
-function tellBoth(name: string, { base, ours, theirs }: EntrySides, places: readonly string[]) {
+function describeConflict(
+  name: string,
+  { base, ours, theirs }: EntrySides,
+  places: readonly string[],
+) {
   const [one, other] = [hostIn(ours), hostIn(theirs)]
   if (one !== undefined && other !== undefined && one !== other && hostIn(base) === undefined) {
-    return twoHosts(name, [one, other])
+    return describeTwoHosts(name, [one, other])
   }
   const what = places.join(', ')
   return base === undefined
@@ -86,12 +91,12 @@ function editLines(
   { value, isMachine }: { readonly value: unknown; readonly isMachine: boolean },
 ): string {
   const machine = name as MachineName
-  const entry = isMachine ? tidyEntry(machine, value as MachineEntry) : (value as MachineEntry)
+  const entry = isMachine ? normalizeEntry(machine, value as MachineEntry) : (value as MachineEntry)
   const document = parseInventoryDocument(`${heading}${text}\n`, '')
   return editInventory(document, machine, entry, '').slice(heading.length).trimEnd()
 }
 
-const withoutTime = (entry: SaidEntry | undefined): unknown => {
+const withoutTime = (entry: ParsedEntry | undefined): unknown => {
   const data = entry?.data as MachineEntry | undefined
   return { ...data, host: { ...data?.host, created: undefined } }
 }
@@ -122,7 +127,7 @@ async function mergeBoth(
   const { value, conflicts } = mergeValues(base?.data, ours.data, theirs.data)
   if (base === undefined || conflicts.length > 0) {
     const differing = conflicts.length > 0 ? conflicts : differingKeys(ours.data, theirs.data)
-    return { text: markers, conflict: tellBoth(name, sides, differing) }
+    return { text: markers, conflict: describeConflict(name, sides, differing) }
   }
   const lines = await mergeLines({ base: base.text, ours: ours.text, theirs: theirs.text })
   if (lines.isClean && isDeepStrictEqual(entriesIn(`${heading}${lines.text}`)[name], value)) {
@@ -144,8 +149,8 @@ export async function mergeEntry(
   mergeLines: MergeLines,
 ): Promise<MergedEntry> {
   const { base, ours, theirs } = sides
-  if (same(ours, theirs) || same(theirs, base)) return { text: ours?.text }
-  if (same(ours, base)) return { text: theirs?.text }
+  if (isSame(ours, theirs) || isSame(theirs, base)) return { text: ours?.text }
+  if (isSame(ours, base)) return { text: theirs?.text }
   try {
     return await mergeBoth(name, sides, mergeLines)
   } catch (error) {

@@ -13,7 +13,7 @@ import {
 } from './blocks.ts'
 import { parseInventoryDocument, type InventoryDocument } from '../inventory/document.ts'
 import { compareNames } from '../yaml/edit-entry.ts'
-import { mergeEntry, type MergeLines, type SaidEntry } from './merge-entry.ts'
+import { mergeEntry, type MergeLines, type ParsedEntry } from './merge-entry.ts'
 import { lineBreakOf } from '../yaml/layout.ts'
 
 /** The result of merging an inventory. */
@@ -47,13 +47,13 @@ const dataIn = ({ data }: InventoryDocument, section: Section): Readonly<Record<
 const namesIn = ({ blocks }: Side, section: Section): readonly string[] =>
   (blocks.get(section) ?? []).map(({ name }) => name)
 
-function entryIn(side: Side, section: Section, name: string): SaidEntry | undefined {
+function entryIn(side: Side, section: Section, name: string): ParsedEntry | undefined {
   const block = side.blocks.get(section)?.find((block) => block.name === name)
   return block && { text: block.text, data: dataIn(side.document, section)[name] }
 }
 
 /** The position of a new name: machines by name, operators and profiles after their predecessor. */
-function placeFor(
+function indexFor(
   section: Section,
   name: string,
   order: readonly string[],
@@ -75,7 +75,7 @@ function mergeOrder({ ours, theirs }: Sides, section: Section): readonly string[
   const order = [...namesIn(ours, section)]
   const added = namesIn(theirs, section)
   for (const name of added) {
-    if (!order.includes(name)) order.splice(placeFor(section, name, order, added), 0, name)
+    if (!order.includes(name)) order.splice(indexFor(section, name, order, added), 0, name)
   }
   return order
 }
@@ -122,8 +122,8 @@ async function mergeSection(
 
 /** The line break of the result: ours, unless only theirs differs from the base. */
 function mergeLineBreaks({ base, ours, theirs }: Versions): string {
-  const [before, mine, yours] = [base, ours, theirs].map(lineBreakOf)
-  return (mine === before ? yours : mine) ?? '\n'
+  const [before, ourBreak, theirBreak] = [base, ours, theirs].map(lineBreakOf)
+  return (ourBreak === before ? theirBreak : ourBreak) ?? '\n'
 }
 
 const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
@@ -171,11 +171,11 @@ async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<M
     ...(skeleton.isClean ? [] : ['the lines around the machines differ']),
     ...merged.flatMap(([, { conflicts }]) => conflicts),
   ]
-  return conflicts.length > 0 || isWhole(text, blocks) ? { text, conflicts } : byLines()
+  return conflicts.length > 0 || hasExactEntries(text, blocks) ? { text, conflicts } : byLines()
 }
 
 /** Whether a merged text contains exactly the expected entries. */
-function isWhole(text: string, blocks: ReadonlyMap<Section, readonly Block[]>): boolean {
+function hasExactEntries(text: string, blocks: ReadonlyMap<Section, readonly Block[]>): boolean {
   const read = readSide(text)
   return (
     read !== undefined &&

@@ -10,7 +10,7 @@ export interface MergedValues {
 }
 
 /** Volatile facts of a host, which are looked up again: either side's value is fine. */
-const lookedUpAgain = new Set(['address', 'os', 'arch', 'engine'].map((key) => `host.${key}`))
+const volatileFacts = new Set(['address', 'os', 'arch', 'engine'].map((key) => `host.${key}`))
 
 const valueOf = (value: unknown, key: string): unknown =>
   isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
@@ -46,7 +46,7 @@ export function mergeValues(
     }
   }
   const place = path.join('.')
-  return { value: ours, conflicts: lookedUpAgain.has(place) ? [] : [place] }
+  return { value: ours, conflicts: volatileFacts.has(place) ? [] : [place] }
 }
 
 /** Whether only volatile facts of the host differ. */
@@ -60,5 +60,5 @@ export const onlyVolatile = (before: unknown, after: unknown): boolean => {
 
 const withoutFacts = (host: unknown): unknown =>
   isObject(host)
-    ? Object.fromEntries(Object.entries(host).filter(([key]) => !lookedUpAgain.has(`host.${key}`)))
+    ? Object.fromEntries(Object.entries(host).filter(([key]) => !volatileFacts.has(`host.${key}`)))
     : host

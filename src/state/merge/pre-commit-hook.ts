@@ -67,7 +67,7 @@ export async function installPreCommitHook(
   env: Environment,
 ): Promise<InstalledHook> {
   const inventory = await realpath(location).catch((error: unknown) => {
-    throw explainDiskError(error, { kind: 'inventory', doing: 'read', file: location })
+    throw explainDiskError(error, { kind: 'inventory', operation: 'read', file: location })
   })
   const found = await findHooks(dirname(inventory), env)
   if (found === undefined) {
@@ -81,6 +81,6 @@ export async function installPreCommitHook(
     return { file, isNew: true }
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return keepHook(file, command)
-    throw explainDiskError(error, { kind: 'failed', doing: 'write', file })
+    throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
   }
 }

@@ -33,7 +33,7 @@ import { renderMachine } from './render.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
-const usualUnit = 2
+const defaultUnit = 2
 
 /** Sorts `web-2` before `web-10`. */
 export const { compare: compareNames } = new Intl.Collator('en', { numeric: true })
@@ -42,7 +42,8 @@ export const { compare: compareNames } = new Intl.Collator('en', { numeric: true
 function unitOf(text: string, machines: YAMLMap | undefined): number {
   const [entry] = machines ? pairsOf(machines) : []
   const [first] = entry && isMap(entry.value) && !entry.value.flow ? pairsOf(entry.value) : []
-  if (!entry || !first) return entry ? columnOf(text, entry.key.range[0]) || usualUnit : usualUnit
+  if (!entry || !first)
+    return entry ? columnOf(text, entry.key.range[0]) || defaultUnit : defaultUnit
   return columnOf(text, first.key.range[0]) - columnOf(text, entry.key.range[0])
 }
 
@@ -122,7 +123,7 @@ export function editsFor(
   const contents = root.contents as YAMLMap
   if (contents.flow)
     return changeMap(
-      { text, unit: usualUnit },
+      { text, unit: defaultUnit },
       contents,
       data as Values,
       dataWith(data, name, entry),

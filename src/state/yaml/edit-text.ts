@@ -84,8 +84,8 @@ function editPlain(
   const excerpt = parts.map(({ start, end }) => text.slice(start, end)).join('')
   const document = parseInventoryDocument(excerpt, file)
   const edits = editsFor(document, name, entry)
-  const said = readPlainInventory(applyEdits(excerpt, edits))?.data
-  if (!isDeepStrictEqual(said, dataWith(document.data, name, entry))) return undefined
+  const edited = readPlainInventory(applyEdits(excerpt, edits))?.data
+  if (!isDeepStrictEqual(edited, dataWith(document.data, name, entry))) return undefined
   const moved = edits.map((edit) => moveEdit(parts, edit))
   return moved.every((edit) => edit !== undefined) ? applyEdits(text, moved) : undefined
 }

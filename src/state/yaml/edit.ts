@@ -190,6 +190,6 @@ export function changeMap(
   )
   const removes = pairsOf(map).some((pair) => !isKept(pair, after))
   if (added.length === 0 && !removes) return changed
-  const reshape = inFlow ? changeFlowMap : changeBlockMap
-  return [...changed, ...reshape(layout, map, after, added)]
+  const changeByStyle = inFlow ? changeFlowMap : changeBlockMap
+  return [...changed, ...changeByStyle(layout, map, after, added)]
 }

@@ -18,10 +18,10 @@ export interface PlainInventory {
 /** Internal: the text is outside the supported subset. */
 class NotPlain extends Error {}
 
-const deepest = 16
+const maxDepth = 16
 
 /** Left to the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`. */
-const odd =
+const unsupported =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\p{Cf}\p{Cs}]|\r(?!\n)|__proto__/u
 
@@ -99,7 +99,7 @@ function resolve(words: string): unknown {
 
 /** The value at `at` inside `{ }` or `[ ]`, and its end. */
 function readFlow(text: string, at: number, depth: number): { value: unknown; end: number } {
-  if (depth > deepest) throw new NotPlain()
+  if (depth > maxDepth) throw new NotPlain()
   if (text[at] === '{') return readFlowMap(text, at, depth)
   if (text[at] === '[') return readFlowList(text, at, depth)
   const quoted = matchAt(quotedText, text, at)
@@ -210,7 +210,7 @@ function readLines(text: string): PlainInventory {
   }
 
   function readMap(indent: number, depth: number, isMachines: boolean): Values {
-    if (depth > deepest) throw new NotPlain()
+    if (depth > maxDepth) throw new NotPlain()
     const values: Values = {}
     for (; line.indent === indent;) {
       const [key, rest] = splitLine(line.body)
@@ -231,7 +231,7 @@ function readLines(text: string): PlainInventory {
 
 /** Reads the text of an inventory; undefined if it needs the complete YAML parser, also to report errors. */
 export function readPlainInventory(text: string): PlainInventory | undefined {
-  if (odd.test(text)) return undefined
+  if (unsupported.test(text)) return undefined
   try {
     return readLines(text)
   } catch (thrown) {

@@ -5,21 +5,24 @@ import type { MachineName } from '../../machine/name.ts'
 import { hostRecord, machineEntry } from '../../machine/schema.ts'
 import { findHiddenIn } from '../../machine/hidden-characters.ts'
 import { findSecrets } from '../../machine/secrets.ts'
-import { expectation } from '../inventory/check/describe-expected.ts'
+import { describeExpected } from '../inventory/check/describe-expected.ts'
 import { describeHidden } from '../inventory/check/problem.ts'
 import { type Inventory, checkExtends } from '../inventory/inventory.ts'
 import type { OptionsOf } from '../inventory/parse-inventory.ts'
 
 /** Removes undefined values and sorts the keys in `order` first. */
-function tidy(value: unknown, order: readonly string[] = []): unknown {
-  if (Array.isArray(value)) return value.map((item) => tidy(item))
+function normalize(value: unknown, order: readonly string[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item) => normalize(item))
   if (typeof value !== 'object' || value === null) return value
   const rank = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length)
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, item]) => item !== undefined)
       .sort(([a], [b]) => rank(a) - rank(b))
-      .map(([key, item]) => [key, tidy(item, key === 'host' ? Object.keys(hostRecord.shape) : [])]),
+      .map(([key, item]) => [
+        key,
+        normalize(item, key === 'host' ? Object.keys(hostRecord.shape) : []),
+      ]),
   )
 }
 
@@ -27,7 +30,7 @@ function check(schema: z.ZodType, value: unknown, name: MachineName, ...at: stri
   const issue = schema.safeParse(value).error?.issues[0]
   if (!issue) return
   const place = [name, ...at, ...issue.path].map(String).join('.')
-  throw new UserError('usage', `${place}: expected ${expectation(issue)}`, { machine: name })
+  throw new UserError('usage', `${place}: expected ${describeExpected(issue)}`, { machine: name })
 }
 
 /**
@@ -48,14 +51,14 @@ export function checkHidden(value: unknown, name: string): void {
  * Throws kind `usage` if it does not match the schema or contains a secret, so that it could not be
  * read back.
  */
-export function tidyEntry(name: MachineName, entry: MachineEntry): MachineEntry {
-  const tidied = tidy(entry, Object.keys(machineEntry.shape)) as MachineEntry
-  check(machineEntry, tidied, name)
-  checkHidden(tidied, name)
-  const text = JSON.stringify(tidied)
+export function normalizeEntry(name: MachineName, entry: MachineEntry): MachineEntry {
+  const normalized = normalize(entry, Object.keys(machineEntry.shape)) as MachineEntry
+  check(machineEntry, normalized, name)
+  checkHidden(normalized, name)
+  const text = JSON.stringify(normalized)
   if (text.includes('"__proto__":')) throw new UserError('usage', '__proto__ cannot be a key')
   const [secret] = findSecrets(text)
-  if (!secret) return tidied
+  if (!secret) return normalized
   throw new UserError('usage', `${secret.kind} must not be written to the inventory`, {
     machine: name,
     hint: 'the inventory is shared through git; keep secrets in a key file or the environment',

@@ -1,8 +1,8 @@
+import { Document, stringify } from 'yaml'
 import type { Machine } from '../../machine/machine.ts'
-import { stringify, Document } from 'yaml'
 
 /** Maximum length of a line in flow style. */
-const widest = 100
+const maxLineLength = 100
 
 /** Keys whose value is always in block style: it is long and grows, or branches merge its lines. */
 const alwaysBlock = new Set(['host', 'operators', 'profiles'])
@@ -60,7 +60,7 @@ export function renderPair(
 ): readonly string[] {
   const head = `${' '.repeat(indent)}${renderKey(key)}:`
   const line = `${head} ${renderInline(value)}`
-  const breaks = isCollection(value) && (alwaysBlock.has(key) || line.length > widest)
+  const breaks = isCollection(value) && (alwaysBlock.has(key) || line.length > maxLineLength)
   return breaks ? [head, ...renderBlock(value, indent + unit, unit)] : [line]
 }
 

@@ -6,7 +6,7 @@ import {
   type ProvisionedHost,
   provisionHost,
 } from '../../../src/operations/provision/provision-host.ts'
-import type { EngineAims } from '../../../src/provision/engine/plan.ts'
+import type { UpgradePolicy } from '../../../src/provision/engine/plan.ts'
 import { bootScriptName, writeBootScript } from '../../../src/provision/cloud-init/boot-script.ts'
 import { type NewHost, createHost } from '../../support/booted-host/new-host.ts'
 import {
@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 600_000 },
   async function provision(
     wish: EngineSpec,
     edit = trusting,
-    aims: EngineAims = {},
+    aims: UpgradePolicy = {},
   ): Promise<ProvisionedHost> {
     await using transport = await created.connect()
     const target = { machine, transport, socket: undefined, signal }
@@ -140,7 +140,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
 
   test('gives the newest of 28.2, which is 28.2.10 and not 28.20.1', async () => {
     const { plan } = await provision({ version: '28.2' })
-    expect(plan.map(({ why }) => why)).toContain(
+    expect(plan.map(({ description }) => description)).toContain(
       'install docker-ce, docker-ce-cli, containerd.io, iptables (the newest 28.2)',
     )
     expect(await installed()).toEqual(both('28.2.10'))
@@ -156,7 +156,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     const started = 'systemctl show -p ExecMainStartTimestampMonotonic docker.service'
     const before = await onHost(started)
     const { plan } = await provision({ version: '28.20' }, trusting, { upgrades: true })
-    expect(plan.map(({ why }) => why)).toContain(
+    expect(plan.map(({ description }) => description)).toContain(
       'upgrade docker-ce to the newest 28.20, which restarts the engine and its containers',
     )
     expect(await installed()).toEqual(both('28.20.1'))

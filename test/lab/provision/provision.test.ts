@@ -104,7 +104,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
 
   test('gets an engine by sudo, after saying what will change', async () => {
     const run = await provision(operator)
-    expect(run.shown?.map(({ why }) => why)).toEqual([
+    expect(run.shown?.map(({ description }) => description)).toEqual([
       'refresh the package lists (apt-get update)',
       'install docker.io, iptables, ca-certificates',
       'enable and start docker.service',
@@ -112,7 +112,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
     ])
     expect(run.steps).toEqual([
       'inspect the host',
-      ...(run.shown ?? []).map(({ why }) => why),
+      ...(run.shown ?? []).map(({ description }) => description),
       'check the engine',
     ])
     expect(await engineAnswers(host)).toMatch(/^\d+\.\d+/)
@@ -153,7 +153,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
   test('gets a stopped engine started, and that alone', async () => {
     await host.exec('systemctl stop docker.service docker.socket')
     const run = await provision(operator)
-    expect(run.shown?.map(({ why }) => why)).toEqual(['start docker.service'])
+    expect(run.shown?.map(({ description }) => description)).toEqual(['start docker.service'])
     expect(await engineAnswers(host)).toMatch(/^\d/)
   })
 
@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
     const { stdout: pid } = await host.exec('pidof dockerd')
     await host.exec('systemctl disable docker.service')
     const run = await provision(operator)
-    expect(run.shown?.map(({ why }) => why)).toEqual(['enable docker.service'])
+    expect(run.shown?.map(({ description }) => description)).toEqual(['enable docker.service'])
     expect((await host.exec('systemctl is-enabled docker')).stdout).toBe('enabled\n')
     expect((await host.exec('pidof dockerd')).stdout).toBe(pid)
   })
@@ -250,7 +250,7 @@ describe.skipIf(!labIsHere)('a host without an init system', { timeout: 600_000 
     await using host = await bootHost({ init: 'none' })
     await using operator = await operatorOf(host, 'root')
     const run = await provision(operator)
-    expect(run.shown?.at(-1)?.why).toContain('a reboot will end it')
+    expect(run.shown?.at(-1)?.description).toContain('a reboot will end it')
     expect(await engineAnswers(host)).toMatch(/^\d/)
     expect((await provision(operator)).plan).toEqual([])
     await host.exec('kill $(pidof dockerd)')

@@ -16,42 +16,54 @@ import { Gate, type SettingChanges, changeSettings, checkDate, checkMfa } from '
 import { type World, readWorld } from './ec2/world.ts'
 import { type Tree, itemsOf, textOf, writeXml } from './http/xml.ts'
 
-/** How to start a rig. */
+/** Options of the AWS test double. */
 export interface AwsOptions extends SettingChanges {
   /** Default eu-west-1. */
   readonly region?: string
   /**
-   * What stands behind an instance. `none`: nothing, its addresses are loopback's and nobody answers. `lab`: a
-   * host of test/support/lab, in less than a second, with what user-data says of the host key, accounts, keys,
-   * groups and sudo. `booted`: a Debian that boots with the user-data given to real cloud-init, in 10 s. Default `none`.
+   * The hosts of instances. `none`: none; their addresses are on loopback, where nothing listens.
+   * `lab`: a host of test/support/lab, in less than a second, which applies host key, accounts,
+   * keys, groups and sudo of the user-data. `booted`: a Debian that boots real cloud-init with the
+   * user-data, in 10 s. Default `none`.
    */
   readonly hosts?: 'none' | 'lab' | 'booted'
-  /** For `lab`. */
+  /** Options for `lab`. */
   readonly lab?: LabHostOptions
 }
 
-/** An AWS account that is empty at first: moto, with a front that does what AWS does and moto does not. */
+/**
+ * An initially empty AWS account: moto, behind a front that does what AWS does and moto does not.
+ */
 export interface Aws extends AsyncDisposable {
-  /** What a client needs to reach it, and nothing else: endpoint, region, made-up credentials, no files, no IMDS. */
+  /**
+   * Everything that a client needs to connect, and nothing else: endpoint, region, fake
+   * credentials, no files, no IMDS.
+   */
   readonly environment: Readonly<Record<string, string>>
   readonly region: string
-  /** Every call since the start or the last `reset`, in the order in which they came. */
+  /** Every call since the start or the last `reset`, in order. */
   readonly calls: readonly Call[]
-  /** Makes something go wrong with calls to come. */
+  /** Injects a fault into future calls. */
   inject(fault: Fault): void
-  /** Ends all that was injected and has not happened yet, and all hooks. */
+  /** Removes all pending faults and hooks. */
   mend(): void
-  /** Has every call seen before and after its execution. Gives what ends that. */
+  /**
+   * Registers a hook that is called before and after the execution of every call. Returns a
+   * function that removes it.
+   */
   onCall(hook: CallHook): () => void
-  /** Changes what the account is like from now on; the rest stays. */
+  /** Changes settings; the others are kept. */
   change(settings: SettingChanges): void
-  /** What exists, asked of moto itself. */
+  /** What exists according to moto. */
   world(region?: string): Promise<World>
-  /** An instance as the rig knows it; `instance.settled` resolves when its host has done what it was told. */
+  /**
+   * An instance of the test double; `instance.settled` resolves when its host has completed all
+   * operations.
+   */
   instance(id: string): Instance
-  /** Takes a spot instance back, as EC2 does when it wants the room. */
+  /** Interrupts a spot instance. */
   reclaim(id: string): Promise<void>
-  /** Back to the beginning: nothing exists, nothing was called, no faults and hooks, the settings of the start. */
+  /** Resets everything: resources, calls, faults, hooks, settings. */
   reset(): Promise<void>
 }
 
@@ -60,7 +72,7 @@ const makeHosts = (options: AwsOptions): HostSource | Promise<HostSource> => {
   return options.hosts === 'booted' ? makeBootedHosts() : makeNoHosts()
 }
 
-/** Credentials that open nothing. */
+/** Invalid credentials. */
 const credentials = {
   AWS_ACCESS_KEY_ID: 'AKIAMADEUP',
   AWS_SECRET_ACCESS_KEY: 'made-up',
@@ -69,13 +81,13 @@ const credentials = {
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
 }
 
-/** The regions there are; a call to another is refused, as it is for regions that an account has not opted in to. */
+/** The regions of the account. Calls to others are rejected as for regions without opt-in. */
 async function findRegions(moto: Moto, region: string): Promise<Set<string>> {
   const answer = await moto.ec2(region, { Action: 'DescribeRegions' })
   return new Set(itemsOf(answer, 'regionInfo').map((tree) => textOf(tree, 'regionName') ?? ''))
 }
 
-/** Starts a rig in the lab. It ends with this process at the latest. */
+/** Starts the test double in the lab. It ends with this process at the latest. */
 export async function startAws(options: AwsOptions = {}): Promise<Aws> {
   const { region = 'eu-west-1', hosts: _hosts, lab: _lab, ...changes } = options
   const initial = changeSettings(changes)
@@ -115,7 +127,7 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
   const now = () => Date.now() + settings.clockAhead
   const { server, url } = await startFront({ log, faults, hooks, admit, now, execute }, onFailure)
 
-  /** Takes the hosts of all instances back, and throws what the rig itself could not do. */
+  /** Releases the hosts of all instances, and throws errors of the test double itself. */
   const clear = async () => {
     const instances = [...account.instances.values()]
     for (const one of instances) if (one.state !== 'terminated') one.terminate()

@@ -8,7 +8,7 @@ import { mergeResources, type HostRecord, type HostStatus } from '../../../src/m
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { Aws } from './aws.ts'
 
-/** A call that nobody aborts, and that keeps what it is told. */
+/** A call without an abort that stores the reported steps. */
 export function quietCall(): Call & { readonly told: string[] } {
   const told: string[] = []
   return {
@@ -18,7 +18,7 @@ export function quietCall(): Call & { readonly told: string[] } {
   }
 }
 
-/** A service that says from which address it is asked, as AWS has one. */
+/** Starts a service that returns the address of the caller, like that of AWS. */
 export async function startCheckIp(): Promise<
   AsyncDisposable & { readonly url: string; address: string }
 > {
@@ -35,14 +35,17 @@ export async function startCheckIp(): Promise<
   })
 }
 
-/** One host on its way, with what an inventory would have of it. */
+/** The creation of one host, with its record. */
 export class AwsTrial {
   readonly name: MachineName
   readonly options: Readonly<Record<string, unknown>>
   readonly driver: ReturnType<typeof awsDriver>
   record: HostRecord
   userData = '#cloud-config\n'
-  /** Before the nth record is kept, from 1: what it throws is the disk's, or the process's, end. */
+  /**
+   * Called before the nth record, counted from 1. An error means that the disk or the process
+   * failed.
+   */
   beforeRecord: (step: number) => void = () => {}
 
   constructor(
@@ -84,7 +87,7 @@ export class AwsTrial {
     return this.lifecycle.plan(wish, awsOptions.parse(this.options), call)
   }
 
-  /** Plans and makes, keeping what is recorded. */
+  /** Plans and creates, and stores what is recorded. */
   async make(call: Call = quietCall()): Promise<HostFacts> {
     const plan = await this.plan(call)
     this.record = { ...this.record, resources: mergeResources({}, plan.resources) }
@@ -120,7 +123,7 @@ export class AwsTrial {
   }
 }
 
-/** How many there are of each kind. */
+/** The number of resources of each type. */
 export async function countWorld(aws: Aws) {
   const { instances, groups, keyPairs, addresses, volumes } = await aws.world()
   return {

@@ -28,19 +28,19 @@ const loginHosts = [
 ]
 const callerAddressHost = 'checkip.amazonaws.com'
 
-/** What goes wrong with a call. `reset`: the connection is cut; `hang`: no answer comes. */
+/** A fault of a call. `reset`: the connection is reset; `hang`: there is no response. */
 export interface Fault {
-  /** Before Azure does what was asked for, or after. */
+  /** Before or after Azure executes the request. */
   readonly when: 'before' | 'after'
   readonly how: 'reset' | 'hang' | Answer
 }
 
-/** Called for each call to Azure; what it gives goes wrong. */
+/** Called for each call to Azure; returns a fault to inject. */
 export type OnCall = (operation: string, request: Request) => Fault | undefined
 
-/** How the stand-in is to be. */
+/** Options of the Azure test double. */
 export interface AzureOptions {
-  /** The computers behind the virtual machines; none unless told. */
+  /** The computers of virtual machines; none by default. */
   readonly computers?: Computers
   readonly newPublicAddress?: () => Promise<string>
   readonly settleMs?: number
@@ -48,9 +48,9 @@ export interface AzureOptions {
   readonly pageSize?: number
 }
 
-/** Azure, standing in on loopback for the real one. */
+/** A test double of Azure on loopback. */
 export interface AzureStandIn extends AsyncDisposable {
-  /** For the environment of a program: the proxy, the authority to trust, the login. */
+  /** Environment variables for a program: the proxy, the certificate authority, the login. */
   readonly env: Readonly<Record<string, string>>
   readonly ca: string
   readonly subscription: string
@@ -58,25 +58,25 @@ export interface AzureStandIn extends AsyncDisposable {
   readonly store: Store
   readonly registrations: Map<string, string>
   readonly exchanges: readonly Exchange[]
-  /** What the proxy was asked for. */
+  /** The hosts that the proxy was asked for. */
   readonly proxied: readonly string[]
-  /** What still exists: groups and resources, by their ids. */
+  /** Ids of existing groups and resources. */
   remains(): readonly string[]
-  /** Adds a resource group of somebody's. */
+  /** Adds a resource group that fleet did not create. */
   addGroup(name: string): void
-  /** Gives the public address of a virtual machine another value, as when somebody made it anew. */
+  /** Changes the public address of a virtual machine, as if it was created again. */
   moveAddress(machine: string, address: string): void
-  /** Removes all resources, and the groups that fleet made. */
+  /** Removes all resources, and the groups that fleet created. */
   clear(): void
-  /** Resolves when no operation is going on. */
+  /** Resolves when no operation is running. */
   idle(): Promise<void>
   onCall: OnCall | undefined
-  /** Fails allocations: by the name of a virtual machine. */
+  /** Returns the error of an allocation, by the name of a virtual machine. */
   allocation: (name: string) => Refusal | undefined
   retryAfter: string | undefined
-  /** The resource groups that the login has its role on; the whole subscription unless said. */
+  /** The resource groups that the login has its role on (default: the whole subscription). */
   onlyGroups: readonly string[] | undefined
-  /** The api-versions that this Azure knows; all of them unless said. */
+  /** The supported api-versions (default: all). */
   knownVersions: readonly string[] | undefined
   quotas: Quotas
 }
@@ -87,7 +87,7 @@ const noComputers: Computers = {
   async discard() {},
 }
 
-/** Addresses that are nobody's, RFC 5737. */
+/** Addresses for documentation, RFC 5737. */
 function documentationAddresses(): () => Promise<string> {
   let last = 0
   return async () => `203.0.113.${(last += 1)}`
@@ -103,8 +103,9 @@ const plentiful: Quotas = {
 }
 
 /**
- * `PUT Microsoft.Network/networkInterfaces`, `POST Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`,
- * `GET resources` of one, `GET subscription/resources`; `GET operation` asks after one that goes on.
+ * `PUT Microsoft.Network/networkInterfaces`, `POST Microsoft.Compute/virtualMachines/start`, `GET
+ * resourceGroup`, `GET resources` of one, `GET subscription/resources`; `GET operation` queries a
+ * running operation.
  */
 export function operationOf({ method, host, path }: Request): string {
   if (!resourceManagers.includes(host)) return `${method} ${host}`
@@ -146,7 +147,7 @@ function send(response: ServerResponse, { status, headers = {}, body }: Answer):
   response.writeHead(status, { 'x-ms-request-id': randomUUID(), ...type, ...headers }).end(json)
 }
 
-/** Starts a stand-in for Azure. Its hosts are reached through the proxy in `env`, over TLS. */
+/** Starts a test double of Azure. Its hosts are reached through the proxy in `env`, over TLS. */
 export async function startAzure(options: AzureOptions = {}): Promise<AzureStandIn> {
   const folder = await mkdtemp(join(tmpdir(), 'azure-'))
   const hosts = [...resourceManagers, ...loginHosts, callerAddressHost]

@@ -1,7 +1,7 @@
 import { type Answer, Refusal, type Request } from './exchange.ts'
 import { page } from './pages.ts'
 
-/** A size of virtual machine, as far as fleet looks at it. */
+/** A size of virtual machines, as far as fleet uses it. */
 interface SizeFacts {
   readonly name: string
   readonly family: string
@@ -52,7 +52,7 @@ export const sizes: readonly SizeFacts[] = [
   { name: 'Standard_D64s_v5', family: 'standardDSv5Family', cores: 64, memoryGb: 256 },
 ]
 
-/** Where there are sizes and images. */
+/** Locations with sizes and images. */
 const locations: ReadonlySet<string> = new Set(['westeurope', 'northeurope'])
 
 function skuOf(facts: SizeFacts, location: string) {
@@ -156,7 +156,7 @@ function answerImages(path: string, request: Request): Answer | undefined {
   return { status: 200, body: { name: version, location, id: id(version), properties } }
 }
 
-/** How much of each quota is in use, and of how much. */
+/** Usage and limit of each quota. */
 export type Quotas = Readonly<Record<string, readonly [number, number]>>
 
 const usages = (quotas: Quotas) =>
@@ -214,7 +214,10 @@ function answerProvider(
   }
 }
 
-/** What there is to choose from: providers, sizes, images, quotas. `path` is what follows the subscription. */
+/**
+ * Answers requests for providers, sizes, images and quotas. `path` is the part after the
+ * subscription.
+ */
 export function answerCatalogue(
   context: CatalogueContext,
   request: Request,

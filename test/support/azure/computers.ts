@@ -1,13 +1,13 @@
 import type { Host, HostSource } from '../aws/hosts/hosts.ts'
 import type { AzureOptions } from './azure.ts'
 
-/** Hosts behind virtual machines, for {@link startAzure}. */
+/** Hosts of virtual machines, for {@link startAzure}. */
 interface HostsBehind extends Required<Pick<AzureOptions, 'computers' | 'newPublicAddress'>> {
-  /** Lets the host behind a virtual machine answer on another address. */
+  /** Moves the host of a virtual machine to another address. */
   answerOn(machine: string, address: string): Promise<void>
 }
 
-/** Puts hosts that can be logged in to behind virtual machines and public addresses. */
+/** Uses hosts that accept logins for virtual machines and public addresses. */
 export function hostsBehind(source: HostSource): HostsBehind {
   const hosts = new Map<string, Host>()
   const hostOf = (name: string): Host => {

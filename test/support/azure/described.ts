@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import type { Exchange } from './exchange.ts'
 import { judge, judgeIsMissing } from './judge.ts'
 
-/** Exchanges that Microsoft's descriptions at hand say nothing of. */
+/** Exchanges that Microsoft's API descriptions do not contain. */
 const undescribed =
   /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
 
-/** A test, the last of its file: Microsoft's descriptions allow all that was said before it. */
+/** A test, the last of its file, that all previous exchanges match Microsoft's API descriptions. */
 export function testDescribed(exchanges: () => readonly Exchange[]): void {
   test(
     "Microsoft's descriptions allow all that was said",

@@ -1,5 +1,5 @@
 import type { Call, Driver, HostPlan, HostSpec, DriverState } from '../../../src/drivers/driver.ts'
-import { azureTempo, type Timeouts } from '../../../src/drivers/azure/api/azure-api.ts'
+import { azureTimeouts, type Timeouts } from '../../../src/drivers/azure/api/azure-api.ts'
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
 import { azureDriver } from '../../../src/drivers/azure/driver.ts'
 import { type HostRecord, mergeResources } from '../../../src/machine/machine.ts'
@@ -7,9 +7,9 @@ import type { MachineName } from '../../../src/machine/name.ts'
 import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
 import { trustAuthority } from '../certificates.ts'
 
-/** Waits that suit a stand-in. */
+/** Short timeouts for the test double. */
 const quick: Timeouts = {
-  ...azureTempo,
+  ...azureTimeouts,
   requestTimeoutMs: 5000,
   pollMs: 10,
   retryMs: 10,
@@ -18,7 +18,7 @@ const quick: Timeouts = {
 
 type AzureDriver = Driver<AzureOptions>
 
-/** How an attempt is made, where not as usual. */
+/** Variations of an attempt. */
 interface How {
   readonly driver?: AzureDriver
   readonly signal?: AbortSignal
@@ -27,22 +27,24 @@ interface How {
   readonly publicKey?: string
 }
 
-/** The driver of Azure, in this process, with the stand-in as its only Azure. */
+/** The Azure driver in this process, with the test double as its only Azure. */
 export interface DriverSeat extends AsyncDisposable {
   readonly azure: AzureStandIn
   readonly driver: AzureDriver
-  /** Each step that was told, with its detail. */
+  /** Each reported step, with its detail. */
   readonly steps: string[]
   call(signal?: AbortSignal): Call
   options(given?: Partial<Record<string, unknown>>): AzureOptions
-  /** Another driver before the same stand-in. */
+  /** Another driver for the same test double. */
   driverWith(tempo: Partial<Timeouts>): AzureDriver
-  /** As the pipeline does: plan, record, make; what is recorded outlives a failure in `host`. */
+  /**
+   * Plans, records and creates a host, as fleet does; records are kept in `host` after a failure.
+   */
   attempt(host: Attempt, how?: How): Promise<HostRecord>
   remove(host: HostRecord): Promise<void>
 }
 
-/** A host on its way; `record` is what the inventory has of it. */
+/** The creation of a host; `record` is its record in the inventory. */
 export interface Attempt {
   readonly name: MachineName
   readonly options: AzureOptions
@@ -51,11 +53,11 @@ export interface Attempt {
 
 let tokens = 0
 
-/** A token of the shape that the pipeline makes. */
+/** A token in fleet's format. */
 const newToken = (): string =>
   `${String((tokens += 1)).padStart(8, '0')}-1c2d-4e3f-8a4b-5c6d7e8f9a0b`
 
-/** A host that nothing was done for yet. */
+/** A host before its first attempt. */
 export const newAttempt = (options: AzureOptions, name = 'web-1'): Attempt => ({
   name: name as MachineName,
   options,
@@ -74,7 +76,10 @@ const wishOf = ({ name, record: { token = '', resources = {}, id } }: Attempt): 
   id,
 })
 
-/** Seats the driver before a stand-in. The environment of this process leads to it until disposal. */
+/**
+ * Creates the driver for a test double. The environment of this process points to it until
+ * disposal.
+ */
 export async function seatDriver(
   options: StandInOptions = {},
   tempo: Partial<Timeouts> = {},

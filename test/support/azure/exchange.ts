@@ -1,8 +1,8 @@
-/** A request to one of the caught hosts. */
+/** A request to one of the intercepted hosts. */
 export interface Request {
   readonly method: string
   readonly host: string
-  /** As it came: path and query, nothing decoded. */
+  /** Path and query as received, not decoded. */
   readonly rawUrl: string
   readonly path: string
   readonly query: URLSearchParams
@@ -10,20 +10,20 @@ export interface Request {
   readonly text: string
 }
 
-/** What is answered. A body is sent as JSON. */
+/** A response. A body is sent as JSON. */
 export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
 }
 
-/** One request and its answer, as the wire had them. */
+/** A request and its response as sent. */
 export interface Exchange {
   readonly request: Request
   readonly answer: Answer
 }
 
-/** A refusal, as Resource Manager words it. */
+/** An error of Resource Manager. */
 export class Refusal extends Error {
   readonly answer: Answer
 

@@ -12,7 +12,7 @@ const bodyOf = ({ id, name, location, tags, state }: Group) => ({
   properties: { provisioningState: state },
 })
 
-/** `tagName eq 'a' and tagValue eq 'b'`, as the lists of Resource Manager take it. */
+/** Parses `tagName eq 'a' and tagValue eq 'b'`, the filter of Resource Manager's lists. */
 function matcher(request: Request): (tags: Readonly<Record<string, string>>) => boolean {
   const filter = request.query.get('$filter')
   if (filter === null) return () => true
@@ -69,8 +69,9 @@ function remove(
 }
 
 /**
- * A resource as the lists of Resource Manager have it: without its properties, and, in a list that is filtered by a tag, without its tags
- * (https://learn.microsoft.com/rest/api/resources/resources/list, `$filter`; azure-cli#3180, #7674, azure-sdk-for-python#7956).
+ * A resource in a list of Resource Manager: without its properties, and, if the list is filtered by
+ * a tag, without its tags (https://learn.microsoft.com/rest/api/resources/resources/list,
+ * `$filter`; azure-cli#3180, #7674, azure-sdk-for-python#7956).
  */
 const summary = ({ id, name, type, location, tags }: Body, isFiltered: boolean) => ({
   ...{ id, name, type, location },
@@ -84,7 +85,7 @@ export interface GroupsContext {
   readonly onRemoved: (body: Body) => Promise<void>
 }
 
-/** Resource groups, and the lists of what is in them. `path` is what follows the subscription. */
+/** Resource groups, and lists of their contents. `path` is the part after the subscription. */
 export function answerGroups(
   { store, operations, pageSize, onRemoved }: GroupsContext,
   request: Request,

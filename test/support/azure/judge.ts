@@ -9,28 +9,28 @@ import type { Exchange } from './exchange.ts'
 
 const specs = join(import.meta.dirname, '../../../../shared/azure-specs')
 
-/** Why exchanges cannot be judged here, if they cannot. */
+/** Why exchanges cannot be checked here, if so. */
 export const judgeIsMissing: string | undefined = existsSync(specs)
   ? undefined
   : "Microsoft's descriptions of Azure are not beside this checkout (../shared/azure-specs)"
 
-/** What Microsoft's descriptions say of one exchange. */
+/** The result of checking an exchange against Microsoft's API descriptions. */
 export interface Verdict {
   readonly operation: string
   readonly status: number
-  /** They do not describe it. */
+  /** Whether they do not contain it. */
   readonly isUnknown: boolean
   readonly troubles: readonly string[]
 }
 
 const parse = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
 
-/** What of the traffic is described: neither logins nor questions after operations nor registrations. */
+/** Whether an operation is described: not logins, queries of operations and registrations. */
 const isJudged = (operation: string): boolean =>
   !/^\S+ (?:operation|login\.)/.test(operation) &&
   !/ Microsoft\.\w+(?:\/register)?$/.test(operation)
 
-/** What two exchanges have in common that differ in names, numbers and times alone. */
+/** The shape of an exchange, without names, numbers and times. */
 const shapeOf = ({ request, answer }: Exchange): string =>
   [operationOf(request), answer.status, request.text, JSON.stringify(answer)]
     .join(' ')
@@ -44,7 +44,10 @@ function distinct(exchanges: readonly Exchange[]): Exchange[] {
   return [...shapes.values()]
 }
 
-/** Holds exchanges against Microsoft's descriptions: requests, answers, and the bodies of PUT. */
+/**
+ * Checks exchanges against Microsoft's API descriptions: requests, responses, and the bodies of
+ * PUT.
+ */
 export async function judge(exchanges: readonly Exchange[]): Promise<Verdict[]> {
   const judged = distinct(exchanges.filter(({ request }) => isJudged(operationOf(request))))
   const folder = await mkdtemp(join(tmpdir(), 'judge-'))

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Answer, Request } from './exchange.ts'
 
-/** Who may log in, and the tokens that were given out. */
+/** A login host, and the tokens that it issued. */
 export interface LoginHost {
   readonly tenant: string
   readonly clientId: string
@@ -26,7 +26,7 @@ function discover(host: string, tenant: string): Answer {
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A token of the shape that real ones have; nobody reads into it. */
+/** A token with the length of real ones. */
 function newToken(): string {
   return [encode({ alg: 'none' }), encode({ jti: randomUUID() }), 'SIGNATURE'].join('.')
 }
@@ -36,7 +36,7 @@ const refuse = (error: string, description: string): Answer => ({
   body: { error, error_description: description, error_codes: [7000215] },
 })
 
-/** Microsoft's login host, for one client that logs in with a secret, or anybody by a code. */
+/** Microsoft's login host, for one client that logs in with a secret, or any user with a code. */
 export function openLoginHost(): LoginHost {
   const tenant = randomUUID()
   const clientId = randomUUID()

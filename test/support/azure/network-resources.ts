@@ -18,7 +18,7 @@ interface Reference {
   readonly properties?: { readonly deleteOption?: string }
 }
 
-/** An interface's one configuration, as clients send it. */
+/** The configuration of an interface, as clients send it. */
 export interface IpConfiguration {
   readonly name: string
   readonly id?: string
@@ -32,7 +32,7 @@ export interface IpConfiguration {
 export interface NetworkContext {
   readonly store: Store
   readonly operations: Operations
-  /** The next address that the Internet sees. */
+  /** Returns the next public address. */
   readonly newPublicAddress: () => Promise<string>
 }
 
@@ -43,7 +43,7 @@ export const configurationsOf = ({ properties }: Body): readonly IpConfiguration
 
 const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase()
 
-/** A child of a resource, as Azure answers it: with an id and a state of its own. */
+/** A child resource in a response, with its id and state. */
 const child = (parent: string, kind: string, sent: Properties): Properties => ({
   name: sent['name'],
   id: `${parent}/${kind}/${String(sent['name'])}`,
@@ -84,7 +84,10 @@ function checkInterface(store: Store, id: string, properties: Properties): void 
   }
 }
 
-/** What is there stays in its location (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location). */
+/**
+ * An existing resource cannot change its location
+ * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
+ */
 function checkLocation(existing: Resource | undefined, location: unknown): void {
   if (existing === undefined || existing.body.location === location) return
   throw new Refusal(
@@ -121,7 +124,7 @@ function checkPublicAddress(sent: Properties, properties: Properties): void {
   )
 }
 
-/** What Azure makes of what was sent, once it is provisioned. */
+/** Completes a resource as Azure does when it is provisioned. */
 async function provision(
   { newPublicAddress }: NetworkContext,
   id: string,
@@ -198,7 +201,7 @@ function put(context: NetworkContext, address: Address, request: Request): Answe
   }
 }
 
-/** What keeps a resource from being deleted: Azure's code, and who. */
+/** Why a resource cannot be deleted: Azure's code, and the resource that uses it. */
 function holdersOf(store: Store, type: string, id: string): readonly [string, Body | undefined] {
   const interfaces = resourcesOf(store, 'Microsoft.Network/networkInterfaces').map(
     ({ body }) => body,

@@ -2,38 +2,38 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, Refusal, type Request } from './exchange.ts'
 
-/** An operation that goes on after its request was answered. */
+/** An operation that continues after its response. */
 interface Operation {
   status: 'InProgress' | 'Succeeded' | 'Failed'
   error?: { readonly code: string; readonly message: string }
-  /** What its `Location` answers in the end. */
+  /** The final status of its `Location`. */
   readonly final: number
 }
 
-/** The signed addresses of an operation. */
+/** The signed URLs of an operation. */
 interface Links {
   readonly asyncOperation: string
   readonly location: string
 }
 
-/** Long-running operations, and the addresses where they are asked after. */
+/** Long-running operations, and the URLs to poll them. */
 export interface Operations {
-  /** Starts one; `work` is its effect, which ends it, or fails it by a {@link Refusal}. */
+  /** Starts one. `work` is its effect, which ends it; a {@link Refusal} fails it. */
   start(subscription: string, namespace: string, final: number, work: () => Promise<void>): Links
-  /** The answer to a question after an operation, if `request` is one. */
+  /** The response to a poll, if `request` is one. */
   answer(request: Request): Answer | undefined
-  /** Resolves when none is going on. */
+  /** Resolves when none is running. */
   idle(): Promise<void>
 }
 
-/** An address with a signature over it, about 3 KB, as the real ones have. */
+/** A signed URL of about 3 KB, like real ones. */
 function sign(path: string): string {
   const claim = randomBytes(2150).toString('base64url')
   const signature = createHash('sha256').update(path).update(claim).digest('base64url')
   return `https://management.azure.com${path}&t=${Date.now()}&c=${claim}&s=${signature}&h=${randomUUID()}`
 }
 
-/** Keeps operations; each takes `settleMs` and what its work takes. */
+/** Creates the operations. Each takes `settleMs` in addition to its work. */
 export function keepOperations(
   settleMs: () => number,
   retryAfter: () => string | undefined,

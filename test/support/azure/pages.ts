@@ -1,6 +1,6 @@
 import type { Answer, Request } from './exchange.ts'
 
-/** One page of a list; `nextLink` leads to the next. */
+/** One page of a list; `nextLink` is the URL of the next. */
 export function page(request: Request, all: readonly unknown[], size: number): Answer {
   const from = Number(request.query.get('$skiptoken') ?? 0)
   const value = all.slice(from, from + size)

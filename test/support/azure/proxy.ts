@@ -3,18 +3,18 @@ import { createServer } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 
-/** An HTTP proxy on loopback that leads to one server, whichever of its hosts is asked for. */
+/** An HTTP proxy on loopback that connects to one server for every host. */
 export interface CatchingProxy extends AsyncDisposable {
   readonly url: string
-  /** All hosts that it was asked for, and the addresses of plain requests. */
+  /** All requested hosts, and the URLs of plain requests. */
   readonly asked: readonly string[]
-  /** Cuts every connection, as a network that goes away. */
+  /** Closes every connection, like a failing network. */
   cut(): void
 }
 
 /**
- * Catches connections to `hosts`: a CONNECT to one of them ends in `server`, any other is refused. So the client
- * believes that it speaks to the real host, and nothing can reach another.
+ * Intercepts connections to `hosts`: a CONNECT to one of them leads to `server`, any other is
+ * rejected. The client cannot reach real hosts.
  */
 export async function startProxy(
   hosts: readonly string[],

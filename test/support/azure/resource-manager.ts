@@ -8,12 +8,15 @@ import { type ComputeContext, answerDisk, answerMachine, statusOf } from './virt
 
 export interface ResourceManagerContext extends ComputeContext, CatalogueContext, GroupsContext {
   readonly tokens: ReadonlySet<string>
-  /** The groups that the login has its role on, where it has none on the subscription. */
+  /** The groups that the login has its role on, if it has none on the subscription. */
   readonly onlyGroups: readonly string[] | undefined
   readonly knownVersions: readonly string[] | undefined
 }
 
-/** Refuses an api-version that a national cloud does not know yet, in the words of azure-cli#30847 and #18541. */
+/**
+ * Rejects an api-version that a national cloud does not support yet, with the messages of
+ * azure-cli#30847 and #18541.
+ */
 function checkVersion(
   { knownVersions }: ResourceManagerContext,
   version: string,
@@ -48,7 +51,7 @@ function authorize({ tokens }: ResourceManagerContext, { headers }: Request): vo
   throw new Refusal(401, code, 'The access token is invalid.')
 }
 
-/** What is asked of the subscription, and no list of what is in it. */
+/** Requests for properties of the subscription, as opposed to lists of its contents. */
 const subscriptionReads: readonly (readonly [RegExp, string])[] = [
   [/^\/providers\/[^/]+$/i, 'Microsoft.Resources/subscriptions/providers/read'],
   [
@@ -67,8 +70,9 @@ const groupOf = (id: string): string =>
   (/\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? '').toLowerCase()
 
 /**
- * A role on resource groups alone: lists over the subscription have what is in these groups, all else of the subscription is refused
- * (terraform-provider-azurerm#2678, #26667; https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
+ * A role on resource groups only: lists of the subscription contain these groups, other requests
+ * for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
+ * https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
  */
 function limit(context: ResourceManagerContext, path: string): ResourceManagerContext {
   const { onlyGroups, store } = context
@@ -96,7 +100,7 @@ function limit(context: ResourceManagerContext, path: string): ResourceManagerCo
   return { ...context, store: seen }
 }
 
-/** `/resourceGroups/G/providers/N/T/NAME[/ACTION]`, what follows the subscription. */
+/** Parses `/resourceGroups/G/providers/N/T/NAME[/ACTION]`, the part after the subscription. */
 function parseAddress(subscription: string, path: string): Address | undefined {
   const found =
     /^\/resourceGroups\/([^/]+)\/providers\/([^/]+)\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/i.exec(path)
@@ -132,7 +136,7 @@ function answerResource(
   return networkTypes.has(type.toLowerCase()) ? answerNetwork(context, address, request) : undefined
 }
 
-/** Tags of whatever bears some, merged or taken away key by key. */
+/** Merges or deletes tags of any resource, key by key. */
 function answerTags(
   { store, subscription }: ResourceManagerContext,
   request: Request,
@@ -161,7 +165,7 @@ function answerTags(
   return { status: 200, body: { id, name: 'default', type, properties: { tags } } }
 }
 
-/** Lists over the whole subscription. */
+/** Lists of the whole subscription. */
 function answerLists(
   { store, pageSize }: ResourceManagerContext,
   request: Request,

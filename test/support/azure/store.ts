@@ -2,7 +2,7 @@ import { Refusal } from './exchange.ts'
 
 type Tags = Readonly<Record<string, string>>
 
-/** A resource's body, as it is answered. */
+/** The body of a resource in responses. */
 export interface Body {
   readonly id: string
   readonly name: string
@@ -13,12 +13,12 @@ export interface Body {
   [more: string]: unknown
 }
 
-/** A resource, and what is going on with it. */
+/** A resource and its state. */
 export interface Resource {
   body: Body
-  /** An operation has it. */
+  /** Whether an operation uses it. */
   busy: boolean
-  /** What never comes back. */
+  /** Values that are never returned. */
   readonly secrets: Record<string, unknown>
 }
 
@@ -30,18 +30,18 @@ export interface Group {
   state: 'Succeeded' | 'Deleting'
 }
 
-/** Where a resource is, by its path. */
+/** The address of a resource, from its path. */
 export interface Address {
   readonly subscription: string
   readonly group: string
   readonly namespace: string
   readonly type: string
   readonly name: string
-  /** What follows the name: `start`, `instanceView`. */
+  /** The part after the name: `start`, `instanceView`. */
   readonly action?: string | undefined
 }
 
-/** The resources of one subscription. Names are found in any case, as Azure does. */
+/** The resources of one subscription. Names are case-insensitive, as in Azure. */
 export interface Store {
   readonly subscription: string
   readonly groups: Map<string, Group>
@@ -60,7 +60,7 @@ export const idOf = ({ subscription, group, namespace, type, name }: Address): s
 export const findResource = (store: Store, id: string): Resource | undefined =>
   store.resources.get(id.toLowerCase())
 
-/** The resource, or a refusal as Azure words it. */
+/** The resource, or Azure's error. */
 export function requireResource(store: Store, address: Address): Resource {
   requireGroup(store, address.group)
   const found = findResource(store, idOf(address))

@@ -15,7 +15,7 @@ import { sizes } from './catalogue.ts'
 
 type Properties = Record<string, unknown>
 
-/** The part of a request for a virtual machine that this stand-in looks into. */
+/** The properties of a virtual machine that the test double uses. */
 interface Sent {
   readonly location: string
   readonly tags?: Record<string, string>
@@ -42,28 +42,28 @@ interface NicReference {
   readonly properties?: { readonly deleteOption?: string }
 }
 
-/** A virtual machine that is to run, for whoever runs it. */
+/** A virtual machine to boot. */
 interface Boot {
   readonly name: string
   readonly address: string | undefined
   readonly user: string
-  /** The login key. */
+  /** Public login key. */
   readonly publicKey: string | undefined
   readonly customData: Uint8Array
 }
 
-/** The computers behind the virtual machines. */
+/** The computers of virtual machines. */
 export interface Computers {
-  /** `first`: with the user-data; later starts find the disk as it was. */
+  /** `first`: with the user-data; later starts keep the disk. */
   boot(boot: Boot, first: boolean): Promise<void>
-  /** Lets it shut down, or not. */
+  /** Stops it, with or without shutdown. */
   halt(name: string, gracefully: boolean): Promise<void>
   discard(name: string): Promise<void>
 }
 
 export interface ComputeContext extends NetworkContext {
   readonly computers: Computers
-  /** Refuses what was accepted, as where there is no room. */
+  /** Fails an accepted request, for example without capacity. */
   readonly allocation: (name: string) => Refusal | undefined
 }
 
@@ -133,7 +133,7 @@ function diskOf(body: Body): Body {
   }
 }
 
-/** Sets or clears which virtual machine an interface is of. */
+/** Sets or clears the virtual machine of an interface. */
 function attach(store: Store, body: Body, machine: { id: string } | undefined): void {
   for (const { id } of nicsOf(body)) {
     const nic = findResource(store, id)
@@ -153,11 +153,14 @@ function setState(resource: Resource, provisioningState: string): void {
   }
 }
 
-/** What Azure answers of a virtual machine: no password, no custom data, and what it added. */
+/**
+ * Azure's description of a virtual machine: without password and custom data, with added
+ * properties.
+ */
 function bodyOf(address: Address, sent: Sent): Body {
   const { adminPassword: _, customData: __, ...osProfile } = sent.properties.osProfile
   const { storageProfile } = sent.properties
-  // Azure answers the group of a virtual machine in capitals, whoever wrote it how.
+  // Azure returns the group of a virtual machine in upper case.
   const id = idOf({ ...address, group: address.group.toUpperCase() })
   const disk = id.replace(/\/virtualMachines\/.*/, `/disks/${storageProfile.osDisk.name}`)
   const managedDisk = { ...(storageProfile.osDisk['managedDisk'] as Properties), id: disk }
@@ -208,7 +211,7 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
   store.resources.set(id.toLowerCase(), resource)
   attach(store, resource.body, { id })
   const links = operations.start(store.subscription, 'Microsoft.Compute', 200, async () => {
-    // A deletion may have come before it.
+    // It may have been deleted in the meantime.
     if (findResource(store, id) !== resource) {
       throw new Refusal(409, 'OperationPreempted', 'The operation has been preempted.')
     }
@@ -231,7 +234,10 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
   }
 }
 
-/** Another size or encryption, for one that is given back: a running one Azure would restart for the size, and refuse the encryption. */
+/**
+ * Changes size or encryption of a deallocated machine. For a running one, Azure would restart it
+ * for the size, and reject the encryption.
+ */
 function change({ store }: ComputeContext, address: Address, request: Request): Answer {
   const resource = requireResource(store, address)
   const { properties } = JSON.parse(request.text) as {
@@ -260,7 +266,7 @@ function change({ store }: ComputeContext, address: Address, request: Request): 
   return { status: 200, body: resource.body }
 }
 
-/** Takes along what is set to go with the virtual machine, and lets go of the rest. */
+/** Deletes resources that are deleted with the virtual machine, and detaches the others. */
 function cascade(store: Store, body: Body): void {
   const { osDisk } = (body.properties as unknown as Sent['properties']).storageProfile
   if (osDisk.deleteOption === 'Delete') store.resources.delete(diskOf(body).id.toLowerCase())
@@ -318,7 +324,7 @@ function viewOf(resource: Resource) {
   return { statuses }
 }
 
-/** From what a power action leads to what, on the way and in the end. */
+/** The states during and after each power action. */
 const actions: Readonly<Record<string, readonly [string, string]>> = {
   start: ['starting', 'running'],
   restart: ['starting', 'running'],
@@ -361,7 +367,7 @@ function act(context: ComputeContext, address: Address, request: Request): Answe
   }
 }
 
-/** A virtual machine in the list that asks for states alone. */
+/** A virtual machine in the list of states. */
 export const statusOf = (resource: Resource): Body => ({
   ...resource.body,
   properties: {
@@ -371,7 +377,7 @@ export const statusOf = (resource: Resource): Body => ({
   },
 })
 
-/** Virtual machines: making, removing, powering, looking. */
+/** Virtual machines: create, delete, change power, get. */
 export function answerMachine(
   context: ComputeContext,
   address: Address,
@@ -394,7 +400,7 @@ export function answerMachine(
   return { status: 200, body: { ...resource.body, properties } }
 }
 
-/** Azure refuses to shrink a disk, and to change that of a system which runs. */
+/** Azure does not shrink disks, or enlarge the disk of a running machine. */
 function enlarge(store: Store, address: Address, request: Request): Answer {
   const disk = requireResource(store, address)
   const { diskSizeGB } = (JSON.parse(request.text) as { properties: { diskSizeGB: number } })
@@ -414,7 +420,9 @@ function enlarge(store: Store, address: Address, request: Request): Answer {
   return { status: 200, body: disk.body }
 }
 
-/** A disk is made and removed with its virtual machine; left over, it is removed by itself. */
+/**
+ * A disk is created and deleted with its virtual machine; a remaining one is deleted separately.
+ */
 export function answerDisk(
   { store, operations }: ComputeContext,
   address: Address,

@@ -4,7 +4,7 @@ import { openCreations } from '../../../src/state/home/creations.ts'
 
 const [home = '', token = ''] = argv.slice(2)
 setInterval(() => {}, 60_000)
-await openCreations(home).hold(token, 'web-1', () => {
+await openCreations(home).withLock(token, 'web-1', () => {
   stdout.write('held\n')
   return new Promise<never>(() => {})
 })

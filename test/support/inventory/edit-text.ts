@@ -4,7 +4,7 @@ import { parseMachineName } from '../../../src/machine/name.ts'
 import { parseInventoryDocument } from '../../../src/state/inventory/document.ts'
 import { editInventoryText } from '../../../src/state/yaml/edit-text.ts'
 import { editInventory } from '../../../src/state/yaml/edit-entry.ts'
-import { tidyEntry } from '../../../src/state/yaml/normalize-entry.ts'
+import { normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
 /** What becomes of an entry; undefined: it goes. */
 export type Change = (entry: MachineEntry) => MachineEntry | undefined
@@ -15,7 +15,7 @@ export function editText(text: string, name: string, change: Change): string {
   const { machines } = document.data as { machines?: Record<string, MachineEntry> | null }
   const changed = change(structuredClone(machines?.[name] ?? { driver: 'new' }))
   const parsed = parseMachineName(name)
-  const entry = changed && tidyEntry(parsed, changed)
+  const entry = changed && normalizeEntry(parsed, changed)
   const whole = editInventory(document, parsed, entry, 'machines.yaml')
   expect(editInventoryText(text, parsed, entry, 'machines.yaml')).toBe(whole)
   return whole

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../../src/errors.ts'
 import type { MachineEntry } from '../../../src/machine/machine.ts'
 import type { ProfileEntry } from '../../../src/machine/schema.ts'
-import { findWaysLeftWrong } from '../../../src/state/inventory/check/check-jump-hosts.ts'
-import { tidyShared } from '../../../src/state/inventory/edit-shared.ts'
+import { findJumpHostErrors } from '../../../src/state/inventory/check/check-jump-hosts.ts'
+import { validateShared } from '../../../src/state/inventory/edit-shared.ts'
 import {
   checkRename,
   inventoryOf,
@@ -12,7 +12,7 @@ import {
   type InventoryStore,
 } from '../../../src/state/inventory/inventory.ts'
 import type { OptionsOf } from '../../../src/state/inventory/parse-inventory.ts'
-import { checkMachine, tidyEntry } from '../../../src/state/yaml/normalize-entry.ts'
+import { checkMachine, normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
 /** What a new inventory in memory has. */
 interface Beginning extends Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'>> {
@@ -56,12 +56,12 @@ export function openMemoryInventory(
     const inventory = snapshot()
     const before = inventory.entries.get(name)
     const changed = change(structuredClone(before), inventory)
-    const after = changed && tidyEntry(name, changed)
+    const after = changed && normalizeEntry(name, changed)
     const machine = after && machineWith(inventory, name, after)
     if (machine) checkMachine(machine, inventory, optionsOf)
     if (isDeepStrictEqual(before, after)) return
     const was = before && inventory.machines.get(name)
-    const [wrong] = findWaysLeftWrong(inventory, { name, before: was, after: machine })
+    const [wrong] = findJumpHostErrors(inventory, { name, before: was, after: machine })
     if (wrong !== undefined) throw new UserError('inventory', wrong.message)
     setOrDelete(machines, name, after)
   }
@@ -69,11 +69,11 @@ export function openMemoryInventory(
     location: 'memory',
     updateOperator: async (name, change) => {
       const entry = change(keys.get(name), snapshot())
-      setOrDelete(keys, name, entry && tidyShared('operators', name, entry))
+      setOrDelete(keys, name, entry && validateShared('operators', name, entry))
     },
     updateProfile: async (name, change) => {
       const entry = change(shared.get(name), snapshot())
-      setOrDelete(shared, name, entry && tidyShared('profiles', name, entry))
+      setOrDelete(shared, name, entry && validateShared('profiles', name, entry))
     },
     rename: async (from, to) => {
       checkRename(snapshot(), from, to)

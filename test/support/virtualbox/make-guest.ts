@@ -13,19 +13,19 @@ import type { VirtualBox } from './virtualbox.ts'
 /** The fleet of all guests. */
 export const fleet = '11111111'
 
-/** As little as a machine can have. */
+/** The minimum for a machine. */
 export const smallOptions = virtualBoxOptions.parse({ memory: 256, cpus: 1, disk: 1 })
 
 export const quietCall: Call = { signal: new AbortController().signal, progress: () => {} }
 
-/** A machine that was made from the small guest. */
+/** A machine that was created from the small guest. */
 export interface Guest {
   readonly record: HostRecord
   readonly seed: GuestSeed
   readonly facts: HostFacts
 }
 
-/** How a guest is made, where not as usual. */
+/** Variations of a guest. */
 interface Making {
   readonly token?: string
   readonly format?: BootDisk['format']
@@ -34,7 +34,7 @@ interface Making {
   readonly record?: () => Promise<void>
 }
 
-/** Makes a machine from an image of the small guest; it is switched on then. */
+/** Creates and starts a machine from an image of the small guest. */
 export async function makeGuest(
   driver: Driver<VirtualBoxOptions>,
   source: Pick<VirtualBox, 'image'>,
@@ -57,7 +57,7 @@ export async function makeGuest(
   return { record: { phase: 'ready', token, ...facts, resources }, seed, facts }
 }
 
-/** What VirtualBox knows of that lies in a folder of the driver, and what else lies there. */
+/** What is left in a folder of the driver, in VirtualBox and on disk. */
 export async function leftIn(box: VirtualBox, folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true })
   const known = await Promise.all(['vms', 'hdds', 'dvds'].map((what) => box.manage('list', what)))

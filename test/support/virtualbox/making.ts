@@ -1,5 +1,5 @@
-// Makes a machine in VirtualBox, and dies by SIGKILL at the step that it is told, if any: FOLDER IMAGE TOKEN STEP.
-// Then it pulls the plug, so that many can be made at once where each that runs takes a core.
+// Creates a machine in VirtualBox, and dies by SIGKILL at the given step, if any: FOLDER IMAGE TOKEN STEP.
+// Then it powers the machine off, because each running machine uses a core.
 import { virtualBoxDriver } from '../../../src/drivers/virtualbox/driver.ts'
 import { makeGuest, quietCall } from './make-guest.ts'
 

@@ -7,21 +7,24 @@ import { withLock } from '../../../src/os/lock.ts'
 import { runProgram, signalProcess } from '../lab/process.ts'
 import { guestRig, smallGuest } from '../small-guest.ts'
 
-/** VirtualBox as one user of this machine has it, with nothing in it. */
+/** An empty VirtualBox of one user of this machine. */
 export interface VirtualBox extends AsyncDisposable {
-  /** Makes this VirtualBox the one that a program finds. */
+  /** Environment variables that make programs find this VirtualBox. */
   readonly env: Readonly<Record<string, string>>
-  /** For what VirtualBox is to see: nothing outside the lab's temporary folder is there for it. */
+  /** The folder that VirtualBox can see: only the lab's temporary folder exists for it. */
   readonly folder: string
   /** The small guest as an image in a format. */
   image(format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'): Promise<string>
-  /** Runs VBoxManage, again where VirtualBox is busy; gives what it prints. */
+  /** Runs VBoxManage, retrying while VirtualBox is busy, and returns the output. */
   manage(...words: string[]): Promise<string>
-  /** Kills the process of a machine that runs. */
+  /** Kills the process of a running machine. */
   crash(id: string): void
 }
 
-/** Makes the lab's temporary folder visible to VirtualBox, which lives in a root folder of its own. Ends with the lab. */
+/**
+ * Makes the lab's temporary folder visible to VirtualBox, which has its own root folder. Ends with
+ * the lab.
+ */
 const mountScript = `
 set -e
 "$1" mounts
@@ -31,7 +34,7 @@ mkdir -p "$2$3"
 mount --bind "$3" "$2$3"
 `
 
-/** The processes of a user's VirtualBox: VBoxSVC, and one for each machine that runs. */
+/** The processes of a user's VirtualBox: VBoxSVC, and one for each running machine. */
 function processesOf(socketId: string): number[] {
   const mark = `VBOX_IPC_SOCKETID=${socketId}\0`
   return readdirSync('/proc').flatMap((entry) => {
@@ -40,12 +43,12 @@ function processesOf(socketId: string): number[] {
         ? [Number(entry)]
         : []
     } catch {
-      return [] // it has ended meanwhile
+      return [] // it has ended in the meantime
     }
   })
 }
 
-/** Makes a VirtualBox ready that is nobody else's: with no kernel driver, and machines that are interpreted. */
+/** Prepares a separate VirtualBox without kernel driver, which interprets its machines. */
 export async function startVirtualBox(): Promise<VirtualBox> {
   const images = dirname(await smallGuest())
   const rig = dirname(images)
@@ -81,7 +84,7 @@ export async function startVirtualBox(): Promise<VirtualBox> {
     },
     async [Symbol.asyncDispose]() {
       for (const pid of processesOf(socketId)) signalProcess(pid, 'SIGKILL')
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 }) // they end meanwhile
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 }) // they end in the meantime
     },
   }
 }

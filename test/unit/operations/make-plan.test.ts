@@ -12,7 +12,7 @@ import { parseSettings, setMachine } from '../../../src/operations/inventory/set
 import { approvedChanges } from '../../../src/operations/plan/destructive-changes.ts'
 import { refreshRecords } from '../../../src/operations/plan/refresh-records.ts'
 import { createClock } from '../../../src/operations/clock.ts'
-import type { LeavingHost } from '../../../src/state/home/removals.ts'
+import type { RemovedHost } from '../../../src/state/home/removals.ts'
 import { openMemoryInventory } from '../../support/inventory/memory-inventory.ts'
 import { tokenOf } from '../../support/token-of.ts'
 
@@ -87,7 +87,7 @@ function contextOf(
     clock: createClock(),
     inventory: async () => store,
     removals: () => ({
-      hasBegun: async ({ token }: LeavingHost) => token !== tokenOf('elsewhere'),
+      hasBegun: async ({ token }: RemovedHost) => token !== tokenOf('elsewhere'),
     }),
     loadDriver: async (name: string) => drivers[name],
     driver: async (name: string) => ({ name, options: sizedOptions }),

@@ -8,8 +8,8 @@ import {
   type AuthorizedKey,
   commitAuthorizedKeys,
   installAuthorizedKeys,
-  parseLetIn,
-  showLetIn,
+  parseAuthorizedKeys,
+  listAuthorizedKeys,
   rollbackAuthorizedKeys,
 } from '../../../src/provision/host/authorized-keys.ts'
 
@@ -32,7 +32,8 @@ afterAll(() => rm(home, { recursive: true, force: true }))
 const sh = (input: string): string =>
   execFileSync('sh', { input, encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: home } })
 
-const there = (): readonly AuthorizedKey[] => parseLetIn(sh(showLetIn(fleet))).block
+const there = (): readonly AuthorizedKey[] =>
+  parseAuthorizedKeys(sh(listAuthorizedKeys(fleet))).block
 
 test('keys come into a file that is not there yet, and go again', async () => {
   expect(there()).toEqual([])
@@ -78,7 +79,7 @@ test('another fleet’s block stays', async () => {
   sh(installAuthorizedKeys(fleet, { keys: [ana] as AuthorizedKey[] }))
   sh(installAuthorizedKeys(fleet, { keys: [] }))
   expect(there()).toEqual([])
-  expect(parseLetIn(sh(showLetIn('00000000'))).block).toEqual([ben])
+  expect(parseAuthorizedKeys(sh(listAuthorizedKeys('00000000'))).block).toEqual([ben])
 })
 
 const second = () => join(home, '.ssh/authorized_keys2')
@@ -105,7 +106,7 @@ describe('a key that is revoked', () => {
     const both = [...gone, ...stays].map((line) => `${line}\n`).join('')
     await writeFile(file, `${both}${blocks}${both}`)
     await writeFile(second(), `${both}last ${ben?.key}`)
-    expect(parseLetIn(sh(showLetIn(fleet)))).toEqual({
+    expect(parseAuthorizedKeys(sh(listAuthorizedKeys(fleet)))).toEqual({
       block: [ana, ben],
       outside: new Set([key, ben?.key]),
     })

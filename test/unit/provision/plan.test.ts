@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
-import { judgeEngine } from '../../../src/provision/engine/upgrade.ts'
+import { checkEngine } from '../../../src/provision/engine/upgrade.ts'
 import { type HostProbe } from '../../../src/provision/host/probe.ts'
 import { planEngine } from '../../../src/provision/engine/plan.ts'
 
@@ -38,7 +38,7 @@ const { engine: _engine, ...stopped } = {
 }
 
 const os = (id: string, ...like: string[]) => ({ os: { id, like, name: id } })
-const changes = (probe: HostProbe) => planEngine(probe).map((step) => step.why)
+const changes = (probe: HostProbe) => planEngine(probe).map((step) => step.description)
 const commands = (probe: HostProbe) => planEngine(probe).map((step) => step.command.join(' '))
 const failureOf = (probe: HostProbe) => {
   try {
@@ -225,16 +225,16 @@ describe('an engine that is there, and another one is wished for', () => {
     ['29.0.0', { channel: 'distribution' as const }, 'matter'],
     ['29.0.0', {}, 'fits'],
   ])('%s, where %j is wanted: %s', (version, wish, kind) => {
-    expect(judgeEngine(seen(version), wish)).toMatchObject({ kind })
+    expect(checkEngine(seen(version), wish)).toMatchObject({ kind })
   })
 
   test("a distribution's is never replaced by Docker's: that is told, with what to do", () => {
-    const judged = judgeEngine(seen('20.10.24', false), { version: '28.2' })
+    const judged = checkEngine(seen('20.10.24', false), { version: '28.2' })
     expect(judged).toMatchObject({
       kind: 'matter',
       hint: expect.stringContaining('by hand') as string,
     })
-    expect(judgeEngine(seen('20.10.24', false), { channel: 'stable' })).toMatchObject({
+    expect(checkEngine(seen('20.10.24', false), { channel: 'stable' })).toMatchObject({
       kind: 'matter',
     })
   })
@@ -242,7 +242,9 @@ describe('an engine that is there, and another one is wished for', () => {
   test('provisioning leaves it, and an upgrade goes to the newest of the version', () => {
     const wish = { version: '28.2' }
     expect(planEngine(seen('27.1.0'), wish)).toEqual([])
-    expect(planEngine(seen('27.1.0'), wish, { upgrades: true }).map(({ why }) => why)).toEqual([
+    expect(
+      planEngine(seen('27.1.0'), wish, { upgrades: true }).map(({ description }) => description),
+    ).toEqual([
       expect.stringContaining("add Docker's package repository, channel stable"),
       'upgrade docker-ce to the newest 28.2, which restarts the engine and its containers',
     ])

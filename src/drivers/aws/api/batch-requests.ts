@@ -2,10 +2,10 @@ import type { Call } from '../../driver.ts'
 import type { Send } from './ec2-api.ts'
 
 /** How long others can join a request, in milliseconds. EC2 needs at least 50 ms to answer. */
-const openFor = 25
+const batchWindow = 25
 
 /** Maximum number of values of a filter (EC2 API reference, Filter). More ids are possible. */
-const mostItems = 200
+const maxItems = 200
 
 /** A call that joined a request. `renew` updates the detail of its current step. */
 interface Participant extends Call {
@@ -13,7 +13,7 @@ interface Participant extends Call {
 }
 
 /** A request that is being collected. */
-interface Joint {
+interface Batch {
   readonly items: Set<string>
   readonly participants: Participant[]
   readonly answer: Promise<unknown>
@@ -21,19 +21,19 @@ interface Joint {
 }
 
 /** Requests several items at once. */
-export type AskTogether<Answer> = (items: readonly string[], send: Send) => Promise<Answer>
+export type BatchRequest<Answer> = (items: readonly string[], send: Send) => Promise<Answer>
 
 /** Combines requests of several hosts that are made at about the same time. */
-export interface Togetherness {
+export interface RequestBatcher {
   /**
    * Adds an item to the next request with this name, and resolves to the response for all of its
    * items.
    */
-  ask<Answer>(
+  add<Answer>(
     name: string,
     item: string,
     call: Participant,
-    work: AskTogether<Answer>,
+    work: BatchRequest<Answer>,
   ): Promise<Answer>
 }
 
@@ -50,16 +50,16 @@ function abortedWith(participants: readonly Participant[]): AbortSignal {
 }
 
 /** @param sendFor returns the function that sends for all participants */
-export function openTogetherness(sendFor: (call: Participant) => Send): Togetherness {
-  const joints = new Map<string, Joint>()
+export function createRequestBatcher(sendFor: (call: Participant) => Send): RequestBatcher {
+  const batches = new Map<string, Batch>()
 
-  function open<Answer>(name: string, work: AskTogether<Answer>): Joint {
+  function open<Answer>(name: string, work: BatchRequest<Answer>): Batch {
     const items = new Set<string>()
     const participants: Participant[] = []
     const answer = new Promise((resolve) => {
-      setTimeout(resolve, openFor)
+      setTimeout(resolve, batchWindow)
     }).then(() => {
-      joint.isOpen = false
+      batch.isOpen = false
       const all: Participant = {
         signal: abortedWith(participants),
         progress: () => {},
@@ -68,19 +68,19 @@ export function openTogetherness(sendFor: (call: Participant) => Send): Together
       return work([...items], sendFor(all))
     })
     answer.catch(() => {}) // every participant gets the error
-    const joint: Joint = { items, participants, answer, isOpen: true }
-    joints.set(name, joint)
-    return joint
+    const batch: Batch = { items, participants, answer, isOpen: true }
+    batches.set(name, batch)
+    return batch
   }
 
   return {
-    ask<Answer>(name: string, item: string, call: Participant, work: AskTogether<Answer>) {
-      const found = joints.get(name)
-      const isFull = found !== undefined && found.items.size >= mostItems
-      const joint = found?.isOpen === true && !isFull ? found : open(name, work)
-      joint.items.add(item)
-      joint.participants.push(call)
-      return joint.answer as Promise<Answer>
+    add<Answer>(name: string, item: string, call: Participant, work: BatchRequest<Answer>) {
+      const found = batches.get(name)
+      const isFull = found !== undefined && found.items.size >= maxItems
+      const batch = found?.isOpen === true && !isFull ? found : open(name, work)
+      batch.items.add(item)
+      batch.participants.push(call)
+      return batch.answer as Promise<Answer>
     },
   }
 }

@@ -4,23 +4,23 @@ import { proxyAgent } from '../../../os/proxy.ts'
 import type { Ask } from '../../driver.ts'
 
 /** The region and profile of a client; by default from the environment or the profile. */
-interface Where {
+interface ClientScope {
   readonly region?: string | undefined
   readonly profile?: string | undefined
 }
 
 /** The SDK's options for retries. */
-type Repetition = Pick<EC2ClientConfig, 'retryMode' | 'maxAttempts'>
+type RetryOptions = Pick<EC2ClientConfig, 'retryMode' | 'maxAttempts'>
 
 /** Returns the SDK client for a region, profile and retry options. Clients are reused. */
-export type ClientOf = (where: Where, repetition?: Repetition) => EC2Client
+export type ClientOf = (where: ClientScope, retryOptions?: RetryOptions) => EC2Client
 
-const say = (): void => {}
+const ignore = (): void => {}
 /**
  * Suppresses the SDK's messages about itself and the environment, which do not concern fleet's
  * users.
  */
-const silence = { trace: say, debug: say, info: say, warn: say, error: say }
+const silentLogger = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
 
 /**
  * Opens clients of EC2 with the SDK's standard chain of credentials: environment, profiles, SSO,
@@ -52,15 +52,15 @@ export function openClients(ask: Ask | undefined): ClientOf {
       ask({ text: `Code of the MFA device ${serial}:`, secret: false }),
   }
 
-  const open = ({ region, profile }: Where, repetition: Repetition): EC2Client => {
+  const open = ({ region, profile }: ClientScope, retryOptions: RetryOptions): EC2Client => {
     const known = credentials.get(profile)
     const config: EC2ClientConfig = {
-      ...repetition,
+      ...retryOptions,
       ...(region !== undefined && { region }),
       ...(profile !== undefined && { profile }),
       ...(known === undefined ? mfa : { credentials: known }),
       requestHandler,
-      logger: silence,
+      logger: silentLogger,
     }
     const client = new EC2Client(config)
     credentials.set(profile, client.config.credentials)
@@ -74,9 +74,9 @@ export function openClients(ask: Ask | undefined): ClientOf {
     return client
   }
 
-  return ({ region, profile }, repetition = {}) => {
-    const key = JSON.stringify([region, profile, repetition])
-    const client = clients.get(key) ?? open({ region, profile }, repetition)
+  return ({ region, profile }, retryOptions = {}) => {
+    const key = JSON.stringify([region, profile, retryOptions])
+    const client = clients.get(key) ?? open({ region, profile }, retryOptions)
     clients.set(key, client)
     return client
   }

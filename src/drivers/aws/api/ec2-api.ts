@@ -3,9 +3,9 @@ import type { Command } from '@smithy/types'
 import { UserError } from '../../../errors.ts'
 import type { Ask, Call, DriverState } from '../../driver.ts'
 import { openClients } from './clients.ts'
-import { isBusy } from './errors.ts'
+import { isThrottling } from './errors.ts'
 import { regionPattern } from '../options.ts'
-import { type AskTogether, type Togetherness, openTogetherness } from './batch-requests.ts'
+import { type BatchRequest, type RequestBatcher, createRequestBatcher } from './batch-requests.ts'
 import { traceError, traceWork } from '../../../os/trace.ts'
 
 /** An AWS profile and region. */
@@ -49,24 +49,20 @@ export interface Ec2 extends Account {
   /** Sends a command once: for requests whose repetition the caller must control. */
   readonly sendOnce: Send
   /** Like `send`, with a cache: for facts that plans of several hosts need. */
-  readonly know: Send
+  readonly sendCached: Send
   /**
    * Combines requests with the same name that are made at about the same time in this account and
    * region. Resolves to the response for all items; the caller selects its own.
    */
-  readonly together: <Answer>(
-    name: string,
-    item: string,
-    ask: AskTogether<Answer>,
-  ) => Promise<Answer>
+  readonly batch: <Answer>(name: string, item: string, ask: BatchRequest<Answer>) => Promise<Answer>
   /** Runs `work` once per key in this account and region, and again if it failed. */
-  readonly once: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
+  readonly cached: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
 
 /** EC2 in all accounts and regions that a driver uses. */
 export interface Ec2Api {
   /** The region from the environment or the profile. Throws if there is none. */
-  usualRegion(profile: string | undefined): Promise<string>
+  defaultRegion(profile: string | undefined): Promise<string>
   at(account: Account, call: Call): Ec2
 }
 
@@ -74,7 +70,7 @@ export interface Ec2Api {
  * Rejects when `signal` aborts, even if `work` continues: not everything in the SDK can be aborted.
  * `work` gets a derived signal, because many listeners on one signal cause a warning about a leak.
  */
-async function endingWith<Value>(
+async function raceAbort<Value>(
   signal: AbortSignal,
   work: (own: AbortSignal) => Promise<Value>,
 ): Promise<Value> {
@@ -87,7 +83,7 @@ async function endingWith<Value>(
 }
 
 /** How long a throttled request waits before this is reported, in milliseconds. */
-const tellWaitAfter = 2000
+const reportWaitAfter = 2000
 
 /** The part of the SDK's middleware stack that is used here. */
 interface MiddlewareStack {
@@ -95,15 +91,15 @@ interface MiddlewareStack {
 }
 
 /** Sends a command and reports throttling if it takes long: the SDK does not report its retries. */
-async function sendTelling<Output>(
-  call: Steps,
+async function sendReportingWaits<Output>(
+  call: TrackedCall,
   stack: MiddlewareStack,
   send: () => Promise<Output>,
 ): Promise<Output> {
-  const began = performance.now()
+  const start = performance.now()
   let attempts = 0
   let timer: NodeJS.Timeout | undefined
-  const tell = (): void => call.renew(`EC2 is throttling requests (${attempts} rejected so far)`)
+  const report = (): void => call.renew(`EC2 is throttling requests (${attempts} rejected so far)`)
   const watch =
     (next: (args: unknown) => Promise<unknown>) =>
     async (args: unknown): Promise<unknown> => {
@@ -111,12 +107,12 @@ async function sendTelling<Output>(
         return await next(args)
       } catch (error) {
         traceError('aws', 'get an answer of EC2', error)
-        if (isBusy(error)) {
+        if (isThrottling(error)) {
           attempts += 1
-          const left = began + tellWaitAfter - performance.now()
+          const left = start + reportWaitAfter - performance.now()
           clearTimeout(timer)
-          if (left <= 0) tell()
-          else timer = setTimeout(tell, left)
+          if (left <= 0) report()
+          else timer = setTimeout(report, left)
         }
         throw error
       }
@@ -133,12 +129,12 @@ async function sendTelling<Output>(
 }
 
 /** A call that can update the detail of its current step. */
-interface Steps extends Call {
+interface TrackedCall extends Call {
   renew(detail: string): void
 }
 
 /** Wraps a call so that its current step can be updated. */
-function followSteps(call: Call): Steps {
+function trackSteps(call: Call): TrackedCall {
   let current: string | undefined
   return {
     signal: call.signal,
@@ -160,10 +156,10 @@ const isClockCorrected = (error: unknown): boolean =>
 
 /** Returns a function that sends commands with a client for a call. */
 const sendBy =
-  (call: Steps, client: EC2Client): Send =>
+  (call: TrackedCall, client: EC2Client): Send =>
   (command) =>
-    endingWith(call.signal, (abortSignal) =>
-      sendTelling(call, command.middlewareStack as MiddlewareStack, () =>
+    raceAbort(call.signal, (abortSignal) =>
+      sendReportingWaits(call, command.middlewareStack as MiddlewareStack, () =>
         traceWork('aws', command.constructor.name.replace(/Command$/, ''), () =>
           client.send(command, { abortSignal }),
         ),
@@ -174,28 +170,29 @@ const sendBy =
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()
-  const joined = new Map<string, Togetherness>()
+  const batchers = new Map<string, RequestBatcher>()
   return {
-    usualRegion: (profile) => clientOf({ profile }).config.region(),
-    at({ region, profile }, told) {
-      const call = followSteps(told)
+    defaultRegion: (profile) => clientOf({ profile }).config.region(),
+    at({ region, profile }, untracked) {
+      const call = trackSteps(untracked)
       const account = { region, profile }
-      const patient = clientOf(account, { retryMode: 'adaptive', maxAttempts: 8 })
-      const send = sendBy(call, patient)
+      const retryingClient = clientOf(account, { retryMode: 'adaptive', maxAttempts: 8 })
+      const send = sendBy(call, retryingClient)
       const key = JSON.stringify(account)
-      const others = joined.get(key) ?? openTogetherness((all) => sendBy(all, patient))
-      joined.set(key, others)
-      const together: Ec2['together'] = (name, item, ask) =>
-        endingWith(call.signal, () => others.ask(name, item, call, ask))
-      const once: Ec2['once'] = <Value>(question: unknown, work: () => Promise<Value>) => {
+      const batcher =
+        batchers.get(key) ?? createRequestBatcher((all) => sendBy(all, retryingClient))
+      batchers.set(key, batcher)
+      const batch: Ec2['batch'] = (name, item, ask) =>
+        raceAbort(call.signal, () => batcher.add(name, item, call, ask))
+      const cached: Ec2['cached'] = <Value>(question: unknown, work: () => Promise<Value>) => {
         const asked = JSON.stringify([account, question])
         const known = (answers.get(asked) as Promise<Value> | undefined) ?? work()
         answers.set(asked, known)
         known.catch(() => answers.delete(asked))
         return known
       }
-      const know: Send = (command) =>
-        once([command.constructor.name, command.input], () => send(command))
+      const sendCached: Send = (command) =>
+        cached([command.constructor.name, command.input], () => send(command))
       const sendSingle = sendBy(call, clientOf(account, { maxAttempts: 1 }))
       // A request that EC2 rejected because of its date was not executed, so it can be repeated.
       const sendOnce: Send = async (command) => {
@@ -206,7 +203,7 @@ export function openEc2Api(ask?: Ask): Ec2Api {
           return sendSingle(command)
         }
       }
-      return { region, profile, call, send, sendOnce, know, together, once }
+      return { region, profile, call, send, sendOnce, sendCached, batch, cached }
     },
   }
 }

@@ -1,6 +1,12 @@
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
-import { type Concern, type Failure, busy, failures, trouble } from './failure-table.ts'
+import {
+  type ErrorContext,
+  type Failure,
+  throttling,
+  failures,
+  internalError,
+} from './failure-table.ts'
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))
 
@@ -21,14 +27,14 @@ export function isServerError(error: unknown): boolean {
 }
 
 /** Maximum depth of causes that the SDK wraps around an error of a credential provider. */
-const deepest = 5
+const maxDepth = 5
 
 /**
  * The network error that kept the SDK from loading credentials: it is a cause, or only mentioned in
  * the message. Errors of the metadata service are ignored, because most computers have none.
  */
 function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
-  if (!(error instanceof Error) || depth > deepest || error.message.includes('169.254.')) {
+  if (!(error instanceof Error) || depth > maxDepth || error.message.includes('169.254.')) {
     return undefined
   }
   const [word] = /\bE[A-Z_]{4,}\b/.exec(error.message) ?? []
@@ -39,18 +45,18 @@ function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
 function failureOf(error: unknown): Failure | undefined {
   const found = byCode.get(failureCode(error) ?? '')
   if (found?.kind === 'credentials') return networkFailureIn(error) ?? found
-  return found ?? (isServerError(error) ? trouble : undefined)
+  return found ?? (isServerError(error) ? internalError : undefined)
 }
 
 /** Whether EC2 is throttling requests. */
-export const isBusy = (error: unknown): boolean => failureOf(error) === busy
+export const isThrottling = (error: unknown): boolean => failureOf(error) === throttling
 
 /** Whether the request can be repeated: EC2 was busy, or may or may not have executed it. */
 export function isTransient(error: unknown): boolean {
   const failure = failureOf(error)
   return (
-    failure === busy ||
-    failure === trouble ||
+    failure === throttling ||
+    failure === internalError ||
     (failure?.kind === 'unreachable' && failureCode(error) !== 'ENOTFOUND')
   )
 }
@@ -78,32 +84,32 @@ function describeSkew(skew: number | undefined): string {
 
 const setClock = 'set it, for example with: sudo timedatectl set-ntp true'
 
-const refusesDate = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
+const isDateError = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
 /** EC2 uses these codes for credentials and signatures, too (EC2 API reference, "Error codes"). */
-const mayRefuseDate = isFailure(
+const mayBeDateError = isFailure(
   'RequestExpired',
   'InvalidSignatureException',
   'SignatureDoesNotMatch',
 )
 
 /** Whether a request was rejected because of its date. */
-const isOfClock = (error: unknown, skew: number | undefined): boolean =>
-  refusesDate(error) ||
-  (mayRefuseDate(error) &&
+const isClockError = (error: unknown, skew: number | undefined): boolean =>
+  isDateError(error) ||
+  (mayBeDateError(error) &&
     (isLarge(skew) || /signature (?:expired|not yet current)/i.test(messageOf(error))))
 
-const isOfAws = (error: unknown): boolean =>
+const isAwsError = (error: unknown): boolean =>
   error instanceof Error && ('$metadata' in error || '$fault' in error)
 
 /**
  * The message of AWS without the encoded part that only AWS can decode, and without the SDK's
  * advice to programmers.
  */
-const wordsOf = (error: unknown): string =>
+const awsMessage = (error: unknown): string =>
   messageOf(error).split(/\. Encoded authorization failure|\n/)[0] ?? ''
 
 /** Errors about MFA, which the SDK and STS only report in messages. */
-function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | undefined {
+function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserError | undefined {
   const words = messageOf(error)
   if (/requires multi-factor authentication/.test(words)) {
     return new UserError(
@@ -126,16 +132,16 @@ function explainMfa(error: unknown, { profile = 'NAME' }: Concern): UserError | 
  * Turns an error of AWS into an error for the user. User errors and errors that are not from AWS
  * are returned unchanged.
  */
-export function explain(error: unknown, concern: Concern): unknown {
+export function explainError(error: unknown, context: ErrorContext): unknown {
   if (error instanceof UserError) return error
-  const mfa = explainMfa(error, concern)
+  const mfa = explainMfa(error, context)
   if (mfa !== undefined) return mfa
-  const told = `${wordsOf(error)} (${failureCode(error)})`
+  const details = `${awsMessage(error)} (${failureCode(error)})`
   const skew = clockSkewOf(error)
-  if (isOfClock(error, skew)) {
+  if (isClockError(error, skew)) {
     return new UserError(
       'failed',
-      `the clock of this computer ${describeSkew(skew)}, so AWS rejects its requests: ${told}`,
+      `the clock of this computer ${describeSkew(skew)}, so AWS rejects its requests: ${details}`,
       {
         hint: setClock,
         cause: error,
@@ -150,15 +156,15 @@ export function explain(error: unknown, concern: Concern): unknown {
         : []
     return new UserError(
       failure.kind,
-      `${failure.what(concern)}${failure.isPlain ? '' : `: ${told}`}`,
+      `${failure.message(context)}${failure.isComplete ? '' : `: ${details}`}`,
       {
         hint:
-          [...clock, failure.next?.(concern)].filter((hint) => hint !== undefined).join('; ') ||
+          [...clock, failure.hint?.(context)].filter((hint) => hint !== undefined).join('; ') ||
           undefined,
         cause: error,
       },
     )
   }
-  if (!isOfAws(error)) return error
-  return new UserError('failed', `EC2 in ${concern.region}: ${told}`, { cause: error })
+  if (!isAwsError(error)) return error
+  return new UserError('failed', `EC2 in ${context.region}: ${details}`, { cause: error })
 }

@@ -3,7 +3,7 @@ import { proxyRefused } from '../../../os/proxy.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** The context of a request, for messages. */
-export interface Concern {
+export interface ErrorContext {
   readonly region?: string | undefined
   readonly profile?: string | undefined
 }
@@ -13,31 +13,31 @@ export interface Failure {
   readonly codes: readonly string[]
   readonly kind: ErrorKind
   /** The message. AWS's own message follows. */
-  readonly what: (concern: Concern) => string
+  readonly message: (context: ErrorContext) => string
   /** Whether the message is complete without that of AWS or the SDK. */
-  readonly isPlain?: true
+  readonly isComplete?: true
   /** The hint. */
-  readonly next?: (concern: Concern) => string
+  readonly hint?: (context: ErrorContext) => string
 }
 
-const signIn = ({ profile }: Concern): string =>
+const signIn = ({ profile }: ErrorContext): string =>
   profile === undefined
     ? 'sign in (aws sso login), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
     : `sign in: aws sso login --profile ${shellQuote(profile)}, or aws configure --profile ${shellQuote(profile)}`
-const inRegion = ({ region }: Concern): string => (region === undefined ? '' : ` in ${region}`)
+const inRegion = ({ region }: ErrorContext): string => (region === undefined ? '' : ` in ${region}`)
 const quota = (): string =>
   'request an increase under Service Quotas in the AWS console, or remove unused resources'
 
 /** EC2 is throttling requests. */
-export const busy: Failure = {
+export const throttling: Failure = {
   codes: ['RequestLimitExceeded', 'Throttling', 'ThrottlingException', 'EC2ThrottledException'],
   kind: 'failed',
-  what: (concern) => `EC2 is throttling the requests of this account${inRegion(concern)}`,
-  next: () => 'run the command again in a few minutes',
+  message: (context) => `EC2 is throttling the requests of this account${inRegion(context)}`,
+  hint: () => 'run the command again in a few minutes',
 }
 
 /** An internal error of EC2. */
-export const trouble: Failure = {
+export const internalError: Failure = {
   codes: [
     'InternalError',
     'InternalFailure',
@@ -46,8 +46,8 @@ export const trouble: Failure = {
     'ServerInternal',
   ],
   kind: 'failed',
-  what: (concern) => `EC2 has an internal error${inRegion(concern)}`,
-  next: () => 'run the command again in a few minutes',
+  message: (context) => `EC2 has an internal error${inRegion(context)}`,
+  hint: () => 'run the command again in a few minutes',
 }
 
 /** EC2 errors that the user can fix (EC2 API reference, "Error codes"). */
@@ -55,9 +55,9 @@ export const failures: readonly Failure[] = [
   {
     codes: ['CredentialsProviderError', 'TokenProviderError', 'MissingAuthenticationToken'],
     kind: 'credentials',
-    what: () => 'no AWS credentials were found',
-    isPlain: true,
-    next: signIn,
+    message: () => 'no AWS credentials were found',
+    isComplete: true,
+    hint: signIn,
   },
   {
     codes: [
@@ -68,8 +68,8 @@ export const failures: readonly Failure[] = [
       'UnauthorizedSSOTokenError',
     ],
     kind: 'credentials',
-    what: () => 'the AWS credentials have expired',
-    next: signIn,
+    message: () => 'the AWS credentials have expired',
+    hint: signIn,
   },
   {
     codes: [
@@ -81,8 +81,8 @@ export const failures: readonly Failure[] = [
       'InvalidAccessKeyId',
     ],
     kind: 'credentials',
-    what: (concern) => `AWS does not accept the credentials${inRegion(concern)}`,
-    next: ({ region = 'the region' }) =>
+    message: (context) => `AWS does not accept the credentials${inRegion(context)}`,
+    hint: ({ region = 'the region' }) =>
       `check them with aws sts get-caller-identity, and that ${region} is enabled for the account`,
   },
   {
@@ -93,13 +93,13 @@ export const failures: readonly Failure[] = [
       'Client.UnauthorizedOperation',
     ],
     kind: 'credentials',
-    what: () => 'AWS does not allow this operation with these credentials',
-    next: () => 'docs/drivers/aws.md has the policy that fleet needs',
+    message: () => 'AWS does not allow this operation with these credentials',
+    hint: () => 'docs/drivers/aws.md has the policy that fleet needs',
   },
   {
     codes: ['OptInRequired', 'PendingVerification', 'Blocked', 'AccountDisabledException'],
     kind: 'credentials',
-    what: (concern) => `the AWS account cannot be used${inRegion(concern)} yet`,
+    message: (context) => `the AWS account cannot be used${inRegion(context)} yet`,
   },
   {
     codes: [
@@ -116,8 +116,8 @@ export const failures: readonly Failure[] = [
       'ResourceLimitExceeded',
     ],
     kind: 'failed',
-    what: (concern) => `a quota of the AWS account is used up${inRegion(concern)}`,
-    next: quota,
+    message: (context) => `a quota of the AWS account is used up${inRegion(context)}`,
+    hint: quota,
   },
   {
     codes: [
@@ -128,33 +128,33 @@ export const failures: readonly Failure[] = [
       'UnfulfillableCapacity',
     ],
     kind: 'failed',
-    what: (concern) =>
-      `AWS has no capacity for this instance type${inRegion(concern)} at the moment`,
-    next: () => 'try another --type, --zone or --region, or run the command again later',
+    message: (context) =>
+      `AWS has no capacity for this instance type${inRegion(context)} at the moment`,
+    hint: () => 'try another --type, --zone or --region, or run the command again later',
   },
   {
     codes: ['InvalidInstanceType', 'Unsupported'],
     kind: 'usage',
-    what: (concern) => `EC2 does not offer this instance type${inRegion(concern)}`,
-    next: () => 'try another --type or --zone',
+    message: (context) => `EC2 does not offer this instance type${inRegion(context)}`,
+    hint: () => 'try another --type or --zone',
   },
   {
     codes: ['UnsupportedOperation', 'OperationNotPermitted'],
     kind: 'failed',
-    what: () => 'EC2 does not support this operation for the instance',
+    message: () => 'EC2 does not support this operation for the instance',
   },
   {
     codes: ['InvalidAMIID.NotFound', 'InvalidAMIID.Malformed', 'InvalidAMIID.Unavailable'],
     kind: 'usage',
-    what: (concern) => `there is no such image${inRegion(concern)}`,
-    next: () =>
+    message: (context) => `there is no such image${inRegion(context)}`,
+    hint: () =>
       'image IDs differ by region: look up the ID in this region, or use --image debian-13',
   },
   {
     codes: ['InvalidSubnetID.NotFound', 'InvalidSubnet', 'InvalidSubnetId.Malformed'],
     kind: 'usage',
-    what: (concern) => `there is no such subnet${inRegion(concern)}`,
-    next: () => 'aws ec2 describe-subnets lists them',
+    message: (context) => `there is no such subnet${inRegion(context)}`,
+    hint: () => 'aws ec2 describe-subnets lists them',
   },
   {
     codes: [
@@ -164,8 +164,8 @@ export const failures: readonly Failure[] = [
       'DefaultVpcDoesNotExist',
     ],
     kind: 'usage',
-    what: (concern) => `there is no such VPC${inRegion(concern)}`,
-    next: () => 'choose one with --vpc or --subnet',
+    message: (context) => `there is no such VPC${inRegion(context)}`,
+    hint: () => 'choose one with --vpc or --subnet',
   },
   {
     codes: [
@@ -175,20 +175,20 @@ export const failures: readonly Failure[] = [
       'InvalidSecurityGroupID.Malformed',
     ],
     kind: 'usage',
-    what: (concern) => `there is no such security group${inRegion(concern)}`,
-    next: () => 'aws ec2 describe-security-groups lists them',
+    message: (context) => `there is no such security group${inRegion(context)}`,
+    hint: () => 'aws ec2 describe-security-groups lists them',
   },
   {
     codes: ['InvalidKeyPair.NotFound'],
     kind: 'usage',
-    what: (concern) => `there is no such key pair${inRegion(concern)}`,
-    next: () => 'omit --key-pair to have fleet create one',
+    message: (context) => `there is no such key pair${inRegion(context)}`,
+    hint: () => 'omit --key-pair to have fleet create one',
   },
   {
     codes: ['InsufficientFreeAddressesInSubnet'],
     kind: 'failed',
-    what: () => 'the subnet has no free addresses',
-    next: () => 'choose another one with --subnet',
+    message: () => 'the subnet has no free addresses',
+    hint: () => 'choose another one with --subnet',
   },
   {
     codes: [
@@ -199,35 +199,35 @@ export const failures: readonly Failure[] = [
       'ValidationError',
     ],
     kind: 'usage',
-    what: () => 'EC2 does not accept the options',
-    next: () => 'docs/drivers/aws.md explains them',
+    message: () => 'EC2 does not accept the options',
+    hint: () => 'docs/drivers/aws.md explains them',
   },
-  busy,
-  trouble,
+  throttling,
+  internalError,
   {
     codes: ['ENOTFOUND'],
     kind: 'unreachable',
-    what: (concern) =>
-      `the address of EC2${inRegion(concern)} was not found: this computer is offline, or there is no such region`,
-    next: () =>
+    message: (context) =>
+      `the address of EC2${inRegion(context)} was not found: this computer is offline, or there is no such region`,
+    hint: () =>
       'check the network; aws ec2 describe-regions lists the regions; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],
     kind: 'unreachable',
-    what: (concern) => `EC2 cannot be reached${inRegion(concern)}: this computer is offline`,
-    next: () => 'check the network and the name server; if you use a proxy, set HTTPS_PROXY',
+    message: (context) => `EC2 cannot be reached${inRegion(context)}: this computer is offline`,
+    hint: () => 'check the network and the name server; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: [proxyRefused],
     kind: 'unreachable',
-    what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
-    next: () => 'check HTTPS_PROXY and NO_PROXY, and that the proxy allows the connection',
+    message: (context) => `EC2 cannot be reached${inRegion(context)}`,
+    hint: () => 'check HTTPS_PROXY and NO_PROXY, and that the proxy allows the connection',
   },
   {
     codes: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EPIPE', 'ETIMEDOUT', 'TimeoutError'],
     kind: 'unreachable',
-    what: (concern) => `EC2 cannot be reached${inRegion(concern)}`,
-    next: () => 'check the network; if you use a proxy, set HTTPS_PROXY',
+    message: (context) => `EC2 cannot be reached${inRegion(context)}`,
+    hint: () => 'check the network; if you use a proxy, set HTTPS_PROXY',
   },
 ]

@@ -3,32 +3,32 @@ import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 
 /** Returns a pause of at most `longest` milliseconds. */
-type RestFor = (longest: number) => number
+type Pause = (longest: number) => number
 
 /** Jitter, so that hosts that are created together do not send requests together. */
-const random: RestFor = (longest) => longest * (0.5 + Math.random() / 2)
+const withJitter: Pause = (longest) => longest * (0.5 + Math.random() / 2)
 
 /**
  * Ends at a multiple of the interval that all waiting hosts share, so that their requests are
  * combined.
  */
-const aligned: RestFor = (longest) => {
+const aligned: Pause = (longest) => {
   const now = performance.now()
   return Math.ceil((now + longest / 4) / longest) * longest - now
 }
 
 /** Yields before each attempt, with pauses that grow from half a second to four seconds. */
-async function* rests(
+async function* pauses(
   { signal }: Call,
   within: number,
-  restFor: RestFor,
+  pauseFor: Pause,
 ): AsyncGenerator<void, void> {
   const deadline = performance.now() + within
   for (let longest = 500; ; longest = Math.min(longest * 2, 4_000)) {
     yield
     const left = deadline - performance.now()
     if (left <= 0) return
-    const rest = Math.min(left, restFor(longest))
+    const rest = Math.min(left, pauseFor(longest))
     await pause(rest, undefined, { signal: AbortSignal.any([signal]) }).catch(() =>
       signal.throwIfAborted(),
     )
@@ -46,7 +46,7 @@ export async function retry<Value>(
   within = 60_000,
 ): Promise<Value> {
   let last: unknown
-  for await (const _ of rests(call, within, random)) {
+  for await (const _ of pauses(call, within, withJitter)) {
     try {
       return await work()
     } catch (error) {
@@ -58,7 +58,7 @@ export async function retry<Value>(
 }
 
 /** Result of a poll: the value, or a description of the current state. */
-export type Look<Value> = { readonly done: Value } | { readonly still: string }
+export type PollResult<Value> = { readonly done: Value } | { readonly pending: string }
 
 /**
  * Polls until there is a value, and reports the state after each poll. Throws kind `failed` after
@@ -67,16 +67,16 @@ export type Look<Value> = { readonly done: Value } | { readonly still: string }
 export async function waitUntil<Value>(
   call: Call,
   step: string,
-  look: () => Promise<Look<Value>>,
+  check: () => Promise<PollResult<Value>>,
   within = 600_000,
 ): Promise<Value> {
-  let still = ''
-  for await (const _ of rests(call, within, aligned)) {
-    const seen = await look()
-    if ('done' in seen) return seen.done
-    still = seen.still
-    call.progress(step, still)
+  let pending = ''
+  for await (const _ of pauses(call, within, aligned)) {
+    const result = await check()
+    if ('done' in result) return result.done
+    pending = result.pending
+    call.progress(step, pending)
   }
   const minutes = Math.round(within / 60_000)
-  throw new UserError('failed', `${step}: ${still}, after ${minutes} minutes`)
+  throw new UserError('failed', `${step}: ${pending}, after ${minutes} minutes`)
 }

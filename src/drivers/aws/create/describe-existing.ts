@@ -8,7 +8,7 @@ import { type AwsOptions, awsOptions } from '../options.ts'
  * See `Driver.describeExisting`. EC2 does not know the login user, so it is the default unless the
  * options set it.
  */
-export async function recallHost(
+export async function describeExistingInstance(
   ec2: Ec2,
   id: string,
   options: Partial<AwsOptions>,

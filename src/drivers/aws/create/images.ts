@@ -27,7 +27,7 @@ export interface InstanceType {
 /** Returns an instance type. Throws kind `usage` if it does not exist or does not run Linux. */
 export async function findType(ec2: Ec2, type: string): Promise<InstanceType> {
   const ask = new DescribeInstanceTypesCommand({ InstanceTypes: [type as never] })
-  const { InstanceTypes: [found] = [] } = await ec2.know(ask).catch((error: unknown) => {
+  const { InstanceTypes: [found] = [] } = await ec2.sendCached(ask).catch((error: unknown) => {
     if (isFailure('InvalidInstanceType')(error)) return { InstanceTypes: [] }
     throw error
   })
@@ -54,7 +54,7 @@ async function findImages(
   const release = releases[wanted]
   if (release === undefined) {
     const ask = new DescribeImagesCommand({ ImageIds: [wanted], IncludeDeprecated: true })
-    return (await ec2.know(ask)).Images ?? []
+    return (await ec2.sendCached(ask)).Images ?? []
   }
   const name = release.name.replace('ARCH', arch === 'arm64' ? 'arm64' : 'amd64')
   const filters = { name, architecture: arch, state: 'available', 'root-device-type': 'ebs' }
@@ -62,7 +62,7 @@ async function findImages(
     Owners: [release.owner],
     Filters: Object.entries(filters).map(([Name, value]) => ({ Name, Values: [value] })),
   })
-  return (await ec2.know(ask)).Images ?? []
+  return (await ec2.sendCached(ask)).Images ?? []
 }
 
 /** The image with the latest creation date. */

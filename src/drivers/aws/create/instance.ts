@@ -90,9 +90,9 @@ async function listInstances(send: Send, filter: Filter): Promise<readonly Insta
  */
 export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
   const { Name: name = '', Values: [value, ...more] = [] } = filter
-  const isJoint = name.startsWith('tag:') || name === 'instance-id' || name === 'client-token'
-  if (value === undefined || more.length > 0 || !isJoint) return listInstances(ec2.send, filter)
-  const found = await ec2.together(`instances ${name}`, value, (values, send) =>
+  const canBatch = name.startsWith('tag:') || name === 'instance-id' || name === 'client-token'
+  if (value === undefined || more.length > 0 || !canBatch) return listInstances(ec2.send, filter)
+  const found = await ec2.batch(`instances ${name}`, value, (values, send) =>
     listInstances(send, { Name: name, Values: [...values] }),
   )
   return found.filter((instance) => valueOf(instance, name) === value)
@@ -141,7 +141,7 @@ function optionsOf({
  * Whether EC2 interrupted a spot instance, as opposed to a user or its system shutting it down (EC2
  * API reference, StateReason). EC2 forgets an instance after an hour.
  */
-const wasTakenBack = (instance: Instance | undefined, market: string | undefined): boolean =>
+const wasReclaimed = (instance: Instance | undefined, market: string | undefined): boolean =>
   market === 'spot' && instance?.reasonCode?.startsWith('Client.') !== true
 
 /** The status of a host with these recorded resources. */
@@ -151,7 +151,7 @@ export function statusOf(
 ): HostStatus {
   const state = instance === undefined ? 'absent' : states[instance.state]
   if (instance === undefined || state === 'absent') {
-    return { state: 'absent', ...(wasTakenBack(instance, market) && { reclaimed: true }) }
+    return { state: 'absent', ...(wasReclaimed(instance, market) && { reclaimed: true }) }
   }
   const address = addressOf(instance, access)
   return { state, ...(address !== undefined && { address }), options: optionsOf(instance) }
@@ -169,9 +169,9 @@ export async function waitForState(
 ): Promise<Instance> {
   return waitUntil(ec2.call, `instance ${wanted}`, async () => {
     const [instance] = await findInstances(ec2, byId(id))
-    if (instance === undefined) return { still: `${id} is not visible yet` }
+    if (instance === undefined) return { pending: `${id} is not visible yet` }
     if (instance.state === wanted) {
-      return isComplete(instance) ? { done: instance } : { still: `${id} has no address yet` }
+      return isComplete(instance) ? { done: instance } : { pending: `${id} has no address yet` }
     }
     if (!isAlive(instance)) {
       const why = instance.reason === undefined ? '' : `: ${instance.reason}`
@@ -179,6 +179,6 @@ export async function waitForState(
         hint: 'run the command again to create a new instance',
       })
     }
-    return { still: `${id} is ${instance.state}` }
+    return { pending: `${id} is ${instance.state}` }
   })
 }

@@ -11,14 +11,14 @@ import { tagAll, tagOf } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** The key pair to create for a host. */
-export interface WantedKeyPair {
+export interface KeyPairSpec {
   readonly name: string
   readonly publicKey: string
   readonly token: string
   readonly tags: Readonly<Record<string, string>>
 }
 
-const importKey = (ec2: Ec2, { name, publicKey, tags }: WantedKeyPair) =>
+const importKey = (ec2: Ec2, { name, publicKey, tags }: KeyPairSpec) =>
   ec2.send(
     new ImportKeyPairCommand({
       KeyName: name,
@@ -34,7 +34,7 @@ const isSameKey = (a: string, b: string): boolean => a.split(' ')[1] === b.split
  * Imports the login key as the key pair of a host, unless an earlier attempt has. A key pair with
  * an older key is replaced.
  */
-export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<void> {
+export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void> {
   try {
     await importKey(ec2, wanted)
     return
@@ -42,8 +42,8 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
     if (!isFailure('InvalidKeyPair.Duplicate')(error)) throw error
   }
   const ask = new DescribeKeyPairsCommand({ KeyNames: [wanted.name], IncludePublicKey: true })
-  const unseen = isFailure('InvalidKeyPair.NotFound') // the name is taken, so it exists but is not visible yet
-  const { KeyPairs: [found] = [] } = await retry(ec2.call, unseen, () => ec2.send(ask))
+  const isNotVisible = isFailure('InvalidKeyPair.NotFound') // the name is taken, so it exists but is not visible yet
+  const { KeyPairs: [found] = [] } = await retry(ec2.call, isNotVisible, () => ec2.send(ask))
   if (tagOf(found?.Tags, 'fleet:token') !== wanted.token) {
     throw new UserError(
       'failed',
@@ -60,5 +60,5 @@ export async function ensureKeyPair(ec2: Ec2, wanted: WantedKeyPair): Promise<vo
 
 /** Checks a key pair of the user. Throws EC2's error if it does not exist. */
 export async function checkKeyPair(ec2: Ec2, name: string): Promise<void> {
-  await ec2.know(new DescribeKeyPairsCommand({ KeyNames: [name] }))
+  await ec2.sendCached(new DescribeKeyPairsCommand({ KeyNames: [name] }))
 }

@@ -5,19 +5,19 @@ import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure, isTransient } from '../api/errors.ts'
 import type { Image } from './images.ts'
 import { type Instance, findInstances, isAlive } from './instance.ts'
-import type { Place } from './placement.ts'
-import { ofToken, tagAll } from '../tags.ts'
+import type { Placement } from './placement.ts'
+import { byToken, tagAll } from '../tags.ts'
 
 export type Market = 'spot' | 'on-demand'
 
 /** A subnet and market to request the instance in. */
 export interface Attempt {
-  readonly place: Place
+  readonly placement: Placement
   readonly market: Market
 }
 
 /** The instance to request, in any subnet. */
-export interface Order {
+export interface LaunchSpec {
   readonly token: string
   /**
    * Number of instances that were terminated during creation: EC2 returns a terminated instance for
@@ -43,16 +43,16 @@ export interface Order {
  * the same instance.
  */
 export const clientToken = (
-  { token, launch }: Pick<Order, 'token' | 'launch'>,
+  { token, launch }: Pick<LaunchSpec, 'token' | 'launch'>,
   { subnet, market }: { readonly subnet: string; readonly market: string },
 ): string => createHash('sha256').update(`${token} ${launch} ${subnet} ${market}`).digest('hex')
 
-const tokenOf = (order: Order, { place, market }: Attempt): string =>
-  clientToken(order, { subnet: place.subnet, market })
+const tokenOf = (launchSpec: LaunchSpec, { placement, market }: Attempt): string =>
+  clientToken(launchSpec, { subnet: placement.subnet, market })
 
 const marketInput = (
   { market }: Attempt,
-  order: Order,
+  launchSpec: LaunchSpec,
 ): Pick<
   RunInstancesCommandInput,
   'InstanceMarketOptions' | 'DisableApiTermination' | 'InstanceInitiatedShutdownBehavior'
@@ -65,8 +65,8 @@ const marketInput = (
         },
       }
     : {
-        DisableApiTermination: order.terminationProtection,
-        InstanceInitiatedShutdownBehavior: order.shutdownBehaviour,
+        DisableApiTermination: launchSpec.terminationProtection,
+        InstanceInitiatedShutdownBehavior: launchSpec.shutdownBehaviour,
       }
 
 const profileInput = (profile: string | undefined) =>
@@ -75,34 +75,34 @@ const profileInput = (profile: string | undefined) =>
   }
 
 /** The input of RunInstances. */
-export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInput {
+export function runInput(launchSpec: LaunchSpec, attempt: Attempt): RunInstancesCommandInput {
   const tagged = ['instance', 'volume', 'network-interface'] as const
-  const { place, market } = attempt
+  const { placement, market } = attempt
   return {
     MinCount: 1,
     MaxCount: 1,
-    ImageId: order.image.id,
-    InstanceType: order.type as never,
-    ...(order.keyPair !== undefined && { KeyName: order.keyPair }),
-    ...profileInput(order.instanceProfile),
-    ...(order.cpuCredits !== undefined && {
-      CreditSpecification: { CpuCredits: order.cpuCredits },
+    ImageId: launchSpec.image.id,
+    InstanceType: launchSpec.type as never,
+    ...(launchSpec.keyPair !== undefined && { KeyName: launchSpec.keyPair }),
+    ...profileInput(launchSpec.instanceProfile),
+    ...(launchSpec.cpuCredits !== undefined && {
+      CreditSpecification: { CpuCredits: launchSpec.cpuCredits },
     }),
-    ...marketInput(attempt, order),
+    ...marketInput(attempt, launchSpec),
     NetworkInterfaces: [
       {
         DeviceIndex: 0,
-        SubnetId: place.subnet,
-        Groups: [...order.groups],
+        SubnetId: placement.subnet,
+        Groups: [...launchSpec.groups],
         DeleteOnTermination: true,
-        ...(place.ipv4 && { AssociatePublicIpAddress: order.isPublic }),
+        ...(placement.ipv4 && { AssociatePublicIpAddress: launchSpec.isPublic }),
       },
     ],
     BlockDeviceMappings: [
       {
-        DeviceName: order.image.rootDevice,
+        DeviceName: launchSpec.image.rootDevice,
         Ebs: {
-          VolumeSize: order.disk,
+          VolumeSize: launchSpec.disk,
           VolumeType: 'gp3',
           Encrypted: true,
           DeleteOnTermination: true,
@@ -116,16 +116,16 @@ export function runInput(order: Order, attempt: Attempt): RunInstancesCommandInp
       HttpEndpoint: 'enabled',
     },
     TagSpecifications: tagAll(
-      order.tags,
+      launchSpec.tags,
       ...tagged,
       ...(market === 'spot' ? (['spot-instances-request'] as const) : []),
     ),
-    UserData: Buffer.from(order.userData).toString('base64'),
+    UserData: Buffer.from(launchSpec.userData).toString('base64'),
   }
 }
 
 /** Errors that another subnet or the on-demand market may avoid. */
-const hasNoRoom = isFailure(
+const isCapacityError = isFailure(
   'InsufficientInstanceCapacity',
   'InsufficientHostCapacity',
   'InsufficientCapacity',
@@ -137,33 +137,31 @@ const hasNoRoom = isFailure(
 )
 
 /** Errors for resources that were just created or checked, until EC2 knows them everywhere. */
-const isNotKnownYet = isFailure('InvalidGroup.NotFound', 'InvalidKeyPair.NotFound')
+const isNotVisibleYet = isFailure('InvalidGroup.NotFound', 'InvalidKeyPair.NotFound')
 
-const isWorthAnotherTry = (error: unknown) =>
-  isNotKnownYet(error) || (isTransient(error) && !hasNoRoom(error))
+const isRetryable = (error: unknown) =>
+  isNotVisibleYet(error) || (isTransient(error) && !isCapacityError(error))
 
-async function run(ec2: Ec2, order: Order, attempt: Attempt): Promise<string> {
+async function run(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> {
   const ask = new RunInstancesCommand({
-    ...runInput(order, attempt),
-    ClientToken: tokenOf(order, attempt),
+    ...runInput(launchSpec, attempt),
+    ClientToken: tokenOf(launchSpec, attempt),
   })
-  const { Instances: [made] = [] } = await retry(ec2.call, isWorthAnotherTry, () =>
-    ec2.sendOnce(ask),
-  )
-  return made?.InstanceId ?? ''
+  const { Instances: [launched] = [] } = await retry(ec2.call, isRetryable, () => ec2.sendOnce(ask))
+  return launched?.InstanceId ?? ''
 }
 
 /** The instance with this token that is not terminated, if any. */
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
-  (await findInstances(ec2, ofToken(token))).find(isAlive)
+  (await findInstances(ec2, byToken(token))).find(isAlive)
 
 /** The instance of an earlier attempt whose request differed, for example in its user-data. */
-const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> =>
+const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> =>
   waitUntil(ec2.call, 'instance', async () => {
-    const filter = { Name: 'client-token', Values: [tokenOf(order, attempt)] }
+    const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }
     const [earlier] = await findInstances(ec2, filter)
     return earlier === undefined
-      ? { still: 'the instance of an earlier attempt is not visible yet' }
+      ? { pending: 'the instance of an earlier attempt is not visible yet' }
       : { done: earlier.id }
   })
 
@@ -174,26 +172,27 @@ const findGranted = (ec2: Ec2, order: Order, attempt: Attempt): Promise<string> 
  */
 export async function launch(
   ec2: Ec2,
-  order: Order,
+  launchSpec: LaunchSpec,
   attempts: readonly Attempt[],
   record: (attempt: Attempt) => Promise<void>,
 ): Promise<string> {
-  let refusal: unknown
+  let capacityError: unknown
   for (const attempt of attempts) {
-    const { place, market } = attempt
-    if (refusal !== undefined) {
-      const alive = await findAlive(ec2, order.token)
+    const { placement, market } = attempt
+    if (capacityError !== undefined) {
+      const alive = await findAlive(ec2, launchSpec.token)
       if (alive !== undefined) return alive.id
     }
     await record(attempt)
-    ec2.call.progress('instance', `${order.type} ${market} in ${place.zone}`)
+    ec2.call.progress('instance', `${launchSpec.type} ${market} in ${placement.zone}`)
     try {
-      return await run(ec2, order, attempt)
+      return await run(ec2, launchSpec, attempt)
     } catch (error) {
-      if (isFailure('IdempotentParameterMismatch')(error)) return findGranted(ec2, order, attempt)
-      if (!hasNoRoom(error)) throw error
-      refusal = error
+      if (isFailure('IdempotentParameterMismatch')(error))
+        return findLaunched(ec2, launchSpec, attempt)
+      if (!isCapacityError(error)) throw error
+      capacityError = error
     }
   }
-  throw refusal
+  throw capacityError
 }

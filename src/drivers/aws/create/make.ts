@@ -11,8 +11,8 @@ import { startInstance } from '../machine/power.ts'
 import { tagsFor } from './plan.ts'
 
 /** A planned host. */
-export interface Project {
-  readonly wish: HostSpec
+export interface PlannedHost {
+  readonly spec: HostSpec
   readonly options: AwsOptions
   /** Recorded values and decisions. */
   readonly resources: DriverState
@@ -28,32 +28,32 @@ export interface Project {
 const ownName = (token: string): string => `fleet-${token}`
 
 /** Returns a function that records resources, adding to those recorded before. */
-function keepRecord(seed: BootstrapData, resources: DriverState) {
+function createRecorder(data: BootstrapData, resources: DriverState) {
   const all = { ...resources }
-  return async (made: DriverState, id?: string): Promise<void> => {
-    Object.assign(all, made)
-    await seed.record({ ...(id !== undefined && { id }), resources: { ...all } })
+  return async (created: DriverState, id?: string): Promise<void> => {
+    Object.assign(all, created)
+    await data.record({ ...(id !== undefined && { id }), resources: { ...all } })
   }
 }
 
-type Record_ = ReturnType<typeof keepRecord>
+type RecordResources = ReturnType<typeof createRecorder>
 
 /** Creates the security group and the elastic IP of a host. */
-async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
-  const { wish, options, resources, ingressRules } = project
-  const { token } = wish
-  const tags = tagsFor(wish, options)
+async function createGroupAndAddress(ec2: Ec2, planned: PlannedHost, record: RecordResources) {
+  const { spec, options, resources, ingressRules } = planned
+  const { token } = spec
+  const tags = tagsFor(spec, options)
   const { vpc = '' } = resources
   let group: string | undefined
   if (ingressRules !== undefined) {
     ec2.call.progress('security group')
-    const wanted = { name: ownName(token), machine: wish.name, vpc, token, tags, ingressRules }
+    const wanted = { name: ownName(token), machine: spec.name, vpc, token, tags, ingressRules }
     group = await ensureGroup(ec2, wanted, (securityGroup) => record({ securityGroup }))
   }
   let allocation: string | undefined
   if (options.elasticIp) {
     ec2.call.progress('elastic IP')
-    const isFirst = wish.resources['region'] === undefined && !('id' in project.start)
+    const isFirst = spec.resources['region'] === undefined && !('id' in planned.start)
     allocation = await ensureAddress(ec2, { token, tags, isFirst })
     await record({ elasticIp: allocation })
   }
@@ -63,38 +63,38 @@ async function makeSurroundings(ec2: Ec2, project: Project, record: Record_) {
 /** Launches the instance and returns its id. */
 async function launchInstance(
   ec2: Ec2,
-  { order, attempts }: Decision,
+  { launchSpec, attempts }: Decision,
   {
-    project,
-    seed,
+    planned,
+    data,
     group,
     record,
   }: {
-    readonly project: Project
-    readonly seed: BootstrapData
+    readonly planned: PlannedHost
+    readonly data: BootstrapData
     readonly group: string | undefined
-    readonly record: Record_
+    readonly record: RecordResources
   },
 ): Promise<string> {
-  const { token } = project.wish
-  const { tags, keyPair = ownName(token) } = order
-  if (order.keyPair === undefined) {
+  const { token } = planned.spec
+  const { tags, keyPair = ownName(token) } = launchSpec
+  if (launchSpec.keyPair === undefined) {
     ec2.call.progress('key pair')
-    await ensureKeyPair(ec2, { name: keyPair, publicKey: seed.publicKey, token, tags })
+    await ensureKeyPair(ec2, { name: keyPair, publicKey: data.publicKey, token, tags })
     await record({ keyPair })
   }
-  const groups = group === undefined ? order.groups : [group]
+  const groups = group === undefined ? launchSpec.groups : [group]
   const id = await launch(
     ec2,
-    { ...order, groups, keyPair, userData: seed.userData },
+    { ...launchSpec, groups, keyPair, userData: data.userData },
     attempts,
-    ({ place, market }) =>
+    ({ placement, market }) =>
       record({
-        subnet: place.subnet,
-        zone: place.zone,
+        subnet: placement.subnet,
+        zone: placement.zone,
         market,
-        launch: String(order.launch),
-        ...(order.terminationProtection && market === 'on-demand' && { protection: 'fleet' }),
+        launch: String(launchSpec.launch),
+        ...(launchSpec.terminationProtection && market === 'on-demand' && { protection: 'fleet' }),
       }),
   )
   await record({}, id)
@@ -102,16 +102,16 @@ async function launchInstance(
 }
 
 /** Creates what does not exist yet of a host, and waits until it is running and has an address. */
-export async function makeHost(
+export async function createHost(
   ec2: Ec2,
-  project: Project,
-  seed: BootstrapData,
+  planned: PlannedHost,
+  data: BootstrapData,
 ): Promise<HostFacts> {
-  const { options, resources, start } = project
-  const record = keepRecord(seed, resources)
-  const { group, allocation } = await makeSurroundings(ec2, project, record)
+  const { options, resources, start } = planned
+  const record = createRecorder(data, resources)
+  const { group, allocation } = await createGroupAndAddress(ec2, planned, record)
   const id =
-    'id' in start ? start.id : await launchInstance(ec2, start, { project, seed, group, record })
+    'id' in start ? start.id : await launchInstance(ec2, start, { planned, data, group, record })
   if ('id' in start) {
     await record({}, id)
     await startInstance(ec2, id)

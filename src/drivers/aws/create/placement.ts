@@ -7,7 +7,7 @@ import { UserError } from '../../../errors.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 
 /** A subnet where an instance can run. */
-export interface Place {
+export interface Placement {
   readonly subnet: string
   readonly vpc: string
   readonly zone: string
@@ -17,7 +17,7 @@ export interface Place {
 }
 
 /** The options that determine the subnet. */
-export interface WantedPlace {
+export interface PlacementRequest {
   readonly type: string
   readonly zone?: string | undefined
   readonly vpc?: string | undefined
@@ -25,7 +25,7 @@ export interface WantedPlace {
   readonly privateOnly: boolean
 }
 
-function placeOf(subnet: Subnet): Place | undefined {
+function toPlacement(subnet: Subnet): Placement | undefined {
   const { SubnetId, VpcId, AvailabilityZone, Ipv6Native, Ipv6CidrBlockAssociationSet = [] } = subnet
   if (SubnetId === undefined || VpcId === undefined || AvailabilityZone === undefined)
     return undefined
@@ -39,9 +39,14 @@ const filters = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([Name, value]) => ({ Name, Values: [value] }))
 
 /** The selected subnet, the subnets of the selected VPC, or the default ones. */
-async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<readonly Subnet[]> {
+async function findSubnets(
+  ec2: Ec2,
+  { vpc, subnet }: PlacementRequest,
+): Promise<readonly Subnet[]> {
   if (subnet !== undefined) {
-    const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ SubnetIds: [subnet] }))
+    const { Subnets = [] } = await ec2.sendCached(
+      new DescribeSubnetsCommand({ SubnetIds: [subnet] }),
+    )
     if (vpc !== undefined && Subnets.some(({ VpcId }) => VpcId !== vpc)) {
       throw new UserError('usage', `subnet ${subnet} is not in ${vpc}`, {
         hint: 'omit --vpc: the subnet determines the VPC',
@@ -50,7 +55,9 @@ async function findSubnets(ec2: Ec2, { vpc, subnet }: WantedPlace): Promise<read
     return Subnets
   }
   const which = vpc === undefined ? { 'default-for-az': 'true' } : { 'vpc-id': vpc }
-  const { Subnets = [] } = await ec2.know(new DescribeSubnetsCommand({ Filters: filters(which) }))
+  const { Subnets = [] } = await ec2.sendCached(
+    new DescribeSubnetsCommand({ Filters: filters(which) }),
+  )
   if (Subnets.length > 0) return Subnets
   throw vpc === undefined
     ? new UserError('usage', `there is no default VPC with subnets in ${ec2.region}`, {
@@ -67,12 +74,12 @@ async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
     LocationType: 'availability-zone',
     Filters: filters({ 'instance-type': type }),
   })
-  const { InstanceTypeOfferings = [] } = await ec2.know(ask)
+  const { InstanceTypeOfferings = [] } = await ec2.sendCached(ask)
   return new Set(InstanceTypeOfferings.flatMap(({ Location }) => Location ?? []))
 }
 
 /** Public subnets first, then by zone, so that the order is stable. */
-const order = (a: Subnet, b: Subnet): number =>
+const bySubnetPreference = (a: Subnet, b: Subnet): number =>
   Number(b.MapPublicIpOnLaunch ?? false) - Number(a.MapPublicIpOnLaunch ?? false) ||
   (a.AvailabilityZone ?? '').localeCompare(b.AvailabilityZone ?? '') ||
   (a.SubnetId ?? '').localeCompare(b.SubnetId ?? '')
@@ -84,7 +91,10 @@ const zonesOf = (subnets: readonly Subnet[]): string =>
  * The subnets where the instance can run, best first. Throws kind `usage` if there is none, naming
  * the option that excludes them.
  */
-export async function findPlaces(ec2: Ec2, wanted: WantedPlace): Promise<readonly Place[]> {
+export async function findPlacements(
+  ec2: Ec2,
+  wanted: PlacementRequest,
+): Promise<readonly Placement[]> {
   const [subnets, zones] = await Promise.all([
     findSubnets(ec2, wanted),
     findZones(ec2, wanted.type),
@@ -108,13 +118,15 @@ export async function findPlaces(ec2: Ec2, wanted: WantedPlace): Promise<readonl
           : 'use another --type',
     })
   }
-  const roomy = offered.filter(({ AvailableIpAddressCount }) => AvailableIpAddressCount !== 0)
-  if (roomy.length === 0) {
+  const withAddresses = offered.filter(
+    ({ AvailableIpAddressCount }) => AvailableIpAddressCount !== 0,
+  )
+  if (withAddresses.length === 0) {
     throw new UserError('failed', 'no suitable subnet has a free address', {
       hint: 'choose another with --subnet',
     })
   }
-  return (wanted.privateOnly ? roomy : roomy.toSorted(order)).flatMap(
-    (subnet) => placeOf(subnet) ?? [],
+  return (wanted.privateOnly ? withAddresses : withAddresses.toSorted(bySubnetPreference)).flatMap(
+    (subnet) => toPlacement(subnet) ?? [],
   )
 }

@@ -8,10 +8,10 @@ import { checkGroups } from '../network/firewall.ts'
 import { type InstanceType, findImage, findType } from './images.ts'
 import { type Instance, findInstances, isAlive } from './instance.ts'
 import { checkKeyPair } from './key-pair.ts'
-import { type Attempt, type Market, type Order, clientToken, runInput } from './launch.ts'
-import { type Place, findPlaces } from './placement.ts'
-import { placesWithInternet } from '../network/routes.ts'
-import { ofToken, parseTags } from '../tags.ts'
+import { type Attempt, type Market, type LaunchSpec, clientToken, runInput } from './launch.ts'
+import { type Placement, findPlacements } from './placement.ts'
+import { placementsWithInternet } from '../network/routes.ts'
+import { byToken, parseTags } from '../tags.ts'
 
 const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
   never: ['on-demand'],
@@ -22,12 +22,14 @@ const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
 /** All attempts, starting with the one that was recorded. */
 export function attemptsFor(
   spot: AwsOptions['spot'],
-  places: readonly Place[],
+  placements: readonly Placement[],
   recorded: DriverState,
 ): readonly Attempt[] {
-  const all = markets[spot].flatMap((market) => places.map((place) => ({ place, market })))
-  const isRecorded = ({ place, market }: Attempt) =>
-    place.subnet === recorded['subnet'] && market === recorded['market']
+  const all = markets[spot].flatMap((market) =>
+    placements.map((placement) => ({ placement, market })),
+  )
+  const isRecorded = ({ placement, market }: Attempt) =>
+    placement.subnet === recorded['subnet'] && market === recorded['market']
   return [...all.filter(isRecorded), ...all.filter((attempt) => !isRecorded(attempt))]
 }
 
@@ -35,7 +37,7 @@ export function attemptsFor(
  * The result of an earlier attempt: a live instance, or the number of launches that were
  * terminated.
  */
-export interface Earlier {
+export interface EarlierAttempt {
   readonly alive: Instance | undefined
   readonly launch: number
 }
@@ -45,19 +47,25 @@ export interface Earlier {
  * new token is used, because EC2 would return the terminated instance. An instance that is merely
  * not visible yet may still appear.
  */
-export async function findEarlier(ec2: Ec2, { token, resources }: HostSpec): Promise<Earlier> {
+export async function findEarlier(
+  ec2: Ec2,
+  { token, resources }: HostSpec,
+): Promise<EarlierAttempt> {
   const launch = Number(resources['launch'] ?? 0)
   const { subnet = '', market = '' } = resources
-  const instances = await findInstances(ec2, ofToken(token))
+  const instances = await findInstances(ec2, byToken(token))
   const used = clientToken({ token, launch }, { subnet, market })
   const isUsedUp = instances.some((one) => !isAlive(one) && one.clientToken === used)
   return { alive: instances.find(isAlive), launch: isUsedUp ? launch + 1 : launch }
 }
 
 /** Filters subnets to one VPC, because the security group of the host is in one VPC. */
-function placesInOneVpc(places: readonly Place[], recorded: string | undefined): readonly Place[] {
-  const vpc = recorded ?? places[0]?.vpc
-  const within = places.filter((place) => place.vpc === vpc)
+function placementsInOneVpc(
+  placements: readonly Placement[],
+  recorded: string | undefined,
+): readonly Placement[] {
+  const vpc = recorded ?? placements[0]?.vpc
+  const within = placements.filter((placement) => placement.vpc === vpc)
   if (within.length > 0) return within
   throw new UserError(
     'usage',
@@ -83,10 +91,10 @@ export const tagsFor = (
 })
 
 /** Makes a dry run. The result holds for all hosts that differ only in their name. */
-async function rehearse(ec2: Ec2, order: Order, attempt: Attempt): Promise<void> {
-  const input = { ...runInput(order, attempt), DryRun: true }
+async function dryRun(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<void> {
+  const input = { ...runInput(launchSpec, attempt), DryRun: true }
   const { TagSpecifications: _, ...question } = input
-  await ec2.once(['dry run', question], async () => {
+  await ec2.cached(['dry run', question], async () => {
     await ec2.send(new RunInstancesCommand(input)).catch((error: unknown) => {
       if (!isFailure('DryRunOperation')(error)) throw error // the error that means success
     })
@@ -95,7 +103,7 @@ async function rehearse(ec2: Ec2, order: Order, attempt: Attempt): Promise<void>
 
 /** What to launch, and the attempts in order. */
 export interface Decision {
-  readonly order: Order
+  readonly launchSpec: LaunchSpec
   readonly attempts: readonly Attempt[]
   /** Costs that the user may not expect. */
   readonly notes: readonly string[]
@@ -126,18 +134,18 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
  */
 export async function decide(
   ec2: Ec2,
-  wish: HostSpec,
+  spec: HostSpec,
   options: AwsOptions,
   launch: number,
 ): Promise<Decision> {
-  const { resources } = wish
-  const asked = [
+  const { resources } = spec
+  const lookups = [
     findType(ec2, options.type),
-    findPlaces(ec2, options),
+    findPlacements(ec2, options),
     options.keyPair === undefined ? Promise.resolve() : checkKeyPair(ec2, options.keyPair),
   ] as const
-  await Promise.allSettled(asked) // report the first error in this order: an unknown type also has no subnets
-  const [type, places] = await Promise.all(asked)
+  await Promise.allSettled(lookups) // report the first error in this order: an unknown type also has no subnets
+  const [type, placements] = await Promise.all(lookups)
   checkCredits(options, type)
   // The newest image of a release may have changed, but all attempts must request the same one.
   const chosen = resources['release'] === options.image ? resources['image'] : undefined
@@ -146,17 +154,19 @@ export async function decide(
     { ...options, image: chosen ?? options.image },
     type.architecture,
   )
-  const within = placesInOneVpc(places, resources['vpc'])
-  const reached = options.privateOnly ? within : await placesWithInternet(ec2, options, within)
-  const attempts = attemptsFor(options.spot, reached, resources)
+  const within = placementsInOneVpc(placements, resources['vpc'])
+  const reachable = options.privateOnly
+    ? within
+    : await placementsWithInternet(ec2, options, within)
+  const attempts = attemptsFor(options.spot, reachable, resources)
   const [first] = attempts
-  if (first === undefined) throw new TypeError('no place is left, though findPlaces found one')
+  if (first === undefined) throw new TypeError('there is no placement')
   const groups = groupsOf(options)
-  if (groups.length > 0) await checkGroups(ec2, groups, first.place.vpc)
-  const order: Order = {
-    token: wish.token,
+  if (groups.length > 0) await checkGroups(ec2, groups, first.placement.vpc)
+  const launchSpec: LaunchSpec = {
+    token: spec.token,
     launch,
-    tags: tagsFor(wish, options),
+    tags: tagsFor(spec, options),
     image,
     type: options.type,
     disk: options.disk,
@@ -169,6 +179,6 @@ export async function decide(
     shutdownBehaviour: options.shutdownBehaviour,
     userData: new Uint8Array(),
   }
-  await rehearse(ec2, order, first)
-  return { order, attempts, notes: creditNotes(options, type) }
+  await dryRun(ec2, launchSpec, first)
+  return { launchSpec, attempts, notes: creditNotes(options, type) }
 }

@@ -31,7 +31,7 @@ const conflicts: readonly (readonly [
 ]
 
 /** Throws kind `usage` if options conflict. */
-export function checkWishes(options: AwsOptions): void {
+export function validateOptions(options: AwsOptions): void {
   const conflict = conflicts.find(([clash]) => clash(options))
   if (conflict !== undefined) throw new UserError('usage', conflict[1], { hint: conflict[2] })
 }

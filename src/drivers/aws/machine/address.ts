@@ -7,15 +7,15 @@ import {
 import { retry } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure, isTransient } from '../api/errors.ts'
-import { ofToken, tagAll } from '../tags.ts'
+import { byToken, tagAll } from '../tags.ts'
 
 async function addressOf(ec2: Ec2, token: string): Promise<Address | undefined> {
-  const ask = new DescribeAddressesCommand({ Filters: [ofToken(token)] })
+  const ask = new DescribeAddressesCommand({ Filters: [byToken(token)] })
   return (await ec2.send(ask)).Addresses?.[0]
 }
 
 /** How long EC2 may take to show a new address, in milliseconds. */
-const longestLag = 5000
+const maxLag = 5000
 
 /** The address that an earlier request may have allocated. */
 async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
@@ -25,7 +25,7 @@ async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined
     if (found === undefined) throw absent
     return found
   }
-  return retry(ec2.call, (error) => error === absent, find, longestLag).catch((error: unknown) => {
+  return retry(ec2.call, (error) => error === absent, find, maxLag).catch((error: unknown) => {
     if (error !== absent) throw error
     return undefined
   })

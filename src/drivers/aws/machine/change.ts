@@ -18,40 +18,44 @@ import type { UpdateRequest } from '../../update.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
-import { moveOpenings } from '../network/firewall.ts'
+import { updateIngressRules } from '../network/firewall.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 import type { AwsOptions } from '../options.ts'
-import { checkOwnedBy, isOwnedBy } from '../../tagged.ts'
-import { filterBy, findParts } from './resources.ts'
+import { checkOwnedBy, isOwnedBy } from '../../ownership.ts'
+import { filterBy, findResources } from './resources.ts'
 import { changedTags, tagsByKey } from '../tags.ts'
 
 /** A host to change, and its options. */
-interface Site {
+interface ChangeContext {
   readonly ec2: Ec2
   readonly instance: Instance
   readonly resources: Readonly<Record<string, string>>
   readonly options: AwsOptions
 }
 
-type Notes = Readonly<Record<string, string | undefined>>
+type ChangedResources = Readonly<Record<string, string | undefined>>
 
 const modify = (
-  { ec2, instance }: Site,
+  { ec2, instance }: ChangeContext,
   attribute: Omit<ModifyInstanceAttributeCommandInput, 'InstanceId'>,
 ) => ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instance.id, ...attribute }))
 
-async function changeType(site: Site): Promise<Notes> {
-  const { ec2, instance, options } = site
+async function changeType(context: ChangeContext): Promise<ChangedResources> {
+  const { ec2, instance, options } = context
   if (instance.type === options.type) return {}
   ec2.call.progress('instance type', options.type)
   // EC2 reports an instance as stopped shortly before it can be modified.
   await retry(ec2.call, isFailure('IncorrectInstanceState'), () =>
-    modify(site, { InstanceType: { Value: options.type } }),
+    modify(context, { InstanceType: { Value: options.type } }),
   )
   return {}
 }
 
-async function growDisk({ ec2, instance, options: { disk } }: Site): Promise<Notes> {
+async function growDisk({
+  ec2,
+  instance,
+  options: { disk },
+}: ChangeContext): Promise<ChangedResources> {
   const { rootVolume } = instance
   if (rootVolume === undefined) throw new UserError('failed', `${instance.id} has no root volume`)
   const ask = new DescribeVolumesCommand({ VolumeIds: [rootVolume] })
@@ -69,42 +73,55 @@ async function growDisk({ ec2, instance, options: { disk } }: Site): Promise<Not
     const isUnderWay = VolumesModifications.some(
       ({ ModificationState }) => ModificationState === 'modifying',
     )
-    return isUnderWay ? { still: `${rootVolume} is being modified` } : { done: undefined }
+    return isUnderWay ? { pending: `${rootVolume} is being modified` } : { done: undefined }
   })
   return { disk: String(disk) }
 }
 
 /** Changes the tags of all resources of a host. Keys that fleet did not set are kept. */
-async function changeTags({ ec2, instance, resources, options }: Site): Promise<Notes> {
+async function changeTags({
+  ec2,
+  instance,
+  resources,
+  options,
+}: ChangeContext): Promise<ChangedResources> {
   const { tags = '' } = options
   const now = tagsByKey(instance.tags)
-  const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
-  const bearers = [
+  const { set, removed } = changedTags(resources['tags'] ?? '', tags, now)
+  const taggedIds = [
     ...[instance.id, instance.rootVolume, ...instance.interfaces],
     ...[resources['securityGroup'], resources['elasticIp']],
   ].filter((id) => id !== undefined)
   ec2.call.progress('tags')
-  const given = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
+  const addedTags = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
   // With a Value, EC2 deletes a key only if it still has the value that fleet set.
-  const taken = gone.map((Key) => ({ Key, Value: now[Key] }))
-  if (taken.length > 0) {
-    await ec2.send(new DeleteTagsCommand({ Resources: bearers, Tags: taken }))
+  const removedTags = removed.map((Key) => ({ Key, Value: now[Key] }))
+  if (removedTags.length > 0) {
+    await ec2.send(new DeleteTagsCommand({ Resources: taggedIds, Tags: removedTags }))
   }
-  if (given.length > 0) await ec2.send(new CreateTagsCommand({ Resources: bearers, Tags: given }))
+  if (addedTags.length > 0)
+    await ec2.send(new CreateTagsCommand({ Resources: taggedIds, Tags: addedTags }))
   return { tags: options.tags }
 }
 
 /** Changes the rules that fleet recorded in the security group that fleet created. */
-async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
-  const { ec2, resources, options } = site
+async function changeIngressRules(
+  context: ChangeContext,
+  only: ReadonlySet<string>,
+): Promise<ChangedResources> {
+  const { ec2, resources, options } = context
   const { securityGroup } = resources
   if (securityGroup === undefined) {
-    throw new UserError('usage', `${site.instance.id} has no security group that fleet made`, {
-      hint: 'remove "ports" and "sshCidr" from the entry, and change your own security group in AWS',
-    })
+    throw new UserError(
+      'usage',
+      `${context.instance.id} has no security group that fleet created`,
+      {
+        hint: 'remove "ports" and "sshCidr" from the entry, and change your own security group in AWS',
+      },
+    )
   }
   ec2.call.progress('security group')
-  const ingressRules = ({ ports, sshCidr }: Notes) => ({
+  const ingressRules = ({ ports, sshCidr }: ChangedResources) => ({
     ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
     sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
   })
@@ -114,11 +131,15 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
     ports: only.has('ports') ? options.ports : ports,
     sshCidr: only.has('sshCidr') ? parseCidrs(options.sshCidr ?? '')?.join(',') : sshCidr,
   }
-  await moveOpenings(ec2, securityGroup, ingressRules(before), ingressRules(after))
+  await updateIngressRules(ec2, securityGroup, ingressRules(before), ingressRules(after))
   return after
 }
 
-async function changeCredits({ ec2, instance, options: { cpuCredits } }: Site): Promise<Notes> {
+async function changeCredits({
+  ec2,
+  instance,
+  options: { cpuCredits },
+}: ChangeContext): Promise<ChangedResources> {
   ec2.call.progress('CPU credits', cpuCredits)
   const { UnsuccessfulInstanceCreditSpecifications: [failed] = [] } = await ec2.send(
     new ModifyInstanceCreditSpecificationCommand({
@@ -132,25 +153,25 @@ async function changeCredits({ ec2, instance, options: { cpuCredits } }: Site): 
   })
 }
 
-async function changeProtection(site: Site): Promise<Notes> {
-  const { terminationProtection: Value } = site.options
-  site.ec2.call.progress('termination protection', Value ? 'on' : 'off')
-  await modify(site, { DisableApiTermination: { Value } })
+async function changeProtection(context: ChangeContext): Promise<ChangedResources> {
+  const { terminationProtection: Value } = context.options
+  context.ec2.call.progress('termination protection', Value ? 'on' : 'off')
+  await modify(context, { DisableApiTermination: { Value } })
   return { protection: Value ? 'fleet' : undefined }
 }
 
-async function changeShutdown(site: Site): Promise<Notes> {
-  const { shutdownBehaviour: Value } = site.options
-  await modify(site, { InstanceInitiatedShutdownBehavior: { Value } })
+async function changeShutdown(context: ChangeContext): Promise<ChangedResources> {
+  const { shutdownBehaviour: Value } = context.options
+  await modify(context, { InstanceInitiatedShutdownBehavior: { Value } })
   return { shutdown: Value === 'stop' ? undefined : Value }
 }
 
 /**
  * The recorded resources, without a security group and an elastic IP that belong to something else.
  */
-async function ownNotes(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
+async function ownResources(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
   const { securityGroup, elasticIp, ...others } = resources
-  const named = await findParts(ec2, {
+  const named = await findResources(ec2, {
     instances: undefined,
     keyPairs: undefined,
     groups: filterBy('group-id', securityGroup),
@@ -171,7 +192,7 @@ export async function changeHost(
   ec2: Ec2,
   host: HostRecord,
   { options, only }: UpdateRequest<AwsOptions>,
-): Promise<Notes> {
+): Promise<ChangedResources> {
   const { id, token } = host
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
@@ -179,15 +200,15 @@ export async function changeHost(
   }
   checkOwnedBy(token, tagsByKey(instance.tags), `instance ${id}`)
   const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
-  const resources = touchesOthers ? await ownNotes(ec2, host) : (host.resources ?? {})
-  const site = { ec2, instance, resources, options }
+  const resources = touchesOthers ? await ownResources(ec2, host) : (host.resources ?? {})
+  const context = { ec2, instance, resources, options }
   return {
-    ...(only.has('type') && (await changeType(site))),
-    ...(only.has('disk') && (await growDisk(site))),
-    ...(only.has('tags') && (await changeTags(site))),
-    ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
-    ...(only.has('cpuCredits') && (await changeCredits(site))),
-    ...(only.has('terminationProtection') && (await changeProtection(site))),
-    ...(only.has('shutdownBehaviour') && (await changeShutdown(site))),
+    ...(only.has('type') && (await changeType(context))),
+    ...(only.has('disk') && (await growDisk(context))),
+    ...(only.has('tags') && (await changeTags(context))),
+    ...((only.has('ports') || only.has('sshCidr')) && (await changeIngressRules(context, only))),
+    ...(only.has('cpuCredits') && (await changeCredits(context))),
+    ...(only.has('terminationProtection') && (await changeProtection(context))),
+    ...(only.has('shutdownBehaviour') && (await changeShutdown(context))),
   }
 }

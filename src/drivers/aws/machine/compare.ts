@@ -18,20 +18,20 @@ import { changedTags } from '../tags.ts'
 interface Known {
   readonly host: HostRecord
   readonly resources: Readonly<Record<string, string>>
-  readonly seen: Readonly<Record<string, string>>
+  readonly observed: Readonly<Record<string, string>>
 }
 
 /**
  * Options that cannot change during the life of an instance, and how to read their current values.
  */
-const lasting: ImmutableOptions<AwsOptions, Known> = {
+const immutable: ImmutableOptions<AwsOptions, Known> = {
   region: ({ resources }) => resources['region'],
-  zone: ({ seen }) => seen['zone'],
+  zone: ({ observed }) => observed['zone'],
   image: ({ resources: { release, image } }) => release ?? image,
-  vpc: ({ seen }) => seen['vpc'],
-  subnet: ({ seen }) => seen['subnet'],
-  securityGroups: ({ seen }) => seen['groups'],
-  instanceProfile: ({ seen }) => seen['instanceProfile'] ?? 'none',
+  vpc: ({ observed }) => observed['vpc'],
+  subnet: ({ observed }) => observed['subnet'],
+  securityGroups: ({ observed }) => observed['groups'],
+  instanceProfile: ({ observed }) => observed['instanceProfile'] ?? 'none',
   keyPair: ({ resources }) => resources['keyPair'],
   privateOnly: ({ resources: { access } }) => access && formatBoolean(access === 'private'),
   elasticIp: ({ resources }) => formatBoolean(resources['elasticIp'] !== undefined),
@@ -46,10 +46,10 @@ const sorted = (list: string): string =>
     .join(',')
 
 /** Whether a value matches: a name can match an ARN, an image id can match a release. */
-function isSame(option: string, wanted: string, has: string, { resources }: Known): boolean {
-  if (wanted === has) return true
-  if (option === 'securityGroups') return sorted(wanted) === sorted(has)
-  if (option === 'instanceProfile') return has.endsWith(`/${wanted}`)
+function isSame(option: string, wanted: string, current: string, { resources }: Known): boolean {
+  if (wanted === current) return true
+  if (option === 'securityGroups') return sorted(wanted) === sorted(current)
+  if (option === 'instanceProfile') return current.endsWith(`/${wanted}`)
   return option === 'image' && wanted === resources['image']
 }
 
@@ -72,9 +72,9 @@ function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): 
 async function compareType(
   ec2: Ec2,
   { type }: AwsOptions,
-  { seen, resources }: Known,
+  { observed, resources }: Known,
 ): Promise<Difference[]> {
-  const from = seen['type']
+  const from = observed['type']
   if (from === undefined || from === type) return []
   const [{ architecture: before }, { architecture: after }] = await Promise.all([
     findType(ec2, from),
@@ -87,11 +87,11 @@ async function compareType(
     : [{ ...difference, how: 'stop' }]
 }
 
-function compareTags({ tags = '' }: AwsOptions, { resources, seen }: Known): Difference[] {
-  if (seen['tags'] === undefined) return []
-  const now = JSON.parse(seen['tags']) as Record<string, string>
-  const { set, gone } = changedTags(resources['tags'] ?? '', tags, now)
-  const keys = [...Object.keys(set), ...gone]
+function compareTags({ tags = '' }: AwsOptions, { resources, observed }: Known): Difference[] {
+  if (observed['tags'] === undefined) return []
+  const now = JSON.parse(observed['tags']) as Record<string, string>
+  const { set, removed } = changedTags(resources['tags'] ?? '', tags, now)
+  const keys = [...Object.keys(set), ...removed]
   if (keys.length === 0) return []
   const held = Object.fromEntries(
     keys.flatMap((key) => (key in now ? [[key, now[key] ?? '']] : [])),
@@ -119,7 +119,7 @@ function compareIngressRules(
       ? open
       : [...open, { option: 'sshCidr', from, to, how: 'live' }]
   if (!isAdopted) return differences
-  const why = 'fleet does not change a security group that it did not make'
+  const why = 'fleet does not change a security group that it did not create'
   return differences.map((one) => ({ ...one, how: 'replace', why }))
 }
 
@@ -158,11 +158,11 @@ export async function compareHost(
   ec2: Ec2,
   host: HostRecord,
   options: AwsOptions,
-  { options: seen = {} }: HostStatus,
+  { options: observed = {} }: HostStatus,
 ): Promise<readonly Difference[]> {
-  const known = { host, resources: host.resources ?? {}, seen }
+  const known = { host, resources: host.resources ?? {}, observed }
   return [
-    ...compareImmutable(lasting, options, known, (...values) => isSame(...values, known)),
+    ...compareImmutable(immutable, options, known, (...values) => isSame(...values, known)),
     ...compareMarket(options, known),
     ...(await compareType(ec2, options, known)),
     ...compareDisk(known.resources['disk'], options.disk, 'live'),

@@ -3,95 +3,106 @@ import pLimit from 'p-limit'
 import type { Call, FleetScope, FoundHost, DriverState } from '../../driver.ts'
 import { messageOf } from '../../../errors.ts'
 import type { Account, Ec2, Ec2Api } from '../api/ec2-api.ts'
-import { explain, isFailure } from '../api/errors.ts'
+import { explainError, isFailure } from '../api/errors.ts'
 import { isAlive } from '../create/instance.ts'
-import { type Parts, everyPart, findParts } from './resources.ts'
-import { homeRegion } from '../regions.ts'
+import { type HostResources, filterAllBy, findResources } from './resources.ts'
+import { fallbackRegion } from '../regions.ts'
 import { fleetTagsIn, tagOf } from '../tags.ts'
 import { ignored } from '../../../os/trace.ts'
 
 /** Maximum number of concurrent regions. */
-const abreast = 8
+const maxConcurrent = 8
 
 /** A resource, and what it reveals about its host. */
-interface Piece {
+interface FoundResource {
   readonly tags: readonly Tag[] | undefined
-  readonly part: string
+  readonly description: string
   readonly id?: string
   readonly resources: DriverState
 }
 
-function piecesOf({ instances, groups, keyPairs, addresses }: Parts): readonly Piece[] {
+function listFound({
+  instances,
+  groups,
+  keyPairs,
+  addresses,
+}: HostResources): readonly FoundResource[] {
   return [
     ...instances.filter(isAlive).map(({ id, state, tags }) => ({
       tags,
       id,
-      part: `instance ${id} (${state})`,
+      description: `instance ${id} (${state})`,
       resources: {},
     })),
     ...groups.map(({ GroupId = '', Tags }) => ({
       tags: Tags,
-      part: `security group ${GroupId}`,
+      description: `security group ${GroupId}`,
       resources: { securityGroup: GroupId },
     })),
     ...keyPairs.map(({ KeyName = '', Tags }) => ({
       tags: Tags,
-      part: `key pair ${KeyName}`,
+      description: `key pair ${KeyName}`,
       resources: { keyPair: KeyName },
     })),
     ...addresses.map(({ AllocationId = '', PublicIp, Tags }) => ({
       tags: Tags,
-      part: `elastic IP ${PublicIp}`,
+      description: `elastic IP ${PublicIp}`,
       resources: { elasticIp: AllocationId },
     })),
   ]
 }
 
 /** Groups resources by token. */
-function hostsOf({ region, profile }: Ec2, parts: Parts): readonly FoundHost[] {
-  const place = { region, ...(profile !== undefined && { profile }) }
-  const byToken = new Map<string, Piece[]>()
-  for (const piece of piecesOf(parts)) {
-    const token = tagOf(piece.tags, 'fleet:token')
-    if (token !== undefined) byToken.set(token, [...(byToken.get(token) ?? []), piece])
+function hostsOf({ region, profile }: Ec2, parts: HostResources): readonly FoundHost[] {
+  const account = { region, ...(profile !== undefined && { profile }) }
+  const byToken = new Map<string, FoundResource[]>()
+  for (const one of listFound(parts)) {
+    const token = tagOf(one.tags, 'fleet:token')
+    if (token !== undefined) byToken.set(token, [...(byToken.get(token) ?? []), one])
   }
-  return [...byToken].map(([token, pieces]) => {
-    const id = pieces.find((piece) => piece.id !== undefined)?.id
+  return [...byToken].map(([token, found]) => {
+    const id = found.find((one) => one.id !== undefined)?.id
     return {
       token,
-      machine: tagOf(pieces[0]?.tags, 'fleet:machine') ?? '',
+      machine: tagOf(found[0]?.tags, 'fleet:machine') ?? '',
       record: {
         phase: 'ready',
         token,
         ...(id !== undefined && { id }),
         resources: Object.assign(
           {},
-          place,
-          ...pieces.map(({ resources }) => resources),
+          account,
+          ...found.map(({ resources }) => resources),
         ) as DriverState,
       },
-      parts: pieces.map(({ part }) => `${part} in ${region}`),
-      tags: fleetTagsIn(pieces[0]?.tags),
+      parts: found.map(({ description }) => `${description} in ${region}`),
+      tags: fleetTagsIn(found[0]?.tags),
     }
   })
 }
 
 /** Errors of accounts without permission in a region. */
-const isClosed = isFailure('UnauthorizedOperation', 'AuthFailure', 'OptInRequired', 'AccessDenied')
+const isPermissionError = isFailure(
+  'UnauthorizedOperation',
+  'AuthFailure',
+  'OptInRequired',
+  'AccessDenied',
+)
 
 async function listRegion(
   ec2: Ec2,
   { id, onSkipped }: FleetScope,
   isNamed: boolean,
 ): Promise<readonly FoundHost[]> {
-  const ofFleet = everyPart({ Name: 'tag:fleet:id', Values: [id] })
+  const ofFleet = filterAllBy({ Name: 'tag:fleet:id', Values: [id] })
   try {
-    return hostsOf(ec2, await findParts(ec2, ofFleet))
+    return hostsOf(ec2, await findResources(ec2, ofFleet))
   } catch (error) {
     ec2.call.signal.throwIfAborted()
     // Only report regions that options name, or that failed for another reason than missing
     // permission.
-    if (isNamed || !isClosed(error)) onSkipped?.(ec2.region, messageOf(explain(error, ec2)))
+    if (isNamed || !isPermissionError(error))
+      onSkipped?.(ec2.region, messageOf(explainError(error, ec2)))
     return []
   }
 }
@@ -113,24 +124,26 @@ export async function listHosts(
     options.map(({ profile }) => (typeof profile === 'string' ? profile : undefined)),
   )
   if (profiles.size === 0) profiles.add(undefined)
-  const limit = pLimit(abreast)
+  const limit = pLimit(maxConcurrent)
   const listRegions = async (account: Account): Promise<readonly string[]> => {
     try {
       const { Regions = [] } = await api.at(account, call).send(new DescribeRegionsCommand({}))
       return Regions.flatMap(({ RegionName }) => RegionName ?? [])
     } catch (error) {
       call.signal.throwIfAborted()
-      onSkipped?.('the other regions', messageOf(explain(error, account)))
+      onSkipped?.('the other regions', messageOf(explainError(error, account)))
       return []
     }
   }
   const listProfile = async (profile: string | undefined): Promise<readonly FoundHost[]> => {
     const named = new Set(values('region'))
-    const home =
+    const startRegion =
       [...named][0] ??
-      (await api.usualRegion(profile).catch(ignored('aws', 'tell the usual region', homeRegion)))
-    const others = everywhere ? await listRegions({ region: home, profile }) : []
-    const regions = new Set([...named, ...(named.size === 0 ? [home] : []), ...others])
+      (await api
+        .defaultRegion(profile)
+        .catch(ignored('aws', 'tell the usual region', fallbackRegion)))
+    const others = everywhere ? await listRegions({ region: startRegion, profile }) : []
+    const regions = new Set([...named, ...(named.size === 0 ? [startRegion] : []), ...others])
     const found = await Promise.all(
       [...regions].map((region) =>
         limit(() => listRegion(api.at({ region, profile }, call), scope, named.has(region))),

@@ -2,24 +2,24 @@ import type { HostRecord, HostStatus } from '../../../machine/machine.ts'
 import type { MachineName } from '../../../machine/name.ts'
 import type { Call, DriverState } from '../../driver.ts'
 import { type Account, type Ec2, type Ec2Api, readAccount } from '../api/ec2-api.ts'
-import { explain } from '../api/errors.ts'
+import { explainError } from '../api/errors.ts'
 import { type Instance, byId, findInstances, statusOf } from '../create/instance.ts'
 
 /** Maximum number of values of a filter. */
-const mostIds = 200
+const maxIds = 200
 
 /** Everything that any fleet launched. */
 const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
 /** Hosts of one account and region, by instance id. */
-interface Neighbours {
+interface RegionHosts {
   readonly account: Account
   readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
 /** Groups hosts with an instance by account and region. */
-function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<Neighbours> {
-  const groups = new Map<string, Neighbours>()
+function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<RegionHosts> {
+  const groups = new Map<string, RegionHosts>()
   for (const [name, { id, resources = {} }] of hosts) {
     const account = readAccount(resources)
     if (id === undefined || account === undefined) continue
@@ -40,24 +40,24 @@ function* inChunks<Item>(items: readonly Item[], size: number): Generator<readon
  * only the missing ones (launched by others, or long gone) are queried by id.
  */
 async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
-  const launched = ids.length > mostIds ? await findInstances(ec2, ofFleet) : []
+  const launched = ids.length > maxIds ? await findInstances(ec2, ofFleet) : []
   const known = new Set(launched.map(({ id }) => id))
   const rest = inChunks(
     ids.filter((id) => !known.has(id)),
-    mostIds,
+    maxIds,
   )
   const found = await Promise.all([...rest].map((chunk) => findInstances(ec2, byId(...chunk))))
   return [...launched, ...found.flat()]
 }
 
-async function observeNeighbours(
+async function observeRegion(
   api: Ec2Api,
-  { account, hosts }: Neighbours,
+  { account, hosts }: RegionHosts,
   call: Call,
 ): Promise<[MachineName, HostStatus][]> {
   const ec2 = api.at(account, call)
   const found = await findMany(ec2, [...hosts.keys()]).catch((error: unknown) => {
-    throw explain(error, account)
+    throw explainError(error, account)
   })
   const instances = new Map(found.map((instance) => [instance.id, instance]))
   return [...hosts].map(([id, { name, resources }]) => [
@@ -77,7 +77,7 @@ export async function observeHosts(
 ): Promise<ReadonlyMap<MachineName, HostStatus>> {
   const groups = [...groupHosts(hosts)]
   const seen = new Map(
-    (await Promise.all(groups.map((group) => observeNeighbours(api, group, call)))).flat(),
+    (await Promise.all(groups.map((group) => observeRegion(api, group, call)))).flat(),
   )
   return new Map([...hosts.keys()].map((name) => [name, seen.get(name) ?? { state: 'unknown' }]))
 }

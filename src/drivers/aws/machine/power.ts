@@ -4,13 +4,13 @@ import {
   StopInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../../errors.ts'
-import { type Look, waitUntil } from '../api/retry.ts'
+import { type PollResult, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 
 /** Errors while an instance changes its state. */
-const isOnItsWay = isFailure(
+const isChangingState = isFailure(
   'IncorrectInstanceState',
   'IncorrectState',
   'InvalidInstanceID.NotFound',
@@ -20,55 +20,55 @@ const isOnItsWay = isFailure(
  * Waits until the instance is not changing its state, requests the new state, and waits for it.
  * Throws kind `failed` if the instance is terminated.
  */
-async function bring(
+async function changeState(
   ec2: Ec2,
   id: string,
-  { to, ask }: { readonly to: 'running' | 'stopped'; readonly ask: () => Promise<unknown> },
+  { to, request }: { readonly to: 'running' | 'stopped'; readonly request: () => Promise<unknown> },
 ): Promise<void> {
   const from = to === 'running' ? 'stopped' : 'running'
   let isAsked = false
   let hasLeft = false
-  const look = async (): Promise<Look<void>> => {
+  const check = async (): Promise<PollResult<void>> => {
     const [instance] = await findInstances(ec2, byId(id))
-    if (instance === undefined || !isAlive(instance)) throw gone(id, instance)
+    if (instance === undefined || !isAlive(instance)) throw goneError(id, instance)
     if (instance.state === to) return { done: undefined }
     if (instance.state !== from) hasLeft = isAsked
-    else if (hasLeft) throw turnedBack(id, from)
+    else if (hasLeft) throw revertedError(id, from)
     if (instance.state === from && !isAsked) {
-      isAsked = await ask().then(
+      isAsked = await request().then(
         () => true,
         (error: unknown) => {
-          if (isOnItsWay(error)) return false
+          if (isChangingState(error)) return false
           throw error
         },
       )
     }
-    return { still: `${id} is ${instance.state}` }
+    return { pending: `${id} is ${instance.state}` }
   }
-  await waitUntil(ec2.call, `instance ${to}`, look)
+  await waitUntil(ec2.call, `instance ${to}`, check)
 }
 
-const turnedBack = (id: string, state: string): UserError =>
+const revertedError = (id: string, state: string): UserError =>
   new UserError('failed', `instance ${id} is ${state} again: it was switched by someone else`)
 
-const gone = (id: string, instance: Instance | undefined): UserError =>
+const goneError = (id: string, instance: Instance | undefined): UserError =>
   new UserError('failed', `instance ${id} is ${instance?.state ?? 'gone'}: it cannot run again`, {
     hint: 'remove the machine with fleet rm, then create it again',
   })
 
 /** Starts a stopped instance, and waits until it is running. */
 export const startInstance = (ec2: Ec2, id: string): Promise<void> =>
-  bring(ec2, id, {
+  changeState(ec2, id, {
     to: 'running',
-    ask: () => ec2.send(new StartInstancesCommand({ InstanceIds: [id] })),
+    request: () => ec2.send(new StartInstancesCommand({ InstanceIds: [id] })),
   })
 
 /** Stops an instance and waits for it; with `force` without shutting its system down. */
 export const stopInstance = (ec2: Ec2, id: string, { force }: { readonly force: boolean }) => {
   const how = force && { Force: true, SkipOsShutdown: true }
-  return bring(ec2, id, {
+  return changeState(ec2, id, {
     to: 'stopped',
-    ask: () => ec2.send(new StopInstancesCommand({ InstanceIds: [id], ...how })),
+    request: () => ec2.send(new StopInstancesCommand({ InstanceIds: [id], ...how })),
   })
 }
 

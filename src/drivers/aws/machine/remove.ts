@@ -12,11 +12,18 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { DriverState } from '../../driver.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
-import { explain, isFailure } from '../api/errors.ts'
+import { explainError, isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
-import { foreignHint, isOwnedBy } from '../../tagged.ts'
-import { type Parts, everyPart, filterBy, filterParts, findParts, mergeParts } from './resources.ts'
-import { ofToken, tagsByKey } from '../tags.ts'
+import { foreignHint, isOwnedBy } from '../../ownership.ts'
+import {
+  type HostResources,
+  filterAllBy,
+  filterBy,
+  filterResources,
+  findResources,
+  mergeHostResources,
+} from './resources.ts'
+import { byToken, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** Filters for what the record names. The user's own key pairs and groups are never recorded. */
@@ -29,24 +36,28 @@ const recorded = ({ id }: HostRecord, resources: DriverState) => ({
 
 /** The resources of a host, and those that its record names but that belong to something else. */
 interface Found {
-  readonly own: Parts
-  readonly foreign: Parts
+  readonly own: HostResources
+  readonly foreign: HostResources
 }
 
 /**
  * Finds the resources of a host. Ownership is decided by tags, because the record can name
  * anything.
  */
-async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
+async function findResourcesOnce(
+  ec2: Ec2,
+  host: HostRecord,
+  resources: DriverState,
+): Promise<Found> {
   const { token = '' } = host
   const [named, tagged] = await Promise.all([
-    findParts(ec2, recorded(host, resources)),
-    findParts(ec2, everyPart(ofToken(token))),
+    findResources(ec2, recorded(host, resources)),
+    findResources(ec2, filterAllBy(byToken(token))),
   ])
   const isOwn = (tags: readonly Tag[] | undefined): boolean => isOwnedBy(token, tagsByKey(tags))
   return {
-    own: mergeParts(filterParts(named, isOwn), filterParts(tagged, isOwn)),
-    foreign: filterParts(named, (tags) => !isOwn(tags)),
+    own: mergeHostResources(filterResources(named, isOwn), filterResources(tagged, isOwn)),
+    foreign: filterResources(named, (tags) => !isOwn(tags)),
   }
 }
 
@@ -54,28 +65,32 @@ async function look(ec2: Ec2, host: HostRecord, resources: DriverState): Promise
  * How long EC2 may take to show a new resource everywhere (usually one or two seconds), in
  * milliseconds.
  */
-const shownWithin = 5_000
+const maxLag = 5_000
 
 /**
  * Finds all resources of a host. If its instance is not visible, searches again until EC2 would
  * show it: a creation may have been interrupted a moment ago, before the response arrived.
  */
-async function findAll(ec2: Ec2, host: HostRecord, resources: DriverState): Promise<Found> {
-  const isSeen = ({ id }: Instance) => host.id === undefined || id === host.id
-  const unseen = new Error('the instance is not seen')
-  let found = await look(ec2, host, resources)
-  const isAnySeen = ({ own, foreign }: Found): boolean =>
-    [...own.instances, ...foreign.instances].some(isSeen)
-  if (isAnySeen(found)) return found
+async function findAllResources(
+  ec2: Ec2,
+  host: HostRecord,
+  resources: DriverState,
+): Promise<Found> {
+  const isHostInstance = ({ id }: Instance) => host.id === undefined || id === host.id
+  const notVisible = new Error('the instance is not seen')
+  let found = await findResourcesOnce(ec2, host, resources)
+  const isVisible = ({ own, foreign }: Found): boolean =>
+    [...own.instances, ...foreign.instances].some(isHostInstance)
+  if (isVisible(found)) return found
   ec2.call.progress('instance', 'making sure that there is none')
-  const lookAgain = async (): Promise<void> => {
-    const now = await look(ec2, host, resources)
-    found = { own: mergeParts(found.own, now.own), foreign: now.foreign }
-    if (!isAnySeen(found)) throw unseen
+  const searchAgain = async (): Promise<void> => {
+    const now = await findResourcesOnce(ec2, host, resources)
+    found = { own: mergeHostResources(found.own, now.own), foreign: now.foreign }
+    if (!isVisible(found)) throw notVisible
   }
-  const isUnseen = (error: unknown) => error === unseen
-  await retry(ec2.call, isUnseen, lookAgain, shownWithin).catch((error: unknown) => {
-    if (!isUnseen(error)) throw error
+  const isNotVisible = (error: unknown) => error === notVisible
+  await retry(ec2.call, isNotVisible, searchAgain, maxLag).catch((error: unknown) => {
+    if (!isNotVisible(error)) throw error
   })
   return found
 }
@@ -97,15 +112,15 @@ async function terminateAll(ids: readonly string[], send: Send): Promise<Map<str
   } catch (error) {
     const [id = '', ...others] = ids
     if (others.length === 0) return new Map([[id, error]])
-    const refusals = await Promise.all(ids.map((one) => terminateAll([one], send)))
-    return new Map(refusals.flatMap((refused) => [...refused]))
+    const errors = await Promise.all(ids.map((one) => terminateAll([one], send)))
+    return new Map(errors.flatMap((failed) => [...failed]))
   }
 }
 
 async function terminate(ec2: Ec2, { id }: Instance, resources: DriverState): Promise<void> {
   const ask = async (): Promise<void> => {
-    const refused = await ec2.together('terminate', id, terminateAll)
-    if (refused.has(id)) throw refused.get(id)
+    const failed = await ec2.batch('terminate', id, terminateAll)
+    if (failed.has(id)) throw failed.get(id)
   }
   try {
     await ask()
@@ -137,7 +152,7 @@ async function terminateAndWait(
   await waitUntil(ec2.call, 'instance terminated', async () => {
     const [now] = await findInstances(ec2, byId(instance.id))
     if (now === undefined || now.state === 'terminated') return { done: undefined }
-    return { still: `${instance.id} is ${now.state}` }
+    return { pending: `${instance.id} is ${now.state}` }
   })
 }
 
@@ -149,7 +164,7 @@ async function release(ec2: Ec2, AllocationId: string): Promise<void> {
   const addresses = filterBy('allocation-id', AllocationId)
   const nothing = { instances: undefined, groups: undefined, keyPairs: undefined }
   await retry(ec2.call, isFailure('InvalidIPAddress.InUse'), async () => {
-    const [now] = (await findParts(ec2, { ...nothing, addresses })).addresses
+    const [now] = (await findResources(ec2, { ...nothing, addresses })).addresses
     const { AssociationId } = now ?? {}
     if (AssociationId !== undefined && AssociationId !== '') {
       await ec2
@@ -184,7 +199,12 @@ const each = <Part>(parts: readonly Part[], remove: (part: Part) => Promise<void
   Promise.all(parts.map(remove))
 
 /** Existing resources that a record names but that belong to something else. */
-const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): readonly string[] => [
+const describeForeign = ({
+  instances,
+  groups,
+  keyPairs,
+  addresses,
+}: HostResources): readonly string[] => [
   ...instances.filter(isAlive).map(({ id }) => `instance ${id}`),
   ...groups.map(({ GroupId }) => `security group ${GroupId}`),
   ...keyPairs.map(({ KeyName }) => `key pair ${KeyName}`),
@@ -192,7 +212,7 @@ const describeForeign = ({ instances, groups, keyPairs, addresses }: Parts): rea
 ]
 
 /** Throws if the record names resources of something else, which were not changed. */
-function tellForeign(foreign: Parts, region: string): void {
+function checkForeign(foreign: HostResources, region: string): void {
   const what = describeForeign(foreign)
   if (what.length === 0) return
   throw new UserError(
@@ -211,20 +231,20 @@ export async function removeHost(
   host: HostRecord,
   resources: DriverState,
 ): Promise<void> {
-  const { own, foreign } = await findAll(ec2, host, resources)
+  const { own, foreign } = await findAllResources(ec2, host, resources)
   const { instances, groups, keyPairs, addresses } = own
   const leftovers: Leftover[] = []
   const attempt = async (what: string, work: Promise<unknown>): Promise<void> => {
     await work.catch((why: unknown) => {
       ec2.call.signal.throwIfAborted()
-      leftovers.push({ what, why: explain(why, ec2) })
+      leftovers.push({ what, why: explainError(why, ec2) })
     })
   }
   await each(instances, (instance) =>
     attempt(`instance ${instance.id}`, terminateAndWait(ec2, instance, resources)),
   )
   // The other resources are in use while an instance exists.
-  if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
+  if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
   if (groups.length > 0) ec2.call.progress('security group')
   await Promise.all([
     each(keyPairs, ({ KeyName }) =>
@@ -237,18 +257,22 @@ export async function removeHost(
       attempt(`security group ${GroupId}`, deleteGroup(ec2, GroupId)),
     ),
   ])
-  if (leftovers.length > 0) throw tellLeft(leftovers, ec2.region)
-  tellForeign(foreign, ec2.region)
+  if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
+  checkForeign(foreign, ec2.region)
 }
 
-function tellLeft(leftovers: readonly Leftover[], region: string): unknown {
+function leftoverError(leftovers: readonly Leftover[], region: string): unknown {
   const bug = leftovers.find(({ why }) => !(why instanceof UserError))
   if (bug !== undefined) return bug.why
   const [first] = leftovers
   const { kind = 'failed', hint } = first?.why instanceof UserError ? first.why : {}
-  const told = leftovers.map(({ what, why }) => `${what}: ${messageOf(why)}`)
-  return new UserError(kind, `could not delete everything in ${region}: ${told.join('; ')}`, {
-    hint,
-    cause: first?.why,
-  })
+  const descriptions = leftovers.map(({ what, why }) => `${what}: ${messageOf(why)}`)
+  return new UserError(
+    kind,
+    `could not delete everything in ${region}: ${descriptions.join('; ')}`,
+    {
+      hint,
+      cause: first?.why,
+    },
+  )
 }

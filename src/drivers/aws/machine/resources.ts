@@ -13,7 +13,7 @@ import { type Instance, findInstances } from '../create/instance.ts'
 import { tagOf } from '../tags.ts'
 
 /** The resources that fleet creates for hosts. */
-export interface Parts {
+export interface HostResources {
   readonly instances: readonly Instance[]
   readonly groups: readonly SecurityGroup[]
   readonly keyPairs: readonly KeyPairInfo[]
@@ -25,14 +25,14 @@ export const filterBy = (name: string, value: string | undefined): Filter | unde
   value === undefined ? undefined : { Name: name, Values: [value] }
 
 /** How to list one type of resource, and the property that a filter compares. */
-interface Kind<Part> {
+interface ResourceType<Part> {
   readonly name: string
   readonly list: (send: Send, filter: Filter) => Promise<readonly Part[] | undefined>
   readonly tags: (part: Part) => readonly Tag[] | undefined
   readonly id: (part: Part) => string | undefined
 }
 
-const groupKind: Kind<SecurityGroup> = {
+const groupKind: ResourceType<SecurityGroup> = {
   name: 'groups',
   list: async (send, filter) =>
     (await send(new DescribeSecurityGroupsCommand({ Filters: [filter] }))).SecurityGroups,
@@ -40,7 +40,7 @@ const groupKind: Kind<SecurityGroup> = {
   id: ({ GroupId }) => GroupId,
 }
 
-const keyPairKind: Kind<KeyPairInfo> = {
+const keyPairKind: ResourceType<KeyPairInfo> = {
   name: 'key pairs',
   list: async (send, filter) =>
     (await send(new DescribeKeyPairsCommand({ Filters: [filter] }))).KeyPairs,
@@ -48,7 +48,7 @@ const keyPairKind: Kind<KeyPairInfo> = {
   id: ({ KeyName }) => KeyName,
 }
 
-const addressKind: Kind<Address> = {
+const addressKind: ResourceType<Address> = {
   name: 'addresses',
   list: async (send, filter) =>
     (await send(new DescribeAddressesCommand({ Filters: [filter] }))).Addresses,
@@ -60,14 +60,14 @@ const addressKind: Kind<Address> = {
  * The resources of one type that match a filter with one value. Requests of several hosts are
  * combined.
  */
-async function findKind<Part>(
+async function findByType<Part>(
   ec2: Ec2,
-  { name: kind, list, tags, id }: Kind<Part>,
+  { name: kind, list, tags, id }: ResourceType<Part>,
   filter: Filter | undefined,
 ): Promise<readonly Part[]> {
   const { Name: name = '', Values: [value] = [] } = filter ?? {}
   if (value === undefined) return []
-  const found = await ec2.together(`${kind} ${name}`, value, (values, send) =>
+  const found = await ec2.batch(`${kind} ${name}`, value, (values, send) =>
     list(send, { Name: name, Values: [...values] }),
   )
   const isTag = name.startsWith('tag:')
@@ -77,21 +77,21 @@ async function findKind<Part>(
 }
 
 /** Finds resources by filters with one value each. Types without a filter are skipped. */
-export async function findParts(
+export async function findResources(
   ec2: Ec2,
-  filters: Readonly<Record<keyof Parts, Filter | undefined>>,
-): Promise<Parts> {
+  filters: Readonly<Record<keyof HostResources, Filter | undefined>>,
+): Promise<HostResources> {
   const [instances = [], groups, keyPairs, addresses] = await Promise.all([
     filters.instances && findInstances(ec2, filters.instances),
-    findKind(ec2, groupKind, filters.groups),
-    findKind(ec2, keyPairKind, filters.keyPairs),
-    findKind(ec2, addressKind, filters.addresses),
+    findByType(ec2, groupKind, filters.groups),
+    findByType(ec2, keyPairKind, filters.keyPairs),
+    findByType(ec2, addressKind, filters.addresses),
   ])
   return { instances, groups, keyPairs, addresses }
 }
 
 /** The same filter for every type. */
-export const everyPart = (filter: Filter): Record<keyof Parts, Filter> => ({
+export const filterAllBy = (filter: Filter): Record<keyof HostResources, Filter> => ({
   instances: filter,
   groups: filter,
   keyPairs: filter,
@@ -99,10 +99,10 @@ export const everyPart = (filter: Filter): Record<keyof Parts, Filter> => ({
 })
 
 /** The resources whose tags match. */
-export const filterParts = (
-  { instances, groups, keyPairs, addresses }: Parts,
+export const filterResources = (
+  { instances, groups, keyPairs, addresses }: HostResources,
   accepts: (tags: readonly Tag[] | undefined) => boolean,
-): Parts => ({
+): HostResources => ({
   instances: instances.filter(({ tags }) => accepts(tags)),
   groups: groups.filter(({ Tags }) => accepts(Tags)),
   keyPairs: keyPairs.filter(({ Tags }) => accepts(Tags)),
@@ -110,10 +110,11 @@ export const filterParts = (
 })
 
 /** The union of two sets of resources. */
-export function mergeParts(a: Parts, b: Parts): Parts {
-  const merge = <Part>(from: (parts: Parts) => readonly Part[], id: (part: Part) => string) => [
-    ...new Map([...from(a), ...from(b)].map((part) => [id(part), part])).values(),
-  ]
+export function mergeHostResources(a: HostResources, b: HostResources): HostResources {
+  const merge = <Part>(
+    from: (parts: HostResources) => readonly Part[],
+    id: (part: Part) => string,
+  ) => [...new Map([...from(a), ...from(b)].map((part) => [id(part), part])).values()]
   return {
     instances: merge(
       (parts) => parts.instances,

@@ -13,7 +13,7 @@ import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import type { PortRange } from '../../net/ports.ts'
-import { ofToken, tagAll } from '../tags.ts'
+import { byToken, tagAll } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** Ingress rules of the security group of a host. */
@@ -70,8 +70,8 @@ const isIn = (rules: readonly Rule[], rule: Rule): boolean =>
  * then added one by one.
  */
 async function open(ec2: Ec2, group: SecurityGroup, ingressRules: IngressRules): Promise<void> {
-  const there = rulesIn(group)
-  const missing = rulesFor(ingressRules).filter((rule) => !isIn(there, rule))
+  const existing = rulesIn(group)
+  const missing = rulesFor(ingressRules).filter((rule) => !isIn(existing, rule))
   if (missing.length === 0) return
   const isDuplicate = isFailure('InvalidPermission.Duplicate')
   const authorize = async (rules: readonly Rule[]): Promise<void> => {
@@ -106,7 +106,7 @@ const isSingle = (cidr: string): boolean =>
   cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
 /** SSH rules for single addresses that an earlier attempt added and that are not needed now. */
-const leftByEarlier = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
+const staleSshRules = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
   rulesIn(group).filter(
     ({ from, to, protocol, cidr }) =>
       from === 22 && to === 22 && protocol === 'tcp' && isSingle(cidr) && !sshCidrs.includes(cidr),
@@ -122,7 +122,7 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
  * Adds the rules of `after`, and revokes rules that are only in `before`. Other rules are kept.
  * Resolves when the change is visible; throws kind `failed` if it does not become visible.
  */
-export async function moveOpenings(
+export async function updateIngressRules(
   ec2: Ec2,
   id: string,
   before: IngressRules,
@@ -131,12 +131,12 @@ export async function moveOpenings(
   const group = await describeGroup(ec2, id)
   const wanted = rulesFor(after)
   const closed = rulesFor(before).filter((rule) => !isIn(wanted, rule))
-  const there = rulesIn(group)
+  const existing = rulesIn(group)
   await open(ec2, group, after)
   await close(
     ec2,
     id,
-    closed.filter((rule) => isIn(there, rule)),
+    closed.filter((rule) => isIn(existing, rule)),
   )
   await waitUntil(ec2.call, 'security group', async () => {
     const now = rulesIn(await describeGroup(ec2, id))
@@ -145,17 +145,17 @@ export async function moveOpenings(
     const [first] = [...missing, ...left]
     if (first === undefined) return { done: undefined }
     const { from, cidr } = first
-    return { still: `the change of port ${from} for ${cidr} is not visible in ${id} yet` }
+    return { pending: `the change of port ${from} for ${cidr} is not visible in ${id} yet` }
   })
 }
 
 const findGroup = async (ec2: Ec2, token: string): Promise<SecurityGroup | undefined> => {
-  const ask = new DescribeSecurityGroupsCommand({ Filters: [ofToken(token)] })
+  const ask = new DescribeSecurityGroupsCommand({ Filters: [byToken(token)] })
   return (await ec2.send(ask)).SecurityGroups?.[0]
 }
 
 /** The security group to create for a host. */
-export interface WantedGroup {
+export interface GroupSpec {
   readonly name: string
   readonly machine: string
   readonly vpc: string
@@ -170,18 +170,18 @@ export interface WantedGroup {
  */
 export async function ensureGroup(
   ec2: Ec2,
-  wanted: WantedGroup,
+  wanted: GroupSpec,
   record: (id: string) => Promise<void>,
 ): Promise<string> {
   const group = await createGroup(ec2, wanted)
   const { GroupId: id = '' } = group
   await record(id)
   await open(ec2, group, wanted.ingressRules)
-  await close(ec2, id, leftByEarlier(group, wanted.ingressRules))
+  await close(ec2, id, staleSshRules(group, wanted.ingressRules))
   return id
 }
 
-async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup> {
+async function createGroup(ec2: Ec2, wanted: GroupSpec): Promise<SecurityGroup> {
   const ask = new CreateSecurityGroupCommand({
     GroupName: wanted.name,
     Description: `fleet machine ${wanted.machine}`,
@@ -217,7 +217,7 @@ async function createGroup(ec2: Ec2, wanted: WantedGroup): Promise<SecurityGroup
 /** Checks the user's own security groups. Throws kind `usage` if one is in another VPC. */
 export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string): Promise<void> {
   const ask = new DescribeSecurityGroupsCommand({ GroupIds: [...ids] })
-  const { SecurityGroups = [] } = await ec2.know(ask)
+  const { SecurityGroups = [] } = await ec2.sendCached(ask)
   for (const { GroupId, VpcId } of SecurityGroups) {
     if (VpcId === vpc) continue
     throw new UserError(

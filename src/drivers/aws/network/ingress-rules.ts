@@ -12,15 +12,17 @@ export interface Families {
 }
 
 /** The caller's addresses. IPv6 is optional if the host also has IPv4. */
-async function askWhereFrom(
+async function getCallerAddresses(
   { ipv4, ipv6 }: Families,
-  ask: GetCallerAddress,
+  getAddress: GetCallerAddress,
   call: Call,
 ): Promise<readonly CallerAddress[]> {
   const [over4, over6] = await Promise.all([
-    ipv4 ? ask(4, call) : undefined,
+    ipv4 ? getAddress(4, call) : undefined,
     ipv6
-      ? ask(6, call).catch((error: unknown) => (ipv4 ? undefined : Promise.reject(error as Error)))
+      ? getAddress(6, call).catch((error: unknown) =>
+          ipv4 ? undefined : Promise.reject(error as Error),
+        )
       : undefined,
   ])
   call.signal.throwIfAborted()
@@ -31,10 +33,10 @@ async function askWhereFrom(
  * The ingress rules for a host, with notes for the user; no rules if the user has own security
  * groups. Throws kind `unreachable` if the caller's address is needed and cannot be detected.
  */
-export async function decideOpenings(
+export async function decideIngressRules(
   options: AwsOptions,
   families: Families,
-  ask: GetCallerAddress,
+  getAddress: GetCallerAddress,
   call: Call,
 ): Promise<{ readonly ingressRules: IngressRules | undefined; readonly notes: readonly string[] }> {
   if (options.securityGroups !== undefined) {
@@ -49,7 +51,7 @@ export async function decideOpenings(
       notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...hostBitsNotes(options.sshCidr), ...open],
     }
   }
-  const found = await askWhereFrom(families, ask, call)
+  const found = await getCallerAddresses(families, getAddress, call)
   return {
     ingressRules: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },
     notes: [

@@ -2,28 +2,31 @@ import { DescribeRouteTablesCommand, type RouteTable } from '@aws-sdk/client-ec2
 import { UserError } from '../../../errors.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
-import type { Place, WantedPlace } from '../create/placement.ts'
+import type { Placement, PlacementRequest } from '../create/placement.ts'
 
 /**
  * Targets of routes to the internet: an internet gateway, or the endpoint or network interface of a
  * firewall in front of it.
  */
-const waysOut = /^(?:igw|vpce|eni)-/
+const internetTargets = /^(?:igw|vpce|eni)-/
 
 /** Whether a route table has a default route to the internet. */
-const leadsOut = ({ Routes = [] }: RouteTable): boolean =>
+const hasDefaultRoute = ({ Routes = [] }: RouteTable): boolean =>
   Routes.some(
     ({ DestinationCidrBlock, DestinationIpv6CidrBlock, State, ...target }) =>
       (DestinationCidrBlock === '0.0.0.0/0' || DestinationIpv6CidrBlock === '::/0') &&
       State !== 'blackhole' &&
-      [target.GatewayId, target.NetworkInterfaceId].some((id) => waysOut.test(id ?? '')),
+      [target.GatewayId, target.NetworkInterfaceId].some((id) => internetTargets.test(id ?? '')),
   )
 
 /**
  * The route table of a subnet: its own, or the main table of the VPC (VPC user guide, "Subnet route
  * tables").
  */
-const tableOf = (tables: readonly RouteTable[], { subnet, vpc }: Place): RouteTable | undefined =>
+const tableOf = (
+  tables: readonly RouteTable[],
+  { subnet, vpc }: Placement,
+): RouteTable | undefined =>
   tables.find(({ Associations = [] }) =>
     Associations.some(({ SubnetId }) => SubnetId === subnet),
   ) ??
@@ -35,23 +38,23 @@ const tableOf = (tables: readonly RouteTable[], { subnet, vpc }: Place): RouteTa
  * The subnets whose public addresses are reachable from the internet. Throws kind `usage` if there
  * is none. Skipped without the permission to list route tables.
  */
-export async function placesWithInternet(
+export async function placementsWithInternet(
   ec2: Ec2,
-  { subnet, vpc }: Pick<WantedPlace, 'subnet' | 'vpc'>,
-  places: readonly Place[],
-): Promise<readonly Place[]> {
-  const vpcs = [...new Set(places.map((place) => place.vpc))]
+  { subnet, vpc }: Pick<PlacementRequest, 'subnet' | 'vpc'>,
+  placements: readonly Placement[],
+): Promise<readonly Placement[]> {
+  const vpcs = [...new Set(placements.map((placement) => placement.vpc))]
   const ask = new DescribeRouteTablesCommand({ Filters: [{ Name: 'vpc-id', Values: vpcs }] })
-  const { RouteTables: tables = [] } = await ec2.know(ask).catch((error: unknown) => {
+  const { RouteTables: tables = [] } = await ec2.sendCached(ask).catch((error: unknown) => {
     if (!isFailure('UnauthorizedOperation')(error)) throw error
     return { RouteTables: [] }
   })
-  const isReached = (place: Place): boolean => {
-    const table = tableOf(tables, place)
-    return table === undefined || leadsOut(table)
+  const isReached = (placement: Placement): boolean => {
+    const table = tableOf(tables, placement)
+    return table === undefined || hasDefaultRoute(table)
   }
-  const reached = places.filter(isReached)
-  if (reached.length > 0) return reached
+  const reachable = placements.filter(isReached)
+  if (reachable.length > 0) return reachable
   const where =
     subnet === undefined
       ? `no subnet of ${vpc ?? 'the default VPC'} has`

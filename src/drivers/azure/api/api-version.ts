@@ -36,7 +36,7 @@ function otherVersion(
 const signedAddress = /\/(?:operations|operationresults)\//i
 
 /** What versions apply to: a resource type of a provider, or Resource Manager itself. */
-const kindOf = ({ pathname }: URL): string =>
+const resourceTypeOf = ({ pathname }: URL): string =>
   (/\/providers\/([^/]+\/[^/]+)/i.exec(pathname)?.[1] ?? 'Microsoft.Resources').toLowerCase()
 
 /**
@@ -44,14 +44,14 @@ const kindOf = ({ pathname }: URL): string =>
  * support the version of a request, the request is repeated with the newest older version that it
  * supports, which is also used for later requests.
  */
-export function fitApiVersion(): PipelinePolicy {
+export function apiVersionPolicy(): PipelinePolicy {
   const known = new Map<string, string>()
   return {
     name: 'fleetApiVersion',
     async sendRequest(request, next) {
       const url = new URL(request.url)
       const asked = url.searchParams.get('api-version')
-      const version = known.get(kindOf(url))
+      const version = known.get(resourceTypeOf(url))
       const ask = (wanted: string): Promise<PipelineResponse> => {
         url.searchParams.set('api-version', wanted)
         request.url = url.href
@@ -61,7 +61,7 @@ export function fitApiVersion(): PipelinePolicy {
       const response = version === undefined ? await next(request) : await ask(version)
       const other = otherVersion(response, version ?? asked)
       if (other === undefined) return response
-      known.set(kindOf(url), other)
+      known.set(resourceTypeOf(url), other)
       return ask(other)
     },
   }

@@ -7,7 +7,7 @@ import type { TokenCredential } from '@azure/identity'
 import { setLogLevel } from '@azure/logger'
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
-import { fitApiVersion } from './api-version.ts'
+import { apiVersionPolicy } from './api-version.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { type Environment, chooseCredential } from './login.ts'
 import { traceWork } from '../../../os/trace.ts'
@@ -30,25 +30,25 @@ export interface Timeouts {
   /** Before the first retry. Later retries wait longer. */
   readonly retryMs: number
   /** The longest `Retry-After` that is accepted. */
-  readonly longestRetryAfterMs: number
+  readonly maxRetryAfterMs: number
   /** How long another operation can keep a resource busy. */
   readonly busyMs: number
 }
 
 /** Timeouts for the real Azure. */
-export const azureTempo: Timeouts = {
+export const azureTimeouts: Timeouts = {
   requestTimeoutMs: 60_000,
   pollMs: 3000,
   retries: 3,
   retryMs: 1000,
-  longestRetryAfterMs: 120_000,
+  maxRetryAfterMs: 120_000,
   busyMs: 300_000,
 }
 
 /** Clients of Azure Resource Manager for one account. */
 export interface AzureApi {
   readonly account: Account
-  readonly tempo: Timeouts
+  readonly timeouts: Timeouts
   readonly compute: ComputeManagementClient
   readonly network: NetworkManagementClient
   readonly resources: ResourceManagementClient
@@ -56,11 +56,11 @@ export interface AzureApi {
    * Caches the result of a query that serves many hosts, for `maxAgeMs` (default: forever). A
    * failed query is repeated.
    */
-  readonly once: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
+  readonly cached: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
 }
 
-/** Creates the cache for {@link AzureApi.once}. */
-function keepAnswers(): AzureApi['once'] {
+/** Creates the cache for {@link AzureApi.cached}. */
+function createCache(): AzureApi['cached'] {
   const answers = new Map<string, { readonly asked: number; readonly answer: Promise<unknown> }>()
   return async <T>(question: string, ask: () => Promise<T>, maxAgeMs = Infinity): Promise<T> => {
     const known = answers.get(question)
@@ -115,7 +115,7 @@ interface CurrentCall {
 const current = new AsyncLocalStorage<CurrentCall>()
 
 /** Runs the work of one call, and reports waits of its requests as progress. */
-export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+export function trackCall<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
   const now: CurrentCall = { call, step: undefined, isWaiting: false }
   return current.run(now, () =>
     work({
@@ -129,7 +129,7 @@ export function duringCall<T>(call: Call, work: (call: Call) => Promise<T>): Pro
 }
 
 /** Shorter waits are not reported, in seconds. */
-const shortWait = 2
+const minReportedWait = 2
 
 /**
  * The SDK waits as long as Azure requests in `Retry-After`
@@ -152,7 +152,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
         hint: 'the subscription makes too many requests; try again later',
       })
     }
-    if (seconds < shortWait || now === undefined) return response
+    if (seconds < minReportedWait || now === undefined) return response
     now.isWaiting = true
     now.call.progress('wait for Azure', `it is throttling requests for ${seconds} s`)
     return response
@@ -174,7 +174,7 @@ function errorIn(text: string | null | undefined): { code?: string; message?: st
 }
 
 /** Errors of the SDK's list methods do not contain Azure's message. This policy adds it. */
-const refusals: PipelinePolicy = {
+const errorPolicy: PipelinePolicy = {
   name: 'fleetRefusals',
   async sendRequest(request, next) {
     const response = await next(request)
@@ -204,27 +204,27 @@ const traced: PipelinePolicy = {
     ),
 }
 
-function open(account: Account, credential: TokenCredential, tempo: Timeouts): AzureApi {
+function open(account: Account, credential: TokenCredential, timeouts: Timeouts): AzureApi {
   const { resourceManager: endpoint } = clouds[account.cloud]
   const scopes = [`${endpoint}/.default`]
   const options = {
     endpoint,
     userAgentOptions: { userAgentPrefix: 'fleet' },
-    retryOptions: { maxRetries: tempo.retries, retryDelayInMs: tempo.retryMs },
+    retryOptions: { maxRetries: timeouts.retries, retryDelayInMs: timeouts.retryMs },
     additionalPolicies: [
-      { policy: refusals, position: 'perCall' as const },
-      { policy: fitApiVersion(), position: 'perRetry' as const },
-      { policy: timeLimit(tempo.requestTimeoutMs), position: 'perRetry' as const },
+      { policy: errorPolicy, position: 'perCall' as const },
+      { policy: apiVersionPolicy(), position: 'perRetry' as const },
+      { policy: timeLimit(timeouts.requestTimeoutMs), position: 'perRetry' as const },
       { policy: traced, position: 'perRetry' as const },
-      { policy: waitLimit(tempo.longestRetryAfterMs), position: 'perRetry' as const },
+      { policy: waitLimit(timeouts.maxRetryAfterMs), position: 'perRetry' as const },
     ],
   }
   const older = { ...options, credentialScopes: scopes }
   const { subscription } = account
   return {
     account,
-    tempo,
-    once: keepAnswers(),
+    timeouts,
+    cached: createCache(),
     compute: new ComputeManagementClient(credential, subscription, {
       ...options,
       credentials: { scopes },
@@ -235,7 +235,7 @@ function open(account: Account, credential: TokenCredential, tempo: Timeouts): A
 }
 
 /** Opens accounts of Azure with the logins in `env`. */
-export function openAzure(env: Environment, tempo: Timeouts): OpenApi {
+export function openAzure(env: Environment, timeouts: Timeouts): OpenApi {
   // The SDK's log contains signed URLs of operations, so it is off even if AZURE_LOG_LEVEL enables
   // it.
   setLogLevel()
@@ -247,7 +247,7 @@ export function openAzure(env: Environment, tempo: Timeouts): OpenApi {
     const credential = credentials.get(login) ?? chooseCredential(env, cloud, tenant, call)
     credentials.set(login, credential)
     const key = `${login}/${subscription}`
-    const api = opened.get(key) ?? open(account, credential, tempo)
+    const api = opened.get(key) ?? open(account, credential, timeouts)
     opened.set(key, api)
     return api
   }

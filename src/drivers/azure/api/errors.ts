@@ -1,5 +1,5 @@
 import { type ErrorKind, UserError, codeOf } from '../../../errors.ts'
-import { codeOfRefusal, statusOfRefusal, wordsOfRefusal } from './refusal.ts'
+import { azureErrorCode, azureErrorStatus, azureErrorMessage } from './sdk-errors.ts'
 
 /** The meaning of an error, and a hint. */
 interface Failure {
@@ -147,24 +147,24 @@ const failures: Readonly<Record<string, Failure>> = {
 }
 
 function failureOf(error: Error): Failure | undefined {
-  const code = codeOfRefusal(error) ?? ''
+  const code = azureErrorCode(error) ?? ''
   // OperationNotAllowed is also the error for a virtual machine in the wrong state.
   if (code === 'OperationNotAllowed' && /quota/i.test(error.message)) return overQuota
   if (/EncryptionAtHost/i.test(error.message)) return failures['EncryptionAtHost']
-  const status = statusOfRefusal(error)
+  const status = azureErrorStatus(error)
   if (status === 429) return failures['TooManyRequests']
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
 }
 
 /** The permission and scope in the two error messages of Azure that contain them. */
-const missingRight = [
+const permissionPatterns = [
   /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
   /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
 ]
 
 /** The missing permission in an error message, if it names one. */
-function rightMissingIn(words: string): string | undefined {
-  const [, right, scope] = missingRight.map((one) => one.exec(words)).find(Boolean) ?? []
+function missingPermission(words: string): string | undefined {
+  const [, right, scope] = permissionPatterns.map((one) => one.exec(words)).find(Boolean) ?? []
   return right === undefined ? undefined : `the login lacks the right ${right} on ${scope}`
 }
 
@@ -178,7 +178,7 @@ const entraSentence = /AADSTS\d+: [^.]*/
 const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
 
 /** Maximum length of the SDK's message about a login, in characters. */
-const longestReason = 200
+const maxReasonLength = 200
 
 /** Explains why the login failed, without the SDK's pages about each credential that it tried. */
 function explainLogin(error: Error): UserError | undefined {
@@ -196,26 +196,26 @@ function explainLogin(error: Error): UserError | undefined {
       hint: loginAgain.hint,
     })
   }
-  const reason = wordsOfRefusal(error).replaceAll(/ *To troubleshoot, visit \S+/g, '')
-  const because = failure === noLogin ? '' : `: ${reason.slice(0, longestReason)}`
+  const reason = azureErrorMessage(error).replaceAll(/ *To troubleshoot, visit \S+/g, '')
+  const because = failure === noLogin ? '' : `: ${reason.slice(0, maxReasonLength)}`
   return new UserError(failure.kind, `${failure.text}${because}`, { hint: failure.hint })
 }
 
 const isSdkError = (error: Error): boolean =>
-  error.name === 'RestError' || codeOfRefusal(error) !== undefined
+  error.name === 'RestError' || azureErrorCode(error) !== undefined
 
 /**
  * Turns an error of the SDK into an error for the user. It contains nothing of the request, whose
  * headers and body contain secrets. Other errors are returned unchanged.
  */
-export function explainFailure(error: unknown, signal: AbortSignal): unknown {
+export function explainError(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   if (!(error instanceof Error) || error instanceof UserError) return error
   const login = explainLogin(error)
   if (login !== undefined) return login
-  const words = wordsOfRefusal(error)
+  const words = azureErrorMessage(error)
   const failure = failureOf(error)
-  const right = rightMissingIn(words)
+  const right = missingPermission(words)
   if (failure === notAllowed && right !== undefined) {
     const ownGroup = right.includes('resourceGroups/write')
     const hint = `${ownGroup ? 'use your own resource group with --resource-group, or ' : ''}${failure.hint}`
@@ -225,6 +225,6 @@ export function explainFailure(error: unknown, signal: AbortSignal): unknown {
     return new UserError(failure.kind, `${failure.text}: ${words}`, { hint: failure.hint })
   }
   if (!isSdkError(error)) return error
-  const code = codeOfRefusal(error) ?? statusOfRefusal(error)
+  const code = azureErrorCode(error) ?? azureErrorStatus(error)
   return new UserError('failed', `Azure refused: ${words}${code === undefined ? '' : ` (${code})`}`)
 }

@@ -31,7 +31,7 @@ const hostOf = (url: string): string | undefined =>
  */
 const endpointTimeout = 3000
 
-const notThere = 'the endpoint of managed identities cannot be reached'
+const endpointUnreachable = 'the endpoint of managed identities cannot be reached'
 
 /** Whether the connection failed, as opposed to an error response. */
 const isConnectionError = (error: unknown): boolean =>
@@ -44,7 +44,7 @@ export interface LoginClient {
    * Wraps a credential so that a failed connection is reported as such: the credential's own errors
    * only say that the login failed.
    */
-  readonly telling: (credential: TokenCredential) => TokenCredential
+  readonly wrapCredential: (credential: TokenCredential) => TokenCredential
 }
 
 /**
@@ -77,14 +77,14 @@ export function openLoginClient(env: Environment): LoginClient {
       } catch (error) {
         // Without an error code the SDK does not retry: an endpoint that does not exist will not
         // exist a second later.
-        throw isConnectionError(error) ? new RestError(notThere, { request }) : error
+        throw isConnectionError(error) ? new RestError(endpointUnreachable, { request }) : error
       }
     },
   }
 
   return {
     httpClient,
-    telling: (credential) => ({
+    wrapCredential: (credential) => ({
       async getToken(...request) {
         try {
           return await credential.getToken(...request)

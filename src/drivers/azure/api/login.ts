@@ -27,7 +27,7 @@ export function chooseCredential(
   call: Call,
 ): TokenCredential {
   const { authority } = clouds[cloud]
-  const { httpClient, telling } = openLoginClient(env)
+  const { httpClient, wrapCredential } = openLoginClient(env)
   const options = {
     httpClient,
     ...(cloud !== 'public' && { authorityHost: authority }),
@@ -38,22 +38,24 @@ export function chooseCredential(
     // If only a managed identity is requested, the SDK's default chain ignores all options.
     if (env['AZURE_TOKEN_CREDENTIALS']?.toLowerCase() === 'managedidentitycredential') {
       const clientId = env['AZURE_CLIENT_ID']
-      return telling(new ManagedIdentityCredential({ ...options, ...(clientId && { clientId }) }))
+      return wrapCredential(
+        new ManagedIdentityCredential({ ...options, ...(clientId && { clientId }) }),
+      )
     }
-    return telling(new DefaultAzureCredential({ ...options, processTimeoutInMs: 30_000 }))
+    return wrapCredential(new DefaultAzureCredential({ ...options, processTimeoutInMs: 30_000 }))
   }
   if (how !== 'device-code') {
     throw new UserError('usage', `FLEET_AZURE_LOGIN=${how}: expected default or device-code`)
   }
   const userPromptCallback = ({ message }: { message: string }) =>
     call.progress('wait for login', message)
-  return telling(new DeviceCodeCredential({ ...options, userPromptCallback }))
+  return wrapCredential(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
 const run = promisify(execFile)
 
 /** The default subscription of `az`, if it is installed and logged in. */
-async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
+async function azSubscription(signal: AbortSignal): Promise<string | undefined> {
   try {
     // On Windows az is a script, which needs a shell.
     const shell = process.platform === 'win32'
@@ -73,7 +75,7 @@ async function defaultOfAz(signal: AbortSignal): Promise<string | undefined> {
 
 /** The subscription from the environment, else from `az`. Throws kind `usage` if there is none. */
 export async function findSubscription(env: Environment, signal: AbortSignal): Promise<string> {
-  const found = env['AZURE_SUBSCRIPTION_ID'] || (await defaultOfAz(signal))
+  const found = env['AZURE_SUBSCRIPTION_ID'] || (await azSubscription(signal))
   if (found !== undefined) return found
   throw new UserError('usage', 'no Azure subscription is configured', {
     hint: 'use --subscription, set AZURE_SUBSCRIPTION_ID, or log in: az login',

@@ -4,14 +4,14 @@ import { UserError } from '../../../errors.ts'
 import { nearest } from '../../../machine/nearest.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from './azure-api.ts'
-import { type Checked, orForbidden } from './refusal.ts'
-import { allSettled } from './timeouts.ts'
+import { type Checked, ignoreForbidden } from './sdk-errors.ts'
+import { allSettled } from './retry.ts'
 
 /**
  * How long a result is cached, in milliseconds: the user may register the subscription in the
  * meantime.
  */
-const registrationAge = 60_000
+const registrationMaxAge = 60_000
 
 const needed = ['Microsoft.Compute', 'Microsoft.Network'] as const
 
@@ -22,7 +22,7 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   let provider: Provider = await api.resources.providers.register(namespace, options)
   while (provider.registrationState !== 'Registered') {
     call.progress(step, `${provider.registrationState}; this takes some minutes`)
-    await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
+    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
     provider = await api.resources.providers.get(namespace, options)
   }
   return provider
@@ -39,7 +39,9 @@ async function requireProvider(
 ): Promise<Provider | undefined> {
   const options = { abortSignal: call.signal }
   const ask = (): Promise<Provider> => api.resources.providers.get(namespace, options)
-  const provider = await orForbidden(api.once(`provider ${namespace}`, ask, registrationAge))
+  const provider = await ignoreForbidden(
+    api.cached(`provider ${namespace}`, ask, registrationMaxAge),
+  )
   if (provider === undefined) return undefined
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
@@ -48,7 +50,7 @@ async function requireProvider(
   })
 }
 
-const spell = (location: string): string => location.replaceAll(' ', '').toLowerCase()
+const normalizeLocation = (location: string): string => location.replaceAll(' ', '').toLowerCase()
 
 /**
  * Checks that the subscription is registered for the required providers, or registers it if
@@ -65,12 +67,12 @@ export async function checkSubscription(
   const [compute] = await allSettled(
     needed.map((namespace) => requireProvider(api, namespace, mayRegister, call)),
   )
-  const location = spell(wanted)
+  const location = normalizeLocation(wanted)
   if (compute === undefined) return { value: location, unchecked: 'the location' }
   const machines = compute.resourceTypes?.find(
     ({ resourceType }) => resourceType === 'virtualMachines',
   )
-  const locations = (machines?.locations ?? []).map(spell)
+  const locations = (machines?.locations ?? []).map(normalizeLocation)
   if (locations.includes(location)) return { value: location }
   const near = nearest(location, locations)
   throw new UserError('usage', `Azure has no location ${wanted} for virtual machines`, {

@@ -4,11 +4,11 @@ import type { AzureApi } from '../api/azure-api.ts'
 import type { GetCallerAddress } from '../../net/caller-address.ts'
 import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AzureOptions } from '../options.ts'
-import { recordWishes } from '../machine/compare.ts'
-import { type Place, recordPlace } from './host-resources.ts'
+import { recordOptions } from '../machine/compare.ts'
+import { type HostLocation, recordLocation } from './host-resources.ts'
 import { type Image, findImage } from './images.ts'
-import { allSettled } from '../api/timeouts.ts'
-import { checkGroup, findSubnet, noteOnSubnet } from './placement.ts'
+import { allSettled } from '../api/retry.ts'
+import { checkGroup, findSubnet, subnetWarnings } from './placement.ts'
 import { type PortRange, parsePorts } from '../../net/ports.ts'
 import { checkSubscription } from '../api/providers.ts'
 import { checkQuota } from './quota.ts'
@@ -26,7 +26,7 @@ export interface Decision {
   readonly unchecked: readonly string[]
   /** Warnings to show to the user before the creation. */
   readonly warnings: readonly string[]
-  readonly place: Place
+  readonly host: HostLocation
   readonly hostName: string
   readonly location: string
   readonly size: Size
@@ -46,13 +46,13 @@ export interface Decision {
 async function chooseSshCidrs(
   { sshCidr, privateOnly }: AzureOptions,
   decided: string | undefined,
-  askCaller: GetCallerAddress,
+  getCallerAddress: GetCallerAddress,
   call: Call,
 ): Promise<readonly string[]> {
-  const told = sshCidr ?? decided
-  if (told !== undefined) return parseCidrs(told) ?? []
+  const explicit = sshCidr ?? decided
+  if (explicit !== undefined) return parseCidrs(explicit) ?? []
   if (privateOnly) return []
-  const { address } = await askCaller(4, call)
+  const { address } = await getCallerAddress(4, call)
   return parseCidrs(address) ?? []
 }
 
@@ -60,13 +60,13 @@ async function chooseSshCidrs(
  * The image version that an earlier attempt chose, if the image and size are the same: the newest
  * version may have changed.
  */
-const chosenImage = (earlier: DriverState, { image, size }: AzureOptions): string =>
+const recordedImage = (earlier: DriverState, { image, size }: AzureOptions): string =>
   (earlier['release'] === image && earlier['size']?.toLowerCase() === size.toLowerCase()
     ? earlier['image']
     : undefined) ?? image
 
 /** Throws kind `usage` if the size does not support an option. */
-function checkAbilities(size: Size, options: AzureOptions): void {
+function checkCapabilities(size: Size, options: AzureOptions): void {
   const { diskType, securityType, encryptionAtHost } = options
   const missing: readonly (readonly [boolean, string, string])[] = [
     [diskType.startsWith('Premium') && !size.premiumDisks, 'premium disks', '--disk-type'],
@@ -92,17 +92,17 @@ function checkAbilities(size: Size, options: AzureOptions): void {
  */
 export async function decide(
   api: AzureApi,
-  place: Place,
-  wish: HostSpec,
+  host: HostLocation,
+  spec: HostSpec,
   options: AzureOptions,
-  askCaller: GetCallerAddress,
+  getCallerAddress: GetCallerAddress,
   call: Call,
 ): Promise<Decision> {
-  const { resources: earlier } = wish
+  const { resources: earlier } = spec
   const [{ value: location, ...where }, sshCidrs] = await allSettled([
     checkSubscription(api, options.location, options.registerProviders, call),
-    chooseSshCidrs(options, earlier['sshCidr'], askCaller, call),
-    place.ownGroup ? undefined : checkGroup(api, place.group, call),
+    chooseSshCidrs(options, earlier['sshCidr'], getCallerAddress, call),
+    host.ownGroup ? undefined : checkGroup(api, host.group, call),
   ])
   const [{ value: size, ...whichSize }, subnet] = await allSettled([
     findSize(api, { ...options, location }, call),
@@ -110,23 +110,23 @@ export async function decide(
       ? undefined
       : findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
-  checkAbilities(size, options)
+  checkCapabilities(size, options)
   // Resources of an earlier attempt already count.
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }
   const [{ value: image, ...whichImage }, quotas] = await allSettled([
-    findImage(api, location, chosenImage(earlier, options), size, call),
+    findImage(api, location, recordedImage(earlier, options), size, call),
     checkQuota(api, demand, call),
   ])
-  const warnings = subnet ? await noteOnSubnet(api, subnet, sshCidrs, call) : []
+  const warnings = subnet ? await subnetWarnings(api, subnet, sshCidrs, call) : []
   const checks = [where, whichSize, whichImage, quotas]
   return {
-    token: wish.token,
+    token: spec.token,
     unchecked: checks.flatMap(({ unchecked }) => unchecked ?? []),
     isFirst,
-    place,
-    hostName: wish.name.replaceAll('.', '-'),
+    host,
+    hostName: spec.name.replaceAll('.', '-'),
     location,
     size,
     image,
@@ -134,7 +134,7 @@ export async function decide(
     warnings,
     sshCidrs,
     ports: parsePorts(options.ports ?? '') ?? [],
-    tags: { ...parseTags(options.tags ?? ''), ...wish.tags },
+    tags: { ...parseTags(options.tags ?? ''), ...spec.tags },
     options,
   }
 }
@@ -143,7 +143,7 @@ export async function decide(
 export function describeDecision({
   unchecked,
   warnings,
-  place,
+  host,
   location,
   size,
   image,
@@ -158,8 +158,8 @@ export function describeDecision({
   return [
     `size ${size.name}: ${size.cores ?? '?'} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
     `image ${image.name}`,
-    `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${place.account.subscription}`,
-    `resource group ${place.group}${place.ownGroup ? ', new' : ', existing'}`,
+    `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
+    `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
     ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
@@ -173,8 +173,8 @@ export function describeDecision({
 
 /** The decisions to record, so that all attempts create the same host. */
 export const recordDecision = (decision: Decision): DriverState => ({
-  ...recordPlace(decision.place),
-  ...recordWishes(decision.options),
+  ...recordLocation(decision.host),
+  ...recordOptions(decision.options),
   location: decision.location,
   size: decision.size.name,
   image: decision.image.name,

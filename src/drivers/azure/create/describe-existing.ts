@@ -4,11 +4,11 @@ import { formatBoolean } from '../../differences.ts'
 import type { Call, ExistingHost } from '../../driver.ts'
 import { requireAddress } from '../machine/addresses.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Place, locate, machineId, recordPlace } from './host-resources.ts'
+import { type HostLocation, parseResourceId, machineId, recordLocation } from './host-resources.ts'
 import { namesOf } from '../names.ts'
 import type { AzureOptions } from '../options.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
-import { ignoreNotFound, usageError } from '../api/refusal.ts'
+import { ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 
 /** A parsed id of a virtual machine. */
 interface ParsedId {
@@ -42,23 +42,23 @@ async function findConfiguration(
   { signal: abortSignal }: Call,
 ): Promise<{ readonly nic: string; readonly configuration?: NetworkInterfaceIPConfiguration }> {
   const nic = primaryOf(machine.networkProfile?.networkInterfaces)?.id ?? ''
-  const { group, name } = locate(nic)
+  const { group, name } = parseResourceId(nic)
   const found = await network.networkInterfaces.get(group, name, { abortSignal })
   const configuration = primaryOf(found.ipConfigurations)
   return { nic, ...(configuration && { configuration }) }
 }
 
 /** The resource with the host's address. */
-async function findAddressPart(
+async function findAddressResource(
   api: AzureApi,
   machine: VirtualMachine,
   isPrivate: boolean,
   call: Call,
-): Promise<Place['addressedBy']> {
+): Promise<HostLocation['addressedBy']> {
   const { nic, configuration } = await findConfiguration(api, machine, call)
-  if (isPrivate) return locate(nic)
+  if (isPrivate) return parseResourceId(nic)
   const id = configuration?.publicIPAddress?.id
-  if (id !== undefined) return locate(id)
+  if (id !== undefined) return parseResourceId(id)
   throw usageError(
     `${machine.name} has no public address`,
     `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from here`,
@@ -69,7 +69,7 @@ async function findAddressPart(
  * See `Driver.describeExisting`. The record has no token, and its group belongs to the user, so
  * fleet never deletes anything of it.
  */
-export async function recallHost(
+export async function describeExistingMachine(
   { openApi, env }: Pick<PlanContext, 'openApi' | 'env'>,
   id: string,
   options: Partial<AzureOptions>,
@@ -90,7 +90,7 @@ export async function recallHost(
   if (machine.storageProfile?.osDisk?.osType === 'Windows') {
     throw usageError(`${name} runs Windows`, 'fleet adopts only hosts with Linux')
   }
-  const addressedBy = await findAddressPart(api, machine, isPrivate, call)
+  const addressedBy = await findAddressResource(api, machine, isPrivate, call)
   const names = namesOf(machine.name ?? name)
   const place = { account, group, ownGroup: false, isPrivate, names, addressedBy }
   const user = options.user ?? machine.osProfile?.adminUsername
@@ -102,7 +102,7 @@ export async function recallHost(
     address: await requireAddress(api, place, call),
     ...(user !== undefined && { user }),
     resources: {
-      ...recordPlace(place),
+      ...recordLocation(place),
       location: machine.location,
       ...(size !== undefined && { size }),
       ...(disk !== undefined && { disk: String(disk) }),

@@ -1,34 +1,34 @@
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { DriverState } from '../../driver.ts'
-import { foreignHint } from '../../tagged.ts'
+import { foreignHint } from '../../ownership.ts'
 import type { Account } from '../api/azure-api.ts'
 import { isCloudName } from '../api/clouds.ts'
-import { type Names, nameEnding, namesOf, ownGroupName } from '../names.ts'
+import { type ResourceNames, nameEnding, namesOf, ownGroupName } from '../names.ts'
 
 /** A resource in a resource group. */
-export interface Located {
+export interface ResourceRef {
   readonly group: string
   readonly name: string
 }
 
 /** The account, group and names of a host's resources: enough to find all of them. */
-export interface Place {
+export interface HostLocation {
   readonly account: Account
   readonly group: string
   /** Whether fleet created the group for this host and deletes it with the host. */
   readonly ownGroup: boolean
   /** Whether the host has no public address. */
   readonly isPrivate: boolean
-  readonly names: Names
+  readonly names: ResourceNames
   /**
    * The resource with the address, if fleet did not name it: for hosts that fleet did not create.
    */
-  readonly addressedBy?: Located | undefined
+  readonly addressedBy?: ResourceRef | undefined
 }
 
 /** Parses a resource id. */
-export function locate(id = ''): Located {
+export function parseResourceId(id = ''): ResourceRef {
   const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
   return { group, name }
 }
@@ -37,22 +37,27 @@ export function locate(id = ''): Located {
  * The resource with the host's address: its network interface if it is private, else its public
  * address.
  */
-export const addressPart = ({ addressedBy, isPrivate, group, names }: Place): Located =>
+export const addressResource = ({
+  addressedBy,
+  isPrivate,
+  group,
+  names,
+}: HostLocation): ResourceRef =>
   addressedBy ?? { group, name: isPrivate ? names.networkInterface : names.publicAddress }
 
 /** The id of a host's virtual machine. Azure returns it in different spellings. */
-export const machineId = ({ account, group, names }: Place): string =>
+export const machineId = ({ account, group, names }: HostLocation): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
 
 /** The fields of a record that store a place. */
-export const recordPlace = ({
+export const recordLocation = ({
   account,
   group,
   ownGroup,
   isPrivate,
   names,
   addressedBy,
-}: Place): DriverState => ({
+}: HostLocation): DriverState => ({
   ...(account.cloud !== 'public' && { cloud: account.cloud }),
   ...(account.tenant !== undefined && { tenant: account.tenant }),
   subscription: account.subscription,
@@ -84,7 +89,7 @@ function checkNames({
   group,
   ownGroup,
   name,
-}: Pick<Place, 'group' | 'ownGroup'> & {
+}: Pick<HostLocation, 'group' | 'ownGroup'> & {
   readonly token: string | undefined
   readonly name: string
 }): void {
@@ -102,7 +107,7 @@ function checkNames({
 }
 
 /** The place in a record; `undefined` if no place was recorded yet. */
-export function readPlace({ token, resources = {} }: HostRecord): Place | undefined {
+export function readLocation({ token, resources = {} }: HostRecord): HostLocation | undefined {
   const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
   const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
   if (subscription === undefined || group === undefined || name === undefined) return undefined
@@ -125,9 +130,9 @@ export function readPlace({ token, resources = {} }: HostRecord): Place | undefi
   }
 }
 
-/** Like {@link readPlace}, but throws if there is none. */
-export function requirePlace(host: HostRecord): Place {
-  const place = readPlace(host)
+/** Like {@link readLocation}, but throws if there is none. */
+export function requireLocation(host: HostRecord): HostLocation {
+  const place = readLocation(host)
   if (place !== undefined) return place
   throw new UserError(
     'inventory',

@@ -2,7 +2,7 @@ import type { ImageReference, Plan, VirtualMachineImage } from '@azure/arm-compu
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { releases } from './image-names.ts'
-import { type Checked, orForbidden, ignoreNotFound, usageError } from '../api/refusal.ts'
+import { type Checked, ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 import type { Size } from './sizes.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
@@ -54,7 +54,7 @@ function planOf({ plan }: VirtualMachineImage): { plan?: Plan } {
 }
 
 async function findMarketplaceImage(
-  { compute, once }: AzureApi,
+  { compute, cached }: AzureApi,
   location: string,
   image: string,
   size: Size,
@@ -65,7 +65,7 @@ async function findMarketplaceImage(
   let version: string | undefined = wanted
   if (wanted === 'latest') {
     const options = { top: 1, orderby: 'name desc', abortSignal }
-    const newest = once(`images ${location} ${urn}`, () =>
+    const newest = cached(`images ${location} ${urn}`, () =>
       compute.virtualMachineImages.list(location, publisher, offer, sku, options),
     )
     version = (await ignoreNotFound(newest))?.[0]?.name
@@ -75,7 +75,7 @@ async function findMarketplaceImage(
     exact === undefined
       ? undefined
       : await ignoreNotFound(
-          once(`image ${location} ${publisher}:${offer}:${sku}:${exact}`, () =>
+          cached(`image ${location} ${publisher}:${offer}:${sku}:${exact}`, () =>
             compute.virtualMachineImages.get(location, publisher, offer, sku, exact, {
               abortSignal,
             }),
@@ -132,7 +132,7 @@ export async function findImage(
   call: Call,
 ): Promise<Checked<Image>> {
   if (!image.startsWith('/')) {
-    const found = await orForbidden(findMarketplaceImage(api, location, image, size, call))
+    const found = await ignoreForbidden(findMarketplaceImage(api, location, image, size, call))
     return found === undefined ? imageByName(image, size) : { value: found }
   }
   const [, subscription] = image.split('/').filter((part) => part !== '')

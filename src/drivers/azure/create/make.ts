@@ -2,26 +2,31 @@ import type { Call, HostFacts, BootstrapData } from '../../driver.ts'
 import { requireAddress } from '../machine/addresses.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { Decision } from './decision.ts'
-import { type Place, machineId } from './host-resources.ts'
-import { makeNetwork } from '../network/network.ts'
-import { whileBusy } from '../api/timeouts.ts'
-import { codeOfRefusal } from '../api/refusal.ts'
-import { removePlace } from '../machine/remove.ts'
-import { type FoundMachine, awaitMachine, makeMachine, removeMachine } from './virtual-machine.ts'
+import { type HostLocation, machineId } from './host-resources.ts'
+import { createNetwork } from '../network/network.ts'
+import { retryWhileBusy } from '../api/retry.ts'
+import { azureErrorCode } from '../api/sdk-errors.ts'
+import { removeAll } from '../machine/remove.ts'
+import {
+  type FoundMachine,
+  waitForMachine,
+  createMachine,
+  removeMachine,
+} from './virtual-machine.ts'
 
-async function makeGroup(
-  { resources, tempo }: AzureApi,
-  { place, location, tags }: Decision,
+async function createGroup(
+  { resources, timeouts }: AzureApi,
+  { host, location, tags }: Decision,
   call: Call,
 ): Promise<void> {
-  if (!place.ownGroup) return
+  if (!host.ownGroup) return
   const step = 'create resource group'
-  call.progress(step, place.group)
+  call.progress(step, host.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
   // The group of an earlier attempt in another location may still be being deleted.
-  await whileBusy(tempo, call, step, () =>
-    resources.resourceGroups.createOrUpdate(place.group, group, options),
+  await retryWhileBusy(timeouts, call, step, () =>
+    resources.resourceGroups.createOrUpdate(host.group, group, options),
   )
 }
 
@@ -30,23 +35,27 @@ async function makeGroup(
  * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
  * It belongs to an earlier attempt, because names are derived from the token.
  */
-const elsewhere = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
+const otherLocationCodes = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
 
 /**
  * Creates everything but the virtual machine. Deletes what an earlier attempt created in another
  * location first. Returns the id of the network interface.
  */
-async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): Promise<string> {
+async function createGroupAndNetwork(
+  api: AzureApi,
+  decision: Decision,
+  call: Call,
+): Promise<string> {
   const make = async (): Promise<string> => {
-    await makeGroup(api, decision, call)
-    return makeNetwork(api, decision, call)
+    await createGroup(api, decision, call)
+    return createNetwork(api, decision, call)
   }
   try {
     return await make()
   } catch (error) {
-    if (!elsewhere.has(codeOfRefusal(error) ?? '')) throw error
+    if (!otherLocationCodes.has(azureErrorCode(error) ?? '')) throw error
     call.progress('delete resources in the previous location')
-    await removePlace(api, decision.place, decision.token, call)
+    await removeAll(api, decision.host, decision.token, call)
     return make()
   }
 }
@@ -56,31 +65,31 @@ async function makeSurroundings(api: AzureApi, decision: Decision, call: Call): 
  * from the token, so a later attempt or removal finds everything.
  * @param failed a virtual machine whose creation failed at an earlier attempt
  */
-export async function makeHost(
+export async function createHost(
   api: AzureApi,
   decision: Decision,
   failed: FoundMachine | undefined,
-  seed: BootstrapData,
+  data: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
-  const { place, options } = decision
+  const { host, options } = decision
   // It has the user-data of the earlier attempt, so it is created again.
-  if (failed !== undefined) await removeMachine(api, place, call)
-  const nic = await makeSurroundings(api, decision, call)
-  const id = await makeMachine(api, decision, nic, seed, call)
-  return { id, address: await requireAddress(api, place, call), user: options.user }
+  if (failed !== undefined) await removeMachine(api, host, call)
+  const nic = await createGroupAndNetwork(api, decision, call)
+  const id = await createMachine(api, decision, nic, data, call)
+  return { id, address: await requireAddress(api, host, call), user: options.user }
 }
 
 /** Finishes a host whose virtual machine exists or is being created. */
 export async function resumeHost(
   api: AzureApi,
-  place: Place,
+  place: HostLocation,
   { user }: FoundMachine,
-  seed: BootstrapData,
+  data: BootstrapData,
   call: Call,
 ): Promise<HostFacts> {
   const id = machineId(place)
-  await seed.record({ id })
-  await awaitMachine(api, place, call)
+  await data.record({ id })
+  await waitForMachine(api, place, call)
   return { id, address: await requireAddress(api, place, call), user }
 }

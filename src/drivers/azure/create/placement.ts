@@ -1,17 +1,17 @@
 import type { Subnet } from '@azure/arm-network'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { locate } from './host-resources.ts'
-import { orForbidden, ignoreNotFound, usageError } from '../api/refusal.ts'
-import { letsSshThrough } from '../network/ssh-rules.ts'
+import { parseResourceId } from './host-resources.ts'
+import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
+import { allowsSsh } from '../network/ssh-rules.ts'
 
 /** How long a result is cached, in milliseconds: hosts that are created together need the same. */
-const placeAge = 5000
+const maxAge = 5000
 
 /** Checks that the user's own resource group exists. Throws kind `usage`. */
 export async function checkGroup(api: AzureApi, group: string, call: Call): Promise<void> {
   const ask = () => api.resources.resourceGroups.get(group, { abortSignal: call.signal })
-  const found = await ignoreNotFound(api.once(`group ${group}`, ask, placeAge))
+  const found = await ignoreNotFound(api.cached(`group ${group}`, ask, maxAge))
   if (found === undefined) {
     throw usageError(
       `there is no resource group ${group}`,
@@ -44,7 +44,7 @@ export interface FoundSubnet {
 }
 
 /** Number of free addresses of a subnet. Azure reserves five. */
-function roomIn({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
+function freeAddresses({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
   const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
   if (prefix === undefined) return Infinity
   return 2 ** (32 - Number(prefix.split('/')[1])) - 5 - (ipConfigurations?.length ?? 0)
@@ -68,7 +68,7 @@ export async function findSubnet(
     throw usageError(`--subnet ${wanted} does not name a resource group`, 'GROUP/VNET/SUBNET')
   const options = { abortSignal: call.signal }
   const ask = () => api.network.virtualNetworks.get(of, network, options)
-  const found = await ignoreNotFound(api.once(`network ${of}/${network}`, ask, placeAge))
+  const found = await ignoreNotFound(api.cached(`network ${of}/${network}`, ask, maxAge))
   if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
   if (found.location !== location) {
     throw usageError(
@@ -81,7 +81,8 @@ export async function findSubnet(
   if ((subnet.delegations ?? []).length > 0) {
     throw usageError(`the subnet ${name} is delegated to a service`, 'choose another --subnet')
   }
-  if (roomIn(subnet) < 1) throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
+  if (freeAddresses(subnet) < 1)
+    throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
   return { id: subnet.id, securityGroup: subnet.networkSecurityGroup?.id }
 }
 
@@ -96,24 +97,26 @@ const isPrivate = (cidr: string): boolean =>
  * Warnings if the subnet's own security group does not allow SSH: traffic must pass it and that of
  * the host (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
  */
-export async function noteOnSubnet(
+export async function subnetWarnings(
   api: AzureApi,
   { securityGroup }: FoundSubnet,
   sources: readonly string[],
   call: Call,
 ): Promise<readonly string[]> {
   if (securityGroup === undefined) return []
-  const { group, name } = locate(securityGroup)
+  const { group, name } = parseResourceId(securityGroup)
   const ask = () => api.network.networkSecurityGroups.get(group, name, { abortSignal: call.signal })
-  const found = await orForbidden(ignoreNotFound(api.once(`rules ${group}/${name}`, ask, placeAge)))
+  const found = await ignoreForbidden(
+    ignoreNotFound(api.cached(`rules ${group}/${name}`, ask, maxAge)),
+  )
   if (found === undefined) {
     return [`the security group ${name} of the subnet cannot be read: it must allow SSH, too`]
   }
-  const shut = sources.filter(
-    (source) => !isPrivate(source) && !letsSshThrough(found.securityRules ?? [], source),
+  const blocked = sources.filter(
+    (source) => !isPrivate(source) && !allowsSsh(found.securityRules ?? [], source),
   )
-  if (shut.length === 0) return []
+  if (blocked.length === 0) return []
   return [
-    `the security group ${name} of the subnet does not allow SSH from ${shut.join(', ')}: add a rule, or choose another --subnet`,
+    `the security group ${name} of the subnet does not allow SSH from ${blocked.join(', ')}: add a rule, or choose another --subnet`,
   ]
 }

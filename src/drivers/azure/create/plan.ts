@@ -1,22 +1,22 @@
 import type { Call, HostPlan, HostSpec, DriverState } from '../../driver.ts'
 import type { GetCallerAddress } from '../../net/caller-address.ts'
-import { checkOwnedBy } from '../../tagged.ts'
+import { checkOwnedBy } from '../../ownership.ts'
 import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
-import { recordWishes } from '../machine/compare.ts'
+import { recordOptions } from '../machine/compare.ts'
 import { decide, describeDecision, recordDecision } from './decision.ts'
 import type { AzureOptions } from '../options.ts'
-import { type Place, readPlace, recordPlace } from './host-resources.ts'
+import { type HostLocation, readLocation, recordLocation } from './host-resources.ts'
 import { type Environment, findSubscription } from '../api/login.ts'
-import { makeHost, resumeHost } from './make.ts'
+import { createHost, resumeHost } from './make.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
-import { usageError } from '../api/refusal.ts'
+import { usageError } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
 
 /**
  * Azure's limit for custom data in bytes,
  * https://learn.microsoft.com/azure/virtual-machines/custom-data.
  */
-const longestUserData = 65_535
+const maxUserData = 65_535
 
 /** The account in the options, else in the environment. */
 export async function chooseAccount(
@@ -33,9 +33,9 @@ export async function chooseAccount(
  * Throws kind `usage` if the creation was started in another subscription or group: resources there
  * would be forgotten.
  */
-function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions): void {
+function checkSameTarget({ account, group, ownGroup }: HostLocation, options: AzureOptions): void {
   const { cloud, subscription, resourceGroup } = options
-  const begun = {
+  const started = {
     ...{ cloud: account.cloud, subscription: account.subscription },
     'resource group': ownGroup ? '(new)' : group,
   }
@@ -43,7 +43,7 @@ function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions):
     ...{ cloud, subscription },
     'resource group': resourceGroup ?? '(new)',
   }
-  for (const [what, value] of Object.entries(begun)) {
+  for (const [what, value] of Object.entries(started)) {
     const other = wanted[what]
     if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
     throw usageError(
@@ -53,15 +53,15 @@ function checkBegun({ account, group, ownGroup }: Place, options: AzureOptions):
   }
 }
 
-async function choosePlace(
-  wish: HostSpec,
+async function chooseLocation(
+  spec: HostSpec,
   options: AzureOptions,
   env: Environment,
   call: Call,
-): Promise<Place> {
-  const decided = readPlace({ phase: 'creating', token: wish.token, resources: wish.resources })
+): Promise<HostLocation> {
+  const decided = readLocation({ phase: 'creating', token: spec.token, resources: spec.resources })
   if (decided !== undefined) return decided
-  const base = baseName(wish.name, wish.token)
+  const base = baseName(spec.name, spec.token)
   const ownGroup = options.resourceGroup === undefined
   return {
     account: await chooseAccount(options, env, call),
@@ -72,7 +72,7 @@ async function choosePlace(
   }
 }
 
-function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
+function validateOptions({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
   if (privateOnly && subnet === undefined) {
     throw usageError(
       '--private-only needs --subnet: a private host in a new network cannot be reached',
@@ -88,18 +88,18 @@ function checkTogether({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
 }
 
 /** The fields of {@link HostPlan} that are the same for all hosts. */
-const starting = (user: string) => ({
+const commonPlan = (user: string) => ({
   user,
-  userData: { maxBytes: longestUserData, gzip: true },
+  userData: { maxBytes: maxUserData, gzip: true },
 })
 
-const spelled = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
+const lowerCase = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
 
 /** Notes if the creation was started with other options. */
-const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] => {
-  const wanted: DriverState = { ...recordWishes(options), size: options.size }
+const changedSince = (spec: HostSpec, options: AzureOptions): readonly string[] => {
+  const wanted: DriverState = { ...recordOptions(options), size: options.size }
   const others = Object.keys(wanted).filter(
-    (key) => spelled(wish.resources, key) !== spelled(wanted, key),
+    (key) => lowerCase(spec.resources, key) !== lowerCase(wanted, key),
   )
   if (others.length === 0) return []
   return [
@@ -110,20 +110,20 @@ const changedSince = (wish: HostSpec, options: AzureOptions): readonly string[] 
 /** The plan for a virtual machine that an earlier attempt created or is creating. */
 function planExisting(
   api: AzureApi,
-  place: Place,
-  wish: HostSpec,
+  place: HostLocation,
+  spec: HostSpec,
   machine: FoundMachine,
   options: AzureOptions,
 ): HostPlan {
   return {
-    ...starting(machine.user),
-    resources: { ...wish.resources, ...recordPlace(place) },
+    ...commonPlan(machine.user),
+    resources: { ...spec.resources, ...recordLocation(place) },
     notes: [
       `virtual machine ${place.names.machine} exists: ${machine.state}`,
-      ...changedSince(wish, options),
+      ...changedSince(spec, options),
     ],
     exists: true,
-    make: (seed, call) => resumeHost(api, place, machine, seed, call),
+    make: (data, call) => resumeHost(api, place, machine, data, call),
   }
 }
 
@@ -131,38 +131,38 @@ function planExisting(
 export interface PlanContext {
   readonly openApi: OpenApi
   readonly env: Environment
-  readonly askCaller: GetCallerAddress
+  readonly getCallerAddress: GetCallerAddress
 }
 
 /** See `Lifecycle.plan`. */
 export async function planHost(
-  { openApi, env, askCaller }: PlanContext,
-  wish: HostSpec,
+  { openApi, env, getCallerAddress }: PlanContext,
+  spec: HostSpec,
   options: AzureOptions,
   call: Call,
 ): Promise<HostPlan> {
-  checkTogether(options)
-  const place = await choosePlace(wish, options, env, call)
+  validateOptions(options)
+  const place = await chooseLocation(spec, options, env, call)
   const api = openApi(place.account, call)
   const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
-    checkOwnedBy(wish.token, machine.tags, `the virtual machine ${place.names.machine}`)
+    checkOwnedBy(spec.token, machine.tags, `the virtual machine ${place.names.machine}`)
   }
   if (machine !== undefined && machine.state !== 'Failed') {
-    return planExisting(api, place, wish, machine, options)
+    return planExisting(api, place, spec, machine, options)
   }
-  checkBegun(place, options)
+  checkSameTarget(place, options)
   const anew = { ...place, isPrivate: options.privateOnly }
-  const decision = await decide(api, anew, wish, options, askCaller, call)
+  const decision = await decide(api, anew, spec, options, getCallerAddress, call)
   return {
-    ...starting(options.user),
+    ...commonPlan(options.user),
     resources: {
       // Remove values of an earlier attempt that this one does not set.
-      ...Object.fromEntries(Object.keys(wish.resources).map((key) => [key, undefined])),
+      ...Object.fromEntries(Object.keys(spec.resources).map((key) => [key, undefined])),
       ...recordDecision(decision),
     },
     notes: describeDecision(decision),
     exists: false,
-    make: (seed, call) => makeHost(api, decision, machine, seed, call),
+    make: (data, call) => createHost(api, decision, machine, data, call),
   }
 }

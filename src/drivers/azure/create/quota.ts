@@ -1,8 +1,8 @@
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Checked, orForbidden } from '../api/refusal.ts'
-import { allSettled } from '../api/timeouts.ts'
+import { type Checked, ignoreForbidden } from '../api/sdk-errors.ts'
+import { allSettled } from '../api/retry.ts'
 import type { Size } from './sizes.ts'
 
 /** What one host needs of the quotas in its location. */
@@ -38,7 +38,7 @@ async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
 }
 
 /** How long a result is cached, in milliseconds: hosts that are created together need the same. */
-const usageAge = 5000
+const maxAge = 5000
 
 /**
  * Checks that one more host fits the quotas of the subscription, as far as the login can read them.
@@ -52,11 +52,11 @@ export async function checkQuota(
   const { location, size, spot, publicAddress } = demand
   const options = { abortSignal: call.signal }
   const ask = (namespace: string, list: () => AsyncIterable<unknown>) =>
-    orForbidden(
-      api.once(
+    ignoreForbidden(
+      api.cached(
         `usages ${namespace} ${location}`,
         () => collect(list() as AsyncIterable<Usage>),
-        usageAge,
+        maxAge,
       ),
     )
   const [compute, network] = await allSettled([

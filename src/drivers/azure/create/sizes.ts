@@ -3,7 +3,7 @@ import { UserError } from '../../../errors.ts'
 import { nearest } from '../../../machine/nearest.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Checked, orForbidden } from '../api/refusal.ts'
+import { type Checked, ignoreForbidden } from '../api/sdk-errors.ts'
 
 /** A size of virtual machines in a location. */
 export interface Size {
@@ -23,7 +23,7 @@ export interface Size {
 }
 
 /** The size to find. */
-export interface SizeWish {
+export interface SizeRequest {
   readonly location: string
   readonly size: string
   readonly zone?: string | undefined
@@ -36,7 +36,7 @@ const capabilityOf = (sku: ResourceSku, name: string): string | undefined =>
 const otherSize =
   'choose another --size, --zone or --location: az vm list-skus --resource-type virtualMachines --location '
 
-function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeWish): void {
+function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeRequest): void {
   const refuse = (why: string) => {
     throw new UserError('usage', `size ${size} ${why}`, { hint: `${otherSize}${location}` })
   }
@@ -83,12 +83,12 @@ function describe(sku: ResourceSku, name: string): Size {
 
 /** All sizes in a location. */
 async function listSizes(
-  { compute, once }: AzureApi,
+  { compute, cached }: AzureApi,
   location: string,
   { signal: abortSignal }: Call,
 ): Promise<readonly ResourceSku[]> {
   const filter = `location eq '${location}'`
-  return once(`sizes ${location}`, async () => {
+  return cached(`sizes ${location}`, async () => {
     const sizes: ResourceSku[] = []
     for await (const sku of compute.resourceSkus.list({ filter, abortSignal })) {
       if (sku.resourceType === 'virtualMachines') sizes.push(sku)
@@ -122,14 +122,18 @@ const sizeByName = (name: string): Size => ({
  * Finds a size, and checks that the subscription can use it in the location. Without permission to
  * read sizes, returns what the name describes. Throws kind `usage`.
  */
-export async function findSize(api: AzureApi, wish: SizeWish, call: Call): Promise<Checked<Size>> {
-  const { location, size } = wish
-  const all = await orForbidden(listSizes(api, location, call))
+export async function findSize(
+  api: AzureApi,
+  request: SizeRequest,
+  call: Call,
+): Promise<Checked<Size>> {
+  const { location, size } = request
+  const all = await ignoreForbidden(listSizes(api, location, call))
   if (all === undefined) return { value: sizeByName(size), unchecked: 'the size' }
   const names = all.flatMap(({ name }) => name ?? [])
   const found = all.find(({ name }) => name?.toLowerCase() === size.toLowerCase())
   if (found?.name !== undefined) {
-    checkOffer(found, wish)
+    checkOffer(found, request)
     return { value: describe(found, found.name) }
   }
   const near = nearest(size, names)

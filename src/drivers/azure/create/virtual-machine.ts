@@ -3,9 +3,14 @@ import type { SecurityProfile, VirtualMachine, VirtualMachineIdentity } from '@a
 import { UserError } from '../../../errors.ts'
 import type { Call, BootstrapData } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Located, type Place, locate, machineId } from './host-resources.ts'
+import {
+  type ResourceRef,
+  type HostLocation,
+  parseResourceId,
+  machineId,
+} from './host-resources.ts'
 import type { Decision } from './decision.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 /** The virtual machine of a host that an earlier attempt created. */
 export interface FoundMachine {
@@ -20,7 +25,7 @@ export interface FoundMachine {
 /** Returns the virtual machine of a host, if it exists. */
 export async function findVirtualMachine(
   { compute }: AzureApi,
-  { group, names }: Place,
+  { group, names }: HostLocation,
   { signal }: Call,
 ): Promise<FoundMachine | undefined> {
   const options = { abortSignal: signal }
@@ -36,12 +41,12 @@ export async function findVirtualMachine(
 }
 
 /** The OS disk of any virtual machine; `undefined` if it cannot grow. */
-export function systemDiskOf({ storageProfile }: VirtualMachine): Located | undefined {
+export function systemDiskOf({ storageProfile }: VirtualMachine): ResourceRef | undefined {
   const { managedDisk, diffDiskSettings } = storageProfile?.osDisk ?? {}
   // An ephemeral disk is on the physical host and has a fixed size
   // (https://learn.microsoft.com/azure/virtual-machines/ephemeral-os-disks).
   const isEphemeral = diffDiskSettings?.option !== undefined
-  return managedDisk?.id === undefined || isEphemeral ? undefined : locate(managedDisk.id)
+  return managedDisk?.id === undefined || isEphemeral ? undefined : parseResourceId(managedDisk.id)
 }
 
 function identityOf({ managedIdentity: id }: Decision['options']): {
@@ -80,8 +85,8 @@ const spotOf = ({ spot, eviction }: Decision['options']): Partial<VirtualMachine
       }
     : {}
 
-function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): VirtualMachine {
-  const { location, tags, size, image, options, place, hostName } = decision
+function virtualMachine(decision: Decision, nic: string, data: BootstrapData): VirtualMachine {
+  const { location, tags, size, image, options, host, hostName } = decision
   const { zone, disk, diskType, user } = options
   return {
     location,
@@ -95,7 +100,7 @@ function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): V
     storageProfile: {
       imageReference: image.reference,
       osDisk: {
-        name: place.names.disk,
+        name: host.names.disk,
         createOption: 'FromImage',
         caching: 'ReadWrite',
         deleteOption: 'Delete',
@@ -106,11 +111,11 @@ function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): V
     osProfile: {
       computerName: hostName,
       adminUsername: user,
-      customData: Buffer.from(seed.userData).toString('base64'),
+      customData: Buffer.from(data.userData).toString('base64'),
       linuxConfiguration: {
         disablePasswordAuthentication: true,
         ssh: {
-          publicKeys: [{ path: `/home/${user}/.ssh/authorized_keys`, keyData: seed.publicKey }],
+          publicKeys: [{ path: `/home/${user}/.ssh/authorized_keys`, keyData: data.publicKey }],
         },
       },
     },
@@ -122,25 +127,25 @@ function virtualMachine(decision: Decision, nic: string, seed: BootstrapData): V
 }
 
 /** Creates the virtual machine and records its id when Azure has accepted the request. */
-export async function makeMachine(
-  { compute, tempo }: AzureApi,
+export async function createMachine(
+  { compute, timeouts }: AzureApi,
   decision: Decision,
   nic: string,
-  seed: BootstrapData,
+  data: BootstrapData,
   call: Call,
 ): Promise<string> {
-  const { place } = decision
+  const { host } = decision
   call.progress('create virtual machine', `${decision.size.name} in ${decision.location}`)
-  const options = { abortSignal: call.signal, updateIntervalInMs: tempo.pollMs }
+  const options = { abortSignal: call.signal, updateIntervalInMs: timeouts.pollMs }
   const poller = compute.virtualMachines.createOrUpdate(
-    place.group,
-    place.names.machine,
-    virtualMachine(decision, nic, seed),
+    host.group,
+    host.names.machine,
+    virtualMachine(decision, nic, data),
     options,
   )
   await poller.submitted()
-  const id = machineId(place)
-  await seed.record({ id })
+  const id = machineId(host)
+  await data.record({ id })
   await poller.pollUntilDone({ abortSignal: call.signal })
   return id
 }
@@ -149,17 +154,21 @@ export async function makeMachine(
  * Waits for a virtual machine that an earlier attempt requested. Throws kind `failed` if its
  * creation failed.
  */
-export async function awaitMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
+export async function waitForMachine(
+  api: AzureApi,
+  place: HostLocation,
+  call: Call,
+): Promise<void> {
   for (;;) {
     const machine = await findVirtualMachine(api, place, call)
     if (machine?.state === 'Succeeded') return
     if (machine === undefined || machine.state === 'Failed' || machine.state === 'Canceled') {
-      throw new UserError('failed', 'Azure could not make the virtual machine', {
+      throw new UserError('failed', 'Azure could not create the virtual machine', {
         hint: 'run the command again to create a new one',
       })
     }
     call.progress('create virtual machine', machine.state)
-    await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
+    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
   }
 }
 
@@ -167,8 +176,8 @@ export async function awaitMachine(api: AzureApi, place: Place, call: Call): Pro
  * Deletes the virtual machine, and with it the resources that have this delete option: disk,
  * interface, public address.
  */
-export async function removeMachine(api: AzureApi, place: Place, call: Call): Promise<void> {
-  const options = { abortSignal: call.signal, updateIntervalInMs: api.tempo.pollMs }
+export async function removeMachine(api: AzureApi, place: HostLocation, call: Call): Promise<void> {
+  const options = { abortSignal: call.signal, updateIntervalInMs: api.timeouts.pollMs }
   call.progress('delete virtual machine')
   await ignoreNotFound(
     api.compute.virtualMachines.delete(place.group, place.names.machine, options),

@@ -1,18 +1,18 @@
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Place, addressPart } from '../create/host-resources.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { type HostLocation, addressResource } from '../create/host-resources.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 /**
  * The address that fleet connects to: the public address, or the private one for a host without.
  */
 export async function addressOf(
   { network }: AzureApi,
-  place: Place,
+  place: HostLocation,
   { signal: abortSignal }: Call,
 ): Promise<string | undefined> {
-  const { group, name } = addressPart(place)
+  const { group, name } = addressResource(place)
   if (place.isPrivate) {
     const found = network.networkInterfaces.get(group, name, { abortSignal })
     return (await ignoreNotFound(found))?.ipConfigurations?.[0]?.privateIPAddress
@@ -22,7 +22,11 @@ export async function addressOf(
 }
 
 /** Like {@link addressOf}, but throws if there is none. */
-export async function requireAddress(api: AzureApi, place: Place, call: Call): Promise<string> {
+export async function requireAddress(
+  api: AzureApi,
+  place: HostLocation,
+  call: Call,
+): Promise<string> {
   const address = await addressOf(api, place, call)
   if (address !== undefined) return address
   throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {

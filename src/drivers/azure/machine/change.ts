@@ -4,22 +4,22 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, DriverState } from '../../driver.ts'
 import { parseCidrs } from '../../net/cidrs.ts'
 import { formatBoolean } from '../../differences.ts'
-import { checkOwnedBy } from '../../tagged.ts'
+import { checkOwnedBy } from '../../ownership.ts'
 import { parsePorts } from '../../net/ports.ts'
 import type { UpdateRequest } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type Place, machineId, requirePlace } from '../create/host-resources.ts'
+import { type HostLocation, machineId, requireLocation } from '../create/host-resources.ts'
 import { rulesFor } from '../network/network.ts'
 import type { AzureOptions } from '../options.ts'
-import { whileBusy } from '../api/timeouts.ts'
-import { ignoreNotFound, usageError } from '../api/refusal.ts'
-import { tagChange } from '../tags.ts'
+import { retryWhileBusy } from '../api/retry.ts'
+import { ignoreNotFound, usageError } from '../api/sdk-errors.ts'
+import { changedTags } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
 /** A host to change, and its options. */
-interface Site {
+interface ChangeContext {
   readonly api: AzureApi
-  readonly place: Place
+  readonly place: HostLocation
   readonly machine: VirtualMachine
   /**
    * Whether fleet did not create it. Its resources are then those that the virtual machine refers
@@ -31,20 +31,20 @@ interface Site {
   readonly call: Call
 }
 
-type Notes = Readonly<Record<string, string | undefined>>
+type ChangedResources = Readonly<Record<string, string | undefined>>
 
-const pollOptions = ({ api, call }: Site) => ({
+const pollOptions = ({ api, call }: ChangeContext) => ({
   abortSignal: call.signal,
-  updateIntervalInMs: api.tempo.pollMs,
+  updateIntervalInMs: api.timeouts.pollMs,
 })
 
 /** The host is deallocated, so it can get any size of its architecture. */
-async function changeSize(site: Site): Promise<Notes> {
-  const { api, place, options, call } = site
+async function changeSize(context: ChangeContext): Promise<ChangedResources> {
+  const { api, place, options, call } = context
   call.progress('change size', options.size)
   const change = { hardwareProfile: { vmSize: options.size } }
   const { virtualMachines } = api.compute
-  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
+  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(context))
   return { size: options.size }
 }
 
@@ -52,13 +52,13 @@ async function changeSize(site: Site): Promise<Notes> {
  * The host is deallocated, as this requires
  * (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli).
  */
-async function changeEncryption(site: Site): Promise<Notes> {
-  const { api, place, options, call } = site
+async function changeEncryption(context: ChangeContext): Promise<ChangedResources> {
+  const { api, place, options, call } = context
   const { encryptionAtHost = false } = options
   call.progress('change encryption at host', formatBoolean(encryptionAtHost))
   const change = { securityProfile: { encryptionAtHost } }
   const { virtualMachines } = api.compute
-  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(site))
+  await virtualMachines.update(place.group, place.names.machine, change, pollOptions(context))
   return { encryptionAtHost: formatBoolean(encryptionAtHost) }
 }
 
@@ -69,8 +69,8 @@ const noDisk = ({ name }: VirtualMachine): never => {
   )
 }
 
-async function growDisk(site: Site): Promise<Notes> {
-  const { api, place, machine, isAdopted, options, call } = site
+async function growDisk(context: ChangeContext): Promise<ChangedResources> {
+  const { api, place, machine, isAdopted, options, call } = context
   const { disk = 0 } = options
   const { disks } = api.compute
   const own = { group: place.group, name: place.names.disk }
@@ -80,7 +80,7 @@ async function growDisk(site: Site): Promise<Notes> {
   if (size < disk) {
     call.progress('grow disk', `${disk} GiB`)
     const change = { diskSizeGB: disk }
-    await disks.update(group, name, change, pollOptions(site))
+    await disks.update(group, name, change, pollOptions(context))
   }
   return { disk: String(disk) }
 }
@@ -89,7 +89,7 @@ async function growDisk(site: Site): Promise<Notes> {
  * The ids of all resources with the host's tags. For an adopted host, only resources that no other
  * host uses.
  */
-function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
+function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly string[] {
   if (isAdopted) {
     const { storageProfile, networkProfile } = machine
     const ids = [
@@ -112,30 +112,33 @@ function bearersOf({ place, machine, isAdopted }: Site): readonly string[] {
 }
 
 /** Merges and deletes single tags, so that tags that fleet did not set are kept. */
-async function changeTags(site: Site): Promise<Notes> {
-  const { api, resources, options, call } = site
-  const { set, gone } = tagChange(resources['tags'] ?? '', options.tags ?? '')
+async function changeTags(context: ChangeContext): Promise<ChangedResources> {
+  const { api, resources, options, call } = context
+  const { set, removed } = changedTags(resources['tags'] ?? '', options.tags ?? '')
   call.progress('update tags')
   const { tagsOperations } = api.resources
   const patch = async (operation: 'Delete' | 'Merge', tags: DriverState): Promise<void> => {
     if (Object.keys(tags).length === 0) return
     const change = { operation, properties: { tags: { ...tags } } }
     await Promise.all(
-      bearersOf(site).map((id) =>
+      taggedIds(context).map((id) =>
         ignoreNotFound(
-          tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(site)),
+          tagsOperations.beginUpdateAtScopeAndWait(id.slice(1), change, pollOptions(context)),
         ),
       ),
     )
   }
-  await patch('Delete', gone)
+  await patch('Delete', removed)
   await patch('Merge', set)
   return { tags: options.tags }
 }
 
 /** Replaces fleet's own rules. Rules with other names are kept. */
-async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<Notes> {
-  const { api, place, resources, options, call } = site
+async function changeSecurityRules(
+  context: ChangeContext,
+  only: ReadonlySet<string>,
+): Promise<ChangedResources> {
+  const { api, place, resources, options, call } = context
   const step = 'update security rules'
   call.progress(step)
   const ports = only.has('ports') ? options.ports : resources['ports']
@@ -144,7 +147,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
     : resources['sshCidr']
   const { networkSecurityGroups } = api.network
   const { group, names } = place
-  await whileBusy(api.tempo, call, step, async () => {
+  await retryWhileBusy(api.timeouts, call, step, async () => {
     const now = await networkSecurityGroups.get(group, names.securityGroup, {
       abortSignal: call.signal,
     })
@@ -164,7 +167,7 @@ async function changeOpenings(site: Site, only: ReadonlySet<string>): Promise<No
         ...(tags && { tags }),
         securityRules: [...foreign, ...own],
       },
-      pollOptions(site),
+      pollOptions(context),
     )
   })
   return { ports, sshCidr }
@@ -176,8 +179,8 @@ export async function changeHost(
   host: HostRecord,
   { options, only }: UpdateRequest<AzureOptions>,
   call: Call,
-): Promise<Notes> {
-  const place = requirePlace(host)
+): Promise<ChangedResources> {
+  const place = requireLocation(host)
   const found = await ignoreNotFound(
     api.compute.virtualMachines.get(place.group, place.names.machine, { abortSignal: call.signal }),
   )
@@ -189,12 +192,17 @@ export async function changeHost(
   checkOwnedBy(host.token, found.tags, `the virtual machine ${place.names.machine}`)
   const isAdopted = host.token === undefined
   const { resources = {} } = host
-  const site: Site = { ...{ api, place, machine: found, isAdopted }, resources, options, call }
+  const context: ChangeContext = {
+    ...{ api, place, machine: found, isAdopted },
+    resources,
+    options,
+    call,
+  }
   return {
-    ...(only.has('disk') && (await growDisk(site))),
-    ...(only.has('size') && (await changeSize(site))),
-    ...(only.has('encryptionAtHost') && (await changeEncryption(site))),
-    ...(only.has('tags') && (await changeTags(site))),
-    ...((only.has('ports') || only.has('sshCidr')) && (await changeOpenings(site, only))),
+    ...(only.has('disk') && (await growDisk(context))),
+    ...(only.has('size') && (await changeSize(context))),
+    ...(only.has('encryptionAtHost') && (await changeEncryption(context))),
+    ...(only.has('tags') && (await changeTags(context))),
+    ...((only.has('ports') || only.has('sshCidr')) && (await changeSecurityRules(context, only))),
   }
 }

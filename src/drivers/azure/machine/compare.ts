@@ -11,17 +11,17 @@ import {
 import type { Difference } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { AzureOptions } from '../options.ts'
-import { requirePlace } from '../create/host-resources.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { requireLocation } from '../create/host-resources.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { findSize } from '../create/sizes.ts'
 import { formatTags } from '../../tag-list.ts'
-import { tagChange } from '../tags.ts'
+import { changedTags } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
 /**
  * The options to record for later comparisons, as far as the record does not contain them already.
  */
-export const recordWishes = (options: AzureOptions): DriverState => ({
+export const recordOptions = (options: AzureOptions): DriverState => ({
   release: options.image,
   diskType: options.diskType,
   ...(options.zone !== undefined && { zone: options.zone }),
@@ -41,7 +41,7 @@ export const recordWishes = (options: AzureOptions): DriverState => ({
  * Options that cannot change during the life of a virtual machine, and how to read their current
  * values.
  */
-const lasting: ImmutableOptions<AzureOptions, DriverState> = {
+const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   location: ({ location }) => location,
   zone: ({ zone = 'any' }) => zone,
   image: ({ release }) => release,
@@ -59,8 +59,8 @@ const lasting: ImmutableOptions<AzureOptions, DriverState> = {
 }
 
 /** Azure does not preserve the case of names. A subnet can be given by the end of its id. */
-function isSame(option: string, wanted: string, has: string): boolean {
-  const [a, b] = [wanted.toLowerCase(), has.toLowerCase()]
+function isSame(option: string, wanted: string, current: string): boolean {
+  const [a, b] = [wanted.toLowerCase(), current.toLowerCase()]
   if (a === b) return true
   if (option === 'location') return a.replaceAll(' ', '') === b.replaceAll(' ', '')
   const [subnet, network] = a.split('/').toReversed()
@@ -75,9 +75,9 @@ async function compareSize(
   call: Call,
 ): Promise<Difference[]> {
   if (from === undefined || from.toLowerCase() === size.toLowerCase()) return []
-  const wish = { location, zone, spot: spot === 'yes' }
-  const { value: after } = await findSize(api, { ...wish, size }, call)
-  const { value: before } = await findSize(api, { ...wish, size: from }, call)
+  const request = { location, zone, spot: spot === 'yes' }
+  const { value: after } = await findSize(api, { ...request, size }, call)
+  const { value: before } = await findSize(api, { ...request, size: from }, call)
   const difference = { option: 'size', from, to: after.name }
   return before.architecture === after.architecture
     ? [{ ...difference, how: 'stop' }]
@@ -93,14 +93,14 @@ function compareEncryption(
 }
 
 function compareTags({ tags = '' }: AzureOptions, resources: DriverState): Difference[] {
-  const { set, gone } = tagChange(resources['tags'] ?? '', tags)
-  if (Object.keys({ ...set, ...gone }).length === 0) return []
+  const { set, removed } = changedTags(resources['tags'] ?? '', tags)
+  if (Object.keys({ ...set, ...removed }).length === 0) return []
   return [
     { option: 'tags', from: resources['tags'] ?? 'none', to: tags || formatTags(set), how: 'live' },
   ]
 }
 
-function compareOpenings(
+function compareSecurityRules(
   { ports, sshCidr }: AzureOptions,
   resources: DriverState,
 ): readonly Difference[] {
@@ -111,7 +111,7 @@ function compareOpenings(
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
-const keep = (difference: Difference, why: string): Difference => ({
+const asReplacement = (difference: Difference, why: string): Difference => ({
   ...difference,
   ...{ how: 'replace', why },
 })
@@ -129,18 +129,20 @@ async function compareAdopted(
 ): Promise<readonly Difference[]> {
   const network = differences.map((one) =>
     one.option === 'ports' || one.option === 'sshCidr'
-      ? keep(one, 'fleet does not change a security group that it did not make')
+      ? asReplacement(one, 'fleet does not change a security group that it did not create')
       : one,
   )
   if (!network.some(({ option, how }) => option === 'disk' && how === 'stop')) return network
-  const { group, names } = requirePlace(host)
+  const { group, names } = requireLocation(host)
   const asking = { abortSignal: call.signal }
   const machine = await ignoreNotFound(
     api.compute.virtualMachines.get(group, names.machine, asking),
   )
   if (machine === undefined || systemDiskOf(machine) !== undefined) return network
   return network.map((one) =>
-    one.option === 'disk' ? keep(one, 'its system disk is ephemeral or not managed by Azure') : one,
+    one.option === 'disk'
+      ? asReplacement(one, 'its system disk is ephemeral or not managed by Azure')
+      : one,
   )
 }
 
@@ -154,7 +156,7 @@ export async function compareHost(
   const { resources = {}, user } = host
   const differences = [
     ...compareImmutable(
-      lasting,
+      immutable,
       options,
       { ...resources, ...(user !== undefined && { user }) },
       isSame,
@@ -163,7 +165,7 @@ export async function compareHost(
     ...(options.disk === undefined ? [] : compareDisk(resources['disk'], options.disk, 'stop')),
     ...compareEncryption(options, resources),
     ...compareTags(options, resources),
-    ...compareOpenings(options, resources),
+    ...compareSecurityRules(options, resources),
   ]
   return host.token === undefined ? compareAdopted(api, host, differences, call) : differences
 }

@@ -3,14 +3,14 @@ import pLimit from 'p-limit'
 import { messageWithHint } from '../../../errors.ts'
 import type { Call, FleetScope, FoundHost } from '../../driver.ts'
 import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
-import { explainFailure } from '../api/errors.ts'
+import { explainError } from '../api/errors.ts'
 import { azureOptions } from '../options.ts'
-import { machineId, recordPlace } from '../create/host-resources.ts'
+import { machineId, recordLocation } from '../create/host-resources.ts'
 import type { Environment } from '../api/login.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
-import { allSettled } from '../api/timeouts.ts'
+import { allSettled } from '../api/retry.ts'
 import { chooseAccount } from '../create/plan.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
 
@@ -37,7 +37,7 @@ async function collect(pages: AsyncIterable<Tagged>): Promise<Tagged[]> {
 const tagFilter = (fleet: string): string => `tagName eq 'fleet:id' and tagValue eq '${fleet}'`
 
 /** Maximum number of concurrent lists. */
-const listsAtOnce = 8
+const maxConcurrent = 8
 
 const groupOf = ({ id = '' }: Tagged): string => /\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? ''
 
@@ -62,7 +62,7 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
       phase: 'ready',
       token,
       ...(hasMachine && { id: machineId(place) }),
-      resources: recordPlace(place),
+      resources: recordLocation(place),
     },
     parts: parts.map(describePart),
     tags: parts.find(({ tags }) => tags?.['fleet:token'] === token)?.tags ?? {},
@@ -89,7 +89,7 @@ async function listResources(
     return { ...resource, ...(tags && { tags }) }
   })
   const unknown = new Set(known.filter(({ tags }) => tags === undefined).map(keyOfGroup))
-  const limit = pLimit(listsAtOnce)
+  const limit = pLimit(maxConcurrent)
   const listed = await allSettled(
     [...unknown].map((group) =>
       limit(() =>
@@ -118,7 +118,7 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
 }
 
 /** The options that identify an account. Others may be from an older version. */
-const whereOptions = azureOptions
+const accountOptions = azureOptions
   .pick({ cloud: true, tenant: true, subscription: true })
   .partial()
   .strip()
@@ -131,7 +131,7 @@ async function accountsOf(
 ): Promise<readonly Account[]> {
   const accounts = new Map<string, Account>()
   for (const one of options.length > 0 ? options : [{}]) {
-    const { success, data } = whereOptions.safeParse(one)
+    const { success, data } = accountOptions.safeParse(one)
     if (!success) {
       onSkipped?.(`subscription ${String(one['subscription'])}`, 'its options are not valid')
       continue
@@ -156,7 +156,7 @@ export async function listHosts(
     } catch (error) {
       call.signal.throwIfAborted()
       if (fleet.onSkipped === undefined) throw error
-      const reason = messageWithHint(explainFailure(error, call.signal))
+      const reason = messageWithHint(explainError(error, call.signal))
       fleet.onSkipped(`subscription ${account.subscription}`, reason)
       return []
     }

@@ -4,9 +4,9 @@ import type { MachineName } from '../../../machine/name.ts'
 import type { Call } from '../../driver.ts'
 import { addressOf } from './addresses.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type Place, addressPart, readPlace } from '../create/host-resources.ts'
-import { allSettled } from '../api/timeouts.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { type HostLocation, addressResource, readLocation } from '../create/host-resources.ts'
+import { allSettled } from '../api/retry.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 type State = HostStatus['state']
 type Statuses = ReadonlyMap<MachineName, HostStatus>
@@ -44,7 +44,7 @@ const keyOfId = (id = ''): string => {
 }
 
 /** Observes one host by name, which is exact, while lists may lag behind. */
-async function observeOne(api: AzureApi, place: Place, call: Call): Promise<HostStatus> {
+async function observeOne(api: AzureApi, place: HostLocation, call: Call): Promise<HostStatus> {
   const options = { expand: 'instanceView' as const, abortSignal: call.signal }
   const [machine, address] = await allSettled([
     ignoreNotFound(api.compute.virtualMachines.get(place.group, place.names.machine, options)),
@@ -64,7 +64,7 @@ async function index<T extends { id?: string | undefined }>(
 /** Observes any number of hosts of one subscription with one list per resource type. */
 async function observeAll(
   api: AzureApi,
-  places: ReadonlyMap<MachineName, Place>,
+  places: ReadonlyMap<MachineName, HostLocation>,
   { signal: abortSignal }: Call,
 ): Promise<Statuses> {
   const { compute, network } = api
@@ -82,10 +82,10 @@ async function observeAll(
         : undefined,
     ),
   ])
-  const statusOf = (place: Place): HostStatus => {
+  const statusOf = (place: HostLocation): HostStatus => {
     const machine = machines.get(keyOf(place.group, place.names.machine))
     if (machine === undefined) return { state: 'absent' }
-    const { group, name } = addressPart(place)
+    const { group, name } = addressResource(place)
     const part = keyOf(group, name)
     const address = place.isPrivate
       ? interfaces.get(part)?.ipConfigurations?.[0]?.privateIPAddress
@@ -97,7 +97,7 @@ async function observeAll(
 
 async function observeIn(
   openApi: OpenApi,
-  places: ReadonlyMap<MachineName, Place>,
+  places: ReadonlyMap<MachineName, HostLocation>,
   call: Call,
 ): Promise<Statuses> {
   const [[name, place] = []] = places
@@ -113,12 +113,12 @@ export async function observeHosts(
   hosts: ReadonlyMap<MachineName, HostRecord>,
   call: Call,
 ): Promise<Statuses> {
-  const bySubscription = new Map<string, Map<MachineName, Place>>()
+  const bySubscription = new Map<string, Map<MachineName, HostLocation>>()
   for (const [name, host] of hosts) {
-    const place = readPlace(host)
+    const place = readLocation(host)
     if (place === undefined) continue
     const key = JSON.stringify(place.account)
-    const places = bySubscription.get(key) ?? new Map<MachineName, Place>()
+    const places = bySubscription.get(key) ?? new Map<MachineName, HostLocation>()
     bySubscription.set(key, places.set(name, place))
   }
   const answers = await allSettled(

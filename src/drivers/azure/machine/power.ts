@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, Power } from '../../driver.ts'
-import { checkOwnedBy } from '../../tagged.ts'
+import { checkOwnedBy } from '../../ownership.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type Place, requirePlace } from '../create/host-resources.ts'
+import { type HostLocation, requireLocation } from '../create/host-resources.ts'
 import { powerOf } from './observe.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { findVirtualMachine } from '../create/virtual-machine.ts'
 
 const changing = new Set(['starting', 'stopping', 'deallocating'])
 
 /** Waits until the power state is stable and returns it. */
-async function settledPower(api: AzureApi, place: Place, call: Call): Promise<string> {
+async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call): Promise<string> {
   const { group, names } = place
   for (;;) {
     const answer = api.compute.virtualMachines.instanceView(group, names.machine, {
@@ -27,43 +27,43 @@ async function settledPower(api: AzureApi, place: Place, call: Call): Promise<st
     const power = powerOf(view.statuses) ?? 'unknown'
     if (!changing.has(power)) return power
     call.progress('wait for virtual machine', power)
-    await sleep(api.tempo.pollMs, undefined, { signal: call.signal })
+    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
   }
 }
 
 /** Changes the power state if necessary. */
-type Change = (
+type PowerChange = (
   power: string,
   api: AzureApi,
-  place: Place,
+  place: HostLocation,
   call: Call,
 ) => PromiseLike<unknown> | void
 
 const optionsOf = (api: AzureApi, { signal }: Call) => ({
   abortSignal: signal,
-  updateIntervalInMs: api.tempo.pollMs,
+  updateIntervalInMs: api.timeouts.pollMs,
 })
 
-const start: Change = (power, api, { group, names }, call) => {
+const start: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'running') return
   call.progress('start virtual machine')
   return api.compute.virtualMachines.start(group, names.machine, optionsOf(api, call))
 }
 
-const stop: Change = (power, api, { group, names }, call) => {
+const stop: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
   call.progress('stop and deallocate virtual machine', 'only its disk and address cost money then')
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
 
-const restart: Change = (power, api, place, call) => {
+const restart: PowerChange = (power, api, place, call) => {
   if (power !== 'running') return start(power, api, place, call)
   call.progress('restart virtual machine')
   const { group, names } = place
   return api.compute.virtualMachines.restart(group, names.machine, optionsOf(api, call))
 }
 
-const kill: Change = (power, api, { group, names }, call) => {
+const kill: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated' || power === 'stopped') return
   call.progress('power off virtual machine', 'Azure continues to bill it until fleet stop')
   const options = { ...optionsOf(api, call), skipShutdown: true }
@@ -75,14 +75,14 @@ const kill: Change = (power, api, { group, names }, call) => {
  * it off.
  */
 export function switchPower(openApi: OpenApi): Power {
-  const by = (change: Change) => async (host: HostRecord, call: Call) => {
-    const place = requirePlace(host)
+  const by = (change: PowerChange) => async (host: HostRecord, call: Call) => {
+    const place = requireLocation(host)
     const api = openApi(place.account, call)
     const machine = await findVirtualMachine(api, place, call)
     if (machine !== undefined) {
       checkOwnedBy(host.token, machine.tags, `the virtual machine ${place.names.machine}`)
     }
-    await change(await settledPower(api, place, call), api, place, call)
+    await change(await waitForStablePower(api, place, call), api, place, call)
   }
   return { start: by(start), stop: by(stop), restart: by(restart), kill: by(kill) }
 }

@@ -2,11 +2,11 @@ import type { GenericResourceExpanded } from '@azure/arm-resources'
 import { UserError, messageOf } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call } from '../../driver.ts'
-import { checkOwnedBy, foreignHint, isOwnedBy } from '../../tagged.ts'
+import { checkOwnedBy, foreignHint, isOwnedBy } from '../../ownership.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type Place, readPlace } from '../create/host-resources.ts'
-import { whileBusy } from '../api/timeouts.ts'
-import { ignoreNotFound, wordsOfRefusal } from '../api/refusal.ts'
+import { type HostLocation, readLocation } from '../create/host-resources.ts'
+import { retryWhileBusy } from '../api/retry.ts'
+import { ignoreNotFound, azureErrorMessage } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine, removeMachine } from '../create/virtual-machine.ts'
 
 /** The tags of a resource. */
@@ -15,7 +15,7 @@ interface Tagged {
 }
 
 /** A resource of a host, and how to find and delete it. */
-interface Part {
+interface HostResource {
   readonly label: string
   readonly isOwn: (found: Tagged) => boolean
   readonly find: () => Promise<Tagged | undefined>
@@ -23,7 +23,7 @@ interface Part {
 }
 
 /** How to get and delete one type of resource. */
-interface Kind {
+interface ResourceType {
   readonly get: (
     group: string,
     name: string,
@@ -36,15 +36,15 @@ interface Kind {
  * The resources of a host without its virtual machine, in the order of deletion. `machine` is the
  * virtual machine, if it belongs to the host.
  */
-function listParts(
-  { compute, network, tempo }: AzureApi,
-  { group, names }: Place,
+function listHostResources(
+  { compute, network, timeouts }: AzureApi,
+  { group, names }: HostLocation,
   { token, machine }: { readonly token: string; readonly machine: FoundMachine | undefined },
   call: Call,
-): Part[][] {
+): HostResource[][] {
   const abortSignal = call.signal
-  const options = { abortSignal, updateIntervalInMs: tempo.pollMs }
-  const part = (label: string, name: string, { get, remove }: Kind): Part => ({
+  const options = { abortSignal, updateIntervalInMs: timeouts.pollMs }
+  const part = (label: string, name: string, { get, remove }: ResourceType): HostResource => ({
     label: `${label} ${name}`,
     isOwn: ({ tags }) => isOwnedBy(token, tags) || (label === 'disk' && machine?.disk === name),
     find: () => ignoreNotFound(get(group, name, { abortSignal })),
@@ -82,7 +82,12 @@ function listParts(
  * Deletes the resources of a host that have its tags, one by one, from a group that fleet did not
  * create. The error names what could not be deleted.
  */
-async function removeParts(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
+async function removeResources(
+  api: AzureApi,
+  place: HostLocation,
+  token: string,
+  call: Call,
+): Promise<void> {
   const machine = await findVirtualMachine(api, place, call)
   if (machine !== undefined) {
     checkOwnedBy(token, machine.tags, `the virtual machine ${place.names.machine}`)
@@ -91,19 +96,19 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
   const step = 'delete network and disk'
   call.progress(step)
   const [left, foreign]: [string[], string[]] = [[], []]
-  const removePart = async ({ label, find, isOwn, remove }: Part): Promise<void> => {
+  const removePart = async ({ label, find, isOwn, remove }: HostResource): Promise<void> => {
     const now = await find()
     if (now === undefined) return
     if (isOwn(now)) await ignoreNotFound(remove())
     else foreign.push(label)
   }
-  for (const parts of listParts(api, place, { token, machine }, call)) {
+  for (const parts of listHostResources(api, place, { token, machine }, call)) {
     const results = await Promise.allSettled(
       parts.map((part) =>
-        whileBusy(api.tempo, call, step, () => removePart(part)).catch((error: unknown) => {
+        retryWhileBusy(api.timeouts, call, step, () => removePart(part)).catch((error: unknown) => {
           call.signal.throwIfAborted()
           left.push(
-            `${part.label} (${error instanceof Error ? wordsOfRefusal(error) : messageOf(error)})`,
+            `${part.label} (${error instanceof Error ? azureErrorMessage(error) : messageOf(error)})`,
           )
         }),
       ),
@@ -134,7 +139,7 @@ async function removeParts(api: AzureApi, place: Place, token: string, call: Cal
  */
 function belongsTo(
   { id = '', tags }: GenericResourceExpanded,
-  place: Place,
+  place: HostLocation,
   token: string,
 ): boolean {
   if (tags?.['fleet:token'] === token) return true
@@ -148,7 +153,7 @@ function belongsTo(
 /** Resources in the group of a host that do not belong to it. */
 async function listOthers(
   { resources }: AzureApi,
-  place: Place,
+  place: HostLocation,
   token: string,
   { signal }: Call,
 ): Promise<readonly string[]> {
@@ -161,8 +166,13 @@ async function listOthers(
 }
 
 /** Deletes the group of a host if it contains nothing else. */
-async function removeGroup(api: AzureApi, place: Place, token: string, call: Call): Promise<void> {
-  const { resources, tempo } = api
+async function removeGroup(
+  api: AzureApi,
+  place: HostLocation,
+  token: string,
+  call: Call,
+): Promise<void> {
+  const { resources, timeouts } = api
   const { group } = place
   const options = { abortSignal: call.signal }
   const found = await ignoreNotFound(resources.resourceGroups.get(group, options))
@@ -176,7 +186,7 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
   const others = await ignoreNotFound(listOthers(api, place, token, call))
   if (others === undefined) return // an earlier deletion has finished in the meantime
   if (others.length > 0) {
-    await removeParts(api, place, token, call)
+    await removeResources(api, place, token, call)
     throw new UserError(
       'failed',
       `the resource group ${group} also contains ${others.join(', ')}`,
@@ -185,25 +195,25 @@ async function removeGroup(api: AzureApi, place: Place, token: string, call: Cal
       },
     )
   }
-  const removal = { ...options, updateIntervalInMs: tempo.pollMs }
+  const removal = { ...options, updateIntervalInMs: timeouts.pollMs }
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, removal))
 }
 
 /** Deletes everything that was created for a token in a place, and nothing else. */
-export const removePlace = (
+export const removeAll = (
   api: AzureApi,
-  place: Place,
+  place: HostLocation,
   token: string,
   call: Call,
 ): Promise<void> =>
-  place.ownGroup ? removeGroup(api, place, token, call) : removeParts(api, place, token, call)
+  place.ownGroup ? removeGroup(api, place, token, call) : removeResources(api, place, token, call)
 
 /** See `Lifecycle.remove`. */
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
-  const place = readPlace(host)
+  const place = readLocation(host)
   // The place is recorded before anything is created. Hosts without a token were not created by
   // fleet.
   if (place === undefined || token === undefined) return
-  await removePlace(openApi(place.account, call), place, token, call)
+  await removeAll(openApi(place.account, call), place, token, call)
 }

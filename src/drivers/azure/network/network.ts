@@ -7,9 +7,9 @@ import type {
 } from '@azure/arm-network'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { allSettled, whileBusy } from '../api/timeouts.ts'
+import { allSettled, retryWhileBusy } from '../api/retry.ts'
 import type { Decision } from '../create/decision.ts'
-import { ignoreNotFound } from '../api/refusal.ts'
+import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 const step = 'create network'
 
@@ -76,7 +76,7 @@ const virtualNetwork = ({ location, tags }: Decision): VirtualNetwork => ({
 })
 
 /** Ids of the resources that a network interface refers to. */
-interface Joined {
+interface InterfaceResources {
   readonly securityGroup: string
   readonly publicAddress: string | undefined
   readonly subnet: string
@@ -84,7 +84,7 @@ interface Joined {
 
 const networkInterface = (
   { location, tags, size, options: { acceleratedNetworking } }: Decision,
-  joined: Joined,
+  joined: InterfaceResources,
 ): NetworkInterface => ({
   location,
   tags,
@@ -116,24 +116,24 @@ const networkOf = (subnet: string): string => subnet.toLowerCase().replace(/\/su
  * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
  * subnet assignment").
  */
-async function leaveOtherNetwork(
-  { network, tempo }: AzureApi,
-  { place, isFirst }: Decision,
+async function removeForeignInterface(
+  { network, timeouts }: AzureApi,
+  { host, isFirst }: Decision,
   subnet: string,
   call: Call,
 ): Promise<void> {
   if (isFirst) return
-  const { group, names } = place
+  const { group, names } = host
   const options = { abortSignal: call.signal }
   const found = await ignoreNotFound(
     network.networkInterfaces.get(group, names.networkInterface, options),
   )
   const joined = found?.ipConfigurations?.[0]?.subnet?.id
   if (joined === undefined || networkOf(joined) === networkOf(subnet)) return
-  await whileBusy(tempo, call, step, async () =>
+  await retryWhileBusy(timeouts, call, step, async () =>
     network.networkInterfaces.beginDeleteAndWait(group, names.networkInterface, {
       ...options,
-      updateIntervalInMs: tempo.pollMs,
+      updateIntervalInMs: timeouts.pollMs,
     }),
   )
 }
@@ -142,13 +142,17 @@ async function leaveOtherNetwork(
  * Creates the network resources of a host that do not exist yet. Returns the id of the network
  * interface.
  */
-export async function makeNetwork(api: AzureApi, decision: Decision, call: Call): Promise<string> {
-  const { network, tempo } = api
-  const { group, names } = decision.place
-  const options = { abortSignal: call.signal, updateIntervalInMs: tempo.pollMs }
+export async function createNetwork(
+  api: AzureApi,
+  decision: Decision,
+  call: Call,
+): Promise<string> {
+  const { network, timeouts } = api
+  const { group, names } = decision.host
+  const options = { abortSignal: call.signal, updateIntervalInMs: timeouts.pollMs }
   call.progress(step)
   const make = async (put: () => Promise<{ id?: string | undefined }>): Promise<string> =>
-    idOf(await whileBusy(tempo, call, step, put))
+    idOf(await retryWhileBusy(timeouts, call, step, put))
 
   const [securityGroupId, publicAddressId, subnet] = await allSettled([
     make(() =>
@@ -180,7 +184,7 @@ export async function makeNetwork(api: AzureApi, decision: Decision, call: Call)
       ).then((id) => `${id}/subnets/hosts`),
   ])
   const joined = { securityGroup: securityGroupId, publicAddress: publicAddressId, subnet }
-  await leaveOtherNetwork(api, decision, subnet, call)
+  await removeForeignInterface(api, decision, subnet, call)
   return make(() =>
     network.networkInterfaces.beginCreateOrUpdateAndWait(
       group,

@@ -36,7 +36,7 @@ const named = (
  * rule by priority decides, and Azure's default is to deny
  * (https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview).
  */
-export function letsSshThrough(rules: readonly SecurityRule[], source: string): boolean {
+export function allowsSsh(rules: readonly SecurityRule[], source: string): boolean {
   const applying = rules
     .filter(
       ({ direction, protocol = '*' }) => direction === 'Inbound' && /^(?:tcp|\*)$/i.test(protocol),

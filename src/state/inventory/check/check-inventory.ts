@@ -4,7 +4,7 @@ import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 import { inventoryOf, type Inventory } from '../inventory.ts'
 import type { LoadOptions } from '../parse-inventory.ts'
-import { placeOf } from './place-in-file.ts'
+import { settingPath } from './setting-path.ts'
 import { readInventoryText } from '../read-text.ts'
 
 type Path = readonly PropertyKey[]
@@ -49,7 +49,7 @@ function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
 }
 
 /** Identifies a host: by its token if fleet created it, else by its login and jump host. */
-function hostOf({ host, via = '' }: Machine): { key: string; field: string } | undefined {
+function hostIdentity({ host, via = '' }: Machine): { key: string; field: string } | undefined {
   const { token, address, port = 22, user } = host ?? {}
   if (token !== undefined) return { key: token, field: 'token' }
   if (address === undefined) return undefined
@@ -61,7 +61,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
   const owners = new Map<string, string>()
   return [...entries.keys()].flatMap((name) => {
     const machine = machines.get(name)
-    const host = machine && hostOf(machine)
+    const host = machine && hostIdentity(machine)
     if (host === undefined) return []
     const owner = owners.get(host.key)
     if (owner === undefined) owners.set(host.key, name)
@@ -72,18 +72,23 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
 }
 
 /** Finds problems of a readable inventory that matter to others who share it. */
-function findWrongs(inventory: Inventory, troubles: ReadonlyMap<string, string>): LocatedProblem[] {
+function findProblems(
+  inventory: Inventory,
+  driverProblems: ReadonlyMap<string, string>,
+): LocatedProblem[] {
   const { machines, entries, profiles, defaults } = inventory
   return [
     ...findUnfinished(inventory),
     ...findSharedRecords(inventory),
     ...findJumpChainErrors(machines).map(({ name, message }) => ({
-      path: placeOf(inventory, name, 'via'),
+      path: settingPath(inventory, name, 'via'),
       message,
     })),
     ...[...machines].flatMap(([name, { driver }]) => {
-      const message = troubles.get(driver)
-      return message === undefined ? [] : [{ path: placeOf(inventory, name, 'driver'), message }]
+      const message = driverProblems.get(driver)
+      return message === undefined
+        ? []
+        : [{ path: settingPath(inventory, name, 'driver'), message }]
     }),
     ...[...entries].flatMap(([name, { options, host }]) => [
       ...findPaths(options, ['machines', name, 'options']),
@@ -105,16 +110,16 @@ export async function checkInventory(
   text: string,
   file: string,
   loadOptions: LoadOptions,
-  findTrouble: (driver: string) => Promise<string | undefined>,
+  findDriverProblem: (driver: string) => Promise<string | undefined>,
 ): Promise<Inventory> {
   const inventory = inventoryOf(await readInventoryText(text, file, loadOptions))
   const names = [...new Set([...inventory.machines.values()].map(({ driver }) => driver))]
-  const troubles = new Map<string, string>()
+  const driverProblems = new Map<string, string>()
   for (const name of names) {
-    const trouble = await findTrouble(name)
-    if (trouble !== undefined) troubles.set(name, trouble)
+    const problem = await findDriverProblem(name)
+    if (problem !== undefined) driverProblems.set(name, problem)
   }
-  const findings = findWrongs(inventory, troubles)
+  const findings = findProblems(inventory, driverProblems)
   if (findings.length === 0) return inventory
   const { root } = parseInventoryDocument(text, file)
   throw inventoryError(

@@ -5,7 +5,7 @@ import { findJumpChainErrors, type JumpChainError } from '../../../machine/jump-
 import type { Inventory } from '../inventory.ts'
 
 /** A machine before and after a change. */
-interface Changed {
+interface MachineChange {
   readonly name: MachineName
   readonly before: Machine | undefined
   readonly after: Machine | undefined
@@ -16,9 +16,9 @@ interface Changed {
  * adds. Removals and records of hosts that fleet created are never blocked: what can be billed must
  * be recorded even if other entries are invalid.
  */
-export function findWaysLeftWrong(
+export function findJumpHostErrors(
   { machines }: Pick<Inventory, 'machines'>,
-  { name, before, after }: Changed,
+  { name, before, after }: MachineChange,
 ): readonly JumpChainError[] {
   if (after === undefined || before?.host?.token !== undefined) return []
   const problems = findJumpChainErrors(new Map([...machines, [name, after]]))

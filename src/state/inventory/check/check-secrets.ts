@@ -3,7 +3,7 @@ import { findSecrets } from '../../../machine/secrets.ts'
 import { type Problem, listProblems } from './problem.ts'
 
 /** A line with this word is skipped; scanners of repositories use the same word. */
-const allowed = 'gitleaks:allow'
+const skipMarker = 'gitleaks:allow'
 
 /** Only the start of longer files is searched, in bytes: user-data has at most a megabyte. */
 const maxBytes = 8 * 2 ** 20
@@ -32,7 +32,7 @@ export function findSecretsInFile(content: Uint8Array, file: string): readonly s
   const text = textOf(content)
   const problems = secretProblems(text).filter(({ offset }) => {
     const end = text.indexOf('\n', offset)
-    return !text.slice(offset, end < 0 ? undefined : end).includes(allowed)
+    return !text.slice(offset, end < 0 ? undefined : end).includes(skipMarker)
   })
   return listProblems(file, text, problems)
 }

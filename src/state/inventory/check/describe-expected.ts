@@ -39,7 +39,7 @@ const show = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : String(value)
 
 /** What the schema expects, to follow the word "expected". */
-export function expectation(issue: Issue): string {
+export function describeExpected(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
       return typeNames[issue.expected] ?? issue.expected
@@ -53,13 +53,13 @@ export function expectation(issue: Issue): string {
       return `a multiple of ${issue.divisor}`
     case 'invalid_key':
     case 'invalid_element':
-      return issue.issues[0] ? expectation(issue.issues[0]) : 'something else'
+      return issue.issues[0] ? describeExpected(issue.issues[0]) : 'something else'
     case 'invalid_format':
       if (issue.format === 'datetime') return 'a time such as 2026-11-23T10:00:00Z'
       return ownMessage(issue.message) ?? `a valid ${issue.format}`
     case 'invalid_union':
       return orList([
-        ...new Set(issue.errors.flatMap(([first]) => (first ? expectation(first) : []))),
+        ...new Set(issue.errors.flatMap(([first]) => (first ? describeExpected(first) : []))),
       ])
     case 'unrecognized_keys':
       return `no key ${orList(issue.keys.map((key) => JSON.stringify(key)))}`

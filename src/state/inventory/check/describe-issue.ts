@@ -2,9 +2,9 @@ import { isScalar } from 'yaml'
 import * as z from 'zod'
 import { suggest } from '../../../machine/nearest.ts'
 import { looksSecret } from '../../../machine/secrets.ts'
-import { expectation } from './describe-expected.ts'
+import { describeExpected } from './describe-expected.ts'
 import { locate, type InventoryDocument } from '../document.ts'
-import { mostFound, type Problem } from './problem.ts'
+import { maxProblems, type Problem } from './problem.ts'
 
 type Path = readonly PropertyKey[]
 type Issue = z.core.$ZodIssue
@@ -61,7 +61,7 @@ function describeUnknownKeys(
   document: InventoryDocument,
 ): Problem[] {
   const known = keysAt(schema, issue.path)
-  return issue.keys.slice(0, mostFound).map((key) => ({
+  return issue.keys.slice(0, maxProblems).map((key) => ({
     offset: locate(document.root, [...path, key]).keyOffset,
     message: `${showPath([...path, key])}: unknown key${
       suggest(key, known) || (known.length > 0 ? ` (known: ${known.join(', ')})` : '')
@@ -98,7 +98,7 @@ export function describeIssue(
   if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue, path, schema, document)
   const { node, keyOffset } = locate(document.root, path)
   const where = path.length === 0 ? '' : `${showPath(path)}: `
-  const expected = expectation(issue)
+  const expected = describeExpected(issue)
   if (issue.code === 'invalid_key') {
     return [{ offset: keyOffset, message: `${where}bad key: expected ${expected}` }]
   }

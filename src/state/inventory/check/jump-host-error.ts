@@ -1,12 +1,12 @@
 import type { UserError } from '../../../errors.ts'
 import type { JumpChainError } from '../../../machine/jump-hosts.ts'
-import { placeOf } from './place-in-file.ts'
+import { settingPath } from './setting-path.ts'
 import type { Inventory } from '../inventory.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 
 /** The error for invalid jump hosts, with their positions in the text of `file`. */
-export function wayError(
+export function jumpHostError(
   { text, inventory }: { readonly text: string; readonly inventory: Inventory },
   file: string,
   problems: readonly JumpChainError[],
@@ -16,7 +16,7 @@ export function wayError(
     file,
     text,
     problems.map(({ name, message }) => {
-      const { node, keyOffset } = locate(root, placeOf(inventory, name, 'via'))
+      const { node, keyOffset } = locate(root, settingPath(inventory, name, 'via'))
       return { offset: node?.range[0] ?? keyOffset, message }
     }),
     'change or remove "via"',

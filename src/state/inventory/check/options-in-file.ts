@@ -11,7 +11,7 @@ import type { InventoryFile, MachineEntry } from '../../../machine/schema.ts'
 type Options = Readonly<Record<string, unknown>>
 
 /** Options of a driver in a file. */
-export interface OptionsPlace {
+export interface OptionsInFile {
   readonly path: readonly string[]
   readonly driver: string
   readonly own: Options
@@ -21,14 +21,14 @@ export interface OptionsPlace {
    * Whether they belong to a machine, so that required options must be present, including inherited
    * ones.
    */
-  readonly isWhole: boolean
+  readonly isComplete: boolean
 }
 
 /** All options in a file, with their inherited options. */
-export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
+export function* optionsIn(file: InventoryFile): Generator<OptionsInFile> {
   const defaults = new Map(Object.entries(file.defaults ?? {}))
   for (const [driver, own] of defaults) {
-    yield { path: ['defaults', driver], driver, own, inherited: {}, isWhole: false }
+    yield { path: ['defaults', driver], driver, own, inherited: {}, isComplete: false }
   }
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const machines = file.machines ?? {}
@@ -36,12 +36,12 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
   const placeOf = (
     path: readonly string[],
     entry: MachineEntry,
-    isWhole: boolean,
-  ): OptionsPlace | undefined => {
+    isComplete: boolean,
+  ): OptionsInFile | undefined => {
     const { options: own = {}, ...others } = entry
     const { driver, options } = mergeEntry(merged, others)
     if (driver === undefined) return undefined
-    return { path, driver, own, inherited: { ...defaults.get(driver), ...options }, isWhole }
+    return { path, driver, own, inherited: { ...defaults.get(driver), ...options }, isComplete }
   }
   if (profiles.size > 0) {
     const written = Object.keys(machines)
@@ -52,7 +52,7 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
     for (const [name, { count: _count, ...profile }] of profiles) {
       const place = placeOf(['profiles', name, 'options'], profile, counted.has(name))
       if (place === undefined) continue
-      yield usesExistingHosts(place.driver) ? { ...place, isWhole: false } : place
+      yield usesExistingHosts(place.driver) ? { ...place, isComplete: false } : place
     }
   }
   for (const [name, entry] of Object.entries(machines)) {
@@ -63,11 +63,11 @@ export function* optionsIn(file: InventoryFile): Generator<OptionsPlace> {
 
 /** The drivers whose options a file contains. */
 export const driversIn = ({ defaults = {}, profiles, machines }: InventoryFile): string[] => {
-  const said = [...Object.values(profiles ?? {}), ...Object.values(machines ?? {})]
-  const drivers = said.flatMap(({ driver }) => driver ?? [])
+  const written = [...Object.values(profiles ?? {}), ...Object.values(machines ?? {})]
+  const drivers = written.flatMap(({ driver }) => driver ?? [])
   return [...new Set([...Object.keys(defaults), ...drivers])]
 }
 
 /** The schema for options: partial unless they are complete. */
-export const schemaFor = ({ isWhole }: OptionsPlace, options: z.ZodObject): z.ZodObject =>
-  isWhole ? options : options.partial()
+export const schemaFor = ({ isComplete }: OptionsInFile, options: z.ZodObject): z.ZodObject =>
+  isComplete ? options : options.partial()

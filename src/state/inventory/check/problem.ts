@@ -8,17 +8,17 @@ export interface Problem {
   readonly message: string
 }
 
-const mostListed = 10
+const maxListed = 10
 
 /** Maximum number of problems to find: each takes time, and users read the first ones. */
-export const mostFound = 100
+export const maxProblems = 100
 
 /** The message for a hidden character, named as by `findHidden`. */
 export const describeHidden = (character = ''): string =>
   `the character ${character} is not allowed here: it is invisible, or changes how the text around it is displayed`
 
 /** Formats an offset as `LINE:COLUMN`, both starting with 1. */
-function placeOf(text: string, offset: number): string {
+function lineAndColumn(text: string, offset: number): string {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf('\n') + 1
   return `${before.split('\n').length}:${offset - lineStart + 1}`
@@ -33,12 +33,12 @@ export function listProblems(
   const distinct = new Map(problems.map((problem) => [Object.values(problem).join(), problem]))
   const sorted = [...distinct.values()].sort((a, b) => a.offset - b.offset)
   const listed = sorted
-    .slice(0, mostListed)
-    .map(({ offset, message }) => `${file}:${placeOf(text, offset)}: ${message}`)
+    .slice(0, maxListed)
+    .map(({ offset, message }) => `${file}:${lineAndColumn(text, offset)}: ${message}`)
   const more = sorted.length - listed.length
   return [
     ...listed,
-    ...(more > 0 ? [`and ${sorted.length < mostFound ? more : 'many'} more like these`] : []),
+    ...(more > 0 ? [`and ${sorted.length < maxProblems ? more : 'many'} more like these`] : []),
   ]
 }
 

@@ -6,7 +6,7 @@ import type { Parameters } from '../http/query.ts'
 import type { Settings } from './settings.ts'
 import type { Tree } from '../http/xml.ts'
 
-/** What the front remembers beside moto. */
+/** State of the account that moto does not have. */
 export interface Account {
   readonly moto: Moto
   readonly hosts: HostSource
@@ -20,11 +20,11 @@ export interface Account {
   readonly onFailure: (error: unknown) => void
 }
 
-/** An EC2 call that is let through. */
+/** An EC2 call that was admitted. */
 export interface Ec2Call {
   readonly region: string
   readonly parameters: Parameters
 }
 
-/** Answers the calls of one action; throws an Ec2Error to refuse one. */
+/** Handles the calls of one action. Throws an Ec2Error to reject one. */
 export type Handler = (account: Account, call: Ec2Call) => Promise<Tree>

@@ -5,9 +5,12 @@ import type { Instance } from './instance.ts'
 import { type Parameters, listParameter } from '../http/query.ts'
 import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 
-/** A launch that may go on. */
+/** An admitted launch. */
 export interface Admission {
-  /** The call's parameters, with what AWS fills in: the subnet, and the root disk's size and end. */
+  /**
+   * The call's parameters, completed as AWS does: the subnet, and the size and deletion of the root
+   * disk.
+   */
   readonly parameters: Parameters
   readonly zone: string
   readonly type: string
@@ -49,17 +52,17 @@ async function checkImage(
     )
 }
 
-/** The groups that a launch names, in either of the two places. */
+/** The groups of a launch, in either of the two places. */
 const groupsOf = (parameters: Parameters) => [
   ...listParameter(parameters, 'SecurityGroupId'),
   ...listParameter(parameters, 'NetworkInterface.1.SecurityGroupId'),
 ]
 
-/** Whether a launch in this zone finds no room. */
+/** Whether a zone or type has no capacity. */
 const lacksCapacity = (entries: readonly string[], zone: string, type: string): boolean =>
   ['all', zone, type, `${zone}/${type}`].some((entry) => entries.includes(entry))
 
-/** Refuses what has no room. */
+/** Rejects a launch without capacity. */
 export function checkCapacity(account: Account, zone: string, type: string, isSpot: boolean): void {
   const { noCapacity, noSpotCapacity } = account.settings()
   if (lacksCapacity(noCapacity, zone, type))
@@ -74,7 +77,7 @@ export function checkCapacity(account: Account, zone: string, type: string, isSp
     )
 }
 
-/** The subnet that a launch goes to: the one it names, or the default one of its zone. */
+/** The subnet of a launch: the given one, or the default one of its zone. */
 async function findSubnet(account: Account, { region, parameters }: Ec2Call, type: string) {
   const named = parameters['SubnetId'] ?? parameters['NetworkInterface.1.SubnetId']
   const zone = parameters['Placement.AvailabilityZone']
@@ -143,7 +146,7 @@ async function checkQuotas(
       'InstanceLimitExceeded',
       `You have requested more instances (${alive.length + 1}) than your current instance limit of ${instanceLimit} allows for the specified instance type.`,
     )
-  const used = vcpus * alive.length // near enough: a test has one type
+  const used = vcpus * alive.length // accurate enough: a test has one type
   if (used + vcpus > vcpuLimit)
     throw new Ec2Error(
       'VcpuLimitExceeded',
@@ -160,7 +163,7 @@ async function checkQuotas(
     )
 }
 
-/** The root disk as the image has it, where the launch says nothing else. */
+/** Adds the root disk of the image, unless the launch sets one. */
 function completeRootDisk(parameters: Parameters): Parameters {
   const image = images.find(({ id }) => id === parameters['ImageId'])
   const rootDevice = image?.rootDevice ?? '/dev/sda1'
@@ -179,14 +182,14 @@ function completeRootDisk(parameters: Parameters): Parameters {
   }
 }
 
-/** The launch with its subnet, in the place where it says what its network is. */
+/** Adds the subnet to the network settings of a launch. */
 function completeSubnet(parameters: Parameters, subnet: Tree | undefined): Parameters {
   const hasInterface = Object.keys(parameters).some((name) => name.startsWith('NetworkInterface.'))
   const place = hasInterface ? 'NetworkInterface.1.SubnetId' : 'SubnetId'
   return { [place]: textOf(subnet, 'subnetId') ?? '', ...parameters }
 }
 
-/** Checks a RunInstances as AWS does and moto does not. Throws what it is refused with. */
+/** Checks a RunInstances call as AWS does and moto does not. Throws the error. */
 export async function admitLaunch(account: Account, call: Ec2Call): Promise<Admission> {
   const { region, parameters } = call
   const { userDataLimit } = account.settings()

@@ -1,16 +1,16 @@
 import { Ec2Error } from '../http/ec2-error.ts'
 import { type Parameters, writeParameters } from '../http/query.ts'
 
-/** What does not count when two calls are compared. */
+/** Parameters that are ignored in a comparison of two calls. */
 const ignored = new Set(['Action', 'Version', 'ClientToken', 'DryRun'])
 
 const essence = (parameters: Parameters) => writeParameters(parameters, ignored)
 
-/** Tokens of RunInstances with what they gave. A call that failed leaves its token free. */
+/** Client tokens of RunInstances with their results. A failed call releases its token. */
 export class ClientTokens<T> {
   readonly #given = new Map<string, { readonly essence: string; readonly result: Promise<T> }>()
 
-  /** Gives what `make` makes, or what it made for this token before. */
+  /** Returns the result of `make`, or the earlier result for this token. */
   async once(
     scope: string,
     parameters: Parameters,

@@ -12,7 +12,7 @@ async function removeDefaultVpc(moto: Moto, region: string): Promise<void> {
       await moto.ec2(region, { Action: 'DeleteVpc', VpcId: textOf(vpc, 'vpcId') ?? '' })
 }
 
-/** Takes the default VPC of each region away before its first call. Only a reset brings it back. */
+/** Deletes the default VPC of each region before its first call. Only a reset restores it. */
 export class MissingDefaultVpcs {
   readonly #removed = new Map<string, Promise<void>>()
   readonly #moto: Moto

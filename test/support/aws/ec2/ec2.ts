@@ -11,7 +11,7 @@ import { securityGroupHandlers } from './security-groups.ts'
 import { showInterfaces } from './show-instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** The kinds of resources that a creating call makes. */
+/** The resource types that a creating call creates. */
 const creations: Readonly<Record<string, readonly string[]>> = {
   RunInstances: ['instance', 'volume'],
   CreateSecurityGroup: ['security-group'],
@@ -30,7 +30,10 @@ function checkTags({ settings }: Account, { parameters }: Ec2Call): void {
         )
 }
 
-/** The images with the root disk's size, of which moto knows nothing, and without an alias that they do not have. */
+/**
+ * Adds the root disk's size to images, which moto does not know, and removes an alias that they do
+ * not have.
+ */
 const describeImages: Handler = async ({ moto }, { region, parameters }) => {
   const answer = await moto.ec2(region, parameters)
   for (const tree of itemsOf(answer, 'imagesSet')) {
@@ -54,7 +57,10 @@ const describeNetworkInterfaces: Handler = async ({ moto, instances }, { region,
   return answer
 }
 
-/** The default VPC leads to the internet (VPC user guide, "Default VPC components"); moto's leads nowhere. */
+/**
+ * The default VPC has a route to the internet (VPC user guide, "Default VPC components"); moto's
+ * does not.
+ */
 const describeRouteTables: Handler = async ({ moto }, { region, parameters }) => {
   const defaults = { 'Filter.1.Name': 'is-default', 'Filter.1.Value.1': 'true' }
   const [answer, vpcs] = await Promise.all([
@@ -69,7 +75,10 @@ const describeRouteTables: Handler = async ({ moto }, { region, parameters }) =>
   return answer
 }
 
-/** Only T types have CPU credits (EC2 API reference, ModifyInstanceCreditSpecification); moto knows nothing of them. */
+/**
+ * Only T types have CPU credits (EC2 API reference, ModifyInstanceCreditSpecification); moto does
+ * not support them.
+ */
 const modifyCredits: Handler = async ({ instances }, { parameters }) => {
   const prefix = 'InstanceCreditSpecification.1'
   const id = parameters[`${prefix}.InstanceId`] ?? ''
@@ -86,7 +95,7 @@ const modifyCredits: Handler = async ({ instances }, { parameters }) => {
     : { unsuccessfulInstanceCreditSpecificationSet: listOf([{ instanceId: id, error }]) }
 }
 
-/** Answers every EC2 call: what AWS does and moto does not is done here, the rest by moto. */
+/** Handles every EC2 call: what AWS does and moto does not is done here, the rest by moto. */
 export function makeEc2(
   account: Account,
   tokens: ClientTokens<Tree>,

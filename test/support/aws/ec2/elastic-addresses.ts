@@ -48,7 +48,7 @@ const associateAddress: Handler = async (account, { region, parameters }) => {
   return answer
 }
 
-/** The instance that an address is with. */
+/** The instance of an address. */
 function ownerOf(account: Account, tree: Tree | undefined): Instance | undefined {
   return account.instances.get(textOf(tree, 'instanceId') ?? '')
 }
@@ -72,7 +72,7 @@ const releaseAddress: Handler = async (account, { region, parameters }) => {
   return answer
 }
 
-/** The handlers of what acts on elastic addresses. */
+/** Handlers of calls for elastic addresses. */
 export const elasticAddressHandlers: Readonly<Record<string, Handler>> = {
   AllocateAddress: allocateAddress,
   DescribeAddresses: describeAddresses,

@@ -1,7 +1,7 @@
 import { Ec2Error } from '../http/ec2-error.ts'
 import type { Parameters } from '../http/query.ts'
 
-/** Kinds of resources that are not found right after their creation, with the error for each. */
+/** Resource types that are not visible immediately after their creation, and their errors. */
 const refusals = {
   instance: (id: string) =>
     new Ec2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`),
@@ -13,11 +13,11 @@ const refusals = {
     new Ec2Error('InvalidAllocationID.NotFound', `The allocation ID '${id}' does not exist`),
 }
 
-/** Parameters whose values name resources. */
+/** Parameters that contain ids of resources. */
 const naming =
   /^(?:InstanceId|GroupId|GroupName|SecurityGroupId|KeyName|KeyPairId|AllocationId|ResourceId)(?:\.\d+)?$|\.SecurityGroupId\.\d+$/
 
-/** What was just created and is not yet known everywhere (EC2 is eventually consistent). */
+/** Resources that are not visible yet (EC2 is eventually consistent). */
 export class Hidden {
   readonly #until = new Map<string, { readonly kind: keyof typeof refusals; readonly at: number }>()
 
@@ -30,7 +30,7 @@ export class Hidden {
     return entry !== undefined && performance.now() < entry.at
   }
 
-  /** Throws `…NotFound` when a call names what is hidden. Creating it again is no such call. */
+  /** Throws `…NotFound` if a call refers to a hidden resource, except when it creates it again. */
   check(action: string, parameters: Parameters): void {
     if (action === 'ImportKeyPair' || action === 'CreateSecurityGroup') return
     for (const [name, value] of Object.entries(parameters)) {

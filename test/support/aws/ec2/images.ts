@@ -1,4 +1,4 @@
-/** A public image as its publisher offers it. */
+/** A public image of its publisher. */
 export interface Image {
   readonly id: string
   readonly name: string
@@ -6,9 +6,9 @@ export interface Image {
   readonly architecture: 'x86_64' | 'arm64'
   readonly created: string
   readonly rootDevice: string
-  /** GiB. */
+  /** In GiB. */
   readonly rootSize: number
-  /** The account that cloud-init makes when user-data says nothing about users. */
+  /** The account that cloud-init creates if user-data sets no users. */
   readonly user: string
 }
 
@@ -45,7 +45,10 @@ const releases: readonly (readonly [Publisher, string, readonly string[]])[] = [
 const architectures = { amd64: 'x86_64', arm64: 'arm64' } as const
 const dashed = (date: string) => `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`
 
-/** Every image, an older and a newer one of each kind; the newer one first, as nothing sorts them for who asks. */
+/**
+ * An older and a newer image of each kind. The newer one is first, because responses are not
+ * sorted.
+ */
 export const images: readonly Image[] = releases.flatMap(([publisher, release, dates], family) =>
   Object.entries(architectures).flatMap(([name, architecture], kind) =>
     dates.toReversed().map((date, index): Image => ({
@@ -61,7 +64,7 @@ export const images: readonly Image[] = releases.flatMap(([publisher, release, d
   ),
 )
 
-/** The images in moto's own form (MOTO_AMIS_PATH). */
+/** The images in moto's format (MOTO_AMIS_PATH). */
 export const motoImages = () =>
   images.map((image) => ({
     ami_id: image.id,

@@ -15,7 +15,7 @@ export const stateCodes = {
 /** The name of a state. */
 export type StateName = keyof typeof stateCodes
 
-/** What an instance is made with. */
+/** How an instance is created. */
 export interface InstancePlan {
   readonly id: string
   readonly region: string
@@ -24,7 +24,7 @@ export interface InstancePlan {
   readonly zone: string
   readonly groups: readonly string[]
   readonly isSpot: boolean
-  /** Whether the provider gives it an address of its own each time that it starts. */
+  /** Whether the provider assigns a new address at each start. */
   readonly isPublic: boolean
   readonly host: Host
 }
@@ -33,19 +33,19 @@ export interface InstancePlan {
 export interface Surroundings {
   readonly settings: () => Settings
   readonly newAddress: () => Promise<string>
-  /** Told of what the host behind an instance could not do: the rig is broken then, not the product. */
+  /** Called for errors of the host: the test double failed, not the product. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** An instance as AWS shows it: it changes slowly, while moto's does at once. */
+/** An instance as AWS shows it: it changes its state slowly, while moto's does so immediately. */
 export class Instance {
   readonly plan: InstancePlan
   state: StateName = 'pending'
-  /** Why it is in its state, where the service changed that by itself. */
+  /** The reason of the state, if the service changed it. */
   stateReason: { readonly code: string; readonly message: string } | undefined
-  /** When it was terminated, in the clock of `performance.now()`. */
+  /** Time of the termination, in the clock of `performance.now()`. */
   terminatedAt: number | undefined
-  /** An elastic address, in place of the one that comes and goes. */
+  /** An elastic address, instead of a temporary one. */
   elastic: string | undefined
   #address: string | undefined
   #showsAddress = false
@@ -58,13 +58,13 @@ export class Instance {
     this.#surroundings = surroundings
   }
 
-  /** The public address that is shown now. */
+  /** The public address that is visible now. */
   get address(): string | undefined {
     if (this.state !== 'running' || !this.#showsAddress) return undefined
     return this.elastic ?? this.#address
   }
 
-  /** Resolves when the host has done all that it was told to. */
+  /** Resolves when the host has completed all operations. */
   get settled(): Promise<unknown> {
     return this.#work
   }
@@ -74,8 +74,8 @@ export class Instance {
   }
 
   /**
-   * Boots the host: for the first time, or again. It counts as running, with its address, before it has booted,
-   * as it does at AWS.
+   * Boots the host for the first time, or again. It counts as running, with its address, before it
+   * has booted, as at AWS.
    */
   async begin(boot: (host: Host, address: string | undefined) => Promise<void>): Promise<void> {
     this.#enter('pending')
@@ -95,7 +95,7 @@ export class Instance {
     this.#end('stopping', 'stopped', this.#lags.stopping, () => this.plan.host.stop(force))
   }
 
-  /** Takes a spot instance back (EC2 user guide, "Spot Instance interruptions"). */
+  /** Interrupts a spot instance (EC2 user guide, "Spot Instance interruptions"). */
   reclaim(): void {
     this.stateReason = {
       code: 'Server.SpotInstanceTermination',
@@ -111,7 +111,7 @@ export class Instance {
     )
   }
 
-  /** Restarts the host; nothing of it is seen from outside but that it does not answer. */
+  /** Restarts the host. Its state does not change. */
   reboot(): void {
     void this.#queue(async () => {
       await this.plan.host.stop(false)
@@ -119,7 +119,7 @@ export class Instance {
     })
   }
 
-  /** Takes an elastic address, or goes back to a new one of the provider's. */
+  /** Uses an elastic address, or a new one of the provider. */
   async useElastic(address: string | undefined): Promise<void> {
     this.elastic = address
     if (address === undefined && this.plan.isPublic)

@@ -8,7 +8,7 @@ import { filtersOf, listParameter, withFilters } from '../http/query.ts'
 import { showInstance, showState } from './show-instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** Filters that moto does not know, or answers by a state that has not come yet. */
+/** Filters that moto does not support, or applies to a future state. */
 const ownFilters: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
   'client-token': ({ plan }) => plan.token,
   'instance-state-name': ({ state }) => state,
@@ -17,7 +17,7 @@ const ownFilters: Readonly<Record<string, (instance: Instance) => string | undef
   'private-ip-address': ({ plan }) => plan.host.privateAddress,
 }
 
-/** The call as moto can answer it, and what its answer must be filtered by. */
+/** The call that moto can answer, and the remaining filters. */
 function splitFilters({ parameters }: Ec2Call) {
   const own: ((instance: Instance) => boolean)[] = []
   const rest = new Map<string, string[]>()
@@ -32,7 +32,7 @@ function splitFilters({ parameters }: Ec2Call) {
   }
 }
 
-/** Shows the instances of a list as they are now, without those that are hidden or not meant. */
+/** Shows the instances of a list in their current state, without hidden and filtered ones. */
 function showList(
   { instances, hidden }: Account,
   holder: Tree,
@@ -73,7 +73,7 @@ const describeInstanceStatus: Handler = async (account, call) => {
   return answer
 }
 
-/** Gives a new instance its host and boots it. */
+/** Assigns a host to a new instance and boots it. */
 async function bring(
   account: Account,
   call: Ec2Call,
@@ -117,7 +117,7 @@ async function launch(account: Account, call: Ec2Call): Promise<Tree> {
   return answer
 }
 
-/** What a repeated RunInstances is told: the instances of the first, as they are now. */
+/** The response to a repeated RunInstances: the instances of the first, in their current state. */
 function repeat({ instances }: Account, first: Tree): Tree {
   const answer = structuredClone(first)
   for (const tree of itemsOf(answer, 'instancesSet')) {
@@ -132,7 +132,10 @@ function repeat({ instances }: Account, first: Tree): Tree {
   return answer
 }
 
-/** RunInstances; it remembers its tokens. One launch after the other, since quotas count those before. */
+/**
+ * RunInstances, with client tokens. Launches run one after the other, because quotas count the
+ * previous ones.
+ */
 function makeRunInstances(tokens: ClientTokens<Tree>): Handler {
   let last: Promise<unknown> = Promise.resolve()
   const launchInTurn: Handler = (account, call) => {
@@ -151,9 +154,9 @@ function makeRunInstances(tokens: ClientTokens<Tree>): Handler {
 }
 
 interface Change {
-  /** States in which the call does something. */
+  /** States in which the call has an effect. */
   readonly from: readonly StateName[]
-  /** States in which there is nothing to do. */
+  /** States in which the call has no effect. */
   readonly idle: readonly StateName[]
   /** Completes "is not in a state from which it can be …". */
   readonly verb: string
@@ -190,7 +193,7 @@ const changes: Readonly<Record<string, Change>> = {
   },
 }
 
-/** moto leaves an elastic address with an instance that is gone; AWS does not. */
+/** moto leaves an elastic address associated with a terminated instance; AWS does not. */
 async function freeElasticAddresses({ moto }: Account, region: string, id: string): Promise<void> {
   const answer = await moto.ec2(region, { Action: 'DescribeAddresses' })
   for (const address of itemsOf(answer, 'addressesSet')) {
@@ -212,8 +215,8 @@ function checkState(instance: Instance, { from, idle, verb }: Change): void {
 }
 
 /**
- * Refuses to terminate instances where one of them is protected: none in its zone is terminated then (EC2 API reference,
- * TerminateInstances). moto would stop half-way.
+ * Rejects the termination of instances if one of them is protected: none in its zone is terminated
+ * (EC2 API reference, TerminateInstances). moto would terminate some.
  */
 async function checkProtection(
   { moto }: Account,
@@ -234,7 +237,7 @@ async function checkProtection(
   }
 }
 
-/** Start, stop, restart, terminate: several instances at once, and none of them if one cannot. */
+/** Start, stop, restart, terminate: several instances, and none of them if one cannot. */
 const changeInstances: Handler = async (account, call) => {
   const { parameters, region } = call
   const action = parameters['Action'] ?? ''
@@ -271,7 +274,7 @@ const changeInstances: Handler = async (account, call) => {
   return { instancesSet: listOf(list) }
 }
 
-/** What EC2 changes of an instance only while it is stopped. */
+/** Attributes that EC2 only changes while an instance is stopped. */
 const modifyInstanceAttribute: Handler = async (account, { region, parameters }) => {
   const instance = account.instances.get(parameters['InstanceId'] ?? '')
   if (parameters['InstanceType.Value'] !== undefined && instance?.state !== 'stopped')
@@ -282,7 +285,7 @@ const modifyInstanceAttribute: Handler = async (account, { region, parameters })
   return account.moto.ec2(region, parameters)
 }
 
-/** The handlers of what acts on instances. */
+/** Handlers of calls for instances. */
 export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Handler> => ({
   RunInstances: makeRunInstances(tokens),
   DescribeInstances: describeInstances,
@@ -291,7 +294,7 @@ export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Han
   ...Object.fromEntries(Object.keys(changes).map((action) => [action, changeInstances])),
 })
 
-/** The instances that hold a group, or held it a moment ago. */
+/** The instances that use a group, or used it a moment ago. */
 export const holdersOf = ({ instances, settings }: Account, group: string): Instance[] =>
   [...instances.values()].filter(
     ({ plan, terminatedAt }) =>

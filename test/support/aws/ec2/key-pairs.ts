@@ -10,7 +10,7 @@ const fingerprint = (publicKey: string): string =>
     .update(publicKey.split(' ')[1] ?? '', 'base64')
     .digest('base64')
 
-/** Corrects what moto says of a key pair. */
+/** Corrects moto's description of a key pair. */
 function show(
   { publicKeys }: Account,
   tree: Tree,
@@ -37,7 +37,7 @@ const importKeyPair: Handler = async (account, call) => {
   return answer
 }
 
-/** All key pairs of a region: moto knows neither ids nor their filters. */
+/** All key pairs of a region: moto supports neither their ids nor filters for them. */
 async function list({ moto, hidden }: Account, region: string): Promise<Tree[]> {
   const answer = await moto.ec2(region, { Action: 'DescribeKeyPairs' })
   return itemsOf(answer, 'keySet').filter((tree) => !hidden.has(textOf(tree, 'keyName')))
@@ -83,7 +83,7 @@ const describeKeyPairs: Handler = async (account, call) => {
   return { keySet: listOf(meant) }
 }
 
-/** By name or id; what is not there is no error. */
+/** By name or id. A missing key pair is not an error. */
 const deleteKeyPair: Handler = async (account, { region, parameters }) => {
   if (parameters['DryRun'] === 'true') throw new Ec2Error('DryRunOperation')
   const { KeyName: name, KeyPairId: id } = parameters
@@ -98,7 +98,7 @@ const deleteKeyPair: Handler = async (account, { region, parameters }) => {
   return { return: 'true', ...(found && { keyPairId: found['keyPairId'] }) }
 }
 
-/** The handlers of what acts on key pairs. */
+/** Handlers of calls for key pairs. */
 export const keyPairHandlers: Readonly<Record<string, Handler>> = {
   ImportKeyPair: importKeyPair,
   DescribeKeyPairs: describeKeyPairs,

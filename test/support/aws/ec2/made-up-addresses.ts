@@ -4,7 +4,7 @@ import type { Tree } from '../http/xml.ts'
 const isAddress = (text: string) => /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)
 const isHostName = (text: string) => /^(?:ec2|ip)-\d+-\d+-\d+-\d+\./.test(text)
 
-/** Every address that a host of this account answers on, or may be made to answer on. */
+/** Every address that a host of this account uses, or may use. */
 function addressesOf({ instances, elastic }: Account): Set<string> {
   const own = [...instances.values()].flatMap(({ plan, address }) => [
     plan.host.privateAddress,
@@ -24,8 +24,8 @@ function remove(tree: Tree, known: ReadonlySet<string>): void {
 }
 
 /**
- * Leaves out every address that moto made up: it might be somebody's. Ranges of networks (`172.31.0.0/16`) are
- * no addresses of hosts, and stay.
+ * Removes every address that moto generated, because it might be a real one. Ranges of networks
+ * (`172.31.0.0/16`) are kept.
  */
 export const removeMadeUpAddresses = (account: Account, tree: Tree): void =>
   remove(tree, addressesOf(account))

@@ -3,26 +3,26 @@ import { type IncomingMessage, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** A question that EC2 was asked. */
+/** A query of EC2. */
 interface Question {
   readonly region: string
   readonly action: string
-  /** The names of the filters. */
+  /** Names of the filters. */
   readonly filters: readonly string[]
 }
 
-/** EC2 with many instances that run; it takes questions alone. */
+/** EC2 with many running instances. It only supports queries. */
 export interface ManyInstances extends AsyncDisposable {
-  /** For the environment of a program. */
+  /** Environment variables for a program. */
   readonly environment: Readonly<Record<string, string>>
-  /** A machines.yaml in which all of them are. */
+  /** A machines.yaml with all instances. */
   readonly inventory: string
   readonly asked: Question[]
 }
 
 const regions = ['eu-west-1', 'us-east-1', 'ap-south-1']
 const fleet = '0123abcd'
-/** EC2 refuses a filter with more values (EC2 API reference, DescribeInstances). */
+/** EC2 rejects a filter with more values (EC2 API reference, DescribeInstances). */
 const mostValues = 200
 
 const idOf = (index: number): string => `i-${String(index).padStart(17, '0')}`
@@ -61,7 +61,7 @@ const regionInfo = regions
   .map((region) => `<item><regionName>${region}</regionName></item>`)
   .join('')
 
-/** The filters of a question, and whether each has no more values than EC2 takes. */
+/** The filters of a query. Checks that none has too many values. */
 function readFilters(query: URLSearchParams): readonly string[] {
   const filters = new Map<string, number>()
   for (const key of query.keys()) {
@@ -85,7 +85,7 @@ async function readQuestion(request: IncomingMessage): Promise<Question> {
   }
 }
 
-/** Serves EC2 with `count` instances in three regions. */
+/** Starts EC2 with `count` instances in three regions. */
 export async function serveManyInstances(count: number): Promise<ManyInstances> {
   const indexes = Array.from({ length: count }, (_, index) => index)
   const instancesIn = new Map(

@@ -31,7 +31,7 @@ const deleteSecurityGroup: Handler = async (account, { region, parameters }) => 
   return account.moto.ec2(region, parameters)
 }
 
-/** EC2 stores ranges without the bits after their length (API reference, IpRange.CidrIp). */
+/** EC2 clears the bits after the length of a range (API reference, IpRange.CidrIp). */
 function canonicalCidr(cidr: string): string {
   const [address = '', length = '32'] = cidr.split('/')
   if (address.includes(':')) return cidr.toLowerCase()
@@ -46,7 +46,7 @@ function canonicalCidr(cidr: string): string {
 const ruleText = (protocol?: string, from?: string, to?: string, cidr?: string): string =>
   [protocol, from, to, cidr].join(' ')
 
-/** The rules that a group has. */
+/** The rules of a group. */
 async function rulesOf(
   { moto }: Account,
   region: string,
@@ -65,7 +65,7 @@ async function rulesOf(
   )
 }
 
-/** The rules that a request names. */
+/** The rules in a request. */
 const rulesIn = (parameters: Parameters): readonly string[] =>
   Object.entries(parameters).flatMap(([key, cidr]) => {
     const [, permission] =
@@ -75,7 +75,7 @@ const rulesIn = (parameters: Parameters): readonly string[] =>
     return [ruleText(of('IpProtocol'), of('FromPort'), of('ToPort'), cidr)]
   })
 
-/** EC2 takes all rules of a request or none: one that is there already refuses the others too. */
+/** EC2 accepts all rules of a request or none: a duplicate rejects the others, too. */
 const changeIngress =
   (isWrong: (there: ReadonlySet<string>, rule: string) => boolean, code: string): Handler =>
   async (account, { region, parameters }) => {
@@ -91,7 +91,7 @@ const changeIngress =
     return account.moto.ec2(region, canonical)
   }
 
-/** The handlers of what acts on security groups. */
+/** Handlers of calls for security groups. */
 export const securityGroupHandlers: Readonly<Record<string, Handler>> = {
   CreateSecurityGroup: createSecurityGroup,
   DescribeSecurityGroups: describeSecurityGroups,

@@ -1,66 +1,79 @@
 import { Ec2Error } from '../http/ec2-error.ts'
 import type { Parameters } from '../http/query.ts'
 
-/** How long things take, in milliseconds. */
+/** Durations in milliseconds. */
 interface Lags {
   /** From RunInstances or StartInstances to `running`. */
   readonly pending: number
   /** From `running` to the public address. */
   readonly address: number
-  /** From StopInstances to `stopped`, at least: the host shuts down meanwhile. */
+  /** From StopInstances to `stopped`, at least: the host shuts down in the meantime. */
   readonly stopping: number
   /** From TerminateInstances to `terminated`. */
   readonly shuttingDown: number
-  /** How long an instance, group, key pair or address allocation is not found after its creation. */
+  /** How long an instance, group, key pair or address is not visible after its creation. */
   readonly hidden: number
-  /** How long a terminated instance still holds its groups. */
+  /** How long a terminated instance still uses its groups. */
   readonly groupHeld: number
 }
 
-/** What this account, its region and its quotas are like. Everything can be changed while a rig runs. */
+/** Properties of the account, its region and its quotas. They can be changed at any time. */
 export interface Settings {
   readonly lags: Lags
-  /** The same token and parameters give the same instance; other parameters IdempotentParameterMismatch. */
+  /**
+   * The same token and parameters return the same instance; other parameters
+   * IdempotentParameterMismatch.
+   */
   readonly clientTokens: boolean
-  /** DependencyViolation while an instance holds the group. */
+  /** DependencyViolation while an instance uses the group. */
   readonly groupDependencies: boolean
-  /** IncorrectInstanceState where the state forbids the call. */
+  /** IncorrectInstanceState if the state does not permit the call. */
   readonly stateChecks: boolean
-  /** Bytes of user-data after base64 is undone. */
+  /** Maximum size of user-data without base64, in bytes. */
   readonly userDataLimit: number
-  /** Refuses an image of another architecture than the type's. */
+  /** Rejects an image for another architecture than the type's. */
   readonly architectures: boolean
-  /** Whether each region has one. Once it has none, it has none until the rig is reset. */
+  /** Whether each region has a default VPC. After it was deleted, only a reset restores it. */
   readonly defaultVpc: boolean
-  /** Zones and instance types that have no capacity left: `eu-west-1a`, `t4g.small`, `eu-west-1a/t4g.small`. */
+  /**
+   * Zones and instance types without capacity: `eu-west-1a`, `t4g.small`, `eu-west-1a/t4g.small`.
+   */
   readonly noCapacity: readonly string[]
-  /** The same for spot instances alone; `all`: everywhere. */
+  /** The same for spot instances only; `all`: everywhere. */
   readonly noSpotCapacity: readonly string[]
-  /** The spot price in USD an hour; a lower MaxPrice is refused with SpotMaxPriceTooLow. */
+  /** The spot price in USD an hour; a lower MaxPrice is rejected with SpotMaxPriceTooLow. */
   readonly spotPrice: number
   /** Quotas. None by default. */
   readonly instanceLimit: number
   readonly vcpuLimit: number
   readonly spotLimit: number
-  /** Tag keys that creating calls must give each resource, as a policy on aws:RequestTag would; else UnauthorizedOperation. */
+  /**
+   * Tag keys that creating calls must set on each resource, like a policy on aws:RequestTag; else
+   * UnauthorizedOperation.
+   */
   readonly requiredTags: readonly string[]
-  /** Actions that the caller may not do: UnauthorizedOperation. With a DryRun too. */
+  /** Actions without permission: UnauthorizedOperation, also for a DryRun. */
   readonly denied: readonly string[]
-  /** The code that answers every call, such as AuthFailure, RequestExpired, ExpiredToken; `valid`: none. */
+  /**
+   * The error code of every call, such as AuthFailure, RequestExpired, ExpiredToken; `valid`: none.
+   */
   readonly credentials: string
   /** How far the service's clock is ahead of this computer's, in milliseconds. */
   readonly clockAhead: number
-  /** The code of a request whose date is more than five minutes off. */
+  /** The error code for a request whose date is wrong by more than five minutes. */
   readonly clockRefusal: string
-  /** The code that the MFA device of every role shows; a role that is assumed with another one, or none, is refused. */
+  /**
+   * The current code of the MFA device of every role. A role that is assumed with another code, or
+   * none, is rejected.
+   */
   readonly mfaCode: string | undefined
-  /** Calls in any second; what is more gets RequestLimitExceeded. */
+  /** Calls per second; more get RequestLimitExceeded. */
   readonly callsPerSecond: number
-  /** So many of the next calls of these actions (`all`: any) get RequestLimitExceeded. */
+  /** The number of next calls of these actions (`all`: any) that get RequestLimitExceeded. */
   readonly throttled: { readonly times: number; readonly actions: readonly string[] | 'all' }
 }
 
-/** Changes of settings; lags change one by one. */
+/** Changes of settings; lags change individually. */
 export type SettingChanges = Partial<Omit<Settings, 'lags'>> & { readonly lags?: Partial<Lags> }
 
 const defaults: Settings = {
@@ -94,17 +107,17 @@ const defaults: Settings = {
   throttled: { times: 0, actions: 'all' },
 }
 
-/** Settings that differ from `settings` in what `changes` says. */
+/** Merges changes into settings. */
 export const changeSettings = (changes: SettingChanges, settings = defaults): Settings => ({
   ...settings,
   ...changes,
   lags: { ...settings.lags, ...changes.lags },
 })
 
-/** How far a date may be off (AWS Signature Version 4, "x-amz-date"; EC2 allows three times as much). */
+/** Maximum clock skew (AWS Signature Version 4, "x-amz-date"; EC2 allows three times as much). */
 const longestSkew = 5 * 60_000
 
-/** Refuses a request that is dated by a clock which is off. */
+/** Rejects a request with a wrong date. */
 export function checkDate(date: string | undefined, { clockAhead, clockRefusal }: Settings): void {
   const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date ?? '') ?? []
   const [year = 0, month = 1, ...rest] = parts.map(Number)
@@ -113,7 +126,10 @@ export function checkDate(date: string | undefined, { clockAhead, clockRefusal }
   if (Math.abs(skew) > longestSkew) throw new Ec2Error(clockRefusal)
 }
 
-/** Refuses a role that is assumed without the code of its device (STS API reference, AssumeRole: TokenCode). */
+/**
+ * Rejects a role that is assumed without the code of its device (STS API reference, AssumeRole:
+ * TokenCode).
+ */
 export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Settings): void {
   if (Action !== 'AssumeRole' || mfaCode === undefined || TokenCode === mfaCode) return
   throw new Ec2Error(
@@ -123,7 +139,7 @@ export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Setting
   )
 }
 
-/** What refuses calls whatever they ask for: credentials, permissions, rates. */
+/** Rejects calls regardless of their parameters: credentials, permissions, rates. */
 export class Gate {
   #throttledLeft = 0
   #recent: number[] = []
@@ -141,7 +157,7 @@ export class Gate {
     this.#settings = settings
   }
 
-  /** Throws what the call is refused with before anybody looks at it. */
+  /** Throws the error, if any. */
   check(action: string, now: number): void {
     const { credentials, denied, throttled, callsPerSecond } = this.#settings
     if (credentials !== 'valid') throw new Ec2Error(credentials)

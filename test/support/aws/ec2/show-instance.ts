@@ -5,7 +5,7 @@ import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
 /** A state as EC2 writes it. */
 export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })
 
-/** Writes an association of a public address, or takes it away. */
+/** Sets or removes the association of a public address. */
 function associate(tree: Tree, address: string | undefined): void {
   if (address === undefined) delete tree['association']
   else tree['association'] = { publicIp: address, publicDnsName: '', ipOwnerId: 'amazon' }
@@ -22,7 +22,7 @@ function showInterface(tree: Tree, { plan }: Instance, address: string | undefin
   }
 }
 
-/** Turns what moto says of an instance into what AWS would say now: the state that lags, its host's addresses. */
+/** Updates moto's description of an instance: its current state, and the addresses of its host. */
 export function showInstance(tree: Tree, instance: Instance): void {
   const { plan, state } = instance
   const isGone = state === 'terminated'

@@ -1,7 +1,7 @@
 import type { Moto } from '../moto/moto.ts'
 import { type Tree, childOf, itemsOf, tagsOf, textOf } from '../http/xml.ts'
 
-/** Something that exists, and would be paid for or found by others. */
+/** A resource that exists. */
 interface Resource {
   readonly id: string
   readonly tags: Readonly<Record<string, string>>
@@ -9,12 +9,12 @@ interface Resource {
 
 /** What exists in a region. */
 export interface World {
-  /** Not terminated. */
+  /** Instances that are not terminated. */
   readonly instances: readonly Resource[]
-  /** Other than the default ones. */
+  /** Groups that are not default ones. */
   readonly groups: readonly (Resource & { readonly name: string })[]
   readonly keyPairs: readonly (Resource & { readonly name: string })[]
-  /** Elastic ones. */
+  /** Elastic addresses. */
   readonly addresses: readonly Resource[]
   readonly volumes: readonly Resource[]
 }
@@ -29,7 +29,7 @@ const named = (id: string, name: string) => (tree: Tree) => ({
   name: textOf(tree, name) ?? '',
 })
 
-/** Asks moto itself, past the front: nothing lags or hides. */
+/** Queries moto directly, without the front's delays. */
 export async function readWorld(moto: Moto, region: string): Promise<World> {
   const list = async (what: string, set: string) =>
     itemsOf(await moto.ec2(region, { Action: `Describe${what}` }), set)

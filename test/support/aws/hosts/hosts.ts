@@ -1,39 +1,39 @@
-/** What a new host is made from. */
+/** What a new host is created from. */
 export interface Seed {
-  /** As RunInstances had it, base64 undone. */
+  /** The user-data of RunInstances, without base64. */
   readonly userData: Buffer
-  /** The account that the image's cloud-init makes by default. */
+  /** The default account of the image's cloud-init. */
   readonly user: string
-  /** The key pair's public key, which goes to that account. */
+  /** The public key of the key pair, for that account. */
   readonly publicKey: string | undefined
 }
 
-/** A host that stands behind an instance. Its methods are called one after the other. */
+/** The host of an instance. Its methods are called one after the other. */
 export interface Host {
-  /** Its address for as long as it exists. */
+  /** Its address while it exists. */
   readonly privateAddress: string
-  /** Boots for the first time, with what the seed says, and answers on an address. */
+  /** Boots for the first time, with the seed, and uses a public address. */
   boot(seed: Seed, address: string | undefined): Promise<void>
-  /** Answers on a public address, and on none that it had before; `undefined`: on its private one alone. */
+  /** Replaces the public address; `undefined`: only the private one is left. */
   answerOn(address: string | undefined): Promise<void>
   start(address: string | undefined): Promise<void>
-  /** `force`: pulls the plug. */
+  /** `force`: without shutdown. */
   stop(force: boolean): Promise<void>
-  /** Gives it back with all that is on it. */
+  /** Releases the host and everything on it. */
   release(): Promise<void>
 }
 
-/** Where instances get hosts from. */
+/** Provides hosts for instances. */
 export interface HostSource extends AsyncDisposable {
-  /** A host that is not booted yet. */
+  /** A host that has not booted yet. */
   lease(): Promise<Host>
-  /** A public address that no host has. */
+  /** An unused public address. */
   newAddress(): Promise<string>
 }
 
 /**
- * No hosts: every address is one of loopback, where nobody answers (127.64.0.0/16). Drivers see addresses come
- * and change, and nothing can be connected to.
+ * No hosts: every address is on loopback, where nothing listens (127.64.0.0/16). Drivers see
+ * addresses appear and change, but cannot connect.
  */
 export function makeNoHosts(): HostSource {
   let count = 0

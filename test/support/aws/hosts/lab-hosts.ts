@@ -3,17 +3,20 @@ import type { Host, HostSource } from './hosts.ts'
 import { makeAddressPool, setPublicAddress } from './public-addresses.ts'
 import { type WantedHost, readUserData } from './user-data.ts'
 
-/** Which hosts of the lab stand behind instances. */
+/** The lab hosts of instances. */
 export interface LabHostOptions {
-  /** Hosts that are made beforehand; more are made when they are all in use. Default 2. */
+  /**
+   * Number of hosts that are created in advance (default: 2); more are created when they are all in
+   * use.
+   */
   readonly spare?: number
-  /** Gives each a Docker engine, as user-data would have installed it, with the image `bb:1`. */
+  /** Installs a Docker engine, as user-data would have done, with the image `bb:1`. */
   readonly engine?: boolean
 }
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** Ends everything on a host but its first process and the engine; what was on its disk is as if new. */
+/** Ends everything on a host but its first process and the engine, and resets its disk. */
 const reimage = `
 set -u
 if [ -S /var/run/docker.sock ]; then
@@ -39,7 +42,10 @@ rm -rf /run/cloud-init
 exit 0
 `
 
-/** A shell command that makes an account. Homes are in /srv: a lab host shares /home with the machine. */
+/**
+ * A shell command that creates an account. Homes are in /srv, because a lab host shares /home with
+ * the machine.
+ */
 function makeAccount(
   { name, keys, groups, sudo }: WantedHost['accounts'][number],
   index: number,
@@ -65,7 +71,7 @@ ${rules === '' ? '' : `printf %s ${quote(rules)} >/etc/sudoers.d/90-${name}; chm
 `
 }
 
-/** What cloud-init leaves behind when it is done. */
+/** The state that cloud-init leaves behind. */
 const cloudInitDone = `
 mkdir -p /run/cloud-init
 echo '{"v1": {"datasource": "DataSourceEc2Local", "errors": []}}' >/run/cloud-init/result.json
@@ -93,7 +99,7 @@ async function runOn(host: LabHost, script: string): Promise<void> {
   if (code !== 0) throw new Error(`${host.name}: ${stderr}`)
 }
 
-/** Hosts of one lab, used again and again: a host that is given back is made as new while nobody waits for it. */
+/** Hosts of one lab, which are reused. A released host is reset in the background. */
 export async function makeLabHosts({
   spare = 2,
   engine = false,

@@ -2,16 +2,16 @@ import { gunzipSync } from 'node:zlib'
 import { parse } from 'yaml'
 import type { Seed } from './hosts.ts'
 
-/** An account as user-data asks for it. */
+/** An account in user-data. */
 interface WantedAccount {
   readonly name: string
   readonly keys: readonly string[]
   readonly groups: readonly string[]
-  /** The rules of sudoers(5) that follow the name. */
+  /** Rules of sudoers(5) after the name. */
   readonly sudo: readonly string[]
 }
 
-/** What a lab host takes from user-data: who may log in, and how the host proves itself. */
+/** What a lab host uses of user-data: accounts and the host key. */
 export interface WantedHost {
   /** The Ed25519 host key, private part, if it is given. */
   readonly hostKey: string | undefined
@@ -21,7 +21,7 @@ export interface WantedHost {
 
 type Config = Readonly<Record<string, unknown>>
 
-/** Undoes gzip where it is, as cloud-init does. */
+/** Decompresses gzip, as cloud-init does. */
 const plain = (bytes: Buffer): Buffer =>
   bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes
 
@@ -30,7 +30,7 @@ interface Part {
   readonly text: string
 }
 
-/** The parts of a MIME message (RFC 2046 5.1), decoded; the text itself where it is none. */
+/** The decoded parts of a MIME message (RFC 2046 5.1), or the text itself. */
 function partsOf(text: string): Part[] {
   const [head = '', ...rest] = text.split(/\r?\n\r?\n/)
   const boundary = /^content-type:\s*multipart\/[^;]+;[^\n]*boundary="?([^"\s;]+)/im.exec(
@@ -48,7 +48,10 @@ function partsOf(text: string): Part[] {
   })
 }
 
-/** Adds a cloud-config to what came before it, as its Merge-Type says; by default its keys win. */
+/**
+ * Merges a cloud-config into the preceding ones according to its Merge-Type. By default its keys
+ * win.
+ */
 function merge(config: Config, { header, text }: Part): Config {
   const how = /^merge-type:(.*)$/im.exec(header)?.[1] ?? ''
   const merged: Record<string, unknown> = { ...config }
@@ -66,7 +69,7 @@ function readConfig(userData: Buffer): Config {
   return parts.filter(({ text }) => text.startsWith('#cloud-config')).reduce(merge, {} as Config)
 }
 
-/** One account for each name, with all that is said of it. */
+/** Merges accounts with the same name. */
 function joinAccounts(accounts: readonly WantedAccount[]): WantedAccount[] {
   const joined = new Map<string, WantedAccount>()
   for (const { name, keys, groups, sudo } of accounts) {
@@ -89,7 +92,7 @@ const words = (value: unknown): string[] => {
 const lines = (value: unknown): string[] =>
   typeof value === 'string' ? [value] : Array.isArray(value) ? value.map(String) : []
 
-/** Reads what a lab host can do of user-data: plain, compressed or in several parts. */
+/** Reads user-data as far as a lab host supports it: plain, compressed or in several parts. */
 export function readUserData({ userData, user, publicKey }: Seed): WantedHost {
   const config = readConfig(userData)
   const users = Array.isArray(config['users']) ? (config['users'] as unknown[]) : ['default']

@@ -1,19 +1,19 @@
 import { type Parameters, writeParameters } from './query.ts'
 
-/** A call as it came, and what became of it. */
+/** A call and its outcome. */
 export interface Call {
-  /** 1 for the first since the rig was started or reset. */
+  /** Sequence number, starting with 1 after a start or reset. */
   readonly number: number
   /** `ec2`, `sts`, `ssm`. */
   readonly service: string
   readonly region: string
   readonly action: string
   readonly parameters: Parameters
-  /** Whether the same question was asked before: only repeated Describe calls are polling. */
+  /** Whether the same call was made before: only repeated Describe calls are polling. */
   readonly polling: boolean
-  /** Whether it was passed on: what it asks for has happened, whatever the client was told. */
+  /** Whether the call was executed, regardless of the response. */
   executed: boolean
-  /** `ok`, an error's code, or `lost`: no answer was sent. Nothing while it is under way. */
+  /** `ok`, an error code, or `lost` if no response was sent; `undefined` while it is running. */
   outcome: string | undefined
 }
 

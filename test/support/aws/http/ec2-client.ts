@@ -1,17 +1,20 @@
 import { type Tree, parseXml, textOf, childOf } from './xml.ts'
 import type { Aws } from '../aws.ts'
 
-/** An EC2 answer, as it came. */
+/** A response of EC2. */
 export interface Ec2Answer {
   readonly status: number
   readonly body: string
-  /** What the root element holds. */
+  /** Contents of the root element. */
   readonly tree: Tree
-  /** The error's code; nothing when the call succeeded. */
+  /** The error code; `undefined` for success. */
   readonly code: string | undefined
 }
 
-/** Posts one call of EC2's Query protocol to a rig; throws when no answer comes. No SDK, no retries. */
+/**
+ * Sends one call of EC2's Query protocol to the test double, without SDK and retries. Throws if
+ * there is no response.
+ */
 export async function callEc2(
   { environment, region }: Aws,
   action: string,

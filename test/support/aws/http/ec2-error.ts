@@ -1,6 +1,8 @@
 import { writeXml } from './xml.ts'
 
-/** The status of the codes that are not sent with 400 (EC2's list of error codes, and what its servers send). */
+/**
+ * HTTP status of errors that are not 400 (EC2's list of error codes, and what its servers send).
+ */
 const statuses: Readonly<Record<string, number>> = {
   AuthFailure: 401,
   DryRunOperation: 412,
@@ -14,7 +16,7 @@ const statuses: Readonly<Record<string, number>> = {
   UnauthorizedOperation: 403,
 }
 
-/** Messages of the errors that a test asks for by their code alone. */
+/** Messages of errors that tests request by their code. */
 const messages: Readonly<Record<string, string>> = {
   AuthFailure: 'AWS was not able to validate the provided access credentials',
   DryRunOperation: 'Request would have succeeded, but DryRun flag is set.',
@@ -33,7 +35,7 @@ const messages: Readonly<Record<string, string>> = {
   UnauthorizedOperation: 'You are not authorized to perform this operation.',
 }
 
-/** An answer that refuses. */
+/** An error response. */
 export class Ec2Error extends Error {
   readonly code: string
   readonly status: number
@@ -45,7 +47,7 @@ export class Ec2Error extends Error {
   }
 }
 
-/** The body of a refusal as EC2 writes it. */
+/** The body of an EC2 error. */
 export const writeError = ({ code, message }: Ec2Error, requestId: string): string =>
   writeXml(
     'Response',
@@ -53,7 +55,7 @@ export const writeError = ({ code, message }: Ec2Error, requestId: string): stri
     '',
   )
 
-/** The body of a refusal as STS writes it. */
+/** The body of an STS error. */
 export const writeStsError = ({ code, message, status }: Ec2Error, requestId: string): string =>
   writeXml(
     'ErrorResponse',

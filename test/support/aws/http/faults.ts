@@ -1,36 +1,36 @@
 import type { Call } from './call-log.ts'
 
-/** What goes wrong with a call. */
+/** The effect of a fault. */
 export type FaultEffect =
-  /** EC2 refuses it with this code; message and status are the code's own unless given. */
+  /** EC2 rejects the call with this code; message and status are by default those of the code. */
   | {
       readonly kind: 'error'
       readonly code: string
       readonly message?: string
       readonly status?: number
     }
-  /** Something between answers, without a word of EC2's: a 502, a 503 of a proxy. */
+  /** A response from an intermediate server, such as a 502 or 503 of a proxy. */
   | { readonly kind: 'status'; readonly status: number }
-  /** The connection is closed and nothing was done. */
+  /** The connection is closed before the execution. */
   | { readonly kind: 'close' }
-  /** It is executed and the connection is closed instead of an answer. */
+  /** The connection is closed after the execution. */
   | { readonly kind: 'lose' }
-  /** No answer ever comes; `executed`: what it asked for has happened all the same. */
+  /** There is no response. `executed`: the call is executed anyway. */
   | { readonly kind: 'hang'; readonly executed: boolean }
-  /** It is executed so much later (milliseconds). */
+  /** The execution is delayed, in milliseconds. */
   | { readonly kind: 'delay'; readonly ms: number }
 
-/** Which calls an effect meets. */
+/** The calls that a fault applies to. */
 export type Fault = FaultEffect & {
   /** Only calls of this action. */
   readonly action?: string
-  /** The nth of the matching calls from now on; 1 is the next, which is the default. */
+  /** The nth matching call from now on (default: 1, the next). */
   readonly at?: number
-  /** So many calls from that one on; default 1. */
+  /** The number of calls from that one on (default: 1). */
   readonly times?: number
 }
 
-/** Faults that wait for their call. */
+/** Pending faults. */
 export class FaultList {
   #waiting: { readonly fault: Fault; seen: number }[] = []
 
@@ -38,7 +38,7 @@ export class FaultList {
     this.#waiting.push({ fault, seen: 0 })
   }
 
-  /** What a call meets: the first fault whose turn it is. Each fault counts every call that matches it. */
+  /** The effect for a call: the first fault that applies. Each fault counts every matching call. */
   take({ action }: Call): FaultEffect | undefined {
     let met: FaultEffect | undefined
     for (const entry of this.#waiting) {

@@ -9,28 +9,28 @@ import type { Answer } from '../moto/moto.ts'
 import type { Parameters } from './query.ts'
 
 /**
- * Sees a call `before` it is executed, and `after` it was executed and before it is answered; both are waited for.
- * `drop` closes the connection instead of going on: before, the call never arrived and nothing is executed. A test
- * that kills the client `before` a call says `drop` too: what has arrived is executed, whoever died meanwhile.
+ * Called `before` a call is executed, and `after` its execution, before the response. `drop` closes
+ * the connection: before, the call is not executed. A test that kills the client `before` a call
+ * must also return `drop`, because a call that has arrived is executed.
  */
 export type CallHook = (phase: 'before' | 'after', call: Call) => Hooked | Promise<Hooked>
 type Hooked = 'drop' | undefined | void
 
-/** A call with what it came in. */
+/** A call with its HTTP request. */
 export interface Request {
   readonly call: Call
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** What a front serves. */
+/** Dependencies of the front. */
 export interface FrontParts {
   readonly log: CallLog
   readonly faults: FaultList
   readonly hooks: ReadonlySet<CallHook>
-  /** Throws what a call is refused with whatever it asks for. */
+  /** Throws the error for calls that are rejected regardless of their parameters. */
   readonly admit: (call: Call, date: string | undefined) => void
-  /** The service's own time, in milliseconds. */
+  /** The time of the service, in milliseconds. */
   readonly now: () => number
   readonly execute: (request: Request) => Promise<Answer>
 }
@@ -52,7 +52,7 @@ const refuse = (error: Ec2Error, { service }: Call): Answer => {
   return { status: error.status, type: 'text/xml', body: write(error, randomUUID()) }
 }
 
-/** The answer to a call, or the refusal. */
+/** The response to a call, or the error. */
 async function answer(parts: FrontParts, request: Request, fault: FaultEffect | undefined) {
   const { call } = request
   try {
@@ -75,7 +75,7 @@ const send = (response: ServerResponse, { status, type, body }: Answer, now: num
   response.end(body)
 }
 
-/** Handles one call; gives what is to be sent, or nothing when the connection closes, or `hang`. */
+/** Handles one call. Returns the response; `undefined` if the connection closes, or `hang`. */
 async function handle(parts: FrontParts, request: Request) {
   const { call } = request
   const runHooks = async (phase: 'before' | 'after') => {
@@ -116,7 +116,7 @@ async function serve(parts: FrontParts, incoming: IncomingMessage, response: Ser
   else if (result !== 'hang') send(response, result, parts.now())
 }
 
-/** Starts the server that stands before moto, on loopback. */
+/** Starts the server in front of moto, on loopback. */
 export async function startFront(
   parts: FrontParts,
   onFailure: (error: unknown) => void,

@@ -1,7 +1,7 @@
 /** The parameters of a call, as the Query protocol has them: `Filter.1.Value.2`. */
 export type Parameters = Readonly<Record<string, string>>
 
-/** Parameters as one text, equal for equal ones in whatever order they came. */
+/** Formats parameters in a canonical order. */
 export const writeParameters = (parameters: Parameters, except?: ReadonlySet<string>): string =>
   JSON.stringify(
     Object.keys(parameters)
@@ -19,7 +19,7 @@ export const listParameter = (parameters: Parameters, name: string): string[] =>
     .sort((a, b) => a.number - b.number)
     .map(({ value }) => value)
 
-/** The numbers under which a list of structures has members: `Filter.1.Name` has 1. */
+/** The indices of a list of structures: `Filter.1.Name` has 1. */
 const numbersOf = (parameters: Parameters, name: string): number[] => [
   ...new Set(
     Object.keys(parameters).flatMap((key) => {
@@ -29,7 +29,7 @@ const numbersOf = (parameters: Parameters, name: string): number[] => [
   ),
 ]
 
-/** Filters by name, each with the values of which one must hold. */
+/** Filters by name, each with its alternative values. */
 export const filtersOf = (parameters: Parameters): Map<string, string[]> =>
   new Map(
     numbersOf(parameters, 'Filter').map((number) => [
@@ -51,7 +51,7 @@ export function withFilters(
   return Object.fromEntries([...rest, ...written]) as Parameters
 }
 
-/** The tags that a creating call gives, by the kind of resource. */
+/** The tags in a creating call, by resource type. */
 export const tagSpecifications = (parameters: Parameters): Map<string, Map<string, string>> =>
   new Map(
     numbersOf(parameters, 'TagSpecification').map((number) => {

@@ -1,6 +1,9 @@
 import { XMLBuilder, XMLParser } from 'fast-xml-parser'
 
-/** An element: what its children hold, by name. Lists are `{ item: [...] }`, as EC2 writes them. */
+/**
+ * An element: the contents of its children, by name. Lists are `{ item: [...] }`, as EC2 writes
+ * them.
+ */
 export interface Tree {
   [name: string]: string | Tree | Tree[] | undefined
 }
@@ -12,7 +15,7 @@ const parser = new XMLParser({
 })
 const builder = new XMLBuilder({ ignoreAttributes: false, suppressEmptyNode: true })
 
-/** Parses an answer. Gives the root element's name and what it holds. */
+/** Parses a response. Returns the root element's name and contents. */
 export function parseXml(text: string): { readonly root: string; readonly tree: Tree } {
   const [[root, tree] = ['', {}]] = Object.entries(parser.parse(text) as Record<string, Tree>)
   return { root, tree }
@@ -24,25 +27,25 @@ export const writeXml = (root: string, tree: Tree, namespace = ec2Namespace): st
 
 const ec2Namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/'
 
-/** The text of a child; nothing when there is none. */
+/** The text of a child; `undefined` if there is none. */
 export function textOf(tree: Tree | undefined, name: string): string | undefined {
   const child = tree?.[name]
   return typeof child === 'string' && child !== '' ? child : undefined
 }
 
-/** A child that holds others. */
+/** A child that has children. */
 export function childOf(tree: Tree | undefined, name: string): Tree | undefined {
   const child = tree?.[name]
   return typeof child === 'object' && !Array.isArray(child) ? child : undefined
 }
 
-/** The items of a list; none when it is empty or absent. */
+/** The items of a list; empty if it is absent. */
 export function itemsOf(tree: Tree | undefined, name: string): Tree[] {
   const items = childOf(tree, name)?.['item']
   return Array.isArray(items) ? items : []
 }
 
-/** A list that holds `items`. */
+/** A list with `items`. */
 export const listOf = (items: readonly Tree[]): Tree | string =>
   items.length > 0 ? { item: [...items] } : ''
 

@@ -6,7 +6,10 @@ import { cachedFolder } from '../../files/cached-folder.ts'
 import { outside } from '../../lab/outside.ts'
 import { runProgram } from '../../lab/process.ts'
 
-/** What python3-moto's EC2 part needs, at this machine's own release; its package says less (flask-cors) and more. */
+/**
+ * Packages that python3-moto's EC2 part needs in this machine's release; the package's own list has
+ * too few (flask-cors) and too many.
+ */
 const dependencies =
   `boto3 botocore jmespath s3transfer cryptography cffi-backend dateutil six flask itsdangerous
  click colorama jinja2 markupsafe requests urllib3 idna chardet charset-normalizer certifi responses toml werkzeug
@@ -14,10 +17,13 @@ const dependencies =
     .split(/\s+/)
     .map((name) => `python3-${name}`)
 
-/** The release whose python3-moto is used: earlier ones have none, or one without EC2's newer calls. */
+/**
+ * The release whose python3-moto is used: earlier ones have none, or one without newer calls of
+ * EC2.
+ */
 const release = 'trixie'
 
-/** Downloads and unpacks; nothing is installed, and apt's own lists stay as they are. */
+/** Downloads and unpacks packages. Installs nothing, and does not change apt's lists. */
 const script = `
 set -eu
 cd "$1"
@@ -32,7 +38,7 @@ apt-get $beside download python3-moto
 apt-get download "$@" || { apt-get update && apt-get download "$@"; }
 `
 
-/** The line of sources.list(5) that stands for `release` at this machine's own mirror. */
+/** The line of sources.list(5) for `release` at this machine's mirror. */
 function otherSource(): string {
   const text = readFileSync(findSources().file, 'utf8')
   const mirror = /^(?:URIs:|deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+)/m.exec(text)?.[1]
@@ -53,7 +59,10 @@ async function unpack(folder: string): Promise<void> {
     await rm(join(folder, part), { recursive: true })
 }
 
-/** Where moto is: Debian's packages of it, fetched when first asked for (some 10 s, 120 MB) and kept between runs. */
+/**
+ * Locates moto: Debian packages that are fetched at the first use (about 10 s, 120 MB) and kept
+ * between runs.
+ */
 export async function findMoto(): Promise<{ readonly server: string; readonly path: string }> {
   const folder = await cachedFolder('moto', [dependencies, release, script], unpack)
   return {

@@ -13,24 +13,27 @@ import { findMoto } from './moto-packages.ts'
 import type { Parameters } from '../http/query.ts'
 import { type Tree, childOf, itemsOf, parseXml, textOf } from '../http/xml.ts'
 
-/** An HTTP answer, whole. */
+/** An HTTP response. */
 export interface Answer {
   readonly status: number
   readonly type: string
   readonly body: string
 }
 
-/** moto's server: what exists in the account. It is asked over HTTP, as AWS is. */
+/** moto's server with the resources of the account. It uses HTTP, as AWS does. */
 export interface Moto extends AsyncDisposable {
-  /** Passes a request on as it came. */
+  /** Forwards a request unchanged. */
   forward(headers: Readonly<Record<string, string>>, body: string): Promise<Answer>
-  /** Calls EC2 in a region; throws an {@link Ec2Error} when it refuses. Gives what the answer's root holds. */
+  /**
+   * Calls EC2 in a region. Returns the contents of the root element; throws an {@link Ec2Error} if
+   * it fails.
+   */
   ec2(region: string, parameters: Parameters): Promise<Tree>
-  /** Forgets everything but the images. */
+  /** Deletes everything but the images. */
   reset(): Promise<void>
 }
 
-/** Strict, as AWS is; any value turns a check on. */
+/** Strict checks, as in AWS; any value enables a check. */
 const strict = {
   MOTO_ENABLE_AMI_VALIDATION: 'yes',
   MOTO_ENABLE_KEYPAIR_VALIDATION: 'yes',
@@ -46,11 +49,11 @@ const freePort = () =>
     })
   })
 
-/** The header that moto reads the service and the region from; it checks no signature. */
+/** The header with the service and the region for moto, which checks no signature. */
 const authorization = (region: string, service = 'ec2') =>
   `AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=00`
 
-/** What moto refused, in EC2's words. */
+/** Converts an error of moto to an error of EC2. */
 function refusal({ status, body }: Answer, action: string | undefined): Ec2Error {
   const { tree } = body.startsWith('<!doctype') ? { tree: {} } : parseXml(body)
   const errors = childOf(tree, 'Errors') ?? tree

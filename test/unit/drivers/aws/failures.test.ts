@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { failures } from '../../../../src/drivers/aws/api/failure-table.ts'
-import { explain, isTransient } from '../../../../src/drivers/aws/api/errors.ts'
+import { explainError, isTransient } from '../../../../src/drivers/aws/api/errors.ts'
 import { UserError } from '../../../../src/errors.ts'
 
 /** An error as the SDK throws it. */
@@ -18,7 +18,7 @@ const dated = (error: Error, minutes: number): Error =>
   })
 
 const explained = (error: unknown): UserError =>
-  explain(error, { region: 'eu-west-1', profile: 'work' }) as UserError
+  explainError(error, { region: 'eu-west-1', profile: 'work' }) as UserError
 
 describe('what AWS refuses', () => {
   test('is in the table once', () => {

@@ -1,23 +1,23 @@
 import { describe, expect, test } from 'vitest'
 import {
   type Attempt,
-  type Order,
+  type LaunchSpec,
   clientToken,
   runInput,
 } from '../../../../src/drivers/aws/create/launch.ts'
 import { attemptsFor } from '../../../../src/drivers/aws/create/plan.ts'
-import type { Place } from '../../../../src/drivers/aws/create/placement.ts'
+import type { Placement } from '../../../../src/drivers/aws/create/placement.ts'
 
-const place = (letter: string): Place => ({
+const placement = (letter: string): Placement => ({
   subnet: `subnet-${letter}`,
   vpc: 'vpc-1',
   zone: `eu-west-1${letter}`,
   ipv4: true,
   ipv6: false,
 })
-const [a, b] = [place('a'), place('b')]
+const [a, b] = [placement('a'), placement('b')]
 
-const order: Order = {
+const order: LaunchSpec = {
   token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11',
   launch: 0,
   tags: { Name: 'web-1', 'fleet:token': '6d1c0a94' },
@@ -33,11 +33,11 @@ const order: Order = {
   shutdownBehaviour: 'terminate',
   userData: new TextEncoder().encode('#cloud-config\n'),
 }
-const onDemand: Attempt = { place: a, market: 'on-demand' }
+const onDemand: Attempt = { placement: a, market: 'on-demand' }
 
 const told = (spot: 'never' | 'prefer' | 'only', recorded = {}) =>
   attemptsFor(spot, [a, b], recorded).map(
-    ({ place: { zone }, market }) => `${market} ${zone.at(-1)}`,
+    ({ placement: { zone }, market }) => `${market} ${zone.at(-1)}`,
   )
 
 describe('the ways to ask for an instance', () => {
@@ -102,7 +102,7 @@ describe('RunInstances is asked for', () => {
   })
 
   test('at spot price what spot instances can have', () => {
-    const input = runInput(order, { place: a, market: 'spot' })
+    const input = runInput(order, { placement: a, market: 'spot' })
     expect(input.InstanceMarketOptions?.MarketType).toBe('spot')
     expect(input).not.toHaveProperty('DisableApiTermination')
     expect(input).not.toHaveProperty('InstanceInitiatedShutdownBehavior')
@@ -115,7 +115,7 @@ describe('RunInstances is asked for', () => {
     const [hidden] = runInput({ ...order, isPublic: false }, onDemand).NetworkInterfaces ?? []
     expect(hidden?.AssociatePublicIpAddress).toBe(false)
     const [modern] =
-      runInput(order, { ...onDemand, place: { ...a, ipv4: false } }).NetworkInterfaces ?? []
+      runInput(order, { ...onDemand, placement: { ...a, ipv4: false } }).NetworkInterfaces ?? []
     expect(modern).not.toHaveProperty('AssociatePublicIpAddress')
   })
 

@@ -4,7 +4,7 @@ import { hostBitsNotes, parseCidrs } from '../../../../src/drivers/net/cidrs.ts'
 import { awsOptions } from '../../../../src/drivers/aws/options.ts'
 import { parsePorts } from '../../../../src/drivers/net/ports.ts'
 import { parseTags } from '../../../../src/drivers/aws/tags.ts'
-import { checkWishes } from '../../../../src/drivers/aws/create/validate-options.ts'
+import { validateOptions } from '../../../../src/drivers/aws/create/validate-options.ts'
 
 describe('ports', () => {
   test.each([
@@ -115,6 +115,6 @@ describe('options', () => {
     [{ spot: 'prefer', terminationProtection: true }, /--termination-protection/],
     [{ privateOnly: true }, /--private-only needs --ssh-cidr/],
   ])('%j contradict each other', (options, message) => {
-    expect(() => checkWishes(awsOptions.parse(options))).toThrow(message)
+    expect(() => validateOptions(awsOptions.parse(options))).toThrow(message)
   })
 })

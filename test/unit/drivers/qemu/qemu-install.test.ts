@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { howToInstall } from '../../../../src/drivers/qemu/programs.ts'
+import { installHint } from '../../../../src/drivers/qemu/programs.ts'
 
 test.each([
   ['linux', 'ID=ubuntu\nID_LIKE=debian\n', 'apt-get install qemu-utils qemu-system-x86'],
@@ -10,5 +10,5 @@ test.each([
   ['darwin', '', 'brew install qemu'],
   ['win32', '', 'WSL'],
 ] as const)('a computer with %s is told how to install QEMU: %j', (platform, osRelease, said) => {
-  expect(howToInstall(platform, osRelease, 'amd64')).toContain(said)
+  expect(installHint(platform, osRelease, 'amd64')).toContain(said)
 })

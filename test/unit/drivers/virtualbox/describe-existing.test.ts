@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { recallMachine } from '../../../../src/drivers/virtualbox/describe-existing.ts'
+import { describeExistingMachine } from '../../../../src/drivers/virtualbox/describe-existing.ts'
 import { VBoxError } from '../../../../src/drivers/virtualbox/vboxmanage.ts'
 
 const id = '9e49abb7-92f4-45ff-b80e-54e5ea333e5f'
@@ -44,12 +44,17 @@ test.each([
   [['Forwarding(0)="docker,tcp,127.0.0.1,2376,,2376"', 'Forwarding(1)="ssh,tcp,,2222,,22"'], 2222],
   [['Forwarding(0)="ssh,udp,,2221,,22"', 'Forwarding(1)="x,tcp,0.0.0.0,2223,10.0.2.15,22"'], 2223],
 ])('a machine is reached by the port that leads to its SSH server', async (lines, port) => {
-  const recalled = await recallMachine(virtualBoxWith(lines), 'dev box', { user: 'ana' }, call)
+  const recalled = await describeExistingMachine(
+    virtualBoxWith(lines),
+    'dev box',
+    { user: 'ana' },
+    call,
+  )
   expect(recalled).toMatchObject({ id, address: '127.0.0.1', port, user: 'ana' })
 })
 
 test('without such a port, by what its guest says of a card that this computer can reach', async () => {
-  const recalled = await recallMachine(virtualBoxWith(hostOnly, guestSays), id, {}, call)
+  const recalled = await describeExistingMachine(virtualBoxWith(hostOnly, guestSays), id, {}, call)
   expect(recalled).toMatchObject({ id, address: '192.168.56.101', user: 'fleet' })
   expect(recalled.resources).toHaveProperty('computer')
 })
@@ -59,7 +64,7 @@ test.each([
   ['it has nothing but NAT', ['nic1="nat"', 'macaddress1="08002796B7F6"'], guestSays],
 ])('where %s, the way to open one is told', async (_, lines, guest) => {
   await expect(
-    recallMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
+    describeExistingMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
   ).rejects.toMatchObject({
     kind: 'usage',
     message: 'no SSH address of dev box is known (it is running)',
@@ -68,8 +73,10 @@ test.each([
 })
 
 test('one that VirtualBox does not have is told', async () => {
-  await expect(recallMachine(virtualBoxWith([]), 'prod', {}, call)).rejects.toMatchObject({
-    kind: 'usage',
-    message: "there is no machine prod in this computer's VirtualBox",
-  })
+  await expect(describeExistingMachine(virtualBoxWith([]), 'prod', {}, call)).rejects.toMatchObject(
+    {
+      kind: 'usage',
+      message: "there is no machine prod in this computer's VirtualBox",
+    },
+  )
 })

@@ -14,7 +14,7 @@ import {
 import { virtualBoxDriver } from '../../../../src/drivers/virtualbox/driver.ts'
 import {
   findVBoxManage,
-  likelyPlaces,
+  candidatePaths,
   parseVersion,
 } from '../../../../src/drivers/virtualbox/find-vboxmanage.ts'
 import {
@@ -26,11 +26,11 @@ import {
   withColons,
 } from '../../../../src/drivers/virtualbox/host-only.ts'
 import { stateOf } from '../../../../src/drivers/virtualbox/machine.ts'
-import { assembly, hardware } from '../../../../src/drivers/virtualbox/make.ts'
+import { creationCommands, hardware } from '../../../../src/drivers/virtualbox/make.ts'
 import { virtualBoxOptions } from '../../../../src/drivers/virtualbox/options.ts'
 import { unpackQcow2 } from '../../../../src/drivers/virtualbox/qcow2.ts'
 import { compareMachine, optionsOf } from '../../../../src/drivers/virtualbox/update.ts'
-import { parseShares } from '../../../../src/drivers/shared-folders.ts'
+import { parseShares } from '../../../../src/drivers/local-hosts.ts'
 import { readSnapshots } from '../../../../src/drivers/virtualbox/snapshots.ts'
 import {
   VBoxError,
@@ -156,11 +156,11 @@ test('a description without a state is asked for again', async () => {
 
 describe('finding VBoxManage', () => {
   test('in the places of each platform', () => {
-    expect(likelyPlaces({}, 'linux')[0]).toBe('VBoxManage')
-    expect(likelyPlaces({}, 'darwin')).toContain(
+    expect(candidatePaths({}, 'linux')[0]).toBe('VBoxManage')
+    expect(candidatePaths({}, 'darwin')).toContain(
       '/Applications/VirtualBox.app/Contents/MacOS/VBoxManage',
     )
-    expect(likelyPlaces({ VBOX_MSI_INSTALL_PATH: 'D:/vb' }, 'win32')[0]).toMatch(
+    expect(candidatePaths({ VBOX_MSI_INSTALL_PATH: 'D:/vb' }, 'win32')[0]).toMatch(
       /^D:.vb.VBoxManage/,
     )
   })
@@ -205,7 +205,7 @@ describe('command lines', () => {
   test('the id is the token, tags come next, and the mark of a whole machine last', () => {
     const tags = { fleet: 'true', 'fleet:token': token }
     const at = { folder: '/f', disk: '/f/disk.vdi', seed: '/f/seed.iso', port: 22_222, cards: [] }
-    const lines = assembly({ name: 'dev' as MachineName, token, tags }, options, at)
+    const lines = creationCommands({ name: 'dev' as MachineName, token, tags }, options, at)
     expect(lines[0]).toEqual(expect.arrayContaining(['createvm', 'dev-9e49abb7', token]))
     expect(lines[1]).toEqual(['setextradata', token, 'fleet', 'true'])
     expect(lines.at(-2)).toEqual(expect.arrayContaining(['sharedfolder', '/home/me/src']))

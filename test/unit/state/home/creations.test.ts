@@ -46,31 +46,33 @@ describe('holding a host', () => {
 
   it('keeps others away until it ends, and keeps nobody from another host', async () => {
     const [mine, theirs] = [openCreations(folder), openCreations(folder)]
-    await mine.hold('t1', 'web-1', async () => {
-      await expect(theirs.hold('t1', 'web-1', idle)).rejects.toMatchObject(locked)
-      await theirs.hold('t2', 'web-2', idle)
+    await mine.withLock('t1', 'web-1', async () => {
+      await expect(theirs.withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
+      await theirs.withLock('t2', 'web-2', idle)
     })
-    expect(await theirs.hold('t1', 'web-1', async () => 'done')).toBe('done')
+    expect(await theirs.withLock('t1', 'web-1', async () => 'done')).toBe('done')
   })
 
   it('ends with work that fails', async () => {
-    const failing = openCreations(folder).hold('t1', 'web-1', () => Promise.reject(new Error('no')))
+    const failing = openCreations(folder).withLock('t1', 'web-1', () =>
+      Promise.reject(new Error('no')),
+    )
     await expect(failing).rejects.toThrow('no')
-    await openCreations(folder).hold('t1', 'web-1', idle)
+    await openCreations(folder).withLock('t1', 'web-1', idle)
   })
 
   it('is given to one of many that ask at once', async () => {
     const gate = makeGate()
     let given = 0
     const asked = Array.from({ length: 20 }, () =>
-      openCreations(folder).hold('t1', 'web-1', () => {
+      openCreations(folder).withLock('t1', 'web-1', () => {
         given += 1
         return gate.promise
       }),
     )
     const refused = asked.map((one) => one.then(() => false).catch(() => true))
     await expect.poll(() => given).toBe(1)
-    await expect(openCreations(folder).hold('t1', 'web-1', idle)).rejects.toMatchObject(locked)
+    await expect(openCreations(folder).withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
     gate.resolve()
     expect((await Promise.all(refused)).filter((is) => !is)).toHaveLength(given)
   })
@@ -91,23 +93,23 @@ describe('holding a host', () => {
     })
     const child = spawn(execPath, [program, folder, 't1'], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
-    await expect(openCreations(folder).hold('t1', 'web-1', idle)).rejects.toMatchObject(locked)
+    await expect(openCreations(folder).withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
     child.kill('SIGKILL')
     await once(child, 'exit')
     const sockets = async () =>
       (await readdir(join(folder, 'creations'))).filter((name) => name.endsWith('.sock'))
     expect(await sockets()).toHaveLength(1)
-    await openCreations(folder).hold('t2', 'web-2', async () => {
+    await openCreations(folder).withLock('t2', 'web-2', async () => {
       expect(await sockets()).toHaveLength(1)
-      await openCreations(folder).hold('t1', 'web-1', idle)
+      await openCreations(folder).withLock('t1', 'web-1', idle)
     })
     expect(await sockets()).toEqual([])
   })
 
   it('works in a home whose path is too long for a socket', async () => {
     const home = join(folder, 'long'.repeat(30))
-    await openCreations(home).hold('t1', 'web-1', async () => {
-      await expect(openCreations(home).hold('t1', 'web-1', idle)).rejects.toMatchObject(locked)
+    await openCreations(home).withLock('t1', 'web-1', async () => {
+      await expect(openCreations(home).withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
     })
   })
 })

@@ -16,8 +16,8 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { answers, execute } from '../../../../src/drivers/qemu/qmp.ts'
-import { placesIn } from '../../../../src/drivers/qemu/host-file.ts'
+import { isListening, execute } from '../../../../src/drivers/qemu/qmp.ts'
+import { pathsIn } from '../../../../src/drivers/qemu/host-file.ts'
 import { runProgram } from '../../../../src/drivers/qemu/programs.ts'
 import { UserError } from '../../../../src/errors.ts'
 import { trustInventoryFile } from '../../../../src/operations/trust/trust-inventory.ts'
@@ -160,12 +160,12 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     const server = createServer((socket) => void socket.on('error', () => {})).listen(path)
     await once(server, 'listening')
     try {
-      expect(await answers(path)).toBe(true)
+      expect(await isListening(path)).toBe(true)
       const wrong = { kind: 'failed', hint: expect.stringContaining('FLEET_HOME') }
       const check = async () => {
         await expect(isSocketFolder(place)).rejects.toMatchObject(wrong)
         await expect(prepareSocketFolder(place)).rejects.toMatchObject(wrong)
-        await expect(answers(path)).rejects.toMatchObject(wrong)
+        await expect(isListening(path)).rejects.toMatchObject(wrong)
         await expect(execute(path, 'quit', new AbortController().signal)).rejects.toMatchObject(
           wrong,
         )
@@ -186,10 +186,10 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
 })
 
 test("a monitor's socket is in the host's folder, or else in one of this user's alone", () => {
-  expect(placesIn('/home/ana/fleet/qemu').socketOf('0123456789abcdef')).toBe(
+  expect(pathsIn('/home/ana/fleet/qemu').socketOf('0123456789abcdef')).toBe(
     '/home/ana/fleet/qemu/hosts/0123456789abcdef/qmp.sock',
   )
-  const long = placesIn(`/${'long/'.repeat(20)}`)
+  const long = pathsIn(`/${'long/'.repeat(20)}`)
   expect(long.socketOf('0123456789abcdef')).toMatch(
     /^\/tmp\/fleet-[0-9a-f]{12}\/0123456789abcdef\.sock$/,
   )

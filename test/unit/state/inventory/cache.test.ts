@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseMachineName } from '../../../../src/machine/name.ts'
 import { openFileInventory } from '../../../../src/state/inventory/file-inventory.ts'
-import { openInventoryCache, rememberInventories } from '../../../../src/state/inventory/cache.ts'
+import { openInventoryCache, createMemoryCache } from '../../../../src/state/inventory/cache.ts'
 
 const text = 'version: 1\nid: 4f0c2f6e\nmachines:\n  10:\n    driver: x\n  2:\n    driver: x\n'
 let folder = ''
@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 /** What a command reads from an inventory. */
-const read = (path = file, build = 'one', remembered?: ReturnType<typeof rememberInventories>) =>
+const read = (path = file, build = 'one', remembered?: ReturnType<typeof createMemoryCache>) =>
   openFileInventory(path, {
     async loadOptions() {
       parsed += 1
@@ -56,7 +56,7 @@ describe('a cached inventory', () => {
   })
 
   it('that this process has read is not looked up again, until its text changes', async () => {
-    const remembered = rememberInventories()
+    const remembered = createMemoryCache()
     const names = async () => [...(await read(file, 'one', remembered)).machines.keys()]
     await names()
     expect([await names(), parsed]).toEqual([['10', '2'], 1]) // from the folder

@@ -50,8 +50,8 @@ function start(...args: string[]): ChildProcess {
   return child
 }
 
-const store = (lockWait?: number) =>
-  openFileInventory(file, { loadOptions, ...(lockWait === undefined ? {} : { lockWait }) })
+const store = (lockTimeout?: number) =>
+  openFileInventory(file, { loadOptions, ...(lockTimeout === undefined ? {} : { lockTimeout }) })
 
 describe('many processes', () => {
   it('fifty that write at once lose nothing', async () => {

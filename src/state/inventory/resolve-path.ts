@@ -3,7 +3,7 @@ import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { ignored } from '../../os/trace.ts'
 
 /** A resolved path from an inventory. */
-export interface PathBeside {
+export interface ResolvedPath {
   /** Real path, with all links resolved. */
   readonly path: string
   /** Whether it is in the inventory's folder. */
@@ -12,15 +12,15 @@ export interface PathBeside {
 
 /** Whether a path is a folder, or in it. */
 const isWithin = (folder: string, path: string): boolean => {
-  const way = relative(folder, path)
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+  const fromFolder = relative(folder, path)
+  return fromFolder !== '..' && !fromFolder.startsWith(`..${sep}`) && !isAbsolute(fromFolder)
 }
 
 /**
  * Resolves a path in the inventory at `location`, relative to its folder. If it does not exist,
  * links are not resolved.
  */
-export async function followPath(location: string, path: string): Promise<PathBeside> {
+export async function resolvePath(location: string, path: string): Promise<ResolvedPath> {
   const folder = dirname(resolve(location))
   const named = resolve(folder, path)
   const [realFolder, real] = await Promise.all([

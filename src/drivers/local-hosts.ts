@@ -1,5 +1,6 @@
-import type { HostRecord } from '../machine/machine.ts'
 import { hostname } from 'node:os'
+import type { HostRecord } from '../machine/machine.ts'
+
 /** A folder of this computer that is mounted in a machine. */
 export interface SharedFolder {
   readonly name: string

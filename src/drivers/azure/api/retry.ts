@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../../driver.ts'
 import type { Timeouts } from './azure-api.ts'
-import { codeOfRefusal } from './refusal.ts'
+import { azureErrorCode } from './sdk-errors.ts'
 
 /**
  * Errors while another operation uses the resource, or shortly after: a retry succeeds. A network
@@ -23,7 +23,7 @@ const busy = new Set([
 ])
 
 /** Retries while another operation keeps the resource busy. */
-export async function whileBusy<T>(
+export async function retryWhileBusy<T>(
   tempo: Timeouts,
   call: Call,
   step: string,
@@ -34,7 +34,7 @@ export async function whileBusy<T>(
     try {
       return await attempt()
     } catch (error) {
-      const code = codeOfRefusal(error) ?? ''
+      const code = azureErrorCode(error) ?? ''
       if (!busy.has(code) || performance.now() > end) throw error
       call.progress(step, `Azure is still busy with it (${code})`)
     }

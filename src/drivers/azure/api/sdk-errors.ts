@@ -1,4 +1,5 @@
 import { UserError } from '../../../errors.ts'
+
 /** The common properties of errors from the SDK's clients. */
 interface SdkError extends Error {
   readonly code?: unknown
@@ -9,7 +10,7 @@ interface SdkError extends Error {
 const failedOperation = /^The long-running operation has failed\. (\w+)\. (.*)$/s
 
 /** Azure's error code (`SkuNotAvailable`), if there is one. */
-export function codeOfRefusal(error: unknown): string | undefined {
+export function azureErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as SdkError
   if (typeof code === 'string') return code
@@ -17,13 +18,13 @@ export function codeOfRefusal(error: unknown): string | undefined {
 }
 
 /** The HTTP status of Azure's response, if there is one. */
-export function statusOfRefusal(error: unknown): number | undefined {
+export function azureErrorStatus(error: unknown): number | undefined {
   const status = error instanceof Error ? (error as SdkError).statusCode : undefined
   return typeof status === 'number' ? status : Number(status) || undefined
 }
 
 /** Azure's message without the query of URLs, which may be signed. */
-export function wordsOfRefusal(error: Error): string {
+export function azureErrorMessage(error: Error): string {
   const words = failedOperation.exec(error.message)?.[2] ?? error.message
   return words
     .replaceAll(/https?:\/\/\S+/g, (url) => url.replace(/\?.*$/, ''))
@@ -37,17 +38,17 @@ export function wordsOfRefusal(error: Error): string {
  * still exist.
  */
 const isGone = (error: unknown): boolean =>
-  statusOfRefusal(error) === 404 && !/Subscription/.test(codeOfRefusal(error) ?? '')
+  azureErrorStatus(error) === 404 && !/Subscription/.test(azureErrorCode(error) ?? '')
 
 /**
  * Whether the login lacks the permission: many logins have permissions in some resource groups, but
  * not in the subscription.
  */
 const isForbidden = (error: unknown): boolean =>
-  statusOfRefusal(error) === 403 && /Authorization/.test(codeOfRefusal(error) ?? '')
+  azureErrorStatus(error) === 403 && /Authorization/.test(azureErrorCode(error) ?? '')
 
 /** Returns `undefined` instead of throwing if the login lacks the permission. */
-export async function orForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
+export async function ignoreForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Inventory } from '../inventory.ts'
 /**
  * The path of a machine's setting: in its entry, or in the nearest of its profiles that sets it.
  */
-export function placeOf(
+export function settingPath(
   { entries, profiles, machines }: Inventory,
   name: MachineName,
   key: keyof MachineEntry & keyof ProfileEntry,
