@@ -22,7 +22,9 @@ export function planUnready(
 ): PlanPart {
   const { name, host } = machine
   if (host?.phase === 'removing') return continueRemoval(machine, wasStartedHere)
-  const counted = inventory.entries.has(name) ? undefined : countingProfile(inventory.profiles, name)
+  const counted = inventory.entries.has(name)
+    ? undefined
+    : countingProfile(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} has count: ${counted.count}`
     : 'it does not exist yet'

@@ -108,7 +108,7 @@ describe('a key that is revoked', () => {
     await writeFile(second(), `${both}last ${ben?.key}`)
     expect(parseAuthorizedKeys(sh(listAuthorizedKeys(fleet)))).toEqual({
       block: [ana, ben],
-      outside: new Set([key, ben?.key]),
+      elsewhere: new Set([key, ben?.key]),
     })
     sh(revoke())
     const left = stays.map((line) => `${line}\n`).join('')
