@@ -142,7 +142,12 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
       return hosted.connect(isHere ? undefined : await describe(machine), env)
     }
     const { resolveMovedHost } = await import('../operations/connect/resolve-moved-host.ts')
-    return resolveMovedHost(context(), machine, connect)
+    try {
+      return await resolveMovedHost(context(), machine, connect)
+    } catch (error) {
+      const { explainUnusedAlias } = await import('../operations/connect/ssh-alias.ts')
+      throw await explainUnusedAlias(context(), machine, error)
+    }
   })
 
   const apart = memoizeByMachine((machine: Machine) => connectDirectly(machine, {}))

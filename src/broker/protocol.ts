@@ -50,7 +50,7 @@ export type BrokerTarget = Omit<SshTarget, 'via'> & { readonly via?: BrokerTarge
 
 /** The user's login data: agent and prompts. */
 export interface Login {
-  /** SSH_AUTH_SOCK and HOME; all variables where a program carries the connection. */
+  /** SSH_AUTH_SOCK and HOME; all variables where ssh is asked for its configuration or a program carries the connection. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether the command can prompt the user. */
   readonly canPrompt: boolean
@@ -58,11 +58,13 @@ export interface Login {
 
 /**
  * The variables of an environment that a login needs. The others, such as a provider's secrets, do not reach the broker,
- * except for the programs that carry a connection.
+ * except for ssh and the programs that carry a connection.
  */
 export function loginEnvironment(env: Login['env'], target: BrokerTarget): Login['env'] {
   const runsProgram = (one: BrokerTarget): boolean =>
-    one.proxyCommand !== undefined || (one.via !== undefined && runsProgram(one.via))
+    one.proxyCommand !== undefined ||
+    one.alias !== undefined ||
+    (one.via !== undefined && runsProgram(one.via))
   if (runsProgram(target)) return env
   const { SSH_AUTH_SOCK, HOME } = env
   return { SSH_AUTH_SOCK, HOME }

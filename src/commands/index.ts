@@ -50,6 +50,7 @@ import { snapshot } from './machine/snapshot.ts'
 import { ssh } from './machine/ssh.ts'
 import { use } from './machine/use.ts'
 import { trustAdd } from './trust/add.ts'
+import { trustAlias } from './trust/alias.ts'
 import { trustInventory } from './trust/inventory.ts'
 import { trustLs } from './trust/ls.ts'
 import { trustRm } from './trust/rm.ts'
@@ -194,8 +195,8 @@ export const commandList: readonly CommandSection[] = [
       },
       {
         name: 'trust',
-        summary: 'Manage trusted drivers, inventories and paths',
-        commands: [trustAdd, trustInventory, trustLs, trustRm],
+        summary: 'Manage what you trust in inventories',
+        commands: [trustAdd, trustAlias, trustInventory, trustLs, trustRm],
         default: trustAdd.name,
       },
       cache,

@@ -45,6 +45,23 @@ export const loginName = z
     'a user name without spaces or quotes that begins with a letter, a digit or "_"',
   )
 
+const sshHost = '[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?'
+const ipv6 = '[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}'
+const sshUser = '[A-Za-z0-9_](?:[A-Za-z0-9_.@+-]{0,62}[A-Za-z0-9_])?'
+
+/**
+ * `[user@]host[:port]`, for the ssh of whoever reads the file, whose configuration puts user and host into shell commands: no
+ * character that a shell, ssh or a pattern of ssh_config interprets.
+ */
+export const sshDestination = z
+  .string()
+  .regex(
+    new RegExp(
+      `^(?:${sshUser}@)?(?:${sshHost}(?::[1-9][0-9]{0,4})?|${ipv6}|\\[${ipv6}\\](?::[1-9][0-9]{0,4})?)$`,
+    ),
+    '[user@]host[:port] of letters, digits, ".", "_" and "-"',
+  )
+
 /** A TCP port. */
 export const port = z.int().min(1).max(65_535)
 

@@ -12,6 +12,7 @@ import {
   providerId,
   publicKey,
   socketPath,
+  sshDestination,
   token,
 } from './fields.ts'
 import { labelKeyPattern, maxLabelLength } from './labels.ts'
@@ -112,6 +113,11 @@ export const hostRecord = z.strictObject({
     .describe('The last known address of the host. Without an address, the host is this computer.'),
   port: port.optional().describe('The SSH port (default: 22).'),
   user: loginName.optional().describe('The user that fleet logs in as.'),
+  sshAlias: sshDestination
+    .optional()
+    .describe(
+      'The host in ssh_config, as [user@]host[:port]. Users who trust it (`fleet trust alias`) connect with the settings that their SSH configuration has for it; address, port and user are used where it has none.',
+    ),
   hostKeys: z
     .array(publicKey)
     .max(64)

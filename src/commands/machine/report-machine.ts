@@ -15,16 +15,19 @@ export async function reportMachines(
   }
   if (format.json) {
     const answers = created.map(({ machine, hint }) => ({ ...machine, hint }))
+    for (const text of created.flatMap(({ warnings = [] }) => warnings))
+      io.stderr.write(`${text}\n`)
     writeJson(io, many ? answers : answers[0])
     return
   }
   const current = await active.current()
-  for (const { machine, probe, hint } of created) {
+  for (const { machine, probe, hint, warnings = [] } of created) {
     const engine = probe.engine?.version === undefined ? '' : `, Docker ${probe.engine.version}`
     const isActive = current === machine.name ? ' It is now the active machine.' : ''
     io.stderr.write(
       `${machine.name} is ready: ${probe.os.name}, ${probe.arch}${engine}.${isActive}\n`,
     )
     if (hint !== undefined) io.stderr.write(`  ${hint}\n`)
+    for (const text of warnings) io.stderr.write(`  ${text}\n`)
   }
 }

@@ -7,12 +7,17 @@ interface Row {
   readonly driver?: string
   /** A path on this computer that machines of the inventory may use. */
   readonly path?: string
+  /** A host of the user's SSH configuration that machines may be reached as. */
+  readonly alias?: string
   readonly version?: string | undefined
   readonly digest?: string
 }
 
 const columns: readonly Column<Row>[] = [
-  { title: 'TRUSTED', text: ({ driver, path }) => driver ?? path ?? '(inventory)' },
+  {
+    title: 'TRUSTED',
+    text: ({ driver, path, alias }) => driver ?? path ?? alias ?? '(inventory)',
+  },
   { title: 'VERSION', text: ({ version = '' }) => version, drop: 1 },
   { title: 'DIGEST', text: ({ digest = '' }) => digest.slice(0, 'sha256:'.length + 12), drop: 2 },
   { title: 'INVENTORY', text: ({ inventory }) => inventory },
@@ -20,10 +25,10 @@ const columns: readonly Column<Row>[] = [
 
 export const trustLs = defineCommand({
   name: 'ls',
-  summary: 'List trusted drivers, inventories and paths',
+  summary: 'List what you have trusted',
   answers: 'names',
   async run({ fleet, io, format }) {
-    const { drivers, inventories, paths } = await (await fleet.trust()).read()
+    const { drivers, inventories, paths, aliases } = await (await fleet.trust()).read()
     const rows: readonly Row[] = [
       ...inventories.map(({ inventory }) => ({ inventory })),
       ...drivers.map(({ inventory, package: name, version, digest }) => ({
@@ -31,8 +36,9 @@ export const trustLs = defineCommand({
         ...{ version, digest },
       })),
       ...paths,
+      ...aliases,
     ]
-    const name = ({ driver, path, inventory }: Row) => driver ?? path ?? inventory
+    const name = ({ driver, path, alias, inventory }: Row) => driver ?? path ?? alias ?? inventory
     await writeRows(io, format, { rows, columns, name })
   },
 })

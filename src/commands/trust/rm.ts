@@ -3,10 +3,10 @@ import { any, defineCommand } from '../command.ts'
 
 export const trustRm = defineCommand({
   name: 'rm',
-  summary: 'Stop trusting drivers and paths',
+  summary: 'Stop trusting drivers, paths and aliases',
   description:
-    'Stop trusting drivers of the inventory, and paths that its machines may use. Without names, all of them are removed, and also the trust in the inventory itself if it belongs to another user.',
-  arguments: { names: any('names', 'names of drivers, and paths', 'driver') },
+    'Stop trusting drivers of the inventory, and paths and SSH aliases that its machines may use. Without names, all of them are removed, and also the trust in the inventory itself if it belongs to another user.',
+  arguments: { names: any('names', 'names of drivers, paths, and SSH aliases', 'driver') },
   answers: 'json',
   examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],
   async run({ fleet, io, args, format }) {

@@ -1,7 +1,13 @@
 import { UserError } from '../../errors.ts'
 import { isMachineName, type MachineName } from '../../machine/name.ts'
 import { parseDestination } from '../../transport/ssh/destination.ts'
-import { type SshConfig, resolveSshConfig } from '../../transport/ssh/config.ts'
+import { sshDestination } from '../../machine/fields.ts'
+import {
+  type SshConfig,
+  examineSshConfig,
+  resolveSshConfig,
+} from '../../transport/ssh/config/ssh-config.ts'
+import { trustAliases } from '../connect/ssh-alias.ts'
 import type { Context, Progress } from '../context.ts'
 import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
@@ -51,16 +57,19 @@ export async function adoptMachine(
   request: AdoptRequest,
   calls: AdoptCalls,
 ): Promise<CreatedMachine> {
-  const config = withJumps(
-    await resolveSshConfig(request.destination, context.env, request.configuration),
-    request.proxyJump ?? [],
-  )
+  const examined = await examineSshConfig(request.destination, context.env, request.configuration)
+  const config = withJumps(examined.config, request.proxyJump ?? [])
+  const sshAlias = aliasFor(request, examined.isConfigured)
+  checkProxyCommand(request, config, sshAlias)
   const name = request.name ?? nameFrom(request.destination)
   const store = await context.inventory()
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
   const via = request.via ?? (await findJump(context, { name, config, after: [] }, request, calls))
-  const { address, user, port, identityFiles } = config
-  return createMachine(
+  const { address, user, port, settings } = config
+  // The agent is asked only for keys that a file names, so the files that ssh has by itself count too.
+  const identityFiles =
+    settings?.identitiesOnly === true ? config.identityFiles : config.identityFiles.filter(isChosen)
+  const created = await createMachine(
     context,
     {
       name,
@@ -71,11 +80,50 @@ export async function adoptMachine(
       engine: request.engine,
       trust: request.trust,
       ssh: config,
-      identityFiles: [...(request.identityFiles ?? []), ...identityFiles.filter(isChosen)],
+      sshAlias,
+      identityFiles: [...(request.identityFiles ?? []), ...identityFiles],
     },
     { progress: calls.progress, approve: async () => false },
   )
+  if (sshAlias !== undefined) await trustAliases(context, [sshAlias])
+  return { ...created, warnings: warningsFor(request.destination, examined.ignored) }
 }
+
+/**
+ * The host for the record: what was typed, where the user's SSH configuration has settings for it. Undefined for characters that
+ * the record does not allow, and for another configuration file, which later connections do not read.
+ */
+function aliasFor(
+  { destination, configuration }: AdoptRequest,
+  isConfigured: boolean,
+): string | undefined {
+  if (!isConfigured || configuration !== undefined) return undefined
+  const typed = destination.replace(/^ssh:\/\//, '').replace(/\/$/, '')
+  return sshDestination.safeParse(typed).success ? typed : undefined
+}
+
+/** Throws kind `unsupported` for a ProxyCommand that later connections would not find. */
+function checkProxyCommand(
+  { destination, via }: AdoptRequest,
+  { proxyCommand }: SshConfig,
+  sshAlias: string | undefined,
+): void {
+  if (proxyCommand === undefined || via !== undefined || sshAlias !== undefined) return
+  throw new UserError(
+    'unsupported',
+    `${destination} is reached by a ProxyCommand that is not in ~/.ssh/config under a plain host name`,
+    {
+      hint: 'add the host to ~/.ssh/config with a name of letters, digits, ".", "_" and "-", and adopt it by that name',
+    },
+  )
+}
+
+const warningsFor = (destination: string, ignored: readonly string[]): readonly string[] =>
+  ignored.length === 0
+    ? []
+    : [
+        `SSH settings of ${destination} that have no effect in fleet: ${ignored.join(', ')}; see docs/ssh.md`,
+      ]
 
 /** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */
 const isChosen = (file: string): boolean =>
@@ -117,7 +165,7 @@ async function findJump(
   const [nearest, ...before] = config.proxyJump?.toReversed() ?? []
   if (nearest === undefined) return undefined
   const { trust, configuration } = request // an expected fingerprint is the target's
-  const jump = await resolveSshConfig(nearest, context.env, request.configuration)
+  const jump = await resolveSshConfig(nearest, context.env, { configuration })
   const after = [...stop.after, config]
   if (after.some((passed) => isSameHost(passed, jump))) throw goesInCircle(nearest)
   const { machines } = await (await context.inventory()).read()

@@ -2,7 +2,7 @@ import type { HostFacts } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine } from '../../machine/machine.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
-import type { SshConfig } from '../../transport/ssh/config.ts'
+import type { SshConfig } from '../../transport/ssh/config/ssh-config.ts'
 import { HostKeyChanged, knownHostChanged } from '../../transport/ssh/failure.ts'
 import type { Context } from '../context.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
@@ -12,13 +12,22 @@ import { probeHost } from './probe-host.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 
+/** The settings of a login in the user's SSH configuration. */
+export type SshLogin = {
+  readonly [Key in 'agent' | 'certificateFiles' | 'proxyCommand' | 'settings']?:
+    | SshConfig[Key]
+    | undefined
+}
+
 /** How to log in to an existing host for the first time. */
 export interface AdoptOptions {
   readonly trust: HostKeyTrust
   /** Private keys to try before the default ones. */
   readonly identityFiles?: readonly string[]
   /** The host's settings in the user's SSH configuration. */
-  readonly ssh?: Pick<SshConfig, 'agent' | 'certificateFiles' | 'knownHosts'> | undefined
+  readonly ssh?: SshLogin | undefined
+  /** The host in the user's SSH configuration, for the record. */
+  readonly sshAlias?: string | undefined
   /** Install or repair the engine if it does not answer. */
   readonly installEngine?: boolean
 }
@@ -41,14 +50,22 @@ export async function connectAndProbe(
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
   calls.progress(address === undefined ? 'inspect this computer' : `connect to ${address}`)
-  const { identityFiles = [], ssh = {} } = request
+  const { identityFiles = [], sshAlias } = request
+  const { agent, certificateFiles, settings } = request.ssh ?? {}
+  const proxyCommand = via === undefined ? request.ssh?.proxyCommand : undefined
+  const ssh: SshLogin = { agent, certificateFiles, settings, proxyCommand }
   const trusted =
     address === undefined
       ? undefined
-      : await trustHostKey(context, { name, address, port, via }, request.trust, ssh.knownHosts)
+      : await trustHostKey(
+          context,
+          { name, address, port, via, proxyCommand, settings },
+          request.trust,
+        )
   const pinned = trusted && { hostKeys: [...trusted.hostKeys] }
-  const host: HostRecord = { phase: 'ready', ...facts, ...pinned }
-  const attempt = { via, identityFiles, options: ssh }
+  const alias = sshAlias !== undefined && { sshAlias }
+  const host: HostRecord = { phase: 'ready', ...facts, ...alias, ...pinned }
+  const attempt = { via, identityFiles, ssh }
   const login = await tryLogins(context, { ...machine, host }, attempt).catch((error: unknown) => {
     if (!(error instanceof HostKeyChanged) || !trusted || trusted.knownIn.length === 0) throw error
     const endpoint = { machine: name, address: address ?? '', port }

@@ -5,9 +5,9 @@ import { openLocal } from '../../transport/local/local.ts'
 import { connectSsh } from '../../transport/ssh/connect.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import type { Transport } from '../../transport/transport.ts'
-import type { LoginOptions } from '../../state/home/keys.ts'
 import type { Context } from '../context.ts'
-import { agentOf } from '../connect/describe-login.ts'
+import { agentSocket } from '../../transport/ssh/config/agent-socket.ts'
+import type { SshLogin } from './connect-and-probe.ts'
 
 /** How to log in to a host that is not a machine yet. */
 interface LoginAttempt {
@@ -16,7 +16,7 @@ interface LoginAttempt {
   /** Private keys to try before the default ones, the best first. */
   readonly identityFiles: readonly string[]
   /** Other login settings of the SSH configuration. */
-  readonly options?: LoginOptions
+  readonly ssh?: SshLogin
 }
 
 /** An open connection, which the caller closes, and the fingerprint of the key for later logins. */
@@ -37,7 +37,10 @@ export async function tryLogins(
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
   const login = await logInWithKeys(context, machine, attempt)
-  await context.keys().rememberLogin({ address, port, user }, attempt.options ?? {})
+  // A host with an alias finds these settings in the SSH configuration again.
+  const { agent, certificateFiles } = attempt.ssh ?? {}
+  const options = machine.host.sshAlias === undefined ? { agent, certificateFiles } : {}
+  await context.keys().rememberLogin({ address, port, user }, options)
   return login
 }
 
@@ -87,14 +90,14 @@ async function remembered(
 function connect(
   { signal, env, prompt }: Context,
   { name, host }: ReadyMachine,
-  { options = {}, ...attempt }: LoginAttempt,
+  { ssh = {}, ...attempt }: LoginAttempt,
   mayAsk: boolean,
 ): Promise<Transport> {
   const { address = '', port = 22, user = '', hostKeys = [] } = host
   return connectSsh(
     {
       ...{ machine: name, address, port, user, hostKeys, ...attempt },
-      ...{ certificateFiles: options.certificateFiles, agent: agentOf(options, env) },
+      ...{ ...ssh, agent: agentSocket(ssh, env) },
     },
     { signal, env, prompt: mayAsk ? prompt : undefined },
   )

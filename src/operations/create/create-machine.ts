@@ -21,6 +21,7 @@ export interface CreateRequest extends EntryRequest, AdoptOptions {}
 export interface CreatedMachine extends ProbedMachine {
   /** The next step for the user, if there is one. */
   readonly hint?: string
+  readonly warnings?: readonly string[]
 }
 
 type Options = Readonly<Record<string, unknown>>

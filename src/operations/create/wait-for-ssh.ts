@@ -35,7 +35,7 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
  * immediately.
  */
 export async function waitForSsh(
-  context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'connect'>,
+  context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'trust' | 'connect'>,
   machine: ReadyMachine,
   progress: Progress,
 ): Promise<Transport> {

@@ -6,6 +6,7 @@ import { fingerprint } from '../../transport/ssh/keys/host-keys.ts'
 import { findKnownHost } from '../../transport/ssh/keys/known-hosts.ts'
 import { scanHostKey } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
+import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 import { checkNotRevoked } from '../trust/trust-host-key.ts'
 
@@ -38,9 +39,10 @@ export async function rekeyMachine(
     })
   }
   const via = await connectJumpHost(context, machine)
-  const endpoint = { address: host.address, port: host.port ?? 22, via }
+  const endpoint = { ...(await describeLogin(context, { ...machine, host })), via }
   const shown = await scanHostKey(endpoint, context)
-  checkNotRevoked({ name, ...endpoint }, shown, await findKnownHost(endpoint, context.env))
+  const { address, port } = endpoint
+  checkNotRevoked({ name, address }, shown, await findKnownHost({ address, port }, context.env))
   const change = { before: (host.hostKeys ?? []).map(fingerprint), after: fingerprint(shown) }
   if (change.before.includes(change.after)) {
     throw new KeyUnchanged(name, change.after)

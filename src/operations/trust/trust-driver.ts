@@ -1,5 +1,5 @@
-import { readdir, realpath, rm, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { drivers as ownDrivers, unknownDriver } from '../../drivers/index.ts'
 import {
   type DriverPackage,
@@ -16,21 +16,21 @@ import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { preparePrivateFolder } from '../../state/home/home.ts'
-import type { TrustRecords, AllowedPath, TrustedDriver } from '../../state/home/trust.ts'
+import type {
+  AllowedPath,
+  TrustRecords,
+  TrustedAlias,
+  TrustedDriver,
+} from '../../state/home/trust.ts'
 import type { Context } from '../context.ts'
 import { ignored } from '../../os/trace.ts'
+import { inventoryKey } from './inventory-key.ts'
 
 type TrustContext = Pick<Context, 'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'>
 
 /** The package name of an external driver is this prefix and its name. */
 const prefix = 'fleet-driver-'
 const nameOf = (packageName: string): string => packageName.slice(prefix.length)
-
-/** The real path of the inventory, which identifies it in the trust records. */
-async function inventoryKey({ inventory }: Pick<Context, 'inventory'>): Promise<string> {
-  const { location } = await inventory()
-  return realpath(location).catch(ignored('driver', 'resolve the inventory', resolve(location)))
-}
 
 /** The trust records of a package for an inventory; usually one. */
 const recordsOf = (
@@ -179,16 +179,19 @@ export async function revokeTrust(
     one.inventory === inventory && (names.length === 0 || names.includes(nameOf(one.package)))
   const isSelectedPath = (one: AllowedPath): boolean =>
     one.inventory === inventory && (names.length === 0 || names.includes(one.path))
-  const { drivers, inventories, paths } = await trust.read()
+  const isSelectedAlias = (one: TrustedAlias): boolean =>
+    one.inventory === inventory && (names.length === 0 || names.includes(one.alias))
+  const { drivers, inventories, paths, aliases } = await trust.read()
   const revoked = [
     ...drivers.filter(isSelected).map((one) => nameOf(one.package)),
     ...paths.filter(isSelectedPath).map(({ path }) => path),
+    ...aliases.filter(isSelectedAlias).map(({ alias }) => alias),
   ]
   const missing = names.find((name) => !revoked.includes(name))
   if (missing !== undefined) {
     throw new UserError(
       'usage',
-      `${missing} is neither a trusted driver nor an allowed path of ${inventory}`,
+      `${missing} is neither a trusted driver, nor an allowed path or SSH alias of ${inventory}`,
       {
         hint: 'list what is trusted: fleet trust ls',
       },
@@ -201,6 +204,7 @@ export async function revokeTrust(
     drivers: before.drivers.filter((one) => !isSelected(one)),
     inventories: before.inventories.filter((one) => !isFile(one)),
     paths: before.paths.filter((one) => !isSelectedPath(one)),
+    aliases: before.aliases.filter((one) => !isSelectedAlias(one)),
   }))
   await dropCopies(context)
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]

@@ -1,11 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { fingerprint } from '../../transport/ssh/keys/host-keys.ts'
-import {
-  type KnownHost,
-  type KnownHostQuery,
-  findKnownHost,
-} from '../../transport/ssh/keys/known-hosts.ts'
+import { type KnownHost, findKnownHost } from '../../transport/ssh/keys/known-hosts.ts'
 import { hostKeyRevoked } from '../../transport/ssh/failure.ts'
 import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
@@ -31,7 +27,9 @@ export interface HostKeyTrust {
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 
-type Endpoint = Pick<SshTarget, 'address' | 'port' | 'via'> & { readonly name: MachineName }
+type Endpoint = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'> & {
+  readonly name: MachineName
+}
 
 /** The keys to pin, and the lines of known_hosts that have them. */
 interface TrustedKeys {
@@ -49,10 +47,9 @@ export async function trustHostKey(
   { env, signal }: Context,
   endpoint: Endpoint,
   trust: HostKeyTrust,
-  knownHosts: Pick<KnownHostQuery, 'alias' | 'files'> = {},
 ): Promise<TrustedKeys> {
-  const { address, port } = endpoint
-  const known = await findKnownHost({ address, port, ...knownHosts }, env)
+  const { address, port, settings } = endpoint
+  const known = await findKnownHost({ address, port, ...settings?.knownHosts }, env)
   if (trust.expected === undefined && known.trusted.length > 0) {
     return { hostKeys: known.trusted.map(({ key }) => key), knownIn: known.trusted }
   }

@@ -18,7 +18,7 @@ interface LoginTarget {
  * Login options of the user's ssh configuration, which apply to a host alias there but not to the
  * address.
  */
-export interface LoginOptions {
+interface LoginOptions {
   /** Path of the agent if it is not SSH_AUTH_SOCK, `none`, or `$NAME` of a variable. */
   readonly agent?: string | undefined
   readonly certificateFiles?: readonly string[] | undefined

@@ -38,12 +38,21 @@ export interface AllowedPath {
   readonly path: string
 }
 
+/** A host of the user's SSH configuration that machines of an inventory may be reached as. */
+export interface TrustedAlias {
+  /** Real path of the inventory. */
+  readonly inventory: string
+  /** As in the record of the machine: `[user@]host[:port]`. */
+  readonly alias: string
+}
+
 /** Everything that the user trusts. */
 export interface TrustRecords {
   readonly version: 1
   readonly drivers: readonly TrustedDriver[]
   readonly inventories: readonly TrustedInventory[]
   readonly paths: readonly AllowedPath[]
+  readonly aliases: readonly TrustedAlias[]
 }
 
 /** What the user trusts, stored in home and never in an inventory, which others can write. */
@@ -54,7 +63,10 @@ export interface Trust {
   readonly packages: string
 }
 
-const nothing: TrustRecords = { version: 1, drivers: [], inventories: [], paths: [] }
+const nothing: TrustRecords = {
+  ...{ version: 1, drivers: [], inventories: [] },
+  ...{ paths: [], aliases: [] },
+}
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
@@ -80,8 +92,9 @@ async function readOwnFile(file: string): Promise<string | undefined> {
 
 function parse(text: string, file: string): TrustRecords {
   try {
-    const { version, drivers, inventories, paths = [] } = JSON.parse(text) as Partial<TrustRecords>
-    if (version !== 1 || ![drivers, inventories, paths].every(Array.isArray)) {
+    const records = JSON.parse(text) as Partial<TrustRecords>
+    const { version, drivers, inventories, paths = [], aliases = [] } = records
+    if (version !== 1 || ![drivers, inventories, paths, aliases].every(Array.isArray)) {
       throw new Error('it has another format')
     }
     return {
@@ -93,6 +106,7 @@ function parse(text: string, file: string): TrustRecords {
         (one) => isText(one?.inventory) && typeof one.owner === 'number',
       ),
       paths: paths.filter((one) => isText(one?.inventory) && isText(one.path)),
+      aliases: aliases.filter((one) => isText(one?.inventory) && isText(one.alias)),
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {

@@ -14,6 +14,7 @@ import {
   isCertificate,
 } from './keys/key.ts'
 import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
+import type { SshSettings } from './config/settings.ts'
 import { OneKeyAgent, type UserAuth } from './user-auth.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 
@@ -47,6 +48,7 @@ export interface Credentials {
   /** Where HOME is looked up. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly prompt?: Prompt | undefined
+  readonly settings?: SshSettings | undefined
   /** Stops the clock while somebody else is waited for: an agent may ask a person. */
   readonly pauseDuring: <Value>(work: () => Promise<Value>) => Promise<Value>
   readonly signal: AbortSignal
@@ -147,7 +149,8 @@ async function* candidates(
   credentials: Credentials,
   report: LoginReport,
 ): AsyncGenerator<Candidate> {
-  const { env, prompt, identityFiles } = credentials
+  const { env, prompt, identityFiles, settings } = credentials
+  const named = new Set<string>()
   const agent = openAgent(credentials, report)
   const certificates = await readCertificates(credentials.certificateFiles)
   async function* fromFile(file: string, wanted: boolean) {
@@ -162,6 +165,7 @@ async function* candidates(
       report.skipped.push(`${file} (${found})`)
       return
     }
+    if (wanted) named.add(idOf(certifiedKey(found.key)))
     const beside = await readCertificates([`${file.replace(/\.pub$/, '')}-cert.pub`])
     for (const certificate of [...beside, ...certificates]) {
       if (idOf(certifiedKey(certificate)) === idOf(found.key))
@@ -171,7 +175,12 @@ async function* candidates(
   }
   for (const file of identityFiles) yield* fromFile(file, true)
   const held = await agent()
-  for (const key of held.toSorted((a, b) => Number(isCertificate(b)) - Number(isCertificate(a)))) {
+  const isAllowed = (key: PublicKey) =>
+    settings?.identitiesOnly !== true || named.has(idOf(certifiedKey(key)))
+  const allowed = held.filter(isAllowed)
+  for (const key of allowed.toSorted(
+    (a, b) => Number(isCertificate(b)) - Number(isCertificate(a)),
+  )) {
     const { comment, sign } = key
     for (const certificate of certificates) {
       if (idOf(certifiedKey(certificate)) === idOf(key))
@@ -179,6 +188,7 @@ async function* candidates(
     }
     yield { key, label: `${isCertificate(key) ? 'certificate of ' : ''}agent: ${comment}`, sign }
   }
+  if (settings?.identitiesOnly === true) return
   const home = env['HOME'] ?? homedir()
   for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
 }
@@ -206,13 +216,16 @@ const keyboardInteractive = (
 })
 
 async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
-  const { user, host } = credentials
-  const methods = ['keyboard-interactive', 'password'] as const
+  const { user, host, settings } = credentials
+  const most = settings?.passwordPrompts ?? prompts
+  const methods = (settings?.methods ?? (['keyboard-interactive', 'password'] as const)).filter(
+    (method) => method !== 'publickey',
+  )
   const asked = { 'keyboard-interactive': 0, password: 0 }
   for (;;) {
     const { left } = auth.progress()
-    const isOpen = (method: (typeof methods)[number]) =>
-      asked[method] < prompts && (left === undefined || left.includes(method))
+    const isOpen = (method: keyof typeof asked) =>
+      asked[method] < most && (left === undefined || left.includes(method))
     const method = methods.find(isOpen)
     if (method === undefined) return
     asked[method] += 1
@@ -237,9 +250,11 @@ export async function* logIn(
   report: LoginReport,
   auth: UserAuth,
 ): Attempts {
-  const { user: username, prompt } = credentials
+  const { user: username, prompt, settings = {} } = credentials
   const seen = new Set<string>()
-  const takesKeys = () => auth.progress().left?.includes('publickey') ?? true
+  const { methods, algorithms } = settings
+  const usesKeys = methods?.includes('publickey') ?? true
+  const takesKeys = () => usesKeys && (auth.progress().left?.includes('publickey') ?? true)
   for await (const { key, label, sign } of candidates(credentials, report)) {
     if (!takesKeys()) break
     if (seen.has(idOf(key))) continue
@@ -248,6 +263,12 @@ export async function* logIn(
     const offer = chooseAlgorithm(key, auth.signatureAlgorithms())
     if (offer === undefined) {
       report.skipped.push(`${name} (the server does not support RSA keys with SHA-2)`)
+      continue
+    }
+    if (algorithms?.publicKey?.includes(offer.offered) === false) {
+      report.skipped.push(
+        `${name} (PubkeyAcceptedAlgorithms in your SSH configuration excludes ${offer.offered})`,
+      )
       continue
     }
     let failure: unknown

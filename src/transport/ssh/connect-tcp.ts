@@ -1,8 +1,13 @@
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { type Socket, connect } from 'node:net'
+import { type Socket, connect, isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { codeOf } from '../../errors.ts'
+import { UserError, codeOf } from '../../errors.ts'
+import type { SshSettings } from './config/settings.ts'
+
+/** The kind of addresses to connect to, and where to connect from. */
+type Binding = Pick<SshSettings, 'family' | 'bind'>
 
 /** How long an address has before the next one is tried beside it, in milliseconds (RFC 8305 5). */
 const headStart = 250
@@ -39,9 +44,29 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-async function open(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+/** The address of this computer to connect from. Throws kind `usage` where an interface has none of the family. */
+function localAddress(bind: Binding['bind'], family: number): string | undefined {
+  if (bind === undefined) return undefined
+  if ('address' in bind) return isIP(bind.address) === family ? bind.address : undefined
+  const found = networkInterfaces()[bind.interface]?.find(
+    (one) => (one.family === 'IPv6' ? 6 : 4) === family && !/^fe80:/i.test(one.address),
+  )
+  if (found !== undefined) return found.address
+  throw new UserError(
+    'usage',
+    `cannot connect from the interface ${bind.interface}: it has no IPv${family} address`,
+    { hint: 'check BindInterface in your SSH configuration' },
+  )
+}
+
+async function open(
+  { host, port, bind }: { host: string; port: number; bind: Binding['bind'] },
+  signal: AbortSignal,
+): Promise<Socket> {
   signal.throwIfAborted()
-  const socket = connect({ host, port, noDelay: true }) // Nagle's algorithm costs 40 ms a request
+  const from = localAddress(bind, isIP(host.replace(/%.*$/, '')))
+  const to = { host, port, ...(from !== undefined && { localAddress: from }) }
+  const socket = connect({ ...to, noDelay: true }) // Nagle's algorithm costs 40 ms a request
   const abort = () => socket.destroy(signal.reason as Error)
   signal.addEventListener('abort', abort, { once: true })
   try {
@@ -56,15 +81,20 @@ async function open(host: string, port: number, signal: AbortSignal): Promise<So
  * Connects to a host by the first of its addresses that answers. Each has the whole time; the next is tried beside it when
  * one has not answered soon, or has failed.
  */
-export async function connectTcp(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const found = await unlessAborted(lookup(host, { all: true }), signal)
+export async function connectTcp(
+  host: string,
+  port: number,
+  signal: AbortSignal,
+  { family, bind }: Binding = {},
+): Promise<Socket> {
+  const found = await unlessAborted(lookup(host, { all: true, family: family ?? 0 }), signal)
   const decided = new AbortController()
   const stop = AbortSignal.any([signal, decided.signal])
   const failures: unknown[] = []
   let answered: Socket | undefined
   const attempt = async (address: string): Promise<void> => {
     try {
-      const socket = await open(address, port, stop)
+      const socket = await open({ host: address, port, bind }, stop)
       if (answered === undefined) answered = socket
       else socket.destroy()
       decided.abort()

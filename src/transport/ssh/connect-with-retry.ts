@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
+import type { SshSettings } from './config/settings.ts'
 import { connectTcp } from './connect-tcp.ts'
 import { ClosedEarly, type Endpoint, type Failure, explainFailure } from './failure.ts'
 import { type Handshake, HandshakeError, handshake } from './handshake.ts'
@@ -26,6 +27,7 @@ export interface Attempt {
   readonly via?: Transport | undefined
   /** A program that carries the connection, and the environment that it runs in. */
   readonly proxy?: { readonly command: ProxyCommand; readonly env: Environment } | undefined
+  readonly settings?: Pick<SshSettings, 'family' | 'bind'> | undefined
   /** Made anew for every try. */
   readonly handshake: () => Omit<Handshake, 'signal'>
   /** What it means that the handshake refused or was refused; undefined for the network's own failures. */
@@ -41,7 +43,7 @@ export interface Connected {
 }
 
 async function openStream(
-  { endpoint: { address, port }, via, proxy }: Attempt,
+  { endpoint: { address, port }, via, proxy, settings }: Attempt,
   signal: AbortSignal,
 ): Promise<Duplex> {
   signal.throwIfAborted()
@@ -52,7 +54,7 @@ async function openStream(
     dialled.then((stream) => signal.aborted && stream.destroy()).catch(() => {})
     return await Promise.race([dialled, late])
   }
-  return connectTcp(address, port, signal)
+  return connectTcp(address, port, signal, settings)
 }
 
 /** A program that ended well and printed nothing has passed on that the server hung up. */

@@ -15,6 +15,7 @@ import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { answerEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'
+import type { SshSettings } from './config/settings.ts'
 import type { UserAuth } from './user-auth.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
@@ -42,6 +43,18 @@ export interface SshTarget {
   readonly via?: Transport | undefined
   /** A program that carries the connection in place of TCP. It never comes from machines.yaml. */
   readonly proxyCommand?: ProxyCommand | undefined
+  /** The host in the user's SSH configuration, which is read when the connection is opened. */
+  readonly alias?: SshAlias | undefined
+  /** Settings of the user's SSH configuration. */
+  readonly settings?: SshSettings | undefined
+}
+
+/** A host of the user's SSH configuration. */
+export interface SshAlias {
+  /** `[user@]host[:port]`, as it was typed. */
+  readonly destination: string
+  /** The state of the configuration: when it has changed, another connection is opened. */
+  readonly stamp?: string | undefined
 }
 
 export interface SshOptions {
@@ -62,13 +75,26 @@ const defaultConnectTimeoutMs = 10_000
 /** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
 const proxyConnectTimeoutMs = 30_000
 
-const timeoutOf = ({ proxyCommand }: Pick<SshTarget, 'proxyCommand'>): number =>
-  proxyCommand === undefined ? defaultConnectTimeoutMs : proxyConnectTimeoutMs
+type Route = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'>
 
-const proxyOf = (
-  { proxyCommand }: Pick<SshTarget, 'proxyCommand'>,
+const timeoutOf = ({ proxyCommand, settings }: Route): number =>
+  settings?.connectTimeoutMs ??
+  (proxyCommand === undefined ? defaultConnectTimeoutMs : proxyConnectTimeoutMs)
+
+/** How the bytes get to the host. */
+const routeOf = (
+  { via, proxyCommand, settings }: Route,
   env: SshOptions['env'],
-): Attempt['proxy'] => proxyCommand && { command: proxyCommand, env }
+): Pick<Attempt, 'via' | 'proxy' | 'settings'> => ({
+  ...{ via, settings },
+  proxy: proxyCommand && { command: proxyCommand, env },
+})
+
+async function applySshConfig(target: SshTarget, env: SshOptions['env']): Promise<SshTarget> {
+  if (target.alias === undefined) return target
+  const { resolveTarget } = await import('./config/resolve-target.ts')
+  return resolveTarget(target, env)
+}
 
 function openTransport(link: Link): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
@@ -104,12 +130,14 @@ function openTransport(link: Link): Transport {
  * Connects and logs in. The host must show one of the pinned keys: another one, or none pinned, is
  * `host-key`; a login that is turned down `credentials`; every other failure `unreachable`.
  */
-export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Transport> {
-  const { hostKeys, user } = target
-  if (hostKeys.length === 0) throw hostKeyMissing(target)
+export async function connectSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
+  if (given.hostKeys.length === 0) throw hostKeyMissing(given)
+  const target = await applySshConfig(given, options.env)
+  const { hostKeys, user, settings = {} } = target
   const { prompt, signal: caller, connectTimeoutMs = timeoutOf(target) } = options
   const { loginTimeoutMs } = options
-  const revoked = await findRevokedKeys(target, options.env)
+  const { address, port } = target
+  const revoked = await findRevokedKeys({ address, port, ...settings.knownHosts }, options.env)
   using deadline = startDeadline(connectTimeoutMs, caller)
   const credentials = {
     user,
@@ -117,7 +145,7 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     identityFiles: target.identityFiles,
     certificateFiles: target.certificateFiles ?? [],
     agent: target.agent === undefined ? options.env['SSH_AUTH_SOCK'] : target.agent.socket,
-    env: options.env,
+    ...{ env: options.env, settings },
     ...{ pauseDuring: deadline.pauseDuring, signal: deadline.signal },
     prompt:
       prompt && (((question) => deadline.whileAsking(() => prompt(question))) satisfies Prompt),
@@ -129,7 +157,7 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     const verify = (key: string) =>
       hostKeys.includes(key) && !revoked.some((line) => line.key === key)
     return {
-      ...{ user, pinned: hostKeys, verify, greeted },
+      ...{ user, pinned: hostKeys, verify, greeted, settings },
       logIn: (auth: UserAuth) => logIn(credentials, report, auth),
       onBanner: (text: string) => (report.banner += text),
     }
@@ -143,11 +171,10 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     }
     return undefined
   }
-  const { via } = target
-  const proxy = proxyOf(target, options.env)
-  const attempt = { endpoint: target, via, proxy, handshake, judge, caller }
+  const route = routeOf(target, options.env)
+  const attempt = { endpoint: target, ...route, handshake, judge, caller }
   const { client, stream } = await connectWithRetry(attempt, deadline.signal)
-  return openTransport(watchLink(client, stream, target))
+  return openTransport(watchLink(client, stream, { ...target, alive: settings.alive }))
 }
 
 async function* noAttempts() {}
@@ -163,15 +190,18 @@ const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : 
 
 /** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
 export async function scanHostKey(
-  target: Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand'>,
+  given: Route & Pick<Partial<SshTarget>, 'user' | 'alias'>,
   options: Pick<SshOptions, 'signal' | 'connectTimeoutMs' | 'env'>,
 ): Promise<string> {
-  const { address, port, via } = target
+  const unnamed = { machine: given.address, user: '', hostKeys: [], identityFiles: [] }
+  const target = await applySshConfig({ ...unnamed, ...given }, options.env)
+  const { address, port, settings } = target
   const { signal: caller, connectTimeoutMs = timeoutOf(target) } = options
   using deadline = startDeadline(connectTimeoutMs, caller)
   const endpoint = { machine: address, address, port, user: '', isNew: true }
-  const proxy = proxyOf(target, options.env)
-  const attempt = { endpoint, via, proxy, handshake: showKey, judge: keyShown, caller }
+  const route = routeOf(target, options.env)
+  const handshake = () => ({ ...showKey(), settings })
+  const attempt = { endpoint, ...route, handshake, judge: keyShown, caller }
   try {
     await connectWithRetry(attempt, deadline.signal)
   } catch (error) {

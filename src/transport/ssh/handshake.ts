@@ -8,13 +8,15 @@ import ssh2, {
 import { formatPublicKey } from './keys/host-keys.ts'
 import type { Attempts } from './authentication.ts'
 import { ClosedEarly, type Failure, type Stage } from './failure.ts'
+import type { SshAlgorithms, SshSettings } from './config/settings.ts'
+import { UserError } from '../../errors.ts'
 import { type UserAuth, followUserAuth } from './user-auth.ts'
 
 /** How often an idle link is probed. */
 const probeMs = 4_000
 
 /** Best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it costs ssh2 seconds. */
-const algorithms: Algorithms = {
+const algorithms = {
   kex: [
     'curve25519-sha256',
     'curve25519-sha256@libssh.org',
@@ -41,6 +43,52 @@ const algorithms: Algorithms = {
     'hmac-sha2-512',
   ],
   compress: ['none'],
+} satisfies Algorithms
+
+/** Old algorithms that are used only where the SSH configuration names them. */
+const legacy = {
+  kex: [
+    'diffie-hellman-group14-sha1',
+    'diffie-hellman-group-exchange-sha1',
+    'diffie-hellman-group1-sha1',
+  ],
+  cipher: ['aes256-cbc', 'aes192-cbc', 'aes128-cbc', '3des-cbc'],
+  hmac: ['hmac-sha1-etm@openssh.com', 'hmac-sha1', 'hmac-md5'],
+} satisfies Algorithms
+
+/** The algorithms that a configuration names and ssh2 has, in its order. Throws kind `unsupported` where there are none. */
+function choose<Name extends string>(
+  kind: string,
+  known: readonly Name[],
+  named: readonly string[] | undefined,
+): Name[] {
+  if (named === undefined) return [...known]
+  const chosen = named.flatMap((name) => known.filter((one) => one === name))
+  if (chosen.length > 0) return chosen
+  throw new UserError(
+    'unsupported',
+    `fleet has none of the algorithms that ${kind} in your SSH configuration names: ${named.join(', ')}`,
+    { hint: `add one of these: ${known.slice(0, 6).join(', ')}` },
+  )
+}
+
+const withLegacy = <Name extends string>(
+  named: readonly string[] | undefined,
+  usual: readonly Name[],
+  old: readonly Name[],
+): readonly Name[] => (named === undefined ? usual : [...usual, ...old])
+
+function algorithmsFor(
+  { kex, cipher, hmac, hostKey }: SshAlgorithms,
+  pinned: readonly string[],
+): Algorithms {
+  return {
+    kex: choose('KexAlgorithms', withLegacy(kex, algorithms.kex, legacy.kex), kex),
+    cipher: choose('Ciphers', withLegacy(cipher, algorithms.cipher, legacy.cipher), cipher),
+    hmac: choose('MACs', withLegacy(hmac, algorithms.hmac, legacy.hmac), hmac),
+    compress: algorithms.compress,
+    serverHostKey: serverHostKey(pinned, hostKey),
+  }
 }
 
 /** Host key types, best first. RSA signs with SHA-2 only (RFC 8332). */
@@ -53,11 +101,18 @@ const hostKeyAlgorithms: readonly (readonly [type: string, ...ServerHostKeyAlgor
 ]
 
 /** The types of the pinned keys first, so that a host with several keys shows the one that is known. */
-function serverHostKey(pinned: readonly string[]): ServerHostKeyAlgorithm[] {
+function serverHostKey(
+  pinned: readonly string[],
+  named: readonly string[] | undefined,
+): ServerHostKeyAlgorithm[] {
   const isPinned = (type: string) => pinned.some((key) => key.startsWith(`${type} `))
   const known = hostKeyAlgorithms.filter(([type]) => isPinned(type))
   const others = hostKeyAlgorithms.filter(([type]) => !isPinned(type))
-  return [...known, ...others].flatMap(([, ...names]) => names)
+  const names = [...known, ...others].flatMap(([, ...algorithmNames]) => algorithmNames)
+  if (named === undefined) return names
+  const old: readonly ServerHostKeyAlgorithm[] = ['ssh-rsa']
+  const allowed = [...names, ...old].filter((name) => named.includes(name))
+  return allowed.length > 0 ? allowed : choose('HostKeyAlgorithms', names, named)
 }
 
 /** Thrown inside when `verify` turned the host's key down. */
@@ -85,6 +140,7 @@ export interface Handshake {
   readonly logIn: (auth: UserAuth) => Attempts
   /** Told what the server has to say to whoever logs in. */
   readonly onBanner?: (text: string) => void
+  readonly settings?: Pick<SshSettings, 'algorithms' | 'alive'> | undefined
   readonly signal: AbortSignal
 }
 
@@ -101,7 +157,7 @@ export class HandshakeError extends Error implements Failure {
 
 /** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
 export function handshake(stream: Duplex, handshake: Handshake): Promise<Client> {
-  const { user, pinned, verify, greeted, logIn, onBanner, signal } = handshake
+  const { user, pinned, verify, greeted, logIn, onBanner, settings = {}, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'
   return new Promise<Client>((resolve, reject) => {
@@ -132,7 +188,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
       .connect({
         sock: stream,
         username: user,
-        algorithms: { ...algorithms, serverHostKey: serverHostKey(pinned) },
+        algorithms: algorithmsFor(settings.algorithms ?? {}, pinned),
         hostVerifier: (blob: Buffer) => {
           const hostKey = formatPublicKey(blob)
           if (verify(hostKey)) return true
@@ -142,8 +198,8 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
         strictVendor: false, // not OpenSSH alone forwards sockets
         readyTimeout: 0, // `signal` tells
-        keepaliveInterval: probeMs,
-        keepaliveCountMax: Number.MAX_SAFE_INTEGER, // ssh-link.ts judges: to it any sign of life counts
+        keepaliveInterval: settings.alive ? settings.alive.seconds * 1000 : probeMs,
+        keepaliveCountMax: Number.MAX_SAFE_INTEGER, // link.ts judges: to it any sign of life counts
       })
     const auth = followUserAuth(client)
     // ssh2 has paused it, so nothing is lost.

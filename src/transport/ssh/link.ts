@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
+import type { SshSettings } from './config/settings.ts'
 import { type Endpoint, connectionLost } from './failure.ts'
 
 /** How long a link may be silent, though it is probed every 4 s, before it counts as dead. */
@@ -26,22 +27,28 @@ export interface Link extends AsyncDisposable {
 }
 
 /**
- * Calls `dead` once nothing has come for {@link silenceSeconds}. Any byte counts, not only an answer to a
+ * Calls `dead` once nothing has come for `limit` seconds. Any byte counts, not only an answer to a
  * probe, since that may wait behind a long upload. Ticks are counted and not the clock, so that a process
  * that was suspended first gets to read what has come meanwhile.
  */
-function listenForLife(stream: Duplex, dead: () => void): void {
+function listenForLife(stream: Duplex, limit: number, dead: () => void): void {
   let silent = 0
   stream.on('data', () => (silent = 0))
   const timer = setInterval(() => {
     silent += 1
-    if (silent >= silenceSeconds) dead()
+    if (silent >= limit) dead()
   }, 1_000).unref()
   stream.once('close', () => clearInterval(timer))
 }
 
 /** Watches over a connection until it is lost or disposed of. */
-export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): Link {
+export function watchLink(
+  client: Client,
+  stream: Duplex,
+  endpoint: Endpoint & Pick<SshSettings, 'alive'>,
+): Link {
+  const { alive } = endpoint
+  const limit = alive ? alive.seconds * alive.count : silenceSeconds
   let ended: Error | undefined
   let disposing = false
   const lost = new Promise<never>((_resolve, reject) => {
@@ -54,7 +61,7 @@ export function watchLink(client: Client, stream: Duplex, endpoint: Endpoint): L
       stream.destroy()
     }
     client.prependListener('error', end).prependListener('close', () => end())
-    listenForLife(stream, () => end(new Error(`silent for ${silenceSeconds} s`)))
+    listenForLife(stream, limit, () => end(new Error(`silent for ${limit} s`)))
   })
   lost.catch(() => {}) // not every caller watches
   return {

@@ -1,4 +1,5 @@
-import { appendFile, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { access, appendFile, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
 import {
@@ -6,13 +7,16 @@ import {
   type AdoptRequest,
   adoptMachine,
 } from '../../../src/operations/adopt/adopt-machine.ts'
+import { trustAliases } from '../../../src/operations/connect/ssh-alias.ts'
 import { createMachine } from '../../../src/operations/create/create-machine.ts'
 import type { UnknownHostKey } from '../../../src/operations/trust/trust-host-key.ts'
 import { type MachineName, parseMachineName } from '../../../src/machine/name.ts'
 import { fingerprint } from '../../../src/transport/ssh/keys/host-keys.ts'
+import { shellQuote } from '../../../src/os/shell-quote.ts'
 import { run } from '../../../src/transport/run.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { makeKey } from '../../support/lab/ssh-key.ts'
+import { netcatLine, untilGone } from '../../support/ssh/proxy.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 import { type Operator, makeOperator } from '../../support/operator.ts'
 
@@ -333,6 +337,97 @@ describe.skipIf(!labIsHere)('adopting', () => {
         kind: 'credentials',
         message: expect.stringContaining('no key to offer'),
       })
+    })
+
+    test('through its ProxyCommand, which never gets into the inventory', async () => {
+      const mark = randomUUID()
+      const ran = join(operator.home, 'ran')
+      const command = `echo %n >> ${ran}; ${netcatLine(host, { mark }).replaceAll('%', '%%')}`
+      await config(`Host tunnel\n  User ana\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
+      const { machine, warnings } = await adopt({ destination: 'tunnel', ...acceptNew })
+      expect(warnings).toEqual([])
+      expect(machine.host).toMatchObject({ sshAlias: 'tunnel', address: 'tunnel', user: 'ana' })
+      const text = await operator.inventory()
+      for (const word of [mark, 'ProxyCommand', process.execPath]) expect(text).not.toContain(word)
+      const connectAgain = async () => {
+        await using fleet = operator.open()
+        return (await run(await fleet.connect(machine), ['id', '-un'])).stdout
+      }
+      expect(await connectAgain()).toBe('ana\n')
+      await untilGone(mark)
+
+      // What the configuration says when the connection is opened decides.
+      await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
+      expect(await connectAgain()).toBe('bob\n')
+      await config(`Host tunnel\n  ProxyCommand sh -c 'echo no way out >&2; exit 5'\n`)
+      await expect(connectAgain()).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining('its ProxyCommand exited with code 5: no way out'),
+      })
+
+      // The same inventory runs nothing for somebody who has not trusted the alias.
+      await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
+      await using fleet = operator.open()
+      await (await fleet.trust()).update((before) => ({ ...before, aliases: [] }))
+      await rm(ran)
+      await expect(fleet.connect(machine)).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining('cannot resolve the host name tunnel'),
+        hint: expect.stringContaining('fleet trust alias tunnel'),
+      })
+      await expect(access(ran)).rejects.toMatchObject({ code: 'ENOENT' })
+      await trustAliases(fleet, ['tunnel'])
+      expect(await connectAgain()).toBe('bob\n')
+      expect(await readFile(ran, 'utf8')).toBe('tunnel\n')
+    })
+
+    test('through a jump host of a colleague, who has not adopted it', async () => {
+      const { machine } = await adopt({
+        destination: `ana@${host.address}`,
+        name: name('web'),
+        ...acceptNew,
+      })
+      const known = join(operator.home, 'jump_hosts')
+      await writeFile(known, `${other.address} ${other.hostKey}\n`)
+      await config(`Host web
+  HostName ${host.address}
+  ProxyJump root@${other.address}
+Host ${other.address}
+  UserKnownHostsFile ${known}
+  IdentityFile ${lab.identity.file}
+`)
+      await using fleet = operator.open()
+      await trustAliases(fleet, ['web'])
+      const aliased = { ...machine, host: { ...machine.host, sshAlias: 'web' } }
+      const client = { shell: 'id -un; echo "${SSH_CONNECTION%% *}"' }
+      const { stdout } = await run(await fleet.connect(aliased), client)
+      expect(stdout).toBe(`ana\n${other.address}\n`)
+    })
+
+    test('and offers only the keys that it names, with IdentitiesOnly', async () => {
+      await operator[Symbol.asyncDispose]()
+      operator = await makeOperator() // no key in the usual place
+      using agent = await startAgent(operator.home)
+      operator.env['SSH_AUTH_SOCK'] = agent.socket
+      await agent.add(lab.identity.file)
+      await makeKey(join(operator.home, 'other'), 'other')
+      const only = `Host vault\n  HostName ${host.address}\n  User ana\n  IdentitiesOnly yes\n`
+      await config(`${only}  IdentityFile ~/other\n`)
+      expect(await refused({ destination: 'vault', ...acceptNew })).toMatchObject({
+        kind: 'credentials',
+        message: expect.not.stringContaining(lab.identity.fingerprint),
+      })
+      await copyFile(`${lab.identity.file}.pub`, join(operator.home, 'named.pub'))
+      await config(`${only}  IdentityFile ~/named\n`)
+      const { machine } = await adopt({ destination: 'vault', ...acceptNew })
+      await using fleet = operator.open()
+      expect((await run(await fleet.connect(machine), ['id', '-un'])).stdout).toBe('ana\n')
+    })
+
+    test('and names the settings that have no effect', async () => {
+      await config(`Host shop\n  HostName ${host.address}\n  User root\n  RemoteCommand tmux\n`)
+      const { warnings } = await adopt({ destination: 'shop', ...acceptNew })
+      expect(warnings).toEqual([expect.stringMatching(/no effect in fleet: RemoteCommand;/)])
     })
 
     test('through a jump host, which becomes a machine without an engine', async () => {

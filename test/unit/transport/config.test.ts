@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDestination } from '../../../src/transport/ssh/destination.ts'
-import { resolveSshConfig } from '../../../src/transport/ssh/config.ts'
+import { examineSshConfig, resolveSshConfig } from '../../../src/transport/ssh/config/ssh-config.ts'
 
 describe('a destination', () => {
   test.each([
@@ -89,7 +89,38 @@ describe("ssh's configuration", () => {
         ProxyJump none
         ProxyCommand none
       Host odd
-        ProxyCommand nc %h %p
+        HostName %h.example
+        ProxyCommand tunnel --to %h:%p -n %n -k %k -r %r -u %u -i %i -d %d %% "$ZONE" \${ZONE} ~
+      Host unknown-token
+        ProxyCommand nc %z
+      Host jump-first
+        ProxyJump bastion
+        ProxyCommand nc a 1
+      Host command-first
+        ProxyCommand nc a 1
+        ProxyJump bastion
+      Host passes
+        ProxyCommand nc -F %h %p
+        ProxyUseFdpass yes
+      Host strict
+        IdentitiesOnly yes
+        AddressFamily inet6
+        BindAddress ::1
+        ConnectTimeout 7
+        ServerAliveInterval 15
+        ServerAliveCountMax 4
+        Ciphers aes256-ctr
+        PreferredAuthentications password,publickey
+        NumberOfPasswordPrompts 1
+      Host nameless
+        User dan
+      Host same-as-default
+        User ${userInfo().username}
+        Port 22
+      Host busy
+        RemoteCommand tmux
+        LocalForward 8080 localhost:80
+        LogLevel ERROR
       Host known
         HostKeyAlias the-alias
         UserKnownHostsFile ~/.ssh/known_hosts "~/.ssh/my hosts" %d/.ssh/%k
@@ -121,7 +152,8 @@ describe("ssh's configuration", () => {
   })
 
   test('tells where host keys are known, and of agents and certificates', async () => {
-    const { knownHosts, ...known } = await resolveSshConfig('known', env)
+    const { settings, ...known } = await resolveSshConfig('known', env)
+    const knownHosts = settings?.knownHosts
     expect(known).toMatchObject({
       certificateFiles: [inSsh('own-cert.pub')],
       agent: inSsh('agent.sock'),
@@ -165,11 +197,78 @@ describe("ssh's configuration", () => {
     expect(await resolveSshConfig('none', env)).not.toHaveProperty('proxyJump')
   })
 
-  test('says that it runs no ProxyCommand', async () => {
-    await expect(resolveSshConfig('odd', env)).rejects.toMatchObject({
+  test('expands the tokens of a ProxyCommand, and leaves variables to the shell', async () => {
+    const { username, uid } = userInfo()
+    expect(await resolveSshConfig('ana@odd:2200', env)).toMatchObject({
+      address: 'odd.example',
+      proxyCommand: {
+        shell: `tunnel --to odd.example:2200 -n odd -k odd -r ana -u ${username} -i ${uid} -d ${home} % "$ZONE" \${ZONE} ~`,
+      },
+    })
+    expect(await resolveSshConfig('none', env)).not.toHaveProperty('proxyCommand')
+    await expect(resolveSshConfig('unknown-token', env)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('%z'),
+    })
+  })
+
+  test('uses the first of ProxyJump and ProxyCommand', async () => {
+    const jump = await resolveSshConfig('jump-first', env)
+    expect(jump).toMatchObject({ proxyJump: ['bastion'] })
+    expect(jump).not.toHaveProperty('proxyCommand')
+    const command = await resolveSshConfig('command-first', env)
+    expect(command).toMatchObject({ proxyCommand: { shell: 'nc a 1' } })
+    expect(command).not.toHaveProperty('proxyJump')
+  })
+
+  test('refuses a ProxyCommand that passes a file descriptor', async () => {
+    await expect(resolveSshConfig('passes', env)).rejects.toMatchObject({
       kind: 'unsupported',
-      message: expect.stringContaining('ProxyCommand'),
-      hint: expect.stringContaining('ProxyJump'),
+      message: expect.stringContaining('ProxyUseFdpass'),
+    })
+  })
+
+  test('finds settings of the connection and the login', async () => {
+    const { settings } = await resolveSshConfig('strict', env)
+    expect(settings).toMatchObject({
+      identitiesOnly: true,
+      family: 6,
+      bind: { address: '::1' },
+      connectTimeoutMs: 7000,
+      alive: { seconds: 15, count: 4 },
+      algorithms: { cipher: ['aes256-ctr'] },
+      methods: ['password', 'publickey'],
+      passwordPrompts: 1,
+    })
+    const plain = await resolveSshConfig('10.0.0.1', env)
+    expect(Object.keys(plain.settings ?? {})).toEqual(['knownHosts'])
+  })
+
+  test('has values of the record where the configuration has none', async () => {
+    const { username } = userInfo()
+    const fallback = { address: '192.0.2.7', user: 'admin', port: 2222 }
+    const cases = [
+      ['nameless', { address: '192.0.2.7', user: 'dan', port: 2222 }],
+      ['same-as-default', { address: '192.0.2.7', user: username, port: 22 }],
+      ['web', { address: 'web.example', user: 'ana', port: 2200 }],
+      ['unheard-of', fallback],
+      ['bob@unheard-of:23', { address: '192.0.2.7', user: 'bob', port: 23 }],
+      // A program gets the name that ssh would give it, and no address from machines.yaml.
+      ['command-first', { address: 'command-first', user: 'admin', port: 2222 }],
+    ] as const
+    for (const [destination, expected] of cases)
+      expect(await resolveSshConfig(destination, env, { fallback })).toMatchObject(expected)
+  })
+
+  test('tells which hosts it has settings for, and which settings have no effect', async () => {
+    expect(await examineSshConfig('web', env)).toMatchObject({ isConfigured: true, ignored: [] })
+    expect(await examineSshConfig('ana@unheard-of:2222', env)).toMatchObject({
+      isConfigured: false,
+      ignored: [],
+    })
+    expect(await examineSshConfig('busy', env)).toMatchObject({
+      isConfigured: false,
+      ignored: expect.arrayContaining(['LocalForward', 'RemoteCommand']),
     })
   })
 

@@ -1,6 +1,9 @@
+import { array, assert, constantFrom, property } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { drivers } from '../../../../src/drivers/index.ts'
 import { UserError } from '../../../../src/errors.ts'
+import { sshDestination } from '../../../../src/machine/fields.ts'
+import { parseDestination } from '../../../../src/transport/ssh/destination.ts'
 import { parseMachineName } from '../../../../src/machine/name.ts'
 import { inventoryOf } from '../../../../src/state/inventory/inventory.ts'
 import { readInventoryText } from '../../../../src/state/inventory/read-text.ts'
@@ -68,6 +71,29 @@ const hostile: Readonly<Record<string, readonly unknown[]>> = {
   ],
   user: ['-l', 'a b', 'a\nb', 'a"b', "a'b", '$(id)', '`id`', 'a;b', 'a|b', 'a:b', 'a/b', 'a\\'],
   port: [0, 65_536, 1.5, '22'],
+  sshAlias: [
+    '-oProxyCommand=id',
+    'ana@-oProxyCommand=id',
+    '-l@web',
+    'a b',
+    'a\nHost *',
+    'a%h',
+    'a;id',
+    '$(id)',
+    '`id`',
+    '*',
+    '!web',
+    'web,db',
+    'web:0',
+    'ssh://web',
+    'fe80::1%eth0',
+    '~/web',
+    'x'.repeat(254),
+    '',
+  ],
+  // A file from git must not run anything.
+  proxyCommand: ['nc %h %p'],
+  ProxyCommand: ['nc %h %p'],
   socket: ['docker.sock', '/run/../etc/x', '/a\nb', '/a"b', '/$(id)', `/${'x'.repeat(110)}`, '/'],
   hostKeys: [
     ['ssh-ed25519 AAAA comment'],
@@ -119,6 +145,7 @@ const right: Readonly<Record<string, readonly unknown[]>> = {
     '1000',
   ],
   port: [22, 65_535],
+  sshAlias: ['web-1', 'ana@web-1.example:2222', '2001:db8::1', 'ana@[::1]:22', '10.0.0.1', 'a_b'],
   socket: ['/run/user/1000/docker.sock', '/Users/First Last/.docker/run/docker.sock'],
   hostKeys: [['ssh-ed25519 AAAA', 'ecdsa-sha2-nistp256 AAAA+/==']],
   resources: [{ region: 'eu-west-1', sshPort: '2222', tags: 'a=b c,d=é' }],
@@ -142,6 +169,35 @@ describe('a value of a record', () => {
       })
     },
   )
+})
+
+const parse = (destination: string) => {
+  try {
+    return parseDestination(destination)
+  } catch {
+    return undefined
+  }
+}
+
+describe('a host of ssh_config', () => {
+  const piece = constantFrom(
+    ...Array.from('aZ9._-@:[]%$`;|&<>(){}*?!,~/\\\'" \n\t=#-'),
+    ...['ana@', '::1', '-o'],
+  )
+
+  it('has no character that ssh or a shell interprets, whatever a file says', () => {
+    const text = array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''))
+    const check = property(text, (destination) => {
+      if (!sshDestination.safeParse(destination).success) return
+      const parsed = parse(destination)
+      if (parsed === undefined) return // refused before ssh is asked
+      const { host, user = 'a' } = parsed
+      expect(host).toMatch(/^(?:\w(?:[\w.-]*\w)?|[0-9A-Fa-f:]+)$/)
+      expect(user).toMatch(/^\w(?:[\w.@+-]*\w)?$/)
+    })
+    assert(check, { numRuns: 5_000 })
+    expect(sshDestination.safeParse('ana@web-1:22').success).toBe(true)
+  })
 })
 
 describe('a hidden character', () => {

@@ -1,0 +1,24 @@
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, machinesArgument } from '../command.ts'
+
+export const trustAlias = defineCommand({
+  name: 'alias',
+  summary: 'Trust the SSH aliases of machines',
+  description:
+    'Connect to machines with the settings of your own SSH configuration. The record of a machine can name a host of ssh_config (sshAlias). fleet uses it only after you have adopted the machine on this computer or trusted the alias: your SSH configuration can run programs (ProxyCommand, Match exec) and lead into internal networks, and the inventory may come from others. The pinned host keys must match in any case.',
+  arguments: { names: machinesArgument('names of machines', 'required') },
+  targets: 'many',
+  answers: 'json',
+  examples: ['fleet trust alias web-1', 'fleet trust alias --all', 'fleet trust rm web-1'],
+  async run({ fleet, io, targets, format }) {
+    const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
+    const { trustAliases } = await import('../../operations/connect/ssh-alias.ts')
+    const machines = await namedMachines(fleet, targets)
+    const aliases = [...new Set(machines.flatMap(({ host }) => host?.sshAlias ?? []))]
+    await trustAliases(fleet, aliases)
+    if (format.json) writeJson(io, aliases)
+    else if (aliases.length === 0) io.stderr.write('none of the machines has an SSH alias\n')
+    else
+      io.stderr.write(`trusted for ${(await fleet.inventory()).location}: ${aliases.join(', ')}\n`)
+  },
+})

@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { UserError } from '../../errors.ts'
+import type { HostRecord, Machine } from '../../machine/machine.ts'
+import { ignored } from '../../os/trace.ts'
+import type { SshAlias } from '../../transport/ssh/connect.ts'
+import type { Context } from '../context.ts'
+import { inventoryKey } from '../trust/inventory-key.ts'
+
+type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
+
+/** When the user's SSH configuration was changed last; its includes are not looked at. */
+async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefined> {
+  const file = join(env['HOME'] ?? homedir(), '.ssh', 'config')
+  const found = await stat(file).catch(ignored('ssh', 'look at the SSH configuration'))
+  return found && `${found.mtimeMs} ${found.size}`
+}
+
+/** Whether the user trusts this inventory to name a host of their SSH configuration. */
+async function isTrusted(context: AliasContext, destination: string): Promise<boolean> {
+  const { aliases } = await (await context.trust()).read()
+  if (!aliases.some(({ alias }) => alias === destination)) return false
+  const inventory = await inventoryKey(context)
+  return aliases.some((one) => one.alias === destination && one.inventory === inventory)
+}
+
+/**
+ * The host in the user's SSH configuration that a record names. Undefined if the user does not trust it: the inventory may come
+ * from others, and the configuration can run programs and lead into internal networks.
+ */
+export async function usableAlias(
+  context: AliasContext,
+  { sshAlias }: Pick<HostRecord, 'sshAlias'>,
+): Promise<SshAlias | undefined> {
+  if (sshAlias === undefined || !(await isTrusted(context, sshAlias))) return undefined
+  return { destination: sshAlias, stamp: await stampOf(context) }
+}
+
+/** Lets hosts of this inventory be reached as hosts of the user's SSH configuration. */
+export async function trustAliases(
+  context: Pick<Context, 'inventory' | 'trust'>,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return
+  const [trust, inventory] = [await context.trust(), await inventoryKey(context)]
+  await trust.update((before) => {
+    const others = before.aliases.filter(
+      (one) => one.inventory !== inventory || !names.includes(one.alias),
+    )
+    return { ...before, aliases: [...others, ...names.map((alias) => ({ inventory, alias }))] }
+  })
+}
+
+/** Adds to a failed connection that the user's SSH configuration was not used for it. */
+export async function explainUnusedAlias(
+  context: AliasContext,
+  { name, host }: Machine,
+  error: unknown,
+): Promise<unknown> {
+  const alias = host?.sshAlias
+  if (!(error instanceof UserError) || alias === undefined) return error
+  if (error.kind !== 'unreachable' && error.kind !== 'credentials') return error
+  if (await isTrusted(context, alias)) return error
+  const { kind, message, machine, hint, cause } = error
+  const advice = `your SSH configuration was not used for it; if it knows ${alias}: fleet trust alias ${name}`
+  return new UserError(kind, message, {
+    ...{ machine, cause },
+    hint: hint === undefined ? advice : `${hint}. Or: ${advice}`,
+  })
+}

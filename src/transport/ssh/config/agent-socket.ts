@@ -1,0 +1,12 @@
+import type { SshTarget } from '../connect.ts'
+import type { Environment } from './ask-ssh.ts'
+
+/** The agent of a configuration (`IdentityAgent`); undefined for the agent of SSH_AUTH_SOCK. */
+export function agentSocket(
+  { agent }: { readonly agent?: string | undefined },
+  env: Environment,
+): SshTarget['agent'] {
+  if (agent === undefined) return undefined
+  if (agent === 'none') return {}
+  return { socket: agent.startsWith('$') ? env[agent.slice(1)] : agent }
+}

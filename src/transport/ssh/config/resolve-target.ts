@@ -1,0 +1,57 @@
+import type { ProxyCommand } from '../proxy-command.ts'
+import { parseDestination } from '../destination.ts'
+import type { SshTarget } from '../connect.ts'
+import { type Environment, configOptions } from './ask-ssh.ts'
+import { agentSocket } from './agent-socket.ts'
+import { resolveSshConfig } from './ssh-config.ts'
+
+/** ssh as a jump host's client, as ssh itself runs it for ProxyJump: with all of the user's settings for the jump host. */
+async function jumpCommand(
+  jumps: readonly string[],
+  { address, port }: Pick<SshTarget, 'address' | 'port'>,
+  env: Environment,
+): Promise<ProxyCommand> {
+  const [nearest = '', ...before] = jumps.toReversed()
+  const { host, user, port: jumpPort } = parseDestination(nearest)
+  return {
+    argv: [
+      'ssh',
+      ...(await configOptions(env)),
+      ...(user === undefined ? [] : ['-l', user]),
+      ...(jumpPort === undefined ? [] : ['-p', String(jumpPort)]),
+      ...(before.length === 0 ? [] : ['-J', before.toReversed().join(',')]),
+      ...['-W', `[${address}]:${port}`, '--', host],
+    ],
+    install: 'install the OpenSSH client',
+  }
+}
+
+/**
+ * Applies the user's SSH configuration to the login of a machine that has an alias there. The record of the machine has the
+ * values that the configuration lacks, and the pinned host keys, which always decide. A jump host of the machine is used in
+ * place of ProxyJump and ProxyCommand.
+ */
+export async function resolveTarget(target: SshTarget, env: Environment): Promise<SshTarget> {
+  const { alias, ...record } = target
+  if (alias === undefined) return target
+  const { address, user, port } = record
+  const config = await resolveSshConfig(alias.destination, env, {
+    fallback: { address, user, port },
+  })
+  const { identityFiles, certificateFiles, proxyJump, settings } = config
+  const endpoint = { address: config.address, user: config.user, port: config.port }
+  const own = record.identityFiles.filter((file) => !identityFiles.includes(file))
+  const proxyCommand =
+    record.via !== undefined
+      ? undefined
+      : (config.proxyCommand ?? (proxyJump && (await jumpCommand(proxyJump, endpoint, env))))
+  return {
+    ...record,
+    ...endpoint,
+    identityFiles: [...own, ...identityFiles],
+    ...(certificateFiles !== undefined && { certificateFiles }),
+    agent: agentSocket(config, env),
+    ...(proxyCommand !== undefined && { proxyCommand }),
+    ...(settings !== undefined && { settings }),
+  }
+}

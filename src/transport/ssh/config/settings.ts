@@ -1,0 +1,94 @@
+import type { KnownHostQuery } from '../keys/known-hosts.ts'
+
+/** A way to log in, as ssh_config(5) names it. */
+type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password'
+
+const allMethods: readonly LoginMethod[] = ['publickey', 'keyboard-interactive', 'password']
+
+/** Algorithms that a configuration chooses, best first. Absent: fleet's own. */
+export interface SshAlgorithms {
+  readonly kex?: readonly string[] | undefined
+  readonly cipher?: readonly string[] | undefined
+  readonly hmac?: readonly string[] | undefined
+  readonly hostKey?: readonly string[] | undefined
+  /** For the signatures of the user's keys. */
+  readonly publicKey?: readonly string[] | undefined
+}
+
+/** Settings of the user's SSH configuration for one host, beside its address and keys. */
+export interface SshSettings {
+  /** Where the host's keys are known, and by which name. */
+  readonly knownHosts?: Pick<KnownHostQuery, 'alias' | 'files'> | undefined
+  /** Keys of the agent are offered only if a key file names them (`IdentitiesOnly`). */
+  readonly identitiesOnly?: boolean | undefined
+  /** `AddressFamily`. */
+  readonly family?: 4 | 6 | undefined
+  /** The address, or the interface, of this computer to connect from. */
+  readonly bind?: { readonly address: string } | { readonly interface: string } | undefined
+  readonly connectTimeoutMs?: number | undefined
+  /** `ServerAliveInterval`: a silent connection is lost after `seconds` times `count`. */
+  readonly alive?: { readonly seconds: number; readonly count: number } | undefined
+  readonly algorithms?: SshAlgorithms | undefined
+  /** Methods to try, those that ask in this order. Absent: all. */
+  readonly methods?: readonly LoginMethod[] | undefined
+  /** How often a password is asked for. */
+  readonly passwordPrompts?: number | undefined
+}
+
+const seconds = (value: string | undefined): number | undefined =>
+  value !== undefined && /^\d+$/.test(value) && Number(value) > 0 ? Number(value) : undefined
+
+function methodsOf(first: (keyword: string) => string | undefined): SshSettings['methods'] {
+  const isOff = (method: LoginMethod): boolean => {
+    if (method === 'publickey') return /^(?:no|false)$/.test(first('pubkeyauthentication') ?? '')
+    if (method === 'password') return first('passwordauthentication') === 'no'
+    return first('kbdinteractiveauthentication') === 'no'
+  }
+  const preferred = first('preferredauthentications')?.split(',') ?? allMethods
+  const chosen = preferred.flatMap((name) => allMethods.filter((method) => method === name))
+  const methods = chosen.filter((method) => !isOff(method))
+  return methods.join(' ') === allMethods.join(' ') ? undefined : methods
+}
+
+/** Without the settings that are absent, so that two equal logins are equal as JSON. */
+function present<Value extends object>(value: Value): Value {
+  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Value
+}
+
+const valueIn = (answer: readonly string[], keyword: string): string | undefined =>
+  answer.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
+
+/** Reads the answer of `ssh -G`. Algorithms count where they differ from those built into ssh. */
+export function readSettings(lines: readonly string[], builtIn: readonly string[]): SshSettings {
+  const first = (keyword: string): string | undefined => {
+    const found = valueIn(lines, keyword)
+    return found === 'none' ? undefined : found
+  }
+  const chosen = (keyword: string): readonly string[] | undefined => {
+    const list = first(keyword)
+    return list === undefined || list === valueIn(builtIn, keyword) ? undefined : list.split(',')
+  }
+  const algorithms = present({
+    kex: chosen('kexalgorithms'),
+    cipher: chosen('ciphers'),
+    hmac: chosen('macs'),
+    hostKey: chosen('hostkeyalgorithms'),
+    publicKey: chosen('pubkeyacceptedalgorithms') ?? chosen('pubkeyacceptedkeytypes'),
+  })
+  const family = { inet: 4, inet6: 6 }[first('addressfamily') ?? ''] as 4 | 6 | undefined
+  const [address, nic] = [first('bindaddress'), first('bindinterface')]
+  const timeout = seconds(first('connecttimeout'))
+  const interval = seconds(first('serveraliveinterval'))
+  const count = Number(first('serveralivecountmax') ?? 3)
+  const attempts = Number(first('numberofpasswordprompts') ?? 3)
+  return present({
+    identitiesOnly: first('identitiesonly') === 'yes' ? true : undefined,
+    family,
+    bind: address !== undefined ? { address } : nic !== undefined ? { interface: nic } : undefined,
+    connectTimeoutMs: timeout && timeout * 1000,
+    alive: interval && { seconds: interval, count: Math.max(1, count) },
+    algorithms: Object.keys(algorithms).length > 0 ? algorithms : undefined,
+    methods: methodsOf(first),
+    passwordPrompts: attempts === 3 ? undefined : attempts,
+  }) as SshSettings
+}

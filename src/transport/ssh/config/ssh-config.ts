@@ -1,0 +1,226 @@
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { UserError } from '../../../errors.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
+import { type Destination, parseDestination } from '../destination.ts'
+import type { ProxyCommand } from '../proxy-command.ts'
+import {
+  type Environment,
+  askBuiltInSsh,
+  askSsh,
+  askSystemSsh,
+  exists,
+  findSetKeywords,
+  homeOf,
+} from './ask-ssh.ts'
+import { findIgnored, isConfigured } from './coverage.ts'
+import { type SshSettings, readSettings } from './settings.ts'
+import { expandCommand, expandPath } from './tokens.ts'
+
+/** How to log in to a host, by the user's SSH configuration. */
+export interface SshConfig {
+  readonly address: string
+  readonly user: string
+  readonly port: number
+  /** Private keys that exist on this computer, best first. */
+  readonly identityFiles: readonly string[]
+  /** Certificates of the user's keys (`CertificateFile`) that exist on this computer. */
+  readonly certificateFiles?: readonly string[]
+  /** `IdentityAgent`, where it is not SSH_AUTH_SOCK: a path, `none`, or `$NAME` of a variable. */
+  readonly agent?: string
+  /** Hosts to jump through, nearest to this computer first, as `[user@]host[:port]`. */
+  readonly proxyJump?: readonly string[]
+  /** The program that carries the connection; never together with `proxyJump`. */
+  readonly proxyCommand?: ProxyCommand
+  readonly settings?: SshSettings
+}
+
+/** ssh expands some paths itself, and takes the account's home for `~`: where $HOME is another, the same file there. */
+async function inHome(path: string, env: Environment): Promise<string> {
+  const system = `${userInfo().homedir}/`
+  if (!path.startsWith(system)) return path
+  const own = join(homeOf(env), path.slice(system.length))
+  const isUsual = /^\.ssh\/known_hosts2?$/.test(path.slice(system.length))
+  return isUsual || (await exists(own)) ? own : path
+}
+
+/** `ssh -G` prints paths with spaces as they are, and several on one line. */
+const splitPaths = (text: string): readonly string[] => text.split(/ (?=[/~%$]|none$)/)
+
+/** An agent other than that of SSH_AUTH_SOCK. A variable is looked up each time that the agent is needed. */
+async function agentOf(
+  value: string | undefined,
+  find: (path: string) => Promise<string>,
+): Promise<string | undefined> {
+  if (value === undefined || value === 'SSH_AUTH_SOCK') return undefined
+  return value === 'none' || /^\$\w+$/.test(value) ? value : find(value)
+}
+
+/** The values of each keyword of `ssh -G`, in order. */
+function readKeywords(lines: readonly string[]): (keyword: string) => readonly string[] {
+  return (keyword) =>
+    lines
+      .filter((line) => line.startsWith(`${keyword} `))
+      .map((line) => line.slice(keyword.length + 1))
+}
+
+/** Values to use where the configuration has none. */
+interface Fallback {
+  readonly address: string
+  readonly user: string
+  readonly port: number
+}
+
+/** The address, the user and the port. `ssh -G` prints the defaults of ssh alike, in whose place the fallback is used. */
+async function findEndpoint(
+  first: (keyword: string) => string | undefined,
+  destination: Destination,
+  { env, fallback }: { readonly env: Environment; readonly fallback: Fallback | undefined },
+): Promise<Fallback> {
+  const { host } = destination
+  const endpoint = {
+    address: first('hostname') ?? host,
+    user: first('user') ?? userInfo().username,
+    port: Number(first('port') ?? 22),
+  }
+  if (fallback === undefined) return endpoint
+  const isUnclear =
+    (endpoint.user === userInfo().username && fallback.user !== endpoint.user) ||
+    (endpoint.port === 22 && fallback.port !== 22)
+  const set = isUnclear ? await findSetKeywords(destination, env) : { user: true, port: true }
+  // A program or a jump host is given the name that ssh would give it, and no address from machines.yaml.
+  const isDirect = first('proxycommand') === undefined && first('proxyjump') === undefined
+  const hasAddress = endpoint.address !== host.toLowerCase() && endpoint.address !== host
+  return {
+    address: hasAddress || !isDirect ? endpoint.address : fallback.address,
+    user: set.user ? endpoint.user : fallback.user,
+    port: set.port ? endpoint.port : fallback.port,
+  }
+}
+
+async function readAnswer(
+  lines: readonly string[],
+  destination: Destination,
+  { env, fallback }: { readonly env: Environment; readonly fallback: Fallback | undefined },
+): Promise<SshConfig> {
+  const { host } = destination
+  const values = readKeywords(lines)
+  const first = (keyword: string): string | undefined =>
+    values(keyword).find((text) => text !== 'none')
+  const endpoint = await findEndpoint(first, destination, { env, fallback })
+  const [alias, jump, line] = ['hostkeyalias', 'proxyjump', 'proxycommand'].map(first)
+  const tokens = {
+    ...endpoint,
+    ...{ host, hostKeyAlias: alias },
+    ...(jump !== undefined && { proxyJump: jump.split(',') }),
+  }
+  if (line !== undefined && first('proxyusefdpass') === 'yes') throw passesDescriptors(host)
+  const find = (path: string) => inHome(expandPath(path, tokens, env), env)
+  const filesOf = async (keyword: string): Promise<readonly string[]> => {
+    const files = values(keyword).map((path) => expandPath(path, tokens, env))
+    const there = await Promise.all(files.map(exists))
+    return files.filter((_, index) => there[index])
+  }
+  const keyFiles = async (): Promise<readonly string[]> => {
+    // The private key may be in an agent or a token alone.
+    const files = values('identityfile').map(async (path) => {
+      const file = expandPath(path, tokens, env)
+      if (await exists(file)) return file
+      return (await exists(`${file}.pub`)) ? `${file}.pub` : undefined
+    })
+    return (await Promise.all(files)).filter((file) => file !== undefined)
+  }
+  const [identityFiles, certificateFiles, agent] = await Promise.all([
+    keyFiles(),
+    filesOf('certificatefile'),
+    agentOf(values('identityagent')[0], find),
+  ])
+  const knownHosts = ['userknownhostsfile', 'globalknownhostsfile']
+    .flatMap(values)
+    .flatMap(splitPaths)
+    .filter((file) => file !== 'none')
+  const files = await Promise.all(knownHosts.map(find))
+  const builtIn = (await askBuiltInSsh(env)) ?? []
+  return {
+    ...endpoint,
+    identityFiles,
+    ...(certificateFiles.length > 0 && { certificateFiles }),
+    ...(agent !== undefined && { agent }),
+    ...(jump !== undefined && { proxyJump: jump.split(',') }),
+    ...(line !== undefined && { proxyCommand: { shell: expandCommand(line, tokens, env) } }),
+    settings: {
+      ...readSettings(lines, builtIn),
+      knownHosts: { files, ...(alias !== undefined && { alias }) },
+    },
+  }
+}
+
+const passesDescriptors = (host: string): UserError =>
+  new UserError(
+    'unsupported',
+    `the SSH configuration of ${host} has ProxyUseFdpass, which fleet does not support`,
+    {
+      hint: `use a ProxyCommand that carries the data itself, such as nc without -F: ssh -G -- ${shellQuote(host)}`,
+    },
+  )
+
+/** Options of {@link resolveSshConfig}. */
+interface ResolveOptions {
+  /** A file to read in place of ~/.ssh/config. */
+  readonly configuration?: string | undefined
+  readonly fallback?: Fallback | undefined
+}
+
+/**
+ * Finds how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), by asking `ssh -G` where ssh is
+ * installed. Throws kind `usage` for a malformed destination or configuration, and `unsupported` for ProxyUseFdpass.
+ */
+export async function resolveSshConfig(
+  destination: string,
+  env: Environment,
+  { configuration, fallback }: ResolveOptions = {},
+): Promise<SshConfig> {
+  const parsed = parseDestination(destination)
+  const lines = await askSsh(parsed, env, configuration)
+  if (lines !== undefined) return readAnswer(lines, parsed, { env, fallback })
+  return withoutSsh(parsed, env, fallback)
+}
+
+/** A configuration, and what it means for a machine that is added. */
+interface ExaminedConfig {
+  readonly config: SshConfig
+  /** Whether the user's configuration says how to connect to the host, beyond what was typed. */
+  readonly isConfigured: boolean
+  /** Settings that have no effect in fleet, by their names in ssh_config(5). */
+  readonly ignored: readonly string[]
+}
+
+/** As {@link resolveSshConfig}, for a host that is added to the inventory. */
+export async function examineSshConfig(
+  destination: string,
+  env: Environment,
+  configuration?: string,
+): Promise<ExaminedConfig> {
+  const parsed = parseDestination(destination)
+  const [lines, system = []] = await Promise.all([
+    askSsh(parsed, env, configuration),
+    askSystemSsh(env),
+  ])
+  if (lines === undefined) {
+    return { config: withoutSsh(parsed, env), isConfigured: false, ignored: [] }
+  }
+  return {
+    config: await readAnswer(lines, parsed, { env, fallback: undefined }),
+    isConfigured: isConfigured(parsed, lines, system),
+    ignored: findIgnored(lines, system),
+  }
+}
+
+function withoutSsh(parsed: Destination, env: Environment, fallback?: Fallback): SshConfig {
+  return {
+    address: fallback?.address ?? parsed.host,
+    user: parsed.user ?? fallback?.user ?? env['USER'] ?? userInfo().username,
+    port: parsed.port ?? fallback?.port ?? 22,
+    identityFiles: [],
+  }
+}

@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
+import { UserError } from '../../../errors.ts'
+import { type Environment, homeOf } from './ask-ssh.ts'
+
+/** The login that tokens of ssh_config(5) are expanded for. */
+export interface TokenValues {
+  /** The host as it was typed. */
+  readonly host: string
+  readonly address: string
+  readonly user: string
+  readonly port: number
+  readonly proxyJump?: readonly string[]
+  readonly hostKeyAlias?: string | undefined
+}
+
+/** The tokens of ssh_config(5), TOKENS, by their letters. */
+function tokensOf(
+  { host, address, user, port, proxyJump = [], hostKeyAlias = host }: TokenValues,
+  env: Environment,
+): Readonly<Record<string, string>> {
+  const local = hostname()
+  const jump = proxyJump.join(',')
+  const { uid, username } = userInfo()
+  return {
+    '%': '%',
+    C: createHash('sha1').update(`${local}${address}${port}${user}${jump}`).digest('hex'),
+    d: homeOf(env),
+    h: address,
+    i: String(uid),
+    j: jump,
+    k: hostKeyAlias,
+    L: local.replace(/\..*$/, ''),
+    l: local,
+    n: host,
+    p: String(port),
+    r: user,
+    u: username,
+  }
+}
+
+/**
+ * Expands `~`, `${NAME}` and tokens in the name of a file. Unknown tokens stay, and so do variables that are not set, which
+ * ssh refuses: no file has such a name.
+ */
+export function expandPath(text: string, values: TokenValues, env: Environment): string {
+  const tokens = tokensOf(values, env)
+  return text
+    .replace(/^~(?=\/|$)/, homeOf(env))
+    .replaceAll(/\$\{([^}]*)\}/g, (whole, name: string) => env[name] ?? whole)
+    .replaceAll(/%(.)/g, (whole, token: string) => tokens[token] ?? whole)
+}
+
+/**
+ * Expands the tokens of a command line for the shell, which expands its variables. Throws kind `usage` for an unknown token, as
+ * ssh does.
+ */
+export function expandCommand(text: string, values: TokenValues, env: Environment): string {
+  const tokens = tokensOf(values, env)
+  return text.replaceAll(/%(.?)/g, (whole, token: string) => {
+    const value = tokens[token]
+    if (value !== undefined) return value
+    throw new UserError(
+      'usage',
+      `the ProxyCommand of ${values.host} in your SSH configuration has the unknown token ${whole}`,
+      { hint: 'write a literal % as %%; the tokens are listed in ssh_config(5), TOKENS' },
+    )
+  })
+}
