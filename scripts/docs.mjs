@@ -1,12 +1,13 @@
-// Writes the generated parts of docs/: the option tables of the drivers, the fields of machines.yaml, and the commands.
+// Writes the generated parts of docs/ (the option tables of the drivers, the fields of machines.yaml, the commands) and man/.
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { register } from 'node:module'
 
 register('./typescript-hook.mjs', import.meta.url)
 const { commandList } = await import('../src/commands/index.ts')
 const { drivers } = await import('../src/drivers/index.ts')
 const { replaceOptionsTable } = await import('./options-table.ts')
+const { writeManPages } = await import('./man-pages.ts')
 const { replaceFields, writeCommands } = await import('./reference.ts')
 
 const page = (name) => new URL(`../docs/${name}`, import.meta.url)
@@ -20,3 +21,14 @@ for (const driver of drivers) {
 const fields = page('machines-yaml.md')
 await writeFile(fields, replaceFields(await readFile(fields, 'utf8'), drivers))
 await writeFile(page('commands.md'), writeCommands(commandList))
+
+const manual = new URL('../man/', import.meta.url)
+const manPages = writeManPages(commandList)
+await rm(manual, { recursive: true, force: true })
+await mkdir(manual)
+for (const { file, text } of manPages) await writeFile(new URL(file, manual), text)
+
+const manifest = new URL('../package.json', import.meta.url)
+const settings = JSON.parse(await readFile(manifest, 'utf8'))
+settings.man = manPages.map(({ file }) => `./man/${file}`).toSorted()
+await writeFile(manifest, `${JSON.stringify(settings, undefined, 2)}\n`)

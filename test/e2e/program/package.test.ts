@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -34,7 +34,7 @@ describe('the package', () => {
 
   test('has the program, the schema, and the texts that go with them', () => {
     const files = packed.files.map(({ path }) => path)
-    const parts = /^(?:dist\/(?:chunks|types)|docs)\//
+    const parts = /^(?:dist\/(?:chunks|types)|docs|man)\//
     expect(files.filter((path) => !parts.test(path)).sort()).toEqual([
       'CHANGELOG.md',
       'LICENSE',
@@ -61,6 +61,13 @@ describe('the package', () => {
     await expect(
       stat(join(folder, 'global/lib/node_modules/fleet/node_modules')),
     ).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('installs the manual pages', async () => {
+    const manual = join(folder, 'global/share/man')
+    expect(await readFile(join(manual, 'man1/fleet-ps.1'), 'utf8')).toContain('list containers')
+    expect(await readFile(join(manual, 'man7/fleet-selectors.7'), 'utf8')).toContain('web')
+    expect((await readdir(join(manual, 'man1'))).length).toBeGreaterThan(50)
   })
 
   test('keeps from Node.js what the program is given', () => {

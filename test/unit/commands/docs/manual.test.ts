@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { escapeRoff, writeManPages } from '../../../../scripts/man-pages.ts'
+import { commandList } from '../../../../src/commands/index.ts'
+import { repository } from './pages.ts'
+
+const folder = join(repository, 'man')
+const has = (program: string): boolean =>
+  spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
+
+/** Renders a page for a terminal, without the limits of a page of paper. */
+function render(text: string): string {
+  return execFileSync('groff', ['-man', '-Tutf8', '-P-c', '-P-b', '-P-o', '-P-u', '-ww'], {
+    input: text,
+    encoding: 'utf8',
+  })
+}
+
+describe('the manual pages that `npm run docs` writes', () => {
+  const pages = writeManPages(commandList)
+
+  it('are those in man/, and there are no others (npm run docs)', async () => {
+    const names = (await readdir(folder)).toSorted()
+    expect(names).toEqual(pages.map(({ file }) => file).toSorted())
+    for (const { file, text } of pages) {
+      expect(await readFile(join(folder, file), 'utf8'), file).toBe(text)
+    }
+  })
+
+  it('are all in package.json, so that npm installs them', async () => {
+    const manifest = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as {
+      man: string[]
+    }
+    expect(manifest.man).toEqual(pages.map(({ file }) => `./man/${file}`).toSorted())
+  })
+
+  it.skipIf(!has('groff'))('give groff nothing to warn about', () => {
+    const files = pages.map(({ file }) => join(folder, file))
+    const { status, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww', '-z', ...files], {
+      encoding: 'utf8',
+    })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+
+  it.skipIf(!has('man'))('give man nothing to warn about', () => {
+    const env = { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80' }
+    const files = ['fleet.1', 'fleet-ps.1', 'fleet-snapshot.1', 'fleet-options.7'].map((file) =>
+      join(folder, file),
+    )
+    const { status, stderr, stdout } = spawnSync('man', ['--warnings', '-l', ...files], {
+      env: { ...env, MANPAGER: 'cat' },
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain('--all-containers')
+  })
+
+  it.skipIf(!has('mandoc'))('give mandoc nothing to warn about', () => {
+    const files = pages.map(({ file }) => join(folder, file))
+    const { stdout } = spawnSync('mandoc', ['-Tlint', '-Wwarning', ...files], { encoding: 'utf8' })
+    expect(stdout.replaceAll(/.*missing date.*\n/g, '')).toBe('')
+  })
+})
+
+describe('text in a manual page', () => {
+  const lines = fc.array(
+    fc
+      .string({
+        unit: fc.oneof(
+          fc.constantFrom(...(String.raw`\.'-"^~%` + '`')),
+          fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 1 }),
+          fc.constantFrom('é', 'ß', '…', '→', '“'),
+        ),
+        minLength: 1,
+        maxLength: 60,
+      })
+      .map((line) => line.trimEnd())
+      .filter((line) => line !== ''),
+    { minLength: 1, maxLength: 50 },
+  )
+
+  it('begins no request and has no escapes but those of escapeRoff', () => {
+    fc.assert(
+      fc.property(lines, (texts) => {
+        for (const text of texts) {
+          const escaped = escapeRoff(text)
+          expect(escaped).not.toMatch(/^[.']/)
+          expect(escaped).not.toMatch(/[\n\r\0]/)
+          expect(
+            escaped.replaceAll(/\\(?:e|-|&|\(aq|\(ga|\(ha|\(ti|\(dq|\[u[\dA-F]{4,6}\])/g, ''),
+          ).not.toContain('\\')
+        }
+      }),
+    )
+  })
+
+  it.skipIf(!has('groff'))('is shown by groff as it is written', () => {
+    fc.assert(
+      fc.property(lines, (texts) => {
+        const page = ['.TH X 1', '.SH X', '.nf', '.ll 500n', '.in 0', ...texts.map(escapeRoff)]
+        const shown = render(`${page.join('\n')}\n`).split('\n')
+        for (const text of texts) expect(shown).toContain(text)
+      }),
+      { numRuns: 10 },
+    )
+  })
+})
