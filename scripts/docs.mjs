@@ -7,6 +7,7 @@ register('./typescript-hook.mjs', import.meta.url)
 const { commandList } = await import('../src/commands/index.ts')
 const { drivers } = await import('../src/drivers/index.ts')
 const { replaceOptionsTable } = await import('./options-table.ts')
+const { writeJsonOutputPage, writeJsonOutputSchema } = await import('./json-output/page.ts')
 const { writeManPages } = await import('./man-pages.ts')
 const { replaceFields, writeCommands } = await import('./reference.ts')
 
@@ -21,6 +22,8 @@ for (const driver of drivers) {
 const fields = page('machines-yaml.md')
 await writeFile(fields, replaceFields(await readFile(fields, 'utf8'), drivers))
 await writeFile(page('commands.md'), writeCommands(commandList))
+await writeFile(page('json-output.md'), writeJsonOutputPage())
+await writeFile(page('json-output.schema.json'), writeJsonOutputSchema())
 
 const manual = new URL('../man/', import.meta.url)
 const manPages = writeManPages(commandList)

@@ -17,13 +17,14 @@ const written = '<!-- This page is written by `npm run docs`. Do not edit it. --
 const cell = (text: string): string => text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ')
 
 /** A text of the code as Markdown: what looks like a tag or a reference is escaped. */
-const prose = (text: string): string =>
+export const prose = (text: string): string =>
   text
     .split(/(`[^`]*`)/)
     .map((part) => (part.startsWith('`') ? part : part.replaceAll(/[<>*_[\]]/g, String.raw`\$&`)))
     .join('')
 
-const table = (heading: readonly string[], rows: readonly (readonly string[])[]): string[] =>
+/** A Markdown table; nothing without rows. */
+export const table = (heading: readonly string[], rows: readonly (readonly string[])[]): string[] =>
   rows.length === 0
     ? []
     : [
@@ -131,7 +132,8 @@ export function writeCommands(sections: readonly CommandSection[]): string {
 }
 
 /** What is read of a JSON Schema here. */
-interface Schema {
+export interface Schema {
+  readonly $ref?: string
   readonly type?: string
   readonly description?: string
   readonly const?: unknown
@@ -146,7 +148,8 @@ interface Schema {
 const code = (value: unknown): string =>
   `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
 
-function typeOf(schema: Schema): string {
+/** The type of a value, for a table. */
+export function typeOf(schema: Schema): string {
   const { type, const: only, enum: choices, anyOf, items } = schema
   if (only !== undefined) return code(only)
   if (choices !== undefined) return choices.map(code).join(', ')

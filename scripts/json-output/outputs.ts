@@ -1,0 +1,833 @@
+import * as z from 'zod'
+import type { BrokerStatus, HostStatus, SocketStatus } from '../../src/broker/protocol.ts'
+import type { CachedImage } from '../../src/disk-images/image-cache.ts'
+import type { Snapshot } from '../../src/drivers/driver.ts'
+import type { ContainerPort } from '../../src/engine/containers.ts'
+import type { DiskUsageRow } from '../../src/engine/disk-usage.ts'
+import type { ContainerStats } from '../../src/engine/stats.ts'
+import type { EngineEvent } from '../../src/engine/system.ts'
+import { type ErrorKind, exitCodes } from '../../src/errors.ts'
+import { machineEntry, profileEntry } from '../../src/machine/schema.ts'
+import type { Copied } from '../../src/operations/copy/copy-files.ts'
+import type { ImageCopy } from '../../src/operations/copy/copy-image.ts'
+import type { SyncedContext } from '../../src/operations/docker/sync-contexts.ts'
+import type { ImportedHost } from '../../src/operations/import/imported-host.ts'
+import type { AllowedCaller } from '../../src/operations/machine/allow-caller.ts'
+import type { Observation } from '../../src/operations/machine/observe-machines.ts'
+import type { KeyChange } from '../../src/operations/machine/rekey-machine.ts'
+import type { Change, ChangePlan, Drift, Issue } from '../../src/operations/plan/change-plan.ts'
+import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
+import type { HostProbe } from '../../src/provision/host/probe.ts'
+
+// What commands print with --json. Only documentation and tests use these schemas: fleet itself does not load them. Types of
+// fleet that are printed as they are have their fields checked by `fieldsOf`, so that the compiler finds a new one.
+
+/** A result of commands, and its schema. */
+export interface JsonOutput {
+  /** Its name in docs/json-output.schema.json. */
+  readonly id: string
+  /** The command lines that print it, without `fleet` and arguments. */
+  readonly commands: readonly string[]
+  /** What is printed: `array`, `object`, `object; with --on: array`, `object per line`. */
+  readonly form: string
+  readonly schema: z.ZodType
+  readonly note?: string
+}
+
+/** An object with exactly the fields of `T`. */
+const fieldsOf =
+  <T>() =>
+  <Shape extends { readonly [Key in keyof Required<T>]: z.ZodType }>(
+    shape: Shape & Readonly<Record<Exclude<keyof Shape, keyof T>, never>>,
+  ) =>
+    z.strictObject(shape as Shape)
+
+const text = (description: string) => z.string().describe(description)
+const count = (description: string) => z.number().describe(description)
+const flag = (description: string) => z.boolean().describe(description)
+const texts = (description: string) => z.array(z.string()).describe(description)
+const time = (description: string) => text(`${description} (ISO 8601, UTC)`)
+const bytes = (description: string) => count(`${description}, in bytes`)
+const pairs = (description: string) => z.record(z.string(), z.string()).describe(description)
+const oneOrMany = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.array(schema)])
+
+const name = text('name of the machine')
+const machineName = text('name of the machine')
+/** On results of engines: the machine is named where several can answer. */
+const answering = { machine: text('name of the machine, if machines were selected').optional() }
+
+const machine = machineEntry
+  .extend({ name, driver: text('the driver, from the entry or its profile') })
+  .meta({ id: 'machine' })
+const hint = text('the next step, if there is one').optional()
+const newMachine = machineEntry
+  .extend({ name, driver: text('the driver, from the entry or its profile'), hint })
+  .meta({ id: 'newMachine' })
+
+const states = [
+  ...(['running', 'no-engine', 'unreachable', 'not-created', 'creating', 'removing'] as const),
+  ...(['paused', 'stopped', 'starting', 'stopping', 'absent'] as const),
+] as const
+
+const observation = {
+  state: z
+    .enum(states)
+    .describe(
+      '`no-engine`: the host answers, but Docker does not; `paused` and the later ones are reported by the provider',
+    ),
+  reason: text('why the machine is not running').optional(),
+  engine: text('version of Docker').optional(),
+  containers: z
+    .strictObject({ running: count('running containers'), all: count('all containers') })
+    .optional(),
+  images: count('number of images').optional(),
+  os: text('operating system').optional(),
+  arch: text('processor architecture, as the kernel names it').optional(),
+  took: count('duration of the query, in milliseconds'),
+}
+
+const listed = {
+  name,
+  active: flag('whether it is the active machine'),
+  driver: text('the driver'),
+  address: text('address and port; empty if it has none yet, `this computer` for a local machine'),
+  labels: pairs('labels'),
+  phase: z
+    .enum(['not-created', 'creating', 'ready', 'removing'])
+    .describe('phase of the entry in the inventory'),
+}
+
+const machines: readonly JsonOutput[] = [
+  {
+    id: 'ls',
+    commands: ['ls'],
+    form: 'array',
+    schema: z.array(z.strictObject(listed)),
+  },
+  {
+    id: 'lsLive',
+    commands: ['ls --live'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...listed,
+        live: fieldsOf<Omit<Observation, 'machine'>>()(observation).describe(
+          'the current state, with the fields of `status`',
+        ),
+      }),
+    ),
+  },
+  {
+    id: 'status',
+    commands: ['status'],
+    form: 'array',
+    schema: z.array(fieldsOf<Observation>()({ machine: machineName, ...observation })),
+  },
+  {
+    id: 'inspect',
+    commands: ['inspect', 'start', 'stop', 'restart', 'kill'],
+    form: 'array',
+    schema: z.array(machine),
+    note: 'The fields are those of a [machine](machines-yaml.md#machines), with the values of its profile and the defaults.',
+  },
+  {
+    id: 'create',
+    commands: ['create', 'adopt'],
+    form: 'object; `create` of several machines: array',
+    schema: oneOrMany(newMachine),
+    note: 'The machine, as `inspect` prints it, and `hint`: the next step, if there is one.',
+  },
+  {
+    id: 'import',
+    commands: ['import'],
+    form: 'array',
+    schema: z.array(newMachine),
+    note: 'The machines that were imported, as `create` prints them.',
+  },
+  {
+    id: 'importDryRun',
+    commands: ['import --dry-run'],
+    form: 'array',
+    schema: z.array(
+      z.union([
+        fieldsOf<ImportedHost>()({
+          name,
+          address: text('address, or alias of ~/.ssh/config').optional(),
+          user: text('user to log in as').optional(),
+          port: count('SSH port').optional(),
+          labels: pairs('labels').optional(),
+          identityFile: text('private key to log in with').optional(),
+          keyIsItsOwn: flag('whether the key belongs to this host only').optional(),
+          known: z
+            .strictObject({
+              driver: text('driver of the provider'),
+              id: text('ID of the host at the provider'),
+              options: z.record(z.string(), z.unknown()).describe('options of the driver'),
+            })
+            .optional(),
+          followsSshConfig: flag('whether the address can be an alias of ~/.ssh/config').optional(),
+          jumps: texts('jump hosts, in the order of connection').optional(),
+        }),
+        z.strictObject({ name, destination: text('alias in the ssh configuration') }),
+      ]),
+    ),
+    note: '`import ssh-config` prints `name` and `destination` only.',
+  },
+  {
+    id: 'set',
+    commands: ['set'],
+    form: 'object; with `--on`: array',
+    schema: z.union([oneOrMany(machine), profileEntry.extend({ name })]),
+    note: 'The machine as `inspect` prints it, or the profile.',
+  },
+  {
+    id: 'label',
+    commands: ['label'],
+    form: 'object; with `--on`: array',
+    schema: z.union([
+      z.record(z.string(), z.string()),
+      z.array(z.strictObject({ name, labels: pairs('labels') })),
+    ]),
+    note: 'Without `--on` the result is the labels themselves.',
+  },
+  {
+    id: 'ip',
+    commands: ['ip'],
+    form: 'array',
+    schema: z.array(z.strictObject({ name, address: text('address of the host') })),
+  },
+  {
+    id: 'use',
+    commands: ['use'],
+    form: 'object',
+    schema: z.strictObject({
+      name,
+      overriddenBy: text('the machine in `FLEET_MACHINE`, if it is another one').optional(),
+    }),
+  },
+  {
+    id: 'active',
+    commands: ['active'],
+    form: 'object',
+    schema: z.strictObject({
+      name,
+      overrides: text('the active machine, if `FLEET_MACHINE` overrides it').optional(),
+    }),
+  },
+  {
+    id: 'rm',
+    commands: ['rm', 'forget'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({ name, hostRemoved: flag('whether the host was removed too') }),
+    ),
+  },
+  {
+    id: 'gc',
+    commands: ['gc'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        driver: text('the driver'),
+        machine: text('name of the machine when the host was created'),
+        token: text('creation token'),
+        parts: texts('resources'),
+        created: time('when the host was created').optional(),
+        createdBy: text('who created it').optional(),
+        protected: flag('whether the machine was protected'),
+        keptBecause: text('why it stays unless you name it').optional(),
+      }),
+    ),
+    note: 'Hosts without an entry; after a removal, the removed hosts.',
+  },
+  {
+    id: 'provision',
+    commands: ['provision'],
+    form: 'object; with `--on`: array',
+    schema: oneOrMany(
+      fieldsOf<HostProbe & { name?: string; changed: string[] }>()({
+        name: text('name of the machine, with `--on`').optional(),
+        changed: texts('steps that were done'),
+        os: z.strictObject({
+          id: text('`ID` of os-release'),
+          like: texts('`ID_LIKE` of os-release'),
+          version: text('version').optional(),
+          name: text('name for people'),
+        }),
+        arch: text('processor architecture, as Docker names it'),
+        kernel: text('version of the kernel'),
+        init: z.enum(['systemd', 'openrc', 'none']).describe('the init system'),
+        user: text('user that fleet logs in as'),
+        root: flag('whether this user is root'),
+        sudo: flag('whether the user can run sudo without a password'),
+        dockerGroup: flag('whether the user is in the group docker'),
+        appArmorMissing: flag('whether AppArmor is on, but its tools are missing'),
+        cloudInit: z.enum(['absent', 'running', 'done']).describe('state of cloud-init'),
+        alpineCommunity: flag('whether the community repository of Alpine is on'),
+        cli: flag('whether the host has a docker CLI'),
+        daemon: flag('whether the host has dockerd'),
+        engineFromDocker: flag("whether dockerd is a package of Docker's own repository"),
+        service: z
+          .strictObject({ active: flag('running'), enabled: flag('started at boot') })
+          .optional(),
+        engine: z
+          .strictObject({
+            socket: text('path of the socket'),
+            version: text('version of Docker, if it answers').optional(),
+            direct: flag('whether the user can open the socket'),
+          })
+          .optional(),
+      }),
+    ),
+  },
+  {
+    id: 'rekey',
+    commands: ['rekey'],
+    form: 'object; with `--on`: array',
+    schema: oneOrMany(
+      fieldsOf<KeyChange & { name: string }>()({
+        name,
+        before: texts('fingerprints of the pinned keys before'),
+        after: text('fingerprint of the key that is pinned now'),
+      }),
+    ),
+  },
+  {
+    id: 'allow',
+    commands: ['allow'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<AllowedCaller>()({
+        name,
+        caller: texts('addresses of this computer, as CIDR ranges'),
+        added: texts('those that were added now'),
+        allowed: texts('all ranges from which SSH is allowed now'),
+      }),
+    ),
+  },
+  {
+    id: 'snapshotLs',
+    commands: ['snapshot ls'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<Snapshot>()({
+        name: text('name of the snapshot'),
+        created: time('when it was saved'),
+        isRunning: flag('whether it includes the memory of a running host'),
+      }),
+    ),
+  },
+  {
+    id: 'ssh',
+    commands: ['ssh'],
+    form: 'object per line, when the command has ended on a machine',
+    schema: z.strictObject({
+      machine: machineName,
+      code: count('exit code of the command'),
+      stdout: text('its output'),
+      stderr: text('its error output'),
+    }),
+  },
+  {
+    id: 'cp',
+    commands: ['cp'],
+    form: 'array',
+    schema: oneOrMany(
+      fieldsOf<Copied & { machine?: string; from: string; to: string; seconds: number }>()({
+        machine: text('name of the machine, with `--on`').optional(),
+        from: text('source'),
+        to: text('target'),
+        bytes: bytes('data that was copied'),
+        leftOut: texts('what was skipped or changed, and why'),
+        seconds: count('duration, in seconds'),
+      }),
+    ),
+  },
+]
+
+const change = fieldsOf<Change>()({
+  machine: machineName,
+  action: z
+    .enum([
+      'create',
+      'adopt',
+      'change',
+      'start',
+      'stop',
+      'operators',
+      'engine',
+      'replace',
+      'remove',
+    ])
+    .describe('what `apply` does'),
+  why: text('the reason'),
+  destructive: z
+    .literal(true)
+    .optional()
+    .describe('`apply` needs a separate [confirmation](plan-and-apply.md#confirmation)'),
+  gone: z.literal(true).optional().describe('of `replace`: the host no longer exists'),
+  outside: z
+    .literal(true)
+    .optional()
+    .describe('of `operators`: also removes revoked keys from lines that fleet did not write'),
+  stops: z.literal(true).optional().describe('the host is stopped during the change'),
+  options: z
+    .array(
+      z.strictObject({
+        option: text('name of the option'),
+        from: text('value now'),
+        to: text('value in the inventory'),
+      }),
+    )
+    .optional(),
+  grants: texts('what the host may use of this computer').optional(),
+})
+
+const drift = fieldsOf<Drift>()({
+  machine: machineName,
+  field: z.enum(['address', 'os', 'arch', 'engine']).describe('what has changed'),
+  expected: text('value in the inventory').optional(),
+  seen: text('value now'),
+})
+
+const planFields = {
+  version: z.literal(1).describe('version of this format'),
+  inventory: text('digest of the inventory'),
+  changes: z.array(change).describe('what `apply` does'),
+  drift: z.array(drift).describe('what has changed outside of fleet'),
+  issues: z
+    .array(
+      fieldsOf<Issue>()({
+        machine: text('name of the machine; empty if it is about no machine'),
+        why: text('the problem'),
+        hint: text('the next step').optional(),
+      }),
+    )
+    .describe('what needs your attention'),
+  leftOut: texts('machines that were not selected').optional(),
+}
+const plan = fieldsOf<ChangePlan>()(planFields)
+
+const inventory: readonly JsonOutput[] = [
+  {
+    id: 'init',
+    commands: ['init'],
+    form: 'object',
+    schema: z.strictObject({ files: texts('paths of the files that were written') }),
+  },
+  {
+    id: 'check',
+    commands: ['check'],
+    form: 'object',
+    schema: z.strictObject({
+      location: text('path of the inventory'),
+      machines: count('number of machines'),
+    }),
+    note: 'Problems are an error of kind `inventory`.',
+  },
+  {
+    id: 'checkInstallHook',
+    commands: ['check --install-hook'],
+    form: 'object',
+    schema: z.strictObject({
+      hook: text('path of the hook'),
+      installed: flag('false if it was there already'),
+    }),
+  },
+  {
+    id: 'merge',
+    commands: ['merge'],
+    form: 'object',
+    schema: z.strictObject({ conflicts: texts('conflicts that remain') }),
+  },
+  { id: 'plan', commands: ['plan'], form: 'object', schema: plan },
+  {
+    id: 'apply',
+    commands: ['apply'],
+    form: 'array',
+    schema: z.array(z.strictObject({ name, changes: texts('changes that were made') })),
+  },
+  {
+    id: 'refresh',
+    commands: ['refresh'],
+    form: 'array',
+    schema: z.array(drift),
+    note: 'The drift that was recorded in the inventory.',
+  },
+  {
+    id: 'operatorAdd',
+    commands: ['operator add'],
+    form: 'object',
+    schema: z.strictObject({
+      name: text('name of the operator'),
+      key: text('public key'),
+      on: texts('selectors of the machines; absent: all machines').optional(),
+    }),
+  },
+  {
+    id: 'operatorLs',
+    commands: ['operator ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        name: text('name of the operator'),
+        on: texts('selectors of the machines; empty: all machines'),
+        fingerprint: text('fingerprint of the key'),
+      }),
+    ),
+  },
+]
+
+const containers: readonly JsonOutput[] = [
+  {
+    id: 'ps',
+    commands: ['ps', 'container ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        id: text('ID of the container'),
+        name: text('name of the container'),
+        image: text('name or ID of the image'),
+        command: text('the command'),
+        created: time('when it was created'),
+        state: text('`running`, `exited` and others, as in the Engine API'),
+        status: text('the state for people'),
+        ports: z
+          .array(
+            fieldsOf<ContainerPort>()({
+              IP: text('address on the host').optional(),
+              PrivatePort: count('port in the container'),
+              PublicPort: count('port on the host').optional(),
+              Type: text('`tcp`, `udp` or `sctp`'),
+            }),
+          )
+          .describe('ports, as in the Engine API'),
+        labels: pairs('labels of the container'),
+        size: z
+          .strictObject({
+            writable: bytes('size of the writable layer'),
+            virtual: bytes('size of all layers'),
+          })
+          .optional()
+          .describe('with `--size`'),
+      }),
+    ),
+    note: '`ps --format json` prints the fields of `docker ps --format json` instead, one object per line.',
+  },
+  {
+    id: 'logs',
+    commands: ['logs'],
+    form: 'object per line',
+    schema: z.strictObject({
+      machine: machineName,
+      container: text('name of the container, as you typed it'),
+      stream: z.enum(['stdout', 'stderr']),
+      time: time('when the line was written, with nanoseconds'),
+      line: text('the line'),
+    }),
+  },
+  {
+    id: 'stats',
+    commands: ['stats'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<ContainerStats & { machine?: string }>()({
+        ...answering,
+        id: text('ID of the container'),
+        name: text('name of the container'),
+        cpuPercent: count('CPU usage; 100 is one processor'),
+        memory: z.strictObject({
+          used: bytes('memory in use'),
+          limit: bytes('limit'),
+          percent: count('share of the limit, in percent'),
+        }),
+        network: z.strictObject({
+          received: bytes('received since the start'),
+          sent: bytes('sent since the start'),
+        }),
+        block: z.strictObject({
+          read: bytes('read from disks since the start'),
+          written: bytes('written to disks since the start'),
+        }),
+        pids: count('number of processes'),
+      }),
+    ),
+  },
+  {
+    id: 'events',
+    commands: ['events'],
+    form: 'object per line',
+    schema: z.looseObject({
+      machine: machineName,
+      Type: text('`container`, `image` and others'),
+      Action: text('`start`, `die` and others'),
+      Actor: z.looseObject({ ID: text('ID of the object'), Attributes: pairs('its attributes') }),
+      time: count('Unix time, in seconds'),
+      timeNano: count('Unix time, in nanoseconds'),
+    } satisfies Record<keyof EngineEvent | 'machine', z.ZodType>),
+    note: 'The event as the Engine API sends it, which can have more fields.',
+  },
+  {
+    id: 'containerInspect',
+    commands: ['container inspect', 'image inspect'],
+    form: 'array',
+    schema: z.array(z.looseObject(answering)),
+    note: 'The objects of the Engine API.',
+  },
+  {
+    id: 'images',
+    commands: ['images', 'image ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        repository: text('repository, or `<none>`'),
+        tag: text('tag, or `<none>`'),
+        digest: text('digest in the registry').optional(),
+        id: text('ID of the image'),
+        created: time('when it was built'),
+        size: bytes('size'),
+      }),
+    ),
+  },
+  {
+    id: 'history',
+    commands: ['history'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        image: text('ID of the image after this step, or `<missing>`'),
+        created: time('when the step was done'),
+        createdBy: text('the step'),
+        size: bytes('size of its layer'),
+        comment: text('comment'),
+      }),
+    ),
+  },
+  {
+    id: 'imageLayers',
+    commands: ['image layers'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        image: text('name or ID of the image'),
+        layer: text('digest of the layer'),
+        size: bytes('size, if it is known').optional(),
+        sharedWith: texts('other images that have the layer'),
+        createdBy: text('the step that created it, if it is known').optional(),
+      }),
+    ),
+  },
+  {
+    id: 'imageCopy',
+    commands: ['image copy'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<ImageCopy & { machine: string }>()({
+        machine: machineName,
+        bytes: bytes('data that was sent'),
+        sent: count('number of layers that were sent'),
+        layers: count('number of all layers'),
+      }),
+    ),
+  },
+  {
+    id: 'df',
+    commands: ['df'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<DiskUsageRow & { machine?: string }>()({
+        ...answering,
+        kind: z.enum(['images', 'containers', 'volumes', 'build cache']),
+        total: count('number of objects'),
+        active: count('number of objects in use'),
+        size: bytes('size'),
+        reclaimable: bytes('size of what is not in use'),
+      }),
+    ),
+  },
+]
+
+const own: readonly JsonOutput[] = [
+  {
+    id: 'contextSync',
+    commands: ['context sync'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<SyncedContext>()({
+        name: text('name of the context'),
+        state: z
+          .enum(['written', 'removed', 'taken', 'impossible'])
+          .describe(
+            '`taken`: the name belongs to another context; `impossible`: docker does not accept the name',
+          ),
+        host: text('endpoint of the context'),
+      }),
+    ),
+  },
+  {
+    id: 'brokerStatus',
+    commands: ['broker status'],
+    form: 'object',
+    schema: fieldsOf<BrokerStatus>()({
+      pid: count('process ID; absent if the broker is not running').optional(),
+      started: time('when it was started').optional(),
+      hosts: z.array(
+        fieldsOf<HostStatus>()({
+          machine: machineName,
+          user: text('user of the login'),
+          address: text('address of the host'),
+          port: count('SSH port'),
+          state: z.enum(['connected', 'connecting', 'closed']),
+          uses: count('number of commands and streams that use the connection'),
+        }),
+      ),
+      sockets: z.array(
+        fieldsOf<SocketStatus>()({
+          machine: machineName,
+          path: text('path of the socket'),
+          context: flag('whether a docker context uses it'),
+          holders: z.array(z.number()).describe('process IDs for which it is open'),
+        }),
+      ),
+    }),
+  },
+  {
+    id: 'trustAdd',
+    commands: ['trust add'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<TrustSubject>()({
+        driver: text('name of the driver'),
+        folder: text('folder of the package'),
+        digest: text('digest of all its code'),
+        version: text('version of the package').optional(),
+        files: count('number of files'),
+        dependencies: count('number of packages that it depends on'),
+      }),
+    ),
+  },
+  {
+    id: 'trustInventory',
+    commands: ['trust inventory'],
+    form: 'object',
+    schema: z.strictObject({ inventory: text('path of the inventory') }),
+  },
+  {
+    id: 'trustLs',
+    commands: ['trust ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        inventory: text('path of the inventory'),
+        driver: text('name of a trusted driver').optional(),
+        path: text('path that machines may use').optional(),
+        version: text('version of the driver').optional(),
+        digest: text('digest of the driver').optional(),
+      }),
+    ),
+  },
+  {
+    id: 'trustRm',
+    commands: ['trust rm'],
+    form: 'array',
+    schema: z.array(z.string()),
+    note: 'The names that are no longer trusted.',
+  },
+  {
+    id: 'cacheLs',
+    commands: ['cache ls'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<CachedImage>()({
+        key: text('key of the image, for `fleet cache rm`'),
+        label: text('name and architecture, or URL'),
+        url: text('where it was downloaded from'),
+        digest: text('digest of the image'),
+        bytes: bytes('size'),
+        since: time('when it was downloaded'),
+        path: text('path of the file'),
+      }),
+    ),
+  },
+]
+
+const kinds = Object.keys(exitCodes).filter((kind): kind is ErrorKind => kind !== 'ok')
+
+const progressOf = (event: z.ZodType) =>
+  z.strictObject({
+    event,
+    machine: machineName,
+    step: text('the step').optional(),
+    detail: text('detail of the step').optional(),
+    seconds: count('duration of the step; of `ended` and `failed`, of all steps'),
+    time: time('when the line was written'),
+  })
+
+const messages: readonly JsonOutput[] = [
+  {
+    id: 'error',
+    commands: [],
+    form: 'object per line',
+    schema: z.strictObject({
+      machine: text('name of the machine, if several were selected').optional(),
+      error: z.strictObject({
+        kind: z.enum(kinds).describe('the kind, which determines the exit code'),
+        message: text('what failed, and why'),
+        machine: text('the machine that it is about').optional(),
+        hint: text('the next step').optional(),
+      }),
+    }),
+  },
+  {
+    id: 'progress',
+    commands: [],
+    form: 'object per line',
+    schema: progressOf(
+      z
+        .enum(['step', 'ended', 'failed'])
+        .describe(
+          '`step`: a step has begun or continues; `ended`, `failed`: the work on the machine has ended',
+        ),
+    ),
+  },
+  {
+    id: 'planEvent',
+    commands: [],
+    form: 'object per line',
+    schema: z.union([
+      z.strictObject({
+        event: z.literal('plan').describe('what is about to change'),
+        machine: machineName,
+        changes: texts('what will be changed on the machine'),
+      }),
+      z.strictObject({ event: z.literal('plan'), ...planFields }),
+    ]),
+    note: 'Printed by `provision`, `create`, `rm --on` and `forget --on` for each machine. `apply` prints the whole plan with `event` as its first field.',
+  },
+  {
+    id: 'grantEvent',
+    commands: [],
+    form: 'object per line',
+    schema: z.strictObject({
+      event: z.literal('grant').describe('what new machines may use of this computer (`create`)'),
+      machines: texts('names of the machines'),
+      what: text('the file, folder or network'),
+    }),
+  },
+]
+
+/** All results, by section of docs/json-output.md. */
+export const jsonOutputs: readonly {
+  readonly title: string
+  readonly outputs: readonly JsonOutput[]
+}[] = [
+  { title: 'Machines', outputs: machines },
+  { title: 'Inventory', outputs: inventory },
+  { title: 'Containers and images', outputs: containers },
+  { title: 'fleet itself', outputs: own },
+  { title: 'Messages on stderr', outputs: messages },
+]

@@ -1,0 +1,45 @@
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { describeJsonOutput } from '../../scripts/json-output/page.ts'
+
+const schemaId = 'fleet'
+const { $defs } = describeJsonOutput()
+const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
+ajv.addSchema({ $id: schemaId, $defs })
+
+function validatorOf(id: string): ValidateFunction {
+  const validate = id in $defs ? ajv.getSchema(`${schemaId}#/$defs/${id}`) : undefined
+  if (validate === undefined) throw new Error(`there is no schema ${id}`)
+  return validate as ValidateFunction
+}
+
+function check(id: string, text: string): void {
+  const validate = validatorOf(id)
+  if (validate(JSON.parse(text))) return
+  throw new Error(
+    `this is not as docs/json-output.md describes ${id}: ${ajv.errorsText(validate.errors)}\n${text.slice(0, 2000)}`,
+  )
+}
+
+/** Throws where the output of a command with `--json` is not as its schema says. Each line is a value. */
+export function checkJsonOutput(id: string, stdout: string): void {
+  const lines = stdout.split('\n').filter((line) => line !== '')
+  if (lines.length === 0) throw new Error(`${id}: there is no output`)
+  for (const line of lines) check(id, line)
+}
+
+/** The schema of a JSON line of stderr. */
+function messageId(line: string): string {
+  const { error, event } = JSON.parse(line) as { error?: object; event?: string }
+  if (error !== undefined) return 'error'
+  return event === 'plan' ? 'planEvent' : event === 'grant' ? 'grantEvent' : 'progress'
+}
+
+/** Throws where a JSON line of stderr is not as its schema says. Returns the names of the schemas. */
+export function checkJsonMessages(stderr: string): readonly string[] {
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{'))
+  return lines.map((line) => {
+    const id = messageId(line)
+    check(id, line)
+    return id
+  })
+}
