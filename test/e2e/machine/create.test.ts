@@ -6,6 +6,7 @@ import {
   installExampleDriver,
   startExampleCloud,
 } from '../../support/external-driver/example-cloud.ts'
+import { checkJsonOutput } from '../../support/json-output.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
 // Creating at a provider whose servers let nobody in: what a person sees until then, and after they stop it.
@@ -206,6 +207,7 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   const stopped = await fleet('stop', 'web-1', 'web-2', '--json')
   expect(stopped).toMatchObject({ code: 0 })
   expect(JSON.parse(stopped.stdout)).toMatchObject([{ name: 'web-1' }, { name: 'web-2' }])
+  checkJsonOutput('inspect', stopped.stdout)
   const states = (await cloud.things()).flatMap(({ state }) => state ?? [])
   expect(states).toEqual(['stopped', 'stopped'])
 
@@ -214,6 +216,8 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   expect((await fleet('forget', 'web-2')).code).toBe(0)
   const listed = await fleet('gc', '--driver', 'example', '--json')
   expect(listed.code).toBe(0)
+  checkJsonOutput('gc', listed.stdout)
+  checkJsonOutput('trustAdd', (await fleet('trust', 'add', 'example', '--json')).stdout)
   expect(JSON.parse(listed.stdout)).toMatchObject([
     { driver: 'example', machine: 'web-1' },
     { driver: 'example', machine: 'web-2' },
