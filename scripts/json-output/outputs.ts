@@ -40,7 +40,7 @@ const fieldsOf =
   <Shape extends { readonly [Key in keyof Required<T>]: z.ZodType }>(
     shape: Shape & Readonly<Record<Exclude<keyof Shape, keyof T>, never>>,
   ) =>
-    z.strictObject(shape as Shape)
+    z.strictObject<Shape>(shape)
 
 const text = (description: string) => z.string().describe(description)
 const count = (description: string) => z.number().describe(description)
@@ -445,7 +445,9 @@ const inventory: readonly JsonOutput[] = [
     id: 'apply',
     commands: ['apply'],
     form: 'array',
-    schema: z.array(z.strictObject({ name, changes: texts('changes that were made') })),
+    schema: z.array(
+      z.strictObject({ name, changes: z.array(change).describe('the changes that were made') }),
+    ),
   },
   {
     id: 'refresh',

@@ -186,11 +186,11 @@ export const commandList: readonly CommandSection[] = [
     ],
   },
   {
-    title: 'Set-up',
+    title: 'fleet itself',
     entries: [
       {
         name: 'broker',
-        summary: 'Manage the background connection process',
+        summary: 'Manage the process that keeps SSH connections open',
         commands: [brokerStatus, brokerStop],
       },
       {

@@ -27,6 +27,21 @@ export interface Choice<Value extends string = string> {
 export const canPrompt = (io: Pick<Io, 'stdin' | 'stderr'>): boolean =>
   io.stdin.isTTY === true && io.stderr.isTTY
 
+/** What inquirer writes before a question (`? `) and before what is wrong with an answer (`> `). */
+const mark = '? '
+
+/** A text of a prompt on one line, or in lines broken between words: inquirer would break them within words. */
+export function fitPrompt(text: string, columns = 80): string {
+  const lines: string[] = []
+  for (const word of `${mark}${oneLine(text)}`.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= columns) {
+      lines[lines.length - 1] = `${last} ${word}`
+    } else lines.push(word)
+  }
+  return lines.join('\n').slice(mark.length)
+}
+
 /** Aborts at Ctrl-D and when the terminal is closed, where a prompt would wait forever. */
 function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   const ended = new AbortController()
@@ -77,7 +92,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 async function ask<T>(
   io: Io,
   { preface = '', afterCancel = false, takesTypeAhead = false }: PromptOptions,
-  question: Omit<Question, 'name'>,
+  question: Omit<Question, 'name' | 'message'> & { readonly message: string },
 ): Promise<T> {
   const { createPromptModule } = await import('inquirer')
   return io.screen.ask(async () => {
@@ -88,7 +103,8 @@ async function ask<T>(
       if (!takesTypeAhead) await dropTypeAhead(io.stdin, signal)
       output.write(render(preface))
       const prompt = createPromptModule({ input: io.stdin, output, signal })
-      const { answer } = await prompt<{ answer: T }>({ ...question, name: 'answer' })
+      const message = fitPrompt(question.message, io.stderr.columns)
+      const { answer } = await prompt<{ answer: T }>({ ...question, message, name: 'answer' })
       return answer
     } catch (error) {
       throw new UserError('cancelled', 'cancelled: nothing was changed', { cause: error })
@@ -103,8 +119,7 @@ export const confirm = (
   io: Io,
   question: string,
   { fallback = false, ...options }: PromptOptions & { readonly fallback?: boolean } = {},
-): Promise<boolean> =>
-  ask(io, options, { type: 'confirm', message: oneLine(question), default: fallback })
+): Promise<boolean> => ask(io, options, { type: 'confirm', message: question, default: fallback })
 
 /** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer. */
 export async function askText(
@@ -123,11 +138,11 @@ export async function askText(
   const meant = (answer: string) => (answer === shown ? (fallback ?? '') : answer)
   const answer = await ask<string>(io, options, {
     type: 'input',
-    message: oneLine(question),
+    message: question,
     ...(shown !== undefined && { default: shown }),
     validate(answer: string) {
       const trouble = check(meant(answer))
-      return trouble === undefined || oneLine(trouble)
+      return trouble === undefined || fitPrompt(trouble, io.stderr.columns)
     },
   })
   return meant(answer)
@@ -155,7 +170,7 @@ export const choose = <Value extends string>(
 ): Promise<Value> =>
   ask(io, options, {
     type: 'select',
-    message: oneLine(question),
+    message: question,
     choices: choices.map(({ value, name = value, description }) => ({
       value,
       name: oneLine(name),
@@ -176,7 +191,7 @@ export async function askQuestion(
   io: Io,
   { text, secret, from, notes = [] }: HostQuestion,
 ): Promise<string> {
-  if (from === undefined) return askLine(io, { message: oneLine(text), secret })
+  if (from === undefined) return askLine(io, { message: text, secret })
   const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
   const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')
   const preface = lines.slice(0, maxLines).map((line) => `${prefixed(line)}\n`)

@@ -9,7 +9,7 @@ ajv.addSchema({ $id: schemaId, $defs })
 function validatorOf(id: string): ValidateFunction {
   const validate = id in $defs ? ajv.getSchema(`${schemaId}#/$defs/${id}`) : undefined
   if (validate === undefined) throw new Error(`there is no schema ${id}`)
-  return validate as ValidateFunction
+  return validate
 }
 
 function check(id: string, text: string): void {

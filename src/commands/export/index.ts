@@ -26,7 +26,7 @@ const ansible = defineCommand({
   name: 'ansible',
   summary: 'Print an inventory for Ansible',
   description:
-    'Print an inventory script for Ansible, which runs fleet each time; keep it next to machines.yaml. With --list or --host, the answer of such a script is printed. Labels and drivers become groups (role=web: role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
+    'Print an inventory script for Ansible, which runs fleet each time; keep it next to machines.yaml. Ansible calls the script with --list or --host. Labels and drivers become groups (role=web: role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
   options: {
     list: flag('--list', 'print all machines as JSON for Ansible'),
     host: text('--host <machine>', 'print one machine as JSON for Ansible', 'nothing'),

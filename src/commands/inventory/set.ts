@@ -68,7 +68,7 @@ export const set = defineCommand({
     'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if one of them cannot be changed, none is. With --profile, a profile changes, and with it all machines that extend it; profiles also have the setting count.',
   arguments: {
     name: {
-      ...machineArgument('name of the machine, or with --profile of the profile', 'required'),
+      ...machineArgument('name of the machine; with --profile, name of the profile', 'required'),
       completes: 'set-name',
     },
     settings: any('settings', 'key=value to set, key- to remove; at least one', 'setting'),

@@ -5,7 +5,7 @@ import { texts } from '../command.ts'
 /** `--filter`, as in docker. */
 export const filterOption = texts(
   '-f, --filter <filter>',
-  'show only what matches key=value (repeatable)',
+  'show only items that match key=value (repeatable)',
 )
 
 /** Parses `key=value` words into `filters` of the API. Throws kind `usage`. */

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { AwsTrial, startCheckIp } from '../../support/aws/trial.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { callEc2 } from '../../support/aws/http/ec2-client.ts'
+import { checkJsonOutput } from '../../support/json-output.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
@@ -78,7 +79,9 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     expect(await changes()).toEqual([])
 
     const before = aws.calls.length
-    expect(await fleet('allow', 'web-1', 'web-2')).toMatchObject({ code: 0 })
+    const again = await fleet('allow', 'web-1', 'web-2', '--json')
+    expect(again).toMatchObject({ code: 0 })
+    checkJsonOutput('allow', again.stdout)
     expect(aws.calls).toHaveLength(before) // it is let in already
   })
 

@@ -30,7 +30,7 @@ export const creationOptions = {
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
     '--engine-channel <channel>',
-    'where Docker for a new host comes from: distribution, stable or test',
+    'source of Docker for a new host: distribution, stable or test',
   ),
   engine: flag('--no-engine', 'no Docker on the host, for example on a jump host'),
   userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
