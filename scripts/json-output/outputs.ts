@@ -338,7 +338,7 @@ const machines: readonly JsonOutput[] = [
         from: text('source'),
         to: text('target'),
         bytes: bytes('data that was copied'),
-        leftOut: texts('what was skipped or changed, and why'),
+        skipped: texts('what was skipped or changed, and why'),
         seconds: count('duration, in seconds'),
       }),
     ),
@@ -404,7 +404,7 @@ const planFields = {
       }),
     )
     .describe('what needs your attention'),
-  leftOut: texts('machines that were not selected').optional(),
+  skipped: texts('machines that were not selected').optional(),
 }
 const plan = fieldsOf<ChangePlan>()(planFields)
 
@@ -438,7 +438,10 @@ const inventory: readonly JsonOutput[] = [
     id: 'merge',
     commands: ['merge'],
     form: 'object',
-    schema: z.strictObject({ conflicts: texts('conflicts that remain') }),
+    schema: z.union([
+      z.strictObject({ conflicts: texts('conflicts that remain') }),
+      z.strictObject({ files: texts('of `--install`: paths of the files that were written') }),
+    ]),
   },
   { id: 'plan', commands: ['plan'], form: 'object', schema: plan },
   {

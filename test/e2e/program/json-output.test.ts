@@ -9,7 +9,7 @@ import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
 /** Results that other tests check, because they need a driver that creates hosts. */
-const checkedElsewhere = ['allow', 'cacheLs', 'gc', 'grantEvent', 'snapshotLs', 'trustAdd']
+const checkedElsewhere = new Set(['allow', 'cacheLs', 'gc', 'grantEvent', 'snapshotLs', 'trustAdd'])
 
 describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md describes it', () => {
   let lab: Lab
@@ -71,7 +71,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('ssh', 'ssh --on h* -- hostname')
     const file = await write('some file', 'data')
     await expectJson('cp', `cp ${file.replace('some file', '.')} h1:/tmp/here`)
-    await expectJson('cp', 'cp --on h* h1:/etc/hostname :/tmp/name', 2).catch(() => undefined)
+    expect(seen).toContain('ls')
   })
 
   test('of the inventory', async () => {
@@ -81,6 +81,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('checkInstallHook', 'check --install-hook')
     const base = await write('base.yaml', await ana.inventory())
     const ours = await write('ours.yaml', await ana.inventory())
+    await expectJson('merge', 'merge --install')
     await expectJson('merge', `merge ${base} ${ours} ${base}`)
     await expectJson('plan', 'plan')
     await expectJson('refresh', 'refresh')
@@ -89,6 +90,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('operatorLs', 'operator ls')
     await expectJson('plan', 'plan', 2)
     await expectJson('apply', 'apply --yes')
+    expect(seen).toContain('apply')
   })
 
   test('of containers and images', async () => {
@@ -103,6 +105,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('imageLayers', 'image layers --on h*')
     await expectJson('imageCopy', 'image copy bb:1 h1 h2')
     await expectJson('df', 'df --on h*')
+    expect(seen).toContain('df')
   })
 
   test('of fleet itself', async () => {
@@ -111,6 +114,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('trustInventory', `trust inventory ${ana.folder}/machines.yaml`)
     await expectJson('trustLs', 'trust ls')
     await expectJson('trustRm', 'trust rm')
+    expect(seen).toContain('trustRm')
   })
 
   test('of hosts that are removed and imported, and of host keys', async () => {
@@ -132,16 +136,18 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await ana.fleet(['broker', 'stop'])
     await expectJson('rekey', 'rekey h1 --yes')
     await expectJson('rekey', 'rekey --on h2 --yes')
+    expect(seen).toContain('rekey')
   })
 
   test('of errors', async () => {
     await expectJson(undefined, 'inspect nowhere', 3)
     await expectJson(undefined, 'ps --no-such-option', 2)
     await expectJson(undefined, 'history --on h* nothing', 1)
+    expect(seen).toContain('error')
   })
 
   test('all results were checked', () => {
     const ids = jsonOutputs.flatMap(({ outputs }) => outputs.map(({ id }) => id))
-    expect(ids.filter((id) => !seen.has(id) && !checkedElsewhere.includes(id))).toEqual([])
+    expect(ids.filter((id) => !seen.has(id) && !checkedElsewhere.has(id))).toEqual([])
   })
 })
