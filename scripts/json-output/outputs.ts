@@ -716,6 +716,13 @@ const own: readonly JsonOutput[] = [
     ),
   },
   {
+    id: 'trustAlias',
+    commands: ['trust alias'],
+    form: 'array',
+    schema: z.array(z.string()),
+    note: 'The SSH aliases of the machines, which are now trusted.',
+  },
+  {
     id: 'trustInventory',
     commands: ['trust inventory'],
     form: 'object',
@@ -730,6 +737,7 @@ const own: readonly JsonOutput[] = [
         inventory: text('path of the inventory'),
         driver: text('name of a trusted driver').optional(),
         path: text('path that machines may use').optional(),
+        alias: text('trusted alias in the ssh configuration').optional(),
         version: text('version of the driver').optional(),
         digest: text('digest of the driver').optional(),
       }),

@@ -111,6 +111,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
   test('of fleet itself', async () => {
     await expectJson('contextSync', 'context sync')
     await expectJson('brokerStatus', 'broker status')
+    await expectJson('trustAlias', 'trust alias h1')
     await expectJson('trustInventory', `trust inventory ${ana.folder}/machines.yaml`)
     await expectJson('trustLs', 'trust ls')
     await expectJson('trustRm', 'trust rm')
