@@ -773,7 +773,8 @@ const kinds = Object.keys(exitCodes).filter((kind): kind is ErrorKind => kind !=
 const progressOf = (event: z.ZodType) =>
   z.strictObject({
     event,
-    machine: machineName,
+    machine: text('name of the machine that the work is for').optional(),
+    task: text('the work, if it is not for one machine').optional(),
     step: text('the step').optional(),
     detail: text('detail of the step').optional(),
     seconds: count('duration of the step; of `ended` and `failed`, of all steps'),

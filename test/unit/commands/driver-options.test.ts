@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { commonOptions } from '../../../src/commands/options/common-options.ts'
 import { adopt } from '../../../src/commands/machine/adopt.ts'
 import { create } from '../../../src/commands/machine/create/create.ts'
+import { optionWords } from '../../../src/commands/machine/create/options.ts'
 import { defineDriver, unknownStatus } from '../../../src/drivers/driver.ts'
 import { drivers } from '../../../src/drivers/index.ts'
 import {
@@ -123,3 +124,11 @@ test.each(drivers.map((driver) => [driver.name, driver] as const))(
     for (const flag of optionFlags(driver)) expect(flag.description).not.toBe('')
   },
 )
+
+test('the words of options have the flags that were given, and --no-engine only for no engine', () => {
+  const values = { rollback: true, yes: false, label: ['a=b'], count: undefined }
+  expect(optionWords(create.options ?? {}, { ...values, engine: true })).toEqual([
+    ...['--label', 'a=b', '--rollback'],
+  ])
+  expect(optionWords(create.options ?? {}, { ...values, engine: false })).toContain('--no-engine')
+})

@@ -147,8 +147,9 @@ export function optionWords(
   return Object.entries(options).flatMap(([key, { flags }]) => {
     const name = /--[\w-]+/.exec(flags)?.[0] ?? ''
     const value = values[key]
-    if (value === undefined || value === false) return []
-    if (value === true) return [name]
+    const usual = name.startsWith('--no-') // such a flag sets its value to false
+    if (value === undefined || value === usual) return []
+    if (typeof value === 'boolean') return [name]
     return [value].flat().flatMap((one) => [name, `${one as string | number}`])
   })
 }
