@@ -87,7 +87,11 @@ export async function connectTcp(
   signal: AbortSignal,
   { family, bind }: Binding = {},
 ): Promise<Socket> {
-  const found = await unlessAborted(lookup(host, { all: true, family: family ?? 0 }), signal)
+  const all = await unlessAborted(lookup(host, { all: true, family: family ?? 0 }), signal)
+  const found = all.filter((one) => family === undefined || one.family === family)
+  if (found.length === 0) {
+    throw Object.assign(new Error(`${host} has no IPv${family} address`), { code: 'ENOTFOUND' })
+  }
   const decided = new AbortController()
   const stop = AbortSignal.any([signal, decided.signal])
   const failures: unknown[] = []
