@@ -18,6 +18,8 @@ interface Row {
   readonly peerTook?: number
   readonly peerProcessor?: number
   readonly ratio?: number
+  /** What the peer took at least, as a multiple of fleet's time, where it was too slow. */
+  readonly peerTimes?: number
   /** The most that the ratio is to be. */
   readonly wanted?: number
 }
@@ -39,7 +41,7 @@ const printRow = (row: Row): void =>
     row.fleet.toFixed(0),
     row.fleetProcessor.toFixed(0),
     row.peer,
-    row.peerTook?.toFixed(0) ?? 'too slow',
+    row.peerTook?.toFixed(0) ?? `>${row.peerTimes?.toFixed(0)}x`,
     row.peerProcessor?.toFixed(0) ?? '',
     row.ratio?.toFixed(2) ?? '',
     row.wanted === undefined ? '' : `<= ${row.wanted}`,
@@ -61,28 +63,32 @@ const rows: Row[] = []
 async function tellMemory(ground: Ground): Promise<void> {
   const [all, one] = memoryRuns(ground)
   const [most, least] = [await measureMemory(all), await measureMemory(one)]
-  const each = (most - least) / (ground.hosts.length - 1)
-  const work = `memory, ${ground.hosts.length} hosts, cold`
+  const each = (most - least) / (ground.machines.length - 1)
+  const work = `memory, ${ground.machines.length} hosts, cold`
   const told = [most / 1e6, least / 1e6].map((megabytes) => `${megabytes.toFixed(0)} MB`)
   stderr.write(`${work}: ${told[0]}; 1 host: ${told[1]}; ${(each / 1000).toFixed(0)} kB a host\n`)
 }
 
 async function runCase({ work, fleet, peers }: Case, rounds: number | undefined): Promise<void> {
   const [own, ...theirs] = await compare([fleet, ...peers], rounds)
-  if (own === undefined) {
+  if (own === undefined || 'limit' in own) {
     stderr.write(`${work}: fleet was too slow to be measured\n`)
     process.exitCode = 1
     return
   }
   for (const [index, { name, wanted, plusMs = 0 }] of peers.entries()) {
     const their = theirs[index]
-    const peerTook = their && their.elapsed + plusMs
+    if (their === undefined) continue
+    const { elapsed } = own
     const row: Row = {
-      ...{ work, fleet: own.elapsed, fleetProcessor: own.processor, peer: name },
-      ...(their !== undefined &&
-        peerTook !== undefined && {
-          ...{ peerTook, peerProcessor: their.processor, ratio: own.elapsed / peerTook },
-        }),
+      ...{ work, fleet: elapsed, fleetProcessor: own.processor, peer: name },
+      ...('limit' in their
+        ? { peerTimes: their.limit / elapsed }
+        : {
+            peerTook: their.elapsed + plusMs,
+            peerProcessor: their.processor,
+            ratio: elapsed / (their.elapsed + plusMs),
+          }),
       ...(wanted !== undefined && { wanted }),
     }
     rows.push(row)

@@ -2,8 +2,16 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { serveManyInstances } from '../test/support/aws/ec2/many-instances.ts'
+import { countProcess } from './processor.ts'
 import { program } from '../test/support/test-user.ts'
-import { type Ground, makeFile, makeImage, type prepareGround, writeInventory } from './ground.ts'
+import {
+  type Ground,
+  makeFile,
+  makeImage,
+  makeSmallFiles,
+  type prepareGround,
+  writeInventory,
+} from './ground.ts'
 import type { Run } from './measure.ts'
 
 /** One piece of work, done by fleet and by its peers. */
@@ -62,7 +70,11 @@ async function listing(ground: Ground): Promise<Case[]> {
       fleet: thousand,
       peers: [{ ...ten, name, wanted: 1.5 }],
     },
-    { work: 'fleet ls, 10,000 machines', fleet: tenThousand, peers: [{ ...ten, name }] },
+    {
+      work: 'fleet ls, 10,000 machines',
+      fleet: tenThousand,
+      peers: [{ ...ten, name, wanted: 2.5 }],
+    },
   ]
 }
 
@@ -83,7 +95,7 @@ async function planning(ground: Ground): Promise<Case[]> {
 
 /** One host, no connection open before. */
 function coldHost(ground: Ground): Case[] {
-  const { withoutBroker, peer } = commandsOn(ground)
+  const { fleet, withoutBroker, peer } = commandsOn(ground)
   return [
     {
       work: 'fleet ps, cold',
@@ -94,6 +106,11 @@ function coldHost(ground: Ground): Case[] {
         peer(['ssh', 'h1', 'docker', 'ps']),
         peer(['ssh', 'h1.fast', 'docker', 'ps']),
       ],
+    },
+    {
+      work: 'fleet ps, cold, starts broker',
+      fleet: { ...fleet('-m', 'h1', 'ps'), prepare: () => ground.person.fleet(['broker', 'stop']) },
+      peers: [peer(['docker', '-H', 'ssh://root@h1', 'ps'])],
     },
     {
       work: 'fleet exec app true, cold',
@@ -115,7 +132,9 @@ function coldHost(ground: Ground): Case[] {
 async function warmHost(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
-  const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'])
+  const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'], {
+    started: countProcess, // the broker that it starts works for the commands below
+  })
   const socket = /DOCKER_HOST='?([^'\n;]+)/.exec(stdout)?.[1] ?? ''
   const throughSocket = peer(['docker', 'ps'])
   return [
@@ -181,7 +200,7 @@ function manyHosts(ground: Ground): Case[] {
   const { fleet, withoutBroker, peer } = commandsOn(ground)
   const { folder } = ground.person
   const onAll = ['ssh', '--all', '--parallel', '64', '--fold', '--', 'true'] as const
-  const hosts = `${ground.hosts.length} hosts`
+  const hosts = `${ground.machines.length} hosts`
   const peersOn = (suffix: string, wanted: number): Peer[] => {
     const list = join(folder, `hosts${suffix}`)
     const ssh = join(folder, 'bin/ssh')
@@ -225,7 +244,7 @@ function manyHosts(ground: Ground): Case[] {
       fleet: withoutBroker(...onAll),
       peers: [...peersOn('', 1), ...peersOn('.fast', 1)],
     },
-    { work: `one command, ${hosts}, warm`, fleet: fleet(...onAll), peers: peersOn('.warm', 0.2) },
+    { work: `one command, ${hosts}, warm`, fleet: fleet(...onAll), peers: peersOn('.warm', 0.3) },
   ]
 }
 
@@ -238,16 +257,23 @@ async function transfers(ground: Ground): Promise<Case[]> {
   const file = await makeFile(ground, 500)
   const back = join(person.folder, 'back')
   const image = await makeImage(ground, host, 500)
-  const scp = (from: string, to: string): Peer => ({
-    ...peer(['scp', '-q', '-F', sshConfig, from, to], 'scp'),
-    wanted: 1.25, // 0.8 of its throughput
+  const folder = await makeSmallFiles(ground, 1_000)
+  const scp = (from: string, to: string, wanted = 1.25): Peer => ({
+    ...peer(['scp', '-qr', '-F', sshConfig, from, to], 'scp'),
+    wanted,
   })
+  const afreshThere = { prepare: () => host.exec('rm -rf /srv/root/small') }
   const afresh = { prepare: () => host.exec('docker rmi -f big:1') }
   return [
     {
       work: 'fleet cp, 500 MB there',
       fleet: fleet('cp', file, 'h1:/srv/root/there'),
-      peers: [scp(file, 'h1:/srv/root/there')],
+      peers: [scp(file, 'h1:/srv/root/there', 1.1)],
+    },
+    {
+      work: 'fleet cp, 1,000 small files there',
+      fleet: { ...fleet('cp', folder, 'h1:/srv/root/small'), ...afreshThere },
+      peers: [{ ...scp(folder, 'h1:/srv/root/small', 1.1), ...afreshThere }],
     },
     {
       work: 'fleet cp, 500 MB back',
@@ -292,6 +318,10 @@ export const suites: readonly Suite[] = [
   { name: 'transfers', ground: oneHost, cases: transfers, rounds: 5 },
   { name: '100', ground: { hosts: 100, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
+  {
+    ...{ name: '1000', cases: manyHosts, memory: true, rounds: 1 },
+    ground: { hosts: 240, ports: 4, engine: false }, // 2 MB of memory each; the lab has no more addresses
+  },
 ]
 
 /** One command on all hosts, cold, as `manyHosts` does it; and on one alone. */

@@ -9,6 +9,8 @@ import { delayHost } from './delay.ts'
 /** Hosts, and a person at a computer on which fleet and its peers all know them. */
 export interface Ground extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
+  /** The names of all machines of the inventory: several are one host, where that listens on several ports. */
+  readonly machines: readonly string[]
   readonly person: Person
   /** The person's environment, with an `ssh` that knows the hosts by name first on PATH. */
   readonly env: Readonly<Record<string, string>>
@@ -76,7 +78,7 @@ const sshConfigOf = (hosts: readonly Known[], folder: string, identity: string):
         `HostName ${address}\nPort ${port}\nHostKeyAlias ${name}`,
       ].join('\n'),
     ),
-    'Host *.fast\nKexAlgorithms curve25519-sha256',
+    'Host *.fast *.warm\nKexAlgorithms curve25519-sha256',
     `Host *.warm\nControlMaster auto\nControlPersist 600\nControlPath ${join(tmpdir(), 'c-%n')}`,
     `Host *\nUser root\nIdentityFile ${identity}\nIdentitiesOnly yes`,
     `UserKnownHostsFile ${join(folder, 'known_hosts')}\nStrictHostKeyChecking yes\n`,
@@ -93,17 +95,29 @@ interface GroundOptions {
   readonly hosts: number
   /** Gives each an engine with one container, `app`. */
   readonly engine: boolean
+  /** How many ports each host's SSH server listens on, each a machine of its own. Default: 1. */
+  readonly ports?: number
   /** Round trips in milliseconds: the first host is also there as `dMS`, that far away. */
   readonly roundTrips?: readonly number[]
 }
+
+/** The SSH ports of a host: 22, and more above 2200. */
+const portsOf = (count: number): number[] => [
+  22,
+  ...Array.from({ length: count - 1 }, (_, index) => 2201 + index),
+]
 
 /** Starts hosts, and makes the person. */
 export async function prepareGround({
   hosts: hostCount,
   engine,
+  ports: portCount = 1,
   roundTrips = [],
 }: GroundOptions): Promise<Ground> {
-  const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine })
+  const ports = portsOf(portCount)
+  const listening = { Port: ports.join('\nPort '), MaxStartups: '100' }
+  const sshdOptions = portCount > 1 ? listening : {}
+  const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine, sshdOptions })
   const { hosts, identity } = lab
   const person = await makePerson({ identity: identity.file, broker: true })
   const { folder, home } = person
@@ -112,12 +126,19 @@ export async function prepareGround({
     roundTrips.map((ms) => delayHost(first?.address ?? '', ms).then((delay) => ({ ms, delay }))),
   )
   const known: Known[] = [
-    ...hosts.map((host) => ({ ...named(host), port: 22 })),
+    ...ports.flatMap((port) =>
+      hosts.map((host) => ({
+        ...{ ...named(host), port },
+        name: port === 22 ? host.name : `${host.name}-${port}`,
+      })),
+    ),
     ...delays.map(({ ms, delay }) => ({
       ...{ name: `d${ms}`, address: '127.0.0.1', port: delay.port },
       key: first === undefined ? '' : key(first),
     })),
   ]
+  const machines = known.map(({ name }) => name)
+  const listOf = (suffix: string): string => machines.map((name) => `${name}${suffix}\n`).join('')
   const sshConfig = join(folder, 'ssh_config')
   const programs = join(folder, 'bin')
   await mkdir(programs)
@@ -127,9 +148,9 @@ export async function prepareGround({
       join(folder, 'machines.yaml'),
       inventory(known.map((host) => entry(host.name, host.address, host.key, host.port))),
     ),
-    writeFile(join(folder, 'hosts'), hosts.map(({ name }) => `${name}\n`).join('')),
-    writeFile(join(folder, 'hosts.fast'), hosts.map(({ name }) => `${name}.fast\n`).join('')),
-    writeFile(join(folder, 'hosts.warm'), hosts.map(({ name }) => `${name}.warm\n`).join('')),
+    writeFile(join(folder, 'hosts'), listOf('')),
+    writeFile(join(folder, 'hosts.fast'), listOf('.fast')),
+    writeFile(join(folder, 'hosts.warm'), listOf('.warm')),
     writeFile(join(folder, 'known_hosts'), known.map((h) => `${h.name} ${h.key}\n`).join('')),
     writeFile(sshConfig, sshConfigOf(known, folder, join(home, '.ssh/id_ed25519'))),
     // ssh(1) takes its configuration from the account's home, whatever HOME says.
@@ -140,6 +161,7 @@ export async function prepareGround({
   const env = { ...person.env, PATH: `${programs}:${person.env['PATH']}` }
   return {
     hosts,
+    machines,
     person,
     sshConfig,
     env,
@@ -160,6 +182,16 @@ export async function makeFile({ person }: Ground, megabytes: number): Promise<s
   const file = join(person.folder, `${megabytes}-megabytes`)
   await runProgram(['dd', 'if=/dev/urandom', `of=${file}`, 'bs=1M', `count=${megabytes}`])
   return file
+}
+
+/** Makes a folder of `count` files of 4 kB. */
+export async function makeSmallFiles({ person }: Ground, count: number): Promise<string> {
+  const folder = join(person.folder, 'small')
+  await mkdir(folder)
+  const content = Buffer.alloc(4_096, 'x')
+  const names = Array.from({ length: count }, (_, index) => join(folder, `file-${index}`))
+  await Promise.all(names.map((name) => writeFile(name, content)))
+  return folder
 }
 
 /** Makes an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. */

@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { countProcess, processorTime } from './processor.ts'
 
 /** A command line to time. */
 export interface Run {
@@ -18,19 +16,25 @@ export interface Run {
 export interface Took {
   /** On the clock. */
   readonly elapsed: number
-  /** Of the processor, by the command and the processes that it started and waited for. */
+  /** Of the processor, by all processes on the client's side: the command's own, and those that it started or that work for it. */
   readonly processor: number
 }
 
+/** A command that was ended because it took more than so many milliseconds. */
+export interface TooSlow {
+  readonly limit: number
+}
+
 /** Thrown where a command does not end in time. */
-class TooSlow extends Error {}
+class OutOfTime extends Error {}
 
 /** No run takes longer, so that a hanging one ends. */
 const deadlineMs = 120_000
 
-/** Runs a command with its output thrown away. Gives the milliseconds on the clock. Throws when it fails. */
-async function time({ argv, env, prepare }: Run): Promise<number> {
+/** Runs a command with its output thrown away. Throws when it fails. */
+async function time({ argv, env, prepare }: Run, limit = deadlineMs): Promise<Took> {
   await prepare?.()
+  const before = await processorTime()
   const [program, ...args] = argv
   const nowhere = openSync('/dev/null', 'r+')
   const start = performance.now()
@@ -40,46 +44,22 @@ async function time({ argv, env, prepare }: Run): Promise<number> {
     detached: true, // a process group, which can be killed with all that it started
   })
   closeSync(nowhere)
+  if (child.pid !== undefined) countProcess(child.pid)
   let isLate = false
   const deadline = setTimeout(() => {
     isLate = true
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-  }, deadlineMs)
+  }, limit)
   const [words, [code, signal]] = await Promise.all([
     child.stderr ? text(child.stderr) : '',
     once(child, 'close') as Promise<[number | null, string | null]>,
   ])
   clearTimeout(deadline)
-  const took = performance.now() - start
-  if (code === 0) return took
-  if (isLate) throw new TooSlow(`${argv.join(' ')} took more than ${deadlineMs / 1000} s`)
+  const elapsed = performance.now() - start
+  if (isLate) throw new OutOfTime(`${argv.join(' ')} took more than ${limit / 1000} s`)
+  if (code === 0) return { elapsed, processor: (await processorTime()) - before }
   const ending = code === null ? `was ended by ${signal}` : `failed with code ${code}`
   throw new Error(`${argv.join(' ')} ${ending}: ${words.trim()}`)
-}
-
-/** Where the shell below writes the processor time. */
-const timesFile = join(tmpdir(), `fleet-bench-${process.pid}`)
-
-/**
- * Runs a command once more for its processor time, in milliseconds. A shell starts it, whose `times` counts that of its
- * children (POSIX); the shell itself would take a moment on the clock.
- */
-async function timeProcessor(run: Run): Promise<number> {
-  const script = '"$@"; code=$?; times >"$0"; exit $code'
-  await time({ ...run, argv: ['sh', '-c', script, timesFile, ...run.argv] })
-  const times = await readFile(timesFile, 'utf8')
-  await rm(timesFile)
-  return processorTimeIn(times)
-}
-
-/** The processor time of a shell's children, in milliseconds: the second line of `times`, as `0m0.010s 0m0.020s`. */
-function processorTimeIn(times: string): number {
-  const [, children = ''] = times.split('\n')
-  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)]
-  return parts.reduce(
-    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60_000 + Number(seconds) * 1000,
-    0,
-  )
 }
 
 const leastRounds = 3
@@ -94,37 +74,52 @@ function median(numbers: readonly number[]): number {
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? upper) + upper) / 2 : upper
 }
 
+/** A peer is given so many times what fleet took, and no less than this, before it is too slow to be measured. */
+const mostTimes = 10
+const leastLimitMs = 10_000
+
 /**
  * Times commands against each other: in turn, so that whatever else the computer does meets all of them,
- * after one round that only warms caches. Gives each one's medians; undefined for one that takes too long, which is not
+ * after one round that only warms caches. Gives each one's medians. One that takes too long, compared with the first, is not
  * run again.
  */
 export async function compare(
   runs: readonly Run[],
   rounds = leastRounds,
-): Promise<(Took | undefined)[]> {
-  const all = runs.map((run) => ({ run, elapsed: [] as number[], processor: [] as number[] }))
-  const slow = new Set<Run>()
-  const measure = async (run: Run, how: typeof time, times: number[]): Promise<void> => {
-    if (slow.has(run)) return
+): Promise<(Took | TooSlow)[]> {
+  const all = runs.map((run) => ({
+    run,
+    took: [] as Took[],
+    slow: undefined as TooSlow | undefined,
+  }))
+  const measure = async (one: (typeof all)[number], limit: number): Promise<Took | undefined> => {
+    if (one.slow !== undefined) return undefined
     try {
-      times.push(await how(run))
+      return await time(one.run, limit)
     } catch (error) {
-      if (!(error instanceof TooSlow)) throw error
-      slow.add(run)
+      if (!(error instanceof OutOfTime)) throw error
+      one.slow = { limit }
+      return undefined
     }
   }
-  for (const run of runs) await measure(run, time, [])
+  for (const one of all) await measure(one, deadlineMs)
   const start = performance.now()
+  let limit = deadlineMs
   for (let round = 0; round < maxRounds; round += 1) {
     if (round >= rounds && performance.now() - start > enoughMs) break
-    for (const { run, elapsed, processor } of all) {
-      await measure(run, time, elapsed)
-      if (round < rounds) await measure(run, timeProcessor, processor)
+    for (const one of all) {
+      const took = await measure(one, limit)
+      if (took !== undefined) one.took.push(took)
+      if (took !== undefined && one === all[0])
+        limit = Math.min(deadlineMs, Math.max(leastLimitMs, mostTimes * took.elapsed))
     }
   }
-  return all.map(({ run, elapsed, processor }) =>
-    slow.has(run) ? undefined : { elapsed: median(elapsed), processor: median(processor) },
+  return all.map(
+    ({ took, slow }) =>
+      slow ?? {
+        elapsed: median(took.map(({ elapsed }) => elapsed)),
+        processor: median(took.map(({ processor }) => processor)),
+      },
   )
 }
 

@@ -34,6 +34,27 @@ const noEditorPrompt = {
   },
 }
 
+/**
+ * Leaves out of ssh2 what takes long to load and is not used: its server and its HTTP agents; and the WebAssembly of one
+ * cipher where that is in the native code.
+ */
+const leanSsh2 = {
+  name: 'lean-ssh2',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]ssh2[/\\]lib[/\\](?:server|http-agents)\.js$/ }, () => ({
+      contents: 'module.exports = {}',
+    }))
+    onLoad({ filter: /[/\\]ssh2[/\\]lib[/\\]protocol[/\\]crypto\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8')
+      const begin = 'try {\n        POLY1305_WASM_MODULE ='
+      if (!source.includes(begin)) throw new Error(`${path} begins WebAssembly elsewhere`)
+      return {
+        contents: source.replace(begin, `if (binding) return resolve()\n      ${begin}`),
+      }
+    })
+  },
+}
+
 /** What loads the rest of the program is a file of its own, which nobody needs who asks the broker. */
 const apart = {
   name: 'apart',
@@ -103,7 +124,7 @@ const common = {
   keepNames: true,
   metafile: true,
   legalComments: 'none', // all of it is in THIRD-PARTY-LICENSES.txt
-  plugins: [nativeCiphers, noEditorPrompt],
+  plugins: [nativeCiphers, leanSsh2, noEditorPrompt],
 }
 const parts = await build({
   ...common,

@@ -19,19 +19,21 @@ import vm from 'node:vm'
  * network anyway.
  */
 const largestSource = 600_000
-/** For how many builds and releases of Node.js the compiled code is kept. */
-const maxKept = 4
+/** Number of cache files that are kept: one for each frequent command of a build and a release of Node.js. */
+const maxKept = 40
 
 /** A file of the bundle that was loaded. */
 interface Loaded {
   readonly script: vm.Script
-  readonly isKept: boolean
+  isKept: boolean
 }
 
 /** Loads files of the bundle. */
 export interface Code {
   /** Loads a file of the bundle, and returns its exports. */
   load(file: string): unknown
+  /** Writes newly compiled code to the cache. Also done at the end of the process. */
+  keep(): void
 }
 
 /** The first line of a cache file. */
@@ -96,8 +98,9 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 /**
  * Loads the bundle's files from `folder` faster than Node.js: without searching for them, and with the compiled
  * code in `cache`, a file of this build that only this user can write, since its code runs as this user. When the
- * process ends, newly compiled code is added. Without `cache`, nothing is kept. Node.js has a similar cache only
- * since 22.1.
+ * process ends, newly compiled code is added. Without `cache`, nothing is kept. V8 compiles a function when it is
+ * first called, so a cache file for one command has the functions that this command calls, and no others. Node.js
+ * has a similar cache only since 22.1.
  */
 export function openCode(folder: string, cache: string | undefined): Code {
   const compiled = cache === undefined ? new Map<string, Buffer>() : readCompiled(cache)
@@ -142,10 +145,15 @@ export function openCode(folder: string, cache: string | undefined): Code {
     return own.exports
   }
 
-  process.once('exit', () => {
+  function keep(): void {
     if (cache === undefined || [...loaded.values()].every(({ isKept }) => isKept)) return
-    for (const [name, { script }] of loaded) compiled.set(name, script.createCachedData())
+    for (const [name, one] of loaded) {
+      compiled.set(name, one.script.createCachedData()) // with all functions that were called by now
+      one.isKept = true
+    }
     writeCompiled(cache, compiled)
-  })
-  return { load: (file) => load(join(folder, file)) }
+  }
+
+  process.once('exit', keep)
+  return { load: (file) => load(join(folder, file)), keep }
 }

@@ -7,26 +7,20 @@ import { brokerFolder, brokerSocket } from '../broker/runtime-dir.ts'
 import { startBrokerServer } from '../broker/server/server.ts'
 import type { Program } from '../ui/io.ts'
 
-/** Code that the first command does not need is loaded this much later, in milliseconds. */
-const hostedAfterMs = 1000
-
 /** Runs this process as the broker of its user. Resolves when the broker stops. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
   const ssh = import('../transport/ssh/connect.ts') // loads while the first command is read
-  let hosted: typeof HostedCommand | undefined
-  setTimeout(() => {
-    void import('./run-in-broker.ts').then((loaded) => (hosted = loaded))
-  }, hostedAfterMs).unref()
+  let hosted: Promise<typeof HostedCommand> | undefined
   const broker = await startBrokerServer({
     socket: brokerSocket(brokerFolder(locateHome(env), env)),
     build: program.build,
     connect: async (target, options) => (await ssh).connectSsh(target, options),
     engines: openEngineConnections(),
     async runCommand(command, connections) {
-      // A command that waited for the loading would take longer than in its own process.
-      if (hosted === undefined) throw new Error('not loaded yet')
-      return hosted.runHosted(command, { program, connections })
+      // Loaded for the second command: the first one starts the broker, but runs in its own process.
+      hosted ??= import('./run-in-broker.ts')
+      return (await hosted).runHosted(command, { program, connections })
     },
     serveSocket: serveSocketAt,
     isAlive,

@@ -14,17 +14,28 @@ const hosted: ReadonlySet<string | undefined> = new Set(
   'ps images logs df history exec ssh __complete'.split(' '),
 )
 
-/** Whether a command line can run in the broker. */
-function mayBeHosted(argv: readonly string[]): boolean {
-  if (process.platform === 'win32' || process.env['FLEET_BROKER'] === 'off') return false
+/** Other commands whose compiled code is kept apart from that of all the rest. */
+const frequent: ReadonlySet<string> = new Set(
+  '__broker ls status cp env run compose docker'.split(' '),
+)
+
+/** The command, if only the most frequent options are before it. */
+function commandIn(argv: readonly string[]): string | undefined {
   const words = [...argv]
   let word = words.shift()
   while (word !== undefined && /^(?:-m|--(?:machine|on|all))(?:=|$)/.test(word)) {
     if (!word.includes('=') && word !== '--all') words.shift()
     word = words.shift()
   }
-  return hosted.has(word)
+  return word
 }
+
+/** Whether a command can run in the broker. */
+const mayBeHosted = (command: string | undefined): boolean =>
+  process.platform !== 'win32' && process.env['FLEET_BROKER'] !== 'off' && hosted.has(command)
+
+/** How often the broker looks whether there is compiled code to keep, in milliseconds. */
+const keepMs = 10_000
 
 /** Runs a command line in the broker if possible, otherwise in this process. */
 export async function start(
@@ -33,14 +44,18 @@ export async function start(
 ): Promise<void> {
   const traceId = process.env['FLEET_DEBUG'] ? newTraceId() : undefined
   const program = { ...main, build: fleetBuild, traceId }
-  if (mayBeHosted(argv) && (await askBroker(argv, program.build, traceId))) return
-  const release = `${fleetBuild}-${process.version}-${process.arch}`
+  const command = commandIn(argv)
+  if (mayBeHosted(command) && (await askBroker(argv, program.build, traceId))) return
+  const isFrequent = command !== undefined && (hosted.has(command) || frequent.has(command))
+  const release = `${fleetBuild}-${process.version}-${process.arch}-${isFrequent ? command : 'other'}`
   const home = locateHome(process.env)
   const isOurs = foreignOwner(home, process.env) === undefined
   const cache = isOurs ? join(home, 'cache', 'code', release) : undefined
   const { openCode } = await import('./code-cache.ts')
   const code = openCode(dirname(main.file), cache)
-  if (argv[0] === '__broker') {
+  if (command === '__broker') {
+    // V8 forgets in time what was compiled and is not called again.
+    setInterval(() => code.keep(), keepMs).unref()
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker
     await runBroker(program)
     process.exit() // oxlint-disable-line unicorn/no-process-exit -- a host may still hold a connection open

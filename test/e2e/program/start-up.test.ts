@@ -120,6 +120,29 @@ describe('start-up loads', () => {
     expect(await state()).not.toEqual(anew)
   })
 
+  test('what was kept compiled for the command alone, where it is a frequent one', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'fleet-home-'))
+    onTestFinished(() => rm(home, { recursive: true }))
+    const env = { ...process.env, FLEET_HOME: home, FLEET_BROKER: 'off' }
+    const kept = async (...words: string[]) => {
+      const before = await readdir(join(home, 'cache/code')).catch((): string[] => [])
+      execFileSync(process.execPath, [join(root, 'dist/main.js'), ...words], { env })
+      const after = await readdir(join(home, 'cache/code'))
+      return after.filter((name) => !before.includes(name)).map((name) => name.split('-').at(-1))
+    }
+    expect(await kept('ls', '--help')).toEqual(['ls'])
+    expect(await kept('--machine', 'web-1', 'ps', '--help')).toEqual(['ps'])
+    expect(await kept('plan', '--help')).toEqual(['other'])
+    expect(await kept('gc', '--help')).toEqual([])
+  })
+
+  test('neither the server nor the HTTP agents of ssh2', async () => {
+    const loaded = loadedWith(outputOf('src/transport/ssh/connect.ts'))
+    const sources = await Promise.all([...loaded].map((file) => readFile(join(root, file), 'utf8')))
+    expect(sources.join('')).toContain('curve25519-sha256')
+    expect(sources.join('')).not.toContain('require("https")')
+  })
+
   test('every heavy package is in the bundle, where something loads it when it is used', () => {
     const all = packagesIn(Object.keys(outputs))
     for (const name of [

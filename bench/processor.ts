@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Where control groups with an account of processor time may be: version 1 under either name, or version 2 (cgroups(7)). */
+const places = ['cpuacct', 'cpu,cpuacct', 'unified', '.']
+/** The control group of this run, which test/support/lab/enter.sh removes. */
+const group = join(basename(tmpdir()), 'client')
+
+interface Account {
+  readonly folder: string
+  /** The processor time so far, in milliseconds. */
+  readonly read: () => number
+}
+
+function openAccount(): Account {
+  for (const place of places) {
+    const parent = join('/sys/fs/cgroup', place)
+    if (!existsSync(join(parent, 'cgroup.procs'))) continue
+    const folder = join(parent, group)
+    mkdirSync(folder, { recursive: true })
+    const usage = join(folder, 'cpuacct.usage')
+    if (existsSync(usage)) return { folder, read: () => Number(readFileSync(usage, 'utf8')) / 1e6 }
+    const stat = join(folder, 'cpu.stat')
+    const read = () => Number(/^usage_usec (\d+)$/m.exec(readFileSync(stat, 'utf8'))?.[1]) / 1000
+    if (existsSync(stat) && !Number.isNaN(read())) return { folder, read }
+  }
+  throw new Error('no control group counts processor time here')
+}
+
+let account: Account | undefined
+
+/** Counts the processor time of a process from now on, and of all that it starts, for as long as they live. */
+export function countProcess(pid: number): void {
+  account ??= openAccount()
+  try {
+    writeFileSync(join(account.folder, 'cgroup.procs'), String(pid))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has ended already
+  }
+}
+
+const quietMs = 60
+const mostWaits = 50
+
+/**
+ * The processor time of all counted processes, in milliseconds, once they have nothing left to do: docker leaves its ssh
+ * behind, and fleet its broker.
+ */
+export async function processorTime(): Promise<number> {
+  account ??= openAccount()
+  let last = account.read()
+  for (let wait = 0; wait < mostWaits; wait += 1) {
+    await sleep(quietMs)
+    const now = account.read()
+    if (now - last < 0.5) return now
+    last = now
+  }
+  return last
+}
